@@ -1,0 +1,156 @@
+"""The host's own package archive, used through apt without changing anything on the host.
+
+apt knows the mirror, its proxy and its keys; so no package host is named here. A private state folder gives suites
+that the host does not use itself (Debian 12 has no new enough Docker, trixie has), with signatures checked as usual.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery.errors import BakeryError
+from bakery.files import staged_folder
+from bakery.models import Archive
+
+__all__ = ["AptError", "Mirror", "PrivateApt", "download", "host_codename", "host_id", "host_mirror", "run"]
+
+ALIASES = ("stable", "oldstable", "testing", "unstable")
+
+
+class AptError(BakeryError):
+    """apt or a package tool failed; the message carries what it said last."""
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Where the host's apt gets its packages: URIs by suite suffix (``""``, ``-updates``, ``-security``)."""
+
+    codename: str
+    uris: dict[str, str]
+
+    def sources(self, suite: str, archive: Archive) -> list[str]:
+        """Lines of a sources.list for ``suite``, with the keyring that verifies it where the host has one."""
+        keyring = keyring_of(archive)
+        option = f"[signed-by={keyring}] " if keyring else ""
+        components = " ".join(archive.components)
+        return [
+            f"deb {option}{self.uris[suffix]} {suite}{suffix} {components}"
+            for suffix in archive.suites
+            if suffix in self.uris
+        ]
+
+
+def keyring_of(archive: Archive) -> str | None:
+    """The first of the archive's keyrings that this host has."""
+    return next((name for name in archive.keyrings if os.path.exists(name)), None)
+
+
+def host_release() -> dict[str, str]:
+    """The fields of /etc/os-release (freedesktop.org's os-release), empty where there is none."""
+    try:
+        text = Path("/etc/os-release").read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    return {key: value.strip("\"'") for key, value in re.findall(r"(?m)^([A-Z_]+)=(.*)$", text)}
+
+
+def host_id() -> str:
+    """``debian``, ``ubuntu``, or whatever else this host calls itself."""
+    return host_release().get("ID", "")
+
+
+def host_codename() -> str:
+    """The host's release name such as ``bookworm``, empty where it has none."""
+    return host_release().get("VERSION_CODENAME", "")
+
+
+def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
+    """Run a tool to its end and return its output; :exc:`AptError` with its last lines where it fails."""
+    environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", **(env or {})}
+    try:
+        done = subprocess.run(
+            command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        raise AptError(
+            f"{command[0]} is not on this machine", hint="This step needs a Debian or Ubuntu host with apt and dpkg."
+        ) from None
+    if done.returncode:
+        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        said = [line for line in lines if line.startswith("E:")] or lines
+        raise AptError(f"{os.path.basename(command[0])} failed: " + " ".join(said[-3:]))
+    return done.stdout
+
+
+def host_mirror() -> Mirror:
+    """The mirror of the host's distribution, as its apt is set up; :exc:`AptError` where it has none."""
+    codename = host_codename()
+    listing = run(["apt-get", "indextargets", "--no-release-info", "--format", "$(CREATED_BY) $(RELEASE) $(REPO_URI)"])
+    uris: dict[str, str] = {}
+    for line in listing.splitlines():
+        created_by, suite, uri = (line.split() + ["", "", ""])[:3]
+        name = re.match(rf"(?:{re.escape(codename)}|{'|'.join(ALIASES)})(-updates|-security|)/?(?:updates)?$", suite)
+        if created_by == "Packages" and name and name[1] not in uris:
+            uris[name[1]] = uri.rstrip("/")
+    if not codename or "" not in uris:
+        raise AptError(
+            f"apt's sources name no archive for this host's own release ({codename or 'unknown'})",
+            hint="Expected an entry for it in /etc/apt/sources.list or /etc/apt/sources.list.d/.",
+        )
+    return Mirror(codename, uris)
+
+
+def download(uri: str, file: Path, sha256: str) -> None:
+    """Fetch ``uri`` with apt's own method (its proxy, its certificates); :exc:`AptError` unless the digest matches."""
+    user = ["-o", "APT::Sandbox::User=root"]
+    times = ["-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20"]
+    run(["/usr/lib/apt/apt-helper", *user, *times, "download-file", uri, str(file), f"SHA256:{sha256}"])
+
+
+class PrivateApt:
+    """An apt of its own below ``folder``: other suites than the host's, nothing of the host's state touched."""
+
+    def __init__(self, folder: Path, sources: Sequence[str]) -> None:
+        self.folder = folder
+        for name in ("lists/partial", "cache/archives/partial"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / "status").touch()
+        (folder / "sources.list").write_text("".join(f"{line}\n" for line in sources), encoding="utf-8")
+        settings = {
+            "Dir::State": folder,
+            "Dir::State::lists": folder / "lists",
+            "Dir::State::status": folder / "status",
+            "Dir::Cache": folder / "cache",
+            "Dir::Etc::sourcelist": folder / "sources.list",
+            "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::Etc::preferences": "/dev/null",
+            "Dir::Etc::preferencesparts": "/dev/null",
+            "APT::Sandbox::User": "root",
+            "Acquire::Languages": "none",
+            "Acquire::Retries": "2",
+        }
+        (folder / "apt.conf").write_text("".join(f'{k} "{v}";\n' for k, v in settings.items()), encoding="utf-8")
+        self.env = {"APT_CONFIG": str(folder / "apt.conf")}
+
+    def update(self) -> None:
+        """Fetch the lists and check their signatures."""
+        run(["apt-get", "update", "--error-on=any"], env=self.env)
+
+    def candidate(self, package: str) -> str:
+        """The version that would be installed, empty where the suites have no such package."""
+        found = re.search(r"Candidate: (\S+)", run(["apt-cache", "policy", package], env=self.env))
+        return "" if found is None or found[1] == "(none)" else found[1]
+
+    def unpack(self, packages: Sequence[str], into: Path) -> None:
+        """Download ``packages`` and unpack their files below ``into``; nothing is installed, no script runs."""
+        with staged_folder(self.folder / "debs") as debs:
+            run(["apt-get", "download", *packages], env=self.env, cwd=debs)
+            for deb in sorted(debs.glob("*.deb")):
+                run(["dpkg-deb", "--extract", str(deb), str(into)])
+        shutil.rmtree(self.folder / "debs")

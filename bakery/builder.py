@@ -1,0 +1,209 @@
+"""Builds images: source, base, plan, buildx, measurement. One failed image does not stop the others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bakery.bases import Base, Bases
+from bakery.engine import Engine
+from bakery.errors import BakeryError, BuildError
+from bakery.files import disk_full, locked, no_space, write_whole
+from bakery.models import Catalog, Image, Layout
+from bakery.plan import Inputs, build_arguments, definition, target_name
+from bakery.progress import Display, StatusStream, Tracker, duration
+from bakery.sizes import Size, saved_size
+from bakery.sources import Sources
+from bakery.tags import references
+
+__all__ = ["Builder", "Result", "inputs_for", "read_record", "record_file"]
+
+
+@dataclass
+class Result:
+    """What became of one image. Sizes in bytes, times in seconds; ``error`` is empty where it was built."""
+
+    image: Image
+    tags: tuple[str, ...]
+    log: Path
+    id: str = ""
+    size: Size | None = None
+    seconds: float = 0.0
+    compiled: bool = False
+    phases: dict[str, float] = field(default_factory=dict)
+    error: str = ""
+
+
+def inputs_for(source: Path, base: Base) -> Inputs:
+    """The named contexts of an image, from what was resolved for it."""
+    return Inputs(str(source), base.context, base.name, base.digest, base.origin)
+
+
+def record_file(layout: Layout, image: Image) -> Path:
+    """Where the record of ``image`` lies."""
+    return layout.records / f"{image.name}-{image.platform.rpartition('/')[2]}.json"
+
+
+def read_record(layout: Layout, image: Image) -> dict[str, Any]:
+    """What is recorded of ``image``, empty where nothing is or the file is broken."""
+    try:
+        record = json.loads(record_file(layout, image).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+@dataclass
+class Builder:
+    """Builds with one engine; ``again`` is the user's command with ``{version}`` in it, for messages."""
+
+    layout: Layout
+    catalog: Catalog
+    engine: Engine
+    display: Display
+    mirror: str | None = None
+    base: str | None = None
+    refresh: bool = False
+    again: str = "inv build --version={version}"
+
+    def build(self, images: Sequence[Image]) -> list[Result]:
+        """Build each of ``images``; failures are in the results, interruptions are raised."""
+        return [self._one(image) for image in images]
+
+    def missing(self, images: Sequence[Image]) -> list[Image]:
+        """Those of ``images`` that the engine does not have."""
+        from docker.errors import ImageNotFound
+
+        absent = []
+        for image in images:
+            try:
+                self.engine.client.images.get(references(self.catalog, image)[0])
+            except ImageNotFound:
+                absent.append(image)
+        return absent
+
+    def _one(self, image: Image) -> Result:
+        log = self.layout.logs / f"{image.name}-{image.platform.rpartition('/')[2]}.log"
+        result = Result(image, references(self.catalog, image), log)
+        start = time.monotonic()
+        try:
+            with locked(log.with_suffix(".lock"), f"building {image.name}", self._tell(image)), disk_full(self.layout.build):
+                self._run(result)
+        except BakeryError as error:
+            result.error = str(error)
+        result.seconds = time.monotonic() - start
+        if result.error:
+            self.display.done(image.name, "failed", ok=False)
+        else:
+            how = "built" if result.compiled else "up to date"
+            self.display.done(image.name, f"{how}, {duration(result.seconds)}")
+        return result
+
+    def _tell(self, image: Image) -> Callable[[str], None]:
+        return lambda text: self.display.note(image.name, text)
+
+    def _run(self, result: Result) -> None:
+        image, clock = result.image, _Clock(lambda phase: self.display.phase(result.image.name, phase))
+        tell = self._tell(image)
+        clock.enter("source")
+        source = Sources(self.layout, self.mirror, tell).fetch(image.pin, image.series, self.again)
+        clock.enter("base")
+        base = Bases(self.layout, self.catalog, self.base, self.refresh, tell).resolve(image.target, image.platform)
+        inputs = {image: inputs_for(source, base)}
+        plan = definition(self.catalog, [image], inputs, network=self.engine.network)
+        clock.enter("build steps")
+        self._buildx(build_arguments(plan["target"][target_name(image)]), result, clock)
+        clock.enter("measure")
+        result.id = str(self.engine.client.images.get(result.tags[0]).id)
+        record = read_record(self.layout, image)
+        if record.get("id") == result.id and not result.compiled:
+            result.size = Size(record["compressed_bytes"], record["disk_bytes"])
+        else:
+            result.size = saved_size(self.engine.client.api.get_image(result.tags[0]))
+        result.phases = clock.stop()
+        self._record(result, base, record)
+
+    def _buildx(self, arguments: list[str], result: Result, clock: _Clock) -> None:
+        result.log.parent.mkdir(parents=True, exist_ok=True)
+        command = [*self.engine.buildx, "build", "--progress=rawjson", *arguments]
+        with result.log.open("w", encoding="utf-8") as log:
+            log.write(f"{' '.join(command)}\n")
+            tracker, stream = Tracker(log, clock.enter), StatusStream()
+            process = subprocess.Popen(
+                command, cwd=self.layout.root, env=self.engine.environment,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            )  # fmt: skip
+            assert process.stderr is not None
+            try:
+                while data := os.read(process.stderr.fileno(), 1 << 16):
+                    for status in stream.feed(data):
+                        tracker.take(status)
+                for status in stream.feed(b"", end=True):
+                    tracker.take(status)
+                code = process.wait()
+            except BaseException:
+                # Ctrl-C reaches buildx as well, which ends the build in the engine before it ends itself.
+                process.terminate()
+                process.wait()
+                raise
+        result.compiled = tracker.compiled
+        if code:
+            lines = tracker.failure()
+            if any("no space left on device" in line for line in (*lines, *tracker.text)):
+                raise no_space(self.engine.embedded.folder if self.engine.kind == "embedded" else self.layout.root)
+            said = "".join(f"\n    {line}" for line in lines)
+            raise BuildError(f"{result.image.name} was not built; the failing step ended with:{said}", hint=f"Full log: {result.log}")
+
+    def _record(self, result: Result, base: Base, old: dict[str, Any]) -> None:
+        """Write the record; what an earlier build of the same image measured is kept where nothing was compiled now."""
+        assert result.size is not None
+        image = result.image
+        same = old.get("id") == result.id
+        kept = ("tests",) if result.compiled or not same else ("tests", "built", "seconds", "phases")
+        record = {
+            "image": image.name,
+            "release": image.pin.release,
+            "target": image.target.name,
+            "platform": image.platform,
+            "recipe": str(image.recipe),
+            "id": result.id,
+            "tags": result.tags,
+            "built": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(sum(result.phases.values()), 1),
+            "phases": {phase: round(seconds, 1) for phase, seconds in result.phases.items()},
+            **asdict(result.size),
+            "base": {"name": base.name, "digest": base.digest, "origin": base.origin},
+            "source": {"file": image.pin.file, "sha256": image.pin.sha256},
+            **{key: old[key] for key in kept if same and key in old},
+        }
+        write_whole(record_file(self.layout, image), json.dumps(record, indent=1) + "\n")
+
+
+class _Clock:
+    """Adds up the wall time of phases, in seconds."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self.show, self.phases, self.current, self.since = show, dict[str, float](), "", time.monotonic()
+
+    def enter(self, phase: str) -> None:
+        """Begin ``phase``, which ends the one before."""
+        if phase == self.current:
+            return
+        self.stop()
+        self.current = phase
+        self.show(phase)
+
+    def stop(self) -> dict[str, float]:
+        """End the current phase and return all of them in the order of their beginning."""
+        now = time.monotonic()
+        if self.current:
+            self.phases[self.current] = self.phases.get(self.current, 0.0) + now - self.since
+        self.since, self.current = now, ""
+        return self.phases

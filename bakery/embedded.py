@@ -1,0 +1,244 @@
+"""A private Docker engine from the distribution's own packages, for a machine that has none.
+
+Its packages are unpacked, not installed, below the cache's ``engine`` folder; its socket lies in /run. It runs until
+``inv engine.down`` and keeps its images and build cache over restarts. It uses no bridge and no iptables, so it needs
+nothing else on PATH; build steps and containers use the host's network or none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.version import InvalidVersion, Version
+
+from bakery import apt
+from bakery.catalog import read_toml
+from bakery.errors import EngineError
+from bakery.files import Tell, disk_full, locked, staged_folder
+from bakery.models import Catalog, Layout
+
+__all__ = ["Embedded", "foreign_daemon", "minimums"]
+
+LABEL = "io.github.infra7.python.engine=embedded"
+"""Marks our daemons in the process list, so that they are told from a Docker that belongs to the machine."""
+START_SECONDS = 60
+STOP_SECONDS = 60
+KEEP_CACHE = "40GB"
+WAY_OUT = "Install Docker Engine 23 or newer, or point DOCKER_HOST at one."
+
+
+def minimums(layout: Layout) -> tuple[Version, Version]:
+    """The oldest engine and buildx that can build, from shared/engine.toml."""
+    table = read_toml(layout.root / "shared" / "engine.toml")
+    return Version(table.text("engine")), Version(table.text("buildx"))
+
+
+def version_of(text: str) -> Version:
+    """The upstream part of a version: ``26.1.5`` of ``26.1.5+dfsg1-9``; 0 where there is none."""
+    found = re.search(r"\d+(\.\d+)+", text.rpartition(":")[2])
+    try:
+        return Version(found[0] if found else "0")
+    except InvalidVersion:
+        return Version("0")
+
+
+def processes(name: str) -> list[tuple[int, list[str]]]:
+    """Process id and command line of every running process called ``name``."""
+    found = []
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if comm.read_text().strip() == name:
+                arguments = (comm.parent / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                found.append((int(comm.parent.name), arguments))
+        except OSError:
+            continue
+    return found
+
+
+def foreign_daemon() -> int | None:
+    """The process id of a dockerd that is not ours, or ``None``."""
+    return next((pid for pid, arguments in processes("dockerd") if LABEL not in arguments), None)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The private engine of one cache folder."""
+
+    layout: Layout
+    catalog: Catalog
+    tell: Tell = print
+
+    @property
+    def folder(self) -> Path:
+        """Everything of it that lasts: unpacked packages, images, build cache, log."""
+        return self.layout.home / "engine"
+
+    @property
+    def runtime(self) -> Path:
+        """Socket and state of the running daemon: short, because a socket's path has at most 107 bytes."""
+        return Path("/run/infra7-python") / hashlib.sha256(bytes(self.folder)).hexdigest()[:12]
+
+    @property
+    def host(self) -> str:
+        """Its address, for DOCKER_HOST."""
+        return f"unix://{self.runtime / 'docker.sock'}"
+
+    @property
+    def root(self) -> Path:
+        """Where its packages are unpacked."""
+        return self.folder / "root"
+
+    @property
+    def path(self) -> str:
+        """Its programs' folders, to go in front of PATH."""
+        return f"{self.root / 'usr/bin'}:{self.root / 'usr/sbin'}"
+
+    @property
+    def buildx(self) -> Path:
+        """Its buildx, which runs without the docker command as well."""
+        return self.root / "usr/libexec/docker/cli-plugins/docker-buildx"
+
+    @property
+    def log(self) -> Path:
+        """What the daemon writes; overwritten at each start."""
+        return self.folder / "dockerd.log"
+
+    def pid(self) -> int | None:
+        """The process id of the running daemon, or ``None``."""
+        config = str(self.folder / "daemon.json")
+        return next((pid for pid, arguments in processes("dockerd") if config in arguments), None)
+
+    def running(self) -> bool:
+        """Whether it answers on its socket."""
+        return self.pid() is not None and answers(self.runtime / "docker.sock")
+
+    def up(self) -> None:
+        """Unpack it where it is missing, start it where it is not running. Raises :exc:`EngineError`."""
+        with locked(self.folder.with_suffix(".lock"), "the embedded engine", self.tell), disk_full(self.folder):
+            if self.running():
+                return
+            other = foreign_daemon()
+            if other is not None:
+                raise EngineError(
+                    f"a Docker daemon runs already (dockerd, process {other}) but is not answering on /var/run/docker.sock "
+                    "or is too old; the embedded engine is never started beside it, because it would take its network bridge away",
+                    hint="Repair or upgrade it, or stop it (systemctl stop docker docker.socket) and run the same again.",
+                )
+            self.prepare()
+            self._start()
+
+    def prepare(self) -> None:
+        """Unpack its packages where that was not done yet. Raises :exc:`EngineError`."""
+        if self.buildx.exists():
+            return
+        if os.geteuid() != 0:
+            raise EngineError("no Docker engine answers, and starting the embedded one needs root", hint=f"Run as root. {WAY_OUT}")
+        hosts = read_toml(self.layout.root / "shared" / "engine.toml").tables("hosts")
+        if apt.host_id() not in hosts:
+            known = " and ".join(sorted(hosts))
+            raise EngineError(
+                f"no Docker engine answers, and the embedded one can be had on {known} only; this host is "
+                f"{apt.host_id() or 'unknown'}",
+                hint=WAY_OUT,
+            )
+        table = hosts[apt.host_id()]
+        try:
+            self._unpack(table.words("suites"), table.words("packages"), table.words("own"))
+        except apt.AptError as error:
+            raise EngineError(f"the embedded engine cannot be had: {error.message}", hint=error.hint or WAY_OUT) from None
+
+    def _unpack(self, suites: tuple[str, ...], packages: tuple[str, ...], own: tuple[str, ...]) -> None:
+        mirror = apt.host_mirror()
+        archive = next(family.archive for family in self.catalog.families if family.archive.id == apt.host_id())
+        engine, buildx = minimums(self.layout)
+        seen = []
+        for suite in dict.fromkeys((mirror.codename, *suites)):
+            self.tell(f"looking for a Docker engine in {archive.id} {suite}")
+            private = apt.PrivateApt(self.layout.home / "apt" / suite, mirror.sources(suite, archive))
+            private.update()
+            versions = {name: version_of(private.candidate(name)) for name in ("docker.io", "docker-buildx")}
+            seen.append(f"{suite} has docker.io {versions['docker.io']}, docker-buildx {versions['docker-buildx']}")
+            if versions["docker.io"] >= engine and versions["docker-buildx"] >= buildx:
+                break
+        else:
+            raise apt.AptError(f"expected docker.io {engine} and docker-buildx {buildx} or newer; " + "; ".join(seen))
+        self.tell(f"unpacking Docker {versions['docker.io']} and buildx {versions['docker-buildx']} (nothing is installed)")
+        with staged_folder(self.root) as stage:
+            private.unpack([name for name in packages if private.candidate(name)], stage)
+            apt.PrivateApt(self.layout.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive)).unpack(own, stage)
+
+    def _start(self) -> None:
+        self.runtime.mkdir(parents=True, exist_ok=True)
+        config = {
+            "hosts": [self.host],
+            "data-root": str(self.folder / "data"),
+            "exec-root": str(self.runtime / "exec"),
+            "pidfile": str(self.runtime / "docker.pid"),
+            "bridge": "none",
+            "iptables": False,
+            "ip6tables": False,
+            "features": {"containerd-snapshotter": True},
+            "builder": {"gc": {"enabled": True, "defaultKeepStorage": KEEP_CACHE}},
+        }
+        (self.folder / "daemon.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+        (self.runtime / "docker.pid").unlink(missing_ok=True)
+        self.tell("starting the embedded engine")
+        with self.log.open("wb") as log:
+            daemon = subprocess.Popen(
+                [self.root / "usr/sbin/dockerd", "--config-file", self.folder / "daemon.json", "--label", LABEL],
+                env={**os.environ, "PATH": f"{self.path}:{os.environ.get('PATH', '')}"},
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
+            )  # fmt: skip
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if answers(self.runtime / "docker.sock"):
+                return
+            if daemon.poll() is not None:
+                break
+            time.sleep(0.1)
+        else:
+            daemon.kill()
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        raise EngineError(
+            f"the embedded engine did not start: {' '.join(lines[-2:]) or 'it said nothing'}",
+            hint=f"Its log: {self.log}. {WAY_OUT}",
+        )
+
+    def down(self) -> bool:
+        """Stop it, keeping images and build cache; whether it was running. Raises :exc:`EngineError`."""
+        pid = self.pid()
+        if pid is None:
+            return False
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while self.pid() is not None:
+            if time.monotonic() > deadline:
+                raise EngineError(f"the embedded engine (process {pid}) did not stop in {STOP_SECONDS} s", hint=f"Its log: {self.log}.")
+            time.sleep(0.1)
+        return True
+
+
+def answers(socket: Path) -> bool:
+    """Whether a Docker engine answers on ``socket``."""
+    import docker  # 0.2 s that `inv --list` need not pay
+
+    if not socket.exists():
+        return False
+    try:
+        client = docker.APIClient(base_url=f"unix://{socket}", timeout=5, version="1.24")
+        try:
+            return bool(client.ping())
+        finally:
+            client.close()
+    except (docker.errors.DockerException, OSError):
+        return False
+
+

@@ -1,0 +1,103 @@
+"""Files that several processes share: locks, digests, and writes that are either whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bakery.errors import DiskFullError
+
+__all__ = ["Tell", "disk_full", "locked", "no_space", "sha256_of", "staged_folder", "write_whole"]
+
+Tell = Callable[[str], None]
+"""How a long step tells the user what it is doing: one line without a newline."""
+
+
+def sha256_of(file: Path) -> str:
+    """SHA-256 of the bytes of ``file``, 64 hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def locked(file: Path, what: str, tell: Tell) -> Iterator[None]:
+    """Hold an exclusive lock on ``file``; where another process holds it, say so once and wait.
+
+    The lock is the kernel's (flock), so it ends with its process, however that ends.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a+", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.seek(0)
+            holder = stream.read().strip()
+            tell(f"waiting: another process{f' ({holder})' if holder else ''} is busy with {what}")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.truncate(0)
+        stream.write(f"pid {os.getpid()}")
+        stream.flush()
+        yield
+
+
+@contextmanager
+def staged_folder(final: Path) -> Iterator[Path]:
+    """A temporary folder beside ``final`` that takes its place when the block ends well, and vanishes when not.
+
+    What a killed process left behind is swept by the next one; callers hold a lock on ``final``.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    for stale in final.parent.glob(f".{final.name}.*.partial"):
+        shutil.rmtree(stale, ignore_errors=True)
+    stage = Path(tempfile.mkdtemp(prefix=f".{final.name}.", suffix=".partial", dir=final.parent))
+    try:
+        stage.chmod(0o755)
+        yield stage
+        if final.exists():
+            shutil.rmtree(final)
+        stage.rename(final)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write ``text`` so that a reader sees the old file or the new one, never a part."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        with open(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        Path(name).chmod(0o644)
+        os.replace(name, file)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+@contextmanager
+def disk_full(where: Path) -> Iterator[None]:
+    """Turn "no space left on device" into :exc:`bakery.errors.DiskFullError`, which names the file system."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise no_space(where) from None
+
+
+def no_space(where: Path) -> DiskFullError:
+    """The error for a full file system below ``where``."""
+    while not where.exists():
+        where = where.parent
+    free = shutil.disk_usage(where).free
+    return DiskFullError(
+        f"no space left on the file system of {where} ({free / 1e9:.1f} GB free); a full build needs about 8 GB",
+        hint="Make room, for example with `inv clean --cache`, then run the same command again: finished steps are kept.",
+    )

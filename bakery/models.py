@@ -1,0 +1,210 @@
+"""The nouns of this project, as frozen dataclasses without behaviour beyond deriving one field from another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from packaging.version import Version
+
+__all__ = [
+    "Archive",
+    "BasePin",
+    "Catalog",
+    "Family",
+    "Image",
+    "Layout",
+    "Pin",
+    "Recipe",
+    "RecipeName",
+    "Series",
+    "SeriesStatus",
+    "Stability",
+    "Target",
+]
+
+
+class SeriesStatus(StrEnum):
+    """Upstream's word for how a series is maintained (https://devguide.python.org/versions/)."""
+
+    END_OF_LIFE = "end-of-life"
+    SECURITY = "security"
+    BUGFIX = "bugfix"
+
+
+class Stability(StrEnum):
+    """Whether a distribution release is finished; an unstable one may change under an image."""
+
+    STABLE = "stable"
+    UNSTABLE = "unstable"
+
+
+class RecipeName(StrEnum):
+    """``full`` is what is published (PGO and LTO); ``quick`` is for the development loop only."""
+
+    FULL = "full"
+    QUICK = "quick"
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One release of CPython and the only bytes that are taken for its source."""
+
+    release: str
+    file: str
+    sha256: str
+    recorded_by: str
+    bytes: int | None = None
+    pool: str | None = None
+    """Path below a Debian mirror, where its source package keeps upstream's tarball."""
+
+    @property
+    def version(self) -> Version:
+        """The release as PEP 440 orders it."""
+        return Version(self.release)
+
+
+@dataclass(frozen=True)
+class Series:
+    """A Python series such as 3.13, with its pinned releases, newest first."""
+
+    name: str
+    status: SeriesStatus
+    until: str
+    configure: tuple[str, ...]
+    cflags: tuple[str, ...]
+    locale: str
+    pins: tuple[Pin, ...]
+
+    @property
+    def default(self) -> Pin:
+        """The newest pinned release that is not a pre-release; where there is none, the newest pre-release."""
+        return next((pin for pin in self.pins if not pin.version.is_prerelease), self.pins[0])
+
+
+@dataclass(frozen=True)
+class BasePin:
+    """The published base image of a target: reference without digest, and its digest for each platform."""
+
+    image: str
+    digests: Mapping[str, str] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Where a family's packages come from; explained key by key in debian/family.toml."""
+
+    id: str
+    components: tuple[str, ...]
+    suites: tuple[str, ...]
+    keyrings: tuple[str, ...]
+    keyring_package: str
+    exclude: tuple[str, ...]
+    include: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A distribution release to build on, such as bookworm."""
+
+    name: str
+    family: str
+    version: str
+    status: Stability
+    until: str
+    base: BasePin
+
+
+@dataclass(frozen=True)
+class Family:
+    """A folder with one Dockerfile, and the targets that it builds on."""
+
+    name: str
+    official: str
+    platforms: tuple[str, ...]
+    build_packages: tuple[str, ...]
+    runtime_packages: tuple[str, ...]
+    archive: Archive
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Words for configure, the compiler and the linker that all series share."""
+
+    name: RecipeName
+    configure: tuple[str, ...]
+    cflags: tuple[str, ...]
+    ldflags: tuple[str, ...]
+    prune: tuple[str, ...]
+    pgo: bool
+    training: str
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything that can be built, oldest series first."""
+
+    repository: str
+    default_target: str
+    series: tuple[Series, ...]
+    families: tuple[Family, ...]
+    recipes: Mapping[RecipeName, Recipe] = field(hash=False)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """All targets of all families, in the order of the data files."""
+        return tuple(target for family in self.families for target in family.targets)
+
+    def family_of(self, target: Target) -> Family:
+        """The family whose Dockerfile builds ``target``."""
+        return next(family for family in self.families if family.name == target.family)
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image to build: a release on a target for a platform."""
+
+    series: Series
+    pin: Pin
+    target: Target
+    platform: str
+    recipe: RecipeName = RecipeName.FULL
+
+    @property
+    def name(self) -> str:
+        """How messages, logs and records call it: ``3.13.15-bookworm``."""
+        return f"{self.pin.release}-{self.target.name}"
+
+    @property
+    def is_default_release(self) -> bool:
+        """Whether this is the release that the series' own tags stand for."""
+        return self.pin == self.series.default
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things lie: the repository, and the cache that all its clones on a machine share.
+
+    ``home`` is ``$BAKERY_HOME``, else ``infra7-python`` below ``$XDG_CACHE_HOME`` or ``~/.cache``.
+    """
+
+    root: Path
+    home: Path
+
+    @property
+    def build(self) -> Path:
+        """Logs and records of this clone."""
+        return self.root / "build"
+
+    @property
+    def logs(self) -> Path:
+        """One full log for each image, overwritten by its next build."""
+        return self.build / "logs"
+
+    @property
+    def records(self) -> Path:
+        """One JSON file for each image: what was built and tested, when and how."""
+        return self.build / "records"

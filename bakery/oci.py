@@ -1,0 +1,104 @@
+"""A root file system as an OCI image layout (https://specs.opencontainers.org/image-spec/image-layout/).
+
+buildx takes such a folder as a named context with any builder, local or remote, under a digest that says what it is.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import tarfile
+from pathlib import Path
+from typing import IO, Any
+
+from bakery.errors import InputError
+
+__all__ = ["layout_digest", "open_tar", "write_layout"]
+
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+GZIP_LEVEL = 6
+
+
+class _Digesting:
+    """Writes through to a stream and keeps SHA-256 and size of what passed."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream, self.sha256, self.size = stream, hashlib.sha256(), 0
+
+    def write(self, data: bytes) -> int:
+        self.sha256.update(data)
+        self.size += len(data)
+        return self.stream.write(data)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+def write_layout(folder: Path, tar: IO[bytes], *, architecture: str, created: str) -> str:
+    """Make ``folder`` an image layout with one gzip layer from the uncompressed ``tar``; return the manifest's digest.
+
+    ``architecture`` as OCI spells it (amd64, arm64), ``created`` as RFC 3339. The same tar gives the same digest.
+    """
+    blobs = folder / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    diff = hashlib.sha256()
+    with (blobs / "layer").open("wb") as raw:
+        layer = _Digesting(raw)
+        with gzip.GzipFile(fileobj=layer, mode="wb", compresslevel=GZIP_LEVEL, mtime=0, filename="") as packed:  # type: ignore[arg-type]
+            while chunk := tar.read(1 << 20):
+                diff.update(chunk)
+                packed.write(chunk)
+    (blobs / "layer").rename(blobs / layer.sha256.hexdigest())
+
+    def put(media_type: str, content: dict[str, Any]) -> dict[str, Any]:
+        data = json.dumps(content, sort_keys=True).encode()
+        digest = hashlib.sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
+
+    config = put(
+        CONFIG,
+        {
+            "architecture": architecture,
+            "os": "linux",
+            "created": created,
+            "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["bash"]},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff.hexdigest()}"]},
+            "history": [{"created": created, "created_by": "root file system from the distribution's archive"}],
+        },
+    )
+    layers = [{"mediaType": LAYER, "digest": f"sha256:{layer.sha256.hexdigest()}", "size": layer.size}]
+    manifest = put(MANIFEST, {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers})
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [manifest]}
+    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}', encoding="utf-8")
+    return str(manifest["digest"])
+
+
+def layout_digest(folder: Path) -> str:
+    """The digest of the first manifest of an image layout; :exc:`InputError` where ``folder`` is none."""
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        return str(index["manifests"][0]["digest"])
+    except (OSError, ValueError, LookupError, TypeError):
+        raise InputError(f"{folder} is no OCI image layout: expected index.json with a manifest in it") from None
+
+
+def open_tar(file: Path) -> IO[bytes]:
+    """The uncompressed bytes of a tar file, whatever it is compressed with (gzip, bzip2, xz); :exc:`InputError` else."""
+    import bz2
+    import lzma
+
+    with file.open("rb") as stream:
+        magic = stream.read(6)
+    opener: Any = open
+    for start, one in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open)):
+        if magic.startswith(start):
+            opener = one
+    if not tarfile.is_tarfile(file):
+        raise InputError(f"{file} is no tar file", hint="Expected a root file system as .tar, .tar.gz, .tar.bz2 or .tar.xz.")
+    return opener(file, "rb")  # type: ignore[no-any-return]

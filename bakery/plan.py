@@ -1,0 +1,119 @@
+"""Models to a bake definition, and from there to the arguments of ``docker buildx build``.
+
+The definition is what ``inv plan`` prints; the arguments are derived from it, because bake ignores a target's
+``network`` before buildx 0.17, so the two cannot disagree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bakery.models import Catalog, Image, RecipeName
+from bakery.tags import references
+
+__all__ = ["LABELS", "Inputs", "build_arguments", "definition", "target_name"]
+
+LABELS = "io.github.infra7.python"
+"""Prefix of our own labels; the rest are OCI's (https://specs.opencontainers.org/image-spec/annotations/)."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What stands behind the named contexts of one image.
+
+    ``source`` is a folder with the verified tarball; ``base`` a context as buildx takes it (``docker-image://...`` or
+    ``oci-layout://...``); ``base_digest`` the base manifest's digest; ``base_origin`` says where it came from:
+    ``registry``, ``mmdebstrap`` or ``user``.
+    """
+
+    source: str
+    base: str
+    base_name: str
+    base_digest: str
+    base_origin: str
+
+
+def target_name(image: Image) -> str:
+    """The name of an image in the definition; bake allows letters, digits, ``_`` and ``-``."""
+    return "python-" + re.sub(r"[^A-Za-z0-9_-]", "_", image.name)
+
+
+def definition(
+    catalog: Catalog, images: Sequence[Image], inputs: Mapping[Image, Inputs], *, network: str | None = None
+) -> dict[str, Any]:
+    """A bake file (https://docs.docker.com/build/bake/reference/) for ``images``, as JSON-ready dictionaries.
+
+    ``network`` is the network mode of the build steps, ``None`` for the engine's own default.
+    """
+    return {
+        "group": {"default": {"targets": [target_name(image) for image in images]}},
+        "target": {target_name(image): _target(catalog, image, inputs[image], network) for image in images},
+    }
+
+
+def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None) -> dict[str, Any]:
+    family = catalog.family_of(image.target)
+    recipe = catalog.recipes[image.recipe]
+    target: dict[str, Any] = {
+        "context": family.name,
+        "dockerfile": "Dockerfile",
+        "target": "runtime",
+        "contexts": {"base": inputs.base, "source": inputs.source, "shared": "shared"},
+        "args": {
+            "BUILD_PACKAGES": " ".join(family.build_packages),
+            "CONFIGURE_FLAGS": " ".join((*recipe.configure, *image.series.configure)),
+            "EXTRA_CFLAGS": " ".join((*recipe.cflags, *image.series.cflags)),
+            "EXTRA_LDFLAGS": " ".join(recipe.ldflags),
+            "LOCALE": "utf8" if image.series.locale else "none",
+            "PGO": "1" if recipe.pgo else "0",
+            "PRUNE": " ".join(recipe.prune),
+            "PYTHON_RELEASE": image.pin.release,
+            "PYTHON_SHA256": image.pin.sha256,
+            "RUNTIME_PACKAGES": " ".join(family.runtime_packages),
+            "TRAINING": recipe.training,
+        },
+        "labels": labels(catalog, image, inputs),
+        "tags": list(references(catalog, image)),
+        "platforms": [image.platform],
+        # An attestation holds the time of the build: without it the same content has the same digest.
+        "attest": ["type=provenance,disabled=true"],
+        "output": ["type=docker"],
+    }
+    if network:
+        target["network"] = network
+    return target
+
+
+def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
+    """What an image says of itself: OCI's annotations, and ours for what those have no word for."""
+    quick = " (quick: no PGO, no LTO)" if image.recipe is RecipeName.QUICK else ""
+    return {
+        "org.opencontainers.image.title": f"Python {image.pin.release} on {image.target.family} {image.target.name}{quick}",
+        "org.opencontainers.image.version": image.pin.release,
+        "org.opencontainers.image.licenses": "Python-2.0",
+        "org.opencontainers.image.base.name": inputs.base_name,
+        "org.opencontainers.image.base.digest": inputs.base_digest,
+        f"{LABELS}.base.origin": inputs.base_origin,
+        f"{LABELS}.recipe": str(image.recipe),
+        f"{LABELS}.series": image.series.name,
+        f"{LABELS}.source.sha256": image.pin.sha256,
+        f"{LABELS}.target": image.target.name,
+    }
+
+
+def build_arguments(target: Mapping[str, Any]) -> list[str]:
+    """The arguments of ``docker buildx build`` that mean what one target of a definition means."""
+    arguments = ["--file", f"{target['context']}/{target['dockerfile']}", "--target", target["target"]]
+    for key, flag in (("contexts", "--build-context"), ("args", "--build-arg"), ("labels", "--label")):
+        for name, value in target[key].items():
+            arguments += [flag, f"{name}={value}"]
+    for key, flag in (("tags", "--tag"), ("attest", "--attest"), ("output", "--output")):
+        for value in target[key]:
+            arguments += [flag, value]
+    arguments += ["--platform", ",".join(target["platforms"])]
+    if "network" in target:
+        arguments += ["--network", target["network"]]
+    return [*arguments, target["context"]]

@@ -1,0 +1,185 @@
+"""CPython's tarballs: a cache and three providers, every byte checked against the lock.
+
+Providers in order: the mirror that the user set, python.org, the pool of the host's Debian mirror. A provider that
+does not answer or does not have the file is passed over; one that sends other bytes ends the build.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bakery import apt
+from bakery.errors import SourceError
+from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder
+from bakery.models import Layout, Pin, Series
+
+__all__ = ["Sources", "Unavailable"]
+
+PYTHON_ORG = "https://www.python.org/ftp/python"
+TIMEOUT = (5.0, 30.0)
+"""Seconds to connect, and between two reads."""
+MAX_BYTES = 200_000_000
+"""No tarball of CPython comes near it; what is larger is not one."""
+
+
+class Unavailable(Exception):
+    """A provider could not be asked or does not have the file; the next one is tried."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Fetches verified tarballs into the cache.
+
+    ``mirror`` is a URL or a folder laid out like python.org's: ``<mirror>/<release>/<file>`` or ``<mirror>/<file>``.
+    """
+
+    layout: Layout
+    mirror: str | None = None
+    tell: Tell = print
+
+    def folder(self, pin: Pin) -> Path:
+        """The cache folder that holds this one tarball and nothing else; it becomes a build context."""
+        return self.layout.home / "sources" / pin.release
+
+    def fetch(self, pin: Pin, series: Series, again: str) -> Path:
+        """The folder with the verified tarball of ``pin``, from the cache or the first provider that has it.
+
+        ``again`` is the command that the user typed with ``{version}`` for the version, for the message that names
+        another release that can be had. Raises :exc:`SourceError` and :exc:`DiskFullError`.
+        """
+        folder = self.folder(pin)
+        file = folder / pin.file
+        with locked(folder.with_suffix(".lock"), f"the source of {pin.release}", self.tell), disk_full(folder):
+            if file.exists():
+                found = sha256_of(file)
+                if found == pin.sha256:
+                    return folder
+                shutil.rmtree(folder)
+                self.tell(
+                    f"{file}: corrupt in the cache: expected sha256 {pin.sha256}, found {found}; removed, fetching it again"
+                )
+            refused = []
+            for provider, fetch in self._providers(pin):
+                with staged_folder(folder) as stage:
+                    try:
+                        fetch(stage / pin.file)
+                    except Unavailable as reason:
+                        refused.append(f"{provider}: {reason}")
+                        (stage / pin.file).unlink(missing_ok=True)
+                        continue
+                    self._check(stage / pin.file, pin, provider)
+                self.tell(f"{pin.file} from {provider}, sha256 verified")
+                return folder
+        raise self._none(pin, series, refused, again)
+
+    @staticmethod
+    def _check(file: Path, pin: Pin, provider: str) -> None:
+        found = sha256_of(file)
+        if found != pin.sha256:
+            raise SourceError(
+                f"{pin.file} from {provider} is not the pinned file: expected sha256 {pin.sha256}, found {found} "
+                f"({file.stat().st_size} bytes). It was removed and nothing was built",
+                hint="Find out why that provider sends other bytes; the digest in shared/lock.toml is what is trusted.",
+            )
+
+    def _providers(self, pin: Pin) -> Iterator[tuple[str, Callable[[Path], None]]]:
+        final = f"{pin.version.base_version}/{pin.file}"
+        if self.mirror and urlsplit(self.mirror).scheme in ("http", "https"):
+            mirror = self.mirror.rstrip("/")
+            for url in (f"{mirror}/{final}", f"{mirror}/{pin.file}"):
+                yield f"the mirror {url}", lambda file, url=url: _http(url, file)  # type: ignore[misc]
+        elif self.mirror:
+            folder = Path(self.mirror.removeprefix("file://")).expanduser()
+            yield f"the mirror {folder}", lambda file: _copy((folder / final, folder / pin.file), file)
+        yield "python.org", lambda file: _http(f"{PYTHON_ORG}/{final}", file)
+        if pin.pool:
+            yield "the host's Debian mirror", lambda file: _pool(pin, file)
+
+    def _none(self, pin: Pin, series: Series, refused: list[str], again: str) -> SourceError:
+        tried = "".join(f"\n    {line}" for line in refused)
+        others = [other for other in series.pins if other != pin and self._at_hand(other)]
+        if others:
+            version = others[0].release
+            hint = f"{version} of the same series can be had: {again.format(version=version)}"
+        else:
+            hint = f"Put {pin.file} where a mirror can serve it: --mirror=URL or --mirror=FOLDER."
+        return SourceError(f"no provider has {pin.file}:{tried}", hint=hint)
+
+    def _at_hand(self, pin: Pin) -> bool:
+        """Whether a tarball is in the cache, whole, or is served by the host's Debian mirror."""
+        file = self.folder(pin) / pin.file
+        if file.exists():
+            return sha256_of(file) == pin.sha256
+        return bool(pin.pool) and _served(pin)
+
+
+def _http(url: str, file: Path) -> None:
+    import requests  # 0.1 s that `inv --list` need not pay
+
+    try:
+        with requests.get(url, stream=True, timeout=TIMEOUT) as answer:
+            if answer.status_code != 200:
+                raise Unavailable(f"answered {answer.status_code} for {url}")
+            size = 0
+            with file.open("wb") as stream:
+                for chunk in answer.iter_content(1 << 20):
+                    size += len(chunk)
+                    if size > MAX_BYTES:
+                        raise Unavailable(f"sent more than {MAX_BYTES} bytes for {url}")
+                    stream.write(chunk)
+    except requests.Timeout:
+        raise Unavailable(f"did not answer in time ({TIMEOUT[0]:.0f} s to connect, {TIMEOUT[1]:.0f} s to read)") from None
+    except requests.RequestException as error:
+        raise Unavailable(f"cannot be reached ({_reason(error)})") from None
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost words of a chain of wrapped network errors."""
+    while error.args and isinstance(error.args[-1], BaseException):
+        error = error.args[-1]
+    reason = getattr(error, "reason", None)
+    if isinstance(reason, BaseException):
+        return _reason(reason)
+    return str(error).rsplit(": ", 1)[-1]
+
+
+def _copy(candidates: tuple[Path, ...], file: Path) -> None:
+    for candidate in candidates:
+        if candidate.is_file():
+            shutil.copyfile(candidate, file)
+            return
+    raise Unavailable(f"has neither {' nor '.join(str(candidate) for candidate in candidates)}")
+
+
+def _pool_uri(pin: Pin) -> str:
+    mirror = apt.host_mirror()
+    if apt.host_id() != "debian":
+        raise Unavailable(f"this host's apt reaches {apt.host_id() or 'no'} packages, not Debian's")
+    return f"{mirror.uris['']}/{pin.pool}"
+
+
+def _pool(pin: Pin, file: Path) -> None:
+    try:
+        uri = _pool_uri(pin)
+        apt.download(uri, file, pin.sha256)
+    except apt.AptError as error:
+        if "Hash" in error.message and "mismatch" in error.message:
+            raise SourceError(
+                f"{pin.file} from the host's Debian mirror is not the pinned file: {error.message}; "
+                f"expected sha256 {pin.sha256}. Nothing was built"
+            ) from None
+        raise Unavailable(error.message) from None
+
+
+def _served(pin: Pin) -> bool:
+    """Whether the pool answers for this file; a mirror can list files that it no longer serves."""
+    import requests
+
+    try:
+        return requests.head(_pool_uri(pin), timeout=TIMEOUT, allow_redirects=True).status_code == 200
+    except (Unavailable, apt.AptError, requests.RequestException):
+        return False

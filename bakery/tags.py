@@ -1,0 +1,34 @@
+"""The tags of an image.
+
+``<release>-<target>`` always. ``<series>-<target>`` for the series' default release, so that building an older one
+never moves it. The same two without the target for the default target; ``latest`` for the newest stable series there.
+"""
+
+from __future__ import annotations
+
+from bakery.models import Catalog, Image, Series
+
+__all__ = ["latest_series", "references", "tags_of"]
+
+
+def latest_series(catalog: Catalog) -> Series:
+    """The newest series whose default release is not a pre-release."""
+    return next(one for one in reversed(catalog.series) if not one.default.version.is_prerelease)
+
+
+def tags_of(catalog: Catalog, image: Image) -> tuple[str, ...]:
+    """The tags of ``image``, most specific first, without the repository."""
+    versions = [image.pin.release]
+    if image.is_default_release:
+        versions.append(image.series.name)
+    tags = [f"{version}-{image.target.name}" for version in versions]
+    if image.target.name == catalog.default_target:
+        tags += versions
+        if image.is_default_release and image.series == latest_series(catalog):
+            tags.append("latest")
+    return tuple(tags)
+
+
+def references(catalog: Catalog, image: Image) -> tuple[str, ...]:
+    """The same with the repository, as docker takes them: ``infra7/python:3.13-bookworm``."""
+    return tuple(f"{catalog.repository}:{tag}" for tag in tags_of(catalog, image))

@@ -1,0 +1,121 @@
+"""Runs tests/image inside an image, by the interpreter that was built, without a network."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bakery.builder import read_record, record_file
+from bakery.engine import Engine
+from bakery.errors import BuildError
+from bakery.files import write_whole
+from bakery.models import Catalog, Image, Layout
+from bakery.plan import LABELS
+from bakery.tags import references
+
+__all__ = ["Outcome", "test_image"]
+
+FOLDER = "image-tests"
+NOTHING_SELECTED = 3
+"""Exit code of tests/image/run.py where its patterns select no test."""
+
+
+@dataclass
+class Outcome:
+    """Counts of one run of tests/image, and what failed or was skipped, each with its reason."""
+
+    image: Image
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    failures: list[str] = field(default_factory=list)
+    skips: list[str] = field(default_factory=list)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The same for a report."""
+        return {
+            "image": self.image.name,
+            "passed": self.passed,
+            "failed": self.failed,
+            "skipped": self.skipped,
+            "failures": self.failures,
+            "skips": self.skips,
+        }
+
+
+def _archive(folder: Path) -> bytes:
+    """The tests as a tar that puts them below ``FOLDER``, owned by root, without byte code."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        tar.add(folder, arcname=FOLDER, filter=_plain)
+    return buffer.getvalue()
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    if "__pycache__" in member.name:
+        return None
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    member.mode = 0o755 if member.isdir() else 0o644
+    return member
+
+
+def test_image(
+    layout: Layout, catalog: Catalog, engine: Engine, image: Image, patterns: Sequence[str], write: Callable[[str], object]
+) -> Outcome:
+    """Run the tests whose names match ``patterns`` (all without any) in ``image``; their output goes to ``write``.
+
+    A run of all tests is recorded. Raises :exc:`BuildError` where the tests could not be run at all.
+    """
+    from docker.errors import APIError, ImageNotFound
+
+    reference = references(catalog, image)[0]
+    arguments = [word for pattern in patterns for word in ("-k", pattern)]
+    try:
+        built = engine.client.images.get(reference)
+        container = engine.client.containers.create(
+            reference,
+            ["python", "-B", f"/tmp/{FOLDER}/run.py", *arguments],
+            environment={"IMAGE_RECIPE": built.labels.get(f"{LABELS}.recipe", "")},
+            network_mode="none",
+        )
+    except ImageNotFound:
+        version = f"--version={image.pin.release} --target={image.target.name}"
+        raise BuildError(f"{reference} is not in the engine", hint=f"Build it first: inv build {version}") from None
+    except APIError as error:
+        raise BuildError(f"{reference} cannot be run: {error.explanation or error}") from None
+    last = ""
+    try:
+        container.put_archive("/tmp", _archive(layout.root / "tests" / "image"))
+        container.start()
+        rest = ""
+        for data in container.logs(stream=True, follow=True):
+            *lines, rest = (rest + data.decode("utf-8", "replace")).split("\n")
+            for line in lines:
+                last = line if line.startswith("{") else last
+                write(line)
+        code = int(container.wait()["StatusCode"])
+    finally:
+        container.remove(force=True)
+    try:
+        counts = json.loads(last)
+        outcome = Outcome(image, *(counts[key] for key in ("passed", "failed", "skipped", "failures", "skips")))
+    except (ValueError, LookupError, TypeError):
+        raise BuildError(f"the tests in {reference} ended with code {code} and without a summary") from None
+    if code == NOTHING_SELECTED:
+        raise BuildError(f"no test in tests/image matches {' '.join(patterns)}", hint="-k takes a part of a test's name.")
+    record = read_record(layout, image)
+    if not patterns and record.get("id") == built.id:
+        record["tests"] = {
+            "when": datetime.now(UTC).isoformat(timespec="seconds"),
+            **{key: counts[key] for key in ("passed", "failed", "skipped")},
+        }
+        write_whole(record_file(layout, image), json.dumps(record, indent=1) + "\n")
+    return outcome

@@ -1,0 +1,77 @@
+"""Nox sessions: checks of this repository, and one build and one test session for each image of the catalog.
+
+``nox`` runs the checks. ``nox -s test-3.13-bookworm`` builds that image where it is missing and tests it;
+``nox -t py313`` and ``nox -t jammy`` select by series, target or family. What follows ``--`` is passed through.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))
+
+from bakery.catalog import load_catalog  # noqa: E402
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["lint", "tests"]
+nox.options.error_on_missing_interpreters = True
+
+CATALOG = load_catalog(ROOT)
+PYTHON_FILES = ("bakery", "tests", "tasks.py", "noxfile.py")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types, shell scripts and Dockerfiles."""
+    session.install("-q", "-e", ".[dev]")
+    session.run("ruff", "check", *PYTHON_FILES)
+    session.run("ruff", "format", "--check", *PYTHON_FILES)
+    session.run("mypy")
+    session.run("shellcheck", *map(str, sorted((ROOT / "shared").glob("*.sh"))), ".ci/run")
+    session.run("hadolint", *(f"{family.name}/Dockerfile" for family in CATALOG.families))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the unit, golden and engine tests; arguments go to pytest."""
+    session.install("-q", "-e", ".[dev]")
+    session.run("pytest", *session.posargs)
+
+
+def invoke(session: nox.Session, verb: str, series: str, target: str) -> None:
+    """Run an Invoke task for one image with the interpreter that runs nox, where this project is installed."""
+    arguments = [verb, f"--version={series}", f"--target={target}", *session.posargs]
+    session.run(sys.executable, "-m", "invoke", *arguments, external=True)
+
+
+def register(verb: str, what: str) -> None:
+    """Make one session for each image, and one that runs them all."""
+
+    def one(series: str, target: str) -> Callable[[nox.Session], None]:
+        return lambda session: invoke(session, verb, series, target)
+
+    names = []
+    for series in CATALOG.series:
+        for target in CATALOG.targets:
+            name = f"{verb}-{series.name}-{target.name}"
+            body = one(series.name, target.name)
+            body.__doc__ = f"{what} Python {series.name} on {target.family} {target.name}."
+            tags = [f"py{series.name.replace('.', '')}", target.name, target.family, f"{verb}s"]
+            nox.session(body, name=name, python=False, tags=tags)
+            names.append(name)
+
+    def every(session: nox.Session) -> None:
+        for name in names:
+            session.notify(name, session.posargs)
+
+    every.__doc__ = f"{what} every image of the catalog."
+    nox.session(every, name=verb, python=False)
+
+
+register("build", "Build")
+register("test", "Test")

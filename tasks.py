@@ -1,0 +1,303 @@
+"""Invoke tasks: a signature, its help, and a call into bakery. ``inv --list`` shows them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from invoke import Collection, Context, Exit, task
+
+from bakery.catalog import find_layout, load_catalog
+from bakery.errors import BakeryError, BuildError, InputError, NothingSelected
+from bakery.models import Image, RecipeName
+from bakery.select import select_images, split
+
+ROOT = Path(__file__).resolve().parent
+LAYOUT = find_layout(ROOT)
+INTERRUPTED = 130
+
+VERSION = "Series (3.13) or pinned release (3.13.5); repeat it or separate by commas"
+TARGET = "Distribution release: bookworm, trixie, jammy, noble; repeat it or separate by commas (default: bookworm)"
+EVERYTHING = "All series and all targets, where --version or --target does not say otherwise"
+QUICK = "No PGO, no LTO: for the development loop, never for a release"
+FORMAT = "table, markdown or json (default: table)"
+MIRROR = "Where to look for tarballs first: a URL or folder laid out like python.org/ftp/python (also $BAKERY_MIRROR)"
+BASE = "Build on this instead of the target's slim image: an image, an OCI image layout, a rootfs tar or folder"
+
+
+def friendly(body: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn the errors that bakery raises into one message and its exit code, and Ctrl-C into a word of comfort."""
+
+    @functools.wraps(body)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        try:
+            return body(*args, **kwargs)
+        except BakeryError as error:
+            raise Exit(f"{type(error).__name__}: {error}", error.exit_code) from None
+        except KeyboardInterrupt:
+            raise Exit("\ninterrupted; the same command again goes on with what is finished", INTERRUPTED) from None
+        except BrokenPipeError:
+            raise Exit(code=1) from None
+
+    return wrapper
+
+
+def job(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """``invoke.task`` with this project's conventions."""
+    return lambda body: task(auto_shortflags=False, **options)(friendly(body))
+
+
+def warn(text: str) -> None:
+    """Print to stderr: stdout belongs to results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def select(version: Sequence[str], target: Sequence[str], everything: bool, quick: bool = False) -> tuple[Any, tuple[Image, ...]]:
+    """The catalog and the images that the arguments mean."""
+    catalog = load_catalog(ROOT)
+    recipe = RecipeName.QUICK if quick else RecipeName.FULL
+    return catalog, select_images(catalog, split(version), split(target), everything=everything, recipe=recipe)
+
+
+def planned(catalog: Any, images: Sequence[Image], base: str | None, network: str | None = None) -> dict[str, Any]:
+    """The bake definition without touching network or engine: recorded bases, else the pinned ones."""
+    from bakery.bases import Bases
+    from bakery.builder import inputs_for
+    from bakery.plan import definition
+    from bakery.sources import Sources
+
+    bases, sources = Bases(LAYOUT, catalog, base, tell=warn), Sources(LAYOUT)
+    inputs = {}
+    for image in images:
+        chosen = bases.resolve if base else lambda t, p: bases.recorded(t, p) or bases.pinned(t, p)
+        inputs[image] = inputs_for(sources.folder(image.pin), chosen(image.target, image.platform))
+    return definition(catalog, images, inputs, network=network)
+
+
+@job(
+    iterable=["version", "target"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "all": EVERYTHING,
+        "quick": QUICK,
+        "mirror": MIRROR,
+        "base": BASE,
+        "refresh": "Choose the bases anew instead of keeping what earlier builds chose",
+        "print": "Print the bake definition and build nothing (the same as `inv plan`)",
+        "dry": "Say what would be built and change nothing",
+        "format": FORMAT,
+    },
+)
+def build(
+    _: Context, version=None, target=None, all=False, quick=False, mirror=None, base=None, refresh=False,  # noqa: A002
+    print=False, dry=False, format="table",  # noqa: A002
+) -> None:  # fmt: skip
+    """Build images: verified source, pinned base, PGO and LTO; tags and sizes in a table at the end."""
+    import os
+
+    from bakery.builder import Builder
+    from bakery.engine import find_engine
+    from bakery.progress import make_display
+    from bakery.report import RESULT_COLUMNS, render, result_rows, tag_rows, TAG_COLUMNS
+    from bakery.sizes import read_baseline
+
+    catalog, images = select(version, target, all, quick)
+    render([], (), format)
+    if print or dry:
+        sys.stdout.write(
+            json.dumps(planned(catalog, images, base), indent=2) + "\n" if print else render(tag_rows(catalog, images), TAG_COLUMNS, format)
+        )
+        return
+    baseline = read_baseline(ROOT)
+    again = shlex.join(["inv", "build", *(f"--target={name}" for name in split(target)), *(["--quick"] if quick else [])])
+    with make_display(sys.stderr) as display:
+        engine = find_engine(LAYOUT, catalog, functools.partial(display.note, ""))
+        assert engine is not None
+        mirror = mirror or os.environ.get("BAKERY_MIRROR")
+        builder = Builder(LAYOUT, catalog, engine, display, mirror, base, refresh, f"{again} --version={{version}}")
+        results = builder.build(images)
+    sys.stdout.write(render(result_rows(catalog, results, baseline), RESULT_COLUMNS, format))
+    sys.stdout.flush()
+    failed = [result for result in results if result.error]
+    for result in failed:
+        warn(f"\n{result.image.name}: {result.error}")
+    if failed:
+        raise BuildError(f"{len(failed)} of {len(results)} images failed")
+
+
+@job(
+    iterable=["version", "target", "k"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "all": EVERYTHING,
+        "quick": "Where an image is missing, build it with --quick",
+        "k": "Run only tests whose names contain this; repeat it for more",
+        "mirror": MIRROR,
+        "base": BASE,
+        "format": FORMAT,
+    },
+)
+def test(
+    _: Context, version=None, target=None, all=False, quick=False, k=None, mirror=None, base=None, format="table",  # noqa: A002
+) -> None:  # fmt: skip
+    """Run tests/image inside images, by the interpreter that was built; missing images are built first."""
+    from bakery.builder import Builder
+    from bakery.engine import find_engine
+    from bakery.progress import make_display
+    from bakery.report import Column, render
+    from bakery.tester import test_image
+
+    catalog, images = select(version, target, all, quick)
+    with make_display(sys.stderr) as display:
+        engine = find_engine(LAYOUT, catalog, functools.partial(display.note, ""))
+        assert engine is not None
+        builder = Builder(LAYOUT, catalog, engine, display, mirror, base)
+        for result in builder.build(builder.missing(images)):
+            if result.error:
+                raise BuildError(f"{result.image.name}: {result.error}")
+    outcomes = []
+    for image in images:
+        warn(f"testing {image.name}")
+        outcomes.append(test_image(LAYOUT, catalog, engine, image, k or (), warn))
+    columns = [Column(key, key, right=key != "image") for key in ("image", "passed", "failed", "skipped")]
+    sys.stdout.write(render([outcome.row for outcome in outcomes], columns, format))
+    sys.stdout.flush()
+    for outcome in outcomes:
+        for failure in outcome.failures:
+            warn(f"{outcome.image.name}: {failure}")
+    if any(outcome.failed for outcome in outcomes):
+        raise BuildError(f"tests failed in {sum(outcome.failed > 0 for outcome in outcomes)} of {len(outcomes)} images")
+
+
+@job(
+    iterable=["version", "target"],
+    help={"version": VERSION, "target": TARGET, "all": EVERYTHING, "quick": QUICK, "base": BASE},
+)
+def plan(_: Context, version=None, target=None, all=False, quick=False, base=None) -> None:  # noqa: A002
+    """Print the bake definition (JSON) that a build of these images means; nothing is fetched or started."""
+    catalog, images = select(version, target, all, quick)
+    print(json.dumps(planned(catalog, images, base), indent=2))
+
+
+@job(
+    iterable=["version", "target"],
+    help={"version": VERSION, "target": TARGET, "all": EVERYTHING, "format": FORMAT},
+)
+def tags(_: Context, version=None, target=None, all=False, format="table") -> None:  # noqa: A002
+    """List the tags of images (of all of them, where none is named)."""
+    from bakery.report import TAG_COLUMNS, render, tag_rows
+
+    catalog, images = select(version, target, all or not version)
+    sys.stdout.write(render(tag_rows(catalog, images), TAG_COLUMNS, format))
+
+
+@job(
+    iterable=["version", "target"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "releases": "List the pinned releases of the series instead",
+        "format": FORMAT,
+    },
+)
+def images(_: Context, version=None, target=None, releases=False, format="table") -> None:  # noqa: A002
+    """List what can be built, how long it is supported, and what this clone has built."""
+    from bakery.report import IMAGE_COLUMNS, RELEASE_COLUMNS, catalog_rows, release_rows, render
+
+    catalog, found = select(version, target, True)
+    if releases:
+        sys.stdout.write(render(release_rows(catalog, split(version)), RELEASE_COLUMNS, format))
+    else:
+        sys.stdout.write(render(catalog_rows(catalog, LAYOUT, found), IMAGE_COLUMNS, format))
+
+
+@job(
+    help={
+        "logs": "Logs and records of this clone",
+        "images": "Images that this tool built, in the engine in use",
+        "cache": "The engine's build cache: the next build compiles again",
+        "sources": "Downloaded tarballs",
+        "bases": "Base images made from packages, and what was chosen for each target",
+        "engine": "The embedded engine with its images and cache",
+        "all": "All of these",
+        "dry": "Say what would be removed and change nothing",
+    }
+)
+def clean(
+    _: Context, logs=False, images=False, cache=False, sources=False, bases=False, engine=False, all=False, dry=False,  # noqa: A002
+) -> None:  # fmt: skip
+    """Remove what builds left on this machine; only what is named."""
+    from bakery.cleaning import KINDS, removals, remove
+
+    chosen = {"logs": logs, "images": images, "cache": cache, "sources": sources, "bases": bases, "engine": engine}
+    kinds = tuple(kind for kind in KINDS if all or chosen[kind])
+    if not kinds:
+        lines = "".join(f"\n    --{kind:8} {what}" for kind, what in KINDS.items())
+        raise NothingSelected(f"nothing is named to be removed; there are:{lines}\n    --all")
+    catalog = load_catalog(ROOT)
+    for removal in list(removals(LAYOUT, catalog, kinds)):
+        print(f"{'would remove' if dry else 'removing'} {removal.kind}: {removal.what}", flush=True)
+        if not dry:
+            remove(LAYOUT, catalog, removal)
+
+
+@job()
+def up(_: Context) -> None:
+    """Start the embedded engine; where another engine answers, say so and leave it at that."""
+    from bakery.engine import find_engine
+
+    engine = find_engine(LAYOUT, load_catalog(ROOT), warn)
+    assert engine is not None
+    print(f"{engine.kind} engine at {engine.host}")
+
+
+@job()
+def down(_: Context) -> None:
+    """Stop the embedded engine; its images and build cache stay."""
+    from bakery.embedded import Embedded
+
+    stopped = Embedded(LAYOUT, load_catalog(ROOT), warn).down()
+    print("stopped" if stopped else "the embedded engine was not running")
+
+
+@job(help={"format": "text or json (default: text)"})
+def status(_: Context, format="text") -> None:  # noqa: A002
+    """Say which engine would be used, and what it holds; exit code 1 where none answers."""
+    from bakery.engine import describe
+
+    if format not in ("text", "json"):
+        raise InputError(f"unknown format {format!r}", hint="There are: text, json.")
+    found = describe(LAYOUT, load_catalog(ROOT))
+    if format == "json":
+        print(json.dumps(found, indent=1))
+    else:
+        for key, value in {**found, **{f"embedded {k}": v for k, v in found["embedded"].items()}}.items():
+            if key != "embedded":
+                print(f"{key:18} {value if value is not None else '-'}")
+    if found["kind"] is None:
+        raise Exit("no Docker engine answers; `inv engine.up` starts the embedded one", 1)
+
+
+@job()
+def env(_: Context) -> None:
+    """Print shell settings that point docker at the engine in use: eval "$(inv engine.env)"."""
+    from bakery.engine import find_engine
+
+    engine = find_engine(LAYOUT, load_catalog(ROOT), warn)
+    assert engine is not None
+    print(f"export DOCKER_HOST={shlex.quote(engine.host)}")
+    if engine.kind == "embedded":
+        print(f'export PATH={shlex.quote(engine.embedded.path)}:"$PATH"')
+
+
+engine = Collection("engine", up, down, status, env)
+namespace = Collection(build, test, plan, tags, images, clean, engine)
