@@ -62,7 +62,7 @@ def register(verb: str, what: str) -> None:
             body = one(series.name, target.name)
             body.__doc__ = f"{what} Python {series.name} on {target.family} {target.name}."
             tags = [f"py{series.name.replace('.', '')}", target.name, target.family, f"{verb}s"]
-            nox.session(body, name=name, python=False, tags=tags)
+            nox.session(name=name, python=False, tags=tags)(body)
             names.append(name)
 
     def every(session: nox.Session) -> None:
@@ -70,7 +70,7 @@ def register(verb: str, what: str) -> None:
             session.notify(name, session.posargs)
 
     every.__doc__ = f"{what} every image of the catalog."
-    nox.session(every, name=verb, python=False)
+    nox.session(name=verb, python=False)(every)
 
 
 register("build", "Build")

@@ -59,7 +59,9 @@ def warn(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def select(version: Sequence[str], target: Sequence[str], everything: bool, quick: bool = False) -> tuple[Any, tuple[Image, ...]]:
+def select(
+    version: Sequence[str], target: Sequence[str], everything: bool, quick: bool = False
+) -> tuple[Any, tuple[Image, ...]]:
     """The catalog and the images that the arguments mean."""
     catalog = load_catalog(ROOT)
     recipe = RecipeName.QUICK if quick else RecipeName.FULL
@@ -97,8 +99,8 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None, network: st
     },
 )
 def build(
-    _: Context, version=None, target=None, all=False, quick=False, mirror=None, base=None, refresh=False,  # noqa: A002
-    print=False, dry=False, format="table",  # noqa: A002
+    _: Context, version=None, target=None, all=False, quick=False, mirror=None, base=None, refresh=False,
+    print=False, dry=False, format="table",
 ) -> None:  # fmt: skip
     """Build images: verified source, pinned base, PGO and LTO; tags and sizes in a table at the end."""
     import os
@@ -106,18 +108,22 @@ def build(
     from bakery.builder import Builder
     from bakery.engine import find_engine
     from bakery.progress import make_display
-    from bakery.report import RESULT_COLUMNS, render, result_rows, tag_rows, TAG_COLUMNS
+    from bakery.report import RESULT_COLUMNS, TAG_COLUMNS, render, result_rows, tag_rows
     from bakery.sizes import read_baseline
 
     catalog, images = select(version, target, all, quick)
     render([], (), format)
     if print or dry:
         sys.stdout.write(
-            json.dumps(planned(catalog, images, base), indent=2) + "\n" if print else render(tag_rows(catalog, images), TAG_COLUMNS, format)
+            json.dumps(planned(catalog, images, base), indent=2) + "\n"
+            if print
+            else render(tag_rows(catalog, images), TAG_COLUMNS, format)
         )
         return
     baseline = read_baseline(ROOT)
-    again = shlex.join(["inv", "build", *(f"--target={name}" for name in split(target)), *(["--quick"] if quick else [])])
+    again = shlex.join(
+        ["inv", "build", *(f"--target={name}" for name in split(target)), *(["--quick"] if quick else [])]
+    )
     with make_display(sys.stderr) as display:
         engine = find_engine(LAYOUT, catalog, functools.partial(display.note, ""))
         assert engine is not None
@@ -147,7 +153,7 @@ def build(
     },
 )
 def test(
-    _: Context, version=None, target=None, all=False, quick=False, k=None, mirror=None, base=None, format="table",  # noqa: A002
+    _: Context, version=None, target=None, all=False, quick=False, k=None, mirror=None, base=None, format="table",
 ) -> None:  # fmt: skip
     """Run tests/image inside images, by the interpreter that was built; missing images are built first."""
     from bakery.builder import Builder
@@ -182,7 +188,7 @@ def test(
     iterable=["version", "target"],
     help={"version": VERSION, "target": TARGET, "all": EVERYTHING, "quick": QUICK, "base": BASE},
 )
-def plan(_: Context, version=None, target=None, all=False, quick=False, base=None) -> None:  # noqa: A002
+def plan(_: Context, version=None, target=None, all=False, quick=False, base=None) -> None:
     """Print the bake definition (JSON) that a build of these images means; nothing is fetched or started."""
     catalog, images = select(version, target, all, quick)
     print(json.dumps(planned(catalog, images, base), indent=2))
@@ -192,7 +198,7 @@ def plan(_: Context, version=None, target=None, all=False, quick=False, base=Non
     iterable=["version", "target"],
     help={"version": VERSION, "target": TARGET, "all": EVERYTHING, "format": FORMAT},
 )
-def tags(_: Context, version=None, target=None, all=False, format="table") -> None:  # noqa: A002
+def tags(_: Context, version=None, target=None, all=False, format="table") -> None:
     """List the tags of images (of all of them, where none is named)."""
     from bakery.report import TAG_COLUMNS, render, tag_rows
 
@@ -209,7 +215,7 @@ def tags(_: Context, version=None, target=None, all=False, format="table") -> No
         "format": FORMAT,
     },
 )
-def images(_: Context, version=None, target=None, releases=False, format="table") -> None:  # noqa: A002
+def images(_: Context, version=None, target=None, releases=False, format="table") -> None:
     """List what can be built, how long it is supported, and what this clone has built."""
     from bakery.report import IMAGE_COLUMNS, RELEASE_COLUMNS, catalog_rows, release_rows, render
 
@@ -233,7 +239,7 @@ def images(_: Context, version=None, target=None, releases=False, format="table"
     }
 )
 def clean(
-    _: Context, logs=False, images=False, cache=False, sources=False, bases=False, engine=False, all=False, dry=False,  # noqa: A002
+    _: Context, logs=False, images=False, cache=False, sources=False, bases=False, engine=False, all=False, dry=False,
 ) -> None:  # fmt: skip
     """Remove what builds left on this machine; only what is named."""
     from bakery.cleaning import KINDS, removals, remove
@@ -270,7 +276,7 @@ def down(_: Context) -> None:
 
 
 @job(help={"format": "text or json (default: text)"})
-def status(_: Context, format="text") -> None:  # noqa: A002
+def status(_: Context, format="text") -> None:
     """Say which engine would be used, and what it holds; exit code 1 where none answers."""
     from bakery.engine import describe
 

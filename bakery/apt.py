@@ -94,7 +94,7 @@ def host_mirror() -> Mirror:
     listing = run(["apt-get", "indextargets", "--no-release-info", "--format", "$(CREATED_BY) $(RELEASE) $(REPO_URI)"])
     uris: dict[str, str] = {}
     for line in listing.splitlines():
-        created_by, suite, uri = (line.split() + ["", "", ""])[:3]
+        created_by, suite, uri = [*line.split(), "", "", ""][:3]
         name = re.match(rf"(?:{re.escape(codename)}|{'|'.join(ALIASES)})(-updates|-security|)/?(?:updates)?$", suite)
         if created_by == "Packages" and name and name[1] not in uris:
             uris[name[1]] = uri.rstrip("/")

@@ -47,7 +47,7 @@ class Bases:
     tell: Tell = print
 
     def resolve(self, target: Target, platform: str) -> Base:
-        """The base of ``target`` for ``platform``. Raises :exc:`BuildError`, :exc:`InputError`, :exc:`DiskFullError`."""
+        """The base of ``target`` for ``platform``; :exc:`BuildError` or :exc:`InputError` where there is none."""
         if self.choice:
             return self._chosen(self.choice, platform)
         folder = self._folder(target, platform)
@@ -94,7 +94,9 @@ class Bases:
     def _made(self, target: Target, platform: str) -> Base:
         """A root file system by mmdebstrap, as an image layout in the cache."""
         family = self.catalog.family_of(target)
-        other = f"Or give another base: --base=IMAGE, --base=ROOTFS.tar or --base=FOLDER, for example {target.base.image}."
+        other = (
+            f"Or give another base: --base=IMAGE, --base=ROOTFS.tar or --base=FOLDER, for example {target.base.image}."
+        )
         if os.geteuid() != 0:
             raise BuildError(
                 f"no registry answers for {target.base.image}, and making a base from packages needs root",
@@ -143,7 +145,9 @@ class Bases:
         )
         hooks = {
             "setup": shlex.join(["sh", script, "setup"]) + ' "$1" ' + shlex.join(archive.exclude),
-            "customize": shlex.join(["sh", script, "finish"]) + ' "$1" ' + shlex.join([str(stanzas), *archive.keyrings]),
+            "customize": shlex.join(["sh", script, "finish"])
+            + ' "$1" '
+            + shlex.join([str(stanzas), *archive.keyrings]),
         }
         self.tell(f"making the base of {target.name} from {archive.id}'s packages with mmdebstrap")
         apt.run(
@@ -166,7 +170,9 @@ class Bases:
         bare = not _perl_has(PERL_MODULES)
         with locked(folder.with_suffix(".lock"), "mmdebstrap", self.tell):
             if not (folder / "usr/bin/mmdebstrap").exists():
-                private = apt.PrivateApt(self.layout.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive))
+                private = apt.PrivateApt(
+                    self.layout.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive)
+                )
                 private.update()
                 with staged_folder(folder) as stage:
                     private.unpack(["mmdebstrap", f"perl-modules-{version}", f"libperl{version}"], stage)

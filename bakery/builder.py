@@ -94,7 +94,10 @@ class Builder:
         result = Result(image, references(self.catalog, image), log)
         start = time.monotonic()
         try:
-            with locked(log.with_suffix(".lock"), f"building {image.name}", self._tell(image)), disk_full(self.layout.build):
+            with (
+                locked(log.with_suffix(".lock"), f"building {image.name}", self._tell(image)),
+                disk_full(self.layout.build),
+            ):
                 self._run(result)
         except BakeryError as error:
             result.error = str(error)
@@ -159,7 +162,9 @@ class Builder:
             if any("no space left on device" in line for line in (*lines, *tracker.text)):
                 raise no_space(self.engine.embedded.folder if self.engine.kind == "embedded" else self.layout.root)
             said = "".join(f"\n    {line}" for line in lines)
-            raise BuildError(f"{result.image.name} was not built; the failing step ended with:{said}", hint=f"Full log: {result.log}")
+            raise BuildError(
+                f"{result.image.name} was not built; the failing step ended with:{said}", hint=f"Full log: {result.log}"
+            )
 
     def _record(self, result: Result, base: Base, old: dict[str, Any]) -> None:
         """Write the record; what an earlier build of the same image measured is kept where nothing was compiled now."""

@@ -92,7 +92,9 @@ class Table:
             if key not in self.read:
                 close = difflib.get_close_matches(key, self.read, n=1)
                 expected = f"one of {', '.join(sorted(self.read))}"
-                raise self.fail(key, f"unknown key; expected {expected}", f"Did you mean {close[0]!r}?" if close else "")
+                raise self.fail(
+                    key, f"unknown key; expected {expected}", f"Did you mean {close[0]!r}?" if close else ""
+                )
 
 
 def read_toml(file: Path) -> Table:
@@ -124,10 +126,10 @@ def load_catalog(root: Path) -> Catalog:
     lock.done()
 
     top = read_toml(root / "shared" / "catalog.toml")
-    series = tuple(sorted((_series(n, t, pins) for n, t in top.tables("series").items()), key=lambda s: Version(s.name)))
-    families = tuple(
-        _family(file.parent.name, read_toml(file), bases) for file in sorted(root.glob("*/family.toml"))
+    series = tuple(
+        sorted((_series(n, t, pins) for n, t in top.tables("series").items()), key=lambda s: Version(s.name))
     )
+    families = tuple(_family(file.parent.name, read_toml(file), bases) for file in sorted(root.glob("*/family.toml")))
     if not families:
         raise ConfigError(f"{root}: no */family.toml found; expected at least one family of targets")
     names = [target.name for family in families for target in family.targets]

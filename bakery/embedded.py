@@ -128,9 +128,9 @@ class Embedded:
             other = foreign_daemon()
             if other is not None:
                 raise EngineError(
-                    f"a Docker daemon runs already (dockerd, process {other}) but is not answering on /var/run/docker.sock "
-                    "or is too old; the embedded engine is never started beside it, because it would take its network bridge away",
-                    hint="Repair or upgrade it, or stop it (systemctl stop docker docker.socket) and run the same again.",
+                    f"a Docker daemon runs already (dockerd, process {other}) but does not answer on /var/run/docker.sock; "
+                    "the embedded engine is never started beside another one, whose network bridge it would take away",
+                    hint="Repair it or stop it (systemctl stop docker docker.socket), then run the same again.",
                 )
             self.prepare()
             self._start()
@@ -140,7 +140,9 @@ class Embedded:
         if self.buildx.exists():
             return
         if os.geteuid() != 0:
-            raise EngineError("no Docker engine answers, and starting the embedded one needs root", hint=f"Run as root. {WAY_OUT}")
+            raise EngineError(
+                "no Docker engine answers, and starting the embedded one needs root", hint=f"Run as root. {WAY_OUT}"
+            )
         hosts = read_toml(self.layout.root / "shared" / "engine.toml").tables("hosts")
         if apt.host_id() not in hosts:
             known = " and ".join(sorted(hosts))
@@ -153,7 +155,9 @@ class Embedded:
         try:
             self._unpack(table.words("suites"), table.words("packages"), table.words("own"))
         except apt.AptError as error:
-            raise EngineError(f"the embedded engine cannot be had: {error.message}", hint=error.hint or WAY_OUT) from None
+            raise EngineError(
+                f"the embedded engine cannot be had: {error.message}", hint=error.hint or WAY_OUT
+            ) from None
 
     def _unpack(self, suites: tuple[str, ...], packages: tuple[str, ...], own: tuple[str, ...]) -> None:
         mirror = apt.host_mirror()
@@ -170,10 +174,14 @@ class Embedded:
                 break
         else:
             raise apt.AptError(f"expected docker.io {engine} and docker-buildx {buildx} or newer; " + "; ".join(seen))
-        self.tell(f"unpacking Docker {versions['docker.io']} and buildx {versions['docker-buildx']} (nothing is installed)")
+        self.tell(
+            f"unpacking Docker {versions['docker.io']} and buildx {versions['docker-buildx']} (nothing is installed)"
+        )
         with staged_folder(self.root) as stage:
             private.unpack([name for name in packages if private.candidate(name)], stage)
-            apt.PrivateApt(self.layout.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive)).unpack(own, stage)
+            apt.PrivateApt(self.layout.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive)).unpack(
+                own, stage
+            )
 
     def _start(self) -> None:
         self.runtime.mkdir(parents=True, exist_ok=True)
@@ -221,7 +229,10 @@ class Embedded:
         deadline = time.monotonic() + STOP_SECONDS
         while self.pid() is not None:
             if time.monotonic() > deadline:
-                raise EngineError(f"the embedded engine (process {pid}) did not stop in {STOP_SECONDS} s", hint=f"Its log: {self.log}.")
+                raise EngineError(
+                    f"the embedded engine (process {pid}) did not stop in {STOP_SECONDS} s",
+                    hint=f"Its log: {self.log}.",
+                )
             time.sleep(0.1)
         return True
 
@@ -240,5 +251,3 @@ def answers(socket: Path) -> bool:
             client.close()
     except (docker.errors.DockerException, OSError):
         return False
-
-

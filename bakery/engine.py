@@ -30,7 +30,7 @@ SYSTEM_SOCKET = Path("/var/run/docker.sock")
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that answered: its kind (``embedded``, ``system``, ``DOCKER_HOST``, ``context``) and its address."""
+    """An engine: its kind (``embedded``, ``system``, ``DOCKER_HOST``, ``context NAME``) and its address."""
 
     kind: str
     host: str
@@ -60,7 +60,7 @@ class Engine:
         except (docker.errors.DockerException, OSError) as error:
             raise EngineError(
                 f"the Docker engine at {self.host} ({self.kind}) does not answer: {error}",
-                hint="Start it, or unset DOCKER_HOST and use the default docker context to have another one looked for.",
+                hint="Start it; or unset DOCKER_HOST and choose docker's default context, and another one is looked for.",
             ) from None
 
     @cached_property
@@ -72,7 +72,9 @@ class Engine:
         if self.kind != "embedded" and shutil.which("docker"):
             candidates.insert(0, ["docker", "buildx"])
         for command in candidates:
-            done = subprocess.run([*command, "version"], capture_output=True, text=True, env=self.environment, check=False)
+            done = subprocess.run(
+                [*command, "version"], capture_output=True, text=True, env=self.environment, check=False
+            )
             if done.returncode == 0:
                 version = version_of(done.stdout)
                 if version >= minimum:
@@ -83,7 +85,7 @@ class Engine:
             return [str(self.embedded.buildx)]
         raise EngineError(
             f"no buildx that is new enough: expected {minimum} or newer{', ' + '; '.join(found) if found else ''}",
-            hint="Install the docker-buildx-plugin (or docker-buildx) package, or run as root to have it unpacked privately.",
+            hint="Install the docker-buildx-plugin (or docker-buildx) package, or run as root to have one unpacked.",
         )
 
     def check(self) -> Engine:
@@ -94,7 +96,7 @@ class Engine:
             raise EngineError(
                 f"the Docker engine at {self.host} ({self.kind}) is {text}: too old, expected {minimum} or newer "
                 "(named contexts and heredocs need its BuildKit)",
-                hint="Upgrade it; or stop it (systemctl stop docker docker.socket), unset DOCKER_HOST, and an embedded engine is used.",
+                hint="Upgrade it; or stop it (systemctl stop docker docker.socket), and the embedded engine is used.",
             )
         return self
 
@@ -138,7 +140,7 @@ def _users_choice(embedded: Embedded) -> Engine | None:
         raise InputError(f"docker context {name!r} cannot be read: {error}") from None
     if context is None:
         raise InputError(f"docker context {name!r} does not exist", hint="`docker context ls` lists them.")
-    return Engine(f"context {name}", context.Host, embedded, context.TLSConfig)
+    return Engine(f"context {name}", str(context.Host), embedded, context.TLSConfig)
 
 
 def _current_context(folder: Path) -> str:
@@ -162,7 +164,12 @@ def describe(layout: Layout, catalog: Catalog) -> dict[str, Any]:
     status: dict[str, Any] = {
         "kind": engine.kind if engine else None,
         "host": engine.host if engine else None,
-        "embedded": {"unpacked": embedded.buildx.exists(), "pid": embedded.pid(), "folder": str(embedded.folder), "log": str(embedded.log)},
+        "embedded": {
+            "unpacked": embedded.buildx.exists(),
+            "pid": embedded.pid(),
+            "folder": str(embedded.folder),
+            "log": str(embedded.log),
+        },
     }
     if engine:
         version, info, usage = engine.client.version(), engine.client.info(), engine.client.df()

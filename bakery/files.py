@@ -99,5 +99,5 @@ def no_space(where: Path) -> DiskFullError:
     free = shutil.disk_usage(where).free
     return DiskFullError(
         f"no space left on the file system of {where} ({free / 1e9:.1f} GB free); a full build needs about 8 GB",
-        hint="Make room, for example with `inv clean --cache`, then run the same command again: finished steps are kept.",
+        hint="Make room, for example with `inv clean --cache`, then run the same again: finished steps are kept.",
     )

@@ -48,7 +48,7 @@ def write_layout(folder: Path, tar: IO[bytes], *, architecture: str, created: st
     diff = hashlib.sha256()
     with (blobs / "layer").open("wb") as raw:
         layer = _Digesting(raw)
-        with gzip.GzipFile(fileobj=layer, mode="wb", compresslevel=GZIP_LEVEL, mtime=0, filename="") as packed:  # type: ignore[arg-type]
+        with gzip.GzipFile(fileobj=layer, mode="wb", compresslevel=GZIP_LEVEL, mtime=0, filename="") as packed:
             while chunk := tar.read(1 << 20):
                 diff.update(chunk)
                 packed.write(chunk)
@@ -89,7 +89,7 @@ def layout_digest(folder: Path) -> str:
 
 
 def open_tar(file: Path) -> IO[bytes]:
-    """The uncompressed bytes of a tar file, whatever it is compressed with (gzip, bzip2, xz); :exc:`InputError` else."""
+    """The bytes of a tar file without its compression (gzip, bzip2, xz); :exc:`InputError` where it is none."""
     import bz2
     import lzma
 
@@ -100,5 +100,7 @@ def open_tar(file: Path) -> IO[bytes]:
         if magic.startswith(start):
             opener = one
     if not tarfile.is_tarfile(file):
-        raise InputError(f"{file} is no tar file", hint="Expected a root file system as .tar, .tar.gz, .tar.bz2 or .tar.xz.")
+        raise InputError(
+            f"{file} is no tar file", hint="Expected a root file system as .tar, .tar.gz, .tar.bz2 or .tar.xz."
+        )
     return opener(file, "rb")  # type: ignore[no-any-return]

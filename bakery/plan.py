@@ -91,7 +91,7 @@ def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
     """What an image says of itself: OCI's annotations, and ours for what those have no word for."""
     quick = " (quick: no PGO, no LTO)" if image.recipe is RecipeName.QUICK else ""
     return {
-        "org.opencontainers.image.title": f"Python {image.pin.release} on {image.target.family} {image.target.name}{quick}",
+        "org.opencontainers.image.title": f"Python {image.pin.release} on {image.target.name}{quick}",
         "org.opencontainers.image.version": image.pin.release,
         "org.opencontainers.image.licenses": "Python-2.0",
         "org.opencontainers.image.base.name": inputs.base_name,

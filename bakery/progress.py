@@ -167,7 +167,9 @@ class PlainDisplay:
 
     def note(self, name: str, text: str) -> None:
         elapsed = int(time.monotonic() - self.start)
-        print(f"[{elapsed // 60:3}:{elapsed % 60:02}] {name + ': ' if name else ''}{text}", file=self.stream, flush=True)
+        print(
+            f"[{elapsed // 60:3}:{elapsed % 60:02}] {name + ': ' if name else ''}{text}", file=self.stream, flush=True
+        )
 
     phase = note
 
@@ -181,7 +183,9 @@ class LiveDisplay:
     def __init__(self, stream: IO[str]) -> None:
         from rich.console import Console
         from rich.live import Live
+        from rich.spinner import Spinner
 
+        self.spinner = Spinner("dots")
         self.rows: dict[str, list[Any]] = {}
         self.start = time.monotonic()
         self.console = Console(file=stream, highlight=False, markup=False)
@@ -195,17 +199,13 @@ class LiveDisplay:
         self.live.stop()
 
     def _render(self) -> Any:
-        from rich.spinner import Spinner
         from rich.table import Table
 
         table = Table.grid(padding=(0, 2))
         now = time.monotonic()
-        for name, (began, entered, phase, mark, total) in self.rows.items():
-            first = self.spinner if mark is None and hasattr(self, "spinner") else (mark or "")
-            if mark is None and not first:
-                first = self.spinner = Spinner("dots")
-            clock = "" if total is not None else duration(now - entered)
-            table.add_row(first, name, phase, clock, duration((total or now) - began))
+        for name, (began, entered, phase, mark, ended) in self.rows.items():
+            clock = "" if ended else duration(now - entered)
+            table.add_row(mark or self.spinner, name, phase, clock, duration((ended or now) - began))
         return table
 
     def phase(self, name: str, phase: str) -> None:

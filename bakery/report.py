@@ -42,14 +42,18 @@ def cell(value: Any) -> str:
 
 
 def render(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], form: str = "table") -> str:
-    """``rows`` as ``table``, ``markdown`` (both show ``columns`` only) or ``json`` (everything); ends with a newline."""
+    """``rows`` as ``table`` or ``markdown`` (only ``columns``), or ``json`` (everything); ends with a newline."""
     if form not in FORMATS:
         raise InputError(f"unknown format {form!r}", hint=f"There are: {', '.join(FORMATS)}.")
     if form == "json":
         return json.dumps(list(rows), indent=1) + "\n"
     cells = [[cell(row.get(column.key)) for column in columns] for row in rows]
     if form == "markdown":
-        lines = [[column.heading for column in columns], ["---:" if column.right else "---" for column in columns], *cells]
+        lines = [
+            [column.heading for column in columns],
+            ["---:" if column.right else "---" for column in columns],
+            *cells,
+        ]
         return "".join(f"| {' | '.join(line)} |\n" for line in lines)
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -71,7 +75,8 @@ TAG_COLUMNS = (Column("image", "image"), Column("tags", "tags"))
 def tag_rows(catalog: Catalog, images: Iterable[Image]) -> list[dict[str, Any]]:
     """Each image with its tags and the repository that they belong to."""
     return [
-        {"image": image.name, "repository": catalog.repository, "tags": list(tags_of(catalog, image))} for image in images
+        {"image": image.name, "repository": catalog.repository, "tags": list(tags_of(catalog, image))}
+        for image in images
     ]
 
 
@@ -167,7 +172,11 @@ def result_rows(
         beside = None
         if official:
             quick = result.image.recipe is RecipeName.QUICK
-            share = f" ({result.size.compressed_bytes / official.compressed_bytes:.2f}x)" if result.size and not quick else ""
+            share = (
+                f" ({result.size.compressed_bytes / official.compressed_bytes:.2f}x)"
+                if result.size and not quick
+                else ""
+            )
             beside = f"{megabytes(official.compressed_bytes)} {official.tag}{share}"
         state = "failed" if result.error else "built" if result.compiled else "up to date"
         rows.append(

@@ -51,7 +51,9 @@ def select_images(
     pins = [_find_pin(catalog, version) for version in versions] or [(one, one.default) for one in catalog.series]
     wanted = targets or ([target.name for target in catalog.targets] if everything else [catalog.default_target])
     found = [_find_target(catalog, name) for name in wanted]
-    images = (Image(series, pin, target, platform or host_platform(), recipe) for series, pin in pins for target in found)
+    images = (
+        Image(series, pin, target, platform or host_platform(), recipe) for series, pin in pins for target in found
+    )
     return tuple(dict.fromkeys(images))
 
 

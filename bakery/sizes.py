@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import io
+import itertools
 import json
 import tarfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from bakery.errors import ConfigError
 from bakery.models import Catalog, Image
@@ -45,10 +47,13 @@ def read_baseline(root: Path) -> dict[tuple[str, str], Official]:
     try:
         images = json.loads(file.read_text(encoding="utf-8"))["images"]
         return {
-            (one["tag"], one["platform"]): Official(one["tag"], one["release"], int(one["compressed_bytes"])) for one in images
+            (one["tag"], one["platform"]): Official(one["tag"], one["release"], int(one["compressed_bytes"]))
+            for one in images
         }
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise ConfigError(f"{file}: expected images with tag, platform, release and compressed_bytes: {error!r}") from None
+        raise ConfigError(
+            f"{file}: expected images with tag, platform, release and compressed_bytes: {error!r}"
+        ) from None
 
 
 def official_size(baseline: dict[tuple[str, str], Official], catalog: Catalog, image: Image) -> Official | None:
@@ -61,38 +66,31 @@ def official_size(baseline: dict[tuple[str, str], Official], catalog: Catalog, i
     return None
 
 
-class _Chunks:
-    """Turns an iterable of byte strings into something with ``read``."""
+class _Chunks(io.RawIOBase):
+    """A stream over chunks of bytes."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
+        super().__init__()
         self.chunks, self.rest = iter(chunks), b""
 
-    def read(self, size: int) -> bytes:
-        while len(self.rest) < size:
-            try:
-                self.rest += next(self.chunks)
-            except StopIteration:
-                break
-        data, self.rest = self.rest[:size], self.rest[size:]
-        return data
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self.rest:
+            self.rest = next(self.chunks, b"")
+        data, self.rest = self.rest[: len(buffer)], self.rest[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
 
 
-class _Counting:
-    """Counts the bytes read through it, and those that gzip -6 would make of them where ``pack`` is set."""
-
-    def __init__(self, stream: IO[bytes], *, pack: bool) -> None:
-        self.stream, self.size = stream, 0
-        self.packer = zlib.compressobj(6, wbits=31) if pack else None
-
-    def read(self, size: int = -1) -> bytes:
-        data = self.stream.read(size)
-        self.size += len(self.packer.compress(data)) if self.packer else len(data)
-        return data
-
-    def finish(self) -> int:
-        while self.read(1 << 20):
-            pass
-        return self.size + (len(self.packer.flush()) if self.packer else 0)
+def _packed_sizes(chunks: Iterable[bytes], sizes: list[int]) -> Iterator[bytes]:
+    """Pass ``chunks`` on and append to ``sizes`` what gzip -6 makes of them all."""
+    packer, size = zlib.compressobj(6, wbits=31), 0
+    for chunk in chunks:
+        size += len(packer.compress(chunk))
+        yield chunk
+    sizes.append(size + len(packer.flush()))
 
 
 def saved_size(chunks: Iterable[bytes]) -> Size:
@@ -102,26 +100,24 @@ def saved_size(chunks: Iterable[bytes]) -> Size:
     makes of them, the level that registries are commonly served with.
     """
     compressed = disk = 0
-    with tarfile.open(fileobj=_Chunks(chunks), mode="r|") as outer:  # type: ignore[arg-type]
+    with tarfile.open(fileobj=io.BufferedReader(_Chunks(chunks), 1 << 20), mode="r|") as outer:
         for member in outer:
             stream = outer.extractfile(member) if member.isfile() else None
-            if stream is None or member.size < 4:
+            if stream is None:
                 continue
-            magic = stream.read(2)
-            stream.seek(0)
-            packed = magic == b"\x1f\x8b"
-            if magic[:1] in b"{[" or not (packed or _is_tar(stream, member.size)):
+            head = stream.read(512)
+            blob: Iterator[bytes] = itertools.chain([head], iter(lambda s=stream: s.read(1 << 20), b""))  # type: ignore[misc]
+            packed: list[int] = []
+            if head.startswith(b"\x1f\x8b"):
+                packed.append(member.size)
+                layer: Any = gzip.GzipFile(fileobj=io.BufferedReader(_Chunks(blob), 1 << 20))
+            elif head[257:262] == b"ustar":  # the magic of a POSIX tar header
+                layer = io.BufferedReader(_Chunks(_packed_sizes(blob, packed)), 1 << 20)
+            else:
                 continue
-            counting = _Counting(stream, pack=not packed)
-            source: Any = gzip.GzipFile(fileobj=counting) if packed else counting  # type: ignore[call-overload]
-            with tarfile.open(fileobj=source, mode="r|") as layer:
-                disk += sum(entry.size for entry in layer if entry.isfile())
-            compressed += counting.finish()
+            with tarfile.open(fileobj=layer, mode="r|") as files:
+                disk += sum(file.size for file in files if file.isfile())
+            while layer.read(1 << 20):
+                pass
+            compressed += packed[0]
     return Size(compressed, disk)
-
-
-def _is_tar(stream: IO[bytes], size: int) -> bool:
-    """Whether a POSIX tar header stands at the start; the stream is left there."""
-    header = stream.read(512) if size >= 512 else b""
-    stream.seek(0)
-    return header[257:262] == b"ustar"

@@ -60,7 +60,8 @@ class Sources:
                     return folder
                 shutil.rmtree(folder)
                 self.tell(
-                    f"{file}: corrupt in the cache: expected sha256 {pin.sha256}, found {found}; removed, fetching it again"
+                    f"{file}: corrupt in the cache: expected sha256 {pin.sha256}, "
+                    f"found {found}; removed, fetching it again"
                 )
             refused = []
             for provider, fetch in self._providers(pin):
@@ -132,7 +133,9 @@ def _http(url: str, file: Path) -> None:
                         raise Unavailable(f"sent more than {MAX_BYTES} bytes for {url}")
                     stream.write(chunk)
     except requests.Timeout:
-        raise Unavailable(f"did not answer in time ({TIMEOUT[0]:.0f} s to connect, {TIMEOUT[1]:.0f} s to read)") from None
+        raise Unavailable(
+            f"did not answer in time ({TIMEOUT[0]:.0f} s to connect, {TIMEOUT[1]:.0f} s to read)"
+        ) from None
     except requests.RequestException as error:
         raise Unavailable(f"cannot be reached ({_reason(error)})") from None
 

@@ -68,7 +68,12 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 
 def test_image(
-    layout: Layout, catalog: Catalog, engine: Engine, image: Image, patterns: Sequence[str], write: Callable[[str], object]
+    layout: Layout,
+    catalog: Catalog,
+    engine: Engine,
+    image: Image,
+    patterns: Sequence[str],
+    write: Callable[[str], object],
 ) -> Outcome:
     """Run the tests whose names match ``patterns`` (all without any) in ``image``; their output goes to ``write``.
 
@@ -110,7 +115,9 @@ def test_image(
     except (ValueError, LookupError, TypeError):
         raise BuildError(f"the tests in {reference} ended with code {code} and without a summary") from None
     if code == NOTHING_SELECTED:
-        raise BuildError(f"no test in tests/image matches {' '.join(patterns)}", hint="-k takes a part of a test's name.")
+        raise BuildError(
+            f"no test in tests/image matches {' '.join(patterns)}", hint="-k takes a part of a test's name."
+        )
     record = read_record(layout, image)
     if not patterns and record.get("id") == built.id:
         record["tests"] = {
