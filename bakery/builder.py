@@ -139,23 +139,22 @@ class Builder:
         with result.log.open("w", encoding="utf-8") as log:
             log.write(f"{' '.join(command)}\n")
             tracker, stream = Tracker(log, clock.enter), StatusStream()
-            process = subprocess.Popen(
+            with subprocess.Popen(
                 command, cwd=self.layout.root, env=self.engine.environment,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            )  # fmt: skip
-            assert process.stderr is not None
-            try:
-                while data := os.read(process.stderr.fileno(), 1 << 16):
-                    for status in stream.feed(data):
+            ) as process:  # fmt: skip
+                assert process.stderr is not None
+                try:
+                    while data := os.read(process.stderr.fileno(), 1 << 16):
+                        for status in stream.feed(data):
+                            tracker.take(status)
+                    for status in stream.feed(b"", end=True):
                         tracker.take(status)
-                for status in stream.feed(b"", end=True):
-                    tracker.take(status)
-                code = process.wait()
-            except BaseException:
-                # Ctrl-C reaches buildx as well, which ends the build in the engine before it ends itself.
-                process.terminate()
-                process.wait()
-                raise
+                except BaseException:
+                    # Ctrl-C reaches buildx as well, which ends the build in the engine before it ends itself.
+                    process.terminate()
+                    raise
+            code = process.returncode
         result.compiled = tracker.compiled
         if code:
             lines = tracker.failure()

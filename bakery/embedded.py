@@ -128,7 +128,7 @@ class Embedded:
             other = foreign_daemon()
             if other is not None:
                 raise EngineError(
-                    f"a Docker daemon runs already (dockerd, process {other}) but does not answer on /var/run/docker.sock; "
+                    f"a Docker daemon runs already (dockerd, process {other}) but its socket does not answer; "
                     "the embedded engine is never started beside another one, whose network bridge it would take away",
                     hint="Repair it or stop it (systemctl stop docker docker.socket), then run the same again.",
                 )

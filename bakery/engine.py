@@ -37,10 +37,12 @@ class Engine:
     embedded: Embedded
     tls: Any = None
 
-    @property
+    @cached_property
     def network(self) -> str | None:
-        """Network mode of build steps; the embedded engine has no bridge."""
-        return "host" if self.kind == "embedded" else None
+        """Network mode of build steps: ``host`` for an engine without a bridge, as the embedded one is."""
+        if self.kind == "embedded":
+            return "host"
+        return None if self.client.networks.list(names=["bridge"]) else "host"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -60,7 +62,7 @@ class Engine:
         except (docker.errors.DockerException, OSError) as error:
             raise EngineError(
                 f"the Docker engine at {self.host} ({self.kind}) does not answer: {error}",
-                hint="Start it; or unset DOCKER_HOST and choose docker's default context, and another one is looked for.",
+                hint="Start it; or unset DOCKER_HOST and use docker's default context: then others are looked for.",
             ) from None
 
     @cached_property

@@ -8,5 +8,6 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update
 apt-get install --yes --no-install-recommends "$@"
 # docker-clean in the base keeps .deb files away; the rest is what apt, dpkg and ldconfig write beside the packages.
-rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache
-find /var/log -type f -exec rm -f {} +
+# Files only: a removed folder of the base would stay in the layer as a mark that it is gone.
+rm -f /var/cache/apt/*.bin /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache
+find /var/lib/apt/lists /var/log -type f -exec rm -f {} +

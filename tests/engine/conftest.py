@@ -1,0 +1,37 @@
+"""A real engine for the tests that talk to one: the user's or the machine's, else the embedded one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bakery.catalog import find_layout, load_catalog
+from bakery.engine import Engine, find_engine
+from bakery.errors import EngineError
+from bakery.models import Catalog, Layout
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def layout() -> Layout:
+    return find_layout(ROOT)
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    return load_catalog(ROOT)
+
+
+@pytest.fixture(scope="session")
+def engine(layout: Layout, catalog: Catalog) -> Iterator[Engine]:
+    """The engine that `inv build` would use. It is left running, as `inv build` leaves it."""
+    try:
+        found = find_engine(layout, catalog)
+    except EngineError as error:
+        pytest.skip(f"no engine: {error.message}")
+    assert found is not None
+    yield found
+    found.client.close()

@@ -1,0 +1,63 @@
+"""A stand-in for CPython's source: a tarball that configures, "trains" and installs in a second.
+
+It is a mock of the tarball only: Dockerfile, compile.sh, engine, base and everything in bakery are the real ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import tarfile
+from pathlib import Path
+
+RELEASE = "3.13.15"
+
+CONFIGURE = """#!/bin/sh
+cat >Makefile <<'END'
+all: python
+python:
+\t@echo compiling; sleep $(SECONDS_TO_COMPILE)
+\t@printf '#!/bin/sh\\necho Python 3.13.15\\n' >python; chmod +x python
+profile-gen-stamp:
+\t@echo instrumenting; touch $@
+profile-run-stamp:
+\t@echo training with $(PROFILE_TASK)
+\t@mkdir -p profiles; for i in 1 2 3 4 5 6 7; do for j in 0 1 2 3 4 5 6 7; do touch profiles/$$i$$j.gcda; done; done
+\t@touch $@
+install:
+\t@mkdir -p $(DESTDIR)/usr/local/bin $(DESTDIR)/usr/local/lib/python3.13/test
+\t@cp python $(DESTDIR)/usr/local/bin/python3
+\t@cp python $(DESTDIR)/usr/local/bin/pip3
+\t@touch $(DESTDIR)/usr/local/lib/python3.13/os.py $(DESTDIR)/usr/local/lib/python3.13/os.pyc
+END
+echo "SECONDS_TO_COMPILE = $(cat seconds)" >>Makefile
+"""
+
+
+def source(folder: Path, *, configure: str = CONFIGURE, seconds: int = 0, salt: str = "") -> Path:
+    """Write the tarball below ``folder`` in the mirror's layout; ``salt`` makes the engine build it anew."""
+    file = folder / RELEASE / f"Python-{RELEASE}.tar.xz"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    files = {"configure": (configure, 0o755), "seconds": (f"{seconds}\n", 0o644), "salt": (salt, 0o644)}
+    with tarfile.open(file, "w:xz") as tar:
+        for name, (text, mode) in files.items():
+            member = tarfile.TarInfo(f"Python-{RELEASE}/{name}")
+            member.size, member.mode = len(text.encode()), mode
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return file
+
+
+def repository(root: Path, original: Path, tarball: Path) -> None:
+    """Make ``root`` a copy of the repository's data whose lock pins ``tarball`` for RELEASE and tags do not collide."""
+    root.mkdir(parents=True)
+    shutil.copyfile(original / "tasks.py", root / "tasks.py")
+    for name in ("bakery", "debian", "ubuntu", "shared", "tests/image"):
+        shutil.copytree(original / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    lock = root / "shared" / "lock.toml"
+    head, start, rest = lock.read_text().partition(f'[releases."{RELEASE}"]\n')
+    digest = hashlib.sha256(tarball.read_bytes()).hexdigest()
+    entry = f'file = "{tarball.name}"\nsha256 = "{digest}"\nrecorded_by = "tests"\n'
+    lock.write_text(f"{head}{start}{entry}\n{rest[rest.index('[releases') :]}")
+    catalog = root / "shared" / "catalog.toml"
+    catalog.write_text(catalog.read_text().replace('"infra7/python"', '"bakery-tests/python"'))

@@ -1,0 +1,184 @@
+"""The whole way from a tarball to an image on a real engine, with a stand-in for CPython's source."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bakery.builder import Builder, read_record
+from bakery.catalog import load_catalog
+from bakery.engine import Engine
+from bakery.models import Image, Layout, RecipeName
+from bakery.progress import PlainDisplay
+from bakery.select import select_images
+from bakery.sizes import saved_size
+
+from .conftest import ROOT
+from .fixtures import RELEASE, repository, source
+
+pytestmark = pytest.mark.engine
+
+
+class Bench:
+    """A copy of the repository with a mirror of its own, both below a path with a space."""
+
+    def __init__(self, folder: Path, engine: Engine, home: Path, **how: object) -> None:
+        self.engine = engine
+        self.mirror = folder / "a mirror"
+        self.root = folder / "a clone"
+        repository(self.root, ROOT, source(self.mirror, salt=str(time.time_ns()), **how))  # type: ignore[arg-type]
+        self.catalog = load_catalog(self.root)
+        self.layout = Layout(self.root, folder / "home")
+        (self.layout.home).mkdir()
+        (self.layout.home / "bases").symlink_to(home / "bases")
+        (self.layout.home / "engine").symlink_to(home / "engine")
+        self.shown = io.StringIO()
+
+    def image(self, recipe: RecipeName = RecipeName.FULL) -> Image:
+        return select_images(self.catalog, [RELEASE], recipe=recipe)[0]
+
+    def builder(self) -> Builder:
+        return Builder(self.layout, self.catalog, self.engine, PlainDisplay(self.shown), str(self.mirror))
+
+    def phases(self) -> list[str]:
+        return [line.partition(": ")[2] for line in self.shown.getvalue().splitlines()]
+
+    def remove_images(self) -> None:
+        for image in self.engine.client.images.list(name="bakery-tests/python"):
+            self.engine.client.images.remove(image.id, force=True)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, engine: Engine, layout: Layout) -> Iterator[Bench]:
+    (layout.home / "bases").mkdir(parents=True, exist_ok=True)
+    one = Bench(tmp_path, engine, layout.home)
+    yield one
+    one.remove_images()
+
+
+def test_a_full_build_goes_through_every_phase_and_leaves_image_log_and_record(bench: Bench) -> None:
+    (result,) = bench.builder().build([bench.image()])
+    assert result.error == ""
+    wanted = ["source", "base", "configure", "instrumented build", "training", "optimised build", "install", "export"]
+    shown = [phase for phase in bench.phases() if phase in wanted]
+    assert list(dict.fromkeys(shown)) == wanted
+    assert f"bakery-tests/python:{RELEASE}-bookworm" in result.tags
+    assert "training with -m test --pgo" in result.log.read_text()
+    record = read_record(bench.layout, bench.image())
+    assert record["id"] == result.id
+    assert set(wanted) <= set(record["phases"])
+
+
+def test_the_image_holds_no_source_no_compiler_no_lists_no_logs_and_no_byte_code(bench: Bench) -> None:
+    (result,) = bench.builder().build([bench.image()])
+    assert result.error == ""
+    names = set()
+    with tarfile.open(fileobj=io.BytesIO(b"".join(bench.engine.client.api.get_image(result.tags[0])))) as outer:
+        manifest = json.load(outer.extractfile("manifest.json"))  # type: ignore[arg-type]
+        for layer in manifest[0]["Layers"]:
+            with tarfile.open(fileobj=outer.extractfile(layer)) as files:
+                names |= {file.name.removeprefix("./") for file in files if not file.isdir()}
+    assert "usr/local/bin/python3" in names
+    assert "usr/local/bin/python" in names
+    unwanted = ("usr/src/", "usr/bin/gcc", "usr/bin/make", "out", "var/lib/apt/lists/", "var/log/apt", "var/log/dpkg")
+    assert [name for name in names if name.startswith(unwanted) or name.endswith(".pyc")] == []
+
+
+def test_a_second_build_compiles_nothing_and_gives_the_same_image(bench: Bench) -> None:
+    (first,) = bench.builder().build([bench.image()])
+    (second,) = bench.builder().build([bench.image()])
+    assert first.compiled
+    assert not second.compiled
+    assert second.id == first.id
+    assert second.size == first.size
+    assert read_record(bench.layout, bench.image())["phases"] == pytest.approx(first.phases, abs=0.1)
+
+
+def test_a_quick_build_trains_nothing_and_says_so_in_its_labels(bench: Bench) -> None:
+    (result,) = bench.builder().build([bench.image(RecipeName.QUICK)])
+    assert result.error == ""
+    assert "training" not in bench.phases()
+    labels = bench.engine.client.images.get(result.tags[0]).labels
+    assert labels["io.github.infra7.python.recipe"] == "quick"
+
+
+def test_sizes_are_those_of_the_manifest_that_docker_save_writes(bench: Bench) -> None:
+    (result,) = bench.builder().build([bench.image(RecipeName.QUICK)])
+    data = b"".join(bench.engine.client.api.get_image(result.tags[0]))
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
+        blob = "blobs/" + index["manifests"][0]["digest"].replace(":", "/")
+        manifest = json.load(tar.extractfile(blob))  # type: ignore[arg-type]
+    if not all(layer["mediaType"].endswith("gzip") for layer in manifest["layers"]):
+        pytest.skip("this engine keeps its layers uncompressed")
+    assert saved_size([data]).compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
+
+
+def test_a_failing_step_is_told_with_its_last_lines_and_the_log(tmp_path: Path, engine: Engine, layout: Layout) -> None:
+    bench = Bench(
+        tmp_path,
+        engine,
+        layout.home,
+        configure="#!/bin/sh\necho checking for a C compiler\necho nothing here >&2; exit 77\n",
+    )
+    (result,) = bench.builder().build([bench.image()])
+    assert "nothing here" in result.error
+    assert "compile.sh train" in result.error
+    assert str(result.log) in result.error
+    assert "Traceback" not in result.error
+
+
+def test_one_failed_image_does_not_stop_the_others(bench: Bench) -> None:
+    absent = select_images(bench.catalog, ["3.10"])[0]
+    first, second = bench.builder().build([absent, bench.image(RecipeName.QUICK)])
+    assert "no provider has Python-3.10" in first.error
+    assert second.error == ""
+
+
+def test_two_builds_of_one_image_at_once_compile_once_and_both_succeed(bench: Bench) -> None:
+    results = []
+    threads = [
+        threading.Thread(target=lambda: results.extend(bench.builder().build([bench.image(RecipeName.QUICK)])))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [result.error for result in results] == ["", ""]
+    assert sorted(result.compiled for result in results) == [False, True]
+    assert len({result.id for result in results}) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_build_is_finished_by_the_same_command(
+    tmp_path: Path, engine: Engine, layout: Layout, number: signal.Signals
+) -> None:
+    bench = Bench(tmp_path, engine, layout.home, seconds=6)
+    environment = {**os.environ, "BAKERY_HOME": str(bench.layout.home), "DOCKER_HOST": engine.host}
+    arguments = [f"--version={RELEASE}", f"--mirror={bench.mirror}", "--quick"]
+    command = [sys.executable, "-m", "invoke", "build", *arguments]
+    with subprocess.Popen(command, cwd=bench.root, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.rstrip().endswith(": build"):
+                break
+        time.sleep(1)
+        process.send_signal(number)
+        said = process.stderr.read()
+    assert process.returncode == (-9 if number is signal.SIGKILL else 130)
+    assert "Traceback" not in said
+    (result,) = bench.builder().build([bench.image(RecipeName.QUICK)])
+    assert result.error == ""
+    bench.remove_images()
