@@ -10,62 +10,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import signal
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
-
 from bakery import apt
 from bakery.catalog import read_toml
+from bakery.daemons import LABEL, answers, foreign_daemon, minimums, processes, version_of
 from bakery.errors import EngineError
 from bakery.files import Tell, disk_full, locked, staged_folder
 from bakery.models import Catalog, Layout
 
-__all__ = ["Embedded", "foreign_daemon", "minimums"]
+__all__ = ["Embedded"]
 
-LABEL = "io.github.infra7.python.engine=embedded"
-"""Marks our daemons in the process list, so that they are told from a Docker that belongs to the machine."""
 START_SECONDS = 60
 STOP_SECONDS = 60
 KEEP_CACHE = "40GB"
 WAY_OUT = "Install Docker Engine 23 or newer, or point DOCKER_HOST at one."
-
-
-def minimums(layout: Layout) -> tuple[Version, Version]:
-    """The oldest engine and buildx that can build, from shared/engine.toml."""
-    table = read_toml(layout.root / "shared" / "engine.toml")
-    return Version(table.text("engine")), Version(table.text("buildx"))
-
-
-def version_of(text: str) -> Version:
-    """The upstream part of a version: ``26.1.5`` of ``26.1.5+dfsg1-9``; 0 where there is none."""
-    found = re.search(r"\d+(\.\d+)+", text.rpartition(":")[2])
-    try:
-        return Version(found[0] if found else "0")
-    except InvalidVersion:
-        return Version("0")
-
-
-def processes(name: str) -> list[tuple[int, list[str]]]:
-    """Process id and command line of every running process called ``name``."""
-    found = []
-    for comm in Path("/proc").glob("[0-9]*/comm"):
-        try:
-            if comm.read_text().strip() == name:
-                arguments = (comm.parent / "cmdline").read_bytes().decode(errors="replace").split("\0")
-                found.append((int(comm.parent.name), arguments))
-        except OSError:
-            continue
-    return found
-
-
-def foreign_daemon() -> int | None:
-    """The process id of a dockerd that is not ours, or ``None``."""
-    return next((pid for pid, arguments in processes("dockerd") if LABEL not in arguments), None)
 
 
 @dataclass(frozen=True)
@@ -107,14 +70,18 @@ class Embedded:
         return self.root / "usr/libexec/docker/cli-plugins/docker-buildx"
 
     @property
+    def config(self) -> Path:
+        """Its configuration; by this name its process is recognised."""
+        return self.folder / "daemon.json"
+
+    @property
     def log(self) -> Path:
         """What the daemon writes; overwritten at each start."""
         return self.folder / "dockerd.log"
 
     def pid(self) -> int | None:
         """The process id of the running daemon, or ``None``."""
-        config = str(self.folder / "daemon.json")
-        return next((pid for pid, arguments in processes("dockerd") if config in arguments), None)
+        return next((pid for pid, arguments in processes("dockerd") if str(self.config) in arguments), None)
 
     def running(self) -> bool:
         """Whether it answers on its socket."""
@@ -196,24 +163,23 @@ class Embedded:
             "features": {"containerd-snapshotter": True},
             "builder": {"gc": {"enabled": True, "defaultKeepStorage": KEEP_CACHE}},
         }
-        (self.folder / "daemon.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+        self.config.write_text(json.dumps(config, indent=1), encoding="utf-8")
         (self.runtime / "docker.pid").unlink(missing_ok=True)
         self.tell("starting the embedded engine")
         with self.log.open("wb") as log:
-            daemon = subprocess.Popen(
-                [self.root / "usr/sbin/dockerd", "--config-file", self.folder / "daemon.json", "--label", LABEL],
+            # setsid --fork: the daemon outlives this process and is not its child.
+            subprocess.run(
+                ["setsid", "--fork", self.root / "usr/sbin/dockerd", "--config-file", self.config, "--label", LABEL],
                 env={**os.environ, "PATH": f"{self.path}:{os.environ.get('PATH', '')}"},
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=True,
             )  # fmt: skip
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
+        started = time.monotonic()
+        while time.monotonic() - started < START_SECONDS:
             if answers(self.runtime / "docker.sock"):
                 return
-            if daemon.poll() is not None:
+            if self.pid() is None and time.monotonic() - started > 2:
                 break
             time.sleep(0.1)
-        else:
-            daemon.kill()
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         raise EngineError(
             f"the embedded engine did not start: {' '.join(lines[-2:]) or 'it said nothing'}",
@@ -235,19 +201,3 @@ class Embedded:
                 )
             time.sleep(0.1)
         return True
-
-
-def answers(socket: Path) -> bool:
-    """Whether a Docker engine answers on ``socket``."""
-    import docker  # 0.2 s that `inv --list` need not pay
-
-    if not socket.exists():
-        return False
-    try:
-        client = docker.APIClient(base_url=f"unix://{socket}", timeout=5, version="1.24")
-        try:
-            return bool(client.ping())
-        finally:
-            client.close()
-    except (docker.errors.DockerException, OSError):
-        return False

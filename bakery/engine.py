@@ -15,7 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakery.embedded import Embedded, answers, minimums, version_of
+from bakery.daemons import SYSTEM_SOCKET, answers, minimums, version_of
+from bakery.embedded import Embedded
 from bakery.errors import EngineError, InputError
 from bakery.files import Tell
 from bakery.models import Catalog, Layout
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 __all__ = ["Engine", "describe", "find_engine"]
-
-SYSTEM_SOCKET = Path("/var/run/docker.sock")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,67 @@
+"""What runs on this machine: Docker daemons, the sockets that they answer on, and versions to compare."""
+
+from __future__ import annotations
+
+import re
+import socket
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from packaging.version import InvalidVersion, Version
+
+from bakery.catalog import read_toml
+from bakery.models import Layout
+
+__all__ = ["LABEL", "SYSTEM_SOCKET", "answers", "foreign_daemon", "minimums", "processes", "version_of"]
+
+LABEL = "io.github.infra7.python.engine=embedded"
+"""Marks our daemons in the process list, so that they are told from a Docker that belongs to the machine."""
+SYSTEM_SOCKET = Path("/var/run/docker.sock")
+
+
+def minimums(layout: Layout) -> tuple[Version, Version]:
+    """The oldest engine and buildx that can build, from shared/engine.toml."""
+    table = read_toml(layout.root / "shared" / "engine.toml")
+    return Version(table.text("engine")), Version(table.text("buildx"))
+
+
+def version_of(text: str) -> Version:
+    """The upstream part of a version: ``26.1.5`` of ``26.1.5+dfsg1-9``; 0 where there is none."""
+    found = re.search(r"\d+(\.\d+)+", text.rpartition(":")[2])
+    try:
+        return Version(found[0] if found else "0")
+    except InvalidVersion:
+        return Version("0")
+
+
+def processes(name: str) -> list[tuple[int, list[str]]]:
+    """Process id and command line of every running process called ``name`` (an ended one has no command line)."""
+    found = []
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if comm.read_text().strip() == name:
+                arguments = (comm.parent / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                if any(arguments):
+                    found.append((int(comm.parent.name), arguments))
+        except OSError:
+            continue
+    return found
+
+
+def foreign_daemon() -> int | None:
+    """The process id of a dockerd that is not ours, or ``None``."""
+    return next((pid for pid, arguments in processes("dockerd") if LABEL not in arguments), None)
+
+
+def answers(address: Path) -> bool:
+    """Whether a Docker engine answers on the unix socket ``address``."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connected:
+            connected.settimeout(5)
+            connected.connect(str(address))
+            http = HTTPConnection("localhost")
+            http.sock = connected
+            http.request("GET", "/_ping")
+            return http.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False

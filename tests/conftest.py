@@ -1,0 +1,30 @@
+"""What the unit and golden tests share: the repository's own data, and folders of the test's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bakery.catalog import load_catalog
+from bakery.models import Catalog, Layout
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    """The repository's own data."""
+    return load_catalog(ROOT)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """The repository as root, but a cache of the test's own."""
+    return Layout(root=ROOT, home=tmp_path / "home")

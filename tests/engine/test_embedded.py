@@ -1,0 +1,93 @@
+"""The embedded engine: its images outlive it, it comes back after any end, it never starts beside another Docker."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import tarfile
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from bakery.daemons import SYSTEM_SOCKET, answers, foreign_daemon
+from bakery.embedded import Embedded
+from bakery.engine import Engine
+from bakery.errors import EngineError
+from bakery.models import Catalog, Layout
+
+pytestmark = pytest.mark.engine
+
+
+def layer() -> bytes:
+    """A tar with one file: the smallest image there is."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        member = tarfile.TarInfo("hello")
+        member.size = 5
+        tar.addfile(member, io.BytesIO(b"hello"))
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory, layout: Layout, catalog: Catalog) -> Iterator[Embedded]:
+    """A second embedded engine, below a path with a space; packages are shared with the first where it has them."""
+    if answers(SYSTEM_SOCKET) or foreign_daemon() is not None:
+        pytest.skip("a Docker of the machine's own is running")
+    home = tmp_path_factory.mktemp("a home")
+    one = Embedded(Layout(layout.root, home), catalog)
+    first = Embedded(layout, catalog)
+    try:
+        first.prepare()
+    except EngineError as error:
+        pytest.skip(f"no embedded engine here: {error.message}")
+    one.folder.mkdir()
+    one.root.symlink_to(first.root)
+    yield one
+    one.down()
+
+
+def client(embedded: Embedded) -> Engine:
+    return Engine("embedded", embedded.host, embedded)
+
+
+def test_images_survive_down_and_up(embedded: Embedded) -> None:
+    embedded.up()
+    engine = client(embedded)
+    engine.client.api.import_image_from_data(layer(), repository="bakery-tests/hello", tag="1")
+    engine.client.close()
+    assert embedded.down()
+    assert not embedded.running()
+    assert not embedded.down()
+    embedded.up()
+    engine = client(embedded)
+    assert engine.client.images.get("bakery-tests/hello:1")
+    engine.client.close()
+
+
+def test_it_comes_back_after_being_killed(embedded: Embedded) -> None:
+    embedded.up()
+    pid = embedded.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while embedded.pid() is not None:
+        time.sleep(0.05)
+    embedded.up()
+    assert embedded.running()
+    assert embedded.pid() != pid
+
+
+def test_up_twice_is_one_engine(embedded: Embedded) -> None:
+    embedded.up()
+    pid = embedded.pid()
+    embedded.up()
+    assert embedded.pid() == pid
+
+
+def test_a_daemon_of_somebody_else_is_never_joined_by_ours(embedded: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedded.down()
+    monkeypatch.setattr("bakery.embedded.foreign_daemon", lambda: 4711)
+    with pytest.raises(EngineError, match="4711"):
+        embedded.up()
+    assert not embedded.running()
