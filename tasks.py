@@ -173,7 +173,8 @@ def test(
     outcomes = []
     for image in images:
         warn(f"testing {image.name}")
-        outcomes.append(test_image(LAYOUT, catalog, engine, image, k or (), warn))
+        with engine.talking():
+            outcomes.append(test_image(LAYOUT, catalog, engine, image, k or (), warn))
     columns = [Column(key, key, right=key != "image") for key in ("image", "passed", "failed", "skipped")]
     sys.stdout.write(render([outcome.row for outcome in outcomes], columns, format))
     sys.stdout.flush()

@@ -6,6 +6,7 @@ that the host does not use itself (Debian 12 has no new enough Docker, trixie ha
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -71,7 +72,10 @@ def host_codename() -> str:
 
 
 def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
-    """Run a tool to its end and return its output; :exc:`AptError` with its last lines where it fails."""
+    """Run a tool to its end and return its output; :exc:`AptError` with its last lines where it fails.
+
+    A full disk is raised as the :exc:`OSError` that it was in the tool.
+    """
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", **(env or {})}
     try:
         done = subprocess.run(
@@ -82,6 +86,8 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
             f"{command[0]} is not on this machine", hint="This step needs a Debian or Ubuntu host with apt and dpkg."
         ) from None
     if done.returncode:
+        if "No space left on device" in done.stderr:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         said = [line for line in lines if line.startswith("E:")] or lines
         raise AptError(f"{os.path.basename(command[0])} failed: " + " ".join(said[-3:]))

@@ -82,11 +82,12 @@ class Builder:
         from docker.errors import ImageNotFound
 
         absent = []
-        for image in images:
-            try:
-                self.engine.client.images.get(references(self.catalog, image)[0])
-            except ImageNotFound:
-                absent.append(image)
+        with self.engine.talking():
+            for image in images:
+                try:
+                    self.engine.client.images.get(references(self.catalog, image)[0])
+                except ImageNotFound:
+                    absent.append(image)
         return absent
 
     def _one(self, image: Image) -> Result:
@@ -97,6 +98,7 @@ class Builder:
             with (
                 locked(log.with_suffix(".lock"), f"building {image.name}", self._tell(image)),
                 disk_full(self.layout.build),
+                self.engine.talking(),
             ):
                 self._run(result)
         except BakeryError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bakery.embedded import Embedded
 from bakery.engine import find_engine
+from bakery.errors import BakeryError
 from bakery.models import Catalog, Layout
 from bakery.plan import LABELS
 
@@ -47,7 +48,9 @@ def removals(layout: Layout, catalog: Catalog, kinds: tuple[str, ...]) -> Iterat
                 yield Removal(kind, str(path), path)
     engine = find_engine(layout, catalog, start=False) if {"images", "cache"} & set(kinds) else None
     if engine and "images" in kinds:
-        for image in engine.client.images.list(filters={"label": f"{LABELS}.target"}):
+        with engine.talking():
+            found = engine.client.images.list(filters={"label": f"{LABELS}.target"})
+        for image in found:
             for tag in image.tags or [str(image.id)]:
                 yield Removal("images", tag)
     if engine and "cache" in kinds:
@@ -60,11 +63,14 @@ def remove(layout: Layout, catalog: Catalog, removal: Removal) -> None:
         Embedded(layout, catalog, lambda _: None).down()
     if removal.path is not None:
         shutil.rmtree(removal.path, ignore_errors=True)
+        if removal.path.exists():
+            raise BakeryError(f"{removal.path} could not be removed entirely", hint="Is something in it still in use?")
         return
     engine = find_engine(layout, catalog, start=False)
     if engine is None:
         return
-    if removal.kind == "images":
-        engine.client.images.remove(removal.what, force=True)
-    else:
-        engine.client.api.prune_builds(all=True)
+    with engine.talking():
+        if removal.kind == "images":
+            engine.client.images.remove(removal.what, force=True)
+        else:
+            engine.client.api.prune_builds(all=True)

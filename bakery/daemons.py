@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 from bakery.catalog import read_toml
 from bakery.models import Layout
 
-__all__ = ["LABEL", "SYSTEM_SOCKET", "answers", "foreign_daemon", "minimums", "processes", "version_of"]
+__all__ = ["LABEL", "SYSTEM_SOCKET", "answers", "foreign_daemon", "minimums", "mount_points", "processes", "version_of"]
 
 LABEL = "io.github.infra7.python.engine=embedded"
 """Marks our daemons in the process list, so that they are told from a Docker that belongs to the machine."""
@@ -51,6 +51,12 @@ def processes(name: str) -> list[tuple[int, list[str]]]:
 def foreign_daemon() -> int | None:
     """The process id of a dockerd that is not ours, or ``None``."""
     return next((pid for pid, arguments in processes("dockerd") if LABEL not in arguments), None)
+
+
+def mount_points() -> list[str]:
+    """Every mount point that this process sees, in the order of mounting (proc_pid_mountinfo(5))."""
+    fields = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines())
+    return [re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field) for field in fields]
 
 
 def answers(address: Path) -> bool:

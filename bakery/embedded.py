@@ -18,9 +18,9 @@ from pathlib import Path
 
 from bakery import apt
 from bakery.catalog import read_toml
-from bakery.daemons import LABEL, answers, foreign_daemon, minimums, processes, version_of
+from bakery.daemons import LABEL, answers, foreign_daemon, minimums, mount_points, processes, version_of
 from bakery.errors import EngineError
-from bakery.files import Tell, disk_full, locked, staged_folder
+from bakery.files import Tell, disk_full, locked, no_space, staged_folder
 from bakery.models import Catalog, Layout
 
 __all__ = ["Embedded"]
@@ -165,6 +165,7 @@ class Embedded:
         }
         self.config.write_text(json.dumps(config, indent=1), encoding="utf-8")
         (self.runtime / "docker.pid").unlink(missing_ok=True)
+        self._unmount()
         self.tell("starting the embedded engine")
         with self.log.open("wb") as log:
             # setsid --fork: the daemon outlives this process and is not its child.
@@ -181,6 +182,8 @@ class Embedded:
                 break
             time.sleep(0.1)
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if any("no space left on device" in line for line in lines):
+            raise no_space(self.folder)
         raise EngineError(
             f"the embedded engine did not start: {' '.join(lines[-2:]) or 'it said nothing'}",
             hint=f"Its log: {self.log}. {WAY_OUT}",
@@ -200,4 +203,12 @@ class Embedded:
                     hint=f"Its log: {self.log}.",
                 )
             time.sleep(0.1)
+        self._unmount()
         return True
+
+    def _unmount(self) -> None:
+        """Unmount what a daemon leaves behind: its data folder on itself and, after a kill, its build steps' roots."""
+        below = os.path.realpath(self.folder)
+        for point in reversed(mount_points()):
+            if point == below or point.startswith((f"{below}/", f"{self.runtime}/")):
+                subprocess.run(["umount", "--lazy", point], stderr=subprocess.DEVNULL, check=False)

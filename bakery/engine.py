@@ -10,6 +10,8 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -89,10 +91,25 @@ class Engine:
             hint="Install the docker-buildx-plugin (or docker-buildx) package, or run as root to have one unpacked.",
         )
 
+    @contextmanager
+    def talking(self) -> Iterator[None]:
+        """Turn what the API raises in the block into :exc:`EngineError`: the engine may die at any moment."""
+        from docker.errors import DockerException
+        from requests import RequestException
+
+        try:
+            yield
+        except (DockerException, RequestException) as error:
+            raise EngineError(
+                f"the Docker engine at {self.host} ({self.kind}) failed or stopped answering: {error}",
+                hint="Run the same command again: what is finished is kept. `inv engine.status` shows the engine.",
+            ) from None
+
     def check(self) -> Engine:
         """The same engine, known to be new enough; :exc:`EngineError` where it is not."""
         minimum, _ = minimums(self.embedded.layout)
-        text = str(self.client.version()["Version"])
+        with self.talking():
+            text = str(self.client.version()["Version"])
         if version_of(text) < minimum:
             raise EngineError(
                 f"the Docker engine at {self.host} ({self.kind}) is {text}: too old, expected {minimum} or newer "
@@ -172,7 +189,9 @@ def describe(layout: Layout, catalog: Catalog) -> dict[str, Any]:
             "log": str(embedded.log),
         },
     }
-    if engine:
+    if engine is None:
+        return status
+    with engine.talking():
         version, info, usage = engine.client.version(), engine.client.info(), engine.client.df()
         status |= {
             "engine": version["Version"],
