@@ -64,9 +64,9 @@ def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None)
         "contexts": {"base": inputs.base, "source": inputs.source, "shared": "shared"},
         "args": {
             "BUILD_PACKAGES": " ".join(family.build_packages),
+            "COMPILER_FLAGS": " ".join((*recipe.cflags, *image.series.cflags)),
             "CONFIGURE_FLAGS": " ".join((*recipe.configure, *image.series.configure)),
-            "EXTRA_CFLAGS": " ".join((*recipe.cflags, *image.series.cflags)),
-            "EXTRA_LDFLAGS": " ".join(recipe.ldflags),
+            "LINKER_FLAGS": " ".join(recipe.ldflags),
             "LOCALE": "utf8" if image.series.locale else "none",
             "PGO": "1" if recipe.pgo else "0",
             "PRUNE": " ".join(recipe.prune),

@@ -7,6 +7,8 @@ set -eu
 export DEBIAN_FRONTEND=noninteractive
 apt-get update
 apt-get install --yes --no-install-recommends "$@"
+# A base without the docker-clean setting would keep the downloaded packages.
+apt-get clean
 # docker-clean in the base keeps .deb files away; the rest is what apt, dpkg and ldconfig write beside the packages.
 # Files only: a removed folder of the base would stay in the layer as a mark that it is gone.
 rm -f /var/cache/apt/*.bin /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache

@@ -4,28 +4,25 @@
 # Phases, each a build step of its own so that an interrupted build goes on after the last one that finished:
 #   train     check and unpack the tarball, configure, compile with instrumentation, run upstream's training
 #   compile   compile for use, with the profile where there is one
-#   install   install to $OUT, drop what nobody can use, list the packages whose libraries are needed at run time
+# install.sh takes over from there; it is a script of its own so that a change to it compiles nothing again.
 #
 # Arguments come as environment variables from the catalog (shared/catalog.toml); nothing here knows a series by name.
 #   PYTHON_RELEASE    for messages, e.g. 3.13.15
 #   PYTHON_SHA256     of the tarball in $SOURCE, 64 hex digits
 #   CONFIGURE_FLAGS   words for ./configure
-#   EXTRA_CFLAGS      words for the compiler, after upstream's own, so that they win
-#   EXTRA_LDFLAGS     words for the linker
+#   COMPILER_FLAGS    words for the compiler, after upstream's own, so that they win
+#   LINKER_FLAGS      words for the linker
 #   PGO               1: instrument, train and use the profile; 0: compile once
 #   TRAINING          arguments of the training run (PROFILE_TASK in CPython's Makefile)
-#   PRUNE             what to leave out, shell patterns below /usr/local
 # Folders:
 #   SOURCE=/mnt/source   holds exactly one tarball, mounted read-only
 #   TREE=/usr/src/python the unpacked source
-#   OUT=/out             becomes / of the image; OUT.packages lists the packages that its libraries come from
 #
 # A line "##phase NAME" tells the progress display where the build is.
 set -euo pipefail
 
 SOURCE=${SOURCE:-/mnt/source}
 TREE=${TREE:-/usr/src/python}
-OUT=${OUT:-/out}
 JOBS=$(nproc)
 
 phase() { printf '##phase %s\n' "$1"; }
@@ -34,8 +31,8 @@ read -r -a configure_flags <<<"${CONFIGURE_FLAGS:-}"
 
 # Given on make's command line, as the official images do: so they shape this build and stay out of the installed
 # Makefile, from which every C extension takes its flags (sysconfig).
-ldflags=${EXTRA_LDFLAGS:-}
-run_make() { make --no-print-directory -j "$JOBS" "EXTRA_CFLAGS=${EXTRA_CFLAGS:-}" "LDFLAGS=$ldflags" "$@"; }
+ldflags=${LINKER_FLAGS:-}
+run_make() { make --no-print-directory -j "$JOBS" "EXTRA_CFLAGS=${COMPILER_FLAGS:-}" "LDFLAGS=$ldflags" "$@"; }
 
 train() {
     phase configure
@@ -81,38 +78,15 @@ compile() {
     rm python
     ldflags="$ldflags -Wl,-rpath='\$\$ORIGIN/../lib'"
     run_make python
-}
-
-install() {
-    phase install
-    cd "$TREE"
-    ldflags="$ldflags -Wl,-rpath='\$\$ORIGIN/../lib'"
-    # -x . : compileall would write three .pyc for each module, all of which are removed below.
-    run_make "DESTDIR=$OUT" "COMPILEALL_OPTS=-j0 -x ." install
-    local prefix=$OUT/usr/local prune pattern tool versioned
-    find "$prefix" -depth \
-        \( -type d \( -name test -o -name tests -o -name idle_test -o -name __pycache__ \) \) -exec rm -rf {} + -o \
-        -type f \( -name '*.pyc' -o -name '*.pyo' -o -name '*.a' -o -path '*/config-*/*.o' \) -exec rm -f {} +
-    read -r -a prune <<<"${PRUNE:-}"
-    (cd "$prefix" && for pattern in "${prune[@]}"; do compgen -G "$pattern" || true; done | xargs --no-run-if-empty rm -rf)
-    # The unversioned names that every user of the official images types.
-    for tool in python pip pydoc python-config; do
-        versioned="${tool/python/python3}"
-        [ "$versioned" != "$tool" ] || versioned="${tool}3"
-        if [ -e "$prefix/bin/$versioned" ]; then ln -sfT "$versioned" "$prefix/bin/$tool"; fi
-    done
-    # Packages that own the libraries which the tree is linked with. Not _tkinter's: Tk is installed by who wants it.
-    LD_LIBRARY_PATH="$prefix/lib" find "$prefix" -type f \( -perm /111 -o -name '*.so*' \) -not -name '*tkinter*' -exec ldd {} \; 2>/dev/null |
-        awk '/=>/ && $3 ~ "^/" && $3 !~ "^'"$OUT"'/" { so = $3; gsub("^/(usr/)?", "", so); print "*/" so }' |
-        sort -u | xargs --no-run-if-empty dpkg-query --search |
-        sed 's/:.*//' | sort -u >"$OUT.packages"
-    echo "libraries come from: $(tr '\n' ' ' <"$OUT.packages")"
+    # make hands its command-line variables to its children, and sysconfig takes from the environment what a Makefile
+    # does not set: write the flags for extensions once more, without ours.
+    LD_LIBRARY_PATH="$PWD" ./python -E -S -m sysconfig --generate-posix-vars
 }
 
 case "${1:-}" in
-train | compile | install) "$1" ;;
+train | compile) "$1" ;;
 *)
-    echo "usage: compile.sh train|compile|install" >&2
+    echo "usage: compile.sh train|compile" >&2
     exit 2
     ;;
 esac

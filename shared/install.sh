@@ -1,0 +1,52 @@
+#!/bin/bash
+# install.sh - put what compile.sh made where it belongs and drop what nobody can use. Runs inside the build stage.
+#
+# Arguments come as environment variables from the catalog (shared/catalog.toml).
+#   PRUNE                what to leave out, shell patterns below /usr/local
+# Folders:
+#   TREE=/usr/src/python the compiled source
+#   OUT=/out             becomes / of the image; OUT.packages lists the packages that its libraries come from
+#
+# A line "##phase NAME" tells the progress display where the build is.
+set -euo pipefail
+shopt -s nullglob
+
+TREE=${TREE:-/usr/src/python}
+OUT=${OUT:-/out}
+prefix=$OUT/usr/local
+
+printf '##phase install\n'
+cd "$TREE"
+# -x . : compileall would write three .pyc for each module, all of which are removed below.
+make --no-print-directory "DESTDIR=$OUT" "COMPILEALL_OPTS=-j0 -x ." install
+
+find "$prefix" -depth \
+    \( -type d \( -name test -o -name tests -o -name idle_test -o -name __pycache__ \) \) -exec rm -rf {} + -o \
+    -type f \( -name '*.pyc' -o -name '*.pyo' -o -name '*.a' -o -path '*/config-*/*.o' \) -exec rm -f {} +
+read -r -a prune <<<"${PRUNE:-}"
+(cd "$prefix" && for pattern in "${prune[@]}"; do compgen -G "$pattern" || true; done | xargs --no-run-if-empty rm -rf)
+
+# sysconfig would name the folder of this build, which no image has. Its installed counterpart is where the Makefile is.
+for makefile in "$prefix"/lib/python3.*/config-*/Makefile; do
+    folder=${makefile%/Makefile}
+    sed -i -e "s|$TREE/\\(coverage.info\\|lcov-report\\)|\\1|g" -e "s|$TREE|${folder#"$OUT"}|g" \
+        "$makefile" "${folder%/*}"/_sysconfigdata_*.py
+done
+
+# The unversioned names that every user of the official images types.
+for tool in python pip pydoc python-config; do
+    case $tool in
+    python*) versioned=python3${tool#python} ;;
+    *) versioned=${tool}3 ;;
+    esac
+    if [ -e "$prefix/bin/$versioned" ]; then ln -sfT "$versioned" "$prefix/bin/$tool"; fi
+done
+
+# Packages that own the libraries which the tree is linked with. Not _tkinter's: Tk is installed by who wants it.
+# dpkg knows a library below /usr/lib or below /lib, whichever its package says.
+LD_LIBRARY_PATH="$prefix/lib" find "$prefix" -type f \( -perm /111 -o -name '*.so*' \) -not -name '*tkinter*' \
+    -exec ldd {} \; 2>/dev/null |
+    awk -v own="$OUT/" '/=>/ && $3 ~ "^/" && index($3, own) != 1 { so = $3; gsub("^/(usr/)?", "", so); print "*/" so }' |
+    sort -u | xargs --no-run-if-empty dpkg-query --search |
+    sed 's/:.*//' | sort -u >"$OUT.packages"
+echo "libraries come from: $(tr '\n' ' ' <"$OUT.packages")"

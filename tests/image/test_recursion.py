@@ -1,0 +1,95 @@
+"""Deep recursion, in the main thread and in others.
+
+Where a thread's stack is too small for the interpreter's frames, a program crashes without a traceback instead of
+raising RecursionError. It happened with the small stacks of musl
+(https://github.com/alpinelinux/aports/commit/2026e1259422d4e0cf92391ca2d3844356c649d0).
+"""
+
+import unittest
+
+import support
+
+DEPTH = 5000
+
+RECURSE = """
+import sys, threading
+sys.setrecursionlimit({limit})
+
+def descend(n):
+    return 0 if n == 0 else 1 + descend(n - 1)
+
+reached = []
+thread = threading.Thread(target=lambda: reached.append(descend({depth})))
+thread.start()
+thread.join()
+print(reached)
+"""
+
+EXHAUST = """
+import threading
+
+def run(function):
+    try:
+        function()
+        outcome.append("no error")
+    except RecursionError:
+        outcome.append("RecursionError")
+
+outcome = []
+{setup}
+run(descend)
+thread = threading.Thread(target=run, args=(descend,))
+thread.start()
+thread.join()
+print(*outcome)
+"""
+
+EXHAUSTING = {
+    "function": "def descend(): return descend()",
+    "method in C": "class A:\n    def __repr__(self): return repr(self)\ndescend = A().__repr__",
+    "json": "import json\ndescend = lambda: json.loads('[' * 200000)",
+    "pickle": "import pickle\nx = []\nfor _ in range(200000): x = [x]\ndescend = lambda: pickle.dumps(x)",
+    "regular expression": "import re\ndescend = lambda: re.compile('(' * 20000 + ')' * 20000)",
+    "parser": "descend = lambda: eval('-' * 200000 + '1')",
+}
+
+
+class RecursionTest(unittest.TestCase):
+    def check(self, code):
+        with support.temporary_folder() as folder:
+            done = support.run_python("-c", code, cwd=folder, preexec_fn=support.no_core_file)
+        self.assertEqual(
+            done.returncode, 0, f"{support.signal_name(done.returncode)}: {support.last_line(done.stderr)}"
+        )
+        return done.stdout.strip()
+
+    def test_a_thread_recurses_deeply(self):
+        """A thread with the default stack goes some thousand frames deep."""
+        self.assertEqual(self.check(RECURSE.format(limit=DEPTH + 100, depth=DEPTH)), f"[{DEPTH}]")
+
+    def test_endless_recursion_raises(self):
+        """Recursion without end raises RecursionError in the main thread and in another, and never crashes."""
+        for label, setup in EXHAUSTING.items():
+            with self.subTest(recursion=label):
+                if label == "parser":
+                    # Nesting too deep for the parser is reported as one of these.
+                    setup = (
+                        "def descend():\n    try: eval('-' * 200000 + '1')\n"
+                        "    except (MemoryError, SyntaxError, RecursionError): raise RecursionError"
+                    )
+                self.assertEqual(self.check(EXHAUST.format(setup=setup)), "RecursionError RecursionError")
+
+    def test_deeply_nested_objects_are_freed(self):
+        """Freeing a list nested a million deep does not overflow the stack of a thread."""
+        self.assertEqual(
+            self.check(
+                "import threading\n"
+                "def nest():\n    x = []\n    for _ in range(10**6): x = [x]\n"
+                "t = threading.Thread(target=nest); t.start(); t.join(); print('freed')"
+            ),
+            "freed",
+        )
+
+
+if __name__ == "__main__":
+    unittest.main()

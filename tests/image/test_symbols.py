@@ -1,0 +1,56 @@
+"""What debuggers and profilers need from the interpreter's files.
+
+py-spy, gdb and austin find the running interpreter by symbols that stripping must not remove; perf follows the stack
+by frame pointers (from 3.12 on the official images are built with them).
+"""
+
+import ctypes
+import platform
+import sys
+import unittest
+
+import support
+
+MOV_RSP_RBP = (b"\x48\x89\xe5", b"\x48\x8b\xec")
+PROLOGUE = 40
+
+
+class SymbolsTest(unittest.TestCase):
+    def test_profilers_find_the_interpreter(self):
+        """_PyRuntime and the version are in libpython's dynamic symbol table, and say the truth."""
+        symbols = support.Elf(support.libpython() or support.executable()).defined
+        for name in ("_PyRuntime", "Py_GetVersion", "Py_BytesMain", "PyRun_SimpleString"):
+            with self.subTest(symbol=name):
+                self.assertIn(name, symbols)
+        ctypes.c_char.in_dll(ctypes.pythonapi, "_PyRuntime")
+        get_version = ctypes.pythonapi.Py_GetVersion
+        get_version.restype = ctypes.c_char_p
+        self.assertEqual(get_version().decode(), sys.version)
+
+    @unittest.skipUnless(sys.version_info >= (3, 11), "Py_Version came with 3.11")
+    def test_version_number_is_exported(self):
+        """Py_Version holds this interpreter's version."""
+        self.assertEqual(ctypes.c_ulong.in_dll(ctypes.pythonapi, "Py_Version").value, sys.hexversion)
+
+    @unittest.skipUnless(sys.version_info >= (3, 12), "frame pointers are kept from 3.12 on")
+    @unittest.skipUnless(platform.machine() == "x86_64", "read from x86_64 code")
+    def test_functions_keep_frame_pointers(self):
+        """Nearly every exported function begins by setting up a frame pointer."""
+        elf = support.Elf(support.libpython() or support.executable())
+        self.assertEqual(elf.machine, support.EM_X86_64)
+        functions = {
+            address
+            for name, kind, section, address in elf.symbols
+            if section and kind == support.STT_FUNC and name.startswith("Py")
+        }
+        self.assertGreater(len(functions), 500)
+        with_pointer = 0
+        for address in functions:
+            at = elf.offset_of(address)
+            code = elf.data[at : at + PROLOGUE]
+            with_pointer += any(mov in code for mov in MOV_RSP_RBP)
+        self.assertGreater(with_pointer / len(functions), 0.8)
+
+
+if __name__ == "__main__":
+    unittest.main()
