@@ -181,8 +181,8 @@ def test(
     for outcome in outcomes:
         for failure in outcome.failures:
             warn(f"{outcome.image.name}: {failure}")
-    if any(outcome.failed for outcome in outcomes):
-        raise BuildError(f"tests failed in {sum(outcome.failed > 0 for outcome in outcomes)} of {len(outcomes)} images")
+    if any(outcome.failures for outcome in outcomes):
+        raise BuildError(f"tests failed in {sum(bool(outcome.failures) for outcome in outcomes)} of {len(outcomes)} images")
 
 
 @job(

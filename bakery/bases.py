@@ -157,7 +157,7 @@ class Bases:
                 f"--hook-dir={program / 'usr/share/mmdebstrap/hooks/merged-usr'}",
                 f"--include={','.join((*archive.include, archive.keyring_package))}",
                 *(f"--{when}-hook={hook}" for when, hook in hooks.items()),
-                "--skip=cleanup/apt", target.name, str(tar), *mirror.sources(target.name, archive),
+                "--skip=cleanup/apt,chroot/policy-rc.d", target.name, str(tar), *mirror.sources(target.name, archive),
             ],
             env=env,
         )  # fmt: skip

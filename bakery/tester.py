@@ -22,8 +22,8 @@ from bakery.tags import references
 __all__ = ["Outcome", "test_image"]
 
 FOLDER = "image-tests"
-NOTHING_SELECTED = 3
-"""Exit code of tests/image/run.py where its patterns select no test."""
+PASSED, FAILED, NOTHING_SELECTED, ALL_SKIPPED = 0, 1, 3, 4
+"""Exit codes of tests/image/run.py."""
 
 
 @dataclass
@@ -114,6 +114,8 @@ def test_image(
         outcome = Outcome(image, *(counts[key] for key in ("passed", "failed", "skipped", "failures", "skips")))
     except (ValueError, LookupError, TypeError):
         raise BuildError(f"the tests in {reference} ended with code {code} and without a summary") from None
+    if code not in (PASSED, FAILED, NOTHING_SELECTED, ALL_SKIPPED):
+        raise BuildError(f"the tests in {reference} were ended with code {code}")
     if code == NOTHING_SELECTED:
         raise BuildError(
             f"no test in tests/image matches {' '.join(patterns)}", hint="-k takes a part of a test's name."

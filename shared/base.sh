@@ -17,6 +17,8 @@ pin=$root/etc/apt/preferences.d/bootstrap
 setup() {
     mkdir -p "$(dirname "$settings")" "$(dirname "$pin")"
     cp "$overlay/etc/dpkg/dpkg.cfg.d/docker" "$settings"
+    mkdir -p "$root/usr/sbin"
+    cp "$overlay/usr/sbin/policy-rc.d" "$root/usr/sbin/"
     for package in "$@"; do
         printf 'Package: %s\nPin: release *\nPin-Priority: -1\n\n' "$package"
     done >"$pin"
