@@ -75,3 +75,4 @@ def register(verb: str, what: str) -> None:
 
 register("build", "Build")
 register("test", "Test")
+register("regrtest", "Run CPython's own test suite in")

@@ -160,7 +160,7 @@ def test(
     from bakery.engine import find_engine
     from bakery.progress import make_display
     from bakery.report import Column, render
-    from bakery.tester import test_image
+    from bakery.tester import run_image_tests
 
     catalog, images = select(version, target, all, quick)
     with make_display(sys.stderr) as display:
@@ -174,7 +174,7 @@ def test(
     for image in images:
         warn(f"testing {image.name}")
         with engine.talking():
-            outcomes.append(test_image(LAYOUT, catalog, engine, image, k or (), warn))
+            outcomes.append(run_image_tests(LAYOUT, catalog, engine, image, k or (), warn))
     columns = [Column(key, key, right=key != "image") for key in ("image", "passed", "failed", "skipped")]
     sys.stdout.write(render([outcome.row for outcome in outcomes], columns, format))
     sys.stdout.flush()
@@ -182,7 +182,75 @@ def test(
         for failure in outcome.failures:
             warn(f"{outcome.image.name}: {failure}")
     if any(outcome.failures for outcome in outcomes):
-        raise BuildError(f"tests failed in {sum(bool(outcome.failures) for outcome in outcomes)} of {len(outcomes)} images")
+        raise BuildError(
+            f"tests failed in {sum(bool(outcome.failures) for outcome in outcomes)} of {len(outcomes)} images"
+        )
+
+
+@job(
+    iterable=["version", "target", "only"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "only": "Run only this test file (test_ssl); repeat it or separate by commas (default: the whole suite)",
+        "mirror": MIRROR,
+    },
+)
+def regrtest(_: Context, version=None, target=None, only=None, mirror=None) -> None:
+    """Run CPython's own test suite inside images; it is taken from the same verified tarball."""
+    from bakery.engine import find_engine
+    from bakery.regrtest import expected_failures, run_regrtest
+    from bakery.sources import Sources
+
+    catalog, images = select(version, target, False)
+    engine = find_engine(LAYOUT, catalog, warn)
+    assert engine is not None
+    bad = []
+    for image in images:
+        tarball = Sources(LAYOUT, mirror, warn).fetch(image.pin, image.series, "inv regrtest --version={version}")
+        with engine.talking():
+            verdict = run_regrtest(LAYOUT, catalog, engine, image, tarball / image.pin.file, split(only), warn)
+        reasons = expected_failures(ROOT, image.series.name)
+        for test in verdict.failed:
+            print(f"{image.name}: {test} failed: {reasons.get(test, 'not expected')}")
+        for test in verdict.recovered:
+            print(f"{image.name}: {test} passed although shared/regrtest.toml expects it to fail")
+        bad += [image.name] if verdict.unexpected or verdict.recovered else []
+    if bad:
+        raise BuildError(f"CPython's test suite does not end as expected in {', '.join(bad)}")
+
+
+@job(
+    help={
+        "check": "Write nothing; exit code 1 where README.md is not what it would be",
+        "record": "First take over the records of this clone's tested builds into shared/status.json",
+    }
+)
+def readme(_: Context, check=False, record=False) -> None:
+    """Render README's tables (tags, build status) from the catalog and shared/status.json."""
+    from bakery.files import write_whole
+    from bakery.readme import drift, fill
+    from bakery.report import TAG_COLUMNS, render, tag_rows
+    from bakery.status import adopt, local_records, read_status, status_table, write_status
+
+    catalog, images = select((), (), True)
+    records = read_status(ROOT)
+    if record and not check:
+        records = adopt(records, local_records(LAYOUT.records))
+        write_status(ROOT, records)
+    file = ROOT / "README.md"
+    old = file.read_text(encoding="utf-8")
+    parts = {
+        "tags": render(tag_rows(catalog, images), TAG_COLUMNS, "markdown"),
+        "status": status_table(catalog, records, "linux/amd64"),
+    }
+    new = fill(old, parts)
+    difference = drift(old, new)
+    if check and difference:
+        raise BuildError(f"README.md is not what the data say:\n{difference}", hint="Render it: inv readme")
+    if difference:
+        write_whole(file, new)
+    print("README.md is up to date" if not difference else "README.md written")
 
 
 @job(
@@ -307,4 +375,4 @@ def env(_: Context) -> None:
 
 
 engine = Collection("engine", up, down, status, env)
-namespace = Collection(build, test, plan, tags, images, clean, engine)
+namespace = Collection(build, test, regrtest, plan, tags, images, readme, clean, engine)

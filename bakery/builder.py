@@ -175,6 +175,7 @@ class Builder:
         kept = ("tests",) if result.compiled or not same else ("tests", "built", "seconds", "phases")
         record = {
             "image": image.name,
+            "series": image.series.name,
             "release": image.pin.release,
             "target": image.target.name,
             "platform": image.platform,

@@ -86,6 +86,11 @@ class Table:
         outer = self.table(key)
         return {name: outer.table(name) for name in outer.data}
 
+    def entries(self, key: str) -> list[Table]:
+        """The tables of the array ``key``."""
+        data = self.get(key, list, "an array of tables", lambda value: all(isinstance(one, dict) for one in value))
+        return [Table(self.file, f"{key}[{number}]", one) for number, one in enumerate(data)]
+
     def done(self) -> None:
         """Raise :exc:`ConfigError` for a key that nothing asked for: a typo must not be silently without effect."""
         for key in self.data:

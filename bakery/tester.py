@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.builder import read_record, record_file
+from bakery.containers import run
 from bakery.engine import Engine
 from bakery.errors import BuildError
 from bakery.files import write_whole
@@ -19,7 +20,7 @@ from bakery.models import Catalog, Image, Layout
 from bakery.plan import LABELS
 from bakery.tags import references
 
-__all__ = ["Outcome", "test_image"]
+__all__ = ["Outcome", "run_image_tests"]
 
 FOLDER = "image-tests"
 PASSED, FAILED, NOTHING_SELECTED, ALL_SKIPPED = 0, 1, 3, 4
@@ -50,6 +51,17 @@ class Outcome:
         }
 
 
+def image_labels(engine: Engine, reference: str) -> dict[str, str]:
+    """The labels of ``reference`` and its identity under ``id``; :exc:`BuildError` where there is no such image."""
+    from docker.errors import ImageNotFound
+
+    try:
+        found = engine.client.images.get(reference)
+    except ImageNotFound:
+        raise BuildError(f"{reference} is not in the engine", hint="Build it first, with `inv build`.") from None
+    return {**found.labels, "id": str(found.id)}
+
+
 def _archive(folder: Path) -> bytes:
     """The tests as a tar that puts them below ``FOLDER``, owned by root, without byte code."""
     buffer = io.BytesIO()
@@ -67,7 +79,7 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return member
 
 
-def test_image(
+def run_image_tests(
     layout: Layout,
     catalog: Catalog,
     engine: Engine,
@@ -79,36 +91,19 @@ def test_image(
 
     A run of all tests is recorded. Raises :exc:`BuildError` where the tests could not be run at all.
     """
-    from docker.errors import APIError, ImageNotFound
-
     reference = references(catalog, image)[0]
     arguments = [word for pattern in patterns for word in ("-k", pattern)]
-    try:
-        built = engine.client.images.get(reference)
-        container = engine.client.containers.create(
-            reference,
-            ["python", "-B", f"/tmp/{FOLDER}/run.py", *arguments],
-            environment={"IMAGE_RECIPE": built.labels.get(f"{LABELS}.recipe", "")},
-            network_mode="none",
-        )
-    except ImageNotFound:
-        version = f"--version={image.pin.release} --target={image.target.name}"
-        raise BuildError(f"{reference} is not in the engine", hint=f"Build it first: inv build {version}") from None
-    except APIError as error:
-        raise BuildError(f"{reference} cannot be run: {error.explanation or error}") from None
-    last = ""
-    try:
-        container.put_archive("/tmp", _archive(layout.root / "tests" / "image"))
-        container.start()
-        rest = ""
-        for data in container.logs(stream=True, follow=True):
-            *lines, rest = (rest + data.decode("utf-8", "replace")).split("\n")
-            for line in lines:
-                last = line if line.startswith("{") else last
-                write(line)
-        code = int(container.wait()["StatusCode"])
-    finally:
-        container.remove(force=True)
+    labels = image_labels(engine, reference)
+    finished = run(
+        engine,
+        reference,
+        ["python", "-B", f"/tmp/{FOLDER}/run.py", *arguments],
+        files=("/tmp", _archive(layout.root / "tests" / "image")),
+        write=write,
+        environment={"IMAGE_RECIPE": labels.get(f"{LABELS}.recipe", "")},
+    )
+    code = finished.code
+    last = next((line for line in reversed(finished.lines) if line.startswith("{")), "")
     try:
         counts = json.loads(last)
         outcome = Outcome(image, *(counts[key] for key in ("passed", "failed", "skipped", "failures", "skips")))
@@ -121,7 +116,7 @@ def test_image(
             f"no test in tests/image matches {' '.join(patterns)}", hint="-k takes a part of a test's name."
         )
     record = read_record(layout, image)
-    if not patterns and record.get("id") == built.id:
+    if not patterns and record.get("id") == labels["id"]:
         record["tests"] = {
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
             **{key: counts[key] for key in ("passed", "failed", "skipped")},

@@ -1,0 +1,64 @@
+"""One command in a throw-away container without a network, its files copied in, its output passed on as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bakery.engine import Engine
+from bakery.errors import BuildError
+
+__all__ = ["Finished", "run"]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a container said, line by line, and its exit code."""
+
+    lines: tuple[str, ...]
+    code: int
+
+
+def run(
+    engine: Engine,
+    reference: str,
+    command: Sequence[str],
+    *,
+    files: tuple[str, bytes],
+    write: Callable[[str], object],
+    environment: Mapping[str, str] | None = None,
+    user: str | None = None,
+) -> Finished:
+    """Run ``command`` in a container of ``reference`` and wait for its end; the container is always removed.
+
+    ``files`` is a folder in the container and a tar that is unpacked there, so that it works with a remote engine too.
+    Raises :exc:`BuildError` where the image is missing or its container cannot be made.
+    """
+    from docker.errors import APIError, ImageNotFound
+
+    try:
+        container = engine.client.containers.create(
+            reference,
+            list(command),
+            environment=dict(environment or {}),
+            network_mode="none",
+            user=user,
+            working_dir="/tmp" if user else None,
+        )
+    except ImageNotFound:
+        raise BuildError(f"{reference} is not in the engine", hint="Build it first, with `inv build`.") from None
+    except APIError as error:
+        raise BuildError(f"{reference} cannot be run: {error.explanation or error}") from None
+    lines: list[str] = []
+    try:
+        container.put_archive(*files)
+        container.start()
+        rest = ""
+        for data in container.logs(stream=True, follow=True):
+            *done, rest = (rest + data.decode("utf-8", "replace")).split("\n")
+            for line in done:
+                lines.append(line)
+                write(line)
+        return Finished((*lines, rest), int(container.wait()["StatusCode"]))
+    finally:
+        container.remove(force=True)
