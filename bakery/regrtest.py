@@ -16,7 +16,7 @@ from bakery.errors import BuildError
 from bakery.models import Catalog, Image, Layout
 from bakery.tags import references
 
-__all__ = ["Verdict", "expected_failures", "failed_tests", "run_regrtest", "tests_of"]
+__all__ = ["Verdict", "expected_failures", "failed_tests", "run_regrtest", "suite_archive"]
 
 USER = "1000:1000"
 """The suite is meant for an ordinary user: as root many tests of permissions are skipped or fail."""
@@ -46,7 +46,7 @@ def expected_failures(root: Path, series: str) -> dict[str, str]:
     return found
 
 
-def tests_of(tarball: Path, library: str) -> bytes:
+def suite_archive(tarball: Path, library: str) -> bytes:
     """Lib/test of ``tarball`` as a tar that unpacks below ``library`` (such as ``lib/python3.13``)."""
     buffer = io.BytesIO()
     with tarfile.open(tarball) as source, tarfile.open(fileobj=buffer, mode="w") as tests:
@@ -87,7 +87,7 @@ def run_regrtest(
         engine,
         references(catalog, image)[0],
         ["python", "-m", "test", "-j0", "--timeout=900", "-w", *arguments],
-        files=("/usr/local", tests_of(tarball, f"lib/python{image.series.name}")),
+        files=("/usr/local", suite_archive(tarball, f"lib/python{image.series.name}")),
         write=write,
         environment={"HOME": "/tmp", "TMPDIR": "/tmp"},
         user=USER,

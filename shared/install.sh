@@ -29,7 +29,7 @@ read -r -a prune <<<"${PRUNE:-}"
 # sysconfig would name the folder of this build, which no image has. Its installed counterpart is where the Makefile is.
 for makefile in "$prefix"/lib/python3.*/config-*/Makefile; do
     folder=${makefile%/Makefile}
-    sed -i -e "s|$TREE/\\(coverage.info\\|lcov-report\\)|\\1|g" -e "s|$TREE|${folder#"$OUT"}|g" \
+    sed -i -E -e "s#$TREE/(coverage.info|lcov-report)#\1#g" -e "s#$TREE#${folder#"$OUT"}#g" \
         "$makefile" "${folder%/*}"/_sysconfigdata_*.py
 done
 

@@ -1,0 +1,133 @@
+"""What the commands print, whole: the committed output is the assertion."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bakery.builder import Result, record_file
+from bakery.models import Catalog, Image, Layout, RecipeName
+from bakery.plan import Inputs, build_arguments, definition, target_name
+from bakery.report import (
+    IMAGE_COLUMNS,
+    RELEASE_COLUMNS,
+    RESULT_COLUMNS,
+    TAG_COLUMNS,
+    catalog_rows,
+    release_rows,
+    render,
+    result_rows,
+    tag_rows,
+)
+from bakery.select import select_images
+from bakery.sizes import Official, Size
+from bakery.tags import references
+
+Golden = Callable[[str, str], None]
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+def one(catalog: Catalog, version: str, target: str, recipe: RecipeName = RecipeName.FULL) -> Image:
+    (image,) = select_images(catalog, [version], [target], recipe=recipe, platform="linux/amd64")
+    return image
+
+
+def everything(catalog: Catalog) -> tuple[Image, ...]:
+    return select_images(catalog, everything=True, platform="linux/amd64")
+
+
+def inputs(image: Image) -> Inputs:
+    """Fixed contexts in the place of this machine's."""
+    name = image.target.base.image
+    return Inputs(f"/cache/sources/{image.pin.release}", f"docker-image://{name}@{DIGEST}", name, DIGEST, "registry")
+
+
+@pytest.mark.parametrize(
+    ("version", "target", "recipe", "network"),
+    [
+        ("3.9", "trixie", RecipeName.FULL, None),
+        ("3.12", "jammy", RecipeName.FULL, None),
+        ("3.13", "bookworm", RecipeName.FULL, "host"),
+        ("3.13", "bookworm", RecipeName.QUICK, None),
+        ("3.13.5", "bookworm", RecipeName.FULL, None),
+        ("3.15", "noble", RecipeName.FULL, None),
+    ],
+)
+def test_bake_definition(
+    catalog: Catalog, golden: Golden, version: str, target: str, recipe: RecipeName, network: str | None
+) -> None:
+    image = one(catalog, version, target, recipe)
+    plan = definition(catalog, [image], {image: inputs(image)}, network=network)
+    quick = "-quick" if recipe is RecipeName.QUICK else ""
+    golden(f"plan-{version}-{target}{quick}.json", json.dumps(plan, indent=2) + "\n")
+
+
+def test_bake_definition_of_several_images(catalog: Catalog, golden: Golden) -> None:
+    images = select_images(catalog, ["3.14", "3.11.2"], ["bookworm", "noble"], platform="linux/arm64")
+    plan = definition(catalog, images, {image: inputs(image) for image in images})
+    brief = {name: {"tags": target["tags"], "context": target["context"]} for name, target in plan["target"].items()}
+    golden("plan-several.json", json.dumps({"group": plan["group"], "target": brief}, indent=2) + "\n")
+
+
+def test_build_arguments(catalog: Catalog, golden: Golden) -> None:
+    image = one(catalog, "3.13", "bookworm")
+    plan = definition(catalog, [image], {image: inputs(image)}, network="host")
+    *pairs, context = build_arguments(plan["target"][target_name(image)])
+    lines = [f"{flag} {shlex.quote(value)}" for flag, value in zip(pairs[::2], pairs[1::2], strict=True)]
+    golden("build-arguments-3.13-bookworm.txt", "\n".join([*lines, context]) + "\n")
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("table", "txt"), ("markdown", "md")])
+def test_tags_of_everything(catalog: Catalog, golden: Golden, form: str, suffix: str) -> None:
+    golden(f"tags.{suffix}", render(tag_rows(catalog, everything(catalog)), TAG_COLUMNS, form))
+
+
+def test_tags_of_every_pinned_release_of_a_series(catalog: Catalog, golden: Golden) -> None:
+    (series,) = (series for series in catalog.series if series.name == "3.13")
+    images = select_images(catalog, [pin.release for pin in series.pins], platform="linux/amd64")
+    golden("tags-3.13-releases.txt", render(tag_rows(catalog, images), TAG_COLUMNS))
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("table", "txt"), ("markdown", "md")])
+def test_images(catalog: Catalog, golden: Golden, tmp_path: Path, form: str, suffix: str) -> None:
+    layout = Layout(root=tmp_path, home=tmp_path / "home")
+    built = record_file(layout, one(catalog, "3.13", "bookworm"))
+    built.parent.mkdir(parents=True)
+    record = {"built": "2026-01-02T03:04:05+00:00", "recipe": "full", "compressed_bytes": 41_234_567, "disk_bytes": 1}
+    built.write_text(json.dumps(record), encoding="utf-8")
+    golden(f"images.{suffix}", render(catalog_rows(catalog, layout, everything(catalog)), IMAGE_COLUMNS, form))
+
+
+def test_pinned_releases(catalog: Catalog, golden: Golden) -> None:
+    golden("releases.txt", render(release_rows(catalog, []), RELEASE_COLUMNS))
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("table", "txt"), ("markdown", "md"), ("json", "json")])
+def test_results(catalog: Catalog, golden: Golden, form: str, suffix: str) -> None:
+    def result(image: Image, **more: object) -> Result:
+        return Result(image, references(catalog, image), Path(f"/logs/{image.name}.log"), **more)  # type: ignore[arg-type]
+
+    results = [
+        result(
+            one(catalog, "3.13", "bookworm"), id=DIGEST, size=Size(41_234_567, 123_456_789), seconds=723.4,
+            compiled=True, phases={"source": 1.23, "base": 0.4, "configure": 30.0, "compile": 691.8},
+        ),
+        result(one(catalog, "3.14", "bookworm"), id=DIGEST, size=Size(45_000_000, 130_000_000), seconds=2.5),
+        result(one(catalog, "3.13.5", "jammy"), seconds=61.0, error="3.13.5-jammy was not built\n  Full log: x"),
+        result(
+            one(catalog, "3.12", "trixie", RecipeName.QUICK), id=DIGEST, size=Size(50_000_000, 140_000_000),
+            seconds=100.0, compiled=True,
+        ),
+        result(one(catalog, "3.15", "noble"), id=DIGEST, size=Size(39_999_999, 99_000_000), compiled=True, seconds=4e3),
+    ]  # fmt: skip
+    sizes = {"3.15-rc": 44_000_000, "3.14": 46_000_000, "3.13": 44_400_000, "3.12": 43_000_000}
+    baseline = {
+        (f"python:{series}-slim-{target}", "linux/amd64"): Official(f"python:{series}-slim-{target}", series, size)
+        for series, size in sizes.items()
+        for target in ("bookworm", "trixie")
+    }
+    golden(f"results.{suffix}", render(result_rows(catalog, results, baseline), RESULT_COLUMNS, form))

@@ -1,0 +1,180 @@
+"""Fixtures of the unit tests: an environment that is the same everywhere, and servers on the loopback interface."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.catalog import load_catalog
+from bakery.models import Catalog, Image, Pin, RecipeName, Series
+from bakery.select import select_images
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the user's own settings reaches a test, and nothing of a test the user's cache."""
+    for name in (
+        "DOCKER_HOST",
+        "DOCKER_CONTEXT",
+        "DOCKER_TLS_VERIFY",
+        "DOCKER_CERT_PATH",
+        "BAKERY_MIRROR",
+        "FORCE_COLOR",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker-config"))
+    monkeypatch.setenv("BAKERY_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def image(catalog: Catalog) -> Callable[..., Image]:
+    """One image by version and target, always for linux/amd64."""
+
+    def one(
+        version: str, target: str = "", recipe: RecipeName = RecipeName.FULL, platform: str = "linux/amd64"
+    ) -> Image:
+        (found,) = select_images(catalog, [version], [target] if target else [], recipe=recipe, platform=platform)
+        return found
+
+    return one
+
+
+def make_pin(release: str, data: bytes, **extra: Any) -> Pin:
+    """A pin of ``data`` as the tarball of ``release``."""
+    return Pin(
+        release=release,
+        file=f"Python-{release}.tar.xz",
+        sha256=hashlib.sha256(data).hexdigest(),
+        recorded_by="a test",
+        **extra,
+    )
+
+
+@pytest.fixture
+def pin() -> Callable[..., Pin]:
+    """Makes a pin of given bytes."""
+    return make_pin
+
+
+@dataclass
+class Server:
+    """A web server on the loopback interface: ``routes`` maps paths to answers, ``asked`` lists what came."""
+
+    url: str
+    routes: dict[str, Any] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    default: Any = 404
+    headers: list[dict[str, str]] = field(default_factory=list)
+    released: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return self.url.removeprefix("http://")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def _answer(self) -> None:
+        server: Server = self.server.told  # type: ignore[attr-defined]
+        path = self.path.partition("?")[0]
+        server.asked.append(f"{self.command} {self.path}")
+        server.headers.append({key.lower(): value for key, value in self.headers.items()})
+        answer = server.routes.get(path, server.default)
+        if callable(answer):
+            answer = answer(self)
+        if answer is None:
+            return
+        status, body, headers = (answer, b"", {}) if isinstance(answer, int) else (200, answer, {})
+        if isinstance(body, tuple):
+            status, body, headers = body
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_HEAD = do_POST = _answer  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = False  # server_close() waits for them: no socket outlives its test
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is what some tests are about."""
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Starts loopback servers; an answer is bytes, a status, ``(status, bytes, headers)`` or a call that gives one.
+
+    A call that answers by itself returns ``None``; one that hangs waits for ``released``, which is set at the end.
+    """
+    with ExitStack() as stack:
+
+        def start(routes: dict[str, Any] | None = None, default: Any = 404) -> Server:
+            http = _Quiet(("127.0.0.1", 0), _Handler)
+            told = Server(f"http://127.0.0.1:{http.server_port}", routes or {}, default=default)
+            http.told = told  # type: ignore[attr-defined]
+            thread = threading.Thread(target=lambda: http.serve_forever(poll_interval=0.01))
+            thread.start()
+
+            def stop() -> None:
+                told.released.set()
+                http.shutdown()
+                thread.join(10)
+                http.server_close()
+
+            stack.callback(stop)
+            return told
+
+        yield start
+
+
+@pytest.fixture
+def nowhere() -> str:
+    """A loopback URL at which nobody listens."""
+    import socket
+
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    return f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def fake_series(catalog: Catalog) -> Callable[..., Series]:
+    """The real 3.13 with other pins."""
+    import dataclasses
+
+    real = next(one for one in catalog.series if one.name == "3.13")
+    return lambda *pins: dataclasses.replace(real, pins=pins)
+
+
+@pytest.fixture
+def data_tree(root: Path, tmp_path: Path) -> Path:
+    """A copy of the data files only, to break."""
+    import shutil
+
+    tree = tmp_path / "tree"
+    for file in (root / "shared" / "catalog.toml", root / "shared" / "lock.toml", *root.glob("*/family.toml")):
+        copy = tree / file.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+    load_catalog(tree)
+    return tree

@@ -1,0 +1,159 @@
+"""Files that several processes share: locks that wait, and writes that are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from bakery.errors import DiskFullError
+from bakery.files import disk_full, locked, no_space, sha256_of, staged_folder, write_whole
+
+HOLDER = """
+import sys
+from pathlib import Path
+from bakery.files import locked
+with locked(Path(sys.argv[1]), "x", print):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def holder(file: Path, root: Path) -> subprocess.Popen[str]:
+    """Another process that holds the lock until its stdin ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(file)], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_lock_waits_for_another_process_and_says_once_for_what_and_whom(tmp_path: Path, root: Path) -> None:
+    file, said, entered = tmp_path / "new" / "a.lock", list[str](), threading.Event()
+
+    def wait() -> None:
+        with locked(file, "the source of 3.13.5", said.append):
+            entered.set()
+
+    with holder(file, root) as other:
+        thread = threading.Thread(target=wait)
+        thread.start()
+        while not said:
+            assert thread.is_alive()
+        assert not entered.wait(0.05)
+        assert said == [f"waiting: another process (pid {other.pid}) is busy with the source of 3.13.5"]
+        other.communicate("\n", timeout=10)
+        thread.join(10)
+    assert entered.is_set()
+    assert len(said) == 1
+
+
+def test_a_lock_ends_with_its_process_however_that_ends(tmp_path: Path, root: Path) -> None:
+    said: list[str] = []
+    with holder(tmp_path / "a.lock", root) as other:
+        other.kill()
+        other.wait(10)
+    with locked(tmp_path / "a.lock", "x", said.append):
+        pass
+    assert said == []
+
+
+def test_a_free_lock_says_nothing_and_names_its_holder(tmp_path: Path) -> None:
+    said: list[str] = []
+    for _ in range(2):
+        with locked(tmp_path / "a.lock", "x", said.append):
+            assert (tmp_path / "a.lock").read_text() == f"pid {os.getpid()}"
+    assert said == []
+
+
+def test_a_lock_is_let_go_when_its_block_fails(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), locked(tmp_path / "a.lock", "x", print):
+        raise ZeroDivisionError
+    with locked(tmp_path / "a.lock", "x", lambda _: pytest.fail("still held")):
+        pass
+
+
+def test_a_staged_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None:
+    final = tmp_path / "new" / "final"
+    for number in range(2):
+        with staged_folder(final) as stage:
+            (stage / f"file{number}").touch()
+            assert stage.parent == final.parent
+            assert not (final / f"file{number}").exists()
+        assert [one.name for one in final.iterdir()] == [f"file{number}"]
+    assert [one.name for one in final.parent.iterdir()] == ["final"]
+    assert final.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_staged_folder_that_fails_leaves_the_old_one_as_it_was(tmp_path: Path) -> None:
+    final = tmp_path / "final"
+    with staged_folder(final) as stage:
+        (stage / "old").touch()
+    with pytest.raises(KeyboardInterrupt), staged_folder(final) as stage:
+        (stage / "half").touch()
+        raise KeyboardInterrupt
+    assert [one.name for one in final.iterdir()] == ["old"]
+    assert [one.name for one in tmp_path.iterdir()] == ["final"]
+
+
+def test_what_a_killed_process_staged_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".final.abc.partial", ".final2.abc.partial", ".final.lock"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    with staged_folder(tmp_path / "final"):
+        pass
+    assert sorted(one.name for one in tmp_path.iterdir()) == [".final.lock", ".final2.abc.partial", "final"]
+
+
+def test_a_file_is_written_whole_and_readable_by_others(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "file.json"
+    write_whole(file, "one\n")
+    write_whole(file, "zwö\n")
+    assert file.read_text(encoding="utf-8") == "zwö\n"
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert [one.name for one in file.parent.iterdir()] == ["file.json"]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file.json"
+    write_whole(file, "old\n")
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(file, "new \udcff")
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "broken")))
+    with pytest.raises(OSError, match="broken"):
+        write_whole(file, "new\n")
+    assert file.read_text() == "old\n"
+    assert [one.name for one in tmp_path.iterdir()] == ["file.json"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_told_with_the_file_system_and_what_to_do(tmp_path: Path, number: int) -> None:
+    with pytest.raises(DiskFullError) as caught, disk_full(tmp_path / "not" / "yet" / "there"):
+        raise OSError(number, "x")
+    assert caught.value.exit_code == 1
+    assert f"no space left on the file system of {tmp_path} (" in caught.value.message
+    assert "inv clean --cache" in caught.value.hint
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "x"), PermissionError(errno.EACCES, "x"), ValueError("x")])
+def test_any_other_error_is_let_through(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, disk_full(tmp_path):
+        raise error
+    assert caught.value is error
+
+
+def test_a_relative_path_has_a_file_system_as_well() -> None:
+    assert "of . (" in no_space(Path("not/there")).message
+
+
+def test_a_digest_is_of_all_bytes(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 5000
+    (tmp_path / "file").write_bytes(data)
+    assert sha256_of(tmp_path / "file") == hashlib.sha256(data).hexdigest()

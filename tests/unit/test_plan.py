@@ -1,0 +1,160 @@
+"""The bake definition and the arguments that are derived from it mean the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bakery.models import Catalog, Image, RecipeName
+from bakery.plan import LABELS, Inputs, build_arguments, definition, labels, target_name
+from bakery.select import select_images
+
+INPUTS = Inputs("/cache/sources/x", "docker-image://base@sha256:1", "base:tag", "sha256:1", "registry")
+FLAGS = {"contexts": "--build-context", "args": "--build-arg", "labels": "--label"}
+LISTS = {"tags": "--tag", "attest": "--attest", "output": "--output"}
+
+
+def target_of(catalog: Catalog, one: Image, network: str | None = None) -> dict[str, Any]:
+    found = definition(catalog, [one], {one: INPUTS}, network=network)["target"][target_name(one)]
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.12", "3.13.5", "3.15"])
+@pytest.mark.parametrize("recipe", RecipeName)
+@pytest.mark.parametrize("network", [None, "host"])
+def test_each_part_of_the_definition_is_one_argument_with_its_flag(
+    catalog: Catalog, image: Callable[..., Image], version: str, recipe: RecipeName, network: str | None
+) -> None:
+    target = target_of(catalog, image(version, "jammy", recipe), network)
+    *pairs, context = build_arguments(target)
+    found = Counter(zip(pairs[::2], pairs[1::2], strict=True))
+    expected = Counter(
+        [(flag, f"{name}={value}") for key, flag in FLAGS.items() for name, value in target[key].items()]
+        + [(flag, value) for key, flag in LISTS.items() for value in target[key]]
+        + [
+            ("--file", f"{target['context']}/{target['dockerfile']}"),
+            ("--target", target["target"]),
+            ("--platform", ",".join(target["platforms"])),
+        ]
+        + ([("--network", network)] if network else [])
+    )
+    assert found == expected
+    assert set(found.values()) == {1}
+    assert context == target["context"] == "ubuntu"
+
+
+def test_no_key_of_the_definition_is_without_its_argument(catalog: Catalog, image: Callable[..., Image]) -> None:
+    known = {"context", "dockerfile", "target", "platforms", "network", *FLAGS, *LISTS}
+    assert set(target_of(catalog, image("3.13"), "host")) == known
+
+
+def test_several_platforms_are_one_argument(catalog: Catalog, image: Callable[..., Image]) -> None:
+    target = {**target_of(catalog, image("3.13")), "platforms": ["linux/amd64", "linux/arm64"]}
+    arguments = build_arguments(target)
+    assert arguments[arguments.index("--platform") + 1] == "linux/amd64,linux/arm64"
+
+
+def test_quick_has_neither_pgo_nor_lto_and_says_so(catalog: Catalog, image: Callable[..., Image]) -> None:
+    full, quick = (target_of(catalog, image("3.13", recipe=recipe)) for recipe in RecipeName)
+    assert (full["args"]["PGO"], quick["args"]["PGO"]) == ("1", "0")
+    assert "--with-lto" in full["args"]["CONFIGURE_FLAGS"].split()
+    assert not {"--with-lto", "--enable-optimizations"} & set(quick["args"]["CONFIGURE_FLAGS"].split())
+    assert full["args"]["TRAINING"] and not quick["args"]["TRAINING"]
+    assert (full["labels"][f"{LABELS}.recipe"], quick["labels"][f"{LABELS}.recipe"]) == ("full", "quick")
+    assert "quick" in quick["labels"]["org.opencontainers.image.title"]
+    assert "quick" not in full["labels"]["org.opencontainers.image.title"]
+    different = {key for key in full["args"] if full["args"][key] != quick["args"][key]}
+    assert different == {"CONFIGURE_FLAGS", "PGO", "TRAINING"}
+
+
+@pytest.mark.parametrize("network", [None, "host", "none"])
+def test_the_network_is_named_only_when_it_is_given(
+    catalog: Catalog, image: Callable[..., Image], network: str | None
+) -> None:
+    target = target_of(catalog, image("3.13"), network)
+    assert target.get("network") == network
+    assert ("network" in target) == bool(network)
+    assert ("--network" in build_arguments(target)) == bool(network)
+
+
+def test_target_names_are_what_bake_takes_and_each_image_has_its_own(catalog: Catalog) -> None:
+    everything = select_images(catalog, [pin.release for one in catalog.series for pin in one.pins], everything=True)
+    names = [target_name(one) for one in everything]
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]+", name) for name in names)
+    assert len(set(names)) == len(everything)
+
+
+def test_the_default_group_builds_all_that_were_selected_in_that_order(catalog: Catalog) -> None:
+    images = select_images(catalog, ["3.13", "3.9"], ["noble", "bookworm"])
+    found = definition(catalog, images, dict.fromkeys(images, INPUTS))
+    assert found["group"]["default"]["targets"] == list(found["target"]) == [target_name(one) for one in images]
+
+
+def test_the_series_words_come_after_the_recipes(catalog: Catalog, image: Callable[..., Image]) -> None:
+    one = image("3.13")
+    args = target_of(catalog, one)["args"]
+    recipe = catalog.recipes[RecipeName.FULL]
+    assert args["CONFIGURE_FLAGS"].split() == [*recipe.configure, *one.series.configure]
+    assert args["COMPILER_FLAGS"].split() == [*recipe.cflags, *one.series.cflags]
+
+
+@pytest.mark.parametrize(("version", "locale"), [("3.9", "utf8"), ("3.12", "utf8"), ("3.13", "none"), ("3.15", "none")])
+def test_lang_is_set_where_the_official_image_sets_it(
+    catalog: Catalog, image: Callable[..., Image], version: str, locale: str
+) -> None:
+    assert target_of(catalog, image(version))["args"]["LOCALE"] == locale
+
+
+def test_the_family_gives_context_and_packages(catalog: Catalog, image: Callable[..., Image]) -> None:
+    for name, family in (("bookworm", "debian"), ("noble", "ubuntu")):
+        target = target_of(catalog, image("3.13", name))
+        (expected,) = (one for one in catalog.families if one.name == family)
+        assert target["context"] == family
+        assert target["args"]["BUILD_PACKAGES"].split() == list(expected.build_packages)
+        assert target["args"]["RUNTIME_PACKAGES"].split() == list(expected.runtime_packages)
+
+
+def test_the_inputs_enter_as_named_contexts(catalog: Catalog, image: Callable[..., Image]) -> None:
+    assert target_of(catalog, image("3.13"))["contexts"] == {
+        "base": INPUTS.base, "source": INPUTS.source, "shared": "shared",
+    }  # fmt: skip
+
+
+def test_the_labels_say_what_the_image_was_made_of(catalog: Catalog, image: Callable[..., Image]) -> None:
+    one = image("3.13.5", "jammy")
+    assert labels(catalog, one, INPUTS) == {
+        "org.opencontainers.image.title": "Python 3.13.5 on jammy",
+        "org.opencontainers.image.version": "3.13.5",
+        "org.opencontainers.image.licenses": "Python-2.0",
+        "org.opencontainers.image.base.name": "base:tag",
+        "org.opencontainers.image.base.digest": "sha256:1",
+        "io.github.infra7.python.base.origin": "registry",
+        "io.github.infra7.python.recipe": "full",
+        "io.github.infra7.python.series": "3.13",
+        "io.github.infra7.python.source.sha256": one.pin.sha256,
+        "io.github.infra7.python.target": "jammy",
+    }
+
+
+def test_the_same_image_has_the_same_definition_and_nothing_of_the_time_in_it(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    first, second = (json.dumps(target_of(catalog, image("3.13"))) for _ in range(2))
+    assert first == second
+    assert json.loads(first)["attest"] == ["type=provenance,disabled=true"]
+    assert "created" not in first
+
+
+def test_every_argument_of_the_definition_is_one_of_the_dockerfiles(catalog: Catalog, root: Any) -> None:
+    for family in catalog.families:
+        text = (root / family.name / "Dockerfile").read_text(encoding="utf-8")
+        declared = set(re.findall(r"(?m)^ARG (\w+)", text))
+        (one,) = select_images(catalog, ["3.13"], [family.targets[0].name])
+        assert set(target_of(catalog, one)["args"]) == declared, family.name
+        assert f" AS {target_of(catalog, one)['target']}\n" in text
