@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import shlex
 import signal
 import sys
@@ -37,6 +38,9 @@ def friendly(body: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(body)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        for stream in (sys.stdout, sys.stderr):
+            # A table's rule must not end a build on a terminal that knows ASCII only.
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
         try:
             return body(*args, **kwargs)
         except BakeryError as error:
@@ -45,6 +49,10 @@ def friendly(body: Callable[..., Any]) -> Callable[..., Any]:
             raise Exit("\ninterrupted; the same command again goes on with what is finished", INTERRUPTED) from None
         except BrokenPipeError:
             raise Exit(code=1) from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise Exit(f"{error.filename}: {error.strerror}", 1) from None
 
     return wrapper
 
@@ -66,6 +74,23 @@ def select(
     catalog = load_catalog(ROOT)
     recipe = RecipeName.QUICK if quick else RecipeName.FULL
     return catalog, select_images(catalog, split(version), split(target), everything=everything, recipe=recipe)
+
+
+def open_builder(
+    catalog: Any, display: Any, verb: str, target: Sequence[str], quick: bool,
+    mirror: str | None, base: str | None, refresh: bool = False,
+) -> Any:  # fmt: skip
+    """Make the builder for the engine in use, which knows the user's command for what it suggests."""
+    from bakery.builder import Builder
+    from bakery.engine import find_engine
+
+    engine = find_engine(LAYOUT, catalog, functools.partial(display.note, ""))
+    assert engine is not None
+    options = [("--target", one) for one in split(target)] + [("--mirror", mirror), ("--base", base)]
+    words = ["inv", verb, *(f"{name}={value}" for name, value in options if value), *(["--quick"] if quick else [])]
+    again = shlex.join(words).replace("{", "{{").replace("}", "}}") + " --version={version}"
+    mirror = mirror or os.environ.get("BAKERY_MIRROR")
+    return Builder(LAYOUT, catalog, engine, display, mirror, base, refresh, again)
 
 
 def planned(catalog: Any, images: Sequence[Image], base: str | None, network: str | None = None) -> dict[str, Any]:
@@ -103,10 +128,6 @@ def build(
     print=False, dry=False, format="table",
 ) -> None:  # fmt: skip
     """Build images: verified source, pinned base, PGO and LTO; tags and sizes in a table at the end."""
-    import os
-
-    from bakery.builder import Builder
-    from bakery.engine import find_engine
     from bakery.progress import make_display
     from bakery.report import RESULT_COLUMNS, TAG_COLUMNS, render, result_rows, tag_rows
     from bakery.sizes import read_baseline
@@ -121,14 +142,8 @@ def build(
         )
         return
     baseline = read_baseline(ROOT)
-    again = shlex.join(
-        ["inv", "build", *(f"--target={name}" for name in split(target)), *(["--quick"] if quick else [])]
-    )
     with make_display(sys.stderr) as display:
-        engine = find_engine(LAYOUT, catalog, functools.partial(display.note, ""))
-        assert engine is not None
-        mirror = mirror or os.environ.get("BAKERY_MIRROR")
-        builder = Builder(LAYOUT, catalog, engine, display, mirror, base, refresh, f"{again} --version={{version}}")
+        builder = open_builder(catalog, display, "build", target, quick, mirror, base, refresh)
         results = builder.build(images)
     sys.stdout.write(render(result_rows(catalog, results, baseline), RESULT_COLUMNS, format))
     sys.stdout.flush()
@@ -156,25 +171,22 @@ def test(
     _: Context, version=None, target=None, all=False, quick=False, k=None, mirror=None, base=None, format="table",
 ) -> None:  # fmt: skip
     """Run tests/image inside images, by the interpreter that was built; missing images are built first."""
-    from bakery.builder import Builder
-    from bakery.engine import find_engine
     from bakery.progress import make_display
     from bakery.report import Column, render
     from bakery.tester import run_image_tests
 
     catalog, images = select(version, target, all, quick)
+    render([], (), format)
     with make_display(sys.stderr) as display:
-        engine = find_engine(LAYOUT, catalog, functools.partial(display.note, ""))
-        assert engine is not None
-        builder = Builder(LAYOUT, catalog, engine, display, mirror, base)
+        builder = open_builder(catalog, display, "test", target, quick, mirror, base)
         for result in builder.build(builder.missing(images)):
             if result.error:
                 raise BuildError(f"{result.image.name}: {result.error}")
     outcomes = []
     for image in images:
         warn(f"testing {image.name}")
-        with engine.talking():
-            outcomes.append(run_image_tests(LAYOUT, catalog, engine, image, k or (), warn))
+        with builder.engine.talking():
+            outcomes.append(run_image_tests(LAYOUT, catalog, builder.engine, image, k or (), warn))
     columns = [Column(key, key, right=key != "image") for key in ("image", "passed", "failed", "skipped")]
     sys.stdout.write(render([outcome.row for outcome in outcomes], columns, format))
     sys.stdout.flush()

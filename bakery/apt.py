@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,21 +96,39 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
 
 
 def host_mirror() -> Mirror:
-    """The mirror of the host's distribution, as its apt is set up; :exc:`AptError` where it has none."""
+    """The mirror of the host's distribution, as its apt is set up; :exc:`AptError` where it has none.
+
+    Other vendors' repositories may use the same suite names: apt knows the origin of lists that it has; where it has
+    none yet, the archive is the place that serves more of the release's suites than any other.
+    """
     codename = host_codename()
-    listing = run(["apt-get", "indextargets", "--no-release-info", "--format", "$(CREATED_BY) $(RELEASE) $(REPO_URI)"])
+    entries = _index_targets(codename) or _index_targets(codename, "--no-release-info")
+    own = [entry for entry in entries if entry[2].lower() == host_id()]
+    if not own:
+        suites = Counter(uri for _, uri in {entry[:2] for entry in entries})
+        own = sorted(entries, key=lambda entry: -suites[entry[1]])
     uris: dict[str, str] = {}
-    for line in listing.splitlines():
-        created_by, suite, uri = [*line.split(), "", "", ""][:3]
-        name = re.match(rf"(?:{re.escape(codename)}|{'|'.join(ALIASES)})(-updates|-security|)/?(?:updates)?$", suite)
-        if created_by == "Packages" and name and name[1] not in uris:
-            uris[name[1]] = uri.rstrip("/")
+    for suffix, uri, _ in own:
+        uris.setdefault(suffix, uri)
     if not codename or "" not in uris:
         raise AptError(
             f"apt's sources name no archive for this host's own release ({codename or 'unknown'})",
             hint="Expected an entry for it in /etc/apt/sources.list or /etc/apt/sources.list.d/.",
         )
     return Mirror(codename, uris)
+
+
+def _index_targets(codename: str, *options: str) -> list[tuple[str, str, str]]:
+    """Suite suffix, URI and origin of each list of packages that apt is set up for, of the host's release only."""
+    form = "$(CREATED_BY) $(RELEASE) $(REPO_URI) $(ORIGIN)"
+    names = rf"(?:{re.escape(codename)}|{'|'.join(ALIASES)})(-updates|-security|)/?(?:updates)?$"
+    entries = []
+    for line in run(["apt-get", "indextargets", *options, "--format", form]).splitlines():
+        created_by, suite, uri, origin = [*line.split(), "", "", "", ""][:4]
+        name = re.match(names, suite)
+        if created_by == "Packages" and name:
+            entries.append((name[1], uri.rstrip("/"), origin))
+    return entries
 
 
 def download(uri: str, file: Path, sha256: str) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import tarfile
-from dataclasses import asdict, dataclass
+import tempfile
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,21 +53,16 @@ class Bases:
         if self.choice:
             return self._chosen(self.choice, platform)
         folder = self._folder(target, platform)
-        with locked(folder.with_suffix(".lock"), f"the base of {target.name}", self.tell), disk_full(folder):
+        with disk_full(folder), locked(folder.with_suffix(".lock"), f"the base of {target.name}", self.tell):
             recorded = None if self.refresh else self.recorded(target, platform)
             return recorded or self._published(target, platform) or self._made(target, platform)
 
     def recorded(self, target: Target, platform: str) -> Base | None:
         """What an earlier build chose, if it is still there and the lock has not moved since."""
-        folder = self._folder(target, platform)
-        try:
-            base = Base(**json.loads((folder / "base.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+        base = read_base(self._folder(target, platform))
+        if base is not None and base.origin == "registry" and base.digest != target.base.digests.get(platform):
             return None
-        if base.origin == "registry":
-            return base if base.digest == target.base.digests.get(platform) else None
-        whole = (folder / "oci-layout").exists() and (folder / "blobs" / base.digest.replace(":", "/")).exists()
-        return base if whole else None
+        return base
 
     def pinned(self, target: Target, platform: str) -> Base:
         """The published base at the lock's digest, whether it can be reached or not."""
@@ -182,32 +179,52 @@ class Bases:
     def _chosen(self, choice: str, platform: str) -> Base:
         path = Path(choice).expanduser().absolute()
         if not path.exists():
-            if choice.startswith(("/", ".", "~")) or choice.endswith(".tar"):
+            if choice.startswith(("/", ".", "~")) or re.search(r"\.(tar(\.\w+)?|tgz|tbz|txz)$", choice):
                 raise InputError(f"--base={choice}: no such file or folder")
-            digest = choice.partition("@")[2]
-            return Base(f"docker-image://{choice}", choice, digest, "user")
+            return Base(f"docker-image://{choice}", choice, choice.partition("@")[2], "user")
         if (path / "oci-layout").exists():
             digest = oci.layout_digest(path)
             return Base(f"oci-layout://{path}@{digest}", str(path), digest, "user")
         cache = self.layout.home / "bases"
-        if path.is_dir():
-            if not (path / "etc").is_dir():
-                raise InputError(f"--base={choice}: neither an OCI image layout nor a root file system (it has no etc)")
-            with disk_full(cache), staged_folder(cache / "folder") as stage:
-                with tarfile.open(stage / "rootfs.tar", "w") as tar:
-                    tar.add(path, arcname=".", filter=lambda member: None if member.isdev() else member)
-                return self._imported(stage / "rootfs.tar", choice, platform)
-        return self._imported(path, choice, platform)
+        if not path.is_dir():
+            return self._imported(path, choice, platform)
+        if not (path / "etc").is_dir():
+            raise InputError(f"--base={choice}: neither an OCI image layout nor a root file system (it has no etc)")
+        with (
+            disk_full(cache),
+            tempfile.TemporaryDirectory(prefix=".folder.", suffix=".partial", dir=made(cache)) as stage,
+        ):
+            with tarfile.open(Path(stage) / "rootfs.tar", "w") as tar:
+                tar.add(path, arcname=".", filter=lambda member: None if member.isdev() else member)
+            return self._imported(Path(stage) / "rootfs.tar", choice, platform)
 
     def _imported(self, tar: Path, choice: str, platform: str) -> Base:
         name = f"{Path(choice).name} (root file system given by the user)"
         folder = self.layout.home / "bases" / f"user-{sha256_of(tar)[:16]}-{platform.rpartition('/')[2]}"
-        with locked(folder.with_suffix(".lock"), f"the base {choice}", self.tell), disk_full(folder):
-            try:
-                return Base(**json.loads((folder / "base.json").read_text(encoding="utf-8")))
-            except (OSError, ValueError, TypeError):
-                with staged_folder(folder) as stage:
-                    return self._store(tar, folder, stage, Base("", name, "", "user"), platform)
+        with disk_full(folder), locked(folder.with_suffix(".lock"), f"the base {choice}", self.tell):
+            known = read_base(folder)
+            if known is not None:
+                return known
+            oci.check_root_file_system(tar)
+            with staged_folder(folder) as stage:
+                return self._store(tar, folder, stage, Base("", name, "", "user"), platform)
+
+
+def read_base(folder: Path) -> Base | None:
+    """What ``folder`` records, if it is whole; its context is where the folder is now."""
+    try:
+        base = Base(**json.loads((folder / "base.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    if base.origin == "registry":
+        return base
+    return replace(base, context=f"oci-layout://{folder}@{base.digest}") if oci.is_whole(folder) else None
+
+
+def made(folder: Path) -> Path:
+    """``folder``, which is there after this."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _perl_has(modules: tuple[str, ...]) -> bool:

@@ -96,8 +96,8 @@ class Builder:
         start = time.monotonic()
         try:
             with (
-                locked(log.with_suffix(".lock"), f"building {image.name}", self._tell(image)),
                 disk_full(self.layout.build),
+                locked(log.with_suffix(".lock"), f"building {image.name}", self._tell(image)),
                 self.engine.talking(),
             ):
                 self._run(result)

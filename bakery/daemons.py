@@ -9,10 +9,20 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from bakery.catalog import read_toml
 from bakery.models import Layout
+from bakery.tables import read_toml
 
-__all__ = ["LABEL", "SYSTEM_SOCKET", "answers", "foreign_daemon", "minimums", "mount_points", "processes", "version_of"]
+__all__ = [
+    "LABEL",
+    "SYSTEM_SOCKET",
+    "answers",
+    "foreign_daemon",
+    "may_open",
+    "minimums",
+    "mount_points",
+    "processes",
+    "version_of",
+]
 
 LABEL = "io.github.infra7.python.engine=embedded"
 """Marks our daemons in the process list, so that they are told from a Docker that belongs to the machine."""
@@ -57,6 +67,19 @@ def mount_points() -> list[str]:
     """Every mount point that this process sees, in the order of mounting (proc_pid_mountinfo(5))."""
     fields = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines())
     return [re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field) for field in fields]
+
+
+def may_open(address: Path) -> bool:
+    """Whether this user is allowed to connect to the unix socket ``address``, be anyone there or not."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connected:
+            connected.settimeout(5)
+            connected.connect(str(address))
+    except PermissionError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def answers(address: Path) -> bool:

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery import apt
-from bakery.catalog import read_toml
 from bakery.daemons import LABEL, answers, foreign_daemon, minimums, mount_points, processes, version_of
 from bakery.errors import EngineError
 from bakery.files import Tell, disk_full, locked, no_space, staged_folder
 from bakery.models import Catalog, Layout
+from bakery.tables import read_toml
 
 __all__ = ["Embedded"]
 
@@ -89,7 +89,7 @@ class Embedded:
 
     def up(self) -> None:
         """Unpack it where it is missing, start it where it is not running. Raises :exc:`EngineError`."""
-        with locked(self.folder.with_suffix(".lock"), "the embedded engine", self.tell), disk_full(self.folder):
+        with disk_full(self.folder), locked(self.folder.with_suffix(".lock"), "the embedded engine", self.tell):
             if self.running():
                 return
             other = foreign_daemon()

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakery.daemons import SYSTEM_SOCKET, answers, minimums, version_of
+from bakery.daemons import SYSTEM_SOCKET, answers, may_open, minimums, version_of
 from bakery.embedded import Embedded
 from bakery.errors import EngineError, InputError
 from bakery.files import Tell
@@ -128,6 +128,11 @@ def find_engine(layout: Layout, catalog: Catalog, tell: Tell = print, *, start: 
     chosen = _users_choice(embedded)
     if chosen:
         return chosen.check()
+    if SYSTEM_SOCKET.exists() and not may_open(SYSTEM_SOCKET):
+        raise EngineError(
+            f"no permission to use the Docker engine at {SYSTEM_SOCKET}",
+            hint="Run as root or as a member of the group docker (sudo usermod -aG docker $USER, then log in again).",
+        )
     if answers(SYSTEM_SOCKET):
         return Engine("system", f"unix://{SYSTEM_SOCKET}", embedded).check()
     if not embedded.running():
@@ -170,9 +175,13 @@ def _current_context(folder: Path) -> str:
 
 def _tls_from_environment() -> Any:
     """What docker's own client does with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH."""
+    from docker.errors import DockerException
     from docker.utils import kwargs_from_env
 
-    return kwargs_from_env().get("tls")
+    try:
+        return kwargs_from_env().get("tls")
+    except DockerException as error:
+        raise InputError(f"DOCKER_TLS_VERIFY and DOCKER_CERT_PATH do not go together: {error}") from None
 
 
 def describe(layout: Layout, catalog: Catalog) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bakery.errors import DiskFullError
+from bakery.errors import BakeryError, DiskFullError
 
 __all__ = ["Tell", "disk_full", "locked", "no_space", "sha256_of", "staged_folder", "write_whole"]
 
@@ -83,13 +83,23 @@ def write_whole(file: Path, text: str) -> None:
 
 @contextmanager
 def disk_full(where: Path) -> Iterator[None]:
-    """Turn "no space left on device" into :exc:`bakery.errors.DiskFullError`, which names the file system."""
+    """Turn a failed write into :exc:`DiskFullError` or, for another reason, :exc:`BakeryError`; both name the place."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise no_space(where) from None
+        if error.filename is None:
             raise
-        raise no_space(where) from None
+        raise cannot_write(error) from None
+
+
+def cannot_write(error: OSError) -> BakeryError:
+    """The error for a file or folder that cannot be made or read."""
+    return BakeryError(
+        f"{error.filename}: {error.strerror}",
+        hint="Caches lie in $BAKERY_HOME (default: ~/.cache/infra7-python), logs in build/: both must be writable.",
+    )
 
 
 def no_space(where: Path) -> DiskFullError:

@@ -5,22 +5,27 @@ buildx takes such a folder as a named context with any builder, local or remote,
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import json
+import lzma
 import tarfile
-from pathlib import Path
+import zlib
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from bakery.errors import InputError
 
-__all__ = ["layout_digest", "open_tar", "write_layout"]
+__all__ = ["check_root_file_system", "is_whole", "layout_digest", "open_tar", "write_layout"]
 
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 GZIP_LEVEL = 6
+UNPACKING = (EOFError, OSError, lzma.LZMAError, tarfile.TarError, zlib.error)
+"""What a damaged file raises on the way."""
 
 
 class _Digesting:
@@ -88,19 +93,47 @@ def layout_digest(folder: Path) -> str:
         raise InputError(f"{folder} is no OCI image layout: expected index.json with a manifest in it") from None
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether every blob that the layout's manifest names is there with its size; digests are buildx's to check."""
+    blobs = folder / "blobs" / "sha256"
+    try:
+        digest = layout_digest(folder).removeprefix("sha256:")
+        manifest = json.loads((blobs / digest).read_text(encoding="utf-8"))
+        parts = [manifest["config"], *manifest["layers"]]
+        return (folder / "oci-layout").exists() and all(
+            (blobs / part["digest"].removeprefix("sha256:")).stat().st_size == part["size"] for part in parts
+        )
+    except (InputError, OSError, ValueError, LookupError, TypeError):
+        return False
+
+
 def open_tar(file: Path) -> IO[bytes]:
     """The bytes of a tar file without its compression (gzip, bzip2, xz); :exc:`InputError` where it is none."""
-    import bz2
-    import lzma
-
     with file.open("rb") as stream:
         magic = stream.read(6)
     opener: Any = open
     for start, one in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open)):
         if magic.startswith(start):
             opener = one
-    if not tarfile.is_tarfile(file):
+    try:
+        if tarfile.is_tarfile(file):
+            return opener(file, "rb")  # type: ignore[no-any-return]
+    except UNPACKING:
+        pass
+    raise InputError(
+        f"{file} is no tar file", hint="Expected a root file system as .tar, .tar.gz, .tar.bz2 or .tar.xz."
+    )
+
+
+def check_root_file_system(tar: Path) -> None:
+    """Raise :exc:`InputError` unless ``tar`` can be read to its end and holds a root file system (it has ``etc``)."""
+    try:
+        with open_tar(tar) as stream, tarfile.open(fileobj=stream, mode="r|") as members:
+            names = {PurePosixPath(member.name).parts[:1] for member in members}
+    except UNPACKING as error:
+        raise InputError(f"{tar} is no tar file, or breaks off: {error}") from None
+    if ("etc",) not in names:
         raise InputError(
-            f"{file} is no tar file", hint="Expected a root file system as .tar, .tar.gz, .tar.bz2 or .tar.xz."
+            f"{tar} is no root file system: it has no etc",
+            hint="What `docker save` writes is an image: give --base=IMAGE, or `docker export` of a container.",
         )
-    return opener(file, "rb")  # type: ignore[no-any-return]

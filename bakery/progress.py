@@ -81,6 +81,7 @@ class Tracker:
         self.names: dict[str, str] = {}
         self.tails: dict[str, list[str]] = {}
         self.partial: dict[str, str] = {}
+        self.decoders: dict[str, codecs.IncrementalDecoder] = {}
         self.started: set[str] = set()
         self.failed: str | None = None
         self.compiled = False
@@ -95,7 +96,8 @@ class Tracker:
         for vertex in status.get("vertexes") or ():
             self._vertex(vertex)
         for entry in status.get("logs") or ():
-            data = base64.b64decode(entry.get("data") or "").decode("utf-8", "replace")
+            decoder = self.decoders.setdefault(entry["vertex"], codecs.getincrementaldecoder("utf-8")("replace"))
+            data = decoder.decode(base64.b64decode(entry.get("data") or ""))
             *lines, self.partial[entry["vertex"]] = (self.partial.get(entry["vertex"], "") + data).split("\n")
             for line in lines:
                 self._line(entry["vertex"], line.rstrip("\r"))
@@ -112,6 +114,8 @@ class Tracker:
                 for start, phase in STAGES:
                     if name.startswith(start) and not name.endswith(" FROM base"):
                         self.enter(phase)
+        if vertex.get("completed") and self.partial.get(digest):
+            self._line(digest, self.partial.pop(digest))
         error = vertex.get("error") or ""
         if error and not error.endswith("context canceled") and self.failed is None:
             self.failed = digest

@@ -39,7 +39,7 @@ def manifest_digest(reference: str) -> str:
     import requests  # 0.1 s that `inv --list` need not pay
 
     host, path, tag = split_reference(reference)
-    scheme = "http" if re.match(r"(localhost|127\.|\[::1\])", host) else "https"
+    scheme = "http" if re.fullmatch(r"(localhost|127\.[\d.]+|\[::1\])(:\d+)?", host) else "https"
     url = f"{scheme}://{host}/v2/{path}/manifests/{tag}"
     headers = {"Accept": MANIFESTS}
     try:
@@ -64,5 +64,10 @@ def _token(challenge: str) -> str:
     if not challenge.startswith("Bearer") or urlsplit(realm).scheme not in ("http", "https"):
         raise RegistryUnavailable("the registry asks for a login that an anonymous client does not have")
     answer = requests.get(realm, params=fields, timeout=TIMEOUT)
-    body = answer.json() if answer.status_code == 200 else {}
-    return str(body.get("token") or body.get("access_token") or "")
+    if answer.status_code != 200:
+        return ""
+    try:
+        body = answer.json()
+        return str(body.get("token") or body["access_token"])
+    except (ValueError, LookupError, AttributeError):
+        raise RegistryUnavailable(f"{realm} answered without a token") from None

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.catalog import read_toml
 from bakery.containers import run
 from bakery.engine import Engine
 from bakery.errors import BuildError
 from bakery.models import Catalog, Image, Layout
+from bakery.tables import read_toml
 from bakery.tags import references
 
 __all__ = ["Verdict", "expected_failures", "failed_tests", "run_regrtest", "suite_archive"]

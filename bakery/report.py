@@ -65,7 +65,7 @@ def render(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], form: s
     for line in cells:
         table.add_row(*line)
     text = io.StringIO()
-    Console(file=text, width=10_000, markup=False, emoji=False).print(table)
+    Console(file=text, width=10_000, markup=False, emoji=False, force_terminal=False, color_system=None).print(table)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 

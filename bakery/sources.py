@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from bakery import apt
 from bakery.errors import SourceError
@@ -22,6 +21,7 @@ __all__ = ["Sources", "Unavailable"]
 PYTHON_ORG = "https://www.python.org/ftp/python"
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two reads."""
+AS_IT_IS = {"Accept-Encoding": "identity"}
 MAX_BYTES = 200_000_000
 """No tarball of CPython comes near it; what is larger is not one."""
 
@@ -53,7 +53,7 @@ class Sources:
         """
         folder = self.folder(pin)
         file = folder / pin.file
-        with locked(folder.with_suffix(".lock"), f"the source of {pin.release}", self.tell), disk_full(folder):
+        with disk_full(folder), locked(folder.with_suffix(".lock"), f"the source of {pin.release}", self.tell):
             if file.exists():
                 found = sha256_of(file)
                 if found == pin.sha256:
@@ -65,14 +65,13 @@ class Sources:
                 )
             refused = []
             for provider, fetch in self._providers(pin):
-                with staged_folder(folder) as stage:
-                    try:
+                try:
+                    with staged_folder(folder) as stage:
                         fetch(stage / pin.file)
-                    except Unavailable as reason:
-                        refused.append(f"{provider}: {reason}")
-                        (stage / pin.file).unlink(missing_ok=True)
-                        continue
-                    self._check(stage / pin.file, pin, provider)
+                        self._check(stage / pin.file, pin, provider)
+                except Unavailable as reason:
+                    refused.append(f"{provider}: {reason}")
+                    continue
                 self.tell(f"{pin.file} from {provider}, sha256 verified")
                 return folder
         raise self._none(pin, series, refused, again)
@@ -89,7 +88,7 @@ class Sources:
 
     def _providers(self, pin: Pin) -> Iterator[tuple[str, Callable[[Path], None]]]:
         final = f"{pin.version.base_version}/{pin.file}"
-        if self.mirror and urlsplit(self.mirror).scheme in ("http", "https"):
+        if self.mirror and self.mirror.startswith(("http://", "https://")):
             mirror = self.mirror.rstrip("/")
             for url in (f"{mirror}/{final}", f"{mirror}/{pin.file}"):
                 yield f"the mirror {url}", lambda file, url=url: _http(url, file)  # type: ignore[misc]
@@ -120,23 +119,25 @@ class Sources:
 
 def _http(url: str, file: Path) -> None:
     import requests  # 0.1 s that `inv --list` need not pay
+    from urllib3.exceptions import HTTPError, ReadTimeoutError
 
     try:
-        with requests.get(url, stream=True, timeout=TIMEOUT) as answer:
+        with requests.get(url, stream=True, timeout=TIMEOUT, headers=AS_IT_IS) as answer:
             if answer.status_code != 200:
                 raise Unavailable(f"answered {answer.status_code} for {url}")
             size = 0
             with file.open("wb") as stream:
-                for chunk in answer.iter_content(1 << 20):
+                # raw: a server that calls a .tgz an encoded .tar would have it unpacked on the way
+                while chunk := answer.raw.read(1 << 20):
                     size += len(chunk)
                     if size > MAX_BYTES:
                         raise Unavailable(f"sent more than {MAX_BYTES} bytes for {url}")
                     stream.write(chunk)
-    except requests.Timeout:
+    except (requests.Timeout, ReadTimeoutError):
         raise Unavailable(
             f"did not answer in time ({TIMEOUT[0]:.0f} s to connect, {TIMEOUT[1]:.0f} s to read)"
         ) from None
-    except requests.RequestException as error:
+    except (requests.RequestException, HTTPError, ValueError) as error:
         raise Unavailable(f"cannot be reached ({_reason(error)})") from None
 
 
@@ -151,10 +152,13 @@ def _reason(error: BaseException) -> str:
 
 
 def _copy(candidates: tuple[Path, ...], file: Path) -> None:
-    for candidate in candidates:
-        if candidate.is_file():
-            shutil.copyfile(candidate, file)
-            return
+    try:
+        for candidate in candidates:
+            if candidate.is_file():
+                shutil.copyfile(candidate, file)
+                return
+    except PermissionError as error:
+        raise Unavailable(f"cannot be read ({error.strerror})") from None
     raise Unavailable(f"has neither {' nor '.join(str(candidate) for candidate in candidates)}")
 
 

@@ -11,9 +11,9 @@ from bakery.models import Catalog, Image, Series
 __all__ = ["latest_series", "references", "tags_of"]
 
 
-def latest_series(catalog: Catalog) -> Series:
+def latest_series(catalog: Catalog) -> Series | None:
     """The newest series whose default release is not a pre-release."""
-    return next(one for one in reversed(catalog.series) if not one.default.version.is_prerelease)
+    return next((one for one in reversed(catalog.series) if not one.default.version.is_prerelease), None)
 
 
 def tags_of(catalog: Catalog, image: Image) -> tuple[str, ...]:

@@ -86,7 +86,8 @@ def test_what_others_serve_is_ignored(host: Callable[[str, str], None], line: st
 
 
 def test_the_first_of_several_mirrors_is_taken(host: Callable[[str, str], None]) -> None:
-    host("bookworm", f"Packages bookworm http://near.example/debian\n{BOOKWORM}")
+    known = "".join(f"{line} Debian\n" for line in BOOKWORM.splitlines())
+    host("bookworm", f"Packages bookworm http://near.example/debian Debian\n{known}")
     assert host_mirror().uris[""] == "http://near.example/debian"
 
 
@@ -110,14 +111,15 @@ def test_without_an_archive_of_the_hosts_release_it_says_where_one_is_expected(
     assert "/etc/apt/sources.list" in caught.value.hint
 
 
-@pytest.mark.xfail(strict=True, reason="defect: another vendor's repository of the same suite name is taken")
+@pytest.mark.parametrize("origin", ["", " Debian"])
 @pytest.mark.parametrize(
     "line", ["Packages bookworm https://download.docker.example/linux/debian", "Packages stable https://brave.example"]
 )
 def test_a_vendors_repository_of_the_same_name_is_not_the_hosts_archive(
-    host: Callable[[str, str], None], line: str
+    host: Callable[[str, str], None], line: str, origin: str
 ) -> None:
-    host("bookworm", f"{line}\n{BOOKWORM}")
+    known = "".join(f"{entry}{origin}\n" for entry in BOOKWORM.splitlines())
+    host("bookworm", f"{line}{' Vendor' if origin else ''}\n{known}")
     assert host_mirror().uris[""] == "http://deb.example/debian"
 
 

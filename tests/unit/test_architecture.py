@@ -18,7 +18,8 @@ MAX_LINES = 260
 ALLOWED = {
     "errors": set(),
     "models": {"errors"},
-    "catalog": {"errors", "models"},
+    "tables": {"errors"},
+    "catalog": {"errors", "models", "tables"},
     "select": {"errors", "models", "catalog"},
     "tags": {"errors", "models", "catalog"},
     "plan": {"errors", "models", "catalog", "tags"},

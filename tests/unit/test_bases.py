@@ -378,21 +378,18 @@ def test_the_perl_that_is_there_is_used_and_another_brought_where_it_lacks_modul
         assert not bases._perl_has(("No::Such::Module",))
 
 
-@pytest.mark.xfail(strict=True, reason="defect: a missing compressed tar is taken for an image reference")
 @pytest.mark.parametrize("choice", ["r.tar.gz", "r.tar.xz", "r.tgz", "Downloads/r.tar.gz"])
 def test_a_compressed_tar_that_is_missing_is_told(make: Any, target: Target, choice: str) -> None:
     with pytest.raises(InputError):
         make(choice).resolve(target, AMD64)
 
 
-@pytest.mark.xfail(strict=True, reason="defect: a rootfs folder leaves its whole tar behind, in bases/folder")
 def test_a_folder_leaves_no_tar_behind(make: Any, target: Target, layout: Layout, tmp_path: Path) -> None:
     (tmp_path / "fs" / "etc").mkdir(parents=True)
     make(str(tmp_path / "fs")).resolve(target, AMD64)
     assert list((layout.home / "bases").rglob("*.tar")) == []
 
 
-@pytest.mark.xfail(strict=True, reason="defect: a tar that breaks off ends in a traceback (EOFError)")
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
 def test_a_compressed_tar_that_breaks_off_is_an_error_of_ours(
     make: Any, target: Target, tmp_path: Path, pack: Callable[[bytes], bytes]
@@ -407,14 +404,12 @@ def test_a_compressed_tar_that_breaks_off_is_an_error_of_ours(
         make(str(tmp_path / "r.tar.packed")).resolve(target, AMD64)
 
 
-@pytest.mark.xfail(strict=True, reason="defect: an imported base whose blobs are gone is used all the same")
 def test_an_imported_tar_is_imported_again_when_its_blobs_are_gone(make: Any, target: Target, tmp_path: Path) -> None:
     tar = rootfs(tmp_path / "r.tar")
     shutil.rmtree(layout_of(make(str(tar)).resolve(target, AMD64)) / "blobs")
     layout_of(make(str(tar)).resolve(target, AMD64))
 
 
-@pytest.mark.xfail(strict=True, reason="defect: a cache that was moved is looked for where it was (absolute context)")
 def test_a_recorded_base_moves_with_its_cache(
     make: Any, target: Target, layout: Layout, no_registry: None, fake_bootstrap: list[str]
 ) -> None:
@@ -425,7 +420,6 @@ def test_a_recorded_base_moves_with_its_cache(
     assert base is None or layout_of(base).is_relative_to(moved.home)
 
 
-@pytest.mark.xfail(strict=True, reason="defect: a base whose layer is gone is used, only its manifest is looked at")
 def test_a_recorded_base_is_not_used_when_its_layer_is_gone(
     make: Any, target: Target, no_registry: None, fake_bootstrap: list[str]
 ) -> None:
@@ -435,7 +429,6 @@ def test_a_recorded_base_is_not_used_when_its_layer_is_gone(
     assert make().recorded(target, AMD64) is None
 
 
-@pytest.mark.xfail(strict=True, reason="defect: what `docker save` writes is taken for a root file system")
 def test_a_saved_image_is_not_taken_for_a_root_file_system(make: Any, target: Target, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps([{"Config": "x"}]), encoding="utf-8")
     with tarfile.open(tmp_path / "saved.tar", "w") as tar:
@@ -444,7 +437,6 @@ def test_a_saved_image_is_not_taken_for_a_root_file_system(make: Any, target: Ta
         make(str(tmp_path / "saved.tar")).resolve(target, AMD64)
 
 
-@pytest.mark.xfail(strict=True, reason="defect: a file that only begins like gzip ends in a traceback (EOFError)")
 @pytest.mark.parametrize(
     "data", [b"\x1f\x8b", b"\x1f\x8b\x08no gzip", gzip.compress(bytes(600))[:20]], ids=["two bytes", "text", "cut off"]
 )

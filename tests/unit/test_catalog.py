@@ -291,7 +291,6 @@ def test_a_relative_cache_folder_means_the_current_one(tmp_path: Path, monkeypat
     assert find_layout(Path("/clone"), {"BAKERY_HOME": "here"}).home == tmp_path / "here"
 
 
-@pytest.mark.xfail(strict=True, reason="defect: the hint names the file without its folder")
 def test_the_command_that_restores_a_file_works_from_the_top_of_the_clone(data_tree: Path) -> None:
     (data_tree / LOCK).unlink()
     with pytest.raises(ConfigError) as caught:
@@ -299,13 +298,11 @@ def test_the_command_that_restores_a_file_works_from_the_top_of_the_clone(data_t
     assert caught.value.hint.endswith(LOCK)
 
 
-@pytest.mark.xfail(strict=True, reason="defect: a base pinned for no target is without effect and goes unnoticed")
 def test_a_base_of_an_unknown_target_is_named(data_tree: Path) -> None:
     error = broken(data_tree, LOCK, lambda data: data["bases"].update(bookwrm=data["bases"].pop("bookworm")))
     assert "bookwrm" in str(error)
 
 
-@pytest.mark.xfail(strict=True, reason="defect: two families may have targets of the same name; one is never built")
 def test_a_target_of_two_families_is_named(data_tree: Path) -> None:
     (data_tree / "other").mkdir()
     (data_tree / "other" / "family.toml").write_bytes((data_tree / DEBIAN).read_bytes())
@@ -313,13 +310,11 @@ def test_a_target_of_two_families_is_named(data_tree: Path) -> None:
         load_catalog(data_tree)
 
 
-@pytest.mark.xfail(strict=True, reason="defect: a key is told with a dot at its end (releases.newest.)")
 def test_a_table_is_named_without_a_dot_at_its_end(data_tree: Path) -> None:
     error = broken(data_tree, LOCK, lambda data: data["releases"].update(newest=data["releases"]["3.13.5"]))
     assert "releases.newest: " in str(error)
 
 
-@pytest.mark.xfail(strict=True, reason="defect: the check for an image name without tag lets a tag through")
 def test_a_repository_with_a_tag_is_refused(data_tree: Path) -> None:
     error = broken(data_tree, CATALOG, lambda data: data.update(repository="infra7/python:3"))
     assert "an image name without tag" in str(error)

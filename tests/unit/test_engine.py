@@ -388,7 +388,6 @@ def test_without_a_new_enough_buildx_it_says_which_was_found_and_what_to_install
     assert "docker-buildx-plugin" in caught.value.hint
 
 
-@pytest.mark.xfail(strict=True, reason="defect: a socket that the user may not open is told as no engine at all")
 def test_a_system_engine_that_the_user_may_not_use_is_told_as_such(
     layout: Layout, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -404,7 +403,6 @@ def test_a_system_engine_that_the_user_may_not_use_is_told_as_such(
     assert "permission" in str(caught.value).lower()
 
 
-@pytest.mark.xfail(strict=True, reason="defect: certificates that are missing end in a traceback (TLSParameterError)")
 def test_certificates_that_are_missing_are_an_error_of_ours(
     layout: Layout, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,7 +164,6 @@ def test_a_step_that_failed_without_a_word_is_told_with_what_buildx_said() -> No
     assert build.tracker.failure() == ["[installed 1/1] COPY x", "ERROR: x: not found"]
 
 
-@pytest.mark.xfail(strict=True, reason="defect: a character cut between two messages is broken (bytes decoded apart)")
 def test_a_character_that_comes_in_pieces_is_joined() -> None:
     build, text = Build(), "grün\n".encode()
     build.step("1", "[build 1/1] RUN x")
@@ -173,7 +172,6 @@ def test_a_character_that_comes_in_pieces_is_joined() -> None:
     assert build.lines[-1] == "#1 grün"
 
 
-@pytest.mark.xfail(strict=True, reason="defect: a step's last words without a newline never reach the log")
 def test_the_last_words_of_a_step_are_in_the_log_without_a_newline_as_well() -> None:
     build = Build()
     build.step("1", "[build 1/1] RUN x")

@@ -112,7 +112,6 @@ def test_a_token_answer_that_is_no_json_is_no_answer(serve: Any) -> None:
         manifest_digest(f"{server.address}/x:tag")
 
 
-@pytest.mark.xfail(strict=True, reason="defect: a token answer that is JSON but no object ends in a traceback")
 def test_a_token_answer_that_is_no_object_is_no_answer(serve: Any) -> None:
     server = serve({"/token": b"[1]"})
     server.default = (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
@@ -120,7 +119,6 @@ def test_a_token_answer_that_is_no_object_is_no_answer(serve: Any) -> None:
         manifest_digest(f"{server.address}/x:tag")
 
 
-@pytest.mark.xfail(strict=True, reason="defect: localhost.example.org is asked over http, not https")
 def test_only_loopback_itself_is_asked_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     import requests
 

@@ -41,9 +41,6 @@ def test_a_table_in_a_file_has_no_control_characters() -> None:
     assert "\x1b" not in render(ROWS, COLUMNS)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="defect: with FORCE_COLOR, which many CIs set, headings have escape codes in a pipe"
-)
 def test_a_table_in_a_file_has_no_control_characters_whatever_ci_forces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\x1b" not in render(ROWS, COLUMNS)

@@ -59,15 +59,11 @@ def test_a_mistake_has_its_exit_code_and_says_what_to_do(
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="defect: `inv test` looks at --format only after everything was built and tested"
-)
 def test_a_test_run_with_an_unknown_format_is_refused_before_it_begins(inv: Run) -> None:
     done = inv("test", "--version=3.13", "--format=yaml", DOCKER_HOST="tcp://127.0.0.1:1")
     assert done.returncode == 2
 
 
-@pytest.mark.xfail(strict=True, reason="defect: a table on a stdout that is not UTF-8 ends in a traceback")
 def test_a_table_can_be_printed_where_stdout_is_ascii(inv: Run) -> None:
     assert inv("tags", "--version=3.13", PYTHONIOENCODING="ascii").returncode == 0
 
