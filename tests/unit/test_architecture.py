@@ -13,7 +13,7 @@ import pytest
 
 BAKERY = Path(__file__).resolve().parents[2] / "bakery"
 MODULES = sorted(file.stem for file in BAKERY.glob("*.py") if file.stem != "__init__")
-MAX_LINES = 260
+MAX_LINES = 250
 
 ALLOWED = {
     "errors": set(),
@@ -25,7 +25,7 @@ ALLOWED = {
     "plan": {"errors", "models", "catalog", "tags"},
 }
 """What the modules at the ground may import of this package. Those above only must not form a circle."""
-PURE = set(ALLOWED) - {"catalog"}
+PURE = set(ALLOWED) - {"catalog", "tables"}
 OUTSIDE = {"requests", "docker", "subprocess", "socket", "urllib", "http", "asyncio", "shutil", "tempfile"}
 
 
