@@ -15,7 +15,7 @@ from typing import Any
 from bakery.bases import Base, Bases
 from bakery.engine import Engine
 from bakery.errors import BakeryError, BuildError
-from bakery.files import disk_full, locked, no_space, write_whole
+from bakery.files import Tell, disk_full, locked, no_space, write_whole
 from bakery.models import Catalog, Image, Layout
 from bakery.plan import Inputs, build_arguments, definition, target_name
 from bakery.progress import Display, StatusStream, Tracker, duration
@@ -72,6 +72,7 @@ class Builder:
     base: str | None = None
     refresh: bool = False
     again: str = "inv build --version={version}"
+    bases: dict[tuple[str, str], Base] = field(default_factory=dict)
 
     def build(self, images: Sequence[Image]) -> list[Result]:
         """Build each of ``images``; failures are in the results, interruptions are raised."""
@@ -120,7 +121,7 @@ class Builder:
         clock.enter("source")
         source = Sources(self.layout, self.mirror, tell).fetch(image.pin, image.series, self.again)
         clock.enter("base")
-        base = Bases(self.layout, self.catalog, self.base, self.refresh, tell).resolve(image.target, image.platform)
+        base = self._base(image, tell)
         inputs = {image: inputs_for(source, base)}
         plan = definition(self.catalog, [image], inputs, network=self.engine.network)
         clock.enter("build steps")
@@ -134,6 +135,14 @@ class Builder:
             result.size = saved_size(self.engine.client.api.get_image(result.tags[0]))
         result.phases = clock.stop()
         self._record(result, base, record)
+
+    def _base(self, image: Image, tell: Tell) -> Base:
+        """The base of ``image``, resolved once in a run, so that all images of a target share it also with refresh."""
+        key = (image.target.name, image.platform)
+        if key not in self.bases:
+            bases = Bases(self.layout, self.catalog, self.base, self.refresh, tell)
+            self.bases[key] = bases.resolve(image.target, image.platform)
+        return self.bases[key]
 
     def _buildx(self, arguments: list[str], result: Result, clock: _Clock) -> None:
         result.log.parent.mkdir(parents=True, exist_ok=True)

@@ -43,10 +43,11 @@ for tool in python pip pydoc python-config; do
 done
 
 # Packages that own the libraries which the tree is linked with. Not _tkinter's: Tk is installed by who wants it.
-# dpkg knows a library below /usr/lib or below /lib, whichever its package says.
+# dpkg knows a library below /usr/lib or below /lib, whichever its package says, and tells of diversions on lines of
+# their own.
 LD_LIBRARY_PATH="$prefix/lib" find "$prefix" -type f \( -perm /111 -o -name '*.so*' \) -not -name '*tkinter*' \
     -exec ldd {} \; 2>/dev/null |
     awk -v own="$OUT/" '/=>/ && $3 ~ "^/" && index($3, own) != 1 { so = $3; gsub("^/(usr/)?", "", so); print "*/" so }' |
     sort -u | xargs --no-run-if-empty dpkg-query --search |
-    sed 's/:.*//' | sort -u >"$OUT.packages"
+    awk '$1 ~ ":$" { sub(":.*", "", $1); print $1 }' | sort -u >"$OUT.packages"
 echo "libraries come from: $(tr '\n' ' ' <"$OUT.packages")"

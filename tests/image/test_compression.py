@@ -19,6 +19,8 @@ import support
 
 PAYLOAD = ("Grüße, мир, 世界! " * 500).encode() + bytes(range(256)) * 16
 HAS_ZSTD = sys.version_info >= (3, 14)
+# https://docs.python.org/3.12/library/tarfile.html#tarfile-extraction-filter
+FIRST_WITH_FILTERS = {(3, 9): (3, 9, 17), (3, 10): (3, 10, 12), (3, 11): (3, 11, 4)}
 
 
 class CompressionTest(unittest.TestCase):
@@ -103,6 +105,9 @@ class CompressionTest(unittest.TestCase):
                 with tarfile.open(path) as archive:
                     self.assertEqual(archive.extractfile("Größe/内容.bin").read(), PAYLOAD)
 
+    @unittest.skipIf(
+        sys.version_info < FIRST_WITH_FILTERS.get(sys.version_info[:2], (0,)), "this release is older than PEP 706"
+    )
     def test_tarfile_has_the_data_filter(self):
         """Extraction filters (PEP 706) are there: pip relies on them to unpack source distributions."""
         self.assertTrue(callable(tarfile.data_filter))
