@@ -75,4 +75,5 @@ def register(verb: str, what: str) -> None:
 
 register("build", "Build")
 register("test", "Test")
+register("compare", "Compare with the official image the sizes of")
 register("regrtest", "Run CPython's own test suite in")

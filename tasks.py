@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parent
 LAYOUT = find_layout(ROOT)
 INTERRUPTED = 130
 
-VERSION = "Series (3.13) or pinned release (3.13.5); repeat it or separate by commas"
-TARGET = "Distribution release: bookworm, trixie, jammy, noble; repeat it or separate by commas (default: bookworm)"
+VERSION = "Series (3.13; 3.13t: free-threaded) or pinned release (3.13.5); repeat it or separate by commas"
+TARGET = "Distribution release such as bookworm (`inv images` lists them); repeat it or separate by commas"
 EVERYTHING = "All series and all targets, where --version or --target does not say otherwise"
 QUICK = "No PGO, no LTO: for the development loop, never for a release"
 FORMAT = "table, markdown or json (default: table)"
@@ -233,6 +233,33 @@ def regrtest(_: Context, version=None, target=None, only=None, mirror=None) -> N
 
 
 @job(
+    iterable=["version", "target"],
+    help={"version": VERSION, "target": TARGET, "all": EVERYTHING, "format": FORMAT},
+)
+def compare(_: Context, version=None, target=None, all=False, format="table") -> None:
+    """Compare the sizes of built images with the recorded sizes of the official ones."""
+    from bakery.engine import find_engine
+    from bakery.report import COMPARE_COLUMNS, compare_rows, render
+    from bakery.sizes import read_baseline, saved_size
+    from bakery.tags import references
+
+    catalog, images = select(version, target, all)
+    render([], (), format)
+    engine = find_engine(LAYOUT, catalog, warn)
+    assert engine is not None
+    sizes = {}
+    with engine.talking():
+        for image in images:
+            reference = references(catalog, image)[0]
+            if engine.client.images.list(name=reference):
+                sizes[image] = saved_size(engine.client.api.get_image(reference))
+    sys.stdout.write(render(compare_rows(catalog, images, sizes, read_baseline(ROOT)), COMPARE_COLUMNS, format))
+    absent = [image.name for image in images if image not in sizes]
+    if absent:
+        raise BuildError(f"not built: {', '.join(absent)}", hint="Build them first, with `inv build`.")
+
+
+@job(
     help={
         "check": "Write nothing; exit code 1 where README.md is not what it would be",
         "record": "First take over the records of this clone's tested builds into shared/status.json",
@@ -387,4 +414,4 @@ def env(_: Context) -> None:
 
 
 engine = Collection("engine", up, down, status, env)
-namespace = Collection(build, test, regrtest, plan, tags, images, readme, clean, engine)
+namespace = Collection(build, test, regrtest, compare, plan, tags, images, readme, clean, engine)

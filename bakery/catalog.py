@@ -11,6 +11,7 @@ from packaging.version import InvalidVersion, Version
 
 from bakery.errors import ConfigError
 from bakery.models import (
+    FREE_THREADED,
     Archive,
     BasePin,
     Catalog,
@@ -47,7 +48,9 @@ def load_catalog(root: Path) -> Catalog:
 
     top = read_toml(root / "shared" / "catalog.toml")
     series = tuple(
-        sorted((_series(n, t, pins) for n, t in top.tables("series").items()), key=lambda s: Version(s.name))
+        sorted(
+            (_series(n, t, pins) for n, t in top.tables("series").items()), key=lambda s: (Version(s.number), s.suffix)
+        )
     )
     families = tuple(_family(file.parent.name, read_toml(file), bases) for file in sorted(root.glob("*/family.toml")))
     if not families:
@@ -69,7 +72,7 @@ def load_catalog(root: Path) -> Catalog:
         recipes=_recipes(top.table("recipe")),
     )
     top.done()
-    known = {one.name for one in series}
+    known = {one.number for one in series}
     for pin in pins:
         if _series_of(pin.release) not in known:
             raise lock.fail(f'releases."{pin.release}"', f"series {_series_of(pin.release)} is not in catalog.toml")
@@ -114,11 +117,12 @@ def _until(table: Table) -> str:
 
 
 def _series(name: str, table: Table, pins: Iterable[Pin]) -> Series:
-    if not re.fullmatch(r"3\.\d+", name):
-        raise table.fail("", f"expected a series such as 3.13, found {name!r}")
-    own = sorted((pin for pin in pins if _series_of(pin.release) == name), key=lambda pin: pin.version, reverse=True)
+    if not re.fullmatch(rf"3\.\d+{FREE_THREADED}?", name):
+        raise table.fail("", f"expected a series such as 3.13 or 3.13t, found {name!r}")
+    number = name.removesuffix(FREE_THREADED)
+    own = sorted((pin for pin in pins if _series_of(pin.release) == number), key=lambda pin: pin.version, reverse=True)
     if not own:
-        raise table.fail("", f"no release of {name} is pinned in lock.toml; expected at least one")
+        raise table.fail("", f"no release of {number} is pinned in lock.toml; expected at least one")
     series = Series(
         name=name,
         status=table.choice("status", SeriesStatus),

@@ -10,6 +10,7 @@ from pathlib import Path
 from packaging.version import Version
 
 __all__ = [
+    "FREE_THREADED",
     "Archive",
     "BasePin",
     "Catalog",
@@ -24,6 +25,10 @@ __all__ = [
     "Stability",
     "Target",
 ]
+
+
+FREE_THREADED = "t"
+"""What marks a build without the global interpreter lock (PEP 703)."""
 
 
 class SeriesStatus(StrEnum):
@@ -68,7 +73,7 @@ class Pin:
 
 @dataclass(frozen=True)
 class Series:
-    """A Python series such as 3.13, with its pinned releases, newest first."""
+    """A Python series such as 3.13, or its free-threaded build 3.13t, with its pinned releases, newest first."""
 
     name: str
     status: SeriesStatus
@@ -77,6 +82,16 @@ class Series:
     cflags: tuple[str, ...]
     locale: str
     pins: tuple[Pin, ...]
+
+    @property
+    def number(self) -> str:
+        """The series without the letter that marks a free-threaded build."""
+        return self.name.removesuffix(FREE_THREADED)
+
+    @property
+    def suffix(self) -> str:
+        """That letter, as upstream's own names carry it (``python3.13t``), or nothing."""
+        return self.name.removeprefix(self.number)
 
     @property
     def default(self) -> Pin:
@@ -176,7 +191,12 @@ class Image:
     @property
     def name(self) -> str:
         """How messages, logs and records call it: ``3.13.15-bookworm``."""
-        return f"{self.pin.release}-{self.target.name}"
+        return f"{self.version}-{self.target.name}"
+
+    @property
+    def version(self) -> str:
+        """The release with the series' letter: ``3.13.15``, ``3.13.15t``."""
+        return f"{self.pin.release}{self.series.suffix}"
 
     @property
     def is_default_release(self) -> bool:

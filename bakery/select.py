@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from packaging.version import InvalidVersion, Version
 
 from bakery.errors import InputError, NothingSelected
-from bakery.models import Catalog, Image, Pin, RecipeName, Series, Target
+from bakery.models import FREE_THREADED, Catalog, Image, Pin, RecipeName, Series, Target
 
 __all__ = ["host_platform", "select_images", "split"]
 
@@ -62,20 +62,25 @@ def _find_pin(catalog: Catalog, text: str) -> tuple[Series, Pin]:
         if text == series.name:
             return series, series.default
         for pin in series.pins:
-            if text == pin.release:
+            if text == f"{pin.release}{series.suffix}":
                 return series, pin
     names = [series.name for series in catalog.series]
     try:
-        version = Version(text)
+        version = Version(text.removesuffix(FREE_THREADED))
     except InvalidVersion:
         raise InputError(
             f"{text!r} is no Python version: expected a series such as 3.13 or a release such as 3.13.5",
             hint=_nearest(text, names),
         ) from None
     for series in catalog.series:
-        if version.release[:2] == Version(series.name).release and len(version.release) > 2:
+        own = version.release[:2] == Version(series.number).release and text.endswith(FREE_THREADED) == bool(
+            series.suffix
+        )
+        if own and len(version.release) > 2:
             nearest = sorted(series.pins, key=lambda pin: abs(pin.version.micro - version.micro))[:3]
-            releases = ", ".join(pin.release for pin in sorted(nearest, key=lambda pin: pin.version))
+            releases = ", ".join(
+                f"{pin.release}{series.suffix}" for pin in sorted(nearest, key=lambda pin: pin.version)
+            )
             raise InputError(
                 f"release {text} is not pinned: its tarball's digest is not in shared/lock.toml",
                 hint=f"Nearest pinned releases: {releases}. All of them: inv images --version={series.name} --releases",

@@ -59,7 +59,7 @@ def read_baseline(root: Path) -> dict[tuple[str, str], Official]:
 def official_size(baseline: dict[tuple[str, str], Official], catalog: Catalog, image: Image) -> Official | None:
     """The official image that ``image`` is compared with; for a series before its first release the ``-rc`` one."""
     pattern = catalog.family_of(image.target).official
-    for series in (image.series.name, f"{image.series.name}-rc"):
+    for series in (image.series.number, f"{image.series.number}-rc"):
         tag = pattern.format(series=series, target=image.target.name)
         if (tag, image.platform) in baseline:
             return baseline[tag, image.platform]

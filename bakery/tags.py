@@ -12,13 +12,14 @@ __all__ = ["latest_series", "references", "tags_of"]
 
 
 def latest_series(catalog: Catalog) -> Series | None:
-    """The newest series whose default release is not a pre-release."""
-    return next((one for one in reversed(catalog.series) if not one.default.version.is_prerelease), None)
+    """The newest ordinary series whose default release is not a pre-release."""
+    final = (one for one in reversed(catalog.series) if not one.suffix and not one.default.version.is_prerelease)
+    return next(final, None)
 
 
 def tags_of(catalog: Catalog, image: Image) -> tuple[str, ...]:
     """The tags of ``image``, most specific first, without the repository."""
-    versions = [image.pin.release]
+    versions = [image.version]
     if image.is_default_release:
         versions.append(image.series.name)
     tags = [f"{version}-{image.target.name}" for version in versions]

@@ -31,7 +31,7 @@ def broken(tree: Path, file: str, change: Callable[[Data], object]) -> ConfigErr
 
 
 def test_the_real_data_has_every_target_and_a_pin_for_every_series(catalog: Catalog) -> None:
-    assert [target.name for target in catalog.targets] == ["trixie", "bookworm", "noble", "jammy"]
+    assert {"trixie", "bookworm", "noble", "jammy"} <= {target.name for target in catalog.targets}
     assert {"3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15"} <= {one.name for one in catalog.series}
     assert all(one.pins for one in catalog.series)
     assert catalog.default_target == "bookworm"
@@ -39,7 +39,7 @@ def test_the_real_data_has_every_target_and_a_pin_for_every_series(catalog: Cata
 
 def test_series_are_ordered_as_versions_and_not_as_text(catalog: Catalog) -> None:
     names = [one.name for one in catalog.series]
-    assert names == sorted(names, key=Version)
+    assert names == sorted(names, key=lambda name: (Version(name.removesuffix("t")), name))
     assert names.index("3.9") < names.index("3.10")
 
 
@@ -207,7 +207,7 @@ def test_a_new_family_is_data_alone(data_tree: Path) -> None:
         pytest.param(LOCK, lambda d: d.pop("schema"), ["schema", "missing; expected 1"], id="no schema"),
         pytest.param(
             CATALOG, lambda d: d.update(default_target="potato"),
-            ["default_target", "one of trixie, bookworm, noble, jammy", "'potato'"], id="default target not there",
+            ["default_target", "one of trixie, bookworm, ", "'potato'"], id="default target not there",
         ),
         pytest.param(
             CATALOG, lambda d: d.update(repository="Infra7/Python"), ["repository", "an image name", "Infra7"],

@@ -57,11 +57,24 @@ def test_a_target_may_be_named_by_its_number(catalog: Catalog, alias: str) -> No
 
 
 def test_all_stands_for_whatever_is_not_given(catalog: Catalog) -> None:
-    series, targets = [one.default.release for one in catalog.series], [one.name for one in catalog.targets]
+    series, targets = (
+        [f"{one.default.release}{one.suffix}" for one in catalog.series],
+        [one.name for one in catalog.targets],
+    )
     assert names(catalog, [], everything=True) == [f"{one}-{target}" for one in series for target in targets]
     assert names(catalog, ["3.13"], everything=True) == [f"3.13.15-{target}" for target in targets]
     assert names(catalog, [], ["jammy"], everything=True) == [f"{one}-jammy" for one in series]
     assert names(catalog, ["3.13"], ["jammy"], everything=True) == ["3.13.15-jammy"]
+
+
+def test_a_free_threaded_build_is_a_series_of_its_own_with_the_same_releases(catalog: Catalog) -> None:
+    assert names(catalog, ["3.13t", "3.13.5t"]) == ["3.13.15t-bookworm", "3.13.5t-bookworm"]
+    assert names(catalog, ["3.13", "3.13t"]) == ["3.13.15-bookworm", "3.13.15t-bookworm"]
+
+
+def test_a_series_without_a_free_threaded_build_has_none_to_select(catalog: Catalog) -> None:
+    with pytest.raises(InputError, match="3.12t"):
+        select_images(catalog, ["3.12t"])
 
 
 def test_nothing_selected_names_the_series_and_has_its_own_exit_code(catalog: Catalog) -> None:
@@ -116,13 +129,13 @@ def test_an_unknown_target_is_answered_with_the_nearest_name(catalog: Catalog, t
         select_images(catalog, ["3.13"], [target])
     assert caught.value.exit_code == 2
     assert f"Did you mean {nearest}?" in caught.value.hint
-    assert "There are: trixie, bookworm, noble, jammy." in caught.value.hint
+    assert f"There are: {', '.join(target.name for target in catalog.targets)}." in caught.value.hint
 
 
 def test_a_target_like_no_other_is_answered_with_all_of_them(catalog: Catalog) -> None:
     with pytest.raises(InputError) as caught:
         select_images(catalog, ["3.13"], ["xyz"])
-    assert caught.value.hint == "There are: trixie, bookworm, noble, jammy."
+    assert caught.value.hint == f"There are: {', '.join(target.name for target in catalog.targets)}."
 
 
 def test_an_unknown_target_is_an_error_with_all_as_well(catalog: Catalog) -> None:

@@ -58,10 +58,16 @@ def test_latest_is_the_newest_stable_series_on_the_default_target_only(catalog: 
 
 def test_latest_moves_on_with_the_first_final_release_of_a_series(catalog: Catalog) -> None:
     assert latest_series(catalog).name == "3.14"
-    *older, newest = catalog.series
+    *older, newest = (one for one in catalog.series if not one.suffix)
     final = dataclasses.replace(newest.pins[0], release="3.15.0", file="Python-3.15.0.tar.xz")
     newer = dataclasses.replace(catalog, series=(*older, dataclasses.replace(newest, pins=(final, *newest.pins))))
     assert latest_series(newer).name == "3.15"
+
+
+def test_a_free_threaded_build_has_tags_of_its_own_and_is_never_latest(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    assert tags_of(catalog, image("3.14t")) == ("3.14.6t-bookworm", "3.14t-bookworm", "3.14.6t", "3.14t")
 
 
 def test_another_default_target_takes_the_short_tags_with_it(catalog: Catalog, image: Callable[..., Image]) -> None:
