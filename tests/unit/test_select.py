@@ -73,7 +73,7 @@ def test_a_free_threaded_build_is_a_series_of_its_own_with_the_same_releases(cat
 
 
 def test_a_series_without_a_free_threaded_build_has_none_to_select(catalog: Catalog) -> None:
-    with pytest.raises(InputError, match="3.12t"):
+    with pytest.raises(InputError, match=r"3\.12t"):
         select_images(catalog, ["3.12t"])
 
 
