@@ -104,7 +104,8 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None, network: st
     inputs = {}
     for image in images:
         chosen = bases.resolve if base else lambda t, p: bases.recorded(t, p) or bases.pinned(t, p)
-        inputs[image] = inputs_for(sources.folder(image.pin), chosen(image.target, image.platform))
+        source, extras = sources.folder(image.pin), sources.extras_folder(image.series)
+        inputs[image] = inputs_for(source, extras, chosen(image.target, image.platform))
     return definition(catalog, images, inputs, network=network)
 
 

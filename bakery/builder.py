@@ -41,9 +41,9 @@ class Result:
     error: str = ""
 
 
-def inputs_for(source: Path, base: Base) -> Inputs:
+def inputs_for(source: Path, extras: Path, base: Base) -> Inputs:
     """The named contexts of an image, from what was resolved for it."""
-    return Inputs(str(source), base.context, base.name, base.digest, base.origin)
+    return Inputs(str(source), str(extras), base.context, base.name, base.digest, base.origin)
 
 
 def record_file(layout: Layout, image: Image) -> Path:
@@ -119,10 +119,11 @@ class Builder:
         image, clock = result.image, _Clock(lambda phase: self.display.phase(result.image.name, phase))
         tell = self._tell(image)
         clock.enter("source")
-        source = Sources(self.layout, self.mirror, tell).fetch(image.pin, image.series, self.again)
+        sources = Sources(self.layout, self.mirror, tell)
+        source, extras = sources.fetch(image.pin, image.series, self.again), sources.extras(image.series)
         clock.enter("base")
         base = self._base(image, tell)
-        inputs = {image: inputs_for(source, base)}
+        inputs = {image: inputs_for(source, extras, base)}
         plan = definition(self.catalog, [image], inputs, network=self.engine.network)
         clock.enter("build steps")
         self._buildx(build_arguments(plan["target"][target_name(image)]), result, clock)

@@ -15,6 +15,7 @@ from bakery.models import (
     Archive,
     BasePin,
     Catalog,
+    Extra,
     Family,
     Layout,
     Pin,
@@ -43,15 +44,13 @@ def load_catalog(root: Path) -> Catalog:
     """
     lock = read_toml(root / "shared" / "lock.toml")
     pins = [_pin(name, table) for name, table in lock.tables("releases").items()]
+    extras = {name: _extra(name, table) for name, table in lock.tables("extras").items()}
     bases = {name: _base(table) for name, table in lock.tables("bases").items()}
     lock.done()
 
     top = read_toml(root / "shared" / "catalog.toml")
-    series = tuple(
-        sorted(
-            (_series(n, t, pins) for n, t in top.tables("series").items()), key=lambda s: (Version(s.number), s.suffix)
-        )
-    )
+    every = [_series(name, table, pins, extras) for name, table in top.tables("series").items()]
+    series = tuple(sorted(every, key=lambda one: (Version(one.number), one.suffix)))
     families = tuple(_family(file.parent.name, read_toml(file), bases) for file in sorted(root.glob("*/family.toml")))
     if not families:
         raise ConfigError(f"{root}: no */family.toml found; expected at least one family of targets")
@@ -101,6 +100,19 @@ def _pin(release: str, table: Table) -> Pin:
     return pin
 
 
+def _extra(name: str, table: Table) -> Extra:
+    extra = Extra(
+        name=name,
+        file=table.text("file", "a file name", r"[^\s/]+"),
+        sha256=table.text("sha256", "64 lower-case hexadecimal digits", "[0-9a-f]{64}"),
+        recorded_by=table.text("recorded_by"),
+        pool=table.text("pool", "a path below pool/", r"pool/[^\s]+"),
+        bytes=table.get("bytes", int, "a size in bytes", lambda value: value > 0),
+    )
+    table.done()
+    return extra
+
+
 def _base(table: Table) -> BasePin:
     digests = table.table("digests")
     base = BasePin(
@@ -116,13 +128,16 @@ def _until(table: Table) -> str:
     return table.text("until", "a month, YYYY-MM", r"\d{4}-(0[1-9]|1[0-2])")
 
 
-def _series(name: str, table: Table, pins: Iterable[Pin]) -> Series:
+def _series(name: str, table: Table, pins: Iterable[Pin], extras: Mapping[str, Extra]) -> Series:
     if not re.fullmatch(rf"3\.\d+{FREE_THREADED}?", name):
         raise table.fail("", f"expected a series such as 3.13 or 3.13t, found {name!r}")
     number = name.removesuffix(FREE_THREADED)
     own = sorted((pin for pin in pins if _series_of(pin.release) == number), key=lambda pin: pin.version, reverse=True)
     if not own:
         raise table.fail("", f"no release of {number} is pinned in lock.toml; expected at least one")
+    wanted = table.words("extras")
+    if not set(wanted) <= set(extras):
+        raise table.fail("extras", f"expected names that lock.toml pins ({', '.join(extras)}), found {list(wanted)!r}")
     series = Series(
         name=name,
         status=table.choice("status", SeriesStatus),
@@ -131,6 +146,7 @@ def _series(name: str, table: Table, pins: Iterable[Pin]) -> Series:
         cflags=table.words("cflags"),
         locale=table.text("locale", '"C.UTF-8", or "" to leave LANG unset', r"(C\.UTF-8)?"),
         pins=tuple(own),
+        extras=tuple(extras[extra] for extra in wanted),
     )
     table.done()
     return series

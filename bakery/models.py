@@ -14,6 +14,7 @@ __all__ = [
     "Archive",
     "BasePin",
     "Catalog",
+    "Extra",
     "Family",
     "Image",
     "Layout",
@@ -72,6 +73,18 @@ class Pin:
 
 
 @dataclass(frozen=True)
+class Extra:
+    """A file that a series needs beside its tarball, and the only bytes that are taken for it."""
+
+    name: str
+    file: str
+    sha256: str
+    recorded_by: str
+    pool: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Series:
     """A Python series such as 3.13, or its free-threaded build 3.13t, with its pinned releases, newest first."""
 
@@ -82,6 +95,7 @@ class Series:
     cflags: tuple[str, ...]
     locale: str
     pins: tuple[Pin, ...]
+    extras: tuple[Extra, ...] = ()
 
     @property
     def number(self) -> str:

@@ -24,12 +24,13 @@ LABELS = "io.github.infra7.python"
 class Inputs:
     """What stands behind the named contexts of one image.
 
-    ``source`` is a folder with the verified tarball; ``base`` a context as buildx takes it (``docker-image://...`` or
-    ``oci-layout://...``); ``base_digest`` the base manifest's digest; ``base_origin`` says where it came from:
-    ``registry``, ``mmdebstrap`` or ``user``.
+    ``source`` is a folder with the verified tarball, ``extras`` one with what the series needs beside it; ``base`` is a
+    context as buildx takes it (``docker-image://...`` or ``oci-layout://...``); ``base_digest`` is the base manifest's
+    digest; ``base_origin`` says where it came from: ``registry``, ``mmdebstrap`` or ``user``.
     """
 
     source: str
+    extras: str
     base: str
     base_name: str
     base_digest: str
@@ -61,7 +62,7 @@ def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None)
         "context": family.name,
         "dockerfile": "Dockerfile",
         "target": "runtime",
-        "contexts": {"base": inputs.base, "source": inputs.source, "shared": "shared"},
+        "contexts": {"base": inputs.base, "source": inputs.source, "extras": inputs.extras, "shared": "shared"},
         "args": {
             "BUILD_PACKAGES": " ".join(family.build_packages),
             "COMPILER_FLAGS": " ".join((*recipe.cflags, *image.series.cflags)),

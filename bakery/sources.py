@@ -14,7 +14,7 @@ from pathlib import Path
 from bakery import apt
 from bakery.errors import SourceError
 from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder
-from bakery.models import Layout, Pin, Series
+from bakery.models import Extra, Layout, Pin, Series
 
 __all__ = ["Sources", "Unavailable"]
 
@@ -24,6 +24,10 @@ TIMEOUT = (5.0, 30.0)
 AS_IT_IS = {"Accept-Encoding": "identity"}
 MAX_BYTES = 200_000_000
 """No tarball of CPython comes near it; what is larger is not one."""
+
+
+Providers = Iterator[tuple[str, Callable[[Path], None]]]
+"""Name of a provider, and how it is asked to write its file."""
 
 
 class Unavailable(Exception):
@@ -52,32 +56,62 @@ class Sources:
         another release that can be had. Raises :exc:`SourceError` and :exc:`DiskFullError`.
         """
         folder = self.folder(pin)
-        file = folder / pin.file
-        with disk_full(folder), locked(folder.with_suffix(".lock"), f"the source of {pin.release}", self.tell):
+        refused = self._fetch(pin, folder, self._tarball_providers(pin))
+        if refused is not None:
+            raise self._none(pin, series, refused, again)
+        return folder
+
+    def extras_folder(self, series: Series) -> Path:
+        """The cache folder with what ``series`` needs beside a tarball; it becomes a build context, empty for most."""
+        return self.layout.home / "sources" / "-".join(["extras", *(extra.name for extra in series.extras)])
+
+    def extras(self, series: Series) -> Path:
+        """That folder with every file in it verified. Raises as :meth:`fetch` does."""
+        folder = self.extras_folder(series)
+        for extra in series.extras:
+            own = self.layout.home / "sources" / extra.file
+            refused = self._fetch(extra, own, self._extra_providers(extra))
+            if refused is not None:
+                tried = "".join(f"\n    {line}" for line in refused)
+                hint = f"Put {extra.file} where a mirror can serve it: --mirror=URL or --mirror=FOLDER."
+                raise SourceError(f"no provider has {extra.file}, which {series.name} needs:{tried}", hint=hint)
+        with disk_full(folder), locked(folder.with_suffix(".lock"), f"the extras of {series.name}", self.tell):
+            files = {extra.file: self.layout.home / "sources" / extra.file / extra.file for extra in series.extras}
+            known = {file.name: sha256_of(file) for file in folder.glob("*")}
+            if not folder.exists() or known != {extra.file: extra.sha256 for extra in series.extras}:
+                with staged_folder(folder) as stage:
+                    for name, file in files.items():
+                        shutil.copyfile(file, stage / name)
+        return folder
+
+    def _fetch(self, wanted: Pin | Extra, folder: Path, providers: Providers) -> list[str] | None:
+        """Have ``wanted`` in ``folder``, verified; where nobody has it, return each provider's reason."""
+        file = folder / wanted.file
+        with disk_full(folder), locked(folder.with_name(f"{folder.name}.lock"), wanted.file, self.tell):
             if file.exists():
                 found = sha256_of(file)
-                if found == pin.sha256:
-                    return folder
+                if found == wanted.sha256:
+                    return None
                 shutil.rmtree(folder)
                 self.tell(
-                    f"{file}: corrupt in the cache: expected sha256 {pin.sha256}, "
+                    f"{file}: corrupt in the cache: expected sha256 {wanted.sha256}, "
                     f"found {found}; removed, fetching it again"
                 )
             refused = []
-            for provider, fetch in self._providers(pin):
+            for provider, fetch in providers:
                 try:
                     with staged_folder(folder) as stage:
-                        fetch(stage / pin.file)
-                        self._check(stage / pin.file, pin, provider)
+                        fetch(stage / wanted.file)
+                        self._check(stage / wanted.file, wanted, provider)
                 except Unavailable as reason:
                     refused.append(f"{provider}: {reason}")
                     continue
-                self.tell(f"{pin.file} from {provider}, sha256 verified")
-                return folder
-        raise self._none(pin, series, refused, again)
+                self.tell(f"{wanted.file} from {provider}, sha256 verified")
+                return None
+        return refused
 
     @staticmethod
-    def _check(file: Path, pin: Pin, provider: str) -> None:
+    def _check(file: Path, pin: Pin | Extra, provider: str) -> None:
         found = sha256_of(file)
         if found != pin.sha256:
             raise SourceError(
@@ -86,24 +120,31 @@ class Sources:
                 hint="Find out why that provider sends other bytes; the digest in shared/lock.toml is what is trusted.",
             )
 
-    def _providers(self, pin: Pin) -> Iterator[tuple[str, Callable[[Path], None]]]:
-        final = f"{pin.version.base_version}/{pin.file}"
+    def _mirrors(self, paths: tuple[str, ...]) -> Providers:
         if self.mirror and self.mirror.startswith(("http://", "https://")):
-            mirror = self.mirror.rstrip("/")
-            for url in (f"{mirror}/{final}", f"{mirror}/{pin.file}"):
+            for path in paths:
+                url = f"{self.mirror.rstrip('/')}/{path}"
                 yield f"the mirror {url}", lambda file, url=url: _http(url, file)  # type: ignore[misc]
         elif self.mirror:
             folder = Path(self.mirror.removeprefix("file://")).expanduser()
-            yield f"the mirror {folder}", lambda file: _copy((folder / final, folder / pin.file), file)
+            yield f"the mirror {folder}", lambda file: _copy(tuple(folder / path for path in paths), file)
+
+    def _tarball_providers(self, pin: Pin) -> Providers:
+        final = f"{pin.version.base_version}/{pin.file}"
+        yield from self._mirrors((final, pin.file))
         yield "python.org", lambda file: _http(f"{PYTHON_ORG}/{final}", file)
         if pin.pool:
             yield "the host's Debian mirror", lambda file: _pool(pin, file)
+
+    def _extra_providers(self, extra: Extra) -> Providers:
+        yield from self._mirrors((extra.file,))
+        yield "the host's Debian mirror", lambda file: _pool(extra, file)
 
     def _none(self, pin: Pin, series: Series, refused: list[str], again: str) -> SourceError:
         tried = "".join(f"\n    {line}" for line in refused)
         others = [other for other in series.pins if other != pin and self._at_hand(other)]
         if others:
-            version = others[0].release
+            version = f"{others[0].release}{series.suffix}"
             hint = f"{version} of the same series can be had: {again.format(version=version)}"
         else:
             hint = f"Put {pin.file} where a mirror can serve it: --mirror=URL or --mirror=FOLDER."
@@ -162,14 +203,14 @@ def _copy(candidates: tuple[Path, ...], file: Path) -> None:
     raise Unavailable(f"has neither {' nor '.join(str(candidate) for candidate in candidates)}")
 
 
-def _pool_uri(pin: Pin) -> str:
+def _pool_uri(pin: Pin | Extra) -> str:
     mirror = apt.host_mirror()
     if apt.host_id() != "debian":
         raise Unavailable(f"this host's apt reaches {apt.host_id() or 'no'} packages, not Debian's")
     return f"{mirror.uris['']}/{pin.pool}"
 
 
-def _pool(pin: Pin, file: Path) -> None:
+def _pool(pin: Pin | Extra, file: Path) -> None:
     try:
         uri = _pool_uri(pin)
         apt.download(uri, file, pin.sha256)

@@ -5,6 +5,7 @@
 #   PRUNE                what to leave out, shell patterns below /usr/local
 # Folders:
 #   TREE=/usr/src/python the compiled source
+#   EXTRAS=/mnt/extras   Debian packages with wheels in them (python3-*-whl) that are installed as well; may be empty
 #   OUT=/out             becomes / of the image; OUT.packages lists the packages that its libraries come from
 #
 # A line "##phase NAME" tells the progress display where the build is.
@@ -12,6 +13,7 @@ set -euo pipefail
 shopt -s nullglob
 
 TREE=${TREE:-/usr/src/python}
+EXTRAS=${EXTRAS:-/mnt/extras}
 OUT=${OUT:-/out}
 prefix=$OUT/usr/local
 
@@ -19,6 +21,17 @@ printf '##phase install\n'
 cd "$TREE"
 # -x . : compileall would write three .pyc for each module, all of which are removed below.
 make --no-print-directory "DESTDIR=$OUT" "COMPILEALL_OPTS=-j0 -x ." install
+
+# By the interpreter of the build tree: pip then writes scripts for the one that will be installed.
+for package in "$EXTRAS"/*.deb; do
+    unpacked=$(mktemp -d)
+    dpkg-deb --extract "$package" "$unpacked"
+    for site in "$prefix"/lib/python3.*/site-packages; do
+        PYTHONPATH="$site" LD_LIBRARY_PATH="$PWD" ./python -m pip --disable-pip-version-check install --no-index --no-deps \
+            --no-compile --no-cache-dir --root "$OUT" "$unpacked"/usr/share/python-wheels/*.whl
+    done
+    rm -rf "$unpacked"
+done
 
 find "$prefix" -depth \
     \( -type d \( -name test -o -name tests -o -name idle_test -o -name __pycache__ \) \) -exec rm -rf {} + -o \

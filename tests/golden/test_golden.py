@@ -43,7 +43,10 @@ def everything(catalog: Catalog) -> tuple[Image, ...]:
 def inputs(image: Image) -> Inputs:
     """Fixed contexts in the place of this machine's."""
     name = image.target.base.image
-    return Inputs(f"/cache/sources/{image.pin.release}", f"docker-image://{name}@{DIGEST}", name, DIGEST, "registry")
+    extras = "-".join(["/cache/sources/extras", *(extra.name for extra in image.series.extras)])
+    return Inputs(
+        f"/cache/sources/{image.pin.release}", extras, f"docker-image://{name}@{DIGEST}", name, DIGEST, "registry"
+    )
 
 
 @pytest.mark.parametrize(

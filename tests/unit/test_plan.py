@@ -14,7 +14,9 @@ from bakery.models import Catalog, Image, RecipeName
 from bakery.plan import LABELS, Inputs, build_arguments, definition, labels, target_name
 from bakery.select import select_images
 
-INPUTS = Inputs("/cache/sources/x", "docker-image://base@sha256:1", "base:tag", "sha256:1", "registry")
+INPUTS = Inputs(
+    "/cache/sources/x", "/cache/sources/extras", "docker-image://base@sha256:1", "base:tag", "sha256:1", "registry"
+)
 FLAGS = {"contexts": "--build-context", "args": "--build-arg", "labels": "--label"}
 LISTS = {"tags": "--tag", "attest": "--attest", "output": "--output"}
 
@@ -122,7 +124,7 @@ def test_the_family_gives_context_and_packages(catalog: Catalog, image: Callable
 
 def test_the_inputs_enter_as_named_contexts(catalog: Catalog, image: Callable[..., Image]) -> None:
     assert target_of(catalog, image("3.13"))["contexts"] == {
-        "base": INPUTS.base, "source": INPUTS.source, "shared": "shared",
+        "base": INPUTS.base, "source": INPUTS.source, "extras": INPUTS.extras, "shared": "shared",
     }  # fmt: skip
 
 

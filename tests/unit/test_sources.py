@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import os
@@ -14,7 +15,7 @@ import pytest
 
 from bakery import apt, sources
 from bakery.errors import BakeryError, DiskFullError, SourceError
-from bakery.models import Layout, Pin, Series
+from bakery.models import Extra, Layout, Pin, Series
 from bakery.sources import Sources
 
 DATA = b"the tarball of a test " * 1000
@@ -433,3 +434,48 @@ def test_a_cache_that_cannot_be_written_is_an_error_of_ours(house: House, python
     house.layout = Layout(root=house.layout.root, home=tmp_path / "file" / "home")
     with pytest.raises(BakeryError, match="Not a directory"):
         house.fetch()
+
+
+@pytest.fixture
+def extra() -> Extra:
+    digest = hashlib.sha256(DATA).hexdigest()
+    return Extra("wheel", "python3-wheel-whl.deb", digest, "tests", "pool/main/w/wheel/x.deb", len(DATA))
+
+
+def with_extra(house: House, extra: Extra) -> Series:
+    return dataclasses.replace(house.make_series(house.pin), extras=(extra,))
+
+
+def test_the_extras_of_a_series_come_from_the_mirror_verified(house: House, extra: Extra, tmp_path: Path) -> None:
+    (tmp_path / extra.file).write_bytes(DATA)
+    folder = Sources(house.layout, str(tmp_path), house.said.append).extras(with_extra(house, extra))
+    assert [file.read_bytes() for file in folder.iterdir()] == [DATA]
+
+
+def test_an_extra_with_other_bytes_ends_the_build(house: House, extra: Extra, tmp_path: Path) -> None:
+    (tmp_path / extra.file).write_bytes(DATA[:-1])
+    with pytest.raises(SourceError, match=extra.sha256):
+        Sources(house.layout, str(tmp_path), house.said.append).extras(with_extra(house, extra))
+
+
+def test_an_extra_that_nobody_has_names_the_file_and_the_series(
+    house: House, extra: Extra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apt, "host_mirror", FakePool().host_mirror)
+    monkeypatch.setattr(apt, "host_id", lambda: "fedora")
+    with pytest.raises(SourceError, match=r"python3-wheel-whl\.deb, which 3\.13 needs"):
+        Sources(house.layout, None, house.said.append).extras(with_extra(house, extra))
+
+
+def test_what_was_changed_in_the_folder_of_extras_is_mended(house: House, extra: Extra, tmp_path: Path) -> None:
+    (tmp_path / extra.file).write_bytes(DATA)
+    one = Sources(house.layout, str(tmp_path), house.said.append)
+    folder = one.extras(with_extra(house, extra))
+    (folder / extra.file).write_bytes(b"")
+    (folder / "stray").touch()
+    assert [file.read_bytes() for file in one.extras(with_extra(house, extra)).iterdir()] == [DATA]
+
+
+def test_a_series_without_extras_has_an_empty_folder_and_asks_nobody(house: House) -> None:
+    folder = Sources(house.layout, "http://127.0.0.1:9", house.said.append).extras(house.make_series(house.pin))
+    assert list(folder.iterdir()) == []
