@@ -384,7 +384,7 @@ def test_two_builds_at_once_download_once(house: House, python_org: Any) -> None
         thread.join(10)
     assert folders == [house.folder, house.folder]
     assert len(python_org.asked) == 1
-    assert f"waiting: another process (pid {os.getpid()}) is busy with the source of 3.13.5" in house.said
+    assert f"waiting: another process (pid {os.getpid()}) is busy with Python-3.13.5.tar.xz" in house.said
 
 
 def test_a_full_disk_is_told_as_such(house: House, python_org: Any, monkeypatch: pytest.MonkeyPatch) -> None:
