@@ -104,7 +104,7 @@ class Embedded:
 
     def prepare(self) -> None:
         """Unpack its packages where that was not done yet. Raises :exc:`EngineError`."""
-        if self.buildx.exists():
+        if self.buildx.exists() and self._unpacked() == self._wanted():
             return
         if os.geteuid() != 0:
             raise EngineError(
@@ -126,6 +126,18 @@ class Embedded:
                 f"the embedded engine cannot be had: {error.message}", hint=error.hint or WAY_OUT
             ) from None
 
+    def _wanted(self) -> str:
+        """The packages that shared/engine.toml names for this host, to notice when that changes."""
+        table = read_toml(self.layout.root / "shared" / "engine.toml").tables("hosts").get(apt.host_id())
+        return " ".join((*table.words("packages"), *table.words("own"))) if table else ""
+
+    def _unpacked(self) -> str:
+        """The packages that were asked for when its folder was made."""
+        try:
+            return (self.root / "packages").read_text(encoding="utf-8")
+        except OSError:
+            return ""
+
     def _unpack(self, suites: tuple[str, ...], packages: tuple[str, ...], own: tuple[str, ...]) -> None:
         mirror = apt.host_mirror()
         archive = next(family.archive for family in self.catalog.families if family.archive.id == apt.host_id())
@@ -146,6 +158,7 @@ class Embedded:
         )
         with staged_folder(self.root) as stage:
             private.unpack([name for name in packages if private.candidate(name)], stage)
+            (stage / "packages").write_text(self._wanted(), encoding="utf-8")
             apt.PrivateApt(self.layout.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive)).unpack(
                 own, stage
             )

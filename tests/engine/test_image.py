@@ -1,0 +1,175 @@
+"""What only shows from outside a container: its command, its user, signals, and what people build on top.
+
+Runs on $BAKERY_IMAGE, else on the default series' image where it is built (`inv build --version=3.13`).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import tarfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bakery.engine import Engine
+from bakery.models import Catalog
+from bakery.plan import LABELS
+from bakery.select import select_images
+from bakery.tags import references
+
+pytestmark = pytest.mark.engine
+
+EXTENSION = """
+#include <Python.h>
+static PyObject *answer(PyObject *self, PyObject *args) { return PyLong_FromLong(42); }
+static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, 0}, {0}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "forty", 0, -1, methods};
+PyMODINIT_FUNC PyInit_forty(void) { return PyModule_Create(&module); }
+"""
+
+EMBEDDER = """
+#include <Python.h>
+int main(void) {
+    Py_Initialize();
+    int failed = PyRun_SimpleString("import ssl, sqlite3, sys; print('embedded', sys.version_info[:2])");
+    return failed || Py_FinalizeEx();
+}
+"""
+
+PYPROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "forty"
+version = "1"
+"""
+
+BACKEND = '''
+"""A build backend with nothing but the standard library: compiles the extension with the flags of sysconfig."""
+import hashlib, base64, shlex, subprocess, sys, sysconfig, zipfile
+
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    get = sysconfig.get_config_var
+    name = "forty" + get("EXT_SUFFIX")
+    flags = shlex.split(get("CFLAGS") + " " + get("CCSHARED"))
+    include = "-I" + sysconfig.get_path("include")
+    subprocess.check_call(shlex.split(get("CC")) + flags + [include, "-c", "forty.c", "-o", "forty.o"])
+    subprocess.check_call(shlex.split(get("LDSHARED")) + ["forty.o", "-o", name])
+    platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    tag = f"cp{sys.version_info[0]}{sys.version_info[1]}-none-{platform}"
+    wheel = f"forty-1-{tag}.whl"
+    files = {
+        name: open(name, "rb").read(),
+        "forty-1.dist-info/METADATA": b"Metadata-Version: 2.1\\nName: forty\\nVersion: 1\\n",
+        "forty-1.dist-info/WHEEL": f"Wheel-Version: 1.0\\nRoot-Is-Purelib: false\\nTag: {tag}\\n".encode(),
+    }
+    files["forty-1.dist-info/RECORD"] = "".join(f"{one},,\\n" for one in files).encode()
+    with zipfile.ZipFile(f"{directory}/{wheel}", "w") as packed:
+        for one, data in files.items():
+            packed.writestr(one, data)
+    return wheel
+'''
+
+
+def archive(files: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def reference(engine: Engine, catalog: Catalog) -> str:
+    named = os.environ.get("BAKERY_IMAGE") or references(catalog, select_images(catalog, ["3.13"])[0])[0]
+    if not engine.client.images.list(name=named):
+        pytest.skip(f"{named} is not built")
+    return named
+
+
+@pytest.fixture(scope="module")
+def compiler(engine: Engine, reference: str) -> Iterator[Any]:
+    """A container of the image in which somebody installed a compiler, as one does in a slim image."""
+    container = engine.client.containers.run(reference, ["sleep", "600"], detach=True, init=True, network_mode="host")
+    try:
+        code, said = container.exec_run(["sh", "-c", "apt-get update && apt-get install -y gcc libc6-dev"])
+        if code:
+            pytest.skip(f"no packages can be had in a container: {said.decode()[-200:]}")
+        files = {"backend.py": BACKEND, "pyproject.toml": PYPROJECT, "forty.c": EXTENSION, "embedder.c": EMBEDDER}
+        container.put_archive("/srv", archive(files))
+        yield container
+    finally:
+        container.remove(force=True)
+
+
+def run(engine: Engine, reference: str, command: list[str] | None, **options: Any) -> str:
+    return engine.client.containers.run(reference, command, remove=True, network_mode="none", **options).decode()
+
+
+def test_without_a_command_it_is_python(engine: Engine, reference: str) -> None:
+    config = engine.client.images.get(reference).attrs["Config"]
+    assert config["Cmd"] == ["python3"]
+    assert not config.get("Entrypoint")
+
+
+def test_the_command_can_be_overridden(engine: Engine, reference: str) -> None:
+    assert run(engine, reference, ["sh", "-c", "echo another"]) == "another\n"
+
+
+def test_it_runs_as_an_arbitrary_user_on_a_read_only_file_system(engine: Engine, reference: str) -> None:
+    code = "import os, ssl, sqlite3; print(os.getuid(), os.path.expanduser('~'))"
+    said = run(engine, reference, ["python", "-c", code], user="65432:65432", read_only=True)
+    assert said.split()[0] == "65432"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 3), (signal.SIGINT, 130)])
+def test_signals_reach_python_as_the_first_process(engine: Engine, reference: str, number: int, code: int) -> None:
+    program = (
+        "import os, signal, sys, time; assert os.getpid() == 1; signal.signal(signal.SIGTERM, lambda *_: sys.exit(3));"
+        "print('ready', flush=True); time.sleep(60)"
+    )
+    container = engine.client.containers.run(reference, ["python", "-c", program], detach=True, network_mode="none")
+    try:
+        deadline = time.monotonic() + 30
+        while b"ready" not in container.logs() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        container.kill(int(number))
+        assert container.wait(timeout=30)["StatusCode"] == code
+    finally:
+        container.remove(force=True)
+
+
+def test_an_extension_is_compiled_from_its_sdist_with_the_headers_of_the_image(compiler: Any) -> None:
+    install = "cd /srv && pip install --no-index --no-build-isolation ."
+    command = f"{install} && cd / && python -c 'import forty; print(forty.answer())'"
+    code, said = compiler.exec_run(["sh", "-c", command])
+    assert code == 0, said.decode()
+    assert said.decode().splitlines()[-1] == "42"
+
+
+def test_a_program_embeds_libpython(compiler: Any) -> None:
+    command = "gcc embedder.c -o embedder $(python3-config --embed --cflags --ldflags) && ./embedder"
+    code, said = compiler.exec_run(["sh", "-c", command], workdir="/srv")
+    assert code == 0, said.decode()
+    assert said.decode().splitlines()[-1].startswith("embedded (3,")
+
+
+def test_what_was_installed_for_a_build_goes_away_and_python_stays(compiler: Any) -> None:
+    purge = "apt-get purge -y --auto-remove gcc libc6-dev && ! command -v gcc"
+    code, said = compiler.exec_run(["sh", "-c", f"{purge} && python -c 'import ssl, sqlite3, curses, dbm.gnu'"])
+    assert code == 0, said.decode()
+
+
+def test_the_labels_say_what_is_in_it(engine: Engine, reference: str) -> None:
+    labels = engine.client.images.get(reference).labels
+    assert labels[f"{LABELS}.recipe"] in ("full", "quick")
+    assert labels[f"{LABELS}.base.origin"] in ("registry", "mmdebstrap", "user")
+    assert labels["org.opencontainers.image.base.digest"].startswith("sha256:")
