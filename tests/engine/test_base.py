@@ -1,0 +1,75 @@
+"""The base that is made from packages is as small as the published one and behaves like it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from bakery import apt
+from bakery.bases import Bases
+from bakery.models import Catalog, Layout
+from bakery.select import host_platform
+
+from .conftest import ROOT
+
+pytestmark = pytest.mark.engine
+
+COMPRESSED, ON_DISK = 29_000_000, 78_000_000
+"""Bytes; debian:bookworm-slim has 28.2 MB (gzip) and 75 MB."""
+
+
+@pytest.fixture(scope="module")
+def layer(layout: Layout, catalog: Catalog) -> Path:
+    """The one layer of bookworm's base as mmdebstrap makes it here, from the cache where it is there already."""
+    if os.geteuid() != 0 or apt.host_id() != "debian":
+        pytest.skip("a base can be made on Debian and as root only")
+    (target,) = (one for one in catalog.targets if one.name == "bookworm")
+    base = Bases(layout, catalog).resolve(target, host_platform())
+    if base.origin != "mmdebstrap":
+        pytest.skip("the registry answers: the published base is used")
+    folder = Path(base.context.removeprefix("oci-layout://").partition("@")[0])
+    manifest = json.loads((folder / "blobs" / base.digest.replace(":", "/")).read_text())
+    return folder / "blobs" / manifest["layers"][0]["digest"].replace(":", "/")
+
+
+def test_it_is_no_larger_than_the_published_one(layer: Path) -> None:
+    assert layer.stat().st_size <= COMPRESSED
+    with tarfile.open(layer) as tar:
+        assert sum(member.size for member in tar if member.isfile()) <= ON_DISK
+
+
+def test_it_carries_the_settings_of_slim_images(layer: Path) -> None:
+    overlay = ROOT / "shared" / "rootfs"
+    with tarfile.open(layer) as tar:
+        for file in (one for one in overlay.rglob("*") if one.is_file()):
+            stored = tar.getmember(f"./{file.relative_to(overlay)}")
+            stream = tar.extractfile(stored)
+            assert stream is not None
+            assert stream.read() == file.read_bytes(), file
+            assert stored.mode & 0o111 == file.stat().st_mode & 0o111, file
+
+
+def test_it_has_no_docs_no_caches_no_logs_and_nothing_of_the_host(layer: Path) -> None:
+    with tarfile.open(layer) as tar:
+        files = {member.name.removeprefix("./"): member for member in tar if not member.isdir()}
+    unwanted = ("usr/share/man/", "usr/share/info/", "usr/share/locale/", "var/cache/apt/", "var/lib/apt/lists/")
+    assert [name for name in files if name.startswith(unwanted)] == []
+    docs = [name for name in files if name.startswith("usr/share/doc/")]
+    assert {Path(name).name for name in docs} == {"copyright"}
+    assert [name for name, file in files.items() if name.startswith("var/log/") and file.size] == []
+    assert not {"etc/hostname", "etc/resolv.conf", "etc/apt/preferences.d/bootstrap"} & set(files)
+
+
+def test_apt_gets_its_packages_from_signed_sources(layer: Path) -> None:
+    with tarfile.open(layer) as tar:
+        stream = tar.extractfile("./etc/apt/sources.list.d/debian.sources")
+        assert stream is not None
+        text = stream.read().decode()
+        assert text.count("Signed-By: /usr/share/keyrings/debian-archive-keyring.") == text.count("Types: deb")
+        names = tar.getnames()
+    keyring = text.split("Signed-By: ")[1].split()[0]
+    assert f".{keyring}" in names
