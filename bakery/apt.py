@@ -22,6 +22,8 @@ from bakery.models import Archive
 
 __all__ = ["AptError", "Mirror", "PrivateApt", "download", "host_codename", "host_id", "host_mirror", "run"]
 
+TIMEOUT = 1800
+"""Seconds for one tool; making a base by emulation takes minutes."""
 ALIASES = ("stable", "oldstable", "testing", "unstable")
 
 
@@ -80,8 +82,11 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", **(env or {})}
     try:
         done = subprocess.run(
-            command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
+            command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            timeout=TIMEOUT,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise AptError(f"{Path(command[0]).name} did not end in {TIMEOUT} s and was stopped") from None
     except FileNotFoundError:
         raise AptError(
             f"{command[0]} is not on this machine", hint="This step needs a Debian or Ubuntu host with apt and dpkg."

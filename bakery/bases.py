@@ -19,11 +19,13 @@ from pathlib import Path
 
 from bakery import apt, oci, registry
 from bakery.errors import BakeryError, BuildError, InputError
-from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder, write_whole
+from bakery.files import Tell, disk_full, locked, require_space, sha256_of, staged_folder, write_whole
 from bakery.models import Archive, Catalog, Layout, Target
 
 __all__ = ["Base", "Bases"]
 
+SPACE = 600_000_000
+"""Bytes that making a base takes for a while: package lists, packages, root file system, layer."""
 PERL_MODULES = ("File::Find", "Getopt::Long", "Math::BigInt", "Pod::Usage", "Term::ANSIColor", "Time::HiRes")
 """What mmdebstrap uses beyond perl-base, the only perl that a bare Debian has."""
 
@@ -106,6 +108,7 @@ class Bases:
                 hint=f"Build where its registry can be reached, or on a host of {family.archive.id}. {other}",
             )
         folder = self._folder(target, platform)
+        require_space(folder, SPACE)
         with staged_folder(folder) as stage:
             tar = stage / "rootfs.tar"
             try:

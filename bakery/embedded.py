@@ -19,12 +19,14 @@ from pathlib import Path
 from bakery import apt
 from bakery.daemons import LABEL, answers, foreign_daemon, minimums, mount_points, processes, version_of
 from bakery.errors import EngineError
-from bakery.files import Tell, disk_full, locked, no_space, staged_folder
+from bakery.files import Tell, disk_full, locked, no_space, require_space, staged_folder
 from bakery.models import Catalog, Layout
 from bakery.tables import read_toml
 
 __all__ = ["Embedded"]
 
+SPACE = 1_000_000_000
+"""Bytes that its packages take while they are unpacked."""
 START_SECONDS = 60
 STOP_SECONDS = 60
 KEEP_CACHE = "40GB"
@@ -118,6 +120,7 @@ class Embedded:
                 f"{apt.host_id() or 'unknown'}",
                 hint=WAY_OUT,
             )
+        require_space(self.folder, SPACE)
         table = hosts[apt.host_id()]
         try:
             self._unpack(table.words("suites"), table.words("packages"), table.words("own"))

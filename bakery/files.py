@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bakery.errors import BakeryError, DiskFullError
 
-__all__ = ["Tell", "disk_full", "locked", "no_space", "sha256_of", "staged_folder", "write_whole"]
+__all__ = ["Tell", "disk_full", "locked", "no_space", "require_space", "sha256_of", "staged_folder", "write_whole"]
 
 Tell = Callable[[str], None]
 """How a long step tells the user what it is doing: one line without a newline."""
@@ -100,6 +100,15 @@ def cannot_write(error: OSError) -> BakeryError:
         f"{error.filename}: {error.strerror}",
         hint="Caches lie in $BAKERY_HOME (default: ~/.cache/infra7-python), logs in build/: both must be writable.",
     )
+
+
+def require_space(where: Path, size: int) -> None:
+    """Raise :exc:`DiskFullError` unless ``size`` bytes are free: apt hangs on a full disk instead of failing."""
+    there = where
+    while not there.exists():
+        there = there.parent
+    if shutil.disk_usage(there).free < size:
+        raise no_space(where)
 
 
 def no_space(where: Path) -> DiskFullError:
