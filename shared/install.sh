@@ -46,6 +46,11 @@ for makefile in "$prefix"/lib/python3.*/config-*/Makefile; do
         "$makefile" "${folder%/*}"/_sysconfigdata_*.py
 done
 
+# A free-threaded build installs python3.13t twice, the second time as python3.13: one file is enough.
+for name in "$prefix"/bin/python3.*[0-9]; do
+    if [ -e "${name}t" ]; then ln -sf "$(basename "${name}t")" "$name"; fi
+done
+
 # The unversioned names that every user of the official images types.
 for tool in python pip pydoc python-config; do
     case $tool in

@@ -5,6 +5,7 @@ raising RecursionError. It happened with the small stacks of musl
 (https://github.com/alpinelinux/aports/commit/2026e1259422d4e0cf92391ca2d3844356c649d0).
 """
 
+import sys
 import unittest
 
 import support
@@ -71,6 +72,8 @@ class RecursionTest(unittest.TestCase):
         """Recursion without end raises RecursionError in the main thread and in another, and never crashes."""
         for label, setup in EXHAUSTING.items():
             with self.subTest(recursion=label):
+                if label == "parser" and sys.version_info < (3, 9, 10):
+                    self.skipTest("the parser of this release has no limit of its own (bpo-46110)")
                 if label == "parser":
                     # Nesting too deep for the parser is reported as one of these.
                     setup = (
