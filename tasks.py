@@ -129,6 +129,7 @@ def build(
     print=False, dry=False, format="table",
 ) -> None:  # fmt: skip
     """Build images: verified source, pinned base, PGO and LTO; tags and sizes in a table at the end."""
+    from bakery.builder import failure_of
     from bakery.progress import make_display
     from bakery.report import RESULT_COLUMNS, TAG_COLUMNS, render, result_rows, tag_rows
     from bakery.sizes import read_baseline
@@ -148,11 +149,12 @@ def build(
         results = builder.build(images)
     sys.stdout.write(render(result_rows(catalog, results, baseline), RESULT_COLUMNS, format))
     sys.stdout.flush()
-    failed = [result for result in results if result.error]
-    for result in failed:
-        warn(f"\n{result.image.name}: {result.error}")
-    if failed:
-        raise BuildError(f"{len(failed)} of {len(results)} images failed")
+    for result in results:
+        if result.error:
+            warn(f"\n{result.image.name}: {result.error}")
+    failure = failure_of(results)
+    if failure:
+        raise failure
 
 
 @job(

@@ -14,7 +14,7 @@ from typing import Any
 
 from bakery.bases import Base, Bases
 from bakery.engine import Engine
-from bakery.errors import BakeryError, BuildError
+from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, locked, no_space, write_whole
 from bakery.models import Catalog, Image, Layout
 from bakery.plan import Inputs, build_arguments, definition, target_name
@@ -23,7 +23,7 @@ from bakery.sizes import Size, saved_size
 from bakery.sources import Sources
 from bakery.tags import references
 
-__all__ = ["Builder", "Result", "inputs_for", "read_record", "record_file"]
+__all__ = ["Builder", "Result", "failure_of", "inputs_for", "read_record", "record_file"]
 
 
 @dataclass
@@ -39,6 +39,16 @@ class Result:
     compiled: bool = False
     phases: dict[str, float] = field(default_factory=dict)
     error: str = ""
+    exit_code: int = 0
+
+
+def failure_of(results: Sequence[Result]) -> BakeryError | None:
+    """The error that a run ends with, if an image failed: :exc:`InputError` where nothing but the input was wrong."""
+    codes = [result.exit_code for result in results if result.error]
+    if not codes:
+        return None
+    kind = InputError if set(codes) == {InputError.exit_code} else BuildError
+    return kind(f"{len(codes)} of {len(results)} images failed")
 
 
 def inputs_for(source: Path, extras: Path, base: Base) -> Inputs:
@@ -103,7 +113,7 @@ class Builder:
             ):
                 self._run(result)
         except BakeryError as error:
-            result.error = str(error)
+            result.error, result.exit_code = str(error), error.exit_code
         result.seconds = time.monotonic() - start
         if result.error:
             self.display.done(image.name, "failed", ok=False)

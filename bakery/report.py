@@ -195,7 +195,7 @@ def result_rows(
                 "time": duration(result.seconds),
                 "seconds": round(result.seconds, 1),
                 "phases": {phase: round(seconds, 1) for phase, seconds in result.phases.items()},
-                "tags": list(result.tags),
+                "tags": [] if result.error else list(result.tags),
                 "log": str(result.log),
                 "error": result.error or None,
             }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.builder import Result, record_file
+from bakery.builder import Result, failure_of, record_file
 from bakery.errors import InputError
 from bakery.models import Catalog, Image, Layout, RecipeName
 from bakery.report import Column, catalog_rows, release_rows, render, result_rows, tag_rows
@@ -163,3 +163,12 @@ def test_the_list_of_tags_names_the_repository(catalog: Catalog, image: Callable
     assert tag_rows(catalog, [image("3.13.5", "jammy")]) == [
         {"image": "3.13.5-jammy", "repository": "infra7/python", "tags": ["3.13.5-jammy"]}
     ]
+
+
+@pytest.mark.parametrize(("codes", "code"), [([], None), ([2], 2), ([2, 2, 0], 2), ([1, 2], 1), ([1], 1)])
+def test_a_run_ends_with_code_2_only_where_nothing_but_the_input_was_wrong(
+    codes: list[int], code: int | None, image: Callable[..., Image], tmp_path: Path
+) -> None:
+    results = [Result(image("3.13"), (), tmp_path, error="x" if one else "", exit_code=one) for one in codes]
+    failure = failure_of(results)
+    assert (failure.exit_code if failure else None) == code
