@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -65,6 +66,15 @@ def job(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 def warn(text: str) -> None:
     """Print to stderr: stdout belongs to results."""
     print(text, file=sys.stderr, flush=True)
+
+
+def show(rows: Sequence[Any], columns: Sequence[Any], form: str) -> None:
+    """Print rows in the form that was asked for, no wider than the terminal where there is one."""
+    from bakery.report import UNLIMITED, render
+
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
+    sys.stdout.write(render(rows, columns, form, width))
+    sys.stdout.flush()
 
 
 def select(
@@ -147,8 +157,7 @@ def build(
     with make_display(sys.stderr) as display:
         builder = open_builder(catalog, display, "build", target, quick, mirror, base, refresh)
         results = builder.build(images)
-    sys.stdout.write(render(result_rows(catalog, results, baseline), RESULT_COLUMNS, format))
-    sys.stdout.flush()
+    show(result_rows(catalog, results, baseline), RESULT_COLUMNS, format)
     for result in results:
         if result.error:
             warn(f"\n{result.image.name}: {result.error}")
@@ -191,8 +200,7 @@ def test(
         with builder.engine.talking():
             outcomes.append(run_image_tests(LAYOUT, catalog, builder.engine, image, k or (), warn))
     columns = [Column(key, key, right=key != "image") for key in ("image", "passed", "failed", "skipped")]
-    sys.stdout.write(render([outcome.row for outcome in outcomes], columns, format))
-    sys.stdout.flush()
+    show([outcome.row for outcome in outcomes], columns, format)
     for outcome in outcomes:
         for failure in outcome.failures:
             warn(f"{outcome.image.name}: {failure}")
@@ -256,7 +264,7 @@ def compare(_: Context, version=None, target=None, all=False, format="table") ->
             reference = references(catalog, image)[0]
             if engine.client.images.list(name=reference):
                 sizes[image] = saved_size(engine.client.api.get_image(reference))
-    sys.stdout.write(render(compare_rows(catalog, images, sizes, read_baseline(ROOT)), COMPARE_COLUMNS, format))
+    show(compare_rows(catalog, images, sizes, read_baseline(ROOT)), COMPARE_COLUMNS, format)
     absent = [image.name for image in images if image not in sizes]
     if absent:
         raise BuildError(f"not built: {', '.join(absent)}", hint="Build them first, with `inv build`.")
@@ -311,10 +319,10 @@ def plan(_: Context, version=None, target=None, all=False, quick=False, base=Non
 )
 def tags(_: Context, version=None, target=None, all=False, format="table") -> None:
     """List the tags of images (of all of them, where none is named)."""
-    from bakery.report import TAG_COLUMNS, render, tag_rows
+    from bakery.report import TAG_COLUMNS, tag_rows
 
     catalog, images = select(version, target, all or not version)
-    sys.stdout.write(render(tag_rows(catalog, images), TAG_COLUMNS, format))
+    show(tag_rows(catalog, images), TAG_COLUMNS, format)
 
 
 @job(
@@ -328,13 +336,13 @@ def tags(_: Context, version=None, target=None, all=False, format="table") -> No
 )
 def images(_: Context, version=None, target=None, releases=False, format="table") -> None:
     """List what can be built, how long it is supported, and what this clone has built."""
-    from bakery.report import IMAGE_COLUMNS, RELEASE_COLUMNS, catalog_rows, release_rows, render
+    from bakery.report import IMAGE_COLUMNS, RELEASE_COLUMNS, catalog_rows, release_rows
 
     catalog, found = select(version, target, True)
     if releases:
-        sys.stdout.write(render(release_rows(catalog, split(version)), RELEASE_COLUMNS, format))
+        show(release_rows(catalog, split(version)), RELEASE_COLUMNS, format)
     else:
-        sys.stdout.write(render(catalog_rows(catalog, LAYOUT, found), IMAGE_COLUMNS, format))
+        show(catalog_rows(catalog, LAYOUT, found), IMAGE_COLUMNS, format)
 
 
 @job(

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from bakery.builder import Result, read_record
 from bakery.errors import InputError
@@ -19,6 +19,8 @@ from bakery.tags import latest_series, tags_of
 __all__ = ["Column", "catalog_rows", "compare_rows", "release_rows", "render", "result_rows", "tag_rows"]
 
 FORMATS = ("table", "json", "markdown")
+UNLIMITED = 10_000
+"""Columns of a table in a file or a pipe."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,13 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def render(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], form: str = "table") -> str:
-    """``rows`` as ``table`` or ``markdown`` (only ``columns``), or ``json`` (everything); ends with a newline."""
+def render(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], form: str = "table", width: int = UNLIMITED
+) -> str:
+    """``rows`` as ``table`` or ``markdown`` (only ``columns``), or ``json`` (everything); ends with a newline.
+
+    Where a table is wider than ``width`` columns, its last one is wrapped.
+    """
     if form not in FORMATS:
         raise InputError(f"unknown format {form!r}", hint=f"There are: {', '.join(FORMATS)}.")
     if form == "json":
@@ -61,11 +68,13 @@ def render(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], form: s
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        table.add_column(column.heading, justify="right" if column.right else "left", no_wrap=True)
+        last = column is columns[-1]
+        justify: Literal["left", "right"] = "right" if column.right else "left"
+        table.add_column(column.heading, justify=justify, no_wrap=not last, overflow="fold")
     for line in cells:
         table.add_row(*line)
     text = io.StringIO()
-    Console(file=text, width=10_000, markup=False, emoji=False, force_terminal=False, color_system=None).print(table)
+    Console(file=text, width=width, markup=False, emoji=False, force_terminal=False, color_system=None).print(table)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
