@@ -27,12 +27,13 @@ PYTHON_FILES = ("bakery", "tests", "tasks.py", "noxfile.py")
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, types, shell scripts and Dockerfiles."""
+    """Check style, types, shell scripts, Dockerfiles, and that README says what the data say."""
     session.install("-q", "-e", ".[dev]")
     session.run("ruff", "check", *PYTHON_FILES)
     session.run("ruff", "format", "--check", *PYTHON_FILES)
     session.run("mypy")
     session.run("shellcheck", *map(str, sorted((ROOT / "shared").glob("*.sh"))), ".ci/run")
+    session.run("python", "-m", "invoke", "readme", "--check")
     session.run("hadolint", *(f"{family.name}/Dockerfile" for family in CATALOG.families))
 
 

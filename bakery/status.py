@@ -59,12 +59,13 @@ def local_records(folder: Path) -> list[dict[str, Any]]:
 def adopt(kept: Iterable[dict[str, Any]], local: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """``kept`` with those of ``local`` that were tested; a newer record of the same image and recipe replaces an older.
 
-    A quick build does not replace a full one: both are kept.
+    A quick build does not replace a full one: both are kept. A build on a base of the user's own says nothing about the
+    target and is left out.
     """
     records = {(record["image"], record["platform"], record["recipe"]): record for record in kept}
     for record in local:
         key = (record["image"], record["platform"], record["recipe"])
-        if "tests" not in record:
+        if "tests" not in record or record.get("base", {}).get("origin") == "user":
             continue
         if key not in records or records[key]["built"] <= record["built"]:
             records[key] = {field: record[field] for field in KEPT if field in record}

@@ -57,6 +57,11 @@ def test_an_untested_build_is_not_taken_over() -> None:
     assert adopt([], [untested]) == []
 
 
+def test_a_build_on_a_base_of_the_users_own_does_not_count_for_the_target() -> None:
+    assert adopt([], [record(base={"origin": "user"})]) == []
+    assert len(adopt([], [record(base={"origin": "mmdebstrap"})])) == 1
+
+
 def test_a_newer_build_replaces_an_older_one_and_not_the_other_way_round() -> None:
     old, new = record(built="2026-01-01"), record(built="2026-02-01")
     assert [one["built"] for one in adopt([old], [new])] == ["2026-02-01"]
