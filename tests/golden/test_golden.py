@@ -53,6 +53,11 @@ def inputs(image: Image) -> Inputs:
     ("version", "target", "recipe", "network"),
     [
         ("3.9", "trixie", RecipeName.FULL, None),
+        ("3.10", "bookworm", RecipeName.FULL, None),
+        ("3.11", "noble", RecipeName.FULL, None),
+        ("3.13t", "trixie", RecipeName.FULL, None),
+        ("3.14", "bookworm", RecipeName.FULL, None),
+        ("3.14t", "resolute", RecipeName.FULL, None),
         ("3.12", "jammy", RecipeName.FULL, None),
         ("3.13", "bookworm", RecipeName.FULL, "host"),
         ("3.13", "bookworm", RecipeName.QUICK, None),
