@@ -183,9 +183,7 @@ class Builder:
             if any("no space left on device" in line for line in (*lines, *tracker.text)):
                 raise no_space(self.engine.embedded.folder if self.engine.kind == "embedded" else self.layout.root)
             said = "".join(f"\n    {line}" for line in lines)
-            raise BuildError(
-                f"{result.image.name} was not built; the failing step ended with:{said}", hint=f"Full log: {result.log}"
-            )
+            raise BuildError(f"not built; the failing step ended with:{said}", hint=f"Full log: {result.log}")
 
     def _record(self, result: Result, base: Base, old: dict[str, Any]) -> None:
         """Write the record; what an earlier build of the same image measured is kept where nothing was compiled now."""

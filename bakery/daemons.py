@@ -21,6 +21,7 @@ __all__ = [
     "minimums",
     "mount_points",
     "processes",
+    "processes_in",
     "version_of",
 ]
 
@@ -53,6 +54,18 @@ def processes(name: str) -> list[tuple[int, list[str]]]:
                 arguments = (comm.parent / "cmdline").read_bytes().decode(errors="replace").split("\0")
                 if any(arguments):
                     found.append((int(comm.parent.name), arguments))
+        except OSError:
+            continue
+    return found
+
+
+def processes_in(group: str) -> list[int]:
+    """Process ids of all processes whose control group's path has ``group`` in it (cgroups(7))."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cgroup"):
+        try:
+            if group in file.read_text(encoding="utf-8"):
+                found.append(int(file.parent.name))
         except OSError:
             continue
     return found

@@ -13,11 +13,12 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bakery import apt
-from bakery.daemons import LABEL, answers, foreign_daemon, minimums, mount_points, processes, version_of
+from bakery.daemons import LABEL, answers, foreign_daemon, minimums, mount_points, processes, processes_in, version_of
 from bakery.errors import EngineError
 from bakery.files import Tell, disk_full, locked, no_space, require_space, staged_folder
 from bakery.models import Catalog, Layout
@@ -50,6 +51,11 @@ class Embedded:
     def runtime(self) -> Path:
         """Socket and state of the running daemon: short, because a socket's path has at most 107 bytes."""
         return Path("/run/infra7-python") / hashlib.sha256(bytes(self.folder)).hexdigest()[:12]
+
+    @property
+    def group(self) -> str:
+        """The control group of its containers and build steps."""
+        return f"infra7-python-{self.runtime.name}"
 
     @property
     def host(self) -> str:
@@ -173,6 +179,8 @@ class Embedded:
             "data-root": str(self.folder / "data"),
             "exec-root": str(self.runtime / "exec"),
             "pidfile": str(self.runtime / "docker.pid"),
+            "cgroup-parent": self.group,
+            "exec-opts": ["native.cgroupdriver=cgroupfs"],
             "bridge": "none",
             "iptables": False,
             "ip6tables": False,
@@ -181,7 +189,7 @@ class Embedded:
         }
         self.config.write_text(json.dumps(config, indent=1), encoding="utf-8")
         (self.runtime / "docker.pid").unlink(missing_ok=True)
-        self._unmount()
+        self._sweep()
         self.tell("starting the embedded engine")
         with self.log.open("wb") as log:
             # setsid --fork: the daemon outlives this process and is not its child.
@@ -219,11 +227,18 @@ class Embedded:
                     hint=f"Its log: {self.log}.",
                 )
             time.sleep(0.1)
-        self._unmount()
+        self._sweep()
         return True
 
-    def _unmount(self) -> None:
-        """Unmount what a daemon leaves behind: its data folder on itself and, after a kill, its build steps' roots."""
+    def _sweep(self) -> None:
+        """End and unmount what a daemon leaves behind.
+
+        That is its data folder, mounted on itself; and after a kill its build steps, which would go on compiling, and
+        their root file systems.
+        """
+        for pid in processes_in(f"/{self.group}/"):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         below = os.path.realpath(self.folder)
         for point in reversed(mount_points()):
             if point == below or point.startswith((f"{below}/", f"{self.runtime}/")):

@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from bakery.daemons import SYSTEM_SOCKET, answers, foreign_daemon
+from bakery.bases import Bases
+from bakery.daemons import SYSTEM_SOCKET, answers, foreign_daemon, processes
 from bakery.embedded import Embedded
 from bakery.engine import Engine
-from bakery.errors import EngineError
+from bakery.errors import BakeryError, EngineError
 from bakery.models import Catalog, Layout
+from bakery.select import host_platform
 
 pytestmark = pytest.mark.engine
 
@@ -91,3 +94,36 @@ def test_a_daemon_of_somebody_else_is_never_joined_by_ours(embedded: Embedded, m
     with pytest.raises(EngineError, match="4711"):
         embedded.up()
     assert not embedded.running()
+
+
+def test_build_steps_that_a_killed_daemon_left_do_not_go_on(
+    embedded: Embedded, layout: Layout, catalog: Catalog
+) -> None:
+    (target,) = (one for one in catalog.targets if one.name == "bookworm")
+    try:
+        base = Bases(layout, catalog).resolve(target, host_platform())
+    except BakeryError as error:
+        pytest.skip(f"no base to build on: {error.message}")
+    embedded.up()
+    folder = embedded.layout.home / "sleeping"
+    folder.mkdir(exist_ok=True)
+    (folder / "Dockerfile").write_text("FROM base\nRUN sleep 4711\n")
+    command = [
+        *client(embedded).buildx,
+        "build",
+        "--network=host",
+        "--build-context",
+        f"base={base.context}",
+        str(folder),
+    ]
+    environment = client(embedded).environment
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as build:
+        deadline = time.monotonic() + 60
+        while not any("4711" in arguments for _, arguments in processes("sleep")) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        pid = embedded.pid()
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        build.wait()
+    embedded.up()
+    assert [arguments for _, arguments in processes("sleep") if "4711" in arguments] == []
