@@ -18,8 +18,8 @@ from bakery.tags import references
 
 __all__ = ["Verdict", "expected_failures", "failed_tests", "run_regrtest", "suite_archive"]
 
-USER = "1000:1000"
-"""The suite is meant for an ordinary user: as root many tests of permissions are skipped or fail."""
+USER = "nobody:nogroup"
+"""The suite is meant for an ordinary user, who has a name: as root many tests of permissions are skipped or fail."""
 
 
 @dataclass(frozen=True)
