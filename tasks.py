@@ -103,7 +103,7 @@ def open_builder(
     return Builder(LAYOUT, catalog, engine, display, mirror, base, refresh, again)
 
 
-def planned(catalog: Any, images: Sequence[Image], base: str | None, network: str | None = None) -> dict[str, Any]:
+def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str, Any]:
     """The bake definition without touching network or engine: recorded bases, else the pinned ones."""
     from bakery.bases import Bases
     from bakery.builder import inputs_for
@@ -116,7 +116,7 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None, network: st
         chosen = bases.resolve if base else lambda t, p: bases.recorded(t, p) or bases.pinned(t, p)
         source, extras = sources.folder(image.pin), sources.extras_folder(image.series)
         inputs[image] = inputs_for(source, extras, chosen(image.target, image.platform))
-    return definition(catalog, images, inputs, network=network)
+    return definition(catalog, images, inputs)
 
 
 @job(

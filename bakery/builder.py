@@ -58,7 +58,7 @@ def inputs_for(source: Path, extras: Path, base: Base) -> Inputs:
 
 def record_file(layout: Layout, image: Image) -> Path:
     """Where the record of ``image`` lies."""
-    return layout.records / f"{image.name}-{image.platform.rpartition('/')[2]}.json"
+    return layout.records / f"{image.slug}.json"
 
 
 def read_record(layout: Layout, image: Image) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Builder:
         return absent
 
     def _one(self, image: Image) -> Result:
-        log = self.layout.logs / f"{image.name}-{image.platform.rpartition('/')[2]}.log"
+        log = self.layout.logs / f"{image.slug}.log"
         result = Result(image, references(self.catalog, image), log)
         start = time.monotonic()
         try:

@@ -22,7 +22,7 @@ from bakery.daemons import LABEL, answers, foreign_daemon, minimums, mount_point
 from bakery.errors import EngineError
 from bakery.files import Tell, disk_full, locked, no_space, require_space, staged_folder
 from bakery.models import Catalog, Layout
-from bakery.tables import read_toml
+from bakery.tables import Table, read_toml
 
 __all__ = ["Embedded"]
 
@@ -118,7 +118,7 @@ class Embedded:
             raise EngineError(
                 "no Docker engine answers, and starting the embedded one needs root", hint=f"Run as root. {WAY_OUT}"
             )
-        hosts = read_toml(self.layout.root / "shared" / "engine.toml").tables("hosts")
+        hosts = self._hosts()
         if apt.host_id() not in hosts:
             known = " and ".join(sorted(hosts))
             raise EngineError(
@@ -135,9 +135,13 @@ class Embedded:
                 f"the embedded engine cannot be had: {error.message}", hint=error.hint or WAY_OUT
             ) from None
 
+    def _hosts(self) -> dict[str, Table]:
+        """What shared/engine.toml says for each kind of host."""
+        return read_toml(self.layout.root / "shared" / "engine.toml").tables("hosts")
+
     def _wanted(self) -> str:
         """The packages that shared/engine.toml names for this host, to notice when that changes."""
-        table = read_toml(self.layout.root / "shared" / "engine.toml").tables("hosts").get(apt.host_id())
+        table = self._hosts().get(apt.host_id())
         return " ".join((*table.words("packages"), *table.words("own"))) if table else ""
 
     def _unpacked(self) -> str:

@@ -208,6 +208,11 @@ class Image:
         return f"{self.version}-{self.target.name}"
 
     @property
+    def slug(self) -> str:
+        """The name with the architecture, for files of which each image has one: ``3.13.15-bookworm-amd64``."""
+        return f"{self.name}-{self.platform.rpartition('/')[2]}"
+
+    @property
     def version(self) -> str:
         """The release with the series' letter: ``3.13.15``, ``3.13.15t``."""
         return f"{self.pin.release}{self.series.suffix}"
