@@ -56,12 +56,13 @@ class RecipeName(StrEnum):
 
 @dataclass(frozen=True)
 class Pin:
-    """One release of CPython and the only bytes that are taken for its source."""
+    """One release of CPython, the only bytes that are taken for its source, and whose signature of them was checked."""
 
     release: str
     file: str
     sha256: str
     recorded_by: str
+    signed: str = ""
     bytes: int | None = None
     pool: str | None = None
     """Path below a Debian mirror, where its source package keeps upstream's tarball."""
