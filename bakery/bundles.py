@@ -51,9 +51,9 @@ def verify(file: Path, bundle: bytes, identities: Sequence[Identity], trusted_ro
     except Error as error:
         if str(error).endswith(NO_CHECKPOINT):
             raise CannotCheck(f"the bundle cannot be checked offline: {error}") from None
-        raise BadSignature(f"the bundle does not prove the file: {_first_line(error)}") from None
+        raise BadSignature(f"the bundle does not prove the file: {_told(error)}") from None
     except (ValueError, TypeError, LookupError, AttributeError) as error:
-        raise BadSignature(f"the bundle is malformed: {type(error).__name__}: {_first_line(error)}") from None
+        raise BadSignature(f"the bundle is malformed: {type(error).__name__}: {_told(error)}") from None
     assert pinned.matched is not None
     made = parsed.signing_certificate.not_valid_before_utc  # a certificate of Sigstore lives for ten minutes
     return Checked("sigstore", f"{pinned.matched.identity} {pinned.matched.issuer}", f"{made:%Y-%m-%d}")
@@ -93,6 +93,6 @@ def _expect_json(bundle: bytes) -> None:
     raise BadSignature(f"the bundle is no JSON object: it begins with {shown!r}")
 
 
-def _first_line(error: BaseException) -> str:
-    """What the library said, without the dumps of models that follow."""
-    return str(error).partition("\n")[0][:300]
+def _told(error: BaseException) -> str:
+    """What the library said on its first lines, without the dumps of models that follow."""
+    return " ".join(line.strip() for line in str(error).splitlines()[:3])[:300]

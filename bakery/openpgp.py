@@ -139,6 +139,11 @@ def _refuse(found: Mapping[str, Sequence[str]], signatures: int) -> None:
             f"the signature was made with a key that is not pinned for this series ({found['NO_PUBKEY'][0]})"
         )
     if "ERRSIG" in found:
-        raise BadSignature(f"gpgv cannot check the signature (ERRSIG {' '.join(found['ERRSIG'])})")
+        weak = DIGESTS.get(found["ERRSIG"][2], "")
+        if weak:
+            raise BadSignature(f"the signature rests on a weak digest ({weak})")
+        raise BadSignature(
+            f"gpgv cannot check the signature: its class, date or key will not do (ERRSIG {' '.join(found['ERRSIG'])})"
+        )
     if signatures == 0 or len(found.get("VALIDSIG", ())) < 10:
         raise BadSignature("there is no detached signature in it that gpgv can read")

@@ -108,7 +108,7 @@ class Signatures:
             checked = check(file, signature)
         except BadSignature as error:
             raise SourceError(
-                f"{pin.file}{suffix} from {provider}: {error}. Nothing was built",
+                f"{pin.file}{suffix} from {provider}: {error}. The tarball is not used",
                 hint="Find out who sends other bytes; the signers that are trusted stand in shared/upstream.toml.",
             ) from None
         kept.parent.mkdir(parents=True, exist_ok=True)
