@@ -11,6 +11,7 @@ import signal
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -343,7 +344,7 @@ def images(_: Context, version=None, target=None, releases=False, format="table"
     if releases:
         show(release_rows(catalog, split(version)), RELEASE_COLUMNS, format)
     else:
-        show(catalog_rows(catalog, LAYOUT, found), IMAGE_COLUMNS, format)
+        show(catalog_rows(catalog, LAYOUT, found, date.today()), IMAGE_COLUMNS, format)
 
 
 @job(

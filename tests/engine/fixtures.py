@@ -61,6 +61,7 @@ def repository(root: Path, original: Path, tarball: Path) -> None:
     lock.write_text(f"{head}{start}{entry}\n{rest[rest.index('[releases') :]}")
     trust = root / "shared" / "upstream.toml"
     # Nobody signs a stand-in, and python.org's own signature would not fit it.
-    trust.write_text(f"{trust.read_text().partition('[series.')[0]}[series]\n")
+    head, _, _ = trust.read_text().partition("\n[series.")
+    trust.write_text(f"{head}\n[series]\n")
     catalog = root / "shared" / "catalog.toml"
     catalog.write_text(catalog.read_text().replace('"infra7/python"', '"bakery-tests/python"'))
