@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["BadSignature", "CannotCheck", "Checked", "dearmor", "judge", "verify"]
+__all__ = ["BadSignature", "CannotCheck", "Checked", "ExpiredKey", "dearmor", "judge", "verify"]
 
 TIMEOUT = 120
 """Seconds for gpgv; a tarball takes a fraction of one."""
@@ -36,6 +36,10 @@ REFUSALS = {
 
 class BadSignature(Exception):
     """There is a signature, and it does not prove what it should; the message says what is wrong."""
+
+
+class ExpiredKey(BadSignature):
+    """The signature is sound but was made when the key, as far as this repository's copy of it says, had expired."""
 
 
 class CannotCheck(Exception):
@@ -120,7 +124,7 @@ def judge(lines: Iterable[str], fingerprints: Sequence[str], now: datetime, code
     if "EXPKEYSIG" in found:
         ended = datetime.fromtimestamp(min(int(one[1]) for one in status if one[0] == "KEYEXPIRED"), UTC)
         if when >= ended:
-            raise BadSignature(f"the signature of {when:%Y-%m-%d} is by a key that had expired on {ended:%Y-%m-%d}")
+            raise ExpiredKey(f"the signature of {when:%Y-%m-%d} is by a key that had expired on {ended:%Y-%m-%d}")
         note = f"the key has expired since, on {ended:%Y-%m-%d}"
     elif "GOODSIG" not in found or code:
         raise BadSignature(f"gpgv does not call the signature good (exit code {code})")

@@ -17,7 +17,7 @@ from bakery import bundles, openpgp
 from bakery.errors import SourceError
 from bakery.files import Tell, write_whole
 from bakery.models import Pin
-from bakery.openpgp import BadSignature, CannotCheck, Checked
+from bakery.openpgp import BadSignature, CannotCheck, Checked, ExpiredKey
 from bakery.signers import Policy, Upstream
 from bakery.sources import Sources
 from bakery.web import Unavailable
@@ -52,13 +52,15 @@ class Signatures:
         if self.upstream.policy is Policy.WHEN_AVAILABLE and self._is_fresh(silent):
             self.tell(f"{pin.file}: signature {silent.read_text(encoding='utf-8')}")
             return NOT_CHECKED
-        checked = self.check(pin, number, file)
+        checked = self.check(pin, number, file, pinned=True)
         return checked.record if checked else NOT_CHECKED
 
-    def check(self, pin: Pin, number: str, file: Path) -> Checked | None:
+    def check(self, pin: Pin, number: str, file: Path, *, pinned: bool = False) -> Checked | None:
         """Check ``file``, the tarball of ``pin``, and say how; ``None`` where no signature could be checked.
 
-        Raises :exc:`SourceError` for a bad signature, and for a missing one where the policy requires it.
+        ``pinned``: its digest stood in the lock before. Then a key that had expired proves nothing, and takes nothing
+        away either: the repository's copy of a key grows old, the bytes do not. Raises :exc:`SourceError` for a bad
+        signature, and for a missing one where the policy requires it.
         """
         reasons = []
         for kind, suffix, check in self._ways(number):
@@ -67,6 +69,13 @@ class Signatures:
             except (Unavailable, CannotCheck) as reason:
                 reasons.append(f"{kind}: {reason}")
                 continue
+            except ExpiredKey as error:
+                if not pinned:
+                    raise self._bad(pin, suffix, error) from None
+                reasons.append(f"{kind}: {error}; is there a renewed copy of it for shared/keys?")
+                continue
+            except BadSignature as error:
+                raise self._bad(pin, suffix, error) from None
             self.tell(f"{pin.file} is signed: {checked.record}{f' ({checked.note})' if checked.note else ''}")
             return checked
         why = "; ".join(reasons) or f"shared/upstream.toml names no signer of {number}"
@@ -107,13 +116,17 @@ class Signatures:
         try:
             checked = check(file, signature)
         except BadSignature as error:
-            raise SourceError(
-                f"{pin.file}{suffix} from {provider}: {error}. The tarball is not used",
-                hint="Find out who sends other bytes; the signers that are trusted stand in shared/upstream.toml.",
-            ) from None
+            raise type(error)(f"from {provider}: {error}") from None
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_bytes(signature)
         return checked
+
+    @staticmethod
+    def _bad(pin: Pin, suffix: str, error: BadSignature) -> SourceError:
+        return SourceError(
+            f"{pin.file}{suffix} {error}. The tarball is not used",
+            hint="Find out who sends other bytes; the signers that are trusted stand in shared/upstream.toml.",
+        )
 
     def _cached(self, pin: Pin, suffix: str) -> Path:
         return self.sources.layout.home / "sources" / "signatures" / f"{pin.file}{suffix}"

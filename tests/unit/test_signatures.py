@@ -171,6 +171,19 @@ def test_a_key_that_has_expired_since_is_accepted_for_what_it_signed_before_and_
     assert house.said[0].endswith("(the key has expired since, on 2026-01-01)")
 
 
+def test_a_key_that_had_expired_proves_nothing_of_pinned_bytes_and_refuses_new_ones(house: House, file: Path) -> None:
+    house.publish_key(house.manager, lasts=YEAR)
+    pin = house.pin("3.13.5", GOOD)
+    house.serve(pin, house.manager.sign(GOOD, when=MADE + YEAR + 86400), ".asc")
+    assert house.signatures.ensure(pin, "3.13", file) == "not checked"
+    assert "is by a key that had expired on 2026-01-01; is there a renewed copy of it for shared/keys?" in house.said[0]
+    with pytest.raises(SourceError, match=r"from python\.org: .* had expired on 2026-01-01\. The tarball is not used"):
+        house.signatures.check(pin, "3.13", file)
+    house.require()
+    with pytest.raises(SourceError, match="had expired on 2026-01-01"):
+        house.signatures.ensure(pin, "3.13", file)
+
+
 def test_a_larger_signature_than_any_is_not_read(house: House, file: Path) -> None:
     pin = house.pin("3.13.5", GOOD)
     house.serve(pin, house.manager.sign(GOOD) + b" " * (64 << 10), ".asc")
