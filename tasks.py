@@ -358,7 +358,7 @@ def images(_: Context, version=None, target=None, releases=False, format="table"
 def update(_: Context, version=None, target=None, check=False) -> None:
     """Bring shared/lock.toml up to date: newest releases and bases, verified; prints the diff and commit messages."""
     from bakery.files import write_whole
-    from bakery.update import apply, difference, lock_text
+    from bakery.update import apply, difference, effective, lock_text
     from bakery.updater import make_updater, wanted
 
     catalog = load_catalog(ROOT)
@@ -367,9 +367,11 @@ def update(_: Context, version=None, target=None, check=False) -> None:
         warn(line)
     file = ROOT / "shared" / "lock.toml"
     old = file.read_text(encoding="utf-8")
-    new = lock_text(apply(tomllib.loads(old), findings.bumps)) if findings.bumps else old
+    lock = tomllib.loads(old)
+    bumps = effective(lock, findings.bumps)
+    new = lock_text(apply(lock, bumps)) if bumps else old
     print(difference(old, new) or "shared/lock.toml is up to date")
-    for bump in findings.bumps:
+    for bump in bumps:
         print(f"--- commit message\n{bump.message}")
     if new != old and not check:
         write_whole(file, new)

@@ -117,8 +117,7 @@ class Signatures:
             checked = check(file, signature)
         except BadSignature as error:
             raise type(error)(f"from {provider}: {error}") from None
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_bytes(signature)
+        write_whole(kept, signature.decode("utf-8"))
         return checked
 
     @staticmethod

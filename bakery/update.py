@@ -17,10 +17,11 @@ __all__ = [
     "apply",
     "base_bump",
     "difference",
+    "effective",
     "lock_text",
     "newer",
+    "recheck_bump",
     "release_bump",
-    "signature_bump",
     "unknown_series",
 ]
 
@@ -82,11 +83,11 @@ def release_bump(pin: Pin, pip: str) -> Bump:
     return Bump("releases", pin.release, _release(pin, pip), _message(f"Pin Python {pin.release}", lines))
 
 
-def signature_bump(pin: Pin, pip: str) -> Bump:
-    """Record the signature of a release that is pinned already."""
-    lines = [f"signature: {pin.signed}", *([f"ensurepip brings pip {pip}."] if pip else [])]
-    subject = f"Record whose signature Python {pin.release} bears"
-    return Bump("releases", pin.release, _release(pin, pip), _message(subject, lines))
+def recheck_bump(old: Pin, pin: Pin, pip: str) -> Bump:
+    """Record what was found of a release that is pinned already; ``old`` is how it was pinned before."""
+    lines = [f"signature: {pin.signed or 'not checked'}", *([f"ensurepip brings pip {pip}."] if pip else [])]
+    what = f"whose signature Python {pin.release} bears" if pin.signed != old.signed else f"the pip of {pin.release}"
+    return Bump("releases", pin.release, _release(pin, pip), _message(f"Record {what}", lines))
 
 
 def base_bump(target: Target, digests: Mapping[str, str], today: str) -> Bump:
@@ -98,6 +99,11 @@ def base_bump(target: Target, digests: Mapping[str, str], today: str) -> Bump:
 
 def _message(subject: str, lines: Sequence[str]) -> str:
     return "\n".join([subject, "", *lines, ""])
+
+
+def effective(lock: Mapping[str, Any], bumps: Iterable[Bump]) -> list[Bump]:
+    """Those of ``bumps`` that change ``lock``."""
+    return [bump for bump in bumps if lock.get(bump.table, {}).get(bump.name) != dict(bump.content)]
 
 
 def apply(lock: Mapping[str, Any], bumps: Iterable[Bump]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from bakery.signatures import Signatures
 from bakery.signers import Upstream, load_upstream
 from bakery.sources import MAX_BYTES, Sources
 from bakery.tarballs import inspect
-from bakery.update import Bump, base_bump, newer, release_bump, signature_bump, unknown_series
+from bakery.update import Bump, base_bump, newer, recheck_bump, release_bump, unknown_series
 from bakery.web import Unavailable
 
 __all__ = ["Findings", "Updater", "make_updater", "wanted"]
@@ -49,7 +49,10 @@ def make_updater(layout: Layout, catalog: Catalog, tell: Tell) -> Updater:
 
 @dataclass
 class Findings:
-    """Sound changes, what the user should know, and what was found to be wrong and is therefore left out."""
+    """Sound entries for the lock, what the user should know, and what is wrong and therefore left out.
+
+    An entry may say what the lock says already (:func:`bakery.update.effective`).
+    """
 
     bumps: list[Bump] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -163,12 +166,12 @@ class Updater:
         try:
             file = self.sources.fetch(pin, series, "inv update --version={version}") / pin.file
             pip = inspect(file, pin.release).pip
-            checked = self.signatures.check(pin, series.number, file)
+            checked = self.signatures.check(pin, series.number, file, pinned=True)
         except SourceError as error:
             findings.problems.append(f"the signature of Python {pin.release} is not recorded: {error.message}")
             return
-        if checked and checked.record != pin.signed:
-            findings.bumps.append(signature_bump(replace(pin, signed=checked.record), pip))
+        new = replace(pin, signed=checked.record) if checked else pin
+        findings.bumps.append(recheck_bump(pin, new, pip))
 
     def _base(self, target: Target, findings: Findings) -> None:
         platforms = self.catalog.family_of(target).platforms

@@ -21,7 +21,7 @@ from bakery import apt, debsources, sources, upstream, web
 from bakery.errors import InputError, SourceError
 from bakery.models import Catalog, Layout, Pin, Series
 from bakery.signers import Signers
-from bakery.update import apply, difference, lock_text, newer, release_bump, unknown_series
+from bakery.update import apply, difference, effective, lock_text, newer, release_bump, unknown_series
 from bakery.updater import Findings, Updater, wanted
 
 HTML = b"<html><body>We are down for maintenance</body></html>"
@@ -302,9 +302,25 @@ def test_the_signature_of_a_pinned_release_is_recorded_when_it_is_asked_for(org:
     (bump,) = org.find(pins=[pin]).bumps
     assert bump.content["signed"].startswith("openpgp ") and bump.content["sha256"] == pin.sha256
     assert bump.subject == "Record whose signature Python 3.13.5 bears"
-    signed = dataclasses.replace(pin, signed=bump.content["signed"])
-    org.lock(signed)
-    assert org.find(pins=[signed]).bumps == []
+    assert effective({"releases": {"3.13.5": dict(bump.content)}}, [bump]) == []
+    assert effective({"releases": {"3.13.5": {"file": "x"}}}, [bump]) == [bump]
+
+
+def test_an_outdated_copy_of_a_key_is_no_problem_of_what_is_pinned_and_one_of_what_is_not(org: PythonOrg) -> None:
+    org.publish_key(org.manager, lasts=3600)
+    pin = org.catalog.series[0].default
+    org.publish("3.13.6")
+    found = org.find(pins=[pin])
+    assert [(bump.name, bump.content.get("signed")) for bump in found.bumps] == [("3.13.5", None)]
+    assert "Python 3.13.6 is not pinned" in found.problems[0] and "had expired" in found.problems[0]
+
+
+def test_what_ensurepip_brings_is_recorded_also_where_there_is_no_signature(org: PythonOrg) -> None:
+    pin = org.publish("3.13.6", tarball("3.13.6", pip="26.1"), signed=False)
+    org.lock(pin)
+    (bump,) = org.find(pins=[pin]).bumps
+    assert bump.content["pip"] == "26.1" and "signed" not in bump.content
+    assert bump.message == "Record the pip of 3.13.6\n\nsignature: not checked\nensurepip brings pip 26.1.\n"
 
 
 SOURCES = """
