@@ -60,6 +60,10 @@ def test_a_kept_signature_that_went_bad_is_fetched_again(house: House, file: Pat
     assert house.signatures.ensure(pin, "3.13", file).startswith("openpgp ")
     assert any("removed, fetching it again" in line for line in house.said)
     assert len(house.server.asked) == 2
+    kept.write_bytes(house.mallory.sign(GOOD))
+    house.server.routes.clear()
+    assert house.signatures.ensure(pin, "3.13", file) == "not checked"
+    assert house.left() == []
 
 
 def test_what_the_lock_records_is_told_and_nobody_is_asked(house: House, file: Path) -> None:
