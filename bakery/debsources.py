@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from bakery import apt
+from bakery.distributions import Archive
 from bakery.files import Tell
-from bakery.models import Archive, Layout, Pin
+from bakery.models import Layout, Pin
 
 __all__ = ["listed", "parse"]
 

@@ -10,8 +10,9 @@ from datetime import date
 from typing import Any, Literal
 
 from bakery.builder import Result, read_record
+from bakery.distributions import Stability
 from bakery.errors import InputError
-from bakery.models import Catalog, Image, Layout, RecipeName, Stability
+from bakery.models import Catalog, Image, Layout, RecipeName
 from bakery.progress import duration
 from bakery.select import select_images
 from bakery.sizes import Official, Size, megabytes, official_size
@@ -109,8 +110,7 @@ def catalog_rows(catalog: Catalog, layout: Layout, images: Iterable[Image], toda
     rows = []
     for image in images:
         record = read_record(layout, image)
-        note = flag(image.target.until, today)
-        note = note if image.target.status is Stability.STABLE else f" ({image.target.status})"
+        note = flag(image.target.until, today) if image.target.status is Stability.STABLE else " (unstable)"
         rows.append(
             {
                 "image": image.name,

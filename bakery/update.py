@@ -10,7 +10,8 @@ from typing import Any
 import tomli_w
 from packaging.version import Version
 
-from bakery.models import Pin, Series, Target
+from bakery.distributions import Target
+from bakery.models import Pin, Series
 
 __all__ = [
     "Bump",
