@@ -30,6 +30,8 @@ EVERYTHING = "All series and all targets, where --version or --target does not s
 QUICK = "No PGO, no LTO: for the development loop, never for a release"
 FORMAT = "table, markdown or json (default: table)"
 MIRROR = "Where to look for tarballs first: a URL or folder laid out like python.org/ftp/python (also $BAKERY_MIRROR)"
+OURS = "Measure this image instead: any reference that the engine has or can pull"
+AGAINST = "Compare with this image instead of reference/python, such as python:3.13-slim-bookworm"
 BASE = "Build on this instead of the target's slim image: an image, an OCI image layout, a rootfs tar or folder"
 
 
@@ -75,6 +77,13 @@ def show(rows: Sequence[Any], columns: Sequence[Any], form: str) -> None:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
     sys.stdout.write(render(rows, columns, form, width))
     sys.stdout.flush()
+
+
+def number(text: str | None) -> int | None:
+    """The number that an optional argument holds."""
+    if text is None or str(text).isdecimal():
+        return None if text is None else int(text)
+    raise InputError(f"{text!r} is no number")
 
 
 def select(
@@ -270,6 +279,56 @@ def compare(_: Context, version=None, target=None, all=False, format="table") ->
         raise BuildError(f"not built: {', '.join(absent)}", hint="Build them first, with `inv build`.")
 
 
+def measured(version: Any, target: Any, image: str | None, against: str | None, measure: Callable[..., Any]) -> None:
+    """Run ``measure(engine, comparison, show)`` for each comparison; write its result and print its table."""
+    from bakery.comparison import COLUMNS, notes_of, rows_of, summarised, write_result
+    from bakery.engine import find_engine
+    from bakery.progress import make_display
+    from bakery.sides import comparison_of, free_comparison
+
+    if image and against and not version:
+        catalog, comparisons = load_catalog(ROOT), [free_comparison(image, against)]
+    else:
+        catalog, images = select(version, target, False)
+        comparisons = [comparison_of(catalog, one, image, against) for one in images]
+    engine = find_engine(LAYOUT, catalog, warn)
+    assert engine is not None
+    for comparison in comparisons:
+        with make_display(sys.stderr) as display, engine.talking():
+            document = summarised(measure(engine, comparison, display))
+        file = write_result(LAYOUT.build / "bench", document)
+        show(rows_of(document), COLUMNS, "table")
+        print("".join(f"\n{note}" for note in (*notes_of(document), f"Written: {file} and {file.stem}.md")))
+
+
+@job(
+    iterable=["version", "target", "only"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "image": OURS,
+        "against": AGAINST,
+        "full": "All of pyperformance that can run without a network, instead of the subset",
+        "only": "Run only this benchmark (json_loads); repeat it or separate by commas",
+        "rounds": "How often each benchmark is measured on either side (default: 6)",
+        "cpu": "Number of the CPU to pin to (default: the engine's last)",
+        "clock": "wall, or cpu: CPU time, which other work on the machine disturbs less (default: wall)",
+    },
+)
+def bench(
+    _: Context, version=None, target=None, image=None, against=None, full=False, only=None, rounds=6, cpu=None,
+    clock="wall",
+) -> None:  # fmt: skip
+    """Compare the speed of images with the official recipe's, by pyperformance; results go to build/bench."""
+    from bakery.bench import Settings, run_benchmarks
+
+    settings = Settings(rounds, number(cpu), clock, full, split(only)).check()
+    measured(
+        version, target, image, against,
+        lambda engine, comparison, display: run_benchmarks(LAYOUT, engine, comparison, settings, display),
+    )  # fmt: skip
+
+
 @job(
     help={
         "check": "Write nothing; exit code 1 where README.md is not what it would be",
@@ -425,4 +484,4 @@ def env(_: Context) -> None:
 
 
 engine = Collection("engine", up, down, status, env)
-namespace = Collection(build, test, regrtest, compare, plan, tags, images, readme, clean, engine)
+namespace = Collection(build, test, regrtest, compare, bench, plan, tags, images, readme, clean, engine)

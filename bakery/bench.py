@@ -1,0 +1,244 @@
+"""Runs pyperformance in two images, interleaved on one CPU, and gives every value that was measured.
+
+Two containers without a network are pinned to one CPU and do nothing by themselves. Each measurement is a process of
+its own, started in one of them by ``docker exec``: pyperformance's own script as a pyperf worker
+(benchmarks/worker.py), with the number of loops that was found once, on the reference side. In each round every
+benchmark runs once on either side, ours first in even rounds, the reference first in odd ones (A B B A). One process
+runs at a time. Both sides get the same environment and, in the same round, the same PYTHONHASHSEED; address space
+layout stays random, so that rounds sample it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bakery.containers import archive_of, idle
+from bakery.engine import Engine
+from bakery.errors import BuildError, InputError
+from bakery.files import locked
+from bakery.models import Layout
+from bakery.pantry import HERE, SITE, TOOLS, Pantry
+from bakery.progress import Display, duration
+from bakery.sides import SIDES, Comparison, Python, chosen_cpu, environment, identity, pinned, python_of, same_kind
+from bakery.suite import DATA, SCRIPT, Benchmark, choose, read_suite, read_wanted
+
+__all__ = ["CLOCKS", "Settings", "Side", "Work", "calibrated", "run_benchmarks", "values_of"]
+
+CLOCKS = ("wall", "cpu")
+MARK = "WORKER "
+MIN_SECONDS = 0.08
+"""The least duration of one value."""
+AIM_SECONDS, MOST_VALUES = 0.3, 3
+"""A process measures values for about so long after one warm-up value, but no more of them."""
+LIMIT = 110
+"""Seconds after which a process ends itself; docker's client waits no longer than 120 for a word from it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for; without ``cpu`` the last one that the engine has."""
+
+    rounds: int
+    cpu: int | None = None
+    clock: str = "wall"
+    full: bool = False
+    only: tuple[str, ...] = ()
+
+    def check(self) -> Settings:
+        """The same; :exc:`InputError` where it makes no sense."""
+        if self.rounds < 1:
+            raise InputError(f"--rounds={self.rounds}: expected at least 1")
+        if self.clock not in CLOCKS:
+            raise InputError(f"unknown clock {self.clock!r}", hint=f"There are: {', '.join(CLOCKS)}.")
+        return self
+
+
+@dataclass(frozen=True)
+class Work:
+    """One result to measure: ``task`` counts the results of one script; ``loops`` make one value of ``values``."""
+
+    name: str
+    benchmark: Benchmark
+    task: int
+    loops: int
+    values: int
+
+
+@dataclass
+class Side:
+    """One of the two images in its container, with the seconds that its processes took so far."""
+
+    name: str
+    reference: str
+    container: Any
+    python: Python
+    wall: float = 0.0
+    cpu: float = 0.0
+
+    def worker(self, benchmark: Benchmark, clock: str, seed: int, options: Sequence[str]) -> dict[str, Any]:
+        """Run ``benchmark`` in a process and return what pyperf wrote; :exc:`BuildError` says why it did not run."""
+        script = f"{HERE}/{TOOLS}/{DATA}{benchmark.folder}/{SCRIPT}"
+        environment = {
+            "HOME": "/tmp",
+            "LANG": "C.UTF-8",
+            "PYTHONHASHSEED": str(seed),
+            "PYTHONPATH": f"{HERE}/{SITE}/{benchmark.folder}:{HERE}/{TOOLS}",
+        }
+        command = ["python3", f"{HERE}/worker.py", clock, str(LIMIT), script, "--worker", *options, *benchmark.options]
+        code, (said, errors) = self.container.exec_run(command, environment=environment, workdir="/tmp", demux=True)
+        lines = (said or b"").decode("utf-8", "replace").splitlines()
+        found = next((line for line in reversed(lines) if line.startswith(MARK)), None)
+        if code or found is None:
+            wrong = [line for line in (errors or b"").decode("utf-8", "replace").splitlines() if line.strip()] or lines
+            if any(line.startswith("Timeout (") for line in wrong):
+                wrong = [f"took more than {LIMIT} s"]
+            raise BuildError(f"does not run in {self.reference}: {wrong[-1].strip() if wrong else f'code {code}'}")
+        result = json.loads(found.removeprefix(MARK))
+        self.wall += result["wall"]
+        self.cpu += result["cpu"]
+        return dict(result["suite"])
+
+
+def calibrated(benchmark: Benchmark, suite: Mapping[str, Any]) -> list[Work]:
+    """What to measure, from the suite that a calibrating worker wrote: one result for each task of the script."""
+    works = []
+    for task, one in enumerate(suite["benchmarks"]):
+        facts = {**suite.get("metadata", {}), **one.get("metadata", {})}
+        loops, value = one["runs"][0]["warmups"][-1]
+        seconds = value * loops * facts.get("inner_loops", 1)
+        values = max(1, min(MOST_VALUES, round(AIM_SECONDS / seconds)))
+        works.append(Work(str(facts["name"]), benchmark, task, int(loops), values))
+    return works
+
+
+def values_of(suite: Mapping[str, Any]) -> list[float]:
+    """The values that a measuring worker wrote, in the unit of the benchmark (seconds)."""
+    (one,) = suite["benchmarks"]
+    return [float(value) for run in one["runs"] for value in run["values"]]
+
+
+class _Run:
+    """One comparison while it is going on."""
+
+    def __init__(self, settings: Settings, sides: Sequence[Side], show: Callable[[str], None]) -> None:
+        self.settings, self.sides, self.show = settings, sides, show
+        self.left_out: dict[str, str] = {}
+        self.values: dict[str, dict[str, list[list[float]]]] = {}
+        self.shown = 0.0
+
+    def say(self, text: str) -> None:
+        """Show progress, but not more often than every few seconds."""
+        if time.monotonic() - self.shown > 3:
+            self.show(text)
+            self.shown = time.monotonic()
+
+    def prepare(self, benchmarks: Sequence[Benchmark], pantry: Pantry) -> list[Work]:
+        """Unpack what each needs, find its loops on the reference side, and run it once on ours."""
+        ours, reference = self.sides
+        works = []
+        for number, benchmark in enumerate(benchmarks, 1):
+            self.say(f"preparing {number} of {len(benchmarks)}: {benchmark.name}")
+            try:
+                site = pantry.site(benchmark)
+                for side in self.sides if site else ():
+                    assert site is not None
+                    side.container.put_archive(f"{HERE}/{SITE}", site.read_bytes())
+                options = ["--calibrate-loops", f"--min-time={MIN_SECONDS}", "--warmups=0", "--values=1"]
+                found = calibrated(benchmark, reference.worker(benchmark, self.settings.clock, 0, options))
+                for work in found:
+                    self.measure(ours, work, 0, values=1)
+                works += found
+            except BuildError as error:
+                self.left_out[benchmark.name] = error.message
+        return works
+
+    def measure(self, side: Side, work: Work, seed: int, values: int | None = None) -> list[float]:
+        """The values of one process."""
+        options = [f"--worker-task={work.task}", f"--loops={work.loops}", "--warmups=1"]
+        count = f"--values={values or work.values}"
+        return values_of(side.worker(work.benchmark, self.settings.clock, seed, [*options, count]))
+
+    def rounds(self, works: Sequence[Work]) -> None:
+        """Measure every round; a benchmark that fails in one of them is left out of all."""
+        self.values = {work.name: {side.name: [] for side in self.sides} for work in works}
+        total, start, done = self.settings.rounds * len(works), time.monotonic(), 0
+        for number in range(self.settings.rounds):
+            for place, work in enumerate(works, 1):
+                left = f", {duration((time.monotonic() - start) / done * (total - done))} left" if done else ""
+                self.say(f"round {number + 1} of {self.settings.rounds}, {place} of {len(works)}: {work.name}{left}")
+                done += 1
+                if work.name not in self.values:
+                    continue
+                try:
+                    for side in self.sides if number % 2 == 0 else reversed(self.sides):
+                        self.values[work.name][side.name].append(self.measure(side, work, number + 1))
+                except BuildError as error:
+                    self.left_out[work.name] = f"{error.message} (round {number + 1})"
+                    del self.values[work.name]
+
+
+def run_benchmarks(
+    layout: Layout, engine: Engine, comparison: Comparison, settings: Settings, display: Display
+) -> dict[str, Any]:
+    """Measure and return the document that docs/benchmarks.md describes, without its ``summary``.
+
+    Raises :exc:`BuildError` where an image is
+    missing, both are not of one series, or nothing could be measured.
+    """
+    wanted = read_wanted(layout.root)
+
+    def tell(text: str) -> None:
+        display.note(comparison.name, text)
+
+    images = [identity(engine, comparison.ours, tell), identity(engine, comparison.reference, tell, comparison.remedy)]
+    cpu, folder, start = chosen_cpu(engine, settings.cpu), layout.home / "bench", time.monotonic()
+    with ExitStack() as stack:
+        stack.enter_context(locked(folder / "lock", "measuring", tell))
+        sides = []
+        for name, image in zip(SIDES, images, strict=True):
+            container = stack.enter_context(idle(engine, image["id"], network_mode="none", **pinned(cpu)))
+            sides.append(Side(name, image["image"], container, python_of(container, image["image"])))
+        ours, reference = (side.python for side in sides)
+        same_kind(comparison, ours, reference, tell)
+        with Pantry(engine, comparison.reference, reference, folder, wanted, tell) as pantry:
+            tools, worker = pantry.tools(), (layout.root / "benchmarks" / "worker.py").read_bytes()
+            selection = choose(read_suite(tools), wanted, ours.series, full=settings.full, only=settings.only)
+            for side in sides:
+                side.container.exec_run(["python3", "-c", f"import os; os.makedirs('{HERE}/{SITE}')"])
+                side.container.put_archive(HERE, tools.read_bytes())
+                side.container.put_archive(HERE, archive_of("worker.py", worker))
+            run = _Run(settings, sides, lambda text: display.phase(comparison.name, text))
+            works = run.prepare(selection.chosen, pantry)
+        run.rounds(works)
+    display.done(comparison.name, f"{len(run.values)} benchmarks, {duration(time.monotonic() - start)}")
+    left_out = {**selection.left_out, **run.left_out}
+    if not run.values:
+        reasons = "".join(f"\n    {name}: {reason}" for name, reason in left_out.items())
+        raise BuildError(f"no benchmark could be measured:{reasons}")
+    return {
+        "schema": 1,
+        "kind": "bench",
+        "name": comparison.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - start, 1),
+        "settings": {**asdict(settings), "cpu": cpu},
+        "environment": environment(engine, ours, cpu)
+        | {one.name: one.version for one in (wanted.pyperformance, wanted.pyperf)},
+        "images": {
+            side.name: {**image, "python": side.python.version, "build": side.python.full,
+                        "cpu_share": round(side.cpu / side.wall, 4)}
+            for side, image in zip(sides, images, strict=True)
+        },
+        "benchmarks": [
+            {"name": work.name, "benchmark": work.benchmark.name, "loops": work.loops, **run.values[work.name]}
+            for work in works
+            if work.name in run.values
+        ],
+        "left_out": left_out,
+    }  # fmt: skip
