@@ -32,6 +32,7 @@ FORMAT = "table, markdown or json (default: table)"
 MIRROR = "Where to look for tarballs first: a URL or folder laid out like python.org/ftp/python (also $BAKERY_MIRROR)"
 OURS = "Measure this image instead: any reference that the engine has or can pull"
 AGAINST = "Compare with this image instead of reference/python, such as python:3.13-slim-bookworm"
+CPU = "Number of the CPU to pin to (default: the engine's last)"
 BASE = "Build on this instead of the target's slim image: an image, an OCI image layout, a rootfs tar or folder"
 
 
@@ -311,7 +312,7 @@ def measured(version: Any, target: Any, image: str | None, against: str | None, 
         "full": "All of pyperformance that can run without a network, instead of the subset",
         "only": "Run only this benchmark (json_loads); repeat it or separate by commas",
         "rounds": "How often each benchmark is measured on either side (default: 6)",
-        "cpu": "Number of the CPU to pin to (default: the engine's last)",
+        "cpu": CPU,
         "clock": "wall, or cpu: CPU time, which other work on the machine disturbs less (default: wall)",
     },
 )
@@ -326,6 +327,31 @@ def bench(
     measured(
         version, target, image, against,
         lambda engine, comparison, display: run_benchmarks(LAYOUT, engine, comparison, settings, display),
+    )  # fmt: skip
+
+
+@job(
+    iterable=["version", "target"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "image": OURS,
+        "against": AGAINST,
+        "rounds": "How often each command is started in either image (default: 10)",
+        "cpu": CPU,
+    },
+)
+def startup(_: Context, version=None, target=None, image=None, against=None, rounds=10, cpu=None) -> None:
+    """Compare cold starts in fresh containers with the official recipe's; results go to build/bench."""
+    from bakery.bench import Settings
+    from bakery.startup import run_startup
+
+    settings = Settings(rounds, number(cpu)).check()
+    measured(
+        version, target, image, against,
+        lambda engine, comparison, display: run_startup(
+            LAYOUT, engine, comparison, settings.rounds, settings.cpu, display
+        ),
     )  # fmt: skip
 
 
@@ -484,4 +510,4 @@ def env(_: Context) -> None:
 
 
 engine = Collection("engine", up, down, status, env)
-namespace = Collection(build, test, regrtest, compare, bench, plan, tags, images, readme, clean, engine)
+namespace = Collection(build, test, regrtest, compare, bench, startup, plan, tags, images, readme, clean, engine)

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from bakery.containers import archive_of, idle
@@ -25,7 +24,18 @@ from bakery.files import locked
 from bakery.models import Layout
 from bakery.pantry import HERE, SITE, TOOLS, Pantry
 from bakery.progress import Display, duration
-from bakery.sides import SIDES, Comparison, Python, chosen_cpu, environment, identity, pinned, python_of, same_kind
+from bakery.sides import (
+    SIDES,
+    Comparison,
+    Python,
+    chosen_cpu,
+    environment,
+    header,
+    identity,
+    pinned,
+    python_of,
+    same_kind,
+)
 from bakery.suite import DATA, SCRIPT, Benchmark, choose, read_suite, read_wanted
 
 __all__ = ["CLOCKS", "Settings", "Side", "Work", "calibrated", "run_benchmarks", "values_of"]
@@ -222,11 +232,7 @@ def run_benchmarks(
         reasons = "".join(f"\n    {name}: {reason}" for name, reason in left_out.items())
         raise BuildError(f"no benchmark could be measured:{reasons}")
     return {
-        "schema": 1,
-        "kind": "bench",
-        "name": comparison.name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(time.monotonic() - start, 1),
+        **header("bench", comparison, start),
         "settings": {**asdict(settings), "cpu": cpu},
         "environment": environment(engine, ours, cpu)
         | {one.name: one.version for one in (wanted.pyperformance, wanted.pyperf)},

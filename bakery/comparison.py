@@ -22,6 +22,7 @@ COLUMNS = (
     Column("ratio", "ratio", right=True),
     Column("95 % interval", "interval", right=True),
 )
+TITLES = {"bench": "Speed", "startup": "Cold starts"}
 UNITS = {0: "s", -3: "ms", -6: "us", -9: "ns"}
 BUSY = 0.95
 """Less than this share of the CPU for our processes means that others disturbed them."""
@@ -51,18 +52,22 @@ def summarised(document: Mapping[str, Any]) -> dict[str, Any]:
     for one in document["benchmarks"]:
         found = estimate(logs[one["name"]])
         benchmarks.append({**one, "ratio": found.ratio, "low": found.low, "high": found.high})
-    mean = summarise(logs)
-    slowest = min(benchmarks, key=lambda one: one["ratio"])
+    return {**document, "benchmarks": benchmarks, "summary": _summary(benchmarks, logs, document["kind"])}
+
+
+def _summary(
+    benchmarks: Sequence[Mapping[str, Any]], logs: Mapping[str, Sequence[float]], kind: str
+) -> dict[str, Any] | None:
+    """Geometric mean and slowest benchmark; nothing for cold starts, whose figures overlap."""
+    if kind != "bench":
+        return None
+    mean, slowest = summarise(logs), min(benchmarks, key=lambda one: float(one["ratio"]))
     return {
-        **document,
-        "benchmarks": benchmarks,
-        "summary": {
-            "count": len(benchmarks),
-            "geometric_mean": mean.ratio,
-            "low": mean.low,
-            "high": mean.high,
-            "slowest": {key: slowest[key] for key in ("name", "ratio", "low", "high")},
-        },
+        "count": len(benchmarks),
+        "geometric_mean": mean.ratio,
+        "low": mean.low,
+        "high": mean.high,
+        "slowest": {key: slowest[key] for key in ("name", "ratio", "low", "high")},
     }
 
 
@@ -83,7 +88,7 @@ def rows_of(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         for one in document["benchmarks"]
     ]
     summary = document["summary"]
-    if summary["count"] > 1:
+    if summary:
         mean = Estimate(summary["geometric_mean"], summary["low"], summary["high"])
         rows.append({"benchmark": "geometric mean", "ratio": ratio_text(mean.ratio), "interval": interval_text(mean)})
     return rows
@@ -92,10 +97,10 @@ def rows_of(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 def notes_of(document: Mapping[str, Any]) -> list[str]:
     """What a reader has to know beside the table, one sentence each."""
     settings, where, images = document["settings"], document["environment"], document["images"]
-    summary, slowest = document["summary"], document["summary"]["slowest"]
     ours, reference = images["ours"], images["reference"]
     notes = [f"Ratio: time of {reference['image']} / time of {ours['image']}; more than 1 is faster."]
-    if summary["count"] > 1:
+    if document["summary"]:
+        slowest = document["summary"]["slowest"]
         notes.append(f"Slowest: {slowest['name']}, {ratio_text(slowest['ratio'])}.")
     notes.append(
         f"{settings['rounds']} rounds on CPU {where['cpu']} ({where['cpu_model']}), {settings['clock']} clock, "
@@ -113,7 +118,7 @@ def notes_of(document: Mapping[str, Any]) -> list[str]:
 
 def markdown(document: Mapping[str, Any], columns: Sequence[Column] = COLUMNS) -> str:
     """The table with its notes."""
-    title = f"# {document['name']}: {document['kind']}\n\n"
+    title = f"# {TITLES[document['kind']]} of {document['name']}\n\n"
     return (
         title + render(rows_of(document), columns, "markdown") + "".join(f"\n{note}\n" for note in notes_of(document))
     )

@@ -25,7 +25,7 @@ from bakery.files import Tell, disk_full
 from bakery.sides import Python
 from bakery.suite import Benchmark, Wanted
 
-__all__ = ["HERE", "SITE", "TOOLS", "Pantry", "settings_for"]
+__all__ = ["HERE", "SITE", "TOOLS", "Pantry", "settings_for", "tar_name"]
 
 HERE = "/bench"
 """The folder in containers that everything is unpacked to."""
@@ -70,6 +70,11 @@ def _host_settings() -> tuple[dict[str, str], list[str]]:
     return settings_for(done.stdout if done.returncode == 0 else "", os.environ)
 
 
+def tar_name(name: str, requirements: str) -> str:
+    """What the tar of ``requirements`` is called, so that other ones never take its place."""
+    return f"{name}-{hashlib.sha256(requirements.encode()).hexdigest()[:12]}.tar"
+
+
 class Pantry:
     """Installs with the image ``reference``, whose interpreter is ``python``, and keeps tars below ``folder``.
 
@@ -106,8 +111,7 @@ class Pantry:
         return self._installed(benchmark.folder, benchmark.requirements, f"{SITE}/{benchmark.folder}", [])
 
     def _installed(self, name: str, requirements: str, inner: str, options: list[str]) -> Path:
-        digest = hashlib.sha256(requirements.encode()).hexdigest()[:12]
-        final = self.folder / f"{name}-{digest}.tar"
+        final = self.folder / tar_name(name, requirements)
         if final.exists():
             return final
         container = self._container()

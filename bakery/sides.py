@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from bakery import __version__
@@ -23,6 +25,7 @@ __all__ = [
     "comparison_of",
     "environment",
     "free_comparison",
+    "header",
     "identity",
     "pinned",
     "python_of",
@@ -142,4 +145,15 @@ def environment(engine: Engine, python: Python, cpu: int) -> dict[str, Any]:
         "engine": f"{engine.kind} {info['ServerVersion']}",
         "storage": info["Driver"],
         "bakery": __version__,
+    }
+
+
+def header(kind: str, comparison: Comparison, began: float) -> dict[str, Any]:
+    """How every result file begins; ``began`` is on the monotonic clock."""
+    return {
+        "schema": 1,
+        "kind": kind,
+        "name": comparison.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - began, 1),
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tarfile
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Wanted:
     pyperformance: Pinned
     pyperf: Pinned
     subset: tuple[str, ...]
+    imports: Mapping[str, tuple[str, ...]]
     unsuitable: Mapping[str, str]
     series: Mapping[str, Mapping[str, str]]
 
@@ -73,11 +74,12 @@ class Selection:
 def read_wanted(root: Path) -> Wanted:
     """Read benchmarks/benchmarks.toml; :exc:`bakery.errors.ConfigError` for the first thing that is wrong with it."""
     top = read_toml(root / "benchmarks" / "benchmarks.toml")
-    unsuitable = top.table("unsuitable")
+    imports, unsuitable = top.table("imports"), top.table("unsuitable")
     wanted = Wanted(
         pyperformance=_pinned(top, "pyperformance"),
         pyperf=_pinned(top, "pyperf"),
         subset=top.words("subset"),
+        imports={name: imports.words(name) for name in imports.data},
         unsuitable={name: unsuitable.text(name) for name in unsuitable.data},
         series={name: {key: one.text(key) for key in one.data} for name, one in top.tables("series").items()},
     )
@@ -161,5 +163,6 @@ def choose(
         elif not SpecifierSet(suite[name].python).contains(number):
             left_out[name] = f"needs Python {suite[name].python}"
         else:
-            chosen.append(suite[name])
+            more = "".join(f"{line}\n" for line in wanted.imports.get(name, ()))
+            chosen.append(replace(suite[name], requirements=suite[name].requirements + more))
     return Selection(tuple(chosen), left_out)

@@ -18,6 +18,7 @@ import faulthandler
 import json
 import os
 import runpy
+import site
 import sys
 import tempfile
 import time
@@ -39,6 +40,8 @@ def main(clock, seconds, script, *arguments):
         output = os.path.join(folder, "output.json")
         sys.argv = [script, *arguments, "--output", output]
         sys.path[0] = os.path.dirname(script)
+        for packages in filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)):
+            site.addsitedir(packages)  # .pth files of installed packages, as in a virtual environment
         wall, cpu = time.monotonic(), cpu_seconds()
         runpy.run_path(script, run_name="__main__")
         spent = {"wall": time.monotonic() - wall, "cpu": cpu_seconds() - cpu}
