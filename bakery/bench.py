@@ -23,6 +23,7 @@ from bakery.errors import BuildError, InputError
 from bakery.files import locked
 from bakery.models import Layout
 from bakery.pantry import HERE, SITE, TOOLS, Pantry
+from bakery.plan import LABELS
 from bakery.progress import Display, duration
 from bakery.sides import (
     SIDES,
@@ -212,7 +213,8 @@ def run_benchmarks(
         stack.enter_context(locked(folder / "lock", "measuring", tell))
         sides = []
         for name, image in zip(SIDES, images, strict=True):
-            container = stack.enter_context(idle(engine, image["id"], network_mode="none", **pinned(cpu)))
+            options = {**pinned(cpu), "labels": {f"{LABELS}.measuring": comparison.name}}
+            container = stack.enter_context(idle(engine, image["id"], network_mode="none", **options))
             sides.append(Side(name, image["image"], container, python_of(container, image["image"])))
         ours, reference = (side.python for side in sides)
         same_kind(comparison, ours, reference, tell)

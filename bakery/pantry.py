@@ -31,6 +31,16 @@ HERE = "/bench"
 """The folder in containers that everything is unpacked to."""
 TOOLS = "tools"
 SITE = "site"
+SCRIPT = """\
+(while sleep 20 >/dev/null 2>&1; do echo; done) & beat=$!
+{install} -r /dev/stdin <<'END'
+{requirements}END
+code=$?
+{compile} >/dev/null 2>&1
+kill $beat
+exit $code
+"""
+"""With a sign of life now and then: docker's client gives up on a command that says nothing for two minutes."""
 KEYS = ("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "cert", "client-cert", "proxy",
         "timeout", "default-timeout", "retries", "constraint")  # fmt: skip
 """pip's settings that say from where and how packages come."""
@@ -117,24 +127,13 @@ class Pantry:
         container = self._container()
         self.tell(f"installing {' '.join(line.partition(' ')[0] for line in requirements.splitlines())}")
         target = f"{HERE}/{inner}"
-        command = [
-            "python3",
-            "-m",
-            "pip",
-            "install",
-            "--no-cache-dir",
-            "--target",
-            target,
-            *options,
-            "-r",
-            "/dev/stdin",
-        ]
-        script = f"{shlex.join(command)} <<'END'\n{requirements}END\n"
+        pip = ["python3", "-m", "pip", "install", "--no-cache-dir", "--no-compile", "--target", target, *options]
+        # A file that does not compile (one for another version of Python, one of lib2to3's own tests) is not imported.
+        compileall = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", target]
+        script = SCRIPT.format(install=shlex.join(pip), requirements=requirements, compile=shlex.join(compileall))
         code, said = container.exec_run(["sh", "-c", script])
         if code:
             raise BuildError(_reason(said.decode("utf-8", "replace")))
-        # A file that does not compile (one for another version of Python, one of lib2to3's own tests) is not imported.
-        container.exec_run(["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", target])
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = final.with_suffix(".partial")
         data, _ = container.get_archive(target)
@@ -151,6 +150,8 @@ class Pantry:
             variables, paths = _host_settings()
             local = self.engine.host.startswith("unix:")
             mounts = [Mount(path, path, type="bind", read_only=True) for path in dict.fromkeys(paths) if local]
+            if not local:  # another machine does not have this one's files
+                variables = {name: value for name, value in variables.items() if not value.startswith("/")}
             self._started = self._stack.enter_context(
                 idle(self.engine, self.reference, network_mode="host", environment=variables, mounts=mounts)
             )

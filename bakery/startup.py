@@ -9,7 +9,8 @@ there. Three figures come from each:
   lengthens little;
 - *docker run*: the whole command as its user waits for it, the container's making and removal included.
 
-Each command runs once in each image beforehand, so that the image's files are in memory on both sides.
+Where one of the images has no bash (the minimal variants), the command is run without it in both, and only the last of
+the three is known. Each command runs once in each image beforehand, so that the image's files are in memory.
 """
 
 from __future__ import annotations
@@ -38,18 +39,19 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "pip": ("pip", "--version"),
 }
 SCRIPT = 'a=$EPOCHREALTIME; "$@" >/dev/null; c=$?; b=$EPOCHREALTIME; times; echo "from $a to $b"; exit $c'
-FIGURES = ("in the container", "CPU time", "docker run")
+FIGURES = {"in the container": "inside", "CPU time": "cpu", "docker run": "whole"}
+HAS_BASH = "import shutil, sys; sys.exit(not shutil.which('bash'))"
 LIMIT = 120
 """Seconds after which a start has failed."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """Seconds of one cold start: wall and CPU time of the command, and the whole ``docker run``."""
+    """Seconds of one cold start: the whole ``docker run``, and the command's wall and CPU time where bash told them."""
 
-    inside: float
-    cpu: float
     whole: float
+    inside: float | None = None
+    cpu: float | None = None
 
 
 def parse_start(said: str, whole: float) -> Start | None:
@@ -63,25 +65,26 @@ def parse_start(said: str, whole: float) -> Start | None:
     if not children or not clock:
         return None
     user, more, system, rest = map(float, children.groups())
-    return Start(float(clock[2]) - float(clock[1]), 60 * (user + system) + more + rest, whole)
+    return Start(whole, float(clock[2]) - float(clock[1]), 60 * (user + system) + more + rest)
 
 
-def _start(engine: Engine, image: Mapping[str, Any], cpu: int, command: Sequence[str]) -> Start:
-    """One cold start; :exc:`BuildError` where it fails."""
+def _start(engine: Engine, image: Mapping[str, Any], cpu: int, command: Sequence[str], bash: bool) -> Start:
+    """One cold start, timed inside with ``bash``; :exc:`BuildError` where it fails."""
     limits = [f"--{key.replace('_', '-')}={value}" for key, value in pinned(cpu).items()]
-    run = ["docker", "run", "--rm", "--network=none", *limits, "--entrypoint=bash", image["id"], "-c", SCRIPT, "bash"]
+    program, *arguments = ["bash", "-c", SCRIPT, "bash", *command] if bash else command
+    run = ["docker", "run", "--rm", "--network=none", *limits, f"--entrypoint={program}", image["id"], *arguments]
     began = time.perf_counter()
     try:
-        done = subprocess.run(
-            [*run, *command], capture_output=True, text=True, env=engine.environment, timeout=LIMIT, check=False
-        )
+        done = subprocess.run(run, capture_output=True, text=True, env=engine.environment, timeout=LIMIT, check=False)
     except subprocess.TimeoutExpired:
         raise BuildError(f"{command[0]} in {image['image']} took more than {LIMIT} s") from None
     whole = time.perf_counter() - began
-    found = parse_start(done.stdout, whole) if done.returncode == 0 else None
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines() or [f"code {done.returncode}"]
+        raise BuildError(f"does not run in {image['image']}: {said[-1]}")
+    found = parse_start(done.stdout, whole) if bash else Start(whole)
     if found is None:
-        said = (done.stderr or done.stdout).strip() or f"code {done.returncode}"
-        raise BuildError(f"{' '.join(command)} in {image['image']}: {said}", hint="The image must have bash 5.")
+        raise BuildError(f"the bash in {image['image']} has no $EPOCHREALTIME: expected 5.0 or newer")
     return found
 
 
@@ -101,22 +104,29 @@ def run_startup(
     images = [identity(engine, comparison.ours, tell), identity(engine, comparison.reference, tell, comparison.remedy)]
     cpu, start = chosen_cpu(engine, cpu), time.monotonic()
     starts: dict[str, dict[str, list[Start]]] = {name: {side: [] for side in SIDES} for name in COMMANDS}
+    left_out: dict[str, str] = {}
     with locked(layout.home / "bench" / "lock", "measuring", tell):
-        pythons = []
+        pythons, bash = [], True
         for image in images:
             with idle(engine, image["id"], network_mode="none") as container:
                 pythons.append(python_of(container, image["image"]))
+                bash = container.exec_run(["python3", "-c", HAS_BASH]).exit_code == 0 and bash
         if pythons[0].version != pythons[1].version:
             tell(f"these are different releases: {pythons[0].version} and {pythons[1].version}")
         pairs = list(zip(SIDES, images, strict=True))
         for number in range(rounds + 1):
             text = f"round {number} of {rounds}" if number else "once in each image beforehand"
             display.phase(comparison.name, text)
-            for name, command in COMMANDS.items():
-                for side, image in pairs if number % 2 else reversed(pairs):
-                    found = _start(engine, image, cpu, command)
-                    if number:
-                        starts[name][side].append(found)
+            for name in list(starts):
+                try:
+                    for side, image in pairs if number % 2 else reversed(pairs):
+                        found = _start(engine, image, cpu, COMMANDS[name], bash)
+                        starts[name][side] += [found] if number else []
+                except BuildError as error:
+                    left_out[name] = error.message
+                    del starts[name]
+    if not starts:
+        raise BuildError("nothing could be started:" + "".join(f"\n    {one}: {left_out[one]}" for one in left_out))
     display.done(comparison.name, f"{rounds} rounds, {duration(time.monotonic() - start)}")
     return {
         **header("startup", comparison, start),
@@ -126,13 +136,15 @@ def run_startup(
             side: {**image, "python": python.version, "build": python.full}
             for (side, image), python in zip(pairs, pythons, strict=True)
         },
-        "commands": {name: list(command) for name, command in COMMANDS.items()},
+        "commands": {name: list(COMMANDS[name]) for name in starts},
         "benchmarks": [
             {
                 "name": f"{name}, {figure}",
                 **{side: [[getattr(one, key)] for one in found] for side, found in own.items()},
             }
             for name, own in starts.items()
-            for figure, key in zip(FIGURES, ("inside", "cpu", "whole"), strict=True)
+            for figure, key in FIGURES.items()
+            if bash or key == "whole"
         ],
+        "left_out": left_out,
     }

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import tarfile
+import uuid
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,11 +20,12 @@ from bakery.containers import idle
 from bakery.engine import Engine
 from bakery.errors import BuildError
 from bakery.models import Layout
-from bakery.pantry import tar_name
+from bakery.pantry import Pantry, tar_name
+from bakery.plan import LABELS
 from bakery.progress import PlainDisplay
 from bakery.sides import SIDES, Comparison, python_of
 from bakery.startup import COMMANDS, run_startup
-from bakery.suite import DATA, read_wanted
+from bakery.suite import DATA, Benchmark, read_wanted
 
 from .conftest import ROOT
 
@@ -57,7 +60,6 @@ SCRIPT = """
 import os, sys, pyperf
 if __name__ == "__main__":
     runner = pyperf.Runner()
-    what = sys.argv[-1] if sys.argv[-3] != "--output" else sys.argv[-3]
     if "broken" in sys.argv:
         sys.exit("broken on purpose")
     assert os.sched_getaffinity(0) == {0}, os.sched_getaffinity(0)
@@ -98,9 +100,9 @@ def own(layout: Layout, engine: Engine, reference: str, tmp_path: Path) -> Layou
 def test_a_benchmark_is_measured_on_both_sides_in_every_round(
     own: Layout, engine: Engine, reference: str, display: PlainDisplay
 ) -> None:
-    before = len(engine.client.containers.list(all=True))
     settings = Settings(rounds=2, cpu=0, only=("trivial", "broken"))
-    document = run_benchmarks(own, engine, Comparison("test", reference, reference), settings, display)
+    name = f"test-{uuid.uuid4()}"
+    document = run_benchmarks(own, engine, Comparison(name, reference, reference), settings, display)
     (one,) = document["benchmarks"]
     assert (one["name"], one["loops"]) == ("trivial", 1)
     for side in SIDES:
@@ -109,7 +111,7 @@ def test_a_benchmark_is_measured_on_both_sides_in_every_round(
     assert document["left_out"] == {"broken": f"does not run in {reference}: broken on purpose"}
     assert document["images"]["ours"]["id"] == document["images"]["reference"]["id"]
     assert [row["benchmark"] for row in rows_of(summarised(document))] == ["trivial", "geometric mean"]
-    assert len(engine.client.containers.list(all=True)) == before
+    assert not engine.client.containers.list(all=True, filters={"label": f"{LABELS}.measuring={name}"})
 
 
 def test_where_nothing_runs_the_reasons_are_told(
@@ -128,10 +130,47 @@ def test_a_missing_reference_is_told_with_the_command_that_makes_it(
         run_benchmarks(own, engine, comparison, Settings(rounds=1), display)
 
 
+def wheel(folder: Path) -> None:
+    """A package with one module, as the smallest wheel that pip takes."""
+    files = {
+        "tiny.py": "ANSWER = 42\n",
+        "tiny-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: tiny\nVersion: 1\n",
+        "tiny-1.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files["tiny-1.dist-info/RECORD"] = "".join(f"{name},,\n" for name in files)
+    with zipfile.ZipFile(folder / "tiny-1-py3-none-any.whl", "w") as packed:
+        for name, text in files.items():
+            packed.writestr(name, text)
+
+
+def test_packages_are_installed_by_the_images_pip_with_the_hosts_settings_and_compiled_once(
+    engine: Engine, reference: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not engine.host.startswith("unix:"):
+        pytest.skip("the engine is on another machine and does not see this one's wheels")
+    wheel(tmp_path)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with idle(engine, reference, network_mode="none") as container:
+        python = python_of(container, reference)
+    told: list[str] = []
+    with Pantry(engine, reference, python, tmp_path / "bench", read_wanted(ROOT), told.append) as pantry:
+        file = pantry.site(Benchmark("tiny", "bm_tiny", (), "tiny==1\n", ""))
+        assert file is not None
+        with pytest.raises(BuildError, match=r"cannot be installed: No matching distribution found for huge==2"):
+            pantry.site(Benchmark("huge", "bm_huge", (), "huge==2\n", ""))
+        assert pantry.site(Benchmark("tiny", "bm_tiny", (), "tiny==1\n", "")) == file
+    assert told == ["installing tiny==1", "installing huge==2"]
+    with tarfile.open(file) as tar:
+        (compiled,) = (member for member in tar if member.name.startswith("bm_tiny/__pycache__/tiny."))
+        stream = tar.extractfile(compiled)
+        assert stream is not None
+        assert int.from_bytes(stream.read(8)[4:], "little") == 0b01, "hash-based, not checked (PEP 552)"
+
+
 def test_cold_starts_are_measured_inside_and_outside_of_fresh_containers(
     own: Layout, engine: Engine, reference: str, display: PlainDisplay
 ) -> None:
-    before = len(engine.client.containers.list(all=True))
     document = run_startup(own, engine, Comparison("test", reference, reference), 1, None, display)
     found = {one["name"]: one for one in document["benchmarks"]}
     assert len(found) == 3 * len(COMMANDS)
@@ -142,4 +181,3 @@ def test_cold_starts_are_measured_inside_and_outside_of_fresh_containers(
             )
             assert 0 < inside < whole
             assert cpu > 0
-    assert len(engine.client.containers.list(all=True)) == before

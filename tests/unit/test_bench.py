@@ -109,7 +109,7 @@ def test_files_that_pip_is_told_to_use_are_shown_to_the_container_where_they_exi
 def test_a_cold_start_is_read_in_seconds_whatever_the_decimal_sign(sign: str) -> None:
     said = "0m0.011s 0m0.011s\n1m0.020s 0m0.003s\nfrom 1795492218.258778 to 1795492218.308177\n"
     found = parse_start(said.replace(".", sign), 0.4)
-    assert found == Start(pytest.approx(0.049399, abs=1e-6), pytest.approx(60.023), 0.4)
+    assert found == Start(0.4, pytest.approx(0.049399, abs=1e-6), pytest.approx(60.023))
 
 
 def test_a_shell_that_is_not_bash_is_noticed() -> None:
