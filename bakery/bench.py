@@ -10,9 +10,8 @@ layout stays random, so that rounds sample it.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,13 +21,12 @@ from bakery.engine import Engine
 from bakery.errors import BuildError, InputError
 from bakery.files import locked
 from bakery.models import Layout
-from bakery.pantry import HERE, SITE, TOOLS, Pantry
+from bakery.pantry import HERE, SITE, Pantry
 from bakery.plan import LABELS
 from bakery.progress import Display, duration
 from bakery.sides import (
     SIDES,
     Comparison,
-    Python,
     chosen_cpu,
     environment,
     header,
@@ -37,18 +35,12 @@ from bakery.sides import (
     python_of,
     same_kind,
 )
-from bakery.suite import DATA, SCRIPT, Benchmark, choose, read_suite, read_wanted
+from bakery.suite import Benchmark, choose, read_suite, read_wanted
+from bakery.workers import Side, Work, calibrate, measure
 
-__all__ = ["CLOCKS", "Settings", "Side", "Work", "calibrated", "run_benchmarks", "values_of"]
+__all__ = ["CLOCKS", "Settings", "run_benchmarks"]
 
 CLOCKS = ("wall", "cpu")
-MARK = "WORKER "
-MIN_SECONDS = 0.08
-"""The least duration of one value."""
-AIM_SECONDS, MOST_VALUES = 0.3, 3
-"""A process measures values for about so long after one warm-up value, but no more of them."""
-LIMIT = 110
-"""Seconds after which a process ends itself; docker's client waits no longer than 120 for a word from it."""
 
 
 @dataclass(frozen=True)
@@ -68,70 +60,6 @@ class Settings:
         if self.clock not in CLOCKS:
             raise InputError(f"unknown clock {self.clock!r}", hint=f"There are: {', '.join(CLOCKS)}.")
         return self
-
-
-@dataclass(frozen=True)
-class Work:
-    """One result to measure: ``task`` counts the results of one script; ``loops`` make one value of ``values``."""
-
-    name: str
-    benchmark: Benchmark
-    task: int
-    loops: int
-    values: int
-
-
-@dataclass
-class Side:
-    """One of the two images in its container, with the seconds that its processes took so far."""
-
-    name: str
-    reference: str
-    container: Any
-    python: Python
-    wall: float = 0.0
-    cpu: float = 0.0
-
-    def worker(self, benchmark: Benchmark, clock: str, seed: int, options: Sequence[str]) -> dict[str, Any]:
-        """Run ``benchmark`` in a process and return what pyperf wrote; :exc:`BuildError` says why it did not run."""
-        script = f"{HERE}/{TOOLS}/{DATA}{benchmark.folder}/{SCRIPT}"
-        environment = {
-            "HOME": "/tmp",
-            "LANG": "C.UTF-8",
-            "PYTHONHASHSEED": str(seed),
-            "PYTHONPATH": f"{HERE}/{SITE}/{benchmark.folder}:{HERE}/{TOOLS}",
-        }
-        command = ["python3", f"{HERE}/worker.py", clock, str(LIMIT), script, "--worker", *options, *benchmark.options]
-        code, (said, errors) = self.container.exec_run(command, environment=environment, workdir="/tmp", demux=True)
-        lines = (said or b"").decode("utf-8", "replace").splitlines()
-        found = next((line for line in reversed(lines) if line.startswith(MARK)), None)
-        if code or found is None:
-            wrong = [line for line in (errors or b"").decode("utf-8", "replace").splitlines() if line.strip()] or lines
-            if any(line.startswith("Timeout (") for line in wrong):
-                wrong = [f"took more than {LIMIT} s"]
-            raise BuildError(f"does not run in {self.reference}: {wrong[-1].strip() if wrong else f'code {code}'}")
-        result = json.loads(found.removeprefix(MARK))
-        self.wall += result["wall"]
-        self.cpu += result["cpu"]
-        return dict(result["suite"])
-
-
-def calibrated(benchmark: Benchmark, suite: Mapping[str, Any]) -> list[Work]:
-    """What to measure, from the suite that a calibrating worker wrote: one result for each task of the script."""
-    works = []
-    for task, one in enumerate(suite["benchmarks"]):
-        facts = {**suite.get("metadata", {}), **one.get("metadata", {})}
-        loops, value = one["runs"][0]["warmups"][-1]
-        seconds = value * loops * facts.get("inner_loops", 1)
-        values = max(1, min(MOST_VALUES, round(AIM_SECONDS / seconds)))
-        works.append(Work(str(facts["name"]), benchmark, task, int(loops), values))
-    return works
-
-
-def values_of(suite: Mapping[str, Any]) -> list[float]:
-    """The values that a measuring worker wrote, in the unit of the benchmark (seconds)."""
-    (one,) = suite["benchmarks"]
-    return [float(value) for run in one["runs"] for value in run["values"]]
 
 
 class _Run:
@@ -160,20 +88,13 @@ class _Run:
                 for side in self.sides if site else ():
                     assert site is not None
                     side.container.put_archive(f"{HERE}/{SITE}", site.read_bytes())
-                options = ["--calibrate-loops", f"--min-time={MIN_SECONDS}", "--warmups=0", "--values=1"]
-                found = calibrated(benchmark, reference.worker(benchmark, self.settings.clock, 0, options))
+                found = calibrate(reference, benchmark, self.settings.clock)
                 for work in found:
-                    self.measure(ours, work, 0, values=1)
+                    measure(ours, work, self.settings.clock, 0, values=1)
                 works += found
             except BuildError as error:
                 self.left_out[benchmark.name] = error.message
         return works
-
-    def measure(self, side: Side, work: Work, seed: int, values: int | None = None) -> list[float]:
-        """The values of one process."""
-        options = [f"--worker-task={work.task}", f"--loops={work.loops}", "--warmups=1"]
-        count = f"--values={values or work.values}"
-        return values_of(side.worker(work.benchmark, self.settings.clock, seed, [*options, count]))
 
     def rounds(self, works: Sequence[Work]) -> None:
         """Measure every round; a benchmark that fails in one of them is left out of all."""
@@ -188,7 +109,7 @@ class _Run:
                     continue
                 try:
                     for side in self.sides if number % 2 == 0 else reversed(self.sides):
-                        self.values[work.name][side.name].append(self.measure(side, work, number + 1))
+                        self.values[work.name][side.name].append(measure(side, work, self.settings.clock, number + 1))
                 except BuildError as error:
                     self.left_out[work.name] = f"{error.message} (round {number + 1})"
                     del self.values[work.name]

@@ -19,7 +19,18 @@ from packaging.specifiers import SpecifierSet
 from bakery.errors import InputError
 from bakery.tables import Table, read_toml
 
-__all__ = ["Benchmark", "Pinned", "Selection", "Wanted", "choose", "parse_suite", "read_suite", "read_wanted"]
+__all__ = [
+    "DATA",
+    "SCRIPT",
+    "Benchmark",
+    "Pinned",
+    "Selection",
+    "Wanted",
+    "choose",
+    "parse_suite",
+    "read_suite",
+    "read_wanted",
+]
 
 DATA = "pyperformance/data-files/benchmarks/"
 SCRIPT = "run_benchmark.py"

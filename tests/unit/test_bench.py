@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from bakery.bench import Settings, Work, calibrated, values_of
+from bakery.bench import Settings
 from bakery.errors import InputError
 from bakery.models import Catalog, Image
 from bakery.pantry import settings_for
 from bakery.sides import Comparison, comparison_of, free_comparison
 from bakery.startup import Start, parse_start
 from bakery.suite import Benchmark
+from bakery.workers import Work, calibrated, values_of
 
 LOGGING = Benchmark("logging", "bm_logging", (), "", ">=3.8")
 
