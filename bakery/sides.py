@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,11 +13,10 @@ from bakery import __version__
 from bakery.engine import Engine
 from bakery.errors import BuildError, InputError
 from bakery.files import Tell
-from bakery.models import Catalog, Image
+from bakery.models import Catalog, Image, RecipeName
 from bakery.tags import references
 
 __all__ = [
-    "REFERENCE",
     "SIDES",
     "Comparison",
     "Python",
@@ -33,8 +32,6 @@ __all__ = [
 ]
 
 SIDES = ("ours", "reference")
-REFERENCE = "reference/python"
-"""The repository of the official recipe as it is re-created here."""
 PROBE = """
 import importlib.util, json, os, platform, re, sys, sysconfig
 magic = importlib.util.MAGIC_NUMBER.hex()
@@ -78,10 +75,10 @@ def python_of(container: Any, reference: str) -> Python:
 
 def comparison_of(catalog: Catalog, image: Image, ours: str | None, against: str | None) -> Comparison:
     """What ``image`` is compared with: the reference of the same tag, or ``against``; ``ours`` stands in for it."""
-    series = image.series.name if image.is_default_release else image.version
-    remedy = "" if against else f"Make it first: inv reference --version={series} --target={image.target.name}"
-    reference = against or f"{REFERENCE}:{series}-{image.target.name}"
-    return Comparison(image.slug, ours or references(catalog, image)[0], reference, remedy)
+    version = image.series.name if image.is_default_release else image.version
+    remedy = "" if against else f"Make it first: inv reference --version={version} --target={image.target.name}"
+    official = references(catalog, replace(image, recipe=RecipeName.REFERENCE))[0]
+    return Comparison(image.slug, ours or references(catalog, image)[0], against or official, remedy)
 
 
 def free_comparison(ours: str, reference: str) -> Comparison:

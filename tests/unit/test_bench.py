@@ -57,7 +57,7 @@ def test_settings_that_make_no_sense_are_refused(settings: Settings, said: str) 
 def test_an_image_is_compared_with_the_reference_of_its_series(image: Callable[..., Image], catalog: Catalog) -> None:
     found = comparison_of(catalog, image("3.13", "trixie"), None, None)
     assert found == Comparison(
-        "3.13.15-trixie-amd64", "infra7/python:3.13.15-trixie", "reference/python:3.13-trixie",
+        "3.13.15-trixie-amd64", "infra7/python:3.13.15-trixie", "reference/python:3.13.15-trixie",
         "Make it first: inv reference --version=3.13 --target=trixie",
     )  # fmt: skip
 
