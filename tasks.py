@@ -313,22 +313,22 @@ def compare(_: Context, version=None, target=None, all=False, format="table") ->
 
 
 def measured(version: Any, target: Any, image: str | None, against: str | None, measure: Callable[..., Any]) -> None:
-    """Run ``measure(engine, comparison, show)`` for each comparison; write its result and print its table."""
-    from bakery.comparison import COLUMNS, notes_of, rows_of, summarised, write_result
+    """Run ``measure(engine, pair, display)`` for each pair of images; write its result and print its table."""
     from bakery.engine import find_engine
     from bakery.progress import make_display
-    from bakery.sides import comparison_of, free_comparison
+    from bakery.sides import free_pair, pair_of
+    from bakery.speed import COLUMNS, notes_of, rows_of, summarised, write_result
 
     if image and against and not version:
-        catalog, comparisons = load_catalog(ROOT), [free_comparison(image, against)]
+        catalog, pairs = load_catalog(ROOT), [free_pair(image, against)]
     else:
         catalog, images = select(version, target, False)
-        comparisons = [comparison_of(catalog, one, image, against) for one in images]
+        pairs = [pair_of(catalog, one, image, against) for one in images]
     engine = find_engine(LAYOUT, catalog, warn)
     assert engine is not None
-    for comparison in comparisons:
+    for pair in pairs:
         with make_display(sys.stderr) as display, engine.talking():
-            document = summarised(measure(engine, comparison, display))
+            document = summarised(measure(engine, pair, display))
         file = write_result(LAYOUT.build / "bench", document)
         show(rows_of(document), COLUMNS, "table")
         print("".join(f"\n{note}" for note in (*notes_of(document), f"Written: {file} and {file.stem}.md")))
@@ -358,7 +358,7 @@ def bench(
     settings = Settings(rounds, number(cpu), clock, full, split(only)).check()
     measured(
         version, target, image, against,
-        lambda engine, comparison, display: run_benchmarks(LAYOUT, engine, comparison, settings, display),
+        lambda engine, pair, display: run_benchmarks(LAYOUT, engine, pair, settings, display),
     )  # fmt: skip
 
 
@@ -381,8 +381,8 @@ def startup(_: Context, version=None, target=None, image=None, against=None, rou
     settings = Settings(rounds, number(cpu)).check()
     measured(
         version, target, image, against,
-        lambda engine, comparison, display: run_startup(
-            LAYOUT, engine, comparison, settings.rounds, settings.cpu, display
+        lambda engine, pair, display: run_startup(
+            LAYOUT, engine, pair, settings.rounds, settings.cpu, display
         ),
     )  # fmt: skip
 

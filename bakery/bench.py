@@ -26,7 +26,7 @@ from bakery.plan import LABELS
 from bakery.progress import Display, duration
 from bakery.sides import (
     SIDES,
-    Comparison,
+    Pair,
     chosen_cpu,
     environment,
     header,
@@ -115,9 +115,7 @@ class _Run:
                     del self.values[work.name]
 
 
-def run_benchmarks(
-    layout: Layout, engine: Engine, comparison: Comparison, settings: Settings, display: Display
-) -> dict[str, Any]:
+def run_benchmarks(layout: Layout, engine: Engine, pair: Pair, settings: Settings, display: Display) -> dict[str, Any]:
     """Measure and return the document that docs/benchmarks.md describes, without its ``summary``.
 
     Raises :exc:`BuildError` where an image is
@@ -126,36 +124,36 @@ def run_benchmarks(
     wanted = read_wanted(layout.root)
 
     def tell(text: str) -> None:
-        display.note(comparison.name, text)
+        display.note(pair.name, text)
 
-    images = [identity(engine, comparison.ours, tell), identity(engine, comparison.reference, tell, comparison.remedy)]
+    images = [identity(engine, pair.ours, tell), identity(engine, pair.reference, tell, pair.remedy)]
     cpu, folder, start = chosen_cpu(engine, settings.cpu), layout.home / "bench", time.monotonic()
     with ExitStack() as stack:
         stack.enter_context(locked(folder / "lock", "measuring", tell))
         sides = []
         for name, image in zip(SIDES, images, strict=True):
-            options = {**pinned(cpu), "labels": {f"{LABELS}.measuring": comparison.name}}
+            options = {**pinned(cpu), "labels": {f"{LABELS}.measuring": pair.name}}
             container = stack.enter_context(idle(engine, image["id"], network_mode="none", **options))
             sides.append(Side(name, image["image"], container, python_of(container, image["image"])))
         ours, reference = (side.python for side in sides)
-        same_kind(comparison, ours, reference, tell)
-        with Pantry(engine, comparison.reference, reference, folder, wanted, tell) as pantry:
+        same_kind(pair, ours, reference, tell)
+        with Pantry(engine, pair.reference, reference, folder, wanted, tell) as pantry:
             tools, worker = pantry.tools(), (layout.root / "benchmarks" / "worker.py").read_bytes()
             selection = choose(read_suite(tools), wanted, ours.series, full=settings.full, only=settings.only)
             for side in sides:
                 side.container.exec_run(["python3", "-c", f"import os; os.makedirs('{HERE}/{SITE}')"])
                 side.container.put_archive(HERE, tools.read_bytes())
                 side.container.put_archive(HERE, archive_of("worker.py", worker))
-            run = _Run(settings, sides, lambda text: display.phase(comparison.name, text))
+            run = _Run(settings, sides, lambda text: display.phase(pair.name, text))
             works = run.prepare(selection.chosen, pantry)
         run.rounds(works)
-    display.done(comparison.name, f"{len(run.values)} benchmarks, {duration(time.monotonic() - start)}")
+    display.done(pair.name, f"{len(run.values)} benchmarks, {duration(time.monotonic() - start)}")
     left_out = {**selection.left_out, **run.left_out}
     if not run.values:
         reasons = "".join(f"\n    {name}: {reason}" for name, reason in left_out.items())
         raise BuildError(f"no benchmark could be measured:{reasons}")
     return {
-        **header("bench", comparison, start),
+        **header("bench", pair, start),
         "settings": {**asdict(settings), "cpu": cpu},
         "environment": environment(engine, ours, cpu)
         | {one.name: one.version for one in (wanted.pyperformance, wanted.pyperf)},

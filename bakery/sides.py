@@ -18,14 +18,14 @@ from bakery.tags import references
 
 __all__ = [
     "SIDES",
-    "Comparison",
+    "Pair",
     "Python",
     "chosen_cpu",
-    "comparison_of",
     "environment",
-    "free_comparison",
+    "free_pair",
     "header",
     "identity",
+    "pair_of",
     "pinned",
     "python_of",
     "same_kind",
@@ -44,7 +44,7 @@ print(json.dumps({"key": key, "series": series, "version": platform.python_versi
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Pair:
     """Two image references and the name that the result goes by. ``remedy`` says how a missing reference is had."""
 
     name: str
@@ -73,25 +73,25 @@ def python_of(container: Any, reference: str) -> Python:
     return Python(**json.loads(said))
 
 
-def comparison_of(catalog: Catalog, image: Image, ours: str | None, against: str | None) -> Comparison:
+def pair_of(catalog: Catalog, image: Image, ours: str | None, against: str | None) -> Pair:
     """What ``image`` is compared with: the reference of the same tag, or ``against``; ``ours`` stands in for it."""
     version = image.series.name if image.is_default_release else image.version
     remedy = "" if against else f"Make it first: inv reference --version={version} --target={image.target.name}"
     official = references(catalog, replace(image, recipe=RecipeName.REFERENCE))[0]
-    return Comparison(image.slug, ours or references(catalog, image)[0], against or official, remedy)
+    return Pair(image.slug, ours or references(catalog, image)[0], against or official, remedy)
 
 
-def free_comparison(ours: str, reference: str) -> Comparison:
+def free_pair(ours: str, reference: str) -> Pair:
     """Two images of any origin."""
     name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{ours.partition('@')[0]}-against-{reference.partition('@')[0]}")
-    return Comparison(name.strip("-"), ours, reference)
+    return Pair(name.strip("-"), ours, reference)
 
 
-def same_kind(comparison: Comparison, ours: Python, reference: Python, tell: Tell) -> None:
+def same_kind(pair: Pair, ours: Python, reference: Python, tell: Tell) -> None:
     """Raise :exc:`InputError` where the two interpreters cannot share packages; tell where their releases differ."""
     if ours.key != reference.key:
         raise InputError(
-            f"{comparison.ours} has {ours.key}, {comparison.reference} has {reference.key}",
+            f"{pair.ours} has {ours.key}, {pair.reference} has {reference.key}",
             hint="Expected two images of the same series and architecture.",
         )
     if ours.version != reference.version:
@@ -145,12 +145,12 @@ def environment(engine: Engine, python: Python, cpu: int) -> dict[str, Any]:
     }
 
 
-def header(kind: str, comparison: Comparison, began: float) -> dict[str, Any]:
+def header(kind: str, pair: Pair, began: float) -> dict[str, Any]:
     """How every result file begins; ``began`` is on the monotonic clock."""
     return {
         "schema": 1,
         "kind": kind,
-        "name": comparison.name,
+        "name": pair.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - began, 1),
     }

@@ -29,7 +29,7 @@ from bakery.errors import BuildError, EngineError
 from bakery.files import locked
 from bakery.models import Layout
 from bakery.progress import Display, duration
-from bakery.sides import SIDES, Comparison, chosen_cpu, environment, header, identity, pinned, python_of
+from bakery.sides import SIDES, Pair, chosen_cpu, environment, header, identity, pinned, python_of
 
 __all__ = ["COMMANDS", "Start", "parse_start", "run_startup"]
 
@@ -89,7 +89,7 @@ def _start(engine: Engine, image: Mapping[str, Any], cpu: int, command: Sequence
 
 
 def run_startup(
-    layout: Layout, engine: Engine, comparison: Comparison, rounds: int, cpu: int | None, display: Display
+    layout: Layout, engine: Engine, pair: Pair, rounds: int, cpu: int | None, display: Display
 ) -> dict[str, Any]:
     """Measure and return the document that docs/benchmarks.md describes, without its ratios.
 
@@ -99,9 +99,9 @@ def run_startup(
         raise EngineError("no docker command on PATH: `docker run` cannot be measured", hint="Install docker-cli.")
 
     def tell(text: str) -> None:
-        display.note(comparison.name, text)
+        display.note(pair.name, text)
 
-    images = [identity(engine, comparison.ours, tell), identity(engine, comparison.reference, tell, comparison.remedy)]
+    images = [identity(engine, pair.ours, tell), identity(engine, pair.reference, tell, pair.remedy)]
     cpu, start = chosen_cpu(engine, cpu), time.monotonic()
     starts: dict[str, dict[str, list[Start]]] = {name: {side: [] for side in SIDES} for name in COMMANDS}
     left_out: dict[str, str] = {}
@@ -116,7 +116,7 @@ def run_startup(
         pairs = list(zip(SIDES, images, strict=True))
         for number in range(rounds + 1):
             text = f"round {number} of {rounds}" if number else "once in each image beforehand"
-            display.phase(comparison.name, text)
+            display.phase(pair.name, text)
             for name in list(starts):
                 try:
                     for side, image in pairs if number % 2 else reversed(pairs):
@@ -127,9 +127,9 @@ def run_startup(
                     del starts[name]
     if not starts:
         raise BuildError("nothing could be started:" + "".join(f"\n    {one}: {left_out[one]}" for one in left_out))
-    display.done(comparison.name, f"{rounds} rounds, {duration(time.monotonic() - start)}")
+    display.done(pair.name, f"{rounds} rounds, {duration(time.monotonic() - start)}")
     return {
-        **header("startup", comparison, start),
+        **header("startup", pair, start),
         "settings": {"rounds": rounds, "cpu": cpu, "clock": "wall"},
         "environment": environment(engine, pythons[0], cpu),
         "images": {

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from bakery.bench import Settings, run_benchmarks
-from bakery.comparison import rows_of, summarised
 from bakery.containers import idle
 from bakery.engine import Engine
 from bakery.errors import BuildError
@@ -23,7 +22,8 @@ from bakery.models import Layout
 from bakery.pantry import Pantry, tar_name
 from bakery.plan import LABELS
 from bakery.progress import PlainDisplay
-from bakery.sides import SIDES, Comparison, python_of
+from bakery.sides import SIDES, Pair, python_of
+from bakery.speed import rows_of, summarised
 from bakery.startup import COMMANDS, run_startup
 from bakery.suite import DATA, Benchmark, read_wanted
 
@@ -102,7 +102,7 @@ def test_a_benchmark_is_measured_on_both_sides_in_every_round(
 ) -> None:
     settings = Settings(rounds=2, cpu=0, only=("trivial", "broken"))
     name = f"test-{uuid.uuid4()}"
-    document = run_benchmarks(own, engine, Comparison(name, reference, reference), settings, display)
+    document = run_benchmarks(own, engine, Pair(name, reference, reference), settings, display)
     (one,) = document["benchmarks"]
     assert (one["name"], one["loops"]) == ("trivial", 1)
     for side in SIDES:
@@ -119,13 +119,13 @@ def test_where_nothing_runs_the_reasons_are_told(
 ) -> None:
     settings = Settings(rounds=1, only=("broken",))
     with pytest.raises(BuildError, match=r"no benchmark could be measured:\n +broken: .* broken on purpose"):
-        run_benchmarks(own, engine, Comparison("test", reference, reference), settings, display)
+        run_benchmarks(own, engine, Pair("test", reference, reference), settings, display)
 
 
 def test_a_missing_reference_is_told_with_the_command_that_makes_it(
     own: Layout, engine: Engine, reference: str, display: PlainDisplay
 ) -> None:
-    comparison = Comparison("test", reference, "bakery-tests/nowhere:1", "Make it first: inv reference")
+    comparison = Pair("test", reference, "bakery-tests/nowhere:1", "Make it first: inv reference")
     with pytest.raises(BuildError, match=r"bakery-tests/nowhere:1 is not in the engine\n +Make it first"):
         run_benchmarks(own, engine, comparison, Settings(rounds=1), display)
 
@@ -171,7 +171,7 @@ def test_packages_are_installed_by_the_images_pip_with_the_hosts_settings_and_co
 def test_cold_starts_are_measured_inside_and_outside_of_fresh_containers(
     own: Layout, engine: Engine, reference: str, display: PlainDisplay
 ) -> None:
-    document = run_startup(own, engine, Comparison("test", reference, reference), 1, None, display)
+    document = run_startup(own, engine, Pair("test", reference, reference), 1, None, display)
     found = {one["name"]: one for one in document["benchmarks"]}
     assert len(found) == 3 * len(COMMANDS)
     for name in COMMANDS:

@@ -14,7 +14,7 @@ from bakery.bench import Settings
 from bakery.errors import InputError
 from bakery.models import Catalog, Image
 from bakery.pantry import settings_for
-from bakery.sides import Comparison, comparison_of, free_comparison
+from bakery.sides import Pair, free_pair, pair_of
 from bakery.startup import Start, parse_start
 from bakery.suite import Benchmark
 from bakery.workers import Work, calibrated, values_of
@@ -55,8 +55,8 @@ def test_settings_that_make_no_sense_are_refused(settings: Settings, said: str) 
 
 
 def test_an_image_is_compared_with_the_reference_of_its_series(image: Callable[..., Image], catalog: Catalog) -> None:
-    found = comparison_of(catalog, image("3.13", "trixie"), None, None)
-    assert found == Comparison(
+    found = pair_of(catalog, image("3.13", "trixie"), None, None)
+    assert found == Pair(
         "3.13.15-trixie-amd64", "infra7/python:3.13.15-trixie", "reference/python:3.13.15-trixie",
         "Make it first: inv reference --version=3.13 --target=trixie",
     )  # fmt: skip
@@ -65,13 +65,13 @@ def test_an_image_is_compared_with_the_reference_of_its_series(image: Callable[.
 def test_a_release_that_is_not_the_default_is_compared_with_the_same_one(
     image: Callable[..., Image], catalog: Catalog
 ) -> None:
-    assert comparison_of(catalog, image("3.13.5"), None, None).reference == "reference/python:3.13.5-bookworm"
+    assert pair_of(catalog, image("3.13.5"), None, None).reference == "reference/python:3.13.5-bookworm"
 
 
 def test_any_image_can_stand_on_either_side(image: Callable[..., Image], catalog: Catalog) -> None:
-    found = comparison_of(catalog, image("3.13"), "mine:1", "python:3.13-slim-bookworm")
+    found = pair_of(catalog, image("3.13"), "mine:1", "python:3.13-slim-bookworm")
     assert (found.ours, found.reference, found.remedy) == ("mine:1", "python:3.13-slim-bookworm", "")
-    free = free_comparison("host:5000/mine:1", "python:3.13-slim@sha256:00")
+    free = free_pair("host:5000/mine:1", "python:3.13-slim@sha256:00")
     assert free.name == "host-5000-mine-1-against-python-3.13-slim"
 
 

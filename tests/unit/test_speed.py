@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bakery.comparison import markdown, notes_of, rows_of, seconds_text, summarised, write_result
+from bakery.speed import markdown, notes_of, rows_of, seconds_text, summarised, write_result
 
 
 def document(kind: str = "bench", **more: Any) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bakery.comparison import COLUMNS, markdown, rows_of, summarised
 from bakery.report import render
+from bakery.speed import COLUMNS, markdown, rows_of, summarised
 
 Golden = Callable[[str, str], None]
 
