@@ -22,7 +22,7 @@ nox.options.sessions = ["lint", "tests"]
 nox.options.error_on_missing_interpreters = True
 
 CATALOG = load_catalog(ROOT)
-PYTHON_FILES = ("bakery", "tests", "tasks.py", "noxfile.py")
+PYTHON_FILES = ("bakery", "benchmarks", "tests", "tasks.py", "noxfile.py")
 
 
 @nox.session
@@ -79,3 +79,5 @@ register("build", "Build")
 register("test", "Test")
 register("compare", "Compare with the official image the sizes of")
 register("regrtest", "Run CPython's own test suite in")
+register("bench", "Compare with the official recipe the speed of")
+register("startup", "Compare with the official recipe cold starts of")

@@ -33,6 +33,9 @@ QUICK = "No PGO, no LTO: for the development loop, never for a release"
 NO_CACHE = "Compile again whatever the build cache holds: to measure how long a build takes"
 FORMAT = "table, markdown or json (default: table)"
 MIRROR = "Where to look for tarballs first: a URL or folder laid out like python.org/ftp/python (also $BAKERY_MIRROR)"
+OURS = "Measure this image instead: any reference that the engine has or can pull"
+AGAINST = "Compare with this image instead of reference/python, such as python:3.13-slim-bookworm"
+CPU = "Number of the CPU to pin to (default: the engine's last)"
 BASE = "Build on this instead of the target's slim image: an image, an OCI image layout, a rootfs tar or folder"
 
 
@@ -78,6 +81,13 @@ def show(rows: Sequence[Any], columns: Sequence[Any], form: str) -> None:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
     sys.stdout.write(render(rows, columns, form, width))
     sys.stdout.flush()
+
+
+def number(text: str | None) -> int | None:
+    """The number that an optional argument holds."""
+    if text is None or str(text).isdecimal():
+        return None if text is None else int(text)
+    raise InputError(f"{text!r} is no number")
 
 
 def select(
@@ -304,6 +314,81 @@ def compare(_: Context, version=None, target=None, all=False, format="table") ->
         raise BuildError(f"not built: {', '.join(absent)}", hint="Build them first, with `inv build`.")
 
 
+def measured(version: Any, target: Any, image: str | None, against: str | None, measure: Callable[..., Any]) -> None:
+    """Run ``measure(engine, pair, display)`` for each pair of images; write its result and print its table."""
+    from bakery.engine import find_engine
+    from bakery.progress import make_display
+    from bakery.sides import free_pair, pair_of
+    from bakery.speed import COLUMNS, notes_of, rows_of, summarised, write_result
+
+    if image and against and not version:
+        catalog, pairs = load_catalog(ROOT), [free_pair(image, against)]
+    else:
+        catalog, images = select(version, target, False)
+        pairs = [pair_of(catalog, one, image, against) for one in images]
+    engine = find_engine(LAYOUT, catalog, warn)
+    assert engine is not None
+    for pair in pairs:
+        with make_display(sys.stderr) as display, engine.talking():
+            document = summarised(measure(engine, pair, display))
+        file = write_result(LAYOUT.build / "bench", document)
+        show(rows_of(document), COLUMNS, "table")
+        print("".join(f"\n{note}" for note in (*notes_of(document), f"Written: {file} and {file.stem}.md")))
+
+
+@job(
+    iterable=["version", "target", "only"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "image": OURS,
+        "against": AGAINST,
+        "full": "All of pyperformance that can run without a network, instead of the subset",
+        "only": "Run only this benchmark (json_loads); repeat it or separate by commas",
+        "rounds": "How often each benchmark is measured on either side (default: 6)",
+        "cpu": CPU,
+        "clock": "wall, or cpu: CPU time, which other work on the machine disturbs less (default: wall)",
+    },
+)
+def bench(
+    _: Context, version=None, target=None, image=None, against=None, full=False, only=None, rounds=6, cpu=None,
+    clock="wall",
+) -> None:  # fmt: skip
+    """Compare the speed of images with the official recipe's, by pyperformance; results go to build/bench."""
+    from bakery.bench import Settings, run_benchmarks
+
+    settings = Settings(rounds, number(cpu), clock, full, split(only)).check()
+    measured(
+        version, target, image, against,
+        lambda engine, pair, display: run_benchmarks(LAYOUT, engine, pair, settings, display),
+    )  # fmt: skip
+
+
+@job(
+    iterable=["version", "target"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "image": OURS,
+        "against": AGAINST,
+        "rounds": "How often each command is started in either image (default: 10)",
+        "cpu": CPU,
+    },
+)
+def startup(_: Context, version=None, target=None, image=None, against=None, rounds=10, cpu=None) -> None:
+    """Compare cold starts in fresh containers with the official recipe's; results go to build/bench."""
+    from bakery.bench import Settings
+    from bakery.startup import run_startup
+
+    settings = Settings(rounds, number(cpu)).check()
+    measured(
+        version, target, image, against,
+        lambda engine, pair, display: run_startup(
+            LAYOUT, engine, pair, settings.rounds, settings.cpu, display
+        ),
+    )  # fmt: skip
+
+
 @job(
     help={
         "check": "Write nothing; exit code 1 where README.md is not what it would be",
@@ -495,5 +580,5 @@ def env(_: Context) -> None:
 
 engine = Collection("engine", up, down, status, env)
 namespace = Collection(
-    build, reference, test, regrtest, compare, plan, tags, images, readme, update, clean, engine,
+    build, reference, test, regrtest, compare, bench, startup, plan, tags, images, readme, update, clean, engine,
 )  # fmt: skip

@@ -18,7 +18,7 @@ from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, locked, no_space, write_whole
 from bakery.models import Catalog, Image, Layout
 from bakery.plan import Inputs, build_arguments, definition, target_name
-from bakery.progress import Display, StatusStream, Tracker, duration
+from bakery.progress import Display, StatusStream, Tracker, duration, phases_text
 from bakery.signatures import Signatures
 from bakery.signers import load_upstream
 from bakery.sizes import Size, saved_size
@@ -123,6 +123,8 @@ class Builder:
         else:
             how = "built" if result.compiled else "up to date"
             self.display.done(image.name, f"{how}, {duration(result.seconds)}")
+            if result.compiled:
+                self.display.note(image.name, phases_text(result.phases))
         return result
 
     def _tell(self, image: Image) -> Callable[[str], None]:

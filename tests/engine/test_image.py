@@ -6,7 +6,6 @@ Runs on $BAKERY_IMAGE, else on the default series' image where it is built (`inv
 from __future__ import annotations
 
 import io
-import os
 import signal
 import tarfile
 import time
@@ -16,10 +15,7 @@ from typing import Any
 import pytest
 
 from bakery.engine import Engine
-from bakery.models import Catalog
 from bakery.plan import LABELS
-from bakery.select import select_images
-from bakery.tags import references
 
 pytestmark = pytest.mark.engine
 
@@ -85,14 +81,6 @@ def archive(files: dict[str, str]) -> bytes:
             member.size = len(text.encode())
             tar.addfile(member, io.BytesIO(text.encode()))
     return buffer.getvalue()
-
-
-@pytest.fixture(scope="module")
-def reference(engine: Engine, catalog: Catalog) -> str:
-    named = os.environ.get("BAKERY_IMAGE") or references(catalog, select_images(catalog, ["3.13"])[0])[0]
-    if not engine.client.images.list(name=named):
-        pytest.skip(f"{named} is not built")
-    return named
 
 
 @pytest.fixture(scope="module")
