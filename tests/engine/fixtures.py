@@ -17,7 +17,7 @@ CONFIGURE = """#!/bin/sh
 cat >Makefile <<'END'
 BUILDPYTHON = python
 all: python
-python: pyconfig.h
+python: Modules/config.c
 \t@echo compiling; sleep $(SECONDS_TO_COMPILE); echo compiled >>compiled
 \t@printf '#!/bin/sh\\necho Python 3.13.15\\necho 1 test OK.\\necho Result: SUCCESS\\n' >python; chmod +x python
 profile-gen-stamp:
@@ -40,8 +40,8 @@ echo "SECONDS_TO_COMPILE = $(cat seconds)" >>Makefile
 case "$*" in *--disable-test-modules*) echo "TEST_MODULES = no" ;; *) echo "TEST_MODULES = yes" ;; esac >>Makefile
 printf '#!/bin/sh\necho "%s"\n' "$*" >config.status
 chmod +x config.status
-mkdir -p Lib/test/data Lib/idlelib/tests
-touch Lib/test/test_os.py Lib/test/data/text Lib/idlelib/tests/test_idle.py pyconfig.h
+mkdir -p Lib/test/data Lib/idlelib/tests Modules
+touch Lib/test/test_os.py Lib/test/data/text Lib/idlelib/tests/test_idle.py Modules/config.c pyconfig.h
 """
 
 
