@@ -99,15 +99,15 @@ class Verdict:
         }
 
 
-def expectations(root: Path, series: str) -> tuple[Expected, ...]:
-    """What may fail on ``series`` by shared/regrtest.toml; :exc:`bakery.errors.ConfigError` for a wrong entry."""
+def expectations(root: Path, image: Image) -> tuple[Expected, ...]:
+    """What may fail on ``image`` by shared/regrtest.toml; :exc:`bakery.errors.ConfigError` for a wrong entry."""
     found = []
     for entry in read_toml(root / "shared" / "regrtest.toml").entries("expected"):
         file = entry.text("file", "a test file's name without .py", r"test\w+")
         tests = entry.words("tests") if "tests" in entry.data else ()
-        series_of, reason = entry.words("series"), entry.text("reason", "a reason of some words", r"\S+( \S+){3,}")
+        versions, reason = entry.words("versions"), entry.text("reason", "a reason of some words", r"\S+( \S+){3,}")
         entry.done()
-        if series in series_of:
+        if {image.series.name, image.version} & set(versions):
             found.append(Expected(file, tests, reason))
     return tuple(found)
 
@@ -159,7 +159,7 @@ def build_suite(builder: Builder, image: Image) -> Suite:
             f"{reference} is not what a build makes now, so its tests cannot be built on it",
             hint="Build it first, with `inv build` and the options that you gave here.",
         )
-    return Suite(image, found, expectations(builder.layout.root, image.series.name))
+    return Suite(image, found, expectations(builder.layout.root, image))
 
 
 def run_suite(

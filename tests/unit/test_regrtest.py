@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bakery.errors import ConfigError
+from bakery.models import Image
 from bakery.regrtest import CHECK, Expected, Verdict, expectations, main_arguments, read_summary, recovered_tests
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,29 +141,34 @@ def test_a_verdict_is_good_only_without_failures_and_without_needless_entries(im
     assert not Verdict(image, recovered=["test_gdb"]).good  # type: ignore[arg-type]
 
 
-def test_an_entry_holds_for_its_series_only(tmp_path: Path) -> None:
-    root = entry(tmp_path, 'file = "test_gdb"\nseries = ["3.13"]\nreason = "it needs a debugger"')
-    assert expectations(root, "3.13") == (WHOLE,)
-    assert expectations(root, "3.13t") == ()
+@pytest.mark.parametrize(
+    ("version", "holds"), [("3.13", True), ("3.13.5", True), ("3.13t", False), ("3.11.2", True), ("3.11", False)]
+)
+def test_an_entry_holds_for_the_series_and_releases_that_it_names(
+    tmp_path: Path, image: Callable[..., Image], version: str, holds: bool
+) -> None:
+    root = entry(tmp_path, 'file = "test_gdb"\nversions = ["3.13", "3.11.2"]\nreason = "it needs a debugger"')
+    assert expectations(root, image(version)) == ((WHOLE,) if holds else ())
 
 
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ('file = "gdb"\nseries = ["3.13"]\nreason = "it needs a debugger"', r"expected\[0\]\.file"),
-        ('file = "test_gdb"\nseries = ["3.13"]\nreason = "broken"', r"expected\[0\]\.reason"),
-        ('file = "test_gdb"\nreason = "it needs a debugger"', r"expected\[0\]\.series"),
-        ('file = "test_gdb"\ntest = ["a"]\nseries = []\nreason = "it needs a debugger"', "unknown key"),
-        ('file = "test_gdb"\ntests = ["a b"]\nseries = []\nreason = "it needs a debugger"', r"expected\[0\]\.tests"),
+        ('file = "gdb"\nversions = ["3.13"]\nreason = "it needs a debugger"', r"expected\[0\]\.file"),
+        ('file = "test_gdb"\nversions = ["3.13"]\nreason = "broken"', r"expected\[0\]\.reason"),
+        ('file = "test_gdb"\nreason = "it needs a debugger"', r"expected\[0\]\.versions"),
+        ('file = "test_gdb"\ntest = ["a"]\nversions = []\nreason = "it needs a debugger"', "unknown key"),
+        ('file = "test_gdb"\ntests = ["a b"]\nversions = []\nreason = "it needs a debugger"', r"expected\[0\]\.tests"),
     ],
 )
-def test_a_wrong_entry_is_named(tmp_path: Path, lines: str, said: str) -> None:
+def test_a_wrong_entry_is_named(tmp_path: Path, image: Callable[..., Image], lines: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        expectations(entry(tmp_path, lines), "3.13")
+        expectations(entry(tmp_path, lines), image("3.13"))
 
 
-@pytest.mark.parametrize("series", ["3.9", "3.11", "3.13", "3.13t"])
-def test_the_committed_list_is_sound_and_short(series: str) -> None:
-    found = expectations(ROOT, series)
-    assert len(found) <= 20
-    assert len({(one.file, one.tests) for one in found}) == len(found)
+@pytest.mark.parametrize("version", ["3.9.2", "3.9", "3.11.2", "3.13", "3.13t"])
+def test_the_committed_list_is_sound_and_short(image: Callable[..., Image], version: str) -> None:
+    found = expectations(ROOT, image(version))
+    assert len(found) <= 10
+    tests = [test for one in found for test in one.single]
+    assert len(set(tests)) == len(tests)
