@@ -131,6 +131,13 @@ def report_results(catalog: Any, results: Sequence[Any], format: str) -> None:
         raise failure
 
 
+def build_missing(builder: Any, images: Sequence[Image]) -> None:
+    """Build those of ``images`` that the engine does not have; :exc:`BuildError` where one cannot be built."""
+    for result in builder.build(builder.missing(images)):
+        if result.error:
+            raise BuildError(f"{result.image.name}: {result.error}")
+
+
 def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str, Any]:
     """The bake definition without touching network or engine: recorded bases, else the pinned ones."""
     from bakery.bases import Bases
@@ -235,9 +242,7 @@ def test(
     render([], (), format)
     with make_display(sys.stderr) as display:
         builder = open_builder(catalog, display, "test", target, quick, mirror, base)
-        for result in builder.build(builder.missing(images)):
-            if result.error:
-                raise BuildError(f"{result.image.name}: {result.error}")
+        build_missing(builder, images)
     outcomes = []
     for image in images:
         warn(f"testing {image.name}")
@@ -259,30 +264,37 @@ def test(
     help={
         "version": VERSION,
         "target": TARGET,
+        "quick": "Where an image is missing, build it with --quick",
         "only": "Run only this test file (test_ssl); repeat it or separate by commas (default: the whole suite)",
+        "jobs": "Test files at a time (default: one for each processor)",
         "mirror": MIRROR,
+        "base": BASE,
+        "format": FORMAT,
     },
 )
-def regrtest(_: Context, version=None, target=None, only=None, mirror=None) -> None:
-    """Run CPython's own test suite inside images; it is taken from the same verified tarball."""
-    from bakery.engine import find_engine
-    from bakery.regrtest import expected_failures, run_regrtest
-    from bakery.sources import Sources
+def regrtest(
+    _: Context, version=None, target=None, quick=False, only=None, jobs=0, mirror=None, base=None, format="table",
+) -> None:  # fmt: skip
+    """Run CPython's own test suite on images, with its test modules in a layer on top; missing images are built."""
+    from bakery.progress import make_display
+    from bakery.regrtest import build_suite, run_suite
+    from bakery.report import Column, render
 
-    catalog, images = select(version, target, False)
-    engine = find_engine(LAYOUT, catalog, warn)
-    assert engine is not None
-    bad = []
-    for image in images:
-        tarball = Sources(LAYOUT, mirror, warn).fetch(image.pin, image.series, "inv regrtest --version={version}")
-        with engine.talking():
-            verdict = run_regrtest(LAYOUT, catalog, engine, image, tarball / image.pin.file, split(only), warn)
-        reasons = expected_failures(ROOT, image.series.name)
+    catalog, images = select(version, target, False, quick)
+    render([], (), format)
+    with make_display(sys.stderr) as display:
+        builder = open_builder(catalog, display, "regrtest", target, quick, mirror, base)
+        build_missing(builder, images)
+        suites = [build_suite(builder, image) for image in images]
+    verdicts = [run_suite(builder, suite, split(only), jobs, warn) for suite in suites]
+    keys = ("image", "result", "passed", "failed", "skipped", "expected")
+    show([verdict.row for verdict in verdicts], [Column(key, key) for key in keys], format)
+    for verdict in verdicts:
         for test in verdict.failed:
-            print(f"{image.name}: {test} failed: {reasons.get(test, 'not expected')}")
+            warn(f"{verdict.image.name}: {test} failed")
         for test in verdict.recovered:
-            print(f"{image.name}: {test} passed although shared/regrtest.toml expects it to fail")
-        bad += [image.name] if verdict.unexpected or verdict.recovered else []
+            warn(f"{verdict.image.name}: {test} no longer fails: take it out of shared/regrtest.toml")
+    bad = [verdict.image.name for verdict in verdicts if not verdict.good]
     if bad:
         raise BuildError(f"CPython's test suite does not end as expected in {', '.join(bad)}")
 

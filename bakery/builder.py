@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.bases import Base, Bases
+from bakery.clock import Clock
 from bakery.engine import Engine
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, locked, no_space, write_whole
@@ -130,8 +131,16 @@ class Builder:
     def _tell(self, image: Image) -> Callable[[str], None]:
         return lambda text: self.display.note(image.name, text)
 
-    def _run(self, result: Result) -> None:
-        image, clock = result.image, _Clock(lambda phase: self.display.phase(result.image.name, phase))
+    def stage(self, image: Image, stage: str, tag: str) -> str:
+        """Build another ``stage`` of the Dockerfile from the same inputs and tag it; return its image's identity."""
+        result = Result(image, (tag,), self.layout.logs / f"{image.slug}-{stage}.log")
+        with disk_full(self.layout.build), locked(result.log.with_suffix(".lock"), stage, self._tell(image)):
+            self._run(result, stage)
+        self.display.done(image.name, f"{stage} ready")
+        return str(self.engine.client.images.get(tag).id)
+
+    def _run(self, result: Result, stage: str = "") -> None:
+        image, clock = result.image, Clock(lambda phase: self.display.phase(result.image.name, phase))
         tell = self._tell(image)
         clock.enter("source")
         sources = Sources(self.layout, self.mirror, tell)
@@ -143,7 +152,10 @@ class Builder:
         inputs = {image: inputs_for(source, extras, base)}
         plan = definition(self.catalog, [image], inputs, network=self.engine.network)
         clock.enter("build steps")
-        self._buildx(build_arguments(plan["target"][target_name(image)]), result, clock)
+        other = {"target": stage, "tags": list(result.tags)} if stage else {}
+        self._buildx(build_arguments(plan["target"][target_name(image)] | other), result, clock)
+        if stage:
+            return
         clock.enter("measure")
         result.id = str(self.engine.client.images.get(result.tags[0]).id)
         record = read_record(self.layout, image)
@@ -162,7 +174,7 @@ class Builder:
             self.bases[key] = bases.resolve(image.target, image.platform)
         return self.bases[key]
 
-    def _buildx(self, arguments: list[str], result: Result, clock: _Clock) -> None:
+    def _buildx(self, arguments: list[str], result: Result, clock: Clock) -> None:
         result.log.parent.mkdir(parents=True, exist_ok=True)
         fresh = ["--no-cache"] if self.no_cache else []
         command = [*self.engine.buildx, "build", "--progress=rawjson", *fresh, *arguments]
@@ -198,7 +210,7 @@ class Builder:
         assert result.size is not None
         image = result.image
         same = old.get("id") == result.id
-        kept = ("tests",) if result.compiled or not same else ("tests", "built", "seconds", "phases")
+        kept = ("tests", "regrtest", *(() if result.compiled else ("built", "seconds", "phases")))
         record = {
             "image": image.name,
             "series": image.series.name,
@@ -217,26 +229,3 @@ class Builder:
             **{key: old[key] for key in kept if same and key in old},
         }
         write_whole(record_file(self.layout, image), json.dumps(record, indent=1) + "\n")
-
-
-class _Clock:
-    """Adds up the wall time of phases, in seconds."""
-
-    def __init__(self, show: Callable[[str], None]) -> None:
-        self.show, self.phases, self.current, self.since = show, dict[str, float](), "", time.monotonic()
-
-    def enter(self, phase: str) -> None:
-        """Begin ``phase``, which ends the one before."""
-        if phase == self.current:
-            return
-        self.stop()
-        self.current = phase
-        self.show(phase)
-
-    def stop(self) -> dict[str, float]:
-        """End the current phase and return all of them in the order of their beginning."""
-        now = time.monotonic()
-        if self.current:
-            self.phases[self.current] = self.phases.get(self.current, 0.0) + now - self.since
-        self.since, self.current = now, ""
-        return self.phases

@@ -30,10 +30,9 @@ def run(
     reference: str,
     command: Sequence[str],
     *,
-    files: tuple[str, bytes],
     write: Callable[[str], object],
+    files: tuple[str, bytes] | None = None,
     environment: Mapping[str, str] | None = None,
-    user: str | None = None,
 ) -> Finished:
     """Run ``command`` in a container of ``reference`` and wait for its end; the container is always removed.
 
@@ -48,8 +47,6 @@ def run(
             list(command),
             environment=dict(environment or {}),
             network_mode="none",
-            user=user,
-            working_dir="/tmp" if user else None,
         )
     except ImageNotFound:
         raise BuildError(f"{reference} is not in the engine", hint="Build it first, with `inv build`.") from None
@@ -57,7 +54,8 @@ def run(
         raise BuildError(f"{reference} cannot be run: {error.explanation or error}") from None
     lines: list[str] = []
     try:
-        container.put_archive(*files)
+        if files:
+            container.put_archive(*files)
         container.start()
         rest = ""
         for data in container.logs(stream=True, follow=True):

@@ -18,7 +18,7 @@ __all__ = ["adopt", "local_records", "read_status", "status_table", "write_statu
 
 KEPT = (
     "image", "series", "release", "target", "platform", "recipe", "built", "seconds", "base", "source",
-    "compressed_bytes", "disk_bytes", "tests",
+    "compressed_bytes", "disk_bytes", "tests", "regrtest",
 )  # fmt: skip
 """Fields of a build record that are kept; what names a machine or a folder is not among them."""
 NOT_BUILT = "not yet built"
@@ -96,4 +96,13 @@ def _cell(series: Series, target: Target, records: Sequence[dict[str, Any]], pla
     mark = "✓" if not tests["failed"] else "✗"
     quick = "" if best["recipe"] == RecipeName.FULL else ", quick"
     counts = f"{tests['passed']} passed" + (f", {tests['failed']} failed" if tests["failed"] else "")
-    return f"{mark} {best['release']}{quick}<br>{counts}"
+    return f"{mark} {best['release']}{quick}<br>{counts}{_suite(best)}"
+
+
+def _suite(record: dict[str, Any]) -> str:
+    """How CPython's own test suite ended, in test files, where it was run."""
+    suite = record.get("regrtest")
+    if not suite:
+        return ""
+    bad = suite["failed"] + suite["recovered"]
+    return f"<br>suite: {suite['passed']} files" + (f", {bad} not as expected" if bad else "")

@@ -20,7 +20,7 @@ from bakery.models import Catalog, Image, Layout
 from bakery.plan import LABELS
 from bakery.tags import references
 
-__all__ = ["Outcome", "run_image_tests"]
+__all__ = ["Outcome", "image_labels", "run_image_tests"]
 
 FOLDER = "image-tests"
 PASSED, FAILED, NOTHING_SELECTED, ALL_SKIPPED = 0, 1, 3, 4

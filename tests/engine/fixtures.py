@@ -15,10 +15,11 @@ RELEASE = "3.13.15"
 
 CONFIGURE = """#!/bin/sh
 cat >Makefile <<'END'
+BUILDPYTHON = python
 all: python
-python:
-\t@echo compiling; sleep $(SECONDS_TO_COMPILE)
-\t@printf '#!/bin/sh\\necho Python 3.13.15\\n' >python; chmod +x python
+python: Modules/config.c
+\t@echo compiling; sleep $(SECONDS_TO_COMPILE); echo compiled >>compiled
+\t@printf '#!/bin/sh\\necho Python 3.13.15\\necho 1 test OK.\\necho Result: SUCCESS\\n' >python; chmod +x python
 profile-gen-stamp:
 \t@echo instrumenting; touch $@
 profile-run-stamp:
@@ -30,8 +31,17 @@ install:
 \t@cp python $(DESTDIR)/usr/local/bin/python3
 \t@cp python $(DESTDIR)/usr/local/bin/pip3
 \t@touch $(DESTDIR)/usr/local/lib/python3.13/os.py $(DESTDIR)/usr/local/lib/python3.13/os.pyc
+\t@cp compiled $(DESTDIR)/usr/local/lib/python3.13/
+sharedmods: python
+\t@mkdir -p build/lib; echo build/lib >pybuilddir.txt
+\t@cp compiled build/lib/_testcapi.so; touch build/lib/_json.so
 END
 echo "SECONDS_TO_COMPILE = $(cat seconds)" >>Makefile
+case "$*" in *--disable-test-modules*) echo "TEST_MODULES = no" ;; *) echo "TEST_MODULES = yes" ;; esac >>Makefile
+printf '#!/bin/sh\necho "%s"\n' "$*" >config.status
+chmod +x config.status
+mkdir -p Lib/test/data Lib/idlelib/tests Modules
+touch Lib/test/test_os.py Lib/test/data/text Lib/idlelib/tests/test_idle.py Modules/config.c pyconfig.h
 """
 
 

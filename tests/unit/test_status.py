@@ -38,6 +38,15 @@ def test_what_was_built_and_passed_has_a_check_mark_and_its_counts() -> None:
     assert cell(record()) == "✓ 3.13.15<br>180 passed"
 
 
+@pytest.mark.parametrize(
+    ("failed", "recovered", "said"), [(0, 0, "suite: 430 files"), (1, 1, "suite: 430 files, 2 not as expected")]
+)
+def test_a_run_of_cpython_s_own_suite_is_named(failed: int, recovered: int, said: str) -> None:
+    suite = {"passed": 430, "failed": failed, "skipped": 50, "expected": 3, "recovered": recovered}
+    (kept,) = adopt([], [record(regrtest=suite)])
+    assert cell(kept) == f"✓ 3.13.15<br>180 passed<br>{said}"
+
+
 def test_what_failed_its_tests_has_no_check_mark() -> None:
     assert cell(record(tests={"passed": 1, "failed": 2, "skipped": 0})) == "✗ 3.13.15<br>1 passed, 2 failed"
 

@@ -59,8 +59,9 @@ def test_a_mistake_has_its_exit_code_and_says_what_to_do(
     assert not (tmp_path / "home").exists()
 
 
-def test_a_test_run_with_an_unknown_format_is_refused_before_it_begins(inv: Run) -> None:
-    done = inv("test", "--version=3.13", "--format=yaml", DOCKER_HOST="tcp://127.0.0.1:1")
+@pytest.mark.parametrize("verb", ["test", "regrtest"])
+def test_a_test_run_with_an_unknown_format_is_refused_before_it_begins(inv: Run, verb: str) -> None:
+    done = inv(verb, "--version=3.13", "--format=yaml", DOCKER_HOST="tcp://127.0.0.1:1")
     assert done.returncode == 2
 
 

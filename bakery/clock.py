@@ -1,0 +1,31 @@
+"""How long the phases of a build take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+__all__ = ["Clock"]
+
+
+class Clock:
+    """Adds up the wall time of phases, in seconds."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self.show, self.phases, self.current, self.since = show, dict[str, float](), "", time.monotonic()
+
+    def enter(self, phase: str) -> None:
+        """Begin ``phase``, which ends the one before."""
+        if phase == self.current:
+            return
+        self.stop()
+        self.current = phase
+        self.show(phase)
+
+    def stop(self) -> dict[str, float]:
+        """End the current phase and return all of them in the order of their beginning."""
+        now = time.monotonic()
+        if self.current:
+            self.phases[self.current] = self.phases.get(self.current, 0.0) + now - self.since
+        self.since, self.current = now, ""
+        return self.phases

@@ -1,0 +1,80 @@
+"""The layer that holds CPython's own tests, on a real engine, with a stand-in for CPython's source."""
+
+from __future__ import annotations
+
+import pytest
+
+from bakery.builder import read_record
+from bakery.engine import Engine
+from bakery.errors import BuildError
+from bakery.regrtest import build_suite, run_suite
+
+from .test_builder import Bench, bench
+
+__all__ = ["bench"]
+
+pytestmark = pytest.mark.engine
+MODULES = "/usr/local/lib/python3.13/lib-dynload"
+
+
+def said(engine: Engine, image: str, command: str) -> str:
+    return engine.client.containers.run(image, ["sh", "-c", command], remove=True, network_mode="none").decode()
+
+
+def test_the_tests_are_a_layer_on_top_of_the_image_and_the_interpreter_is_not_built_again(bench: Bench) -> None:
+    builder, image = bench.builder(), bench.image()
+    (result,) = builder.build([image])
+    suite = build_suite(builder, image)
+    engine = bench.engine
+    below, above = (engine.client.images.get(name).attrs["RootFS"]["Layers"] for name in (result.tags[0], suite.id))
+    assert above[: len(below)] == below
+    assert len(above) > len(below)
+    compiled = said(engine, result.tags[0], "cat /usr/local/lib/python3.13/compiled")
+    assert said(engine, suite.id, f"cat {MODULES}/_testcapi.so") == compiled
+    added = said(engine, suite.id, f"cd {MODULES}/..; find -type f | sort").split()
+    assert added == ["./compiled", "./lib-dynload/_testcapi.so", "./os.py", "./test/data/text", "./test/test_os.py"]
+    assert said(engine, suite.id, "id -un; cd; pwd") == "tester\n/home/tester\n"
+
+
+def test_the_image_itself_is_built_without_it(bench: Bench) -> None:
+    builder, image = bench.builder(), bench.image()
+    (first,) = builder.build([image])
+    assert "[test-modules" not in first.log.read_text()
+    build_suite(builder, image)
+    (second,) = builder.build([image])
+    assert (second.id, second.compiled) == (first.id, False)
+    assert said(bench.engine, first.tags[0], "ls /usr/local/lib/python3.13").split() == ["compiled", "os.py"]
+
+
+def test_a_run_of_the_whole_suite_is_recorded_with_the_image_and_a_part_of_it_is_not(bench: Bench) -> None:
+    builder, image = bench.builder(), bench.image()
+    builder.build([image])
+    suite = build_suite(builder, image)
+    shown: list[str] = []
+    run_suite(builder, suite, ["test_os"], 1, shown.append)
+    assert "regrtest" not in read_record(bench.layout, image)
+    verdict = run_suite(builder, suite, [], 1, shown.append)
+    assert verdict.passed == 1
+    assert "Result: SUCCESS" in shown
+    record = read_record(bench.layout, image)["regrtest"]
+    assert (record["passed"], record["failed"], record["recovered"]) == (1, 0, len(verdict.recovered))
+    builder.build([image])
+    assert read_record(bench.layout, image)["regrtest"] == record
+
+
+def test_another_image_than_the_one_of_this_build_is_not_tested(bench: Bench) -> None:
+    builder, image = bench.builder(), bench.image()
+    (result,) = builder.build([image])
+    container = bench.engine.client.containers.run(
+        result.tags[0], ["touch", "/changed"], detach=True, network_mode="none"
+    )
+    container.wait()
+    container.commit(*result.tags[0].rsplit(":", 1))
+    container.remove()
+    with pytest.raises(BuildError, match="not what a build makes now"):
+        build_suite(builder, image)
+
+
+def test_an_image_that_is_not_there_is_told(bench: Bench) -> None:
+    with pytest.raises(BuildError, match="inv build"):
+        build_suite(bench.builder(), bench.image())
