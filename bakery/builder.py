@@ -196,6 +196,7 @@ class Builder:
             "series": image.series.name,
             "release": image.pin.release,
             "target": image.target.name,
+            "variant": image.variant.name,
             "platform": image.platform,
             "recipe": str(image.recipe),
             "id": result.id,

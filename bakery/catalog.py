@@ -25,6 +25,7 @@ from bakery.models import (
     SeriesStatus,
     Stability,
     Target,
+    Variant,
 )
 from bakery.tables import Table, read_toml
 
@@ -69,7 +70,11 @@ def load_catalog(root: Path) -> Catalog:
         series=series,
         families=families,
         recipes=_recipes(top.table("recipe")),
+        variants=tuple(_variant(name, table) for name, table in top.tables("variants").items()),
     )
+    infixes = [variant.infix for variant in catalog.variants]
+    if infixes.count("") != 1 or len(set(infixes)) != len(infixes):
+        raise top.fail("variants", f'expected infixes that differ, one of them "", found {infixes!r}')
     top.done()
     known = {one.number for one in series}
     for pin in pins:
@@ -150,6 +155,19 @@ def _series(name: str, table: Table, pins: Iterable[Pin], extras: Mapping[str, E
     )
     table.done()
     return series
+
+
+def _variant(name: str, table: Table) -> Variant:
+    if not re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise table.fail("", f"expected a name in lower case such as minimal, found {name!r}")
+    variant = Variant(
+        name=name,
+        infix=table.text("infix", 'letters, digits and hyphens, or ""', "([a-z0-9]+(-[a-z0-9]+)*)?"),
+        stage=table.text("stage", "a stage of the Dockerfiles", "[a-z0-9][a-z0-9_.-]*"),
+        lacks=table.words("lacks"),
+    )
+    table.done()
+    return variant
 
 
 def _recipes(table: Table) -> dict[RecipeName, Recipe]:

@@ -61,7 +61,7 @@ def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None)
     target: dict[str, Any] = {
         "context": family.name,
         "dockerfile": "Dockerfile",
-        "target": "runtime",
+        "target": image.variant.stage,
         "contexts": {"base": inputs.base, "source": inputs.source, "extras": inputs.extras, "shared": "shared"},
         "args": {
             "BUILD_PACKAGES": " ".join(family.build_packages),
@@ -91,8 +91,9 @@ def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None)
 def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
     """What an image says of itself: OCI's annotations, and ours for what those have no word for."""
     quick = " (quick: no PGO, no LTO)" if image.recipe is RecipeName.QUICK else ""
+    kind = f", {image.variant.infix}" if image.variant.infix else ""
     return {
-        "org.opencontainers.image.title": f"Python {image.pin.release} on {image.target.name}{quick}",
+        "org.opencontainers.image.title": f"Python {image.pin.release} on {image.target.name}{kind}{quick}",
         "org.opencontainers.image.version": image.pin.release,
         "org.opencontainers.image.licenses": "Python-2.0",
         "org.opencontainers.image.base.name": inputs.base_name,
@@ -102,6 +103,7 @@ def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
         f"{LABELS}.series": image.series.name,
         f"{LABELS}.source.sha256": image.pin.sha256,
         f"{LABELS}.target": image.target.name,
+        f"{LABELS}.variant": image.variant.name,
     }
 
 

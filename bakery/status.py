@@ -16,7 +16,7 @@ from bakery.models import Catalog, RecipeName, Series, Target
 __all__ = ["adopt", "local_records", "read_status", "status_table", "write_status"]
 
 KEPT = (
-    "image", "series", "release", "target", "platform", "recipe", "built", "seconds", "base", "source",
+    "image", "series", "release", "target", "variant", "platform", "recipe", "built", "seconds", "base", "source",
     "compressed_bytes", "disk_bytes", "tests",
 )  # fmt: skip
 """Fields of a build record that are kept; what names a machine or a folder is not among them."""
