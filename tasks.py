@@ -26,7 +26,8 @@ INTERRUPTED = 130
 
 VERSION = "Series (3.13; 3.13t: free-threaded) or pinned release (3.13.5); repeat it or separate by commas"
 TARGET = "Distribution release such as bookworm (`inv images` lists them); repeat it or separate by commas"
-EVERYTHING = "All series and all targets, where --version or --target does not say otherwise"
+VARIANT = "What is in it: default, minimal or another variant; repeat it or separate by commas"
+EVERYTHING = "All series, targets and variants, where --version, --target or --variant does not say otherwise"
 QUICK = "No PGO, no LTO: for the development loop, never for a release"
 NO_CACHE = "Compile again whatever the build cache holds: to measure how long a build takes"
 FORMAT = "table, markdown or json (default: table)"
@@ -79,17 +80,20 @@ def show(rows: Sequence[Any], columns: Sequence[Any], form: str) -> None:
 
 
 def select(
-    version: Sequence[str], target: Sequence[str], everything: bool, quick: bool = False, recipe=RecipeName.FULL
-) -> tuple[Any, tuple[Image, ...]]:
+    version: Sequence[str], target: Sequence[str], everything: bool, quick: bool = False, recipe=RecipeName.FULL,
+    variant: Sequence[str] = (),
+) -> tuple[Any, tuple[Image, ...]]:  # fmt: skip
     """The catalog and the images that the arguments mean."""
     catalog = load_catalog(ROOT)
     recipe = RecipeName.QUICK if quick else recipe
-    return catalog, select_images(catalog, split(version), split(target), everything=everything, recipe=recipe)
+    names = split(version), split(target), split(variant)
+    return catalog, select_images(catalog, *names, everything=everything, recipe=recipe)
 
 
 def open_builder(
     catalog: Any, display: Any, verb: str, target: Sequence[str], quick: bool,
     mirror: str | None, base: str | None, refresh: bool = False, no_cache: bool = False,
+    variant: Sequence[str] = (),
 ) -> Any:  # fmt: skip
     """Make the builder for the engine in use, which knows the user's command for what it suggests."""
     from bakery.builder import Builder
@@ -97,7 +101,8 @@ def open_builder(
 
     engine = find_engine(LAYOUT, catalog, functools.partial(display.note, ""))
     assert engine is not None
-    options = [("--target", one) for one in split(target)] + [("--mirror", mirror), ("--base", base)]
+    named = [("--target", one) for one in split(target)] + [("--variant", one) for one in split(variant)]
+    options = [*named, ("--mirror", mirror), ("--base", base)]
     words = ["inv", verb, *(f"{name}={value}" for name, value in options if value), *(["--quick"] if quick else [])]
     again = shlex.join(words).replace("{", "{{").replace("}", "}}") + " --version={version}"
     mirror = mirror or os.environ.get("BAKERY_MIRROR")
@@ -136,10 +141,11 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
 
 
 @job(
-    iterable=["version", "target"],
+    iterable=["version", "target", "variant"],
     help={
         "version": VERSION,
         "target": TARGET,
+        "variant": VARIANT,
         "all": EVERYTHING,
         "quick": QUICK,
         "mirror": MIRROR,
@@ -152,14 +158,14 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
     },
 )
 def build(
-    _: Context, version=None, target=None, all=False, quick=False, mirror=None, base=None, refresh=False,
+    _: Context, version=None, target=None, variant=None, all=False, quick=False, mirror=None, base=None, refresh=False,
     no_cache=False, print=False, dry=False, format="table",
 ) -> None:  # fmt: skip
     """Build images: verified source, pinned base, PGO and LTO; tags and sizes in a table at the end."""
     from bakery.progress import make_display
     from bakery.report import TAG_COLUMNS, render, tag_rows
 
-    catalog, images = select(version, target, all, quick)
+    catalog, images = select(version, target, all, quick, variant=variant)
     render([], (), format)
     if print or dry:
         sys.stdout.write(
@@ -169,7 +175,7 @@ def build(
         )
         return
     with make_display(sys.stderr) as display:
-        builder = open_builder(catalog, display, "build", target, quick, mirror, base, refresh, no_cache)
+        builder = open_builder(catalog, display, "build", target, quick, mirror, base, refresh, no_cache, variant)
         results = builder.build(images)
     report_results(catalog, results, format)
 
@@ -199,10 +205,11 @@ def reference(_: Context, version=None, target=None, mirror=None, base=None, no_
 
 
 @job(
-    iterable=["version", "target", "k"],
+    iterable=["version", "target", "variant", "k"],
     help={
         "version": VERSION,
         "target": TARGET,
+        "variant": VARIANT,
         "all": EVERYTHING,
         "quick": "Where an image is missing, build it with --quick",
         "k": "Run only tests whose names contain this; repeat it for more",
@@ -212,17 +219,18 @@ def reference(_: Context, version=None, target=None, mirror=None, base=None, no_
     },
 )
 def test(
-    _: Context, version=None, target=None, all=False, quick=False, k=None, mirror=None, base=None, format="table",
+    _: Context, version=None, target=None, variant=None, all=False, quick=False, k=None, mirror=None, base=None,
+    format="table",
 ) -> None:  # fmt: skip
     """Run tests/image inside images, by the interpreter that was built; missing images are built first."""
     from bakery.progress import make_display
     from bakery.report import Column, render
     from bakery.tester import run_image_tests
 
-    catalog, images = select(version, target, all, quick)
+    catalog, images = select(version, target, all, quick, variant=variant)
     render([], (), format)
     with make_display(sys.stderr) as display:
-        builder = open_builder(catalog, display, "test", target, quick, mirror, base)
+        builder = open_builder(catalog, display, "test", target, quick, mirror, base, variant=variant)
         for result in builder.build(builder.missing(images)):
             if result.error:
                 raise BuildError(f"{result.image.name}: {result.error}")
@@ -276,17 +284,17 @@ def regrtest(_: Context, version=None, target=None, only=None, mirror=None) -> N
 
 
 @job(
-    iterable=["version", "target"],
-    help={"version": VERSION, "target": TARGET, "all": EVERYTHING, "format": FORMAT},
+    iterable=["version", "target", "variant"],
+    help={"version": VERSION, "target": TARGET, "variant": VARIANT, "all": EVERYTHING, "format": FORMAT},
 )
-def compare(_: Context, version=None, target=None, all=False, format="table") -> None:
+def compare(_: Context, version=None, target=None, variant=None, all=False, format="table") -> None:
     """Compare the sizes of built images with the recorded sizes of the official ones."""
     from bakery.engine import find_engine
     from bakery.report import COMPARE_COLUMNS, compare_rows, render
     from bakery.sizes import read_baseline, saved_size
     from bakery.tags import references
 
-    catalog, images = select(version, target, all)
+    catalog, images = select(version, target, all, variant=variant)
     render([], (), format)
     engine = find_engine(LAYOUT, catalog, warn)
     assert engine is not None
@@ -315,7 +323,8 @@ def readme(_: Context, check=False, record=False) -> None:
     from bakery.report import TAG_COLUMNS, render, tag_rows
     from bakery.status import adopt, local_records, read_status, status_table, write_status
 
-    catalog, images = select((), (), True)
+    catalog = load_catalog(ROOT)
+    images = select_images(catalog, variants=[catalog.default_variant.name], everything=True)
     records = read_status(ROOT)
     if record and not check:
         records = adopt(records, local_records(LAYOUT.records))
@@ -336,41 +345,42 @@ def readme(_: Context, check=False, record=False) -> None:
 
 
 @job(
-    iterable=["version", "target"],
-    help={"version": VERSION, "target": TARGET, "all": EVERYTHING, "quick": QUICK, "base": BASE},
+    iterable=["version", "target", "variant"],
+    help={"version": VERSION, "target": TARGET, "variant": VARIANT, "all": EVERYTHING, "quick": QUICK, "base": BASE},
 )
-def plan(_: Context, version=None, target=None, all=False, quick=False, base=None) -> None:
+def plan(_: Context, version=None, target=None, variant=None, all=False, quick=False, base=None) -> None:
     """Print the bake definition (JSON) that a build of these images means; nothing is fetched or started."""
-    catalog, images = select(version, target, all, quick)
+    catalog, images = select(version, target, all, quick, variant=variant)
     print(json.dumps(planned(catalog, images, base), indent=2))
 
 
 @job(
-    iterable=["version", "target"],
-    help={"version": VERSION, "target": TARGET, "all": EVERYTHING, "format": FORMAT},
+    iterable=["version", "target", "variant"],
+    help={"version": VERSION, "target": TARGET, "variant": VARIANT, "all": EVERYTHING, "format": FORMAT},
 )
-def tags(_: Context, version=None, target=None, all=False, format="table") -> None:
+def tags(_: Context, version=None, target=None, variant=None, all=False, format="table") -> None:
     """List the tags of images (of all of them, where none is named)."""
     from bakery.report import TAG_COLUMNS, tag_rows
 
-    catalog, images = select(version, target, all or not version)
+    catalog, images = select(version, target, all or not version, variant=variant)
     show(tag_rows(catalog, images), TAG_COLUMNS, format)
 
 
 @job(
-    iterable=["version", "target"],
+    iterable=["version", "target", "variant"],
     help={
         "version": VERSION,
         "target": TARGET,
+        "variant": VARIANT,
         "releases": "List the pinned releases of the series instead",
         "format": FORMAT,
     },
 )
-def images(_: Context, version=None, target=None, releases=False, format="table") -> None:
+def images(_: Context, version=None, target=None, variant=None, releases=False, format="table") -> None:
     """List what can be built, how long it is supported, and what this clone has built."""
     from bakery.report import IMAGE_COLUMNS, RELEASE_COLUMNS, catalog_rows, release_rows
 
-    catalog, found = select(version, target, True)
+    catalog, found = select(version, target, True, variant=variant)
     if releases:
         show(release_rows(catalog, split(version)), RELEASE_COLUMNS, format)
     else:
