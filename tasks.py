@@ -16,6 +16,7 @@ from typing import Any
 from invoke import Collection, Context, Exit, task
 
 from bakery.catalog import find_layout, load_catalog
+from bakery.compression import parse_compression
 from bakery.errors import BakeryError, BuildError, InputError, NothingSelected
 from bakery.models import Image, RecipeName
 from bakery.select import select_images, split
@@ -30,6 +31,9 @@ VARIANT = "What is in it: default, minimal or another variant; repeat it or sepa
 EVERYTHING = "All series, targets and variants, where --version, --target or --variant does not say otherwise"
 QUICK = "No PGO, no LTO: for the development loop, never for a release"
 NO_CACHE = "Compile again whatever the build cache holds: to measure how long a build takes"
+COMPRESSION = (
+    "How layers are packed: zstd (level 19), zstd:LEVEL, gzip (the engine's own) or gzip:LEVEL (default: zstd)"
+)
 FORMAT = "table, markdown or json (default: table)"
 MIRROR = "Where to look for tarballs first: a URL or folder laid out like python.org/ftp/python (also $BAKERY_MIRROR)"
 BASE = "Build on this instead of the target's slim image: an image, an OCI image layout, a rootfs tar or folder"
@@ -93,7 +97,7 @@ def select(
 def open_builder(
     catalog: Any, display: Any, verb: str, target: Sequence[str], quick: bool,
     mirror: str | None, base: str | None, refresh: bool = False, no_cache: bool = False,
-    variant: Sequence[str] = (),
+    variant: Sequence[str] = (), packing: Any = None,
 ) -> Any:  # fmt: skip
     """Make the builder for the engine in use, which knows the user's command for what it suggests."""
     from bakery.builder import Builder
@@ -106,7 +110,7 @@ def open_builder(
     words = ["inv", verb, *(f"{name}={value}" for name, value in options if value), *(["--quick"] if quick else [])]
     again = shlex.join(words).replace("{", "{{").replace("}", "}}") + " --version={version}"
     mirror = mirror or os.environ.get("BAKERY_MIRROR")
-    return Builder(LAYOUT, catalog, engine, display, mirror, base, refresh, no_cache, again)
+    return Builder(LAYOUT, catalog, engine, display, mirror, base, refresh, no_cache, packing, again)
 
 
 def report_results(catalog: Any, results: Sequence[Any], format: str) -> None:
@@ -152,6 +156,7 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
         "base": BASE,
         "refresh": "Choose the bases anew instead of keeping what earlier builds chose",
         "no-cache": NO_CACHE,
+        "compression": COMPRESSION,
         "print": "Print the bake definition and build nothing (the same as `inv plan`)",
         "dry": "Say what would be built and change nothing",
         "format": FORMAT,
@@ -159,7 +164,7 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
 )
 def build(
     _: Context, version=None, target=None, variant=None, all=False, quick=False, mirror=None, base=None, refresh=False,
-    no_cache=False, print=False, dry=False, format="table",
+    no_cache=False, compression=None, print=False, dry=False, format="table",
 ) -> None:  # fmt: skip
     """Build images: verified source, pinned base, PGO and LTO; tags and sizes in a table at the end."""
     from bakery.progress import make_display
@@ -167,6 +172,7 @@ def build(
 
     catalog, images = select(version, target, all, quick, variant=variant)
     render([], (), format)
+    packing = parse_compression(compression) if compression else None
     if print or dry:
         sys.stdout.write(
             json.dumps(planned(catalog, images, base), indent=2) + "\n"
@@ -175,7 +181,9 @@ def build(
         )
         return
     with make_display(sys.stderr) as display:
-        builder = open_builder(catalog, display, "build", target, quick, mirror, base, refresh, no_cache, variant)
+        builder = open_builder(
+            catalog, display, "build", target, quick, mirror, base, refresh, no_cache, variant, packing
+        )
         results = builder.build(images)
     report_results(catalog, results, format)
 
@@ -393,6 +401,7 @@ def images(_: Context, version=None, target=None, variant=None, releases=False, 
         "images": "Images that this tool built, in the engine in use",
         "cache": "The engine's build cache: the next build compiles again",
         "sources": "Downloaded tarballs",
+        "layers": "Layers packed for images",
         "bases": "Base images made from packages, and what was chosen for each target",
         "engine": "The embedded engine with its images and cache",
         "all": "All of these",
@@ -400,12 +409,16 @@ def images(_: Context, version=None, target=None, variant=None, releases=False, 
     }
 )
 def clean(
-    _: Context, logs=False, images=False, cache=False, sources=False, bases=False, engine=False, all=False, dry=False,
+    _: Context, logs=False, images=False, cache=False, sources=False, layers=False, bases=False, engine=False,
+    all=False, dry=False,
 ) -> None:  # fmt: skip
     """Remove what builds left on this machine; only what is named."""
     from bakery.cleaning import KINDS, removals, remove
 
-    chosen = {"logs": logs, "images": images, "cache": cache, "sources": sources, "bases": bases, "engine": engine}
+    chosen = {
+        "logs": logs, "images": images, "cache": cache, "sources": sources, "layers": layers, "bases": bases,
+        "engine": engine,
+    }  # fmt: skip
     kinds = tuple(kind for kind in KINDS if all or chosen[kind])
     if not kinds:
         lines = "".join(f"\n    --{kind:8} {what}" for kind, what in KINDS.items())

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from bakery.bases import Base, Bases
+from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.errors import BakeryError, BuildError, InputError
+from bakery.export import Export
 from bakery.files import Tell, disk_full, locked, no_space, write_whole
 from bakery.models import Catalog, Image, Layout
 from bakery.plan import Inputs, build_arguments, definition, target_name
@@ -82,6 +84,7 @@ class Builder:
     base: str | None = None
     refresh: bool = False
     no_cache: bool = False
+    compression: Compression | None = None
     again: str = "inv build --version={version}"
     bases: dict[tuple[str, str], Base] = field(default_factory=dict)
 
@@ -135,9 +138,12 @@ class Builder:
         clock.enter("base")
         base = self._base(image, tell)
         inputs = {image: inputs_for(source, extras, base)}
-        plan = definition(self.catalog, [image], inputs, network=self.engine.network)
-        clock.enter("build steps")
-        self._buildx(build_arguments(plan["target"][target_name(image)]), result, clock)
+        packing = self.compression or self.catalog.compressions[image.recipe]
+        with Export(self.layout, self.engine, image.slug, packing) as export:
+            plan = definition(self.catalog, [image], inputs, network=self.engine.network, output=export.output)
+            clock.enter("build steps")
+            self._buildx(build_arguments(plan["target"][target_name(image)]), result, clock)
+            export.finish(result.tags, clock.enter)
         clock.enter("measure")
         result.id = str(self.engine.client.images.get(result.tags[0]).id)
         record = read_record(self.layout, image)
@@ -201,6 +207,7 @@ class Builder:
             "variant": image.variant.name,
             "platform": image.platform,
             "recipe": str(image.recipe),
+            "compression": str(self.compression or self.catalog.compressions[image.recipe]),
             "id": result.id,
             "tags": result.tags,
             "built": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
+from bakery.compression import Compression, parse_compression
 from bakery.distributions import Archive, BasePin, Family, Stability, Target
-from bakery.errors import ConfigError
+from bakery.errors import ConfigError, InputError
 from bakery.models import (
     FREE_THREADED,
     Catalog,
@@ -67,6 +68,7 @@ def load_catalog(root: Path) -> Catalog:
         families=families,
         recipes=_recipes(repository, top.table("recipe"), top.table("reference")),
         variants=tuple(_variant(name, table) for name, table in top.tables("variants").items()),
+        compressions=_compressions(top.table("compression")),
     )
     infixes = [variant.infix for variant in catalog.variants]
     if infixes.count("") != 1 or len(set(infixes)) != len(infixes):
@@ -171,6 +173,18 @@ def _variant(name: str, table: Table) -> Variant:
     )
     table.done()
     return variant
+
+
+def _compressions(table: Table) -> dict[RecipeName, Compression]:
+    compressions = {}
+    for name in RecipeName:
+        text = table.text(name)
+        try:
+            compressions[name] = parse_compression(text)
+        except InputError:
+            raise table.fail(name, f'expected a method and its level such as "zstd:19", found {text!r}') from None
+    table.done()
+    return compressions
 
 
 def _recipes(repository: str, table: Table, reference: Table) -> dict[RecipeName, Recipe]:

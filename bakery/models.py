@@ -9,6 +9,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from bakery.compression import Compression
 from bakery.distributions import Family, Target
 
 __all__ = [
@@ -150,6 +151,7 @@ class Catalog:
     families: tuple[Family, ...]
     recipes: Mapping[RecipeName, Recipe] = field(hash=False)
     variants: tuple[Variant, ...]
+    compressions: Mapping[RecipeName, Compression] = field(hash=False)
 
     @property
     def targets(self) -> tuple[Target, ...]:

@@ -43,19 +43,21 @@ def target_name(image: Image) -> str:
 
 
 def definition(
-    catalog: Catalog, images: Sequence[Image], inputs: Mapping[Image, Inputs], *, network: str | None = None
-) -> dict[str, Any]:
+    catalog: Catalog, images: Sequence[Image], inputs: Mapping[Image, Inputs], *,
+    network: str | None = None, output: str = "type=docker",
+) -> dict[str, Any]:  # fmt: skip
     """A bake file (https://docs.docker.com/build/bake/reference/) for ``images``, as JSON-ready dictionaries.
 
-    ``network`` is the network mode of the build steps, ``None`` for the engine's own default.
+    ``network`` is the network mode of the build steps, ``None`` for the engine's own default; ``output`` an exporter
+    as buildx takes it.
     """
     return {
         "group": {"default": {"targets": [target_name(image) for image in images]}},
-        "target": {target_name(image): _target(catalog, image, inputs[image], network) for image in images},
+        "target": {target_name(image): _target(catalog, image, inputs[image], network, output) for image in images},
     }
 
 
-def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None) -> dict[str, Any]:
+def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None, output: str) -> dict[str, Any]:
     family = catalog.family_of(image.target)
     recipe, series = catalog.recipes[image.recipe], image.series
     frame_pointers = recipe.frame_pointers if series.frame_pointers else ()
@@ -86,7 +88,7 @@ def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None)
         "platforms": [image.platform],
         # An attestation holds the time of the build: without it the same content has the same digest.
         "attest": ["type=provenance,disabled=true"],
-        "output": ["type=docker"],
+        "output": [output],
     }
     if network:
         target["network"] = network

@@ -178,8 +178,8 @@ shell() {
     local package=$1 program path
     program=$(dpkg-query --listfiles "$package" | below_usr | grep -x '/usr/bin/busybox')
     copy "$OUT" <<<"$program"$'\n'"/usr/share/doc/$package/copyright"
-    # Its dpkg and rpm would be package managers without a package.
-    "$program" --list-full | sed -E -e 's#^(usr/)?#usr/#' -e '/\/(dpkg|rpm)[^\/]*$/d' | while read -r path; do
+    # Its dpkg and rpm would be package managers without a package; ar only unpacks for dpkg.
+    "$program" --list-full | sed -E -e 's#^(usr/)?#usr/#' -e '/\/(ar|dpkg[^\/]*|rpm[^\/]*)$/d' | while read -r path; do
         mkdir -p "$OUT/${path%/*}"
         if [ ! -e "$OUT/$path" ]; then ln -s "$program" "$OUT/$path"; fi
     done

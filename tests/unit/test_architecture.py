@@ -17,10 +17,11 @@ MAX_LINES = 250
 
 ALLOWED = {
     "errors": set(),
+    "compression": {"errors"},
     "distributions": {"errors"},
-    "models": {"errors", "distributions"},
+    "models": {"errors", "compression", "distributions"},
     "tables": {"errors"},
-    "catalog": {"errors", "distributions", "models", "tables"},
+    "catalog": {"errors", "compression", "distributions", "models", "tables"},
     "select": {"errors", "distributions", "models", "catalog"},
     "tags": {"errors", "models", "catalog"},
     "plan": {"errors", "models", "catalog", "tags"},

@@ -336,9 +336,12 @@ def test_a_repository_with_a_tag_is_refused(data_tree: Path) -> None:
             "variants.Slim: expected a name in lower",
         ),
         (lambda data: data["variants"]["minimal"].update(lack=[]), "variants.minimal.lack: unknown key"),
+        (lambda data: data["compression"].update(full="zstd:22"), "compression.full: expected a method and its level"),
     ],
 )
-def test_a_mistake_in_a_variant_is_named(data_tree: Path, change: Callable[[Data], object], said: str) -> None:
+def test_a_mistake_in_a_variant_or_a_compression_is_named(
+    data_tree: Path, change: Callable[[Data], object], said: str
+) -> None:
     assert said in broken(data_tree, CATALOG, change).message
 
 
