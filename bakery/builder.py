@@ -14,8 +14,10 @@ from typing import Any
 
 from bakery.bases import Base, Bases
 from bakery.clock import Clock
+from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.errors import BakeryError, BuildError, InputError
+from bakery.export import ENGINES_OWN, Export
 from bakery.files import Tell, disk_full, locked, no_space, write_whole
 from bakery.models import Catalog, Image, Layout
 from bakery.plan import Inputs, build_arguments, definition, target_name
@@ -85,6 +87,7 @@ class Builder:
     base: str | None = None
     refresh: bool = False
     no_cache: bool = False
+    compression: Compression | None = None
     again: str = "inv build --version={version}"
     bases: dict[tuple[str, str], Base] = field(default_factory=dict)
 
@@ -150,10 +153,14 @@ class Builder:
         clock.enter("base")
         base = self._base(image, tell)
         inputs = {image: inputs_for(source, extras, base)}
-        plan = definition(self.catalog, [image], inputs, network=self.engine.network)
-        clock.enter("build steps")
-        other = {"target": stage, "tags": list(result.tags)} if stage else {}
-        self._buildx(build_arguments(plan["target"][target_name(image)] | other), result, clock)
+        # Another stage is for this engine alone: packed anew it would be the same, later.
+        packing = ENGINES_OWN if stage else self._packing(image)
+        with Export(self.layout, self.engine, image.slug, packing) as export:
+            plan = definition(self.catalog, [image], inputs, network=self.engine.network, output=export.output)
+            clock.enter("build steps")
+            other = {"target": stage, "tags": list(result.tags)} if stage else {}
+            self._buildx(build_arguments(plan["target"][target_name(image)] | other), result, clock)
+            export.finish(result.tags, clock.enter)
         if stage:
             return
         clock.enter("measure")
@@ -165,6 +172,9 @@ class Builder:
             result.size = saved_size(self.engine.client.api.get_image(result.tags[0]))
         result.phases = clock.stop()
         self._record(result, base, signature, record)
+
+    def _packing(self, image: Image) -> Compression:
+        return self.compression or self.catalog.compressions[image.recipe]
 
     def _base(self, image: Image, tell: Tell) -> Base:
         """The base of ``image``, resolved once in a run, so that all images of a target share it also with refresh."""
@@ -216,8 +226,10 @@ class Builder:
             "series": image.series.name,
             "release": image.pin.release,
             "target": image.target.name,
+            "variant": image.variant.name,
             "platform": image.platform,
             "recipe": str(image.recipe),
+            "compression": str(self._packing(image)),
             "id": result.id,
             "tags": result.tags,
             "built": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
 from bakery.distributions import Archive, BasePin, Family, Stability, Target
 from bakery.errors import ConfigError
-from bakery.models import FREE_THREADED, Catalog, Extra, Layout, Pin, Recipe, RecipeName, Series, SeriesStatus
+from bakery.models import FREE_THREADED, Catalog, Extra, Layout, Pin, RecipeName, Series, SeriesStatus
+from bakery.recipes import read_compressions, read_recipes, read_variants
 from bakery.tables import Table, read_toml
 
 __all__ = ["find_layout", "load_catalog"]
@@ -48,13 +48,15 @@ def load_catalog(root: Path) -> Catalog:
     for name in bases:
         if name not in names:
             raise lock.fail(f"bases.{name}", f"expected one of the targets {', '.join(names)}")
-    repository = _repository(top)
+    recipes = read_recipes(top)
     catalog = Catalog(
-        repository=repository,
+        repository=recipes[RecipeName.FULL].repository,
         default_target=top.get("default_target", str, f"one of {', '.join(names)}", lambda value: value in names),
         series=series,
         families=families,
-        recipes=_recipes(repository, top.table("recipe"), top.table("reference")),
+        recipes=recipes,
+        variants=read_variants(top),
+        compressions=read_compressions(top),
     )
     top.done()
     known = {one.number for one in series}
@@ -62,11 +64,6 @@ def load_catalog(root: Path) -> Catalog:
         if _series_of(pin.release) not in known:
             raise lock.fail(f'releases."{pin.release}"', f"series {_series_of(pin.release)} is not in catalog.toml")
     return catalog
-
-
-def _repository(table: Table) -> str:
-    name = r"([a-z0-9.-]+(:\d+)?/)?[a-z0-9]+([/._-]+[a-z0-9]+)*"
-    return table.text("repository", "an image name without tag", name)
 
 
 def _series_of(release: str) -> str:
@@ -148,31 +145,6 @@ def _series(name: str, table: Table, pins: Iterable[Pin], extras: Mapping[str, E
     )
     table.done()
     return series
-
-
-def _recipes(repository: str, table: Table, reference: Table) -> dict[RecipeName, Recipe]:
-    both = _recipe(RecipeName.FULL, repository, table)
-    prune = table.words("prune")
-    recipes = {RecipeName.REFERENCE: _recipe(RecipeName.REFERENCE, _repository(reference), reference)}
-    for name in (RecipeName.FULL, RecipeName.QUICK):
-        own = table.table(name)
-        recipes[name] = replace(
-            both, name=name, folder="", prune=prune,
-            configure=both.configure + own.words("configure"),
-            pgo=own.get("pgo", bool, "true or false"),
-            training=own.text("training", "one line of arguments", "[^\n]*"),
-        )  # fmt: skip
-        own.done()
-    table.done()
-    reference.done()
-    return recipes
-
-
-def _recipe(name: RecipeName, repository: str, table: Table) -> Recipe:
-    configure, cflags, frame_pointers, ldflags = (
-        table.words(key) for key in ("configure", "cflags", "frame_pointers", "ldflags")
-    )
-    return Recipe(name, repository, configure, cflags, frame_pointers, ldflags, folder=name)
 
 
 def _family(name: str, table: Table, bases: Mapping[str, BasePin]) -> Family:

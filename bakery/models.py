@@ -9,6 +9,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from bakery.compression import Compression
 from bakery.distributions import Family, Target
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "RecipeName",
     "Series",
     "SeriesStatus",
+    "Variant",
 ]
 
 
@@ -131,6 +133,17 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """What an image holds beside the interpreter; a stage of every family's Dockerfile."""
+
+    name: str
+    infix: str
+    stage: str
+    lacks: tuple[str, ...]
+    """What of the default image's features it does not have; tests/image knows the words (support.py)."""
+
+
+@dataclass(frozen=True)
 class Catalog:
     """Everything that can be built, oldest series first."""
 
@@ -139,11 +152,18 @@ class Catalog:
     series: tuple[Series, ...]
     families: tuple[Family, ...]
     recipes: Mapping[RecipeName, Recipe] = field(hash=False)
+    variants: tuple[Variant, ...]
+    compressions: Mapping[RecipeName, Compression] = field(hash=False)
 
     @property
     def targets(self) -> tuple[Target, ...]:
         """All targets of all families, in the order of the data files."""
         return tuple(target for family in self.families for target in family.targets)
+
+    @property
+    def default_variant(self) -> Variant:
+        """The one whose tags do not name it."""
+        return next(variant for variant in self.variants if not variant.infix)
 
     def family_of(self, target: Target) -> Family:
         """The family whose Dockerfile builds ``target``."""
@@ -152,18 +172,19 @@ class Catalog:
 
 @dataclass(frozen=True)
 class Image:
-    """One image to build: a release on a target for a platform."""
+    """One image to build: a variant of a release on a target for a platform."""
 
     series: Series
     pin: Pin
     target: Target
+    variant: Variant
     platform: str
     recipe: RecipeName = RecipeName.FULL
 
     @property
     def name(self) -> str:
-        """How messages, logs and records call it: ``3.13.15-bookworm``."""
-        return f"{self.version}-{self.target.name}"
+        """How messages, logs and records call it: ``3.13.15-bookworm``, ``3.13.15-minimal-bookworm``."""
+        return "-".join(part for part in (self.version, self.variant.infix, self.target.name) if part)
 
     @property
     def slug(self) -> str:

@@ -121,6 +121,7 @@ def catalog_rows(catalog: Catalog, layout: Layout, images: Iterable[Image], toda
                 "support": support(image.series.until, today),
                 "latest": image.series == latest_series(catalog),
                 "target": image.target.name,
+                "variant": image.variant.name,
                 "target_status": str(image.target.status),
                 "target_until": image.target.until,
                 "distribution": f"{image.target.family} {image.target.version}{note}",
@@ -183,12 +184,8 @@ def result_rows(
         official = official_size(baseline, catalog, result.image)
         beside = None
         if official:
-            quick = result.image.recipe is RecipeName.QUICK
-            share = (
-                f" ({result.size.compressed_bytes / official.compressed_bytes:.2f}x)"
-                if result.size and not quick
-                else ""
-            )
+            ours = result.size if result.image.recipe is not RecipeName.QUICK else None
+            share = f" ({ours.compressed_bytes / official.compressed_bytes:.2f}x)" if ours else ""
             beside = f"{megabytes(official.compressed_bytes)} {official.tag}{share}"
         state = "failed" if result.error else "built" if result.compiled else "up to date"
         rows.append(
@@ -196,6 +193,7 @@ def result_rows(
                 "image": result.image.name,
                 "result": state,
                 "recipe": str(result.image.recipe),
+                "variant": result.image.variant.name,
                 "id": result.id,
                 "platform": result.image.platform,
                 "compressed": megabytes(result.size.compressed_bytes) if result.size else None,

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bakery.errors import BakeryError, ConfigError
+import zstandard
+
+from bakery.errors import ConfigError
 from bakery.models import Catalog, Image
 
 __all__ = ["Official", "Size", "megabytes", "official_size", "read_baseline", "saved_size"]
@@ -114,7 +116,9 @@ def saved_size(chunks: Iterable[bytes]) -> Size:
             elif head[257:262] == b"ustar":  # the magic of a POSIX tar header
                 layer = io.BufferedReader(_Chunks(_packed_sizes(blob, packed)), 1 << 20)
             elif head.startswith(b"\x28\xb5\x2f\xfd"):
-                raise BakeryError("a layer is packed with zstd, whose size on disk cannot be told here")
+                packed.append(member.size)
+                chunked = io.BufferedReader(_Chunks(blob), 1 << 20)
+                layer = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(chunked), 1 << 20)
             else:
                 continue
             with tarfile.open(fileobj=layer, mode="r|") as files:

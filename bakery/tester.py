@@ -100,7 +100,10 @@ def run_image_tests(
         ["python", "-B", f"/tmp/{FOLDER}/run.py", *arguments],
         files=("/tmp", _archive(layout.root / "tests" / "image")),
         write=write,
-        environment={"IMAGE_RECIPE": labels.get(f"{LABELS}.recipe", "")},
+        environment={
+            "IMAGE_RECIPE": labels.get(f"{LABELS}.recipe", ""),
+            "IMAGE_LACKS": " ".join(image.variant.lacks),
+        },
     )
     code = finished.code
     last = next((line for line in reversed(finished.lines) if line.startswith("{")), "")

@@ -48,6 +48,7 @@ class SharedLibrariesTest(unittest.TestCase):
                 for entry in elf.strings(support.DT_RPATH, support.DT_RUNPATH):
                     self.assertRegex(entry, r"^(\$ORIGIN/\.\./lib)?$")
 
+    @support.needs("headers")
     def test_libpython_is_there(self):
         """libpythonX.Y.so leads to libpythonX.Y.so.1.0, whose soname is that."""
         folder = sysconfig.get_config_var("LIBDIR")
@@ -59,6 +60,7 @@ class SharedLibrariesTest(unittest.TestCase):
         self.assertTrue(os.path.samefile(link, path))
         self.assertEqual(support.Elf(path).strings(support.DT_SONAME), [support.LIBPYTHON])
 
+    @support.needs("headers")
     @unittest.skipIf(support.FREE_THREADED, "free-threaded builds have no library of the stable ABI")
     def test_library_of_the_stable_abi(self):
         """libpython3.so, which programs for any version link with, is there."""
@@ -73,6 +75,7 @@ class SharedLibrariesTest(unittest.TestCase):
             loaded = {line.split()[-1] for line in maps if "libpython3" in line}
         self.assertEqual(loaded, {support.libpython()})
 
+    @support.needs("headers")
     def test_linker_finds_libpython(self):
         """Programs outside /usr/local find libpython through the linker's cache, without LD_LIBRARY_PATH."""
         # The interpreter has it loaded already, so that ctypes would find it in any case: another program is asked.
@@ -81,6 +84,7 @@ class SharedLibrariesTest(unittest.TestCase):
         cached = support.run("/sbin/ldconfig", "-p").stdout
         self.assertRegex(cached, rf"{re.escape(support.LIBPYTHON)} .*=> {re.escape(support.libpython())}")
 
+    @support.needs("ldconfig")
     def test_linkers_cache_is_up_to_date(self):
         """Each library in the linker's cache exists."""
         cached = re.findall(r"=> (/\S+)", support.run("/sbin/ldconfig", "-p").stdout)

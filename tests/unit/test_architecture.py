@@ -17,10 +17,12 @@ MAX_LINES = 250
 
 ALLOWED = {
     "errors": set(),
+    "compression": {"errors"},
     "distributions": {"errors"},
-    "models": {"errors", "distributions"},
+    "models": {"errors", "compression", "distributions"},
     "tables": {"errors"},
-    "catalog": {"errors", "distributions", "models", "tables"},
+    "recipes": {"errors", "compression", "models", "tables"},
+    "catalog": {"errors", "distributions", "models", "recipes", "tables"},
     "select": {"errors", "distributions", "models", "catalog"},
     "tags": {"errors", "models", "catalog"},
     "plan": {"errors", "models", "catalog", "tags"},
