@@ -14,6 +14,7 @@ from bakery.models import (
     FREE_THREADED,
     Archive,
     BasePin,
+    Budget,
     Catalog,
     Extra,
     Family,
@@ -69,6 +70,7 @@ def load_catalog(root: Path) -> Catalog:
         series=series,
         families=families,
         recipes=_recipes(top.table("recipe")),
+        budgets=_budgets(top, [one.name for one in series], names),
     )
     top.done()
     known = {one.number for one in series}
@@ -165,6 +167,22 @@ def _recipes(table: Table) -> dict[RecipeName, Recipe]:
         own.done()
     table.done()
     return recipes
+
+
+def _budgets(top: Table, series: Iterable[str], targets: Iterable[str]) -> dict[tuple[str, str, str], Budget]:
+    budgets = {}
+    for name, variants in top.tables("budget").items():
+        if name not in series:
+            raise variants.fail("", f"expected one of the series {', '.join(series)}")
+        for variant in variants.data:
+            for target, table in variants.tables(variant).items():
+                if target not in targets:
+                    raise table.fail("", f"expected one of the targets {', '.join(targets)}")
+                kinds = ("compressed_bytes", "disk_bytes")
+                sizes = (table.get(kind, int, "a size in bytes", lambda value: value > 0) for kind in kinds)
+                budgets[name, variant, target] = Budget(*sizes)
+                table.done()
+    return budgets
 
 
 def _family(name: str, table: Table, bases: Mapping[str, BasePin]) -> Family:

@@ -10,22 +10,9 @@ from pathlib import Path
 from packaging.version import Version
 
 __all__ = [
-    "FREE_THREADED",
-    "Archive",
-    "BasePin",
-    "Catalog",
-    "Extra",
-    "Family",
-    "Image",
-    "Layout",
-    "Pin",
-    "Recipe",
-    "RecipeName",
-    "Series",
-    "SeriesStatus",
-    "Stability",
-    "Target",
-]
+    "FREE_THREADED", "Archive", "BasePin", "Budget", "Catalog", "Extra", "Family", "Image", "Layout", "Pin", "Recipe",
+    "RecipeName", "Series", "SeriesStatus", "Stability", "Target",
+]  # fmt: skip
 
 
 FREE_THREADED = "t"
@@ -173,6 +160,14 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """The most bytes that an image may take: all layers as they are pulled, all files in them."""
+
+    compressed_bytes: int
+    disk_bytes: int
+
+
+@dataclass(frozen=True)
 class Catalog:
     """Everything that can be built, oldest series first."""
 
@@ -181,6 +176,8 @@ class Catalog:
     series: tuple[Series, ...]
     families: tuple[Family, ...]
     recipes: Mapping[RecipeName, Recipe] = field(hash=False)
+    budgets: Mapping[tuple[str, str, str], Budget] = field(default_factory=dict, hash=False)
+    """By series, variant and target."""
 
     @property
     def targets(self) -> tuple[Target, ...]:

@@ -19,10 +19,10 @@ import pytest
 from bakery.builder import Builder, read_record
 from bakery.catalog import load_catalog
 from bakery.engine import Engine
+from bakery.layers import saved_image
 from bakery.models import Image, Layout, RecipeName
 from bakery.progress import PlainDisplay
 from bakery.select import select_images
-from bakery.sizes import saved_size
 
 from .conftest import ROOT
 from .fixtures import RELEASE, repository, source
@@ -122,7 +122,11 @@ def test_sizes_are_those_of_the_manifest_that_docker_save_writes(bench: Bench) -
         manifest = json.load(tar.extractfile(blob))  # type: ignore[arg-type]
     if not all(layer["mediaType"].endswith("gzip") for layer in manifest["layers"]):
         pytest.skip("this engine keeps its layers uncompressed")
-    assert saved_size([data]).compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
+    size = saved_image([data], bench.image().platform).size
+    assert size == result.size
+    assert size.compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
+    recorded = read_record(bench.layout, bench.image())["anatomy"].values()
+    assert [sum(one) for one in zip(*recorded, strict=True)] == [size.disk_bytes, size.compressed_bytes]
 
 
 def test_a_failing_step_is_told_with_its_last_lines_and_the_log(tmp_path: Path, engine: Engine, layout: Layout) -> None:
