@@ -109,8 +109,7 @@ def summary_rows(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
         smaller = ratio(ours.compressed_bytes if ours else None, official.compressed_bytes if official else None)
         on_disk = ratio(ours.disk_bytes if ours else None, reference.disk_bytes if reference else None)
         quick = " (quick)" if one.image.recipe is not RecipeName.FULL else ""
-        beside = " and ".join(dict.fromkeys(other.reference for other in (official, reference) if other))
-        how = ", recorded" if official and official.source == "recorded" else ""
+        how = " (recorded)" if official and official.source == "recorded" else ""
         rows.append(
             {
                 "image": f"{one.image.name}{quick}, {one.image.platform.rpartition('/')[2]}",
@@ -120,7 +119,7 @@ def summary_rows(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
                 "disk": megabytes(ours.disk_bytes if ours else None),
                 "reference": megabytes(reference.disk_bytes if reference else None),
                 "disk_ratio": f"{on_disk:.2f}x" if on_disk else None,
-                "compared_with": f"{beside}{how}",
+                "compared_with": f"{official.reference}{how}" if official else None,
             }
         )
     return rows

@@ -61,7 +61,9 @@ class Archive:
         self, layers: Iterable[bytes], method: str = "gzip", platform: str = "linux/amd64", **config: Any
     ) -> dict[str, Any]:
         system, _, machine = platform.partition("/")
-        content = {"os": system, "architecture": machine, "rootfs": {}, **config}
+        layers = list(layers)
+        rootfs = {"type": "layers", "diff_ids": [digest_of(layer) for layer in layers]}
+        content = {"os": system, "architecture": machine, "rootfs": rootfs, **config}
         parts = [self.blob(PACKERS[method](layer), LAYER + ENDS[method]) for layer in layers]
         manifest = {
             "schemaVersion": 2,
@@ -79,4 +81,4 @@ class Archive:
 
     def save(self, **more: bytes) -> bytes:
         files = {f"blobs/{digest.replace(':', '/')}": data for digest, data in self.blobs.items()}
-        return make_tar({**files, "index.json": self.index(), "oci-layout": b"{}", **more})
+        return make_tar({**files, "index.json": self.index(), "oci-layout": b'{"imageLayoutVersion": "1.0.0"}', **more})
