@@ -32,9 +32,10 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", *PYTHON_FILES)
     session.run("ruff", "format", "--check", *PYTHON_FILES)
     session.run("mypy")
-    session.run("shellcheck", *map(str, sorted((ROOT / "shared").glob("*.sh"))), ".ci/run")
+    scripts = [*ROOT.glob("shared/*.sh"), *ROOT.glob("reference/*.sh")]
+    session.run("shellcheck", *map(str, sorted(scripts)), ".ci/run")
     session.run("python", "-m", "invoke", "readme", "--check")
-    session.run("hadolint", *(f"{family.name}/Dockerfile" for family in CATALOG.families))
+    session.run("hadolint", *map(str, sorted(ROOT.glob("*/Dockerfile"))))
 
 
 @nox.session

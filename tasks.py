@@ -28,6 +28,7 @@ VERSION = "Series (3.13; 3.13t: free-threaded) or pinned release (3.13.5); repea
 TARGET = "Distribution release such as bookworm (`inv images` lists them); repeat it or separate by commas"
 EVERYTHING = "All series and all targets, where --version or --target does not say otherwise"
 QUICK = "No PGO, no LTO: for the development loop, never for a release"
+NO_CACHE = "Compile again whatever the build cache holds: to measure how long a build takes"
 FORMAT = "table, markdown or json (default: table)"
 MIRROR = "Where to look for tarballs first: a URL or folder laid out like python.org/ftp/python (also $BAKERY_MIRROR)"
 BASE = "Build on this instead of the target's slim image: an image, an OCI image layout, a rootfs tar or folder"
@@ -78,17 +79,17 @@ def show(rows: Sequence[Any], columns: Sequence[Any], form: str) -> None:
 
 
 def select(
-    version: Sequence[str], target: Sequence[str], everything: bool, quick: bool = False
+    version: Sequence[str], target: Sequence[str], everything: bool, quick: bool = False, recipe=RecipeName.FULL
 ) -> tuple[Any, tuple[Image, ...]]:
     """The catalog and the images that the arguments mean."""
     catalog = load_catalog(ROOT)
-    recipe = RecipeName.QUICK if quick else RecipeName.FULL
+    recipe = RecipeName.QUICK if quick else recipe
     return catalog, select_images(catalog, split(version), split(target), everything=everything, recipe=recipe)
 
 
 def open_builder(
     catalog: Any, display: Any, verb: str, target: Sequence[str], quick: bool,
-    mirror: str | None, base: str | None, refresh: bool = False,
+    mirror: str | None, base: str | None, refresh: bool = False, no_cache: bool = False,
 ) -> Any:  # fmt: skip
     """Make the builder for the engine in use, which knows the user's command for what it suggests."""
     from bakery.builder import Builder
@@ -100,7 +101,22 @@ def open_builder(
     words = ["inv", verb, *(f"{name}={value}" for name, value in options if value), *(["--quick"] if quick else [])]
     again = shlex.join(words).replace("{", "{{").replace("}", "}}") + " --version={version}"
     mirror = mirror or os.environ.get("BAKERY_MIRROR")
-    return Builder(LAYOUT, catalog, engine, display, mirror, base, refresh, again)
+    return Builder(LAYOUT, catalog, engine, display, mirror, base, refresh, no_cache, again)
+
+
+def report_results(catalog: Any, results: Sequence[Any], format: str) -> None:
+    """Print what became of each image; raises where one failed."""
+    from bakery.builder import failure_of
+    from bakery.report import RESULT_COLUMNS, result_rows
+    from bakery.sizes import read_baseline
+
+    show(result_rows(catalog, results, read_baseline(ROOT)), RESULT_COLUMNS, format)
+    for result in results:
+        if result.error:
+            warn(f"\n{result.image.name}: {result.error}")
+    failure = failure_of(results)
+    if failure:
+        raise failure
 
 
 def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str, Any]:
@@ -129,6 +145,7 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
         "mirror": MIRROR,
         "base": BASE,
         "refresh": "Choose the bases anew instead of keeping what earlier builds chose",
+        "no-cache": NO_CACHE,
         "print": "Print the bake definition and build nothing (the same as `inv plan`)",
         "dry": "Say what would be built and change nothing",
         "format": FORMAT,
@@ -136,13 +153,11 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
 )
 def build(
     _: Context, version=None, target=None, all=False, quick=False, mirror=None, base=None, refresh=False,
-    print=False, dry=False, format="table",
+    no_cache=False, print=False, dry=False, format="table",
 ) -> None:  # fmt: skip
     """Build images: verified source, pinned base, PGO and LTO; tags and sizes in a table at the end."""
-    from bakery.builder import failure_of
     from bakery.progress import make_display
-    from bakery.report import RESULT_COLUMNS, TAG_COLUMNS, render, result_rows, tag_rows
-    from bakery.sizes import read_baseline
+    from bakery.report import TAG_COLUMNS, render, tag_rows
 
     catalog, images = select(version, target, all, quick)
     render([], (), format)
@@ -153,17 +168,34 @@ def build(
             else render(tag_rows(catalog, images), TAG_COLUMNS, format)
         )
         return
-    baseline = read_baseline(ROOT)
     with make_display(sys.stderr) as display:
-        builder = open_builder(catalog, display, "build", target, quick, mirror, base, refresh)
+        builder = open_builder(catalog, display, "build", target, quick, mirror, base, refresh, no_cache)
         results = builder.build(images)
-    show(result_rows(catalog, results, baseline), RESULT_COLUMNS, format)
-    for result in results:
-        if result.error:
-            warn(f"\n{result.image.name}: {result.error}")
-    failure = failure_of(results)
-    if failure:
-        raise failure
+    report_results(catalog, results, format)
+
+
+@job(
+    iterable=["version", "target"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "mirror": MIRROR,
+        "base": BASE,
+        "no-cache": NO_CACHE,
+        "format": FORMAT,
+    },
+)
+def reference(_: Context, version=None, target=None, mirror=None, base=None, no_cache=False, format="table") -> None:
+    """Build the official recipe, re-created on the same base, which ours is measured against (reference/python:...)."""
+    from bakery.progress import make_display
+    from bakery.report import render
+
+    catalog, images = select(version, target, False, recipe=RecipeName.REFERENCE)
+    render([], (), format)
+    with make_display(sys.stderr) as display:
+        builder = open_builder(catalog, display, "reference", target, False, mirror, base, no_cache=no_cache)
+        results = builder.build(images)
+    report_results(catalog, results, format)
 
 
 @job(
@@ -446,4 +478,4 @@ def env(_: Context) -> None:
 
 
 engine = Collection("engine", up, down, status, env)
-namespace = Collection(build, test, regrtest, compare, plan, tags, images, readme, clean, engine)
+namespace = Collection(build, reference, test, regrtest, compare, plan, tags, images, readme, clean, engine)

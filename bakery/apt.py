@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bakery.distributions import Archive
 from bakery.errors import BakeryError
 from bakery.files import staged_folder
-from bakery.models import Archive
 
 __all__ = ["AptError", "Mirror", "PrivateApt", "download", "host_codename", "host_id", "host_mirror", "run"]
 

@@ -18,9 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bakery import apt, oci, registry
+from bakery.distributions import Archive, Target
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, locked, require_space, sha256_of, staged_folder, write_whole
-from bakery.models import Archive, Catalog, Layout, Target
+from bakery.models import Catalog, Layout
 
 __all__ = ["Base", "Bases"]
 

@@ -9,12 +9,17 @@ from bakery.anatomy import TITLES, Part, changes
 from bakery.models import Budget, Catalog, Image, RecipeName
 from bakery.sizes import Size
 
-__all__ = ["DEFAULT_VARIANT", "budget_of", "excess", "growth", "last_record", "verdict"]
+__all__ = ["budget_of", "excess", "growth", "last_record", "variant_of", "verdict"]
 
 DEFAULT_VARIANT = "default"
 
 
-def budget_of(catalog: Catalog, image: Image, variant: str = DEFAULT_VARIANT) -> Budget | None:
+def variant_of(image: Image) -> str:
+    """The name of the variant that ``image`` is; ``default`` as long as images have none."""
+    return str(getattr(getattr(image, "variant", None), "name", DEFAULT_VARIANT))
+
+
+def budget_of(catalog: Catalog, image: Image) -> Budget | None:
     """The budget of ``image``; ``None`` where the catalog has none.
 
     Quick builds are exempt, for they are not optimised and never published; and so is any platform but the family's
@@ -22,7 +27,7 @@ def budget_of(catalog: Catalog, image: Image, variant: str = DEFAULT_VARIANT) ->
     """
     if image.recipe is not RecipeName.FULL or image.platform != catalog.family_of(image.target).platforms[0]:
         return None
-    return catalog.budgets.get((image.series.name, variant, image.target.name))
+    return catalog.budgets.get((image.series.name, variant_of(image), image.target.name))
 
 
 def excess(budget: Budget | None, size: Size) -> tuple[str, ...]:
@@ -40,11 +45,9 @@ def excess(budget: Budget | None, size: Size) -> tuple[str, ...]:
     )
 
 
-def last_record(
-    records: Iterable[Mapping[str, Any]], image: Image, variant: str = DEFAULT_VARIANT
-) -> Mapping[str, Any] | None:
+def last_record(records: Iterable[Mapping[str, Any]], image: Image) -> Mapping[str, Any] | None:
     """The newest kept record of the same series, target, variant, platform and recipe; also of another release."""
-    key = (image.series.name, image.target.name, variant, image.platform, str(image.recipe))
+    key = (image.series.name, image.target.name, variant_of(image), image.platform, str(image.recipe))
     fields = ("series", "target", "variant", "platform", "recipe")
     own = [one for one in records if tuple({"variant": DEFAULT_VARIANT, **one}.get(field) for field in fields) == key]
     return max(own, key=lambda one: str(one.get("built", "")), default=None)
@@ -65,15 +68,14 @@ def verdict(
     size: Size,
     parts: Mapping[str, Sequence[int]],
     records: Iterable[Mapping[str, Any]],
-    variant: str = DEFAULT_VARIANT,
 ) -> str:
     """Why ``image`` is over its budget and what grew since the last recorded build; empty where it is within."""
-    over = excess(budget_of(catalog, image, variant), size)
+    over = excess(budget_of(catalog, image), size)
     if not over:
         return ""
-    key = f'budget."{image.series.name}".{variant}.{image.target.name}'
+    key = f'budget."{image.series.name}".{variant_of(image)}.{image.target.name}'
     lines = [f"over the size budget (shared/catalog.toml, {key}):", *over]
-    last = last_record(records, image, variant)
+    last = last_record(records, image)
     if last and "anatomy" in last:
         lines.append(f"since the recorded build of {last['release']} on {str(last['built'])[:10]}:")
         lines += growth(last["anatomy"], parts) or ("no part has changed",)

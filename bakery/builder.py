@@ -87,6 +87,7 @@ class Builder:
     mirror: str | None = None
     base: str | None = None
     refresh: bool = False
+    no_cache: bool = False
     again: str = "inv build --version={version}"
     bases: dict[tuple[str, str], Base] = field(default_factory=dict)
 
@@ -164,7 +165,8 @@ class Builder:
 
     def _buildx(self, arguments: list[str], result: Result, clock: _Clock) -> None:
         result.log.parent.mkdir(parents=True, exist_ok=True)
-        command = [*self.engine.buildx, "build", "--progress=rawjson", *arguments]
+        fresh = ["--no-cache"] if self.no_cache else []
+        command = [*self.engine.buildx, "build", "--progress=rawjson", *fresh, *arguments]
         with result.log.open("w", encoding="utf-8") as log:
             log.write(f"{' '.join(command)}\n")
             tracker, stream = Tracker(log, clock.enter), StatusStream()

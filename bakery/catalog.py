@@ -5,27 +5,24 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
+from bakery.distributions import Archive, BasePin, Family, Stability, Target
 from bakery.errors import ConfigError
 from bakery.models import (
     FREE_THREADED,
-    Archive,
-    BasePin,
     Budget,
     Catalog,
     Extra,
-    Family,
     Layout,
     Pin,
     Recipe,
     RecipeName,
     Series,
     SeriesStatus,
-    Stability,
-    Target,
 )
 from bakery.tables import Table, read_toml
 
@@ -62,14 +59,13 @@ def load_catalog(root: Path) -> Catalog:
     for name in bases:
         if name not in names:
             raise lock.fail(f"bases.{name}", f"expected one of the targets {', '.join(names)}")
+    repository = _repository(top)
     catalog = Catalog(
-        repository=top.text(
-            "repository", "an image name without tag", r"([a-z0-9.-]+(:\d+)?/)?[a-z0-9]+([/._-]+[a-z0-9]+)*"
-        ),
+        repository=repository,
         default_target=top.get("default_target", str, f"one of {', '.join(names)}", lambda value: value in names),
         series=series,
         families=families,
-        recipes=_recipes(top.table("recipe")),
+        recipes=_recipes(repository, top.table("recipe"), top.table("reference")),
         budgets=_budgets(top, [one.name for one in series], names),
     )
     top.done()
@@ -78,6 +74,11 @@ def load_catalog(root: Path) -> Catalog:
         if _series_of(pin.release) not in known:
             raise lock.fail(f'releases."{pin.release}"', f"series {_series_of(pin.release)} is not in catalog.toml")
     return catalog
+
+
+def _repository(table: Table) -> str:
+    name = r"([a-z0-9.-]+(:\d+)?/)?[a-z0-9]+([/._-]+[a-z0-9]+)*"
+    return table.text("repository", "an image name without tag", name)
 
 
 def _series_of(release: str) -> str:
@@ -145,7 +146,9 @@ def _series(name: str, table: Table, pins: Iterable[Pin], extras: Mapping[str, E
         status=table.choice("status", SeriesStatus),
         until=_until(table),
         configure=table.words("configure"),
+        lean=table.words("lean"),
         cflags=table.words("cflags"),
+        frame_pointers=table.get("frame_pointers", bool, "true or false"),
         locale=table.text("locale", '"C.UTF-8", or "" to leave LANG unset', r"(C\.UTF-8)?"),
         pins=tuple(own),
         extras=tuple(extras[extra] for extra in wanted),
@@ -154,19 +157,29 @@ def _series(name: str, table: Table, pins: Iterable[Pin], extras: Mapping[str, E
     return series
 
 
-def _recipes(table: Table) -> dict[RecipeName, Recipe]:
-    configure, cflags, ldflags, prune = (table.words(key) for key in ("configure", "cflags", "ldflags", "prune"))
-    recipes = {}
-    for name in RecipeName:
+def _recipes(repository: str, table: Table, reference: Table) -> dict[RecipeName, Recipe]:
+    both = _recipe(RecipeName.FULL, repository, table)
+    prune = table.words("prune")
+    recipes = {RecipeName.REFERENCE: _recipe(RecipeName.REFERENCE, _repository(reference), reference)}
+    for name in (RecipeName.FULL, RecipeName.QUICK):
         own = table.table(name)
-        recipes[name] = Recipe(
-            name, configure + own.words("configure"), cflags, ldflags, prune,
+        recipes[name] = replace(
+            both, name=name, folder="", prune=prune,
+            configure=both.configure + own.words("configure"),
             pgo=own.get("pgo", bool, "true or false"),
             training=own.text("training", "one line of arguments", "[^\n]*"),
         )  # fmt: skip
         own.done()
     table.done()
+    reference.done()
     return recipes
+
+
+def _recipe(name: RecipeName, repository: str, table: Table) -> Recipe:
+    configure, cflags, frame_pointers, ldflags = (
+        table.words(key) for key in ("configure", "cflags", "frame_pointers", "ldflags")
+    )
+    return Recipe(name, repository, configure, cflags, frame_pointers, ldflags, folder=name)
 
 
 def _budgets(top: Table, series: Iterable[str], targets: Iterable[str]) -> dict[tuple[str, str, str], Budget]:

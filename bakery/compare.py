@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bakery.anatomy import compact
-from bakery.budget import DEFAULT_VARIANT, budget_of, verdict
+from bakery.budget import budget_of, variant_of, verdict
 from bakery.comparison import Comparison, Measured
 from bakery.engine import Engine
 from bakery.errors import InputError
@@ -25,17 +25,20 @@ from bakery.models import Catalog, Image, RecipeName
 from bakery.plan import LABELS
 from bakery.registry import Registry, RegistryUnavailable, Remote
 from bakery.sizes import Official, official_size, official_tags
-from bakery.tags import tags_of
+from bakery.tags import references, tags_of
 
-__all__ = ["Comparer", "reference_name"]
+__all__ = ["Comparer", "reference_names"]
 
 STAND_IN = "{} stands in: there is no official Python image for {}, and the Debian one is what people would use."
 ESTIMATED = "{}: this engine keeps layers unpacked, so its compressed sizes are what gzip -6 makes of them."
 
 
-def reference_name(official: str) -> str:
-    """The image that ``inv reference`` makes in the place of an official one: ``reference/python:3.13-bookworm``."""
-    return f"reference/{official.replace('-slim-', '-')}"
+def reference_names(catalog: Catalog, image: Image) -> tuple[str, ...]:
+    """What `inv reference` calls the official image's re-creation: the same release on the distribution of that one."""
+    on = official_tags(catalog, image)[0].rpartition("-")[2]
+    target = next((one for one in catalog.targets if one.name == on), image.target)
+    series = next(one for one in catalog.series if one.name == image.series.number)
+    return references(catalog, dataclasses.replace(image, series=series, target=target, recipe=RecipeName.REFERENCE))
 
 
 @dataclass
@@ -59,7 +62,7 @@ class Comparer:
         """``image`` on its platform; with a repository, on every platform that the repository has it for."""
         if self.repository is None:
             return [self._one(image, None)]
-        reference = f"{self.repository}:{tags_of(self.catalog, image)[0]}"
+        reference = self._published(image)
         try:
             platforms = self.registry.platforms(reference) or (image.platform,)
             remotes = [self.registry.image(reference, platform) for platform in platforms]
@@ -68,6 +71,9 @@ class Comparer:
                 f"{reference}: {error}", hint="--repository names where these images were pushed."
             ) from None
         return [self._one(dataclasses.replace(image, platform=one.platform), one) for one in remotes]
+
+    def _published(self, image: Image) -> str:
+        return f"{self.repository}:{tags_of(self.catalog, image)[0]}"
 
     def _one(self, image: Image, remote: Remote | None) -> Comparison:
         notes: list[str] = []
@@ -79,7 +85,7 @@ class Comparer:
         if ours and ours.recipe in list(RecipeName):  # what is compared is what is there, not what was asked for
             image = dataclasses.replace(image, recipe=RecipeName(ours.recipe))
         notes += [ESTIMATED.format(one.reference) for one in (ours, official, reference) if one and one.estimated]
-        comparison = Comparison(image, DEFAULT_VARIANT, ours, official, reference, notes=tuple(notes))
+        comparison = Comparison(image, variant_of(image), ours, official, reference, notes=tuple(notes))
         size = comparison.size
         if size is None or ours is None:
             return comparison
@@ -87,8 +93,8 @@ class Comparer:
         return dataclasses.replace(comparison, budget=budget_of(self.catalog, image), over=over)
 
     def _ours(self, image: Image, remote: Remote | None, notes: list[str]) -> Measured | None:
-        tag = tags_of(self.catalog, image)[0]
-        names = [f"{one}:{tag}" for one in (self.repository, self.catalog.repository) if one]
+        names = [self._published(image)] if self.repository else []
+        names.append(references(self.catalog, image)[0])
         local = next((one for name in names if (one := self._local(name, image.platform))), None)
         if remote is None:
             return local
@@ -135,12 +141,12 @@ class Comparer:
             ) from None
 
     def _reference(self, image: Image, notes: list[str]) -> Measured | None:
-        tags = official_tags(self.catalog, image)
-        names = [self.against] if self.against else [*tags, *map(reference_name, tags)]
+        made = reference_names(self.catalog, image)
+        names = [self.against] if self.against else [*official_tags(self.catalog, image), *made]
         found = next((one for name in names if (one := self._local(name, image.platform))), None)
         if found is None and self.engine is not None:
-            target, absent = tags[0].rpartition("-")[2], self.against or f"{tags[0]} and no {reference_name(tags[0])}"
-            make = f"inv reference --version={image.series.number} --target={target}"
+            absent = self.against or f"{names[0]} and no {made[0]}"
+            make = f"inv reference --version={image.pin.release} --target={made[0].rpartition('-')[2]}"
             way = f"docker pull {self.against}" if self.against else make
             notes.append(f"Nothing to compare with on disk: the engine has no {absent}. To have it: {way}")
         return found

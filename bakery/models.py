@@ -9,10 +9,21 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from bakery.distributions import Family, Target
+
 __all__ = [
-    "FREE_THREADED", "Archive", "BasePin", "Budget", "Catalog", "Extra", "Family", "Image", "Layout", "Pin", "Recipe",
-    "RecipeName", "Series", "SeriesStatus", "Stability", "Target",
-]  # fmt: skip
+    "FREE_THREADED",
+    "Budget",
+    "Catalog",
+    "Extra",
+    "Image",
+    "Layout",
+    "Pin",
+    "Recipe",
+    "RecipeName",
+    "Series",
+    "SeriesStatus",
+]
 
 
 FREE_THREADED = "t"
@@ -27,18 +38,15 @@ class SeriesStatus(StrEnum):
     BUGFIX = "bugfix"
 
 
-class Stability(StrEnum):
-    """Whether a distribution release is finished; an unstable one may change under an image."""
-
-    STABLE = "stable"
-    UNSTABLE = "unstable"
-
-
 class RecipeName(StrEnum):
-    """``full`` is what is published (PGO and LTO); ``quick`` is for the development loop only."""
+    """``full`` is what is published (PGO and LTO); ``quick`` is for the development loop only.
+
+    ``reference`` is the official recipe, re-created to be measured against.
+    """
 
     FULL = "full"
     QUICK = "quick"
+    REFERENCE = "reference"
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,9 @@ class Series:
     status: SeriesStatus
     until: str
     configure: tuple[str, ...]
+    lean: tuple[str, ...]
     cflags: tuple[str, ...]
+    frame_pointers: bool
     locale: str
     pins: tuple[Pin, ...]
     extras: tuple[Extra, ...] = ()
@@ -101,62 +111,22 @@ class Series:
 
 
 @dataclass(frozen=True)
-class BasePin:
-    """The published base image of a target: reference without digest, and its digest for each platform."""
-
-    image: str
-    digests: Mapping[str, str] = field(hash=False)
-
-
-@dataclass(frozen=True)
-class Archive:
-    """Where a family's packages come from; explained key by key in debian/family.toml."""
-
-    id: str
-    components: tuple[str, ...]
-    suites: tuple[str, ...]
-    keyrings: tuple[str, ...]
-    keyring_package: str
-    exclude: tuple[str, ...]
-    include: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Target:
-    """A distribution release to build on, such as bookworm."""
-
-    name: str
-    family: str
-    version: str
-    status: Stability
-    until: str
-    base: BasePin
-
-
-@dataclass(frozen=True)
-class Family:
-    """A folder with one Dockerfile, and the targets that it builds on."""
-
-    name: str
-    official: str
-    platforms: tuple[str, ...]
-    build_packages: tuple[str, ...]
-    runtime_packages: tuple[str, ...]
-    archive: Archive
-    targets: tuple[Target, ...]
-
-
-@dataclass(frozen=True)
 class Recipe:
-    """Words for configure, the compiler and the linker that all series share."""
+    """Words for configure, the compiler and the linker that all series share, and what the images are called.
+
+    ``folder`` holds the Dockerfile; it is empty where each family has its own.
+    """
 
     name: RecipeName
+    repository: str
     configure: tuple[str, ...]
     cflags: tuple[str, ...]
+    frame_pointers: tuple[str, ...]
     ldflags: tuple[str, ...]
-    prune: tuple[str, ...]
-    pgo: bool
-    training: str
+    folder: str = ""
+    prune: tuple[str, ...] = ()
+    pgo: bool = True
+    training: str = ""
 
 
 @dataclass(frozen=True)
@@ -206,8 +176,9 @@ class Image:
 
     @property
     def slug(self) -> str:
-        """The name with the architecture, for files of which each image has one: ``3.13.15-bookworm-amd64``."""
-        return f"{self.name}-{self.platform.rpartition('/')[2]}"
+        """For files of which each image has one: ``3.13.15-bookworm-amd64``; a reference is another image."""
+        reference = "-reference" if self.recipe is RecipeName.REFERENCE else ""
+        return f"{self.name}-{self.platform.rpartition('/')[2]}{reference}"
 
     @property
     def version(self) -> str:

@@ -57,25 +57,30 @@ def definition(
 
 def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None) -> dict[str, Any]:
     family = catalog.family_of(image.target)
-    recipe = catalog.recipes[image.recipe]
+    recipe, series = catalog.recipes[image.recipe], image.series
+    frame_pointers = recipe.frame_pointers if series.frame_pointers else ()
+    arguments = {
+        "BUILD_PACKAGES": family.build_packages,
+        "COMPILER_FLAGS": (*recipe.cflags, *frame_pointers),
+        "CONFIGURE_FLAGS": (*recipe.configure, *series.configure),
+        "LINKER_FLAGS": recipe.ldflags,
+        "LOCALE": ("utf8" if series.locale else "none",),
+        "PYTHON_RELEASE": (image.pin.release,),
+        "PYTHON_SHA256": (image.pin.sha256,),
+        "RUNTIME_PACKAGES": family.runtime_packages,
+    }
+    if recipe.name is not RecipeName.REFERENCE:
+        arguments["COMPILER_FLAGS"] += series.cflags
+        arguments["CONFIGURE_FLAGS"] += series.lean
+        arguments["PGO"] = ("1" if recipe.pgo else "0",)
+        arguments["PRUNE"] = recipe.prune
+        arguments["TRAINING"] = (recipe.training,)
     target: dict[str, Any] = {
-        "context": family.name,
+        "context": recipe.folder or family.name,
         "dockerfile": "Dockerfile",
         "target": "runtime",
         "contexts": {"base": inputs.base, "source": inputs.source, "extras": inputs.extras, "shared": "shared"},
-        "args": {
-            "BUILD_PACKAGES": " ".join(family.build_packages),
-            "COMPILER_FLAGS": " ".join((*recipe.cflags, *image.series.cflags)),
-            "CONFIGURE_FLAGS": " ".join((*recipe.configure, *image.series.configure)),
-            "LINKER_FLAGS": " ".join(recipe.ldflags),
-            "LOCALE": "utf8" if image.series.locale else "none",
-            "PGO": "1" if recipe.pgo else "0",
-            "PRUNE": " ".join(recipe.prune),
-            "PYTHON_RELEASE": image.pin.release,
-            "PYTHON_SHA256": image.pin.sha256,
-            "RUNTIME_PACKAGES": " ".join(family.runtime_packages),
-            "TRAINING": recipe.training,
-        },
+        "args": {name: " ".join(words) for name, words in sorted(arguments.items())},
         "labels": labels(catalog, image, inputs),
         "tags": list(references(catalog, image)),
         "platforms": [image.platform],
@@ -90,9 +95,10 @@ def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None)
 
 def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
     """What an image says of itself: OCI's annotations, and ours for what those have no word for."""
-    quick = " (quick: no PGO, no LTO)" if image.recipe is RecipeName.QUICK else ""
+    notes = {RecipeName.QUICK: " (quick: no PGO, no LTO)", RecipeName.REFERENCE: " (the official recipe, re-created)"}
+    note = notes.get(image.recipe, "")
     return {
-        "org.opencontainers.image.title": f"Python {image.pin.release} on {image.target.name}{quick}",
+        "org.opencontainers.image.title": f"Python {image.pin.release} on {image.target.name}{note}",
         "org.opencontainers.image.version": image.pin.release,
         "org.opencontainers.image.licenses": "Python-2.0",
         "org.opencontainers.image.base.name": inputs.base_name,

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bakery.builder import Result, read_record
+from bakery.distributions import Stability
 from bakery.errors import InputError
-from bakery.models import Catalog, Image, Layout, RecipeName, Stability
+from bakery.models import Catalog, Image, Layout, RecipeName
 from bakery.progress import duration
 from bakery.select import select_images
 from bakery.sizes import Official, megabytes, official_size

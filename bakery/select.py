@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from packaging.version import InvalidVersion, Version
 
+from bakery.distributions import Target
 from bakery.errors import InputError, NothingSelected
-from bakery.models import FREE_THREADED, Catalog, Image, Pin, RecipeName, Series, Target
+from bakery.models import FREE_THREADED, Catalog, Image, Pin, RecipeName, Series
 
 __all__ = ["host_platform", "select_images", "split"]
 

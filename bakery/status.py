@@ -9,9 +9,10 @@ from typing import Any
 
 from packaging.version import Version
 
+from bakery.distributions import Target
 from bakery.errors import ConfigError
 from bakery.files import write_whole
-from bakery.models import Catalog, RecipeName, Series, Target
+from bakery.models import Catalog, RecipeName, Series
 
 __all__ = ["adopt", "local_records", "read_status", "status_table", "write_status"]
 

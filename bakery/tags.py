@@ -31,5 +31,6 @@ def tags_of(catalog: Catalog, image: Image) -> tuple[str, ...]:
 
 
 def references(catalog: Catalog, image: Image) -> tuple[str, ...]:
-    """The same with the repository, as docker takes them: ``infra7/python:3.13-bookworm``."""
-    return tuple(f"{catalog.repository}:{tag}" for tag in tags_of(catalog, image))
+    """The same with its recipe's repository, as docker takes them: ``infra7/python:3.13-bookworm``."""
+    repository = catalog.recipes[image.recipe].repository
+    return tuple(f"{repository}:{tag}" for tag in tags_of(catalog, image))

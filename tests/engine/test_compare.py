@@ -15,7 +15,7 @@ from bakery.compare import Comparer
 from bakery.comparison import document
 from bakery.engine import Engine
 from bakery.errors import BakeryError
-from bakery.models import Catalog, Image, Layout
+from bakery.models import Catalog, Image, Layout, RecipeName
 from bakery.registry import Registry
 from bakery.select import host_platform, select_images
 from bakery.sizes import read_baseline
@@ -87,6 +87,12 @@ def push(engine: Engine, reference: str) -> None:
         assert "error" not in line, line["error"]
 
 
+def named(catalog: Catalog, repository: str) -> Catalog:
+    """The catalog with another name for its images."""
+    recipe = dataclasses.replace(catalog.recipes[RecipeName.FULL], repository=repository)
+    return dataclasses.replace(catalog, repository=repository, recipes={**catalog.recipes, RecipeName.FULL: recipe})
+
+
 def image(catalog: Catalog) -> Image:
     return select_images(catalog, ["3.13"])[0]
 
@@ -100,7 +106,7 @@ def test_engine_and_registry_agree_with_the_manifest_to_the_byte(
     engine: Engine, layout: Layout, catalog: Catalog, registry: str, images: list[str], method: str
 ) -> None:
     name = f"{method}/python"
-    own = dataclasses.replace(catalog, repository=f"{registry}/{name}")
+    own = named(catalog, f"{registry}/{name}")
     tag = "3.13.15-bookworm"
     load(engine, images, f"{own.repository}:{tag}", [BASE, TOP], method)
     push(engine, f"{own.repository}:{tag}")
@@ -160,7 +166,7 @@ def test_an_index_with_attestations_is_read_for_each_platform(registry: str) -> 
 def test_another_build_in_the_registry_has_no_size_on_disk_from_this_engine(
     engine: Engine, layout: Layout, catalog: Catalog, registry: str, images: list[str]
 ) -> None:
-    own = dataclasses.replace(catalog, repository=f"{registry}/stale/python")
+    own = named(catalog, f"{registry}/stale/python")
     reference = f"{own.repository}:3.13.15-bookworm"
     load(engine, images, reference, [BASE, OLD], "gzip")
     push(engine, reference)

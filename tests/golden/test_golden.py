@@ -61,6 +61,7 @@ def inputs(image: Image) -> Inputs:
         ("3.12", "jammy", RecipeName.FULL, None),
         ("3.13", "bookworm", RecipeName.FULL, "host"),
         ("3.13", "bookworm", RecipeName.QUICK, None),
+        ("3.13", "bookworm", RecipeName.REFERENCE, None),
         ("3.13.5", "bookworm", RecipeName.FULL, None),
         ("3.15", "noble", RecipeName.FULL, None),
     ],
@@ -70,8 +71,8 @@ def test_bake_definition(
 ) -> None:
     image = one(catalog, version, target, recipe)
     plan = definition(catalog, [image], {image: inputs(image)}, network=network)
-    quick = "-quick" if recipe is RecipeName.QUICK else ""
-    golden(f"plan-{version}-{target}{quick}.json", json.dumps(plan, indent=2) + "\n")
+    suffix = "" if recipe is RecipeName.FULL else f"-{recipe}"
+    golden(f"plan-{version}-{target}{suffix}.json", json.dumps(plan, indent=2) + "\n")
 
 
 def test_bake_definition_of_several_images(catalog: Catalog, golden: Golden) -> None:

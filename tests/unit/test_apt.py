@@ -11,7 +11,8 @@ import pytest
 
 from bakery import apt
 from bakery.apt import AptError, Mirror, PrivateApt, host_mirror
-from bakery.models import Archive, Catalog
+from bakery.distributions import Archive
+from bakery.models import Catalog
 
 BOOKWORM = """\
 Packages bookworm http://deb.example/debian/

@@ -17,10 +17,11 @@ MAX_LINES = 250
 
 ALLOWED = {
     "errors": set(),
-    "models": {"errors"},
+    "distributions": {"errors"},
+    "models": {"errors", "distributions"},
     "tables": {"errors"},
-    "catalog": {"errors", "models", "tables"},
-    "select": {"errors", "models", "catalog"},
+    "catalog": {"errors", "distributions", "models", "tables"},
+    "select": {"errors", "distributions", "models", "catalog"},
     "tags": {"errors", "models", "catalog"},
     "plan": {"errors", "models", "catalog", "tags"},
 }

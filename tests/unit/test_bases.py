@@ -18,8 +18,9 @@ import pytest
 
 from bakery import apt, bases, oci, registry
 from bakery.bases import Base, Bases
+from bakery.distributions import Target
 from bakery.errors import BuildError, InputError
-from bakery.models import Catalog, Layout, Target
+from bakery.models import Catalog, Layout
 
 AMD64 = "linux/amd64"
 

@@ -36,7 +36,6 @@ def test_a_quick_build_another_platform_and_an_unlisted_image_are_exempt(tight: 
     assert budget_of(tight, image("3.13")) == LIMIT
     for one in (image("3.13", recipe=RecipeName.QUICK), image("3.13", platform="linux/arm64"), image("3.13", "trixie")):
         assert budget_of(tight, one) is None
-    assert budget_of(tight, image("3.13"), "minimal") is None
 
 
 def test_a_budget_holds_for_every_release_of_its_series(tight: Catalog, image: Make) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bakery.compare import Comparer, reference_name
+from bakery.compare import Comparer, reference_names
 from bakery.comparison import document
 from bakery.errors import InputError
 from bakery.models import Catalog, Image
@@ -152,5 +152,16 @@ def test_a_repository_without_the_image_is_the_user_s_mistake(
         comparer(catalog, root, repository=f"{server.address}/mine/python").compare(image("3.13"))
 
 
-def test_the_re_creation_of_an_official_image_has_a_name_of_its_own() -> None:
-    assert reference_name("python:3.13-slim-bookworm") == "reference/python:3.13-bookworm"
+@pytest.mark.parametrize(
+    ("version", "target", "name"),
+    [
+        ("3.13", "bookworm", "reference/python:3.13.15-bookworm"),
+        ("3.13", "trixie", "reference/python:3.13.15-trixie"),
+        ("3.13.5", "noble", "reference/python:3.13.5-bookworm"),
+        ("3.13t", "bookworm", "reference/python:3.13.15-bookworm"),
+    ],
+)
+def test_the_re_creation_is_of_the_same_release_on_the_official_image_s_distribution(
+    catalog: Catalog, image: Make, version: str, target: str, name: str
+) -> None:
+    assert reference_names(catalog, image(version, target))[0] == name

@@ -48,7 +48,7 @@ def test_each_part_of_the_definition_is_one_argument_with_its_flag(
     )
     assert found == expected
     assert set(found.values()) == {1}
-    assert context == target["context"] == "ubuntu"
+    assert context == target["context"] == ("reference" if recipe is RecipeName.REFERENCE else "ubuntu")
 
 
 def test_no_key_of_the_definition_is_without_its_argument(catalog: Catalog, image: Callable[..., Image]) -> None:
@@ -63,7 +63,7 @@ def test_several_platforms_are_one_argument(catalog: Catalog, image: Callable[..
 
 
 def test_quick_has_neither_pgo_nor_lto_and_says_so(catalog: Catalog, image: Callable[..., Image]) -> None:
-    full, quick = (target_of(catalog, image("3.13", recipe=recipe)) for recipe in RecipeName)
+    full, quick = (target_of(catalog, image("3.13", recipe=recipe)) for recipe in (RecipeName.FULL, RecipeName.QUICK))
     assert (full["args"]["PGO"], quick["args"]["PGO"]) == ("1", "0")
     assert "--with-lto" in full["args"]["CONFIGURE_FLAGS"].split()
     assert not {"--with-lto", "--enable-optimizations"} & set(quick["args"]["CONFIGURE_FLAGS"].split())
@@ -102,8 +102,36 @@ def test_the_series_words_come_after_the_recipes(catalog: Catalog, image: Callab
     one = image("3.13")
     args = target_of(catalog, one)["args"]
     recipe = catalog.recipes[RecipeName.FULL]
-    assert args["CONFIGURE_FLAGS"].split() == [*recipe.configure, *one.series.configure]
-    assert args["COMPILER_FLAGS"].split() == [*recipe.cflags, *one.series.cflags]
+    assert args["CONFIGURE_FLAGS"].split() == [*recipe.configure, *one.series.configure, *one.series.lean]
+    assert args["COMPILER_FLAGS"].split() == [*recipe.cflags, *recipe.frame_pointers, *one.series.cflags]
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.13"])
+def test_frame_pointers_are_kept_where_the_series_says_so(
+    catalog: Catalog, image: Callable[..., Image], version: str
+) -> None:
+    for recipe in RecipeName:
+        flags = target_of(catalog, image(version, recipe=recipe))["args"]["COMPILER_FLAGS"].split()
+        assert ("-fno-omit-frame-pointer" in flags) == image(version).series.frame_pointers == (version == "3.13")
+
+
+def test_the_reference_is_the_same_release_on_the_same_base_without_anything_of_ours(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    ours, theirs = (
+        target_of(catalog, image("3.13t", recipe=recipe)) for recipe in (RecipeName.FULL, RecipeName.REFERENCE)
+    )
+    same = ("BUILD_PACKAGES", "LOCALE", "PYTHON_RELEASE", "PYTHON_SHA256", "RUNTIME_PACKAGES")
+    assert {key: theirs["args"][key] for key in same} == {key: ours["args"][key] for key in same}
+    assert {key: theirs["contexts"][key] for key in ("base", "source")} == {
+        key: ours["contexts"][key] for key in ("base", "source")
+    }
+    assert "--disable-gil" in theirs["args"]["CONFIGURE_FLAGS"]
+    assert not {"-O3", "--disable-test-modules"} & set(
+        f"{theirs['args']['COMPILER_FLAGS']} {theirs['args']['CONFIGURE_FLAGS']}".split()
+    )
+    assert not set(theirs["tags"]) & set(ours["tags"])
+    assert "reference/python:3.13t-bookworm" in theirs["tags"]
 
 
 @pytest.mark.parametrize(("version", "locale"), [("3.9", "utf8"), ("3.12", "utf8"), ("3.13", "none"), ("3.15", "none")])
