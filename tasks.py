@@ -294,7 +294,7 @@ def compare(
     brief=False, format="table",
 ) -> None:  # fmt: skip
     """Compare images with the official ones: layers as pulled, size on disk, anatomy, and files of one only."""
-    from bakery.compare import Comparer
+    from bakery.compare import Comparer, remember
     from bakery.comparison import document
     from bakery.engine import find_engine
     from bakery.files import write_whole
@@ -309,6 +309,9 @@ def compare(
     engine = find_engine(LAYOUT, catalog, warn, start=repository is None)
     comparer = Comparer(catalog, engine, read_baseline(ROOT), read_status(ROOT), against, repository, warn)
     found = [one for image in images for one in comparer.compare(image)]
+    if not against and not repository:
+        for one in found:
+            remember(LAYOUT, one)
     show([document(one) for one in found] if format == "json" else summary_rows(found), SUMMARY_COLUMNS, format)
     if format != "json" and not brief:
         print(f"\n{full_report(found, format)}", end="")
@@ -330,10 +333,12 @@ def compare(
     }
 )
 def readme(_: Context, check=False, record=False) -> None:
-    """Render README's tables (tags, build status) from the catalog and shared/status.json."""
+    """Render README's tables (tags, build status, sizes) from the catalog and shared/status.json."""
     from bakery.files import write_whole
     from bakery.readme import drift, fill
     from bakery.report import TAG_COLUMNS, render, tag_rows
+    from bakery.sections import SUMMARY_COLUMNS, recorded_rows
+    from bakery.sizes import read_baseline
     from bakery.status import adopt, local_records, read_status, status_table, write_status
 
     catalog, images = select((), (), True)
@@ -346,6 +351,9 @@ def readme(_: Context, check=False, record=False) -> None:
     parts = {
         "tags": render(tag_rows(catalog, images), TAG_COLUMNS, "markdown"),
         "status": status_table(catalog, records, "linux/amd64"),
+        "sizes": render(
+            recorded_rows(catalog, records, read_baseline(ROOT), "linux/amd64"), SUMMARY_COLUMNS, "markdown"
+        ),
     }
     new = fill(old, parts)
     difference = drift(old, new)

@@ -9,25 +9,27 @@ What is compared, and where its figures come from:
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from bakery.anatomy import compact
 from bakery.budget import budget_of, variant_of, verdict
-from bakery.comparison import Comparison, Measured
+from bakery.builder import read_record, record_file
+from bakery.comparison import Comparison, Measured, compared
 from bakery.engine import Engine
 from bakery.errors import InputError
-from bakery.files import Tell
+from bakery.files import Tell, write_whole
 from bakery.layers import SavedImage, saved_image
 from bakery.manifests import LayerSize, ManifestError
-from bakery.models import Catalog, Image, RecipeName
+from bakery.models import Catalog, Image, Layout, RecipeName
 from bakery.plan import LABELS
 from bakery.registry import Registry, RegistryUnavailable, Remote
-from bakery.sizes import Official, official_size, official_tags
+from bakery.sizes import Official, Size, official_size, official_tags
 from bakery.tags import references, tags_of
 
-__all__ = ["Comparer", "reference_names"]
+__all__ = ["Comparer", "reference_names", "remember"]
 
 STAND_IN = "{} stands in: there is no official Python image for {}, and the Debian one is what people would use."
 ESTIMATED = "{}: this engine keeps layers unpacked, so its compressed sizes are what gzip -6 makes of them."
@@ -35,10 +37,19 @@ ESTIMATED = "{}: this engine keeps layers unpacked, so its compressed sizes are 
 
 def reference_names(catalog: Catalog, image: Image) -> tuple[str, ...]:
     """What `inv reference` calls the official image's re-creation: the same release on the distribution of that one."""
-    on = official_tags(catalog, image)[0].rpartition("-")[2]
+    on = official_tags(catalog, image.series, image.target)[0].rpartition("-")[2]
     target = next((one for one in catalog.targets if one.name == on), image.target)
     series = next(one for one in catalog.series if one.name == image.series.number)
     return references(catalog, dataclasses.replace(image, series=series, target=target, recipe=RecipeName.REFERENCE))
+
+
+def remember(layout: Layout, one: Comparison) -> None:
+    """Add to the record of a build what it was compared with, where the record is of the image that was measured."""
+    record = read_record(layout, one.image)
+    if one.size is None or one.size != Size(record.get("compressed_bytes", 0), record.get("disk_bytes", 0)):
+        return
+    record["compared"] = compared(one)
+    write_whole(record_file(layout, one.image), json.dumps(record, indent=1) + "\n")
 
 
 @dataclass
@@ -111,7 +122,7 @@ class Comparer:
 
     def _official(self, image: Image, notes: list[str]) -> Measured | None:
         reason = ""
-        for tag in official_tags(self.catalog, image):
+        for tag in official_tags(self.catalog, image.series, image.target):
             try:
                 return _from_registry(self.registry.image(tag, image.platform))
             except (RegistryUnavailable, ManifestError) as error:
@@ -142,7 +153,7 @@ class Comparer:
 
     def _reference(self, image: Image, notes: list[str]) -> Measured | None:
         made = reference_names(self.catalog, image)
-        names = [self.against] if self.against else [*official_tags(self.catalog, image), *made]
+        names = [self.against] if self.against else [*official_tags(self.catalog, image.series, image.target), *made]
         found = next((one for name in names if (one := self._local(name, image.platform))), None)
         if found is None and self.engine is not None:
             absent = self.against or f"{names[0]} and no {made[0]}"

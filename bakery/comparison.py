@@ -11,7 +11,7 @@ from bakery.manifests import LayerSize
 from bakery.models import Budget, Image
 from bakery.sizes import Size
 
-__all__ = ["Comparison", "Measured", "document", "only_in", "ratio"]
+__all__ = ["Comparison", "Measured", "compared", "document", "only_in", "ratio"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,13 @@ class Comparison:
 def ratio(ours: int | None, theirs: int | None) -> float | None:
     """Ours as a multiple of theirs, below 1 where ours is smaller; ``None`` where one of the two is not known."""
     return None if ours is None or not theirs else round(ours / theirs, 4)
+
+
+def compared(one: Comparison) -> dict[str, Any]:
+    """For the record of a build: what it was compared with, and the sizes of that."""
+    keys = {"official": ("reference", "source", "date", "compressed_bytes"), "reference": ("reference", "disk_bytes")}
+    sides = {"official": one.official, "reference": one.reference}
+    return {name: {key: getattr(side, key) for key in keys[name]} for name, side in sides.items() if side}
 
 
 def only_in(one: Measured | None, other: Measured | None) -> list[FileSize]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bakery.anatomy import TITLES, FileSize, Part, Share
 from bakery.comparison import Comparison, Measured, only_in, ratio
-from bakery.models import RecipeName
+from bakery.models import Catalog, RecipeName
 from bakery.report import UNLIMITED, Column, render
-from bakery.sizes import megabytes
+from bakery.sizes import Official, megabytes, official_tags
 
-__all__ = ["METHOD", "SUMMARY_COLUMNS", "full_report", "summary_rows"]
+__all__ = ["METHOD", "SUMMARY_COLUMNS", "full_report", "recorded_rows", "summary_rows"]
 
 METHOD = (
     "On disk: the bytes of all files in all layers. Compressed: the bytes of the layers as they are pulled, from the "
@@ -101,26 +101,68 @@ SUMMARY_COLUMNS = (
 )
 
 
+def _summary(
+    name: str, ours: tuple[int | None, int | None], official: int | None, reference: int | None, beside: str | None
+) -> dict[str, Any]:
+    smaller, on_disk = ratio(ours[0], official), ratio(ours[1], reference)
+    return {
+        "image": name,
+        "compressed": megabytes(ours[0]),
+        "official": megabytes(official),
+        "compressed_ratio": f"{smaller:.2f}x" if smaller else None,
+        "disk": megabytes(ours[1]),
+        "reference": megabytes(reference),
+        "disk_ratio": f"{on_disk:.2f}x" if on_disk else None,
+        "compared_with": beside,
+    }
+
+
 def summary_rows(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
     """A row for each comparison, of words: the figures that most people look for."""
     rows = []
     for one in comparisons:
         ours, official, reference = one.ours, one.official, one.reference
-        smaller = ratio(ours.compressed_bytes if ours else None, official.compressed_bytes if official else None)
-        on_disk = ratio(ours.disk_bytes if ours else None, reference.disk_bytes if reference else None)
         quick = " (quick)" if one.image.recipe is not RecipeName.FULL else ""
         how = " (recorded)" if official and official.source == "recorded" else ""
         rows.append(
-            {
-                "image": f"{one.image.name}{quick}, {one.image.platform.rpartition('/')[2]}",
-                "compressed": megabytes(ours.compressed_bytes if ours else None),
-                "official": megabytes(official.compressed_bytes if official else None),
-                "compressed_ratio": f"{smaller:.2f}x" if smaller else None,
-                "disk": megabytes(ours.disk_bytes if ours else None),
-                "reference": megabytes(reference.disk_bytes if reference else None),
-                "disk_ratio": f"{on_disk:.2f}x" if on_disk else None,
-                "compared_with": f"{official.reference}{how}" if official else None,
-            }
+            _summary(
+                f"{one.image.name}{quick}, {one.image.platform.rpartition('/')[2]}",
+                (ours.compressed_bytes, ours.disk_bytes) if ours else (None, None),
+                official.compressed_bytes if official else None,
+                reference.disk_bytes if reference else None,
+                f"{official.reference}{how}" if official else None,
+            )
+        )
+    return rows
+
+
+def recorded_rows(
+    catalog: Catalog, records: Iterable[Mapping[str, Any]], baseline: Mapping[tuple[str, str], Official], platform: str
+) -> list[dict[str, Any]]:
+    """The same for the full builds in shared/status.json: README's table of sizes.
+
+    A build that `inv compare` has not measured is put beside the recorded size of the official image.
+    """
+    rows = []
+    series, targets = {one.name: one for one in catalog.series}, {one.name: one for one in catalog.targets}
+    for record in records:
+        known = record["series"] in series and record["target"] in targets
+        if not known or record["recipe"] != RecipeName.FULL or record["platform"] != platform:
+            continue
+        tags = official_tags(catalog, series[record["series"]], targets[record["target"]])
+        found = next((baseline[tag, platform] for tag in tags if (tag, platform) in baseline), None)
+        kept = record.get("compared", {})
+        official = kept.get("official") or (
+            {"reference": found.tag, "date": found.date, "compressed_bytes": found.compressed_bytes} if found else {}
+        )
+        rows.append(
+            _summary(
+                record["image"],
+                (record["compressed_bytes"], record["disk_bytes"]),
+                official.get("compressed_bytes"),
+                kept.get("reference", {}).get("disk_bytes"),
+                f"{official['reference']} of {official['date']}" if official else None,
+            )
         )
     return rows
 

@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from bakery.distributions import Target
 from bakery.errors import ConfigError
 from bakery.manifests import LayerSize
-from bakery.models import Catalog, Image
+from bakery.models import Catalog, Image, Series
 
 __all__ = ["Official", "Size", "megabytes", "official_size", "official_tags", "read_baseline"]
 
@@ -67,14 +68,13 @@ def read_baseline(root: Path) -> dict[tuple[str, str], Official]:
         ) from None
 
 
-def official_tags(catalog: Catalog, image: Image) -> tuple[str, ...]:
-    """What ``image`` is compared with; for a series before its first release the second one, of its candidates."""
-    pattern = catalog.family_of(image.target).official
-    series = (image.series.number, f"{image.series.number}-rc")
-    return tuple(pattern.format(series=one, target=image.target.name) for one in series)
+def official_tags(catalog: Catalog, series: Series, target: Target) -> tuple[str, ...]:
+    """What an image is compared with; for a series before its first release the second one, of its candidates."""
+    pattern = catalog.family_of(target).official
+    return tuple(pattern.format(series=one, target=target.name) for one in (series.number, f"{series.number}-rc"))
 
 
 def official_size(baseline: dict[tuple[str, str], Official], catalog: Catalog, image: Image) -> Official | None:
     """The record of the official image that ``image`` is compared with."""
-    tags = official_tags(catalog, image)
+    tags = official_tags(catalog, image.series, image.target)
     return next((baseline[tag, image.platform] for tag in tags if (tag, image.platform) in baseline), None)

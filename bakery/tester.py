@@ -26,7 +26,7 @@ from bakery.sizes import Size
 from bakery.status import read_status
 from bakery.tags import references
 
-__all__ = ["Outcome", "run_image_tests"]
+__all__ = ["Outcome", "over_budget", "run_image_tests"]
 
 FOLDER = "image-tests"
 PASSED, FAILED, NOTHING_SELECTED, ALL_SKIPPED = 0, 1, 3, 4

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
-from bakery.compare import Comparer, reference_names
-from bakery.comparison import document
+from bakery.builder import read_record, record_file
+from bakery.compare import Comparer, reference_names, remember
+from bakery.comparison import Comparison, Measured, document
 from bakery.errors import InputError
-from bakery.models import Catalog, Image
+from bakery.files import write_whole
+from bakery.models import Catalog, Image, Layout
+from bakery.sections import recorded_rows
 from bakery.sizes import read_baseline
 from tests.archives import Archive, digest_of, make_tar
 
@@ -165,3 +168,57 @@ def test_the_re_creation_is_of_the_same_release_on_the_official_image_s_distribu
     catalog: Catalog, image: Make, version: str, target: str, name: str
 ) -> None:
     assert reference_names(catalog, image(version, target))[0] == name
+
+
+def measured(name: str, source: str, compressed: int, disk: int | None) -> Measured:
+    return Measured(name, source, "", "linux/amd64", compressed, disk_bytes=disk, date="2026-11-20")
+
+
+@pytest.fixture
+def finished(image: Make) -> Comparison:
+    return Comparison(
+        image("3.13"), "default", measured("ours", "engine", 100, 300),
+        measured("official", "registry", 200, None), measured("reference", "engine", 150, 310),
+    )  # fmt: skip
+
+
+def test_what_a_build_was_compared_with_is_kept_in_its_record(tmp_path: Path, finished: Comparison) -> None:
+    layout = Layout(tmp_path, tmp_path / "home")
+    write_whole(record_file(layout, finished.image), '{"compressed_bytes": 100, "disk_bytes": 300, "id": "x"}')
+    remember(layout, finished)
+    assert read_record(layout, finished.image) == {
+        "compressed_bytes": 100,
+        "disk_bytes": 300,
+        "id": "x",
+        "compared": {
+            "official": {"reference": "official", "source": "registry", "date": "2026-11-20", "compressed_bytes": 200},
+            "reference": {"reference": "reference", "disk_bytes": 310},
+        },
+    }
+
+
+@pytest.mark.parametrize("record", [None, '{"compressed_bytes": 100, "disk_bytes": 301}', "broken"])
+def test_the_record_of_another_build_is_left_alone(tmp_path: Path, finished: Comparison, record: str | None) -> None:
+    layout = Layout(tmp_path, tmp_path / "home")
+    if record:
+        write_whole(record_file(layout, finished.image), record)
+    remember(layout, finished)
+    assert "compared" not in read_record(layout, finished.image)
+
+
+def test_the_table_of_sizes_has_the_full_builds_and_what_they_were_compared_with(catalog: Catalog, root: Path) -> None:
+    base = {"image": "3.13.15-bookworm", "series": "3.13", "target": "bookworm", "platform": "linux/amd64"}
+    sizes = {"compressed_bytes": 33_000_000, "disk_bytes": 117_000_000}
+    official = {"reference": "python:3.13-slim-bookworm", "date": "2026-11-20", "compressed_bytes": 44_000_000}
+    compared = {"official": official, "reference": {"reference": "r", "disk_bytes": 118_000_000}}
+    records = [
+        {**base, **sizes, "recipe": "full", "compared": compared},
+        {**base, **sizes, "recipe": "full", "target": "noble"},
+        {**base, **sizes, "recipe": "quick"},
+        {**base, **sizes, "recipe": "full", "platform": "linux/arm64"},
+        {**base, **sizes, "recipe": "full", "series": "3.99"},
+    ]
+    full, noble = recorded_rows(catalog, records, read_baseline(root), "linux/amd64")
+    assert (full["compressed_ratio"], full["disk_ratio"]) == ("0.75x", "0.99x")
+    assert full["compared_with"] == "python:3.13-slim-bookworm of 2026-11-20"
+    assert (noble["compared_with"], noble["disk_ratio"]) == ("python:3.13-slim-bookworm of 2026-09-19", None)
