@@ -69,12 +69,18 @@ def warn(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def width() -> int:
+    """Columns of the terminal, more than anything needs where stdout is none."""
+    from bakery.report import UNLIMITED
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
+
+
 def show(rows: Sequence[Any], columns: Sequence[Any], form: str) -> None:
     """Print rows in the form that was asked for, no wider than the terminal where there is one."""
-    from bakery.report import UNLIMITED, render
+    from bakery.report import render
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
-    sys.stdout.write(render(rows, columns, form, width))
+    sys.stdout.write(render(rows, columns, form, width()))
     sys.stdout.flush()
 
 
@@ -314,7 +320,7 @@ def compare(
             remember(LAYOUT, one)
     show([document(one) for one in found] if format == "json" else summary_rows(found), SUMMARY_COLUMNS, format)
     if format != "json" and not brief:
-        print(f"\n{full_report(found, format)}", end="")
+        print(f"\n{full_report(found, format, width())}", end="")
     if html:
         write_whole(Path(html), page(found))
         warn(f"written: {html}")

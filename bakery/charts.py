@@ -12,7 +12,7 @@ from bakery.anatomy import TITLES, FileSize, Part
 from bakery.markup import Html, el, join
 from bakery.sizes import megabytes
 
-__all__ = ["Segment", "bars", "differences", "legend", "map_of", "squarified"]
+__all__ = ["Segment", "bars", "beside", "differences", "legend", "map_of", "squarified"]
 
 NARROW = 0.055
 """Share of a bar below which a segment has no label of its own."""
@@ -71,6 +71,27 @@ def bars(rows: Sequence[tuple[str, Sequence[Segment]]], text: str) -> Html:
         role="img",
         aria_label=text,
     )
+
+
+def beside(rows: Sequence[tuple[str, int, int | None]], text: str) -> Html:
+    """A bar for each image, with a mark where the one stands that it is compared with: name, bytes, bytes of that."""
+    widest = max((max(size, other or 0) for _, size, other in rows), default=0) or 1
+
+    def one(name: str, size: int, other: int | None) -> Html:
+        mark = (
+            el("span", class_="mark", style=f"left:{_percent(other / widest)}", title=f"{other:,} bytes")
+            if other
+            else None
+        )
+        return el(
+            "div",
+            el("span", name, class_="who"),
+            el("span", el("span", class_="fill", style=f"width:{_percent(size / widest)}"), mark, class_="track"),
+            el("span", f"{size / other:.2f}x" if other else megabytes(size), class_="n", title=f"{size:,} bytes"),
+            class_="row",
+        )
+
+    return el("div", join(one(*row) for row in rows), class_="beside", role="img", aria_label=text)
 
 
 def legend(parts: Iterable[Part]) -> Html:

@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bakery.anatomy import TITLES, FileSize, Part, Share
-from bakery.charts import Segment, bars, differences, legend, map_of
+from bakery.anatomy import TITLES, FileSize
+from bakery.charts import beside
 from bakery.comparison import Comparison, Measured, only_in, ratio
+from bakery.figures import difference, image_map, made_of, pulled
 from bakery.markup import Html, el, join, table
 from bakery.models import RecipeName
 from bakery.sections import METHOD, SUMMARY_COLUMNS, summary_rows
 from bakery.sizes import megabytes
 
-__all__ = ["page"]
+__all__ = ["STYLE", "page"]
 
-LAYER_COLOURS = 6
-"""Colours of layers in page.css, ``layer1`` and so on; the last one serves all above it."""
 MOST = 400
 """Files of one list on the page; the rest is summed up in its last row, and all of them are in the JSON."""
 
 
+STYLE = Path(__file__).with_name("page.css")
+
+
 def page(comparisons: Sequence[Comparison]) -> str:
     """The whole page, ends with a newline."""
-    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    style = STYLE.read_text(encoding="utf-8")
     title = f"Image sizes: {', '.join(dict.fromkeys(one.image.name for one in comparisons)) or 'nothing compared'}"
     head = join(
         [
@@ -48,7 +50,19 @@ def page(comparisons: Sequence[Comparison]) -> str:
 def _summary(comparisons: Sequence[Comparison]) -> Html:
     rows = [[str(row[column.key] or "-") for column in SUMMARY_COLUMNS] for row in summary_rows(comparisons)]
     heads = [column.heading for column in SUMMARY_COLUMNS]
-    return el("section", table("All images", heads, rows, numbers=range(1, 7)), class_="card")
+    sizes = [
+        (one.name, one.ours.compressed_bytes, one.official.compressed_bytes if one.official else None)
+        for one in comparisons
+        if one.ours
+    ]
+    told = "; ".join(f"{name}: {megabytes(size)} beside {megabytes(other)}" for name, size, other in sizes)
+    return el(
+        "figure",
+        el("h3", "All images at a glance"),
+        el("figcaption", "What is pulled; the mark is the size of what it is compared with."),
+        beside(sizes, f"Bytes to pull: {told}"),
+        table("The figures", heads, rows, numbers=range(1, 7)),
+    )
 
 
 def _comparison(one: Comparison) -> Html:
@@ -71,10 +85,10 @@ def _comparison(one: Comparison) -> Html:
                 ),
                 class_="heroes",
             ),
-            _pulled([side for side in (ours, official) if side and side.layers]),
-            _anatomy(ours, reference) if ours and ours.parts else None,
-            _differences(ours, reference) if ours and reference and ours.parts and reference.parts else None,
-            _map(ours) if ours and ours.files else None,
+            pulled([side for side in (ours, official) if side and side.layers]),
+            made_of(ours, reference) if ours and ours.parts else None,
+            difference(ours, reference) if ours and reference and ours.parts and reference.parts else None,
+            image_map(ours) if ours and ours.files else None,
             _files(ours, reference) if ours and reference else None,
             _notes(one),
         ]
@@ -84,116 +98,12 @@ def _comparison(one: Comparison) -> Html:
 def _hero(what: str, size: int | None, other: Measured | None, theirs: int | None) -> Html:
     share = ratio(size, theirs)
     if share is None or other is None:
-        beside: Html | str = "nothing to compare with yet"
+        than: Html | str = "nothing to compare with yet"
     else:
         grade = "good" if share <= 1 else "bad"
-        beside = join([el("b", f"{share:.2f}x", class_=grade), f" of {other.reference}, {megabytes(theirs)}"])
+        than = join([el("b", f"{share:.2f}x", class_=grade), f" of {other.reference}, {megabytes(theirs)}"])
     number, _, unit = megabytes(size).partition(" ")
-    return el("div", el("span", what), el("strong", number, " ", el("small", unit)), el("span", beside), class_="hero")
-
-
-def _told(sides: Sequence[tuple[str, int]]) -> str:
-    return "; ".join(f"{name}: {megabytes(size)}" for name, size in sides)
-
-
-def _pulled(sides: Sequence[Measured]) -> Html | None:
-    if not sides:
-        return None
-    rows = [
-        (
-            side.reference,
-            [
-                Segment(f"layer {at}", layer.compressed_bytes, f"layer{min(at, LAYER_COLOURS)}")
-                for at, layer in enumerate(side.layers, 1)
-            ],
-        )
-        for side in sides
-    ]
-    tables = [
-        table(
-            f"{side.reference} ({side.about})",
-            ("Layer", "Bytes", "Packed", "Made by"),
-            [
-                *(
-                    (str(at), f"{layer.compressed_bytes:,}", layer.method, layer.label or "-")
-                    for at, layer in enumerate(side.layers, 1)
-                ),
-                ("All", f"{side.compressed_bytes:,}", "", ""),
-            ],
-            numbers=(1,),
-            total=True,
-        )
-        for side in sides
-    ]
-    text = "Bytes to pull: " + _told([(side.reference, side.compressed_bytes) for side in sides])
-    return el(
-        "figure",
-        el("h3", "What is pulled, layer by layer"),
-        el("figcaption", "As the manifests have it, packed. The first layer is the distribution's base."),
-        bars(rows, text),
-        el("details", el("summary", "The same in exact bytes"), join(tables)),
-    )
-
-
-def _anatomy(ours: Measured, reference: Measured | None) -> Html:
-    sides = [side for side in (ours, reference) if side and side.parts]
-
-    def segments(side: Measured, kind: str) -> list[Segment]:
-        return [Segment(TITLES[part], getattr(share, kind), str(part)) for part, share in side.parts.items()]
-
-    disk = [(side.reference, segments(side, "disk_bytes")) for side in sides]
-    packed = [(side.reference, segments(side, "compressed_bytes")) for side in sides]
-    present = [part for part in Part if any(side.parts.get(part, Share()) != Share() for side in sides)]
-    heads = ["Part"]
-    for side in sides:
-        heads += [f"{side.reference}, on disk", "compressed", "files"]
-    rows = []
-    for title, pick in [*((TITLES[part], [part]) for part in present), ("All", list(Part))]:
-        row = [title]
-        for side in sides:
-            share = sum((side.parts.get(part, Share()) for part in pick), Share())
-            row += [f"{share.disk_bytes:,}", f"{share.compressed_bytes:,}", f"{share.files:,}"]
-        rows.append(row)
-    return el(
-        "figure",
-        el("h3", "What it is made of"),
-        el("figcaption", "Every file of every layer, by what it serves."),
-        el("h4", "On disk"),
-        bars(disk, "On disk: " + _told([(side.reference, side.disk_bytes or 0) for side in sides])),
-        el("h4", "As pulled"),
-        bars(packed, "Compressed: " + _told([(side.reference, side.compressed_bytes) for side in sides])),
-        legend(present),
-        el(
-            "details",
-            el("summary", "The same in exact bytes"),
-            table("Anatomy, in bytes", heads, rows, numbers=range(1, len(heads)), total=True),
-        ),
-    )
-
-
-def _differences(ours: Measured, reference: Measured) -> Html | None:
-    changes = [(part, ours.parts[part].disk_bytes - reference.parts[part].disk_bytes) for part in Part]
-    rows = [(TITLES[part], size, str(part)) for part, size in changes if size]
-    if not rows:
-        return None
-    told = "; ".join(f"{name}: {size:+,} bytes" for name, size, _ in rows)
-    beside = f"On disk, beside {reference.reference}: to the left what ours saves, to the right what it adds."
-    return el(
-        "figure",
-        el("h3", "Where the difference lies"),
-        el("figcaption", f"{beside} Parts that are the same are left out."),
-        differences(rows, f"Difference on disk by part: {told}"),
-    )
-
-
-def _map(ours: Measured) -> Html:
-    return el(
-        "figure",
-        el("h3", "A map of the image"),
-        el("figcaption", "What a container sees; each box is a folder or a large file, its area the bytes on disk."),
-        map_of(ours.files, f"Treemap of {ours.reference}; its figures stand in the table of the anatomy."),
-        legend(part for part in Part if ours.parts.get(part, Share()) != Share()),
-    )
+    return el("div", el("span", what), el("strong", number, " ", el("small", unit)), el("span", than), class_="hero")
 
 
 def _files(ours: Measured, reference: Measured) -> Html | None:

@@ -59,8 +59,8 @@ def manifest_digest(reference: str) -> str:
     """The digest under which the registry has ``reference``; :exc:`RegistryUnavailable` where it cannot be had."""
     _, _, tag = split_reference(reference)
     # Whoever asks for this can do without: a busy registry is not waited for.
-    answer = Registry(patience=0).ask("HEAD", reference, f"manifests/{tag}")
-    return str(answer.headers.get("Docker-Content-Digest", tag if tag.startswith("sha256:") else ""))
+    headers, _ = Registry(patience=0).ask("HEAD", reference, f"manifests/{tag}")
+    return str(headers.get("Docker-Content-Digest", tag if tag.startswith("sha256:") else ""))
 
 
 @dataclass
@@ -98,12 +98,12 @@ class Registry:
 
     def _manifest(self, reference: str, name: str) -> tuple[dict[str, Any], str]:
         """A manifest or an index by tag or digest, and the digest of its bytes."""
-        answer = self.ask("GET", reference, f"manifests/{name}")
-        host, digest = split_reference(reference)[0], f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
+        _, data = self.ask("GET", reference, f"manifests/{name}")
+        host, digest = split_reference(reference)[0], f"sha256:{hashlib.sha256(data).hexdigest()}"
         if name.startswith("sha256:") and name != digest:
             raise RegistryUnavailable(f"{host} answered with other bytes than {name}")
         try:
-            content = json.loads(answer.content)
+            content = json.loads(data)
         except ValueError:
             content = None
         if not isinstance(content, dict):
@@ -113,13 +113,13 @@ class Registry:
     def _config(self, reference: str, digest: str) -> dict[str, Any]:
         """An image's configuration; empty where it cannot be had, as it only explains what the manifest says."""
         try:
-            content = json.loads(self.ask("GET", reference, f"blobs/{digest}").content)
+            content = json.loads(self.ask("GET", reference, f"blobs/{digest}")[1])
         except (RegistryUnavailable, ValueError):
             return {}
         return content if isinstance(content, dict) else {}
 
-    def ask(self, verb: str, reference: str, what: str) -> Any:
-        """Ask for ``what`` (``manifests/TAG``, ``blobs/DIGEST``) of ``reference``'s repository; the answer is a 200.
+    def ask(self, verb: str, reference: str, what: str) -> tuple[Mapping[str, str], bytes]:
+        """Header and body of a 200 for ``what`` (``manifests/TAG``, ``blobs/DIGEST``) of ``reference``'s repository.
 
         A registry that wants a token gets an anonymous one, one that asks for patience gets it within ``patience``
         seconds. Raises :exc:`RegistryUnavailable` for any other answer, or none.
@@ -127,23 +127,21 @@ class Registry:
         host, path, _ = split_reference(reference)
         pause, deadline = PAUSE, time.monotonic() + self.patience
         while True:
-            answer = self._once(verb, host, path, what)
-            if answer.status_code not in (429, 503):
+            status, headers, body = self._once(verb, host, path, what)
+            if status not in (429, 503):
                 break
-            pause = _seconds(answer.headers.get("Retry-After", ""), pause)
+            pause = _seconds(headers.get("Retry-After", ""), pause)
             if time.monotonic() + pause > deadline:
                 break
             time.sleep(pause)
             pause *= 2
-        if answer.status_code != 200:
-            why = ": too many requests from this address" if answer.status_code == 429 else ""
-            raise RegistryUnavailable(f"{host} answered {answer.status_code} for {path}{why}")
-        if len(answer.content) > LARGEST:
-            raise RegistryUnavailable(f"{host} answered with {len(answer.content)} bytes for {path}, no manifest")
-        return answer
+        if status != 200:
+            why = ": too many requests from this address" if status == 429 else ""
+            raise RegistryUnavailable(f"{host} answered {status} for {path}{why}")
+        return headers, body
 
-    def _once(self, verb: str, host: str, path: str, what: str) -> Any:
-        """One answer, whatever it is, by a token where the registry wants one."""
+    def _once(self, verb: str, host: str, path: str, what: str) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, header and body of one answer, whatever it is, by a token where the registry wants one."""
         import requests  # 0.1 s that `inv --list` need not pay
 
         if host in self.unreachable:
@@ -155,14 +153,28 @@ class Registry:
                 if (host, path) in self.tokens:
                     headers["Authorization"] = f"Bearer {self.tokens[host, path]}"
                 url = f"{scheme}://{host}/v2/{path}/{what}"
-                answer = requests.request(verb, url, headers=headers, timeout=TIMEOUT, allow_redirects=True)
-                if answer.status_code != 401 or renewed:
-                    break
+                with requests.request(
+                    verb, url, headers=headers, timeout=TIMEOUT, allow_redirects=True, stream=True
+                ) as answer:
+                    if answer.status_code != 401 or renewed:
+                        return answer.status_code, answer.headers, _body(answer, host)
                 self.tokens[host, path] = _token(answer.headers.get("WWW-Authenticate", ""))
         except requests.RequestException as error:
-            self.unreachable[host] = f"{host} cannot be reached ({type(error).__name__})"
-            raise RegistryUnavailable(self.unreachable[host]) from None
-        return answer
+            reason = f"{host} cannot be reached ({type(error).__name__})"
+            if not what.startswith("blobs/"):  # blobs lie elsewhere, and may be out of reach where manifests are not
+                self.unreachable[host] = reason
+            raise RegistryUnavailable(reason) from None
+        raise AssertionError("the second answer is returned")
+
+
+def _body(answer: Any, host: str) -> bytes:
+    """The body of an answer; :exc:`RegistryUnavailable` where it is too long for a manifest."""
+    body = bytearray()
+    for chunk in answer.iter_content(1 << 16):
+        body += chunk
+        if len(body) > LARGEST:
+            raise RegistryUnavailable(f"{host} answered with more than {LARGEST} bytes, which is no manifest")
+    return bytes(body)
 
 
 def _seconds(text: str, otherwise: float) -> float:

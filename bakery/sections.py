@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ METHOD = (
     "manifest; a part's share of a layer is the layer's size in proportion to what each part makes when it is packed "
     "by itself with the layer's method."
 )
+PROSE = 120
+"""Columns that sentences are wrapped at, where the terminal is not narrower."""
 MOST = 10
 """Files that are listed one by one; all of them are in the JSON and in the HTML page."""
 
@@ -170,7 +173,7 @@ def recorded_rows(
 def full_report(comparisons: Iterable[Comparison], form: str = "table", width: int = UNLIMITED) -> str:
     """Layers, anatomy, files that only one of two has, budget and notes of each comparison; ends with a newline."""
     heading = "### {}\n\n" if form == "markdown" else "{}\n\n"
-    text = []
+    text: list[str] = []
 
     def section(title: str, rows: list[dict[str, Any]], columns: tuple[Column, ...]) -> None:
         if rows:
@@ -184,7 +187,7 @@ def full_report(comparisons: Iterable[Comparison], form: str = "table", width: i
         if ours and ours.parts:
             beside = f" beside {reference.reference}" if reference else ""
             section(f"Anatomy of {ours.reference}{beside}, in bytes", _parts(ours, reference), PART_COLUMNS)
-            text.append(f"{METHOD}\n\n")
+            text.append(f"{textwrap.fill(METHOD, min(width, PROSE))}\n\n")
         if ours and reference:
             theirs, extra = only_in(reference, ours), only_in(ours, reference)
             section(f"In {reference.reference} only: {_total(theirs)}", _files(theirs), FILE_COLUMNS)
@@ -192,7 +195,7 @@ def full_report(comparisons: Iterable[Comparison], form: str = "table", width: i
         if one.budget:
             limits = f"{one.budget.compressed_bytes:,} bytes compressed, {one.budget.disk_bytes:,} on disk"
             text.append(f"Budget of {one.name}: {limits}: {'exceeded' if one.over else 'kept'}.\n\n")
-        text += [f"{note}\n\n" for note in one.notes]
+        text += [f"{textwrap.fill(note, min(width, PROSE), break_on_hyphens=False)}\n\n" for note in one.notes]
     return "".join(text).rstrip("\n") + "\n"
 
 

@@ -15,7 +15,7 @@ from bakery.budget import budget_of, verdict
 from bakery.comparison import Comparison, Measured, document
 from bakery.layers import saved_image
 from bakery.models import Budget, Catalog, Image
-from bakery.page import page
+from bakery.page import STYLE, page
 from bakery.report import render
 from bakery.sections import SUMMARY_COLUMNS, full_report, summary_rows
 from bakery.select import select_images
@@ -125,7 +125,7 @@ def test_comparison_as_json_keeps_to_its_schema(comparisons: list[Comparison], g
 
 
 def test_comparison_as_a_page(comparisons: list[Comparison], golden: Golden) -> None:
-    golden("compare.html", page(comparisons))
+    golden("compare.html", page(comparisons).replace(STYLE.read_text(encoding="utf-8"), "/* bakery/page.css */"))
 
 
 def test_over_budget_is_told_with_what_grew(comparisons: list[Comparison], golden: Golden) -> None:

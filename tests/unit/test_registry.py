@@ -312,3 +312,22 @@ def test_an_answer_that_is_no_manifest_is_no_answer(serve: Any, body: bytes) -> 
 def test_what_is_no_image_manifest_is_told(content: Any) -> None:
     with pytest.raises(ManifestError):
         manifest_of(content)
+
+
+def test_an_endless_answer_is_given_up(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "LARGEST", 1 << 20)
+    server = serve(default=b"[" * (3 << 20))
+    with pytest.raises(RegistryUnavailable, match="more than 1048576 bytes"):
+        Registry().image(f"{server.address}/name:tag", "linux/amd64")
+
+
+def test_blobs_that_lie_out_of_reach_do_not_make_the_registry_unreachable(
+    serve: Any, archive: Archive, nowhere: str
+) -> None:
+    server = serve()
+    publish(server, archive)
+    for path in [path for path in server.routes if "/blobs/" in path]:
+        server.routes[path] = (307, b"", {"Location": f"{nowhere}/elsewhere"})
+    client = Registry()
+    for platform in ("linux/amd64", "linux/arm64"):
+        assert client.image(f"{server.address}/name:tag", platform).config == {}
