@@ -75,9 +75,13 @@ def platforms_of(index: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
     BuildKit lists an image's attestations as manifests for the platform ``unknown/unknown`` or with an annotation
     (https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md).
+    Raises :exc:`ManifestError` where the index holds something else.
     """
     found: dict[str, dict[str, Any]] = {}
-    for descriptor in index.get("manifests") or []:
+    listed = index.get("manifests") or []
+    if not isinstance(listed, list) or not all(map(_is_descriptor, listed)):
+        raise ManifestError("this is no image index: expected descriptors, each with a digest")
+    for descriptor in listed:
         annotations, platform = descriptor.get("annotations") or {}, descriptor.get("platform") or {}
         if "vnd.docker.reference.type" in annotations or platform.get("os") == "unknown":
             continue
@@ -87,6 +91,14 @@ def platforms_of(index: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             name += f"/{platform['variant']}"
         found.setdefault(name, dict(descriptor))
     return found
+
+
+def _is_descriptor(one: object) -> bool:
+    return (
+        isinstance(one, dict)
+        and isinstance(one.get("digest"), str)
+        and all(isinstance(one.get(key) or {}, dict) for key in ("platform", "annotations"))
+    )
 
 
 def pick(index: Mapping[str, Any], platform: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from bakery.manifests import ACCEPTED, Manifest, ManifestError, is_index, labelled, manifest_of, pick, platforms_of
 
-__all__ = ["Registry", "RegistryUnavailable", "Remote", "manifest_digest", "split_reference"]
+__all__ = ["Registry", "RegistryUnavailable", "Remote", "manifest_digest", "platform_digest", "split_reference"]
 
 TIMEOUT = (3.0, 10.0)
 """Seconds to connect, and to answer. A registry that is not there must not hold up a build that can do without."""
@@ -63,6 +63,21 @@ def manifest_digest(reference: str) -> str:
     return str(headers.get("Docker-Content-Digest", tag if tag.startswith("sha256:") else ""))
 
 
+def platform_digest(reference: str, platform: str) -> str:
+    """The digest of the manifest that ``reference``'s index names for ``platform``, such as ``linux/arm64``.
+
+    :exc:`RegistryUnavailable` where it cannot be had.
+    """
+    host, path, tag = split_reference(reference)
+    content, _ = Registry(patience=0).manifest(reference, tag)
+    if not is_index(content):
+        raise RegistryUnavailable(f"{host} answered for {path} with something else than an image index")
+    try:
+        return str(pick(content, platform)["digest"])
+    except (ManifestError, LookupError):
+        raise RegistryUnavailable(f"{host} has no {path}:{tag} for {platform}") from None
+
+
 @dataclass
 class Registry:
     """A client that keeps what it learns: a token for each repository, and which hosts cannot be reached."""
@@ -73,7 +88,7 @@ class Registry:
 
     def platforms(self, reference: str) -> tuple[str, ...]:
         """The platforms that ``reference`` is there for, sorted; empty where it is a single image that says none."""
-        content, _ = self._manifest(reference, split_reference(reference)[2])
+        content, _ = self.manifest(reference, split_reference(reference)[2])
         return tuple(sorted(name for name in platforms_of(content) if name)) if is_index(content) else ()
 
     def image(self, reference: str, platform: str) -> Remote:
@@ -83,11 +98,11 @@ class Registry:
         registry answers but has no such image.
         """
         host, _, tag = split_reference(reference)
-        content, digest = self._manifest(reference, tag)
+        content, digest = self.manifest(reference, tag)
         single = not is_index(content)
         if not single:
             digest = str(pick(content, platform)["digest"])
-            content, _ = self._manifest(reference, digest)
+            content, _ = self.manifest(reference, digest)
         manifest = manifest_of(content)
         config = self._config(reference, manifest.config)
         found = f"{config.get('os')}/{config.get('architecture')}"
@@ -96,7 +111,7 @@ class Registry:
         named = Manifest(manifest.config, labelled(manifest.layers, config))
         return Remote(reference, host, platform, digest, named, config)
 
-    def _manifest(self, reference: str, name: str) -> tuple[dict[str, Any], str]:
+    def manifest(self, reference: str, name: str) -> tuple[dict[str, Any], str]:
         """A manifest or an index by tag or digest, and the digest of its bytes."""
         _, data = self.ask("GET", reference, f"manifests/{name}")
         host, digest = split_reference(reference)[0], f"sha256:{hashlib.sha256(data).hexdigest()}"

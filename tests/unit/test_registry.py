@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bakery import registry
-from bakery.manifests import ManifestError, manifest_of
+from bakery.manifests import ManifestError, manifest_of, pick
 from bakery.registry import Registry, RegistryUnavailable, manifest_digest, split_reference
 from tests.archives import Archive, digest_of, make_tar
 
@@ -331,3 +331,9 @@ def test_blobs_that_lie_out_of_reach_do_not_make_the_registry_unreachable(
     client = Registry()
     for platform in ("linux/amd64", "linux/arm64"):
         assert client.image(f"{server.address}/name:tag", platform).config == {}
+
+
+@pytest.mark.parametrize("manifests", [5, [1], [{}], [{"digest": 5}], [None], [{"digest": "d", "platform": 3}]])
+def test_an_index_of_something_else_is_told(manifests: Any) -> None:
+    with pytest.raises(ManifestError, match="no image index"):
+        pick({"manifests": manifests}, "linux/amd64")
