@@ -79,12 +79,18 @@ def warn(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def width() -> int:
+    """Columns of the terminal, more than anything needs where stdout is none."""
+    from bakery.report import UNLIMITED
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
+
+
 def show(rows: Sequence[Any], columns: Sequence[Any], form: str) -> None:
     """Print rows in the form that was asked for, no wider than the terminal where there is one."""
-    from bakery.report import UNLIMITED, render
+    from bakery.report import render
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
-    sys.stdout.write(render(rows, columns, form, width))
+    sys.stdout.write(render(rows, columns, form, width()))
     sys.stdout.flush()
 
 
@@ -317,29 +323,54 @@ def regrtest(
 
 @job(
     iterable=["version", "target", "variant"],
-    help={"version": VERSION, "target": TARGET, "variant": VARIANT, "all": EVERYTHING, "format": FORMAT},
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "variant": VARIANT,
+        "all": EVERYTHING,
+        "against": "Compare with this image instead of the official one: any reference, in the engine or in a registry",
+        "repository": "Take ours from this repository in a registry (127.0.0.1:5000/python), on all its platforms",
+        "html": "Write one self-contained page with charts to this file as well",
+        "check": "Exit code 1 where an image is over its size budget (shared/catalog.toml)",
+        "brief": "Only the summary: neither layers nor anatomy nor files",
+        "format": FORMAT,
+    },
 )
-def compare(_: Context, version=None, target=None, variant=None, all=False, format="table") -> None:
-    """Compare the sizes of built images with the recorded sizes of the official ones."""
+def compare(
+    _: Context, version=None, target=None, variant=None, all=False, against=None, repository=None, html=None,
+    check=False, brief=False, format="table",
+) -> None:  # fmt: skip
+    """Compare images with the official ones: layers as pulled, size on disk, anatomy, and files of one only."""
+    from bakery.compare import Comparer, remember
+    from bakery.comparison import document
     from bakery.engine import find_engine
-    from bakery.report import COMPARE_COLUMNS, compare_rows, render
-    from bakery.sizes import read_baseline, saved_size
-    from bakery.tags import references
+    from bakery.files import write_whole
+    from bakery.page import page
+    from bakery.report import render
+    from bakery.sections import SUMMARY_COLUMNS, full_report, summary_rows
+    from bakery.sizes import read_baseline
+    from bakery.status import read_status
 
     catalog, images = select(version, target, all, variant=variant)
     render([], (), format)
-    engine = find_engine(LAYOUT, catalog, warn)
-    assert engine is not None
-    sizes = {}
-    with engine.talking():
-        for image in images:
-            reference = references(catalog, image)[0]
-            if engine.client.images.list(name=reference):
-                sizes[image] = saved_size(engine.client.api.get_image(reference))
-    show(compare_rows(catalog, images, sizes, read_baseline(ROOT)), COMPARE_COLUMNS, format)
-    absent = [image.name for image in images if image not in sizes]
+    engine = find_engine(LAYOUT, catalog, warn, start=repository is None)
+    comparer = Comparer(catalog, engine, read_baseline(ROOT), read_status(ROOT), against, repository, warn)
+    found = [one for image in images for one in comparer.compare(image)]
+    if not against and not repository:
+        for one in found:
+            remember(LAYOUT, one)
+    show([document(one) for one in found] if format == "json" else summary_rows(found), SUMMARY_COLUMNS, format)
+    if format != "json" and not brief:
+        print(f"\n{full_report(found, format, width())}", end="")
+    if html:
+        write_whole(Path(html), page(found))
+        warn(f"written: {html}")
+    absent = [one.image.name for one in found if one.ours is None]
     if absent:
         raise BuildError(f"not built: {', '.join(absent)}", hint="Build them first, with `inv build`.")
+    over = [f"{one.name}: {one.over}" for one in found if one.over]
+    if check and over:
+        raise BuildError("\n".join(over))
 
 
 def measured(version: Any, target: Any, image: str | None, against: str | None, measure: Callable[..., Any]) -> None:
@@ -424,10 +455,12 @@ def startup(_: Context, version=None, target=None, image=None, against=None, rou
     }
 )
 def readme(_: Context, check=False, record=False) -> None:
-    """Render README's tables (tags, build status) from the catalog and shared/status.json."""
+    """Render README's tables (tags, build status, sizes) from the catalog and shared/status.json."""
     from bakery.files import write_whole
     from bakery.readme import drift, fill
     from bakery.report import TAG_COLUMNS, render, tag_rows
+    from bakery.sections import SUMMARY_COLUMNS, recorded_rows
+    from bakery.sizes import read_baseline
     from bakery.status import adopt, local_records, read_status, status_table, write_status
 
     catalog = load_catalog(ROOT)
@@ -441,6 +474,9 @@ def readme(_: Context, check=False, record=False) -> None:
     parts = {
         "tags": render(tag_rows(catalog, images), TAG_COLUMNS, "markdown"),
         "status": status_table(catalog, records, "linux/amd64"),
+        "sizes": render(
+            recorded_rows(catalog, records, read_baseline(ROOT), "linux/amd64"), SUMMARY_COLUMNS, "markdown"
+        ),
     }
     new = fill(old, parts)
     difference = drift(old, new)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bakery.anatomy import compact
 from bakery.bases import Base, Bases
 from bakery.clock import Clock
 from bakery.compression import Compression
@@ -19,12 +20,13 @@ from bakery.engine import Engine
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.export import ENGINES_OWN, Export
 from bakery.files import Tell, disk_full, locked, no_space, write_whole
+from bakery.layers import saved_image
 from bakery.models import Catalog, Image, Layout
 from bakery.plan import Inputs, build_arguments, definition, target_name
 from bakery.progress import Display, StatusStream, Tracker, duration, phases_text
 from bakery.signatures import Signatures
 from bakery.signers import load_upstream
-from bakery.sizes import Size, saved_size
+from bakery.sizes import Size
 from bakery.sources import Sources
 from bakery.tags import references
 
@@ -33,13 +35,14 @@ __all__ = ["Builder", "Result", "failure_of", "inputs_for", "read_record", "reco
 
 @dataclass
 class Result:
-    """What became of one image. Sizes in bytes, times in seconds; ``error`` is empty where it was built."""
+    """What became of one image. Bytes, seconds; no ``error`` where it was built; ``anatomy`` as ``compact`` has it."""
 
     image: Image
     tags: tuple[str, ...]
     log: Path
     id: str = ""
     size: Size | None = None
+    anatomy: dict[str, list[int]] = field(default_factory=dict)
     seconds: float = 0.0
     compiled: bool = False
     phases: dict[str, float] = field(default_factory=dict)
@@ -166,10 +169,11 @@ class Builder:
         clock.enter("measure")
         result.id = str(self.engine.client.images.get(result.tags[0]).id)
         record = read_record(self.layout, image)
-        if record.get("id") == result.id and not result.compiled:
-            result.size = Size(record["compressed_bytes"], record["disk_bytes"])
+        if record.get("id") == result.id and not result.compiled and "anatomy" in record:
+            result.size, result.anatomy = Size(record["compressed_bytes"], record["disk_bytes"]), record["anatomy"]
         else:
-            result.size = saved_size(self.engine.client.api.get_image(result.tags[0]))
+            saved = saved_image(self.engine.client.api.get_image(result.tags[0]), image.platform)
+            result.size, result.anatomy = saved.size, compact(saved.parts)
         result.phases = clock.stop()
         self._record(result, base, signature, record)
 
@@ -236,6 +240,7 @@ class Builder:
             "seconds": round(sum(result.phases.values()), 1),
             "phases": {phase: round(seconds, 1) for phase, seconds in result.phases.items()},
             **asdict(result.size),
+            "anatomy": result.anatomy,
             "base": {"name": base.name, "digest": base.digest, "origin": base.origin},
             "source": {"file": image.pin.file, "sha256": image.pin.sha256, "signature": signature},
             **{key: old[key] for key in kept if same and key in old},

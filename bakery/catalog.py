@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 from bakery.distributions import Archive, BasePin, Family, Stability, Target
 from bakery.errors import ConfigError
 from bakery.models import FREE_THREADED, Catalog, Extra, Layout, Pin, RecipeName, Series, SeriesStatus
-from bakery.recipes import read_compressions, read_recipes, read_variants
+from bakery.recipes import read_budgets, read_compressions, read_recipes, read_variants
 from bakery.tables import Table, read_toml
 
 __all__ = ["find_layout", "load_catalog"]
@@ -48,15 +48,16 @@ def load_catalog(root: Path) -> Catalog:
     for name in bases:
         if name not in names:
             raise lock.fail(f"bases.{name}", f"expected one of the targets {', '.join(names)}")
-    recipes = read_recipes(top)
+    recipes, variants = read_recipes(top), read_variants(top)
     catalog = Catalog(
         repository=recipes[RecipeName.FULL].repository,
         default_target=top.get("default_target", str, f"one of {', '.join(names)}", lambda value: value in names),
         series=series,
         families=families,
         recipes=recipes,
-        variants=read_variants(top),
+        variants=variants,
         compressions=read_compressions(top),
+        budgets=read_budgets(top, [one.name for one in series], [one.name for one in variants], names),
     )
     top.done()
     known = {one.number for one in series}

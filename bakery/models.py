@@ -14,6 +14,7 @@ from bakery.distributions import Family, Target
 
 __all__ = [
     "FREE_THREADED",
+    "Budget",
     "Catalog",
     "Extra",
     "Image",
@@ -144,6 +145,14 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """The most bytes that an image may take: all layers as they are pulled, all files in them."""
+
+    compressed_bytes: int
+    disk_bytes: int
+
+
+@dataclass(frozen=True)
 class Catalog:
     """Everything that can be built, oldest series first."""
 
@@ -154,6 +163,8 @@ class Catalog:
     recipes: Mapping[RecipeName, Recipe] = field(hash=False)
     variants: tuple[Variant, ...]
     compressions: Mapping[RecipeName, Compression] = field(hash=False)
+    budgets: Mapping[tuple[str, str, str], Budget] = field(default_factory=dict, hash=False)
+    """By series, variant and target."""
 
     @property
     def targets(self) -> tuple[Target, ...]:

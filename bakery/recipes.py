@@ -1,16 +1,17 @@
-"""How images are built and what is in them, read from shared/catalog.toml: recipes, variants, compression."""
+"""How images are built, what is in them and how large they may be, read from shared/catalog.toml."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bakery.compression import Compression, parse_compression
 from bakery.errors import InputError
-from bakery.models import Recipe, RecipeName, Variant
+from bakery.models import Budget, Recipe, RecipeName, Variant
 from bakery.tables import Table
 
-__all__ = ["read_compressions", "read_recipes", "read_variants"]
+__all__ = ["read_budgets", "read_compressions", "read_recipes", "read_variants"]
 
 
 def read_variants(top: Table) -> tuple[Variant, ...]:
@@ -46,6 +47,27 @@ def read_compressions(top: Table) -> dict[RecipeName, Compression]:
             raise table.fail(name, f'expected a method and its level such as "zstd:19", found {text!r}') from None
     table.done()
     return compressions
+
+
+def read_budgets(
+    top: Table, series: Sequence[str], variants: Sequence[str], targets: Sequence[str]
+) -> dict[tuple[str, str, str], Budget]:
+    """The most bytes that images may take, by series, variant and target."""
+    budgets = {}
+    for name, kinds in top.tables("budget").items():
+        if name not in series:
+            raise kinds.fail("", f"expected one of the series {', '.join(series)}")
+        for variant in kinds.data:
+            if variant not in variants:
+                raise kinds.fail(variant, f"expected one of the variants {', '.join(variants)}")
+            for target, table in kinds.tables(variant).items():
+                if target not in targets:
+                    raise table.fail("", f"expected one of the targets {', '.join(targets)}")
+                keys = ("compressed_bytes", "disk_bytes")
+                sizes = (table.get(key, int, "a size in bytes", lambda value: value > 0) for key in keys)
+                budgets[name, variant, target] = Budget(*sizes)
+                table.done()
+    return budgets
 
 
 def read_recipes(top: Table) -> dict[RecipeName, Recipe]:

@@ -18,7 +18,7 @@ __all__ = ["adopt", "local_records", "read_status", "status_table", "write_statu
 
 KEPT = (
     "image", "series", "release", "target", "variant", "platform", "recipe", "built", "seconds", "base", "source",
-    "compressed_bytes", "disk_bytes", "tests", "regrtest",
+    "compressed_bytes", "disk_bytes", "anatomy", "compared", "tests", "regrtest",
 )  # fmt: skip
 """Fields of a build record that are kept; what names a machine or a folder is not among them."""
 NOT_BUILT = "not yet built"

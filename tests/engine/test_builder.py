@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -17,13 +18,15 @@ from pathlib import Path
 
 import pytest
 
-from bakery.builder import Builder, read_record
+from bakery.builder import Builder, read_record, record_file
 from bakery.catalog import load_catalog
 from bakery.engine import Engine
-from bakery.models import Image, Layout, RecipeName
+from bakery.layers import saved_image
+from bakery.models import Budget, Image, Layout, RecipeName
 from bakery.progress import PlainDisplay
 from bakery.select import select_images
-from bakery.sizes import saved_size
+from bakery.status import write_status
+from bakery.tester import image_labels, over_budget
 
 from .conftest import ROOT
 from .fixtures import RELEASE, repository, source
@@ -124,7 +127,40 @@ def test_sizes_are_those_of_the_manifest_that_docker_save_writes(bench: Bench) -
         manifest = json.load(tar.extractfile(blob))  # type: ignore[arg-type]
     if not all(layer["mediaType"].endswith("gzip") for layer in manifest["layers"]):
         pytest.skip("this engine keeps its layers uncompressed")
-    assert saved_size([data]).compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
+    size = saved_image([data], bench.image().platform).size
+    assert size == result.size
+    assert size.compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
+    recorded = read_record(bench.layout, bench.image())["anatomy"].values()
+    assert [sum(one) for one in zip(*recorded, strict=True)] == [size.disk_bytes, size.compressed_bytes]
+
+
+def test_an_image_over_its_budget_fails_with_what_grew_since_the_last_recorded_build(bench: Bench) -> None:
+    image = bench.image()
+    (result,) = bench.builder().build([image])
+    assert result.size is not None
+    labels = image_labels(bench.engine, result.tags[0])
+    key = (image.series.name, "default", image.target.name)
+
+    def said(compressed: int, disk: int) -> str:
+        tight = dataclasses.replace(bench.catalog, budgets={key: Budget(compressed, disk)})
+        return over_budget(bench.layout, tight, bench.engine, image, labels)
+
+    size = result.size
+    assert said(size.compressed_bytes, size.disk_bytes) == ""
+    assert "no build with an anatomy is recorded" in said(size.compressed_bytes - 1, size.disk_bytes)
+    before = {**result.anatomy, "interpreter": [0, 0]}
+    old = {
+        "series": image.series.name, "target": image.target.name, "platform": image.platform, "recipe": "full",
+        "release": "3.13.14", "built": "2026-01-01", "anatomy": before,
+    }  # fmt: skip
+    write_status(bench.root, [old])
+    measured = said(size.compressed_bytes, size.disk_bytes - 1)
+    assert "1 more than the budget of" in measured
+    assert f"Interpreter: +{result.anatomy['interpreter'][0]:,} bytes on disk" in measured
+    record_file(bench.layout, image).unlink()
+    assert said(size.compressed_bytes, size.disk_bytes - 1) == measured
+    labels["io.github.infra7.python.recipe"] = "quick"
+    assert said(1, 1) == ""
 
 
 def test_a_failing_step_is_told_with_its_last_lines_and_the_log(tmp_path: Path, engine: Engine, layout: Layout) -> None:
