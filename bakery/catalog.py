@@ -10,22 +10,11 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from bakery.compression import Compression, parse_compression
 from bakery.distributions import Archive, BasePin, Family, Stability, Target
-from bakery.errors import ConfigError, InputError
-from bakery.models import (
-    FREE_THREADED,
-    Catalog,
-    Extra,
-    Layout,
-    Pin,
-    Recipe,
-    RecipeName,
-    Series,
-    SeriesStatus,
-    Variant,
-)
+from bakery.errors import ConfigError
+from bakery.models import FREE_THREADED, Catalog, Extra, Layout, Pin, Recipe, RecipeName, Series, SeriesStatus
 from bakery.tables import Table, read_toml
+from bakery.variants import read_compressions, read_variants
 
 __all__ = ["find_layout", "load_catalog"]
 
@@ -67,12 +56,9 @@ def load_catalog(root: Path) -> Catalog:
         series=series,
         families=families,
         recipes=_recipes(repository, top.table("recipe"), top.table("reference")),
-        variants=tuple(_variant(name, table) for name, table in top.tables("variants").items()),
-        compressions=_compressions(top.table("compression")),
+        variants=read_variants(top),
+        compressions=read_compressions(top),
     )
-    infixes = [variant.infix for variant in catalog.variants]
-    if infixes.count("") != 1 or len(set(infixes)) != len(infixes):
-        raise top.fail("variants", f'expected infixes that differ, one of them "", found {infixes!r}')
     top.done()
     known = {one.number for one in series}
     for pin in pins:
@@ -101,9 +87,14 @@ def _pin(release: str, table: Table) -> Pin:
         file=table.text("file", f"Python-{release}.tar.xz or .tgz", rf"Python-{re.escape(release)}\.(tar\.xz|tgz)"),
         sha256=table.text("sha256", "64 lower-case hexadecimal digits", "[0-9a-f]{64}"),
         recorded_by=table.text("recorded_by"),
+        signed=table.text("signed", "kind, signer and date", r"(openpgp|sigstore) \S+.* \d{4}-\d\d-\d\d")
+        if "signed" in table.data
+        else "",
         bytes=table.get("bytes", int, "a size in bytes", lambda value: value > 0) if "bytes" in table.data else None,
         pool=table.text("pool", "a path below pool/", r"pool/[^\s]+") if "pool" in table.data else None,
     )
+    if "pip" in table.data:
+        table.text("pip", "the version that ensurepip installs", r"\d+(\.\d+)+")
     table.done()
     return pin
 
@@ -160,31 +151,6 @@ def _series(name: str, table: Table, pins: Iterable[Pin], extras: Mapping[str, E
     )
     table.done()
     return series
-
-
-def _variant(name: str, table: Table) -> Variant:
-    if not re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", name):
-        raise table.fail("", f"expected a name in lower case such as minimal, found {name!r}")
-    variant = Variant(
-        name=name,
-        infix=table.text("infix", 'letters, digits and hyphens, or ""', "([a-z0-9]+(-[a-z0-9]+)*)?"),
-        stage=table.text("stage", "a stage of the Dockerfiles", "[a-z0-9][a-z0-9_.-]*"),
-        lacks=table.words("lacks"),
-    )
-    table.done()
-    return variant
-
-
-def _compressions(table: Table) -> dict[RecipeName, Compression]:
-    compressions = {}
-    for name in RecipeName:
-        text = table.text(name)
-        try:
-            compressions[name] = parse_compression(text)
-        except InputError:
-            raise table.fail(name, f'expected a method and its level such as "zstd:19", found {text!r}') from None
-    table.done()
-    return compressions
 
 
 def _recipes(repository: str, table: Table, reference: Table) -> dict[RecipeName, Recipe]:
