@@ -12,8 +12,9 @@ from packaging.version import InvalidVersion, Version
 from bakery.distributions import Archive, BasePin, Family, Stability, Target
 from bakery.errors import ConfigError
 from bakery.models import FREE_THREADED, Catalog, Extra, Layout, Pin, RecipeName, Series, SeriesStatus
-from bakery.recipes import read_budgets, read_compressions, read_recipes, read_variants
+from bakery.recipes import read_budgets, read_recipes
 from bakery.tables import Table, read_toml
+from bakery.variants import read_compressions, read_variants
 
 __all__ = ["find_layout", "load_catalog"]
 

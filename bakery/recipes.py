@@ -1,52 +1,14 @@
-"""How images are built, what is in them and how large they may be, read from shared/catalog.toml."""
+"""How images are built and how large they may be, read from shared/catalog.toml."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bakery.compression import Compression, parse_compression
-from bakery.errors import InputError
-from bakery.models import Budget, Recipe, RecipeName, Variant
+from bakery.models import Budget, Recipe, RecipeName
 from bakery.tables import Table
 
-__all__ = ["read_budgets", "read_compressions", "read_recipes", "read_variants"]
-
-
-def read_variants(top: Table) -> tuple[Variant, ...]:
-    """What images can hold; just one of the variants is not named in tags."""
-    variants = tuple(_variant(name, table) for name, table in top.tables("variants").items())
-    infixes = [variant.infix for variant in variants]
-    if infixes.count("") != 1 or len(set(infixes)) != len(infixes):
-        raise top.fail("variants", f'expected infixes that differ, one of them "", found {infixes!r}')
-    return variants
-
-
-def _variant(name: str, table: Table) -> Variant:
-    if not re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", name):
-        raise table.fail("", f"expected a name in lower case such as minimal, found {name!r}")
-    variant = Variant(
-        name=name,
-        infix=table.text("infix", 'letters, digits and hyphens, or ""', "([a-z0-9]+(-[a-z0-9]+)*)?"),
-        stage=table.text("stage", "a stage of the Dockerfiles", "[a-z0-9][a-z0-9_.-]*"),
-        lacks=table.words("lacks"),
-    )
-    table.done()
-    return variant
-
-
-def read_compressions(top: Table) -> dict[RecipeName, Compression]:
-    """How the layers of each recipe are packed."""
-    compressions, table = {}, top.table("compression")
-    for name in RecipeName:
-        text = table.text(name)
-        try:
-            compressions[name] = parse_compression(text)
-        except InputError:
-            raise table.fail(name, f'expected a method and its level such as "zstd:19", found {text!r}') from None
-    table.done()
-    return compressions
+__all__ = ["read_budgets", "read_recipes"]
 
 
 def read_budgets(

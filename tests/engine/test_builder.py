@@ -20,6 +20,7 @@ import pytest
 
 from bakery.builder import Builder, read_record, record_file
 from bakery.catalog import load_catalog
+from bakery.compression import parse_compression
 from bakery.engine import Engine
 from bakery.layers import saved_image
 from bakery.models import Budget, Image, Layout, RecipeName
@@ -52,8 +53,11 @@ class Bench:
     def image(self, recipe: RecipeName = RecipeName.FULL) -> Image:
         return select_images(self.catalog, [RELEASE], recipe=recipe)[0]
 
-    def builder(self) -> Builder:
-        return Builder(self.layout, self.catalog, self.engine, PlainDisplay(self.shown), str(self.mirror))
+    def builder(self, packing: str = "gzip") -> Builder:
+        return Builder(
+            self.layout, self.catalog, self.engine, PlainDisplay(self.shown), str(self.mirror),
+            compression=parse_compression(packing),
+        )  # fmt: skip
 
     def phases(self) -> list[str]:
         return [line.partition(": ")[2] for line in self.shown.getvalue().splitlines()]
@@ -161,6 +165,33 @@ def test_an_image_over_its_budget_fails_with_what_grew_since_the_last_recorded_b
     assert said(size.compressed_bytes, size.disk_bytes - 1) == measured
     labels["io.github.infra7.python.recipe"] = "quick"
     assert said(1, 1) == ""
+
+
+def test_layers_packed_anew_reach_the_engine_and_hold_the_same(bench: Bench) -> None:
+    if not bench.engine.keeps_layers:
+        pytest.skip("this engine does not keep layers as they are packed")
+    (plain,) = bench.builder().build([bench.image(RecipeName.QUICK)])
+    layers = bench.engine.client.images.get(plain.tags[0]).attrs["RootFS"]["Layers"]
+    (packed,) = bench.builder("zstd:1").build([bench.image(RecipeName.QUICK)])
+    assert (plain.error, packed.error) == ("", "")
+    assert packed.id != plain.id
+    assert {"compress", "load"} <= set(packed.phases)
+    for tag in packed.tags:
+        image = bench.engine.client.images.get(tag)
+        assert (image.id, image.attrs["RootFS"]["Layers"]) == (packed.id, layers)
+    said = bench.engine.client.containers.run(packed.tags[0], remove=True, network_mode="none")
+    assert said == b"Python 3.13.15\n"
+    assert plain.size is not None and packed.size is not None
+    assert packed.size.disk_bytes == plain.size.disk_bytes
+    data = b"".join(bench.engine.client.api.get_image(packed.tags[0]))
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
+        manifest = json.load(tar.extractfile("blobs/" + index["manifests"][0]["digest"].replace(":", "/")))  # type: ignore[arg-type]
+    assert {one["mediaType"].rpartition("+")[2] for one in manifest["layers"]} == {"zstd"}
+    assert packed.size.compressed_bytes == sum(one["size"] for one in manifest["layers"])
+    (again,) = bench.builder("zstd:1").build([bench.image(RecipeName.QUICK)])
+    assert again.id == packed.id
+    assert list(bench.layout.build.glob("*.tar")) == []
 
 
 def test_a_failing_step_is_told_with_its_last_lines_and_the_log(tmp_path: Path, engine: Engine, layout: Layout) -> None:

@@ -345,6 +345,23 @@ def test_a_mistake_in_a_variant_or_a_compression_is_named(
     assert said in broken(data_tree, CATALOG, change).message
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda budget: budget.update({"3.8": budget["3.13"]}), 'budget."3.8": expected one of the series 3.9, '),
+        (
+            lambda budget: budget["3.13"].update(slim=budget["3.13"]["default"]),
+            "expected one of the variants default, ",
+        ),
+        (lambda budget: budget["3.13"]["default"].update(buster={}), "expected one of the targets trixie, "),
+        (lambda budget: budget["3.13"]["default"]["trixie"].update(disk_bytes=0), "disk_bytes: expected a size in"),
+        (lambda budget: budget["3.13"]["default"]["trixie"].update(disk=1), "disk: unknown key"),
+    ],
+)
+def test_a_mistake_in_a_budget_is_named(data_tree: Path, change: Callable[[Data], object], said: str) -> None:
+    assert said in broken(data_tree, CATALOG, lambda data: change(data["budget"])).message
+
+
 def test_the_tests_in_the_image_know_every_word_for_what_a_variant_lacks(catalog: Catalog, root: Path) -> None:
     tree = ast.parse((root / "tests" / "image" / "support.py").read_text(encoding="utf-8"))
     (features,) = (

@@ -17,6 +17,7 @@ from bakery.errors import InputError
 from bakery.files import write_whole
 from bakery.models import Catalog, Image, Layout
 from bakery.sections import recorded_rows
+from bakery.select import select_images
 from bakery.sizes import read_baseline
 from tests.archives import Archive, digest_of, make_tar
 
@@ -168,6 +169,11 @@ def test_the_re_creation_is_of_the_same_release_on_the_official_image_s_distribu
     catalog: Catalog, image: Make, version: str, target: str, name: str
 ) -> None:
     assert reference_names(catalog, image(version, target))[0] == name
+
+
+def test_a_minimal_image_is_compared_with_the_same_re_creation(catalog: Catalog) -> None:
+    (minimal,) = select_images(catalog, ["3.13"], ["bookworm"], ["minimal"])
+    assert reference_names(catalog, minimal)[0] == "reference/python:3.13.15-bookworm"
 
 
 def measured(name: str, source: str, compressed: int, disk: int | None) -> Measured:
