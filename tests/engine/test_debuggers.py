@@ -18,9 +18,7 @@ import pytest
 
 from bakery.engine import Engine
 
-from .test_image import archive, reference
-
-__all__ = ["reference"]
+from .test_image import archive
 
 pytestmark = pytest.mark.engine
 
