@@ -30,7 +30,7 @@ from bakery.sides import (
     chosen_cpu,
     environment,
     header,
-    identity,
+    identities,
     pinned,
     python_of,
     same_kind,
@@ -118,15 +118,15 @@ class _Run:
 def run_benchmarks(layout: Layout, engine: Engine, pair: Pair, settings: Settings, display: Display) -> dict[str, Any]:
     """Measure and return the document that docs/benchmarks.md describes, without its ``summary``.
 
-    Raises :exc:`BuildError` where an image is
-    missing, both are not of one series, or nothing could be measured.
+    Raises :exc:`BuildError` where an image is missing or nothing could be measured, and :exc:`InputError` where the two
+    are not of one series.
     """
     wanted = read_wanted(layout.root)
 
     def tell(text: str) -> None:
         display.note(pair.name, text)
 
-    images = [identity(engine, pair.ours, tell), identity(engine, pair.reference, tell, pair.remedy)]
+    images = identities(engine, pair, tell)
     cpu, folder, start = chosen_cpu(engine, settings.cpu), layout.home / "bench", time.monotonic()
     with ExitStack() as stack:
         stack.enter_context(locked(folder / "lock", "measuring", tell))

@@ -24,7 +24,7 @@ __all__ = [
     "environment",
     "free_pair",
     "header",
-    "identity",
+    "identities",
     "pair_of",
     "pinned",
     "python_of",
@@ -45,12 +45,16 @@ print(json.dumps({"key": key, "series": series, "version": platform.python_versi
 
 @dataclass(frozen=True)
 class Pair:
-    """Two image references and the name that the result goes by. ``remedy`` says how a missing reference is had."""
+    """Two image references and the name that the result goes by.
+
+    ``build`` and ``make`` say how ours and the reference are made where they are missing; without, they are pulled.
+    """
 
     name: str
     ours: str
     reference: str
-    remedy: str = ""
+    build: str = ""
+    make: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,15 @@ def python_of(container: Any, reference: str) -> Python:
 def pair_of(catalog: Catalog, image: Image, ours: str | None, against: str | None) -> Pair:
     """What ``image`` is compared with: the reference of the same tag, or ``against``; ``ours`` stands in for it."""
     version = image.series.name if image.is_default_release else image.version
-    remedy = "" if against else f"Make it first: inv reference --version={version} --target={image.target.name}"
     official = references(catalog, replace(image, recipe=RecipeName.REFERENCE))[0]
-    return Pair(image.slug, ours or references(catalog, image)[0], against or official, remedy)
+    words = f"--version={version} --target={image.target.name}"
+    return Pair(
+        image.slug,
+        ours or references(catalog, image)[0],
+        against or official,
+        "" if ours else f"Build it first: inv build {words}",
+        "" if against else f"Make it first: inv reference {words}",
+    )
 
 
 def free_pair(ours: str, reference: str) -> Pair:
@@ -113,8 +123,12 @@ def pinned(cpu: int) -> dict[str, Any]:
     return {"cpuset_cpus": str(cpu), "cpu_shares": 1 << 18}  # the largest weight that the kernel takes
 
 
-def identity(engine: Engine, reference: str, tell: Tell, remedy: str = "") -> dict[str, Any]:
-    """What ``reference`` is. Where the engine does not have it, it is pulled, unless ``remedy`` says how it is made."""
+def identities(engine: Engine, pair: Pair, tell: Tell) -> list[dict[str, Any]]:
+    """What the two images are, ours first; :exc:`BuildError` where one is missing and cannot be pulled."""
+    return [_identity(engine, pair.ours, tell, pair.build), _identity(engine, pair.reference, tell, pair.make)]
+
+
+def _identity(engine: Engine, reference: str, tell: Tell, remedy: str) -> dict[str, Any]:
     from docker.errors import APIError, ImageNotFound
 
     try:

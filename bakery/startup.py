@@ -29,7 +29,7 @@ from bakery.errors import BuildError, EngineError
 from bakery.files import locked
 from bakery.models import Layout
 from bakery.progress import Display, duration
-from bakery.sides import SIDES, Pair, chosen_cpu, environment, header, identity, pinned, python_of
+from bakery.sides import SIDES, Pair, chosen_cpu, environment, header, identities, pinned, python_of
 
 __all__ = ["COMMANDS", "Start", "parse_start", "run_startup"]
 
@@ -101,7 +101,7 @@ def run_startup(
     def tell(text: str) -> None:
         display.note(pair.name, text)
 
-    images = [identity(engine, pair.ours, tell), identity(engine, pair.reference, tell, pair.remedy)]
+    images = identities(engine, pair, tell)
     cpu, start = chosen_cpu(engine, cpu), time.monotonic()
     starts: dict[str, dict[str, list[Start]]] = {name: {side: [] for side in SIDES} for name in COMMANDS}
     left_out: dict[str, str] = {}

@@ -125,7 +125,7 @@ def test_where_nothing_runs_the_reasons_are_told(
 def test_a_missing_reference_is_told_with_the_command_that_makes_it(
     own: Layout, engine: Engine, reference: str, display: PlainDisplay
 ) -> None:
-    comparison = Pair("test", reference, "bakery-tests/nowhere:1", "Make it first: inv reference")
+    comparison = Pair("test", reference, "bakery-tests/nowhere:1", make="Make it first: inv reference")
     with pytest.raises(BuildError, match=r"bakery-tests/nowhere:1 is not in the engine\n +Make it first"):
         run_benchmarks(own, engine, comparison, Settings(rounds=1), display)
 

@@ -58,6 +58,7 @@ def test_an_image_is_compared_with_the_reference_of_its_series(image: Callable[.
     found = pair_of(catalog, image("3.13", "trixie"), None, None)
     assert found == Pair(
         "3.13.15-trixie-amd64", "infra7/python:3.13.15-trixie", "reference/python:3.13.15-trixie",
+        "Build it first: inv build --version=3.13 --target=trixie",
         "Make it first: inv reference --version=3.13 --target=trixie",
     )  # fmt: skip
 
@@ -70,7 +71,7 @@ def test_a_release_that_is_not_the_default_is_compared_with_the_same_one(
 
 def test_any_image_can_stand_on_either_side(image: Callable[..., Image], catalog: Catalog) -> None:
     found = pair_of(catalog, image("3.13"), "mine:1", "python:3.13-slim-bookworm")
-    assert (found.ours, found.reference, found.remedy) == ("mine:1", "python:3.13-slim-bookworm", "")
+    assert (found.ours, found.reference, found.build, found.make) == ("mine:1", "python:3.13-slim-bookworm", "", "")
     free = free_pair("host:5000/mine:1", "python:3.13-slim@sha256:00")
     assert free.name == "host-5000-mine-1-against-python-3.13-slim"
 
