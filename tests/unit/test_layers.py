@@ -148,3 +148,13 @@ def test_a_damaged_archive_is_an_error_and_no_traceback(damage: str) -> None:
         data = archive.save()
     with pytest.raises(BakeryError):
         saved_image([data], "linux/arm64" if damage == "unknown" else AMD64)
+
+
+def test_a_layer_of_several_zstd_frames_is_read_to_its_end() -> None:
+    frames = PACKERS["zstd"](TOP[:5000]) + PACKERS["zstd"](TOP[5000:])
+    archive = Archive()
+    descriptor = archive.image([frames], "none")
+    manifest = archive.blobs.pop(descriptor["digest"]).replace(b"layer.v1.tar", b"layer.v1.tar+zstd")
+    archive.descriptors = [{**archive.blob(manifest, descriptor["mediaType"]), "platform": descriptor["platform"]}]
+    image = saved_image([archive.save()], AMD64)
+    assert image.size == Size(len(frames), 12_000 + 1200)
