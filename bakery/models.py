@@ -14,6 +14,7 @@ from bakery.distributions import Family, Target
 __all__ = [
     "FREE_THREADED",
     "Catalog",
+    "Compiler",
     "Extra",
     "Image",
     "Layout",
@@ -90,6 +91,8 @@ class Series:
     configure: tuple[str, ...]
     lean: tuple[str, ...]
     cflags: tuple[str, ...]
+    compiler: str
+    interpreter: str
     frame_pointers: bool
     locale: str
     pins: tuple[Pin, ...]
@@ -125,9 +128,26 @@ class Recipe:
     frame_pointers: tuple[str, ...]
     ldflags: tuple[str, ...]
     folder: str = ""
+    builtin: tuple[str, ...] = ()
     prune: tuple[str, ...] = ()
     pgo: bool = True
     training: str = ""
+    compiler: str = ""
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """What compiles an interpreter; explained key by key in shared/catalog.toml."""
+
+    name: str
+    packages: tuple[str, ...]
+    path: str
+    cc: str
+    cxx: str
+    configure: tuple[str, ...]
+    ldflags: tuple[str, ...]
+    generate: tuple[str, ...]
+    use: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -139,6 +159,7 @@ class Catalog:
     series: tuple[Series, ...]
     families: tuple[Family, ...]
     recipes: Mapping[RecipeName, Recipe] = field(hash=False)
+    compilers: Mapping[str, Compiler] = field(hash=False)
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -148,6 +169,11 @@ class Catalog:
     def family_of(self, target: Target) -> Family:
         """The family whose Dockerfile builds ``target``."""
         return next(family for family in self.families if family.name == target.family)
+
+    def compiler_of(self, image: Image) -> Compiler:
+        """What compiles the interpreter of ``image``: the recipe's choice, else the series', else the target's gcc."""
+        wanted = self.recipes[image.recipe].compiler or image.series.compiler
+        return self.compilers[wanted if wanted in image.target.compilers else "gcc"]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ PREFIX = "/usr/local"
 STDLIB = sysconfig.get_path("stdlib")
 PYTHON_VERSION = os.environ.get("PYTHON_VERSION") or platform.python_version()
 RECIPE = os.environ.get("IMAGE_RECIPE")
-BYTE_CODE = os.environ.get("IMAGE_PYC")
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 ABIFLAGS = getattr(sys, "abiflags", "")
 # 3.13, or 3.13t for a free-threaded build: the part of names such as python3.13t and libpython3.13t.so.
