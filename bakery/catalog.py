@@ -9,9 +9,11 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
+from bakery.compilers import check_compilers, read_compilers
 from bakery.distributions import Archive, BasePin, Family, Stability, Target
 from bakery.errors import ConfigError
-from bakery.models import FREE_THREADED, Catalog, Extra, Layout, Pin, RecipeName, Series, SeriesStatus
+from bakery.models import FREE_THREADED, Catalog, Layout, RecipeName, Series, SeriesStatus
+from bakery.pins import Extra, Pin
 from bakery.recipes import read_budgets, read_recipes
 from bakery.tables import Table, read_toml
 from bakery.variants import read_compressions, read_variants
@@ -51,6 +53,7 @@ def load_catalog(root: Path) -> Catalog:
             raise lock.fail(f"bases.{name}", f"expected one of the targets {', '.join(names)}")
     recipes, variants = read_recipes(top), read_variants(top)
     catalog = Catalog(
+        compilers=read_compilers(top),
         repository=recipes[RecipeName.FULL].repository,
         default_target=top.get("default_target", str, f"one of {', '.join(names)}", lambda value: value in names),
         series=series,
@@ -60,6 +63,7 @@ def load_catalog(root: Path) -> Catalog:
         compressions=read_compressions(top),
         budgets=read_budgets(top, [one.name for one in series], [one.name for one in variants], names),
     )
+    check_compilers(top, catalog.compilers, [(one.name, one.compiler) for one in series], catalog.targets)
     top.done()
     known = {one.number for one in series}
     for pin in pins:
@@ -140,6 +144,8 @@ def _series(name: str, table: Table, pins: Iterable[Pin], extras: Mapping[str, E
         configure=table.words("configure"),
         lean=table.words("lean"),
         cflags=table.words("cflags"),
+        compiler=table.text("compiler", "a name of [compilers]", r"\w+"),
+        interpreter=table.text("interpreter", "a make variable, or nothing", r"\w*"),
         frame_pointers=table.get("frame_pointers", bool, "true or false"),
         locale=table.text("locale", '"C.UTF-8", or "" to leave LANG unset', r"(C\.UTF-8)?"),
         pins=tuple(own),
@@ -178,6 +184,14 @@ def _target(family: str, name: str, table: Table, bases: Mapping[str, BasePin]) 
     pin = bases.get(name, BasePin(base, {}))
     if pin.image != base:
         raise table.fail("base", f"lock.toml pins {pin.image} for {name}; expected the same image, found {base!r}")
-    target = Target(name, family, table.text("version"), table.choice("status", Stability), _until(table), pin)
+    target = Target(
+        name,
+        family,
+        table.text("version"),
+        table.choice("status", Stability),
+        _until(table),
+        pin,
+        table.words("compilers"),
+    )
     table.done()
     return target

@@ -7,19 +7,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from packaging.version import Version
-
+from bakery.compilers import Compiler
 from bakery.compression import Compression
 from bakery.distributions import Family, Target
+from bakery.pins import Extra, Pin
 
 __all__ = [
     "FREE_THREADED",
     "Budget",
     "Catalog",
-    "Extra",
     "Image",
     "Layout",
-    "Pin",
     "Recipe",
     "RecipeName",
     "Series",
@@ -52,38 +50,6 @@ class RecipeName(StrEnum):
 
 
 @dataclass(frozen=True)
-class Pin:
-    """One release of CPython and the only bytes that are taken for its source."""
-
-    release: str
-    file: str
-    sha256: str
-    recorded_by: str
-    signed: str = ""
-    """Whose signature of these bytes was checked: kind, signer and day; empty where none was."""
-    bytes: int | None = None
-    pool: str | None = None
-    """Path below a Debian mirror, where its source package keeps upstream's tarball."""
-
-    @property
-    def version(self) -> Version:
-        """The release as PEP 440 orders it."""
-        return Version(self.release)
-
-
-@dataclass(frozen=True)
-class Extra:
-    """A file that a series needs beside its tarball, and the only bytes that are taken for it."""
-
-    name: str
-    file: str
-    sha256: str
-    recorded_by: str
-    pool: str
-    bytes: int
-
-
-@dataclass(frozen=True)
 class Series:
     """A Python series such as 3.13, or its free-threaded build 3.13t, with its pinned releases, newest first."""
 
@@ -93,6 +59,8 @@ class Series:
     configure: tuple[str, ...]
     lean: tuple[str, ...]
     cflags: tuple[str, ...]
+    compiler: str
+    interpreter: str
     frame_pointers: bool
     locale: str
     pins: tuple[Pin, ...]
@@ -128,20 +96,24 @@ class Recipe:
     frame_pointers: tuple[str, ...]
     ldflags: tuple[str, ...]
     folder: str = ""
+    builtin: tuple[str, ...] = ()
     prune: tuple[str, ...] = ()
     pgo: bool = True
     training: str = ""
+    compiler: str = ""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What an image holds beside the interpreter; a stage of every family's Dockerfile."""
+    """What an image holds beside the interpreter; a stage of every family's Dockerfile.
+
+    ``lacks`` names features of the default image that it does not have (tests/image/support.py knows the words).
+    """
 
     name: str
     infix: str
     stage: str
     lacks: tuple[str, ...]
-    """What of the default image's features it does not have; tests/image knows the words (support.py)."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +133,7 @@ class Catalog:
     series: tuple[Series, ...]
     families: tuple[Family, ...]
     recipes: Mapping[RecipeName, Recipe] = field(hash=False)
+    compilers: Mapping[str, Compiler] = field(hash=False)
     variants: tuple[Variant, ...]
     compressions: Mapping[RecipeName, Compression] = field(hash=False)
     budgets: Mapping[tuple[str, str, str], Budget] = field(default_factory=dict, hash=False)
@@ -179,6 +152,11 @@ class Catalog:
     def family_of(self, target: Target) -> Family:
         """The family whose Dockerfile builds ``target``."""
         return next(family for family in self.families if family.name == target.family)
+
+    def compiler_of(self, image: Image) -> Compiler:
+        """What compiles the interpreter of ``image``: the recipe's choice, else the series', else the target's gcc."""
+        wanted = self.recipes[image.recipe].compiler or image.series.compiler
+        return self.compilers[wanted if wanted in image.target.compilers else "gcc"]
 
 
 @dataclass(frozen=True)

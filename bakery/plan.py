@@ -72,11 +72,24 @@ def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None,
         "RUNTIME_PACKAGES": family.runtime_packages,
     }
     if recipe.name is not RecipeName.REFERENCE:
+        compiler = catalog.compiler_of(image)
         arguments["COMPILER_FLAGS"] += series.cflags
         arguments["CONFIGURE_FLAGS"] += series.lean
-        arguments["PGO"] = ("1" if recipe.pgo else "0",)
-        arguments["PRUNE"] = recipe.prune
-        arguments["TRAINING"] = (recipe.training,)
+        arguments["LINKER_FLAGS"] += compiler.ldflags
+        arguments |= {
+            "BUILTIN": recipe.builtin,
+            "CC": (compiler.cc,),
+            "COMPILER_CONFIGURE": compiler.configure,
+            "COMPILER_PACKAGES": compiler.packages,
+            "COMPILER_PATH": (compiler.path,),
+            "CXX": (compiler.cxx,),
+            "INTERPRETER_OBJECTS": (series.interpreter,),
+            "PGO": ("1" if recipe.pgo else "0",),
+            "PROFILE_GENERATE": compiler.generate,
+            "PROFILE_USE": compiler.use,
+            "PRUNE": recipe.prune,
+            "TRAINING": (recipe.training,),
+        }
     target: dict[str, Any] = {
         "context": recipe.folder or family.name,
         "dockerfile": "Dockerfile",

@@ -18,6 +18,7 @@ __all__ = ["Display", "PlainDisplay", "StatusStream", "Tracker", "duration", "ma
 MARKER = "##phase "
 STAGES = (
     ("[toolchain", "toolchain"),
+    ("[compiler", "toolchain"),
     ("[packages", "packages"),
     ("[installed", "install"),
     ("exporting to ", "export"),

@@ -10,7 +10,8 @@ from packaging.version import InvalidVersion, Version
 
 from bakery.distributions import Target
 from bakery.errors import InputError, NothingSelected
-from bakery.models import FREE_THREADED, Catalog, Image, Pin, RecipeName, Series, Variant
+from bakery.models import FREE_THREADED, Catalog, Image, RecipeName, Series, Variant
+from bakery.pins import Pin
 
 __all__ = ["host_platform", "select_images", "split"]
 

@@ -5,6 +5,7 @@
 #   PRUNE                what to leave out, shell patterns below /usr/local
 # Folders:
 #   TREE=/usr/src/python the compiled source
+#   SYSCONFIG=/sysconfig what the target's own compiler was configured to (compile.sh sysconfig)
 #   EXTRAS=/mnt/extras   Debian packages with wheels in them (python3-*-whl) that are installed as well; may be empty
 #   OUT=/out             becomes / of the image; OUT.packages lists the packages that its libraries come from
 #
@@ -13,6 +14,7 @@ set -euo pipefail
 shopt -s nullglob
 
 TREE=${TREE:-/usr/src/python}
+SYSCONFIG=${SYSCONFIG:-/sysconfig}
 EXTRAS=${EXTRAS:-/mnt/extras}
 OUT=${OUT:-/out}
 prefix=$OUT/usr/local
@@ -38,6 +40,17 @@ find "$prefix" -depth \
     -type f \( -name '*.pyc' -o -name '*.pyo' -o -name '*.a' -o -path '*/config-*/*.o' \) -exec rm -f {} +
 read -r -a prune <<<"${PRUNE:-}"
 (cd "$prefix" && for pattern in "${prune[@]}"; do compgen -G "$pattern" || true; done | xargs --no-run-if-empty rm -rf)
+
+# Extensions are compiled by the target's own compiler, whatever compiled the interpreter.
+for folder in "$prefix"/lib/python3.*/config-*; do
+    cp "$SYSCONFIG/Makefile" "$folder/Makefile"
+    number=${folder%/config-*}
+    number=${number##*/python}
+    for name in "$number" "${number}t"; do
+        if [ -d "$prefix/include/python$name" ]; then cp "$SYSCONFIG/pyconfig.h" "$prefix/include/python$name/"; fi
+        if [ -e "$prefix/bin/python$name-config" ]; then cp "$SYSCONFIG/python-config" "$prefix/bin/python$name-config"; fi
+    done
+done
 
 # sysconfig would name the folder of this build, which no image has. Its installed counterpart is where the Makefile is.
 for makefile in "$prefix"/lib/python3.*/config-*/Makefile; do
@@ -69,3 +82,11 @@ LD_LIBRARY_PATH="$prefix/lib" find "$prefix" -type f \( -perm /111 -o -name '*.s
     sort -u | xargs --no-run-if-empty dpkg-query --search |
     awk '$1 ~ ":$" { sub(":.*", "", $1); print $1 }' | sort -u >"$OUT.packages"
 echo "libraries come from: $(tr '\n' ' ' <"$OUT.packages")"
+
+# Byte code for the standard library: a fresh container would compile it again at every start, because nothing that it
+# writes outlives it. Checked by the hash of the source (PEP 552): it survives new time stamps, and an edited .py counts.
+for library in "$prefix"/lib/python3.*[0-9] "$prefix"/lib/python3.*t; do
+    [ -d "$library" ] || continue
+    PYTHONHASHSEED=0 LD_LIBRARY_PATH="$PWD" ./python -E -S -m compileall -q -j "$(nproc)" --invalidation-mode checked-hash \
+        -s "$OUT" -p / -x '/site-packages/|/lib2to3/tests/|/ensurepip/_bundled/' "$library"
+done

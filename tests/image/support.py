@@ -21,7 +21,6 @@ PREFIX = "/usr/local"
 STDLIB = sysconfig.get_path("stdlib")
 PYTHON_VERSION = os.environ.get("PYTHON_VERSION") or platform.python_version()
 RECIPE = os.environ.get("IMAGE_RECIPE")
-BYTE_CODE = os.environ.get("IMAGE_PYC")
 # What the image's variant leaves out, in the words of [variants] in shared/catalog.toml.
 LACKS = frozenset(os.environ.get("IMAGE_LACKS", "").split())
 FEATURES = {

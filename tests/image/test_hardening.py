@@ -87,7 +87,7 @@ class HardeningTest(unittest.TestCase):
 
     def main_file(self):
         """The file with the interpreter's code."""
-        return self.files[support.libpython() or support.executable()]
+        return self.files[support.executable()]
 
 
 if __name__ == "__main__":

@@ -19,17 +19,19 @@ ALLOWED = {
     "errors": set(),
     "compression": {"errors"},
     "distributions": {"errors"},
-    "models": {"errors", "compression", "distributions"},
+    "compilers": {"errors", "distributions", "tables"},
+    "pins": set(),
+    "models": {"compilers", "pins", "errors", "compression", "distributions"},
     "tables": {"errors"},
     "recipes": {"errors", "models", "tables"},
     "variants": {"errors", "compression", "models", "tables"},
-    "catalog": {"errors", "distributions", "models", "recipes", "tables", "variants"},
-    "select": {"errors", "distributions", "models", "catalog"},
+    "catalog": {"pins", "compilers", "errors", "distributions", "models", "recipes", "tables", "variants"},
+    "select": {"pins", "errors", "distributions", "models", "catalog"},
     "tags": {"errors", "models", "catalog"},
     "plan": {"errors", "models", "catalog", "tags"},
     "signers": {"errors", "tables"},
     "support": set(),
-    "update": {"errors", "models", "distributions"},
+    "update": {"pins", "errors", "models", "distributions"},
 }
 """What the modules at the ground may import of this package. Those above only must not form a circle."""
 PURE = set(ALLOWED) - {"catalog", "tables"} | {

@@ -226,6 +226,14 @@ def test_a_new_family_is_data_alone(data_tree: Path) -> None:
             CATALOG, lambda d: d["series"]["3.13"].update(locale="de_DE.UTF-8"),
             ['series."3.13".locale', '"C.UTF-8", or ""', "de_DE"], id="locale that slim images lack",
         ),
+        pytest.param(
+            CATALOG, lambda d: d["series"]["3.13"].update(compiler="icc"),
+            ['series."3.13".compiler', "one of gcc, clang", "'icc'"], id="unknown compiler of a series",
+        ),
+        pytest.param(
+            DEBIAN, lambda d: d["targets"]["bookworm"].update(compilers=["clang"]),
+            ["targets.bookworm.compilers", "gcc and others", "['clang']"], id="target without gcc",
+        ),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_file_key_and_what_was_expected(

@@ -73,7 +73,16 @@ def test_quick_has_neither_pgo_nor_lto_and_says_so(catalog: Catalog, image: Call
     assert "quick" in quick["labels"]["org.opencontainers.image.title"]
     assert "quick" not in full["labels"]["org.opencontainers.image.title"]
     different = {key for key in full["args"] if full["args"][key] != quick["args"][key]}
-    assert different == {"CONFIGURE_FLAGS", "PGO", "TRAINING"}
+    compiler = {"CC", "CXX", "LINKER_FLAGS", "PROFILE_GENERATE", "PROFILE_USE"}
+    compiler |= {f"COMPILER_{what}" for what in ("CONFIGURE", "PACKAGES", "PATH")}
+    assert different == {"CONFIGURE_FLAGS", "PGO", "TRAINING", *compiler}
+
+
+def test_a_target_without_the_series_compiler_takes_its_own_gcc(catalog: Catalog, image: Callable[..., Image]) -> None:
+    assert image("3.13").series.compiler == "clang"
+    bookworm, jammy = (target_of(catalog, image("3.13", name))["args"] for name in ("bookworm", "jammy"))
+    assert (bookworm["CC"], jammy["CC"]) == ("clang", "gcc")
+    assert bookworm["COMPILER_PACKAGES"] and not jammy["COMPILER_PACKAGES"]
 
 
 @pytest.mark.parametrize("network", [None, "host", "none"])
