@@ -9,14 +9,16 @@ import shlex
 import shutil
 import signal
 import sys
+import tomllib
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from invoke import Collection, Context, Exit, task
 
 from bakery.catalog import find_layout, load_catalog
-from bakery.errors import BakeryError, BuildError, InputError, NothingSelected
+from bakery.errors import BakeryError, BuildError, InputError, NothingSelected, SourceError
 from bakery.models import Image, RecipeName
 from bakery.select import select_images, split
 
@@ -386,7 +388,42 @@ def images(_: Context, version=None, target=None, releases=False, format="table"
     if releases:
         show(release_rows(catalog, split(version)), RELEASE_COLUMNS, format)
     else:
-        show(catalog_rows(catalog, LAYOUT, found), IMAGE_COLUMNS, format)
+        show(catalog_rows(catalog, LAYOUT, found, date.today()), IMAGE_COLUMNS, format)
+
+
+@job(
+    iterable=["version", "target"],
+    help={
+        "version": "Series to look for newer releases of (default: all); a pinned release: check its signature again",
+        "target": "Targets to look for newer bases of (default: all, where no --version is given)",
+        "check": "Write nothing; exit code 1 where the lock would change",
+    },
+)
+def update(_: Context, version=None, target=None, check=False) -> None:
+    """Bring shared/lock.toml up to date: newest releases and bases, verified; prints the diff and commit messages."""
+    from bakery.files import write_whole
+    from bakery.update import apply, difference, effective, lock_text
+    from bakery.updater import make_updater, wanted
+
+    catalog = load_catalog(ROOT)
+    findings = make_updater(LAYOUT, catalog, warn).find(*wanted(catalog, split(version), split(target)))
+    for line in findings.notes:
+        warn(line)
+    file = ROOT / "shared" / "lock.toml"
+    old = file.read_text(encoding="utf-8")
+    lock = tomllib.loads(old)
+    bumps = effective(lock, findings.bumps)
+    new = lock_text(apply(lock, bumps)) if bumps else old
+    print(difference(old, new) or "shared/lock.toml is up to date")
+    for bump in bumps:
+        print(f"--- commit message\n{bump.message}")
+    if new != old and not check:
+        write_whole(file, new)
+        print("shared/lock.toml written")
+    if findings.problems:
+        raise SourceError("\n  ".join(["left out, because it is not what it should be:", *findings.problems]))
+    if new != old and check:
+        raise BuildError("shared/lock.toml is not up to date", hint="Bring it up to date: inv update")
 
 
 @job(
@@ -469,4 +506,6 @@ def env(_: Context) -> None:
 
 
 engine = Collection("engine", up, down, status, env)
-namespace = Collection(build, reference, test, regrtest, compare, plan, tags, images, readme, clean, engine)
+namespace = Collection(
+    build, reference, test, regrtest, compare, plan, tags, images, readme, update, clean, engine,
+)  # fmt: skip

@@ -20,7 +20,17 @@ from bakery.distributions import Archive
 from bakery.errors import BakeryError
 from bakery.files import staged_folder
 
-__all__ = ["AptError", "Mirror", "PrivateApt", "download", "host_codename", "host_id", "host_mirror", "run"]
+__all__ = [
+    "AptError",
+    "Mirror",
+    "PrivateApt",
+    "download",
+    "host_codename",
+    "host_id",
+    "host_mirror",
+    "keyring_of",
+    "run",
+]
 
 TIMEOUT = 1800
 """Seconds for one tool; making a base by emulation takes minutes."""
@@ -176,6 +186,10 @@ class PrivateApt:
         """The version that would be installed, empty where the suites have no such package."""
         found = re.search(r"Candidate: (\S+)", run(["apt-cache", "policy", package], env=self.env))
         return "" if found is None or found[1] == "(none)" else found[1]
+
+    def sources(self, package: str) -> str:
+        """The stanzas of the source package ``package`` in the lists, empty where there is none."""
+        return run(["apt-cache", "showsrc", "--only-source", package], env=self.env)
 
     def unpack(self, packages: Sequence[str], into: Path) -> None:
         """Download ``packages`` and unpack their files below ``into``; nothing is installed, no script runs."""

@@ -20,6 +20,8 @@ from bakery.files import Tell, disk_full, locked, no_space, write_whole
 from bakery.models import Catalog, Image, Layout
 from bakery.plan import Inputs, build_arguments, definition, target_name
 from bakery.progress import Display, StatusStream, Tracker, duration
+from bakery.signatures import Signatures
+from bakery.signers import load_upstream
 from bakery.sizes import Size, saved_size
 from bakery.sources import Sources
 from bakery.tags import references
@@ -141,6 +143,8 @@ class Builder:
         clock.enter("source")
         sources = Sources(self.layout, self.mirror, tell)
         source, extras = sources.fetch(image.pin, image.series, self.again), sources.extras(image.series)
+        signatures = Signatures(sources, load_upstream(self.layout.root), tell)
+        signature = signatures.ensure(image.pin, image.series.number, source / image.pin.file)
         clock.enter("base")
         base = self._base(image, tell)
         inputs = {image: inputs_for(source, extras, base)}
@@ -158,7 +162,7 @@ class Builder:
         else:
             result.size = saved_size(self.engine.client.api.get_image(result.tags[0]))
         result.phases = clock.stop()
-        self._record(result, base, record)
+        self._record(result, base, signature, record)
 
     def _base(self, image: Image, tell: Tell) -> Base:
         """The base of ``image``, resolved once in a run, so that all images of a target share it also with refresh."""
@@ -199,7 +203,7 @@ class Builder:
             said = "".join(f"\n    {line}" for line in lines)
             raise BuildError(f"not built; the failing step ended with:{said}", hint=f"Full log: {result.log}")
 
-    def _record(self, result: Result, base: Base, old: dict[str, Any]) -> None:
+    def _record(self, result: Result, base: Base, signature: str, old: dict[str, Any]) -> None:
         """Write the record; what an earlier build of the same image measured is kept where nothing was compiled now."""
         assert result.size is not None
         image = result.image
@@ -219,7 +223,7 @@ class Builder:
             "phases": {phase: round(seconds, 1) for phase, seconds in result.phases.items()},
             **asdict(result.size),
             "base": {"name": base.name, "digest": base.digest, "origin": base.origin},
-            "source": {"file": image.pin.file, "sha256": image.pin.sha256},
+            "source": {"file": image.pin.file, "sha256": image.pin.sha256, "signature": signature},
             **{key: old[key] for key in kept if same and key in old},
         }
         write_whole(record_file(self.layout, image), json.dumps(record, indent=1) + "\n")

@@ -84,9 +84,14 @@ def _pin(release: str, table: Table) -> Pin:
         file=table.text("file", f"Python-{release}.tar.xz or .tgz", rf"Python-{re.escape(release)}\.(tar\.xz|tgz)"),
         sha256=table.text("sha256", "64 lower-case hexadecimal digits", "[0-9a-f]{64}"),
         recorded_by=table.text("recorded_by"),
+        signed=table.text("signed", "kind, signer and date", r"(openpgp|sigstore) \S+.* \d{4}-\d\d-\d\d")
+        if "signed" in table.data
+        else "",
         bytes=table.get("bytes", int, "a size in bytes", lambda value: value > 0) if "bytes" in table.data else None,
         pool=table.text("pool", "a path below pool/", r"pool/[^\s]+") if "pool" in table.data else None,
     )
+    if "pip" in table.data:
+        table.text("pip", "the version that ensurepip installs", r"\d+(\.\d+)+")
     table.done()
     return pin
 

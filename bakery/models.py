@@ -56,6 +56,8 @@ class Pin:
     file: str
     sha256: str
     recorded_by: str
+    signed: str = ""
+    """Whose signature of these bytes was checked: kind, signer and day; empty where none was."""
     bytes: int | None = None
     pool: str | None = None
     """Path below a Debian mirror, where its source package keeps upstream's tarball."""

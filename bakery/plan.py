@@ -107,6 +107,7 @@ def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
         f"{LABELS}.recipe": str(image.recipe),
         f"{LABELS}.series": image.series.name,
         f"{LABELS}.source.sha256": image.pin.sha256,
+        f"{LABELS}.source.signature": image.pin.signed or "not checked",
         f"{LABELS}.target": image.target.name,
     }
 

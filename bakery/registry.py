@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-__all__ = ["RegistryUnavailable", "manifest_digest", "split_reference"]
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["RegistryUnavailable", "manifest_digest", "platform_digest", "split_reference"]
 
 TIMEOUT = (3.0, 10.0)
 """Seconds to connect, and to answer. A registry that is not there must not hold up a build that can do without."""
@@ -36,23 +39,46 @@ def split_reference(reference: str) -> tuple[str, str, str]:
 
 def manifest_digest(reference: str) -> str:
     """The digest under which the registry has ``reference``; :exc:`RegistryUnavailable` where it cannot be had."""
+    host, path, tag = split_reference(reference)
+    answer = _ask("HEAD", host, path, tag)
+    return str(answer.headers.get("Docker-Content-Digest", tag if tag.startswith("sha256:") else ""))
+
+
+def platform_digest(reference: str, platform: str) -> str:
+    """The digest of the manifest that ``reference``'s index names for ``platform``, such as ``linux/arm64``.
+
+    :exc:`RegistryUnavailable` where it cannot be had.
+    """
+    host, path, tag = split_reference(reference)
+    try:
+        for one in _ask("GET", host, path, tag).json()["manifests"]:
+            found = one["platform"]
+            if platform == f"{found['os']}/{found['architecture']}":
+                return str(one["digest"])
+    except (ValueError, LookupError, TypeError):
+        raise RegistryUnavailable(f"{host} answered for {path} with something else than an image index") from None
+    raise RegistryUnavailable(f"{host} has no {path}:{tag} for {platform}")
+
+
+def _ask(verb: str, host: str, path: str, tag: str) -> requests.Response:
+    """The registry's answer for a manifest, with an anonymous token where it asks for one."""
     import requests  # 0.1 s that `inv --list` need not pay
 
-    host, path, tag = split_reference(reference)
+    ask = requests.head if verb == "HEAD" else requests.get
     scheme = "http" if re.fullmatch(r"(localhost|127\.[\d.]+|\[::1\])(:\d+)?", host) else "https"
     url = f"{scheme}://{host}/v2/{path}/manifests/{tag}"
     headers = {"Accept": MANIFESTS}
     try:
-        answer = requests.head(url, headers=headers, timeout=TIMEOUT, allow_redirects=True)
+        answer = ask(url, headers=headers, timeout=TIMEOUT, allow_redirects=True)
         if answer.status_code == 401:
             token = _token(answer.headers.get("WWW-Authenticate", ""))
             headers["Authorization"] = f"Bearer {token}"
-            answer = requests.head(url, headers=headers, timeout=TIMEOUT, allow_redirects=True)
+            answer = ask(url, headers=headers, timeout=TIMEOUT, allow_redirects=True)
     except requests.RequestException as error:
         raise RegistryUnavailable(f"{host} cannot be reached ({type(error).__name__})") from None
     if answer.status_code != 200:
         raise RegistryUnavailable(f"{host} answered {answer.status_code} for {path}")
-    return str(answer.headers.get("Docker-Content-Digest", tag if tag.startswith("sha256:") else ""))
+    return answer
 
 
 def _token(challenge: str) -> str:

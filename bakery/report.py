@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
 from bakery.builder import Result, read_record
@@ -15,6 +16,7 @@ from bakery.models import Catalog, Image, Layout, RecipeName
 from bakery.progress import duration
 from bakery.select import select_images
 from bakery.sizes import Official, Size, megabytes, official_size
+from bakery.support import flag, support
 from bakery.tags import latest_series, tags_of
 
 __all__ = ["Column", "catalog_rows", "compare_rows", "release_rows", "render", "result_rows", "tag_rows"]
@@ -94,7 +96,7 @@ IMAGE_COLUMNS = (
     Column("image", "image"),
     Column("series", "series"),
     Column("status", "status"),
-    Column("until", "until"),
+    Column("until", "support"),
     Column("target", "target"),
     Column("distribution", "distribution"),
     Column("built", "built"),
@@ -103,25 +105,25 @@ IMAGE_COLUMNS = (
 )
 
 
-def catalog_rows(catalog: Catalog, layout: Layout, images: Iterable[Image]) -> list[dict[str, Any]]:
-    """Each image with the state of its series and target, and what this clone recorded of its last build."""
+def catalog_rows(catalog: Catalog, layout: Layout, images: Iterable[Image], today: date) -> list[dict[str, Any]]:
+    """Each image with the state of its series and target on ``today``, and what is recorded of its last build here."""
     rows = []
     for image in images:
         record = read_record(layout, image)
-        release = image.pin.version
-        unstable = "" if image.target.status is Stability.STABLE else f" ({image.target.status})"
+        note = flag(image.target.until, today) if image.target.status is Stability.STABLE else " (unstable)"
         rows.append(
             {
                 "image": image.name,
                 "series": image.series.name,
                 "release": image.version,
-                "status": f"{image.series.status}{', pre-release pinned' if release.is_prerelease else ''}",
+                "status": f"{image.series.status}{', pre-release pinned' if image.pin.version.is_prerelease else ''}",
                 "until": image.series.until,
+                "support": support(image.series.until, today),
                 "latest": image.series == latest_series(catalog),
                 "target": image.target.name,
                 "target_status": str(image.target.status),
                 "target_until": image.target.until,
-                "distribution": f"{image.target.family} {image.target.version}{unstable}",
+                "distribution": f"{image.target.family} {image.target.version}{note}",
                 "platform": image.platform,
                 "built": record.get("built"),
                 "recipe": record.get("recipe"),

@@ -11,27 +11,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery import apt
+from bakery import apt, web
 from bakery.errors import SourceError
 from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder
 from bakery.models import Extra, Layout, Pin, Series
+from bakery.web import Unavailable
 
-__all__ = ["Sources", "Unavailable"]
+__all__ = ["MAX_BYTES", "PYTHON_ORG", "Sources"]
 
 PYTHON_ORG = "https://www.python.org/ftp/python"
-TIMEOUT = (5.0, 30.0)
-"""Seconds to connect, and between two reads."""
-AS_IT_IS = {"Accept-Encoding": "identity"}
 MAX_BYTES = 200_000_000
 """No tarball of CPython comes near it; what is larger is not one."""
 
 
 Providers = Iterator[tuple[str, Callable[[Path], None]]]
 """Name of a provider, and how it is asked to write its file."""
-
-
-class Unavailable(Exception):
-    """A provider could not be asked or does not have the file; the next one is tried."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,7 @@ class Sources:
         another release that can be had. Raises :exc:`SourceError` and :exc:`DiskFullError`.
         """
         folder = self.folder(pin)
-        refused = self._fetch(pin, folder, self._tarball_providers(pin))
+        refused = self._fetch(pin, folder, self._tarball_providers(pin, "", MAX_BYTES))
         if refused is not None:
             raise self._none(pin, series, refused, again)
         return folder
@@ -83,6 +77,24 @@ class Sources:
                     for name, file in files.items():
                         shutil.copyfile(file, stage / name)
         return folder
+
+    def unverified(self, pin: Pin, suffix: str, file: Path, limit: int) -> str:
+        """Write to ``file`` what the first provider has under a tarball's name and ``suffix``, and say who that was.
+
+        For what no digest is known of: a signature, or a release that is not pinned yet. Whoever calls this checks it.
+        Raises :exc:`bakery.web.Unavailable` with everybody's reason where nobody has it.
+        """
+        refused = []
+        for provider, fetch in self._tarball_providers(pin, suffix, limit):
+            try:
+                fetch(file)
+                if file.stat().st_size > limit:
+                    raise Unavailable(f"has more than {limit} bytes")
+            except Unavailable as reason:
+                refused.append(f"{provider} {reason}")
+                continue
+            return provider
+        raise Unavailable("; ".join(refused))
 
     def _fetch(self, wanted: Pin | Extra, folder: Path, providers: Providers) -> list[str] | None:
         """Have ``wanted`` in ``folder``, verified; where nobody has it, return each provider's reason."""
@@ -120,24 +132,26 @@ class Sources:
                 hint="Find out why that provider sends other bytes; the digest in shared/lock.toml is what is trusted.",
             )
 
-    def _mirrors(self, paths: tuple[str, ...]) -> Providers:
+    def _mirrors(self, paths: tuple[str, ...], limit: int) -> Providers:
         if self.mirror and self.mirror.startswith(("http://", "https://")):
             for path in paths:
                 url = f"{self.mirror.rstrip('/')}/{path}"
-                yield f"the mirror {url}", lambda file, url=url: _http(url, file)  # type: ignore[misc]
+                yield f"the mirror {url}", lambda file, url=url: web.download(url, file, limit)  # type: ignore[misc]
         elif self.mirror:
             folder = Path(self.mirror.removeprefix("file://")).expanduser()
             yield f"the mirror {folder}", lambda file: _copy(tuple(folder / path for path in paths), file)
 
-    def _tarball_providers(self, pin: Pin) -> Providers:
-        final = f"{pin.version.base_version}/{pin.file}"
-        yield from self._mirrors((final, pin.file))
-        yield "python.org", lambda file: _http(f"{PYTHON_ORG}/{final}", file)
-        if pin.pool:
+    def _tarball_providers(self, pin: Pin, suffix: str, limit: int) -> Providers:
+        final = f"{pin.version.base_version}/{pin.file}{suffix}"
+        yield from self._mirrors((final, f"{pin.file}{suffix}"), limit)
+        yield "python.org", lambda file: web.download(f"{PYTHON_ORG}/{final}", file, limit)
+        if pin.pool and suffix:
+            yield "the host's Debian mirror", lambda file: _pool_beside(f"{pin.pool}{suffix}", file, limit)
+        elif pin.pool:
             yield "the host's Debian mirror", lambda file: _pool(pin, file)
 
     def _extra_providers(self, extra: Extra) -> Providers:
-        yield from self._mirrors((extra.file,))
+        yield from self._mirrors((extra.file,), MAX_BYTES)
         yield "the host's Debian mirror", lambda file: _pool(extra, file)
 
     def _none(self, pin: Pin, series: Series, refused: list[str], again: str) -> SourceError:
@@ -158,40 +172,6 @@ class Sources:
         return bool(pin.pool) and _served(pin)
 
 
-def _http(url: str, file: Path) -> None:
-    import requests  # 0.1 s that `inv --list` need not pay
-    from urllib3.exceptions import HTTPError, ReadTimeoutError
-
-    try:
-        with requests.get(url, stream=True, timeout=TIMEOUT, headers=AS_IT_IS) as answer:
-            if answer.status_code != 200:
-                raise Unavailable(f"answered {answer.status_code} for {url}")
-            size = 0
-            with file.open("wb") as stream:
-                # raw: a server that calls a .tgz an encoded .tar would have it unpacked on the way
-                while chunk := answer.raw.read(1 << 20):
-                    size += len(chunk)
-                    if size > MAX_BYTES:
-                        raise Unavailable(f"sent more than {MAX_BYTES} bytes for {url}")
-                    stream.write(chunk)
-    except (requests.Timeout, ReadTimeoutError):
-        raise Unavailable(
-            f"did not answer in time ({TIMEOUT[0]:.0f} s to connect, {TIMEOUT[1]:.0f} s to read)"
-        ) from None
-    except (requests.RequestException, HTTPError, ValueError) as error:
-        raise Unavailable(f"cannot be reached ({_reason(error)})") from None
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost words of a chain of wrapped network errors."""
-    while error.args and isinstance(error.args[-1], BaseException):
-        error = error.args[-1]
-    reason = getattr(error, "reason", None)
-    if isinstance(reason, BaseException):
-        return _reason(reason)
-    return str(error).rsplit(": ", 1)[-1]
-
-
 def _copy(candidates: tuple[Path, ...], file: Path) -> None:
     try:
         for candidate in candidates:
@@ -203,16 +183,25 @@ def _copy(candidates: tuple[Path, ...], file: Path) -> None:
     raise Unavailable(f"has neither {' nor '.join(str(candidate) for candidate in candidates)}")
 
 
-def _pool_uri(pin: Pin | Extra) -> str:
+def _pool_uri(path: str | None) -> str:
     mirror = apt.host_mirror()
     if apt.host_id() != "debian":
         raise Unavailable(f"this host's apt reaches {apt.host_id() or 'no'} packages, not Debian's")
-    return f"{mirror.uris['']}/{pin.pool}"
+    return f"{mirror.uris['']}/{path}"
+
+
+def _pool_beside(path: str, file: Path, limit: int) -> None:
+    """Fetch what no digest is known of, which apt's own method would not do; what it is worth is seen afterwards."""
+    try:
+        uri = _pool_uri(path)
+    except apt.AptError as error:
+        raise Unavailable(error.message) from None
+    web.download(uri, file, limit)
 
 
 def _pool(pin: Pin | Extra, file: Path) -> None:
     try:
-        uri = _pool_uri(pin)
+        uri = _pool_uri(pin.pool)
         apt.download(uri, file, pin.sha256)
     except apt.AptError as error:
         if "Hash" in error.message and "mismatch" in error.message:
@@ -228,6 +217,6 @@ def _served(pin: Pin) -> bool:
     import requests
 
     try:
-        return requests.head(_pool_uri(pin), timeout=TIMEOUT, allow_redirects=True).status_code == 200
+        return requests.head(_pool_uri(pin.pool), timeout=web.TIMEOUT, allow_redirects=True).status_code == 200
     except (Unavailable, apt.AptError, requests.RequestException):
         return False

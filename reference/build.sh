@@ -66,8 +66,8 @@ find /usr/local -depth \
 apt-mark auto '.*' >/dev/null
 xargs apt-mark manual </tmp/manual >/dev/null
 find /usr/local -type f -executable -not -name '*tkinter*' -exec ldd {} \; 2>/dev/null |
-    awk '/=>/ && $3 ~ "^/" { so = $3; gsub("^/(usr/)?", "", so); print "*/" so }' |
-    sort -u | xargs --no-run-if-empty dpkg-query --search 2>/dev/null |
+    awk '/=>/ && $3 ~ "^/" && $3 !~ "^/usr/local/" { so = $3; gsub("^/(usr/)?", "", so); print "*/" so }' |
+    sort -u | xargs --no-run-if-empty dpkg-query --search |
     awk '$1 ~ ":$" { sub(":.*", "", $1); print $1 }' | sort -u | xargs --no-run-if-empty apt-mark manual
 apt-get purge --yes --auto-remove --option APT::AutoRemove::RecommendsImportant=false
 rm -rf /var/lib/apt/lists/* /tmp/manual

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,7 @@ def test_a_full_build_goes_through_every_phase_and_leaves_image_log_and_record(b
     record = read_record(bench.layout, bench.image())
     assert record["id"] == result.id
     assert set(wanted) <= set(record["phases"])
+    assert record["source"]["signature"] == "not checked", "nobody signs a stand-in"
 
 
 def test_the_image_holds_no_source_no_compiler_no_lists_no_logs_and_no_byte_code(bench: Bench) -> None:
@@ -137,6 +139,16 @@ def test_a_failing_step_is_told_with_its_last_lines_and_the_log(tmp_path: Path, 
     assert "compile.sh train" in result.error
     assert str(result.log) in result.error
     assert "Traceback" not in result.error
+
+
+def test_nothing_is_built_of_a_tarball_with_a_bad_signature(bench: Bench) -> None:
+    shutil.copyfile(ROOT / "shared" / "upstream.toml", bench.root / "shared" / "upstream.toml")
+    signature = bench.mirror / RELEASE / f"Python-{RELEASE}.tar.xz.asc"
+    shutil.copyfile(ROOT / "tests" / "unit" / "data" / "Python-3.13.5.tar.xz.asc", signature)
+    (result,) = bench.builder().build([bench.image()])
+    assert "does not fit the file: its bytes are not those that were signed" in result.error
+    assert not result.log.exists(), "buildx was started"
+    assert bench.engine.client.images.list(name=result.tags[0]) == []
 
 
 def test_one_failed_image_does_not_stop_the_others(bench: Bench) -> None:

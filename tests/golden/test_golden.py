@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from bakery.sizes import Official, Size
 from bakery.tags import references
 
 Golden = Callable[[str, str], None]
+TODAY = date(2026, 11, 24)
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 
@@ -108,7 +110,7 @@ def test_images(catalog: Catalog, golden: Golden, tmp_path: Path, form: str, suf
     built.parent.mkdir(parents=True)
     record = {"built": "2026-01-02T03:04:05+00:00", "recipe": "full", "compressed_bytes": 41_234_567, "disk_bytes": 1}
     built.write_text(json.dumps(record), encoding="utf-8")
-    golden(f"images.{suffix}", render(catalog_rows(catalog, layout, everything(catalog)), IMAGE_COLUMNS, form))
+    golden(f"images.{suffix}", render(catalog_rows(catalog, layout, everything(catalog), TODAY), IMAGE_COLUMNS, form))
 
 
 def test_pinned_releases(catalog: Catalog, golden: Golden) -> None:

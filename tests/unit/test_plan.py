@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections import Counter
@@ -168,8 +169,14 @@ def test_the_labels_say_what_the_image_was_made_of(catalog: Catalog, image: Call
         "io.github.infra7.python.recipe": "full",
         "io.github.infra7.python.series": "3.13",
         "io.github.infra7.python.source.sha256": one.pin.sha256,
+        "io.github.infra7.python.source.signature": one.pin.signed,
         "io.github.infra7.python.target": "jammy",
     }
+
+
+def test_the_labels_say_that_a_signature_was_not_checked(catalog: Catalog, image: Callable[..., Image]) -> None:
+    one = dataclasses.replace(image("3.13.5"), pin=dataclasses.replace(image("3.13.5").pin, signed=""))
+    assert labels(catalog, one, INPUTS)["io.github.infra7.python.source.signature"] == "not checked"
 
 
 def test_the_same_image_has_the_same_definition_and_nothing_of_the_time_in_it(

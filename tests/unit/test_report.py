@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ BASELINE = {
     ("python:3.13-slim-bookworm", "linux/amd64"): Official("python:3.13-slim-bookworm", "3.13.15", 50_000_000),
     ("python:3.15-rc-slim-bookworm", "linux/amd64"): Official("python:3.15-rc-slim-bookworm", "3.15.0b3", 1),
 }
+
+TODAY = date(2026, 11, 24)
 
 
 def test_a_table_aligns_its_columns_and_leaves_no_blanks_at_the_end() -> None:
@@ -131,13 +134,13 @@ def test_the_list_of_images_shows_what_this_clone_recorded(
     record_file(clone, built).parent.mkdir(parents=True)
     record = {"built": "2026-01-02T03:04:05+00:00", "recipe": "full", "compressed_bytes": 41_200_000, "disk_bytes": 5}
     record_file(clone, built).write_text(json.dumps(record), encoding="utf-8")
-    first, second = catalog_rows(catalog, clone, [built, other])
+    first, second = catalog_rows(catalog, clone, [built, other], TODAY)
     assert (first["built"], first["recipe"], first["compressed"]) == (record["built"], "full", "41.2 MB")
     assert (second["built"], second["recipe"], second["compressed"]) == (None, None, None)
     assert (first["series"], first["until"], first["target"]) == ("3.13", "2029-10", "bookworm")
     assert (first["status"], first["distribution"]) == ("security", "debian 12")
     assert second["status"] == "bugfix, pre-release pinned"
-    assert [row["latest"] for row in catalog_rows(catalog, clone, [image("3.14"), built])] == [True, False]
+    assert [row["latest"] for row in catalog_rows(catalog, clone, [image("3.14"), built], TODAY)] == [True, False]
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[1]", "null"])
@@ -147,7 +150,7 @@ def test_a_broken_record_is_as_good_as_none(
     clone, one = Layout(root=tmp_path, home=tmp_path), image("3.13")
     record_file(clone, one).parent.mkdir(parents=True)
     record_file(clone, one).write_text(text, encoding="utf-8")
-    assert catalog_rows(catalog, clone, [one])[0]["built"] is None
+    assert catalog_rows(catalog, clone, [one], TODAY)[0]["built"] is None
 
 
 def test_the_pinned_releases_are_listed_newest_first_with_the_default_marked(catalog: Catalog) -> None:

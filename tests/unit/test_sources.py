@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bakery import apt, sources
+from bakery import apt, sources, web
 from bakery.errors import BakeryError, DiskFullError, SourceError
 from bakery.models import Extra, Layout, Pin, Series
 from bakery.sources import Sources
@@ -189,7 +189,7 @@ def test_a_folder_without_the_file_passes_on_to_the_next(house: House, python_or
 def test_a_provider_that_does_not_answer_in_time_passes_on_to_the_next(
     house: House, serve: Any, python_org: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "TIMEOUT", (2.0, 0.4))
+    monkeypatch.setattr(web, "TIMEOUT", (2.0, 0.4))
     mirror = serve(default=lambda request: request.server.told.released.wait(10) and 404)
     python_org.routes[PATH] = DATA
     house.fetch(mirror.url)
@@ -200,7 +200,7 @@ def test_a_provider_that_does_not_answer_in_time_passes_on_to_the_next(
 def test_a_provider_that_stops_in_the_middle_passes_on_to_the_next(
     house: House, serve: Any, python_org: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "TIMEOUT", (2.0, 0.4))
+    monkeypatch.setattr(web, "TIMEOUT", (2.0, 0.4))
 
     def stall(request: Any) -> None:
         request.send_response(200)
@@ -393,7 +393,7 @@ def test_a_full_disk_is_told_as_such(house: House, python_org: Any, monkeypatch:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(sources, "_http", full)
+    monkeypatch.setattr(web, "download", full)
     with pytest.raises(DiskFullError, match="no space left on the file system of"):
         house.fetch()
     assert house.left() == []

@@ -1,0 +1,30 @@
+"""How long something is still supported, from a month in the data and a day that is passed in. Pure."""
+
+from __future__ import annotations
+
+from datetime import date
+
+__all__ = ["NEAR", "flag", "support"]
+
+NEAR = 6
+"""Months before the end of support from which on it is pointed out."""
+
+
+def support(until: str, today: date) -> str:
+    """``until`` (a month, ``YYYY-MM``) with a word on it where it is over or near: ``2026-10, past``.
+
+    Support lasts to the end of that month.
+    """
+    year, month = (int(part) for part in until.split("-"))
+    left = (year - today.year) * 12 + month - today.month
+    if left < 0:
+        return f"{until}, past"
+    if left > NEAR:
+        return until
+    return f"{until}, {'this month' if left == 0 else f'in {left} month' + 's' * (left > 1)}"
+
+
+def flag(until: str, today: date) -> str:
+    """The same in brackets where it is over or near, for what is mostly far from it; else nothing."""
+    text = support(until, today)
+    return f" (until {text})" if text != until else ""
