@@ -21,9 +21,10 @@ prefix=$OUT/usr/local
 
 printf '##phase install\n'
 cd "$TREE"
-# -o all: what only the build itself uses was never linked (compile.sh), and nothing else is out of date.
+# -o: what only the build itself uses was never linked (compile.sh), and nothing else is out of date.
 # -x . : compileall would write three .pyc for each module, all of which are removed below.
-make --no-print-directory -o all -o build_all "DESTDIR=$OUT" "COMPILEALL_OPTS=-j0 -x ." install
+make --no-print-directory -o all -o Programs/_freeze_module -o _bootstrap_python -o Programs/_testembed \
+    "DESTDIR=$OUT" "COMPILEALL_OPTS=-j0 -x ." install
 
 # By the interpreter of the build tree: pip then writes scripts for the one that will be installed.
 for package in "$EXTRAS"/*.deb; do

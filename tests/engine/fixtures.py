@@ -42,7 +42,7 @@ echo "SECONDS_TO_COMPILE = $(cat seconds)" >>Makefile
 case "$*" in *--disable-test-modules*) echo "TEST_MODULES = no" ;; *) echo "TEST_MODULES = yes" ;; esac >>Makefile
 printf '#!/bin/sh\necho "%s"\n' "$*" >config.status
 chmod +x config.status
-mkdir -p Lib/test/data Lib/idlelib/tests Modules
+mkdir -p Lib/test/data Lib/idlelib/tests Modules Programs
 touch Lib/test/test_os.py Lib/test/data/text Lib/idlelib/tests/test_idle.py Modules/config.c pyconfig.h
 """
 
