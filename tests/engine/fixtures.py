@@ -51,7 +51,12 @@ def source(folder: Path, *, configure: str = CONFIGURE, seconds: int = 0, salt: 
     """Write the tarball below ``folder`` in the mirror's layout; ``salt`` makes the engine build it anew."""
     file = folder / RELEASE / f"Python-{RELEASE}.tar.xz"
     file.parent.mkdir(parents=True, exist_ok=True)
-    files = {"configure": (configure, 0o755), "Modules/Setup": ("", 0o644), "seconds": (f"{seconds}\n", 0o644), "salt": (salt, 0o644)}
+    files = {
+        "configure": (configure, 0o755),
+        "Modules/Setup": ("", 0o644),
+        "seconds": (f"{seconds}\n", 0o644),
+        "salt": (salt, 0o644),
+    }
     with tarfile.open(file, "w:xz") as tar:
         for name, (text, mode) in files.items():
             member = tarfile.TarInfo(f"Python-{RELEASE}/{name}")
