@@ -160,6 +160,10 @@ class Pantry:
 
 def _reason(said: str) -> str:
     """Why pip failed, from its output: the last of its errors that says more than that there was one."""
-    errors = [line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: ")]
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     telling = [line for line in errors if not line.startswith(("Could not build wheels", "Failed building"))]
-    return "cannot be installed: " + (telling or errors or said.splitlines() or ["pip said nothing"])[-1].strip()
+    failed = [
+        line.removeprefix("\N{MULTIPLICATION SIGN} ") for line in lines if line.startswith("\N{MULTIPLICATION SIGN} ")
+    ]
+    return "cannot be installed: " + (telling or errors or failed or lines or ["pip said nothing"])[-1]

@@ -112,7 +112,7 @@ def notes_of(document: Mapping[str, Any]) -> list[str]:
             f"Other processes took the CPU: ours ran {shares[0]:.0%} and the reference {shares[1]:.0%} of the time. "
             "--clock=cpu does not count that."
         )
-    notes += [f"Left out: {name}: {reason}." for name, reason in document.get("left_out", {}).items()]
+    notes += [f"Left out: {name}: {reason.rstrip('.')}." for name, reason in document.get("left_out", {}).items()]
     return notes
 
 

@@ -14,6 +14,7 @@ is ``WORKER`` and a JSON object:
 Standard library only, Python 3.9 and newer.
 """
 
+import builtins
 import faulthandler
 import json
 import os
@@ -43,7 +44,8 @@ def main(clock, seconds, script, *arguments):
         for packages in filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)):
             site.addsitedir(packages)  # .pth files of installed packages, as in a virtual environment
         wall, cpu = time.monotonic(), cpu_seconds()
-        runpy.run_path(script, run_name="__main__")
+        # In a real __main__ the name is a module, which a script may rely on (sphinx's replaces open in it).
+        runpy.run_path(script, {"__builtins__": builtins}, "__main__")
         spent = {"wall": time.monotonic() - wall, "cpu": cpu_seconds() - cpu}
         with open(output, encoding="utf-8") as stream:
             print("\n" + MARK + json.dumps({"suite": json.load(stream), **spent}))
