@@ -1,13 +1,15 @@
 """Nox sessions: checks of this repository, and one build and one test session for each image of the catalog.
 
 ``nox`` runs the checks. ``nox -s test-3.13-bookworm`` builds that image where it is missing and tests it;
-``nox -t py313`` and ``nox -t jammy`` select by series, target or family. What follows ``--`` is passed through.
+``nox -t py313``, ``nox -t jammy`` and ``nox -t minimal`` select by series, target, family or variant. What follows
+``--`` is passed through.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 
 import nox
@@ -16,13 +18,14 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
 from bakery.catalog import load_catalog  # noqa: E402
+from bakery.models import Variant  # noqa: E402
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "tests"]
 nox.options.error_on_missing_interpreters = True
 
 CATALOG = load_catalog(ROOT)
-PYTHON_FILES = ("bakery", "tests", "tasks.py", "noxfile.py")
+PYTHON_FILES = ("bakery", "benchmarks", "tests", "tasks.py", "noxfile.py")
 
 
 @nox.session
@@ -45,27 +48,28 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
-def invoke(session: nox.Session, verb: str, series: str, target: str) -> None:
+def invoke(session: nox.Session, verb: str, series: str, target: str, variant: Variant) -> None:
     """Run an Invoke task for one image with the interpreter that runs nox, where this project is installed."""
-    arguments = [verb, f"--version={series}", f"--target={target}", *session.posargs]
+    chosen = [f"--variant={variant.name}"] if variant.infix else []
+    arguments = [verb, f"--version={series}", f"--target={target}", *chosen, *session.posargs]
     session.run(sys.executable, "-m", "invoke", *arguments, external=True)
 
 
-def register(verb: str, what: str) -> None:
-    """Make one session for each image, and one that runs them all."""
+def register(verb: str, what: str, variants: Sequence[Variant] = CATALOG.variants) -> None:
+    """Make one session for each image of ``variants``, and one that runs them all."""
 
-    def one(series: str, target: str) -> Callable[[nox.Session], None]:
-        return lambda session: invoke(session, verb, series, target)
+    def one(series: str, target: str, variant: Variant) -> Callable[[nox.Session], None]:
+        return lambda session: invoke(session, verb, series, target, variant)
 
     names = []
-    for series in CATALOG.series:
-        for target in CATALOG.targets:
-            name = f"{verb}-{series.name}-{target.name}"
-            body = one(series.name, target.name)
-            body.__doc__ = f"{what} Python {series.name} on {target.family} {target.name}."
-            tags = [f"py{series.name.replace('.', '')}", target.name, target.family, f"{verb}s"]
-            nox.session(name=name, python=False, tags=tags)(body)
-            names.append(name)
+    for series, target, variant in product(CATALOG.series, CATALOG.targets, variants):
+        infix = [variant.infix] if variant.infix else []
+        name = "-".join([verb, series.name, *infix, target.name])
+        body = one(series.name, target.name, variant)
+        body.__doc__ = f"{what} Python {series.name} on {' '.join([target.family, target.name, *infix])}."
+        tags = [f"py{series.name.replace('.', '')}", target.name, target.family, f"{verb}s", *infix]
+        nox.session(name=name, python=False, tags=tags)(body)
+        names.append(name)
 
     def every(session: nox.Session) -> None:
         for name in names:
@@ -78,4 +82,6 @@ def register(verb: str, what: str) -> None:
 register("build", "Build")
 register("test", "Test")
 register("compare", "Compare with the official image the sizes of")
-register("regrtest", "Run CPython's own test suite in")
+register("regrtest", "Run CPython's own test suite in", [CATALOG.default_variant])
+register("bench", "Compare with the official recipe the speed of", [CATALOG.default_variant])
+register("startup", "Compare with the official recipe cold starts of", [CATALOG.default_variant])

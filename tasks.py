@@ -18,6 +18,7 @@ from typing import Any
 from invoke import Collection, Context, Exit, task
 
 from bakery.catalog import find_layout, load_catalog
+from bakery.compression import parse_compression
 from bakery.errors import BakeryError, BuildError, InputError, NothingSelected, SourceError
 from bakery.models import Image, RecipeName
 from bakery.select import select_images, split
@@ -28,11 +29,18 @@ INTERRUPTED = 130
 
 VERSION = "Series (3.13; 3.13t: free-threaded) or pinned release (3.13.5); repeat it or separate by commas"
 TARGET = "Distribution release such as bookworm (`inv images` lists them); repeat it or separate by commas"
-EVERYTHING = "All series and all targets, where --version or --target does not say otherwise"
+VARIANT = "What is in it: default, minimal or another variant; repeat it or separate by commas"
+EVERYTHING = "All series, targets and variants, where --version, --target or --variant does not say otherwise"
 QUICK = "No PGO, no LTO: for the development loop, never for a release"
 NO_CACHE = "Compile again whatever the build cache holds: to measure how long a build takes"
+COMPRESSION = (
+    "How layers are packed: zstd (level 19), zstd:LEVEL, gzip (the engine's own) or gzip:LEVEL (default: zstd)"
+)
 FORMAT = "table, markdown or json (default: table)"
 MIRROR = "Where to look for tarballs first: a URL or folder laid out like python.org/ftp/python (also $BAKERY_MIRROR)"
+OURS = "Measure this image instead: any reference that the engine has or can pull"
+AGAINST = "Compare with this image instead of reference/python, such as python:3.13-slim-bookworm"
+CPU = "Number of the CPU to pin to (default: the engine's last)"
 BASE = "Build on this instead of the target's slim image: an image, an OCI image layout, a rootfs tar or folder"
 
 
@@ -71,27 +79,43 @@ def warn(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def width() -> int:
+    """Columns of the terminal, more than anything needs where stdout is none."""
+    from bakery.report import UNLIMITED
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
+
+
 def show(rows: Sequence[Any], columns: Sequence[Any], form: str) -> None:
     """Print rows in the form that was asked for, no wider than the terminal where there is one."""
-    from bakery.report import UNLIMITED, render
+    from bakery.report import render
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
-    sys.stdout.write(render(rows, columns, form, width))
+    sys.stdout.write(render(rows, columns, form, width()))
     sys.stdout.flush()
 
 
+def number(text: str | None) -> int | None:
+    """The number that an optional argument holds."""
+    if text is None or str(text).isdecimal():
+        return None if text is None else int(text)
+    raise InputError(f"{text!r} is no number")
+
+
 def select(
-    version: Sequence[str], target: Sequence[str], everything: bool, quick: bool = False, recipe=RecipeName.FULL
-) -> tuple[Any, tuple[Image, ...]]:
+    version: Sequence[str], target: Sequence[str], everything: bool, quick: bool = False, recipe=RecipeName.FULL,
+    variant: Sequence[str] = (),
+) -> tuple[Any, tuple[Image, ...]]:  # fmt: skip
     """The catalog and the images that the arguments mean."""
     catalog = load_catalog(ROOT)
     recipe = RecipeName.QUICK if quick else recipe
-    return catalog, select_images(catalog, split(version), split(target), everything=everything, recipe=recipe)
+    names = split(version), split(target), split(variant)
+    return catalog, select_images(catalog, *names, everything=everything, recipe=recipe)
 
 
 def open_builder(
     catalog: Any, display: Any, verb: str, target: Sequence[str], quick: bool,
     mirror: str | None, base: str | None, refresh: bool = False, no_cache: bool = False,
+    variant: Sequence[str] = (), packing: Any = None,
 ) -> Any:  # fmt: skip
     """Make the builder for the engine in use, which knows the user's command for what it suggests."""
     from bakery.builder import Builder
@@ -99,11 +123,12 @@ def open_builder(
 
     engine = find_engine(LAYOUT, catalog, functools.partial(display.note, ""))
     assert engine is not None
-    options = [("--target", one) for one in split(target)] + [("--mirror", mirror), ("--base", base)]
+    named = [("--target", one) for one in split(target)] + [("--variant", one) for one in split(variant)]
+    options = [*named, ("--mirror", mirror), ("--base", base)]
     words = ["inv", verb, *(f"{name}={value}" for name, value in options if value), *(["--quick"] if quick else [])]
     again = shlex.join(words).replace("{", "{{").replace("}", "}}") + " --version={version}"
     mirror = mirror or os.environ.get("BAKERY_MIRROR")
-    return Builder(LAYOUT, catalog, engine, display, mirror, base, refresh, no_cache, again)
+    return Builder(LAYOUT, catalog, engine, display, mirror, base, refresh, no_cache, packing, again)
 
 
 def report_results(catalog: Any, results: Sequence[Any], format: str) -> None:
@@ -145,31 +170,34 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
 
 
 @job(
-    iterable=["version", "target"],
+    iterable=["version", "target", "variant"],
     help={
         "version": VERSION,
         "target": TARGET,
+        "variant": VARIANT,
         "all": EVERYTHING,
         "quick": QUICK,
         "mirror": MIRROR,
         "base": BASE,
         "refresh": "Choose the bases anew instead of keeping what earlier builds chose",
         "no-cache": NO_CACHE,
+        "compression": COMPRESSION,
         "print": "Print the bake definition and build nothing (the same as `inv plan`)",
         "dry": "Say what would be built and change nothing",
         "format": FORMAT,
     },
 )
 def build(
-    _: Context, version=None, target=None, all=False, quick=False, mirror=None, base=None, refresh=False,
-    no_cache=False, print=False, dry=False, format="table",
+    _: Context, version=None, target=None, variant=None, all=False, quick=False, mirror=None, base=None, refresh=False,
+    no_cache=False, compression=None, print=False, dry=False, format="table",
 ) -> None:  # fmt: skip
     """Build images: verified source, pinned base, PGO and LTO; tags and sizes in a table at the end."""
     from bakery.progress import make_display
     from bakery.report import TAG_COLUMNS, render, tag_rows
 
-    catalog, images = select(version, target, all, quick)
+    catalog, images = select(version, target, all, quick, variant=variant)
     render([], (), format)
+    packing = parse_compression(compression) if compression else None
     if print or dry:
         sys.stdout.write(
             json.dumps(planned(catalog, images, base), indent=2) + "\n"
@@ -178,7 +206,9 @@ def build(
         )
         return
     with make_display(sys.stderr) as display:
-        builder = open_builder(catalog, display, "build", target, quick, mirror, base, refresh, no_cache)
+        builder = open_builder(
+            catalog, display, "build", target, quick, mirror, base, refresh, no_cache, variant, packing
+        )
         results = builder.build(images)
     report_results(catalog, results, format)
 
@@ -208,10 +238,11 @@ def reference(_: Context, version=None, target=None, mirror=None, base=None, no_
 
 
 @job(
-    iterable=["version", "target", "k"],
+    iterable=["version", "target", "variant", "k"],
     help={
         "version": VERSION,
         "target": TARGET,
+        "variant": VARIANT,
         "all": EVERYTHING,
         "quick": "Where an image is missing, build it with --quick",
         "k": "Run only tests whose names contain this; repeat it for more",
@@ -221,17 +252,18 @@ def reference(_: Context, version=None, target=None, mirror=None, base=None, no_
     },
 )
 def test(
-    _: Context, version=None, target=None, all=False, quick=False, k=None, mirror=None, base=None, format="table",
+    _: Context, version=None, target=None, variant=None, all=False, quick=False, k=None, mirror=None, base=None,
+    format="table",
 ) -> None:  # fmt: skip
     """Run tests/image inside images, by the interpreter that was built; missing images are built first."""
     from bakery.progress import make_display
     from bakery.report import Column, render
     from bakery.tester import run_image_tests
 
-    catalog, images = select(version, target, all, quick)
+    catalog, images = select(version, target, all, quick, variant=variant)
     render([], (), format)
     with make_display(sys.stderr) as display:
-        builder = open_builder(catalog, display, "test", target, quick, mirror, base)
+        builder = open_builder(catalog, display, "test", target, quick, mirror, base, variant=variant)
         build_missing(builder, images)
     outcomes = []
     for image in images:
@@ -290,30 +322,130 @@ def regrtest(
 
 
 @job(
-    iterable=["version", "target"],
-    help={"version": VERSION, "target": TARGET, "all": EVERYTHING, "format": FORMAT},
+    iterable=["version", "target", "variant"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "variant": VARIANT,
+        "all": EVERYTHING,
+        "against": "Compare with this image instead of the official one: any reference, in the engine or in a registry",
+        "repository": "Take ours from this repository in a registry (127.0.0.1:5000/python), on all its platforms",
+        "html": "Write one self-contained page with charts to this file as well",
+        "check": "Exit code 1 where an image is over its size budget (shared/catalog.toml)",
+        "brief": "Only the summary: neither layers nor anatomy nor files",
+        "format": FORMAT,
+    },
 )
-def compare(_: Context, version=None, target=None, all=False, format="table") -> None:
-    """Compare the sizes of built images with the recorded sizes of the official ones."""
+def compare(
+    _: Context, version=None, target=None, variant=None, all=False, against=None, repository=None, html=None,
+    check=False, brief=False, format="table",
+) -> None:  # fmt: skip
+    """Compare images with the official ones: layers as pulled, size on disk, anatomy, and files of one only."""
+    from bakery.compare import Comparer, remember
+    from bakery.comparison import document
     from bakery.engine import find_engine
-    from bakery.report import COMPARE_COLUMNS, compare_rows, render
-    from bakery.sizes import read_baseline, saved_size
-    from bakery.tags import references
+    from bakery.files import write_whole
+    from bakery.page import page
+    from bakery.report import render
+    from bakery.sections import SUMMARY_COLUMNS, full_report, summary_rows
+    from bakery.sizes import read_baseline
+    from bakery.status import read_status
 
-    catalog, images = select(version, target, all)
+    catalog, images = select(version, target, all, variant=variant)
     render([], (), format)
-    engine = find_engine(LAYOUT, catalog, warn)
-    assert engine is not None
-    sizes = {}
-    with engine.talking():
-        for image in images:
-            reference = references(catalog, image)[0]
-            if engine.client.images.list(name=reference):
-                sizes[image] = saved_size(engine.client.api.get_image(reference))
-    show(compare_rows(catalog, images, sizes, read_baseline(ROOT)), COMPARE_COLUMNS, format)
-    absent = [image.name for image in images if image not in sizes]
+    engine = find_engine(LAYOUT, catalog, warn, start=repository is None)
+    comparer = Comparer(catalog, engine, read_baseline(ROOT), read_status(ROOT), against, repository, warn)
+    found = [one for image in images for one in comparer.compare(image)]
+    if not against and not repository:
+        for one in found:
+            remember(LAYOUT, one)
+    show([document(one) for one in found] if format == "json" else summary_rows(found), SUMMARY_COLUMNS, format)
+    if format != "json" and not brief:
+        print(f"\n{full_report(found, format, width())}", end="")
+    if html:
+        write_whole(Path(html), page(found))
+        warn(f"written: {html}")
+    absent = [one.image.name for one in found if one.ours is None]
     if absent:
         raise BuildError(f"not built: {', '.join(absent)}", hint="Build them first, with `inv build`.")
+    over = [f"{one.name}: {one.over}" for one in found if one.over]
+    if check and over:
+        raise BuildError("\n".join(over))
+
+
+def measured(version: Any, target: Any, image: str | None, against: str | None, measure: Callable[..., Any]) -> None:
+    """Run ``measure(engine, pair, display)`` for each pair of images; write its result and print its table."""
+    from bakery.engine import find_engine
+    from bakery.progress import make_display
+    from bakery.sides import free_pair, pair_of
+    from bakery.speed import COLUMNS, notes_of, rows_of, summarised, write_result
+
+    if image and against and not version:
+        catalog, pairs = load_catalog(ROOT), [free_pair(image, against)]
+    else:
+        catalog, images = select(version, target, False)
+        pairs = [pair_of(catalog, one, image, against) for one in images]
+    engine = find_engine(LAYOUT, catalog, warn)
+    assert engine is not None
+    for pair in pairs:
+        with make_display(sys.stderr) as display, engine.talking():
+            document = summarised(measure(engine, pair, display))
+        file = write_result(LAYOUT.build / "bench", document)
+        show(rows_of(document), COLUMNS, "table")
+        print("".join(f"\n{note}" for note in (*notes_of(document), f"Written: {file} and {file.stem}.md")))
+
+
+@job(
+    iterable=["version", "target", "only"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "image": OURS,
+        "against": AGAINST,
+        "full": "All of pyperformance that can run without a network, instead of the subset",
+        "only": "Run only this benchmark (json_loads); repeat it or separate by commas",
+        "rounds": "How often each benchmark is measured on either side (default: 6)",
+        "cpu": CPU,
+        "clock": "wall, or cpu: CPU time, which other work on the machine disturbs less (default: wall)",
+    },
+)
+def bench(
+    _: Context, version=None, target=None, image=None, against=None, full=False, only=None, rounds=6, cpu=None,
+    clock="wall",
+) -> None:  # fmt: skip
+    """Compare the speed of images with the official recipe's, by pyperformance; results go to build/bench."""
+    from bakery.bench import Settings, run_benchmarks
+
+    settings = Settings(rounds, number(cpu), clock, full, split(only)).check()
+    measured(
+        version, target, image, against,
+        lambda engine, pair, display: run_benchmarks(LAYOUT, engine, pair, settings, display),
+    )  # fmt: skip
+
+
+@job(
+    iterable=["version", "target"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "image": OURS,
+        "against": AGAINST,
+        "rounds": "How often each command is started in either image (default: 10)",
+        "cpu": CPU,
+    },
+)
+def startup(_: Context, version=None, target=None, image=None, against=None, rounds=10, cpu=None) -> None:
+    """Compare cold starts in fresh containers with the official recipe's; results go to build/bench."""
+    from bakery.bench import Settings
+    from bakery.startup import run_startup
+
+    settings = Settings(rounds, number(cpu)).check()
+    measured(
+        version, target, image, against,
+        lambda engine, pair, display: run_startup(
+            LAYOUT, engine, pair, settings.rounds, settings.cpu, display
+        ),
+    )  # fmt: skip
 
 
 @job(
@@ -323,13 +455,16 @@ def compare(_: Context, version=None, target=None, all=False, format="table") ->
     }
 )
 def readme(_: Context, check=False, record=False) -> None:
-    """Render README's tables (tags, build status) from the catalog and shared/status.json."""
+    """Render README's tables (tags, build status, sizes) from the catalog and shared/status.json."""
     from bakery.files import write_whole
     from bakery.readme import drift, fill
     from bakery.report import TAG_COLUMNS, render, tag_rows
+    from bakery.sections import SUMMARY_COLUMNS, recorded_rows
+    from bakery.sizes import read_baseline
     from bakery.status import adopt, local_records, read_status, status_table, write_status
 
-    catalog, images = select((), (), True)
+    catalog = load_catalog(ROOT)
+    images = select_images(catalog, variants=[catalog.default_variant.name], everything=True)
     records = read_status(ROOT)
     if record and not check:
         records = adopt(records, local_records(LAYOUT.records))
@@ -339,6 +474,9 @@ def readme(_: Context, check=False, record=False) -> None:
     parts = {
         "tags": render(tag_rows(catalog, images), TAG_COLUMNS, "markdown"),
         "status": status_table(catalog, records, "linux/amd64"),
+        "sizes": render(
+            recorded_rows(catalog, records, read_baseline(ROOT), "linux/amd64"), SUMMARY_COLUMNS, "markdown"
+        ),
     }
     new = fill(old, parts)
     difference = drift(old, new)
@@ -350,41 +488,42 @@ def readme(_: Context, check=False, record=False) -> None:
 
 
 @job(
-    iterable=["version", "target"],
-    help={"version": VERSION, "target": TARGET, "all": EVERYTHING, "quick": QUICK, "base": BASE},
+    iterable=["version", "target", "variant"],
+    help={"version": VERSION, "target": TARGET, "variant": VARIANT, "all": EVERYTHING, "quick": QUICK, "base": BASE},
 )
-def plan(_: Context, version=None, target=None, all=False, quick=False, base=None) -> None:
+def plan(_: Context, version=None, target=None, variant=None, all=False, quick=False, base=None) -> None:
     """Print the bake definition (JSON) that a build of these images means; nothing is fetched or started."""
-    catalog, images = select(version, target, all, quick)
+    catalog, images = select(version, target, all, quick, variant=variant)
     print(json.dumps(planned(catalog, images, base), indent=2))
 
 
 @job(
-    iterable=["version", "target"],
-    help={"version": VERSION, "target": TARGET, "all": EVERYTHING, "format": FORMAT},
+    iterable=["version", "target", "variant"],
+    help={"version": VERSION, "target": TARGET, "variant": VARIANT, "all": EVERYTHING, "format": FORMAT},
 )
-def tags(_: Context, version=None, target=None, all=False, format="table") -> None:
+def tags(_: Context, version=None, target=None, variant=None, all=False, format="table") -> None:
     """List the tags of images (of all of them, where none is named)."""
     from bakery.report import TAG_COLUMNS, tag_rows
 
-    catalog, images = select(version, target, all or not version)
+    catalog, images = select(version, target, all or not version, variant=variant)
     show(tag_rows(catalog, images), TAG_COLUMNS, format)
 
 
 @job(
-    iterable=["version", "target"],
+    iterable=["version", "target", "variant"],
     help={
         "version": VERSION,
         "target": TARGET,
+        "variant": VARIANT,
         "releases": "List the pinned releases of the series instead",
         "format": FORMAT,
     },
 )
-def images(_: Context, version=None, target=None, releases=False, format="table") -> None:
+def images(_: Context, version=None, target=None, variant=None, releases=False, format="table") -> None:
     """List what can be built, how long it is supported, and what this clone has built."""
     from bakery.report import IMAGE_COLUMNS, RELEASE_COLUMNS, catalog_rows, release_rows
 
-    catalog, found = select(version, target, True)
+    catalog, found = select(version, target, True, variant=variant)
     if releases:
         show(release_rows(catalog, split(version)), RELEASE_COLUMNS, format)
     else:
@@ -432,6 +571,7 @@ def update(_: Context, version=None, target=None, check=False) -> None:
         "images": "Images that this tool built, in the engine in use",
         "cache": "The engine's build cache: the next build compiles again",
         "sources": "Downloaded tarballs",
+        "layers": "Layers packed for images",
         "bases": "Base images made from packages, and what was chosen for each target",
         "engine": "The embedded engine with its images and cache",
         "all": "All of these",
@@ -439,12 +579,16 @@ def update(_: Context, version=None, target=None, check=False) -> None:
     }
 )
 def clean(
-    _: Context, logs=False, images=False, cache=False, sources=False, bases=False, engine=False, all=False, dry=False,
+    _: Context, logs=False, images=False, cache=False, sources=False, layers=False, bases=False, engine=False,
+    all=False, dry=False,
 ) -> None:  # fmt: skip
     """Remove what builds left on this machine; only what is named."""
     from bakery.cleaning import KINDS, removals, remove
 
-    chosen = {"logs": logs, "images": images, "cache": cache, "sources": sources, "bases": bases, "engine": engine}
+    chosen = {
+        "logs": logs, "images": images, "cache": cache, "sources": sources, "layers": layers, "bases": bases,
+        "engine": engine,
+    }  # fmt: skip
     kinds = tuple(kind for kind in KINDS if all or chosen[kind])
     if not kinds:
         lines = "".join(f"\n    --{kind:8} {what}" for kind, what in KINDS.items())
@@ -507,5 +651,5 @@ def env(_: Context) -> None:
 
 engine = Collection("engine", up, down, status, env)
 namespace = Collection(
-    build, reference, test, regrtest, compare, plan, tags, images, readme, update, clean, engine,
+    build, reference, test, regrtest, compare, bench, startup, plan, tags, images, readme, update, clean, engine,
 )  # fmt: skip

@@ -12,17 +12,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bakery.anatomy import compact
 from bakery.bases import Base, Bases
 from bakery.clock import Clock
+from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.errors import BakeryError, BuildError, InputError
+from bakery.export import ENGINES_OWN, Export
 from bakery.files import Tell, disk_full, locked, no_space, write_whole
+from bakery.layers import saved_image
 from bakery.models import Catalog, Image, Layout
 from bakery.plan import Inputs, build_arguments, definition, target_name
-from bakery.progress import Display, StatusStream, Tracker, duration
+from bakery.progress import Display, StatusStream, Tracker, duration, phases_text
 from bakery.signatures import Signatures
 from bakery.signers import load_upstream
-from bakery.sizes import Size, saved_size
+from bakery.sizes import Size
 from bakery.sources import Sources
 from bakery.tags import references
 
@@ -31,13 +35,14 @@ __all__ = ["Builder", "Result", "failure_of", "inputs_for", "read_record", "reco
 
 @dataclass
 class Result:
-    """What became of one image. Sizes in bytes, times in seconds; ``error`` is empty where it was built."""
+    """What became of one image. Bytes, seconds; no ``error`` where it was built; ``anatomy`` as ``compact`` has it."""
 
     image: Image
     tags: tuple[str, ...]
     log: Path
     id: str = ""
     size: Size | None = None
+    anatomy: dict[str, list[int]] = field(default_factory=dict)
     seconds: float = 0.0
     compiled: bool = False
     phases: dict[str, float] = field(default_factory=dict)
@@ -85,6 +90,7 @@ class Builder:
     base: str | None = None
     refresh: bool = False
     no_cache: bool = False
+    compression: Compression | None = None
     again: str = "inv build --version={version}"
     bases: dict[tuple[str, str], Base] = field(default_factory=dict)
 
@@ -124,6 +130,8 @@ class Builder:
         else:
             how = "built" if result.compiled else "up to date"
             self.display.done(image.name, f"{how}, {duration(result.seconds)}")
+            if result.compiled:
+                self.display.note(image.name, phases_text(result.phases))
         return result
 
     def _tell(self, image: Image) -> Callable[[str], None]:
@@ -148,21 +156,29 @@ class Builder:
         clock.enter("base")
         base = self._base(image, tell)
         inputs = {image: inputs_for(source, extras, base)}
-        plan = definition(self.catalog, [image], inputs, network=self.engine.network)
-        clock.enter("build steps")
-        other = {"target": stage, "tags": list(result.tags)} if stage else {}
-        self._buildx(build_arguments(plan["target"][target_name(image)] | other), result, clock)
+        # Another stage is for this engine alone: packed anew it would be the same, later.
+        packing = ENGINES_OWN if stage else self._packing(image)
+        with Export(self.layout, self.engine, image.slug, packing) as export:
+            plan = definition(self.catalog, [image], inputs, network=self.engine.network, output=export.output)
+            clock.enter("build steps")
+            other = {"target": stage, "tags": list(result.tags)} if stage else {}
+            self._buildx(build_arguments(plan["target"][target_name(image)] | other), result, clock)
+            export.finish(result.tags, clock.enter)
         if stage:
             return
         clock.enter("measure")
         result.id = str(self.engine.client.images.get(result.tags[0]).id)
         record = read_record(self.layout, image)
-        if record.get("id") == result.id and not result.compiled:
-            result.size = Size(record["compressed_bytes"], record["disk_bytes"])
+        if record.get("id") == result.id and not result.compiled and "anatomy" in record:
+            result.size, result.anatomy = Size(record["compressed_bytes"], record["disk_bytes"]), record["anatomy"]
         else:
-            result.size = saved_size(self.engine.client.api.get_image(result.tags[0]))
+            saved = saved_image(self.engine.client.api.get_image(result.tags[0]), image.platform)
+            result.size, result.anatomy = saved.size, compact(saved.parts)
         result.phases = clock.stop()
         self._record(result, base, signature, record)
+
+    def _packing(self, image: Image) -> Compression:
+        return self.compression or self.catalog.compressions[image.recipe]
 
     def _base(self, image: Image, tell: Tell) -> Base:
         """The base of ``image``, resolved once in a run, so that all images of a target share it also with refresh."""
@@ -214,14 +230,17 @@ class Builder:
             "series": image.series.name,
             "release": image.pin.release,
             "target": image.target.name,
+            "variant": image.variant.name,
             "platform": image.platform,
             "recipe": str(image.recipe),
+            "compression": str(self._packing(image)),
             "id": result.id,
             "tags": result.tags,
             "built": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(sum(result.phases.values()), 1),
             "phases": {phase: round(seconds, 1) for phase, seconds in result.phases.items()},
             **asdict(result.size),
+            "anatomy": result.anatomy,
             "base": {"name": base.name, "digest": base.digest, "origin": base.origin},
             "source": {"file": image.pin.file, "sha256": image.pin.sha256, "signature": signature},
             **{key: old[key] for key in kept if same and key in old},

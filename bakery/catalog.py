@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
+from bakery.compilers import check_compilers, read_compilers
 from bakery.distributions import Archive, BasePin, Family, Stability, Target
 from bakery.errors import ConfigError
-from bakery.models import FREE_THREADED, Catalog, Extra, Layout, Pin, Recipe, RecipeName, Series, SeriesStatus
+from bakery.models import FREE_THREADED, Catalog, Layout, RecipeName, Series, SeriesStatus
+from bakery.pins import Extra, Pin
+from bakery.recipes import read_budgets, read_recipes
 from bakery.tables import Table, read_toml
+from bakery.variants import read_compressions, read_variants
 
 __all__ = ["find_layout", "load_catalog"]
 
@@ -48,25 +51,25 @@ def load_catalog(root: Path) -> Catalog:
     for name in bases:
         if name not in names:
             raise lock.fail(f"bases.{name}", f"expected one of the targets {', '.join(names)}")
-    repository = _repository(top)
+    recipes, variants = read_recipes(top), read_variants(top)
     catalog = Catalog(
-        repository=repository,
+        compilers=read_compilers(top),
+        repository=recipes[RecipeName.FULL].repository,
         default_target=top.get("default_target", str, f"one of {', '.join(names)}", lambda value: value in names),
         series=series,
         families=families,
-        recipes=_recipes(repository, top.table("recipe"), top.table("reference")),
+        recipes=recipes,
+        variants=variants,
+        compressions=read_compressions(top),
+        budgets=read_budgets(top, [one.name for one in series], [one.name for one in variants], names),
     )
+    check_compilers(top, catalog.compilers, [(one.name, one.compiler) for one in series], catalog.targets)
     top.done()
     known = {one.number for one in series}
     for pin in pins:
         if _series_of(pin.release) not in known:
             raise lock.fail(f'releases."{pin.release}"', f"series {_series_of(pin.release)} is not in catalog.toml")
     return catalog
-
-
-def _repository(table: Table) -> str:
-    name = r"([a-z0-9.-]+(:\d+)?/)?[a-z0-9]+([/._-]+[a-z0-9]+)*"
-    return table.text("repository", "an image name without tag", name)
 
 
 def _series_of(release: str) -> str:
@@ -141,6 +144,8 @@ def _series(name: str, table: Table, pins: Iterable[Pin], extras: Mapping[str, E
         configure=table.words("configure"),
         lean=table.words("lean"),
         cflags=table.words("cflags"),
+        compiler=table.text("compiler", "a name of [compilers]", r"\w+"),
+        interpreter=table.text("interpreter", "a make variable, or nothing", r"\w*"),
         frame_pointers=table.get("frame_pointers", bool, "true or false"),
         locale=table.text("locale", '"C.UTF-8", or "" to leave LANG unset', r"(C\.UTF-8)?"),
         pins=tuple(own),
@@ -148,31 +153,6 @@ def _series(name: str, table: Table, pins: Iterable[Pin], extras: Mapping[str, E
     )
     table.done()
     return series
-
-
-def _recipes(repository: str, table: Table, reference: Table) -> dict[RecipeName, Recipe]:
-    both = _recipe(RecipeName.FULL, repository, table)
-    prune = table.words("prune")
-    recipes = {RecipeName.REFERENCE: _recipe(RecipeName.REFERENCE, _repository(reference), reference)}
-    for name in (RecipeName.FULL, RecipeName.QUICK):
-        own = table.table(name)
-        recipes[name] = replace(
-            both, name=name, folder="", prune=prune,
-            configure=both.configure + own.words("configure"),
-            pgo=own.get("pgo", bool, "true or false"),
-            training=own.text("training", "one line of arguments", "[^\n]*"),
-        )  # fmt: skip
-        own.done()
-    table.done()
-    reference.done()
-    return recipes
-
-
-def _recipe(name: RecipeName, repository: str, table: Table) -> Recipe:
-    configure, cflags, frame_pointers, ldflags = (
-        table.words(key) for key in ("configure", "cflags", "frame_pointers", "ldflags")
-    )
-    return Recipe(name, repository, configure, cflags, frame_pointers, ldflags, folder=name)
 
 
 def _family(name: str, table: Table, bases: Mapping[str, BasePin]) -> Family:
@@ -204,6 +184,14 @@ def _target(family: str, name: str, table: Table, bases: Mapping[str, BasePin]) 
     pin = bases.get(name, BasePin(base, {}))
     if pin.image != base:
         raise table.fail("base", f"lock.toml pins {pin.image} for {name}; expected the same image, found {base!r}")
-    target = Target(name, family, table.text("version"), table.choice("status", Stability), _until(table), pin)
+    target = Target(
+        name,
+        family,
+        table.text("version"),
+        table.choice("status", Stability),
+        _until(table),
+        pin,
+        table.words("compilers"),
+    )
     table.done()
     return target

@@ -20,6 +20,7 @@ KINDS = {
     "images": "images that this tool built, in the engine in use",
     "cache": "the engine's build cache: the next build compiles again",
     "sources": "downloaded tarballs",
+    "layers": "layers that were packed for images: the next build packs its base again",
     "bases": "base images made from packages, and what was chosen for each target",
     "engine": "the embedded engine with all its images and its build cache (it is stopped first)",
 }
@@ -39,6 +40,7 @@ def removals(layout: Layout, catalog: Catalog, kinds: tuple[str, ...]) -> Iterat
     paths = {
         "logs": [layout.build],
         "sources": [layout.home / "sources"],
+        "layers": [layout.home / "layers"],
         "bases": [layout.home / "bases"],
         "engine": [layout.home / "engine", layout.home / "apt", layout.home / "tools"],
     }

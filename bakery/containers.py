@@ -1,14 +1,20 @@
-"""One command in a throw-away container without a network, its files copied in, its output passed on as it comes."""
+"""Throw-away containers: for one command without a network, its output passed on as it comes, or for several."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import io
+import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from bakery.engine import Engine
 from bakery.errors import BuildError
 
-__all__ = ["Finished", "run"]
+__all__ = ["Finished", "archive_of", "idle", "run"]
+
+IDLE = ["python3", "-c", "import signal; signal.pause()"]
 
 
 @dataclass(frozen=True)
@@ -60,3 +66,37 @@ def run(
         return Finished((*lines, rest), int(container.wait()["StatusCode"]))
     finally:
         container.remove(force=True)
+
+
+@contextmanager
+def idle(engine: Engine, reference: str, **options: Any) -> Iterator[Any]:
+    """A container of ``reference`` that does nothing until something is executed in it; removed at the end.
+
+    Raises :exc:`BuildError` where the image is missing or its container cannot be started.
+    """
+    from docker.errors import APIError, ImageNotFound
+
+    try:
+        container = engine.client.containers.create(reference, IDLE, entrypoint=[], user="0:0", init=True, **options)
+    except ImageNotFound:
+        raise BuildError(f"{reference} is not in the engine", hint="Build it first, with `inv build`.") from None
+    except APIError as error:
+        raise BuildError(f"{reference} cannot be run: {error.explanation or error}") from None
+    try:
+        try:
+            container.start()
+        except APIError as error:
+            raise BuildError(f"{reference} cannot be run: {error.explanation or error}") from None
+        yield container
+    finally:
+        container.remove(force=True)
+
+
+def archive_of(name: str, data: bytes) -> bytes:
+    """A tar with one file."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        member = tarfile.TarInfo(name)
+        member.size, member.mode = len(data), 0o644
+        tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from bakery import apt
 from bakery.distributions import Archive
 from bakery.files import Tell
-from bakery.models import Layout, Pin
+from bakery.models import Layout
+from bakery.pins import Pin
 
 __all__ = ["listed", "parse"]
 

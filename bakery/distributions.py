@@ -47,6 +47,7 @@ class Target:
     status: Stability
     until: str
     base: BasePin
+    compilers: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,19 @@ class Engine:
             return "host"
         return None if self.client.networks.list(names=["bridge"]) else "host"
 
+    @cached_property
+    def keeps_layers(self) -> bool:
+        """Whether it keeps layers as they are packed (containerd's image store); others unpack and forget that."""
+        status = dict(entry[:2] for entry in self.client.info().get("DriverStatus") or [])
+        return str(status.get("driver-type", "")).startswith("io.containerd.")
+
+    def load(self, archive: Path) -> None:
+        """Take over the images in a tar; :exc:`EngineError` where the engine refuses it."""
+        with archive.open("rb") as stream:
+            for line in self.client.api.load_image(stream, quiet=True):  # type: ignore[no-untyped-call]
+                if "error" in line:
+                    raise EngineError(f"the Docker engine at {self.host} cannot load the image: {line['error']}")
+
     @property
     def environment(self) -> dict[str, str]:
         """The environment for docker and buildx."""

@@ -7,21 +7,22 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from packaging.version import Version
-
+from bakery.compilers import Compiler
+from bakery.compression import Compression
 from bakery.distributions import Family, Target
+from bakery.pins import Extra, Pin
 
 __all__ = [
     "FREE_THREADED",
+    "Budget",
     "Catalog",
-    "Extra",
     "Image",
     "Layout",
-    "Pin",
     "Recipe",
     "RecipeName",
     "Series",
     "SeriesStatus",
+    "Variant",
 ]
 
 
@@ -49,38 +50,6 @@ class RecipeName(StrEnum):
 
 
 @dataclass(frozen=True)
-class Pin:
-    """One release of CPython and the only bytes that are taken for its source."""
-
-    release: str
-    file: str
-    sha256: str
-    recorded_by: str
-    signed: str = ""
-    """Whose signature of these bytes was checked: kind, signer and day; empty where none was."""
-    bytes: int | None = None
-    pool: str | None = None
-    """Path below a Debian mirror, where its source package keeps upstream's tarball."""
-
-    @property
-    def version(self) -> Version:
-        """The release as PEP 440 orders it."""
-        return Version(self.release)
-
-
-@dataclass(frozen=True)
-class Extra:
-    """A file that a series needs beside its tarball, and the only bytes that are taken for it."""
-
-    name: str
-    file: str
-    sha256: str
-    recorded_by: str
-    pool: str
-    bytes: int
-
-
-@dataclass(frozen=True)
 class Series:
     """A Python series such as 3.13, or its free-threaded build 3.13t, with its pinned releases, newest first."""
 
@@ -90,6 +59,8 @@ class Series:
     configure: tuple[str, ...]
     lean: tuple[str, ...]
     cflags: tuple[str, ...]
+    compiler: str
+    interpreter: str
     frame_pointers: bool
     locale: str
     pins: tuple[Pin, ...]
@@ -125,9 +96,32 @@ class Recipe:
     frame_pointers: tuple[str, ...]
     ldflags: tuple[str, ...]
     folder: str = ""
+    builtin: tuple[str, ...] = ()
     prune: tuple[str, ...] = ()
     pgo: bool = True
     training: str = ""
+    compiler: str = ""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What an image holds beside the interpreter; a stage of every family's Dockerfile.
+
+    ``lacks`` names features of the default image that it does not have (tests/image/support.py knows the words).
+    """
+
+    name: str
+    infix: str
+    stage: str
+    lacks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The most bytes that an image may take: all layers as they are pulled, all files in them."""
+
+    compressed_bytes: int
+    disk_bytes: int
 
 
 @dataclass(frozen=True)
@@ -139,31 +133,47 @@ class Catalog:
     series: tuple[Series, ...]
     families: tuple[Family, ...]
     recipes: Mapping[RecipeName, Recipe] = field(hash=False)
+    compilers: Mapping[str, Compiler] = field(hash=False)
+    variants: tuple[Variant, ...]
+    compressions: Mapping[RecipeName, Compression] = field(hash=False)
+    budgets: Mapping[tuple[str, str, str], Budget] = field(default_factory=dict, hash=False)
+    """By series, variant and target."""
 
     @property
     def targets(self) -> tuple[Target, ...]:
         """All targets of all families, in the order of the data files."""
         return tuple(target for family in self.families for target in family.targets)
 
+    @property
+    def default_variant(self) -> Variant:
+        """The one whose tags do not name it."""
+        return next(variant for variant in self.variants if not variant.infix)
+
     def family_of(self, target: Target) -> Family:
         """The family whose Dockerfile builds ``target``."""
         return next(family for family in self.families if family.name == target.family)
 
+    def compiler_of(self, image: Image) -> Compiler:
+        """What compiles the interpreter of ``image``: the recipe's choice, else the series', else the target's gcc."""
+        wanted = self.recipes[image.recipe].compiler or image.series.compiler
+        return self.compilers[wanted if wanted in image.target.compilers else "gcc"]
+
 
 @dataclass(frozen=True)
 class Image:
-    """One image to build: a release on a target for a platform."""
+    """One image to build: a variant of a release on a target for a platform."""
 
     series: Series
     pin: Pin
     target: Target
+    variant: Variant
     platform: str
     recipe: RecipeName = RecipeName.FULL
 
     @property
     def name(self) -> str:
-        """How messages, logs and records call it: ``3.13.15-bookworm``."""
-        return f"{self.version}-{self.target.name}"
+        """How messages, logs and records call it: ``3.13.15-bookworm``, ``3.13.15-minimal-bookworm``."""
+        return "-".join(part for part in (self.version, self.variant.infix, self.target.name) if part)
 
     @property
     def slug(self) -> str:

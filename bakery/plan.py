@@ -43,19 +43,21 @@ def target_name(image: Image) -> str:
 
 
 def definition(
-    catalog: Catalog, images: Sequence[Image], inputs: Mapping[Image, Inputs], *, network: str | None = None
-) -> dict[str, Any]:
+    catalog: Catalog, images: Sequence[Image], inputs: Mapping[Image, Inputs], *,
+    network: str | None = None, output: str = "type=docker",
+) -> dict[str, Any]:  # fmt: skip
     """A bake file (https://docs.docker.com/build/bake/reference/) for ``images``, as JSON-ready dictionaries.
 
-    ``network`` is the network mode of the build steps, ``None`` for the engine's own default.
+    ``network`` is the network mode of the build steps, ``None`` for the engine's own default; ``output`` an exporter
+    as buildx takes it.
     """
     return {
         "group": {"default": {"targets": [target_name(image) for image in images]}},
-        "target": {target_name(image): _target(catalog, image, inputs[image], network) for image in images},
+        "target": {target_name(image): _target(catalog, image, inputs[image], network, output) for image in images},
     }
 
 
-def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None) -> dict[str, Any]:
+def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None, output: str) -> dict[str, Any]:
     family = catalog.family_of(image.target)
     recipe, series = catalog.recipes[image.recipe], image.series
     frame_pointers = recipe.frame_pointers if series.frame_pointers else ()
@@ -70,15 +72,28 @@ def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None)
         "RUNTIME_PACKAGES": family.runtime_packages,
     }
     if recipe.name is not RecipeName.REFERENCE:
+        compiler = catalog.compiler_of(image)
         arguments["COMPILER_FLAGS"] += series.cflags
         arguments["CONFIGURE_FLAGS"] += series.lean
-        arguments["PGO"] = ("1" if recipe.pgo else "0",)
-        arguments["PRUNE"] = recipe.prune
-        arguments["TRAINING"] = (recipe.training,)
+        arguments["LINKER_FLAGS"] += compiler.ldflags
+        arguments |= {
+            "BUILTIN": recipe.builtin,
+            "CC": (compiler.cc,),
+            "COMPILER_CONFIGURE": compiler.configure,
+            "COMPILER_PACKAGES": compiler.packages,
+            "COMPILER_PATH": (compiler.path,),
+            "CXX": (compiler.cxx,),
+            "INTERPRETER_OBJECTS": (series.interpreter,),
+            "PGO": ("1" if recipe.pgo else "0",),
+            "PROFILE_GENERATE": compiler.generate,
+            "PROFILE_USE": compiler.use,
+            "PRUNE": recipe.prune,
+            "TRAINING": (recipe.training,),
+        }
     target: dict[str, Any] = {
         "context": recipe.folder or family.name,
         "dockerfile": "Dockerfile",
-        "target": "runtime",
+        "target": image.variant.stage,
         "contexts": {"base": inputs.base, "source": inputs.source, "extras": inputs.extras, "shared": "shared"},
         "args": {name: " ".join(words) for name, words in sorted(arguments.items())},
         "labels": labels(catalog, image, inputs),
@@ -86,7 +101,7 @@ def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None)
         "platforms": [image.platform],
         # An attestation holds the time of the build: without it the same content has the same digest.
         "attest": ["type=provenance,disabled=true"],
-        "output": ["type=docker"],
+        "output": [output],
     }
     if network:
         target["network"] = network
@@ -97,8 +112,9 @@ def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
     """What an image says of itself: OCI's annotations, and ours for what those have no word for."""
     notes = {RecipeName.QUICK: " (quick: no PGO, no LTO)", RecipeName.REFERENCE: " (the official recipe, re-created)"}
     note = notes.get(image.recipe, "")
+    kind = f", {image.variant.infix}" if image.variant.infix else ""
     return {
-        "org.opencontainers.image.title": f"Python {image.pin.release} on {image.target.name}{note}",
+        "org.opencontainers.image.title": f"Python {image.pin.release} on {image.target.name}{kind}{note}",
         "org.opencontainers.image.version": image.pin.release,
         "org.opencontainers.image.licenses": "Python-2.0",
         "org.opencontainers.image.base.name": inputs.base_name,
@@ -109,6 +125,7 @@ def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
         f"{LABELS}.source.sha256": image.pin.sha256,
         f"{LABELS}.source.signature": image.pin.signed or "not checked",
         f"{LABELS}.target": image.target.name,
+        f"{LABELS}.variant": image.variant.name,
     }
 
 

@@ -10,14 +10,15 @@ import base64
 import codecs
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, Protocol
 
-__all__ = ["Display", "PlainDisplay", "StatusStream", "Tracker", "duration", "make_display"]
+__all__ = ["Display", "PlainDisplay", "StatusStream", "Tracker", "duration", "make_display", "phases_text"]
 
 MARKER = "##phase "
 STAGES = (
     ("[toolchain", "toolchain"),
+    ("[compiler", "toolchain"),
     ("[packages", "packages"),
     ("[installed", "install"),
     ("exporting to ", "export"),
@@ -33,6 +34,11 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def phases_text(phases: Mapping[str, float]) -> str:
+    """How long each phase took, in the order of their beginning; those under a second are left out."""
+    return ", ".join(f"{phase} {duration(seconds)}" for phase, seconds in phases.items() if seconds >= 1)
 
 
 class StatusStream:

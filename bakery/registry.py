@@ -1,30 +1,48 @@
-"""Whether a registry answers for an image, by the distribution protocol (https://distribution.github.io/distribution/)."""
+"""Asks registries about images, by the distribution protocol (https://distribution.github.io/distribution/).
+
+Nothing is pulled: manifests and configurations are a few kilobytes. The client is anonymous, which public images and
+Docker Hub allow.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    import requests
+from bakery.manifests import ACCEPTED, Manifest, ManifestError, is_index, labelled, manifest_of, pick, platforms_of
 
-__all__ = ["RegistryUnavailable", "manifest_digest", "platform_digest", "split_reference"]
+__all__ = ["Registry", "RegistryUnavailable", "Remote", "manifest_digest", "platform_digest", "split_reference"]
 
 TIMEOUT = (3.0, 10.0)
 """Seconds to connect, and to answer. A registry that is not there must not hold up a build that can do without."""
-MANIFESTS = ", ".join(
-    (
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    )
-)
+PATIENCE = 20.0
+"""Seconds that an image may be waited for where a registry asks for patience (429, 503 with Retry-After)."""
+PAUSE = 1.0
+"""Seconds to the second try where it does not say how long; doubled for each further one."""
+LARGEST = 8 << 20
+"""Bytes of the largest manifest or configuration that is read; registries themselves take 4 MiB."""
 
 
 class RegistryUnavailable(Exception):
     """The registry did not answer, or not for this image; the message says which."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """An image as its registry has it for one platform: nothing of it was pulled but manifest and configuration."""
+
+    reference: str
+    host: str
+    platform: str
+    digest: str
+    manifest: Manifest
+    config: Mapping[str, Any] = field(hash=False)
 
 
 def split_reference(reference: str) -> tuple[str, str, str]:
@@ -39,9 +57,10 @@ def split_reference(reference: str) -> tuple[str, str, str]:
 
 def manifest_digest(reference: str) -> str:
     """The digest under which the registry has ``reference``; :exc:`RegistryUnavailable` where it cannot be had."""
-    host, path, tag = split_reference(reference)
-    answer = _ask("HEAD", host, path, tag)
-    return str(answer.headers.get("Docker-Content-Digest", tag if tag.startswith("sha256:") else ""))
+    _, _, tag = split_reference(reference)
+    # Whoever asks for this can do without: a busy registry is not waited for.
+    headers, _ = Registry(patience=0).ask("HEAD", reference, f"manifests/{tag}")
+    return str(headers.get("Docker-Content-Digest", tag if tag.startswith("sha256:") else ""))
 
 
 def platform_digest(reference: str, platform: str) -> str:
@@ -50,35 +69,132 @@ def platform_digest(reference: str, platform: str) -> str:
     :exc:`RegistryUnavailable` where it cannot be had.
     """
     host, path, tag = split_reference(reference)
+    content, _ = Registry(patience=0).manifest(reference, tag)
+    if not is_index(content):
+        raise RegistryUnavailable(f"{host} answered for {path} with something else than an image index")
     try:
-        for one in _ask("GET", host, path, tag).json()["manifests"]:
-            found = one["platform"]
-            if platform == f"{found['os']}/{found['architecture']}":
-                return str(one["digest"])
-    except (ValueError, LookupError, TypeError):
-        raise RegistryUnavailable(f"{host} answered for {path} with something else than an image index") from None
-    raise RegistryUnavailable(f"{host} has no {path}:{tag} for {platform}")
+        return str(pick(content, platform)["digest"])
+    except (ManifestError, LookupError):
+        raise RegistryUnavailable(f"{host} has no {path}:{tag} for {platform}") from None
 
 
-def _ask(verb: str, host: str, path: str, tag: str) -> requests.Response:
-    """The registry's answer for a manifest, with an anonymous token where it asks for one."""
-    import requests  # 0.1 s that `inv --list` need not pay
+@dataclass
+class Registry:
+    """A client that keeps what it learns: a token for each repository, and which hosts cannot be reached."""
 
-    ask = requests.head if verb == "HEAD" else requests.get
-    scheme = "http" if re.fullmatch(r"(localhost|127\.[\d.]+|\[::1\])(:\d+)?", host) else "https"
-    url = f"{scheme}://{host}/v2/{path}/manifests/{tag}"
-    headers = {"Accept": MANIFESTS}
-    try:
-        answer = ask(url, headers=headers, timeout=TIMEOUT, allow_redirects=True)
-        if answer.status_code == 401:
-            token = _token(answer.headers.get("WWW-Authenticate", ""))
-            headers["Authorization"] = f"Bearer {token}"
-            answer = ask(url, headers=headers, timeout=TIMEOUT, allow_redirects=True)
-    except requests.RequestException as error:
-        raise RegistryUnavailable(f"{host} cannot be reached ({type(error).__name__})") from None
-    if answer.status_code != 200:
-        raise RegistryUnavailable(f"{host} answered {answer.status_code} for {path}")
-    return answer
+    patience: float = PATIENCE
+    tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+    unreachable: dict[str, str] = field(default_factory=dict)
+
+    def platforms(self, reference: str) -> tuple[str, ...]:
+        """The platforms that ``reference`` is there for, sorted; empty where it is a single image that says none."""
+        content, _ = self.manifest(reference, split_reference(reference)[2])
+        return tuple(sorted(name for name in platforms_of(content) if name)) if is_index(content) else ()
+
+    def image(self, reference: str, platform: str) -> Remote:
+        """``reference`` for ``platform``, with the exact size of each layer.
+
+        Raises :exc:`RegistryUnavailable` where it cannot be had and :exc:`bakery.manifests.ManifestError` where the
+        registry answers but has no such image.
+        """
+        host, _, tag = split_reference(reference)
+        content, digest = self.manifest(reference, tag)
+        single = not is_index(content)
+        if not single:
+            digest = str(pick(content, platform)["digest"])
+            content, _ = self.manifest(reference, digest)
+        manifest = manifest_of(content)
+        config = self._config(reference, manifest.config)
+        found = f"{config.get('os')}/{config.get('architecture')}"
+        if single and config and found != platform:
+            raise ManifestError(f"{reference} is an image for {found}, not for {platform}")
+        named = Manifest(manifest.config, labelled(manifest.layers, config))
+        return Remote(reference, host, platform, digest, named, config)
+
+    def manifest(self, reference: str, name: str) -> tuple[dict[str, Any], str]:
+        """A manifest or an index by tag or digest, and the digest of its bytes."""
+        _, data = self.ask("GET", reference, f"manifests/{name}")
+        host, digest = split_reference(reference)[0], f"sha256:{hashlib.sha256(data).hexdigest()}"
+        if name.startswith("sha256:") and name != digest:
+            raise RegistryUnavailable(f"{host} answered with other bytes than {name}")
+        try:
+            content = json.loads(data)
+        except ValueError:
+            content = None
+        if not isinstance(content, dict):
+            raise RegistryUnavailable(f"{host} answered with something else than a manifest")
+        return content, digest
+
+    def _config(self, reference: str, digest: str) -> dict[str, Any]:
+        """An image's configuration; empty where it cannot be had, as it only explains what the manifest says."""
+        try:
+            content = json.loads(self.ask("GET", reference, f"blobs/{digest}")[1])
+        except (RegistryUnavailable, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def ask(self, verb: str, reference: str, what: str) -> tuple[Mapping[str, str], bytes]:
+        """Header and body of a 200 for ``what`` (``manifests/TAG``, ``blobs/DIGEST``) of ``reference``'s repository.
+
+        A registry that wants a token gets an anonymous one, one that asks for patience gets it within ``patience``
+        seconds. Raises :exc:`RegistryUnavailable` for any other answer, or none.
+        """
+        host, path, _ = split_reference(reference)
+        pause, deadline = PAUSE, time.monotonic() + self.patience
+        while True:
+            status, headers, body = self._once(verb, host, path, what)
+            if status not in (429, 503):
+                break
+            pause = _seconds(headers.get("Retry-After", ""), pause)
+            if time.monotonic() + pause > deadline:
+                break
+            time.sleep(pause)
+            pause *= 2
+        if status != 200:
+            why = ": too many requests from this address" if status == 429 else ""
+            raise RegistryUnavailable(f"{host} answered {status} for {path}{why}")
+        return headers, body
+
+    def _once(self, verb: str, host: str, path: str, what: str) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, header and body of one answer, whatever it is, by a token where the registry wants one."""
+        import requests  # 0.1 s that `inv --list` need not pay
+
+        if host in self.unreachable:
+            raise RegistryUnavailable(self.unreachable[host])
+        scheme = "http" if re.fullmatch(r"(localhost|127\.[\d.]+|\[::1\])(:\d+)?", host) else "https"
+        headers = {"Accept": ", ".join(ACCEPTED)}
+        try:
+            for renewed in (False, True):
+                if (host, path) in self.tokens:
+                    headers["Authorization"] = f"Bearer {self.tokens[host, path]}"
+                url = f"{scheme}://{host}/v2/{path}/{what}"
+                with requests.request(
+                    verb, url, headers=headers, timeout=TIMEOUT, allow_redirects=True, stream=True
+                ) as answer:
+                    if answer.status_code != 401 or renewed:
+                        return answer.status_code, answer.headers, _body(answer, host)
+                self.tokens[host, path] = _token(answer.headers.get("WWW-Authenticate", ""))
+        except requests.RequestException as error:
+            reason = f"{host} cannot be reached ({type(error).__name__})"
+            if not what.startswith("blobs/"):  # blobs lie elsewhere, and may be out of reach where manifests are not
+                self.unreachable[host] = reason
+            raise RegistryUnavailable(reason) from None
+        raise AssertionError("the second answer is returned")
+
+
+def _body(answer: Any, host: str) -> bytes:
+    """The body of an answer; :exc:`RegistryUnavailable` where it is too long for a manifest."""
+    body = bytearray()
+    for chunk in answer.iter_content(1 << 16):
+        body += chunk
+        if len(body) > LARGEST:
+            raise RegistryUnavailable(f"{host} answered with more than {LARGEST} bytes, which is no manifest")
+    return bytes(body)
+
+
+def _seconds(text: str, otherwise: float) -> float:
+    """A Retry-After in seconds (RFC 9110 10.2.3); ``otherwise`` where it is missing or a date."""
+    return float(text) if re.fullmatch(r"\d{1,6}", text.strip()) else otherwise
 
 
 def _token(challenge: str) -> str:

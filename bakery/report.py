@@ -15,11 +15,11 @@ from bakery.errors import InputError
 from bakery.models import Catalog, Image, Layout, RecipeName
 from bakery.progress import duration
 from bakery.select import select_images
-from bakery.sizes import Official, Size, megabytes, official_size
+from bakery.sizes import Official, megabytes, official_size
 from bakery.support import flag, support
 from bakery.tags import latest_series, tags_of
 
-__all__ = ["Column", "catalog_rows", "compare_rows", "release_rows", "render", "result_rows", "tag_rows"]
+__all__ = ["Column", "catalog_rows", "release_rows", "render", "result_rows", "tag_rows"]
 
 FORMATS = ("table", "json", "markdown")
 UNLIMITED = 10_000
@@ -121,6 +121,7 @@ def catalog_rows(catalog: Catalog, layout: Layout, images: Iterable[Image], toda
                 "support": support(image.series.until, today),
                 "latest": image.series == latest_series(catalog),
                 "target": image.target.name,
+                "variant": image.variant.name,
                 "target_status": str(image.target.status),
                 "target_until": image.target.until,
                 "distribution": f"{image.target.family} {image.target.version}{note}",
@@ -183,12 +184,8 @@ def result_rows(
         official = official_size(baseline, catalog, result.image)
         beside = None
         if official:
-            quick = result.image.recipe is RecipeName.QUICK
-            share = (
-                f" ({result.size.compressed_bytes / official.compressed_bytes:.2f}x)"
-                if result.size and not quick
-                else ""
-            )
+            ours = result.size if result.image.recipe is not RecipeName.QUICK else None
+            share = f" ({ours.compressed_bytes / official.compressed_bytes:.2f}x)" if ours else ""
             beside = f"{megabytes(official.compressed_bytes)} {official.tag}{share}"
         state = "failed" if result.error else "built" if result.compiled else "up to date"
         rows.append(
@@ -196,6 +193,7 @@ def result_rows(
                 "image": result.image.name,
                 "result": state,
                 "recipe": str(result.image.recipe),
+                "variant": result.image.variant.name,
                 "id": result.id,
                 "platform": result.image.platform,
                 "compressed": megabytes(result.size.compressed_bytes) if result.size else None,
@@ -210,41 +208,6 @@ def result_rows(
                 "tags": [] if result.error else list(result.tags),
                 "log": str(result.log),
                 "error": result.error or None,
-            }
-        )
-    return rows
-
-
-COMPARE_COLUMNS = (
-    Column("image", "image"),
-    Column("compressed", "compressed", right=True),
-    Column("official", "official", right=True),
-    Column("ratio", "ratio", right=True),
-    Column("on disk", "disk", right=True),
-    Column("compared with", "compared_with"),
-)
-
-
-def compare_rows(
-    catalog: Catalog, images: Iterable[Image], sizes: Mapping[Image, Size], baseline: dict[tuple[str, str], Official]
-) -> list[dict[str, Any]]:
-    """Each image's sizes in bytes beside the recorded size of the official image, and the ratio of the two."""
-    rows = []
-    for image in images:
-        size, official = sizes.get(image), official_size(baseline, catalog, image)
-        ratio = size.compressed_bytes / official.compressed_bytes if size and official else None
-        rows.append(
-            {
-                "image": image.name,
-                "platform": image.platform,
-                "compressed": megabytes(size.compressed_bytes if size else None),
-                "compressed_bytes": size.compressed_bytes if size else None,
-                "disk": megabytes(size.disk_bytes if size else None),
-                "disk_bytes": size.disk_bytes if size else None,
-                "official": megabytes(official.compressed_bytes if official else None),
-                "official_compressed_bytes": official.compressed_bytes if official else None,
-                "ratio": f"{ratio:.2f}x" if ratio else None,
-                "compared_with": f"{official.tag} ({official.release})" if official else None,
             }
         )
     return rows

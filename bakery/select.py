@@ -10,7 +10,8 @@ from packaging.version import InvalidVersion, Version
 
 from bakery.distributions import Target
 from bakery.errors import InputError, NothingSelected
-from bakery.models import FREE_THREADED, Catalog, Image, Pin, RecipeName, Series
+from bakery.models import FREE_THREADED, Catalog, Image, RecipeName, Series, Variant
+from bakery.pins import Pin
 
 __all__ = ["host_platform", "select_images", "split"]
 
@@ -32,15 +33,17 @@ def select_images(
     catalog: Catalog,
     versions: Sequence[str] = (),
     targets: Sequence[str] = (),
+    variants: Sequence[str] = (),
     *,
     everything: bool = False,
     recipe: RecipeName = RecipeName.FULL,
     platform: str | None = None,
 ) -> tuple[Image, ...]:
-    """The images that ``versions`` x ``targets`` mean, in that order and each once.
+    """The images that ``versions`` x ``targets`` x ``variants`` mean, in that order and each once.
 
     A version is a series (its default release is meant) or a pinned release. Without targets the default target is
-    meant. ``everything`` stands for all series and all targets where the one or the other is not given.
+    meant, without variants the default variant. ``everything`` stands for all series, all targets and all variants
+    where the one or the other is not given.
     Raises :exc:`InputError` for a name that does not exist and :exc:`NothingSelected` where no version is given.
     """
     if not versions and not everything:
@@ -52,8 +55,13 @@ def select_images(
     pins = [_find_pin(catalog, version) for version in versions] or [(one, one.default) for one in catalog.series]
     wanted = targets or ([target.name for target in catalog.targets] if everything else [catalog.default_target])
     found = [_find_target(catalog, name) for name in wanted]
+    kinds = [_find_variant(catalog, name) for name in variants]
+    kinds = kinds or list(catalog.variants if everything else [catalog.default_variant])
     images = (
-        Image(series, pin, target, platform or host_platform(), recipe) for series, pin in pins for target in found
+        Image(series, pin, target, kind, platform or host_platform(), recipe)
+        for series, pin in pins
+        for target in found
+        for kind in kinds
     )
     return tuple(dict.fromkeys(images))
 
@@ -95,6 +103,14 @@ def _find_target(catalog: Catalog, text: str) -> Target:
             return target
     names = [target.name for target in catalog.targets]
     raise InputError(f"unknown target {text!r}: expected a distribution release", hint=_nearest(text, names))
+
+
+def _find_variant(catalog: Catalog, text: str) -> Variant:
+    for variant in catalog.variants:
+        if text == variant.name:
+            return variant
+    names = [variant.name for variant in catalog.variants]
+    raise InputError(f"unknown variant {text!r}: expected a variant of the images", hint=_nearest(text, names))
 
 
 def _nearest(text: str, names: Sequence[str]) -> str:

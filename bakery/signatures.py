@@ -16,8 +16,8 @@ from pathlib import Path
 from bakery import bundles, openpgp
 from bakery.errors import SourceError
 from bakery.files import Tell, write_whole
-from bakery.models import Pin
 from bakery.openpgp import BadSignature, CannotCheck, Checked, ExpiredKey
+from bakery.pins import Pin
 from bakery.signers import Policy, Upstream
 from bakery.sources import Sources
 from bakery.web import Unavailable

@@ -14,7 +14,8 @@ from pathlib import Path
 from bakery import apt, web
 from bakery.errors import SourceError
 from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder
-from bakery.models import Extra, Layout, Pin, Series
+from bakery.models import Layout, Series
+from bakery.pins import Extra, Pin
 from bakery.web import Unavailable
 
 __all__ = ["MAX_BYTES", "PYTHON_ORG", "Sources"]

@@ -17,8 +17,8 @@ from bakery.models import Catalog, RecipeName, Series
 __all__ = ["adopt", "local_records", "read_status", "status_table", "write_status"]
 
 KEPT = (
-    "image", "series", "release", "target", "platform", "recipe", "built", "seconds", "base", "source",
-    "compressed_bytes", "disk_bytes", "tests", "regrtest",
+    "image", "series", "release", "target", "variant", "platform", "recipe", "built", "seconds", "base", "source",
+    "compressed_bytes", "disk_bytes", "anatomy", "compared", "tests", "regrtest",
 )  # fmt: skip
 """Fields of a build record that are kept; what names a machine or a folder is not among them."""
 NOT_BUILT = "not yet built"
@@ -74,20 +74,25 @@ def adopt(kept: Iterable[dict[str, Any]], local: Iterable[dict[str, Any]]) -> li
 
 
 def status_table(catalog: Catalog, records: Sequence[dict[str, Any]], platform: str) -> str:
-    """Markdown: a row for each series, a column for each target; a check mark only for what was built and tested."""
+    """Markdown: a row for each series, a column for each target; a check mark only for what was built and tested.
+
+    It is about the default variant; records from before there were others do not name it.
+    """
     heads = ["", *(f"{target.name}<br>{target.family} {target.version}" for target in catalog.targets)]
     lines = [heads, ["---"] * len(heads)]
     for series in catalog.series:
         state = f"**{series.name}**<br>{series.status}, {series.until}"
-        lines.append([state, *(_cell(series, target, records, platform) for target in catalog.targets)])
+        variant = catalog.default_variant.name
+        lines.append([state, *(_cell(series, target, variant, records, platform) for target in catalog.targets)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _cell(series: Series, target: Target, records: Sequence[dict[str, Any]], platform: str) -> str:
+def _cell(series: Series, target: Target, variant: str, records: Sequence[dict[str, Any]], platform: str) -> str:
     own = [
         record
         for record in records
         if (record["series"], record["target"], record["platform"]) == (series.name, target.name, platform)
+        and record.get("variant", variant) == variant
     ]
     if not own:
         return NOT_BUILT

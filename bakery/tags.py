@@ -2,6 +2,7 @@
 
 ``<release>-<target>`` always. ``<series>-<target>`` for the series' default release, so that building an older one
 never moves it. The same two without the target for the default target; ``latest`` for the newest stable series there.
+A variant's name stands after the version in each (``3.13-minimal-bookworm``, ``3.13-minimal``); it has no ``latest``.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ def tags_of(catalog: Catalog, image: Image) -> tuple[str, ...]:
     versions = [image.version]
     if image.is_default_release:
         versions.append(image.series.name)
+    if image.variant.infix:
+        versions = [f"{version}-{image.variant.infix}" for version in versions]
     tags = [f"{version}-{image.target.name}" for version in versions]
     if image.target.name == catalog.default_target:
         tags += versions
-        if image.is_default_release and image.series == latest_series(catalog):
+        if image.is_default_release and image.series == latest_series(catalog) and not image.variant.infix:
             tags.append("latest")
     return tuple(tags)
 

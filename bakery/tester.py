@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import tarfile
@@ -11,16 +12,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bakery.anatomy import compact
+from bakery.budget import budget_of, verdict
 from bakery.builder import read_record, record_file
 from bakery.containers import run
 from bakery.engine import Engine
 from bakery.errors import BuildError
 from bakery.files import write_whole
-from bakery.models import Catalog, Image, Layout
+from bakery.layers import saved_image
+from bakery.models import Catalog, Image, Layout, RecipeName
 from bakery.plan import LABELS
+from bakery.sizes import Size
+from bakery.status import read_status
 from bakery.tags import references
 
-__all__ = ["Outcome", "image_labels", "run_image_tests"]
+__all__ = ["Outcome", "image_labels", "over_budget", "run_image_tests"]
 
 FOLDER = "image-tests"
 PASSED, FAILED, NOTHING_SELECTED, ALL_SKIPPED = 0, 1, 3, 4
@@ -62,6 +68,24 @@ def image_labels(engine: Engine, reference: str) -> dict[str, str]:
     return {**found.labels, "id": str(found.id)}
 
 
+def over_budget(layout: Layout, catalog: Catalog, engine: Engine, image: Image, labels: dict[str, str]) -> str:
+    """Why the image is over its size budget, with what grew since the last recorded build; empty where it is not.
+
+    The recipe is what the image's labels say, and its size the one of its record, or measured where there is none.
+    """
+    recipe = labels.get(f"{LABELS}.recipe", "")
+    image = dataclasses.replace(image, recipe=RecipeName(recipe)) if recipe in list(RecipeName) else image
+    if budget_of(catalog, image) is None:
+        return ""
+    record = read_record(layout, image)
+    if record.get("id") == labels["id"] and "anatomy" in record:
+        size, parts = Size(record["compressed_bytes"], record["disk_bytes"]), record["anatomy"]
+    else:
+        saved = saved_image(engine.client.api.get_image(references(catalog, image)[0]), image.platform)
+        size, parts = saved.size, compact(saved.parts)
+    return verdict(catalog, image, size, parts, read_status(layout.root))
+
+
 def _archive(folder: Path) -> bytes:
     """The tests as a tar that puts them below ``FOLDER``, owned by root, without byte code."""
     buffer = io.BytesIO()
@@ -89,7 +113,8 @@ def run_image_tests(
 ) -> Outcome:
     """Run the tests whose names match ``patterns`` (all without any) in ``image``; their output goes to ``write``.
 
-    A run of all tests is recorded. Raises :exc:`BuildError` where the tests could not be run at all.
+    A run of all tests checks the size budget too, as one more that can fail, and is recorded. Raises
+    :exc:`BuildError` where the tests could not be run at all.
     """
     reference = references(catalog, image)[0]
     arguments = [word for pattern in patterns for word in ("-k", pattern)]
@@ -100,7 +125,10 @@ def run_image_tests(
         ["python", "-B", f"/tmp/{FOLDER}/run.py", *arguments],
         files=("/tmp", _archive(layout.root / "tests" / "image")),
         write=write,
-        environment={"IMAGE_RECIPE": labels.get(f"{LABELS}.recipe", "")},
+        environment={
+            "IMAGE_RECIPE": labels.get(f"{LABELS}.recipe", ""),
+            "IMAGE_LACKS": " ".join(image.variant.lacks),
+        },
     )
     code = finished.code
     last = next((line for line in reversed(finished.lines) if line.startswith("{")), "")
@@ -115,11 +143,15 @@ def run_image_tests(
         raise BuildError(
             f"no test in tests/image matches {' '.join(patterns)}", hint="-k takes a part of a test's name."
         )
+    if not patterns:
+        over = over_budget(layout, catalog, engine, image, labels)
+        outcome.failed += bool(over)
+        outcome.failures += [over] if over else []
     record = read_record(layout, image)
     if not patterns and record.get("id") == labels["id"]:
         record["tests"] = {
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
-            **{key: counts[key] for key in ("passed", "failed", "skipped")},
+            **{key: outcome.row[key] for key in ("passed", "failed", "skipped")},
         }
         write_whole(record_file(layout, image), json.dumps(record, indent=1) + "\n")
     return outcome

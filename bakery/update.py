@@ -11,7 +11,8 @@ import tomli_w
 from packaging.version import Version
 
 from bakery.distributions import Target
-from bakery.models import Pin, Series
+from bakery.models import Series
+from bakery.pins import Pin
 
 __all__ = [
     "Bump",

@@ -13,7 +13,8 @@ from bakery import apt, debsources, registry, upstream
 from bakery.distributions import Target
 from bakery.errors import SourceError
 from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder
-from bakery.models import Catalog, Layout, Pin, Series
+from bakery.models import Catalog, Layout, Series
+from bakery.pins import Pin
 from bakery.select import select_images
 from bakery.signatures import Signatures
 from bakery.signers import Upstream, load_upstream

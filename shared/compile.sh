@@ -1,41 +1,57 @@
 #!/bin/bash
-# compile.sh PHASE - compile CPython from a verified tarball. Runs inside the build stage of every Dockerfile.
+# compile.sh PHASE - compile CPython from a verified tarball. Runs inside the build stages of every Dockerfile.
 #
 # Phases, each a build step of its own so that an interrupted build goes on after the last one that finished:
-#   train     check and unpack the tarball, configure, compile with instrumentation, run upstream's training
-#   compile   compile for use, with the profile where there is one
+#   sysconfig  check and unpack the tarball, configure it with the target's own compiler, keep what extensions are compiled by
+#   train      unpack, configure, compile with instrumentation, run upstream's training
+#   compile    compile for use, with the profile where there is one
 # install.sh takes over from there; it is a script of its own so that a change to it compiles nothing again.
 #
 # Arguments come as environment variables from the catalog (shared/catalog.toml); nothing here knows a series by name.
-#   PYTHON_RELEASE    for messages, e.g. 3.13.15
-#   PYTHON_SHA256     of the tarball in $SOURCE, 64 hex digits
-#   CONFIGURE_FLAGS   words for ./configure
-#   COMPILER_FLAGS    words for the compiler, after upstream's own, so that they win
-#   LINKER_FLAGS      words for the linker
-#   PGO               1: instrument, train and use the profile; 0: compile once
-#   TRAINING          arguments of the training run (PROFILE_TASK in CPython's Makefile)
+#   PYTHON_RELEASE      for messages, e.g. 3.13.15
+#   PYTHON_SHA256       of the tarball in $SOURCE, 64 hex digits
+#   CONFIGURE_FLAGS     words for ./configure
+#   CC, CXX             the compiler
+#   COMPILER_PATH       folder of the compiler's programs, empty where they are on PATH
+#   COMPILER_CONFIGURE  further words for ./configure, after CONFIGURE_FLAGS
+#   COMPILER_FLAGS      words for the compiler, after upstream's own, so that they win
+#   LINKER_FLAGS        words for the linker
+#   INTERPRETER_OBJECTS the make variable that holds what the executable is linked with beside python.o; where it is
+#                       given, that becomes the interpreter's own objects instead of libpython.so
+#   BUILTIN             extension modules that become part of the interpreter, as far as the series has them
+#   PGO                 1: instrument, train and use the profile; 0: compile once
+#   PROFILE_GENERATE, PROFILE_USE   words for the compiler when it instruments, and when it has the profile
+#   TRAINING            arguments of the training run (PROFILE_TASK in CPython's Makefile)
 # Folders:
-#   SOURCE=/mnt/source   holds exactly one tarball, mounted read-only
-#   TREE=/usr/src/python the unpacked source
+#   SOURCE=/mnt/source     holds exactly one tarball, mounted read-only
+#   SYSCONFIG=/sysconfig   what `sysconfig` keeps, mounted for `compile`
+#   TREE=/usr/src/python   the unpacked source
 #
 # A line "##phase NAME" tells the progress display where the build is.
 set -euo pipefail
+shopt -s nullglob
 
 SOURCE=${SOURCE:-/mnt/source}
+SYSCONFIG=${SYSCONFIG:-/sysconfig}
 TREE=${TREE:-/usr/src/python}
 JOBS=$(nproc)
 
 phase() { printf '##phase %s\n' "$1"; }
 
 read -r -a configure_flags <<<"${CONFIGURE_FLAGS:-}"
+read -r -a builtin_modules <<<"${BUILTIN:-}"
 
 # Given on make's command line, as the official images do: so they shape this build and stay out of the installed
 # Makefile, from which every C extension takes its flags (sysconfig).
-ldflags=${LINKER_FLAGS:-}
-run_make() { make --no-print-directory -j "$JOBS" "EXTRA_CFLAGS=${COMPILER_FLAGS:-}" "LDFLAGS=$ldflags" "$@"; }
+run_make() {
+    local objects=()
+    if [ -n "${INTERPRETER_OBJECTS:-}" ]; then
+        objects=("$INTERPRETER_OBJECTS=\$(LIBRARY_OBJS)" "LINK_PYTHON_DEPS=\$(LIBRARY_OBJS)")
+    fi
+    make --no-print-directory -j "$JOBS" "EXTRA_CFLAGS=${COMPILER_FLAGS:-}" "LDFLAGS=${LINKER_FLAGS:-}" "${objects[@]}" "$@"
+}
 
-train() {
-    phase configure
+unpack() {
     local tarballs=("$SOURCE"/*)
     if [ "${#tarballs[@]}" -ne 1 ]; then
         echo "compile.sh: expected one tarball in $SOURCE, found ${#tarballs[@]}" >&2
@@ -45,48 +61,109 @@ train() {
     mkdir -p "$TREE"
     tar --extract --file "${tarballs[0]}" --directory "$TREE" --strip-components=1
     cd "$TREE"
-    ./configure --build="$(dpkg-architecture --query DEB_BUILD_GNU_TYPE)" "${configure_flags[@]}"
-    # Up to 3.13 upstream's LTO works in one partition and generates code twice (cpython #132257): the link alone took
-    # 10m15s there against 2m28s, with no loss of speed. Without fat objects a link step without LTO cannot read what
-    # was compiled: _bootstrap_python's is one (3.11 and later).
-    local lto='-flto=auto -fuse-linker-plugin -fno-fat-lto-objects'
-    sed -i -e "s/-flto -fuse-linker-plugin -ffat-lto-objects -flto-partition=none/$lto/" Makefile
-    if grep -q -e "$lto" Makefile; then sed -i -e "s/^CONFIGURE_LDFLAGS_NOLTO=.*/CONFIGURE_LDFLAGS_NOLTO=$lto/" Makefile; fi
+    # Upstream's own lines for these modules: from 3.11 on in Setup.stdlib.in, before that as comments in Setup.
+    local module
+    printf '*static*\n' >Modules/Setup.local
+    for module in "${builtin_modules[@]}"; do
+        sed -n -E -e "s/^@MODULE_\w+_TRUE@($module\s.*)$/\1/p" -e "s/^#($module\s[^#]*\.c\b[^#]*)(#.*)?$/\1/p" \
+            Modules/Setup.stdlib.in Modules/Setup 2>/dev/null | head -n 1 >>Modules/Setup.local || true
+    done
+}
+
+configure() { ./configure --build="$(dpkg-architecture --query DEB_BUILD_GNU_TYPE)" "${configure_flags[@]}" "$@"; }
+
+sysconfig() {
+    unpack
+    configure
+    make --no-print-directory python-config
+    mkdir -p "$SYSCONFIG"
+    cp Makefile pyconfig.h python-config "$SYSCONFIG"
+}
+
+# Make every file of the tree equally old: then nothing is out of date for `make`.
+settle() { find . -type f -exec touch --no-create --reference="$1" {} +; }
+
+train() {
+    phase configure
+    unpack
+    if [ -n "${COMPILER_PATH:-}" ]; then export PATH="$COMPILER_PATH:$PATH"; fi
+    read -r -a own_flags <<<"${COMPILER_CONFIGURE:-}"
+    configure "${own_flags[@]}" "CC=$CC" "CXX=$CXX"
+    # Up to 3.13 upstream's LTO by gcc works in one partition and generates code twice (cpython #132257): the link alone
+    # took 10m15s there against 2m28s, with no loss of speed.
+    sed -i -e 's/-flto -fuse-linker-plugin -ffat-lto-objects -flto-partition=none/-flto=auto -fuse-linker-plugin -fno-fat-lto-objects/' \
+        Makefile
     [ "$PGO" = 1 ] || return 0
 
     phase "instrumented build"
     # The instrumented interpreter is thrown away after training: LTO would cost its link time for nothing.
-    run_make "PGO_PROF_GEN_FLAG=-fprofile-generate -fno-lto" profile-gen-stamp
+    run_make "PGO_PROF_GEN_FLAG=$PROFILE_GENERATE" profile-gen-stamp
+    # Frozen modules are the same whoever freezes them. Kept, they save the optimised build two links of an interpreter.
+    local generated=(Python/frozen_modules Python/deepfreeze)
+    mkdir -p /tmp/generated
+    for folder in "${generated[@]}"; do if [ -d "$folder" ]; then cp -a --parents "$folder" /tmp/generated; fi; done
     phase training
-    run_make "PROFILE_TASK=$TRAINING -j $JOBS" profile-run-stamp
+    # An absolute path: tests work in folders of their own, which they remove with what was written there.
+    run_make "PROFILE_TASK=$TRAINING -j $JOBS" "LLVM_PROF_FILE=LLVM_PROFILE_FILE=$PWD/code-%p.profclangr" profile-run-stamp
+    cp -a /tmp/generated/. .
+    rm -rf /tmp/generated
+    rm -f -- *.profclangr
     local profiles
     profiles=$(find . -name '*.gcda' | wc -l)
-    echo "training wrote $profiles profiles"
-    if [ "$profiles" -lt 50 ]; then
-        echo "compile.sh: training left $profiles profiles, expected one for nearly each of CPython's C files;" \
+    echo "training wrote $profiles gcda files, $(stat --format=%s code.profclangd 2>/dev/null || echo no) bytes of clang's profile"
+    if [ "$profiles" -lt 50 ] && [ "$(stat --format=%s code.profclangd 2>/dev/null || echo 0)" -lt 500000 ]; then
+        echo "compile.sh: expected a profile of nearly each of CPython's C files;" \
             "the interpreter would be optimised for nothing" >&2
         exit 1
     fi
 }
 
+# Programs that only the build itself uses, each of which would be one more link of the whole interpreter.
+HELPERS=(Programs/_freeze_module _bootstrap_python Programs/_testembed)
+
 compile() {
     cd "$TREE"
-    if [ "$PGO" = 1 ]; then phase "optimised build"; else phase build; fi
-    run_make
-    # The interpreter finds its own libpython wherever the tree lies, and never a distribution's of the same version
-    # (docker-library/python #784).
-    rm python
-    ldflags="$ldflags -Wl,-rpath='\$\$ORIGIN/../lib'"
-    run_make python
+    if [ -n "${COMPILER_PATH:-}" ]; then export PATH="$COMPILER_PATH:$PATH"; fi
+    local goals
+    # The library of the stable ABI has no name where the series or its build has none.
+    read -r -a goals <<<"$(value LDLIBRARY) $(value BUILDPYTHON) $(value PY3LIBRARY)"
+    if [ "$PGO" = 1 ]; then
+        phase "optimised build"
+        local helper kept=()
+        for helper in "${HELPERS[@]}"; do kept+=(-o "$helper"); done
+        touch /tmp/now
+        settle /tmp/now
+        # What upstream's profile-opt does, without the helpers: make does not hand -o to the make that it calls. The
+        # library is a goal of its own, since the executable does not need it.
+        run_make "${kept[@]}" "CFLAGS_NODIST=$PROFILE_USE" "${goals[@]}"
+        run_make "${kept[@]}" "CFLAGS_NODIST=$PROFILE_USE" build_all
+        for helper in "${HELPERS[@]}"; do if [ ! -e "$helper" ]; then : >"$helper"; fi; done
+    else
+        phase build
+        run_make "${goals[@]}" all
+    fi
+    # sysconfig tells extensions how to be compiled: by the target's own compiler, with upstream's flags and none of ours.
     # make hands its command-line variables to its children, and sysconfig takes from the environment what a Makefile
-    # does not set: write the flags for extensions once more, without ours.
+    # does not set: so this is done outside of make.
+    local file
+    diff -u pyconfig.h "$SYSCONFIG/pyconfig.h" || true
+    for file in Makefile pyconfig.h; do
+        cp -a "$file" "$file.own"
+        cp "$SYSCONFIG/$file" "$file"
+    done
     LD_LIBRARY_PATH="$PWD" ./python -E -S -m sysconfig --generate-posix-vars
+    for file in Makefile pyconfig.h; do mv "$file.own" "$file"; done
+    touch /tmp/now
+    settle /tmp/now
 }
 
+# A value of the Makefile, its variables expanded.
+value() { printf 'include Makefile\nprint-value: ; @echo "%s"\n' "\$($1)" | make --no-print-directory -f - print-value; }
+
 case "${1:-}" in
-train | compile) "$1" ;;
+sysconfig | train | compile) "$1" ;;
 *)
-    echo "usage: compile.sh train|compile" >&2
+    echo "usage: compile.sh sysconfig|train|compile" >&2
     exit 2
     ;;
 esac

@@ -5,6 +5,7 @@
 #   PRUNE                what to leave out, shell patterns below /usr/local
 # Folders:
 #   TREE=/usr/src/python the compiled source
+#   SYSCONFIG=/sysconfig what the target's own compiler was configured to (compile.sh sysconfig)
 #   EXTRAS=/mnt/extras   Debian packages with wheels in them (python3-*-whl) that are installed as well; may be empty
 #   OUT=/out             becomes / of the image; OUT.packages lists the packages that its libraries come from
 #
@@ -13,14 +14,17 @@ set -euo pipefail
 shopt -s nullglob
 
 TREE=${TREE:-/usr/src/python}
+SYSCONFIG=${SYSCONFIG:-/sysconfig}
 EXTRAS=${EXTRAS:-/mnt/extras}
 OUT=${OUT:-/out}
 prefix=$OUT/usr/local
 
 printf '##phase install\n'
 cd "$TREE"
+# -o: what only the build itself uses was never linked (compile.sh), and nothing else is out of date.
 # -x . : compileall would write three .pyc for each module, all of which are removed below.
-make --no-print-directory "DESTDIR=$OUT" "COMPILEALL_OPTS=-j0 -x ." install
+make --no-print-directory -o all -o Programs/_freeze_module -o _bootstrap_python -o Programs/_testembed \
+    "DESTDIR=$OUT" "COMPILEALL_OPTS=-j0 -x ." install
 
 # By the interpreter of the build tree: pip then writes scripts for the one that will be installed.
 for package in "$EXTRAS"/*.deb; do
@@ -38,6 +42,17 @@ find "$prefix" -depth \
     -type f \( -name '*.pyc' -o -name '*.pyo' -o -name '*.a' -o -path '*/config-*/*.o' \) -exec rm -f {} +
 read -r -a prune <<<"${PRUNE:-}"
 (cd "$prefix" && for pattern in "${prune[@]}"; do compgen -G "$pattern" || true; done | xargs --no-run-if-empty rm -rf)
+
+# Extensions are compiled by the target's own compiler, whatever compiled the interpreter.
+for folder in "$prefix"/lib/python3.*/config-*; do
+    cp "$SYSCONFIG/Makefile" "$folder/Makefile"
+    number=${folder%/config-*}
+    number=${number##*/python}
+    for name in "$number" "${number}t"; do
+        if [ -d "$prefix/include/python$name" ]; then cp "$SYSCONFIG/pyconfig.h" "$prefix/include/python$name/"; fi
+        if [ -e "$prefix/bin/python$name-config" ]; then cp "$SYSCONFIG/python-config" "$prefix/bin/python$name-config"; fi
+    done
+done
 
 # sysconfig would name the folder of this build, which no image has. Its installed counterpart is where the Makefile is.
 for makefile in "$prefix"/lib/python3.*/config-*/Makefile; do
@@ -69,3 +84,11 @@ LD_LIBRARY_PATH="$prefix/lib" find "$prefix" -type f \( -perm /111 -o -name '*.s
     sort -u | xargs --no-run-if-empty dpkg-query --search |
     awk '$1 ~ ":$" { sub(":.*", "", $1); print $1 }' | sort -u >"$OUT.packages"
 echo "libraries come from: $(tr '\n' ' ' <"$OUT.packages")"
+
+# Byte code for the standard library: a fresh container would compile it again at every start, because nothing that it
+# writes outlives it. Checked by the hash of the source (PEP 552): it survives new time stamps, and an edited .py counts.
+for library in "$prefix"/lib/python3.*[0-9] "$prefix"/lib/python3.*t; do
+    [ -d "$library" ] || continue
+    PYTHONHASHSEED=0 LD_LIBRARY_PATH="$PWD" ./python -E -S -m compileall -q -j "$(nproc)" --invalidation-mode checked-hash \
+        -s "$OUT" -p / -x '/site-packages/|/lib2to3/tests/|/ensurepip/_bundled/' "$library"
+done

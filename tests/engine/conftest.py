@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from bakery.catalog import find_layout, load_catalog
 from bakery.engine import Engine, find_engine
 from bakery.errors import EngineError
 from bakery.models import Catalog, Layout
+from bakery.select import select_images
+from bakery.tags import references
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,3 +38,12 @@ def engine(layout: Layout, catalog: Catalog) -> Iterator[Engine]:
     assert found is not None
     yield found
     found.client.close()
+
+
+@pytest.fixture(scope="session")
+def reference(engine: Engine, catalog: Catalog) -> str:
+    """The image that tests look at: $BAKERY_IMAGE, else the default series' where it is built."""
+    named = os.environ.get("BAKERY_IMAGE") or references(catalog, select_images(catalog, ["3.13"])[0])[0]
+    if not engine.client.images.list(name=named):
+        pytest.skip(f"{named} is not built")
+    return named

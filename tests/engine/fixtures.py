@@ -16,7 +16,9 @@ RELEASE = "3.13.15"
 CONFIGURE = """#!/bin/sh
 cat >Makefile <<'END'
 BUILDPYTHON = python
-all: python
+all build_all: python
+python-config:
+\t@touch $@
 python: Modules/config.c
 \t@echo compiling; sleep $(SECONDS_TO_COMPILE); echo compiled >>compiled
 \t@printf '#!/bin/sh\\necho Python 3.13.15\\necho 1 test OK.\\necho Result: SUCCESS\\n' >python; chmod +x python
@@ -40,7 +42,7 @@ echo "SECONDS_TO_COMPILE = $(cat seconds)" >>Makefile
 case "$*" in *--disable-test-modules*) echo "TEST_MODULES = no" ;; *) echo "TEST_MODULES = yes" ;; esac >>Makefile
 printf '#!/bin/sh\necho "%s"\n' "$*" >config.status
 chmod +x config.status
-mkdir -p Lib/test/data Lib/idlelib/tests Modules
+mkdir -p Lib/test/data Lib/idlelib/tests Modules Programs
 touch Lib/test/test_os.py Lib/test/data/text Lib/idlelib/tests/test_idle.py Modules/config.c pyconfig.h
 """
 
@@ -49,7 +51,7 @@ def source(folder: Path, *, configure: str = CONFIGURE, seconds: int = 0, salt: 
     """Write the tarball below ``folder`` in the mirror's layout; ``salt`` makes the engine build it anew."""
     file = folder / RELEASE / f"Python-{RELEASE}.tar.xz"
     file.parent.mkdir(parents=True, exist_ok=True)
-    files = {"configure": (configure, 0o755), "seconds": (f"{seconds}\n", 0o644), "salt": (salt, 0o644)}
+    files = {"configure": (configure, 0o755), "Modules/Setup": ("", 0o644), "seconds": (f"{seconds}\n", 0o644), "salt": (salt, 0o644)}
     with tarfile.open(file, "w:xz") as tar:
         for name, (text, mode) in files.items():
             member = tarfile.TarInfo(f"Python-{RELEASE}/{name}")
@@ -74,4 +76,6 @@ def repository(root: Path, original: Path, tarball: Path) -> None:
     head, _, _ = trust.read_text().partition("\n[series.")
     trust.write_text(f"{head}\n[series]\n")
     catalog = root / "shared" / "catalog.toml"
-    catalog.write_text(catalog.read_text().replace('"infra7/python"', '"bakery-tests/python"'))
+    text = catalog.read_text().replace('"infra7/python"', '"bakery-tests/python"')
+    # No compiler is called; clang would only be unpacked.
+    catalog.write_text(text.replace('compiler = "clang"', 'compiler = "gcc"'))

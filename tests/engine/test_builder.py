@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -17,13 +18,16 @@ from pathlib import Path
 
 import pytest
 
-from bakery.builder import Builder, read_record
+from bakery.builder import Builder, read_record, record_file
 from bakery.catalog import load_catalog
+from bakery.compression import parse_compression
 from bakery.engine import Engine
-from bakery.models import Image, Layout, RecipeName
+from bakery.layers import saved_image
+from bakery.models import Budget, Image, Layout, RecipeName
 from bakery.progress import PlainDisplay
 from bakery.select import select_images
-from bakery.sizes import saved_size
+from bakery.status import write_status
+from bakery.tester import image_labels, over_budget
 
 from .conftest import ROOT
 from .fixtures import RELEASE, repository, source
@@ -49,8 +53,11 @@ class Bench:
     def image(self, recipe: RecipeName = RecipeName.FULL) -> Image:
         return select_images(self.catalog, [RELEASE], recipe=recipe)[0]
 
-    def builder(self) -> Builder:
-        return Builder(self.layout, self.catalog, self.engine, PlainDisplay(self.shown), str(self.mirror))
+    def builder(self, packing: str = "gzip") -> Builder:
+        return Builder(
+            self.layout, self.catalog, self.engine, PlainDisplay(self.shown), str(self.mirror),
+            compression=parse_compression(packing),
+        )  # fmt: skip
 
     def phases(self) -> list[str]:
         return [line.partition(": ")[2] for line in self.shown.getvalue().splitlines()]
@@ -125,7 +132,67 @@ def test_sizes_are_those_of_the_manifest_that_docker_save_writes(bench: Bench) -
         manifest = json.load(tar.extractfile(blob))  # type: ignore[arg-type]
     if not all(layer["mediaType"].endswith("gzip") for layer in manifest["layers"]):
         pytest.skip("this engine keeps its layers uncompressed")
-    assert saved_size([data]).compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
+    size = saved_image([data], bench.image().platform).size
+    assert size == result.size
+    assert size.compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
+    recorded = read_record(bench.layout, bench.image())["anatomy"].values()
+    assert [sum(one) for one in zip(*recorded, strict=True)] == [size.disk_bytes, size.compressed_bytes]
+
+
+def test_an_image_over_its_budget_fails_with_what_grew_since_the_last_recorded_build(bench: Bench) -> None:
+    image = bench.image()
+    (result,) = bench.builder().build([image])
+    assert result.size is not None
+    labels = image_labels(bench.engine, result.tags[0])
+    key = (image.series.name, "default", image.target.name)
+
+    def said(compressed: int, disk: int) -> str:
+        tight = dataclasses.replace(bench.catalog, budgets={key: Budget(compressed, disk)})
+        return over_budget(bench.layout, tight, bench.engine, image, labels)
+
+    size = result.size
+    assert said(size.compressed_bytes, size.disk_bytes) == ""
+    assert "no build with an anatomy is recorded" in said(size.compressed_bytes - 1, size.disk_bytes)
+    before = {**result.anatomy, "interpreter": [0, 0]}
+    old = {
+        "series": image.series.name, "target": image.target.name, "platform": image.platform, "recipe": "full",
+        "release": "3.13.14", "built": "2026-01-01", "anatomy": before,
+    }  # fmt: skip
+    write_status(bench.root, [old])
+    measured = said(size.compressed_bytes, size.disk_bytes - 1)
+    assert "1 more than the budget of" in measured
+    assert f"Interpreter: +{result.anatomy['interpreter'][0]:,} bytes on disk" in measured
+    record_file(bench.layout, image).unlink()
+    assert said(size.compressed_bytes, size.disk_bytes - 1) == measured
+    labels["io.github.infra7.python.recipe"] = "quick"
+    assert said(1, 1) == ""
+
+
+def test_layers_packed_anew_reach_the_engine_and_hold_the_same(bench: Bench) -> None:
+    if not bench.engine.keeps_layers:
+        pytest.skip("this engine does not keep layers as they are packed")
+    (plain,) = bench.builder().build([bench.image(RecipeName.QUICK)])
+    layers = bench.engine.client.images.get(plain.tags[0]).attrs["RootFS"]["Layers"]
+    (packed,) = bench.builder("zstd:1").build([bench.image(RecipeName.QUICK)])
+    assert (plain.error, packed.error) == ("", "")
+    assert packed.id != plain.id
+    assert {"compress", "load"} <= set(packed.phases)
+    for tag in packed.tags:
+        image = bench.engine.client.images.get(tag)
+        assert (image.id, image.attrs["RootFS"]["Layers"]) == (packed.id, layers)
+    said = bench.engine.client.containers.run(packed.tags[0], remove=True, network_mode="none")
+    assert said == b"Python 3.13.15\n"
+    assert plain.size is not None and packed.size is not None
+    assert packed.size.disk_bytes == plain.size.disk_bytes
+    data = b"".join(bench.engine.client.api.get_image(packed.tags[0]))
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
+        manifest = json.load(tar.extractfile("blobs/" + index["manifests"][0]["digest"].replace(":", "/")))  # type: ignore[arg-type]
+    assert {one["mediaType"].rpartition("+")[2] for one in manifest["layers"]} == {"zstd"}
+    assert packed.size.compressed_bytes == sum(one["size"] for one in manifest["layers"])
+    (again,) = bench.builder("zstd:1").build([bench.image(RecipeName.QUICK)])
+    assert again.id == packed.id
+    assert list(bench.layout.build.glob("*.tar")) == []
 
 
 def test_a_failing_step_is_told_with_its_last_lines_and_the_log(tmp_path: Path, engine: Engine, layout: Layout) -> None:

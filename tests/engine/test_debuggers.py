@@ -20,9 +20,7 @@ from bakery.engine import Engine
 from bakery.models import FREE_THREADED
 from bakery.plan import LABELS
 
-from .test_image import archive, reference
-
-__all__ = ["reference"]
+from .test_image import archive
 
 pytestmark = pytest.mark.engine
 

@@ -6,7 +6,6 @@ Runs on $BAKERY_IMAGE, else on the default series' image where it is built (`inv
 from __future__ import annotations
 
 import io
-import os
 import signal
 import tarfile
 import time
@@ -88,14 +87,6 @@ def archive(files: dict[str, str]) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def reference(engine: Engine, catalog: Catalog) -> str:
-    named = os.environ.get("BAKERY_IMAGE") or references(catalog, select_images(catalog, ["3.13"])[0])[0]
-    if not engine.client.images.list(name=named):
-        pytest.skip(f"{named} is not built")
-    return named
-
-
-@pytest.fixture(scope="module")
 def compiler(engine: Engine, reference: str) -> Iterator[Any]:
     """A container of the image in which somebody installed a compiler, as one does in a slim image."""
     container = engine.client.containers.run(reference, ["sleep", "600"], detach=True, init=True, network_mode="host")
@@ -166,6 +157,60 @@ def test_what_was_installed_for_a_build_goes_away_and_python_stays(compiler: Any
     purge = "apt-get purge -y --auto-remove gcc libc6-dev && ! command -v gcc"
     code, said = compiler.exec_run(["sh", "-c", f"{purge} && python -c 'import ssl, sqlite3, curses, dbm.gnu'"])
     assert code == 0, said.decode()
+
+
+@pytest.fixture(scope="module", params=["minimal", "minimal-debug"])
+def minimal(request: pytest.FixtureRequest, engine: Engine, catalog: Catalog) -> str:
+    (image,) = select_images(catalog, ["3.13"], variants=[request.param])
+    named = references(catalog, image)[0]
+    if not engine.client.images.list(name=named):
+        pytest.skip(f"{named} is not built")
+    return named
+
+
+def test_a_minimal_image_is_an_ordinary_user_who_runs_python(engine: Engine, minimal: str) -> None:
+    config = engine.client.images.get(minimal).attrs["Config"]
+    assert (config["User"], config["Cmd"], config.get("Entrypoint")) == ("65532:65532", ["python3"], None)
+
+
+def test_a_minimal_image_works_on_a_read_only_file_system_without_any_privilege(engine: Engine, minimal: str) -> None:
+    code = (
+        "import os, ssl, sqlite3, tempfile, ctypes, zoneinfo; ssl.create_default_context();"
+        "zoneinfo.ZoneInfo('Asia/Tokyo'); tempfile.TemporaryFile().close(); print(os.getuid(), os.path.expanduser('~'))"
+    )
+    options = {"tmpfs": {"/tmp": ""}, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}
+    said = run(engine, minimal, ["python", "-c", code], read_only=True, **options)
+    assert said == "65532 /home/nonroot\n"
+
+
+def test_only_the_debug_variant_has_a_shell(engine: Engine, minimal: str) -> None:
+    from docker.errors import APIError
+
+    if "debug" in minimal:
+        assert run(engine, minimal, ["sh", "-c", "id -u"]) == "65532\n"
+    else:
+        with pytest.raises(APIError, match="executable file not found"):
+            run(engine, minimal, ["sh", "-c", "id -u"])
+
+
+def test_an_environment_made_on_the_default_image_runs_on_the_minimal_one(
+    engine: Engine, reference: str, minimal: str
+) -> None:
+    default = engine.client.containers.create(reference, ["python", "-m", "venv", "/srv/venv"], network_mode="none")
+    shipped = engine.client.containers.create(
+        minimal, ["/srv/venv/bin/pip", "--version"], network_mode="none", environment={"HOME": "/tmp"}
+    )
+    try:
+        default.start()
+        assert default.wait()["StatusCode"] == 0
+        stream, _ = default.get_archive("/srv/venv")
+        shipped.put_archive("/srv", b"".join(stream))
+        shipped.start()
+        assert shipped.wait()["StatusCode"] == 0
+        assert "from /srv/venv/lib/" in shipped.logs().decode()
+    finally:
+        default.remove(force=True)
+        shipped.remove(force=True)
 
 
 def test_the_labels_say_what_is_in_it(engine: Engine, reference: str) -> None:

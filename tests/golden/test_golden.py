@@ -39,7 +39,7 @@ def one(catalog: Catalog, version: str, target: str, recipe: RecipeName = Recipe
 
 
 def everything(catalog: Catalog) -> tuple[Image, ...]:
-    return select_images(catalog, everything=True, platform="linux/amd64")
+    return select_images(catalog, variants=["default"], everything=True, platform="linux/amd64")
 
 
 def inputs(image: Image) -> Inputs:
@@ -75,6 +75,22 @@ def test_bake_definition(
     plan = definition(catalog, [image], {image: inputs(image)}, network=network)
     suffix = "" if recipe is RecipeName.FULL else f"-{recipe}"
     golden(f"plan-{version}-{target}{suffix}.json", json.dumps(plan, indent=2) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("version", "variant", "target"), [("3.13", "minimal", "bookworm"), ("3.12", "minimal-debug", "noble")]
+)
+def test_bake_definition_of_a_variant(
+    catalog: Catalog, golden: Golden, version: str, variant: str, target: str
+) -> None:
+    (image,) = select_images(catalog, [version], [target], [variant], platform="linux/amd64")
+    plan = definition(catalog, [image], {image: inputs(image)})
+    golden(f"plan-{version}-{variant}-{target}.json", json.dumps(plan, indent=2) + "\n")
+
+
+def test_tags_of_every_variant(catalog: Catalog, golden: Golden) -> None:
+    images = select_images(catalog, ["3.13", "3.13.5", "3.14t"], ["bookworm", "noble"], everything=True)
+    golden("tags-variants.txt", render(tag_rows(catalog, images), TAG_COLUMNS))
 
 
 def test_bake_definition_of_several_images(catalog: Catalog, golden: Golden) -> None:

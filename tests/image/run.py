@@ -14,7 +14,7 @@ skipped.
 Facts about the image come from the environment:
     PYTHON_VERSION   the release the image says it holds; the image sets it
     IMAGE_RECIPE     "full" (profile-guided and link-time optimised) or "quick"; unset: not checked
-    IMAGE_PYC        "checked-hash" where the image ships such byte code; unset: it ships none
+    IMAGE_LACKS      what the image's variant leaves out, words of support.FEATURES; unset: nothing
 """
 
 import argparse

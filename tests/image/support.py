@@ -13,6 +13,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.path.join(HERE, "data")
@@ -20,7 +21,19 @@ PREFIX = "/usr/local"
 STDLIB = sysconfig.get_path("stdlib")
 PYTHON_VERSION = os.environ.get("PYTHON_VERSION") or platform.python_version()
 RECIPE = os.environ.get("IMAGE_RECIPE")
-BYTE_CODE = os.environ.get("IMAGE_PYC")
+# What the image's variant leaves out, in the words of [variants] in shared/catalog.toml.
+LACKS = frozenset(os.environ.get("IMAGE_LACKS", "").split())
+FEATURES = {
+    "apt": "apt and dpkg",
+    "headers": "headers, Makefile and libpython to compile and link with",
+    "ldconfig": "ldconfig, by which ctypes.util.find_library looks for libraries",
+    "ndbm": "Berkeley DB, which dbm.ndbm is linked with",
+    "pip": "pip and ensurepip",
+    "pydoc": "pydoc's command and the texts of help topics",
+    "root": "root as the user that it runs as",
+    "shell": "shell and programs of the system",
+    "twins": "modules in Python beside those of the same purpose in C",
+}
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 ABIFLAGS = getattr(sys, "abiflags", "")
 # 3.13, or 3.13t for a free-threaded build: the part of names such as python3.13t and libpython3.13t.so.
@@ -31,6 +44,16 @@ LIBPYTHON = sysconfig.get_config_var("INSTSONAME")
 IMAGE_ENV = dict(os.environ)
 
 _scratch = None
+
+
+def needs(feature):
+    """Skip a test, or a class of them, in variants that leave the feature out."""
+    return unittest.skipIf(feature in LACKS, f"this variant has no {FEATURES[feature]}")
+
+
+def without(feature):
+    """Skip a test, or a class of them, in variants that have the feature: what is left out must be out entirely."""
+    return unittest.skipUnless(feature in LACKS, f"this variant has {FEATURES[feature]}")
 
 
 def use_scratch(folder):

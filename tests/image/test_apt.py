@@ -8,7 +8,6 @@ import fnmatch
 import glob
 import os
 import re
-import shutil
 import unittest
 
 import support
@@ -25,7 +24,7 @@ def dpkg_settings():
                         yield line
 
 
-@unittest.skipUnless(shutil.which("apt-config"), "the image has no apt")
+@support.needs("apt")
 class AptTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

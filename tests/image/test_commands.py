@@ -37,6 +37,7 @@ class CommandsTest(unittest.TestCase):
                 done = support.run(name, "-c", "import os, sys; print(os.path.realpath('/proc/self/exe'), sys.prefix)")
                 self.assertEqual(done.stdout.split(), [support.executable(), sys.prefix])
 
+    @support.needs("pip")
     def test_names_of_pip(self):
         """pip, pip3 and pipX.Y run with this interpreter."""
         versions = set()
@@ -49,6 +50,7 @@ class CommandsTest(unittest.TestCase):
                 versions.add(done.stdout)
         self.assertEqual(len(versions), 1, versions)
 
+    @support.needs("pydoc")
     def test_pydoc(self):
         """pydoc prints help on a module and on a topic without a pager."""
         for name in ("pydoc", "pydoc3"):
@@ -58,6 +60,7 @@ class CommandsTest(unittest.TestCase):
                 self.assertIn("JSON (JavaScript Object Notation)", done.stdout)
                 self.assertIn("dumps(", done.stdout)
 
+    @support.needs("pydoc")
     def test_help_topics(self):
         """help('topics') and a topic's text, from pydoc_data, are there."""
         out = support.output_of_python(
@@ -67,6 +70,7 @@ class CommandsTest(unittest.TestCase):
         self.assertIn("anonymous functions", out)
         self.assertIn("context manager", out)
 
+    @support.needs("headers")
     def test_python_config(self):
         """python-config and its versions are the same and name folders that exist."""
         answers = set()
@@ -86,6 +90,7 @@ class CommandsTest(unittest.TestCase):
                 with self.subTest(flag=word):
                     self.assertTrue(os.path.isdir(word[2:]))
 
+    @support.needs("pydoc")
     def test_scripts_name_an_interpreter_that_exists(self):
         """The first line of every script names a program of the image."""
         found = list(scripts())
@@ -112,6 +117,13 @@ class CommandsTest(unittest.TestCase):
         """There is no idle: Tk is not installed."""
         self.assertEqual(glob.glob(os.path.join(BIN, "idle*")), [])
 
+    @support.needs("pip")
+    def test_ensurepip_runs_as_a_program(self):
+        """`python -m ensurepip` knows the version of the pip that it brings."""
+        done = support.run_python("-m", "ensurepip", "--version")
+        self.assertEqual(done.returncode, 0, support.last_line(done.stderr))
+        self.assertIn("pip ", done.stdout)
+
     def test_modules_run_as_programs(self):
         """`python -m` runs the tools users know."""
         for arguments, wanted in (
@@ -123,7 +135,6 @@ class CommandsTest(unittest.TestCase):
             (("-m", "sysconfig"), "Platform"),
             (("-m", "site"), "sys.path"),
             (("-m", "calendar", "2024", "2"), "February 2024"),
-            (("-m", "ensurepip", "--version"), "pip "),
         ):
             with self.subTest(module=arguments[1]):
                 done = support.run_python(*arguments, input="[ 1 ]", stdin=None)

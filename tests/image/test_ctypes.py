@@ -8,6 +8,8 @@ import ctypes
 import ctypes.util
 import unittest
 
+import support
+
 
 class Ldiv(ctypes.Structure):
     _fields_ = [("quot", ctypes.c_long), ("rem", ctypes.c_long)]
@@ -51,6 +53,7 @@ class CtypesTest(unittest.TestCase):
         self.assertEqual(self.libc.close(-1), -1)
         self.assertEqual(ctypes.get_errno(), 9)
 
+    @support.needs("ldconfig")
     def test_find_library(self):
         """ctypes.util.find_library finds the C library without a compiler, through ldconfig."""
         self.assertEqual(ctypes.util.find_library("c"), "libc.so.6")

@@ -12,7 +12,9 @@ import unittest
 
 import support
 
-BACKENDS = ["dbm.gnu", "dbm.ndbm", "dbm.dumb"] + (["dbm.sqlite3"] if sys.version_info >= (3, 13) else [])
+BACKENDS = ["dbm.gnu", "dbm.dumb"] + (["dbm.sqlite3"] if sys.version_info >= (3, 13) else [])
+if "ndbm" not in support.LACKS:
+    BACKENDS.append("dbm.ndbm")
 
 
 class DbmTest(unittest.TestCase):

@@ -44,6 +44,7 @@ def listing(folder):
     return sorted(os.listdir(folder))
 
 
+@support.needs("pip")
 class PipTest(unittest.TestCase):
     def pip(self, *arguments):
         done = support.run("pip", *arguments)

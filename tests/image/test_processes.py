@@ -31,6 +31,7 @@ class ProcessesTest(unittest.TestCase):
         first.wait(30)
         self.assertEqual(out, b"X" * 300000 + b"\n")
 
+    @support.needs("shell")
     def test_shell_and_exit_status(self):
         """A shell is there; exit status and stderr of a child are seen."""
         done = support.run("/bin/sh", "-c", "echo to stderr >&2; exit 7")
@@ -75,7 +76,7 @@ class ProcessesTest(unittest.TestCase):
     def test_timeouts_kill_children(self):
         """subprocess gives up on a child after its timeout."""
         with self.assertRaises(subprocess.TimeoutExpired):
-            subprocess.run(["sleep", "30"], timeout=0.2)
+            subprocess.run([sys.executable, "-c", "import time; time.sleep(30)"], timeout=0.2)
 
     def test_threads_hand_over_work(self):
         """Threads share queues, locks, events and barriers; each has its own thread-local data."""

@@ -31,7 +31,7 @@ class SharedLibrariesTest(unittest.TestCase):
             if kind == support.PT_INTERP
         )
         files = support.elf_files(support.PREFIX)
-        self.assertGreater(len(files), 40)
+        self.assertGreater(len(files), 25)
         for path in files:
             if os.path.basename(path).startswith(NEED_MORE):
                 continue
@@ -48,6 +48,7 @@ class SharedLibrariesTest(unittest.TestCase):
                 for entry in elf.strings(support.DT_RPATH, support.DT_RUNPATH):
                     self.assertRegex(entry, r"^(\$ORIGIN/\.\./lib)?$")
 
+    @support.needs("headers")
     def test_libpython_is_there(self):
         """libpythonX.Y.so leads to libpythonX.Y.so.1.0, whose soname is that."""
         folder = sysconfig.get_config_var("LIBDIR")
@@ -59,28 +60,27 @@ class SharedLibrariesTest(unittest.TestCase):
         self.assertTrue(os.path.samefile(link, path))
         self.assertEqual(support.Elf(path).strings(support.DT_SONAME), [support.LIBPYTHON])
 
+    @support.needs("headers")
     @unittest.skipIf(support.FREE_THREADED, "free-threaded builds have no library of the stable ABI")
     def test_library_of_the_stable_abi(self):
         """libpython3.so, which programs for any version link with, is there."""
         self.assertTrue(support.is_elf(os.path.join(support.PREFIX, "lib", "libpython3.so")))
 
-    def test_interpreter_uses_its_own_libpython(self):
-        """The interpreter loads libpython from beside it, also where a distribution has one of the same version."""
+    def test_the_interpreter_needs_no_libpython(self):
+        """The executable has the interpreter in it: no library of a distribution's can take its place."""
         elf = support.Elf(support.executable())
-        self.assertIn(support.LIBPYTHON, elf.strings(support.DT_NEEDED))
-        self.assertEqual(elf.strings(support.DT_RPATH, support.DT_RUNPATH), ["$ORIGIN/../lib"])
-        with open("/proc/self/maps", encoding="utf-8") as maps:
-            loaded = {line.split()[-1] for line in maps if "libpython3" in line}
-        self.assertEqual(loaded, {support.libpython()})
+        self.assertEqual([name for name in elf.strings(support.DT_NEEDED) if name.startswith("libpython")], [])
+        self.assertIn("PyObject_Call", elf.defined)
 
+    @support.needs("headers")
     def test_linker_finds_libpython(self):
         """Programs outside /usr/local find libpython through the linker's cache, without LD_LIBRARY_PATH."""
-        # The interpreter has it loaded already, so that ctypes would find it in any case: another program is asked.
         done = support.run("/bin/true", env=support.environment(LD_PRELOAD=support.LIBPYTHON))
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         cached = support.run("/sbin/ldconfig", "-p").stdout
         self.assertRegex(cached, rf"{re.escape(support.LIBPYTHON)} .*=> {re.escape(support.libpython())}")
 
+    @support.needs("ldconfig")
     def test_linkers_cache_is_up_to_date(self):
         """Each library in the linker's cache exists."""
         cached = re.findall(r"=> (/\S+)", support.run("/sbin/ldconfig", "-p").stdout)

@@ -103,6 +103,7 @@ class SysconfigTest(unittest.TestCase):
         self.assertFalse(sysconfig.get_config_var("Py_DEBUG"))
         self.assertFalse(hasattr(sys, "gettotalrefcount"))
 
+    @support.needs("headers")
     def test_every_path_exists(self):
         """Each folder of sysconfig.get_paths() exists and lies below the prefix."""
         for name, path in sysconfig.get_paths().items():
@@ -110,6 +111,7 @@ class SysconfigTest(unittest.TestCase):
                 self.assertTrue(os.path.isdir(path), path)
                 self.assertTrue(path == support.PREFIX or path.startswith(support.PREFIX + "/"), path)
 
+    @support.needs("headers")
     def test_paths_that_sysconfig_prints_exist(self):
         """`python -m sysconfig` names no folder in its list of paths that is missing."""
         out = support.run_python("-m", "sysconfig").stdout
@@ -120,12 +122,14 @@ class SysconfigTest(unittest.TestCase):
             with self.subTest(path=path):
                 self.assertTrue(os.path.isdir(path))
 
+    @support.needs("headers")
     def test_folders_in_variables_exist(self):
         """The folders that extension builds read from variables exist."""
         for name in FOLDERS:
             with self.subTest(variable=name):
                 self.assertTrue(os.path.isdir(variable(name)), variable(name))
 
+    @support.needs("headers")
     def test_headers_and_makefile(self):
         """Python.h, pyconfig.h, the Makefile and the pkg-config files are there."""
         include = sysconfig.get_path("include")
@@ -144,6 +148,7 @@ class SysconfigTest(unittest.TestCase):
             with self.subTest(file=path):
                 self.assertTrue(os.path.isfile(path))
 
+    @support.needs("headers")
     def test_header_agrees_with_the_interpreter(self):
         """The version in patchlevel.h is this interpreter's."""
         with open(os.path.join(sysconfig.get_path("include"), "patchlevel.h"), encoding="utf-8") as file:
@@ -193,6 +198,7 @@ class SysconfigTest(unittest.TestCase):
                 for folder in BUILD_FOLDERS:
                     self.assertNotRegex(variable(name), rf"(^|[\s=:'\"LI]){re.escape(folder)}(/|\s|$)")
 
+    @support.needs("headers")
     def test_python_config_and_pkg_config_name_no_build_folder(self):
         """python-config's output and the .pc files name no folder of the build stage and no optimisation."""
         texts = {"python3-config": support.run("python3-config", "--cflags", "--ldflags", "--embed").stdout}

@@ -32,6 +32,7 @@ class VenvTest(unittest.TestCase):
         self.assertEqual((prefix, base), (venv, sys.base_prefix))
         self.assertTrue(packages.startswith(venv + "/lib/python"), packages)
 
+    @support.needs("pip")
     def test_venv_with_pip(self):
         """`python -m venv` works without a network and its pip belongs to it."""
         with support.temporary_folder() as folder:
@@ -52,6 +53,7 @@ class VenvTest(unittest.TestCase):
             self.assertFalse(os.path.exists(os.path.join(venv, "bin", "pip")))
             self.assertIn("None", self.python(venv, "-c", "import importlib.util as u; print(u.find_spec('pip'))"))
 
+    @support.needs("pip")
     def test_venv_with_system_site_packages(self):
         """--system-site-packages makes the image's packages visible in the environment."""
         with support.temporary_folder() as folder:
@@ -67,6 +69,7 @@ class VenvTest(unittest.TestCase):
             self.assertFalse(os.path.islink(os.path.join(venv, "bin", "python")))
             self.check_prefix(venv)
 
+    @support.needs("shell")
     def test_activation(self):
         """bin/activate puts the environment's python first."""
         with support.temporary_folder() as folder:

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from bakery.catalog import load_catalog
-from bakery.models import Catalog, Image, Pin, RecipeName, Series
+from bakery.models import Catalog, Image, RecipeName, Series
+from bakery.pins import Pin
 from bakery.select import select_images
 
 

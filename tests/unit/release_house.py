@@ -16,7 +16,8 @@ from typing import Any
 from forge_openpgp import Key
 from forge_sigstore import Sigstore
 
-from bakery.models import Layout, Pin
+from bakery.models import Layout
+from bakery.pins import Pin
 from bakery.signatures import Signatures
 from bakery.signers import Identity, Policy, Signers, Upstream
 from bakery.sources import Sources

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -225,6 +226,14 @@ def test_a_new_family_is_data_alone(data_tree: Path) -> None:
             CATALOG, lambda d: d["series"]["3.13"].update(locale="de_DE.UTF-8"),
             ['series."3.13".locale', '"C.UTF-8", or ""', "de_DE"], id="locale that slim images lack",
         ),
+        pytest.param(
+            CATALOG, lambda d: d["series"]["3.13"].update(compiler="icc"),
+            ['series."3.13".compiler', "one of gcc, clang", "'icc'"], id="unknown compiler of a series",
+        ),
+        pytest.param(
+            DEBIAN, lambda d: d["targets"]["bookworm"].update(compilers=["clang"]),
+            ["targets.bookworm.compilers", "gcc and others", "['clang']"], id="target without gcc",
+        ),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_file_key_and_what_was_expected(
@@ -318,3 +327,55 @@ def test_a_table_is_named_without_a_dot_at_its_end(data_tree: Path) -> None:
 def test_a_repository_with_a_tag_is_refused(data_tree: Path) -> None:
     error = broken(data_tree, CATALOG, lambda data: data.update(repository="infra7/python:3"))
     assert "an image name without tag" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda data: data["variants"]["minimal"].pop("stage"), "variants.minimal.stage: missing; expected a stage"),
+        (lambda data: data["variants"]["minimal"].update(infix="-x"), "variants.minimal.infix: expected letters"),
+        (
+            lambda data: data["variants"]["minimal"].update(infix=""),
+            'variants: expected infixes that differ, one of them ""',
+        ),
+        (lambda data: data["variants"].pop("default"), 'variants: expected infixes that differ, one of them ""'),
+        (
+            lambda data: data["variants"].update(Slim=data["variants"]["minimal"]),
+            "variants.Slim: expected a name in lower",
+        ),
+        (lambda data: data["variants"]["minimal"].update(lack=[]), "variants.minimal.lack: unknown key"),
+        (lambda data: data["compression"].update(full="zstd:22"), "compression.full: expected a method and its level"),
+    ],
+)
+def test_a_mistake_in_a_variant_or_a_compression_is_named(
+    data_tree: Path, change: Callable[[Data], object], said: str
+) -> None:
+    assert said in broken(data_tree, CATALOG, change).message
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda budget: budget.update({"3.8": budget["3.13"]}), 'budget."3.8": expected one of the series 3.9, '),
+        (
+            lambda budget: budget["3.13"].update(slim=budget["3.13"]["default"]),
+            "expected one of the variants default, ",
+        ),
+        (lambda budget: budget["3.13"]["default"].update(buster={}), "expected one of the targets trixie, "),
+        (lambda budget: budget["3.13"]["default"]["trixie"].update(disk_bytes=0), "disk_bytes: expected a size in"),
+        (lambda budget: budget["3.13"]["default"]["trixie"].update(disk=1), "disk: unknown key"),
+    ],
+)
+def test_a_mistake_in_a_budget_is_named(data_tree: Path, change: Callable[[Data], object], said: str) -> None:
+    assert said in broken(data_tree, CATALOG, lambda data: change(data["budget"])).message
+
+
+def test_the_tests_in_the_image_know_every_word_for_what_a_variant_lacks(catalog: Catalog, root: Path) -> None:
+    tree = ast.parse((root / "tests" / "image" / "support.py").read_text(encoding="utf-8"))
+    (features,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FEATURES"
+    )
+    assert catalog.default_variant.lacks == ()
+    assert {word for variant in catalog.variants for word in variant.lacks} == set(features)

@@ -18,6 +18,7 @@ from bakery.models import Catalog, Layout
 PATHS = {
     "logs": ["build"],
     "sources": ["home/sources"],
+    "layers": ["home/layers"],
     "bases": ["home/bases"],
     "engine": ["home/engine", "home/apt", "home/tools"],
 }
@@ -62,7 +63,7 @@ class FakeEngine:
 
 
 def test_every_kind_is_told_in_one_line() -> None:
-    assert set(KINDS) == {"logs", "images", "cache", "sources", "bases", "engine"}
+    assert set(KINDS) == {"logs", "images", "cache", "sources", "layers", "bases", "engine"}
     assert all(text and "\n" not in text for text in KINDS.values())
 
 
@@ -82,7 +83,7 @@ def test_listing_removes_and_starts_nothing(clone: Layout, catalog: Catalog, mon
     starts: list[object] = []
     monkeypatch.setattr(cleaning, "find_engine", lambda *_, start=True, **__: starts.append(start))
     before = sorted(clone.root.rglob("*"))
-    assert len(list(removals(clone, catalog, tuple(KINDS)))) == 6
+    assert len(list(removals(clone, catalog, tuple(KINDS)))) == 7
     assert sorted(clone.root.rglob("*")) == before
     assert starts == [False]
 

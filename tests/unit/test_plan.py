@@ -73,7 +73,16 @@ def test_quick_has_neither_pgo_nor_lto_and_says_so(catalog: Catalog, image: Call
     assert "quick" in quick["labels"]["org.opencontainers.image.title"]
     assert "quick" not in full["labels"]["org.opencontainers.image.title"]
     different = {key for key in full["args"] if full["args"][key] != quick["args"][key]}
-    assert different == {"CONFIGURE_FLAGS", "PGO", "TRAINING"}
+    compiler = {"CC", "CXX", "LINKER_FLAGS", "PROFILE_GENERATE", "PROFILE_USE"}
+    compiler |= {f"COMPILER_{what}" for what in ("CONFIGURE", "PACKAGES", "PATH")}
+    assert different == {"CONFIGURE_FLAGS", "PGO", "TRAINING", *compiler}
+
+
+def test_a_target_without_the_series_compiler_takes_its_own_gcc(catalog: Catalog, image: Callable[..., Image]) -> None:
+    assert image("3.13").series.compiler == "clang"
+    bookworm, jammy = (target_of(catalog, image("3.13", name))["args"] for name in ("bookworm", "jammy"))
+    assert (bookworm["CC"], jammy["CC"]) == ("clang", "gcc")
+    assert bookworm["COMPILER_PACKAGES"] and not jammy["COMPILER_PACKAGES"]
 
 
 @pytest.mark.parametrize("network", [None, "host", "none"])
@@ -171,12 +180,30 @@ def test_the_labels_say_what_the_image_was_made_of(catalog: Catalog, image: Call
         "io.github.infra7.python.source.sha256": one.pin.sha256,
         "io.github.infra7.python.source.signature": one.pin.signed,
         "io.github.infra7.python.target": "jammy",
+        "io.github.infra7.python.variant": "default",
     }
 
 
 def test_the_labels_say_that_a_signature_was_not_checked(catalog: Catalog, image: Callable[..., Image]) -> None:
     one = dataclasses.replace(image("3.13.5"), pin=dataclasses.replace(image("3.13.5").pin, signed=""))
     assert labels(catalog, one, INPUTS)["io.github.infra7.python.source.signature"] == "not checked"
+
+
+def test_a_variant_is_the_same_build_up_to_its_stage(catalog: Catalog) -> None:
+    default, minimal = (
+        target_of(catalog, select_images(catalog, ["3.13"], ["jammy"], [name])[0]) for name in ("default", "minimal")
+    )
+    assert (default["target"], minimal["target"]) == ("runtime", "minimal")
+    assert minimal["labels"]["org.opencontainers.image.title"] == "Python 3.13.15 on jammy, minimal"
+    differing = {key for key in default if default[key] != minimal[key]}
+    assert differing == {"target", "labels", "tags"}
+
+
+def test_every_variant_has_its_stage_in_the_dockerfile_of_every_family(catalog: Catalog, root: Any) -> None:
+    for family in catalog.families:
+        text = (root / family.name / "Dockerfile").read_text(encoding="utf-8")
+        stages = set(re.findall(r"(?m)^FROM \S+ AS (\S+)$", text))
+        assert {variant.stage for variant in catalog.variants} <= stages
 
 
 def test_the_same_image_has_the_same_definition_and_nothing_of_the_time_in_it(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bakery.progress import LiveDisplay, PlainDisplay, StatusStream, Tracker, duration, make_display
+from bakery.progress import LiveDisplay, PlainDisplay, StatusStream, Tracker, duration, make_display, phases_text
 
 ONE, TWO = (
     {"vertexes": [{"digest": "sha256:1", "name": "[a] söme {step}"}]},
@@ -246,3 +246,7 @@ def test_the_live_display_is_for_terminals_that_can_move_their_cursor(
     else:
         monkeypatch.setenv("TERM", term)
     assert isinstance(make_display(stream), kind)
+
+
+def test_phases_are_told_in_their_order_and_trifles_are_left_out() -> None:
+    assert phases_text({"source": 0.4, "configure": 30.2, "compile": 691.8}) == "configure 30 s, compile 11 min 32 s"

@@ -10,9 +10,11 @@ from bakery.select import host_platform, select_images, split
 
 
 def names(
-    catalog: Catalog, versions: list[str], targets: list[str] | None = None, everything: bool = False
-) -> list[str]:
-    return [image.name for image in select_images(catalog, versions, targets or [], everything=everything)]
+    catalog: Catalog, versions: list[str], targets: list[str] | None = None, everything: bool = False,
+    variants: list[str] | None = None,
+) -> list[str]:  # fmt: skip
+    found = select_images(catalog, versions, targets or [], variants or [], everything=everything)
+    return [image.name for image in found]
 
 
 @pytest.mark.parametrize(
@@ -57,14 +59,37 @@ def test_a_target_may_be_named_by_its_number(catalog: Catalog, alias: str) -> No
 
 
 def test_all_stands_for_whatever_is_not_given(catalog: Catalog) -> None:
-    series, targets = (
+    series, targets, infixes = (
         [f"{one.default.release}{one.suffix}" for one in catalog.series],
         [one.name for one in catalog.targets],
+        ["-", "-minimal-", "-minimal-debug-"],
     )
-    assert names(catalog, [], everything=True) == [f"{one}-{target}" for one in series for target in targets]
-    assert names(catalog, ["3.13"], everything=True) == [f"3.13.15-{target}" for target in targets]
-    assert names(catalog, [], ["jammy"], everything=True) == [f"{one}-jammy" for one in series]
-    assert names(catalog, ["3.13"], ["jammy"], everything=True) == ["3.13.15-jammy"]
+    every = [f"{one}{infix}{target}" for one in series for target in targets for infix in infixes]
+    assert names(catalog, [], everything=True) == every
+    newest = [f"3.13.15{infix}{target}" for target in targets for infix in infixes]
+    assert names(catalog, ["3.13"], everything=True) == newest
+    assert names(catalog, [], ["jammy"], everything=True) == [
+        f"{one}{infix}jammy" for one in series for infix in infixes
+    ]
+    assert names(catalog, ["3.13"], ["jammy"], everything=True) == [f"3.13.15{infix}jammy" for infix in infixes]
+    assert names(catalog, ["3.13"], ["jammy"], everything=True, variants=["minimal"]) == ["3.13.15-minimal-jammy"]
+
+
+def test_without_a_variant_the_default_one_is_meant_and_others_are_chosen_in_the_order_given(catalog: Catalog) -> None:
+    assert names(catalog, ["3.13"], variants=["minimal-debug", "default"]) == [
+        "3.13.15-minimal-debug-bookworm", "3.13.15-bookworm",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("variant", "nearest"), [("minimum", "minimal"), ("minimal_debug", "minimal-debug"), ("Default", "default")]
+)
+def test_an_unknown_variant_is_answered_with_the_nearest_name(catalog: Catalog, variant: str, nearest: str) -> None:
+    with pytest.raises(InputError, match=f"unknown variant '{variant}'") as caught:
+        select_images(catalog, ["3.13"], [], [variant])
+    assert caught.value.exit_code == 2
+    assert f"Did you mean {nearest}" in caught.value.hint
+    assert "There are: default, minimal, minimal-debug." in caught.value.hint
 
 
 def test_a_free_threaded_build_is_a_series_of_its_own_with_the_same_releases(catalog: Catalog) -> None:

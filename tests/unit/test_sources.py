@@ -15,7 +15,8 @@ import pytest
 
 from bakery import apt, sources, web
 from bakery.errors import BakeryError, DiskFullError, SourceError
-from bakery.models import Extra, Layout, Pin, Series
+from bakery.models import Layout, Series
+from bakery.pins import Extra, Pin
 from bakery.sources import Sources
 
 DATA = b"the tarball of a test " * 1000

@@ -33,6 +33,23 @@ def test_the_tags_of_an_image(
     assert " ".join(tags_of(catalog, image(version, target))) == tags
 
 
+@pytest.mark.parametrize(
+    ("version", "target", "tags"),
+    [
+        ("3.13", "bookworm", "3.13.15-minimal-bookworm 3.13-minimal-bookworm 3.13.15-minimal 3.13-minimal"),
+        ("3.13", "jammy", "3.13.15-minimal-jammy 3.13-minimal-jammy"),
+        ("3.13.5", "bookworm", "3.13.5-minimal-bookworm 3.13.5-minimal"),
+        ("3.14t", "trixie", "3.14.6t-minimal-trixie 3.14t-minimal-trixie"),
+        ("3.14", "bookworm", "3.14.6-minimal-bookworm 3.14-minimal-bookworm 3.14.6-minimal 3.14-minimal"),
+    ],
+)
+def test_a_variants_name_stands_after_the_version_in_each_of_its_tags(
+    catalog: Catalog, version: str, target: str, tags: str
+) -> None:
+    (one,) = select_images(catalog, [version], [target], ["minimal"])
+    assert " ".join(tags_of(catalog, one)) == tags
+
+
 def every(catalog: Catalog) -> list[Image]:
     return list(select_images(catalog, [pin.release for one in catalog.series for pin in one.pins], everything=True))
 

@@ -40,8 +40,12 @@ def inv(root: Path, tmp_path: Path) -> Run:
         (["build", "--version=3.99"], 2, ["InputError: unknown version '3.99'", "Did you mean 3.9"]),
         (["build", "--version=3.13", "--target=bookwrm"], 2, ["unknown target 'bookwrm'", "Did you mean bookworm?"]),
         (["test", "--version=3.13.99"], 2, ["release 3.13.99 is not pinned", "3.13.15"]),
+        (["build", "--version=3.13", "--variant=minimum"], 2, ["unknown variant 'minimum'", "Did you mean minimal"]),
+        (["build", "--version=3.13", "--compression=lz4"], 2, ["unknown compression 'lz4'", "There are: gzip"]),
         (["build"], 3, ["NothingSelected", "--version", "--all"]),
         (["build", "--version=3.13", "--format=yaml"], 2, ["unknown format 'yaml'", "table, json, markdown"]),
+        (["compare", "--version=3.13", "--format=yaml"], 2, ["unknown format 'yaml'"]),
+        (["compare", "--version=3.13"], 1, ["the Docker engine at tcp://127.0.0.1:1 (DOCKER_HOST) does not answer"]),
         (["plan", "--version=3.13", "--base=./nowhere"], 2, ["--base=./nowhere: no such file or folder"]),
         (["clean"], 3, ["nothing is named to be removed", "--sources", "--all"]),
         (["engine.status", "--format=yaml"], 2, ["unknown format 'yaml'", "text, json"]),
@@ -103,12 +107,12 @@ def test_tags_lists_every_image_where_none_is_named(inv: Run, catalog: Catalog) 
     assert {row["image"]: row["tags"] for row in json.loads(done.stdout)} == expected
 
 
-def test_images_lists_each_series_on_each_target(inv: Run, catalog: Catalog) -> None:
+def test_images_lists_each_variant_of_each_series_on_each_target(inv: Run, catalog: Catalog) -> None:
     done = inv("images")
     assert done.returncode == 0
     heading, _, *lines = done.stdout.splitlines()
     assert heading.split()[:4] == ["image", "series", "status", "until"]
-    assert len(lines) == len(catalog.series) * len(catalog.targets)
+    assert len(lines) == len(catalog.series) * len(catalog.targets) * len(catalog.variants)
     assert done.stdout == "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
 
 

@@ -19,7 +19,8 @@ from release_house import NOW, House, tarball
 
 from bakery import apt, debsources, sources, upstream, web
 from bakery.errors import InputError, SourceError
-from bakery.models import Catalog, Layout, Pin, Series
+from bakery.models import Catalog, Layout, Series
+from bakery.pins import Pin
 from bakery.signers import Signers
 from bakery.update import apply, difference, effective, lock_text, newer, release_bump, unknown_series
 from bakery.updater import Findings, Updater, wanted

@@ -1,0 +1,67 @@
+"""What compiles an interpreter, from shared/catalog.toml: by series, as far as a target has it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from bakery.distributions import Target
+from bakery.errors import ConfigError
+from bakery.tables import Table
+
+__all__ = ["Compiler", "check_compilers", "read_compilers"]
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """What compiles an interpreter; explained key by key in shared/catalog.toml."""
+
+    name: str
+    packages: tuple[str, ...]
+    path: str
+    cc: str
+    cxx: str
+    configure: tuple[str, ...]
+    ldflags: tuple[str, ...]
+    generate: tuple[str, ...]
+    use: tuple[str, ...]
+
+
+def read_compilers(top: Table) -> dict[str, Compiler]:
+    """The compilers by name."""
+    return {name: _compiler(name, table) for name, table in top.tables("compilers").items()}
+
+
+def _compiler(name: str, table: Table) -> Compiler:
+    compiler = Compiler(
+        name,
+        packages=table.words("packages"),
+        path=table.text("path", "a folder, or nothing", r"(/\S+)?"),
+        cc=table.text("cc"),
+        cxx=table.text("cxx"),
+        configure=table.words("configure"),
+        ldflags=table.words("ldflags"),
+        generate=table.words("generate"),
+        use=table.words("use"),
+    )
+    table.done()
+    return compiler
+
+
+def check_compilers(
+    top: Table, names: Collection[str], series: Iterable[tuple[str, str]], targets: Iterable[Target]
+) -> None:
+    """Raise :exc:`ConfigError` where a series or a target names a compiler that is not there, or no gcc.
+
+    ``series`` are pairs of a series' name and its compiler's.
+    """
+    known = ", ".join(names)
+    for one, compiler in series:
+        if compiler not in names:
+            raise top.fail(f'series."{one}".compiler', f"expected one of {known}, found {compiler!r}")
+    for target in targets:
+        if "gcc" not in target.compilers or not set(target.compilers) <= set(names):
+            file, found = f"{target.family}/family.toml", list(target.compilers)
+            raise ConfigError(
+                f"{file}: targets.{target.name}.compilers: expected gcc and others of {known}, found {found}"
+            )

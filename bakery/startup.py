@@ -1,0 +1,150 @@
+"""Cold starts: how long a command takes in a fresh container of either image, interleaved on one CPU.
+
+Every measurement is a ``docker run --rm`` of its own, so that nothing that an earlier one left (byte code above all) is
+there. Three figures come from each:
+
+- *in the container*: seconds from before the command's fork to its end, read by bash from ``$EPOCHREALTIME``, which
+  costs no process and counts microseconds; bash is in every Debian and Ubuntu image, so it is the same on both sides;
+- *CPU time*: user and system time of the command in milliseconds, by bash's ``times``, which other work on the machine
+  lengthens little;
+- *docker run*: the whole command as its user waits for it, the container's making and removal included.
+
+Where one of the images has no bash (the minimal variants), the command is run without it in both, and only the last of
+the three is known. Each command runs once in each image beforehand, so that the image's files are in memory.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bakery.containers import idle
+from bakery.engine import Engine
+from bakery.errors import BuildError, EngineError
+from bakery.files import locked
+from bakery.models import Layout
+from bakery.progress import Display, duration
+from bakery.sides import SIDES, Pair, chosen_cpu, environment, header, identities, pinned, python_of
+
+__all__ = ["COMMANDS", "Start", "parse_start", "run_startup"]
+
+COMMANDS: Mapping[str, Sequence[str]] = {
+    "pass": ("python3", "-c", "pass"),
+    "imports": ("python3", "-c", "import asyncio, json, urllib.request, ssl, sqlite3, unittest"),
+    "pip": ("pip", "--version"),
+}
+SCRIPT = 'a=$EPOCHREALTIME; "$@" >/dev/null; c=$?; b=$EPOCHREALTIME; times; echo "from $a to $b"; exit $c'
+FIGURES = {"in the container": "inside", "CPU time": "cpu", "docker run": "whole"}
+HAS_BASH = "import shutil, sys; sys.exit(not shutil.which('bash'))"
+LIMIT = 120
+"""Seconds after which a start has failed."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Seconds of one cold start: the whole ``docker run``, and the command's wall and CPU time where bash told them."""
+
+    whole: float
+    inside: float | None = None
+    cpu: float | None = None
+
+
+def parse_start(said: str, whole: float) -> Start | None:
+    """What SCRIPT printed: the times of the shell, those of its children, and when the command began and ended.
+
+    The decimal sign is that of the image's locale.
+    """
+    said = said.replace(",", ".")
+    children = re.search(r"(?m)^.*\n(\d+)m([\d.]+)s (\d+)m([\d.]+)s\nfrom", said)
+    clock = re.search(r"from (\d+\.\d+) to (\d+\.\d+)", said)
+    if not children or not clock:
+        return None
+    user, more, system, rest = map(float, children.groups())
+    return Start(whole, float(clock[2]) - float(clock[1]), 60 * (user + system) + more + rest)
+
+
+def _start(engine: Engine, image: Mapping[str, Any], cpu: int, command: Sequence[str], bash: bool) -> Start:
+    """One cold start, timed inside with ``bash``; :exc:`BuildError` where it fails."""
+    limits = [f"--{key.replace('_', '-')}={value}" for key, value in pinned(cpu).items()]
+    program, *arguments = ["bash", "-c", SCRIPT, "bash", *command] if bash else command
+    run = ["docker", "run", "--rm", "--network=none", *limits, f"--entrypoint={program}", image["id"], *arguments]
+    began = time.perf_counter()
+    try:
+        done = subprocess.run(run, capture_output=True, text=True, env=engine.environment, timeout=LIMIT, check=False)
+    except subprocess.TimeoutExpired:
+        raise BuildError(f"{command[0]} in {image['image']} took more than {LIMIT} s") from None
+    whole = time.perf_counter() - began
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines() or [f"code {done.returncode}"]
+        raise BuildError(f"does not run in {image['image']}: {said[-1]}")
+    found = parse_start(done.stdout, whole) if bash else Start(whole)
+    if found is None:
+        raise BuildError(f"the bash in {image['image']} has no $EPOCHREALTIME: expected 5.0 or newer")
+    return found
+
+
+def run_startup(
+    layout: Layout, engine: Engine, pair: Pair, rounds: int, cpu: int | None, display: Display
+) -> dict[str, Any]:
+    """Measure and return the document that docs/benchmarks.md describes, without its ratios.
+
+    Raises :exc:`BuildError` where an image is missing or a command fails, :exc:`EngineError` without docker's command.
+    """
+    if not shutil.which("docker", path=engine.environment.get("PATH")):
+        raise EngineError("no docker command on PATH: `docker run` cannot be measured", hint="Install docker-cli.")
+
+    def tell(text: str) -> None:
+        display.note(pair.name, text)
+
+    images = identities(engine, pair, tell)
+    cpu, start = chosen_cpu(engine, cpu), time.monotonic()
+    starts: dict[str, dict[str, list[Start]]] = {name: {side: [] for side in SIDES} for name in COMMANDS}
+    left_out: dict[str, str] = {}
+    with locked(layout.home / "bench" / "lock", "measuring", tell):
+        pythons, bash = [], True
+        for image in images:
+            with idle(engine, image["id"], network_mode="none") as container:
+                pythons.append(python_of(container, image["image"]))
+                bash = container.exec_run(["python3", "-c", HAS_BASH]).exit_code == 0 and bash
+        if pythons[0].version != pythons[1].version:
+            tell(f"these are different releases: {pythons[0].version} and {pythons[1].version}")
+        pairs = list(zip(SIDES, images, strict=True))
+        for number in range(rounds + 1):
+            text = f"round {number} of {rounds}" if number else "once in each image beforehand"
+            display.phase(pair.name, text)
+            for name in list(starts):
+                try:
+                    for side, image in pairs if number % 2 else reversed(pairs):
+                        found = _start(engine, image, cpu, COMMANDS[name], bash)
+                        starts[name][side] += [found] if number else []
+                except BuildError as error:
+                    left_out[name] = error.message
+                    del starts[name]
+    if not starts:
+        raise BuildError("nothing could be started:" + "".join(f"\n    {one}: {left_out[one]}" for one in left_out))
+    display.done(pair.name, f"{rounds} rounds, {duration(time.monotonic() - start)}")
+    return {
+        **header("startup", pair, start),
+        "settings": {"rounds": rounds, "cpu": cpu, "clock": "wall"},
+        "environment": environment(engine, pythons[0], cpu),
+        "images": {
+            side: {**image, "python": python.version, "build": python.full}
+            for (side, image), python in zip(pairs, pythons, strict=True)
+        },
+        "commands": {name: list(COMMANDS[name]) for name in starts},
+        "benchmarks": [
+            {
+                "name": f"{name}, {figure}",
+                **{side: [[getattr(one, key)] for one in found] for side, found in own.items()},
+            }
+            for name, own in starts.items()
+            for figure, key in FIGURES.items()
+            if bash or key == "whole"
+        ],
+        "left_out": left_out,
+    }

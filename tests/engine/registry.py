@@ -1,0 +1,107 @@
+"""A registry of our own on the loopback interface: Debian's docker-registry, unpacked into a private folder."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from bakery import apt
+from bakery.errors import BakeryError
+from bakery.files import locked, staged_folder
+from bakery.models import Catalog, Layout
+from tests.archives import Archive, digest_of
+
+PACKAGE = "docker-registry"
+CONFIG = """
+version: 0.1
+storage: {{filesystem: {{rootdirectory: {folder}}}, delete: {{enabled: true}}}}
+http: {{addr: "127.0.0.1:{port}", secret: tests}}
+log: {{level: error}}
+"""
+
+
+def program(layout: Layout, catalog: Catalog) -> Path:
+    """The unpacked program, fetched once for a machine. Raises :exc:`BakeryError` where it cannot be had."""
+    root = layout.home / "tests" / PACKAGE
+    found = root / "usr/bin" / PACKAGE
+    with locked(root.with_suffix(".lock"), "fetching a registry", print):
+        if not found.exists():
+            mirror = apt.host_mirror()
+            archives = (family.archive for family in catalog.families if family.archive.id == apt.host_id())
+            archive = next(archives, None)
+            if archive is None:
+                raise BakeryError("this host is neither Debian nor Ubuntu")
+            private = apt.PrivateApt(layout.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive))
+            private.update()
+            with staged_folder(root) as stage:
+                private.unpack([PACKAGE], stage)
+    return found
+
+
+@contextmanager
+def running(layout: Layout, catalog: Catalog, folder: Path) -> Iterator[str]:
+    """Address of a registry that keeps its data below ``folder`` and ends with the block."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    config = folder / "config.yml"
+    config.write_text(CONFIG.format(folder=folder / "data", port=port))
+    with subprocess.Popen(
+        [program(layout, catalog), "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            for _ in range(200):
+                with suppress(requests.ConnectionError):
+                    requests.get(f"http://127.0.0.1:{port}/v2/", timeout=5).raise_for_status()
+                    break
+                assert process.poll() is None, "the registry ended"
+                time.sleep(0.05)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def upload(archive: Archive, host: str, name: str, tag: str) -> None:
+    """Put an archive's blobs, manifests and index into the registry, as a client does that pushes."""
+    manifests = {one["digest"]: one["mediaType"] for one in archive.descriptors}
+    for digest, data in archive.blobs.items():
+        if digest not in manifests:
+            start = requests.post(f"http://{host}/v2/{name}/blobs/uploads/", timeout=5)
+            where = start.headers["Location"]
+            sign = "&" if "?" in where else "?"
+            requests.put(f"{where}{sign}digest={digest}", data=data, timeout=5).raise_for_status()
+    for digest, media_type in manifests.items():
+        _put(host, name, digest, archive.blobs[digest], media_type)
+    _put(host, name, tag, archive.index(), "application/vnd.oci.image.index.v1+json")
+    assert raw(host, name, tag)[1] == digest_of(archive.index())
+
+
+def _put(host: str, name: str, reference: str, data: bytes, media_type: str) -> None:
+    url, headers = f"http://{host}/v2/{name}/manifests/{reference}", {"Content-Type": media_type}
+    answer = requests.put(url, data=data, headers=headers, timeout=5)
+    assert answer.ok, answer.text
+
+
+def raw(host: str, name: str, reference: str) -> tuple[dict[str, Any], str]:
+    """A manifest as the registry has it, read without any of this project's code, and its digest."""
+    kinds = ("oci.image.index.v1", "oci.image.manifest.v1", "docker.distribution.manifest.v2")
+    accept = ", ".join(f"application/vnd.{kind}+json" for kind in kinds)
+    answer = requests.get(f"http://{host}/v2/{name}/manifests/{reference}", headers={"Accept": accept}, timeout=5)
+    answer.raise_for_status()
+    return answer.json(), answer.headers["Docker-Content-Digest"]
+
+
+def stored(host: str, name: str, digest: str) -> int:
+    """Bytes of a blob as the registry stores it."""
+    answer = requests.head(
+        f"http://{host}/v2/{name}/blobs/{digest}", timeout=5, headers={"Accept-Encoding": "identity"}
+    )
+    answer.raise_for_status()
+    return int(answer.headers["Content-Length"])

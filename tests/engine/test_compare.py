@@ -1,0 +1,176 @@
+"""Every figure of a comparison agrees byte for byte with a real registry's manifest and with `docker save`."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bakery.compare import Comparer
+from bakery.comparison import document
+from bakery.engine import Engine
+from bakery.errors import BakeryError
+from bakery.models import Catalog, Image, Layout, RecipeName
+from bakery.registry import Registry
+from bakery.select import host_platform, select_images
+from bakery.sizes import read_baseline
+from tests.archives import LAYER, Archive, make_tar
+
+from .registry import raw, running, stored, upload
+
+pytestmark = pytest.mark.engine
+
+BASE = make_tar({"var/lib/dpkg/status": b"Package: x\n" * 5000, "usr/bin/sh": bytes(range(256)) * 2000})
+TOP = make_tar(
+    {"usr/local/bin/python3": bytes(range(255)) * 900, "usr/local/lib/python3.13/os.py": b"import os\n" * 900}
+)
+OLD = make_tar(
+    {"usr/local/bin/python3": bytes(range(255)) * 990, "usr/local/lib/python3.13/idlelib/a.py": b"import tk\n" * 99}
+)
+METHODS = ["gzip", "zstd"]
+
+
+@pytest.fixture(scope="module")
+def registry(layout: Layout, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    try:
+        with running(layout, catalog, tmp_path_factory.mktemp("registry")) as host:
+            yield host
+    except BakeryError as error:
+        pytest.skip(f"no registry to run: {error.message}")
+
+
+@pytest.fixture
+def images(engine: Engine) -> Iterator[list[str]]:
+    """References that the engine forgets after the test."""
+    names: list[str] = []
+    yield names
+    for name in names:
+        engine.client.images.remove(name, force=True)
+
+
+def load(engine: Engine, images: list[str], reference: str, layers: list[bytes], method: str) -> None:
+    """Give the engine an image by `docker load`, with layers packed by ``method``."""
+    archive = Archive()
+    one = archive.image(layers, method, host_platform(), config={"Env": ["PYTHON_VERSION=3.13.15"]})
+    one["annotations"] = {"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": reference}
+    manifest = json.loads(archive.blobs[one["digest"]])
+    listed = [
+        {
+            "Config": f"blobs/{manifest['config']['digest'].replace(':', '/')}",
+            "RepoTags": [reference],
+            "Layers": [f"blobs/{layer['digest'].replace(':', '/')}" for layer in manifest["layers"]],
+        }
+    ]
+    with io.BytesIO(archive.save(**{"manifest.json": json.dumps(listed).encode()})) as stream:
+        list(engine.client.images.load(stream))
+    images.append(reference)
+    if not any(kind.endswith(method) for kind in media_types(engine, reference)):
+        pytest.skip("this engine keeps its layers unpacked")
+
+
+def media_types(engine: Engine, reference: str) -> list[str]:
+    data = b"".join(engine.client.api.get_image(reference))
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
+        blob = "blobs/" + index["manifests"][0]["digest"].replace(":", "/")
+        manifest = json.load(tar.extractfile(blob))  # type: ignore[arg-type]
+        return [layer["mediaType"] for layer in manifest["layers"]]
+
+
+def push(engine: Engine, reference: str) -> None:
+    for line in engine.client.api.push(reference, stream=True, decode=True):
+        assert "error" not in line, line["error"]
+
+
+def named(catalog: Catalog, repository: str) -> Catalog:
+    """The catalog with another name for its images."""
+    recipe = dataclasses.replace(catalog.recipes[RecipeName.FULL], repository=repository)
+    return dataclasses.replace(catalog, repository=repository, recipes={**catalog.recipes, RecipeName.FULL: recipe})
+
+
+def image(catalog: Catalog) -> Image:
+    return select_images(catalog, ["3.13"])[0]
+
+
+def comparer(catalog: Catalog, engine: Engine | None, layout: Layout, **more: Any) -> Comparer:
+    return Comparer(catalog, engine, read_baseline(layout.root), [], tell=lambda _: None, **more)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_engine_and_registry_agree_with_the_manifest_to_the_byte(
+    engine: Engine, layout: Layout, catalog: Catalog, registry: str, images: list[str], method: str
+) -> None:
+    name = f"{method}/python"
+    own = named(catalog, f"{registry}/{name}")
+    tag = "3.13.15-bookworm"
+    load(engine, images, f"{own.repository}:{tag}", [BASE, TOP], method)
+    push(engine, f"{own.repository}:{tag}")
+    other = f"{registry}/{method}/other:1"
+    load(engine, images, other, [BASE, OLD], method)
+    push(engine, other)
+
+    manifest, digest = raw(registry, name, tag)
+    wanted = [(layer["digest"], layer["size"]) for layer in manifest["layers"]]
+    assert [size for _, size in wanted] == [stored(registry, name, blob) for blob, _ in wanted]
+
+    (saved,) = comparer(own, engine, layout, against=other).compare(image(own))
+    (pulled,) = comparer(own, engine, layout, against=other, repository=own.repository).compare(image(own))
+    (bare,) = comparer(own, None, layout, against=other, repository=own.repository).compare(image(own))
+    for found in (saved, pulled, bare):
+        assert found.ours is not None
+        assert [(layer.digest, layer.compressed_bytes) for layer in found.ours.layers] == wanted
+        assert {layer.method for layer in found.ours.layers} == {method}
+        assert found.ours.compressed_bytes == sum(size for _, size in wanted)
+        assert found.ours.digest == digest
+    assert [one.ours.source for one in (saved, pulled, bare) if one.ours] == ["engine", "registry", "registry"]
+
+    theirs = [layer["size"] for layer in raw(registry, f"{method}/other", "1")[0]["layers"]]
+    disk = 5000 * 11 + 256 * 2000
+    for found in (saved, pulled):
+        told = document(found)
+        assert told["disk_bytes"] == disk + 255 * 900 + 9000
+        assert told["reference_disk_bytes"] == disk + 255 * 990 + 990
+        assert told["official_compressed_bytes"] == sum(theirs)
+        for kind in ("compressed_bytes", "disk_bytes"):
+            assert sum(part[kind] for part in told["ours"]["parts"].values()) == told[kind]
+        assert [one["path"] for one in told["only_in_reference"]] == ["usr/local/lib/python3.13/idlelib/a.py"]
+        assert [one["path"] for one in told["only_in_ours"]] == ["usr/local/lib/python3.13/os.py"]
+    assert (document(bare)["disk_bytes"], document(bare)["official_compressed_bytes"]) == (None, sum(theirs))
+
+
+def test_an_index_with_attestations_is_read_for_each_platform(registry: str) -> None:
+    archive = Archive()
+    for platform, layers in (("linux/amd64", [BASE, TOP]), ("linux/arm64", [BASE, OLD])):
+        archive.image(layers, "zstd", platform)
+        attestation = archive.image([make_tar({"statement": platform.encode() * 400})], "none", "unknown/unknown")
+        attestation["annotations"] = {"vnd.docker.reference.type": "attestation-manifest"}
+    upload(archive, registry, "index/python", "1")
+    client, reference = Registry(), f"{registry}/index/python:1"
+    assert client.platforms(reference) == ("linux/amd64", "linux/arm64")
+    for descriptor in archive.descriptors[::2]:
+        platform = f"linux/{descriptor['platform']['architecture']}"
+        found = client.image(reference, platform)
+        manifest, digest = raw(registry, "index/python", descriptor["digest"])
+        assert found.digest == digest
+        assert [layer.compressed_bytes for layer in found.manifest.layers] == [
+            stored(registry, "index/python", layer["digest"]) for layer in manifest["layers"]
+        ]
+        assert {layer["mediaType"] for layer in manifest["layers"]} == {f"{LAYER}+zstd"}
+
+
+def test_another_build_in_the_registry_has_no_size_on_disk_from_this_engine(
+    engine: Engine, layout: Layout, catalog: Catalog, registry: str, images: list[str]
+) -> None:
+    own = named(catalog, f"{registry}/stale/python")
+    reference = f"{own.repository}:3.13.15-bookworm"
+    load(engine, images, reference, [BASE, OLD], "gzip")
+    push(engine, reference)
+    load(engine, [], reference, [BASE, TOP], "gzip")
+    (found,) = comparer(own, engine, layout, against=reference, repository=own.repository).compare(image(own))
+    assert found.ours is not None and found.ours.disk_bytes is None
+    assert any("another build than the registry's" in note for note in found.notes)
