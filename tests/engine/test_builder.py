@@ -64,8 +64,9 @@ class Bench:
         return [line.partition(": ")[2] for line in self.shown.getvalue().splitlines()]
 
     def remove_images(self) -> None:
-        for image in self.engine.client.images.list(name="bakery-tests/python"):
-            self.engine.client.images.remove(image.id, force=True)
+        for name in ("bakery-tests/python", "bakery-tests/python-regrtest"):
+            for image in self.engine.client.images.list(name=name):
+                self.engine.client.images.remove(image.id, force=True)
 
 
 @pytest.fixture
