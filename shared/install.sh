@@ -90,5 +90,5 @@ echo "libraries come from: $(tr '\n' ' ' <"$OUT.packages")"
 for library in "$prefix"/lib/python3.*[0-9] "$prefix"/lib/python3.*t; do
     [ -d "$library" ] || continue
     PYTHONHASHSEED=0 LD_LIBRARY_PATH="$PWD" ./python -E -S -m compileall -q -j "$(nproc)" --invalidation-mode checked-hash \
-        -s "$OUT" -p / -x '/site-packages/|/lib2to3/tests/|/ensurepip/_bundled/' "$library"
+        -s "$OUT" -p / -x '/site-packages/|/lib2to3/tests/' "$library"
 done
