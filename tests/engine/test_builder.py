@@ -152,6 +152,7 @@ def test_an_image_over_its_budget_fails_with_what_grew_since_the_last_recorded_b
         return over_budget(bench.layout, tight, bench.engine, image, labels)
 
     size = result.size
+    write_status(bench.root, [])
     assert said(size.compressed_bytes, size.disk_bytes) == ""
     assert "no build with an anatomy is recorded" in said(size.compressed_bytes - 1, size.disk_bytes)
     before = {**result.anatomy, "interpreter": [0, 0]}

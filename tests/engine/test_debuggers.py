@@ -79,5 +79,5 @@ def test_gdb_names_the_exported_functions_down_to_the_entry(running: Any) -> Non
     code, said = running.exec_run(["gdb", "--batch", "-p", "1", "-ex", "backtrace"], privileged=True)
     frames = [line for line in said.decode().splitlines() if line.startswith("#")]
     named = "\n".join(frames)
-    for name in ("_PyEval_EvalFrameDefault", "PyEval_EvalCode", "Py_BytesMain"):
+    for name in ("_PyEval_EvalFrameDefault", "PyEval_EvalCode", "Py_RunMain"):
         assert f" {name} (" in named, said.decode()
