@@ -362,8 +362,8 @@ def test_a_mistake_in_a_variant_or_a_compression_is_named(
             "expected one of the variants default, ",
         ),
         (lambda budget: budget["3.13"]["default"].update(buster={}), "expected one of the targets trixie, "),
-        (lambda budget: budget["3.13"]["default"]["trixie"].update(disk_bytes=0), "disk_bytes: expected a size in"),
-        (lambda budget: budget["3.13"]["default"]["trixie"].update(disk=1), "disk: unknown key"),
+        (lambda budget: budget["3.13"]["default"]["bookworm"].update(disk_bytes=0), "disk_bytes: expected a size in"),
+        (lambda budget: budget["3.13"]["default"]["bookworm"].update(disk=1), "disk: unknown key"),
     ],
 )
 def test_a_mistake_in_a_budget_is_named(data_tree: Path, change: Callable[[Data], object], said: str) -> None:
