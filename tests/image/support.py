@@ -413,8 +413,8 @@ def executable():
 
 
 def libpython():
-    """The shared library, or None where the interpreter was built without one."""
-    if not sysconfig.get_config_var("Py_ENABLE_SHARED"):
+    """The shared library, for embedders; None where the image's variant leaves it out with the headers."""
+    if not sysconfig.get_config_var("Py_ENABLE_SHARED") or "headers" in LACKS:
         return None
     return os.path.join(sysconfig.get_config_var("LIBDIR"), LIBPYTHON)
 
