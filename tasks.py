@@ -165,7 +165,8 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
     for image in images:
         chosen = bases.resolve if base else lambda t, p: bases.recorded(t, p) or bases.pinned(t, p)
         source, extras = sources.folder(image.pin), sources.extras_folder(image.series)
-        inputs[image] = inputs_for(source, extras, chosen(image.target, image.platform))
+        base_of = chosen(image.target, image.platform)
+        inputs[image] = inputs_for(LAYOUT, catalog, image, source, extras, base_of)
     return definition(catalog, images, inputs)
 
 

@@ -24,13 +24,15 @@ from bakery.layers import saved_image
 from bakery.models import Catalog, Image, Layout
 from bakery.plan import Inputs, build_arguments, definition, target_name
 from bakery.progress import Display, StatusStream, Tracker, duration, phases_text
+from bakery.records import read_record, record_file
+from bakery.revision import revision_of
 from bakery.signatures import Signatures
 from bakery.signers import load_upstream
 from bakery.sizes import Size
 from bakery.sources import Sources
 from bakery.tags import references
 
-__all__ = ["Builder", "Result", "failure_of", "inputs_for", "read_record", "record_file"]
+__all__ = ["Builder", "Result", "failure_of", "inputs_for"]
 
 
 @dataclass
@@ -59,23 +61,11 @@ def failure_of(results: Sequence[Result]) -> BakeryError | None:
     return kind(f"{len(codes)} of {len(results)} images failed")
 
 
-def inputs_for(source: Path, extras: Path, base: Base) -> Inputs:
-    """The named contexts of an image, from what was resolved for it."""
-    return Inputs(str(source), str(extras), base.context, base.name, base.digest, base.origin)
-
-
-def record_file(layout: Layout, image: Image) -> Path:
-    """Where the record of ``image`` lies."""
-    return layout.records / f"{image.slug}.json"
-
-
-def read_record(layout: Layout, image: Image) -> dict[str, Any]:
-    """What is recorded of ``image``, empty where nothing is or the file is broken."""
-    try:
-        record = json.loads(record_file(layout, image).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
+def inputs_for(layout: Layout, catalog: Catalog, image: Image, source: Path, extras: Path, base: Base) -> Inputs:
+    """The named contexts of ``image``, from what was resolved for it."""
+    folder = catalog.recipes[image.recipe].folder or image.target.family
+    revision = revision_of(layout.root, folder, image.pin.sha256)
+    return Inputs(str(source), str(extras), base.context, base.name, base.digest, base.origin, revision)
 
 
 @dataclass
@@ -155,7 +145,7 @@ class Builder:
         signature = signatures.ensure(image.pin, image.series.number, source / image.pin.file)
         clock.enter("base")
         base = self._base(image, tell)
-        inputs = {image: inputs_for(source, extras, base)}
+        inputs = {image: inputs_for(self.layout, self.catalog, image, source, extras, base)}
         # Another stage is for this engine alone: packed anew it would be the same, later.
         packing = ENGINES_OWN if stage else self._packing(image)
         with Export(self.layout, self.engine, image.slug, packing) as export:

@@ -20,6 +20,8 @@ from bakery.variants import read_compressions, read_variants
 
 __all__ = ["find_layout", "load_catalog"]
 
+URL = r"(https?://\S+)?"
+
 
 def find_layout(root: Path, environ: Mapping[str, str] = os.environ) -> Layout:
     """Where this clone and its machine-wide cache lie; see :class:`bakery.models.Layout`."""
@@ -62,6 +64,8 @@ def load_catalog(root: Path) -> Catalog:
         variants=variants,
         compressions=read_compressions(top),
         budgets=read_budgets(top, [one.name for one in series], [one.name for one in variants], names),
+        source=top.text("source", 'a URL, or ""', URL),
+        documentation=top.text("documentation", 'a URL, or ""', URL),
     )
     check_compilers(top, catalog.compilers, [(one.name, one.compiler) for one in series], catalog.targets)
     top.done()
@@ -90,6 +94,7 @@ def _pin(release: str, table: Table) -> Pin:
         signed=table.text("signed", "kind, signer and date", r"(openpgp|sigstore) \S+.* \d{4}-\d\d-\d\d")
         if "signed" in table.data
         else "",
+        date=table.text("date", "a date, YYYY-MM-DD", r"\d{4}-\d\d-\d\d") if "date" in table.data else "",
         bytes=table.get("bytes", int, "a size in bytes", lambda value: value > 0) if "bytes" in table.data else None,
         pool=table.text("pool", "a path below pool/", r"pool/[^\s]+") if "pool" in table.data else None,
     )

@@ -138,6 +138,9 @@ class Catalog:
     compressions: Mapping[RecipeName, Compression] = field(hash=False)
     budgets: Mapping[tuple[str, str, str], Budget] = field(default_factory=dict, hash=False)
     """By series, variant and target."""
+    source: str = ""
+    """URL of this repository, and of what explains its images; empty where there is none."""
+    documentation: str = ""
 
     @property
     def targets(self) -> tuple[Target, ...]:

@@ -14,10 +14,12 @@ from typing import Any
 from bakery.models import Catalog, Image, RecipeName
 from bakery.tags import references
 
-__all__ = ["LABELS", "Inputs", "build_arguments", "definition", "target_name"]
+__all__ = ["ANNOTATIONS", "LABELS", "Inputs", "build_arguments", "definition", "target_name"]
 
 LABELS = "io.github.infra7.python"
-"""Prefix of our own labels; the rest are OCI's (https://specs.opencontainers.org/image-spec/annotations/)."""
+"""Prefix of our own labels."""
+ANNOTATIONS = "org.opencontainers.image"
+"""Prefix of OCI's (https://specs.opencontainers.org/image-spec/annotations/)."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Inputs:
 
     ``source`` is a folder with the verified tarball, ``extras`` one with what the series needs beside it; ``base`` is a
     context as buildx takes it (``docker-image://...`` or ``oci-layout://...``); ``base_digest`` is the base manifest's
-    digest; ``base_origin`` says where it came from: ``registry``, ``mmdebstrap`` or ``user``.
+    digest; ``base_origin`` says where it came from: ``registry``, ``mmdebstrap`` or ``user``. ``revision`` is the
+    commit that the image is made from (:mod:`bakery.revision`), empty where there is none.
     """
 
     source: str
@@ -35,6 +38,7 @@ class Inputs:
     base_name: str
     base_digest: str
     base_origin: str
+    revision: str = ""
 
 
 def target_name(image: Image) -> str:
@@ -113,12 +117,24 @@ def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
     notes = {RecipeName.QUICK: " (quick: no PGO, no LTO)", RecipeName.REFERENCE: " (the official recipe, re-created)"}
     note = notes.get(image.recipe, "")
     kind = f", {image.variant.infix}" if image.variant.infix else ""
+    target = image.target
+    threads = ", free-threaded" if image.series.suffix else ""
+    known = {
+        "title": f"Python {image.pin.release} on {target.name}{kind}{note}",
+        "description": f"CPython {image.pin.release}{threads}, compiled from upstream's source for "
+        f"{target.family.capitalize()} {target.version} ({target.name}){kind}{note}",
+        "version": image.pin.release,
+        # Of the release, not of the build: the same content is the same image on another day.
+        "created": f"{image.pin.date}T00:00:00Z" if image.pin.date else "",
+        "revision": inputs.revision,
+        "source": catalog.source,
+        "documentation": catalog.documentation,
+        "licenses": "Python-2.0",
+        "base.name": inputs.base_name,
+        "base.digest": inputs.base_digest,
+    }
     return {
-        "org.opencontainers.image.title": f"Python {image.pin.release} on {image.target.name}{kind}{note}",
-        "org.opencontainers.image.version": image.pin.release,
-        "org.opencontainers.image.licenses": "Python-2.0",
-        "org.opencontainers.image.base.name": inputs.base_name,
-        "org.opencontainers.image.base.digest": inputs.base_digest,
+        **{f"{ANNOTATIONS}.{key}": value for key, value in known.items() if value},
         f"{LABELS}.base.origin": inputs.base_origin,
         f"{LABELS}.recipe": str(image.recipe),
         f"{LABELS}.series": image.series.name,

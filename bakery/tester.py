@@ -14,7 +14,6 @@ from typing import Any
 
 from bakery.anatomy import compact
 from bakery.budget import budget_of, verdict
-from bakery.builder import read_record, record_file
 from bakery.containers import run
 from bakery.engine import Engine
 from bakery.errors import BuildError
@@ -22,6 +21,7 @@ from bakery.files import write_whole
 from bakery.layers import saved_image
 from bakery.models import Catalog, Image, Layout, RecipeName
 from bakery.plan import LABELS
+from bakery.records import read_record, record_file
 from bakery.sizes import Size
 from bakery.status import read_status
 from bakery.tags import references
