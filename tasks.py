@@ -490,6 +490,37 @@ def readme(_: Context, check=False, record=False) -> None:
 
 @job(
     iterable=["version", "target", "variant"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "variant": VARIANT,
+        "mirror": MIRROR,
+        "output": "Write the SPDX document of one image to this file instead of printing it",
+        "format": "table or markdown (an overview), json (the SPDX 2.3 document; default)",
+    },
+)
+def sbom(_: Context, version=None, target=None, variant=None, mirror=None, output=None, format="json") -> None:
+    """Print the software bill of materials (SPDX 2.3) of built images; nothing is run or fetched but the tarball."""
+    from bakery.files import write_whole
+    from bakery.report import render
+    from bakery.sbom import BILL_COLUMNS, bill_rows, bills
+    from bakery.spdx import text_of
+
+    catalog, images = select(version, target, False, variant=variant)
+    render([], (), format)
+    if output and len(images) > 1:
+        raise InputError("--output takes the document of one image", hint="Name one --version, --target and --variant.")
+    for content in bills(LAYOUT, catalog, images, mirror, warn):
+        if output:
+            write_whole(Path(output), text_of(content))
+        elif format == "json":
+            sys.stdout.write(text_of(content))
+        else:
+            show(bill_rows(content), BILL_COLUMNS, format)
+
+
+@job(
+    iterable=["version", "target", "variant"],
     help={"version": VERSION, "target": TARGET, "variant": VARIANT, "all": EVERYTHING, "quick": QUICK, "base": BASE},
 )
 def plan(_: Context, version=None, target=None, variant=None, all=False, quick=False, base=None) -> None:
@@ -652,5 +683,5 @@ def env(_: Context) -> None:
 
 engine = Collection("engine", up, down, status, env)
 namespace = Collection(
-    build, reference, test, regrtest, compare, bench, startup, plan, tags, images, readme, update, clean, engine,
+    build, reference, test, regrtest, compare, bench, startup, sbom, plan, tags, images, readme, update, clean, engine,
 )  # fmt: skip
