@@ -501,9 +501,9 @@ def readme(_: Context, check=False, record=False) -> None:
 )
 def sbom(_: Context, version=None, target=None, variant=None, mirror=None, output=None, format="json") -> None:
     """Print the software bill of materials (SPDX 2.3) of built images; nothing is run or fetched but the tarball."""
+    from bakery.bills import BILL_COLUMNS, bill_rows, bills
     from bakery.files import write_whole
     from bakery.report import render
-    from bakery.sbom import BILL_COLUMNS, bill_rows, bills
     from bakery.spdx import text_of
 
     catalog, images = select(version, target, False, variant=variant)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -13,18 +13,14 @@ from bakery import __version__
 from bakery.bundled import bundled_in, cpython
 from bakery.components import Component, Licences, debian_licence, installed, python_packages
 from bakery.contents import Contents, contents_of
-from bakery.engine import Engine, find_engine
+from bakery.engine import Engine
 from bakery.errors import BuildError
-from bakery.files import Tell
-from bakery.models import Catalog, Image, Layout
+from bakery.models import Image
 from bakery.plan import ANNOTATIONS
-from bakery.report import Column
-from bakery.sources import Sources
 from bakery.spdx import Bill, document
 from bakery.tables import read_toml
-from bakery.tags import references
 
-__all__ = ["BILL_COLUMNS", "WANTED", "bill_of", "bill_rows", "bills", "components_of", "load_licences", "of_engine"]
+__all__ = ["WANTED", "bill_of", "components_of", "load_licences", "of_engine"]
 
 WANTED = re.compile(
     r"var/lib/dpkg/status|var/lib/dpkg/status\.d/[^/]+|usr/share/doc/[^/]+/copyright"
@@ -104,41 +100,3 @@ def of_engine(
             raise BuildError(f"{reference} is not built", hint="Build it first, with `inv build`.") from None
         spool.seek(0)
         return bill_of(spool, image, reference, tarball, licences, about, identity)
-
-
-def bills(
-    layout: Layout, catalog: Catalog, images: Sequence[Image], mirror: str | None, tell: Tell
-) -> Iterator[dict[str, Any]]:
-    """The bills of ``images``, as far as the engine in use has them. Raises as :func:`of_engine` and sources do."""
-    engine = find_engine(layout, catalog, tell)
-    assert engine is not None
-    licences, sources = load_licences(layout.root), Sources(layout, mirror, tell)
-    for image in images:
-        folder = sources.fetch(image.pin, image.series, "inv sbom --version={version}")
-        reference = references(catalog, image)[0]
-        yield of_engine(engine, image, reference, folder / image.pin.file, licences, catalog.source)
-
-
-BILL_COLUMNS = (
-    Column("package", "name"),
-    Column("version", "version"),
-    Column("licence", "licence"),
-    Column("package URL", "purl"),
-)
-
-
-def bill_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """An overview of a bill: its packages with version, licence and package URL."""
-    rows = []
-    for one in content["packages"]:
-        references = {ref["referenceType"]: ref["referenceLocator"] for ref in one.get("externalRefs", [])}
-        licence = one.get("licenseDeclared", "NOASSERTION")
-        rows.append(
-            {
-                "name": one["name"],
-                "version": one.get("versionInfo"),
-                "licence": None if licence == "NOASSERTION" else licence,
-                "purl": references.get("purl"),
-            }
-        )
-    return rows

@@ -53,7 +53,12 @@ def document(bill: Bill, tool: str) -> dict[str, Any]:
     wrong = problems(made)
     if wrong:
         raise BuildError(f"the bill of materials of {bill.name} is not valid SPDX: {'; '.join(wrong[:3])}")
-    return dict(DocumentConverter().convert(made))
+    content = dict(DocumentConverter().convert(made))
+    for package in content["packages"]:
+        for reference in package.get("externalRefs", []):
+            # The library writes what only later versions of the schema of 2.3 allow beside the hyphen.
+            reference["referenceCategory"] = reference["referenceCategory"].replace("_", "-")
+    return content
 
 
 def problems(made: Document) -> list[str]:
