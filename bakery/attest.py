@@ -1,8 +1,8 @@
-"""Adds statements about an image to the attestations that BuildKit made, in the image layout that is going to be loaded.
+"""Adds a bill of materials to what BuildKit attests of an image, in the image layout that is going to be loaded.
 
-The form is BuildKit's (https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md): beside the
-image's manifest, its index has one for the platform unknown/unknown whose layers are in-toto statements. Nothing of the
-image itself changes, so that its manifest keeps its digest whatever is attested of it.
+The form is BuildKit's (https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md): beside
+the image's manifest, its index has one for the platform unknown/unknown whose layers are in-toto statements. Nothing of
+the image itself changes, so that its manifest keeps its digest whatever is attested of it.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Overlay:
         folders = tuple(f"{path}/" for path, _ in hidden)
         for known in (self.files, self.links):
             for path in [one for one in known if one in gone or (folders and one.startswith(folders))]:
-                del known[path]  # type: ignore[attr-defined]
+                del known[path]
         self.files |= files
         self.links |= links
 

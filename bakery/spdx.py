@@ -53,7 +53,7 @@ def document(bill: Bill, tool: str) -> dict[str, Any]:
     wrong = problems(made)
     if wrong:
         raise BuildError(f"the bill of materials of {bill.name} is not valid SPDX: {'; '.join(wrong[:3])}")
-    content = dict(DocumentConverter().convert(made))
+    content = dict(DocumentConverter().convert(made))  # type: ignore[no-untyped-call]
     for package in content["packages"]:
         for reference in package.get("externalRefs", []):
             # The library writes what only later versions of the schema of 2.3 allow beside the hyphen.
@@ -74,9 +74,9 @@ def text_of(content: Mapping[str, Any]) -> str:
 
 
 def _document(bill: Bill, tool: str) -> Document:
-    from spdx_tools.spdx.model import ExtractedLicensingInfo
     from spdx_tools.spdx.model.actor import Actor, ActorType
     from spdx_tools.spdx.model.document import CreationInfo, Document
+    from spdx_tools.spdx.model.extracted_licensing_info import ExtractedLicensingInfo
     from spdx_tools.spdx.model.relationship import Relationship, RelationshipType
 
     digest = bill.digest.removeprefix("sha256:")
@@ -140,7 +140,7 @@ def _image(bill: Bill, digest: str) -> Package:
 
 
 def _package(one: Component, spdx_id: str) -> Package:
-    from license_expression import get_spdx_licensing
+    from license_expression import get_spdx_licensing  # type: ignore[import-untyped]
     from spdx_tools.spdx.model.checksum import Checksum, ChecksumAlgorithm
     from spdx_tools.spdx.model.package import ExternalPackageRef, ExternalPackageRefCategory, Package
     from spdx_tools.spdx.model.spdx_no_assertion import SpdxNoAssertion
