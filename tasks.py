@@ -521,6 +521,39 @@ def sbom(_: Context, version=None, target=None, variant=None, mirror=None, outpu
 
 @job(
     iterable=["version", "target", "variant"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "variant": VARIANT,
+        "repository": "Look at the images in this repository of a registry (127.0.0.1:5000/python), without a pull",
+        "check": "Exit code 1 where a package is outdated, or its archive or image could not be asked",
+        "format": FORMAT,
+    },
+)
+def outdated(
+    _: Context, version=None, target=None, variant=None, repository=None, check=False, format="table"
+) -> None:  # fmt: skip
+    """Say which images carry packages that the distribution has newer versions of (default: all that are there)."""
+    from bakery.engine import find_engine
+    from bakery.outdated import OUTDATED_COLUMNS, Outdated
+    from bakery.report import render
+
+    catalog, images = select(version, target, True, variant=variant)
+    render([], (), format)
+    engine = None if repository else find_engine(LAYOUT, catalog, warn)
+    found = Outdated(LAYOUT, catalog, engine, repository, warn).survey(images, named=bool(version))
+    if not found.images and not found.unknown:
+        raise NothingSelected("there is no image to look at", hint="Build one first, or name a --repository.")
+    show(found.rows, OUTDATED_COLUMNS, format)
+    for line in found.unknown:
+        warn(line)
+    if check and (found.rows or found.unknown):
+        behind = len({row["reference"] for row in found.rows})
+        raise BuildError(f"{behind} images are outdated, {len(found.unknown)} could not be told")
+
+
+@job(
+    iterable=["version", "target", "variant"],
     help={"version": VERSION, "target": TARGET, "variant": VARIANT, "all": EVERYTHING, "quick": QUICK, "base": BASE},
 )
 def plan(_: Context, version=None, target=None, variant=None, all=False, quick=False, base=None) -> None:
@@ -683,5 +716,5 @@ def env(_: Context) -> None:
 
 engine = Collection("engine", up, down, status, env)
 namespace = Collection(
-    build, reference, test, regrtest, compare, bench, startup, sbom, plan, tags, images, readme, update, clean, engine,
+    build, reference, test, regrtest, compare, bench, startup, sbom, outdated, plan, tags, images, readme, update, clean, engine,
 )  # fmt: skip

@@ -137,7 +137,7 @@ class _Writer:
         self.put(_path(config["digest"]), data)
         content = json.loads(data)
         labels = (content.get("config") or {}).get("Labels") or {}
-        # What a registry shows without asking for the configuration; annotations of the manifest mean the same as labels.
+        # What a registry shows without asking for the configuration, in the words of the labels.
         said = {name: value for name, value in labels.items() if name.startswith(ANNOTATION)}
         if said:
             manifest["annotations"] = {**manifest.get("annotations", {}), **said}
