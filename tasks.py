@@ -541,7 +541,7 @@ def outdated(
     catalog, images = select(version, target, True, variant=variant)
     render([], (), format)
     engine = None if repository else find_engine(LAYOUT, catalog, warn)
-    found = Outdated(LAYOUT, catalog, engine, repository, warn).survey(images, named=bool(version))
+    found = Outdated(LAYOUT, catalog, engine, repository, warn).survey(images)
     if not found.images and not found.unknown:
         raise NothingSelected("there is no image to look at", hint="Build one first, or name a --repository.")
     show(found.rows, OUTDATED_COLUMNS, format)
@@ -716,5 +716,6 @@ def env(_: Context) -> None:
 
 engine = Collection("engine", up, down, status, env)
 namespace = Collection(
-    build, reference, test, regrtest, compare, bench, startup, sbom, outdated, plan, tags, images, readme, update, clean, engine,
+    build, reference, test, regrtest, compare, bench, startup, sbom, outdated, plan, tags, images, readme, update,
+    clean, engine,
 )  # fmt: skip

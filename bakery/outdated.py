@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from bakery import apt
 from bakery.distributions import Target
 from bakery.engine import Engine
-from bakery.errors import InputError
 from bakery.files import Tell, locked
 from bakery.manifests import ManifestError
 from bakery.models import Catalog, Image, Layout
@@ -67,12 +66,12 @@ class Outdated:
     registry: Registry = field(default_factory=Registry)
     archives: dict[tuple[str, str], apt.PrivateApt | str] = field(default_factory=dict)
 
-    def survey(self, images: Sequence[Image], *, named: bool) -> Survey:
-        """What is outdated in those of ``images`` that are there; ``named``: each was asked for, so it must be."""
+    def survey(self, images: Sequence[Image]) -> Survey:
+        """What is outdated in those of ``images`` that are there; the others are passed over."""
         found = Survey()
         for image in images:
             reference = self._reference(image)
-            packages = self._packages(image, reference, named, found)
+            packages = self._packages(image, reference, found)
             if packages is None:
                 continue
             archive = self._archive(image)
@@ -92,22 +91,18 @@ class Outdated:
         return found
 
     def _reference(self, image: Image) -> str:
-        return f"{self.repository}:{tags_of(self.catalog, image)[0]}" if self.repository else self._local(image)
-
-    def _local(self, image: Image) -> str:
+        if self.repository:
+            return f"{self.repository}:{tags_of(self.catalog, image)[0]}"
         return references(self.catalog, image)[0]
 
-    def _packages(self, image: Image, reference: str, named: bool, found: Survey) -> dict[str, str] | None:
+    def _packages(self, image: Image, reference: str, found: Survey) -> dict[str, str] | None:
         if not self.repository:
             assert self.engine is not None
-            packages = packages_in_engine(self.engine, image, reference)
-            if packages is None and named:
-                raise InputError(f"{reference} is not in the engine", hint="Build it first, with `inv build`.")
-            return packages
+            return packages_in_engine(self.engine, image, reference)
         try:
             packages, where = packages_in_registry(self.registry, image, reference)
         except (RegistryUnavailable, ManifestError) as error:
-            if named or "answered 404" not in str(error):
+            if "answered 404" not in str(error):
                 found.unknown.append(f"{reference}: {error}")
             return None
         self.tell(f"{reference}: read from {where}")

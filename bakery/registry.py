@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from bakery.manifests import ACCEPTED, Manifest, ManifestError, is_index, labelled, manifest_of, pick, platforms_of
@@ -127,7 +127,7 @@ class Registry:
         return content, digest
 
     @contextmanager
-    def blob(self, reference: str, digest: str) -> Iterator[IO[bytes]]:
+    def blob(self, reference: str, digest: str) -> Iterator[Any]:
         """The bytes of a blob as they come; :exc:`RegistryUnavailable` where it cannot be had.
 
         A manifest of the same repository was asked for before, which brought the token where one is needed.
