@@ -139,4 +139,4 @@ def attested(home: Path, identity: str) -> str:
 
 
 def _note(home: Path, index: str) -> Path:
-    return home / "attested" / index.replace(":", "-")
+    return home / "layers" / "attested" / index.replace(":", "-")

@@ -50,16 +50,17 @@ class Overlay:
 
     def add(self, layer: Iterable[tarfile.TarInfo], tar: tarfile.TarFile) -> None:
         """Read one layer; ``layer`` are the members of ``tar``, in its order."""
-        hidden, files, links = list[tuple[str, bool]](), dict[str, bytes](), dict[str, str]()
+        gone, below, files, links = set[str](), set[str](), dict[str, bytes](), dict[str, str]()
         for member in layer:
             path = member.name.removeprefix("./").strip("/")
             folder, _, name = path.rpartition("/")
             if name.startswith(WHITEOUT):
-                opaque = name == ".wh..wh..opq"
-                hidden.append((folder, False) if opaque else (f"{folder}/{name[len(WHITEOUT) :]}".lstrip("/"), True))
+                whole = f"{folder}/{name[len(WHITEOUT) :]}".lstrip("/")
+                below.add(folder if name == ".wh..wh..opq" else whole)
+                gone |= set() if name == ".wh..wh..opq" else {whole}
                 continue
-            if not member.isdir():
-                hidden.append((path, True))
+            gone.add(path)
+            below |= set() if member.isdir() else {path}
             if member.issym():
                 links[path] = member.linkname
             elif self.wanted.fullmatch(path) and member.islnk():
@@ -69,10 +70,9 @@ class Overlay:
                 stream = tar.extractfile(member)
                 assert stream is not None
                 files[path] = stream.read()
-        gone = {path for path, itself in hidden if itself}
-        folders = tuple(f"{path}/" for path, _ in hidden)
+        folders = tuple(f"{path}/" for path in below)
         for known in (self.files, self.links):
-            for path in [one for one in known if one in gone or (folders and one.startswith(folders))]:
+            for path in [one for one in known if one in gone or one.startswith(folders)]:
                 del known[path]
         self.files |= files
         self.links |= links

@@ -132,7 +132,7 @@ def test_the_same_image_again_keeps_the_attestations_of_the_build_that_made_it(b
 
 def test_an_image_without_attestations_gets_them_by_the_next_full_build(bench: Bench) -> None:
     (first,) = bench.builder("zstd:1").build([full(bench)])
-    for file in (bench.layout.home / "attested").iterdir():
+    for file in (bench.layout.home / "layers" / "attested").iterdir():
         file.unlink()
     (second,) = bench.builder("zstd:1").build([full(bench)])
     assert second.id == first.id
