@@ -37,10 +37,6 @@ from bakery.tags import references
 __all__ = ["Builder", "Result", "failure_of", "inputs_for"]
 
 
-GIT = {"BUILDX_GIT_CHECK_DIRTY": "1"}
-"""The provenance says where what was built is not what was committed."""
-
-
 @dataclass
 class Result:
     """What became of one image. Bytes, seconds; no ``error`` where it was built; ``anatomy`` as ``compact`` has it."""
@@ -197,7 +193,7 @@ class Builder:
             log.write(f"{' '.join(command)}\n")
             tracker, stream = Tracker(log, clock.enter), StatusStream()
             with subprocess.Popen(
-                command, cwd=self.layout.root, env=self.engine.environment | GIT,
+                command, cwd=self.layout.root, env=self.engine.environment,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             ) as process:  # fmt: skip
                 assert process.stderr is not None
