@@ -405,6 +405,36 @@ def compare(
         raise BuildError("\n".join(over))
 
 
+@job(
+    iterable=["version", "target", "variant"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "variant": VARIANT,
+        "all": EVERYTHING,
+        "quick": QUICK,
+        "mirror": MIRROR,
+        "base": BASE,
+        "format": FORMAT,
+    },
+)
+def verify(
+    _: Context, version=None, target=None, variant=None, all=False, quick=False, mirror=None, base=None, format="table",
+) -> None:  # fmt: skip
+    """Build images twice without the build cache and compare them bit for bit; exit code 1 where they differ."""
+    from bakery.progress import make_display
+    from bakery.report import render
+    from bakery.verify import VERDICT_COLUMNS, Verifier, explain, verdict_rows
+
+    catalog, images = select(version, target, all, quick, variant=variant)
+    render([], (), format)
+    with make_display(sys.stderr) as display:
+        builder = open_builder(catalog, display, "verify", target, quick, mirror, base, no_cache=True, variant=variant)
+        verdicts = Verifier(builder).verify(images)
+    show(verdict_rows(verdicts), VERDICT_COLUMNS, format)
+    explain(verdicts, warn)
+
+
 def measured(version: Any, target: Any, image: str | None, against: str | None, measure: Callable[..., Any]) -> None:
     """Run ``measure(engine, pair, display)`` for each pair of images; write its result and print its table."""
     from bakery.engine import find_engine
@@ -517,6 +547,70 @@ def readme(_: Context, check=False, record=False) -> None:
     if difference:
         write_whole(file, new)
     print("README.md is up to date" if not difference else "README.md written")
+
+
+@job(
+    iterable=["version", "target", "variant"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "variant": VARIANT,
+        "mirror": MIRROR,
+        "output": "Write the SPDX document of one image to this file instead of printing it",
+        "format": "table or markdown (an overview), json (the SPDX 2.3 document; default)",
+    },
+)
+def sbom(_: Context, version=None, target=None, variant=None, mirror=None, output=None, format="json") -> None:
+    """Print the software bill of materials (SPDX 2.3) of built images; nothing is run or fetched but the tarball."""
+    from bakery.bills import BILL_COLUMNS, bill_rows, bills
+    from bakery.files import write_whole
+    from bakery.report import render
+    from bakery.spdx import text_of
+
+    catalog, images = select(version, target, False, variant=variant)
+    render([], (), format)
+    if output and len(images) > 1:
+        raise InputError("--output takes the document of one image", hint="Name one --version, --target and --variant.")
+    for content in bills(LAYOUT, catalog, images, mirror, warn):
+        if output:
+            write_whole(Path(output), text_of(content))
+        elif format == "json":
+            sys.stdout.write(text_of(content))
+        else:
+            show(bill_rows(content), BILL_COLUMNS, format)
+
+
+@job(
+    iterable=["version", "target", "variant"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "variant": VARIANT,
+        "repository": "Look at the images in this repository of a registry (127.0.0.1:5000/python), without a pull",
+        "check": "Exit code 1 where a package is outdated, or its archive or image could not be asked",
+        "format": FORMAT,
+    },
+)
+def outdated(
+    _: Context, version=None, target=None, variant=None, repository=None, check=False, format="table"
+) -> None:  # fmt: skip
+    """Say which images carry packages that the distribution has newer versions of (default: all that are there)."""
+    from bakery.engine import find_engine
+    from bakery.outdated import OUTDATED_COLUMNS, Outdated
+    from bakery.report import render
+
+    catalog, images = select(version, target, True, variant=variant)
+    render([], (), format)
+    engine = None if repository else find_engine(LAYOUT, catalog, warn)
+    found = Outdated(LAYOUT, catalog, engine, repository, warn).survey(images)
+    if not found.images and not found.unknown:
+        raise NothingSelected("there is no image to look at", hint="Build one first, or name a --repository.")
+    show(found.rows, OUTDATED_COLUMNS, format)
+    for line in found.unknown:
+        warn(line)
+    if check and (found.rows or found.unknown):
+        behind = len({row["reference"] for row in found.rows})
+        raise BuildError(f"{behind} images are outdated, {len(found.unknown)} could not be told")
 
 
 @job(
@@ -683,6 +777,6 @@ def env(_: Context) -> None:
 
 engine = Collection("engine", up, down, status, env)
 namespace = Collection(
-    build, profile, reference, test, regrtest, compare, bench, startup, plan, tags, images, readme, update, clean,
-    engine,
+    build, profile, reference, test, verify, regrtest, compare, bench, startup, sbom, outdated, plan, tags, images,
+    readme, update, clean, engine,
 )  # fmt: skip

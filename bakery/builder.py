@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.anatomy import compact
+from bakery.attest import attested
 from bakery.bases import Base, Bases
 from bakery.clock import Clock
 from bakery.compression import Compression
@@ -26,6 +27,7 @@ from bakery.plan import Inputs, build_arguments, definition, target_name
 from bakery.progress import Display, StatusStream, Tracker, duration, phases_text
 from bakery.records import read_record, record_file
 from bakery.revision import revision_of
+from bakery.sbom import bill_of, load_licences
 from bakery.signatures import Signatures
 from bakery.signers import load_upstream
 from bakery.sizes import Size
@@ -148,16 +150,21 @@ class Builder:
         inputs = {image: inputs_for(self.layout, self.catalog, image, source, extras, base)}
         # Another stage is for this engine alone: packed anew it would be the same, later.
         packing = ENGINES_OWN if stage else self._packing(image)
-        with Export(self.layout, self.engine, image.slug, packing) as export:
-            plan = definition(self.catalog, [image], inputs, network=self.engine.network, output=export.output)
+        with Export(self.layout, self.engine, image, packing) as export:
+            plan = definition(
+                self.catalog, [image], inputs, network=self.engine.network, output=export.output, attest=export.attests
+            )
             clock.enter("build steps")
             other = {"target": stage, "tags": list(result.tags)} if stage else {}
             self._buildx(build_arguments(plan["target"][target_name(image)] | other), result, clock)
-            export.finish(result.tags, clock.enter)
+            name, tarball, licences = result.tags[0], source / image.pin.file, load_licences(self.layout.root)
+            about = self.catalog.source
+            bill = lambda archive: bill_of(archive, image, name, tarball, licences, about)  # noqa: E731
+            export.finish(result.tags, bill, about, clock.enter)
         if stage:
             return
         clock.enter("measure")
-        result.id = str(self.engine.client.images.get(result.tags[0]).id)
+        result.id = attested(self.layout.home, str(self.engine.client.images.get(result.tags[0]).id))
         record = read_record(self.layout, image)
         if record.get("id") == result.id and not result.compiled and "anatomy" in record:
             result.size, result.anatomy = Size(record["compressed_bytes"], record["disk_bytes"]), record["anatomy"]

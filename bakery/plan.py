@@ -50,20 +50,23 @@ def target_name(image: Image) -> str:
 
 def definition(
     catalog: Catalog, images: Sequence[Image], inputs: Mapping[Image, Inputs], *,
-    network: str | None = None, output: str = "type=docker",
+    network: str | None = None, output: str = "type=docker", attest: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """A bake file (https://docs.docker.com/build/bake/reference/) for ``images``, as JSON-ready dictionaries.
 
     ``network`` is the network mode of the build steps, ``None`` for the engine's own default; ``output`` an exporter
-    as buildx takes it.
+    as buildx takes it; ``attest``: have BuildKit say how the image was made.
     """
+    how = (network, output, attest)
     return {
         "group": {"default": {"targets": [target_name(image) for image in images]}},
-        "target": {target_name(image): _target(catalog, image, inputs[image], network, output) for image in images},
+        "target": {target_name(image): _target(catalog, image, inputs[image], *how) for image in images},
     }
 
 
-def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None, output: str) -> dict[str, Any]:
+def _target(
+    catalog: Catalog, image: Image, inputs: Inputs, network: str | None, output: str, attest: bool
+) -> dict[str, Any]:
     family = catalog.family_of(image.target)
     recipe, series = catalog.recipes[image.recipe], image.series
     frame_pointers = recipe.frame_pointers if series.frame_pointers else ()
@@ -110,8 +113,9 @@ def _target(catalog: Catalog, image: Image, inputs: Inputs, network: str | None,
         "labels": labels(catalog, image, inputs),
         "tags": list(references(catalog, image)),
         "platforms": [image.platform],
-        # An attestation holds the time of the build: without it the same content has the same digest.
-        "attest": ["type=provenance,disabled=true"],
+        # An attestation holds the time of the build, and an image with one is called by it: only what is published
+        # has one (bakery/export.py).
+        "attest": ["type=provenance,mode=max" if attest else "type=provenance,disabled=true"],
         "output": [output],
     }
     if network:

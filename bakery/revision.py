@@ -32,7 +32,7 @@ def revision_of(root: Path, folder: str, sha256: str) -> str:
     commits = [one for one in (_git(root, "log", "-1", "--format=%H", "--", *paths), pinned) if one]
     if not commits:
         return ""
-    newest = _git(root, "rev-list", "--no-walk", "--topo-order", *commits).partition("\n")[0]
+    newest = _git(root, "rev-list", "--topo-order", "--max-count=1", *commits)
     changed = _git(root, "status", "--porcelain", "--", *paths)
     return f"{newest}{DIRTY if changed or not pinned else ''}"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.anatomy import compact
+from bakery.attest import attested
 from bakery.budget import budget_of, verdict
 from bakery.containers import run
 from bakery.engine import Engine
@@ -65,7 +66,7 @@ def image_labels(engine: Engine, reference: str) -> dict[str, str]:
         found = engine.client.images.get(reference)
     except ImageNotFound:
         raise BuildError(f"{reference} is not in the engine", hint="Build it first, with `inv build`.") from None
-    return {**found.labels, "id": str(found.id)}
+    return {**found.labels, "id": attested(engine.embedded.layout.home, str(found.id))}
 
 
 def over_budget(layout: Layout, catalog: Catalog, engine: Engine, image: Image, labels: dict[str, str]) -> str:
