@@ -65,9 +65,9 @@ class Verifier:
             digests = tuple(self._digest(image, file) for file in files)
             if digests[0] == digests[1]:
                 return Verdict(image, digests)
-            found = tuple(compare_archives(*files, image.platform))
+            found = tuple(compare_archives(files[0], files[1], image.platform))
             report = self.folder / f"{image.slug}.html"
-            return Verdict(image, digests, found, report if diffoscope(*files, report) else None)
+            return Verdict(image, digests, found, report if diffoscope(files[0], files[1], report) else None)
         finally:
             for file in files:
                 file.unlink(missing_ok=True)
