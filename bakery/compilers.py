@@ -22,6 +22,7 @@ class Compiler:
     cc: str
     cxx: str
     configure: tuple[str, ...]
+    expat: tuple[str, ...]
     ldflags: tuple[str, ...]
     generate: tuple[str, ...]
     use: tuple[str, ...]
@@ -40,6 +41,7 @@ def _compiler(name: str, table: Table) -> Compiler:
         cc=table.text("cc"),
         cxx=table.text("cxx"),
         configure=table.words("configure"),
+        expat=table.words("expat"),
         ldflags=table.words("ldflags"),
         generate=table.words("generate"),
         use=table.words("use"),

@@ -95,6 +95,7 @@ def _target(
             "COMPILER_PATH": (compiler.path,),
             "CXX": (compiler.cxx,),
             "EXECUTABLE_FLAGS": recipe.executable,
+            "EXPAT_FLAGS": compiler.expat,
             "PGO": ("1" if recipe.pgo else "0",),
             "PROFILE_GENERATE": compiler.generate,
             "PROFILE_USE": compiler.use,

@@ -18,6 +18,7 @@
 #   COMPILER_FLAGS      words for the compiler, after upstream's own, so that they win
 #   LINKER_FLAGS        words for the linker
 #   EXECUTABLE_FLAGS    words for the linker of the executable alone
+#   EXPAT_FLAGS         further words for the compiler of the bundled expat alone
 #   BUILTIN             extension modules that become part of the interpreter, as far as the series has them
 #   PGO                 1: instrument, train and use the profile; 0: compile once
 #   PROFILE_GENERATE, PROFILE_USE   words for the compiler when it instruments, and when it has the profile
@@ -49,8 +50,10 @@ read -r -a builtin_modules <<<"${BUILTIN:-}"
 # Given on make's command line, as the official images do: so they shape this build and stay out of the installed
 # Makefile, from which every C extension takes its flags (sysconfig).
 run_make() {
+    local more=()
+    if [ -n "${EXPAT_FLAGS:-}" ]; then more=("LIBEXPAT_CFLAGS=$(value LIBEXPAT_CFLAGS) $EXPAT_FLAGS"); fi
     make --no-print-directory -j "$JOBS" "EXTRA_CFLAGS=${COMPILER_FLAGS:-}" "LDFLAGS=${LINKER_FLAGS:-}" \
-        "LINKFORSHARED=-Xlinker -export-dynamic ${EXECUTABLE_FLAGS:-}" "$@"
+        "LINKFORSHARED=-Xlinker -export-dynamic ${EXECUTABLE_FLAGS:-}" "${more[@]}" "$@"
 }
 
 unpack() {

@@ -77,7 +77,7 @@ def test_quick_has_neither_pgo_nor_lto_and_says_so(catalog: Catalog, image: Call
     assert "quick" in quick["labels"]["org.opencontainers.image.title"]
     assert "quick" not in full["labels"]["org.opencontainers.image.title"]
     different = {key for key in full["args"] if full["args"][key] != quick["args"][key]}
-    compiler = {"CC", "CXX", "LINKER_FLAGS", "PROFILE_GENERATE", "PROFILE_SHA256", "PROFILE_USE"}
+    compiler = {"CC", "CXX", "EXPAT_FLAGS", "LINKER_FLAGS", "PROFILE_GENERATE", "PROFILE_SHA256", "PROFILE_USE"}
     compiler |= {f"COMPILER_{what}" for what in ("CONFIGURE", "PACKAGES", "PATH")}
     assert different == {"CONFIGURE_FLAGS", "PGO", "TRAINING", *compiler}
 
