@@ -16,13 +16,12 @@ from typing import Any
 
 import pytest
 
-from bakery.errors import BakeryError
 from bakery.models import Catalog, Image, Layout
 from bakery.outdated import Outdated
 from bakery.select import select_images
 from tests.archives import MANIFEST, Archive, digest_of, make_tar
 
-from .registry import running, upload
+from .registry import upload
 
 pytestmark = [
     pytest.mark.engine,
@@ -64,15 +63,6 @@ def archive(tmp_path: Path) -> Iterator[str]:
         yield f"deb [trusted=yes] http://127.0.0.1:{http.server_port} ./"
         http.shutdown()
         thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def registry(layout: Layout, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    try:
-        with running(layout, catalog, tmp_path_factory.mktemp("registry")) as host:
-            yield host
-    except BakeryError as error:
-        pytest.skip(f"no registry to run: {error.message}")
 
 
 BASE = make_tar({"var/lib/dpkg/status": status(libssl3="3.0.9-1+deb12u1", tzdata="2026a-0")})
