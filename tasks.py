@@ -11,6 +11,7 @@ import signal
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,7 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
         "base": BASE,
         "refresh": "Choose the bases anew instead of keeping what earlier builds chose",
         "no-cache": NO_CACHE,
+        "train": "Train anew for this build instead of taking the recorded profile (`inv profile` records one)",
         "compression": COMPRESSION,
         "print": "Print the bake definition and build nothing (the same as `inv plan`)",
         "dry": "Say what would be built and change nothing",
@@ -190,13 +192,14 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
 )
 def build(
     _: Context, version=None, target=None, variant=None, all=False, quick=False, mirror=None, base=None, refresh=False,
-    no_cache=False, compression=None, print=False, dry=False, format="table",
+    no_cache=False, train=False, compression=None, print=False, dry=False, format="table",
 ) -> None:  # fmt: skip
     """Build images: verified source, pinned base, PGO and LTO; tags and sizes in a table at the end."""
     from bakery.progress import make_display
     from bakery.report import TAG_COLUMNS, render, tag_rows
 
     catalog, images = select(version, target, all, quick, variant=variant)
+    catalog = replace(catalog, profiles={}) if train else catalog
     render([], (), format)
     packing = parse_compression(compression) if compression else None
     if print or dry:
@@ -212,6 +215,34 @@ def build(
         )
         results = builder.build(images)
     report_results(catalog, results, format)
+
+
+@job(
+    iterable=["version", "target"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "mirror": MIRROR,
+        "base": BASE,
+        "no-cache": "Train again whatever the build cache holds",
+        "dry": "Say what would be trained and change nothing",
+    },
+)
+def profile(_: Context, version=None, target=None, mirror=None, base=None, no_cache=False, dry=False) -> None:
+    """Train interpreters and record their profiles (shared/profiles, shared/lock.toml), which builds then use."""
+    from bakery.progress import make_display
+    from bakery.training import keep_profile, train
+
+    catalog, images = select(version, target, False)
+    if dry:
+        for image in images:
+            sys.stdout.write(f"{image.name}: would train with {catalog.compiler_of(image).name}\n")
+        return
+    with make_display(sys.stderr) as display:
+        untrained = replace(catalog, profiles={})
+        builder = open_builder(untrained, display, "profile", target, False, mirror, base, no_cache=no_cache)
+        for image in images:
+            keep_profile(ROOT, *train(builder, image), functools.partial(display.note, image.name))
 
 
 @job(
@@ -372,6 +403,36 @@ def compare(
     over = [f"{one.name}: {one.over}" for one in found if one.over]
     if check and over:
         raise BuildError("\n".join(over))
+
+
+@job(
+    iterable=["version", "target", "variant"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "variant": VARIANT,
+        "all": EVERYTHING,
+        "quick": QUICK,
+        "mirror": MIRROR,
+        "base": BASE,
+        "format": FORMAT,
+    },
+)
+def verify(
+    _: Context, version=None, target=None, variant=None, all=False, quick=False, mirror=None, base=None, format="table",
+) -> None:  # fmt: skip
+    """Build images twice without the build cache and compare them bit for bit; exit code 1 where they differ."""
+    from bakery.progress import make_display
+    from bakery.report import render
+    from bakery.verify import VERDICT_COLUMNS, Verifier, explain, verdict_rows
+
+    catalog, images = select(version, target, all, quick, variant=variant)
+    render([], (), format)
+    with make_display(sys.stderr) as display:
+        builder = open_builder(catalog, display, "verify", target, quick, mirror, base, no_cache=True, variant=variant)
+        verdicts = Verifier(builder).verify(images)
+    show(verdict_rows(verdicts), VERDICT_COLUMNS, format)
+    explain(verdicts, warn)
 
 
 def measured(version: Any, target: Any, image: str | None, against: str | None, measure: Callable[..., Any]) -> None:
@@ -716,6 +777,6 @@ def env(_: Context) -> None:
 
 engine = Collection("engine", up, down, status, env)
 namespace = Collection(
-    build, reference, test, regrtest, compare, bench, startup, sbom, outdated, plan, tags, images, readme, update,
-    clean, engine,
+    build, profile, reference, test, verify, regrtest, compare, bench, startup, sbom, outdated, plan, tags, images,
+    readme, update, clean, engine,
 )  # fmt: skip

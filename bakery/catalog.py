@@ -14,6 +14,7 @@ from bakery.distributions import Archive, BasePin, Family, Stability, Target
 from bakery.errors import ConfigError
 from bakery.models import FREE_THREADED, Catalog, Layout, RecipeName, Series, SeriesStatus
 from bakery.pins import Extra, Pin
+from bakery.profiles import read_profiles
 from bakery.recipes import read_budgets, read_recipes
 from bakery.tables import Table, read_toml
 from bakery.variants import read_compressions, read_variants
@@ -38,9 +39,11 @@ def load_catalog(root: Path) -> Catalog:
     pins = [_pin(name, table) for name, table in lock.tables("releases").items()]
     extras = {name: _extra(name, table) for name, table in lock.tables("extras").items()}
     bases = {name: _base(table) for name, table in lock.tables("bases").items()}
+    top = read_toml(root / "shared" / "catalog.toml")
+    compilers = read_compilers(top)
+    profiles = read_profiles(lock, compilers)
     lock.done()
 
-    top = read_toml(root / "shared" / "catalog.toml")
     every = [_series(name, table, pins, extras) for name, table in top.tables("series").items()]
     series = tuple(sorted(every, key=lambda one: (Version(one.number), one.suffix)))
     families = tuple(_family(file.parent.name, read_toml(file), bases) for file in sorted(root.glob("*/family.toml")))
@@ -55,7 +58,8 @@ def load_catalog(root: Path) -> Catalog:
             raise lock.fail(f"bases.{name}", f"expected one of the targets {', '.join(names)}")
     recipes, variants = read_recipes(top), read_variants(top)
     catalog = Catalog(
-        compilers=read_compilers(top),
+        compilers=compilers,
+        profiles=profiles,
         repository=recipes[RecipeName.FULL].repository,
         default_target=top.get("default_target", str, f"one of {', '.join(names)}", lambda value: value in names),
         series=series,
@@ -150,7 +154,6 @@ def _series(name: str, table: Table, pins: Iterable[Pin], extras: Mapping[str, E
         lean=table.words("lean"),
         cflags=table.words("cflags"),
         compiler=table.text("compiler", "a name of [compilers]", r"\w+"),
-        interpreter=table.text("interpreter", "a make variable, or nothing", r"\w*"),
         frame_pointers=table.get("frame_pointers", bool, "true or false"),
         locale=table.text("locale", '"C.UTF-8", or "" to leave LANG unset', r"(C\.UTF-8)?"),
         pins=tuple(own),

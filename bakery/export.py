@@ -53,7 +53,11 @@ class Export:
     @property
     def output(self) -> str:
         """The exporter to give to buildx, which runs in the repository's folder."""
-        return f"type=oci,dest={self.archive.relative_to(self.layout.root)}" if self.repacks else "type=docker"
+        if not self.repacks:
+            return "type=docker"
+        # Files of the build get the time of SOURCE_DATE_EPOCH, where the plan gives one.
+        stamp = ",rewrite-timestamp=true" if self.image.pin.date and self.attests else ""
+        return f"type=oci,dest={self.archive.relative_to(self.layout.root)}{stamp}"
 
     def finish(
         self, references: Sequence[str], bill: Callable[[IO[bytes]], dict[str, Any]], source: str,

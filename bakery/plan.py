@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from bakery.models import Catalog, Image, RecipeName
+from bakery.profiles import NONE
 from bakery.tags import references
 
 __all__ = ["ANNOTATIONS", "LABELS", "Inputs", "build_arguments", "definition", "target_name"]
@@ -68,6 +70,7 @@ def _target(
     family = catalog.family_of(image.target)
     recipe, series = catalog.recipes[image.recipe], image.series
     frame_pointers = recipe.frame_pointers if series.frame_pointers else ()
+    contexts = {"base": inputs.base, "source": inputs.source, "extras": inputs.extras, "shared": "shared"}
     arguments = {
         "BUILD_PACKAGES": family.build_packages,
         "COMPILER_FLAGS": (*recipe.cflags, *frame_pointers),
@@ -79,7 +82,8 @@ def _target(
         "RUNTIME_PACKAGES": family.runtime_packages,
     }
     if recipe.name is not RecipeName.REFERENCE:
-        compiler = catalog.compiler_of(image)
+        compiler, profile = catalog.compiler_of(image), catalog.profile_of(image)
+        contexts["profile"] = profile.folder if profile else NONE
         arguments["COMPILER_FLAGS"] += series.cflags
         arguments["CONFIGURE_FLAGS"] += series.lean
         arguments["LINKER_FLAGS"] += compiler.ldflags
@@ -90,18 +94,21 @@ def _target(
             "COMPILER_PACKAGES": compiler.packages,
             "COMPILER_PATH": (compiler.path,),
             "CXX": (compiler.cxx,),
-            "INTERPRETER_OBJECTS": (series.interpreter,),
+            "EXECUTABLE_FLAGS": recipe.executable,
             "PGO": ("1" if recipe.pgo else "0",),
             "PROFILE_GENERATE": compiler.generate,
             "PROFILE_USE": compiler.use,
+            "PROFILE_SHA256": (profile.sha256,) if profile else (),
             "PRUNE": recipe.prune,
+            "SOURCE_DATE_EPOCH": (str(epoch(image.pin.date)),) if image.pin.date else (),
+            "SOURCE_ONLY": recipe.source_only,
             "TRAINING": (recipe.training,),
         }
     target: dict[str, Any] = {
         "context": recipe.folder or family.name,
         "dockerfile": "Dockerfile",
         "target": image.variant.stage,
-        "contexts": {"base": inputs.base, "source": inputs.source, "extras": inputs.extras, "shared": "shared"},
+        "contexts": contexts,
         "args": {name: " ".join(words) for name, words in sorted(arguments.items())},
         "labels": labels(catalog, image, inputs),
         "tags": list(references(catalog, image)),
@@ -114,6 +121,11 @@ def _target(
     if network:
         target["network"] = network
     return target
+
+
+def epoch(date: str) -> int:
+    """The first second of a day ``YYYY-MM-DD`` in UTC, in seconds since 1970."""
+    return int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp())
 
 
 def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:

@@ -18,7 +18,7 @@ from packaging.version import Version
 from bakery import apt, daemons, embedded, engine
 from bakery.daemons import answers, minimums, version_of
 from bakery.embedded import Embedded
-from bakery.engine import Engine, describe, find_engine
+from bakery.engine import PROVENANCE, Engine, describe, find_engine
 from bakery.errors import EngineError, InputError
 from bakery.models import Catalog, Layout
 
@@ -347,7 +347,7 @@ def test_the_environment_of_docker_is_the_users_own_except_for_the_embedded_engi
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin")
     own = Embedded(layout, catalog)
-    assert Engine("system", "unix:///x", own).environment == {**os.environ, "BUILDX_GIT_CHECK_DIRTY": "1"}
+    assert Engine("system", "unix:///x", own).environment == dict(os.environ) | PROVENANCE
     found = Engine("embedded", own.host, own).environment
     assert found["DOCKER_HOST"] == own.host
     assert found["PATH"].startswith(f"{own.root}/usr/bin:") and found["PATH"].endswith(":/usr/bin")

@@ -7,12 +7,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from bakery.models import Catalog, Image, RecipeName
 from bakery.plan import LABELS, Inputs, build_arguments, definition, labels, target_name
+from bakery.profiles import NONE
 from bakery.select import select_images
 
 INPUTS = Inputs(
@@ -74,7 +77,7 @@ def test_quick_has_neither_pgo_nor_lto_and_says_so(catalog: Catalog, image: Call
     assert "quick" in quick["labels"]["org.opencontainers.image.title"]
     assert "quick" not in full["labels"]["org.opencontainers.image.title"]
     different = {key for key in full["args"] if full["args"][key] != quick["args"][key]}
-    compiler = {"CC", "CXX", "LINKER_FLAGS", "PROFILE_GENERATE", "PROFILE_USE"}
+    compiler = {"CC", "CXX", "LINKER_FLAGS", "PROFILE_GENERATE", "PROFILE_SHA256", "PROFILE_USE"}
     compiler |= {f"COMPILER_{what}" for what in ("CONFIGURE", "PACKAGES", "PATH")}
     assert different == {"CONFIGURE_FLAGS", "PGO", "TRAINING", *compiler}
 
@@ -164,7 +167,30 @@ def test_the_family_gives_context_and_packages(catalog: Catalog, image: Callable
 def test_the_inputs_enter_as_named_contexts(catalog: Catalog, image: Callable[..., Image]) -> None:
     assert target_of(catalog, image("3.13"))["contexts"] == {
         "base": INPUTS.base, "source": INPUTS.source, "extras": INPUTS.extras, "shared": "shared",
+        "profile": "shared/profiles/3.13",
     }  # fmt: skip
+
+
+def test_a_recorded_profile_is_for_full_builds_by_its_compiler(catalog: Catalog, image: Callable[..., Image]) -> None:
+    def profile(one: Image, own: Catalog = catalog) -> tuple[str, str]:
+        target = target_of(own, one)
+        return target["contexts"]["profile"], target["args"]["PROFILE_SHA256"]
+
+    recorded = catalog.profiles["3.13"]
+    assert profile(image("3.13", "trixie")) == (recorded.folder, recorded.sha256)
+    assert profile(image("3.13", "jammy")) == (NONE, "")  # gcc
+    assert profile(image("3.13t")) == (NONE, "")
+    assert profile(image("3.13", recipe=RecipeName.QUICK)) == (NONE, "")
+    assert profile(image("3.13"), replace(catalog, profiles={})) == (NONE, "")
+    assert "profile" not in target_of(catalog, image("3.13", recipe=RecipeName.REFERENCE))["contexts"]
+
+
+def test_the_interpreter_says_that_it_was_built_on_the_day_of_its_release(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    one = image("3.13")
+    seconds = int(target_of(catalog, one)["args"]["SOURCE_DATE_EPOCH"])
+    assert datetime.fromtimestamp(seconds, UTC).isoformat() == f"{one.pin.date}T00:00:00+00:00"
 
 
 def test_the_labels_say_what_the_image_was_made_of(catalog: Catalog, image: Callable[..., Image]) -> None:

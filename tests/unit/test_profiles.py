@@ -1,0 +1,53 @@
+"""Recorded profiles: what the lock says of them, and that they are there."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bakery.catalog import load_catalog
+from bakery.errors import ConfigError
+from bakery.models import Catalog
+from bakery.profiles import FILE, NONE, Profile
+from bakery.training import keep_profile
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository that a test may write to."""
+    for name in ("debian", "ubuntu", "shared"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def test_each_recorded_profile_is_in_the_repository_bit_for_bit(catalog: Catalog) -> None:
+    assert catalog.profiles
+    for profile in catalog.profiles.values():
+        data = (ROOT / profile.folder / FILE).read_bytes()
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (profile.bytes, profile.sha256), profile.series
+    assert (ROOT / NONE).is_dir()
+    assert not list((ROOT / NONE).glob("*.xz"))
+
+
+def test_a_profile_is_kept_beside_what_the_lock_has(root: Path) -> None:
+    before, said = load_catalog(root), list[str]()
+    data = b"what clang counted"
+    profile = Profile("3.12", "clang", "19.1.7", "3.12.11", hashlib.sha256(data).hexdigest(), len(data))
+    keep_profile(root, profile, data, said.append)
+    after = load_catalog(root)
+    assert after.profiles == {**before.profiles, "3.12": profile}
+    assert after.series == before.series
+    assert (root / profile.folder / FILE).read_bytes() == data
+    assert profile.sha256 in said[0]
+
+
+def test_a_profile_of_an_unknown_compiler_is_refused(root: Path) -> None:
+    file = root / "shared" / "lock.toml"
+    file.write_text(file.read_text().replace('compiler = "clang"', 'compiler = "icc"', 1))
+    with pytest.raises(ConfigError, match="compiler: expected one of gcc, clang"):
+        load_catalog(root)
