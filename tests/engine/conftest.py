@@ -10,10 +10,12 @@ import pytest
 
 from bakery.catalog import find_layout, load_catalog
 from bakery.engine import Engine, find_engine
-from bakery.errors import EngineError
+from bakery.errors import BakeryError, EngineError
 from bakery.models import Catalog, Layout
 from bakery.select import select_images
 from bakery.tags import references
+
+from .registry import running
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,3 +49,13 @@ def reference(engine: Engine, catalog: Catalog) -> str:
     if not engine.client.images.list(name=named):
         pytest.skip(f"{named} is not built")
     return named
+
+
+@pytest.fixture(scope="module")
+def registry(layout: Layout, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of an empty registry on the loopback interface."""
+    try:
+        with running(layout, catalog, tmp_path_factory.mktemp("registry")) as host:
+            yield host
+    except BakeryError as error:
+        pytest.skip(f"no registry to run: {error.message}")

@@ -12,23 +12,13 @@ import pytest
 
 from bakery.attest import SPDX
 from bakery.engine import Engine
-from bakery.errors import BakeryError
-from bakery.models import Catalog, Image, Layout, RecipeName
+from bakery.models import Image, Layout, RecipeName
 from bakery.records import read_record
 
-from .registry import raw, running
+from .registry import raw
 from .test_builder import Bench
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(scope="module")
-def registry(layout: Layout, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    try:
-        with running(layout, catalog, tmp_path_factory.mktemp("registry")) as host:
-            yield host
-    except BakeryError as error:
-        pytest.skip(f"no registry to run: {error.message}")
 
 
 @pytest.fixture

@@ -14,14 +14,13 @@ import pytest
 from bakery.compare import Comparer
 from bakery.comparison import document
 from bakery.engine import Engine
-from bakery.errors import BakeryError
 from bakery.models import Catalog, Image, Layout, RecipeName
 from bakery.registry import Registry
 from bakery.select import host_platform, select_images
 from bakery.sizes import read_baseline
 from tests.archives import LAYER, Archive, make_tar
 
-from .registry import raw, running, stored, upload
+from .registry import raw, stored, upload
 
 pytestmark = pytest.mark.engine
 
@@ -33,15 +32,6 @@ OLD = make_tar(
     {"usr/local/bin/python3": bytes(range(255)) * 990, "usr/local/lib/python3.13/idlelib/a.py": b"import tk\n" * 99}
 )
 METHODS = ["gzip", "zstd"]
-
-
-@pytest.fixture(scope="module")
-def registry(layout: Layout, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    try:
-        with running(layout, catalog, tmp_path_factory.mktemp("registry")) as host:
-            yield host
-    except BakeryError as error:
-        pytest.skip(f"no registry to run: {error.message}")
 
 
 @pytest.fixture

@@ -16,13 +16,12 @@ from typing import Any
 
 import pytest
 
-from bakery.errors import BakeryError
 from bakery.models import Catalog, Image, Layout
 from bakery.outdated import Outdated
 from bakery.select import select_images
 from tests.archives import MANIFEST, Archive, digest_of, make_tar
 
-from .registry import running, upload
+from .registry import upload
 
 pytestmark = [
     pytest.mark.engine,
@@ -66,17 +65,7 @@ def archive(tmp_path: Path) -> Iterator[str]:
         thread.join(10)
 
 
-@pytest.fixture(scope="module")
-def registry(layout: Layout, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    try:
-        with running(layout, catalog, tmp_path_factory.mktemp("registry")) as host:
-            yield host
-    except BakeryError as error:
-        pytest.skip(f"no registry to run: {error.message}")
-
-
-BASE = make_tar({"var/lib/dpkg/status": status(libssl3="3.0.9-1+deb12u1", tzdata="2026a-0")})
-TOP = make_tar({"var/lib/dpkg/status": status(libssl3="3.0.9-1+deb12u9", tzdata="2026f-0", zlib1g="1:1.2-1")})
+TOP = make_tar({"var/lib/dpkg/status": status(libssl3="3.0.9-1+deb12u9", tzdata="2026f-0", zlib1g="1:1.2-2")})
 PYTHON = make_tar({"usr/local/bin/python3": b"\x7fELF"})
 
 
@@ -121,7 +110,7 @@ def test_dpkgs_records_are_read_from_the_topmost_layer_that_has_them(
     catalog: Catalog, registry: str, archive: str, tmp_path: Path, method: str
 ) -> None:
     image = Archive()
-    image.image([BASE, TOP, PYTHON], method)
+    image.image([b"what would end the test if it were read", TOP, PYTHON], method)
     upload(image, registry, f"{method}/python", "3.13.15-bookworm")
     look = Look(catalog, tmp_path, f"{registry}/{method}/python", archive)
     assert look.rows() == [("libssl3", "3.0.9-1+deb12u9", "3.0.9-1+deb12u10")]

@@ -84,6 +84,6 @@ def test_a_release_that_is_pinned_but_not_committed_is_dirty(clone: Clone) -> No
 
 def test_there_is_no_revision_without_a_clone_of_this_repository(clone: Clone) -> None:
     inside = clone.root / "a" / "copy"
-    inside.mkdir(parents=True)
+    clone.commit("a/copy/debian/Dockerfile", "FROM base\n")
     assert revision_of(inside, "debian", SHA256) == "", "the commits of another repository around it say nothing"
     assert revision_of(clone.root.parent, "debian", SHA256) == ""
