@@ -11,6 +11,7 @@ import signal
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from bakery.catalog import find_layout, load_catalog
 from bakery.compression import parse_compression
 from bakery.errors import BakeryError, BuildError, InputError, NothingSelected, SourceError
 from bakery.models import Image, RecipeName
-from bakery.select import select_images, split
+from bakery.select import host_platform, parse_platforms, select_images, split
 
 ROOT = Path(__file__).resolve().parent
 LAYOUT = find_layout(ROOT)
@@ -38,6 +39,8 @@ COMPRESSION = (
 )
 FORMAT = "table, markdown or json (default: table)"
 MIRROR = "Where to look for tarballs first: a URL or folder laid out like python.org/ftp/python (also $BAKERY_MIRROR)"
+PLATFORM = "linux/amd64 (amd64, x86_64) or linux/arm64 (arm64, arm64v8, aarch64); repeat it or separate by commas"
+CA_BUNDLE = "File with certificates of your own authorities (PEM), believed beside the public ones"
 OURS = "Measure this image instead: any reference that the engine has or can pull"
 AGAINST = "Compare with this image instead of reference/python, such as python:3.13-slim-bookworm"
 CPU = "Number of the CPU to pin to (default: the engine's last)"
@@ -103,13 +106,18 @@ def number(text: str | None) -> int | None:
 
 def select(
     version: Sequence[str], target: Sequence[str], everything: bool, quick: bool = False, recipe=RecipeName.FULL,
-    variant: Sequence[str] = (),
+    variant: Sequence[str] = (), platform: Sequence[str] = (),
 ) -> tuple[Any, tuple[Image, ...]]:  # fmt: skip
-    """The catalog and the images that the arguments mean."""
+    """The catalog and the images that the arguments mean, for this machine where no platform is named."""
     catalog = load_catalog(ROOT)
     recipe = RecipeName.QUICK if quick else recipe
     names = split(version), split(target), split(variant)
-    return catalog, select_images(catalog, *names, everything=everything, recipe=recipe)
+    images: list[Image] = []
+    for one in parse_platforms(catalog, split(platform)) or (host_platform(),):
+        local = "" if one == host_platform() else one.rpartition("/")[2]
+        found = select_images(catalog, *names, everything=everything, recipe=recipe, platform=one)
+        images += (replace(image, local=local) for image in found)
+    return catalog, tuple(images)
 
 
 def open_builder(
@@ -531,6 +539,58 @@ def images(_: Context, version=None, target=None, variant=None, releases=False, 
 
 
 @job(
+    iterable=["version", "target", "variant", "platform", "merge"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "variant": VARIANT,
+        "platform": PLATFORM,
+        "all": EVERYTHING,
+        "repository": "Where to push, such as 127.0.0.1:5000/infra7/python (default: the catalog's)",
+        "stamp": "What the dated tags end in (default: the day of the build, 20261122)",
+        "force": "Push what did not pass its tests, and move shared tags that lose a platform; says what it overrides",
+        "dry": "Say what would be sent and which tags would move; change nothing",
+        "sign": "Sign each index with cosign before tags move to it; keyless without --key",
+        "key": "cosign's key for --sign: a file or an address; its password comes by $COSIGN_PASSWORD",
+        "digests": "Set no tag; write to this file what was pushed by digest, for --merge",
+        "merge": "Push nothing; set the tags of what --digests=FILE wrote on other machines; repeat it",
+        "ca-bundle": CA_BUNDLE,
+        "format": FORMAT,
+    },
+)
+def push(
+    _: Context, version=None, target=None, variant=None, platform=None, all=False, repository=None, stamp=None,
+    force=False, dry=False, sign=False, key=None, digests=None, merge=None, ca_bundle=None, format="table",
+) -> None:  # fmt: skip
+    """Push tested images with all their tags: by digest first, tags last; the same again goes on after a break."""
+    from bakery.certificates import users_bundle
+    from bakery.engine import find_engine
+    from bakery.push import Pusher, open_shelf, read_handovers, write_handovers
+    from bakery.report import Column, render
+    from bakery.signing import make_signer
+
+    render([], (), format)
+    catalog, images = (load_catalog(ROOT), ()) if merge else select(
+        version, target, all, variant=variant, platform=platform
+    )  # fmt: skip
+    shelf = open_shelf(repository or catalog.repository, users_bundle(ca_bundle), warn)
+    signer = make_signer(shelf.wire, key) if sign and not digests else None
+    pusher = Pusher(LAYOUT, catalog, shelf, warn, signer, stamp, force, dry)
+    if merge:
+        handovers = read_handovers(split(merge))
+    else:
+        engine = find_engine(LAYOUT, catalog, warn)
+        assert engine is not None
+        handovers = pusher.hand_over(engine, images)
+    if digests and not dry:
+        write_handovers(Path(digests), handovers)
+        print(f"{digests} written: {len(handovers)} images, tagged by inv push --merge={digests}")
+        return
+    columns = [Column(key, key) for key in ("image", "platform", "tag", "state", "why")]
+    show([row for done in pusher.tag(handovers) for row in done.rows], columns, format)
+
+
+@job(
     iterable=["version", "target"],
     help={
         "version": "Series to look for newer releases of (default: all); a pinned release: check its signature again",
@@ -651,5 +711,5 @@ def env(_: Context) -> None:
 
 engine = Collection("engine", up, down, status, env)
 namespace = Collection(
-    build, reference, test, regrtest, compare, bench, startup, plan, tags, images, readme, update, clean, engine,
+    build, reference, test, regrtest, compare, bench, startup, plan, tags, images, readme, update, push, clean, engine,
 )  # fmt: skip
