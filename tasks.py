@@ -47,12 +47,17 @@ CPU = "Number of the CPU to pin to (default: the engine's last)"
 BASE = "Build on this instead of the target's slim image: an image, an OCI image layout, a rootfs tar or folder"
 
 
+def interrupt(*_: Any) -> None:
+    """End as Ctrl-C does; by itself, because what a script starts in the background ignores SIGINT."""
+    raise KeyboardInterrupt
+
+
 def friendly(body: Callable[..., Any]) -> Callable[..., Any]:
     """Turn the errors that bakery raises into one message and its exit code, and Ctrl-C into a word of comfort."""
 
     @functools.wraps(body)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        signal.signal(signal.SIGTERM, interrupt)
         for stream in (sys.stdout, sys.stderr):
             # A table's rule must not end a build on a terminal that knows ASCII only.
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
@@ -123,10 +128,12 @@ def select(
 def open_builder(
     catalog: Any, display: Any, verb: str, target: Sequence[str], quick: bool,
     mirror: str | None, base: str | None, refresh: bool = False, no_cache: bool = False,
-    variant: Sequence[str] = (), packing: Any = None,
+    variant: Sequence[str] = (), packing: Any = None, jobs: int | None = 1, builder: str | None = None,
+    cache_from: Sequence[str] = (), cache_to: Sequence[str] = (),
 ) -> Any:  # fmt: skip
     """Make the builder for the engine in use, which knows the user's command for what it suggests."""
     from bakery.builder import Builder
+    from bakery.buildx import How, default_jobs
     from bakery.engine import find_engine
 
     engine = find_engine(LAYOUT, catalog, functools.partial(display.note, ""))
@@ -136,7 +143,11 @@ def open_builder(
     words = ["inv", verb, *(f"{name}={value}" for name, value in options if value), *(["--quick"] if quick else [])]
     again = shlex.join(words).replace("{", "{{").replace("}", "}}") + " --version={version}"
     mirror = mirror or os.environ.get("BAKERY_MIRROR")
-    return Builder(LAYOUT, catalog, engine, display, mirror, base, refresh, no_cache, packing, again)
+    how = How(no_cache, builder or "", tuple(cache_from), tuple(cache_to))
+    jobs = default_jobs(*engine.capacity) if jobs is None else jobs
+    if jobs < 1:
+        raise InputError(f"--jobs={jobs}: expected how many images to build at a time, 1 or more")
+    return Builder(LAYOUT, catalog, engine, display, mirror, base, refresh, how, packing, again, jobs)
 
 
 def report_results(catalog: Any, results: Sequence[Any], format: str) -> None:
@@ -178,13 +189,18 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
 
 
 @job(
-    iterable=["version", "target", "variant"],
+    iterable=["version", "target", "variant", "platform", "cache_from", "cache_to"],
     help={
         "version": VERSION,
         "target": TARGET,
         "variant": VARIANT,
+        "platform": PLATFORM,
         "all": EVERYTHING,
         "quick": QUICK,
+        "jobs": "Images to build at a time (default: one for every two processors and 4 GB of the engine's)",
+        "builder": "buildx's builder to use, local, remote or in Kubernetes (`docker buildx ls`)",
+        "cache-from": "Reuse what others compiled: a repository, or words such as type=s3,...,name={image}; repeat it",
+        "cache-to": "Keep what is compiled there for others; the same words",
         "mirror": MIRROR,
         "base": BASE,
         "refresh": "Choose the bases anew instead of keeping what earlier builds chose",
@@ -196,14 +212,15 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
     },
 )
 def build(
-    _: Context, version=None, target=None, variant=None, all=False, quick=False, mirror=None, base=None, refresh=False,
-    no_cache=False, compression=None, print=False, dry=False, format="table",
+    _: Context, version=None, target=None, variant=None, platform=None, all=False, quick=False, jobs=None, builder=None,
+    cache_from=None, cache_to=None, mirror=None, base=None, refresh=False, no_cache=False, compression=None,
+    print=False, dry=False, format="table",
 ) -> None:  # fmt: skip
     """Build images: verified source, pinned base, PGO and LTO; tags and sizes in a table at the end."""
     from bakery.progress import make_display
     from bakery.report import TAG_COLUMNS, render, tag_rows
 
-    catalog, images = select(version, target, all, quick, variant=variant)
+    catalog, images = select(version, target, all, quick, variant=variant, platform=platform)
     render([], (), format)
     packing = parse_compression(compression) if compression else None
     if print or dry:
@@ -214,10 +231,11 @@ def build(
         )
         return
     with make_display(sys.stderr) as display:
-        builder = open_builder(
-            catalog, display, "build", target, quick, mirror, base, refresh, no_cache, variant, packing
-        )
-        results = builder.build(images)
+        opened = open_builder(
+            catalog, display, "build", target, quick, mirror, base, refresh, no_cache, variant, packing,
+            number(jobs), builder, cache_from or (), cache_to or (),
+        )  # fmt: skip
+        results = opened.build(images)
     report_results(catalog, results, format)
 
 
@@ -246,11 +264,12 @@ def reference(_: Context, version=None, target=None, mirror=None, base=None, no_
 
 
 @job(
-    iterable=["version", "target", "variant", "k"],
+    iterable=["version", "target", "variant", "platform", "k"],
     help={
         "version": VERSION,
         "target": TARGET,
         "variant": VARIANT,
+        "platform": PLATFORM,
         "all": EVERYTHING,
         "quick": "Where an image is missing, build it with --quick",
         "k": "Run only tests whose names contain this; repeat it for more",
@@ -260,15 +279,15 @@ def reference(_: Context, version=None, target=None, mirror=None, base=None, no_
     },
 )
 def test(
-    _: Context, version=None, target=None, variant=None, all=False, quick=False, k=None, mirror=None, base=None,
-    format="table",
+    _: Context, version=None, target=None, variant=None, platform=None, all=False, quick=False, k=None, mirror=None,
+    base=None, format="table",
 ) -> None:  # fmt: skip
     """Run tests/image inside images, by the interpreter that was built; missing images are built first."""
     from bakery.progress import make_display
     from bakery.report import Column, render
     from bakery.tester import run_image_tests
 
-    catalog, images = select(version, target, all, quick, variant=variant)
+    catalog, images = select(version, target, all, quick, variant=variant, platform=platform)
     render([], (), format)
     with make_display(sys.stderr) as display:
         builder = open_builder(catalog, display, "test", target, quick, mirror, base, variant=variant)
@@ -626,6 +645,23 @@ def update(_: Context, version=None, target=None, check=False) -> None:
 
 
 @job(
+    help={"builder": "buildx's builder to look at (default: the one in use)", "ca-bundle": CA_BUNDLE, "format": FORMAT}
+)
+def doctor(_: Context, builder=None, ca_bundle=None, format="table") -> None:
+    """Say what this machine has of what building needs, and what to type; exit code 1 where a build would fail."""
+    from bakery.doctor import State, examine
+    from bakery.report import Column, render
+
+    render([], (), format)
+    findings = examine(LAYOUT, load_catalog(ROOT), builder or "", ca_bundle)
+    columns = [Column(key, key) for key in ("about", "state", "found", "todo")]
+    show([finding.row for finding in findings], columns, format)
+    missing = [finding.about for finding in findings if finding.state is State.MISSING]
+    if missing:
+        raise BuildError(f"a build would fail: {', '.join(missing)}")
+
+
+@job(
     help={
         "logs": "Logs and records of this clone",
         "images": "Images that this tool built, in the engine in use",
@@ -711,5 +747,6 @@ def env(_: Context) -> None:
 
 engine = Collection("engine", up, down, status, env)
 namespace = Collection(
-    build, reference, test, regrtest, compare, bench, startup, plan, tags, images, readme, update, push, clean, engine,
+    build, reference, test, regrtest, compare, bench, startup, plan, tags, images, readme, update, push, doctor, clean,
+    engine,
 )  # fmt: skip
