@@ -515,13 +515,32 @@ def readme(_: Context, check=False, record=False) -> None:
 
 
 @job(
-    iterable=["version", "target", "variant"],
-    help={"version": VERSION, "target": TARGET, "variant": VARIANT, "all": EVERYTHING, "quick": QUICK, "base": BASE},
+    iterable=["version", "target", "variant", "platform"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "variant": VARIANT,
+        "platform": PLATFORM,
+        "all": EVERYTHING,
+        "quick": QUICK,
+        "base": BASE,
+        "format": "bake (a definition for docker buildx) or github (a matrix of CI jobs, on one line) (default: bake)",
+    },
 )
-def plan(_: Context, version=None, target=None, variant=None, all=False, quick=False, base=None) -> None:
-    """Print the bake definition (JSON) that a build of these images means; nothing is fetched or started."""
-    catalog, images = select(version, target, all, quick, variant=variant)
-    print(json.dumps(planned(catalog, images, base), indent=2))
+def plan(
+    _: Context, version=None, target=None, variant=None, platform=None, all=False, quick=False, base=None,
+    format="bake",
+) -> None:  # fmt: skip
+    """Print what a build of these images means, as a bake definition or a CI matrix; nothing is fetched or started."""
+    from bakery.matrix import github_matrix
+
+    if format not in ("bake", "github"):
+        raise InputError(f"unknown format {format!r}", hint="There are: bake, github.")
+    catalog, images = select(version, target, all, quick, variant=variant, platform=platform)
+    if format == "github":
+        print(json.dumps(github_matrix(images), separators=(",", ":")))
+    else:
+        print(json.dumps(planned(catalog, images, base), indent=2))
 
 
 @job(
