@@ -129,12 +129,15 @@ def open_builder(
     catalog: Any, display: Any, verb: str, target: Sequence[str], quick: bool,
     mirror: str | None, base: str | None, refresh: bool = False, no_cache: bool = False,
     variant: Sequence[str] = (), packing: Any = None, jobs: int | None = 1, builder: str | None = None,
-    cache_from: Sequence[str] = (), cache_to: Sequence[str] = (),
+    cache_from: Sequence[str] = (), cache_to: Sequence[str] = (), ca_bundle: str | None = None,
+    apt_mirror: str | None = None,
 ) -> Any:  # fmt: skip
     """Make the builder for the engine in use, which knows the user's command for what it suggests."""
     from bakery.builder import Builder
     from bakery.buildx import How, default_jobs
+    from bakery.certificates import believe, users_bundle
     from bakery.engine import find_engine
+    from bakery.network import users_network
 
     engine = find_engine(LAYOUT, catalog, functools.partial(display.note, ""))
     assert engine is not None
@@ -143,7 +146,9 @@ def open_builder(
     words = ["inv", verb, *(f"{name}={value}" for name, value in options if value), *(["--quick"] if quick else [])]
     again = shlex.join(words).replace("{", "{{").replace("}", "}}") + " --version={version}"
     mirror = mirror or os.environ.get("BAKERY_MIRROR")
-    how = How(no_cache, builder or "", tuple(cache_from), tuple(cache_to))
+    believe(users_bundle(ca_bundle), LAYOUT.home)
+    network = users_network(ca_bundle, apt_mirror)
+    how = How(no_cache, builder or "", tuple(cache_from), tuple(cache_to), network)
     jobs = default_jobs(*engine.capacity) if jobs is None else jobs
     if jobs < 1:
         raise InputError(f"--jobs={jobs}: expected how many images to build at a time, 1 or more")
@@ -201,6 +206,8 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
         "builder": "buildx's builder to use, local, remote or in Kubernetes (`docker buildx ls`)",
         "cache-from": "Reuse what others compiled: a repository, or words such as type=s3,...,name={image}; repeat it",
         "cache-to": "Keep what is compiled there for others; the same words",
+        "ca-bundle": CA_BUNDLE,
+        "apt-mirror": "Where packages come from: a URL with debian/ or ubuntu/ below it (also $BAKERY_APT_MIRROR)",
         "mirror": MIRROR,
         "base": BASE,
         "refresh": "Choose the bases anew instead of keeping what earlier builds chose",
@@ -213,8 +220,8 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
 )
 def build(
     _: Context, version=None, target=None, variant=None, platform=None, all=False, quick=False, jobs=None, builder=None,
-    cache_from=None, cache_to=None, mirror=None, base=None, refresh=False, no_cache=False, compression=None,
-    print=False, dry=False, format="table",
+    cache_from=None, cache_to=None, ca_bundle=None, apt_mirror=None, mirror=None, base=None, refresh=False,
+    no_cache=False, compression=None, print=False, dry=False, format="table",
 ) -> None:  # fmt: skip
     """Build images: verified source, pinned base, PGO and LTO; tags and sizes in a table at the end."""
     from bakery.progress import make_display
@@ -233,7 +240,7 @@ def build(
     with make_display(sys.stderr) as display:
         opened = open_builder(
             catalog, display, "build", target, quick, mirror, base, refresh, no_cache, variant, packing,
-            number(jobs), builder, cache_from or (), cache_to or (),
+            number(jobs), builder, cache_from or (), cache_to or (), ca_bundle, apt_mirror,
         )  # fmt: skip
         results = opened.build(images)
     report_results(catalog, results, format)

@@ -208,7 +208,8 @@ class Builder:
 
     def _buildx(self, arguments: list[str], result: Result, clock: Clock) -> None:
         command = [*self.engine.buildx, "build", "--progress=rawjson", *self.how.arguments(result.image), *arguments]
-        tracker, code = self.running.run(command, self.layout.root, self.engine.environment, result.log, clock.enter)
+        environment = {**self.engine.environment, **self.how.network.environment}
+        tracker, code = self.running.run(command, self.layout.root, environment, result.log, clock.enter)
         result.compiled = tracker.compiled
         if code:
             lines = tracker.failure()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bakery.errors import BuildError
 from bakery.models import Image
+from bakery.network import Network
 from bakery.progress import StatusStream, Tracker
 
 __all__ = ["How", "Running", "default_jobs"]
@@ -27,7 +28,7 @@ def default_jobs(cores: int, memory: int) -> int:
 
 @dataclass(frozen=True)
 class How:
-    """What the user says of the build beyond the image: which builder, which caches.
+    """What the user says of the build beyond the image: which builder, which caches, which network.
 
     A cache is a repository, in which each image has its own tag, or words for buildx
     (https://docs.docker.com/build/cache/backends/), in which ``{image}`` stands for the image and its platform.
@@ -37,6 +38,7 @@ class How:
     builder: str = ""
     cache_from: tuple[str, ...] = ()
     cache_to: tuple[str, ...] = ()
+    network: Network = field(default_factory=Network)
 
     def arguments(self, image: Image) -> list[str]:
         """The same as arguments of ``docker buildx build``."""
@@ -47,7 +49,7 @@ class How:
         for one in self.cache_to:
             # max: what was compiled lies in a stage that the image does not hold.
             words += ["--cache-to", _cache(one, image, ",mode=max")]
-        return words
+        return words + self.network.arguments
 
 
 def _cache(text: str, image: Image, more: str = "") -> str:

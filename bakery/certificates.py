@@ -11,8 +11,9 @@ import ssl
 from pathlib import Path
 
 from bakery.errors import InputError
+from bakery.files import write_whole
 
-__all__ = ["CERTIFICATES", "context_for", "registry_folder", "users_bundle"]
+__all__ = ["CERTIFICATES", "believe", "context_for", "registry_folder", "users_bundle"]
 
 CERTIFICATES = Path("/etc/docker/certs.d")
 """Where docker looks for a registry's own authorities, in a folder named after its host and port."""
@@ -64,3 +65,15 @@ def context_for(host: str, bundle: Path | None) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise InputError(f"{folder}: docker's certificates for {host} cannot be read: {error}") from None
     return context
+
+
+def believe(bundle: Path | None, home: Path) -> None:
+    """Let all downloads of this process believe ``bundle`` beside the public authorities; ``home`` keeps both."""
+    import certifi
+
+    if bundle is None or not bundle.is_file() or os.environ.get("REQUESTS_CA_BUNDLE") == str(bundle):
+        return
+    both = Path(certifi.where()).read_text(encoding="utf-8") + bundle.read_text(encoding="utf-8")
+    file = home / "authorities.pem"
+    write_whole(file, both)
+    os.environ["REQUESTS_CA_BUNDLE"] = str(file)
