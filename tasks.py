@@ -189,7 +189,8 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
     for image in images:
         chosen = bases.resolve if base else lambda t, p: bases.recorded(t, p) or bases.pinned(t, p)
         source, extras = sources.folder(image.pin), sources.extras_folder(image.series)
-        inputs[image] = inputs_for(source, extras, chosen(image.target, image.platform))
+        base_of = chosen(image.target, image.platform)
+        inputs[image] = inputs_for(LAYOUT, catalog, image, source, extras, base_of)
     return definition(catalog, images, inputs)
 
 
@@ -212,6 +213,7 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
         "base": BASE,
         "refresh": "Choose the bases anew instead of keeping what earlier builds chose",
         "no-cache": NO_CACHE,
+        "train": "Train anew for this build instead of taking the recorded profile (`inv profile` records one)",
         "compression": COMPRESSION,
         "print": "Print the bake definition and build nothing (the same as `inv plan`)",
         "dry": "Say what would be built and change nothing",
@@ -221,13 +223,14 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
 def build(
     _: Context, version=None, target=None, variant=None, platform=None, all=False, quick=False, jobs=None, builder=None,
     cache_from=None, cache_to=None, ca_bundle=None, apt_mirror=None, mirror=None, base=None, refresh=False,
-    no_cache=False, compression=None, print=False, dry=False, format="table",
+    no_cache=False, train=False, compression=None, print=False, dry=False, format="table",
 ) -> None:  # fmt: skip
     """Build images: verified source, pinned base, PGO and LTO; tags and sizes in a table at the end."""
     from bakery.progress import make_display
     from bakery.report import TAG_COLUMNS, render, tag_rows
 
     catalog, images = select(version, target, all, quick, variant=variant, platform=platform)
+    catalog = replace(catalog, profiles={}) if train else catalog
     render([], (), format)
     packing = parse_compression(compression) if compression else None
     if print or dry:
@@ -244,6 +247,34 @@ def build(
         )  # fmt: skip
         results = opened.build(images)
     report_results(catalog, results, format)
+
+
+@job(
+    iterable=["version", "target"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "mirror": MIRROR,
+        "base": BASE,
+        "no-cache": "Train again whatever the build cache holds",
+        "dry": "Say what would be trained and change nothing",
+    },
+)
+def profile(_: Context, version=None, target=None, mirror=None, base=None, no_cache=False, dry=False) -> None:
+    """Train interpreters and record their profiles (shared/profiles, shared/lock.toml), which builds then use."""
+    from bakery.progress import make_display
+    from bakery.training import keep_profile, train
+
+    catalog, images = select(version, target, False)
+    if dry:
+        for image in images:
+            sys.stdout.write(f"{image.name}: would train with {catalog.compiler_of(image).name}\n")
+        return
+    with make_display(sys.stderr) as display:
+        untrained = replace(catalog, profiles={})
+        builder = open_builder(untrained, display, "profile", target, False, mirror, base, no_cache=no_cache)
+        for image in images:
+            keep_profile(ROOT, *train(builder, image), functools.partial(display.note, image.name))
 
 
 @job(
@@ -407,6 +438,36 @@ def compare(
         raise BuildError("\n".join(over))
 
 
+@job(
+    iterable=["version", "target", "variant"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "variant": VARIANT,
+        "all": EVERYTHING,
+        "quick": QUICK,
+        "mirror": MIRROR,
+        "base": BASE,
+        "format": FORMAT,
+    },
+)
+def verify(
+    _: Context, version=None, target=None, variant=None, all=False, quick=False, mirror=None, base=None, format="table",
+) -> None:  # fmt: skip
+    """Build images twice without the build cache and compare them bit for bit; exit code 1 where they differ."""
+    from bakery.progress import make_display
+    from bakery.report import render
+    from bakery.verify import VERDICT_COLUMNS, Verifier, explain, verdict_rows
+
+    catalog, images = select(version, target, all, quick, variant=variant)
+    render([], (), format)
+    with make_display(sys.stderr) as display:
+        builder = open_builder(catalog, display, "verify", target, quick, mirror, base, no_cache=True, variant=variant)
+        verdicts = Verifier(builder).verify(images)
+    show(verdict_rows(verdicts), VERDICT_COLUMNS, format)
+    explain(verdicts, warn)
+
+
 def measured(version: Any, target: Any, image: str | None, against: str | None, measure: Callable[..., Any]) -> None:
     """Run ``measure(engine, pair, display)`` for each pair of images; write its result and print its table."""
     from bakery.engine import find_engine
@@ -519,6 +580,70 @@ def readme(_: Context, check=False, record=False) -> None:
     if difference:
         write_whole(file, new)
     print("README.md is up to date" if not difference else "README.md written")
+
+
+@job(
+    iterable=["version", "target", "variant"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "variant": VARIANT,
+        "mirror": MIRROR,
+        "output": "Write the SPDX document of one image to this file instead of printing it",
+        "format": "table or markdown (an overview), json (the SPDX 2.3 document; default)",
+    },
+)
+def sbom(_: Context, version=None, target=None, variant=None, mirror=None, output=None, format="json") -> None:
+    """Print the software bill of materials (SPDX 2.3) of built images; nothing is run or fetched but the tarball."""
+    from bakery.bills import BILL_COLUMNS, bill_rows, bills
+    from bakery.files import write_whole
+    from bakery.report import render
+    from bakery.spdx import text_of
+
+    catalog, images = select(version, target, False, variant=variant)
+    render([], (), format)
+    if output and len(images) > 1:
+        raise InputError("--output takes the document of one image", hint="Name one --version, --target and --variant.")
+    for content in bills(LAYOUT, catalog, images, mirror, warn):
+        if output:
+            write_whole(Path(output), text_of(content))
+        elif format == "json":
+            sys.stdout.write(text_of(content))
+        else:
+            show(bill_rows(content), BILL_COLUMNS, format)
+
+
+@job(
+    iterable=["version", "target", "variant"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "variant": VARIANT,
+        "repository": "Look at the images in this repository of a registry (127.0.0.1:5000/python), without a pull",
+        "check": "Exit code 1 where a package is outdated, or its archive or image could not be asked",
+        "format": FORMAT,
+    },
+)
+def outdated(
+    _: Context, version=None, target=None, variant=None, repository=None, check=False, format="table"
+) -> None:  # fmt: skip
+    """Say which images carry packages that the distribution has newer versions of (default: all that are there)."""
+    from bakery.engine import find_engine
+    from bakery.outdated import OUTDATED_COLUMNS, Outdated
+    from bakery.report import render
+
+    catalog, images = select(version, target, True, variant=variant)
+    render([], (), format)
+    engine = None if repository else find_engine(LAYOUT, catalog, warn)
+    found = Outdated(LAYOUT, catalog, engine, repository, warn).survey(images)
+    if not found.images and not found.unknown:
+        raise NothingSelected("there is no image to look at", hint="Build one first, or name a --repository.")
+    show(found.rows, OUTDATED_COLUMNS, format)
+    for line in found.unknown:
+        warn(line)
+    if check and (found.rows or found.unknown):
+        behind = len({row["reference"] for row in found.rows})
+        raise BuildError(f"{behind} images are outdated, {len(found.unknown)} could not be told")
 
 
 @job(
@@ -773,6 +898,6 @@ def env(_: Context) -> None:
 
 engine = Collection("engine", up, down, status, env)
 namespace = Collection(
-    build, reference, test, regrtest, compare, bench, startup, plan, tags, images, readme, update, push, doctor, clean,
-    engine,
+    build, profile, reference, test, verify, regrtest, compare, bench, startup, sbom, outdated, plan, tags, images,
+    readme, update, push, doctor, clean, engine,
 )  # fmt: skip

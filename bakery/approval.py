@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bakery.builder import read_record
 from bakery.engine import Engine
 from bakery.errors import BuildError, PublishError
 from bakery.files import Tell
 from bakery.models import Catalog, Image, Layout, RecipeName
 from bakery.plan import LABELS
+from bakery.records import read_record
 from bakery.tags import references
 
 __all__ = ["approved", "objections"]

@@ -29,6 +29,7 @@ __all__ = [
     "host_id",
     "host_mirror",
     "keyring_of",
+    "older",
     "run",
 ]
 
@@ -146,6 +147,11 @@ def _index_targets(codename: str, *options: str) -> list[tuple[str, str, str]]:
     return entries
 
 
+def older(one: str, other: str) -> bool:
+    """Whether the version ``one`` is older than ``other``, by dpkg's order."""
+    return subprocess.run(["dpkg", "--compare-versions", one, "lt", other], check=False).returncode == 0
+
+
 def download(uri: str, file: Path, sha256: str) -> None:
     """Fetch ``uri`` with apt's own method (its proxy, its certificates); :exc:`AptError` unless the digest matches."""
     user = ["-o", "APT::Sandbox::User=root"]
@@ -154,9 +160,12 @@ def download(uri: str, file: Path, sha256: str) -> None:
 
 
 class PrivateApt:
-    """An apt of its own below ``folder``: other suites than the host's, nothing of the host's state touched."""
+    """An apt of its own below ``folder``: other suites than the host's, nothing of the host's state touched.
 
-    def __init__(self, folder: Path, sources: Sequence[str]) -> None:
+    ``machine`` is the architecture to look for (amd64, arm64), without it the host's.
+    """
+
+    def __init__(self, folder: Path, sources: Sequence[str], machine: str = "") -> None:
         self.folder = folder
         for name in ("lists/partial", "cache/archives/partial"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -175,6 +184,8 @@ class PrivateApt:
             "Acquire::Languages": "none",
             "Acquire::Retries": "2",
         }
+        if machine:
+            settings |= {"APT::Architecture": machine, "APT::Architectures": machine}
         (folder / "apt.conf").write_text("".join(f'{k} "{v}";\n' for k, v in settings.items()), encoding="utf-8")
         self.env = {"APT_CONFIG": str(folder / "apt.conf")}
 
@@ -186,6 +197,12 @@ class PrivateApt:
         """The version that would be installed, empty where the suites have no such package."""
         found = re.search(r"Candidate: (\S+)", run(["apt-cache", "policy", package], env=self.env))
         return "" if found is None or found[1] == "(none)" else found[1]
+
+    def candidates(self, packages: Sequence[str]) -> dict[str, str]:
+        """The versions that would be installed of ``packages``, as far as the suites have them."""
+        text = run(["apt-cache", "policy", *packages], env=self.env)
+        found = re.findall(r"(?m)^(\S+?)(?::\w+)?:\n  Installed: .*\n  Candidate: (\S+)", text)
+        return {name: version for name, version in found if version != "(none)"}
 
     def sources(self, package: str) -> str:
         """The stanzas of the source package ``package`` in the lists, empty where there is none."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.anatomy import compact
+from bakery.attest import attested
 from bakery.bases import Base, Bases
 from bakery.buildx import How, Running
 from bakery.clock import Clock
@@ -25,13 +26,16 @@ from bakery.layers import saved_image
 from bakery.models import Catalog, Image, Layout
 from bakery.plan import Inputs, build_arguments, definition, target_name
 from bakery.progress import Display, duration, phases_text
+from bakery.records import read_record, record_file
+from bakery.revision import revision_of
+from bakery.sbom import bill_of, load_licences
 from bakery.signatures import Signatures
 from bakery.signers import load_upstream
 from bakery.sizes import Size
 from bakery.sources import Sources
 from bakery.tags import references
 
-__all__ = ["Builder", "Result", "failure_of", "inputs_for", "read_record", "record_file"]
+__all__ = ["Builder", "Result", "failure_of", "inputs_for"]
 
 
 @dataclass
@@ -60,23 +64,11 @@ def failure_of(results: Sequence[Result]) -> BakeryError | None:
     return kind(f"{len(codes)} of {len(results)} images failed")
 
 
-def inputs_for(source: Path, extras: Path, base: Base) -> Inputs:
-    """The named contexts of an image, from what was resolved for it."""
-    return Inputs(str(source), str(extras), base.context, base.name, base.digest, base.origin)
-
-
-def record_file(layout: Layout, image: Image) -> Path:
-    """Where the record of ``image`` lies."""
-    return layout.records / f"{image.slug}.json"
-
-
-def read_record(layout: Layout, image: Image) -> dict[str, Any]:
-    """What is recorded of ``image``, empty where nothing is or the file is broken."""
-    try:
-        record = json.loads(record_file(layout, image).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
+def inputs_for(layout: Layout, catalog: Catalog, image: Image, source: Path, extras: Path, base: Base) -> Inputs:
+    """The named contexts of ``image``, from what was resolved for it."""
+    folder = catalog.recipes[image.recipe].folder or image.target.family
+    revision = revision_of(layout.root, folder, image.pin.sha256)
+    return Inputs(str(source), str(extras), base.context, base.name, base.digest, base.origin, revision)
 
 
 @dataclass
@@ -172,19 +164,24 @@ class Builder:
         signature = signatures.ensure(image.pin, image.series.number, source / image.pin.file)
         clock.enter("base")
         base = self._base(image, tell)
-        inputs = {image: inputs_for(source, extras, base)}
+        inputs = {image: inputs_for(self.layout, self.catalog, image, source, extras, base)}
         # Another stage is for this engine alone: packed anew it would be the same, later.
         packing = ENGINES_OWN if stage else self._packing(image)
-        with Export(self.layout, self.engine, image.slug, packing) as export:
-            plan = definition(self.catalog, [image], inputs, network=self.engine.network, output=export.output)
+        with Export(self.layout, self.engine, image, packing) as export:
+            plan = definition(
+                self.catalog, [image], inputs, network=self.engine.network, output=export.output, attest=export.attests
+            )
             clock.enter("build steps")
             other = {"target": stage, "tags": list(result.tags)} if stage else {}
             self._buildx(build_arguments(plan["target"][target_name(image)] | other), result, clock)
-            export.finish(result.tags, clock.enter)
+            name, tarball, licences = result.tags[0], source / image.pin.file, load_licences(self.layout.root)
+            about = self.catalog.source
+            bill = lambda archive: bill_of(archive, image, name, tarball, licences, about)  # noqa: E731
+            export.finish(result.tags, bill, about, clock.enter)
         if stage:
             return
         clock.enter("measure")
-        result.id = str(self.engine.client.images.get(result.tags[0]).id)
+        result.id = attested(self.layout.home, str(self.engine.client.images.get(result.tags[0]).id))
         record = read_record(self.layout, image)
         if record.get("id") == result.id and not result.compiled and "anatomy" in record:
             result.size, result.anatomy = Size(record["compressed_bytes"], record["disk_bytes"]), record["anatomy"]

@@ -14,11 +14,14 @@ from bakery.distributions import Archive, BasePin, Family, Stability, Target
 from bakery.errors import ConfigError
 from bakery.models import FREE_THREADED, Catalog, Layout, RecipeName, Series, SeriesStatus
 from bakery.pins import Extra, Pin
+from bakery.profiles import read_profiles
 from bakery.recipes import read_budgets, read_recipes
 from bakery.tables import Table, read_toml
 from bakery.variants import read_compressions, read_variants
 
 __all__ = ["find_layout", "load_catalog"]
+
+URL = r"(https?://\S+)?"
 
 
 def find_layout(root: Path, environ: Mapping[str, str] = os.environ) -> Layout:
@@ -36,9 +39,11 @@ def load_catalog(root: Path) -> Catalog:
     pins = [_pin(name, table) for name, table in lock.tables("releases").items()]
     extras = {name: _extra(name, table) for name, table in lock.tables("extras").items()}
     bases = {name: _base(table) for name, table in lock.tables("bases").items()}
+    top = read_toml(root / "shared" / "catalog.toml")
+    compilers = read_compilers(top)
+    profiles = read_profiles(lock, compilers)
     lock.done()
 
-    top = read_toml(root / "shared" / "catalog.toml")
     every = [_series(name, table, pins, extras) for name, table in top.tables("series").items()]
     series = tuple(sorted(every, key=lambda one: (Version(one.number), one.suffix)))
     families = tuple(_family(file.parent.name, read_toml(file), bases) for file in sorted(root.glob("*/family.toml")))
@@ -53,7 +58,8 @@ def load_catalog(root: Path) -> Catalog:
             raise lock.fail(f"bases.{name}", f"expected one of the targets {', '.join(names)}")
     recipes, variants = read_recipes(top), read_variants(top)
     catalog = Catalog(
-        compilers=read_compilers(top),
+        compilers=compilers,
+        profiles=profiles,
         repository=recipes[RecipeName.FULL].repository,
         default_target=top.get("default_target", str, f"one of {', '.join(names)}", lambda value: value in names),
         series=series,
@@ -62,6 +68,8 @@ def load_catalog(root: Path) -> Catalog:
         variants=variants,
         compressions=read_compressions(top),
         budgets=read_budgets(top, [one.name for one in series], [one.name for one in variants], names),
+        source=top.text("source", 'a URL, or ""', URL),
+        documentation=top.text("documentation", 'a URL, or ""', URL),
     )
     check_compilers(top, catalog.compilers, [(one.name, one.compiler) for one in series], catalog.targets)
     top.done()
@@ -90,6 +98,7 @@ def _pin(release: str, table: Table) -> Pin:
         signed=table.text("signed", "kind, signer and date", r"(openpgp|sigstore) \S+.* \d{4}-\d\d-\d\d")
         if "signed" in table.data
         else "",
+        date=table.text("date", "a date, YYYY-MM-DD", r"\d{4}-\d\d-\d\d") if "date" in table.data else "",
         bytes=table.get("bytes", int, "a size in bytes", lambda value: value > 0) if "bytes" in table.data else None,
         pool=table.text("pool", "a path below pool/", r"pool/[^\s]+") if "pool" in table.data else None,
     )
@@ -145,7 +154,6 @@ def _series(name: str, table: Table, pins: Iterable[Pin], extras: Mapping[str, E
         lean=table.words("lean"),
         cflags=table.words("cflags"),
         compiler=table.text("compiler", "a name of [compilers]", r"\w+"),
-        interpreter=table.text("interpreter", "a make variable, or nothing", r"\w*"),
         frame_pointers=table.get("frame_pointers", bool, "true or false"),
         locale=table.text("locale", '"C.UTF-8", or "" to leave LANG unset', r"(C\.UTF-8)?"),
         pins=tuple(own),

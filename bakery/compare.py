@@ -16,7 +16,6 @@ from typing import Any
 
 from bakery.anatomy import compact
 from bakery.budget import budget_of, verdict
-from bakery.builder import read_record, record_file
 from bakery.comparison import Comparison, Measured, compared
 from bakery.engine import Engine
 from bakery.errors import InputError
@@ -25,6 +24,7 @@ from bakery.layers import SavedImage, saved_image
 from bakery.manifests import LayerSize, ManifestError
 from bakery.models import Catalog, Image, Layout, RecipeName
 from bakery.plan import LABELS
+from bakery.records import read_record, record_file
 from bakery.registry import Registry, RegistryUnavailable, Remote
 from bakery.sizes import Official, Size, official_size, official_tags
 from bakery.tags import references, tags_of

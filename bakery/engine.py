@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "describe", "find_engine"]
 
+PROVENANCE = {"BUILDX_GIT_CHECK_DIRTY": "1"}
+"""buildx marks the commit in a provenance where what is built is not what was committed."""
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -69,9 +72,9 @@ class Engine:
     def environment(self) -> dict[str, str]:
         """The environment for docker and buildx."""
         if self.kind != "embedded":
-            return dict(os.environ)
+            return {**os.environ, **PROVENANCE}
         path = f"{self.embedded.path}:{os.environ.get('PATH', '')}"
-        return {**os.environ, "DOCKER_HOST": self.host, "PATH": path}
+        return {**os.environ, **PROVENANCE, "DOCKER_HOST": self.host, "PATH": path}
 
     @cached_property
     def client(self) -> DockerClient:

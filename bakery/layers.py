@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from bakery.anatomy import Entry, FileSize, Part, Share, anatomy, classify, final_files, is_base
-from bakery.errors import BakeryError
-from bakery.manifests import LayerSize, ManifestError, is_index, labelled, manifest_of, pick
+from bakery.archives import CHUNK, image_archive, method_of, open_member, unpacked
+from bakery.manifests import LayerSize, labelled
 from bakery.sizes import Size
 
 __all__ = ["SavedImage", "read_image", "saved_image"]
@@ -24,9 +20,6 @@ GZIP_LEVEL = 6
 """The level that registries are commonly served with."""
 ZSTD_LEVEL = 9
 """Level at which parts are weighed. Their proportions hardly depend on it, and level 19 would take a minute."""
-CHUNK = 1 << 20
-UNREADABLE = (tarfile.TarError, EOFError, OSError, zlib.error, LookupError, TypeError, ValueError)
-"""What a damaged archive raises on the way."""
 
 
 @dataclass(frozen=True)
@@ -64,63 +57,17 @@ def read_image(archive: IO[bytes], platform: str) -> SavedImage:
 
     Manifests tell the layers where the archive has them (Docker Engine 25 and newer), else ``manifest.json`` does.
     """
-    try:
-        with tarfile.open(fileobj=archive, mode="r:") as tar:
-            return _read(tar, platform)
-    except UNREADABLE as error:
-        raise BakeryError(f"an image archive cannot be read: {error!r}") from None
-
-
-def _read(tar: tarfile.TarFile, platform: str) -> SavedImage:
-    names = set(tar.getnames())
-    digest, manifest = "", None
-    if "index.json" in names:
-        digest, manifest = _manifest(tar, names, platform)
-    if manifest is not None:
-        parsed = manifest_of(manifest)
-        config, blobs = _json(tar, _blob(parsed.config)), [_blob(layer.digest) for layer in parsed.layers]
-    else:
-        docker = _json(tar, "manifest.json")[0]
-        config, blobs = _json(tar, docker["Config"]), list(docker["Layers"])
-    read = [_Layer(tar, name, first=number == 0) for number, name in enumerate(blobs)]
-    sizes = tuple(layer.size for layer in read)
-    return SavedImage(
-        digest=digest,
-        layers=labelled(sizes, config),
-        parts=anatomy([(layer.entries, layer.size.compressed_bytes, layer.weights) for layer in read]),
-        files=final_files(layer.entries for layer in read),
-        config=config,
-        estimated=any(size.method == "none" for size in sizes),
-    )
-
-
-def _manifest(tar: tarfile.TarFile, names: set[str], platform: str) -> tuple[str, dict[str, Any] | None]:
-    """The manifest for ``platform`` and its digest, through nested indexes; ``None`` where the index is empty."""
-    digest, content = "", _json(tar, "index.json")
-    while is_index(content):
-        if not content.get("manifests"):
-            return "", None
-        descriptor = pick(content, platform)
-        digest = str(descriptor["digest"])
-        if _blob(digest) not in names:
-            raise ManifestError(f"the archive does not hold {platform}: {digest} is missing")
-        content = _json(tar, _blob(digest))
-    return digest, content
-
-
-def _blob(digest: str) -> str:
-    return f"blobs/{digest.replace(':', '/')}"
-
-
-def _open(tar: tarfile.TarFile, name: str) -> IO[bytes]:
-    stream = tar.extractfile(name)
-    if stream is None:
-        raise ManifestError(f"{name} in the archive is no file")
-    return stream
-
-
-def _json(tar: tarfile.TarFile, name: str) -> Any:
-    return json.load(_open(tar, name))
+    with image_archive(archive, platform) as image:
+        read = [_Layer(image.tar, name, first=number == 0) for number, name in enumerate(image.layers)]
+        sizes = tuple(layer.size for layer in read)
+        return SavedImage(
+            digest=image.digest,
+            layers=labelled(sizes, image.config),
+            parts=anatomy([(layer.entries, layer.size.compressed_bytes, layer.weights) for layer in read]),
+            files=final_files(layer.entries for layer in read),
+            config=image.config,
+            estimated=any(size.method == "none" for size in sizes),
+        )
 
 
 class _Layer:
@@ -129,20 +76,20 @@ class _Layer:
     def __init__(self, tar: tarfile.TarFile, name: str, *, first: bool) -> None:
         self.entries: list[Entry] = []
         self.weights: dict[Part, int] = {}
-        method = _method(_open(tar, name).read(512))
+        method = method_of(open_member(tar, name).read(512))
         if first:
-            with _unpacked(_open(tar, name), method) as files:
+            with unpacked(open_member(tar, name), method) as files:
                 self.entries = [_entry(member) for member in files]
         if not (first and is_base(self.entries)):
             self._weigh(tar, name, method)
-        packed = tar.getmember(name).size if method != "none" else _gzip_size(_open(tar, name))
+        packed = tar.getmember(name).size if method != "none" else _gzip_size(open_member(tar, name))
         algorithm, _, digest = name.removeprefix("blobs/").partition("/")
         self.size = LayerSize(f"{algorithm}:{digest}" if name.startswith("blobs/") else name, method, packed)
 
     def _weigh(self, tar: tarfile.TarFile, name: str, method: str) -> None:
         packers: dict[Part, Any] = {}
         self.entries = []
-        with _unpacked(_open(tar, name), method) as files:
+        with unpacked(open_member(tar, name), method) as files:
             for member in files:
                 entry = _entry(member)
                 self.entries.append(entry)
@@ -157,31 +104,6 @@ class _Layer:
                 self.weights[part] = self.weights.get(part, 0) + weight
         for part, packer in packers.items():
             self.weights[part] += len(packer.flush())
-
-
-def _method(head: bytes) -> str:
-    """How a layer is packed, by its first bytes; :exc:`ManifestError` where they are of no kind that is known."""
-    if head.startswith(b"\x1f\x8b"):
-        return "gzip"
-    if head.startswith(b"\x28\xb5\x2f\xfd"):
-        return "zstd"
-    if head[257:262] == b"ustar" or not head.strip(b"\0"):
-        return "none"
-    raise ManifestError("a layer is packed in a way that is not known: expected gzip, zstd or a tar as it is")
-
-
-@contextmanager
-def _unpacked(stream: IO[bytes], method: str) -> Iterator[tarfile.TarFile]:
-    """The tar in a layer, to be read from its beginning to its end."""
-    opened: Any = stream
-    if method == "gzip":
-        opened = gzip.GzipFile(fileobj=stream)
-    elif method == "zstd":
-        from zstandard import ZstdDecompressor
-
-        opened = ZstdDecompressor().stream_reader(stream, read_across_frames=True)
-    with opened, tarfile.open(fileobj=io.BufferedReader(opened, CHUNK), mode="r|") as files:
-        yield files
 
 
 def _packer(method: str) -> Any:

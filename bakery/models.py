@@ -11,6 +11,7 @@ from bakery.compilers import Compiler
 from bakery.compression import Compression
 from bakery.distributions import Family, Target
 from bakery.pins import Extra, Pin
+from bakery.profiles import Profile
 
 __all__ = [
     "FREE_THREADED",
@@ -60,7 +61,6 @@ class Series:
     lean: tuple[str, ...]
     cflags: tuple[str, ...]
     compiler: str
-    interpreter: str
     frame_pointers: bool
     locale: str
     pins: tuple[Pin, ...]
@@ -98,6 +98,8 @@ class Recipe:
     folder: str = ""
     builtin: tuple[str, ...] = ()
     prune: tuple[str, ...] = ()
+    executable: tuple[str, ...] = ()
+    source_only: tuple[str, ...] = ()
     pgo: bool = True
     training: str = ""
     compiler: str = ""
@@ -138,6 +140,11 @@ class Catalog:
     compressions: Mapping[RecipeName, Compression] = field(hash=False)
     budgets: Mapping[tuple[str, str, str], Budget] = field(default_factory=dict, hash=False)
     """By series, variant and target."""
+    source: str = ""
+    """URL of this repository, and of what explains its images; empty where there is none."""
+    documentation: str = ""
+    profiles: Mapping[str, Profile] = field(default_factory=dict, hash=False)
+    """By series; without them builds train themselves."""
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -157,6 +164,12 @@ class Catalog:
         """What compiles the interpreter of ``image``: the recipe's choice, else the series', else the target's gcc."""
         wanted = self.recipes[image.recipe].compiler or image.series.compiler
         return self.compilers[wanted if wanted in image.target.compilers else "gcc"]
+
+    def profile_of(self, image: Image) -> Profile | None:
+        """The recorded profile that ``image`` is compiled with; ``None`` where its build has to train, or does not."""
+        profile = self.profiles.get(image.series.name)
+        fits = self.recipes[image.recipe].pgo and image.recipe is not RecipeName.REFERENCE
+        return profile if profile and fits and profile.compiler == self.compiler_of(image).name else None
 
 
 @dataclass(frozen=True)

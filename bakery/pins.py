@@ -19,6 +19,8 @@ class Pin:
     recorded_by: str
     signed: str = ""
     """Whose signature of these bytes was checked: kind, signer and day; empty where none was."""
+    date: str = ""
+    """Day of the tarball's newest file, which is the release's, ``YYYY-MM-DD``; empty where nobody read it yet."""
     bytes: int | None = None
     pool: str | None = None
     """Path below a Debian mirror, where its source package keeps upstream's tarball."""

@@ -32,6 +32,7 @@ ATTESTATION = "vnd.docker.reference"
 """Prefix of the annotations by which BuildKit ties an attestation to its image
 (https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md)."""
 STATEMENT = "application/vnd.in-toto+json"
+ANNOTATION = "org.opencontainers.image."
 OF_THE_TIME = "org.opencontainers.image.created"
 """Annotation with the time of the export, which would make the same images another index."""
 DOCKER_TYPES = {
@@ -134,7 +135,13 @@ class _Writer:
         data = self.read(_path(config["digest"]))
         manifest["config"] = {**config, "mediaType": DOCKER_TYPES.get(config["mediaType"], config["mediaType"])}
         self.put(_path(config["digest"]), data)
-        pairs = zip(manifest["layers"], json.loads(data)["rootfs"]["diff_ids"], strict=True)
+        content = json.loads(data)
+        labels = (content.get("config") or {}).get("Labels") or {}
+        # What a registry shows without asking for the configuration, in the words of the labels.
+        said = {name: value for name, value in labels.items() if name.startswith(ANNOTATION)}
+        if said:
+            manifest["annotations"] = {**manifest.get("annotations", {}), **said}
+        pairs = zip(manifest["layers"], content["rootfs"]["diff_ids"], strict=True)
         manifest["layers"] = [self.layer(layer, diff_id) for layer, diff_id in pairs]
 
     def layer(self, descriptor: dict[str, Any], diff_id: str) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -125,6 +126,26 @@ class Registry:
             raise RegistryUnavailable(f"{host} answered with something else than a manifest")
         return content, digest
 
+    @contextmanager
+    def blob(self, reference: str, digest: str) -> Iterator[Any]:
+        """The bytes of a blob as they come; :exc:`RegistryUnavailable` where it cannot be had.
+
+        A manifest of the same repository was asked for before, which brought the token where one is needed.
+        """
+        import requests
+
+        host, path, _ = split_reference(reference)
+        token = self.tokens.get((host, path), "")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        url = f"{_scheme(host)}://{host}/v2/{path}/blobs/{digest}"
+        try:
+            with requests.get(url, headers=headers, timeout=TIMEOUT, stream=True) as answer:
+                if answer.status_code != 200:
+                    raise RegistryUnavailable(f"{host} answered {answer.status_code} for a layer of {path}")
+                yield answer.raw
+        except requests.RequestException as error:
+            raise RegistryUnavailable(f"{host} does not send a layer ({type(error).__name__})") from None
+
     def _config(self, reference: str, digest: str) -> dict[str, Any]:
         """An image's configuration; empty where it cannot be had, as it only explains what the manifest says."""
         try:
@@ -161,13 +182,12 @@ class Registry:
 
         if host in self.unreachable:
             raise RegistryUnavailable(self.unreachable[host])
-        scheme = "http" if re.fullmatch(r"(localhost|127\.[\d.]+|\[::1\])(:\d+)?", host) else "https"
         headers = {"Accept": ", ".join(ACCEPTED)}
         try:
             for renewed in (False, True):
                 if (host, path) in self.tokens:
                     headers["Authorization"] = f"Bearer {self.tokens[host, path]}"
-                url = f"{scheme}://{host}/v2/{path}/{what}"
+                url = f"{_scheme(host)}://{host}/v2/{path}/{what}"
                 with requests.request(
                     verb, url, headers=headers, timeout=TIMEOUT, allow_redirects=True, stream=True
                 ) as answer:
@@ -180,6 +200,11 @@ class Registry:
                 self.unreachable[host] = reason
             raise RegistryUnavailable(reason) from None
         raise AssertionError("the second answer is returned")
+
+
+def _scheme(host: str) -> str:
+    """Registries of this machine speak HTTP, as docker expects of them."""
+    return "http" if re.fullmatch(r"(localhost|127\.[\d.]+|\[::1\])(:\d+)?", host) else "https"
 
 
 def _body(answer: Any, host: str) -> bytes:

@@ -14,12 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bakery.builder import Builder, read_record, record_file
+from bakery.builder import Builder
 from bakery.containers import Finished, run
 from bakery.errors import BuildError, InputError
 from bakery.files import write_whole
 from bakery.models import Image, RecipeName
 from bakery.plan import LABELS
+from bakery.records import read_record, record_file
 from bakery.tables import read_toml
 from bakery.tags import references
 from bakery.tester import image_labels

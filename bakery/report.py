@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-from bakery.builder import Result, read_record
+from bakery.builder import Result
 from bakery.distributions import Stability
 from bakery.errors import InputError
 from bakery.models import Catalog, Image, Layout, RecipeName
 from bakery.progress import duration
+from bakery.records import read_record
 from bakery.select import select_images
 from bakery.sizes import Official, megabytes, official_size
 from bakery.support import flag, support

@@ -1,4 +1,4 @@
-"""What a tarball says it is, before anybody trusts it: its release, and the pip that ensurepip brings."""
+"""What a tarball says it is, before anybody trusts it: its release, its day, and the pip that ensurepip brings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 import tarfile
 import zlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,14 @@ XZ, GZIP = b"\xfd7zXZ\x00", b"\x1f\x8b"
 
 @dataclass(frozen=True)
 class Contents:
-    """What is read out of a tarball of CPython. ``pip`` is empty where ensurepip bundles none."""
+    """What is read out of a tarball of CPython. ``pip`` is empty where ensurepip bundles none.
+
+    ``date`` is the day of its newest file (UTC, ``YYYY-MM-DD``): upstream packs a release on the day that it is made.
+    """
 
     release: str
     pip: str
+    date: str
 
 
 class _Xz:
@@ -83,12 +88,13 @@ def inspect(file: Path, release: str) -> Contents:
     The whole archive is read, nothing is written. A good signature says whose file it is, not which: an older release
     under a newer one's name is told by its own ``patchlevel.h``.
     """
-    top, found, wheels = f"Python-{release}", "", list[str]()
+    top, found, wheels, newest = f"Python-{release}", "", list[str](), 0
     try:
         with _Unpacked(file) as unpacked, tarfile.open(fileobj=io.BufferedReader(unpacked, CHUNK), mode="r|") as tar:
             for member in tar:
                 if member.name != top and not member.name.startswith(f"{top}/"):
                     raise ValueError(f"it holds {member.name!r}; expected everything below {top}/")
+                newest = max(newest, int(member.mtime))
                 if member.name == f"{top}/Include/patchlevel.h":
                     text = tar.extractfile(member)
                     assert text is not None
@@ -96,8 +102,18 @@ def inspect(file: Path, release: str) -> Contents:
                     found = line[1].decode("ascii", "replace") if line else ""
                 wheel = re.fullmatch(rf"{re.escape(top)}/Lib/ensurepip/_bundled/pip-([^-]+)-.*\.whl", member.name)
                 wheels += [wheel[1]] if wheel else []
-    except (ValueError, EOFError, OSError, AssertionError, lzma.LZMAError, tarfile.TarError, zlib.error) as error:
+        date = f"{datetime.fromtimestamp(newest, UTC):%Y-%m-%d}"
+    except (
+        ValueError,
+        OverflowError,
+        EOFError,
+        OSError,
+        AssertionError,
+        lzma.LZMAError,
+        tarfile.TarError,
+        zlib.error,
+    ) as error:
         raise SourceError(f"{file.name} is no tarball of Python {release}: {error}") from None
     if found != release:
         raise SourceError(f"{file.name} is not Python {release}: its Include/patchlevel.h says {found or 'nothing'}")
-    return Contents(found, wheels[-1] if wheels else "")
+    return Contents(found, wheels[-1] if wheels else "", date)

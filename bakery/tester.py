@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bakery.anatomy import compact
+from bakery.attest import attested
 from bakery.budget import budget_of, verdict
-from bakery.builder import read_record, record_file
 from bakery.containers import run
 from bakery.engine import Engine
 from bakery.errors import BuildError
@@ -22,6 +22,7 @@ from bakery.files import write_whole
 from bakery.layers import saved_image
 from bakery.models import Catalog, Image, Layout, RecipeName
 from bakery.plan import LABELS
+from bakery.records import read_record, record_file
 from bakery.sizes import Size
 from bakery.status import read_status
 from bakery.tags import references
@@ -65,7 +66,7 @@ def image_labels(engine: Engine, reference: str) -> dict[str, str]:
         found = engine.client.images.get(reference)
     except ImageNotFound:
         raise BuildError(f"{reference} is not in the engine", hint="Build it first, with `inv build`.") from None
-    return {**found.labels, "id": str(found.id)}
+    return {**found.labels, "id": attested(engine.embedded.layout.home, str(found.id))}
 
 
 def over_budget(layout: Layout, catalog: Catalog, engine: Engine, image: Image, labels: dict[str, str]) -> str:

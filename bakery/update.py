@@ -27,7 +27,7 @@ __all__ = [
     "unknown_series",
 ]
 
-ORDER = ("file", "sha256", "bytes", "pool", "recorded_by", "pip", "signed")
+ORDER = ("file", "sha256", "bytes", "pool", "recorded_by", "pip", "date", "signed")
 """Keys of a release, as the lock has them."""
 
 
@@ -69,7 +69,7 @@ def unknown_series(known: Iterable[str], found: Iterable[Version]) -> list[str]:
 def _release(pin: Pin, pip: str) -> dict[str, Any]:
     values = {
         "file": pin.file, "sha256": pin.sha256, "bytes": pin.bytes, "pool": pin.pool, "recorded_by": pin.recorded_by,
-        "pip": pip, "signed": pin.signed,
+        "pip": pip, "date": pin.date, "signed": pin.signed,
     }  # fmt: skip
     return {key: values[key] for key in ORDER if values[key]}
 
@@ -79,17 +79,26 @@ def release_bump(pin: Pin, pip: str) -> Bump:
     lines = [
         f"{pin.file}, {pin.bytes} bytes, recorded by {pin.recorded_by}.",
         f"sha256: {pin.sha256}",
-        f"signature: {pin.signed or 'not checked'}",
-        *([f"ensurepip brings pip {pip}."] if pip else []),
+        *_found(pin, pip),
     ]
     return Bump("releases", pin.release, _release(pin, pip), _message(f"Pin Python {pin.release}", lines))
 
 
 def recheck_bump(old: Pin, pin: Pin, pip: str) -> Bump:
     """Record what was found of a release that is pinned already; ``old`` is how it was pinned before."""
-    lines = [f"signature: {pin.signed or 'not checked'}", *([f"ensurepip brings pip {pip}."] if pip else [])]
-    what = f"whose signature Python {pin.release} bears" if pin.signed != old.signed else f"the pip of {pin.release}"
-    return Bump("releases", pin.release, _release(pin, pip), _message(f"Record {what}", lines))
+    what = f"whose signature Python {pin.release} bears"
+    if pin.signed == old.signed:
+        what = f"what the tarball of {pin.release} holds"
+    return Bump("releases", pin.release, _release(pin, pip), _message(f"Record {what}", _found(pin, pip)))
+
+
+def _found(pin: Pin, pip: str) -> list[str]:
+    """What was read out of a tarball, and whose it is, in lines of a message."""
+    return [
+        f"signature: {pin.signed or 'not checked'}",
+        *([f"ensurepip brings pip {pip}."] if pip else []),
+        *([f"Its newest file is of {pin.date}."] if pin.date else []),
+    ]
 
 
 def base_bump(target: Target, digests: Mapping[str, str], today: str) -> Bump:

@@ -155,9 +155,10 @@ class Updater:
                     raise SourceError(f"{pin.file} from {provider} is not the file that {pin.recorded_by} lists")
                 if release:
                     _compare(full, release)
-                pip = inspect(file, pin.release).pip
+                contents = inspect(file, pin.release)
                 checked = self.signatures.check(full, number, file)
-            return release_bump(replace(full, signed=checked.record if checked else ""), pip)
+            signed = checked.record if checked else ""
+            return release_bump(replace(full, signed=signed, date=contents.date), contents.pip)
 
     def _cached(self, pin: Pin) -> bool:
         return (self.sources.folder(pin) / pin.file).exists()
@@ -167,13 +168,13 @@ class Updater:
         series = next(one for one in self.catalog.series if pin in one.pins)
         try:
             file = self.sources.fetch(pin, series, "inv update --version={version}") / pin.file
-            pip = inspect(file, pin.release).pip
+            contents = inspect(file, pin.release)
             checked = self.signatures.check(pin, series.number, file, pinned=True)
         except SourceError as error:
             findings.problems.append(f"the signature of Python {pin.release} is not recorded: {error.message}")
             return
-        new = replace(pin, signed=checked.record) if checked else pin
-        findings.bumps.append(recheck_bump(pin, new, pip))
+        new = replace(pin, signed=checked.record if checked else pin.signed, date=contents.date)
+        findings.bumps.append(recheck_bump(pin, new, contents.pip))
 
     def _base(self, target: Target, findings: Findings) -> None:
         platforms = self.catalog.family_of(target).platforms

@@ -2,8 +2,9 @@
 # compile.sh PHASE - compile CPython from a verified tarball. Runs inside the build stages of every Dockerfile.
 #
 # Phases, each a build step of its own so that an interrupted build goes on after the last one that finished:
-#   sysconfig  check and unpack the tarball, configure it with the target's own compiler, keep what extensions are compiled by
-#   train      unpack, configure, compile with instrumentation, run upstream's training
+#   sysconfig  check and unpack the tarball, configure it with the target's own compiler, keep what extensions are compiled
+#              by and, where there is a profile, the modules that are frozen into the interpreter
+#   train      unpack and configure; where there is no profile, compile with instrumentation and run the training
 #   compile    compile for use, with the profile where there is one
 # install.sh takes over from there; it is a script of its own so that a change to it compiles nothing again.
 #
@@ -16,15 +17,17 @@
 #   COMPILER_CONFIGURE  further words for ./configure, after CONFIGURE_FLAGS
 #   COMPILER_FLAGS      words for the compiler, after upstream's own, so that they win
 #   LINKER_FLAGS        words for the linker
-#   INTERPRETER_OBJECTS the make variable that holds what the executable is linked with beside python.o; where it is
-#                       given, that becomes the interpreter's own objects instead of libpython.so
+#   EXECUTABLE_FLAGS    words for the linker of the executable alone
 #   BUILTIN             extension modules that become part of the interpreter, as far as the series has them
 #   PGO                 1: instrument, train and use the profile; 0: compile once
 #   PROFILE_GENERATE, PROFILE_USE   words for the compiler when it instruments, and when it has the profile
 #   TRAINING            arguments of the training run (PROFILE_TASK in CPython's Makefile)
+#   SOURCE_DATE_EPOCH   seconds since 1970, the day of the release: what the interpreter says it was built at
 # Folders:
+#   PROFILE=/mnt/profile   may hold one profile of an earlier training by clang, xz-packed, mounted read-only
 #   SOURCE=/mnt/source     holds exactly one tarball, mounted read-only
 #   SYSCONFIG=/sysconfig   what `sysconfig` keeps, mounted for `compile`
+#   PROFILES=/profiles     the profile of a training, packed in the same way, for who wants to keep it
 #   TREE=/usr/src/python   the unpacked source
 #
 # A line "##phase NAME" tells the progress display where the build is.
@@ -33,6 +36,8 @@ shopt -s nullglob
 
 SOURCE=${SOURCE:-/mnt/source}
 SYSCONFIG=${SYSCONFIG:-/sysconfig}
+PROFILE=${PROFILE:-/mnt/profile}
+PROFILES=${PROFILES:-/profiles}
 TREE=${TREE:-/usr/src/python}
 JOBS=$(nproc)
 
@@ -44,11 +49,8 @@ read -r -a builtin_modules <<<"${BUILTIN:-}"
 # Given on make's command line, as the official images do: so they shape this build and stay out of the installed
 # Makefile, from which every C extension takes its flags (sysconfig).
 run_make() {
-    local objects=()
-    if [ -n "${INTERPRETER_OBJECTS:-}" ]; then
-        objects=("$INTERPRETER_OBJECTS=\$(LIBRARY_OBJS)" "LINK_PYTHON_DEPS=\$(LIBRARY_OBJS)")
-    fi
-    make --no-print-directory -j "$JOBS" "EXTRA_CFLAGS=${COMPILER_FLAGS:-}" "LDFLAGS=${LINKER_FLAGS:-}" "${objects[@]}" "$@"
+    make --no-print-directory -j "$JOBS" "EXTRA_CFLAGS=${COMPILER_FLAGS:-}" "LDFLAGS=${LINKER_FLAGS:-}" \
+        "LINKFORSHARED=-Xlinker -export-dynamic ${EXECUTABLE_FLAGS:-}" "$@"
 }
 
 unpack() {
@@ -78,6 +80,16 @@ sysconfig() {
     make --no-print-directory python-config
     mkdir -p "$SYSCONFIG"
     cp Makefile pyconfig.h python-config "$SYSCONFIG"
+    [ "$PGO" = 1 ] || return 0
+    # Frozen modules are the same whoever freezes them. From here they save the optimised build two links of a whole
+    # interpreter, and this one needs no optimisation. Up to 3.9 the tarball has them, in 3.11 and 3.12 they are C as well.
+    local goals deep=Python/deepfreeze/deepfreeze.c
+    read -r -a goals <<<"$(value FROZEN_FILES_OUT)"
+    if grep -q "^$deep:" Makefile; then goals+=("$deep"); fi
+    [ "${#goals[@]}" -gt 0 ] || return 0
+    make --no-print-directory -j "$JOBS" EXTRA_CFLAGS="-O0 -g0 -fno-lto" "${goals[@]}"
+    # The folders whole: one of them, getpath's, is no goal of its own.
+    find Python/frozen_modules Python/deepfreeze -name '*.[ch]' -exec cp --parents {} "$SYSCONFIG" \; 2>/dev/null || true
 }
 
 # Make every file of the tree equally old: then nothing is out of date for `make`.
@@ -94,28 +106,31 @@ train() {
     sed -i -e 's/-flto -fuse-linker-plugin -ffat-lto-objects -flto-partition=none/-flto=auto -fuse-linker-plugin -fno-fat-lto-objects/' \
         Makefile
     [ "$PGO" = 1 ] || return 0
+    mkdir -p "$PROFILES"
+    local packed=("$PROFILE"/*.xz)
+    if [ "${#packed[@]}" -gt 0 ]; then
+        echo "${PROFILE_SHA256:-none}  ${packed[0]}" | sha256sum --check --strict -
+        xz --decompress --stdout "${packed[0]}" >code.profclangd
+        return 0
+    fi
 
     phase "instrumented build"
     # The instrumented interpreter is thrown away after training: LTO would cost its link time for nothing.
     run_make "PGO_PROF_GEN_FLAG=$PROFILE_GENERATE" profile-gen-stamp
-    # Frozen modules are the same whoever freezes them. Kept, they save the optimised build two links of an interpreter.
-    local generated=(Python/frozen_modules Python/deepfreeze)
-    mkdir -p /tmp/generated
-    for folder in "${generated[@]}"; do if [ -d "$folder" ]; then cp -a --parents "$folder" /tmp/generated; fi; done
     phase training
     # An absolute path: tests work in folders of their own, which they remove with what was written there.
     run_make "PROFILE_TASK=$TRAINING -j $JOBS" "LLVM_PROF_FILE=LLVM_PROFILE_FILE=$PWD/code-%p.profclangr" profile-run-stamp
-    cp -a /tmp/generated/. .
-    rm -rf /tmp/generated
     rm -f -- *.profclangr
-    local profiles
+    local profiles bytes
     profiles=$(find . -name '*.gcda' | wc -l)
-    echo "training wrote $profiles gcda files, $(stat --format=%s code.profclangd 2>/dev/null || echo no) bytes of clang's profile"
-    if [ "$profiles" -lt 50 ] && [ "$(stat --format=%s code.profclangd 2>/dev/null || echo 0)" -lt 500000 ]; then
+    bytes=$(stat --format=%s code.profclangd 2>/dev/null || echo 0)
+    echo "training wrote $profiles gcda files, $bytes bytes of clang's profile"
+    if [ "$profiles" -lt 50 ] && [ "$bytes" -lt 500000 ]; then
         echo "compile.sh: expected a profile of nearly each of CPython's C files;" \
             "the interpreter would be optimised for nothing" >&2
         exit 1
     fi
+    if [ "$bytes" -gt 0 ]; then xz -9e --threads=1 --stdout code.profclangd >"$PROFILES/code.profdata.xz"; fi
 }
 
 # Programs that only the build itself uses, each of which would be one more link of the whole interpreter.
@@ -131,13 +146,12 @@ compile() {
         phase "optimised build"
         local helper kept=()
         for helper in "${HELPERS[@]}"; do kept+=(-o "$helper"); done
+        if [ -d "$SYSCONFIG/Python" ]; then cp -R "$SYSCONFIG/Python" .; fi
         touch /tmp/now
         settle /tmp/now
-        # What upstream's profile-opt does, without the helpers: make does not hand -o to the make that it calls. The
-        # library is a goal of its own, since the executable does not need it.
+        # What upstream's profile-opt does, without the helpers: make does not hand -o to the make that it calls.
         run_make "${kept[@]}" "CFLAGS_NODIST=$PROFILE_USE" "${goals[@]}"
         run_make "${kept[@]}" "CFLAGS_NODIST=$PROFILE_USE" build_all
-        for helper in "${HELPERS[@]}"; do if [ ! -e "$helper" ]; then : >"$helper"; fi; done
     else
         phase build
         run_make "${goals[@]}" all

@@ -3,6 +3,7 @@
 #
 # Arguments come as environment variables from the catalog (shared/catalog.toml).
 #   PRUNE                what to leave out, shell patterns below /usr/local
+#   SOURCE_ONLY          modules without byte code, shell patterns below the standard library
 # Folders:
 #   TREE=/usr/src/python the compiled source
 #   SYSCONFIG=/sysconfig what the target's own compiler was configured to (compile.sh sysconfig)
@@ -18,6 +19,10 @@ SYSCONFIG=${SYSCONFIG:-/sysconfig}
 EXTRAS=${EXTRAS:-/mnt/extras}
 OUT=${OUT:-/out}
 prefix=$OUT/usr/local
+# Read without a look at what the patterns would match here.
+set -f
+read -r -a source_only <<<"${SOURCE_ONLY:-}"
+set +f
 
 printf '##phase install\n'
 cd "$TREE"
@@ -87,8 +92,12 @@ echo "libraries come from: $(tr '\n' ' ' <"$OUT.packages")"
 
 # Byte code for the standard library: a fresh container would compile it again at every start, because nothing that it
 # writes outlives it. Checked by the hash of the source (PEP 552): it survives new time stamps, and an edited .py counts.
+# What marshal writes depends on what a process compiled before (cpython #92132): so each handful of files has its own.
 for library in "$prefix"/lib/python3.*[0-9] "$prefix"/lib/python3.*t; do
     [ -d "$library" ] || continue
-    PYTHONHASHSEED=0 LD_LIBRARY_PATH="$PWD" ./python -E -S -m compileall -q -j "$(nproc)" --invalidation-mode checked-hash \
-        -s "$OUT" -p / -x '/site-packages/|/lib2to3/tests/' "$library"
+    sources=(-name '*.py' -not -path '*/site-packages/*' -not -path '*/lib2to3/tests/*')
+    for pattern in "${source_only[@]}"; do sources+=(-not -path "$library/$pattern"); done
+    find "$library" -type f "${sources[@]}" -print0 | LC_ALL=C sort --zero-terminated |
+        PYTHONHASHSEED=0 LD_LIBRARY_PATH="$PWD" xargs --null --max-procs="$(nproc)" --max-args=24 \
+            ./python -E -S -m compileall -q --invalidation-mode checked-hash -s "$OUT" -p /
 done

@@ -20,13 +20,14 @@ from typing import Any
 
 import pytest
 
-from bakery.builder import Builder, read_record, record_file
+from bakery.builder import Builder
 from bakery.catalog import load_catalog
 from bakery.compression import parse_compression
 from bakery.engine import Engine
 from bakery.layers import saved_image
 from bakery.models import Budget, Image, Layout, RecipeName
 from bakery.progress import PlainDisplay
+from bakery.records import read_record, record_file
 from bakery.select import select_images
 from bakery.status import write_status
 from bakery.tester import image_labels, over_budget

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from bakery.builder import record_file
 from bakery.catalog import load_catalog
 from bakery.engine import Engine
 from bakery.errors import BakeryError, InputError, PublishError
@@ -25,6 +24,7 @@ from bakery.indexes import digest_of
 from bakery.models import Catalog, Image, Layout
 from bakery.plan import LABELS
 from bakery.push import Pusher, open_shelf, read_handovers, write_handovers
+from bakery.records import record_file
 from bakery.select import host_platform, select_images
 from bakery.tags import references
 from tests.archives import Archive, make_tar

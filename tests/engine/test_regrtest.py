@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bakery.builder import read_record
 from bakery.engine import Engine
 from bakery.errors import BuildError
+from bakery.records import read_record
 from bakery.regrtest import build_suite, run_suite
 
 from .test_builder import Bench, bench

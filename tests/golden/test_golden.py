@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bakery.builder import Result, record_file
+from bakery.builder import Result
 from bakery.models import Catalog, Image, Layout, RecipeName
 from bakery.plan import Inputs, build_arguments, definition, target_name
+from bakery.records import record_file
 from bakery.report import (
     IMAGE_COLUMNS,
     RELEASE_COLUMNS,
@@ -30,6 +31,7 @@ from bakery.tags import references
 
 Golden = Callable[[str, str], None]
 TODAY = date(2026, 11, 24)
+REVISION = "0123456789abcdef0123456789abcdef01234567"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 
@@ -47,7 +49,13 @@ def inputs(image: Image) -> Inputs:
     name = image.target.base.image
     extras = "-".join(["/cache/sources/extras", *(extra.name for extra in image.series.extras)])
     return Inputs(
-        f"/cache/sources/{image.pin.release}", extras, f"docker-image://{name}@{DIGEST}", name, DIGEST, "registry"
+        f"/cache/sources/{image.pin.release}",
+        extras,
+        f"docker-image://{name}@{DIGEST}",
+        name,
+        DIGEST,
+        "registry",
+        REVISION,
     )
 
 

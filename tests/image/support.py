@@ -25,7 +25,7 @@ RECIPE = os.environ.get("IMAGE_RECIPE")
 LACKS = frozenset(os.environ.get("IMAGE_LACKS", "").split())
 FEATURES = {
     "apt": "apt and dpkg",
-    "headers": "headers, Makefile and libpython to compile and link with",
+    "headers": "headers and Makefile to compile with, and libpython's name to link with",
     "ldconfig": "ldconfig, by which ctypes.util.find_library looks for libraries",
     "ndbm": "Berkeley DB, which dbm.ndbm is linked with",
     "pip": "pip and ensurepip",
@@ -413,10 +413,18 @@ def executable():
 
 
 def libpython():
-    """The shared library, for embedders; None where the image's variant leaves it out with the headers."""
-    if not sysconfig.get_config_var("Py_ENABLE_SHARED") or "headers" in LACKS:
-        return None
+    """The shared library that is the interpreter, for the executable as for programs that embed it."""
     return os.path.join(sysconfig.get_config_var("LIBDIR"), LIBPYTHON)
+
+
+def loader():
+    """The dynamic linker that the executable asks for."""
+    elf = Elf(executable())
+    return next(
+        elf.data[offset : offset + size].rstrip(b"\0").decode()
+        for kind, _, offset, _, size in elf.segments
+        if kind == PT_INTERP
+    )
 
 
 def extension_modules():

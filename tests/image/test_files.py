@@ -48,6 +48,19 @@ def parents_of(path):
         yield path
 
 
+# Help texts, Tk's modules, twins of modules in C, and most of the tables of characters.
+SOURCE_ONLY = (
+    "/pydoc_data/",
+    "/tkinter/",
+    "/turtle.py",
+    "/_pydecimal.py",
+    "/_pyio.py",
+    "/_pydatetime.py",
+    "/encodings/",
+)
+ENCODINGS = ("__init__", "aliases", "ascii", "cp437", "idna", "latin_1", "punycode", "utf_8", "utf_8_sig", "utf_16")
+
+
 class FilesTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -101,15 +114,21 @@ class FilesTest(unittest.TestCase):
         self.assert_none(stray)
 
     def test_the_standard_library_need_not_be_compiled(self):
-        """Each module of the standard library has its .pyc: a fresh container would compile it at every start."""
+        """Each module has its .pyc but the few that programs hardly start with: a fresh container would compile it."""
         library = sysconfig.get_path("stdlib")
         missing = [
             path
             for path in self.regular(library, ".py")
-            if not any(part in path for part in ("/site-packages/", "/config-", "/lib2to3/tests/"))
+            if not any(part in path for part in ("/site-packages/", "/config-", "/lib2to3/tests/", *SOURCE_ONLY))
             and not os.path.exists(importlib.util.cache_from_source(path))
         ]
         self.assert_none(missing)
+
+    def test_common_encodings_need_not_be_compiled(self):
+        """So are the encodings that a start, a URL, a ZIP archive or a file with a byte order mark needs."""
+        library = sysconfig.get_path("stdlib")
+        sources = [os.path.join(library, "encodings", f"{name}.py") for name in ENCODINGS]
+        self.assert_none([path for path in sources if not os.path.exists(importlib.util.cache_from_source(path))])
 
     def test_byte_code_is_checked_by_hash(self):
         """Each .pyc is of this interpreter and of its source, by hash (PEP 552), so that times do not matter."""

@@ -12,9 +12,7 @@ import support
 class HardeningTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        paths = [support.executable(), *support.extension_modules()]
-        if support.libpython():
-            paths.append(support.libpython())
+        paths = [support.executable(), support.libpython(), *support.extension_modules()]
         cls.files = {path: support.Elf(path) for path in paths}
 
     def check_each(self, check):
@@ -87,7 +85,7 @@ class HardeningTest(unittest.TestCase):
 
     def main_file(self):
         """The file with the interpreter's code."""
-        return self.files[support.executable()]
+        return self.files[support.libpython()]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ A library that was there at build time and is not in the image makes `import ssl
 linker does not know makes programs that embed Python (uWSGI, PyO3, gdb, vim) fail to start.
 """
 
+import ctypes
 import os
 import re
 import sysconfig
@@ -24,12 +25,7 @@ def resolve(loader, path):
 class SharedLibrariesTest(unittest.TestCase):
     def test_every_library_is_found(self):
         """Each library that a file below /usr/local needs is found, except Tk."""
-        loader = support.Elf(support.executable())
-        interpreter = next(
-            loader.data[offset : offset + size].rstrip(b"\0").decode()
-            for kind, _, offset, _, size in loader.segments
-            if kind == support.PT_INTERP
-        )
+        interpreter = support.loader()
         files = support.elf_files(support.PREFIX)
         self.assertGreater(len(files), 25)
         for path in files:
@@ -66,11 +62,16 @@ class SharedLibrariesTest(unittest.TestCase):
         """libpython3.so, which programs for any version link with, is there."""
         self.assertTrue(support.is_elf(os.path.join(support.PREFIX, "lib", "libpython3.so")))
 
-    def test_the_interpreter_needs_no_libpython(self):
-        """The executable has the interpreter in it: no library of a distribution's can take its place."""
+    def test_the_interpreter_is_libpython(self):
+        """The executable finds the interpreter beside itself, whether or not the linker's cache knows it."""
         elf = support.Elf(support.executable())
-        self.assertEqual([name for name in elf.strings(support.DT_NEEDED) if name.startswith("libpython")], [])
-        self.assertIn("PyObject_Call", elf.defined)
+        self.assertIn(support.LIBPYTHON, elf.strings(support.DT_NEEDED))
+        done = support.run(support.loader(), "--inhibit-cache", "--list", support.executable())
+        self.assertIn(f"{support.LIBPYTHON} => {os.path.dirname(support.executable())}/../lib/", done.stdout)
+
+    def test_libpython_by_name_is_this_interpreter(self):
+        """What loads libpython by its name (bindings to other languages do) finds this interpreter, not another one."""
+        self.assertEqual(ctypes.PyDLL(support.LIBPYTHON).Py_IsInitialized(), 1)
 
     @support.needs("headers")
     def test_linker_finds_libpython(self):

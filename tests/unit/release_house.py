@@ -22,6 +22,8 @@ from bakery.signatures import Signatures
 from bakery.signers import Identity, Policy, Signers, Upstream
 from bakery.sources import Sources
 
+MADE = int(datetime(2025, 1, 1, 23, 30, tzinfo=UTC).timestamp())
+"""When a release's files were packed."""
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 MANAGER = Identity("manager@example.org", "https://issuer.example/oauth")
 
@@ -32,7 +34,7 @@ def tar_of(files: dict[str, bytes]) -> bytes:
     with tarfile.open(fileobj=stream, mode="w") as tar:
         for name, data in files.items():
             member = tarfile.TarInfo(name)
-            member.size = len(data)
+            member.size, member.mtime = len(data), MADE
             tar.addfile(member, io.BytesIO(data))
     return stream.getvalue()
 

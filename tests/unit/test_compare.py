@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from bakery.builder import read_record, record_file
 from bakery.compare import Comparer, reference_names, remember
 from bakery.comparison import Comparison, Measured, document
 from bakery.errors import InputError
 from bakery.files import write_whole
 from bakery.models import Catalog, Image, Layout
+from bakery.records import read_record, record_file
 from bakery.sections import recorded_rows
 from bakery.select import select_images
 from bakery.sizes import read_baseline

@@ -16,8 +16,9 @@ from bakery.plan import LABELS, Inputs, build_arguments, definition, labels, tar
 from bakery.select import select_images
 
 INPUTS = Inputs(
-    "/cache/sources/x", "/cache/sources/extras", "docker-image://base@sha256:1", "base:tag", "sha256:1", "registry"
-)
+    "/cache/sources/x", "/cache/sources/extras", "docker-image://base@sha256:1", "base:tag", "sha256:1", "registry",
+    "r1",
+)  # fmt: skip
 FLAGS = {"contexts": "--build-context", "args": "--build-arg", "labels": "--label"}
 LISTS = {"tags": "--tag", "attest": "--attest", "output": "--output"}
 
@@ -170,7 +171,13 @@ def test_the_labels_say_what_the_image_was_made_of(catalog: Catalog, image: Call
     one = image("3.13.5", "jammy")
     assert labels(catalog, one, INPUTS) == {
         "org.opencontainers.image.title": "Python 3.13.5 on jammy",
+        "org.opencontainers.image.description": "CPython 3.13.5, compiled from upstream's source "
+        "for Ubuntu 22.04 (jammy)",
         "org.opencontainers.image.version": "3.13.5",
+        "org.opencontainers.image.created": "2025-06-11T00:00:00Z",
+        "org.opencontainers.image.revision": "r1",
+        "org.opencontainers.image.source": catalog.source,
+        "org.opencontainers.image.documentation": catalog.documentation,
         "org.opencontainers.image.licenses": "Python-2.0",
         "org.opencontainers.image.base.name": "base:tag",
         "org.opencontainers.image.base.digest": "sha256:1",
@@ -182,6 +189,15 @@ def test_the_labels_say_what_the_image_was_made_of(catalog: Catalog, image: Call
         "io.github.infra7.python.target": "jammy",
         "io.github.infra7.python.variant": "default",
     }
+
+
+def test_what_is_not_known_has_no_label(catalog: Catalog, image: Callable[..., Image]) -> None:
+    one = dataclasses.replace(image("3.13.5"), pin=dataclasses.replace(image("3.13.5").pin, date=""))
+    bare = dataclasses.replace(catalog, source="", documentation="")
+    found = labels(bare, one, dataclasses.replace(INPUTS, revision=""))
+    assert "" not in found.values()
+    absent = {name.rpartition(".")[2] for name in labels(catalog, image("3.13.5"), INPUTS).keys() - found.keys()}
+    assert absent == {"created", "revision", "source", "documentation"}
 
 
 def test_the_labels_say_that_a_signature_was_not_checked(catalog: Catalog, image: Callable[..., Image]) -> None:
@@ -212,7 +228,7 @@ def test_the_same_image_has_the_same_definition_and_nothing_of_the_time_in_it(
     first, second = (json.dumps(target_of(catalog, image("3.13"))) for _ in range(2))
     assert first == second
     assert json.loads(first)["attest"] == ["type=provenance,disabled=true"]
-    assert "created" not in first
+    assert json.loads(first)["labels"]["org.opencontainers.image.created"] == f"{image('3.13').pin.date}T00:00:00Z"
 
 
 def test_every_argument_of_the_definition_is_one_of_the_dockerfiles(catalog: Catalog, root: Any) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bakery.builder import Result, failure_of, record_file
+from bakery.builder import Result, failure_of
 from bakery.errors import InputError
 from bakery.models import Catalog, Image, Layout, RecipeName
+from bakery.records import record_file
 from bakery.report import Column, catalog_rows, release_rows, render, result_rows, tag_rows
 from bakery.sizes import Official, Size
 

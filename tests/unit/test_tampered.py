@@ -324,7 +324,7 @@ def test_what_is_sound_passes_the_same_checks(house: House, fake_series: Any, tm
     house.serve(pin, GOOD)
     house.serve(pin, house.manager.sign(GOOD), ".asc")
     folder = house.signatures.sources.fetch(pin, fake_series(pin), "{version}")
-    assert tarballs.inspect(folder / pin.file, "3.13.5") == tarballs.Contents("3.13.5", "26.0.1")
+    assert tarballs.inspect(folder / pin.file, "3.13.5") == tarballs.Contents("3.13.5", "26.0.1", "2025-01-01")
     record = f"openpgp {house.manager.fingerprint} 2025-01-02"
     assert house.signatures.ensure(pin, "3.13", folder / pin.file) == record
     pin, file = house.pin("3.14.1", DATA), tmp_path / "Python-3.14.1.tar.xz"

@@ -113,6 +113,7 @@ def test_a_new_patch_release_is_verified_and_pinned(org: PythonOrg) -> None:
         ("bytes", len(tarball("3.13.16", pip="26.1"))),
         ("recorded_by", "python.org"),
         ("pip", "26.1"),
+        ("date", "2025-01-01"),
         ("signed", f"openpgp {org.manager.fingerprint} 2025-01-02"),
     ]
     assert bump.message == (
@@ -121,6 +122,7 @@ def test_a_new_patch_release_is_verified_and_pinned(org: PythonOrg) -> None:
         f"sha256: {pin.sha256}\n"
         f"signature: openpgp {org.manager.fingerprint} 2025-01-02\n"
         "ensurepip brings pip 26.1.\n"
+        "Its newest file is of 2025-01-01.\n"
     )
     assert org.left() == ["Python-3.13.16.tar.xz", "Python-3.13.16.tar.xz.asc"], "the build need not fetch it again"
 
@@ -321,7 +323,10 @@ def test_what_ensurepip_brings_is_recorded_also_where_there_is_no_signature(org:
     org.lock(pin)
     (bump,) = org.find(pins=[pin]).bumps
     assert bump.content["pip"] == "26.1" and "signed" not in bump.content
-    assert bump.message == "Record the pip of 3.13.6\n\nsignature: not checked\nensurepip brings pip 26.1.\n"
+    assert bump.message == (
+        "Record what the tarball of 3.13.6 holds\n\nsignature: not checked\nensurepip brings pip 26.1.\n"
+        "Its newest file is of 2025-01-01.\n"
+    )
 
 
 SOURCES = """

@@ -39,7 +39,7 @@ def test_nothing_is_permitted_but_by_a_job_and_nobody_keeps_the_token(file: Path
     assert text.count("actions/checkout@") == text.count("persist-credentials: false")
 
 
-@pytest.mark.parametrize("verb", ["plan", "build", "test", "push", "doctor", "update", "readme"])
+@pytest.mark.parametrize("verb", ["plan", "build", "test", "push", "doctor", "update", "readme", "outdated"])
 def test_the_tasks_have_the_options_that_workflows_use(verb: str) -> None:
     lines = [line for file in FILES for line in file.read_text().splitlines() if re.search(rf"\binv {verb}\b", line)]
     assert lines

@@ -1,0 +1,78 @@
+"""Trains an interpreter and keeps what that left: the profile that later builds of its series are compiled with."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import tarfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from bakery.builder import Builder
+from bakery.errors import BuildError, InputError
+from bakery.files import write_whole
+from bakery.models import Image
+from bakery.profiles import FILE, Profile
+from bakery.tables import read_toml
+from bakery.update import lock_text
+
+__all__ = ["keep_profile", "train"]
+
+STAGE = "training"
+LARGEST = 64 << 20
+"""Bytes of the largest profile that is taken; CPython's are below 1 MB."""
+
+
+def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
+    """Compile ``image``'s release with instrumentation, run the training, and return its profile, packed as it is kept.
+
+    ``builder``'s catalog must not have a profile for it, else nothing would be trained. Raises :exc:`InputError` where
+    its compiler keeps profiles that no other build can use, and :exc:`BuildError` where the build fails.
+    """
+    compiler = builder.catalog.compiler_of(image)
+    if compiler.name == "gcc":
+        raise InputError(
+            f"{image.name} is compiled by gcc, whose profiles fit the very same objects only",
+            hint="Its builds train themselves. Another compiler: shared/catalog.toml, [series] compiler",
+        )
+    tag = f"{builder.catalog.recipes[image.recipe].repository}-{STAGE}:{image.version}-{image.target.name}"
+    identity = builder.stage(image, STAGE, tag)
+    container = builder.engine.client.containers.create(identity, command="none", network_mode="none")
+    try:
+        chunks, _ = container.get_archive("/")
+        files = _files(b"".join(chunks))
+    finally:
+        container.remove()
+    if FILE not in files:
+        raise BuildError(
+            f"the training of {image.name} left no {FILE}; it left {', '.join(sorted(files)) or 'nothing'}"
+        )
+    data = files[FILE]
+    said = re.search(r"version (\d+(\.\d+)+)", files.get("compiler", b"").decode(errors="replace"))
+    version = said[1] if said else "unknown"
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Profile(image.series.name, compiler.name, version, image.pin.release, sha256, len(data)), data
+
+
+def keep_profile(root: Path, profile: Profile, data: bytes, tell: Callable[[str], None]) -> None:
+    """Write the profile where builds look for it, and its digest into the lock."""
+    folder = root / profile.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE).write_bytes(data)
+    file = root / "shared" / "lock.toml"
+    lock = read_toml(file).data
+    entry = {key: value for key, value in asdict(profile).items() if key != "series"}
+    write_whole(file, lock_text({**lock, "profiles": {**lock.get("profiles", {}), profile.series: entry}}))
+    tell(f"{profile.folder}/{FILE}: {profile.bytes:,} bytes, sha256 {profile.sha256}; recorded in shared/lock.toml")
+
+
+def _files(archive: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        found = {}
+        for member in tar:
+            content = tar.extractfile(member) if member.isfile() and member.size < LARGEST else None
+            if content:
+                found[Path(member.name).name] = content.read()
+        return found

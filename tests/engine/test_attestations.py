@@ -1,0 +1,139 @@
+"""What a full build attests of its image is found in a registry by Docker's own tool, and is about that image."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.attest import SPDX
+from bakery.engine import Engine
+from bakery.errors import BakeryError
+from bakery.models import Catalog, Image, Layout, RecipeName
+from bakery.records import read_record
+
+from .registry import raw, running
+from .test_builder import Bench
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def registry(layout: Layout, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    try:
+        with running(layout, catalog, tmp_path_factory.mktemp("registry")) as host:
+            yield host
+    except BakeryError as error:
+        pytest.skip(f"no registry to run: {error.message}")
+
+
+@pytest.fixture
+def bench(tmp_path: Path, engine: Engine, layout: Layout) -> Iterator[Bench]:
+    if not engine.keeps_layers:
+        pytest.skip("this engine keeps images without their indexes")
+    (layout.home / "bases").mkdir(parents=True, exist_ok=True)
+    one = Bench(tmp_path, engine, layout.home)
+    yield one
+    one.remove_images()
+
+
+def inspected(engine: Engine, reference: str, what: str) -> Any:
+    command = [*engine.buildx, "imagetools", "inspect", reference, "--format", f"{{{{json .{what}}}}}"]
+    done = subprocess.run(command, env=engine.environment, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def pushed(engine: Engine, tag: str, reference: str) -> None:
+    """Push the image under another name."""
+    engine.client.images.get(tag).tag(reference)
+    try:
+        for line in engine.client.api.push(reference, stream=True, decode=True):
+            assert "error" not in line, line["error"]
+    finally:
+        engine.client.images.remove(reference)
+
+
+def full(bench: Bench) -> Image:
+    return bench.image(RecipeName.FULL)
+
+
+def test_bill_and_provenance_are_found_by_dockers_own_tool_after_a_push(bench: Bench, registry: str) -> None:
+    (result,) = bench.builder("zstd:1").build([full(bench)])
+    assert result.error == ""
+    assert "attest" in result.phases
+    reference = f"{registry}/python:attested"
+    pushed(bench.engine, result.tags[0], reference)
+
+    bill = inspected(bench.engine, reference, "SBOM")["SPDX"]
+    assert (bill["spdxVersion"], bill["name"]) == ("SPDX-2.3", result.tags[0])
+    names = {one["name"] for one in bill["packages"]}
+    assert {"CPython", "libc6", "tzdata", "apt"} <= names
+    said = bench.engine.client.containers.run(
+        result.tags[0], ["dpkg-query", "--show", "--showformat", "${Package}=${Version} "],
+        remove=True, network_mode="none",
+    )  # fmt: skip
+    listed = {
+        f"{one['name']}={one['versionInfo']}"
+        for one in bill["packages"]
+        if any(ref["referenceLocator"].startswith("pkg:deb/debian/") for ref in one["externalRefs"])
+    }
+    assert listed == set(said.decode().split())
+
+    provenance = inspected(bench.engine, reference, "Provenance")["SLSA"]
+    assert provenance["buildType"] == "https://mobyproject.org/buildkit@v1"
+    assert provenance["invocation"]["parameters"]["args"]["build-arg:PYTHON_SHA256"] == full(bench).pin.sha256
+    assert "llbDefinition" in provenance["buildConfig"], "mode=max"
+
+
+def test_both_are_about_the_manifest_that_was_pushed_and_name_no_folder_of_this_machine(
+    bench: Bench, registry: str
+) -> None:
+    (result,) = bench.builder("zstd:1").build([full(bench)])
+    pushed(bench.engine, result.tags[0], f"{registry}/python:subject")
+    index, _ = raw(registry, "python", "subject")
+    image, attestation = index["manifests"]
+    assert image["digest"] == result.id == read_record(bench.layout, full(bench))["id"]
+    assert attestation["platform"] == {"architecture": "unknown", "os": "unknown"}
+    assert attestation["annotations"] == {
+        "vnd.docker.reference.digest": image["digest"],
+        "vnd.docker.reference.type": "attestation-manifest",
+    }
+    manifest, _ = raw(registry, "python", attestation["digest"])
+    kinds = [layer["annotations"]["in-toto.io/predicate-type"] for layer in manifest["layers"]]
+    assert sorted(kinds) == ["https://slsa.dev/provenance/v0.2", SPDX]
+    import requests
+
+    for layer in manifest["layers"]:
+        text = requests.get(f"http://{registry}/v2/python/blobs/{layer['digest']}", timeout=5).text
+        (digest,) = {one["digest"]["sha256"] for one in json.loads(text)["subject"]}
+        assert f"sha256:{digest}" == image["digest"]
+        for folder in (bench.root, bench.mirror, bench.layout.home, Path.home()):
+            assert f"{folder}/" not in text
+    labels = bench.engine.client.images.get(result.tags[0]).labels
+    annotations = raw(registry, "python", image["digest"])[0]["annotations"]
+    assert annotations == {key: value for key, value in labels.items() if key.startswith("org.opencontainers.image.")}
+
+
+def test_the_same_image_again_keeps_the_attestations_of_the_build_that_made_it(bench: Bench) -> None:
+    (first,) = bench.builder("zstd:1").build([full(bench)])
+    index = bench.engine.client.images.get(first.tags[0]).id
+    assert index != first.id
+    (second,) = bench.builder("zstd:1").build([full(bench)])
+    assert (second.id, second.compiled) == (first.id, False)
+    assert not {"attest", "load"} & set(second.phases)
+    assert bench.engine.client.images.get(first.tags[0]).id == index
+    said = bench.engine.client.containers.run(first.tags[0], remove=True, network_mode="none")
+    assert said.startswith(b"Python 3.13.15\n")
+
+
+def test_an_image_without_attestations_gets_them_by_the_next_full_build(bench: Bench) -> None:
+    (first,) = bench.builder("zstd:1").build([full(bench)])
+    for file in (bench.layout.home / "layers" / "attested").iterdir():
+        file.unlink()
+    (second,) = bench.builder("zstd:1").build([full(bench)])
+    assert second.id == first.id
+    assert {"attest", "load"} <= set(second.phases)
