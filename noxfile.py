@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from itertools import product
@@ -36,7 +37,10 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", *PYTHON_FILES)
     session.run("mypy")
     scripts = [*ROOT.glob("shared/*.sh"), *ROOT.glob("reference/*.sh")]
-    session.run("shellcheck", *map(str, sorted(scripts)), ".ci/run")
+    session.run("shellcheck", *map(str, sorted(scripts)), ".ci/run", ".github/containerd-store")
+    session.run("zizmor", "--offline", "--quiet", "--persona=pedantic", ".github/workflows")
+    if shutil.which("actionlint"):  # no package index has it for every machine
+        session.run("actionlint", external=True)
     session.run("python", "-m", "invoke", "readme", "--check")
     session.run("hadolint", *map(str, sorted(ROOT.glob("*/Dockerfile"))))
 

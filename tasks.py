@@ -22,7 +22,7 @@ from bakery.catalog import find_layout, load_catalog
 from bakery.compression import parse_compression
 from bakery.errors import BakeryError, BuildError, InputError, NothingSelected, SourceError
 from bakery.models import Image, RecipeName
-from bakery.select import select_images, split
+from bakery.select import host_platform, parse_platforms, select_images, split
 
 ROOT = Path(__file__).resolve().parent
 LAYOUT = find_layout(ROOT)
@@ -39,10 +39,17 @@ COMPRESSION = (
 )
 FORMAT = "table, markdown or json (default: table)"
 MIRROR = "Where to look for tarballs first: a URL or folder laid out like python.org/ftp/python (also $BAKERY_MIRROR)"
+PLATFORM = "linux/amd64 (amd64, x86_64) or linux/arm64 (arm64, arm64v8, aarch64); repeat it or separate by commas"
+CA_BUNDLE = "File with certificates of your own authorities (PEM), believed beside the public ones"
 OURS = "Measure this image instead: any reference that the engine has or can pull"
 AGAINST = "Compare with this image instead of reference/python, such as python:3.13-slim-bookworm"
 CPU = "Number of the CPU to pin to (default: the engine's last)"
 BASE = "Build on this instead of the target's slim image: an image, an OCI image layout, a rootfs tar or folder"
+
+
+def interrupt(*_: Any) -> None:
+    """End as Ctrl-C does; by itself, because what a script starts in the background ignores SIGINT."""
+    raise KeyboardInterrupt
 
 
 def friendly(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,7 +57,7 @@ def friendly(body: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(body)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        signal.signal(signal.SIGTERM, interrupt)
         for stream in (sys.stdout, sys.stderr):
             # A table's rule must not end a build on a terminal that knows ASCII only.
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
@@ -104,23 +111,33 @@ def number(text: str | None) -> int | None:
 
 def select(
     version: Sequence[str], target: Sequence[str], everything: bool, quick: bool = False, recipe=RecipeName.FULL,
-    variant: Sequence[str] = (),
+    variant: Sequence[str] = (), platform: Sequence[str] = (),
 ) -> tuple[Any, tuple[Image, ...]]:  # fmt: skip
-    """The catalog and the images that the arguments mean."""
+    """The catalog and the images that the arguments mean, for this machine where no platform is named."""
     catalog = load_catalog(ROOT)
     recipe = RecipeName.QUICK if quick else recipe
     names = split(version), split(target), split(variant)
-    return catalog, select_images(catalog, *names, everything=everything, recipe=recipe)
+    images: list[Image] = []
+    for one in parse_platforms(catalog, split(platform)) or (host_platform(),):
+        local = "" if one == host_platform() else one.rpartition("/")[2]
+        found = select_images(catalog, *names, everything=everything, recipe=recipe, platform=one)
+        images += (replace(image, local=local) for image in found)
+    return catalog, tuple(images)
 
 
 def open_builder(
     catalog: Any, display: Any, verb: str, target: Sequence[str], quick: bool,
     mirror: str | None, base: str | None, refresh: bool = False, no_cache: bool = False,
-    variant: Sequence[str] = (), packing: Any = None,
+    variant: Sequence[str] = (), packing: Any = None, jobs: int | None = 1, builder: str | None = None,
+    cache_from: Sequence[str] = (), cache_to: Sequence[str] = (), ca_bundle: str | None = None,
+    apt_mirror: str | None = None,
 ) -> Any:  # fmt: skip
     """Make the builder for the engine in use, which knows the user's command for what it suggests."""
     from bakery.builder import Builder
+    from bakery.buildx import How, default_jobs
+    from bakery.certificates import believe, users_bundle
     from bakery.engine import find_engine
+    from bakery.network import users_network
 
     engine = find_engine(LAYOUT, catalog, functools.partial(display.note, ""))
     assert engine is not None
@@ -129,7 +146,13 @@ def open_builder(
     words = ["inv", verb, *(f"{name}={value}" for name, value in options if value), *(["--quick"] if quick else [])]
     again = shlex.join(words).replace("{", "{{").replace("}", "}}") + " --version={version}"
     mirror = mirror or os.environ.get("BAKERY_MIRROR")
-    return Builder(LAYOUT, catalog, engine, display, mirror, base, refresh, no_cache, packing, again)
+    believe(users_bundle(ca_bundle), LAYOUT.home)
+    network = users_network(ca_bundle, apt_mirror)
+    how = How(no_cache, builder or "", tuple(cache_from), tuple(cache_to), network)
+    jobs = default_jobs(*engine.capacity) if jobs is None else jobs
+    if jobs < 1:
+        raise InputError(f"--jobs={jobs}: expected how many images to build at a time, 1 or more")
+    return Builder(LAYOUT, catalog, engine, display, mirror, base, refresh, how, packing, again, jobs)
 
 
 def report_results(catalog: Any, results: Sequence[Any], format: str) -> None:
@@ -172,13 +195,20 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
 
 
 @job(
-    iterable=["version", "target", "variant"],
+    iterable=["version", "target", "variant", "platform", "cache_from", "cache_to"],
     help={
         "version": VERSION,
         "target": TARGET,
         "variant": VARIANT,
+        "platform": PLATFORM,
         "all": EVERYTHING,
         "quick": QUICK,
+        "jobs": "Images to build at a time (default: one for every two processors and 4 GB of the engine's)",
+        "builder": "buildx's builder to use, local, remote or in Kubernetes (`docker buildx ls`)",
+        "cache-from": "Reuse what others compiled: a repository, or words such as type=s3,...,name={image}; repeat it",
+        "cache-to": "Keep what is compiled there for others; the same words",
+        "ca-bundle": CA_BUNDLE,
+        "apt-mirror": "Where packages come from: a URL with debian/ or ubuntu/ below it (also $BAKERY_APT_MIRROR)",
         "mirror": MIRROR,
         "base": BASE,
         "refresh": "Choose the bases anew instead of keeping what earlier builds chose",
@@ -191,14 +221,15 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
     },
 )
 def build(
-    _: Context, version=None, target=None, variant=None, all=False, quick=False, mirror=None, base=None, refresh=False,
+    _: Context, version=None, target=None, variant=None, platform=None, all=False, quick=False, jobs=None, builder=None,
+    cache_from=None, cache_to=None, ca_bundle=None, apt_mirror=None, mirror=None, base=None, refresh=False,
     no_cache=False, train=False, compression=None, print=False, dry=False, format="table",
 ) -> None:  # fmt: skip
     """Build images: verified source, pinned base, PGO and LTO; tags and sizes in a table at the end."""
     from bakery.progress import make_display
     from bakery.report import TAG_COLUMNS, render, tag_rows
 
-    catalog, images = select(version, target, all, quick, variant=variant)
+    catalog, images = select(version, target, all, quick, variant=variant, platform=platform)
     catalog = replace(catalog, profiles={}) if train else catalog
     render([], (), format)
     packing = parse_compression(compression) if compression else None
@@ -210,10 +241,11 @@ def build(
         )
         return
     with make_display(sys.stderr) as display:
-        builder = open_builder(
-            catalog, display, "build", target, quick, mirror, base, refresh, no_cache, variant, packing
-        )
-        results = builder.build(images)
+        opened = open_builder(
+            catalog, display, "build", target, quick, mirror, base, refresh, no_cache, variant, packing,
+            number(jobs), builder, cache_from or (), cache_to or (), ca_bundle, apt_mirror,
+        )  # fmt: skip
+        results = opened.build(images)
     report_results(catalog, results, format)
 
 
@@ -270,11 +302,12 @@ def reference(_: Context, version=None, target=None, mirror=None, base=None, no_
 
 
 @job(
-    iterable=["version", "target", "variant", "k"],
+    iterable=["version", "target", "variant", "platform", "k"],
     help={
         "version": VERSION,
         "target": TARGET,
         "variant": VARIANT,
+        "platform": PLATFORM,
         "all": EVERYTHING,
         "quick": "Where an image is missing, build it with --quick",
         "k": "Run only tests whose names contain this; repeat it for more",
@@ -284,15 +317,15 @@ def reference(_: Context, version=None, target=None, mirror=None, base=None, no_
     },
 )
 def test(
-    _: Context, version=None, target=None, variant=None, all=False, quick=False, k=None, mirror=None, base=None,
-    format="table",
+    _: Context, version=None, target=None, variant=None, platform=None, all=False, quick=False, k=None, mirror=None,
+    base=None, format="table",
 ) -> None:  # fmt: skip
     """Run tests/image inside images, by the interpreter that was built; missing images are built first."""
     from bakery.progress import make_display
     from bakery.report import Column, render
     from bakery.tester import run_image_tests
 
-    catalog, images = select(version, target, all, quick, variant=variant)
+    catalog, images = select(version, target, all, quick, variant=variant, platform=platform)
     render([], (), format)
     with make_display(sys.stderr) as display:
         builder = open_builder(catalog, display, "test", target, quick, mirror, base, variant=variant)
@@ -614,13 +647,32 @@ def outdated(
 
 
 @job(
-    iterable=["version", "target", "variant"],
-    help={"version": VERSION, "target": TARGET, "variant": VARIANT, "all": EVERYTHING, "quick": QUICK, "base": BASE},
+    iterable=["version", "target", "variant", "platform"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "variant": VARIANT,
+        "platform": PLATFORM,
+        "all": EVERYTHING,
+        "quick": QUICK,
+        "base": BASE,
+        "format": "bake (a definition for docker buildx) or github (a matrix of CI jobs, on one line) (default: bake)",
+    },
 )
-def plan(_: Context, version=None, target=None, variant=None, all=False, quick=False, base=None) -> None:
-    """Print the bake definition (JSON) that a build of these images means; nothing is fetched or started."""
-    catalog, images = select(version, target, all, quick, variant=variant)
-    print(json.dumps(planned(catalog, images, base), indent=2))
+def plan(
+    _: Context, version=None, target=None, variant=None, platform=None, all=False, quick=False, base=None,
+    format="bake",
+) -> None:  # fmt: skip
+    """Print what a build of these images means, as a bake definition or a CI matrix; nothing is fetched or started."""
+    from bakery.matrix import github_matrix
+
+    if format not in ("bake", "github"):
+        raise InputError(f"unknown format {format!r}", hint="There are: bake, github.")
+    catalog, images = select(version, target, all, quick, variant=variant, platform=platform)
+    if format == "github":
+        print(json.dumps(github_matrix(images), separators=(",", ":")))
+    else:
+        print(json.dumps(planned(catalog, images, base), indent=2))
 
 
 @job(
@@ -657,6 +709,58 @@ def images(_: Context, version=None, target=None, variant=None, releases=False, 
 
 
 @job(
+    iterable=["version", "target", "variant", "platform", "merge"],
+    help={
+        "version": VERSION,
+        "target": TARGET,
+        "variant": VARIANT,
+        "platform": PLATFORM,
+        "all": EVERYTHING,
+        "repository": "Where to push, such as 127.0.0.1:5000/infra7/python (default: the catalog's)",
+        "stamp": "What the dated tags end in (default: the day of the build, 20261122)",
+        "force": "Push what did not pass its tests, and move shared tags that lose a platform; says what it overrides",
+        "dry": "Say what would be sent and which tags would move; change nothing",
+        "sign": "Sign each index with cosign before tags move to it; keyless without --key",
+        "key": "cosign's key for --sign: a file or an address; its password comes by $COSIGN_PASSWORD",
+        "digests": "Set no tag; write to this file what was pushed by digest, for --merge",
+        "merge": "Push nothing; set the tags of what --digests=FILE wrote on other machines; repeat it",
+        "ca-bundle": CA_BUNDLE,
+        "format": FORMAT,
+    },
+)
+def push(
+    _: Context, version=None, target=None, variant=None, platform=None, all=False, repository=None, stamp=None,
+    force=False, dry=False, sign=False, key=None, digests=None, merge=None, ca_bundle=None, format="table",
+) -> None:  # fmt: skip
+    """Push tested images with all their tags: by digest first, tags last; the same again goes on after a break."""
+    from bakery.certificates import users_bundle
+    from bakery.engine import find_engine
+    from bakery.push import Pusher, open_shelf, read_handovers, write_handovers
+    from bakery.report import Column, render
+    from bakery.signing import make_signer
+
+    render([], (), format)
+    catalog, images = (load_catalog(ROOT), ()) if merge else select(
+        version, target, all, variant=variant, platform=platform
+    )  # fmt: skip
+    shelf = open_shelf(repository or catalog.repository, users_bundle(ca_bundle), warn)
+    signer = make_signer(shelf.wire, key) if sign and not digests else None
+    pusher = Pusher(LAYOUT, catalog, shelf, warn, signer, stamp, force, dry)
+    if merge:
+        handovers = read_handovers(split(merge))
+    else:
+        engine = find_engine(LAYOUT, catalog, warn)
+        assert engine is not None
+        handovers = pusher.hand_over(engine, images)
+    if digests and not dry:
+        write_handovers(Path(digests), handovers)
+        print(f"{digests} written: {len(handovers)} images, tagged by inv push --merge={digests}")
+        return
+    columns = [Column(key, key) for key in ("image", "platform", "tag", "state", "why")]
+    show([row for done in pusher.tag(handovers) for row in done.rows], columns, format)
+
+
+@job(
     iterable=["version", "target"],
     help={
         "version": "Series to look for newer releases of (default: all); a pinned release: check its signature again",
@@ -689,6 +793,23 @@ def update(_: Context, version=None, target=None, check=False) -> None:
         raise SourceError("\n  ".join(["left out, because it is not what it should be:", *findings.problems]))
     if new != old and check:
         raise BuildError("shared/lock.toml is not up to date", hint="Bring it up to date: inv update")
+
+
+@job(
+    help={"builder": "buildx's builder to look at (default: the one in use)", "ca-bundle": CA_BUNDLE, "format": FORMAT}
+)
+def doctor(_: Context, builder=None, ca_bundle=None, format="table") -> None:
+    """Say what this machine has of what building needs, and what to type; exit code 1 where a build would fail."""
+    from bakery.doctor import State, examine
+    from bakery.report import Column, render
+
+    render([], (), format)
+    findings = examine(LAYOUT, load_catalog(ROOT), builder or "", ca_bundle)
+    columns = [Column(key, key) for key in ("about", "state", "found", "todo")]
+    show([finding.row for finding in findings], columns, format)
+    missing = [finding.about for finding in findings if finding.state is State.MISSING]
+    if missing:
+        raise BuildError(f"a build would fail: {', '.join(missing)}")
 
 
 @job(
@@ -778,5 +899,5 @@ def env(_: Context) -> None:
 engine = Collection("engine", up, down, status, env)
 namespace = Collection(
     build, profile, reference, test, verify, regrtest, compare, bench, startup, sbom, outdated, plan, tags, images,
-    readme, update, clean, engine,
+    readme, update, push, doctor, clean, engine,
 )  # fmt: skip

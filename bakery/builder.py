@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 from bakery.anatomy import compact
 from bakery.attest import attested
 from bakery.bases import Base, Bases
+from bakery.buildx import How, Running
 from bakery.clock import Clock
 from bakery.compression import Compression
 from bakery.engine import Engine
@@ -24,7 +25,7 @@ from bakery.files import Tell, disk_full, locked, no_space, write_whole
 from bakery.layers import saved_image
 from bakery.models import Catalog, Image, Layout
 from bakery.plan import Inputs, build_arguments, definition, target_name
-from bakery.progress import Display, StatusStream, Tracker, duration, phases_text
+from bakery.progress import Display, duration, phases_text
 from bakery.records import read_record, record_file
 from bakery.revision import revision_of
 from bakery.sbom import bill_of, load_licences
@@ -81,14 +82,25 @@ class Builder:
     mirror: str | None = None
     base: str | None = None
     refresh: bool = False
-    no_cache: bool = False
+    how: How = field(default_factory=How)
     compression: Compression | None = None
     again: str = "inv build --version={version}"
+    jobs: int = 1
     bases: dict[tuple[str, str], Base] = field(default_factory=dict)
+    running: Running = field(default_factory=Running)
+    choosing: threading.Lock = field(default_factory=threading.Lock)
 
     def build(self, images: Sequence[Image]) -> list[Result]:
-        """Build each of ``images``; failures are in the results, interruptions are raised."""
-        return [self._one(image) for image in images]
+        """Build ``images``, ``jobs`` at a time; failures are in the results, an interruption ends all and is raised."""
+        if self.jobs == 1 or len(images) < 2:
+            return [self._one(image) for image in images]
+        with ThreadPoolExecutor(self.jobs, "build") as pool:
+            try:
+                return list(pool.map(self._one, images))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.running.stop()
+                raise
 
     def missing(self, images: Sequence[Image]) -> list[Image]:
         """Those of ``images`` that the engine does not have."""
@@ -129,6 +141,11 @@ class Builder:
     def _tell(self, image: Image) -> Callable[[str], None]:
         return lambda text: self.display.note(image.name, text)
 
+    def _phase(self, image: Image, phase: str) -> None:
+        """Begin a phase, unless all work was interrupted while another image's was waited for."""
+        self.running.check()
+        self.display.phase(image.name, phase)
+
     def stage(self, image: Image, stage: str, tag: str) -> str:
         """Build another ``stage`` of the Dockerfile from the same inputs and tag it; return its image's identity."""
         result = Result(image, (tag,), self.layout.logs / f"{image.slug}-{stage}.log")
@@ -138,7 +155,7 @@ class Builder:
         return str(self.engine.client.images.get(tag).id)
 
     def _run(self, result: Result, stage: str = "") -> None:
-        image, clock = result.image, Clock(lambda phase: self.display.phase(result.image.name, phase))
+        image, clock = result.image, Clock(lambda phase: self._phase(result.image, phase))
         tell = self._tell(image)
         clock.enter("source")
         sources = Sources(self.layout, self.mirror, tell)
@@ -180,34 +197,16 @@ class Builder:
     def _base(self, image: Image, tell: Tell) -> Base:
         """The base of ``image``, resolved once in a run, so that all images of a target share it also with refresh."""
         key = (image.target.name, image.platform)
-        if key not in self.bases:
-            bases = Bases(self.layout, self.catalog, self.base, self.refresh, tell)
-            self.bases[key] = bases.resolve(image.target, image.platform)
-        return self.bases[key]
+        with self.choosing:
+            if key not in self.bases:
+                bases = Bases(self.layout, self.catalog, self.base, self.refresh, tell)
+                self.bases[key] = bases.resolve(image.target, image.platform)
+            return self.bases[key]
 
     def _buildx(self, arguments: list[str], result: Result, clock: Clock) -> None:
-        result.log.parent.mkdir(parents=True, exist_ok=True)
-        fresh = ["--no-cache"] if self.no_cache else []
-        command = [*self.engine.buildx, "build", "--progress=rawjson", *fresh, *arguments]
-        with result.log.open("w", encoding="utf-8") as log:
-            log.write(f"{' '.join(command)}\n")
-            tracker, stream = Tracker(log, clock.enter), StatusStream()
-            with subprocess.Popen(
-                command, cwd=self.layout.root, env=self.engine.environment,
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            ) as process:  # fmt: skip
-                assert process.stderr is not None
-                try:
-                    while data := os.read(process.stderr.fileno(), 1 << 16):
-                        for status in stream.feed(data):
-                            tracker.take(status)
-                    for status in stream.feed(b"", end=True):
-                        tracker.take(status)
-                except BaseException:
-                    # Ctrl-C reaches buildx as well, which ends the build in the engine before it ends itself.
-                    process.terminate()
-                    raise
-            code = process.returncode
+        command = [*self.engine.buildx, "build", "--progress=rawjson", *self.how.arguments(result.image), *arguments]
+        environment = {**self.engine.environment, **self.how.network.environment}
+        tracker, code = self.running.run(command, self.layout.root, environment, result.log, clock.enter)
         result.compiled = tracker.compiled
         if code:
             lines = tracker.failure()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from http.client import HTTPConnection, HTTPException
@@ -45,15 +46,20 @@ def version_of(text: str) -> Version:
         return Version("0")
 
 
+def _process_folders() -> list[Path]:
+    """A folder for each process; by name, because one that ends meanwhile makes Path.glob fail."""
+    return [Path("/proc", name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
 def processes(name: str) -> list[tuple[int, list[str]]]:
     """Process id and command line of every running process called ``name`` (an ended one has no command line)."""
     found = []
-    for comm in Path("/proc").glob("[0-9]*/comm"):
+    for folder in _process_folders():
         try:
-            if comm.read_text().strip() == name:
-                arguments = (comm.parent / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if (folder / "comm").read_text().strip() == name:
+                arguments = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
                 if any(arguments):
-                    found.append((int(comm.parent.name), arguments))
+                    found.append((int(folder.name), arguments))
         except OSError:
             continue
     return found
@@ -62,10 +68,10 @@ def processes(name: str) -> list[tuple[int, list[str]]]:
 def processes_in(group: str) -> list[int]:
     """Process ids of all processes whose control group's path has ``group`` in it (cgroups(7))."""
     found = []
-    for file in Path("/proc").glob("[0-9]*/cgroup"):
+    for folder in _process_folders():
         try:
-            if group in file.read_text(encoding="utf-8"):
-                found.append(int(file.parent.name))
+            if group in (folder / "cgroup").read_text(encoding="utf-8"):
+                found.append(int(folder.name))
         except OSError:
             continue
     return found

@@ -49,6 +49,13 @@ class Engine:
         return None if self.client.networks.list(names=["bridge"]) else "host"
 
     @cached_property
+    def capacity(self) -> tuple[int, int]:
+        """Processors and bytes of memory of its machine."""
+        with self.talking():
+            told = self.client.info()
+        return int(told.get("NCPU") or 1), int(told.get("MemTotal") or 0)
+
+    @cached_property
     def keeps_layers(self) -> bool:
         """Whether it keeps layers as they are packed (containerd's image store); others unpack and forget that."""
         status = dict(entry[:2] for entry in self.client.info().get("DriverStatus") or [])

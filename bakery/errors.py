@@ -14,6 +14,7 @@ __all__ = [
     "EngineError",
     "InputError",
     "NothingSelected",
+    "PublishError",
     "SourceError",
 ]
 
@@ -63,6 +64,10 @@ class EngineError(BakeryError):
 
 class BuildError(BakeryError):
     """An image was not built, or its tests failed. Exit code 1."""
+
+
+class PublishError(BakeryError):
+    """A registry did not take an image, or the image is none that may be pushed. Exit code 1."""
 
 
 class DiskFullError(BakeryError):

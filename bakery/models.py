@@ -174,7 +174,11 @@ class Catalog:
 
 @dataclass(frozen=True)
 class Image:
-    """One image to build: a variant of a release on a target for a platform."""
+    """One image to build: a variant of a release on a target for a platform.
+
+    ``local`` is what its tags in an engine end in: the architecture where it is not that of the machine, so that both
+    can lie side by side. A registry has one tag for all of them.
+    """
 
     series: Series
     pin: Pin
@@ -182,6 +186,7 @@ class Image:
     variant: Variant
     platform: str
     recipe: RecipeName = RecipeName.FULL
+    local: str = ""
 
     @property
     def name(self) -> str:

@@ -177,9 +177,9 @@ class PlainDisplay:
 
     def note(self, name: str, text: str) -> None:
         elapsed = int(time.monotonic() - self.start)
-        print(
-            f"[{elapsed // 60:3}:{elapsed % 60:02}] {name + ': ' if name else ''}{text}", file=self.stream, flush=True
-        )
+        # In one piece: other images are built beside this one.
+        self.stream.write(f"[{elapsed // 60:3}:{elapsed % 60:02}] {name + ': ' if name else ''}{text}\n")
+        self.stream.flush()
 
     phase = note
 
@@ -213,7 +213,7 @@ class LiveDisplay:
 
         table = Table.grid(padding=(0, 2))
         now = time.monotonic()
-        for name, (began, entered, phase, mark, ended) in self.rows.items():
+        for name, (began, entered, phase, mark, ended) in list(self.rows.items()):
             clock = "" if ended else duration(now - entered)
             table.add_row(mark or self.spinner, name, phase, clock, duration((ended or now) - began))
         return table

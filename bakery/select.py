@@ -13,14 +13,39 @@ from bakery.errors import InputError, NothingSelected
 from bakery.models import FREE_THREADED, Catalog, Image, RecipeName, Series, Variant
 from bakery.pins import Pin
 
-__all__ = ["host_platform", "select_images", "split"]
+__all__ = ["host_platform", "parse_platforms", "select_images", "split"]
 
-MACHINES = {"x86_64": "linux/amd64", "amd64": "linux/amd64", "aarch64": "linux/arm64", "arm64": "linux/arm64"}
+MACHINES = {
+    "x86_64": "linux/amd64",
+    "amd64": "linux/amd64",
+    "aarch64": "linux/arm64",
+    "arm64": "linux/arm64",
+    "arm64v8": "linux/arm64",
+    "arm64/v8": "linux/arm64",
+}
+"""What people and kernels call the machines, and what OCI calls them."""
 
 
 def host_platform() -> str:
     """The OCI platform of this machine, such as ``linux/amd64``."""
     return MACHINES.get(host.machine().lower(), f"linux/{host.machine().lower()}")
+
+
+def parse_platforms(catalog: Catalog, words: Sequence[str]) -> tuple[str, ...]:
+    """The OCI platforms that ``words`` mean (``arm64``, ``aarch64``, ``linux/arm64/v8``), each once.
+
+    Raises :exc:`InputError` for one that no family of the catalog is built for.
+    """
+    known = tuple(dict.fromkeys(platform for family in catalog.families for platform in family.platforms))
+    found = []
+    for word in words:
+        name = word.lower().removeprefix("linux/")
+        platform = MACHINES.get(name, f"linux/{name}")
+        if platform not in known:
+            names = ", ".join(word for word, meant in MACHINES.items() if meant in known)
+            raise InputError(f"unknown platform {word!r}: expected {' or '.join(known)}", hint=f"Other names: {names}.")
+        found.append(platform)
+    return tuple(dict.fromkeys(found))
 
 
 def split(values: str | Iterable[str] | None) -> tuple[str, ...]:

@@ -34,6 +34,9 @@ def tags_of(catalog: Catalog, image: Image) -> tuple[str, ...]:
 
 
 def references(catalog: Catalog, image: Image) -> tuple[str, ...]:
-    """The same with its recipe's repository, as docker takes them: ``infra7/python:3.13-bookworm``."""
-    repository = catalog.recipes[image.recipe].repository
-    return tuple(f"{repository}:{tag}" for tag in tags_of(catalog, image))
+    """The same with its recipe's repository, as an engine has them: ``infra7/python:3.13-bookworm``.
+
+    An image for another platform than the machine's says so: ``infra7/python:3.13-bookworm-arm64``.
+    """
+    repository, end = catalog.recipes[image.recipe].repository, f"-{image.local}" if image.local else ""
+    return tuple(f"{repository}:{tag}{end}" for tag in tags_of(catalog, image))

@@ -3,8 +3,28 @@
 #
 # Runs inside the build, in the toolchain stage and in the runtime stage. Lists, logs and caches go in the same
 # step that made them, so that no layer holds them.
+#
+# Secrets of this step say how the user's network is left, and leave no trace (bakery/network.py):
+#   apt.conf     settings for apt: proxies, and that ca.pem is believed
+#   apt.mirror   where the archives lie instead: a URL that has debian/, debian-security/ or ubuntu/ below it
+#   ca.pem       certificates of the user's own authorities
 set -eu
 export DEBIAN_FRONTEND=noninteractive
+secrets=/run/secrets
+if [ -e $secrets/apt.conf ]; then export APT_CONFIG=$secrets/apt.conf; fi
+if [ -e $secrets/apt.mirror ]; then
+    work=$(mktemp -d -p /dev/shm) # is part of no layer
+    mkdir "$work/sources"
+    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+        [ -e "$file" ] || continue
+        sed -E "s#https?://[^/ ]+/#$(cat $secrets/apt.mirror)/#" "$file" >"$work/sources/${file##*/}"
+    done
+    {
+        if [ -e $secrets/apt.conf ]; then cat $secrets/apt.conf; fi
+        printf 'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "%s";\n' "$work/sources"
+    } >"$work/apt.conf"
+    export APT_CONFIG="$work/apt.conf"
+fi
 apt-get update
 apt-get install --yes --no-install-recommends "$@"
 # A base without the docker-clean setting would keep the downloaded packages.

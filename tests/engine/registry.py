@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import time
@@ -25,6 +26,15 @@ storage: {{filesystem: {{rootdirectory: {folder}}}, delete: {{enabled: true}}}}
 http: {{addr: "127.0.0.1:{port}", secret: tests}}
 log: {{level: error}}
 """
+SECURED = """
+http: {{addr: "127.0.0.1:{port}", secret: tests, tls: {{certificate: {data}/server.pem, key: {data}/server.pem}}}}
+auth: {{htpasswd: {{realm: tests, path: {folder}/htpasswd}}}}
+"""
+DATA = Path(__file__).resolve().parents[1] / "image" / "data"
+"""Has the certificate of a server on the loopback interface, and that of its authority."""
+NAME, PASSWORD = "tester", "open sesame"
+HTPASSWD = "$2b$05$eveBro7bab7qBPUe0Lptae4n8J9t7zIVrSPYN3Tqo2to86rWYNUwe"
+"""bcrypt of the password: the registry takes nothing else."""
 
 
 def program(layout: Layout, catalog: Catalog) -> Path:
@@ -46,20 +56,29 @@ def program(layout: Layout, catalog: Catalog) -> Path:
 
 
 @contextmanager
-def running(layout: Layout, catalog: Catalog, folder: Path) -> Iterator[str]:
-    """Address of a registry that keeps its data below ``folder`` and ends with the block."""
+def running(layout: Layout, catalog: Catalog, folder: Path, *, secured: bool = False) -> Iterator[str]:
+    """Address of a registry that keeps its data below ``folder`` and ends with the block.
+
+    ``secured`` ones speak TLS and want NAME and PASSWORD.
+    """
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
     config = folder / "config.yml"
-    config.write_text(CONFIG.format(folder=folder / "data", port=port))
+    text = CONFIG.format(folder=folder / "data", port=port)
+    if secured:
+        (folder / "htpasswd").write_text(f"{NAME}:{HTPASSWD}\n")
+        text = re.sub("http:.*\n", "", text) + SECURED.format(folder=folder, port=port, data=DATA)
+    config.write_text(text)
+    url = f"{'https' if secured else 'http'}://127.0.0.1:{port}/v2/"
+    trust: dict[str, Any] = {"auth": (NAME, PASSWORD), "verify": str(DATA / "ca.pem")} if secured else {}
     with subprocess.Popen(
         [program(layout, catalog), "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
             for _ in range(200):
                 with suppress(requests.ConnectionError):
-                    requests.get(f"http://127.0.0.1:{port}/v2/", timeout=5).raise_for_status()
+                    requests.get(url, timeout=5, **trust).raise_for_status()
                     break
                 assert process.poll() is None, "the registry ended"
                 time.sleep(0.05)
@@ -105,3 +124,23 @@ def stored(host: str, name: str, digest: str) -> int:
     )
     answer.raise_for_status()
     return int(answer.headers["Content-Length"])
+
+
+def tags(host: str, name: str) -> list[str]:
+    """All tags of a repository, none where it is not there."""
+    answer = requests.get(f"http://{host}/v2/{name}/tags/list", timeout=5)
+    return sorted(answer.json().get("tags") or []) if answer.ok else []
+
+
+def whole(host: str, name: str, tag: str) -> dict[str, str]:
+    """The images of a tag by platform, with their digests, after everything below it was asked for."""
+    found = {}
+    for one in raw(host, name, tag)[0]["manifests"]:
+        manifest, digest = raw(host, name, one["digest"])
+        assert digest == one["digest"]
+        for blob in (manifest["config"], *manifest["layers"]):
+            assert stored(host, name, blob["digest"]) == blob["size"]
+        platform = one["platform"]
+        if platform["os"] != "unknown":
+            found[f"{platform['os']}/{platform['architecture']}"] = digest
+    return found

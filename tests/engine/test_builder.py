@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,10 +56,10 @@ class Bench:
     def image(self, recipe: RecipeName = RecipeName.FULL) -> Image:
         return select_images(self.catalog, [RELEASE], recipe=recipe)[0]
 
-    def builder(self, packing: str = "gzip") -> Builder:
+    def builder(self, packing: str = "gzip", **more: Any) -> Builder:
         return Builder(
             self.layout, self.catalog, self.engine, PlainDisplay(self.shown), str(self.mirror),
-            compression=parse_compression(packing),
+            compression=parse_compression(packing), **more,
         )  # fmt: skip
 
     def phases(self) -> list[str]:
@@ -228,6 +229,37 @@ def test_one_failed_image_does_not_stop_the_others(bench: Bench) -> None:
     first, second = bench.builder().build([absent, bench.image(RecipeName.QUICK)])
     assert "no provider has Python-3.10" in first.error
     assert second.error == ""
+
+
+def test_several_images_at_a_time_are_the_same_ones_and_a_failed_one_does_not_stop_them(bench: Bench) -> None:
+    variants = [*select_images(bench.catalog, [RELEASE], variants=["default", "minimal"], recipe=RecipeName.QUICK)]
+    absent = select_images(bench.catalog, ["3.10"])[0]
+    first, failed, second = bench.builder(jobs=3).build([variants[0], absent, variants[1]])
+    assert "no provider has Python-3.10" in failed.error
+    assert first.error == ""
+    assert second.image == variants[1]
+    again = bench.builder().build([variants[0]])
+    assert [(one.id, one.compiled) for one in again] == [(first.id, False)]
+
+
+def test_an_interruption_ends_all_images_at_once(tmp_path: Path, engine: Engine, layout: Layout) -> None:
+    bench = Bench(tmp_path, engine, layout.home, seconds=300)
+    environment = {**os.environ, "BAKERY_HOME": str(bench.layout.home), "DOCKER_HOST": engine.host}
+    arguments = [f"--version={RELEASE}", f"--mirror={bench.mirror}", "--target=bookworm", "--jobs=2", "--quick"]
+    command = [sys.executable, "-m", "invoke", "build", *arguments, "--variant=default,minimal"]
+    with subprocess.Popen(command, cwd=bench.root, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        begun = set()
+        for line in process.stderr:
+            # What both images need is compiled once, and told of one of them.
+            begun |= set(re.findall(r"(\S+): build steps$", line.rstrip()))
+            if line.rstrip().endswith(": build") and len(begun) == 2:
+                break
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    bench.remove_images()
 
 
 def test_two_builds_of_one_image_at_once_compile_once_and_both_succeed(bench: Bench) -> None:

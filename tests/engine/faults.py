@@ -1,0 +1,97 @@
+"""A registry that misbehaves: a proxy on the loopback interface that answers what a test wants."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+DROP = "drop"
+"""Break the connection off in the middle of the request."""
+LOSE = "lose"
+"""Pass the request on and break the connection off before the answer."""
+
+
+@dataclass
+class Proxy:
+    """``fault`` sees number, verb and path of each request and says what to answer: ``None`` passes it on."""
+
+    address: str
+    fault: Callable[[int, str, str], Any] = lambda *_: None
+    asked: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def _answer(self) -> None:
+        proxy: Proxy = self.server.told  # type: ignore[attr-defined]
+        behind: str = self.server.behind  # type: ignore[attr-defined]
+        with self.server.counting:  # type: ignore[attr-defined]
+            proxy.asked.append(f"{self.command} {self.path}")
+            proxy.headers.append(dict(self.headers.items()))
+            number = len(proxy.asked)
+        fault = proxy.fault(number, self.command, self.path)
+        length = int(self.headers.get("Content-Length") or 0)
+        if fault == DROP:
+            self.rfile.read(min(length, 1000))
+            self.close_connection = True
+            return
+        body = self.rfile.read(length)
+        if isinstance(fault, tuple):
+            status, headers, data = fault
+            self._send(status, headers, data)
+            return
+        passed = http.client.HTTPConnection(behind, timeout=30)
+        passed.request(self.command, self.path, body=body, headers=dict(self.headers.items()))
+        answer = passed.getresponse()
+        data = answer.read()
+        kept = {key: value for key, value in answer.getheaders() if key.lower() != "transfer-encoding"}
+        passed.close()
+        if fault == LOSE:
+            self.close_connection = True
+            return
+        self._send(answer.status, kept, data)
+
+    def _send(self, status: int, headers: dict[str, str], data: bytes) -> None:
+        self.send_response_only(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        if "Content-Length" not in headers:
+            self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _answer  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Clients that are killed are what some tests are about."""
+
+
+@contextmanager
+def faulty(behind: str) -> Iterator[Proxy]:
+    """A proxy in front of the registry at the address ``behind``."""
+    server = _Quiet(("127.0.0.1", 0), _Handler)
+    proxy = Proxy(f"127.0.0.1:{server.server_port}")
+    server.told, server.behind, server.counting = proxy, behind, threading.Lock()  # type: ignore[attr-defined]
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()

@@ -1,0 +1,155 @@
+"""A proxy's login, a mirror's login and a private authority install packages and are nowhere afterwards.
+
+The steps are those of the families' Dockerfiles: their first RUN, on a real base, with shared/apt-install.sh.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import ssl
+import subprocess
+import tarfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from bakery import apt
+from bakery.buildx import How
+from bakery.engine import Engine
+from bakery.models import Catalog, Layout
+from bakery.network import users_network
+from bakery.select import select_images
+
+from .conftest import ROOT
+from .registry import DATA
+
+pytestmark = pytest.mark.engine
+
+MARKER = "mArKeR-4711"
+OUTWARDS = urllib.request.build_opener(urllib.request.ProxyHandler(urllib.request.getproxies()))
+"""The machine's own way to its mirror, as it was before a test set a proxy."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Fetches what apt asks for from the host's own mirror, as a proxy or as a mirror."""
+
+    def do_GET(self) -> None:
+        self.server.asked.append(dict(self.headers.items()))  # type: ignore[attr-defined]
+        url = self.path if "://" in self.path else self.server.behind + self.path  # type: ignore[attr-defined]
+        try:
+            with OUTWARDS.open(url, timeout=60) as answer:
+                status, body = 200, answer.read()
+        except OSError:
+            status, body = 404, b""
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving(behind: str, *, tls: bool) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.daemon_threads = True
+    asked: list[dict[str, str]] = []
+    server.asked, server.behind = asked, behind  # type: ignore[attr-defined]
+    if tls:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(DATA / "server.pem")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"user:{MARKER}@127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+
+@pytest.fixture
+def context(engine: Engine, layout: Layout, tmp_path: Path) -> Iterator[Path]:
+    """A folder with a Dockerfile that begins as the family's does, on a base that was made here."""
+    base = layout.home / "bases" / "bookworm-amd64"
+    if not (base / "oci-layout").exists() or engine.kind != "embedded":
+        pytest.skip("no base made here to build on, or an engine whose steps have a network of their own")
+    (tmp_path / "base").symlink_to(base)
+    step = re.search(
+        r"^RUN .*?\$\{BUILD_PACKAGES\}", (ROOT / "debian/Dockerfile").read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert step is not None
+    # The salt comes first: what is in a step's cache was not installed through the proxy.
+    lines = ["FROM base", f"RUN echo {time.time_ns()} >/salt", "ARG BUILD_PACKAGES=netbase", step[0]]
+    folder = tmp_path / "context"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("\n".join(lines) + "\n")
+    yield folder
+
+
+def everything(engine: Engine, catalog: Catalog, folder: Path, how: How) -> tuple[str, bytes, list[str]]:
+    """What buildx said, all blobs of the image and its provenance unpacked, and the files of its layers."""
+    (image,) = select_images(catalog, ["3.13"], platform="linux/amd64")
+    archive = folder.parent / "image.tar"
+    command = [
+        *engine.buildx, "build", "--progress=plain", "--network=host", "--provenance=mode=max", *how.arguments(image),
+        "--build-context", f"base=oci-layout://{folder.parent / 'base'}",
+        "--build-context", f"shared={ROOT / 'shared'}",
+        f"--output=type=oci,dest={archive}", str(folder),
+    ]  # fmt: skip
+    assert MARKER not in " ".join(command)
+    done = subprocess.run(
+        command, env={**engine.environment, **how.network.environment}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    blobs, names = [], []
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            stream = tar.extractfile(member)
+            if stream is not None:
+                data = stream.read()
+                if data.startswith(b"\x1f\x8b"):
+                    data = gzip.decompress(data)
+                    with tarfile.open(fileobj=io.BytesIO(data)) as layer:
+                        names += layer.getnames()
+                blobs.append(data)
+    return done.stdout + done.stderr, b"".join(blobs), names
+
+
+@pytest.mark.parametrize("way", ["proxy", "mirror"])
+def test_packages_come_that_way_and_nothing_of_it_stays(
+    engine: Engine, catalog: Catalog, context: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    archive = apt.host_mirror().uris[""]
+    for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    behind = re.sub(r"(https?://[^/]+).*", r"\1", archive)
+    with serving(behind, tls=way == "mirror") as (address, asked):
+        if way == "proxy":
+            monkeypatch.setenv("http_proxy", f"http://{address}")
+            network = users_network()
+        else:
+            network = users_network(str(DATA / "ca.pem"), f"https://{address}")
+        assert MARKER not in repr(network)
+        said, content, names = everything(engine, catalog, context, How(network=network))
+    logins = [key for one in asked for key in one if key in ("Proxy-Authorization", "Authorization")]
+    assert logins, "nothing was asked for with the login"
+    assert "usr/share/doc/netbase/copyright" in {name.removeprefix("./") for name in names}
+    assert b"slsa.dev/provenance" in content
+    assert MARKER.encode() not in content
+    assert MARKER not in said
+    authority = (DATA / "ca.pem").read_text().splitlines()[2]
+    assert authority.encode() not in content
+    assert authority not in said
+    left = [name for name in names if name.startswith(("run/secrets", "dev/shm/", "tmp/"))]
+    assert left == []

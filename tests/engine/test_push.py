@@ -1,0 +1,438 @@
+"""Pushes to a real registry: complete, resumed, in the right order, and never what was not tested."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.catalog import load_catalog
+from bakery.engine import Engine
+from bakery.errors import BakeryError, InputError, PublishError
+from bakery.indexes import digest_of
+from bakery.models import Catalog, Image, Layout
+from bakery.plan import LABELS
+from bakery.push import Pusher, open_shelf, read_handovers, write_handovers
+from bakery.records import record_file
+from bakery.select import host_platform, select_images
+from bakery.tags import references
+from tests.archives import Archive, make_tar
+
+from .conftest import ROOT
+from .faults import DROP, LOSE, faulty
+from .fixtures import RELEASE, repository, source
+from .registry import DATA, NAME, PASSWORD, raw, running, tags, whole
+
+pytestmark = pytest.mark.engine
+
+STAMP = "20261122"
+TAGS = sorted([f"{RELEASE}-bookworm", f"{RELEASE}-bookworm-{STAMP}", "3.13-bookworm", RELEASE, "3.13"])
+ARM = "linux/arm64"
+
+
+class Press:
+    """A clone of the repository whose engine has tiny images under the names of real ones."""
+
+    def __init__(self, folder: Path, engine: Engine) -> None:
+        self.engine, self.folder = engine, folder
+        repository(folder / "clone", ROOT, source(folder / "mirror"))
+        self.catalog = load_catalog(folder / "clone")
+        self.layout = Layout(folder / "clone", folder / "home")
+        self.loaded: list[str] = []
+        self.told: list[str] = []
+
+    def image(self, platform: str = "") -> Image:
+        local = platform.rpartition("/")[2]
+        (image,) = select_images(self.catalog, [RELEASE], platform=platform or host_platform())
+        return dataclasses.replace(image, local=local)
+
+    def load(
+        self, content: bytes, platform: str = "", tests: dict[str, int] | None = None, day: str = "2026-11-22",
+        **labels: str,
+    ) -> str:  # fmt: skip
+        """Let the engine have an image with this content, built and tested that day; return its identity."""
+        image = self.image(platform)
+        archive = Archive()
+        kept = {f"{LABELS}.recipe": "full", f"{LABELS}.base.origin": "registry"} | labels
+        one = archive.image([make_tar({"etc/hello": content})], "gzip", image.platform, config={"Labels": kept})
+        statement = {"subject": one["digest"], "content": digest_of(content)}
+        about = archive.image([json.dumps(statement).encode()], "none", "unknown/unknown")
+        about["annotations"] = {
+            "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": one["digest"],
+        }  # fmt: skip
+        entry = archive.blob(archive.index(), "application/vnd.oci.image.index.v1+json")
+        archive.descriptors[:] = [entry]
+        reference = references(self.catalog, image)[0]
+        entry["annotations"] = {"io.containerd.image.name": f"docker.io/{reference}"}
+        list(self.engine.client.images.load(io.BytesIO(archive.save())))
+        self.loaded.append(reference)
+        identity = str(self.engine.client.images.get(reference).id)
+        record: dict[str, Any] = {"image": image.name, "id": identity, "built": f"{day}T10:00:00+00:00"}
+        if tests is None or tests:
+            record["tests"] = tests or {"passed": 3, "failed": 0, "skipped": 0}
+        record_file(self.layout, image).parent.mkdir(parents=True, exist_ok=True)
+        record_file(self.layout, image).write_text(json.dumps(record))
+        return str(one["digest"])
+
+    def pusher(self, repository: str, **more: Any) -> Pusher:
+        bundle = more.pop("bundle", None)
+        shelf = open_shelf(repository, bundle, self.told.append)
+        shelf.wire.patience = more.pop("patience", 20.0)
+        return Pusher(self.layout, self.catalog, shelf, self.told.append, **more)
+
+    def push(self, repository: str, *platforms: str, **more: Any) -> dict[str, str]:
+        """Push and tag; what became of each tag."""
+        pusher = self.pusher(repository, **more)
+        images = [self.image(platform) for platform in platforms or ("",)]
+        done = pusher.tag(pusher.hand_over(self.engine, images))
+        return {move.tag: move.what for one in done for move in one.moves}
+
+    def command(self, host: str, *more: str) -> list[str]:
+        where = [f"--version={RELEASE}", f"--repository={host}/infra7/python"]
+        return [sys.executable, "-m", "invoke", "push", *where, *more]
+
+    def start(self, host: str, *more: str, **environment: str) -> subprocess.Popen[str]:
+        """The command in a process of its own, which can be killed."""
+        return subprocess.Popen(
+            self.command(host, *more), cwd=self.layout.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, env={**os.environ, "DOCKER_HOST": self.engine.host, **environment},
+        )  # fmt: skip
+
+
+@pytest.fixture
+def press(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Press]:
+    if not engine.keeps_layers:
+        pytest.skip("this engine keeps its layers unpacked")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    one = Press(tmp_path, engine)
+    yield one
+    for reference in dict.fromkeys(one.loaded):
+        engine.client.images.remove(reference, force=True)
+
+
+@pytest.fixture(scope="module")
+def registry(layout: Layout, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    try:
+        with running(layout, catalog, tmp_path_factory.mktemp("registry")) as host:
+            yield host
+    except BakeryError as error:
+        pytest.skip(f"no registry to run: {error.message}")
+
+
+@pytest.fixture(scope="module")
+def secured(layout: Layout, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    try:
+        with running(layout, catalog, tmp_path_factory.mktemp("secured"), secured=True) as host:
+            yield host
+    except BakeryError as error:
+        pytest.skip(f"no registry to run: {error.message}")
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A repository for each test."""
+    return "t" + digest_of(request.node.name.encode())[7:19] + "/python"
+
+
+def log_in(press: Press, host: str, password: str = PASSWORD) -> None:
+    folder = press.folder / "docker"
+    folder.mkdir(exist_ok=True)
+    auth = base64.b64encode(f"{NAME}:{password}".encode()).decode()
+    (folder / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+
+
+def test_all_tags_come_in_one_go_with_the_attestations_of_the_image(press: Press, registry: str, name: str) -> None:
+    digest = press.load(b"one")
+    assert set(press.push(f"{registry}/{name}").values()) == {"new"}
+    assert tags(registry, name) == TAGS
+    assert {raw(registry, name, tag)[1] for tag in TAGS} == {raw(registry, name, TAGS[0])[1]}
+    assert whole(registry, name, "3.13") == {host_platform(): digest}
+    _, attestation = raw(registry, name, "3.13")[0]["manifests"]
+    assert attestation["annotations"]["vnd.docker.reference.digest"] == digest
+    assert "annotations" not in raw(registry, name, "3.13")[0]["manifests"][0], "an archive's notes are not the image's"
+    assert set(press.push(f"{registry}/{name}").values()) == {"unchanged"}
+    assert press.told[-1].endswith(": 0 of 4 blobs sent, 0.0 MB")
+
+
+def test_two_platforms_become_one_index_and_a_shared_tag_never_loses_one(
+    press: Press, registry: str, name: str
+) -> None:
+    ours, arm = press.load(b"ours"), press.load(b"arm", ARM)
+    press.push(f"{registry}/{name}", "", ARM)
+    assert tags(registry, name) == TAGS
+    assert all(whole(registry, name, tag) == {host_platform(): ours, ARM: arm} for tag in TAGS)
+    # A rebuild of one platform leaves the other's in its release.
+    newer = press.load(b"newer")
+    press.push(f"{registry}/{name}", stamp="20261123")
+    assert whole(registry, name, "3.13") == {host_platform(): newer, ARM: arm}
+    assert whole(registry, name, f"{RELEASE}-bookworm-20261123") == {host_platform(): newer}
+    assert whole(registry, name, f"{RELEASE}-bookworm-{STAMP}") == {host_platform(): ours, ARM: arm}
+
+
+def test_a_new_release_of_one_platform_waits_for_the_other(press: Press, registry: str, name: str) -> None:
+    old, arm = press.load(b"old"), press.load(b"arm", ARM)
+    pusher = press.pusher(f"{registry}/{name}")
+    handed = pusher.hand_over(press.engine, [press.image(), press.image(ARM)])
+    pusher.tag([dataclasses.replace(one, names=_renamed(one.names, "3.13.14")) for one in handed])
+    assert whole(registry, name, "3.13") == {host_platform(): old, ARM: arm}
+    new = press.load(b"new")
+    done = press.push(f"{registry}/{name}")
+    assert [tag for tag, what in done.items() if what == "kept"] == ["3.13-bookworm", "3.13"]
+    assert whole(registry, name, "3.13") == {host_platform(): old, ARM: arm}
+    assert whole(registry, name, f"{RELEASE}-bookworm") == {host_platform(): new}
+    arm_new = press.load(b"arm, new", ARM)
+    assert press.push(f"{registry}/{name}", ARM)["3.13"] == "moved"
+    assert whole(registry, name, "3.13") == {host_platform(): new, ARM: arm_new}
+
+
+def _renamed(names: Any, release: str) -> Any:
+    old = names.release.partition("-")[0]
+    shared = tuple(tag.replace(old, release) for tag in names.shared)
+    return type(names)(names.dated.replace(old, release), names.release.replace(old, release), shared)
+
+
+def test_a_dated_tag_never_changes_not_even_by_force(press: Press, registry: str, name: str) -> None:
+    press.load(b"one")
+    press.push(f"{registry}/{name}")
+    before = {tag: raw(registry, name, tag)[1] for tag in TAGS}
+    press.load(b"another of that day")
+    with pytest.raises(InputError, match="a dated tag never changes"):
+        press.push(f"{registry}/{name}", force=True)
+    assert {tag: raw(registry, name, tag)[1] for tag in tags(registry, name)} == before
+    assert press.push(f"{registry}/{name}", stamp=f"{STAMP}.2")["3.13"] == "moved"
+
+
+@pytest.mark.parametrize(
+    ("tests", "labels", "why"),
+    [
+        ({}, {}, "its tests have not been run"),
+        ({"passed": 7, "failed": 1}, {}, "of its tests 1 failed"),
+        ({"passed": 0, "failed": 0}, {}, "of its tests 0 failed and 0 passed"),
+        (None, {f"{LABELS}.recipe": "quick"}, "by the recipe quick"),
+        (None, {f"{LABELS}.base.origin": "user"}, "a base of your own"),
+    ],
+)
+def test_what_did_not_pass_its_tests_is_not_pushed_but_by_force_that_says_so(
+    press: Press, registry: str, name: str, tests: Any, labels: dict[str, str], why: str
+) -> None:
+    press.load(why.encode(), tests=tests, **labels)
+    with pytest.raises(PublishError, match=why):
+        press.push(f"{registry}/{name}")
+    assert tags(registry, name) == []
+    press.push(f"{registry}/{name}", force=True)
+    assert any("overridden" in line and why in line for line in press.told)
+    assert tags(registry, name) == TAGS
+
+
+def test_another_image_than_the_tested_one_is_not_pushed(press: Press, registry: str, name: str) -> None:
+    press.load(b"tested")
+    record = record_file(press.layout, press.image()).read_text()
+    press.load(b"not tested")
+    record_file(press.layout, press.image()).write_text(record)
+    with pytest.raises(PublishError, match="another image than the one that is recorded"):
+        press.push(f"{registry}/{name}")
+
+
+def test_dry_says_what_would_move_and_sends_nothing(press: Press, registry: str, name: str) -> None:
+    press.load(b"dry")
+    assert set(press.push(f"{registry}/{name}", dry=True).values()) == {"new"}
+    assert tags(registry, name) == []
+    assert press.told[-1].endswith(": 4 of 4 blobs would be sent, 0.0 MB")
+
+
+def test_machines_push_by_digest_and_one_of_them_sets_the_tags(press: Press, registry: str, name: str) -> None:
+    ours, arm = press.load(b"ours, by digest"), press.load(b"arm, by digest", ARM)
+    files = []
+    for platform in ("", ARM):
+        files.append(str(press.folder / f"digests-{len(files)}.json"))
+        pusher = press.pusher(f"{registry}/{name}")
+        write_handovers(Path(files[-1]), pusher.hand_over(press.engine, [press.image(platform)]))
+        assert tags(registry, name) == []
+    press.pusher(f"{registry}/{name}").tag(read_handovers(files))
+    assert whole(registry, name, "3.13") == {host_platform(): ours, ARM: arm}
+    with pytest.raises(PublishError, match="push it first"):
+        press.pusher(f"{registry}/{name}-other").tag(read_handovers(files))
+
+
+def test_a_push_that_is_killed_at_any_moment_leaves_tags_whole_and_ends_right_when_repeated(
+    press: Press, registry: str
+) -> None:
+    name = "infra7/python"
+    dated = {f"{RELEASE}-bookworm-20261120": press.load(random.randbytes(300_000), day="2026-11-20")}
+    with faulty(registry) as proxy:
+        process = press.start(proxy.address)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+        length = len(proxy.asked)
+        moments = sorted(random.sample(range(1, length + 1), min(10, length)))
+        for number, moment in enumerate(moments, 1):
+            before = list(dated.values())[-1]
+            new = press.load(random.randbytes(300_000), day=f"2026-10-{number:02}")
+            dated[f"{RELEASE}-bookworm-202610{number:02}"] = new
+            start = len(proxy.asked)
+            process = press.start(proxy.address)
+            proxy.fault = lambda count, *_: _killed(process, count == start + moment)  # noqa: B023
+            process.communicate(timeout=60)
+            assert process.returncode == -signal.SIGKILL
+            for tag in tags(registry, name):
+                (digest,) = whole(registry, name, tag).values()
+                assert digest == dated[tag] if tag in dated else digest in (before, new)
+            proxy.fault = lambda *_: None
+            process = press.start(proxy.address)
+            said, _ = process.communicate(timeout=60)
+            assert process.returncode == 0, said
+            for tag in TAGS:
+                assert list(whole(registry, name, tag.replace(STAMP, f"202610{number:02}")).values()) == [new]
+
+
+def _killed(process: subprocess.Popen[str], now: bool) -> str | None:
+    if now:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    return LOSE if now else None
+
+
+def once(*faults: Any, verb: str = "", part: str = "") -> Callable[[int, str, str], Any]:
+    """Each fault once, in this order, for requests with that verb and part of their path."""
+    left = list(faults)
+    return lambda _, one, path: left.pop(0) if left and one == verb and part in path else None
+
+
+DENIED = b'{"errors": [{"code": "DENIED", "message": "x", "detail": null}]}'
+NO_SPACE = b'{"errors": [{"code": "UNKNOWN", "detail": "write /data/x: no space left on device"}]}'
+
+
+@pytest.mark.parametrize(
+    ("verb", "part", "faults"),
+    [
+        ("POST", "uploads", [(429, {"Retry-After": "1"}, b""), (503, {"Retry-After": "0"}, b"")]),
+        ("PUT", "uploads", [(500, {}, b"")]),
+        ("PUT", "uploads", [DROP]),
+        ("PUT", "uploads", [LOSE]),
+        ("PUT", "uploads", [(404, {}, b'{"errors": [{"code": "BLOB_UPLOAD_UNKNOWN"}]}')]),
+        ("PUT", "manifests/sha256", [(502, {}, b""), LOSE]),
+        ("PUT", "manifests/3.13", [LOSE]),
+        ("HEAD", "blobs", [DROP]),
+        ("GET", "manifests/3.13", [(500, {}, b"")]),
+    ],
+)
+def test_what_passes_by_itself_is_waited_for(
+    press: Press, registry: str, name: str, verb: str, part: str, faults: list[Any]
+) -> None:
+    digest = press.load(random.randbytes(50_000))
+    with faulty(registry) as proxy:
+        proxy.fault = once(*faults, verb=verb, part=part)
+        press.push(f"{proxy.address}/{name}")
+    assert sum("trying again in" in line for line in press.told) == len(faults)
+    assert whole(registry, name, "3.13") == {host_platform(): digest}
+
+
+@pytest.mark.parametrize(
+    ("verb", "part", "fault", "message"),
+    [
+        ("HEAD", "blobs", (401, {"WWW-Authenticate": 'Basic realm="x"'}, b""), "wants a login"),
+        ("POST", "uploads", (403, {}, DENIED), r"answered 403 for blobs/uploads/ \(DENIED\)"),
+        ("PUT", "uploads", (500, {}, NO_SPACE), "has no space left"),
+        ("PUT", "uploads", (507, {}, b""), "has no space left"),
+        ("PUT", "uploads", (413, {}, b""), "answered 413"),
+        ("PUT", "manifests", (405, {}, b""), "answered 405"),
+        ("POST", "uploads", (429, {"Retry-After": "4000"}, b""), "answered 429"),
+    ],
+)
+def test_what_does_not_pass_is_told_at_once_and_moves_no_tag(
+    press: Press, registry: str, name: str, verb: str, part: str, fault: Any, message: str
+) -> None:
+    press.load(message.encode())
+    with faulty(registry) as proxy:
+        proxy.fault = lambda _, one, path: fault if one == verb and part in path else None
+        with pytest.raises(PublishError, match=message):
+            press.push(f"{proxy.address}/{name}")
+    assert tags(registry, name) == []
+    assert not any("trying again" in line for line in press.told)
+
+
+def test_tls_and_a_login_from_dockers_configuration(press: Press, secured: str, name: str) -> None:
+    press.load(b"secret")
+    repository = f"{secured}/{name}"
+    with pytest.raises(PublishError, match="is not trusted"):
+        press.push(repository)
+    bundle = DATA / "ca.pem"
+    with pytest.raises(PublishError, match=f"docker login {secured}"):
+        press.push(repository, bundle=bundle)
+    log_in(press, secured, "wrong")
+    with pytest.raises(PublishError, match="does not accept the login"):
+        press.push(repository, bundle=bundle)
+    log_in(press, secured)
+    assert set(press.push(repository, bundle=bundle).values()) == {"new"}
+    assert set(press.push(repository, bundle=bundle).values()) == {"unchanged"}
+
+
+def test_a_credential_helper_is_asked_and_the_password_is_in_no_output_and_no_command(
+    press: Press, secured: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    press.load(b"helped")
+    helper = press.folder / "bin" / "docker-credential-tests"
+    helper.parent.mkdir()
+    answer = json.dumps({"ServerURL": secured, "Username": NAME, "Secret": PASSWORD})
+    helper.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    helper.chmod(0o755)
+    (press.folder / "docker").mkdir()
+    (press.folder / "docker" / "config.json").write_text(json.dumps({"credHelpers": {secured: "tests"}}))
+    monkeypatch.setenv("PATH", str(helper.parent), prepend=os.pathsep)
+    process = press.start(secured, f"--ca-bundle={DATA / 'ca.pem'}", "--format=json")
+    commands = set()
+    while process.poll() is None:
+        for file in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                commands.add(file.read_bytes())
+            except OSError:
+                continue
+    assert process.stdout is not None
+    said = process.stdout.read()
+    process.stdout.close()
+    assert process.returncode == 0, said
+    secret = base64.b64encode(f"{NAME}:{PASSWORD}".encode()).decode()
+    assert PASSWORD not in said and secret not in said
+    assert not [one for one in commands if PASSWORD.encode() in one or secret.encode() in one]
+    assert not [
+        file for file in press.layout.build.rglob("*") if file.is_file() and PASSWORD.encode() in file.read_bytes()
+    ]
+
+
+def test_a_signature_comes_before_the_tag(press: Press, registry: str, name: str) -> None:
+    from bakery.signing import Signer
+
+    press.load(b"signed")
+    log = press.folder / "cosign.log"
+    program = press.folder / "cosign"
+    listing = f"http://{registry}/v2/{name}/tags/list"
+    program.write_text(
+        f"#!{sys.executable}\nimport sys, urllib.request\n"
+        f"try: told = urllib.request.urlopen('{listing}').read().decode()\nexcept OSError: told = ''\n"
+        f"print(' '.join(sys.argv[1:]), '|', told.strip(), file=open('{log}', 'a'))\n"
+        "sys.exit('fail' in sys.argv[-1])\n"
+    )
+    program.chmod(0o755)
+    pusher = press.pusher(f"{registry}/{name}")
+    pusher.signer = Signer(str(program), pusher.shelf.wire, "key.pem")
+    pusher.tag(pusher.hand_over(press.engine, [press.image()]))
+    (line, *_) = log.read_text().splitlines()
+    assert line.startswith("sign --yes --key=key.pem --allow-http-registry")
+    assert f"{registry}/{name}@{raw(registry, name, '3.13')[1]}" in line
+    assert '"tags":null' in line or line.endswith("| ") or '"tags":[]' in line
+    press.load(b"not signed", day="2026-11-23")
+    program.write_text("#!/bin/sh\necho no key >&2; exit 1\n")
+    with pytest.raises(PublishError, match="no key"):
+        pusher.tag(pusher.hand_over(press.engine, [press.image()]))
+    assert tags(registry, name) == TAGS

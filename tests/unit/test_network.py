@@ -1,0 +1,59 @@
+"""Proxies, mirrors and authorities become secrets, whose values are on no command line and in no message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bakery.errors import InputError
+from bakery.network import users_network
+
+PEM = Path(__file__).resolve().parents[1] / "image" / "data" / "ca.pem"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "no_proxy", "NO_PROXY", "BAKERY_APT_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_without_anything_set_there_are_no_secrets() -> None:
+    network = users_network()
+    assert (network.arguments, network.environment) == ([], {})
+
+
+def test_a_login_is_in_the_environment_of_buildx_and_not_in_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:marker@proxy:3128")
+    monkeypatch.setenv("no_proxy", "archive.example, .example")
+    network = users_network(mirror="https://user:marker@mirror/")
+    assert network.environment["BAKERY_SECRET_APT_CONF"].splitlines() == [
+        'Acquire::https::Proxy "http://user:marker@proxy:3128";',
+        'Acquire::http::Proxy::archive.example "DIRECT";',
+        'Acquire::https::Proxy::archive.example "DIRECT";',
+    ]
+    assert network.environment["BAKERY_SECRET_APT_MIRROR"] == "https://user:marker@mirror"
+    assert "--secret id=apt.conf,env=BAKERY_SECRET_APT_CONF" in " ".join(network.arguments)
+    assert "marker" not in f"{network.arguments} {network!r}"
+
+
+def test_authorities_are_a_file_that_apt_is_told_of() -> None:
+    network = users_network(str(PEM))
+    assert network.arguments[-1] == f"id=ca.pem,src={PEM}"
+    assert network.environment["BAKERY_SECRET_APT_CONF"] == 'Acquire::https::CAInfo "/run/secrets/ca.pem";\n'
+
+
+def test_what_is_no_address_is_told_without_the_login_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", 'http://user:marker@x"; Dir::Bin "y')
+    with pytest.raises(InputError) as caught:
+        users_network()
+    assert "http_proxy" in str(caught.value) and "marker" not in str(caught.value)
+
+
+def test_a_bundle_that_is_none_or_too_large_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a file with certificates"):
+        users_network(str(tmp_path / "absent.pem"))
+    large = tmp_path / "large.pem"
+    large.write_text(PEM.read_text() * 1000)
+    with pytest.raises(InputError, match="no larger secrets"):
+        users_network(str(large))
