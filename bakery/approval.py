@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bakery.attest import attested
 from bakery.engine import Engine
 from bakery.errors import BuildError, PublishError
 from bakery.files import Tell
@@ -46,7 +47,7 @@ def approved(
     for image in images:
         record = read_record(layout, image)
         identity, labels = _in_engine(catalog, engine, image)
-        for against in objections(record, identity, labels):
+        for against in objections(record, attested(layout.home, identity), labels):
             if force:
                 tell(f"{image.name} {image.platform}: overridden: {against}")
             else:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from bakery.attest import remember_attested
 from bakery.catalog import load_catalog
 from bakery.engine import Engine
 from bakery.errors import BakeryError, InputError, PublishError
@@ -242,6 +243,19 @@ def test_another_image_than_the_tested_one_is_not_pushed(press: Press, registry:
     record_file(press.layout, press.image()).write_text(record)
     with pytest.raises(PublishError, match="another image than the one that is recorded"):
         press.push(f"{registry}/{name}")
+
+
+def test_an_image_that_the_engine_calls_by_its_index_is_known_by_the_manifest_that_is_recorded(
+    press: Press, registry: str, name: str
+) -> None:
+    manifest = press.load(b"attested")
+    file = record_file(press.layout, press.image())
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "id": manifest}))
+    with pytest.raises(PublishError, match="another image than the one that is recorded"):
+        press.push(f"{registry}/{name}")
+    remember_attested(press.layout.home, record["id"], manifest)
+    assert set(press.push(f"{registry}/{name}").values()) == {"new"}
 
 
 def test_dry_says_what_would_move_and_sends_nothing(press: Press, registry: str, name: str) -> None:
