@@ -11,6 +11,7 @@ import signal
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -744,20 +745,22 @@ def push(
         version, target, all, variant=variant, platform=platform
     )  # fmt: skip
     shelf = open_shelf(repository or catalog.repository, users_bundle(ca_bundle), warn)
-    signer = make_signer(shelf.wire, key) if sign and not digests else None
-    pusher = Pusher(LAYOUT, catalog, shelf, warn, signer, stamp, force, dry)
-    if merge:
-        handovers = read_handovers(split(merge))
-    else:
-        engine = find_engine(LAYOUT, catalog, warn)
-        assert engine is not None
-        handovers = pusher.hand_over(engine, images)
-    if digests and not dry:
-        write_handovers(Path(digests), handovers)
-        print(f"{digests} written: {len(handovers)} images, tagged by inv push --merge={digests}")
-        return
+    with closing(shelf.wire):
+        signer = make_signer(shelf.wire, key) if sign and not digests else None
+        pusher = Pusher(LAYOUT, catalog, shelf, warn, signer, stamp, force, dry)
+        if merge:
+            handovers = read_handovers(split(merge))
+        else:
+            engine = find_engine(LAYOUT, catalog, warn)
+            assert engine is not None
+            handovers = pusher.hand_over(engine, images)
+        if digests and not dry:
+            write_handovers(Path(digests), handovers)
+            print(f"{digests} written: {len(handovers)} images, tagged by inv push --merge={digests}")
+            return
+        pushed = pusher.tag(handovers)
     columns = [Column(key, key) for key in ("image", "platform", "tag", "state", "why")]
-    show([row for done in pusher.tag(handovers) for row in done.rows], columns, format)
+    show([row for done in pushed for row in done.rows], columns, format)
 
 
 @job(

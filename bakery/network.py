@@ -30,11 +30,14 @@ class Network:
 
     texts: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     bundle: Path | None = None
+    silenced: tuple[str, ...] = ()
+    """Build arguments that buildx would take from docker's configuration, and that would be recorded."""
 
     @property
     def arguments(self) -> list[str]:
         """For ``docker buildx build``: names only."""
         words = [word for name in self.texts for word in ("--secret", f"id={name},env={_variable(name)}")]
+        words += [word for name in self.silenced for word in ("--build-arg", f"{name}=")]
         return words + (["--secret", f"id={AUTHORITIES},src={self.bundle}"] if self.bundle else [])
 
     @property
@@ -44,7 +47,7 @@ class Network:
 
 
 def users_network(ca_bundle: str | None = None, mirror: str | None = None) -> Network:
-    """What the arguments and the environment say (http_proxy, https_proxy, $BAKERY_APT_MIRROR).
+    """What the arguments and the environment say (http_proxy, https_proxy, $BAKERY_APT_MIRROR), or docker's proxies.
 
     Raises :exc:`InputError` where a value is none that apt could use.
     """
@@ -55,20 +58,32 @@ def users_network(ca_bundle: str | None = None, mirror: str | None = None) -> Ne
             hint="Only your own authorities belong into it; the public ones are believed anyway.",
         )
     bundle = bundle if bundle and bundle.is_file() and bundle.stat().st_size <= LARGEST else None
-    lines = []
+    lines, docker = [], _docker_proxies()
     for scheme in ("http", "https"):
-        proxy = os.environ.get(f"{scheme}_proxy") or os.environ.get(f"{scheme.upper()}_PROXY")
+        proxy = os.environ.get(f"{scheme}_proxy") or os.environ.get(f"{scheme.upper()}_PROXY") or docker.get(scheme)
         if proxy:
             lines.append(f'Acquire::{scheme}::Proxy "{_url(proxy, f"{scheme}_proxy")}";')
     if lines:
-        lines += _without_proxy(os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "")
+        lines += _without_proxy(os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or docker.get("no") or "")
     if bundle:
         lines.append(f'Acquire::https::CAInfo "/run/secrets/{AUTHORITIES}";')
     texts = {CONFIG: "\n".join(lines) + "\n"} if lines else {}
     mirror = mirror or os.environ.get("BAKERY_APT_MIRROR")
     if mirror:
         texts[MIRROR] = _url(mirror.rstrip("/"), "--apt-mirror")
-    return Network(texts, bundle.resolve() if bundle else None)
+    upper = [f"{name.upper()}_PROXY" for name in docker]
+    return Network(texts, bundle.resolve() if bundle else None, (*upper, *(name.lower() for name in upper)))
+
+
+def _docker_proxies() -> dict[str, str]:
+    """What docker's configuration has under ``proxies``, by scheme (https://docs.docker.com/engine/cli/proxy/)."""
+    from docker.utils.config import load_general_config
+
+    told = load_general_config().get("proxies")
+    default = told.get("default") if isinstance(told, dict) else None
+    if not isinstance(default, dict):
+        return {}
+    return {key.removesuffix("Proxy"): str(value) for key, value in default.items() if key.endswith("Proxy") and value}
 
 
 def _variable(name: str) -> str:

@@ -91,6 +91,10 @@ class Wire:
         session.trust_env = not is_loopback(self.host)
         return session
 
+    def close(self) -> None:
+        """Give the connections up."""
+        self.session.close()
+
     @cached_property
     def base(self) -> str:
         """Scheme and host: https, but http where this machine's own registry does not speak TLS."""

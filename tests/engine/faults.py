@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -47,12 +47,11 @@ class _Handler(BaseHTTPRequestHandler):
             status, headers, data = fault
             self._send(status, headers, data)
             return
-        passed = http.client.HTTPConnection(behind, timeout=30)
-        passed.request(self.command, self.path, body=body, headers=dict(self.headers.items()))
-        answer = passed.getresponse()
-        data = answer.read()
+        with closing(http.client.HTTPConnection(behind, timeout=30)) as passed:
+            passed.request(self.command, self.path, body=body, headers=dict(self.headers.items()))
+            answer = passed.getresponse()
+            data = answer.read()
         kept = {key: value for key, value in answer.getheaders() if key.lower() != "transfer-encoding"}
-        passed.close()
         if fault == LOSE:
             self.close_connection = True
             return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import re
 import ssl
 import subprocess
@@ -126,7 +127,7 @@ def everything(engine: Engine, catalog: Catalog, folder: Path, how: How) -> tupl
     return done.stdout + done.stderr, b"".join(blobs), names
 
 
-@pytest.mark.parametrize("way", ["proxy", "mirror"])
+@pytest.mark.parametrize("way", ["proxy", "docker", "mirror"])
 def test_packages_come_that_way_and_nothing_of_it_stays(
     engine: Engine, catalog: Catalog, context: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
@@ -137,6 +138,11 @@ def test_packages_come_that_way_and_nothing_of_it_stays(
     with serving(behind, tls=way == "mirror") as (address, asked):
         if way == "proxy":
             monkeypatch.setenv("http_proxy", f"http://{address}")
+            network = users_network()
+        elif way == "docker":
+            proxies = {"default": {"httpProxy": f"http://{address}", "httpsProxy": f"http://{address}"}}
+            (context.parent / "config.json").write_text(json.dumps({"proxies": proxies}))
+            monkeypatch.setenv("DOCKER_CONFIG", str(context.parent))
             network = users_network()
         else:
             network = users_network(str(DATA / "ca.pem"), f"https://{address}")

@@ -28,6 +28,7 @@ from bakery.push import Pusher, open_shelf, read_handovers, write_handovers
 from bakery.records import record_file
 from bakery.select import host_platform, select_images
 from bakery.tags import references
+from bakery.wire import Wire
 from tests.archives import Archive, make_tar
 
 from .conftest import ROOT
@@ -52,6 +53,7 @@ class Press:
         self.layout = Layout(folder / "clone", folder / "home")
         self.loaded: list[str] = []
         self.told: list[str] = []
+        self.wires: list[Wire] = []
 
     def image(self, platform: str = "") -> Image:
         local = platform.rpartition("/")[2]
@@ -89,6 +91,7 @@ class Press:
     def pusher(self, repository: str, **more: Any) -> Pusher:
         bundle = more.pop("bundle", None)
         shelf = open_shelf(repository, bundle, self.told.append)
+        self.wires.append(shelf.wire)
         shelf.wire.patience = more.pop("patience", 20.0)
         return Pusher(self.layout, self.catalog, shelf, self.told.append, **more)
 
@@ -118,6 +121,8 @@ def press(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     one = Press(tmp_path, engine)
     yield one
+    for wire in one.wires:
+        wire.close()
     for reference in dict.fromkeys(one.loaded):
         engine.client.images.remove(reference, force=True)
 

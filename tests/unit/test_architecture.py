@@ -41,8 +41,12 @@ PURE = set(ALLOWED) - {"catalog", "tables"} | {
     "charts",
     "comparison",
     "figures",
+    "indexes",
     "manifests",
     "markup",
+    "matrix",
+    "moves",
+    "refusals",
 }
 OUTSIDE = {"requests", "docker", "subprocess", "socket", "urllib", "http", "asyncio", "shutil", "tempfile"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,20 @@ def test_a_login_is_in_the_environment_of_buildx_and_not_in_its_arguments(monkey
     assert network.environment["BAKERY_SECRET_APT_MIRROR"] == "https://user:marker@mirror"
     assert "--secret id=apt.conf,env=BAKERY_SECRET_APT_CONF" in " ".join(network.arguments)
     assert "marker" not in f"{network.arguments} {network!r}"
+
+
+def test_proxies_of_dockers_configuration_are_kept_from_becoming_build_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxies = {"default": {"httpProxy": "http://user:marker@proxy:3128", "noProxy": "one.example"}}
+    (tmp_path / "config.json").write_text(json.dumps({"proxies": proxies}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    network = users_network()
+    assert network.environment["BAKERY_SECRET_APT_CONF"].startswith(
+        'Acquire::http::Proxy "http://user:marker@proxy:3128";\nAcquire::http::Proxy::one.example'
+    )
+    arguments = [word for word in network.arguments if word.endswith("=")]
+    assert arguments == ["HTTP_PROXY=", "NO_PROXY=", "http_proxy=", "no_proxy="]
 
 
 def test_authorities_are_a_file_that_apt_is_told_of() -> None:
