@@ -67,7 +67,8 @@ def failure_of(results: Sequence[Result]) -> BakeryError | None:
 def inputs_for(layout: Layout, catalog: Catalog, image: Image, source: Path, extras: Path, base: Base) -> Inputs:
     """The named contexts of ``image``, from what was resolved for it."""
     folder = catalog.recipes[image.recipe].folder or image.target.family
-    revision = revision_of(layout.root, folder, image.pin.sha256)
+    profile = catalog.profile_of(image)
+    revision = revision_of(layout.root, (folder, profile.folder) if profile else (folder,), image.pin.sha256)
     return Inputs(str(source), str(extras), base.context, base.name, base.digest, base.origin, revision)
 
 

@@ -64,8 +64,11 @@ def compare_archives(first: Path, second: Path, platform: str) -> list[Differenc
 
 def _configurations(left: dict[str, Any], right: dict[str, Any]) -> Iterator[Difference]:
     for key in sorted({*left, *right} - {"rootfs"}):
-        if left.get(key) != right.get(key):
-            yield Difference(0, "", f"{key}: {left.get(key)!r} against {right.get(key)!r}")
+        one, other = left.get(key), right.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from (Difference(0, "", f"{key}.{below.what}") for below in _configurations(one, other))
+        elif one != other:
+            yield Difference(0, "", f"{key}: {one!r} against {other!r}")
 
 
 def _layers(number: int, left: dict[str, _File], right: dict[str, _File]) -> Iterator[Difference]:

@@ -1,15 +1,16 @@
 """Which commit of this repository an image is made from.
 
 Not the last one: a label that changed with README would make another image of the same bytes. It is the newest commit
-that touched what decides about an image: its family's folder, the scripts and the catalog in shared/, the plan, and the
-commit by which the lock got its release. BuildKit's provenance, which is no part of the image, names the commit that
-was checked out.
+that touched what decides about an image: its family's folder, its profile, the scripts and the catalog in shared/, the
+plan, and the commit by which the lock got its release. BuildKit's provenance, which is no part of the image, names the
+commit that was checked out.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ["revision_of"]
@@ -19,15 +20,15 @@ LOCK = "shared/lock.toml"
 DIRTY = "-dirty"
 
 
-def revision_of(root: Path, folder: str, sha256: str) -> str:
-    """The commit that the image of the tarball ``sha256`` by ``folder``'s Dockerfile is made from.
+def revision_of(root: Path, folders: Sequence[str], sha256: str) -> str:
+    """The commit that the image of the tarball ``sha256`` is made from; ``folders``: its family's, its profile's.
 
     It ends in ``-dirty`` where what the image is made from was changed since; it is empty where ``root`` is no clone.
     """
     top = _git(root, "rev-parse", "--show-toplevel")
     if not top or not os.path.samefile(top, root):
         return ""
-    paths = (folder, *MADE_FROM)
+    paths = (*folders, *MADE_FROM)
     pinned = _git(root, "log", "-1", "--format=%H", "-S", sha256, "--", LOCK)
     commits = [one for one in (_git(root, "log", "-1", "--format=%H", "--", *paths), pinned) if one]
     if not commits:

@@ -21,8 +21,8 @@ SHOWN = 20
 """Differences of an image that are printed; the table counts all of them."""
 VERDICT_COLUMNS = (
     Column("image", "image"),
-    Column("same", "result"),
-    Column("digest", "manifest"),
+    Column("result", "same"),
+    Column("manifest", "digest"),
     Column("differences", "differences", right=True),
 )
 

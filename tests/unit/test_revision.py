@@ -39,7 +39,7 @@ class Clone:
         return self.git("rev-parse", "HEAD")
 
     def revision(self, folder: str = "debian") -> str:
-        return revision_of(self.root, folder, SHA256)
+        return revision_of(self.root, [folder], SHA256)
 
 
 @pytest.fixture
@@ -79,11 +79,11 @@ def test_what_is_not_committed_is_said_where_the_image_is_made_from_it(clone: Cl
 
 
 def test_a_release_that_is_pinned_but_not_committed_is_dirty(clone: Clone) -> None:
-    assert revision_of(clone.root, "debian", "c" * 64) == f"{clone.first}-dirty"
+    assert revision_of(clone.root, ["debian"], "c" * 64) == f"{clone.first}-dirty"
 
 
 def test_there_is_no_revision_without_a_clone_of_this_repository(clone: Clone) -> None:
     inside = clone.root / "a" / "copy"
     clone.commit("a/copy/debian/Dockerfile", "FROM base\n")
-    assert revision_of(inside, "debian", SHA256) == "", "the commits of another repository around it say nothing"
-    assert revision_of(clone.root.parent, "debian", SHA256) == ""
+    assert revision_of(inside, ["debian"], SHA256) == "", "the commits of another repository around it say nothing"
+    assert revision_of(clone.root.parent, ["debian"], SHA256) == ""
