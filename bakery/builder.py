@@ -20,7 +20,7 @@ from bakery.clock import Clock
 from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.errors import BakeryError, BuildError, InputError
-from bakery.export import ENGINES_OWN, Export
+from bakery.export import Export
 from bakery.files import Tell, disk_full, locked, no_space, write_whole
 from bakery.layers import saved_image
 from bakery.models import Catalog, Image, Layout
@@ -166,9 +166,7 @@ class Builder:
         clock.enter("base")
         base = self._base(image, tell)
         inputs = {image: inputs_for(self.layout, self.catalog, image, source, extras, base)}
-        # Another stage is for this engine alone: packed anew it would be the same, later.
-        packing = ENGINES_OWN if stage else self._packing(image)
-        with Export(self.layout, self.engine, image, packing) as export:
+        with Export(self.layout, self.engine, image, self._packing(image), stage=bool(stage)) as export:
             plan = definition(
                 self.catalog, [image], inputs, network=self.engine.network, output=export.output, attest=export.attests
             )

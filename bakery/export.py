@@ -18,19 +18,26 @@ from bakery.models import Image, Layout, RecipeName
 __all__ = ["ENGINES_OWN", "Export"]
 
 ENGINES_OWN = Compression("gzip", None)
+FAST = Compression("zstd", 1)
 
 
 class Export:
     """The way of one image; a context that leaves no file behind.
 
     An engine that does not keep layers as they are packed gets the image straight from buildx: it would unpack them,
-    and pack them as it likes when they are pushed. Only full builds are attested: others are never published.
+    and pack them as it likes when they are pushed. Only full builds are attested: others are never published. ``stage``
+    says that it is another stage of the Dockerfile, which is no image to publish either.
     """
 
-    def __init__(self, layout: Layout, engine: Engine, image: Image, packing: Compression) -> None:
-        self.layout, self.engine, self.image, self.packing = layout, engine, image, packing
+    def __init__(
+        self, layout: Layout, engine: Engine, image: Image, packing: Compression, *, stage: bool = False
+    ) -> None:
+        self.layout, self.engine, self.image = layout, engine, image
         self.repacks = packing != ENGINES_OWN and engine.keeps_layers
-        self.attests = self.repacks and image.recipe is RecipeName.FULL
+        # Another stage is for this engine alone, but its layers must be those of the image below it.
+        self.packing = FAST if stage else packing
+        full = self.repacks and image.recipe is RecipeName.FULL
+        self.attests, self.stamps = full and not stage, full and bool(image.pin.date)
         self.archive = layout.build / f"{image.slug}.oci.tar"
 
     def __enter__(self) -> Export:
@@ -56,7 +63,7 @@ class Export:
         if not self.repacks:
             return "type=docker"
         # Files of the build get the time of SOURCE_DATE_EPOCH, where the plan gives one.
-        stamp = ",rewrite-timestamp=true" if self.image.pin.date and self.attests else ""
+        stamp = ",rewrite-timestamp=true" if self.stamps else ""
         return f"type=oci,dest={self.archive.relative_to(self.layout.root)}{stamp}"
 
     def finish(
