@@ -8,14 +8,14 @@ import json
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from bakery.errors import BakeryError
 from bakery.manifests import ManifestError, is_index, manifest_of, pick
 
-__all__ = ["CHUNK", "ImageArchive", "blob_path", "image_archive", "method_of", "open_member", "unpacked"]
+__all__ = ["CHUNK", "ImageArchive", "blob_path", "image_archive", "method_of", "open_layer", "open_member", "unpacked"]
 
 CHUNK = 1 << 20
 UNREADABLE = (tarfile.TarError, EOFError, OSError, zlib.error, LookupError, TypeError, ValueError)
@@ -114,3 +114,8 @@ def unpacked(stream: IO[bytes], method: str) -> Iterator[tarfile.TarFile]:
         opened = ZstdDecompressor().stream_reader(stream, read_across_frames=True)
     with opened, tarfile.open(fileobj=io.BufferedReader(opened, CHUNK), mode="r|") as files:
         yield files
+
+
+def open_layer(tar: tarfile.TarFile, name: str) -> AbstractContextManager[tarfile.TarFile]:
+    """The tar in the layer ``name`` of an archive; :exc:`ManifestError` where it is packed in a way not known."""
+    return unpacked(open_member(tar, name), method_of(open_member(tar, name).read(512)))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from bakery.archives import image_archive, method_of, open_member, unpacked
+from bakery.archives import image_archive, open_layer
 
 __all__ = ["Contents", "Overlay", "contents_of"]
 
@@ -86,6 +86,6 @@ def contents_of(archive: IO[bytes], platform: str, wanted: re.Pattern[str]) -> C
     overlay = Overlay(wanted)
     with image_archive(archive, platform) as image:
         for name in image.layers:
-            with unpacked(open_member(image.tar, name), method_of(open_member(image.tar, name).read(512))) as tar:
+            with open_layer(image.tar, name) as tar:
                 overlay.add(tar, tar)
         return Contents(image.digest, image.config, overlay.files, overlay.links)

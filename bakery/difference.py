@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from bakery.archives import ImageArchive, image_archive, method_of, open_member, unpacked
+from bakery.archives import ImageArchive, image_archive, open_layer
 
 __all__ = ["Difference", "compare_archives", "diffoscope"]
 
@@ -97,10 +97,7 @@ def _bytes(left: bytes | None, right: bytes | None) -> str:
 
 
 def _files(archive: ImageArchive, layer: str) -> dict[str, _File]:
-    stream = open_member(archive.tar, layer)
-    method = method_of(stream.read(512))
-    stream.seek(0)
-    with unpacked(stream, method) as files:
+    with open_layer(archive.tar, layer) as files:
         return {member.name: _file(files, member) for member in files}
 
 

@@ -8,13 +8,24 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from bakery.errors import BakeryError, DiskFullError
 
-__all__ = ["Tell", "disk_full", "locked", "no_space", "require_space", "sha256_of", "staged_folder", "write_whole"]
+__all__ = [
+    "Tell",
+    "disk_full",
+    "locked",
+    "no_space",
+    "require_space",
+    "sha256_of",
+    "spooled",
+    "staged_folder",
+    "write_whole",
+]
 
 Tell = Callable[[str], None]
 """How a long step tells the user what it is doing: one line without a newline."""
@@ -24,6 +35,15 @@ def sha256_of(file: Path) -> str:
     """SHA-256 of the bytes of ``file``, 64 hexadecimal digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def spooled(chunks: Iterable[bytes]) -> Iterator[IO[bytes]]:
+    """A stream that can be read at any place from one that cannot: a temporary file, gone with the block."""
+    with tempfile.TemporaryFile() as spool:
+        spool.writelines(chunks)
+        spool.seek(0)
+        yield spool
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import IO, Any
 
 from bakery.anatomy import Entry, FileSize, Part, Share, anatomy, classify, final_files, is_base
 from bakery.archives import CHUNK, image_archive, method_of, open_member, unpacked
+from bakery.files import spooled
 from bakery.manifests import LayerSize, labelled
 from bakery.sizes import Size
 
@@ -45,10 +45,7 @@ class SavedImage:
 
 def saved_image(chunks: Iterable[bytes], platform: str) -> SavedImage:
     """The image in the stream of ``docker save``; see :func:`read_image`. The stream is kept in a temporary file."""
-    with tempfile.TemporaryFile() as spool:
-        for chunk in chunks:
-            spool.write(chunk)
-        spool.seek(0)
+    with spooled(chunks) as spool:
         return read_image(spool, platform)
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from bakery.archives import blob_path
 from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.errors import PublishError
@@ -33,7 +34,7 @@ class Parcel:
             if len(listed) != 1 or not is_index(listed[0]):
                 break
             self.digest = listed[0]["digest"]
-            index = self._json(_path(self.digest))
+            index = self._json(blob_path(self.digest))
         self.entries = entries_for(index, platform)
         self.digest = self.digest or self.entries[0]["digest"]
         self.manifests = {one["digest"]: self.read(one["digest"]) for one in self.entries}
@@ -56,7 +57,7 @@ class Parcel:
 
     def open(self, digest: str) -> IO[bytes]:
         """The bytes of a blob."""
-        return self._open(_path(digest))
+        return self._open(blob_path(digest))
 
     def read(self, digest: str) -> bytes:
         """The same for a small one."""
@@ -104,7 +105,3 @@ def parcel(layout: Layout, engine: Engine, identity: str, platform: str, packing
         source.seek(0)
         with tarfile.open(fileobj=source) as archive:
             yield Parcel(archive, platform)
-
-
-def _path(digest: str) -> str:
-    return f"blobs/{digest.replace(':', '/')}"

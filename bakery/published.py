@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,6 +12,7 @@ from bakery.attest import SPDX
 from bakery.components import installed
 from bakery.contents import Overlay, contents_of
 from bakery.engine import Engine
+from bakery.files import spooled
 from bakery.manifests import is_index
 from bakery.models import Image
 from bakery.registry import Registry, Remote
@@ -27,15 +27,13 @@ def packages_in_engine(engine: Engine, image: Image, reference: str) -> dict[str
     """Versions by package of ``reference`` in the engine, ``None`` where it has no such image."""
     from docker.errors import ImageNotFound
 
-    with engine.talking(), tempfile.TemporaryFile() as spool:
+    with engine.talking():
         try:
             engine.client.images.get(reference)
         except ImageNotFound:
             return None
-        for chunk in engine.client.api.get_image(reference):
-            spool.write(chunk)
-        spool.seek(0)
-        return _versions(dict(contents_of(spool, image.platform, RECORDS).files), image)
+        with spooled(engine.client.api.get_image(reference)) as spool:
+            return _versions(dict(contents_of(spool, image.platform, RECORDS).files), image)
 
 
 def packages_in_registry(registry: Registry, image: Image, reference: str) -> tuple[dict[str, str], str]:

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import zstandard
 
+from bakery.archives import blob_path
 from bakery.compression import Compression
 from bakery.errors import BakeryError
 
@@ -86,7 +87,7 @@ class _Writer:
             return stream.read()
 
     def blob(self, digest: str) -> Any:
-        return json.loads(self.read(_path(digest)))
+        return json.loads(self.read(blob_path(digest)))
 
     def put(self, name: str, data: bytes | Path) -> None:
         """Add a file to the new layout, without anything of time and machine."""
@@ -105,7 +106,7 @@ class _Writer:
     def put_blob(self, descriptor: dict[str, Any], data: bytes) -> dict[str, Any]:
         """Add ``data``; return ``descriptor`` with its digest and size."""
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        self.put(_path(digest), data)
+        self.put(blob_path(digest), data)
         return {**descriptor, "digest": digest, "size": len(data)}
 
     def entry(self, descriptor: dict[str, Any]) -> dict[str, Any]:
@@ -132,9 +133,9 @@ class _Writer:
     def image(self, manifest: dict[str, Any]) -> None:
         """Pack the layers of ``manifest``, which is changed."""
         config = manifest["config"]
-        data = self.read(_path(config["digest"]))
+        data = self.read(blob_path(config["digest"]))
         manifest["config"] = {**config, "mediaType": DOCKER_TYPES.get(config["mediaType"], config["mediaType"])}
-        self.put(_path(config["digest"]), data)
+        self.put(blob_path(config["digest"]), data)
         content = json.loads(data)
         labels = (content.get("config") or {}).get("Labels") or {}
         # What a registry shows without asking for the configuration, in the words of the labels.
@@ -153,7 +154,7 @@ class _Writer:
             self.pack(descriptor["digest"], diff_id, packed)
         with packed.open("rb") as stream:
             digest = f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
-        self.put(_path(digest), packed)
+        self.put(blob_path(digest), packed)
         return {
             **descriptor,
             "mediaType": f"{LAYER}+{self.compression.method}",
@@ -166,7 +167,7 @@ class _Writer:
         content = hashlib.sha256()
         handle, name = tempfile.mkstemp(dir=self.cache)
         try:
-            with self.open(_path(digest)) as stream, open(handle, "wb") as raw:
+            with self.open(blob_path(digest)) as stream, open(handle, "wb") as raw:
                 packer = _packer(self.compression)
                 for chunk in _unpacked(stream):
                     content.update(chunk)
@@ -189,7 +190,7 @@ class _Writer:
         config = self.blob(manifest["config"]["digest"])
         layers = []
         for layer in manifest["layers"]:
-            data = self.read(_path(layer["digest"]))
+            data = self.read(blob_path(layer["digest"]))
             if layer["mediaType"] == STATEMENT:
                 data = data.replace(old.removeprefix("sha256:").encode(), new.removeprefix("sha256:").encode())
             layers.append(self.put_blob(layer, data))
@@ -197,10 +198,6 @@ class _Writer:
         if "diff_ids" in config.get("rootfs", {}):
             config["rootfs"]["diff_ids"] = [layer["digest"] for layer in layers]
         manifest["config"] = self.put_blob(manifest["config"], _json(config))
-
-
-def _path(digest: str) -> str:
-    return f"blobs/{digest.replace(':', '/')}"
 
 
 def _is_attestation(descriptor: dict[str, Any]) -> bool:

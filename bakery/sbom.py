@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -15,6 +13,7 @@ from bakery.components import Component, Licences, debian_licence, installed, py
 from bakery.contents import Contents, contents_of
 from bakery.engine import Engine
 from bakery.errors import BuildError
+from bakery.files import spooled
 from bakery.models import Image
 from bakery.plan import ANNOTATIONS
 from bakery.spdx import Bill, document
@@ -90,13 +89,10 @@ def of_engine(
     """The bill of ``reference`` as the engine has it; :exc:`BuildError` where it has none."""
     from docker.errors import ImageNotFound
 
-    with engine.talking(), tempfile.TemporaryFile() as spool:
+    with engine.talking():
         try:
             identity = str(engine.client.images.get(reference).id)
-            chunks: Iterable[bytes] = engine.client.api.get_image(reference)
-            for chunk in chunks:
-                spool.write(chunk)
+            with spooled(engine.client.api.get_image(reference)) as spool:
+                return bill_of(spool, image, reference, tarball, licences, about, identity)
         except ImageNotFound:
             raise BuildError(f"{reference} is not built", hint="Build it first, with `inv build`.") from None
-        spool.seek(0)
-        return bill_of(spool, image, reference, tarball, licences, about, identity)

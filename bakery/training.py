@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import re
-import tarfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from bakery.builder import Builder
+from bakery.contents import contents_of
 from bakery.errors import BuildError, InputError
-from bakery.files import write_whole
+from bakery.files import spooled, write_whole
 from bakery.models import Image
 from bakery.profiles import FILE, Profile
 from bakery.tables import read_toml
@@ -21,8 +20,8 @@ from bakery.update import lock_text
 __all__ = ["keep_profile", "train"]
 
 STAGE = "training"
-LARGEST = 64 << 20
-"""Bytes of the largest profile that is taken; CPython's are below 1 MB."""
+LEFT = re.compile(rf"{re.escape(FILE)}|compiler")
+"""What that stage holds."""
 
 
 def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
@@ -39,12 +38,8 @@ def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
         )
     tag = f"{builder.catalog.recipes[image.recipe].repository}-{STAGE}:{image.version}-{image.target.name}"
     identity = builder.stage(image, STAGE, tag)
-    container = builder.engine.client.containers.create(identity, command="none", network_mode="none")
-    try:
-        chunks, _ = container.get_archive("/")
-        files = _files(b"".join(chunks))
-    finally:
-        container.remove()
+    with builder.engine.talking(), spooled(builder.engine.client.api.get_image(identity)) as saved:
+        files = contents_of(saved, image.platform, LEFT).files
     if FILE not in files:
         raise BuildError(
             f"the training of {image.name} left no {FILE}; it left {', '.join(sorted(files)) or 'nothing'}"
@@ -66,13 +61,3 @@ def keep_profile(root: Path, profile: Profile, data: bytes, tell: Callable[[str]
     entry = {key: value for key, value in asdict(profile).items() if key != "series"}
     write_whole(file, lock_text({**lock, "profiles": {**lock.get("profiles", {}), profile.series: entry}}))
     tell(f"{profile.folder}/{FILE}: {profile.bytes:,} bytes, sha256 {profile.sha256}; recorded in shared/lock.toml")
-
-
-def _files(archive: bytes) -> dict[str, bytes]:
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        found = {}
-        for member in tar:
-            content = tar.extractfile(member) if member.isfile() and member.size < LARGEST else None
-            if content:
-                found[Path(member.name).name] = content.read()
-        return found

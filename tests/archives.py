@@ -23,8 +23,8 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 ENDS = {"gzip": "+gzip", "zstd": "+zstd", "none": ""}
 
 
-def make_tar(files: Mapping[str, bytes | str], folders: Iterable[str] = ()) -> bytes:
-    """A tar: bytes become files, text becomes a symbolic link to it."""
+def make_tar(files: Mapping[str, bytes | str], folders: Iterable[str] = (), **header: int) -> bytes:
+    """A tar: bytes become files, text becomes a symbolic link to it; ``header`` are fields of the former."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name in folders:
@@ -38,6 +38,8 @@ def make_tar(files: Mapping[str, bytes | str], folders: Iterable[str] = ()) -> b
                 tar.addfile(member)
             else:
                 member.size = len(data)
+                for name_of_field, value in header.items():
+                    setattr(member, name_of_field, value)
                 tar.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
 

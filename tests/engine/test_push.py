@@ -128,15 +128,6 @@ def press(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 @pytest.fixture(scope="module")
-def registry(layout: Layout, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    try:
-        with running(layout, catalog, tmp_path_factory.mktemp("registry")) as host:
-            yield host
-    except BakeryError as error:
-        pytest.skip(f"no registry to run: {error.message}")
-
-
-@pytest.fixture(scope="module")
 def secured(layout: Layout, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         with running(layout, catalog, tmp_path_factory.mktemp("secured"), secured=True) as host:

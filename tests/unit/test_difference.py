@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import io
-import json
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -14,45 +9,16 @@ import pytest
 
 from bakery.difference import Difference, compare_archives
 from bakery.errors import BakeryError
+from tests.archives import Archive, make_tar
 
 PLATFORM = "linux/amd64"
 
 
-def layer(files: dict[str, bytes], **header: Any) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            for key, value in header.items():
-                setattr(member, key, value)
-            tar.addfile(member, io.BytesIO(data))
-    return gzip.compress(out.getvalue(), mtime=0)
-
-
 def archive(file: Path, layers: list[bytes], config: dict[str, Any] | None = None) -> Path:
-    """An image layout in a tar, as small as it can be."""
-    blobs: dict[str, bytes] = {}
-
-    def put(data: bytes, kind: str) -> dict[str, Any]:
-        digest = hashlib.sha256(data).hexdigest()
-        blobs[f"blobs/sha256/{digest}"] = data
-        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{digest}", "size": len(data)}
-
-    content = {"os": "linux", "architecture": "amd64", **(config or {})}
-    manifest = {
-        "schemaVersion": 2,
-        "config": put(json.dumps(content).encode(), "config.v1+json"),
-        "layers": [put(data, "layer.v1.tar+gzip") for data in layers],
-    }
-    entry = put(json.dumps(manifest).encode(), "manifest.v1+json")
-    entry["platform"] = {"os": "linux", "architecture": "amd64"}
-    blobs["index.json"] = json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode()
-    with tarfile.open(file, "w") as tar:
-        for name, data in blobs.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
+    """Layers as they are: gzip would note the time."""
+    made = Archive()
+    made.image(layers, "none", PLATFORM, **(config or {}))
+    file.write_bytes(made.save())
     return file
 
 
@@ -62,36 +28,36 @@ def differences(tmp_path: Path, one: list[bytes], other: list[bytes], **config: 
 
 
 def test_the_same_image_differs_in_nothing(tmp_path: Path) -> None:
-    files = layer({"usr/bin/x": b"x"})
+    files = make_tar({"usr/bin/x": b"x"})
     assert differences(tmp_path, [files], [files]) == []
 
 
 def test_a_changed_byte_is_found_by_layer_file_and_place(tmp_path: Path) -> None:
-    same = layer({"etc/os-release": b"same"})
-    found = differences(tmp_path, [same, layer({"a": b"0123456789"})], [same, layer({"a": b"0123x567y9"})])
+    same = make_tar({"etc/os-release": b"same"})
+    found = differences(tmp_path, [same, make_tar({"a": b"0123456789"})], [same, make_tar({"a": b"0123x567y9"})])
     what = "2 of 10 bytes, first at 4: 34 35 36 37 38 39 against 78 35 36 37 79 39"
     assert found == [Difference(2, "a", what)]
 
 
 @pytest.mark.parametrize(("key", "value"), [("mtime", 7), ("mode", 0o600), ("uid", 3)])
 def test_a_changed_header_is_named(tmp_path: Path, key: str, value: int) -> None:
-    (found,) = differences(tmp_path, [layer({"a": b"x"})], [layer({"a": b"x"}, **{key: value})])
+    (found,) = differences(tmp_path, [make_tar({"a": b"x"})], [make_tar({"a": b"x"}, **{key: value})])
     assert (found.layer, found.path) == (1, "a")
     assert found.what.startswith("time" if key == "mtime" else key)
 
 
 def test_a_file_of_one_side_only_is_named(tmp_path: Path) -> None:
-    found = differences(tmp_path, [layer({"a": b"", "b": b""})], [layer({"a": b"", "c": b""})])
+    found = differences(tmp_path, [make_tar({"a": b"", "b": b""})], [make_tar({"a": b"", "c": b""})])
     assert found == [Difference(1, "b", "only in the first"), Difference(1, "c", "only in the second")]
 
 
 def test_the_same_files_in_another_order_are_not_the_same(tmp_path: Path) -> None:
-    (found,) = differences(tmp_path, [layer({"a": b"", "b": b""})], [layer({"b": b"", "a": b""})])
+    (found,) = differences(tmp_path, [make_tar({"a": b"", "b": b""})], [make_tar({"b": b"", "a": b""})])
     assert found.what == "the same files in another order"
 
 
 def test_a_changed_configuration_and_a_missing_layer_are_named(tmp_path: Path) -> None:
-    files = layer({"a": b""})
+    files = make_tar({"a": b""})
     found = differences(tmp_path, [files], [files, files], created="2026-01-01T00:00:00Z")
     assert [one.layer for one in found] == [0, 0]
     assert "created: None against '2026-01-01T00:00:00Z'" in found[0].what
