@@ -16,7 +16,7 @@ DEFAULT_VARIANT = "default"
 
 
 def budget_of(catalog: Catalog, image: Image) -> Budget | None:
-    """The budget of ``image``; ``None`` where the catalog has none.
+    """The budget of ``image``; ``None`` where there is none.
 
     Quick builds are exempt, for they are not optimised and never published; and so is any platform but the family's
     first, for which alone sizes are set.
@@ -70,7 +70,7 @@ def verdict(
     if not over:
         return ""
     key = f'budget."{image.series.name}".{image.variant.name}.{image.target.name}'
-    lines = [f"over the size budget (shared/catalog.toml, {key}):", *over]
+    lines = [f"over the size budget (shared/budgets.toml, {key}):", *over]
     last = last_record(records, image)
     if last and "anatomy" in last:
         lines.append(f"since the recorded build of {last['release']} on {str(last['built'])[:10]}:")

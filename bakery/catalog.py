@@ -31,7 +31,7 @@ def find_layout(root: Path, environ: Mapping[str, str] = os.environ) -> Layout:
 
 
 def load_catalog(root: Path) -> Catalog:
-    """Read shared/catalog.toml, shared/lock.toml and every ``*/family.toml`` below ``root``.
+    """Read the catalog, the lock and the budgets in shared/, and every ``*/family.toml`` below ``root``.
 
     Raises :exc:`ConfigError` for the first thing that is wrong with them.
     """
@@ -40,6 +40,7 @@ def load_catalog(root: Path) -> Catalog:
     extras = {name: _extra(name, table) for name, table in lock.tables("extras").items()}
     bases = {name: _base(table) for name, table in lock.tables("bases").items()}
     top = read_toml(root / "shared" / "catalog.toml")
+    limits = read_toml(root / "shared" / "budgets.toml")
     compilers = read_compilers(top)
     profiles = read_profiles(lock, compilers)
     lock.done()
@@ -67,12 +68,13 @@ def load_catalog(root: Path) -> Catalog:
         recipes=recipes,
         variants=variants,
         compressions=read_compressions(top),
-        budgets=read_budgets(top, [one.name for one in series], [one.name for one in variants], names),
+        budgets=read_budgets(limits, [one.name for one in series], [one.name for one in variants], names),
         source=top.text("source", 'a URL, or ""', URL),
         documentation=top.text("documentation", 'a URL, or ""', URL),
     )
     check_compilers(top, catalog.compilers, [(one.name, one.compiler) for one in series], catalog.targets)
     top.done()
+    limits.done()
     known = {one.number for one in series}
     for pin in pins:
         if _series_of(pin.release) not in known:

@@ -1,4 +1,4 @@
-"""How images are built and how large they may be, read from shared/catalog.toml."""
+"""How images are built (shared/catalog.toml) and how large they may be (shared/budgets.toml)."""
 
 from __future__ import annotations
 

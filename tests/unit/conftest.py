@@ -173,7 +173,8 @@ def data_tree(root: Path, tmp_path: Path) -> Path:
     import shutil
 
     tree = tmp_path / "tree"
-    for file in (root / "shared" / "catalog.toml", root / "shared" / "lock.toml", *root.glob("*/family.toml")):
+    names = ("catalog.toml", "lock.toml", "budgets.toml")
+    for file in (*(root / "shared" / name for name in names), *root.glob("*/family.toml")):
         copy = tree / file.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)

@@ -80,7 +80,7 @@ def test_growth_names_the_parts_that_changed_largest_first() -> None:
 
 def test_over_budget_says_where_to_change_it_and_what_grew(tight: Catalog, image: Make) -> None:
     said = verdict(tight, image("3.13"), Size(40_000_100, 1), {"base": [100, 50], "pip": [12, 9]}, [record()])
-    assert 'shared/catalog.toml, budget."3.13".default.bookworm' in said
+    assert 'shared/budgets.toml, budget."3.13".default.bookworm' in said
     assert "100 more than the budget" in said
     assert "since the recorded build of 3.13.14 on 2026-11-01" in said
     assert "pip and bundled wheels: +2 bytes on disk, +4 compressed" in said

@@ -367,7 +367,7 @@ def test_a_mistake_in_a_variant_or_a_compression_is_named(
     ],
 )
 def test_a_mistake_in_a_budget_is_named(data_tree: Path, change: Callable[[Data], object], said: str) -> None:
-    assert said in broken(data_tree, CATALOG, lambda data: change(data["budget"])).message
+    assert said in broken(data_tree, "shared/budgets.toml", lambda data: change(data["budget"])).message
 
 
 def test_the_tests_in_the_image_know_every_word_for_what_a_variant_lacks(catalog: Catalog, root: Path) -> None:
