@@ -23,6 +23,11 @@ CONFIG, MIRROR, AUTHORITIES = "apt.conf", "apt.mirror", "ca.pem"
 LARGEST = 500 * 1024
 """Bytes of a secret (moby/buildkit, session/secrets/secrets.go)."""
 
+ARCHIVE = "{archive}"
+"""Stands in a mirror's address for the name of an archive: debian, debian-security, ubuntu."""
+SNAPSHOT = re.compile(r"/\d{8}T\d{6}Z(/|$)")
+"""The moment of an archive's state, as the distributions' snapshot services have it in their addresses."""
+
 
 @dataclass(frozen=True)
 class Network:
@@ -49,6 +54,9 @@ class Network:
 def users_network(ca_bundle: str | None = None, mirror: str | None = None) -> Network:
     """What the arguments and the environment say (http_proxy, https_proxy, $BAKERY_APT_MIRROR), or docker's proxies.
 
+    A mirror has ``{archive}`` in it, or the archives' names come after it. Where it has a snapshot's moment in it, apt
+    installs the packages of that day: their list may be older than it says that it is good for.
+
     Raises :exc:`InputError` where a value is none that apt could use.
     """
     bundle = users_bundle(ca_bundle)
@@ -67,10 +75,13 @@ def users_network(ca_bundle: str | None = None, mirror: str | None = None) -> Ne
         lines += _without_proxy(os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or docker.get("no") or "")
     if bundle:
         lines.append(f'Acquire::https::CAInfo "/run/secrets/{AUTHORITIES}";')
-    texts = {CONFIG: "\n".join(lines) + "\n"} if lines else {}
     mirror = mirror or os.environ.get("BAKERY_APT_MIRROR")
+    if mirror and SNAPSHOT.search(mirror):
+        lines.append('Acquire::Check-Valid-Until "false";')
+    texts = {CONFIG: "\n".join(lines) + "\n"} if lines else {}
     if mirror:
-        texts[MIRROR] = _url(mirror.rstrip("/"), "--apt-mirror")
+        address = _url(mirror.rstrip("/"), "--apt-mirror")
+        texts[MIRROR] = address if ARCHIVE in address else f"{address}/{ARCHIVE}"
     upper = [f"{name.upper()}_PROXY" for name in docker]
     return Network(texts, bundle.resolve() if bundle else None, (*upper, *(name.lower() for name in upper)))
 

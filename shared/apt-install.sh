@@ -6,7 +6,7 @@
 #
 # Secrets of this step say how the user's network is left, and leave no trace (bakery/network.py):
 #   apt.conf     settings for apt: proxies, and that ca.pem is believed
-#   apt.mirror   where the archives lie instead: a URL that has debian/, debian-security/ or ubuntu/ below it
+#   apt.mirror   where the archives lie instead: a URL with {archive} in the place of debian, debian-security or ubuntu
 #   ca.pem       certificates of the user's own authorities
 set -eu
 export DEBIAN_FRONTEND=noninteractive
@@ -17,7 +17,7 @@ if [ -e $secrets/apt.mirror ]; then
     mkdir "$work/sources"
     for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
         [ -e "$file" ] || continue
-        sed -E "s#https?://[^/ ]+/#$(cat $secrets/apt.mirror)/#" "$file" >"$work/sources/${file##*/}"
+        sed -E "s#https?://[^/ ]+/([^/ ]+)#$(sed 's#{archive}#\\1#' $secrets/apt.mirror)#" "$file" >"$work/sources/${file##*/}"
     done
     {
         if [ -e $secrets/apt.conf ]; then cat $secrets/apt.conf; fi

@@ -92,7 +92,10 @@ sysconfig() {
     [ "${#goals[@]}" -gt 0 ] || return 0
     make --no-print-directory -j "$JOBS" EXTRA_CFLAGS="-O0 -g0 -fno-lto" "${goals[@]}"
     # The folders whole: one of them, getpath's, is no goal of its own.
-    find Python/frozen_modules Python/deepfreeze -name '*.[ch]' -exec cp --parents {} "$SYSCONFIG" \; 2>/dev/null || true
+    local folder
+    for folder in Python/frozen_modules Python/deepfreeze; do
+        if [ -d "$folder" ]; then find "$folder" -name '*.[ch]' -exec cp --parents --target-directory="$SYSCONFIG" {} +; fi
+    done
 }
 
 # Make every file of the tree equally old: then nothing is out of date for `make`.

@@ -44,7 +44,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(dict(self.headers.items()))  # type: ignore[attr-defined]
-        url = self.path if "://" in self.path else self.server.behind + self.path  # type: ignore[attr-defined]
+        path = re.sub(r"^/archive/([^/]+)/\d{8}T\d{6}Z", r"/\1", self.path)
+        url = path if "://" in path else self.server.behind + path  # type: ignore[attr-defined]
         try:
             with OUTWARDS.open(url, timeout=60) as answer:
                 status, body = 200, answer.read()
@@ -127,7 +128,7 @@ def everything(engine: Engine, catalog: Catalog, folder: Path, how: How) -> tupl
     return done.stdout + done.stderr, b"".join(blobs), names
 
 
-@pytest.mark.parametrize("way", ["proxy", "docker", "mirror"])
+@pytest.mark.parametrize("way", ["proxy", "docker", "mirror", "snapshot"])
 def test_packages_come_that_way_and_nothing_of_it_stays(
     engine: Engine, catalog: Catalog, context: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
@@ -135,7 +136,7 @@ def test_packages_come_that_way_and_nothing_of_it_stays(
     for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     behind = re.sub(r"(https?://[^/]+).*", r"\1", archive)
-    with serving(behind, tls=way == "mirror") as (address, asked):
+    with serving(behind, tls=way in ("mirror", "snapshot")) as (address, asked):
         if way == "proxy":
             monkeypatch.setenv("http_proxy", f"http://{address}")
             network = users_network()
@@ -145,7 +146,8 @@ def test_packages_come_that_way_and_nothing_of_it_stays(
             monkeypatch.setenv("DOCKER_CONFIG", str(context.parent))
             network = users_network()
         else:
-            network = users_network(str(DATA / "ca.pem"), f"https://{address}")
+            of_a_day = "/archive/{archive}/20261124T000000Z" if way == "snapshot" else ""
+            network = users_network(str(DATA / "ca.pem"), f"https://{address}{of_a_day}")
         assert MARKER not in repr(network)
         said, content, names = everything(engine, catalog, context, How(network=network))
     logins = [key for one in asked for key in one if key in ("Proxy-Authorization", "Authorization")]

@@ -33,7 +33,7 @@ def test_a_login_is_in_the_environment_of_buildx_and_not_in_its_arguments(monkey
         'Acquire::http::Proxy::archive.example "DIRECT";',
         'Acquire::https::Proxy::archive.example "DIRECT";',
     ]
-    assert network.environment["BAKERY_SECRET_APT_MIRROR"] == "https://user:marker@mirror"
+    assert network.environment["BAKERY_SECRET_APT_MIRROR"] == "https://user:marker@mirror/{archive}"
     assert "--secret id=apt.conf,env=BAKERY_SECRET_APT_CONF" in " ".join(network.arguments)
     assert "marker" not in f"{network.arguments} {network!r}"
 
@@ -50,6 +50,13 @@ def test_proxies_of_dockers_configuration_are_kept_from_becoming_build_arguments
     )
     arguments = [word for word in network.arguments if word.endswith("=")]
     assert arguments == ["HTTP_PROXY=", "NO_PROXY=", "http_proxy=", "no_proxy="]
+
+
+def test_a_snapshot_of_the_archive_may_be_old_and_nothing_else_may() -> None:
+    network = users_network(mirror="https://mirror/archive/{archive}/20261124T000000Z/")
+    assert network.environment["BAKERY_SECRET_APT_CONF"] == 'Acquire::Check-Valid-Until "false";\n'
+    assert network.environment["BAKERY_SECRET_APT_MIRROR"] == "https://mirror/archive/{archive}/20261124T000000Z"
+    assert "BAKERY_SECRET_APT_CONF" not in users_network(mirror="https://mirror/20261124").environment
 
 
 def test_authorities_are_a_file_that_apt_is_told_of() -> None:
