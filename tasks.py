@@ -209,7 +209,7 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
         "cache-from": "Reuse what others compiled: a repository, or words such as type=s3,...,name={image}; repeat it",
         "cache-to": "Keep what is compiled there for others; the same words",
         "ca-bundle": CA_BUNDLE,
-        "apt-mirror": "Where packages come from: what stands before /debian, or with {archive} (also $BAKERY_APT_MIRROR)",
+        "apt-mirror": "Where packages come from: what stands before /debian, or with {archive} ($BAKERY_APT_MIRROR)",
         "mirror": MIRROR,
         "base": BASE,
         "refresh": "Choose the bases anew instead of keeping what earlier builds chose",
