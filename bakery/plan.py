@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bakery.models import Catalog, Image, RecipeName
-from bakery.profiles import NONE
+from bakery.profiles import NONE, TRAINING
 from bakery.tags import references
 
 __all__ = ["ANNOTATIONS", "LABELS", "Inputs", "build_arguments", "definition", "target_name"]
@@ -83,7 +83,7 @@ def _target(
     }
     if recipe.name is not RecipeName.REFERENCE:
         compiler, profile = catalog.compiler_of(image), catalog.profile_of(image)
-        contexts["profile"] = profile.folder if profile else NONE
+        contexts["profile"] = profile.folder if profile else TRAINING if recipe.pgo else NONE
         arguments["COMPILER_FLAGS"] += series.cflags
         arguments["CONFIGURE_FLAGS"] += series.lean
         arguments["LINKER_FLAGS"] += compiler.ldflags

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 
 from bakery.tables import Table
 
-__all__ = ["FILE", "FOLDER", "NONE", "Profile", "folder_of", "read_profiles"]
+__all__ = ["FILE", "FOLDER", "NONE", "TRAINING", "Profile", "folder_of", "read_profiles"]
 
 FOLDER = "shared/profiles"
 """Below the repository's top; holds a folder for each series that has a profile, each of which holds ``FILE``."""
 FILE = "code.profdata.xz"
 NONE = f"{FOLDER}/none"
-"""The folder of a build that trains itself."""
+"""The folder of a build without PGO."""
+TRAINING = "shared/training"
+"""That of a build that trains itself: the programs that it runs beside CPython's own tests."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@
 #   TRAINING            arguments of the training run (PROFILE_TASK in CPython's Makefile)
 #   SOURCE_DATE_EPOCH   seconds since 1970, the day of the release: what the interpreter says it was built at
 # Folders:
-#   PROFILE=/mnt/profile   may hold one profile of an earlier training by clang, xz-packed, mounted read-only
+#   PROFILE=/mnt/profile   holds one profile of an earlier training by clang, xz-packed, or else the programs (*.py) that a
+#                          training runs beside TRAINING; mounted read-only
 #   SOURCE=/mnt/source     holds exactly one tarball, mounted read-only
 #   SYSCONFIG=/sysconfig   what `sysconfig` keeps, mounted for `compile`
 #   PROFILES=/profiles     the profile of a training, packed in the same way, for who wants to keep it
@@ -125,7 +126,10 @@ train() {
     run_make "PGO_PROF_GEN_FLAG=$PROFILE_GENERATE" profile-gen-stamp
     phase training
     # An absolute path: tests work in folders of their own, which they remove with what was written there.
-    run_make "PROFILE_TASK=$TRAINING -j $JOBS" "LLVM_PROF_FILE=LLVM_PROFILE_FILE=$PWD/code-%p.profclangr" profile-run-stamp
+    local counts=$PWD/code-%p.profclangr
+    printf '%s\0' "$PROFILE"/*.py |
+        LLVM_PROFILE_FILE=$counts LD_LIBRARY_PATH=$PWD xargs --null --max-args=1 --max-procs="$JOBS" ./python
+    run_make "PROFILE_TASK=$TRAINING -j $JOBS" "LLVM_PROF_FILE=LLVM_PROFILE_FILE=$counts" profile-run-stamp
     rm -f -- *.profclangr
     local profiles bytes
     profiles=$(find . -name '*.gcda' | wc -l)

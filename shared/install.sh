@@ -93,10 +93,22 @@ echo "libraries come from: $(tr '\n' ' ' <"$OUT.packages")"
 # Byte code for the standard library: a fresh container would compile it again at every start, because nothing that it
 # writes outlives it. Checked by the hash of the source (PEP 552): it survives new time stamps, and an edited .py counts.
 # What marshal writes depends on what a process compiled before (cpython #92132): so each handful of files has its own.
+# None for what is frozen into the interpreter, which is not looked for here.
+FROZEN='
+import _imp, pathlib, sys
+for file in pathlib.Path(sys.argv[1]).rglob("*.py"):
+    name = file.relative_to(sys.argv[1])
+    if _imp.is_frozen(".".join(name.with_suffix("").parts)):
+        print(name)
+'
 for library in "$prefix"/lib/python3.*[0-9] "$prefix"/lib/python3.*t; do
     [ -d "$library" ] || continue
     sources=(-name '*.py' -not -path '*/site-packages/*' -not -path '*/lib2to3/tests/*')
-    for pattern in "${source_only[@]}"; do sources+=(-not -path "$library/$pattern"); done
+    # A build tree does without frozen modules unless it is told.
+    frozen=$(LD_LIBRARY_PATH="$PWD" ./python -E -S -X frozen_modules=on -c "$FROZEN" "$library")
+    while read -r pattern; do sources+=(-not -path "$library/$pattern"); done < <(
+        printf '%s\n' "${source_only[@]}" "$frozen"
+    )
     find "$library" -type f "${sources[@]}" -print0 | LC_ALL=C sort --zero-terminated |
         PYTHONHASHSEED=0 LD_LIBRARY_PATH="$PWD" xargs --null --max-procs="$(nproc)" --max-args=24 \
             ./python -E -S -m compileall -q --invalidation-mode checked-hash -s "$OUT" -p /

@@ -4,6 +4,7 @@ Leftovers of the build make the image larger and show up in scanners; a file tha
 root for anybody, is a hole in every image based on this one.
 """
 
+import _imp
 import glob
 import grp
 import importlib.util
@@ -48,7 +49,7 @@ def parents_of(path):
         yield path
 
 
-# Help texts, Tk's modules, twins of modules in C, and most of the tables of characters.
+# Help, Tk's modules, tools, twins of modules in C or frozen, and most of the tables of characters.
 SOURCE_ONLY = (
     "/pydoc_data/",
     "/tkinter/",
@@ -57,6 +58,23 @@ SOURCE_ONLY = (
     "/_pyio.py",
     "/_pydatetime.py",
     "/encodings/",
+    "/pydoc.py",
+    "/doctest.py",
+    "/pickletools.py",
+    "/mailbox.py",
+    "/imaplib.py",
+    "/modulefinder.py",
+    "/importlib/_bootstrap",
+    # Of other systems.
+    "/windows_",
+    "/proactor_events.py",
+    "/popen_spawn_win32.py",
+    "/ctypes/macholib/",
+    "/_osx_support.py",
+    "/_ios_support.py",
+    "/_android_support.py",
+    "/_apple_support.py",
+    "/nturl2path.py",
 )
 ENCODINGS = ("__init__", "aliases", "ascii", "cp437", "idna", "latin_1", "punycode", "utf_8", "utf_8_sig", "utf_16")
 
@@ -120,6 +138,7 @@ class FilesTest(unittest.TestCase):
             path
             for path in self.regular(library, ".py")
             if not any(part in path for part in ("/site-packages/", "/config-", "/lib2to3/tests/", *SOURCE_ONLY))
+            and not _imp.is_frozen(os.path.relpath(path, library)[: -len(".py")].replace("/", "."))
             and not os.path.exists(importlib.util.cache_from_source(path))
         ]
         self.assert_none(missing)
