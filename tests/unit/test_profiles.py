@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from bakery.catalog import load_catalog
 from bakery.errors import ConfigError
 from bakery.models import Catalog
-from bakery.profiles import FILE, NONE, Profile
+from bakery.profiles import FILE, NONE, TRAINING, Profile
 from bakery.training import keep_profile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +33,14 @@ def test_each_recorded_profile_is_in_the_repository_bit_for_bit(catalog: Catalog
         assert (len(data), hashlib.sha256(data).hexdigest()) == (profile.bytes, profile.sha256), profile.series
     assert (ROOT / NONE).is_dir()
     assert not list((ROOT / NONE).glob("*.xz"))
+
+
+def test_the_programs_of_a_training_are_for_the_oldest_series_too(catalog: Catalog) -> None:
+    files = list((ROOT / TRAINING).iterdir())
+    assert {file.suffix for file in files} == {".py"}
+    oldest = tuple(int(part) for part in catalog.series[0].number.split("."))
+    for file in files:
+        ast.parse(file.read_text(encoding="utf-8"), file.name, feature_version=oldest)
 
 
 def test_a_profile_is_kept_beside_what_the_lock_has(root: Path) -> None:
