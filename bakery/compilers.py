@@ -24,6 +24,7 @@ class Compiler:
     configure: tuple[str, ...]
     expat: tuple[str, ...]
     ldflags: tuple[str, ...]
+    programs: bool
     generate: tuple[str, ...]
     use: tuple[str, ...]
 
@@ -43,6 +44,7 @@ def _compiler(name: str, table: Table) -> Compiler:
         configure=table.words("configure"),
         expat=table.words("expat"),
         ldflags=table.words("ldflags"),
+        programs=table.get("programs", bool, "true or false"),
         generate=table.words("generate"),
         use=table.words("use"),
     )

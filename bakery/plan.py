@@ -83,7 +83,7 @@ def _target(
     }
     if recipe.name is not RecipeName.REFERENCE:
         compiler, profile = catalog.compiler_of(image), catalog.profile_of(image)
-        contexts["profile"] = profile.folder if profile else TRAINING if recipe.pgo else NONE
+        contexts["profile"] = profile.folder if profile else TRAINING if recipe.pgo and compiler.programs else NONE
         arguments["COMPILER_FLAGS"] += series.cflags
         arguments["CONFIGURE_FLAGS"] += series.lean
         arguments["LINKER_FLAGS"] += compiler.ldflags

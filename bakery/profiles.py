@@ -19,9 +19,9 @@ FOLDER = "shared/profiles"
 """Below the repository's top; holds a folder for each series that has a profile, each of which holds ``FILE``."""
 FILE = "code.profdata.xz"
 NONE = f"{FOLDER}/none"
-"""The folder of a build without PGO."""
+"""The folder of a build without PGO, or that trains by upstream's tests alone."""
 TRAINING = "shared/training"
-"""That of a build that trains itself: the programs that it runs beside CPython's own tests."""
+"""That of a build that runs these programs, too, when it trains."""
 
 
 @dataclass(frozen=True)

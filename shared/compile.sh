@@ -25,7 +25,7 @@
 #   TRAINING            arguments of the training run (PROFILE_TASK in CPython's Makefile)
 #   SOURCE_DATE_EPOCH   seconds since 1970, the day of the release: what the interpreter says it was built at
 # Folders:
-#   PROFILE=/mnt/profile   holds one profile of an earlier training by clang, xz-packed, or else the programs (*.py) that a
+#   PROFILE=/mnt/profile   may hold one profile of an earlier training by clang, xz-packed, or else programs (*.py) that a
 #                          training runs beside TRAINING; mounted read-only
 #   SOURCE=/mnt/source     holds exactly one tarball, mounted read-only
 #   SYSCONFIG=/sysconfig   what `sysconfig` keeps, mounted for `compile`
@@ -127,8 +127,11 @@ train() {
     phase training
     # An absolute path: tests work in folders of their own, which they remove with what was written there.
     local counts=$PWD/code-%p.profclangr
-    printf '%s\0' "$PROFILE"/*.py |
-        LLVM_PROFILE_FILE=$counts LD_LIBRARY_PATH=$PWD xargs --null --max-args=1 --max-procs="$JOBS" ./python
+    local programs=("$PROFILE"/*.py)
+    if [ "${#programs[@]}" -gt 0 ]; then
+        printf '%s\0' "${programs[@]}" |
+            LLVM_PROFILE_FILE=$counts LD_LIBRARY_PATH=$PWD xargs --null --max-args=1 --max-procs="$JOBS" ./python
+    fi
     run_make "PROFILE_TASK=$TRAINING -j $JOBS" "LLVM_PROF_FILE=LLVM_PROFILE_FILE=$counts" profile-run-stamp
     rm -f -- *.profclangr
     local profiles bytes

@@ -178,11 +178,12 @@ def test_a_recorded_profile_is_for_full_builds_by_its_compiler(catalog: Catalog,
 
     recorded = catalog.profiles["3.13"]
     assert profile(image("3.13", "trixie")) == (recorded.folder, recorded.sha256)
-    assert profile(image("3.13", "jammy")) == (TRAINING, "")  # gcc
+    assert profile(image("3.13", "jammy")) == (NONE, "")  # gcc
     assert profile(image("3.13t"))[0] == "shared/profiles/3.13t"
-    assert profile(image("3.12")) == (TRAINING, "")  # nobody trained it yet
+    assert profile(image("3.12")) == (NONE, "")  # nobody trained it yet
     assert profile(image("3.13", recipe=RecipeName.QUICK)) == (NONE, "")
-    assert profile(image("3.13"), replace(catalog, profiles={})) == (TRAINING, "")
+    assert profile(image("3.13"), replace(catalog, profiles={})) == (NONE, "")
+    assert profile(image("3.11"), replace(catalog, profiles={})) == (TRAINING, "")
     assert "profile" not in target_of(catalog, image("3.13", recipe=RecipeName.REFERENCE))["contexts"]
 
 
