@@ -285,7 +285,11 @@ def test_an_interrupted_build_is_finished_by_the_same_command(
     environment = {**os.environ, "BAKERY_HOME": str(bench.layout.home), "DOCKER_HOST": engine.host}
     arguments = [f"--version={RELEASE}", f"--mirror={bench.mirror}", "--quick"]
     command = [sys.executable, "-m", "invoke", "build", *arguments]
-    with subprocess.Popen(command, cwd=bench.root, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=bench.root, env=environment, stderr=subprocess.PIPE, text=True,
+        # What a script starts in the background ignores SIGINT, and so do these tests then.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:  # fmt: skip
         assert process.stderr is not None
         for line in process.stderr:
             if line.rstrip().endswith(": build"):
