@@ -168,7 +168,7 @@ class Builder:
         inputs = {image: inputs_for(self.layout, self.catalog, image, source, extras, base)}
         with Export(self.layout, self.engine, image, self._packing(image), stage=bool(stage)) as export:
             plan = definition(
-                self.catalog, [image], inputs, network=self.engine.network, output=export.output, attest=export.attests
+                self.catalog, [image], inputs, network=self.engine.network, output=export.output, attest=export.proves
             )
             clock.enter("build steps")
             other = {"target": stage, "tags": list(result.tags)} if stage else {}

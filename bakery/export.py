@@ -26,7 +26,8 @@ class Export:
 
     An engine that does not keep layers as they are packed gets the image straight from buildx: it would unpack them,
     and pack them as it likes when they are pushed. Only full builds are attested: others are never published. ``stage``
-    says that it is another stage of the Dockerfile, which is no image to publish either.
+    says that it is another stage of the Dockerfile, which is no image to publish either. The reference has BuildKit's
+    provenance, as the official images have: where a container is made of an index, an engine takes longer over it.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Export:
         self.packing = FAST if stage else packing
         full = self.repacks and image.recipe is RecipeName.FULL
         self.attests, self.stamps = full and not stage, full and bool(image.pin.date)
+        self.proves = self.attests or (engine.keeps_layers and image.recipe is RecipeName.REFERENCE and not stage)
         self.archive = layout.build / f"{image.slug}.oci.tar"
 
     def __enter__(self) -> Export:

@@ -96,7 +96,9 @@ class Recipe:
     frame_pointers: tuple[str, ...]
     ldflags: tuple[str, ...]
     folder: str = ""
+    packages: tuple[str, ...] = ()
     builtin: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
     prune: tuple[str, ...] = ()
     executable: tuple[str, ...] = ()
     source_only: tuple[str, ...] = ()

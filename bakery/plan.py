@@ -72,7 +72,7 @@ def _target(
     frame_pointers = recipe.frame_pointers if series.frame_pointers else ()
     contexts = {"base": inputs.base, "source": inputs.source, "extras": inputs.extras, "shared": "shared"}
     arguments = {
-        "BUILD_PACKAGES": family.build_packages,
+        "BUILD_PACKAGES": (*family.build_packages, *recipe.packages),
         "COMPILER_FLAGS": (*recipe.cflags, *frame_pointers),
         "CONFIGURE_FLAGS": (*recipe.configure, *series.configure),
         "LINKER_FLAGS": recipe.ldflags,
@@ -96,6 +96,7 @@ def _target(
             "CXX": (compiler.cxx,),
             "EXECUTABLE_FLAGS": recipe.executable,
             "EXPAT_FLAGS": compiler.expat,
+            "FROZEN": recipe.frozen,
             "PGO": ("1" if recipe.pgo else "0",),
             "PROFILE_GENERATE": compiler.generate,
             "PROFILE_USE": compiler.use,

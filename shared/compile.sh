@@ -20,6 +20,7 @@
 #   EXECUTABLE_FLAGS    words for the linker of the executable alone
 #   EXPAT_FLAGS         further words for the compiler of the bundled expat alone
 #   BUILTIN             extension modules that become part of the interpreter, as far as the series has them
+#   FROZEN              modules to freeze into it beside upstream's own, as far as the series freezes any
 #   PGO                 1: instrument, train and use the profile; 0: compile once
 #   PROFILE_GENERATE, PROFILE_USE   words for the compiler when it instruments, and when it has the profile
 #   TRAINING            arguments of the training run (PROFILE_TASK in CPython's Makefile)
@@ -47,6 +48,7 @@ phase() { printf '##phase %s\n' "$1"; }
 
 read -r -a configure_flags <<<"${CONFIGURE_FLAGS:-}"
 read -r -a builtin_modules <<<"${BUILTIN:-}"
+read -r -a frozen_modules <<<"${FROZEN:-}"
 
 # Given on make's command line, as the official images do: so they shape this build and stay out of the installed
 # Makefile, from which every C extension takes its flags (sysconfig).
@@ -74,9 +76,23 @@ unpack() {
         sed -n -E -e "s/^@MODULE_\w+_TRUE@($module\s.*)$/\1/p" -e "s/^#($module\s[^#]*\.c\b[^#]*)(#.*)?$/\1/p" \
             Modules/Setup.stdlib.in Modules/Setup 2>/dev/null | head -n 1 >>Modules/Setup.local || true
     done
+    freeze
 }
 
-configure() { ./configure --build="$(dpkg-architecture --query DEB_BUILD_GNU_TYPE)" "${configure_flags[@]}" "$@"; }
+# Upstream's own script writes what is frozen into its sources, from a list that is part of it (from 3.11 on).
+freeze() {
+    local scripts=(Tools/*/freeze_modules.py) words
+    [ "${#scripts[@]}" -eq 1 ] || return 0
+    words=$(printf "'%s', " "${frozen_modules[@]}")
+    sed -i -E "s/^( *)#'<encodings\.\*>',/\1$words/" "${scripts[0]}"
+    python3 "${scripts[0]}"
+}
+
+# The Python that the distribution has here is for freeze() alone: what is installed must not name it.
+configure() {
+    PYTHON_FOR_REGEN=python3 ./configure --build="$(dpkg-architecture --query DEB_BUILD_GNU_TYPE)" \
+        "${configure_flags[@]}" "$@"
+}
 
 sysconfig() {
     unpack

@@ -135,8 +135,10 @@ def test_the_reference_is_the_same_release_on_the_same_base_without_anything_of_
     ours, theirs = (
         target_of(catalog, image("3.13t", recipe=recipe)) for recipe in (RecipeName.FULL, RecipeName.REFERENCE)
     )
-    same = ("BUILD_PACKAGES", "LOCALE", "PYTHON_RELEASE", "PYTHON_SHA256", "RUNTIME_PACKAGES")
+    same = ("LOCALE", "PYTHON_RELEASE", "PYTHON_SHA256", "RUNTIME_PACKAGES")
     assert {key: theirs["args"][key] for key in same} == {key: ours["args"][key] for key in same}
+    own = catalog.recipes[RecipeName.FULL].packages
+    assert [*theirs["args"]["BUILD_PACKAGES"].split(), *own] == ours["args"]["BUILD_PACKAGES"].split()
     assert {key: theirs["contexts"][key] for key in ("base", "source")} == {
         key: ours["contexts"][key] for key in ("base", "source")
     }
@@ -160,7 +162,8 @@ def test_the_family_gives_context_and_packages(catalog: Catalog, image: Callable
         target = target_of(catalog, image("3.13", name))
         (expected,) = (one for one in catalog.families if one.name == family)
         assert target["context"] == family
-        assert target["args"]["BUILD_PACKAGES"].split() == list(expected.build_packages)
+        packages = [*expected.build_packages, *catalog.recipes[RecipeName.FULL].packages]
+        assert target["args"]["BUILD_PACKAGES"].split() == packages
         assert target["args"]["RUNTIME_PACKAGES"].split() == list(expected.runtime_packages)
 
 
