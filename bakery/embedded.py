@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bakery import apt
@@ -233,6 +235,31 @@ class Embedded:
             time.sleep(0.1)
         self._sweep()
         return True
+
+    @contextmanager
+    def another(self, home: Path) -> Iterator[Embedded]:
+        """A second engine that holds nothing, with this one's packages, below the folder ``home``; gone afterwards.
+
+        What a killed process left of one there goes first. Raises :exc:`EngineError`.
+        """
+        self.prepare()
+        own = replace(self, layout=replace(self.layout, home=home))
+        with locked(home.with_name(f"{home.name}.lock"), f"an engine in {home}", self.tell):
+            own.remove()
+            try:
+                own.folder.mkdir(parents=True)
+                own.root.symlink_to(self.root)
+                own.up()
+                yield own
+            finally:
+                own.remove()
+
+    def remove(self) -> None:
+        """Stop it and remove all that it has. Raises :exc:`EngineError`."""
+        self.down()
+        self._sweep()
+        for folder in (self.folder, self.runtime):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _sweep(self) -> None:
         """End and unmount what a daemon leaves behind.

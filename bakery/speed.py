@@ -106,6 +106,8 @@ def notes_of(document: Mapping[str, Any]) -> list[str]:
         f"{settings['rounds']} rounds on CPU {where['cpu']} ({where['cpu_model']}), {settings['clock']} clock, "
         f"Python {ours['python']} against {reference['python']}, {document['created']}."
     )
+    if settings.get("fresh_engine"):
+        notes.append("In an engine of their own, which holds both images and nothing else.")
     shares = [images[side].get("cpu_share") for side in ("ours", "reference")]
     if settings["clock"] == "wall" and any(share is not None and share < BUSY for share in shares):
         notes.append(

@@ -23,8 +23,8 @@ from bakery.pantry import Pantry, tar_name
 from bakery.plan import LABELS
 from bakery.progress import PlainDisplay
 from bakery.sides import SIDES, Pair, python_of
-from bakery.speed import rows_of, summarised
-from bakery.startup import COMMANDS, run_startup
+from bakery.speed import notes_of, rows_of, summarised
+from bakery.startup import COMMANDS, run_fresh, run_startup
 from bakery.suite import DATA, Benchmark, read_wanted
 
 from .conftest import ROOT
@@ -166,6 +166,31 @@ def test_packages_are_installed_by_the_images_pip_with_the_hosts_settings_and_co
         stream = tar.extractfile(compiled)
         assert stream is not None
         assert int.from_bytes(stream.read(8)[4:], "little") == 0b01, "hash-based, not checked (PEP 552)"
+
+
+def test_a_fresh_engine_holds_the_images_and_nothing_else_and_leaves_nothing(engine: Engine, reference: str) -> None:
+    if engine.kind != "embedded":
+        pytest.skip("not the embedded engine")
+    with engine.fresh([reference, reference]) as other:
+        (image,) = other.client.images.list()
+        assert image.id == engine.client.images.get(reference).id
+        embedded = other.embedded
+        assert embedded.pid() is not None
+    assert embedded.pid() is None
+    assert not embedded.folder.exists()
+    assert not embedded.runtime.exists()
+    assert engine.client.images.get(reference).id == image.id
+
+
+def test_cold_starts_in_a_fresh_engine_say_so(
+    own: Layout, engine: Engine, reference: str, display: PlainDisplay
+) -> None:
+    if engine.kind != "embedded":
+        pytest.skip("not the embedded engine")
+    document = run_fresh(own, engine, Pair("test", reference, reference), 1, None, display)
+    assert document["settings"]["fresh_engine"]
+    assert {document["images"][side]["id"] for side in SIDES} == {engine.client.images.get(reference).id}
+    assert any("engine of their own" in note for note in notes_of(summarised(document)))
 
 
 def test_cold_starts_are_measured_inside_and_outside_of_fresh_containers(

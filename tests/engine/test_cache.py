@@ -33,18 +33,15 @@ def second(tmp_path_factory: pytest.TempPathFactory, layout: Layout, catalog: Ca
     """An engine with an empty cache of its own, beside the one in use; its packages are the embedded engine's."""
     if answers(SYSTEM_SOCKET) or foreign_daemon() is not None:
         pytest.skip("a Docker of the machine's own is running")
-    own, first = Embedded(Layout(layout.root, tmp_path_factory.mktemp("second")), catalog), Embedded(layout, catalog)
+    first = Embedded(layout, catalog)
     try:
         first.prepare()
     except EngineError as error:
         pytest.skip(f"no embedded engine here: {error.message}")
-    own.folder.mkdir()
-    own.root.symlink_to(first.root)
-    own.up()
-    engine = Engine("embedded", own.host, own)
-    yield engine
-    engine.client.close()
-    own.down()
+    with first.another(tmp_path_factory.mktemp("second")) as own:
+        engine = Engine("embedded", own.host, own)
+        yield engine
+        engine.client.close()
 
 
 def build(engine: Engine, folder: Path, base: Path, how: list[str]) -> str:

@@ -410,3 +410,10 @@ def test_certificates_that_are_missing_are_an_error_of_ours(
         monkeypatch.setenv(f"DOCKER_{name}", value)
     with pytest.raises((EngineError, InputError)):
         find_engine(layout, catalog, print)
+
+
+def test_beside_an_engine_of_the_users_no_second_one_is_started(layout: Layout, catalog: Catalog) -> None:
+    one = Engine("system", "unix:///x", Embedded(layout, catalog))
+    with pytest.raises(InputError, match="no second engine is started beside unix:///x") as failed, one.fresh(["image"]):
+        pass
+    assert "DOCKER_HOST" in failed.value.hint
