@@ -81,10 +81,10 @@ unpack() {
 
 # Upstream's own script writes what is frozen into its sources, from a list that is part of it (from 3.11 on).
 freeze() {
-    local scripts=(Tools/*/freeze_modules.py) words
-    [ "${#scripts[@]}" -eq 1 ] || return 0
+    local scripts=(Tools/*/freeze_modules.py) place="^( *)#'<encodings\\.\\*>'," words
+    if [ "${#frozen_modules[@]}" -eq 0 ] || ! grep -q -E "$place" "${scripts[@]}" /dev/null; then return 0; fi
     words=$(printf "'%s', " "${frozen_modules[@]}")
-    sed -i -E "s/^( *)#'<encodings\.\*>',/\1$words/" "${scripts[0]}"
+    sed -i -E "s/$place/\\1$words/" "${scripts[0]}"
     python3 "${scripts[0]}"
 }
 
