@@ -26,10 +26,13 @@ from bakery.files import Tell, disk_full, locked, no_space, require_space, stage
 from bakery.models import Catalog, Layout
 from bakery.tables import Table, read_toml
 
-__all__ = ["Embedded"]
+__all__ = ["STORES", "Embedded"]
 
 SPACE = 1_000_000_000
 """Bytes that its packages take while they are unpacked."""
+STORES = ("containerd", "overlay2")
+"""How an engine keeps images: in containerd's store, which keeps layers as they are packed and is the default from Docker 29
+on (https://docs.docker.com/engine/storage/containerd/); or unpacked alone, the default before."""
 START_SECONDS = 60
 STOP_SECONDS = 60
 KEEP_CACHE = "40GB"
@@ -38,11 +41,12 @@ WAY_OUT = "Install Docker Engine 23 or newer, or point DOCKER_HOST at one."
 
 @dataclass(frozen=True)
 class Embedded:
-    """The private engine of one cache folder."""
+    """The private engine of one cache folder; ``store`` is one of STORES."""
 
     layout: Layout
     catalog: Catalog
     tell: Tell = print
+    store: str = "containerd"
 
     @property
     def folder(self) -> Path:
@@ -190,7 +194,7 @@ class Embedded:
             "bridge": "none",
             "iptables": False,
             "ip6tables": False,
-            "features": {"containerd-snapshotter": True},
+            "features": {"containerd-snapshotter": self.store == "containerd"},
             "builder": {"gc": {"enabled": True, "defaultKeepStorage": KEEP_CACHE}},
         }
         self.config.write_text(json.dumps(config, indent=1), encoding="utf-8")
@@ -237,13 +241,13 @@ class Embedded:
         return True
 
     @contextmanager
-    def another(self, home: Path) -> Iterator[Embedded]:
+    def another(self, home: Path, store: str = "containerd") -> Iterator[Embedded]:
         """A second engine that holds nothing, with this one's packages, below the folder ``home``; gone afterwards.
 
         What a killed process left of one there goes first. Raises :exc:`EngineError`.
         """
         self.prepare()
-        own = replace(self, layout=replace(self.layout, home=home))
+        own = replace(self, layout=replace(self.layout, home=home), store=store)
         with locked(home.with_name(f"{home.name}.lock"), f"an engine in {home}", self.tell):
             own.remove()
             try:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakery.daemons import SYSTEM_SOCKET, answers, may_open, minimums, version_of
-from bakery.embedded import Embedded
+from bakery.embedded import STORES, Embedded
 from bakery.errors import EngineError, InputError
 from bakery.files import Tell
 from bakery.models import Catalog, Layout
@@ -115,17 +115,20 @@ class Engine:
         )
 
     @contextmanager
-    def fresh(self, references: Sequence[str]) -> Iterator[Engine]:
+    def fresh(self, references: Sequence[str], store: str = "containerd") -> Iterator[Engine]:
         """A second embedded engine that holds these images of this one and nothing else; gone afterwards.
 
-        :exc:`InputError` where this one is not the embedded engine, :exc:`EngineError` where an image cannot be moved.
+        ``store`` says how it keeps them. :exc:`InputError` where that is none of STORES or this engine is not the
+        embedded one, :exc:`EngineError` where an image cannot be moved.
         """
+        if store not in STORES:
+            raise InputError(f"{store!r} is no image store: expected one of {', '.join(STORES)}")
         if self.kind != "embedded":
             raise InputError(
                 f"no second engine is started beside {self.host} ({self.kind}): expected the embedded engine",
                 hint="Measure in the engine that is there, or let DOCKER_HOST name one that holds the two images only.",
             )
-        with self.embedded.another(self.embedded.layout.home / "bench" / "another") as embedded:
+        with self.embedded.another(self.embedded.layout.home / "bench" / "another", store) as embedded:
             other = Engine("embedded", embedded.host, embedded)
             archive = embedded.folder / "image.tar"
             for reference in dict.fromkeys(references):

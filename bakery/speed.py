@@ -107,7 +107,7 @@ def notes_of(document: Mapping[str, Any]) -> list[str]:
         f"Python {ours['python']} against {reference['python']}, {document['created']}."
     )
     if settings.get("fresh_engine"):
-        notes.append("In an engine of their own, which holds both images and nothing else.")
+        notes.append(f"In an engine of their own, which holds both images and nothing else ({where['storage']}).")
     shares = [images[side].get("cpu_share") for side in ("ours", "reference")]
     if settings["clock"] == "wall" and any(share is not None and share < BUSY for share in shares):
         notes.append(

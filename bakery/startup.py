@@ -89,9 +89,9 @@ def _start(engine: Engine, image: Mapping[str, Any], cpu: int, command: Sequence
 
 
 def run_fresh(
-    layout: Layout, engine: Engine, pair: Pair, rounds: int, cpu: int | None, display: Display
+    layout: Layout, engine: Engine, pair: Pair, rounds: int, cpu: int | None, display: Display, store: str
 ) -> dict[str, Any]:
-    """:func:`run_startup` in a second embedded engine that holds both images and nothing else.
+    """:func:`run_startup` in a second embedded engine that keeps both images in ``store``, and nothing else.
 
     What an engine has beside them counts: with containerd's image store the end of each container waits until it has
     looked through all that is kept, its build cache too.
@@ -101,13 +101,15 @@ def run_fresh(
         display.note(pair.name, text)
 
     display.phase(pair.name, "moving both images into an engine of their own")
-    names = [str(one["id"]) for one in identities(engine, pair, tell)]
-    with engine.fresh([pair.ours, pair.reference]) as other:
+    identities(engine, pair, tell)
+    references = [pair.ours, pair.reference]
+    with engine.fresh(references, store) as other:
+        # Each store has its own identity of an image; its unpacked layers are the same in all.
+        layers = [[one.client.images.get(name).attrs["RootFS"] for name in references] for one in (engine, other)]
+        if layers[0] != layers[1]:
+            raise EngineError(f"the second engine has other images than {' and '.join(references)} of the first")
         document = run_startup(layout, other, pair, rounds, cpu, display)
-    moved = [document["images"][side]["id"] for side in SIDES]
-    if moved != names:
-        raise EngineError(f"the second engine has other images: expected {names}, found {moved}")
-    return {**document, "settings": {**document["settings"], "fresh_engine": True}}
+    return {**document, "settings": {**document["settings"], "fresh_engine": store}}
 
 
 def run_startup(
@@ -152,7 +154,7 @@ def run_startup(
     display.done(pair.name, f"{rounds} rounds, {duration(time.monotonic() - start)}")
     return {
         **header("startup", pair, start),
-        "settings": {"rounds": rounds, "cpu": cpu, "clock": "wall", "fresh_engine": False},
+        "settings": {"rounds": rounds, "cpu": cpu, "clock": "wall", "fresh_engine": None},
         "environment": environment(engine, pythons[0], cpu),
         "images": {
             side: {**image, "python": python.version, "build": python.full}

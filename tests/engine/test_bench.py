@@ -187,9 +187,8 @@ def test_cold_starts_in_a_fresh_engine_say_so(
 ) -> None:
     if engine.kind != "embedded":
         pytest.skip("not the embedded engine")
-    document = run_fresh(own, engine, Pair("test", reference, reference), 1, None, display)
-    assert document["settings"]["fresh_engine"]
-    assert {document["images"][side]["id"] for side in SIDES} == {engine.client.images.get(reference).id}
+    document = run_fresh(own, engine, Pair("test", reference, reference), 1, None, display, "overlay2")
+    assert (document["settings"]["fresh_engine"], document["environment"]["storage"]) == ("overlay2", "overlay2")
     assert any("engine of their own" in note for note in notes_of(summarised(document)))
 
 
