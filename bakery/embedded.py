@@ -31,7 +31,7 @@ __all__ = ["STORES", "Embedded"]
 SPACE = 1_000_000_000
 """Bytes that its packages take while they are unpacked."""
 STORES = ("containerd", "overlay2")
-"""How an engine keeps images: in containerd's store, which keeps layers as they are packed and is the default from Docker 29
+"""How an engine keeps images: in containerd's store, which keeps layers as they are packed, the default from Docker 29
 on (https://docs.docker.com/engine/storage/containerd/); or unpacked alone, the default before."""
 START_SECONDS = 60
 STOP_SECONDS = 60
