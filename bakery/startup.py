@@ -1,16 +1,17 @@
 """Cold starts: how long a command takes in a fresh container of either image, interleaved on one CPU.
 
 Every measurement is a ``docker run --rm`` of its own, so that nothing that an earlier one left (byte code above all) is
-there. Three figures come from each:
+there. Three figures come of two of them:
 
 - *in the container*: seconds from before the command's fork to its end, read by bash from ``$EPOCHREALTIME``, which
   costs no process and counts microseconds; bash is in every Debian and Ubuntu image, so it is the same on both sides;
 - *CPU time*: user and system time of the command in milliseconds, by bash's ``times``, which other work on the machine
   lengthens little;
-- *docker run*: the whole command as its user waits for it, the container's making and removal included.
+- *docker run*: the whole command as its user waits for it, the container's making and removal included; in a container
+  of its own without bash, whose start takes some milliseconds as well.
 
-Where one of the images has no bash (the minimal variants), the command is run without it in both, and only the last of
-the three is known. Each command runs once in each image beforehand, so that the image's files are in memory.
+Where one of the images has no bash (the minimal variants), only the last of the three is known. Each command runs once
+in each image beforehand, so that the image's files are in memory.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bakery.containers import idle
@@ -144,8 +145,9 @@ def run_startup(
             for name in list(starts):
                 try:
                     for side, image in pairs if number % 2 else reversed(pairs):
-                        found = _start(engine, image, cpu, COMMANDS[name], bash)
-                        starts[name][side] += [found] if number else []
+                        whole = _start(engine, image, cpu, COMMANDS[name], False)
+                        found = _start(engine, image, cpu, COMMANDS[name], True) if bash else whole
+                        starts[name][side] += [replace(found, whole=whole.whole)] if number else []
                 except BuildError as error:
                     left_out[name] = error.message
                     del starts[name]
