@@ -10,13 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from bakery import apt
@@ -26,13 +24,10 @@ from bakery.files import Tell, disk_full, locked, no_space, require_space, stage
 from bakery.models import Catalog, Layout
 from bakery.tables import Table, read_toml
 
-__all__ = ["STORES", "Embedded"]
+__all__ = ["Embedded"]
 
 SPACE = 1_000_000_000
 """Bytes that its packages take while they are unpacked."""
-STORES = ("containerd", "overlay2")
-"""How an engine keeps images: in containerd's store, which keeps layers as they are packed, the default from Docker 29
-on (https://docs.docker.com/engine/storage/containerd/); or unpacked alone, the default before."""
 START_SECONDS = 60
 STOP_SECONDS = 60
 KEEP_CACHE = "40GB"
@@ -41,7 +36,7 @@ WAY_OUT = "Install Docker Engine 23 or newer, or point DOCKER_HOST at one."
 
 @dataclass(frozen=True)
 class Embedded:
-    """The private engine of one cache folder; ``store`` is one of STORES."""
+    """The private engine of one cache folder, keeping images in ``store`` (:mod:`bakery.fresh`)."""
 
     layout: Layout
     catalog: Catalog
@@ -199,7 +194,7 @@ class Embedded:
         }
         self.config.write_text(json.dumps(config, indent=1), encoding="utf-8")
         (self.runtime / "docker.pid").unlink(missing_ok=True)
-        self._sweep()
+        self.sweep()
         self.tell("starting the embedded engine")
         with self.log.open("wb") as log:
             # setsid --fork: the daemon outlives this process and is not its child.
@@ -237,35 +232,10 @@ class Embedded:
                     hint=f"Its log: {self.log}.",
                 )
             time.sleep(0.1)
-        self._sweep()
+        self.sweep()
         return True
 
-    @contextmanager
-    def another(self, home: Path, store: str = "containerd") -> Iterator[Embedded]:
-        """A second engine that holds nothing, with this one's packages, below the folder ``home``; gone afterwards.
-
-        What a killed process left of one there goes first. Raises :exc:`EngineError`.
-        """
-        self.prepare()
-        own = replace(self, layout=replace(self.layout, home=home), store=store)
-        with locked(home.with_name(f"{home.name}.lock"), f"an engine in {home}", self.tell):
-            own.remove()
-            try:
-                own.folder.mkdir(parents=True)
-                own.root.symlink_to(self.root)
-                own.up()
-                yield own
-            finally:
-                own.remove()
-
-    def remove(self) -> None:
-        """Stop it and remove all that it has. Raises :exc:`EngineError`."""
-        self.down()
-        self._sweep()
-        for folder in (self.folder, self.runtime):
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """End and unmount what a daemon leaves behind.
 
         That is its data folder, mounted on itself; and after a kill its build steps, which would go on compiling, and

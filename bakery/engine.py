@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakery.daemons import SYSTEM_SOCKET, answers, may_open, minimums, version_of
-from bakery.embedded import STORES, Embedded
+from bakery.embedded import Embedded
 from bakery.errors import EngineError, InputError
 from bakery.files import Tell
 from bakery.models import Catalog, Layout
@@ -113,34 +113,6 @@ class Engine:
             f"no buildx that is new enough: expected {minimum} or newer{', ' + '; '.join(found) if found else ''}",
             hint="Install the docker-buildx-plugin (or docker-buildx) package, or run as root to have one unpacked.",
         )
-
-    @contextmanager
-    def fresh(self, references: Sequence[str], store: str = "containerd") -> Iterator[Engine]:
-        """A second embedded engine that holds these images of this one and nothing else; gone afterwards.
-
-        ``store`` says how it keeps them. :exc:`InputError` where that is none of STORES or this engine is not the
-        embedded one, :exc:`EngineError` where an image cannot be moved.
-        """
-        if store not in STORES:
-            raise InputError(f"{store!r} is no image store: expected one of {', '.join(STORES)}")
-        if self.kind != "embedded":
-            raise InputError(
-                f"no second engine is started beside {self.host} ({self.kind}): expected the embedded engine",
-                hint="Measure in the engine that is there, or let DOCKER_HOST name one that holds the two images only.",
-            )
-        with self.embedded.another(self.embedded.layout.home / "bench" / "another", store) as embedded:
-            other = Engine("embedded", embedded.host, embedded)
-            archive = embedded.folder / "image.tar"
-            for reference in dict.fromkeys(references):
-                with archive.open("wb") as stream:
-                    for chunk in self.client.api.get_image(reference):
-                        stream.write(chunk)
-                other.load(archive)
-            archive.unlink(missing_ok=True)
-            try:
-                yield other
-            finally:
-                other.client.close()
 
     @contextmanager
     def talking(self) -> Iterator[None]:

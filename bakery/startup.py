@@ -28,6 +28,7 @@ from bakery.containers import idle
 from bakery.engine import Engine
 from bakery.errors import BuildError, EngineError
 from bakery.files import locked
+from bakery.fresh import fresh_engine
 from bakery.models import Layout
 from bakery.progress import Display, duration
 from bakery.sides import SIDES, Pair, chosen_cpu, environment, header, identities, pinned, python_of
@@ -104,7 +105,7 @@ def run_fresh(
     display.phase(pair.name, "moving both images into an engine of their own")
     identities(engine, pair, tell)
     references = [pair.ours, pair.reference]
-    with engine.fresh(references, store) as other:
+    with fresh_engine(engine, references, store) as other:
         # Each store has its own identity of an image; its unpacked layers are the same in all.
         layers = [[one.client.images.get(name).attrs["RootFS"] for name in references] for one in (engine, other)]
         if layers[0] != layers[1]:

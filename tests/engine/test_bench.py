@@ -18,6 +18,7 @@ from bakery.bench import Settings, run_benchmarks
 from bakery.containers import idle
 from bakery.engine import Engine
 from bakery.errors import BuildError
+from bakery.fresh import fresh_engine
 from bakery.models import Layout
 from bakery.pantry import Pantry, tar_name
 from bakery.plan import LABELS
@@ -171,7 +172,7 @@ def test_packages_are_installed_by_the_images_pip_with_the_hosts_settings_and_co
 def test_a_fresh_engine_holds_the_images_and_nothing_else_and_leaves_nothing(engine: Engine, reference: str) -> None:
     if engine.kind != "embedded":
         pytest.skip("not the embedded engine")
-    with engine.fresh([reference, reference]) as other:
+    with fresh_engine(engine, [reference, reference]) as other:
         (image,) = other.client.images.list()
         assert image.id == engine.client.images.get(reference).id
         embedded = other.embedded

@@ -14,6 +14,7 @@ from bakery.daemons import SYSTEM_SOCKET, answers, foreign_daemon
 from bakery.embedded import Embedded
 from bakery.engine import Engine
 from bakery.errors import BakeryError, EngineError
+from bakery.fresh import another
 from bakery.models import Catalog, Layout
 from bakery.select import select_images
 
@@ -38,7 +39,7 @@ def second(tmp_path_factory: pytest.TempPathFactory, layout: Layout, catalog: Ca
         first.prepare()
     except EngineError as error:
         pytest.skip(f"no embedded engine here: {error.message}")
-    with first.another(tmp_path_factory.mktemp("second")) as own:
+    with another(first, tmp_path_factory.mktemp("second")) as own:
         engine = Engine("embedded", own.host, own)
         yield engine
         engine.client.close()

@@ -20,6 +20,7 @@ from bakery.daemons import answers, minimums, version_of
 from bakery.embedded import Embedded
 from bakery.engine import PROVENANCE, Engine, describe, find_engine
 from bakery.errors import EngineError, InputError
+from bakery.fresh import fresh_engine
 from bakery.models import Catalog, Layout
 
 VERSION = {"Version": "26.1.5+dfsg1", "ApiVersion": "1.45", "MinAPIVersion": "1.24", "Os": "linux", "Arch": "amd64"}
@@ -414,7 +415,13 @@ def test_certificates_that_are_missing_are_an_error_of_ours(
 
 def test_beside_an_engine_of_the_users_no_second_one_is_started(layout: Layout, catalog: Catalog) -> None:
     one = Engine("system", "unix:///x", Embedded(layout, catalog))
-    with pytest.raises(InputError, match="no second engine is started") as failed, one.fresh(["image"]):
+    with pytest.raises(InputError, match="no second engine is started") as failed, fresh_engine(one, ["image"]):
         pass
     assert "unix:///x" in failed.value.message
     assert "DOCKER_HOST" in failed.value.hint
+
+
+def test_a_store_that_no_engine_has_is_told_with_those_that_there_are(layout: Layout, catalog: Catalog) -> None:
+    one = Engine("embedded", "unix:///x", Embedded(layout, catalog))
+    with pytest.raises(InputError, match="'zfs' is no image store: expected one of containerd, overlay2"):
+        fresh_engine(one, [], "zfs").__enter__()
