@@ -116,7 +116,7 @@ def _target(
         "tags": list(references(catalog, image)),
         "platforms": [image.platform],
         # An attestation holds the time of the build, and an image with one is called by it: only what is published
-        # has one (bakery/export.py).
+        # has one, and what that is measured against (bakery/export.py).
         "attest": ["type=provenance,mode=max" if attest else "type=provenance,disabled=true"],
         "output": [output],
     }
