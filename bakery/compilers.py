@@ -27,6 +27,7 @@ class Compiler:
     programs: bool
     generate: tuple[str, ...]
     use: tuple[str, ...]
+    again: tuple[str, ...]
 
 
 def read_compilers(top: Table) -> dict[str, Compiler]:
@@ -47,6 +48,7 @@ def _compiler(name: str, table: Table) -> Compiler:
         programs=table.get("programs", bool, "true or false"),
         generate=table.words("generate"),
         use=table.words("use"),
+        again=table.words("again"),
     )
     table.done()
     return compiler

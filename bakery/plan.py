@@ -98,6 +98,7 @@ def _target(
             "EXPAT_FLAGS": compiler.expat,
             "FROZEN": recipe.frozen,
             "PGO": ("1" if recipe.pgo else "0",),
+            "PROFILE_AGAIN": compiler.again,
             "PROFILE_GENERATE": compiler.generate,
             "PROFILE_USE": compiler.use,
             "PROFILE_SHA256": (profile.sha256,) if profile else (),

@@ -23,6 +23,8 @@
 #   FROZEN              modules to freeze into it beside upstream's own, as far as the series freezes any
 #   PGO                 1: instrument, train and use the profile; 0: compile once
 #   PROFILE_GENERATE, PROFILE_USE   words for the compiler when it instruments, and when it has the profile
+#   PROFILE_AGAIN       words beside PROFILE_USE for a second round of instrumentation and training, of what the first one's
+#                       profile made; where there are any, the linker has PROFILE_USE, too. Empty: one round
 #   TRAINING            arguments of the training run (PROFILE_TASK in CPython's Makefile)
 #   SOURCE_DATE_EPOCH   seconds since 1970, the day of the release: what the interpreter says it was built at
 # Folders:
@@ -118,6 +120,23 @@ sysconfig() {
 # Make every file of the tree equally old: then nothing is out of date for `make`.
 settle() { find . -type f -exec touch --no-create --reference="$1" {} +; }
 
+# One round: compile with instrumentation by these words, train, and gather what was counted (clang: code.profclangd).
+instrument() {
+    phase "instrumented build"
+    rm -f profile-gen-stamp profile-run-stamp
+    run_make "PGO_PROF_GEN_FLAG=$1" profile-gen-stamp
+    phase training
+    # An absolute path: tests work in folders of their own, which they remove with what was written there.
+    local counts=$PWD/code-%p.profclangr
+    local programs=("$PROFILE"/*.py)
+    if [ "${#programs[@]}" -gt 0 ]; then
+        printf '%s\0' "${programs[@]}" |
+            LLVM_PROFILE_FILE=$counts LD_LIBRARY_PATH=$PWD xargs --null --max-args=1 --max-procs="$JOBS" ./python
+    fi
+    run_make "PROFILE_TASK=$TRAINING -j $JOBS" "LLVM_PROF_FILE=LLVM_PROFILE_FILE=$counts" profile-run-stamp
+    rm -f -- *.profclangr
+}
+
 train() {
     phase configure
     unpack
@@ -137,19 +156,20 @@ train() {
         return 0
     fi
 
-    phase "instrumented build"
     # The instrumented interpreter is thrown away after training: LTO would cost its link time for nothing.
-    run_make "PGO_PROF_GEN_FLAG=$PROFILE_GENERATE" profile-gen-stamp
-    phase training
-    # An absolute path: tests work in folders of their own, which they remove with what was written there.
-    local counts=$PWD/code-%p.profclangr
-    local programs=("$PROFILE"/*.py)
-    if [ "${#programs[@]}" -gt 0 ]; then
-        printf '%s\0' "${programs[@]}" |
-            LLVM_PROFILE_FILE=$counts LD_LIBRARY_PATH=$PWD xargs --null --max-args=1 --max-procs="$JOBS" ./python
+    instrument "$PROFILE_GENERATE"
+    if [ -n "${PROFILE_AGAIN:-}" ]; then
+        cp code.profclangd first.profclangd
+        instrument "$PROFILE_USE $PROFILE_AGAIN"
+        llvm-profdata merge -output=both.profclangd first.profclangd code.profclangd
+        mv both.profclangd code.profclangd
+        rm first.profclangd
+        # Where the link had not been told, nothing would be counted there, and nobody would notice.
+        if ! llvm-profdata show --showcs code.profclangd | grep -q '^Total functions: [1-9]'; then
+            echo "compile.sh: expected counts of the second round beside those of the first, found none" >&2
+            exit 1
+        fi
     fi
-    run_make "PROFILE_TASK=$TRAINING -j $JOBS" "LLVM_PROF_FILE=LLVM_PROFILE_FILE=$counts" profile-run-stamp
-    rm -f -- *.profclangr
     local profiles bytes
     profiles=$(find . -name '*.gcda' | wc -l)
     bytes=$(stat --format=%s code.profclangd 2>/dev/null || echo 0)
@@ -179,8 +199,10 @@ compile() {
         touch /tmp/now
         settle /tmp/now
         # What upstream's profile-opt does, without the helpers: make does not hand -o to the make that it calls.
-        run_make "${kept[@]}" "CFLAGS_NODIST=$PROFILE_USE" "${goals[@]}"
-        run_make "${kept[@]}" "CFLAGS_NODIST=$PROFILE_USE" build_all
+        local use=("CFLAGS_NODIST=$PROFILE_USE")
+        if [ -n "${PROFILE_AGAIN:-}" ]; then use+=("LDFLAGS_NODIST=$PROFILE_USE"); fi
+        run_make "${kept[@]}" "${use[@]}" "${goals[@]}"
+        run_make "${kept[@]}" "${use[@]}" build_all
     else
         phase build
         run_make "${goals[@]}" all

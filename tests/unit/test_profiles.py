@@ -43,6 +43,15 @@ def test_the_programs_of_a_training_are_for_the_oldest_series_too(catalog: Catal
         ast.parse(file.read_text(encoding="utf-8"), file.name, feature_version=oldest)
 
 
+def test_who_counts_in_the_link_counts_in_intermediate_code_before(catalog: Catalog) -> None:
+    # lld reads no profile of the source: "Not an IR level instrumentation profile". compile.sh hands it PROFILE_USE.
+    twice = [one for one in catalog.compilers.values() if one.again]
+    assert [one.name for one in twice] == ["clang_ir"]
+    for one in twice:
+        assert one.generate[0] == "-fprofile-generate"
+        assert one.use[0].startswith("-fprofile-use=")
+
+
 def test_a_profile_is_kept_beside_what_the_lock_has(root: Path) -> None:
     before, said = load_catalog(root), list[str]()
     data = b"what clang counted"
