@@ -35,9 +35,15 @@ make --no-print-directory -o all -o Programs/_freeze_module -o _bootstrap_python
 for package in "$EXTRAS"/*.deb; do
     unpacked=$(mktemp -d)
     dpkg-deb --extract "$package" "$unpacked"
+    # By their names: of a file that it is given pip notes the path (direct_url.json, PEP 610), another one in each build.
+    names=()
+    for wheel in "$unpacked"/usr/share/python-wheels/*.whl; do
+        wheel=${wheel##*/}
+        names+=("${wheel%%-*}")
+    done
     for site in "$prefix"/lib/python3.*/site-packages; do
         PYTHONPATH="$site" LD_LIBRARY_PATH="$PWD" ./python -m pip --disable-pip-version-check install --no-index --no-deps \
-            --no-compile --no-cache-dir --root "$OUT" "$unpacked"/usr/share/python-wheels/*.whl
+            --no-compile --no-cache-dir --root "$OUT" --find-links "$unpacked/usr/share/python-wheels" "${names[@]}"
     done
     rm -rf "$unpacked"
 done

@@ -5,6 +5,7 @@ It is how nearly every image based on this one gets its packages.
 
 import base64
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import sys
@@ -99,6 +100,12 @@ class PipTest(unittest.TestCase):
     def test_packages_are_consistent(self):
         """`pip check` finds nothing to complain about."""
         self.pip("check")
+
+    def test_no_package_names_a_folder_of_the_build(self):
+        """`pip freeze --all` says which version there is; the file that it came from is gone (PEP 610)."""
+        found = {one.metadata["Name"]: one.read_text("direct_url.json") for one in importlib.metadata.distributions()}
+        self.assertIn("pip", found)
+        self.assertEqual([name for name, url in found.items() if url], [])
 
     def test_image_is_not_externally_managed(self):
         """There is no EXTERNALLY-MANAGED file: users install into the image itself (PEP 668)."""
