@@ -25,7 +25,7 @@ from bakery.plan import LABELS
 from bakery.progress import PlainDisplay
 from bakery.sides import SIDES, Pair, python_of
 from bakery.speed import notes_of, rows_of, summarised
-from bakery.startup import COMMANDS, run_fresh, run_startup
+from bakery.startup import COMMANDS, FIGURES, run_fresh, run_startup
 from bakery.suite import DATA, Benchmark, read_wanted
 
 from .conftest import ROOT
@@ -198,11 +198,9 @@ def test_cold_starts_are_measured_inside_and_outside_of_fresh_containers(
 ) -> None:
     document = run_startup(own, engine, Pair("test", reference, reference), 1, None, display)
     found = {one["name"]: one for one in document["benchmarks"]}
-    assert len(found) == 3 * len(COMMANDS)
+    assert len(found) == len(FIGURES) * len(COMMANDS)
     for name in COMMANDS:
         for side in SIDES:
-            ((inside,),), ((cpu,),), ((whole,),) = (
-                found[f"{name}, {figure}"][side] for figure in ("in the container", "CPU time", "docker run")
-            )
-            assert 0 < inside < whole
+            ((inside,),), ((forked,),), ((cpu,),), ((whole,),) = (found[f"{name}, {figure}"][side] for figure in FIGURES)
+            assert 0 < inside < forked < whole
             assert cpu > 0

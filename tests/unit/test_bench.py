@@ -109,13 +109,15 @@ def test_files_that_pip_is_told_to_use_are_shown_to_the_container_where_they_exi
 
 @pytest.mark.parametrize("sign", [".", ","])
 def test_a_cold_start_is_read_in_seconds_whatever_the_decimal_sign(sign: str) -> None:
-    said = "0m0.011s 0m0.011s\n1m0.020s 0m0.003s\nfrom 1795492218.258778 to 1795492218.308177\n"
+    said = "0m0.011s 0m0.011s\n1m0.020s 0m0.003s\nfork 1795492218.258778 exec 1795492218.259778 end 1795492218.308177\n"
     found = parse_start(said.replace(".", sign), 0.4)
-    assert found == Start(0.4, pytest.approx(0.049399, abs=1e-6), pytest.approx(60.023))
+    assert found == Start(
+        0.4, pytest.approx(0.048399, abs=1e-6), pytest.approx(0.049399, abs=1e-6), pytest.approx(60.023)
+    )
 
 
 def test_a_shell_that_is_not_bash_is_noticed() -> None:
-    assert parse_start("0m0.0s 0m0.0s\n0m0.0s 0m0.0s\nfrom  to \n", 0.4) is None
+    assert parse_start("0m0.0s 0m0.0s\n0m0.0s 0m0.0s\nfork  exec  end \n", 0.4) is None
 
 
 SCRIPT = """
