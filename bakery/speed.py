@@ -127,8 +127,12 @@ def markdown(document: Mapping[str, Any], columns: Sequence[Column] = COLUMNS) -
 
 
 def write_result(folder: Path, document: Mapping[str, Any]) -> Path:
-    """Write ``KIND-NAME.json`` and ``.md`` below ``folder`` and return the first."""
-    file = folder / f"{document['kind']}-{document['name']}.json"
+    """Write ``KIND-NAME.json`` and ``.md`` below ``folder`` and return the first.
+
+    With the image store at its end where an engine of its own was used, so that one store's result keeps the other's.
+    """
+    store = document["settings"].get("fresh_engine")
+    file = folder / ("-".join(filter(None, (document["kind"], document["name"], store))) + ".json")
     write_whole(file, json.dumps(document, indent=1) + "\n")
     write_whole(file.with_suffix(".md"), markdown(document))
     return file

@@ -59,6 +59,15 @@ def test_no_value_is_lost_in_the_summary(tmp_path: Path) -> None:
     assert file.with_suffix(".md").read_text(encoding="utf-8") == markdown(written)
 
 
+def test_cold_starts_in_one_image_store_do_not_overwrite_those_in_the_other(tmp_path: Path) -> None:
+    base = summarised(document("startup", environment={"cpu": 3, "cpu_model": "A CPU", "storage": "a store"}))
+    names = [
+        write_result(tmp_path, base | {"settings": base["settings"] | store}).name
+        for store in ({}, {"fresh_engine": "containerd"}, {"fresh_engine": "overlay2"})
+    ]
+    assert names == [f"startup-3.13.15-bookworm-amd64{end}.json" for end in ("", "-containerd", "-overlay2")]
+
+
 def test_cold_starts_have_no_common_mean() -> None:
     found = summarised(document("startup"))
     assert found["summary"] is None
