@@ -60,8 +60,11 @@ LIMIT = 120
 
 @dataclass(frozen=True)
 class Start:
-    """Seconds of one cold start: the whole ``docker run``, and where bash told them the command's wall time (from its
-    ``exec``, and from the shell's fork) and CPU time."""
+    """Seconds of one cold start: the whole ``docker run``, and what bash told where it is there.
+
+    ``inside`` is the command's wall time from its ``exec``, ``forked`` that from the shell's fork, ``cpu`` its CPU
+    time.
+    """
 
     whole: float
     inside: float | None = None
