@@ -201,6 +201,8 @@ def test_cold_starts_are_measured_inside_and_outside_of_fresh_containers(
     assert len(found) == len(FIGURES) * len(COMMANDS)
     for name in COMMANDS:
         for side in SIDES:
-            (inside,), (forked,), (cpu,), (whole,) = (found[f"{name}, {figure}"][side][0] for figure in FIGURES)
+            ((inside,),), ((forked,),), ((cpu,),), ((whole,),) = (
+                found[f"{name}, {figure}"][side] for figure in FIGURES
+            )
             assert 0 < inside < forked < whole
             assert cpu > 0
