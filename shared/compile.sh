@@ -56,7 +56,10 @@ read -r -a frozen_modules <<<"${FROZEN:-}"
 # Makefile, from which every C extension takes its flags (sysconfig).
 run_make() {
     local more=()
-    if [ -n "${EXPAT_FLAGS:-}" ]; then more=("LIBEXPAT_CFLAGS=$(value LIBEXPAT_CFLAGS) $EXPAT_FLAGS"); fi
+    # As the Makefile has it, not its value: that one would be without what this command line says, ours and PGO's.
+    if [ -n "${EXPAT_FLAGS:-}" ]; then
+        more=("LIBEXPAT_CFLAGS=$(sed -n 's/^LIBEXPAT_CFLAGS=//p' Makefile) $EXPAT_FLAGS")
+    fi
     make --no-print-directory -j "$JOBS" "EXTRA_CFLAGS=${COMPILER_FLAGS:-}" "LDFLAGS=${LINKER_FLAGS:-}" \
         "LINKFORSHARED=-Xlinker -export-dynamic ${EXECUTABLE_FLAGS:-}" "${more[@]}" "$@"
 }

@@ -6,6 +6,7 @@ by frame pointers (from 3.12 on the official images are built with them).
 
 import ctypes
 import platform
+import pyexpat
 import sys
 import unittest
 
@@ -50,6 +51,20 @@ class SymbolsTest(unittest.TestCase):
             code = elf.data[at : at + PROLOGUE]
             with_pointer += any(mov in code for mov in MOV_RSP_RBP)
         self.assertGreater(with_pointer / len(functions), 0.8)
+
+    @unittest.skipUnless(sys.version_info >= (3, 12), "frame pointers are kept from 3.12 on")
+    @unittest.skipUnless(platform.machine() == "x86_64", "read from x86_64 code")
+    def test_expat_is_compiled_as_the_rest(self):
+        """The bundled expat, which upstream compiles by flags of its own, keeps frame pointers, too."""
+        pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
+        pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
+        table = pointer_of(pyexpat.expat_CAPI, b"pyexpat.expat_CAPI")
+        # Include/pyexpat.h: a pointer and four integers, then addresses of functions of expat, of which these five
+        # create a parser, use and free it.
+        addresses = (ctypes.c_void_p * 6).from_address(table + 24)[1:]
+        for address in addresses:
+            code = ctypes.string_at(address, PROLOGUE)
+            self.assertTrue(any(mov in code for mov in MOV_RSP_RBP), code.hex())
 
 
 if __name__ == "__main__":
