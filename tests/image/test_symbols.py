@@ -16,6 +16,11 @@ MOV_RSP_RBP = (b"\x48\x89\xe5", b"\x48\x8b\xec")
 PROLOGUE = 40
 
 
+def sets_frame_pointer(code):
+    """Whether a function that begins with these bytes sets up a frame pointer."""
+    return any(mov in code for mov in MOV_RSP_RBP)
+
+
 class SymbolsTest(unittest.TestCase):
     def test_profilers_find_the_interpreter(self):
         """_PyRuntime and the version are dynamic symbols of libpython, and say the truth."""
@@ -48,8 +53,7 @@ class SymbolsTest(unittest.TestCase):
         with_pointer = 0
         for address in functions:
             at = elf.offset_of(address)
-            code = elf.data[at : at + PROLOGUE]
-            with_pointer += any(mov in code for mov in MOV_RSP_RBP)
+            with_pointer += sets_frame_pointer(elf.data[at : at + PROLOGUE])
         self.assertGreater(with_pointer / len(functions), 0.8)
 
     @unittest.skipUnless(sys.version_info >= (3, 12), "frame pointers are kept from 3.12 on")
@@ -64,7 +68,7 @@ class SymbolsTest(unittest.TestCase):
         addresses = (ctypes.c_void_p * 5).from_address(table + 24)[2:]
         for address in addresses:
             code = ctypes.string_at(address, PROLOGUE)
-            self.assertTrue(any(mov in code for mov in MOV_RSP_RBP), code.hex())
+            self.assertTrue(sets_frame_pointer(code), code.hex())
 
 
 if __name__ == "__main__":
