@@ -284,11 +284,11 @@ ET_DYN = 3
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
 PT_GNU_STACK, PT_GNU_RELRO = 0x6474E551, 0x6474E552
 PF_X = 1
-DT_NULL, DT_NEEDED, DT_STRTAB, DT_SONAME, DT_RPATH = 0, 1, 5, 14, 15
+DT_NULL, DT_NEEDED, DT_STRTAB, DT_RELA, DT_RELASZ, DT_SONAME, DT_RPATH = 0, 1, 5, 7, 8, 14, 15
 DT_TEXTREL, DT_BIND_NOW, DT_RUNPATH, DT_FLAGS, DT_FLAGS_1 = 22, 24, 29, 30, 0x6FFFFFFB
 DF_TEXTREL, DF_BIND_NOW, DF_1_NOW = 4, 8, 1
 SHT_DYNSYM = 11
-STT_FUNC = 2
+STT_OBJECT, STT_FUNC = 1, 2
 EM_X86_64 = 62
 
 
@@ -372,6 +372,18 @@ class Elf:
             return []
         start = self.offset_of(table[0])
         return [self._text(start + value) for tag, value in self.dynamic if tag in tags]
+
+    @property
+    def looked_up(self):
+        """Names of what the loader writes the address of into the file's data, its own symbols or others'."""
+        values = dict(self.dynamic)
+        start, entry = self.offset_of(values[DT_RELA]), "QQq" if self.wide else "IIi"
+        found = set()
+        for at in range(start, start + values[DT_RELASZ], struct.calcsize("=" + entry)):
+            number = self._unpack(entry, at)[1] >> (32 if self.wide else 8)
+            if number:
+                found.add(self.symbols[number][0])
+        return found
 
     def flag(self, tag, bits):
         return any(t == tag and value & bits for t, value in self.dynamic)

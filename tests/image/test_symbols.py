@@ -5,15 +5,24 @@ by frame pointers (from 3.12 on the official images are built with them).
 """
 
 import ctypes
+import glob
 import platform
 import pyexpat
+import re
 import sys
+import sysconfig
 import unittest
 
 import support
 
 MOV_RSP_RBP = (b"\x48\x89\xe5", b"\x48\x8b\xec")
 PROLOGUE = 40
+# Public data that no code of libpython uses, in one series or another, the reference's as ours.
+UNUSED = {
+    "PyExc_ArithmeticError", "PyExc_ConnectionError", "PyExc_FloatingPointError", "PyExc_FutureWarning",
+    "PyExc_ModuleNotFoundError", "PyExc_UnicodeWarning", "PyStructSequence_UnnamedField", "Py_Version",
+    "_PyParser_TokenNames", "_PySet_Dummy",
+}  # fmt: skip
 
 
 def sets_frame_pointer(code):
@@ -69,6 +78,19 @@ class SymbolsTest(unittest.TestCase):
         for address in addresses:
             code = ctypes.string_at(address, PROLOGUE)
             self.assertTrue(sets_frame_pointer(code), code.hex())
+
+    @support.needs("headers")
+    def test_public_data_may_be_copied_by_a_program(self):
+        """Libpython looks up what its public headers declare: a program may hold the copy that counts."""
+        include = sysconfig.get_path("include")
+        declared = set()
+        for path in glob.glob(f"{include}/*.h") + glob.glob(f"{include}/cpython/*.h"):
+            with open(path, encoding="utf-8") as file:
+                declared.update(re.findall(r"\bPyAPI_DATA\([^)]*\)[\s*(]*(\w+)", file.read()))
+        elf = support.Elf(support.libpython())
+        data = {name for name, kind, section, _ in elf.symbols if section and kind == support.STT_OBJECT}
+        self.assertGreater(len(declared & data), 150)
+        self.assertEqual((declared & data) - elf.looked_up - UNUSED, set())
 
 
 if __name__ == "__main__":
