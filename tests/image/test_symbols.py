@@ -17,8 +17,8 @@ import support
 
 MOV_RSP_RBP = (b"\x48\x89\xe5", b"\x48\x8b\xec")
 PROLOGUE = 40
-# Public data that no code of libpython uses, in one series or another, the reference's as ours; or, the first, a constant
-# that clang knows the value of.
+# Public data that no code of libpython uses, in one series or another, the reference's as ours; or, the first, a
+# constant that clang knows the value of.
 UNUSED = {
     "PY_TIMEOUT_MAX",
     "PyExc_ArithmeticError", "PyExc_ConnectionError", "PyExc_FloatingPointError", "PyExc_FutureWarning",
