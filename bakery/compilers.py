@@ -24,7 +24,6 @@ class Compiler:
     configure: tuple[str, ...]
     expat: tuple[str, ...]
     ldflags: tuple[str, ...]
-    bind_data: bool
     programs: bool
     generate: tuple[str, ...]
     use: tuple[str, ...]
@@ -46,7 +45,6 @@ def _compiler(name: str, table: Table) -> Compiler:
         configure=table.words("configure"),
         expat=table.words("expat"),
         ldflags=table.words("ldflags"),
-        bind_data=table.get("bind_data", bool, "true or false"),
         programs=table.get("programs", bool, "true or false"),
         generate=table.words("generate"),
         use=table.words("use"),

@@ -101,7 +101,6 @@ class Recipe:
     frozen: tuple[str, ...] = ()
     prune: tuple[str, ...] = ()
     executable: tuple[str, ...] = ()
-    public_data: tuple[str, ...] = ()
     source_only: tuple[str, ...] = ()
     pgo: bool = True
     training: str = ""

@@ -7,7 +7,7 @@ The definition is what ``inv plan`` prints; the arguments are derived from it, b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -87,8 +87,6 @@ def _target(
         arguments["COMPILER_FLAGS"] += series.cflags
         arguments["CONFIGURE_FLAGS"] += series.lean
         arguments["LINKER_FLAGS"] += compiler.ldflags
-        if compiler.bind_data:
-            arguments["LINKER_FLAGS"] += _bound_but(recipe.public_data)
         arguments |= {
             "BUILTIN": recipe.builtin,
             "CC": (compiler.cc,),
@@ -126,11 +124,6 @@ def _target(
     if network:
         target["network"] = network
     return target
-
-
-def _bound_but(patterns: Iterable[str]) -> tuple[str, ...]:
-    """Words for lld: what a library has is used by it directly, but for names that match one of ``patterns``."""
-    return ("-Wl,-Bsymbolic", *(f"-Wl,--export-dynamic-symbol={pattern}" for pattern in patterns))
 
 
 def epoch(date: str) -> int:

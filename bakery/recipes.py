@@ -36,16 +36,15 @@ def read_recipes(top: Table) -> dict[RecipeName, Recipe]:
     """How to build: ours, in full and quickly, and the official recipe re-created."""
     repository, table, reference = _repository(top), top.table("recipe"), top.table("reference")
     both = _recipe(RecipeName.FULL, repository, table)
-    packages, builtin, frozen, prune, executable, public_data, source_only = (
-        table.words(key)
-        for key in ("packages", "builtin", "frozen", "prune", "executable", "public_data", "source_only")
+    packages, builtin, frozen, prune, executable, source_only = (
+        table.words(key) for key in ("packages", "builtin", "frozen", "prune", "executable", "source_only")
     )
     recipes = {RecipeName.REFERENCE: _recipe(RecipeName.REFERENCE, _repository(reference), reference)}
     for name in (RecipeName.FULL, RecipeName.QUICK):
         own = table.table(name)
         recipes[name] = replace(
             both, name=name, folder="", packages=packages, builtin=builtin, frozen=frozen,
-            prune=prune, executable=executable, public_data=public_data, source_only=source_only,
+            prune=prune, executable=executable, source_only=source_only,
             configure=both.configure + own.words("configure"),
             pgo=own.get("pgo", bool, "true or false"),
             training=own.text("training", "one line of arguments", "[^\n]*"),
