@@ -17,7 +17,6 @@ import support
 
 MOV_RSP_RBP = (b"\x48\x89\xe5", b"\x48\x8b\xec")
 PROLOGUE = 40
-DF_SYMBOLIC = 2
 # Public data that no code of libpython uses, in one series or another, the reference's as ours; or, the first, a
 # constant that clang knows the value of.
 UNUSED = {
@@ -94,7 +93,8 @@ class SymbolsTest(unittest.TestCase):
         data = {name for name, kind, section, _ in elf.symbols if section and kind == support.STT_OBJECT}
         self.assertGreater(len(declared & data), 150)
         self.assertEqual((declared & data) - elf.looked_up - UNUSED, set())
-        self.assertFalse(elf.flag(support.DT_FLAGS, DF_SYMBOLIC), "libpython would find its own instead of the copies")
+        symbolic = elf.flag(support.DT_FLAGS, support.DF_SYMBOLIC)
+        self.assertFalse(symbolic, "libpython would find its own instead of the copies")
 
 
 if __name__ == "__main__":
