@@ -4,8 +4,8 @@ Two containers without a network are pinned to one CPU and do nothing by themsel
 its own, started in one of them by ``docker exec``: pyperformance's own script as a pyperf worker
 (benchmarks/worker.py), with the number of loops that was found once, on the reference side. In each round every
 benchmark runs once on either side, ours first in even rounds, the reference first in odd ones (A B B A). One process
-runs at a time. Both sides get the same environment and, in the same round, the same PYTHONHASHSEED; address space
-layout stays random, so that rounds sample it.
+runs at a time, after both interpreters were copied anew. Both sides get the same environment and, in the same round,
+the same PYTHONHASHSEED; address space layout stays random, so that rounds sample it.
 """
 
 from __future__ import annotations
@@ -108,6 +108,8 @@ class _Run:
                 if work.name not in self.values:
                     continue
                 try:
+                    for side in self.sides:
+                        side.renew()
                     for side in self.sides if number % 2 == 0 else reversed(self.sides):
                         self.values[work.name][side.name].append(measure(side, work, self.settings.clock, number + 1))
                 except BuildError as error:

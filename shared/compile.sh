@@ -16,7 +16,7 @@
 #   COMPILER_PATH       folder of the compiler's programs, empty where they are on PATH
 #   COMPILER_CONFIGURE  further words for ./configure, after CONFIGURE_FLAGS
 #   COMPILER_FLAGS      words for the compiler, after upstream's own, so that they win
-#   LINKER_FLAGS        words for the linker
+#   LINKER_FLAGS        words for the linker; public-data.list is written before they are used
 #   EXECUTABLE_FLAGS    words for the linker of the executable alone
 #   EXPAT_FLAGS         further words for the compiler of the bundled expat alone
 #   BUILTIN             extension modules that become part of the interpreter, as far as the series has them
@@ -82,6 +82,15 @@ unpack() {
             Modules/Setup.stdlib.in Modules/Setup 2>/dev/null | head -n 1 >>Modules/Setup.local || true
     done
     freeze
+    public_data >public-data.list
+}
+
+# The data that CPython's public headers declare, as a list that linkers read (--dynamic-list).
+public_data() {
+    echo "{"
+    cat Include/*.h Include/cpython/*.h | sed '/^ *#/d' | tr '\n' ' ' |
+        grep --only-matching --perl-regexp 'PyAPI_DATA\([^)]*\)[\s*(]*(const\s+)?\K\w+' | sort --unique | sed 's/$/;/'
+    echo "};"
 }
 
 # Upstream's own script writes what is frozen into its sources, from a list that is part of it (from 3.11 on).

@@ -27,6 +27,7 @@ from bakery.sides import SIDES, Pair, python_of
 from bakery.speed import notes_of, rows_of, summarised
 from bakery.startup import COMMANDS, FIGURES, run_fresh, run_startup
 from bakery.suite import DATA, Benchmark, read_wanted
+from bakery.workers import Side
 
 from .conftest import ROOT
 
@@ -113,6 +114,19 @@ def test_a_benchmark_is_measured_on_both_sides_in_every_round(
     assert document["images"]["ours"]["id"] == document["images"]["reference"]["id"]
     assert [row["benchmark"] for row in rows_of(summarised(document))] == ["trivial", "geometric mean"]
     assert not engine.client.containers.list(all=True, filters={"label": f"{LABELS}.measuring={name}"})
+
+
+def test_each_measurement_maps_a_new_copy_of_the_interpreter(engine: Engine, reference: str) -> None:
+    """Where a cached file lies in the machine's memory must not be part of all results of a run."""
+    mapped = "print(sorted({tuple(line.split()[3:]) for line in open('/proc/self/maps') if '/libpython' in line}))"
+    with idle(engine, reference, network_mode="none") as container:
+        side = Side("ours", reference, container, python_of(container, reference))
+        found = []
+        for _ in range(3):
+            found.append(container.exec_run(["python3", "-c", mapped]).output.decode())
+            side.renew()
+        assert len(set(found)) == 3, found
+        assert all("/usr/local/lib/libpython3" in one and "deleted" not in one for one in found), found
 
 
 def test_where_nothing_runs_the_reasons_are_told(

@@ -39,6 +39,25 @@ int main(void) {
 }
 """
 
+COPIES = """
+#include <Python.h>
+static PyObject *nothing(PyObject *self, PyObject *args) { Py_RETURN_NONE; }
+static PyMethodDef methods[] = {{"nothing", nothing, METH_NOARGS, 0}, {0}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "own", 0, -1, methods};
+static PyObject *init(void) { return PyModule_Create(&module); }
+int main(void) {
+    PyImport_AppendInittab("own", init);
+    Py_Initialize();
+    PyObject *one = PyLong_FromLong(1);
+    PyErr_SetString(PyExc_TypeError, "");
+    int raised = PyErr_ExceptionMatches(PyExc_TypeError);
+    PyErr_Clear();
+    printf("%d %d %d ", Py_TYPE(one) == &PyLong_Type, PyBool_FromLong(1) == Py_True, raised);
+    fflush(stdout);
+    return PyRun_SimpleString("import own; print(own.nothing() is None)") || Py_FinalizeEx();
+}
+"""
+
 PYPROJECT = """
 [build-system]
 requires = []
@@ -94,7 +113,8 @@ def compiler(engine: Engine, reference: str) -> Iterator[Any]:
         code, said = container.exec_run(["sh", "-c", "apt-get update && apt-get install -y gcc libc6-dev"])
         if code:
             pytest.skip(f"no packages can be had in a container: {said.decode()[-200:]}")
-        files = {"backend.py": BACKEND, "pyproject.toml": PYPROJECT, "forty.c": EXTENSION, "embedder.c": EMBEDDER}
+        files = {"backend.py": BACKEND, "pyproject.toml": PYPROJECT, "forty.c": EXTENSION}
+        files |= {"embedder.c": EMBEDDER, "copies.c": COPIES}
         container.put_archive("/srv", archive(files))
         yield container
     finally:
@@ -151,6 +171,15 @@ def test_a_program_embeds_libpython(compiler: Any) -> None:
     code, said = compiler.exec_run(["sh", "-c", command], workdir="/srv")
     assert code == 0, said.decode()
     assert said.decode().splitlines()[-1].startswith("embedded (3,")
+
+
+def test_the_copies_count_that_a_program_has_of_the_data_of_libpython(compiler: Any) -> None:
+    """Code that was not compiled for any address has such (R_*_COPY); types and singletons are one all the same."""
+    build = "gcc -fno-pic -no-pie copies.c -o copies $(python3-config --embed --cflags --ldflags)"
+    command = f"{build} && readelf --relocs copies | grep --quiet 'COPY.*PyLong_Type' && ./copies"
+    code, said = compiler.exec_run(["sh", "-c", command], workdir="/srv")
+    assert code == 0, said.decode()
+    assert said.decode().splitlines()[-1] == "1 1 1 True"
 
 
 def test_what_was_installed_for_a_build_goes_away_and_python_stays(compiler: Any) -> None:

@@ -23,7 +23,7 @@ UNUSED = {
     "PY_TIMEOUT_MAX",
     "PyExc_ArithmeticError", "PyExc_ConnectionError", "PyExc_FloatingPointError", "PyExc_FutureWarning",
     "PyExc_ModuleNotFoundError", "PyExc_UnicodeWarning", "PyStructSequence_UnnamedField", "Py_Version",
-    "_PyParser_TokenNames", "_PySet_Dummy",
+    "PyUnstable_ExecutableKinds", "_PyParser_TokenNames", "_PySet_Dummy",
 }  # fmt: skip
 
 
@@ -88,7 +88,7 @@ class SymbolsTest(unittest.TestCase):
         declared = set()
         for path in glob.glob(f"{include}/*.h") + glob.glob(f"{include}/cpython/*.h"):
             with open(path, encoding="utf-8") as file:
-                declared.update(re.findall(r"\bPyAPI_DATA\([^)]*\)[\s*(]*(\w+)", file.read()))
+                declared.update(re.findall(r"\bPyAPI_DATA\([^)]*\)[\s*(]*(?:const\s+)?(\w+)", file.read()))
         elf = support.Elf(support.libpython())
         data = {name for name, kind, section, _ in elf.symbols if section and kind == support.STT_OBJECT}
         self.assertGreater(len(declared & data), 150)
