@@ -54,6 +54,8 @@ def source(folder: Path, *, configure: str = CONFIGURE, seconds: int = 0, salt: 
     files = {
         "configure": (configure, 0o755),
         "Modules/Setup": ("", 0o644),
+        "Include/object.h": ("PyAPI_DATA(PyTypeObject) PyType_Type;\n", 0o644),
+        "Include/cpython/object.h": ("PyAPI_DATA(int) const Py_Answer;\n", 0o644),
         "seconds": (f"{seconds}\n", 0o644),
         "salt": (salt, 0o644),
     }
