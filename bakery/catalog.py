@@ -156,6 +156,7 @@ def _series(name: str, table: Table, pins: Iterable[Pin], extras: Mapping[str, E
         lean=table.words("lean"),
         cflags=table.words("cflags"),
         compiler=table.text("compiler", "a name of [compilers]", r"\w+"),
+        ldflags=table.words("ldflags"),
         frame_pointers=table.get("frame_pointers", bool, "true or false"),
         locale=table.text("locale", '"C.UTF-8", or "" to leave LANG unset', r"(C\.UTF-8)?"),
         pins=tuple(own),

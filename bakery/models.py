@@ -61,6 +61,7 @@ class Series:
     lean: tuple[str, ...]
     cflags: tuple[str, ...]
     compiler: str
+    ldflags: tuple[str, ...]
     frame_pointers: bool
     locale: str
     pins: tuple[Pin, ...]

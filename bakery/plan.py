@@ -86,7 +86,7 @@ def _target(
         contexts["profile"] = profile.folder if profile else TRAINING if recipe.pgo and compiler.programs else NONE
         arguments["COMPILER_FLAGS"] += series.cflags
         arguments["CONFIGURE_FLAGS"] += series.lean
-        arguments["LINKER_FLAGS"] += compiler.ldflags
+        arguments["LINKER_FLAGS"] += compiler.ldflags + (series.ldflags if compiler.name == series.compiler else ())
         arguments |= {
             "BUILTIN": recipe.builtin,
             "CC": (compiler.cc,),

@@ -89,6 +89,17 @@ def test_a_target_without_the_series_compiler_takes_its_own_gcc(catalog: Catalog
     assert bookworm["COMPILER_PACKAGES"] and not jammy["COMPILER_PACKAGES"]
 
 
+@pytest.mark.parametrize("recipe", [RecipeName.FULL, RecipeName.QUICK])
+def test_the_series_words_for_the_linker_are_for_the_series_compiler_alone(
+    catalog: Catalog, image: Callable[..., Image], recipe: RecipeName
+) -> None:
+    own = set(image("3.11").series.ldflags)
+    assert own
+    for target in ("bookworm", "jammy"):
+        args = target_of(catalog, image("3.11", target, recipe=recipe))["args"]
+        assert own & set(args["LINKER_FLAGS"].split()) == (own if args["CC"] == "clang" else set())
+
+
 @pytest.mark.parametrize("network", [None, "host", "none"])
 def test_the_network_is_named_only_when_it_is_given(
     catalog: Catalog, image: Callable[..., Image], network: str | None
