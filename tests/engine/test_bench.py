@@ -100,9 +100,11 @@ def own(layout: Layout, engine: Engine, reference: str, tmp_path: Path) -> Layou
 
 
 def test_a_benchmark_is_measured_on_both_sides_in_every_round(
-    own: Layout, engine: Engine, reference: str, display: PlainDisplay
+    own: Layout, engine: Engine, reference: str, display: PlainDisplay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(rounds=2, cpu=0, only=("trivial", "broken"))
+    renewed, renew = [], Side.renew
+    monkeypatch.setattr(Side, "renew", lambda side: (renewed.append(side.name), renew(side)))
     name = f"test-{uuid.uuid4()}"
     document = run_benchmarks(own, engine, Pair(name, reference, reference), settings, display)
     (one,) = document["benchmarks"]
@@ -110,6 +112,7 @@ def test_a_benchmark_is_measured_on_both_sides_in_every_round(
     for side in SIDES:
         assert [len(values) for values in one[side]] == [3, 3]
         assert all(value > 0 for values in one[side] for value in values)
+    assert sorted(renewed) == sorted(SIDES * 2)
     assert document["left_out"] == {"broken": f"does not run in {reference}: broken on purpose"}
     assert document["images"]["ours"]["id"] == document["images"]["reference"]["id"]
     assert [row["benchmark"] for row in rows_of(summarised(document))] == ["trivial", "geometric mean"]
