@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from bakery.distributions import Target
@@ -31,8 +31,19 @@ class Compiler:
 
 
 def read_compilers(top: Table) -> dict[str, Compiler]:
-    """The compilers by name."""
-    return {name: _compiler(name, table) for name, table in top.tables("compilers").items()}
+    """The compilers by name; one that is ``like`` another has that one's keys where it has none of its own."""
+    tables = top.tables("compilers")
+    return {name: _compiler(name, _whole(name, tables)) for name in tables}
+
+
+def _whole(name: str, tables: Mapping[str, Table]) -> Table:
+    table = tables[name]
+    if "like" not in table.data:
+        return table
+    others = [other for other, one in tables.items() if "like" not in one.data]
+    like = table.get("like", str, f"one of {', '.join(others)}", lambda value: value in others)
+    own = {key: value for key, value in table.data.items() if key != "like"}
+    return Table(table.file, table.where, {**tables[like].data, **own})
 
 
 def _compiler(name: str, table: Table) -> Compiler:

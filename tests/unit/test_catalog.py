@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,13 @@ def test_the_recipes_add_to_what_all_series_share(catalog: Catalog) -> None:
     assert "--with-lto" in full.configure and "--with-lto" not in quick.configure
     assert set(quick.configure) < set(full.configure)
     assert full.cflags == quick.cflags
+
+
+def test_a_compiler_has_the_keys_of_the_one_it_is_like_but_for_its_own(catalog: Catalog) -> None:
+    clang, like = catalog.compilers["clang"], catalog.compilers["clang_ir"]
+    own = {"name": "clang_ir", **{key: getattr(like, key) for key in ("programs", "generate", "use", "again")}}
+    assert replace(clang, **own) == like
+    assert not any(getattr(clang, key) == value for key, value in own.items())
 
 
 def test_a_new_family_is_data_alone(data_tree: Path) -> None:
@@ -229,6 +237,18 @@ def test_a_new_family_is_data_alone(data_tree: Path) -> None:
         pytest.param(
             CATALOG, lambda d: d["series"]["3.13"].update(compiler="icc"),
             ['series."3.13".compiler', "one of gcc, clang", "'icc'"], id="unknown compiler of a series",
+        ),
+        pytest.param(
+            CATALOG, lambda d: d["compilers"]["clang_ir"].update(like="icc"),
+            ["compilers.clang_ir.like", "one of gcc, clang, found", "'icc'"], id="compiler like one that is not there",
+        ),
+        pytest.param(
+            CATALOG, lambda d: d["compilers"].update(other={"like": "clang_ir"}),
+            ["compilers.other.like", "one of gcc, clang, found", "'clang_ir'"], id="compiler like one that is like a third",
+        ),
+        pytest.param(
+            CATALOG, lambda d: d["compilers"]["clang_ir"].update(ldflag=[]),
+            ["compilers.clang_ir.ldflag", "unknown key"], id="typo in a compiler that is like another",
         ),
         pytest.param(
             DEBIAN, lambda d: d["targets"]["bookworm"].update(compilers=["clang"]),
