@@ -244,7 +244,7 @@ def test_a_new_family_is_data_alone(data_tree: Path) -> None:
         ),
         pytest.param(
             CATALOG, lambda d: d["compilers"].update(other={"like": "clang_ir"}),
-            ["compilers.other.like", "one of gcc, clang, found", "'clang_ir'"], id="compiler like one that is like a third",
+            ["compilers.other.like", "one of gcc, clang, found", "'clang_ir'"], id="compiler like one of the same kind",
         ),
         pytest.param(
             CATALOG, lambda d: d["compilers"]["clang_ir"].update(ldflag=[]),
