@@ -87,10 +87,14 @@ unpack() {
 
 # The data that CPython's public headers declare, as a list that linkers read (--dynamic-list).
 public_data() {
-    echo "{"
-    cat Include/*.h Include/cpython/*.h | sed '/^ *#/d' | tr '\n' ' ' |
-        grep --only-matching --perl-regexp 'PyAPI_DATA\([^)]*\)[\s*(]*(const\s+)?\K\w+' | sort --unique | sed 's/$/;/'
-    echo "};"
+    local headers=(Include/*.h Include/cpython/*.h) names
+    if ! names=$(sed '/^ *#/d' "${headers[@]}" /dev/null | tr '\n' ' ' |
+        grep --only-matching --perl-regexp 'PyAPI_DATA\([^)]*\)[\s*(]*(const\s+)?\K\w+' | sort --unique); then
+        echo "compile.sh: expected data that Include/*.h or Include/cpython/*.h declare (PyAPI_DATA), found none in" \
+            "${#headers[@]} headers; is this CPython's source?" >&2
+        exit 1
+    fi
+    printf '{\n%s;\n};\n' "${names//$'\n'/$';\n'}"
 }
 
 # Upstream's own script writes what is frozen into its sources, from a list that is part of it (from 3.11 on).
@@ -116,12 +120,13 @@ sysconfig() {
     cp Makefile pyconfig.h python-config "$SYSCONFIG"
     [ "$PGO" = 1 ] || return 0
     # Frozen modules are the same whoever freezes them. From here they save the optimised build two links of a whole
-    # interpreter, and this one needs no optimisation. Up to 3.9 the tarball has them, in 3.11 and 3.12 they are C as well.
+    # interpreter, and this one needs no optimisation: configure's own words, LTO among them, come after EXTRA_CFLAGS. Up to
+    # 3.9 the tarball has them, in 3.11 and 3.12 they are C as well.
     local goals deep=Python/deepfreeze/deepfreeze.c
     read -r -a goals <<<"$(value FROZEN_FILES_OUT)"
     if grep -q "^$deep:" Makefile; then goals+=("$deep"); fi
     [ "${#goals[@]}" -gt 0 ] || return 0
-    make --no-print-directory -j "$JOBS" EXTRA_CFLAGS="-O0 -g0 -fno-lto" "${goals[@]}"
+    make --no-print-directory -j "$JOBS" EXTRA_CFLAGS="-O0 -g0" CONFIGURE_CFLAGS_NODIST= "${goals[@]}"
     # The folders whole: one of them, getpath's, is no goal of its own.
     local folder
     for folder in Python/frozen_modules Python/deepfreeze; do
