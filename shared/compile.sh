@@ -126,7 +126,8 @@ sysconfig() {
     read -r -a goals <<<"$(value FROZEN_FILES_OUT)"
     if grep -q "^$deep:" Makefile; then goals+=("$deep"); fi
     [ "${#goals[@]}" -gt 0 ] || return 0
-    make --no-print-directory -j "$JOBS" EXTRA_CFLAGS="-O0 -g0" CONFIGURE_CFLAGS_NODIST= "${goals[@]}"
+    make --no-print-directory -j "$JOBS" EXTRA_CFLAGS=-O0 \
+        "CONFIGURE_CFLAGS_NODIST=$(value CONFIGURE_CFLAGS_NODIST) -g0 -fno-lto" "${goals[@]}"
     # The folders whole: one of them, getpath's, is no goal of its own.
     local folder
     for folder in Python/frozen_modules Python/deepfreeze; do
