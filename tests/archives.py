@@ -1,4 +1,4 @@
-"""Makes image archives as `docker save` writes them, from the files of each layer."""
+"""Makes image archives as `docker save` writes them, from the files of each layer, and tarballs of a release."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import gzip
 import hashlib
 import io
 import json
+import lzma
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import zstandard
@@ -42,6 +44,14 @@ def make_tar(files: Mapping[str, bytes | str], folders: Iterable[str] = (), **he
                     setattr(member, name_of_field, value)
                 tar.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
+
+
+def make_release(folder: Path, files: Mapping[str, str]) -> Path:
+    """The tarball of 3.13.15 in ``folder``, with these files and no others."""
+    file = folder / "Python-3.13.15.tar.xz"
+    tree = {f"Python-3.13.15/{name}": text.encode() for name, text in files.items()}
+    file.write_bytes(lzma.compress(make_tar(tree)))
+    return file
 
 
 def digest_of(data: bytes) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import subprocess
-import tarfile
 from pathlib import Path
+
+from tests.archives import make_release
 
 HEADERS = {
     "Include/object.h": (
@@ -22,16 +22,12 @@ HEADERS = {
 
 def unpacked(folder: Path, headers: dict[str, str]) -> tuple[Path, str]:
     """Let compile.sh unpack a tree with these headers and nothing to configure; the tree, and what it complains of."""
-    tarball = folder / "source" / "Python-3.13.15.tar.xz"
-    tarball.parent.mkdir()
-    with tarfile.open(tarball, "w:xz") as tar:
-        for name, text in {**headers, "Modules/Setup": ""}.items():
-            member = tarfile.TarInfo(f"Python-3.13.15/{name}")
-            member.size = len(text)
-            tar.addfile(member, io.BytesIO(text.encode()))
+    source = folder / "source"
+    source.mkdir()
+    tarball = make_release(source, {**headers, "Modules/Setup": ""})
     script = Path(__file__).parents[2] / "shared" / "compile.sh"
     environment = {
-        "SOURCE": str(tarball.parent), "TREE": str(folder / "tree"), "PGO": "1", "PATH": os.environ["PATH"],
+        "SOURCE": str(source), "TREE": str(folder / "tree"), "PGO": "1", "PATH": os.environ["PATH"],
         "PYTHON_SHA256": hashlib.sha256(tarball.read_bytes()).hexdigest(),
     }  # fmt: skip
     command = ["bash", str(script), "sysconfig"]

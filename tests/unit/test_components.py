@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from bakery.components import Licences, debian_licence, installed, python_packag
 from bakery.contents import contents_of
 from bakery.errors import BakeryError, SourceError
 from bakery.sbom import WANTED, load_licences
-from tests.archives import Archive, make_tar
+from tests.archives import Archive, make_release, make_tar
 
 SITE = "usr/local/lib/python3.13/site-packages"
 STATUS = b"""Package: libc6
@@ -130,18 +129,8 @@ LISTED = {
 }  # fmt: skip
 
 
-def tarball(folder: Path, files: dict[str, str]) -> Path:
-    file = folder / "Python-3.13.15.tar.xz"
-    with tarfile.open(file, "w:xz") as tar:
-        for name, text in files.items():
-            member = tarfile.TarInfo(f"Python-3.13.15/{name}")
-            member.size = len(text)
-            tar.addfile(member, io.BytesIO(text.encode()))
-    return file
-
-
 def test_upstreams_own_list_comes_first_and_headers_tell_the_rest(tmp_path: Path, licences: Licences) -> None:
-    file = tarball(tmp_path, {**HEADERS, "Misc/sbom.spdx.json": json.dumps(LISTED)})
+    file = make_release(tmp_path, {**HEADERS, "Misc/sbom.spdx.json": json.dumps(LISTED)})
     found = bundled_in(file, "3.13.15", licences)
     assert [(one.name, one.version, one.licence) for one in found] == [
         ("expat", "2.8.2", "MIT"),
@@ -156,13 +145,13 @@ def test_upstreams_own_list_comes_first_and_headers_tell_the_rest(tmp_path: Path
 
 
 def test_a_release_without_a_list_is_told_by_its_headers(tmp_path: Path, licences: Licences) -> None:
-    names = [one.name for one in bundled_in(tarball(tmp_path, HEADERS), "3.13.15", licences)]
+    names = [one.name for one in bundled_in(make_release(tmp_path, HEADERS), "3.13.15", licences)]
     assert names == ["blake2", "expat", "macholib", "mimalloc", "mpdecimal"]
 
 
-def test_a_list_that_is_no_list_is_an_error_that_names_the_tarball(tmp_path: Path, licences: Licences) -> None:
+def test_a_list_that_is_no_list_is_an_error_that_names_the_make_release(tmp_path: Path, licences: Licences) -> None:
     with pytest.raises(SourceError, match=r"Python-3.13.15.tar.xz does not tell what it bundles"):
-        bundled_in(tarball(tmp_path, {"Misc/sbom.spdx.json": "<html>"}), "3.13.15", licences)
+        bundled_in(make_release(tmp_path, {"Misc/sbom.spdx.json": "<html>"}), "3.13.15", licences)
 
 
 @pytest.mark.parametrize(
