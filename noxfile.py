@@ -18,8 +18,7 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
-from bakery.catalog import load_catalog  # noqa: E402
-from bakery.models import Variant  # noqa: E402
+from bakery.catalog import Variant, load_catalog  # noqa: E402
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "tests"]
@@ -35,6 +34,7 @@ def lint(session: nox.Session) -> None:
     session.install("-q", "-e", ".[dev]")
     session.run("ruff", "check", *PYTHON_FILES)
     session.run("ruff", "format", "--check", *PYTHON_FILES)
+    session.run("lint-imports")
     session.run("mypy")
     scripts = [*ROOT.glob("shared/*.sh"), *ROOT.glob("reference/*.sh")]
     session.run("shellcheck", *map(str, sorted(scripts)), ".ci/run", ".github/containerd-store")

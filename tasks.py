@@ -19,14 +19,21 @@ from typing import Any
 
 from invoke import Collection, Context, Exit, task
 
-from bakery.catalog import find_layout, load_catalog
-from bakery.compression import parse_compression
+from bakery.catalog import (
+    Image,
+    RecipeName,
+    host_platform,
+    load_catalog,
+    parse_compression,
+    parse_platforms,
+    select_images,
+    split,
+)
 from bakery.errors import BakeryError, BuildError, InputError, NothingSelected, SourceError
-from bakery.models import Image, RecipeName
-from bakery.select import host_platform, parse_platforms, select_images, split
+from bakery.workspace import find_workspace
 
 ROOT = Path(__file__).resolve().parent
-LAYOUT = find_layout(ROOT)
+WORKSPACE = find_workspace(ROOT)
 INTERRUPTED = 130
 
 VERSION = "Series (3.13; 3.13t: free-threaded) or pinned release (3.13.5); repeat it or separate by commas"
@@ -90,14 +97,14 @@ def warn(text: str) -> None:
 
 def width() -> int:
     """Columns of the terminal, more than anything needs where stdout is none."""
-    from bakery.report import UNLIMITED
+    from bakery.display import UNLIMITED
 
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
 
 
 def show(rows: Sequence[Any], columns: Sequence[Any], form: str) -> None:
     """Print rows in the form that was asked for, no wider than the terminal where there is one."""
-    from bakery.report import render
+    from bakery.display import render
 
     sys.stdout.write(render(rows, columns, form, width()))
     sys.stdout.flush()
@@ -134,31 +141,29 @@ def open_builder(
     apt_mirror: str | None = None,
 ) -> Any:  # fmt: skip
     """Make the builder for the engine in use, which knows the user's command for what it suggests."""
-    from bakery.builder import Builder
-    from bakery.buildx import How, default_jobs
-    from bakery.certificates import believe, users_bundle
-    from bakery.engine import find_engine
-    from bakery.network import users_network
+    from bakery.build import Builder
+    from bakery.engine import How, default_jobs, find_engine
+    from bakery.net import believe, users_bundle, users_network
 
-    engine = find_engine(LAYOUT, catalog, functools.partial(display.note, ""))
+    engine = find_engine(WORKSPACE, catalog, functools.partial(display.note, ""))
     assert engine is not None
     named = [("--target", one) for one in split(target)] + [("--variant", one) for one in split(variant)]
     options = [*named, ("--mirror", mirror), ("--base", base)]
     words = ["inv", verb, *(f"{name}={value}" for name, value in options if value), *(["--quick"] if quick else [])]
     again = shlex.join(words).replace("{", "{{").replace("}", "}}") + " --version={version}"
     mirror = mirror or os.environ.get("BAKERY_MIRROR")
-    believe(users_bundle(ca_bundle), LAYOUT.home)
+    believe(users_bundle(ca_bundle), WORKSPACE.home)
     network = users_network(ca_bundle, apt_mirror)
     how = How(no_cache, builder or "", tuple(cache_from), tuple(cache_to), network)
     jobs = default_jobs(*engine.capacity) if jobs is None else jobs
     if jobs < 1:
         raise InputError(f"--jobs={jobs}: expected how many images to build at a time, 1 or more")
-    return Builder(LAYOUT, catalog, engine, display, mirror, base, refresh, how, packing, again, jobs)
+    return Builder(WORKSPACE, catalog, engine, display, mirror, base, refresh, how, packing, again, jobs)
 
 
 def report_results(catalog: Any, results: Sequence[Any], format: str) -> None:
     """Print what became of each image; raises where one failed."""
-    from bakery.builder import failure_of
+    from bakery.build import failure_of
     from bakery.report import RESULT_COLUMNS, result_rows
     from bakery.sizes import read_baseline
 
@@ -181,17 +186,17 @@ def build_missing(builder: Any, images: Sequence[Image]) -> None:
 def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str, Any]:
     """The bake definition without touching network or engine: recorded bases, else the pinned ones."""
     from bakery.bases import Bases
-    from bakery.builder import inputs_for
+    from bakery.build import inputs_for
     from bakery.plan import definition
     from bakery.sources import Sources
 
-    bases, sources = Bases(LAYOUT, catalog, base, tell=warn), Sources(LAYOUT)
+    bases, sources = Bases(WORKSPACE, catalog, base, tell=warn), Sources(WORKSPACE)
     inputs = {}
     for image in images:
         chosen = bases.resolve if base else lambda t, p: bases.recorded(t, p) or bases.pinned(t, p)
         source, extras = sources.folder(image.pin), sources.extras_folder(image.series)
         base_of = chosen(image.target, image.platform)
-        inputs[image] = inputs_for(LAYOUT, catalog, image, source, extras, base_of)
+        inputs[image] = inputs_for(WORKSPACE, catalog, image, source, extras, base_of)
     return definition(catalog, images, inputs)
 
 
@@ -227,8 +232,8 @@ def build(
     no_cache=False, train=False, compression=None, print=False, dry=False, format="table",
 ) -> None:  # fmt: skip
     """Build images: verified source, pinned base, PGO and LTO; tags and sizes in a table at the end."""
-    from bakery.progress import make_display
-    from bakery.report import TAG_COLUMNS, render, tag_rows
+    from bakery.display import make_display, render
+    from bakery.report import TAG_COLUMNS, tag_rows
 
     catalog, images = select(version, target, all, quick, variant=variant, platform=platform)
     catalog = replace(catalog, profiles={}) if train else catalog
@@ -263,8 +268,8 @@ def build(
 )
 def profile(_: Context, version=None, target=None, mirror=None, base=None, no_cache=False, dry=False) -> None:
     """Train interpreters and record their profiles (shared/profiles, shared/lock.toml), which builds then use."""
-    from bakery.progress import make_display
-    from bakery.training import keep_profile, train
+    from bakery.build import keep_profile, train
+    from bakery.display import make_display
 
     catalog, images = select(version, target, False)
     if dry:
@@ -291,8 +296,7 @@ def profile(_: Context, version=None, target=None, mirror=None, base=None, no_ca
 )
 def reference(_: Context, version=None, target=None, mirror=None, base=None, no_cache=False, format="table") -> None:
     """Build the official recipe, re-created on the same base, which ours is measured against (reference/python:...)."""
-    from bakery.progress import make_display
-    from bakery.report import render
+    from bakery.display import make_display, render
 
     catalog, images = select(version, target, False, recipe=RecipeName.REFERENCE)
     render([], (), format)
@@ -322,9 +326,8 @@ def test(
     base=None, format="table",
 ) -> None:  # fmt: skip
     """Run tests/image inside images, by the interpreter that was built; missing images are built first."""
-    from bakery.progress import make_display
-    from bakery.report import Column, render
-    from bakery.tester import run_image_tests
+    from bakery.display import Column, make_display, render
+    from bakery.testing import run_image_tests
 
     catalog, images = select(version, target, all, quick, variant=variant, platform=platform)
     render([], (), format)
@@ -335,7 +338,7 @@ def test(
     for image in images:
         warn(f"testing {image.name}")
         with builder.engine.talking():
-            outcomes.append(run_image_tests(LAYOUT, catalog, builder.engine, image, k or (), warn))
+            outcomes.append(run_image_tests(WORKSPACE, catalog, builder.engine, image, k or (), warn))
     columns = [Column(key, key, right=key != "image") for key in ("image", "passed", "failed", "skipped")]
     show([outcome.row for outcome in outcomes], columns, format)
     for outcome in outcomes:
@@ -364,9 +367,8 @@ def regrtest(
     _: Context, version=None, target=None, quick=False, only=None, jobs=0, mirror=None, base=None, format="table",
 ) -> None:  # fmt: skip
     """Run CPython's own test suite on images, with its test modules in a layer on top; missing images are built."""
-    from bakery.progress import make_display
-    from bakery.regrtest import build_suite, run_suite
-    from bakery.report import Column, render
+    from bakery.display import Column, make_display, render
+    from bakery.testing import build_suite, run_suite
 
     catalog, images = select(version, target, False, quick)
     render([], (), format)
@@ -407,24 +409,21 @@ def compare(
     check=False, brief=False, format="table",
 ) -> None:  # fmt: skip
     """Compare images with the official ones: layers as pulled, size on disk, anatomy, and files of one only."""
-    from bakery.compare import Comparer, remember
-    from bakery.comparison import document
+    from bakery.display import render
     from bakery.engine import find_engine
     from bakery.files import write_whole
-    from bakery.page import page
-    from bakery.report import render
-    from bakery.sections import SUMMARY_COLUMNS, full_report, summary_rows
-    from bakery.sizes import read_baseline
-    from bakery.status import read_status
+    from bakery.records import read_status
+    from bakery.report import SUMMARY_COLUMNS, full_report, page, summary_rows
+    from bakery.sizes import Comparer, document, read_baseline, remember
 
     catalog, images = select(version, target, all, variant=variant)
     render([], (), format)
-    engine = find_engine(LAYOUT, catalog, warn, start=repository is None)
+    engine = find_engine(WORKSPACE, catalog, warn, start=repository is None)
     comparer = Comparer(catalog, engine, read_baseline(ROOT), read_status(ROOT), against, repository, warn)
     found = [one for image in images for one in comparer.compare(image)]
     if not against and not repository:
         for one in found:
-            remember(LAYOUT, one)
+            remember(WORKSPACE, one)
     show([document(one) for one in found] if format == "json" else summary_rows(found), SUMMARY_COLUMNS, format)
     if format != "json" and not brief:
         print(f"\n{full_report(found, format, width())}", end="")
@@ -456,9 +455,8 @@ def verify(
     _: Context, version=None, target=None, variant=None, all=False, quick=False, mirror=None, base=None, format="table",
 ) -> None:  # fmt: skip
     """Build images twice without the build cache and compare them bit for bit; exit code 1 where they differ."""
-    from bakery.progress import make_display
-    from bakery.report import render
-    from bakery.verify import VERDICT_COLUMNS, Verifier, explain, verdict_rows
+    from bakery.build import VERDICT_COLUMNS, Verifier, explain, verdict_rows
+    from bakery.display import make_display, render
 
     catalog, images = select(version, target, all, quick, variant=variant)
     render([], (), format)
@@ -471,22 +469,21 @@ def verify(
 
 def measured(version: Any, target: Any, image: str | None, against: str | None, measure: Callable[..., Any]) -> None:
     """Run ``measure(engine, pair, display)`` for each pair of images; write its result and print its table."""
+    from bakery.benchmarks import COLUMNS, free_pair, notes_of, pair_of, rows_of, summarised, write_result
+    from bakery.display import make_display
     from bakery.engine import find_engine
-    from bakery.progress import make_display
-    from bakery.sides import free_pair, pair_of
-    from bakery.speed import COLUMNS, notes_of, rows_of, summarised, write_result
 
     if image and against and not version:
         catalog, pairs = load_catalog(ROOT), [free_pair(image, against)]
     else:
         catalog, images = select(version, target, False)
         pairs = [pair_of(catalog, one, image, against) for one in images]
-    engine = find_engine(LAYOUT, catalog, warn)
+    engine = find_engine(WORKSPACE, catalog, warn)
     assert engine is not None
     for pair in pairs:
         with make_display(sys.stderr) as display, engine.talking():
             document = summarised(measure(engine, pair, display))
-        file = write_result(LAYOUT.build / "bench", document)
+        file = write_result(WORKSPACE.build / "bench", document)
         show(rows_of(document), COLUMNS, "table")
         print("".join(f"\n{note}" for note in (*notes_of(document), f"Written: {file} and {file.stem}.md")))
 
@@ -510,12 +507,12 @@ def bench(
     clock="wall",
 ) -> None:  # fmt: skip
     """Compare the speed of images with the official recipe's, by pyperformance; results go to build/bench."""
-    from bakery.bench import Settings, run_benchmarks
+    from bakery.benchmarks import Settings, run_benchmarks
 
     settings = Settings(rounds, number(cpu), clock, full, split(only)).check()
     measured(
         version, target, image, against,
-        lambda engine, pair, display: run_benchmarks(LAYOUT, engine, pair, settings, display),
+        lambda engine, pair, display: run_benchmarks(WORKSPACE, engine, pair, settings, display),
     )  # fmt: skip
 
 
@@ -538,8 +535,7 @@ def startup(
     _: Context, version=None, target=None, image=None, against=None, rounds=10, cpu=None, fresh_engine=None
 ) -> None:
     """Compare cold starts in fresh containers with the official recipe's; results go to build/bench."""
-    from bakery.bench import Settings
-    from bakery.startup import run_fresh, run_startup
+    from bakery.benchmarks import Settings, run_fresh, run_startup
 
     settings = Settings(rounds, number(cpu)).check()
     own = (settings.rounds, settings.cpu)
@@ -547,8 +543,8 @@ def startup(
     measured(
         version, target, image, against,
         lambda engine, pair, display: (
-            run_fresh(LAYOUT, engine, pair, *own, display, store) if store else
-            run_startup(LAYOUT, engine, pair, *own, display)
+            run_fresh(WORKSPACE, engine, pair, *own, display, store) if store else
+            run_startup(WORKSPACE, engine, pair, *own, display)
         ),
     )  # fmt: skip
 
@@ -561,18 +557,17 @@ def startup(
 )
 def readme(_: Context, check=False, record=False) -> None:
     """Render README's tables (tags, build status, sizes) from the catalog and shared/status.json."""
+    from bakery.display import render
     from bakery.files import write_whole
-    from bakery.readme import drift, fill
-    from bakery.report import TAG_COLUMNS, render, tag_rows
-    from bakery.sections import SUMMARY_COLUMNS, recorded_rows
+    from bakery.records import adopt, local_records, read_status, write_status
+    from bakery.report import SUMMARY_COLUMNS, TAG_COLUMNS, drift, fill, recorded_rows, status_table, tag_rows
     from bakery.sizes import read_baseline
-    from bakery.status import adopt, local_records, read_status, status_table, write_status
 
     catalog = load_catalog(ROOT)
     images = select_images(catalog, variants=[catalog.default_variant.name], everything=True)
     records = read_status(ROOT)
     if record and not check:
-        records = adopt(records, local_records(LAYOUT.records))
+        records = adopt(records, local_records(WORKSPACE.records))
         write_status(ROOT, records)
     file = ROOT / "README.md"
     old = file.read_text(encoding="utf-8")
@@ -605,16 +600,15 @@ def readme(_: Context, check=False, record=False) -> None:
 )
 def sbom(_: Context, version=None, target=None, variant=None, mirror=None, output=None, format="json") -> None:
     """Print the software bill of materials (SPDX 2.3) of built images; nothing is run or fetched but the tarball."""
-    from bakery.bills import BILL_COLUMNS, bill_rows, bills
+    from bakery.display import render
     from bakery.files import write_whole
-    from bakery.report import render
-    from bakery.spdx import text_of
+    from bakery.sbom import BILL_COLUMNS, bill_rows, bills, text_of
 
     catalog, images = select(version, target, False, variant=variant)
     render([], (), format)
     if output and len(images) > 1:
         raise InputError("--output takes the document of one image", hint="Name one --version, --target and --variant.")
-    for content in bills(LAYOUT, catalog, images, mirror, warn):
+    for content in bills(WORKSPACE, catalog, images, mirror, warn):
         if output:
             write_whole(Path(output), text_of(content))
         elif format == "json":
@@ -638,14 +632,14 @@ def outdated(
     _: Context, version=None, target=None, variant=None, repository=None, check=False, format="table"
 ) -> None:  # fmt: skip
     """Say which images carry packages that the distribution has newer versions of (default: all that are there)."""
+    from bakery.display import render
     from bakery.engine import find_engine
-    from bakery.outdated import OUTDATED_COLUMNS, Outdated
-    from bakery.report import render
+    from bakery.sbom import OUTDATED_COLUMNS, Outdated
 
     catalog, images = select(version, target, True, variant=variant)
     render([], (), format)
-    engine = None if repository else find_engine(LAYOUT, catalog, warn)
-    found = Outdated(LAYOUT, catalog, engine, repository, warn).survey(images)
+    engine = None if repository else find_engine(WORKSPACE, catalog, warn)
+    found = Outdated(WORKSPACE, catalog, engine, repository, warn).survey(images)
     if not found.images and not found.unknown:
         raise NothingSelected("there is no image to look at", hint="Build one first, or name a --repository.")
     show(found.rows, OUTDATED_COLUMNS, format)
@@ -674,7 +668,7 @@ def plan(
     format="bake",
 ) -> None:  # fmt: skip
     """Print what a build of these images means, as a bake definition or a CI matrix; nothing is fetched or started."""
-    from bakery.matrix import github_matrix
+    from bakery.plan import github_matrix
 
     if format not in ("bake", "github"):
         raise InputError(f"unknown format {format!r}", hint="There are: bake, github.")
@@ -715,7 +709,7 @@ def images(_: Context, version=None, target=None, variant=None, releases=False, 
     if releases:
         show(release_rows(catalog, split(version)), RELEASE_COLUMNS, format)
     else:
-        show(catalog_rows(catalog, LAYOUT, found, date.today()), IMAGE_COLUMNS, format)
+        show(catalog_rows(catalog, WORKSPACE, found, date.today()), IMAGE_COLUMNS, format)
 
 
 @job(
@@ -743,11 +737,10 @@ def push(
     force=False, dry=False, sign=False, key=None, digests=None, merge=None, ca_bundle=None, format="table",
 ) -> None:  # fmt: skip
     """Push tested images with all their tags: by digest first, tags last; the same again goes on after a break."""
-    from bakery.certificates import users_bundle
+    from bakery.display import Column, render
     from bakery.engine import find_engine
-    from bakery.push import Pusher, open_shelf, read_handovers, write_handovers
-    from bakery.report import Column, render
-    from bakery.signing import make_signer
+    from bakery.net import users_bundle
+    from bakery.publish import Pusher, make_signer, open_shelf, read_handovers, write_handovers
 
     render([], (), format)
     catalog, images = (load_catalog(ROOT), ()) if merge else select(
@@ -756,11 +749,11 @@ def push(
     shelf = open_shelf(repository or catalog.repository, users_bundle(ca_bundle), warn)
     with closing(shelf.wire):
         signer = make_signer(shelf.wire, key) if sign and not digests else None
-        pusher = Pusher(LAYOUT, catalog, shelf, warn, signer, stamp, force, dry)
+        pusher = Pusher(WORKSPACE, catalog, shelf, warn, signer, stamp, force, dry)
         if merge:
             handovers = read_handovers(split(merge))
         else:
-            engine = find_engine(LAYOUT, catalog, warn)
+            engine = find_engine(WORKSPACE, catalog, warn)
             assert engine is not None
             handovers = pusher.hand_over(engine, images)
         if digests and not dry:
@@ -783,11 +776,10 @@ def push(
 def update(_: Context, version=None, target=None, check=False) -> None:
     """Bring shared/lock.toml up to date: newest releases and bases, verified; prints the diff and commit messages."""
     from bakery.files import write_whole
-    from bakery.update import apply, difference, effective, lock_text
-    from bakery.updater import make_updater, wanted
+    from bakery.sources import apply, difference, effective, lock_text, make_updater, wanted
 
     catalog = load_catalog(ROOT)
-    findings = make_updater(LAYOUT, catalog, warn).find(*wanted(catalog, split(version), split(target)))
+    findings = make_updater(WORKSPACE, catalog, warn).find(*wanted(catalog, split(version), split(target)))
     for line in findings.notes:
         warn(line)
     file = ROOT / "shared" / "lock.toml"
@@ -812,11 +804,11 @@ def update(_: Context, version=None, target=None, check=False) -> None:
 )
 def doctor(_: Context, builder=None, ca_bundle=None, format="table") -> None:
     """Say what this machine has of what building needs, and what to type; exit code 1 where a build would fail."""
-    from bakery.doctor import State, examine
-    from bakery.report import Column, render
+    from bakery.display import Column, render
+    from bakery.machine import State, examine
 
     render([], (), format)
-    findings = examine(LAYOUT, load_catalog(ROOT), builder or "", ca_bundle)
+    findings = examine(WORKSPACE, load_catalog(ROOT), builder or "", ca_bundle)
     columns = [Column(key, key) for key in ("about", "state", "found", "todo")]
     show([finding.row for finding in findings], columns, format)
     missing = [finding.about for finding in findings if finding.state is State.MISSING]
@@ -842,7 +834,7 @@ def clean(
     all=False, dry=False,
 ) -> None:  # fmt: skip
     """Remove what builds left on this machine; only what is named."""
-    from bakery.cleaning import KINDS, removals, remove
+    from bakery.machine import KINDS, removals, remove
 
     chosen = {
         "logs": logs, "images": images, "cache": cache, "sources": sources, "layers": layers, "bases": bases,
@@ -853,10 +845,10 @@ def clean(
         lines = "".join(f"\n    --{kind:8} {what}" for kind, what in KINDS.items())
         raise NothingSelected(f"nothing is named to be removed; there are:{lines}\n    --all")
     catalog = load_catalog(ROOT)
-    for removal in list(removals(LAYOUT, catalog, kinds)):
+    for removal in list(removals(WORKSPACE, catalog, kinds)):
         print(f"{'would remove' if dry else 'removing'} {removal.kind}: {removal.what}", flush=True)
         if not dry:
-            remove(LAYOUT, catalog, removal)
+            remove(WORKSPACE, catalog, removal)
 
 
 @job()
@@ -864,7 +856,7 @@ def up(_: Context) -> None:
     """Start the embedded engine; where another engine answers, say so and leave it at that."""
     from bakery.engine import find_engine
 
-    engine = find_engine(LAYOUT, load_catalog(ROOT), warn)
+    engine = find_engine(WORKSPACE, load_catalog(ROOT), warn)
     assert engine is not None
     print(f"{engine.kind} engine at {engine.host}")
 
@@ -872,9 +864,9 @@ def up(_: Context) -> None:
 @job()
 def down(_: Context) -> None:
     """Stop the embedded engine; its images and build cache stay."""
-    from bakery.embedded import Embedded
+    from bakery.engine import Embedded
 
-    stopped = Embedded(LAYOUT, load_catalog(ROOT), warn).down()
+    stopped = Embedded(WORKSPACE, load_catalog(ROOT), warn).down()
     print("stopped" if stopped else "the embedded engine was not running")
 
 
@@ -885,7 +877,7 @@ def status(_: Context, format="text") -> None:
 
     if format not in ("text", "json"):
         raise InputError(f"unknown format {format!r}", hint="There are: text, json.")
-    found = describe(LAYOUT, load_catalog(ROOT))
+    found = describe(WORKSPACE, load_catalog(ROOT))
     if format == "json":
         print(json.dumps(found, indent=1))
     else:
@@ -901,7 +893,7 @@ def env(_: Context) -> None:
     """Print shell settings that point docker at the engine in use: eval "$(inv engine.env)"."""
     from bakery.engine import find_engine
 
-    engine = find_engine(LAYOUT, load_catalog(ROOT), warn)
+    engine = find_engine(WORKSPACE, load_catalog(ROOT), warn)
     assert engine is not None
     print(f"export DOCKER_HOST={shlex.quote(engine.host)}")
     if engine.kind == "embedded":

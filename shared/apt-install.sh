@@ -4,7 +4,7 @@
 # Runs inside the build, in the toolchain stage and in the runtime stage. Lists, logs and caches go in the same
 # step that made them, so that no layer holds them.
 #
-# Secrets of this step say how the user's network is left, and leave no trace (bakery/network.py):
+# Secrets of this step say how the user's network is left, and leave no trace (bakery/net/build_secrets.py):
 #   apt.conf     settings for apt: proxies, and that ca.pem is believed
 #   apt.mirror   where the archives lie instead: a URL with {archive} in the place of debian, debian-security or ubuntu
 #   ca.pem       certificates of the user's own authorities

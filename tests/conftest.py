@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bakery.catalog import load_catalog
-from bakery.models import Catalog, Layout
+from bakery.catalog.loader import load_catalog
+from bakery.catalog.models import Catalog
+from bakery.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,6 +26,6 @@ def catalog() -> Catalog:
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
+def workspace(tmp_path: Path) -> Workspace:
     """The repository as root, but a cache of the test's own."""
-    return Layout(root=ROOT, home=tmp_path / "home")
+    return Workspace(root=ROOT, home=tmp_path / "home")

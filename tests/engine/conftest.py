@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bakery.catalog import find_layout, load_catalog
-from bakery.engine import Engine, find_engine
+from bakery.catalog.loader import load_catalog
+from bakery.catalog.models import Catalog
+from bakery.catalog.selection import select_images
+from bakery.catalog.tags import references
+from bakery.engine.engine import Engine, find_engine
 from bakery.errors import BakeryError, EngineError
-from bakery.models import Catalog, Layout
-from bakery.select import select_images
-from bakery.tags import references
+from bakery.workspace import Workspace, find_workspace
 
 from .registry import running
 
@@ -21,8 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
-def layout() -> Layout:
-    return find_layout(ROOT)
+def workspace() -> Workspace:
+    return find_workspace(ROOT)
 
 
 @pytest.fixture(scope="session")
@@ -31,10 +32,10 @@ def catalog() -> Catalog:
 
 
 @pytest.fixture(scope="session")
-def engine(layout: Layout, catalog: Catalog) -> Iterator[Engine]:
+def engine(workspace: Workspace, catalog: Catalog) -> Iterator[Engine]:
     """The engine that `inv build` would use. It is left running, as `inv build` leaves it."""
     try:
-        found = find_engine(layout, catalog)
+        found = find_engine(workspace, catalog)
     except EngineError as error:
         pytest.skip(f"no engine: {error.message}")
     assert found is not None
@@ -52,10 +53,10 @@ def reference(engine: Engine, catalog: Catalog) -> str:
 
 
 @pytest.fixture(scope="module")
-def registry(layout: Layout, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def registry(workspace: Workspace, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of an empty registry on the loopback interface."""
     try:
-        with running(layout, catalog, tmp_path_factory.mktemp("registry")) as host:
+        with running(workspace, catalog, tmp_path_factory.mktemp("registry")) as host:
             yield host
     except BakeryError as error:
         pytest.skip(f"no registry to run: {error.message}")

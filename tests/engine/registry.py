@@ -13,10 +13,11 @@ from typing import Any
 
 import requests
 
-from bakery import apt
+from bakery.bases import apt
+from bakery.catalog.models import Catalog
 from bakery.errors import BakeryError
 from bakery.files import locked, staged_folder
-from bakery.models import Catalog, Layout
+from bakery.workspace import Workspace
 from tests.archives import Archive, digest_of
 
 PACKAGE = "docker-registry"
@@ -37,9 +38,9 @@ HTPASSWD = "$2b$05$eveBro7bab7qBPUe0Lptae4n8J9t7zIVrSPYN3Tqo2to86rWYNUwe"
 """bcrypt of the password: the registry takes nothing else."""
 
 
-def program(layout: Layout, catalog: Catalog) -> Path:
+def program(workspace: Workspace, catalog: Catalog) -> Path:
     """The unpacked program, fetched once for a machine. Raises :exc:`BakeryError` where it cannot be had."""
-    root = layout.home / "tests" / PACKAGE
+    root = workspace.home / "tests" / PACKAGE
     found = root / "usr/bin" / PACKAGE
     with locked(root.with_suffix(".lock"), "fetching a registry", print):
         if not found.exists():
@@ -48,7 +49,7 @@ def program(layout: Layout, catalog: Catalog) -> Path:
             archive = next(archives, None)
             if archive is None:
                 raise BakeryError("this host is neither Debian nor Ubuntu")
-            private = apt.PrivateApt(layout.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive))
+            private = apt.PrivateApt(workspace.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive))
             private.update()
             with staged_folder(root) as stage:
                 private.unpack([PACKAGE], stage)
@@ -56,7 +57,7 @@ def program(layout: Layout, catalog: Catalog) -> Path:
 
 
 @contextmanager
-def running(layout: Layout, catalog: Catalog, folder: Path, *, secured: bool = False) -> Iterator[str]:
+def running(workspace: Workspace, catalog: Catalog, folder: Path, *, secured: bool = False) -> Iterator[str]:
     """Address of a registry that keeps its data below ``folder`` and ends with the block.
 
     ``secured`` ones speak TLS and want NAME and PASSWORD.
@@ -73,7 +74,7 @@ def running(layout: Layout, catalog: Catalog, folder: Path, *, secured: bool = F
     url = f"{'https' if secured else 'http'}://127.0.0.1:{port}/v2/"
     trust: dict[str, Any] = {"auth": (NAME, PASSWORD), "verify": str(DATA / "ca.pem")} if secured else {}
     with subprocess.Popen(
-        [program(layout, catalog), "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [program(workspace, catalog), "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
             for _ in range(200):

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from bakery.attest import SPDX
-from bakery.engine import Engine
-from bakery.models import Image, Layout, RecipeName
-from bakery.records import read_record
+from bakery.catalog.models import Image, RecipeName
+from bakery.engine.engine import Engine
+from bakery.oci.attestations import SPDX
+from bakery.records.builds import read_record
+from bakery.workspace import Workspace
 
 from .registry import raw
 from .test_builder import Bench
@@ -22,11 +23,11 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
-def bench(tmp_path: Path, engine: Engine, layout: Layout) -> Iterator[Bench]:
+def bench(tmp_path: Path, engine: Engine, workspace: Workspace) -> Iterator[Bench]:
     if not engine.keeps_layers:
         pytest.skip("this engine keeps images without their indexes")
-    (layout.home / "bases").mkdir(parents=True, exist_ok=True)
-    one = Bench(tmp_path, engine, layout.home)
+    (workspace.home / "bases").mkdir(parents=True, exist_ok=True)
+    one = Bench(tmp_path, engine, workspace.home)
     yield one
     one.remove_images()
 
@@ -86,7 +87,7 @@ def test_both_are_about_the_manifest_that_was_pushed_and_name_no_folder_of_this_
     pushed(bench.engine, result.tags[0], f"{registry}/python:subject")
     index, _ = raw(registry, "python", "subject")
     image, attestation = index["manifests"]
-    assert image["digest"] == result.id == read_record(bench.layout, full(bench))["id"]
+    assert image["digest"] == result.id == read_record(bench.workspace, full(bench))["id"]
     assert attestation["platform"] == {"architecture": "unknown", "os": "unknown"}
     assert attestation["annotations"] == {
         "vnd.docker.reference.digest": image["digest"],
@@ -101,7 +102,7 @@ def test_both_are_about_the_manifest_that_was_pushed_and_name_no_folder_of_this_
         text = requests.get(f"http://{registry}/v2/python/blobs/{layer['digest']}", timeout=5).text
         (digest,) = {one["digest"]["sha256"] for one in json.loads(text)["subject"]}
         assert f"sha256:{digest}" == image["digest"]
-        for folder in (bench.root, bench.mirror, bench.layout.home, Path.home()):
+        for folder in (bench.root, bench.mirror, bench.workspace.home, Path.home()):
             assert f"{folder}/" not in text
     labels = bench.engine.client.images.get(result.tags[0]).labels
     annotations = raw(registry, "python", image["digest"])[0]["annotations"]
@@ -122,7 +123,7 @@ def test_the_same_image_again_keeps_the_attestations_of_the_build_that_made_it(b
 
 def test_an_image_without_attestations_gets_them_by_the_next_full_build(bench: Bench) -> None:
     (first,) = bench.builder("zstd:1").build([full(bench)])
-    for file in (bench.layout.home / "layers" / "attested").iterdir():
+    for file in (bench.workspace.home / "layers" / "attested").iterdir():
         file.unlink()
     (second,) = bench.builder("zstd:1").build([full(bench)])
     assert second.id == first.id

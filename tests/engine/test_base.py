@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bakery import apt
-from bakery.bases import Bases
-from bakery.models import Catalog, Layout
-from bakery.select import host_platform
+from bakery.bases import apt
+from bakery.bases.base_images import Bases
+from bakery.catalog.models import Catalog
+from bakery.catalog.selection import host_platform
+from bakery.workspace import Workspace
 
 from .conftest import ROOT
 
@@ -23,12 +24,12 @@ COMPRESSED, ON_DISK = 29_000_000, 78_000_000
 
 
 @pytest.fixture(scope="module")
-def layer(layout: Layout, catalog: Catalog) -> Path:
+def layer(workspace: Workspace, catalog: Catalog) -> Path:
     """The one layer of bookworm's base as mmdebstrap makes it here, from the cache where it is there already."""
     if os.geteuid() != 0 or apt.host_id() != "debian":
         pytest.skip("a base can be made on Debian and as root only")
     (target,) = (one for one in catalog.targets if one.name == "bookworm")
-    base = Bases(layout, catalog).resolve(target, host_platform())
+    base = Bases(workspace, catalog).resolve(target, host_platform())
     if base.origin != "mmdebstrap":
         pytest.skip("the registry answers: the published base is used")
     folder = Path(base.context.removeprefix("oci-layout://").partition("@")[0])

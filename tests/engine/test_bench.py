@@ -14,20 +14,20 @@ from pathlib import Path
 
 import pytest
 
-from bakery.bench import Settings, run_benchmarks
-from bakery.containers import idle
-from bakery.engine import Engine
+from bakery.benchmarks.pair import SIDES, Pair, python_of
+from bakery.benchmarks.pyperformance import DATA, Benchmark, read_wanted
+from bakery.benchmarks.results import notes_of, rows_of, summarised
+from bakery.benchmarks.run import Settings, run_benchmarks
+from bakery.benchmarks.startup import COMMANDS, FIGURES, run_fresh, run_startup
+from bakery.benchmarks.wheelhouse import Pantry, tar_name
+from bakery.benchmarks.worker import Side
+from bakery.catalog.labels import LABELS
+from bakery.display.progress import PlainDisplay
+from bakery.engine.containers import idle
+from bakery.engine.engine import Engine
+from bakery.engine.scratch import fresh_engine
 from bakery.errors import BuildError
-from bakery.fresh import fresh_engine
-from bakery.models import Layout
-from bakery.pantry import Pantry, tar_name
-from bakery.plan import LABELS
-from bakery.progress import PlainDisplay
-from bakery.sides import SIDES, Pair, python_of
-from bakery.speed import notes_of, rows_of, summarised
-from bakery.startup import COMMANDS, FIGURES, run_fresh, run_startup
-from bakery.suite import DATA, Benchmark, read_wanted
-from bakery.workers import Side
+from bakery.workspace import Workspace
 
 from .conftest import ROOT
 
@@ -83,7 +83,7 @@ def display() -> PlainDisplay:
 
 
 @pytest.fixture
-def own(layout: Layout, engine: Engine, reference: str, tmp_path: Path) -> Layout:
+def own(workspace: Workspace, engine: Engine, reference: str, tmp_path: Path) -> Workspace:
     """A cache in which the stand-ins are installed for the image's interpreter."""
     with idle(engine, reference, network_mode="none") as container:
         python = python_of(container, reference)
@@ -96,11 +96,11 @@ def own(layout: Layout, engine: Engine, reference: str, tmp_path: Path) -> Layou
             member = tarfile.TarInfo(f"tools/{name}")
             member.size, member.mode = len(text), 0o644
             tar.addfile(member, io.BytesIO(text.encode()))
-    return Layout(layout.root, tmp_path)
+    return Workspace(workspace.root, tmp_path)
 
 
 def test_a_benchmark_is_measured_on_both_sides_in_every_round(
-    own: Layout, engine: Engine, reference: str, display: PlainDisplay, monkeypatch: pytest.MonkeyPatch
+    own: Workspace, engine: Engine, reference: str, display: PlainDisplay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(rounds=2, cpu=0, only=("trivial", "broken"))
     renewed, renew = [], Side.renew
@@ -133,7 +133,7 @@ def test_each_measurement_maps_a_new_copy_of_the_interpreter(engine: Engine, ref
 
 
 def test_where_nothing_runs_the_reasons_are_told(
-    own: Layout, engine: Engine, reference: str, display: PlainDisplay
+    own: Workspace, engine: Engine, reference: str, display: PlainDisplay
 ) -> None:
     settings = Settings(rounds=1, only=("broken",))
     with pytest.raises(BuildError, match=r"no benchmark could be measured:\n +broken: .* broken on purpose"):
@@ -141,7 +141,7 @@ def test_where_nothing_runs_the_reasons_are_told(
 
 
 def test_a_missing_reference_is_told_with_the_command_that_makes_it(
-    own: Layout, engine: Engine, reference: str, display: PlainDisplay
+    own: Workspace, engine: Engine, reference: str, display: PlainDisplay
 ) -> None:
     comparison = Pair("test", reference, "bakery-tests/nowhere:1", make="Make it first: inv reference")
     with pytest.raises(BuildError, match=r"bakery-tests/nowhere:1 is not in the engine\n +Make it first"):
@@ -201,7 +201,7 @@ def test_a_fresh_engine_holds_the_images_and_nothing_else_and_leaves_nothing(eng
 
 
 def test_cold_starts_in_a_fresh_engine_say_so(
-    own: Layout, engine: Engine, reference: str, display: PlainDisplay
+    own: Workspace, engine: Engine, reference: str, display: PlainDisplay
 ) -> None:
     if engine.kind != "embedded":
         pytest.skip("not the embedded engine")
@@ -211,7 +211,7 @@ def test_cold_starts_in_a_fresh_engine_say_so(
 
 
 def test_cold_starts_are_measured_inside_and_outside_of_fresh_containers(
-    own: Layout, engine: Engine, reference: str, display: PlainDisplay
+    own: Workspace, engine: Engine, reference: str, display: PlainDisplay
 ) -> None:
     document = run_startup(own, engine, Pair("test", reference, reference), 1, None, display)
     found = {one["name"]: one for one in document["benchmarks"]}

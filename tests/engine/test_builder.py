@@ -20,17 +20,18 @@ from typing import Any
 
 import pytest
 
-from bakery.builder import Builder
-from bakery.catalog import load_catalog
-from bakery.compression import parse_compression
-from bakery.engine import Engine
-from bakery.layers import saved_image
-from bakery.models import Budget, Image, Layout, RecipeName
-from bakery.progress import PlainDisplay
-from bakery.records import read_record, record_file
-from bakery.select import select_images
-from bakery.status import write_status
-from bakery.tester import image_labels, over_budget
+from bakery.build.builder import Builder
+from bakery.catalog.compression import parse_compression
+from bakery.catalog.loader import load_catalog
+from bakery.catalog.models import Budget, Image, RecipeName
+from bakery.catalog.selection import select_images
+from bakery.display.progress import PlainDisplay
+from bakery.engine.engine import Engine
+from bakery.records.builds import read_record, record_file
+from bakery.records.status import write_status
+from bakery.sizes.layers import saved_image
+from bakery.testing.image_tests import image_labels, over_budget
+from bakery.workspace import Workspace
 
 from .conftest import ROOT
 from .fixtures import RELEASE, repository, source
@@ -47,10 +48,10 @@ class Bench:
         self.root = folder / "a clone"
         repository(self.root, ROOT, source(self.mirror, salt=str(time.time_ns()), **how))  # type: ignore[arg-type]
         self.catalog = load_catalog(self.root)
-        self.layout = Layout(self.root, folder / "home")
-        (self.layout.home).mkdir()
-        (self.layout.home / "bases").symlink_to(home / "bases")
-        (self.layout.home / "engine").symlink_to(home / "engine")
+        self.workspace = Workspace(self.root, folder / "home")
+        (self.workspace.home).mkdir()
+        (self.workspace.home / "bases").symlink_to(home / "bases")
+        (self.workspace.home / "engine").symlink_to(home / "engine")
         self.shown = io.StringIO()
 
     def image(self, recipe: RecipeName = RecipeName.FULL) -> Image:
@@ -58,7 +59,7 @@ class Bench:
 
     def builder(self, packing: str = "gzip", **more: Any) -> Builder:
         return Builder(
-            self.layout, self.catalog, self.engine, PlainDisplay(self.shown), str(self.mirror),
+            self.workspace, self.catalog, self.engine, PlainDisplay(self.shown), str(self.mirror),
             compression=parse_compression(packing), **more,
         )  # fmt: skip
 
@@ -72,9 +73,9 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, engine: Engine, layout: Layout) -> Iterator[Bench]:
-    (layout.home / "bases").mkdir(parents=True, exist_ok=True)
-    one = Bench(tmp_path, engine, layout.home)
+def bench(tmp_path: Path, engine: Engine, workspace: Workspace) -> Iterator[Bench]:
+    (workspace.home / "bases").mkdir(parents=True, exist_ok=True)
+    one = Bench(tmp_path, engine, workspace.home)
     yield one
     one.remove_images()
 
@@ -87,7 +88,7 @@ def test_a_full_build_goes_through_every_phase_and_leaves_image_log_and_record(b
     assert list(dict.fromkeys(shown)) == wanted
     assert f"bakery-tests/python:{RELEASE}-bookworm" in result.tags
     assert "training with -m test --pgo" in result.log.read_text()
-    record = read_record(bench.layout, bench.image())
+    record = read_record(bench.workspace, bench.image())
     assert record["id"] == result.id
     assert set(wanted) <= set(record["phases"])
     assert record["source"]["signature"] == "not checked", "nobody signs a stand-in"
@@ -115,7 +116,7 @@ def test_a_second_build_compiles_nothing_and_gives_the_same_image(bench: Bench) 
     assert not second.compiled
     assert second.id == first.id
     assert second.size == first.size
-    assert read_record(bench.layout, bench.image())["phases"] == pytest.approx(first.phases, abs=0.1)
+    assert read_record(bench.workspace, bench.image())["phases"] == pytest.approx(first.phases, abs=0.1)
 
 
 def test_a_quick_build_trains_nothing_and_says_so_in_its_labels(bench: Bench) -> None:
@@ -138,7 +139,7 @@ def test_sizes_are_those_of_the_manifest_that_docker_save_writes(bench: Bench) -
     size = saved_image([data], bench.image().platform).size
     assert size == result.size
     assert size.compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
-    recorded = read_record(bench.layout, bench.image())["anatomy"].values()
+    recorded = read_record(bench.workspace, bench.image())["anatomy"].values()
     assert [sum(one) for one in zip(*recorded, strict=True)] == [size.disk_bytes, size.compressed_bytes]
 
 
@@ -151,7 +152,7 @@ def test_an_image_over_its_budget_fails_with_what_grew_since_the_last_recorded_b
 
     def said(compressed: int, disk: int) -> str:
         tight = dataclasses.replace(bench.catalog, budgets={key: Budget(compressed, disk)})
-        return over_budget(bench.layout, tight, bench.engine, image, labels)
+        return over_budget(bench.workspace, tight, bench.engine, image, labels)
 
     size = result.size
     write_status(bench.root, [])
@@ -166,7 +167,7 @@ def test_an_image_over_its_budget_fails_with_what_grew_since_the_last_recorded_b
     measured = said(size.compressed_bytes, size.disk_bytes - 1)
     assert "1 more than the budget of" in measured
     assert f"Interpreter: +{result.anatomy['interpreter'][0]:,} bytes on disk" in measured
-    record_file(bench.layout, image).unlink()
+    record_file(bench.workspace, image).unlink()
     assert said(size.compressed_bytes, size.disk_bytes - 1) == measured
     labels["io.github.infra7.python.recipe"] = "quick"
     assert said(1, 1) == ""
@@ -196,14 +197,16 @@ def test_layers_packed_anew_reach_the_engine_and_hold_the_same(bench: Bench) -> 
     assert packed.size.compressed_bytes == sum(one["size"] for one in manifest["layers"])
     (again,) = bench.builder("zstd:1").build([bench.image(RecipeName.QUICK)])
     assert again.id == packed.id
-    assert list(bench.layout.build.glob("*.tar")) == []
+    assert list(bench.workspace.build.glob("*.tar")) == []
 
 
-def test_a_failing_step_is_told_with_its_last_lines_and_the_log(tmp_path: Path, engine: Engine, layout: Layout) -> None:
+def test_a_failing_step_is_told_with_its_last_lines_and_the_log(
+    tmp_path: Path, engine: Engine, workspace: Workspace
+) -> None:
     bench = Bench(
         tmp_path,
         engine,
-        layout.home,
+        workspace.home,
         configure="#!/bin/sh\necho checking for a C compiler\necho nothing here >&2; exit 77\n",
     )
     (result,) = bench.builder().build([bench.image()])
@@ -242,9 +245,9 @@ def test_several_images_at_a_time_are_the_same_ones_and_a_failed_one_does_not_st
     assert [(one.id, one.compiled) for one in again] == [(first.id, False)]
 
 
-def test_an_interruption_ends_all_images_at_once(tmp_path: Path, engine: Engine, layout: Layout) -> None:
-    bench = Bench(tmp_path, engine, layout.home, seconds=300)
-    environment = {**os.environ, "BAKERY_HOME": str(bench.layout.home), "DOCKER_HOST": engine.host}
+def test_an_interruption_ends_all_images_at_once(tmp_path: Path, engine: Engine, workspace: Workspace) -> None:
+    bench = Bench(tmp_path, engine, workspace.home, seconds=300)
+    environment = {**os.environ, "BAKERY_HOME": str(bench.workspace.home), "DOCKER_HOST": engine.host}
     arguments = [f"--version={RELEASE}", f"--mirror={bench.mirror}", "--target=bookworm", "--jobs=2", "--quick"]
     command = [sys.executable, "-m", "invoke", "build", *arguments, "--variant=default,minimal"]
     with subprocess.Popen(command, cwd=bench.root, env=environment, stderr=subprocess.PIPE, text=True) as process:
@@ -279,10 +282,10 @@ def test_two_builds_of_one_image_at_once_compile_once_and_both_succeed(bench: Be
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_build_is_finished_by_the_same_command(
-    tmp_path: Path, engine: Engine, layout: Layout, number: signal.Signals
+    tmp_path: Path, engine: Engine, workspace: Workspace, number: signal.Signals
 ) -> None:
-    bench = Bench(tmp_path, engine, layout.home, seconds=6)
-    environment = {**os.environ, "BAKERY_HOME": str(bench.layout.home), "DOCKER_HOST": engine.host}
+    bench = Bench(tmp_path, engine, workspace.home, seconds=6)
+    environment = {**os.environ, "BAKERY_HOME": str(bench.workspace.home), "DOCKER_HOST": engine.host}
     arguments = [f"--version={RELEASE}", f"--mirror={bench.mirror}", "--quick"]
     command = [sys.executable, "-m", "invoke", "build", *arguments]
     with subprocess.Popen(

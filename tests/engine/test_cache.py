@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from bakery.buildx import How
-from bakery.daemons import SYSTEM_SOCKET, answers, foreign_daemon
-from bakery.embedded import Embedded
-from bakery.engine import Engine
+from bakery.catalog.models import Catalog
+from bakery.catalog.selection import select_images
+from bakery.engine.buildx import How
+from bakery.engine.daemons import SYSTEM_SOCKET, answers, foreign_daemon
+from bakery.engine.embedded import Embedded
+from bakery.engine.engine import Engine
+from bakery.engine.scratch import another
 from bakery.errors import BakeryError, EngineError
-from bakery.fresh import another
-from bakery.models import Catalog, Layout
-from bakery.select import select_images
+from bakery.workspace import Workspace
 
 from .registry import running
 
@@ -30,11 +31,11 @@ COPY --from=build /out /out
 
 
 @pytest.fixture
-def second(tmp_path_factory: pytest.TempPathFactory, layout: Layout, catalog: Catalog) -> Iterator[Engine]:
+def second(tmp_path_factory: pytest.TempPathFactory, workspace: Workspace, catalog: Catalog) -> Iterator[Engine]:
     """An engine with an empty cache of its own, beside the one in use; its packages are the embedded engine's."""
     if answers(SYSTEM_SOCKET) or foreign_daemon() is not None:
         pytest.skip("a Docker of the machine's own is running")
-    first = Embedded(layout, catalog)
+    first = Embedded(workspace, catalog)
     try:
         first.prepare()
     except EngineError as error:
@@ -57,10 +58,10 @@ def build(engine: Engine, folder: Path, base: Path, how: list[str]) -> str:
 
 
 def test_what_one_engine_compiled_another_takes_from_the_registry(
-    engine: Engine, second: Engine, layout: Layout, catalog: Catalog, tmp_path: Path
+    engine: Engine, second: Engine, workspace: Workspace, catalog: Catalog, tmp_path: Path
 ) -> None:
     base = tmp_path / "base"
-    found = next((layout.home / "bases").glob("*/oci-layout"), None)
+    found = next((workspace.home / "bases").glob("*/oci-layout"), None)
     if found is None or not engine.keeps_layers:
         pytest.skip("no base made here to build on, or an engine that cannot export caches")
     base.symlink_to(found.parent)
@@ -71,7 +72,7 @@ def test_what_one_engine_compiled_another_takes_from_the_registry(
     data = tmp_path / "registry"
     data.mkdir()
     try:
-        with running(layout, catalog, data) as host:
+        with running(workspace, catalog, data) as host:
             cache = (f"{host}/cache",)
             first = build(engine, folder, base, How(cache_from=cache, cache_to=cache).arguments(image))
             assert "RUN echo compiled" in first

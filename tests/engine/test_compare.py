@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from bakery.compare import Comparer
-from bakery.comparison import document
-from bakery.engine import Engine
-from bakery.models import Catalog, Image, Layout, RecipeName
-from bakery.registry import Registry
-from bakery.select import host_platform, select_images
-from bakery.sizes import read_baseline
+from bakery.catalog.models import Catalog, Image, RecipeName
+from bakery.catalog.selection import host_platform, select_images
+from bakery.engine.engine import Engine
+from bakery.registry.client import Registry
+from bakery.sizes.baseline import read_baseline
+from bakery.sizes.comparison import document
+from bakery.sizes.measure import Comparer
+from bakery.workspace import Workspace
 from tests.archives import LAYER, Archive, make_tar
 
 from .registry import raw, stored, upload
@@ -87,13 +88,13 @@ def image(catalog: Catalog) -> Image:
     return select_images(catalog, ["3.13"])[0]
 
 
-def comparer(catalog: Catalog, engine: Engine | None, layout: Layout, **more: Any) -> Comparer:
-    return Comparer(catalog, engine, read_baseline(layout.root), [], tell=lambda _: None, **more)
+def comparer(catalog: Catalog, engine: Engine | None, workspace: Workspace, **more: Any) -> Comparer:
+    return Comparer(catalog, engine, read_baseline(workspace.root), [], tell=lambda _: None, **more)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_engine_and_registry_agree_with_the_manifest_to_the_byte(
-    engine: Engine, layout: Layout, catalog: Catalog, registry: str, images: list[str], method: str
+    engine: Engine, workspace: Workspace, catalog: Catalog, registry: str, images: list[str], method: str
 ) -> None:
     name = f"{method}/python"
     own = named(catalog, f"{registry}/{name}")
@@ -108,9 +109,9 @@ def test_engine_and_registry_agree_with_the_manifest_to_the_byte(
     wanted = [(layer["digest"], layer["size"]) for layer in manifest["layers"]]
     assert [size for _, size in wanted] == [stored(registry, name, blob) for blob, _ in wanted]
 
-    (saved,) = comparer(own, engine, layout, against=other).compare(image(own))
-    (pulled,) = comparer(own, engine, layout, against=other, repository=own.repository).compare(image(own))
-    (bare,) = comparer(own, None, layout, against=other, repository=own.repository).compare(image(own))
+    (saved,) = comparer(own, engine, workspace, against=other).compare(image(own))
+    (pulled,) = comparer(own, engine, workspace, against=other, repository=own.repository).compare(image(own))
+    (bare,) = comparer(own, None, workspace, against=other, repository=own.repository).compare(image(own))
     for found in (saved, pulled, bare):
         assert found.ours is not None
         assert [(layer.digest, layer.compressed_bytes) for layer in found.ours.layers] == wanted
@@ -154,13 +155,13 @@ def test_an_index_with_attestations_is_read_for_each_platform(registry: str) -> 
 
 
 def test_another_build_in_the_registry_has_no_size_on_disk_from_this_engine(
-    engine: Engine, layout: Layout, catalog: Catalog, registry: str, images: list[str]
+    engine: Engine, workspace: Workspace, catalog: Catalog, registry: str, images: list[str]
 ) -> None:
     own = named(catalog, f"{registry}/stale/python")
     reference = f"{own.repository}:3.13.15-bookworm"
     load(engine, images, reference, [BASE, OLD], "gzip")
     push(engine, reference)
     load(engine, [], reference, [BASE, TOP], "gzip")
-    (found,) = comparer(own, engine, layout, against=reference, repository=own.repository).compare(image(own))
+    (found,) = comparer(own, engine, workspace, against=reference, repository=own.repository).compare(image(own))
     assert found.ours is not None and found.ours.disk_bytes is None
     assert any("another build than the registry's" in note for note in found.notes)

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from bakery.engine import Engine
-from bakery.models import FREE_THREADED
-from bakery.plan import LABELS
+from bakery.catalog.labels import LABELS
+from bakery.catalog.models import FREE_THREADED
+from bakery.engine.engine import Engine
 
 from .test_image import archive
 

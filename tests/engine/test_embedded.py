@@ -12,13 +12,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from bakery.bases import Bases
-from bakery.daemons import SYSTEM_SOCKET, answers, foreign_daemon, processes
-from bakery.embedded import Embedded
-from bakery.engine import Engine
+from bakery.bases.base_images import Bases
+from bakery.catalog.models import Catalog
+from bakery.catalog.selection import host_platform
+from bakery.engine.daemons import SYSTEM_SOCKET, answers, foreign_daemon, processes
+from bakery.engine.embedded import Embedded
+from bakery.engine.engine import Engine
 from bakery.errors import BakeryError, EngineError
-from bakery.models import Catalog, Layout
-from bakery.select import host_platform
+from bakery.workspace import Workspace
 
 pytestmark = pytest.mark.engine
 
@@ -34,13 +35,13 @@ def layer() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory, layout: Layout, catalog: Catalog) -> Iterator[Embedded]:
+def embedded(tmp_path_factory: pytest.TempPathFactory, workspace: Workspace, catalog: Catalog) -> Iterator[Embedded]:
     """A second embedded engine, below a path with a space; packages are shared with the first where it has them."""
     if answers(SYSTEM_SOCKET) or foreign_daemon() is not None:
         pytest.skip("a Docker of the machine's own is running")
     home = tmp_path_factory.mktemp("a home")
-    one = Embedded(Layout(layout.root, home), catalog)
-    first = Embedded(layout, catalog)
+    one = Embedded(Workspace(workspace.root, home), catalog)
+    first = Embedded(workspace, catalog)
     try:
         first.prepare()
     except EngineError as error:
@@ -90,22 +91,22 @@ def test_up_twice_is_one_engine(embedded: Embedded) -> None:
 
 def test_a_daemon_of_somebody_else_is_never_joined_by_ours(embedded: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded.down()
-    monkeypatch.setattr("bakery.embedded.foreign_daemon", lambda: 4711)
+    monkeypatch.setattr("bakery.engine.embedded.foreign_daemon", lambda: 4711)
     with pytest.raises(EngineError, match="4711"):
         embedded.up()
     assert not embedded.running()
 
 
 def test_build_steps_that_a_killed_daemon_left_do_not_go_on(
-    embedded: Embedded, layout: Layout, catalog: Catalog
+    embedded: Embedded, workspace: Workspace, catalog: Catalog
 ) -> None:
     (target,) = (one for one in catalog.targets if one.name == "bookworm")
     try:
-        base = Bases(layout, catalog).resolve(target, host_platform())
+        base = Bases(workspace, catalog).resolve(target, host_platform())
     except BakeryError as error:
         pytest.skip(f"no base to build on: {error.message}")
     embedded.up()
-    folder = embedded.layout.home / "sleeping"
+    folder = embedded.workspace.home / "sleeping"
     folder.mkdir(exist_ok=True)
     (folder / "Dockerfile").write_text("FROM base\nRUN sleep 4711\n")
     command = [

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from bakery.engine import Engine
-from bakery.models import Catalog
-from bakery.plan import LABELS
-from bakery.select import select_images
-from bakery.tags import references
+from bakery.catalog.labels import LABELS
+from bakery.catalog.models import Catalog
+from bakery.catalog.selection import select_images
+from bakery.catalog.tags import references
+from bakery.engine.engine import Engine
 
 pytestmark = pytest.mark.engine
 

@@ -22,12 +22,13 @@ from pathlib import Path
 
 import pytest
 
-from bakery import apt
-from bakery.buildx import How
-from bakery.engine import Engine
-from bakery.models import Catalog, Layout
-from bakery.network import users_network
-from bakery.select import select_images
+from bakery.bases import apt
+from bakery.catalog.models import Catalog
+from bakery.catalog.selection import select_images
+from bakery.engine.buildx import How
+from bakery.engine.engine import Engine
+from bakery.net.build_secrets import users_network
+from bakery.workspace import Workspace
 
 from .conftest import ROOT
 from .registry import DATA
@@ -81,9 +82,9 @@ def serving(behind: str, *, tls: bool) -> Iterator[tuple[str, list[dict[str, str
 
 
 @pytest.fixture
-def context(engine: Engine, layout: Layout, tmp_path: Path) -> Iterator[Path]:
+def context(engine: Engine, workspace: Workspace, tmp_path: Path) -> Iterator[Path]:
     """A folder with a Dockerfile that begins as the family's does, on a base that was made here."""
-    base = layout.home / "bases" / "bookworm-amd64"
+    base = workspace.home / "bases" / "bookworm-amd64"
     if not (base / "oci-layout").exists() or engine.kind != "embedded":
         pytest.skip("no base made here to build on, or an engine whose steps have a network of their own")
     (tmp_path / "base").symlink_to(base)

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from bakery.models import Catalog, Image, Layout
-from bakery.outdated import Outdated
-from bakery.select import select_images
+from bakery.catalog.models import Catalog, Image
+from bakery.catalog.selection import select_images
+from bakery.sbom.outdated import Outdated
+from bakery.workspace import Workspace
 from tests.archives import MANIFEST, Archive, digest_of, make_tar
 
 from .registry import upload
@@ -96,8 +97,8 @@ class Look:
     def __init__(self, catalog: Catalog, folder: Path, repository: str, line: str) -> None:
         self.image: Image = select_images(catalog, ["3.13"], platform="linux/amd64")[0]
         self.said: list[str] = []
-        layout = Layout(folder, folder / "home")
-        self.outdated = Outdated(layout, catalog, None, repository, self.said.append, sources=lambda _: [line])
+        workspace = Workspace(folder, folder / "home")
+        self.outdated = Outdated(workspace, catalog, None, repository, self.said.append, sources=lambda _: [line])
 
     def rows(self) -> list[tuple[str, str, str]]:
         found = self.outdated.survey([self.image])

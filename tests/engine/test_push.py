@@ -17,18 +17,19 @@ from typing import Any
 
 import pytest
 
-from bakery.attest import remember_attested
-from bakery.catalog import load_catalog
-from bakery.engine import Engine
+from bakery.catalog.labels import LABELS
+from bakery.catalog.loader import load_catalog
+from bakery.catalog.models import Catalog, Image
+from bakery.catalog.selection import host_platform, select_images
+from bakery.catalog.tags import references
+from bakery.engine.engine import Engine
 from bakery.errors import BakeryError, InputError, PublishError
-from bakery.indexes import digest_of
-from bakery.models import Catalog, Image, Layout
-from bakery.plan import LABELS
-from bakery.push import Pusher, open_shelf, read_handovers, write_handovers
-from bakery.records import record_file
-from bakery.select import host_platform, select_images
-from bakery.tags import references
-from bakery.wire import Wire
+from bakery.oci.attestations import remember_attested
+from bakery.oci.indexes import digest_of
+from bakery.publish.push import Pusher, open_shelf, read_handovers, write_handovers
+from bakery.records.builds import record_file
+from bakery.registry.transport import Wire
+from bakery.workspace import Workspace
 from tests.archives import Archive, make_tar
 
 from .conftest import ROOT
@@ -50,7 +51,7 @@ class Press:
         self.engine, self.folder = engine, folder
         repository(folder / "clone", ROOT, source(folder / "mirror"))
         self.catalog = load_catalog(folder / "clone")
-        self.layout = Layout(folder / "clone", folder / "home")
+        self.workspace = Workspace(folder / "clone", folder / "home")
         self.loaded: list[str] = []
         self.told: list[str] = []
         self.wires: list[Wire] = []
@@ -84,8 +85,8 @@ class Press:
         record: dict[str, Any] = {"image": image.name, "id": identity, "built": f"{day}T10:00:00+00:00"}
         if tests is None or tests:
             record["tests"] = tests or {"passed": 3, "failed": 0, "skipped": 0}
-        record_file(self.layout, image).parent.mkdir(parents=True, exist_ok=True)
-        record_file(self.layout, image).write_text(json.dumps(record))
+        record_file(self.workspace, image).parent.mkdir(parents=True, exist_ok=True)
+        record_file(self.workspace, image).write_text(json.dumps(record))
         return str(one["digest"])
 
     def pusher(self, repository: str, **more: Any) -> Pusher:
@@ -93,7 +94,7 @@ class Press:
         shelf = open_shelf(repository, bundle, self.told.append)
         self.wires.append(shelf.wire)
         shelf.wire.patience = more.pop("patience", 20.0)
-        return Pusher(self.layout, self.catalog, shelf, self.told.append, **more)
+        return Pusher(self.workspace, self.catalog, shelf, self.told.append, **more)
 
     def push(self, repository: str, *platforms: str, **more: Any) -> dict[str, str]:
         """Push and tag; what became of each tag."""
@@ -109,7 +110,7 @@ class Press:
     def start(self, host: str, *more: str, **environment: str) -> subprocess.Popen[str]:
         """The command in a process of its own, which can be killed."""
         return subprocess.Popen(
-            self.command(host, *more), cwd=self.layout.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            self.command(host, *more), cwd=self.workspace.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, env={**os.environ, "DOCKER_HOST": self.engine.host, **environment},
         )  # fmt: skip
 
@@ -128,9 +129,9 @@ def press(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 @pytest.fixture(scope="module")
-def secured(layout: Layout, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def secured(workspace: Workspace, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
-        with running(layout, catalog, tmp_path_factory.mktemp("secured"), secured=True) as host:
+        with running(workspace, catalog, tmp_path_factory.mktemp("secured"), secured=True) as host:
             yield host
     except BakeryError as error:
         pytest.skip(f"no registry to run: {error.message}")
@@ -234,9 +235,9 @@ def test_what_did_not_pass_its_tests_is_not_pushed_but_by_force_that_says_so(
 
 def test_another_image_than_the_tested_one_is_not_pushed(press: Press, registry: str, name: str) -> None:
     press.load(b"tested")
-    record = record_file(press.layout, press.image()).read_text()
+    record = record_file(press.workspace, press.image()).read_text()
     press.load(b"not tested")
-    record_file(press.layout, press.image()).write_text(record)
+    record_file(press.workspace, press.image()).write_text(record)
     with pytest.raises(PublishError, match="another image than the one that is recorded"):
         press.push(f"{registry}/{name}")
 
@@ -245,12 +246,12 @@ def test_an_image_that_the_engine_calls_by_its_index_is_known_by_the_manifest_th
     press: Press, registry: str, name: str
 ) -> None:
     manifest = press.load(b"attested")
-    file = record_file(press.layout, press.image())
+    file = record_file(press.workspace, press.image())
     record = json.loads(file.read_text())
     file.write_text(json.dumps({**record, "id": manifest}))
     with pytest.raises(PublishError, match="another image than the one that is recorded"):
         press.push(f"{registry}/{name}")
-    remember_attested(press.layout.home, record["id"], manifest)
+    remember_attested(press.workspace.home, record["id"], manifest)
     assert set(press.push(f"{registry}/{name}").values()) == {"new"}
 
 
@@ -416,12 +417,12 @@ def test_a_credential_helper_is_asked_and_the_password_is_in_no_output_and_no_co
     assert PASSWORD not in said and secret not in said
     assert not [one for one in commands if PASSWORD.encode() in one or secret.encode() in one]
     assert not [
-        file for file in press.layout.build.rglob("*") if file.is_file() and PASSWORD.encode() in file.read_bytes()
+        file for file in press.workspace.build.rglob("*") if file.is_file() and PASSWORD.encode() in file.read_bytes()
     ]
 
 
 def test_a_signature_comes_before_the_tag(press: Press, registry: str, name: str) -> None:
-    from bakery.signing import Signer
+    from bakery.publish.cosign import Signer
 
     press.load(b"signed")
     log = press.folder / "cosign.log"

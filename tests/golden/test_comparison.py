@@ -10,16 +10,16 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from bakery.anatomy import Share, compact, divide
-from bakery.budget import budget_of, verdict
-from bakery.comparison import Comparison, Measured, document
-from bakery.layers import saved_image
-from bakery.models import Budget, Catalog, Image
-from bakery.page import STYLE, page
-from bakery.report import render
-from bakery.sections import SUMMARY_COLUMNS, full_report, summary_rows
-from bakery.select import select_images
-from bakery.sizes import official_size, read_baseline
+from bakery.catalog.models import Budget, Catalog, Image
+from bakery.catalog.selection import select_images
+from bakery.display.tables import render
+from bakery.report.html import STYLE, page
+from bakery.report.text import SUMMARY_COLUMNS, full_report, summary_rows
+from bakery.sizes.baseline import official_size, read_baseline
+from bakery.sizes.breakdown import Share, compact, divide
+from bakery.sizes.budget import budget_of, verdict
+from bakery.sizes.comparison import Comparison, Measured, document
+from bakery.sizes.layers import saved_image
 from tests.archives import Archive, make_tar
 
 Golden = Callable[[str, str], None]
@@ -78,7 +78,7 @@ def measured(reference: str, layers: list[bytes], method: str) -> Measured:
 
 @pytest.fixture(scope="module")
 def comparisons() -> list[Comparison]:
-    from bakery.catalog import load_catalog
+    from bakery.catalog.loader import load_catalog
 
     catalog: Catalog = load_catalog(ROOT)
 
@@ -125,7 +125,7 @@ def test_comparison_as_json_keeps_to_its_schema(comparisons: list[Comparison], g
 
 
 def test_comparison_as_a_page(comparisons: list[Comparison], golden: Golden) -> None:
-    golden("compare.html", page(comparisons).replace(STYLE.read_text(encoding="utf-8"), "/* bakery/page.css */"))
+    golden("compare.html", page(comparisons).replace(STYLE.read_text(encoding="utf-8"), "/* bakery/report/page.css */"))
 
 
 def test_over_budget_is_told_with_what_grew(comparisons: list[Comparison], golden: Golden) -> None:

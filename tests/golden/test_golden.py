@@ -10,24 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from bakery.builder import Result
-from bakery.models import Catalog, Image, Layout, RecipeName
-from bakery.plan import Inputs, build_arguments, definition, target_name
-from bakery.records import record_file
-from bakery.report import (
+from bakery.build.builder import Result
+from bakery.catalog.models import Catalog, Image, RecipeName
+from bakery.catalog.selection import select_images
+from bakery.catalog.tags import references
+from bakery.display.tables import render
+from bakery.plan.bake import Inputs, build_arguments, definition, target_name
+from bakery.records.builds import record_file
+from bakery.report.rows import (
     IMAGE_COLUMNS,
     RELEASE_COLUMNS,
     RESULT_COLUMNS,
     TAG_COLUMNS,
     catalog_rows,
     release_rows,
-    render,
     result_rows,
     tag_rows,
 )
-from bakery.select import select_images
-from bakery.sizes import Official, Size
-from bakery.tags import references
+from bakery.sizes.baseline import Official, Size
+from bakery.workspace import Workspace
 
 Golden = Callable[[str, str], None]
 TODAY = date(2026, 11, 24)
@@ -129,12 +130,14 @@ def test_tags_of_every_pinned_release_of_a_series(catalog: Catalog, golden: Gold
 
 @pytest.mark.parametrize(("form", "suffix"), [("table", "txt"), ("markdown", "md")])
 def test_images(catalog: Catalog, golden: Golden, tmp_path: Path, form: str, suffix: str) -> None:
-    layout = Layout(root=tmp_path, home=tmp_path / "home")
-    built = record_file(layout, one(catalog, "3.13", "bookworm"))
+    workspace = Workspace(root=tmp_path, home=tmp_path / "home")
+    built = record_file(workspace, one(catalog, "3.13", "bookworm"))
     built.parent.mkdir(parents=True)
     record = {"built": "2026-01-02T03:04:05+00:00", "recipe": "full", "compressed_bytes": 41_234_567, "disk_bytes": 1}
     built.write_text(json.dumps(record), encoding="utf-8")
-    golden(f"images.{suffix}", render(catalog_rows(catalog, layout, everything(catalog), TODAY), IMAGE_COLUMNS, form))
+    golden(
+        f"images.{suffix}", render(catalog_rows(catalog, workspace, everything(catalog), TODAY), IMAGE_COLUMNS, form)
+    )
 
 
 def test_pinned_releases(catalog: Catalog, golden: Golden) -> None:

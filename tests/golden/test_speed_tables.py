@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bakery.report import render
-from bakery.speed import COLUMNS, markdown, rows_of, summarised
+from bakery.benchmarks.results import COLUMNS, markdown, rows_of, summarised
+from bakery.display.tables import render
 
 Golden = Callable[[str, str], None]
 

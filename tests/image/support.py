@@ -315,8 +315,8 @@ class Elf:
         self.dynamic = self._dynamic()
         self.symbols = self._symbols(sections_at, section_size, section_count)
 
-    def _unpack(self, layout, offset):
-        return struct.unpack_from(self.order + layout, self.data, offset)
+    def _unpack(self, workspace, offset):
+        return struct.unpack_from(self.order + workspace, self.data, offset)
 
     def _segment(self, at):
         if self.wide:
@@ -327,11 +327,11 @@ class Elf:
 
     def _dynamic(self):
         found = []
-        layout = "qQ" if self.wide else "iI"
+        workspace = "qQ" if self.wide else "iI"
         for kind, _, offset, _, size in self.segments:
             if kind == PT_DYNAMIC:
-                for at in range(offset, offset + size, struct.calcsize("=" + layout)):
-                    tag, value = self._unpack(layout, at)
+                for at in range(offset, offset + size, struct.calcsize("=" + workspace)):
+                    tag, value = self._unpack(workspace, at)
                     if tag == DT_NULL:
                         break
                     found.append((tag, value))

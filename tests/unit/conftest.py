@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from bakery.catalog import load_catalog
-from bakery.models import Catalog, Image, RecipeName, Series
-from bakery.pins import Pin
-from bakery.select import select_images
+from bakery.catalog.loader import load_catalog
+from bakery.catalog.models import Catalog, Image, RecipeName, Series
+from bakery.catalog.pins import Pin
+from bakery.catalog.selection import select_images
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bakery.models import Catalog
+from bakery.catalog.models import Catalog
 
 
 @pytest.fixture(scope="module")

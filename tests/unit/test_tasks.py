@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bakery.models import Catalog
-from bakery.select import select_images
-from bakery.tags import tags_of
+from bakery.catalog.models import Catalog
+from bakery.catalog.selection import select_images
+from bakery.catalog.tags import tags_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

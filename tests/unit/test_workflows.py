@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bakery.matrix import LARGEST, github_matrix
-from bakery.models import Catalog, Image
-from bakery.select import parse_platforms, select_images
+from bakery.catalog.models import Catalog, Image
+from bakery.catalog.selection import parse_platforms, select_images
+from bakery.plan.matrix import LARGEST, github_matrix
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

@@ -1,0 +1,47 @@
+"""What can be built: series, releases, targets, variants and recipes, read from TOML and validated once."""
+
+from bakery.catalog.compression import Compression, parse_compression
+from bakery.catalog.distributions import Archive, Stability, Target
+from bakery.catalog.labels import ANNOTATIONS, LABELS
+from bakery.catalog.lifecycle import flag, support
+from bakery.catalog.loader import load_catalog
+from bakery.catalog.models import Budget, Catalog, Image, RecipeName, Series, Variant
+from bakery.catalog.pins import Extra, Pin
+from bakery.catalog.profiles import FILE, NONE, TRAINING, Profile
+from bakery.catalog.selection import host_platform, parse_platforms, select_images, split
+from bakery.catalog.tags import latest_series, references, tags_of
+from bakery.catalog.toml import Table, read_toml
+
+__all__ = [
+    "ANNOTATIONS",
+    "FILE",
+    "LABELS",
+    "NONE",
+    "TRAINING",
+    "Archive",
+    "Budget",
+    "Catalog",
+    "Compression",
+    "Extra",
+    "Image",
+    "Pin",
+    "Profile",
+    "RecipeName",
+    "Series",
+    "Stability",
+    "Table",
+    "Target",
+    "Variant",
+    "flag",
+    "host_platform",
+    "latest_series",
+    "load_catalog",
+    "parse_compression",
+    "parse_platforms",
+    "read_toml",
+    "references",
+    "select_images",
+    "split",
+    "support",
+    "tags_of",
+]

@@ -1,0 +1,144 @@
+"""From what a user typed (``3.13,3.11.2``, ``bookworm``, ``--all``) to the images that are meant."""
+
+from __future__ import annotations
+
+import difflib
+import platform as host
+from collections.abc import Iterable, Sequence
+
+from packaging.version import InvalidVersion, Version
+
+from bakery.catalog.distributions import Target
+from bakery.catalog.models import FREE_THREADED, Catalog, Image, RecipeName, Series, Variant
+from bakery.catalog.pins import Pin
+from bakery.errors import InputError, NothingSelected
+
+__all__ = ["host_platform", "parse_platforms", "select_images", "split"]
+
+MACHINES = {
+    "x86_64": "linux/amd64",
+    "amd64": "linux/amd64",
+    "aarch64": "linux/arm64",
+    "arm64": "linux/arm64",
+    "arm64v8": "linux/arm64",
+    "arm64/v8": "linux/arm64",
+}
+"""What people and kernels call the machines, and what OCI calls them."""
+
+
+def host_platform() -> str:
+    """The OCI platform of this machine, such as ``linux/amd64``."""
+    return MACHINES.get(host.machine().lower(), f"linux/{host.machine().lower()}")
+
+
+def parse_platforms(catalog: Catalog, words: Sequence[str]) -> tuple[str, ...]:
+    """The OCI platforms that ``words`` mean (``arm64``, ``aarch64``, ``linux/arm64/v8``), each once.
+
+    Raises :exc:`InputError` for one that no family of the catalog is built for.
+    """
+    known = tuple(dict.fromkeys(platform for family in catalog.families for platform in family.platforms))
+    found = []
+    for word in words:
+        name = word.lower().removeprefix("linux/")
+        platform = MACHINES.get(name, f"linux/{name}")
+        if platform not in known:
+            names = ", ".join(word for word, meant in MACHINES.items() if meant in known)
+            raise InputError(f"unknown platform {word!r}: expected {' or '.join(known)}", hint=f"Other names: {names}.")
+        found.append(platform)
+    return tuple(dict.fromkeys(found))
+
+
+def split(values: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Flatten repeated and comma-separated values, without blanks and doubles: ``["3.13,3.12", "3.12"]``."""
+    raw = [values] if isinstance(values, str) else list(values or ())
+    return tuple(dict.fromkeys(word.strip() for value in raw for word in value.split(",") if word.strip()))
+
+
+def select_images(
+    catalog: Catalog,
+    versions: Sequence[str] = (),
+    targets: Sequence[str] = (),
+    variants: Sequence[str] = (),
+    *,
+    everything: bool = False,
+    recipe: RecipeName = RecipeName.FULL,
+    platform: str | None = None,
+) -> tuple[Image, ...]:
+    """The images that ``versions`` x ``targets`` x ``variants`` mean, in that order and each once.
+
+    A version is a series (its default release is meant) or a pinned release. Without targets the default target is
+    meant, without variants the default variant. ``everything`` stands for all series, all targets and all variants
+    where the one or the other is not given.
+    Raises :exc:`InputError` for a name that does not exist and :exc:`NothingSelected` where no version is given.
+    """
+    if not versions and not everything:
+        names = ", ".join(series.name for series in catalog.series)
+        raise NothingSelected(
+            "nothing is selected: no --version was given",
+            hint=f"Give --version=SERIES or --version=RELEASE (series: {names}), or --all.",
+        )
+    pins = [_find_pin(catalog, version) for version in versions] or [(one, one.default) for one in catalog.series]
+    wanted = targets or ([target.name for target in catalog.targets] if everything else [catalog.default_target])
+    found = [_find_target(catalog, name) for name in wanted]
+    kinds = [_find_variant(catalog, name) for name in variants]
+    kinds = kinds or list(catalog.variants if everything else [catalog.default_variant])
+    images = (
+        Image(series, pin, target, kind, platform or host_platform(), recipe)
+        for series, pin in pins
+        for target in found
+        for kind in kinds
+    )
+    return tuple(dict.fromkeys(images))
+
+
+def _find_pin(catalog: Catalog, text: str) -> tuple[Series, Pin]:
+    for series in catalog.series:
+        if text == series.name:
+            return series, series.default
+        for pin in series.pins:
+            if text == f"{pin.release}{series.suffix}":
+                return series, pin
+    names = [series.name for series in catalog.series]
+    try:
+        version = Version(text.removesuffix(FREE_THREADED))
+    except InvalidVersion:
+        raise InputError(
+            f"{text!r} is no Python version: expected a series such as 3.13 or a release such as 3.13.5",
+            hint=_nearest(text, names),
+        ) from None
+    for series in catalog.series:
+        own = version.release[:2] == Version(series.number).release and text.endswith(FREE_THREADED) == bool(
+            series.suffix
+        )
+        if own and len(version.release) > 2:
+            nearest = sorted(series.pins, key=lambda pin: abs(pin.version.micro - version.micro))[:3]
+            releases = ", ".join(
+                f"{pin.release}{series.suffix}" for pin in sorted(nearest, key=lambda pin: pin.version)
+            )
+            raise InputError(
+                f"release {text} is not pinned: its tarball's digest is not in shared/lock.toml",
+                hint=f"Nearest pinned releases: {releases}. All of them: inv images --version={series.name} --releases",
+            )
+    raise InputError(f"unknown version {text!r}: expected a series or a pinned release", hint=_nearest(text, names))
+
+
+def _find_target(catalog: Catalog, text: str) -> Target:
+    for target in catalog.targets:
+        if text in (target.name, f"{target.family}-{target.version}", f"{target.family}:{target.version}"):
+            return target
+    names = [target.name for target in catalog.targets]
+    raise InputError(f"unknown target {text!r}: expected a distribution release", hint=_nearest(text, names))
+
+
+def _find_variant(catalog: Catalog, text: str) -> Variant:
+    for variant in catalog.variants:
+        if text == variant.name:
+            return variant
+    names = [variant.name for variant in catalog.variants]
+    raise InputError(f"unknown variant {text!r}: expected a variant of the images", hint=_nearest(text, names))
+
+
+def _nearest(text: str, names: Sequence[str]) -> str:
+    close = difflib.get_close_matches(text, names, n=2, cutoff=0.5)
+    meant = f"Did you mean {' or '.join(close)}? " if close else ""
+    return f"{meant}There are: {', '.join(names)}."

@@ -1,0 +1,72 @@
+"""Renders rows as a table for the terminal, as Markdown or as JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bakery.errors import InputError
+
+__all__ = ["FORMATS", "UNLIMITED", "Column", "render"]
+
+FORMATS = ("table", "json", "markdown")
+UNLIMITED = 10_000
+"""Columns of a table in a file or a pipe."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading, the key of the rows that it shows, and how."""
+
+    heading: str
+    key: str
+    right: bool = False
+
+
+def cell(value: Any) -> str:
+    """How a value stands in a table: lists joined, nothing as ``-``."""
+    if value is None or value == "" or value == []:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return " ".join(str(one) for one in value)
+    return str(value)
+
+
+def render(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], form: str = "table", width: int = UNLIMITED
+) -> str:
+    """``rows`` as ``table`` or ``markdown`` (only ``columns``), or ``json`` (everything); ends with a newline.
+
+    Where a table is wider than ``width`` columns, its last one is wrapped.
+    """
+    if form not in FORMATS:
+        raise InputError(f"unknown format {form!r}", hint=f"There are: {', '.join(FORMATS)}.")
+    if form == "json":
+        return json.dumps(list(rows), indent=1) + "\n"
+    cells = [[cell(row.get(column.key)) for column in columns] for row in rows]
+    if form == "markdown":
+        lines = [
+            [column.heading for column in columns],
+            ["---:" if column.right else "---" for column in columns],
+            *cells,
+        ]
+        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        last = column is columns[-1]
+        justify: Literal["left", "right"] = "right" if column.right else "left"
+        table.add_column(column.heading, justify=justify, no_wrap=not last, overflow="fold")
+    for line in cells:
+        table.add_row(*line)
+    text = io.StringIO()
+    Console(file=text, width=width, markup=False, emoji=False, force_terminal=False, color_system=None).print(table)
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())

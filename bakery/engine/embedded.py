@@ -1,0 +1,259 @@
+"""A private Docker engine from the distribution's own packages, for a machine that has none.
+
+Its packages are unpacked, not installed, below the cache's ``engine`` folder; its socket lies in /run. It runs until
+``inv engine.down`` and keeps its images and build cache over restarts. It uses no bridge and no iptables, so it needs
+nothing else on PATH; build steps and containers use the host's network or none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery.bases import apt
+from bakery.catalog import Catalog, Table, read_toml
+from bakery.engine.daemons import (
+    LABEL,
+    answers,
+    foreign_daemon,
+    minimums,
+    mount_points,
+    processes,
+    processes_in,
+    version_of,
+)
+from bakery.errors import EngineError
+from bakery.files import Tell, disk_full, locked, no_space, require_space, staged_folder
+from bakery.workspace import Workspace
+
+__all__ = ["Embedded"]
+
+SPACE = 1_000_000_000
+"""Bytes that its packages take while they are unpacked."""
+START_SECONDS = 60
+STOP_SECONDS = 60
+KEEP_CACHE = "40GB"
+WAY_OUT = "Install Docker Engine 23 or newer, or point DOCKER_HOST at one."
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The private engine of one cache folder, keeping images in ``store`` (:mod:`bakery.engine.scratch`)."""
+
+    workspace: Workspace
+    catalog: Catalog
+    tell: Tell = print
+    store: str = "containerd"
+
+    @property
+    def folder(self) -> Path:
+        """Everything of it that lasts: unpacked packages, images, build cache, log."""
+        return self.workspace.home / "engine"
+
+    @property
+    def runtime(self) -> Path:
+        """Socket and state of the running daemon: short, because a socket's path has at most 107 bytes."""
+        return Path("/run/infra7-python") / hashlib.sha256(bytes(self.folder)).hexdigest()[:12]
+
+    @property
+    def group(self) -> str:
+        """The control group of its containers and build steps."""
+        return f"infra7-python-{self.runtime.name}"
+
+    @property
+    def host(self) -> str:
+        """Its address, for DOCKER_HOST."""
+        return f"unix://{self.runtime / 'docker.sock'}"
+
+    @property
+    def root(self) -> Path:
+        """Where its packages are unpacked."""
+        return self.folder / "root"
+
+    @property
+    def path(self) -> str:
+        """Its programs' folders, to go in front of PATH."""
+        return f"{self.root / 'usr/bin'}:{self.root / 'usr/sbin'}"
+
+    @property
+    def buildx(self) -> Path:
+        """Its buildx, which runs without the docker command as well."""
+        return self.root / "usr/libexec/docker/cli-plugins/docker-buildx"
+
+    @property
+    def config(self) -> Path:
+        """Its configuration; by this name its process is recognised."""
+        return self.folder / "daemon.json"
+
+    @property
+    def log(self) -> Path:
+        """What the daemon writes; overwritten at each start."""
+        return self.folder / "dockerd.log"
+
+    def pid(self) -> int | None:
+        """The process id of the running daemon, or ``None``."""
+        return next((pid for pid, arguments in processes("dockerd") if str(self.config) in arguments), None)
+
+    def running(self) -> bool:
+        """Whether it answers on its socket."""
+        return self.pid() is not None and answers(self.runtime / "docker.sock")
+
+    def up(self) -> None:
+        """Unpack it where it is missing, start it where it is not running. Raises :exc:`EngineError`."""
+        with disk_full(self.folder), locked(self.folder.with_suffix(".lock"), "the embedded engine", self.tell):
+            if self.running():
+                return
+            other = foreign_daemon()
+            if other is not None:
+                raise EngineError(
+                    f"a Docker daemon runs already (dockerd, process {other}) but its socket does not answer; "
+                    "the embedded engine is never started beside another one, whose network bridge it would take away",
+                    hint="Repair it or stop it (systemctl stop docker docker.socket), then run the same again.",
+                )
+            self.prepare()
+            self._start()
+
+    def prepare(self) -> None:
+        """Unpack its packages where that was not done yet. Raises :exc:`EngineError`."""
+        if self.buildx.exists() and self._unpacked() == self._wanted():
+            return
+        if os.geteuid() != 0:
+            raise EngineError(
+                "no Docker engine answers, and starting the embedded one needs root", hint=f"Run as root. {WAY_OUT}"
+            )
+        hosts = self._hosts()
+        if apt.host_id() not in hosts:
+            known = " and ".join(sorted(hosts))
+            raise EngineError(
+                f"no Docker engine answers, and the embedded one can be had on {known} only; this host is "
+                f"{apt.host_id() or 'unknown'}",
+                hint=WAY_OUT,
+            )
+        require_space(self.folder, SPACE)
+        table = hosts[apt.host_id()]
+        try:
+            self._unpack(table.words("suites"), table.words("packages"), table.words("own"))
+        except apt.AptError as error:
+            raise EngineError(
+                f"the embedded engine cannot be had: {error.message}", hint=error.hint or WAY_OUT
+            ) from None
+
+    def _hosts(self) -> dict[str, Table]:
+        """What shared/engine.toml says for each kind of host."""
+        return read_toml(self.workspace.root / "shared" / "engine.toml").tables("hosts")
+
+    def _wanted(self) -> str:
+        """The packages that shared/engine.toml names for this host, to notice when that changes."""
+        table = self._hosts().get(apt.host_id())
+        return " ".join((*table.words("packages"), *table.words("own"))) if table else ""
+
+    def _unpacked(self) -> str:
+        """The packages that were asked for when its folder was made."""
+        try:
+            return (self.root / "packages").read_text(encoding="utf-8")
+        except OSError:
+            return ""
+
+    def _unpack(self, suites: tuple[str, ...], packages: tuple[str, ...], own: tuple[str, ...]) -> None:
+        mirror = apt.host_mirror()
+        archive = next(family.archive for family in self.catalog.families if family.archive.id == apt.host_id())
+        engine, buildx = minimums(self.workspace)
+        seen = []
+        for suite in dict.fromkeys((mirror.codename, *suites)):
+            self.tell(f"looking for a Docker engine in {archive.id} {suite}")
+            private = apt.PrivateApt(self.workspace.home / "apt" / suite, mirror.sources(suite, archive))
+            private.update()
+            versions = {name: version_of(private.candidate(name)) for name in ("docker.io", "docker-buildx")}
+            seen.append(f"{suite} has docker.io {versions['docker.io']}, docker-buildx {versions['docker-buildx']}")
+            if versions["docker.io"] >= engine and versions["docker-buildx"] >= buildx:
+                break
+        else:
+            raise apt.AptError(f"expected docker.io {engine} and docker-buildx {buildx} or newer; " + "; ".join(seen))
+        self.tell(
+            f"unpacking Docker {versions['docker.io']} and buildx {versions['docker-buildx']} (nothing is installed)"
+        )
+        with staged_folder(self.root) as stage:
+            private.unpack([name for name in packages if private.candidate(name)], stage)
+            (stage / "packages").write_text(self._wanted(), encoding="utf-8")
+            apt.PrivateApt(
+                self.workspace.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive)
+            ).unpack(own, stage)
+
+    def _start(self) -> None:
+        self.runtime.mkdir(parents=True, exist_ok=True)
+        config = {
+            "hosts": [self.host],
+            "data-root": str(self.folder / "data"),
+            "exec-root": str(self.runtime / "exec"),
+            "pidfile": str(self.runtime / "docker.pid"),
+            "cgroup-parent": self.group,
+            "exec-opts": ["native.cgroupdriver=cgroupfs"],
+            "bridge": "none",
+            "iptables": False,
+            "ip6tables": False,
+            "features": {"containerd-snapshotter": self.store == "containerd"},
+            "builder": {"gc": {"enabled": True, "defaultKeepStorage": KEEP_CACHE}},
+        }
+        self.config.write_text(json.dumps(config, indent=1), encoding="utf-8")
+        (self.runtime / "docker.pid").unlink(missing_ok=True)
+        self.sweep()
+        self.tell("starting the embedded engine")
+        with self.log.open("wb") as log:
+            # setsid --fork: the daemon outlives this process and is not its child.
+            subprocess.run(
+                ["setsid", "--fork", self.root / "usr/sbin/dockerd", "--config-file", self.config, "--label", LABEL],
+                env={**os.environ, "PATH": f"{self.path}:{os.environ.get('PATH', '')}"},
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=True,
+            )  # fmt: skip
+        started = time.monotonic()
+        while time.monotonic() - started < START_SECONDS:
+            if answers(self.runtime / "docker.sock"):
+                return
+            if self.pid() is None and time.monotonic() - started > 2:
+                break
+            time.sleep(0.1)
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if any("no space left on device" in line for line in lines):
+            raise no_space(self.folder)
+        raise EngineError(
+            f"the embedded engine did not start: {' '.join(lines[-2:]) or 'it said nothing'}",
+            hint=f"Its log: {self.log}. {WAY_OUT}",
+        )
+
+    def down(self) -> bool:
+        """Stop it, keeping images and build cache; whether it was running. Raises :exc:`EngineError`."""
+        pid = self.pid()
+        if pid is None:
+            return False
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while self.pid() is not None:
+            if time.monotonic() > deadline:
+                raise EngineError(
+                    f"the embedded engine (process {pid}) did not stop in {STOP_SECONDS} s",
+                    hint=f"Its log: {self.log}.",
+                )
+            time.sleep(0.1)
+        self.sweep()
+        return True
+
+    def sweep(self) -> None:
+        """End and unmount what a daemon leaves behind.
+
+        That is its data folder, mounted on itself; and after a kill its build steps, which would go on compiling, and
+        their root file systems.
+        """
+        for pid in processes_in(f"/{self.group}/"):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        below = os.path.realpath(self.folder)
+        for point in reversed(mount_points()):
+            if point == below or point.startswith((f"{below}/", f"{self.runtime}/")):
+                subprocess.run(["umount", "--lazy", point], stderr=subprocess.DEVNULL, check=False)

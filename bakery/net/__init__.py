@@ -1,0 +1,14 @@
+"""Downloads, TLS certificates, and the network settings of the user that build steps need."""
+
+from bakery.net.build_secrets import Network, users_network
+from bakery.net.certificates import believe, context_for, users_bundle
+from bakery.net.http import Unavailable
+
+__all__ = [
+    "Network",
+    "Unavailable",
+    "believe",
+    "context_for",
+    "users_bundle",
+    "users_network",
+]

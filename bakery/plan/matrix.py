@@ -1,0 +1,38 @@
+"""Images as the matrix of a CI (https://docs.github.com/actions/using-jobs/using-a-matrix-for-your-jobs). Pure.
+
+One job for all variants of a series on a target and platform: they come from one compilation, and a matrix has at most
+256 jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bakery.catalog import Image
+
+__all__ = ["LARGEST", "github_matrix"]
+
+LARGEST = 256
+"""Jobs that GitHub takes in one matrix."""
+RUNNERS = {"linux/amd64": "ubuntu-24.04", "linux/arm64": "ubuntu-24.04-arm"}
+"""GitHub's own runners that need no emulation."""
+
+
+def github_matrix(images: Sequence[Image]) -> dict[str, Any]:
+    """``images`` as what ``strategy.matrix`` takes: a job for each release, target and platform, with its variants."""
+    groups: dict[tuple[str, str, str], list[Image]] = {}
+    for image in images:
+        groups.setdefault((image.version, image.target.name, image.platform), []).append(image)
+    return {"include": [_job(*key, group) for key, group in groups.items()]}
+
+
+def _job(version: str, target: str, platform: str, group: Sequence[Image]) -> dict[str, str]:
+    return {
+        "name": f"{version}-{target}-{platform.rpartition('/')[2]}",
+        "version": version,
+        "target": target,
+        "variant": ",".join(image.variant.name for image in group),
+        "platform": platform,
+        "runner": RUNNERS.get(platform, "self-hosted"),
+    }

@@ -1,0 +1,77 @@
+"""Which images may be published: full builds on a base that others can have, which passed their tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
+from bakery.engine import Engine
+from bakery.errors import BuildError, PublishError
+from bakery.files import Tell
+from bakery.oci import attested
+from bakery.records import read_record
+from bakery.workspace import Workspace
+
+__all__ = ["approved", "objections"]
+
+
+def objections(record: dict[str, Any], identity: str, labels: dict[str, str]) -> list[str]:
+    """What speaks against publishing the image ``identity`` with these ``labels``, of which ``record`` was kept."""
+    found = []
+    recipe = labels.get(f"{LABELS}.recipe", "unknown")
+    if recipe != RecipeName.FULL:
+        found.append(f"it is a build by the recipe {recipe}, and only full ones are published")
+    if labels.get(f"{LABELS}.base.origin") == "user":
+        found.append("it is built on a base of your own (--base)")
+    tests = record.get("tests") or {}
+    if record.get("id") != identity:
+        found.append("it is another image than the one that is recorded as built and tested here")
+    elif not tests:
+        found.append("its tests have not been run")
+    elif tests.get("failed") or not tests.get("passed"):
+        found.append(f"of its tests {tests.get('failed')} failed and {tests.get('passed')} passed")
+    return found
+
+
+def approved(
+    workspace: Workspace, catalog: Catalog, engine: Engine, images: Sequence[Image], force: bool, tell: Tell
+) -> list[tuple[Image, str, str]]:
+    """Each image with its identity in the engine and the day of its build (20261122), when all may be published.
+
+    With ``force`` what speaks against one is told and overridden. Raises :exc:`PublishError` for what is not approved
+    and :exc:`BuildError` for what is not there.
+    """
+    found, refused = [], list[str]()
+    for image in images:
+        record = read_record(workspace, image)
+        identity, labels = _in_engine(catalog, engine, image)
+        for against in objections(record, attested(workspace.home, identity), labels):
+            if force:
+                tell(f"{image.name} {image.platform}: overridden: {against}")
+            else:
+                refused.append(f"{image.name} {image.platform}: {against}")
+        found.append((image, identity, str(record.get("built", ""))[:10].replace("-", "")))
+    if refused:
+        raise PublishError(
+            "not pushed, nothing at all:\n    " + "\n    ".join(refused),
+            hint="`inv test` runs the tests and records how they end; --force overrides what is listed here.",
+        )
+    return found
+
+
+def _in_engine(catalog: Catalog, engine: Engine, image: Image) -> tuple[str, dict[str, str]]:
+    """Identity and labels of what the engine has under the name of ``image``."""
+    from docker.errors import ImageNotFound
+
+    with engine.talking():
+        try:
+            found = engine.client.images.get(references(catalog, image)[0])
+            if found.attrs.get("Architecture") == image.platform.rpartition("/")[2]:
+                return str(found.id), dict(found.labels)
+        except ImageNotFound:
+            pass
+    raise BuildError(
+        f"{image.name} for {image.platform} is not in the engine",
+        hint="Build and test it first: `inv build`, `inv test`.",
+    )

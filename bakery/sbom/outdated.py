@@ -1,0 +1,129 @@
+"""Which packages of images the distribution's archive has newer versions of, so that a rebuild can follow.
+
+The archive is asked through a private apt (:mod:`bakery.bases.apt`), with the suites of the image's target: the release,
+its updates and its security updates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bakery.bases import apt
+from bakery.catalog import Catalog, Image, Target, references, tags_of
+from bakery.display import Column
+from bakery.engine import Engine
+from bakery.files import Tell, locked
+from bakery.oci import ManifestError
+from bakery.registry import Registry, RegistryUnavailable
+from bakery.sbom.packages import packages_in_engine, packages_in_registry
+from bakery.workspace import Workspace
+
+__all__ = ["OUTDATED_COLUMNS", "Outdated", "Survey", "differences"]
+
+OUTDATED_COLUMNS = (
+    Column("image", "image"),
+    Column("package", "package"),
+    Column("installed", "installed"),
+    Column("available", "available"),
+)
+
+
+@dataclass
+class Survey:
+    """What was found: a row for each outdated package, the images that were looked at, and what could not be asked."""
+
+    rows: list[dict[str, str]] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+
+def differences(
+    installed: Mapping[str, str], available: Mapping[str, str], older: Callable[[str, str], bool] = apt.older
+) -> list[tuple[str, str, str]]:
+    """Package, installed and available version, where the archive's is newer."""
+    return [
+        (name, version, available[name])
+        for name, version in sorted(installed.items())
+        if available.get(name, version) != version and older(version, available[name])
+    ]
+
+
+@dataclass
+class Outdated:
+    """Looks at images in the engine or, with ``repository``, in a registry; asks each archive once in a run.
+
+    ``sources`` gives the lines of a sources.list for a target: without it, those of the host's own mirror.
+    """
+
+    workspace: Workspace
+    catalog: Catalog
+    engine: Engine | None
+    repository: str | None = None
+    tell: Tell = print
+    sources: Callable[[Target], list[str]] | None = None
+    registry: Registry = field(default_factory=Registry)
+    archives: dict[tuple[str, str], apt.PrivateApt | str] = field(default_factory=dict)
+
+    def survey(self, images: Sequence[Image]) -> Survey:
+        """What is outdated in those of ``images`` that are there; the others are passed over."""
+        found = Survey()
+        for image in images:
+            reference = self._reference(image)
+            packages = self._packages(image, reference, found)
+            if packages is None:
+                continue
+            archive = self._archive(image)
+            if isinstance(archive, str):
+                found.unknown.append(f"{reference}: the archive of {image.target.name} cannot be asked: {archive}")
+                continue
+            rows = differences(packages, archive.candidates(sorted(packages)))
+            self.tell(f"{reference}: {len(packages)} packages, {len(rows) or 'none'} outdated")
+            found.images.append(reference)
+            found.rows += [
+                {
+                    "image": image.name, "reference": reference, "target": image.target.name,
+                    "platform": image.platform, "package": name, "installed": old, "available": new,
+                }
+                for name, old, new in rows
+            ]  # fmt: skip
+        return found
+
+    def _reference(self, image: Image) -> str:
+        if self.repository:
+            return f"{self.repository}:{tags_of(self.catalog, image)[0]}"
+        return references(self.catalog, image)[0]
+
+    def _packages(self, image: Image, reference: str, found: Survey) -> dict[str, str] | None:
+        if not self.repository:
+            assert self.engine is not None
+            return packages_in_engine(self.engine, image, reference)
+        try:
+            packages, where = packages_in_registry(self.registry, image, reference)
+        except (RegistryUnavailable, ManifestError) as error:
+            if "answered 404" not in str(error):
+                found.unknown.append(f"{reference}: {error}")
+            return None
+        self.tell(f"{reference}: read from {where}")
+        return packages
+
+    def _archive(self, image: Image) -> apt.PrivateApt | str:
+        """The archive of the image's target, its lists fetched; or why it cannot be asked."""
+        target, machine = image.target, image.platform.rpartition("/")[2]
+        key = (target.name, machine)
+        if key not in self.archives:
+            folder = self.workspace.home / "apt" / f"outdated-{target.name}-{machine}"
+            try:
+                private = apt.PrivateApt(folder, (self.sources or self._mirror)(target), machine)
+                with locked(folder.with_suffix(".lock"), f"the lists of {target.name}", self.tell):
+                    private.update()
+                self.archives[key] = private
+            except apt.AptError as error:
+                self.archives[key] = error.message
+        return self.archives[key]
+
+    def _mirror(self, target: Target) -> list[str]:
+        archive = self.catalog.family_of(target).archive
+        if apt.host_id() != archive.id:
+            raise apt.AptError(f"this host's apt reaches {apt.host_id() or 'no'} packages, not those of {archive.id}")
+        return apt.host_mirror().sources(target.name, archive)

@@ -1,0 +1,220 @@
+"""What an image consists of: each file of each layer belongs to one part, and the parts add up to the image.
+
+Pure: layers come from :mod:`bakery.sizes.layers` as lists of entries. A file's bytes on disk are its own. What a part
+takes of a layer as it is pulled cannot be read off, because a layer is packed as one stream: the layer's exact size is
+divided in proportion to what each part makes when it is packed by itself with the layer's method.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = [
+    "TITLES",
+    "Entry",
+    "FileSize",
+    "Part",
+    "Share",
+    "anatomy",
+    "changes",
+    "classify",
+    "compact",
+    "divide",
+    "final_files",
+]
+
+
+class Part(StrEnum):
+    """The parts, from the ground up."""
+
+    BASE = "base"
+    CERTIFICATES = "certificates_and_zones"
+    PACKAGES = "packages"
+    INTERPRETER = "interpreter"
+    LIBRARY = "standard_library"
+    EXTENSIONS = "extension_modules"
+    BYTECODE = "bytecode"
+    PIP = "pip"
+    HEADERS = "headers"
+    OTHER = "other"
+
+
+TITLES = {
+    Part.BASE: "Base",
+    Part.CERTIFICATES: "Certificates and zones",
+    Part.PACKAGES: "Libraries and other packages",
+    Part.INTERPRETER: "Interpreter",
+    Part.LIBRARY: "Standard library (.py)",
+    Part.EXTENSIONS: "Extension modules (.so)",
+    Part.BYTECODE: "Byte code (.pyc)",
+    Part.PIP: "pip and bundled wheels",
+    Part.HEADERS: "Headers and build settings",
+    Part.OTHER: "Other",
+}
+"""How people call them."""
+
+# Below a prefix such as usr/local, in this order.
+INSTALLED = (
+    (Part.BYTECODE, r".*\.py[co]"),
+    (Part.PIP, r"lib/python3[^/]*/(ensurepip/_bundled/.*|site-packages/(pip|setuptools|wheel|pkg_resources)\b.*)"),
+    (Part.PIP, r"lib/python3[^/]*/site-packages/(_distutils_hack|distutils-precedence).*|bin/(pip|wheel)[^/]*"),
+    (Part.HEADERS, r"include(/.*)?|lib/pkgconfig(/.*)?|lib/python3[^/]*/config-[^/]*(/.*)?|bin/python[^/]*-config"),
+    (Part.INTERPRETER, r"bin/python[^/]*|lib/libpython[^/]*"),
+    (Part.EXTENSIONS, r"lib/python3.*\.so"),
+    (Part.LIBRARY, r"lib/python3[^/]*/.*\.py|lib/python3[^/]*(/.*)?/"),
+)
+PREFIX = re.compile(r"(?:usr/local|opt(?:/python)?)/")
+CERTIFICATES = re.compile(
+    r"(etc/ssl|etc/ca-certificates|usr/(local/)?share/ca-certificates|usr/share/zoneinfo|usr/lib/ssl)\b"
+    r"|etc/(localtime|timezone)$"
+)
+RECORDS = ("var/lib/dpkg/status", "lib/apk/db/installed", "usr/lib/apk/db/installed")
+PATTERNS = tuple((part, re.compile(pattern)) for part, pattern in INSTALLED)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One member of a layer: its path without a leading slash, its bytes on disk (a link has none), its target."""
+
+    path: str
+    size: int = 0
+    link: str = ""
+    folder: bool = False
+
+
+@dataclass(frozen=True)
+class FileSize:
+    """A file as a container sees it, its bytes on disk (0 for a link), and the part that it belongs to."""
+
+    path: str
+    disk_bytes: int
+    part: Part
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a part takes: bytes on disk and, divided as this module says, bytes as pulled; and its number of files."""
+
+    disk_bytes: int = 0
+    compressed_bytes: int = 0
+    files: int = 0
+
+    def __add__(self, other: Share) -> Share:
+        return Share(
+            self.disk_bytes + other.disk_bytes,
+            self.compressed_bytes + other.compressed_bytes,
+            self.files + other.files,
+        )
+
+
+def classify(path: str) -> Part:
+    """The part that ``path`` belongs to in a layer above the base.
+
+    >>> str(classify("usr/local/lib/python3.13/json/__init__.py"))
+    'standard_library'
+    >>> str(classify("usr/lib/x86_64-linux-gnu/libffi.so.8.1.2"))
+    'packages'
+    """
+    if CERTIFICATES.match(path):
+        return Part.CERTIFICATES
+    prefix = PREFIX.match(path)
+    if not prefix:
+        return Part.PACKAGES
+    below = path[prefix.end() :]
+    return next((part for part, pattern in PATTERNS if pattern.fullmatch(below)), Part.OTHER)
+
+
+def is_base(entries: Iterable[Entry]) -> bool:
+    """Whether a first layer is a distribution's root file system: one with a package manager's own records.
+
+    An image made from scratch has none there, and its first layer is taken apart like any other.
+    """
+    return any(
+        entry.path in ("var/lib/dpkg/status", "lib/apk/db/installed", "usr/lib/apk/db/installed") for entry in entries
+    )
+
+
+def divide(total: int, weights: Mapping[Part, int]) -> dict[Part, int]:
+    """``total`` in whole bytes, in proportion to ``weights``; the parts add up to it (largest remainders first)."""
+    sum_of_weights = sum(weights.values())
+    if not sum_of_weights:
+        return {Part.OTHER: total} if total else {}
+    parts = {part: total * weight // sum_of_weights for part, weight in weights.items()}
+    by_remainder = sorted(weights, key=lambda part: -(total * weights[part] % sum_of_weights))
+    for part in by_remainder[: total - sum(parts.values())]:
+        parts[part] += 1
+    return parts
+
+
+def anatomy(
+    layers: Sequence[tuple[Sequence[Entry], int, Mapping[Part, int]]],
+) -> dict[Part, Share]:
+    """The parts of an image, all of them, from its layers: entries, bytes as pulled, and each part's packed weight.
+
+    Every file of every layer counts, also one that a higher layer hides, because all of them are pulled and stored.
+    """
+    parts = dict.fromkeys(Part, Share())
+    for number, (entries, compressed, weights) in enumerate(layers):
+        base = number == 0 and is_base(entries)
+        for entry in entries:
+            if not entry.folder:
+                part = Part.BASE if base else classify(entry.path)
+                parts[part] += Share(entry.size, 0, 1)
+        shares = {Part.BASE: compressed} if base else divide(compressed, weights)
+        for part, size in shares.items():
+            parts[part] += Share(0, size)
+    return parts
+
+
+def final_files(layers: Iterable[Sequence[Entry]]) -> dict[str, FileSize]:
+    """What a container sees, by path: higher layers hide, and remove by whiteouts, what lies below.
+
+    Whiteouts as in https://github.com/opencontainers/image-spec/blob/main/layer.md. Paths through a top-level link such
+    as ``lib`` are told by where they lie, ``usr/lib``, so that images merged before and after are the same.
+    """
+    seen: dict[str, tuple[Entry, Part]] = {}
+    for number, layer in enumerate(layers):
+        base = number == 0 and is_base(layer)
+        for entry in layer:
+            folder, _, name = entry.path.rpartition("/")
+            if name == ".wh..wh..opq":
+                _drop(seen, folder, itself=False)
+            elif name.startswith(".wh."):
+                _drop(seen, f"{folder}/{name[4:]}".lstrip("/"), itself=True)
+        for entry in layer:
+            if not entry.path.rpartition("/")[2].startswith(".wh."):
+                seen[entry.path] = entry, Part.BASE if base else classify(entry.path)
+    roots = {path: entry.link.strip("/") for path, (entry, _) in seen.items() if entry.link and "/" not in path}
+    files = {}
+    for path, (entry, part) in seen.items():
+        top, slash, rest = path.partition("/")
+        if not entry.folder:
+            where = f"{roots[top]}/{rest}" if slash and top in roots else path
+            files[where] = FileSize(where, entry.size, part)
+    return files
+
+
+def _drop(seen: dict[str, tuple[Entry, Part]], path: str, *, itself: bool) -> None:
+    for below in [one for one in seen if one.startswith(f"{path}/")]:
+        del seen[below]
+    if itself:
+        seen.pop(path, None)
+
+
+def compact(parts: Mapping[Part, Share]) -> dict[str, list[int]]:
+    """For a record: bytes on disk and as pulled by part, without empty ones."""
+    return {str(part): [one.disk_bytes, one.compressed_bytes] for part, one in parts.items() if one != Share()}
+
+
+def changes(old: Mapping[str, Sequence[int]], new: Mapping[str, Sequence[int]]) -> list[tuple[str, int, int]]:
+    """What changed between two compact anatomies: part, bytes on disk, bytes as pulled; largest change first."""
+    rows = []
+    for part in dict.fromkeys((*old, *new)):
+        before, after = old.get(part, (0, 0)), new.get(part, (0, 0))
+        row = (part, after[0] - before[0], after[1] - before[1])
+        if any(row[1:]):
+            rows.append(row)
+    return sorted(rows, key=lambda row: -max(abs(row[1]), abs(row[2])))

@@ -1,0 +1,451 @@
+"""Bases: what was chosen stays chosen, the user's own choice in every form, and what to do where there is none."""
+
+from __future__ import annotations
+
+import bz2
+import dataclasses
+import gzip
+import json
+import lzma
+import os
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery import oci, registry
+from bakery.bases import apt, base_images
+from bakery.bases.base_images import Base, Bases
+from bakery.catalog.distributions import Target
+from bakery.catalog.models import Catalog
+from bakery.errors import BuildError, InputError
+from bakery.workspace import Workspace
+
+AMD64 = "linux/amd64"
+
+
+@pytest.fixture
+def target(catalog: Catalog) -> Target:
+    return next(one for one in catalog.targets if one.name == "bookworm")
+
+
+@pytest.fixture
+def make(workspace: Workspace, catalog: Catalog) -> Callable[..., Bases]:
+    """Bases in a cache of the test's own, with what they said in ``said``."""
+    said: list[str] = []
+
+    def one(choice: str | None = None, refresh: bool = False, at: Workspace = workspace) -> Bases:
+        return Bases(at, catalog, choice, refresh, said.append)
+
+    one.said = said  # type: ignore[attr-defined]
+    return one
+
+
+@pytest.fixture
+def fake_registry(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A registry that has everything; the list is what it was asked for."""
+    asked: list[str] = []
+    monkeypatch.setattr(registry, "manifest_digest", lambda reference: asked.append(reference) or "")
+    return asked
+
+
+@pytest.fixture
+def no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry that does not answer."""
+
+    def none(reference: str) -> str:
+        raise registry.RegistryUnavailable("docker.io cannot be reached")
+
+    monkeypatch.setattr(registry, "manifest_digest", none)
+
+
+@pytest.fixture
+def fake_bootstrap(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Root on a Debian whose mmdebstrap makes a small tar; the list is what was made."""
+    made: list[str] = []
+
+    def bootstrap(_: Bases, target: Target, platform: str, archive: object, tar: Path) -> None:
+        made.append(f"{target.name} {platform}")
+        rootfs(tar)
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(apt, "host_id", lambda: "debian")
+    monkeypatch.setattr(Bases, "_bootstrap", bootstrap)
+    return made
+
+
+def rootfs(file: Path) -> Path:
+    """A tar with next to nothing in it."""
+    import io
+
+    with tarfile.open(file, "w") as tar:
+        member = tarfile.TarInfo("etc/os-release")
+        member.size = 10
+        tar.addfile(member, io.BytesIO(b"ID=potato\n"))
+    return file
+
+
+def layout_of(base: Base) -> Path:
+    """The folder of an ``oci-layout://`` base, checked to be whole."""
+    scheme, _, rest = base.context.partition("://")
+    folder, _, digest = rest.rpartition("@")
+    assert (scheme, digest) == ("oci-layout", base.digest)
+    assert oci.layout_digest(Path(folder)) == base.digest
+    assert (Path(folder) / "blobs" / base.digest.replace(":", "/")).is_file()
+    return Path(folder)
+
+
+def test_the_pinned_base_is_the_locks_digest_and_asks_nobody(
+    make: Any, target: Target, no_registry: None, catalog: Catalog
+) -> None:
+    for platform in ("linux/amd64", "linux/arm64"):
+        digest = target.base.digests[platform]
+        assert make().pinned(target, platform) == Base(
+            f"docker-image://debian:bookworm-slim@{digest}", "debian:bookworm-slim", digest, "registry"
+        )
+
+
+def test_a_platform_without_a_pin_is_planned_by_its_tag(make: Any, target: Target) -> None:
+    base = make().pinned(target, "linux/riscv64")
+    assert base == Base("docker-image://debian:bookworm-slim", "debian:bookworm-slim", "", "registry")
+
+
+def test_the_published_base_is_taken_at_its_digest_where_the_registry_has_it(
+    make: Any, target: Target, fake_registry: list[str]
+) -> None:
+    base = make().resolve(target, AMD64)
+    assert base == make().pinned(target, AMD64)
+    assert fake_registry == [f"debian:bookworm-slim@{target.base.digests[AMD64]}"]
+
+
+def test_what_was_chosen_stays_chosen_without_asking_again(
+    make: Any, target: Target, fake_registry: list[str], fake_bootstrap: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make().resolve(target, AMD64)
+    assert make().recorded(target, AMD64) == first
+    assert make().resolve(target, AMD64) == first
+    assert len(fake_registry) == 1 and fake_bootstrap == []
+    make(refresh=True).resolve(target, AMD64)
+    assert len(fake_registry) == 2
+
+
+def test_each_platform_has_a_choice_of_its_own(make: Any, target: Target, fake_registry: list[str]) -> None:
+    make().resolve(target, AMD64)
+    assert make().recorded(target, "linux/arm64") is None
+
+
+def test_a_recorded_base_is_not_used_when_the_lock_moved(make: Any, target: Target, fake_registry: list[str]) -> None:
+    make().resolve(target, AMD64)
+    moved = dataclasses.replace(target, base=dataclasses.replace(target.base, digests={AMD64: "sha256:" + "0" * 64}))
+    assert make().recorded(moved, AMD64) is None
+    assert make().resolve(moved, AMD64).digest == "sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"context": "x", "colour": "red"}'])
+def test_a_broken_record_is_as_good_as_none(make: Any, target: Target, workspace: Workspace, text: str) -> None:
+    record = workspace.home / "bases" / "bookworm-amd64" / "base.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(text, encoding="utf-8")
+    assert make().recorded(target, AMD64) is None
+
+
+def test_without_a_registry_the_base_is_made_from_packages_and_stays_chosen(
+    make: Any, target: Target, no_registry: None, fake_bootstrap: list[str]
+) -> None:
+    base = make().resolve(target, AMD64)
+    assert base.origin == "mmdebstrap"
+    assert base.name == "debian:bookworm-slim (from packages, mmdebstrap)"
+    folder = layout_of(base)
+    assert {one.name for one in folder.iterdir()} == {"base.json", "blobs", "index.json", "oci-layout"}
+    assert any("cannot be reached; making the same from packages" in line for line in make.said)
+    assert make().resolve(target, AMD64) == base
+    assert fake_bootstrap == ["bookworm linux/amd64"]
+
+
+def test_a_base_from_packages_stays_when_a_registry_comes_back_until_it_is_refreshed(
+    make: Any, target: Target, fake_bootstrap: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(_: str) -> str:
+        raise registry.RegistryUnavailable("x")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "manifest_digest", none)
+        made = make().resolve(target, AMD64)
+    monkeypatch.setattr(registry, "manifest_digest", lambda _: "")
+    assert make().resolve(target, AMD64) == made
+    assert make(refresh=True).resolve(target, AMD64).origin == "registry"
+    assert not layout_of_exists(made)
+
+
+def layout_of_exists(base: Base) -> bool:
+    return (Path(base.context.removeprefix("oci-layout://").rpartition("@")[0]) / "oci-layout").exists()
+
+
+@pytest.mark.parametrize("gone", ["oci-layout", "blobs"])
+def test_a_recorded_base_is_not_used_when_its_blobs_are_gone(
+    make: Any, target: Target, no_registry: None, fake_bootstrap: list[str], gone: str
+) -> None:
+    folder = layout_of(make().resolve(target, AMD64))
+    if gone == "blobs":
+        shutil.rmtree(folder / gone)
+    else:
+        (folder / gone).unlink()
+    assert make().recorded(target, AMD64) is None
+    layout_of(make().resolve(target, AMD64))
+    assert len(fake_bootstrap) == 2
+
+
+def test_a_platform_without_a_pin_is_made_from_packages(
+    make: Any, target: Target, fake_registry: list[str], fake_bootstrap: list[str]
+) -> None:
+    assert make().resolve(target, "linux/riscv64").origin == "mmdebstrap"
+    assert fake_registry == []
+    assert "is not pinned for linux/riscv64" in make.said[0]
+
+
+def test_a_base_that_was_not_made_says_why_and_leaves_nothing(
+    make: Any, target: Target, workspace: Workspace, no_registry: None, fake_bootstrap: list[str], monkeypatch: Any
+) -> None:
+    def fails(*_: object) -> None:
+        raise apt.AptError("mmdebstrap failed: E: no space")
+
+    monkeypatch.setattr(Bases, "_bootstrap", fails)
+    with pytest.raises(BuildError, match="the base of bookworm was not made: mmdebstrap failed: E: no space") as caught:
+        make().resolve(target, AMD64)
+    assert "--base=" in caught.value.hint
+    assert [one.name for one in (workspace.home / "bases").iterdir()] == ["bookworm-amd64.lock"]
+
+
+def test_without_root_a_base_from_packages_is_refused_with_what_to_do(
+    make: Any, target: Target, no_registry: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(BuildError, match=r"no registry answers for debian:bookworm-slim, .* needs root") as caught:
+        make().resolve(target, AMD64)
+    assert "Run the same command as root" in caught.value.hint
+    assert "--base=IMAGE" in caught.value.hint
+
+
+@pytest.mark.parametrize(("host", "named"), [("ubuntu", "reaches ubuntu packages"), ("", "reaches no packages")])
+def test_on_another_distribution_a_base_from_packages_is_refused_with_what_to_do(
+    make: Any, target: Target, no_registry: None, monkeypatch: pytest.MonkeyPatch, host: str, named: str
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(apt, "host_id", lambda: host)
+    with pytest.raises(BuildError, match=named) as caught:
+        make().resolve(target, AMD64)
+    assert "not those of debian bookworm" in caught.value.message
+    assert "on a host of debian" in caught.value.hint
+    assert "--base=ROOTFS.tar" in caught.value.hint
+
+
+def test_mmdebstrap_is_given_target_platform_packages_and_both_hooks(
+    make: Any, target: Target, workspace: Workspace, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    stanzas: list[str] = []
+
+    def fake_run(command: list[str], **_: Any) -> str:
+        commands.append(command)
+        stanzas.append((tmp_path / "debian.sources").read_text(encoding="utf-8"))
+        return ""
+
+    mirror = apt.Mirror("trixie", {"": "http://deb.example/debian", "-security": "http://deb.example/security"})
+    monkeypatch.setattr(apt, "host_mirror", lambda: mirror)
+    monkeypatch.setattr(apt, "run", fake_run)
+    monkeypatch.setattr(Bases, "_mmdebstrap", lambda *_: (Path("/tools"), {}))
+    archive = catalog.family_of(target).archive
+    make()._bootstrap(target, "linux/arm64", archive, tmp_path / "rootfs.tar")
+    (command,) = commands
+    assert "--architectures=arm64" in command
+    assert f"--include={','.join(archive.include)},debian-archive-keyring" in command
+    assert command[command.index("bookworm") + 1] == str(tmp_path / "rootfs.tar")
+    assert [line.split("]")[-1].split()[-3:] for line in command[-2:]] == [
+        ["http://deb.example/debian", "bookworm", "main"],
+        ["http://deb.example/security", "bookworm-security", "main"],
+    ]
+    script = workspace.root / "shared" / "base.sh"
+    assert script.exists()
+    assert [word.partition("=")[0] for word in command if str(script) in word] == ["--setup-hook", "--customize-hook"]
+    assert "URIs: http://deb.example/security\nSuites: bookworm-security\n" in stanzas[0]
+    assert not (tmp_path / "debian.sources").exists()
+
+
+@pytest.mark.parametrize(
+    ("choice", "digest"),
+    [("debian:sid-slim", ""), (f"reg.example:5000/x@sha256:{'1' * 64}", f"sha256:{'1' * 64}"), ("busybox", "")],
+)
+def test_an_image_reference_is_taken_as_it_is(make: Any, target: Target, choice: str, digest: str) -> None:
+    assert make(choice).resolve(target, AMD64) == Base(f"docker-image://{choice}", choice, digest, "user")
+
+
+def test_an_image_layout_is_taken_where_it_lies(make: Any, target: Target, tmp_path: Path) -> None:
+    folder = tmp_path / "lay out"
+    with rootfs(tmp_path / "x.tar").open("rb") as tar:
+        digest = oci.write_layout(folder, tar, architecture="amd64", created="2020-01-01T00:00:00Z")
+    base = make(str(folder)).resolve(target, AMD64)
+    assert base == Base(f"oci-layout://{folder}@{digest}", str(folder), digest, "user")
+
+
+def test_an_empty_image_layout_is_refused(make: Any, target: Target, tmp_path: Path) -> None:
+    (tmp_path / "oci-layout").touch()
+    with pytest.raises(InputError, match="is no OCI image layout"):
+        make(str(tmp_path)).resolve(target, AMD64)
+
+
+@pytest.mark.parametrize("name", ["r.tar", "r.tar.gz", "r.tar.bz2", "r.tar.xz", "no suffix"])
+def test_a_root_file_system_may_be_a_tar_however_compressed(
+    make: Any, target: Target, workspace: Workspace, tmp_path: Path, name: str
+) -> None:
+    data = rootfs(tmp_path / "plain").read_bytes()
+    pack = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}.get(name.rpartition(".")[2], bytes)
+    (tmp_path / name).write_bytes(pack(data))
+    base = make(str(tmp_path / name)).resolve(target, AMD64)
+    folder = layout_of(base)
+    assert folder.parent == workspace.home / "bases"
+    assert (base.name, base.origin) == (f"{name} (root file system given by the user)", "user")
+    assert sum(one.is_file() for one in (folder / "blobs" / "sha256").iterdir()) == 3
+    assert (tmp_path / name).exists()
+
+
+def test_the_same_tar_is_imported_once(make: Any, target: Target, tmp_path: Path, monkeypatch: Any) -> None:
+    tar = rootfs(tmp_path / "r.tar")
+    first = make(str(tar)).resolve(target, AMD64)
+    monkeypatch.setattr(oci, "write_layout", lambda *_, **__: pytest.fail("imported again"))
+    assert make(str(tar)).resolve(target, AMD64) == first
+
+
+def test_a_tar_for_another_platform_is_another_base(make: Any, target: Target, tmp_path: Path) -> None:
+    tar = rootfs(tmp_path / "r.tar")
+    one, other = (make(str(tar)).resolve(target, platform) for platform in ("linux/amd64", "linux/arm64"))
+    assert one.digest != other.digest
+
+
+def test_a_relative_path_means_the_current_folder(
+    make: Any, target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rootfs(tmp_path / "r.tar")
+    monkeypatch.chdir(tmp_path)
+    layout_of(make("r.tar").resolve(target, AMD64))
+
+
+def test_a_root_file_system_may_be_a_folder(make: Any, target: Target, tmp_path: Path) -> None:
+    folder = tmp_path / "root fs"
+    (folder / "etc").mkdir(parents=True)
+    (folder / "etc" / "os-release").write_text("ID=potato\n", encoding="utf-8")
+    (folder / "bin").symlink_to("usr/bin")
+    (folder / "name\nwith line").touch()
+    base = make(str(folder)).resolve(target, AMD64)
+    blobs = list((layout_of(base) / "blobs" / "sha256").iterdir())
+    packed = [one for one in blobs if one.read_bytes().startswith(b"\x1f\x8b")]
+    with tarfile.open(packed[0], "r:gz") as tar:
+        names = set(tar.getnames())
+    assert {"./etc/os-release", "./bin", "./name\nwith line"} <= names
+    assert (base.name, base.origin) == ("root fs (root file system given by the user)", "user")
+
+
+def test_a_folder_without_etc_is_refused(make: Any, target: Target, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="neither an OCI image layout nor a root file system") as caught:
+        make(str(tmp_path)).resolve(target, AMD64)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("choice", ["/nowhere/rootfs", "./rootfs", "../r.tar", "~/r", "r.tar", "sub/r.tar"])
+def test_a_path_that_is_missing_is_told_and_not_taken_for_an_image(make: Any, target: Target, choice: str) -> None:
+    with pytest.raises(InputError, match="no such file or folder") as caught:
+        make(choice).resolve(target, AMD64)
+    assert f"--base={choice}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no tar at all", gzip.compress(b"no tar"), b"PK\x03\x04" + bytes(600)],
+    ids=["empty", "text", "gzip of text", "zip"],
+)
+def test_a_file_that_is_no_tar_is_refused_with_what_was_expected(
+    make: Any, target: Target, workspace: Workspace, tmp_path: Path, data: bytes
+) -> None:
+    (tmp_path / "file").write_bytes(data)
+    with pytest.raises(InputError, match="is no tar file") as caught:
+        make(str(tmp_path / "file")).resolve(target, AMD64)
+    assert ".tar.xz" in caught.value.hint
+    assert [one.suffix for one in (workspace.home / "bases").iterdir()] == [".lock"]
+
+
+def test_the_perl_that_is_there_is_used_and_another_brought_where_it_lacks_modules() -> None:
+    if shutil.which("perl"):
+        assert base_images._perl_has(("strict",))
+        assert not base_images._perl_has(("No::Such::Module",))
+
+
+@pytest.mark.parametrize("choice", ["r.tar.gz", "r.tar.xz", "r.tgz", "Downloads/r.tar.gz"])
+def test_a_compressed_tar_that_is_missing_is_told(make: Any, target: Target, choice: str) -> None:
+    with pytest.raises(InputError):
+        make(choice).resolve(target, AMD64)
+
+
+def test_a_folder_leaves_no_tar_behind(make: Any, target: Target, workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "fs" / "etc").mkdir(parents=True)
+    make(str(tmp_path / "fs")).resolve(target, AMD64)
+    assert list((workspace.home / "bases").rglob("*.tar")) == []
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+def test_a_compressed_tar_that_breaks_off_is_an_error_of_ours(
+    make: Any, target: Target, tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    with tarfile.open(tmp_path / "r", "w") as tar:
+        for number in range(20):
+            (tmp_path / "random").write_bytes(os.urandom(10_000))
+            tar.add(tmp_path / "random", f"etc/{number}")
+    data = pack((tmp_path / "r").read_bytes())
+    (tmp_path / "r.tar.packed").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError):
+        make(str(tmp_path / "r.tar.packed")).resolve(target, AMD64)
+
+
+def test_an_imported_tar_is_imported_again_when_its_blobs_are_gone(make: Any, target: Target, tmp_path: Path) -> None:
+    tar = rootfs(tmp_path / "r.tar")
+    shutil.rmtree(layout_of(make(str(tar)).resolve(target, AMD64)) / "blobs")
+    layout_of(make(str(tar)).resolve(target, AMD64))
+
+
+def test_a_recorded_base_moves_with_its_cache(
+    make: Any, target: Target, workspace: Workspace, no_registry: None, fake_bootstrap: list[str]
+) -> None:
+    make().resolve(target, AMD64)
+    moved = Workspace(root=workspace.root, home=workspace.home.with_name("moved"))
+    workspace.home.rename(moved.home)
+    base = make(at=moved).recorded(target, AMD64)
+    assert base is None or layout_of(base).is_relative_to(moved.home)
+
+
+def test_a_recorded_base_is_not_used_when_its_layer_is_gone(
+    make: Any, target: Target, no_registry: None, fake_bootstrap: list[str]
+) -> None:
+    folder = layout_of(make().resolve(target, AMD64))
+    (layer,) = (one for one in (folder / "blobs/sha256").iterdir() if one.read_bytes().startswith(b"\x1f\x8b"))
+    layer.unlink()
+    assert make().recorded(target, AMD64) is None
+
+
+def test_a_saved_image_is_not_taken_for_a_root_file_system(make: Any, target: Target, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps([{"Config": "x"}]), encoding="utf-8")
+    with tarfile.open(tmp_path / "saved.tar", "w") as tar:
+        tar.add(tmp_path / "manifest.json", "manifest.json")
+    with pytest.raises(InputError):
+        make(str(tmp_path / "saved.tar")).resolve(target, AMD64)
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x1f\x8b", b"\x1f\x8b\x08no gzip", gzip.compress(bytes(600))[:20]], ids=["two bytes", "text", "cut off"]
+)
+def test_a_file_that_only_begins_like_gzip_is_an_error_of_ours(
+    make: Any, target: Target, tmp_path: Path, data: bytes
+) -> None:
+    (tmp_path / "file").write_bytes(data)
+    with pytest.raises(InputError, match="is no tar file"):
+        make(str(tmp_path / "file")).resolve(target, AMD64)

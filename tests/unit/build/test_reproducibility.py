@@ -1,0 +1,83 @@
+"""The verdict on two builds of an image. The builder is a mock: what it builds is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from bakery.build.builder import Builder
+from bakery.build.reproducibility import Verifier, explain, verdict_rows
+from bakery.catalog.models import Catalog, Image
+from bakery.errors import BuildError
+from bakery.workspace import Workspace
+from tests.archives import Archive, make_tar
+
+
+class Twice:
+    """Builds the images whose archives and identities it was given, one after the other."""
+
+    def __init__(self, root: Path, catalog: Catalog, *made: tuple[str, Path], error: str = "") -> None:
+        self.workspace, self.catalog, self.made, self.error = Workspace(root, root), catalog, list(made), error
+        self.engine = SimpleNamespace(client=SimpleNamespace(api=SimpleNamespace(get_image=lambda _: [self.saved])))
+        self.saved, self.builds = b"", 0
+
+    def build(self, _: list[Image]) -> list[Any]:
+        self.builds += 1
+        if self.error:
+            return [SimpleNamespace(error=self.error, id="")]
+        identity, file = self.made.pop(0)
+        self.saved = file.read_bytes()
+        return [SimpleNamespace(error="", id=identity)]
+
+
+def archive(file: Path, content: bytes) -> Path:
+    made = Archive()
+    made.image([make_tar({"a": content})], "none")
+    file.write_bytes(made.save())
+    return file
+
+
+def verify(twice: Twice, image: Image) -> Any:
+    (verdict,) = Verifier(cast(Builder, twice)).verify([image])
+    assert not list((twice.workspace.build / "verify").iterdir()), "an archive was left behind"
+    return verdict
+
+
+def test_two_builds_with_one_identity_are_the_same_bits(
+    tmp_path: Path, catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    file = archive(tmp_path / "1.tar", b"x")
+    twice = Twice(tmp_path, catalog, ("sha256:1", file), ("sha256:1", file))
+    verdict = verify(twice, image("3.13"))
+    assert (verdict.same, verdict.digests, twice.builds) == (True, ("sha256:1", "sha256:1"), 2)
+    assert verdict_rows([verdict])[0]["same"] == "the same bits"
+    explain([verdict], pytest.fail)
+
+
+def test_two_builds_that_differ_are_told_apart_by_file(
+    tmp_path: Path, catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    first = archive(tmp_path / "1.tar", b"x")
+    second = archive(tmp_path / "2.tar", b"y")
+    verdict = verify(Twice(tmp_path, catalog, ("sha256:1", first), ("sha256:2", second)), image("3.13"))
+    said: list[str] = []
+    with pytest.raises(BuildError, match="1 of 1 images are not the same twice"):
+        explain([verdict], said.append)
+    assert said == ["3.13.15-bookworm: layer 1, a: 1 of 1 bytes, first at 0: 78 against 79"]
+    assert verdict_rows([verdict])[0] == {
+        "image": "3.13.15-bookworm", "same": "different", "digest": "sha256:1 sha256:2", "differences": 1,
+    }  # fmt: skip
+
+
+def test_a_build_that_fails_is_not_called_the_same(
+    tmp_path: Path, catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    twice = Twice(tmp_path, catalog, error="no room")
+    verdict = verify(twice, image("3.13"))
+    assert (verdict.same, verdict.error, twice.builds) == (False, "no room", 1)
+    with pytest.raises(BuildError):
+        explain([verdict], lambda _: None)

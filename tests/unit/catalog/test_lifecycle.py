@@ -1,0 +1,31 @@
+"""The end of support is data; whether it is past or near is said as of a day that is passed in."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from bakery.catalog.lifecycle import flag, support
+
+
+@pytest.mark.parametrize(
+    ("until", "today", "expected"),
+    [
+        ("2026-10", date(2026, 11, 1), "2026-10, past"),
+        ("2025-10", date(2026, 1, 1), "2025-10, past"),
+        ("2026-10", date(2026, 10, 31), "2026-10, this month"),
+        ("2026-10", date(2026, 9, 30), "2026-10, in 1 month"),
+        ("2027-01", date(2026, 11, 24), "2027-01, in 2 months"),
+        ("2027-05", date(2026, 11, 30), "2027-05, in 6 months"),
+        ("2027-06", date(2026, 11, 1), "2027-06"),
+        ("2031-10", date(2026, 11, 24), "2031-10"),
+    ],
+)
+def test_an_end_of_support_is_flagged_from_six_months_before(until: str, today: date, expected: str) -> None:
+    assert support(until, today) == expected
+
+
+def test_what_is_far_from_its_end_is_not_flagged_at_all() -> None:
+    assert flag("2027-04", date(2026, 11, 24)) == " (until 2027-04, in 5 months)"
+    assert flag("2028-06", date(2026, 11, 24)) == ""

@@ -1,0 +1,71 @@
+"""Recorded profiles: what the lock says of them, and that they are there."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bakery.build.training import keep_profile
+from bakery.catalog.loader import load_catalog
+from bakery.catalog.models import Catalog
+from bakery.catalog.profiles import FILE, NONE, TRAINING, Profile
+from bakery.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository that a test may write to."""
+    for name in ("debian", "ubuntu", "shared"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def test_each_recorded_profile_is_in_the_repository_bit_for_bit(catalog: Catalog) -> None:
+    assert catalog.profiles
+    for profile in catalog.profiles.values():
+        data = (ROOT / profile.folder / FILE).read_bytes()
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (profile.bytes, profile.sha256), profile.series
+    assert (ROOT / NONE).is_dir()
+    assert not list((ROOT / NONE).glob("*.xz"))
+
+
+def test_the_programs_of_a_training_are_for_the_oldest_series_too(catalog: Catalog) -> None:
+    files = list((ROOT / TRAINING).iterdir())
+    assert {file.suffix for file in files} == {".py"}
+    oldest = tuple(int(part) for part in catalog.series[0].number.split("."))
+    for file in files:
+        ast.parse(file.read_text(encoding="utf-8"), file.name, feature_version=oldest)
+
+
+def test_who_counts_in_the_link_counts_in_intermediate_code_before(catalog: Catalog) -> None:
+    # lld reads no profile of the source: "Not an IR level instrumentation profile". compile.sh hands it PROFILE_USE.
+    twice = [one for one in catalog.compilers.values() if one.again]
+    assert [one.name for one in twice] == ["clang_ir"]
+    for one in twice:
+        assert one.generate[0] == "-fprofile-generate"
+        assert one.use[0].startswith("-fprofile-use=")
+
+
+def test_a_profile_is_kept_beside_what_the_lock_has(root: Path) -> None:
+    before, said = load_catalog(root), list[str]()
+    data = b"what clang counted"
+    profile = Profile("3.12", "clang", "19.1.7", "3.12.11", hashlib.sha256(data).hexdigest(), len(data))
+    keep_profile(root, profile, data, said.append)
+    after = load_catalog(root)
+    assert after.profiles == {**before.profiles, "3.12": profile}
+    assert after.series == before.series
+    assert (root / profile.folder / FILE).read_bytes() == data
+    assert profile.sha256 in said[0]
+
+
+def test_a_profile_of_an_unknown_compiler_is_refused(root: Path) -> None:
+    file = root / "shared" / "lock.toml"
+    file.write_text(file.read_text().replace('compiler = "clang"', 'compiler = "icc"', 1))
+    with pytest.raises(ConfigError, match="compiler: expected one of gcc, clang"):
+        load_catalog(root)

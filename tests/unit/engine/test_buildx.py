@@ -1,0 +1,47 @@
+"""What the user says of builder and caches, in buildx's words; and how many images fit a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bakery.catalog.models import Image
+from bakery.engine.buildx import How, Running, default_jobs
+from bakery.errors import BuildError
+
+
+def test_a_repository_holds_the_cache_of_each_image_under_its_own_tag(image: Callable[..., Image]) -> None:
+    how = How(builder="far", cache_from=("127.0.0.1:5000/cache",), cache_to=("127.0.0.1:5000/cache",))
+    assert how.arguments(image("3.13")) == [
+        "--builder",
+        "far",
+        "--cache-from",
+        "type=registry,ref=127.0.0.1:5000/cache:3.13.15-bookworm-amd64",
+        "--cache-to",
+        "type=registry,ref=127.0.0.1:5000/cache:3.13.15-bookworm-amd64,mode=max",
+    ]
+
+
+def test_words_for_buildx_are_passed_on_with_the_name_of_the_image(image: Callable[..., Image]) -> None:
+    how = How(cache_to=("type=s3,bucket=x,name={image}",))
+    assert how.arguments(image("3.13"))[1] == "type=s3,bucket=x,name=3.13.15-bookworm-amd64"
+    assert How(no_cache=True).arguments(image("3.13")) == ["--no-cache"]
+
+
+@pytest.mark.parametrize(
+    ("cores", "memory", "jobs"), [(1, 1e9, 1), (2, 64e9, 1), (4, 16e9, 2), (64, 16e9, 4), (64, 256e9, 32), (8, 0, 1)]
+)
+def test_jobs_fit_processors_and_memory(cores: int, memory: float, jobs: int) -> None:
+    assert default_jobs(cores, int(memory)) == jobs
+
+
+def test_nothing_starts_after_an_interruption(tmp_path: Path) -> None:
+    running = Running()
+    tracker, code = running.run(["sh", "-c", "echo a >&2; exit 3"], tmp_path, {}, tmp_path / "log", lambda _: None)
+    assert (code, tracker.text, running.processes) == (3, ["a"], set())
+    running.stop()
+    with pytest.raises(BuildError, match="interrupted"):
+        running.run(["touch", "made"], tmp_path, {}, tmp_path / "log", lambda _: None)
+    assert not (tmp_path / "made").exists()

@@ -1,0 +1,432 @@
+"""Which engine is used, in which order, and what is said where none can be had. Every engine here is a fake."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.version import Version
+
+from bakery.bases import apt
+from bakery.catalog.models import Catalog
+from bakery.engine import daemons, embedded, engine
+from bakery.engine.daemons import answers, minimums, version_of
+from bakery.engine.embedded import Embedded
+from bakery.engine.engine import PROVENANCE, Engine, describe, find_engine
+from bakery.engine.scratch import fresh_engine
+from bakery.errors import EngineError, InputError
+from bakery.workspace import Workspace
+
+VERSION = {"Version": "26.1.5+dfsg1", "ApiVersion": "1.45", "MinAPIVersion": "1.24", "Os": "linux", "Arch": "amd64"}
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("26.1.5", "26.1.5"),
+        ("26.1.5+dfsg1-9", "26.1.5"),
+        ("20.10.24+dfsg1-1+deb12u1", "20.10.24"),
+        ("5:27.3.1-1~debian.12~bookworm", "27.3.1"),
+        ("28.5.2~rc1", "28.5.2"),
+        ("github.com/docker/buildx v0.13.1 788433953af10f2a698f5c07611dddce2e08c7a0", "0.13.1"),
+        ("github.com/docker/buildx 0.29.1+ds1-3 0.29.1+ds1-3", "0.29.1"),
+        ("", "0"),
+        ("dev", "0"),
+        ("v7", "0"),
+    ],
+)
+def test_the_version_is_upstreams_part_of_it(text: str, version: str) -> None:
+    assert version_of(text) == Version(version)
+
+
+def test_the_oldest_engine_and_buildx_are_data(workspace: Workspace) -> None:
+    assert minimums(workspace) == (Version("23.0"), Version("0.13"))
+
+
+@pytest.fixture
+def fake_engine(serve: Callable[..., Any]) -> Callable[..., str]:
+    """Starts something that answers /version as an engine does; returns its address for DOCKER_HOST."""
+
+    def start(version: str = VERSION["Version"]) -> str:
+        body = json.dumps({**VERSION, "Version": version}).encode()
+        server = serve(default=lambda request: body if request.path.endswith("/version") else 404)
+        return str(server.url.replace("http://", "tcp://"))
+
+    return start
+
+
+class FakeEmbedded:
+    """What the embedded engine was asked to do, in its place."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.runs, self.started = False, 0
+        monkeypatch.setattr(Embedded, "running", lambda _: self.runs)
+        monkeypatch.setattr(Embedded, "up", lambda _: setattr(self, "started", self.started + 1))
+
+
+@pytest.fixture
+def fake_embedded(monkeypatch: pytest.MonkeyPatch) -> FakeEmbedded:
+    return FakeEmbedded(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def no_system_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever engine this machine has, the tests do not see it."""
+    monkeypatch.setattr(engine, "SYSTEM_SOCKET", tmp_path / "none.sock")
+    monkeypatch.setattr(embedded, "foreign_daemon", lambda: None)
+
+
+@pytest.fixture
+def system_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A fake of the machine's own engine on a socket of its own."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            path = self.rfile.readline().split()[1]
+            while self.rfile.readline().strip():
+                pass
+            body = json.dumps(VERSION).encode() if path.endswith(b"/version") else b"OK"
+            self.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + body)
+
+    socket = tmp_path / "docker.sock"
+    monkeypatch.setattr(engine, "SYSTEM_SOCKET", socket)
+    with socketserver.ThreadingUnixStreamServer(str(socket), Handler) as server:
+        thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
+        thread.start()
+        yield socket
+        server.shutdown()
+        thread.join(10)
+
+
+def add_context(name: str, host: str, current: bool = False) -> None:
+    """A docker context as `docker context create` writes it."""
+    folder = Path(os.environ["DOCKER_CONFIG"])
+    meta = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
+    meta.parent.mkdir(parents=True)
+    endpoints = {"docker": {"Host": host, "SkipTLSVerify": False}}
+    meta.write_text(json.dumps({"Name": name, "Metadata": {}, "Endpoints": endpoints}), encoding="utf-8")
+    if current:
+        (folder / "config.json").write_text(json.dumps({"currentContext": name}), encoding="utf-8")
+
+
+def find(workspace: Workspace, catalog: Catalog, **more: Any) -> tuple[str, str] | None:
+    found = find_engine(workspace, catalog, lambda _: None, **more)
+    if found is None:
+        return None
+    if "client" in found.__dict__:
+        found.client.close()
+    return found.kind, found.host
+
+
+def test_each_choice_wins_over_those_below_it(
+    workspace: Workspace,
+    catalog: Catalog,
+    fake_engine: Callable[..., str],
+    fake_embedded: FakeEmbedded,
+    system_socket: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hosts = {name: fake_engine() for name in ("variable", "named", "current")}
+    add_context("named", hosts["named"])
+    add_context("current", hosts["current"], current=True)
+    monkeypatch.setenv("DOCKER_CONTEXT", "named")
+    monkeypatch.setenv("DOCKER_HOST", hosts["variable"])
+    assert find(workspace, catalog) == ("DOCKER_HOST", hosts["variable"])
+    monkeypatch.delenv("DOCKER_HOST")
+    assert find(workspace, catalog) == ("context named", hosts["named"])
+    monkeypatch.delenv("DOCKER_CONTEXT")
+    assert find(workspace, catalog) == ("context current", hosts["current"])
+    monkeypatch.setenv("DOCKER_CONTEXT", "default")
+    assert find(workspace, catalog) == ("system", f"unix://{system_socket}")
+    monkeypatch.delenv("DOCKER_CONTEXT")
+    (Path(os.environ["DOCKER_CONFIG"]) / "config.json").write_text("{}", encoding="utf-8")
+    assert find(workspace, catalog) == ("system", f"unix://{system_socket}")
+    assert fake_embedded.started == 0
+    monkeypatch.setattr(engine, "SYSTEM_SOCKET", Path("/nowhere"))
+    kind, host = find(workspace, catalog) or ("", "")
+    assert kind == "embedded" and host.startswith("unix:///run/infra7-python/")
+    assert fake_embedded.started == 1
+
+
+def test_an_embedded_engine_that_runs_is_not_started_again(
+    workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded
+) -> None:
+    fake_embedded.runs = True
+    assert (find(workspace, catalog) or ("",))[0] == "embedded"
+    assert fake_embedded.started == 0
+
+
+def test_without_leave_to_start_nothing_is_started(
+    workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded
+) -> None:
+    assert find(workspace, catalog, start=False) is None
+    assert fake_embedded.started == 0
+
+
+def test_status_of_no_engine_starts_nothing(
+    workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded
+) -> None:
+    status = describe(workspace, catalog)
+    assert (status["kind"], status["host"], status["embedded"]["pid"]) == (None, None, None)
+    assert status["embedded"]["folder"] == str(workspace.home / "engine")
+    assert fake_embedded.started == 0
+
+
+def test_docker_host_may_name_the_embedded_engine(
+    workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Embedded(workspace, catalog)
+    found = Engine("embedded", own.host, own)
+    monkeypatch.setenv("DOCKER_HOST", own.host)
+    monkeypatch.setattr(Engine, "check", lambda self: self)
+    assert find_engine(workspace, catalog) == found
+
+
+@pytest.mark.parametrize("by", ["variable", "config"])
+def test_a_context_that_does_not_exist_is_named(
+    workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    if by == "variable":
+        monkeypatch.setenv("DOCKER_CONTEXT", "nope")
+    else:
+        folder = Path(os.environ["DOCKER_CONFIG"])
+        folder.mkdir()
+        (folder / "config.json").write_text('{"currentContext": "nope"}', encoding="utf-8")
+    with pytest.raises(InputError, match="docker context 'nope'") as caught:
+        find_engine(workspace, catalog, print)
+    assert caught.value.exit_code == 2
+    assert fake_embedded.started == 0
+
+
+@pytest.mark.parametrize("text", ["", "no json", "[]", '{"currentContext": ""}', "{}"])
+def test_a_docker_configuration_without_a_context_means_none(
+    workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded, text: str
+) -> None:
+    folder = Path(os.environ["DOCKER_CONFIG"])
+    folder.mkdir()
+    (folder / "config.json").write_text(text, encoding="utf-8")
+    assert (find(workspace, catalog) or ("",))[0] == "embedded"
+
+
+def test_a_users_choice_that_does_not_answer_is_an_error_and_nothing_else_is_used(
+    workspace: Workspace,
+    catalog: Catalog,
+    fake_embedded: FakeEmbedded,
+    system_socket: Path,
+    nowhere: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host = nowhere.replace("http", "tcp")
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(EngineError, match=rf"the Docker engine at {host} \(DOCKER_HOST\) does not answer") as caught:
+        find_engine(workspace, catalog, print)
+    assert "unset DOCKER_HOST" in caught.value.hint
+    assert fake_embedded.started == 0
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # docker's client leaves the socket to the collector
+@pytest.mark.parametrize("host", ["nonsense://x", "tcp://", "unix:///nowhere.sock"])
+def test_a_docker_host_that_makes_no_sense_is_an_error_of_ours(
+    workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(EngineError, match="does not answer"):
+        find_engine(workspace, catalog, print)
+    gc.collect()
+
+
+def test_an_engine_that_is_too_old_is_told_with_what_is_expected(
+    workspace: Workspace, catalog: Catalog, fake_engine: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", fake_engine("20.10.24+dfsg1"))
+    with pytest.raises(EngineError, match=r"is 20\.10\.24\+dfsg1: too old, expected 23\.0 or newer") as caught:
+        find_engine(workspace, catalog, print)
+    assert "Upgrade it" in caught.value.hint
+
+
+def test_what_answers_on_a_socket_is_an_engine_only_if_it_talks_like_one(system_socket: Path, tmp_path: Path) -> None:
+    assert answers(system_socket)
+    assert not answers(tmp_path / "missing.sock")
+    (tmp_path / "file.sock").touch()
+    assert not answers(tmp_path / "file.sock")
+
+
+def test_the_embedded_engine_needs_root_and_says_what_else_there_is(
+    workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(EngineError, match="starting the embedded one needs root") as caught:
+        find_engine(workspace, catalog, lambda _: None)
+    assert caught.value.exit_code == 1
+    for words in ("Run as root", "Install Docker Engine 23", "DOCKER_HOST"):
+        assert words in caught.value.hint
+
+
+@pytest.mark.parametrize(("host", "named"), [("fedora", "this host is fedora"), ("", "this host is unknown")])
+def test_the_embedded_engine_needs_debian_or_ubuntu_and_says_what_else_there_is(
+    workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, host: str, named: str
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(apt, "host_id", lambda: host)
+    with pytest.raises(EngineError, match=f"on debian and ubuntu only; {named}") as caught:
+        find_engine(workspace, catalog, lambda _: None)
+    assert "DOCKER_HOST" in caught.value.hint
+
+
+def test_a_mirror_without_an_engine_that_is_new_enough_names_what_it_has(
+    workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FakeApt(apt.PrivateApt):
+        def update(self) -> None:
+            pass
+
+        def candidate(self, package: str) -> str:
+            return {"docker.io": "20.10.24", "docker-buildx": ""}[package]
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(apt, "host_id", lambda: "debian")
+    monkeypatch.setattr(apt, "host_mirror", lambda: apt.Mirror("bookworm", {"": "http://deb.example"}))
+    monkeypatch.setattr(apt, "PrivateApt", FakeApt)
+    said: list[str] = []
+    with pytest.raises(EngineError, match=r"expected docker\.io 23\.0 .*bookworm has docker\.io 20\.10\.24"):
+        find_engine(workspace, catalog, said.append)
+    assert [line.split()[-1] for line in said if "looking" in line] == ["bookworm", "trixie", "forky"]
+
+
+def test_the_embedded_engine_is_never_started_beside_another_one(
+    workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "foreign_daemon", lambda: 4711)
+    monkeypatch.setattr(Embedded, "prepare", lambda _: pytest.fail("unpacked beside another one"))
+    with pytest.raises(EngineError, match=r"dockerd, process 4711.* never started beside another one") as caught:
+        find_engine(workspace, catalog, lambda _: None)
+    assert "systemctl stop docker" in caught.value.hint
+
+
+def test_a_daemon_is_foreign_unless_it_carries_our_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = (7, ["dockerd", "--label", daemons.LABEL]), (8, ["/usr/bin/dockerd", "-H", "fd://"])
+    for found, expected in (([], None), ([ours], None), ([ours, theirs], 8)):
+        monkeypatch.setattr(daemons, "processes", lambda _, found=found: found)
+        assert daemons.foreign_daemon() == expected
+
+
+def test_each_cache_has_an_engine_of_its_own_with_a_short_socket(catalog: Catalog, tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 200)
+    one, other = (Embedded(Workspace(tmp_path, home), catalog) for home in (long, tmp_path))
+    assert one.host != other.host
+    assert len(one.host.removeprefix("unix://")) < 100
+
+
+class FakeClient:
+    """An engine's API that knows its networks only."""
+
+    def __init__(self, *networks: str) -> None:
+        self.networks, self.names = self, networks
+
+    def list(self, names: list[str]) -> list[str]:
+        return [name for name in self.names if name in names]
+
+
+@pytest.mark.parametrize(
+    ("kind", "networks", "network"),
+    [("embedded", (), "host"), ("system", ("bridge", "host"), None), ("DOCKER_HOST", ("host", "none"), "host")],
+)
+def test_an_engine_without_a_bridge_builds_on_the_hosts_network(
+    workspace: Workspace, catalog: Catalog, kind: str, networks: tuple[str, ...], network: str | None
+) -> None:
+    one = Engine(kind, "unix:///nowhere", Embedded(workspace, catalog))
+    one.__dict__["client"] = FakeClient(*networks)
+    assert one.network == network
+
+
+def test_the_environment_of_docker_is_the_users_own_except_for_the_embedded_engine(
+    workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin")
+    own = Embedded(workspace, catalog)
+    assert Engine("system", "unix:///x", own).environment == dict(os.environ) | PROVENANCE
+    found = Engine("embedded", own.host, own).environment
+    assert found["DOCKER_HOST"] == own.host
+    assert found["PATH"].startswith(f"{own.root}/usr/bin:") and found["PATH"].endswith(":/usr/bin")
+
+
+def fake_docker(folder: Path, version: str, name: str = "docker") -> Path:
+    """A program that answers `docker buildx version`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\necho github.com/docker/buildx {version} abc\n", encoding="utf-8")
+    (folder / name).chmod(0o755)
+    return folder
+
+
+def test_the_users_buildx_is_used_where_it_is_new_enough(
+    workspace: Workspace, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{fake_docker(tmp_path / 'bin', 'v0.17.1')}:{os.environ['PATH']}")
+    assert Engine("system", "unix:///x", Embedded(workspace, catalog)).buildx == ["docker", "buildx"]
+
+
+def test_an_unpacked_buildx_is_used_where_the_users_is_too_old(
+    workspace: Workspace, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{fake_docker(tmp_path / 'bin', 'v0.10.5')}:{os.environ['PATH']}")
+    own = Embedded(workspace, catalog)
+    fake_docker(own.buildx.parent, "0.13.1+ds1-3", own.buildx.name)
+    assert Engine("system", "unix:///x", own).buildx == [str(own.buildx)]
+
+
+def test_without_a_new_enough_buildx_it_says_which_was_found_and_what_to_install(
+    workspace: Workspace, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("PATH", f"{fake_docker(tmp_path / 'bin', 'v0.10.5')}:{os.environ['PATH']}")
+    one = Engine("system", "unix:///x", Embedded(workspace, catalog))
+    with pytest.raises(EngineError, match=r"expected 0\.13 or newer.*docker buildx is 0\.10\.5") as caught:
+        _ = one.buildx
+    assert "docker-buildx-plugin" in caught.value.hint
+
+
+def test_a_system_engine_that_the_user_may_not_use_is_told_as_such(
+    workspace: Workspace, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "docker.sock").touch()
+    monkeypatch.setattr(engine, "SYSTEM_SOCKET", tmp_path / "docker.sock")
+    monkeypatch.setattr("socket.socket.connect", denied)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(EngineError) as caught:
+        find_engine(workspace, catalog, lambda _: None)
+    assert "permission" in str(caught.value).lower()
+
+
+def test_certificates_that_are_missing_are_an_error_of_ours(
+    workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("HOST", "tcp://127.0.0.1:1"), ("TLS_VERIFY", "1"), ("CERT_PATH", "/nowhere")):
+        monkeypatch.setenv(f"DOCKER_{name}", value)
+    with pytest.raises((EngineError, InputError)):
+        find_engine(workspace, catalog, print)
+
+
+def test_beside_an_engine_of_the_users_no_second_one_is_started(workspace: Workspace, catalog: Catalog) -> None:
+    one = Engine("system", "unix:///x", Embedded(workspace, catalog))
+    with pytest.raises(InputError, match="no second engine is started") as failed, fresh_engine(one, ["image"]):
+        pass
+    assert "unix:///x" in failed.value.message
+    assert "DOCKER_HOST" in failed.value.hint
+
+
+def test_a_store_that_no_engine_has_is_told_with_those_that_there_are(workspace: Workspace, catalog: Catalog) -> None:
+    one = Engine("embedded", "unix:///x", Embedded(workspace, catalog))
+    said = "'zfs' is no image store: expected one of containerd, overlay2"
+    with pytest.raises(InputError, match=said), fresh_engine(one, [], "zfs"):
+        pass

@@ -1,0 +1,145 @@
+"""What `inv clean` removes: each kind apart, and nothing that was not named."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.catalog.models import Catalog
+from bakery.engine.embedded import Embedded
+from bakery.errors import BakeryError
+from bakery.machine import cleaning
+from bakery.machine.cleaning import KINDS, Removal, removals, remove
+from bakery.workspace import Workspace
+
+PATHS = {
+    "logs": ["build"],
+    "sources": ["home/sources"],
+    "layers": ["home/layers"],
+    "bases": ["home/bases"],
+    "engine": ["home/engine", "home/apt", "home/tools"],
+}
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A clone and a cache with something in every place, and no engine."""
+    for path in (*(path for paths in PATHS.values() for path in paths), "home/keep", "bakery"):
+        (tmp_path / path / "inner").mkdir(parents=True)
+        (tmp_path / path / "inner" / "file").touch()
+    monkeypatch.setattr(cleaning, "find_engine", lambda *_, **__: None)
+    monkeypatch.setattr(Embedded, "down", lambda _: False)
+    return Workspace(root=tmp_path, home=tmp_path / "home")
+
+
+class FakeEngine:
+    """An engine with two of our images; ``asked`` is what it was told to do."""
+
+    host = "tcp://fake"
+
+    class _Image:
+        def __init__(self, tags: list[str]) -> None:
+            self.tags, self.id = tags, "sha256:untagged"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.client = self.images = self.api = self
+
+    def talking(self) -> nullcontext[None]:
+        return nullcontext()
+
+    def list(self, filters: dict[str, str]) -> list[Any]:
+        self.asked.append(("list", filters))
+        return [self._Image(["infra7/python:a", "infra7/python:b"]), self._Image([])]
+
+    def remove(self, name: str, **_: object) -> None:
+        self.asked.append(("remove", name))
+
+    def prune_builds(self, **options: object) -> None:
+        self.asked.append(("prune", options))
+
+
+def test_every_kind_is_told_in_one_line() -> None:
+    assert set(KINDS) == {"logs", "images", "cache", "sources", "layers", "bases", "engine"}
+    assert all(text and "\n" not in text for text in KINDS.values())
+
+
+@pytest.mark.parametrize("kind", PATHS)
+def test_a_kind_removes_its_own_paths_and_no_others(clone: Workspace, catalog: Catalog, kind: str) -> None:
+    found = list(removals(clone, catalog, (kind,)))
+    assert [(one.kind, one.path) for one in found] == [(kind, clone.root / path) for path in PATHS[kind]]
+    assert [one.what for one in found] == [str(one.path) for one in found]
+    for one in found:
+        remove(clone, catalog, one)
+    left = {path for paths in PATHS.values() for path in paths if (clone.root / path).exists()}
+    assert left == {path for other, paths in PATHS.items() for path in paths if other != kind}
+    assert (clone.root / "bakery" / "inner" / "file").exists() and (clone.home / "keep" / "inner" / "file").exists()
+
+
+def test_listing_removes_and_starts_nothing(
+    clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[object] = []
+    monkeypatch.setattr(cleaning, "find_engine", lambda *_, start=True, **__: starts.append(start))
+    before = sorted(clone.root.rglob("*"))
+    assert len(list(removals(clone, catalog, tuple(KINDS)))) == 7
+    assert sorted(clone.root.rglob("*")) == before
+    assert starts == [False]
+
+
+def test_what_is_not_there_is_not_named(tmp_path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cleaning, "find_engine", lambda *_, **__: None)
+    assert list(removals(Workspace(tmp_path / "a", tmp_path / "b"), catalog, tuple(KINDS))) == []
+
+
+def test_an_engine_is_asked_only_where_its_things_are_named(
+    clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cleaning, "find_engine", lambda *_, **__: pytest.fail("asked"))
+    assert list(removals(clone, catalog, ("logs", "sources", "bases", "engine")))
+
+
+def test_only_images_of_this_tool_are_removed_by_each_of_their_names(
+    clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeEngine()
+    monkeypatch.setattr(cleaning, "find_engine", lambda *_, **__: fake)
+    found = list(removals(clone, catalog, ("images",)))
+    assert fake.asked == [("list", {"label": "io.github.infra7.python.target"})]
+    assert [one.what for one in found] == ["infra7/python:a", "infra7/python:b", "sha256:untagged"]
+    for one in found:
+        remove(clone, catalog, one)
+    assert fake.asked[1:] == [("remove", one.what) for one in found]
+
+
+def test_the_build_cache_is_pruned_whole(clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEngine()
+    monkeypatch.setattr(cleaning, "find_engine", lambda *_, **__: fake)
+    (one,) = removals(clone, catalog, ("cache",))
+    assert "tcp://fake" in one.what
+    remove(clone, catalog, one)
+    assert fake.asked == [("prune", {"all": True})]
+
+
+def test_an_engine_that_is_gone_by_then_has_nothing_to_remove(clone: Workspace, catalog: Catalog) -> None:
+    remove(clone, catalog, Removal("images", "infra7/python:a"))
+
+
+def test_the_embedded_engine_is_stopped_before_its_folder_goes(
+    clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: list[bool] = []
+    monkeypatch.setattr(Embedded, "down", lambda self: there.append(self.folder.exists()))
+    remove(clone, catalog, next(iter(removals(clone, catalog, ("engine",)))))
+    assert there == [True]
+    assert not (clone.home / "engine").exists()
+
+
+def test_what_could_not_be_removed_is_told(clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    with pytest.raises(BakeryError, match="could not be removed entirely"):
+        remove(clone, catalog, next(iter(removals(clone, catalog, ("sources",)))))

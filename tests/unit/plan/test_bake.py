@@ -1,0 +1,283 @@
+"""The bake definition and the arguments that are derived from it mean the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from bakery.catalog.labels import LABELS
+from bakery.catalog.models import Catalog, Image, RecipeName
+from bakery.catalog.profiles import NONE, TRAINING
+from bakery.catalog.selection import select_images
+from bakery.plan.bake import Inputs, build_arguments, definition, labels, target_name
+
+INPUTS = Inputs(
+    "/cache/sources/x", "/cache/sources/extras", "docker-image://base@sha256:1", "base:tag", "sha256:1", "registry",
+    "r1",
+)  # fmt: skip
+FLAGS = {"contexts": "--build-context", "args": "--build-arg", "labels": "--label"}
+LISTS = {"tags": "--tag", "attest": "--attest", "output": "--output"}
+
+
+def target_of(catalog: Catalog, one: Image, network: str | None = None) -> dict[str, Any]:
+    found = definition(catalog, [one], {one: INPUTS}, network=network)["target"][target_name(one)]
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.12", "3.13.5", "3.15"])
+@pytest.mark.parametrize("recipe", RecipeName)
+@pytest.mark.parametrize("network", [None, "host"])
+def test_each_part_of_the_definition_is_one_argument_with_its_flag(
+    catalog: Catalog, image: Callable[..., Image], version: str, recipe: RecipeName, network: str | None
+) -> None:
+    target = target_of(catalog, image(version, "jammy", recipe), network)
+    *pairs, context = build_arguments(target)
+    found = Counter(zip(pairs[::2], pairs[1::2], strict=True))
+    expected = Counter(
+        [(flag, f"{name}={value}") for key, flag in FLAGS.items() for name, value in target[key].items()]
+        + [(flag, value) for key, flag in LISTS.items() for value in target[key]]
+        + [
+            ("--file", f"{target['context']}/{target['dockerfile']}"),
+            ("--target", target["target"]),
+            ("--platform", ",".join(target["platforms"])),
+        ]
+        + ([("--network", network)] if network else [])
+    )
+    assert found == expected
+    assert set(found.values()) == {1}
+    assert context == target["context"] == ("reference" if recipe is RecipeName.REFERENCE else "ubuntu")
+
+
+def test_no_key_of_the_definition_is_without_its_argument(catalog: Catalog, image: Callable[..., Image]) -> None:
+    known = {"context", "dockerfile", "target", "platforms", "network", *FLAGS, *LISTS}
+    assert set(target_of(catalog, image("3.13"), "host")) == known
+
+
+def test_several_platforms_are_one_argument(catalog: Catalog, image: Callable[..., Image]) -> None:
+    target = {**target_of(catalog, image("3.13")), "platforms": ["linux/amd64", "linux/arm64"]}
+    arguments = build_arguments(target)
+    assert arguments[arguments.index("--platform") + 1] == "linux/amd64,linux/arm64"
+
+
+def test_quick_has_neither_pgo_nor_lto_and_says_so(catalog: Catalog, image: Callable[..., Image]) -> None:
+    full, quick = (target_of(catalog, image("3.13", recipe=recipe)) for recipe in (RecipeName.FULL, RecipeName.QUICK))
+    assert (full["args"]["PGO"], quick["args"]["PGO"]) == ("1", "0")
+    assert "--with-lto" in full["args"]["CONFIGURE_FLAGS"].split()
+    assert not {"--with-lto", "--enable-optimizations"} & set(quick["args"]["CONFIGURE_FLAGS"].split())
+    assert full["args"]["TRAINING"] and not quick["args"]["TRAINING"]
+    assert (full["labels"][f"{LABELS}.recipe"], quick["labels"][f"{LABELS}.recipe"]) == ("full", "quick")
+    assert "quick" in quick["labels"]["org.opencontainers.image.title"]
+    assert "quick" not in full["labels"]["org.opencontainers.image.title"]
+    different = {key for key in full["args"] if full["args"][key] != quick["args"][key]}
+    compiler = {"CC", "CXX", "EXPAT_FLAGS", "LINKER_FLAGS", "PROFILE_GENERATE", "PROFILE_SHA256", "PROFILE_USE"}
+    compiler |= {f"COMPILER_{what}" for what in ("CONFIGURE", "PACKAGES", "PATH")}
+    assert different == {"CONFIGURE_FLAGS", "PGO", "TRAINING", *compiler}
+
+
+def test_a_target_without_the_series_compiler_takes_its_own_gcc(catalog: Catalog, image: Callable[..., Image]) -> None:
+    assert image("3.13").series.compiler == "clang"
+    bookworm, jammy = (target_of(catalog, image("3.13", name))["args"] for name in ("bookworm", "jammy"))
+    assert (bookworm["CC"], jammy["CC"]) == ("clang", "gcc")
+    assert bookworm["COMPILER_PACKAGES"] and not jammy["COMPILER_PACKAGES"]
+
+
+@pytest.mark.parametrize("recipe", [RecipeName.FULL, RecipeName.QUICK])
+def test_the_series_words_for_the_linker_are_for_the_series_compiler_alone(
+    catalog: Catalog, image: Callable[..., Image], recipe: RecipeName
+) -> None:
+    own = set(image("3.11").series.ldflags)
+    assert own
+    for target in ("bookworm", "jammy"):
+        flags = target_of(catalog, image("3.11", target, recipe=recipe))["args"]["LINKER_FLAGS"].split()
+        assert own & set(flags) == (own if (recipe, target) == (RecipeName.FULL, "bookworm") else set())
+
+
+@pytest.mark.parametrize("network", [None, "host", "none"])
+def test_the_network_is_named_only_when_it_is_given(
+    catalog: Catalog, image: Callable[..., Image], network: str | None
+) -> None:
+    target = target_of(catalog, image("3.13"), network)
+    assert target.get("network") == network
+    assert ("network" in target) == bool(network)
+    assert ("--network" in build_arguments(target)) == bool(network)
+
+
+def test_target_names_are_what_bake_takes_and_each_image_has_its_own(catalog: Catalog) -> None:
+    everything = select_images(catalog, [pin.release for one in catalog.series for pin in one.pins], everything=True)
+    names = [target_name(one) for one in everything]
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]+", name) for name in names)
+    assert len(set(names)) == len(everything)
+
+
+def test_the_default_group_builds_all_that_were_selected_in_that_order(catalog: Catalog) -> None:
+    images = select_images(catalog, ["3.13", "3.9"], ["noble", "bookworm"])
+    found = definition(catalog, images, dict.fromkeys(images, INPUTS))
+    assert found["group"]["default"]["targets"] == list(found["target"]) == [target_name(one) for one in images]
+
+
+def test_the_series_words_come_after_the_recipes(catalog: Catalog, image: Callable[..., Image]) -> None:
+    one = image("3.13")
+    args = target_of(catalog, one)["args"]
+    recipe = catalog.recipes[RecipeName.FULL]
+    assert args["CONFIGURE_FLAGS"].split() == [*recipe.configure, *one.series.configure, *one.series.lean]
+    assert args["COMPILER_FLAGS"].split() == [*recipe.cflags, *recipe.frame_pointers, *one.series.cflags]
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.13"])
+def test_frame_pointers_are_kept_where_the_series_says_so(
+    catalog: Catalog, image: Callable[..., Image], version: str
+) -> None:
+    for recipe in RecipeName:
+        flags = target_of(catalog, image(version, recipe=recipe))["args"]["COMPILER_FLAGS"].split()
+        assert ("-fno-omit-frame-pointer" in flags) == image(version).series.frame_pointers == (version == "3.13")
+
+
+def test_the_reference_is_the_same_release_on_the_same_base_without_anything_of_ours(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    ours, theirs = (
+        target_of(catalog, image("3.13t", recipe=recipe)) for recipe in (RecipeName.FULL, RecipeName.REFERENCE)
+    )
+    same = ("LOCALE", "PYTHON_RELEASE", "PYTHON_SHA256", "RUNTIME_PACKAGES")
+    assert {key: theirs["args"][key] for key in same} == {key: ours["args"][key] for key in same}
+    own = catalog.recipes[RecipeName.FULL].packages
+    assert [*theirs["args"]["BUILD_PACKAGES"].split(), *own] == ours["args"]["BUILD_PACKAGES"].split()
+    assert {key: theirs["contexts"][key] for key in ("base", "source")} == {
+        key: ours["contexts"][key] for key in ("base", "source")
+    }
+    assert "--disable-gil" in theirs["args"]["CONFIGURE_FLAGS"]
+    assert not {"-O3", "--disable-test-modules"} & set(
+        f"{theirs['args']['COMPILER_FLAGS']} {theirs['args']['CONFIGURE_FLAGS']}".split()
+    )
+    assert not set(theirs["tags"]) & set(ours["tags"])
+    assert "reference/python:3.13t-bookworm" in theirs["tags"]
+
+
+@pytest.mark.parametrize(("version", "locale"), [("3.9", "utf8"), ("3.12", "utf8"), ("3.13", "none"), ("3.15", "none")])
+def test_lang_is_set_where_the_official_image_sets_it(
+    catalog: Catalog, image: Callable[..., Image], version: str, locale: str
+) -> None:
+    assert target_of(catalog, image(version))["args"]["LOCALE"] == locale
+
+
+def test_the_family_gives_context_and_packages(catalog: Catalog, image: Callable[..., Image]) -> None:
+    for name, family in (("bookworm", "debian"), ("noble", "ubuntu")):
+        target = target_of(catalog, image("3.13", name))
+        (expected,) = (one for one in catalog.families if one.name == family)
+        assert target["context"] == family
+        packages = [*expected.build_packages, *catalog.recipes[RecipeName.FULL].packages]
+        assert target["args"]["BUILD_PACKAGES"].split() == packages
+        assert target["args"]["RUNTIME_PACKAGES"].split() == list(expected.runtime_packages)
+
+
+def test_the_inputs_enter_as_named_contexts(catalog: Catalog, image: Callable[..., Image]) -> None:
+    assert target_of(catalog, image("3.13"))["contexts"] == {
+        "base": INPUTS.base, "source": INPUTS.source, "extras": INPUTS.extras, "shared": "shared",
+        "profile": "shared/profiles/3.13",
+    }  # fmt: skip
+
+
+def test_a_recorded_profile_is_for_full_builds_by_its_compiler(catalog: Catalog, image: Callable[..., Image]) -> None:
+    def profile(one: Image, own: Catalog = catalog) -> tuple[str, str]:
+        target = target_of(own, one)
+        return target["contexts"]["profile"], target["args"]["PROFILE_SHA256"]
+
+    recorded = catalog.profiles["3.13"]
+    assert profile(image("3.13", "trixie")) == (recorded.folder, recorded.sha256)
+    assert profile(image("3.13", "jammy")) == (NONE, "")  # gcc
+    assert profile(image("3.13t"))[0] == "shared/profiles/3.13t"
+    assert profile(image("3.12")) == (NONE, "")  # nobody trained it yet
+    assert profile(image("3.13", recipe=RecipeName.QUICK)) == (NONE, "")
+    assert profile(image("3.13"), replace(catalog, profiles={})) == (NONE, "")
+    assert profile(image("3.11"), replace(catalog, profiles={})) == (TRAINING, "")
+    assert "profile" not in target_of(catalog, image("3.13", recipe=RecipeName.REFERENCE))["contexts"]
+
+
+def test_the_interpreter_says_that_it_was_built_on_the_day_of_its_release(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    one = image("3.13")
+    seconds = int(target_of(catalog, one)["args"]["SOURCE_DATE_EPOCH"])
+    assert datetime.fromtimestamp(seconds, UTC).isoformat() == f"{one.pin.date}T00:00:00+00:00"
+
+
+def test_the_labels_say_what_the_image_was_made_of(catalog: Catalog, image: Callable[..., Image]) -> None:
+    one = image("3.13.5", "jammy")
+    assert labels(catalog, one, INPUTS) == {
+        "org.opencontainers.image.title": "Python 3.13.5 on jammy",
+        "org.opencontainers.image.description": "CPython 3.13.5, compiled from upstream's source "
+        "for Ubuntu 22.04 (jammy)",
+        "org.opencontainers.image.version": "3.13.5",
+        "org.opencontainers.image.created": "2025-06-11T00:00:00Z",
+        "org.opencontainers.image.revision": "r1",
+        "org.opencontainers.image.source": catalog.source,
+        "org.opencontainers.image.documentation": catalog.documentation,
+        "org.opencontainers.image.licenses": "Python-2.0",
+        "org.opencontainers.image.base.name": "base:tag",
+        "org.opencontainers.image.base.digest": "sha256:1",
+        "io.github.infra7.python.base.origin": "registry",
+        "io.github.infra7.python.recipe": "full",
+        "io.github.infra7.python.series": "3.13",
+        "io.github.infra7.python.source.sha256": one.pin.sha256,
+        "io.github.infra7.python.source.signature": one.pin.signed,
+        "io.github.infra7.python.target": "jammy",
+        "io.github.infra7.python.variant": "default",
+    }
+
+
+def test_what_is_not_known_has_no_label(catalog: Catalog, image: Callable[..., Image]) -> None:
+    one = dataclasses.replace(image("3.13.5"), pin=dataclasses.replace(image("3.13.5").pin, date=""))
+    bare = dataclasses.replace(catalog, source="", documentation="")
+    found = labels(bare, one, dataclasses.replace(INPUTS, revision=""))
+    assert "" not in found.values()
+    absent = {name.rpartition(".")[2] for name in labels(catalog, image("3.13.5"), INPUTS).keys() - found.keys()}
+    assert absent == {"created", "revision", "source", "documentation"}
+
+
+def test_the_labels_say_that_a_signature_was_not_checked(catalog: Catalog, image: Callable[..., Image]) -> None:
+    one = dataclasses.replace(image("3.13.5"), pin=dataclasses.replace(image("3.13.5").pin, signed=""))
+    assert labels(catalog, one, INPUTS)["io.github.infra7.python.source.signature"] == "not checked"
+
+
+def test_a_variant_is_the_same_build_up_to_its_stage(catalog: Catalog) -> None:
+    default, minimal = (
+        target_of(catalog, select_images(catalog, ["3.13"], ["jammy"], [name])[0]) for name in ("default", "minimal")
+    )
+    assert (default["target"], minimal["target"]) == ("runtime", "minimal")
+    assert minimal["labels"]["org.opencontainers.image.title"] == "Python 3.13.15 on jammy, minimal"
+    differing = {key for key in default if default[key] != minimal[key]}
+    assert differing == {"target", "labels", "tags"}
+
+
+def test_every_variant_has_its_stage_in_the_dockerfile_of_every_family(catalog: Catalog, root: Any) -> None:
+    for family in catalog.families:
+        text = (root / family.name / "Dockerfile").read_text(encoding="utf-8")
+        stages = set(re.findall(r"(?m)^FROM \S+ AS (\S+)$", text))
+        assert {variant.stage for variant in catalog.variants} <= stages
+
+
+def test_the_same_image_has_the_same_definition_and_nothing_of_the_time_in_it(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    first, second = (json.dumps(target_of(catalog, image("3.13"))) for _ in range(2))
+    assert first == second
+    assert json.loads(first)["attest"] == ["type=provenance,disabled=true"]
+    assert json.loads(first)["labels"]["org.opencontainers.image.created"] == f"{image('3.13').pin.date}T00:00:00Z"
+
+
+def test_every_argument_of_the_definition_is_one_of_the_dockerfiles(catalog: Catalog, root: Any) -> None:
+    for family in catalog.families:
+        text = (root / family.name / "Dockerfile").read_text(encoding="utf-8")
+        declared = set(re.findall(r"(?m)^ARG (\w+)", text))
+        (one,) = select_images(catalog, ["3.13"], [family.targets[0].name])
+        assert set(target_of(catalog, one)["args"]) == declared, family.name
+        assert f" AS {target_of(catalog, one)['target']}\n" in text

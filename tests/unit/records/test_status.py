@@ -1,0 +1,107 @@
+"""README's status table: a check mark only for what was built and tested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.catalog.loader import load_catalog
+from bakery.errors import ConfigError
+from bakery.records.status import adopt, read_status, write_status
+from bakery.report.readme import drift, fill
+from bakery.report.status_table import status_table
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def record(release: str = "3.13.15", recipe: str = "full", built: str = "2026-01-01", **more: Any) -> dict[str, Any]:
+    series = ".".join(release.split(".")[:2])
+    tests = {"passed": 180, "failed": 0, "skipped": 2}
+    return {
+        "image": f"{release}-bookworm", "series": series, "release": release, "target": "bookworm",
+        "platform": "linux/amd64", "recipe": recipe, "built": built, "tests": tests, "id": "sha256:0", **more,
+    }  # fmt: skip
+
+
+def cell(*records: dict[str, Any], series: str = "3.13", column: int = 2) -> str:
+    table = status_table(load_catalog(ROOT), list(records), "linux/amd64")
+    (row,) = (line for line in table.splitlines() if line.startswith(f"| **{series}**"))
+    return row.strip("| ").split(" | ")[column]
+
+
+def test_what_was_never_built_has_no_check_mark() -> None:
+    assert cell() == "not yet built"
+
+
+def test_what_was_built_and_passed_has_a_check_mark_and_its_counts() -> None:
+    assert cell(record()) == "✓ 3.13.15<br>180 passed"
+
+
+@pytest.mark.parametrize(
+    ("failed", "recovered", "said"), [(0, 0, "suite: 430 files"), (1, 1, "suite: 430 files, 2 not as expected")]
+)
+def test_a_run_of_cpython_s_own_suite_is_named(failed: int, recovered: int, said: str) -> None:
+    suite = {"passed": 430, "failed": failed, "skipped": 50, "expected": 3, "recovered": recovered}
+    (kept,) = adopt([], [record(regrtest=suite)])
+    assert cell(kept) == f"✓ 3.13.15<br>180 passed<br>{said}"
+
+
+def test_what_failed_its_tests_has_no_check_mark() -> None:
+    assert cell(record(tests={"passed": 1, "failed": 2, "skipped": 0})) == "✗ 3.13.15<br>1 passed, 2 failed"
+
+
+def test_a_quick_build_is_called_quick_and_gives_way_to_a_full_one() -> None:
+    assert "quick" in cell(record(recipe="quick"))
+    assert "quick" not in cell(record(recipe="quick"), record("3.13.5"))
+
+
+def test_another_platform_s_build_does_not_count() -> None:
+    assert cell(record(platform="linux/arm64")) == "not yet built"
+
+
+def test_an_untested_build_is_not_taken_over() -> None:
+    untested = record()
+    del untested["tests"]
+    assert adopt([], [untested]) == []
+
+
+def test_a_build_on_a_base_of_the_users_own_does_not_count_for_the_target() -> None:
+    assert adopt([], [record(base={"origin": "user"})]) == []
+    assert len(adopt([], [record(base={"origin": "mmdebstrap"})])) == 1
+
+
+def test_a_newer_build_replaces_an_older_one_and_not_the_other_way_round() -> None:
+    old, new = record(built="2026-01-01"), record(built="2026-02-01")
+    assert [one["built"] for one in adopt([old], [new])] == ["2026-02-01"]
+    assert [one["built"] for one in adopt([new], [old])] == ["2026-02-01"]
+
+
+def test_what_names_this_machine_is_not_kept() -> None:
+    assert "id" not in adopt([], [record()])[0]
+
+
+def test_the_status_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    write_status(tmp_path, [record()])
+    assert read_status(tmp_path) == [record()]
+
+
+def test_a_broken_status_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"status\.json"):
+        read_status(tmp_path)
+
+
+def test_only_what_stands_between_the_markers_changes() -> None:
+    text = "before\n<!-- a:begin -->\nold\n<!-- a:end -->\nafter\n"
+    assert fill(text, {"a": "new\n"}) == "before\n<!-- a:begin -->\nnew\n<!-- a:end -->\nafter\n"
+
+
+def test_a_missing_marker_is_told() -> None:
+    with pytest.raises(ConfigError, match="a:begin"):
+        fill("text", {"a": "new"})
+
+
+def test_drift_is_a_diff_and_empty_where_there_is_none() -> None:
+    assert drift("a\n", "a\n") == ""
+    assert "-a\n+b\n" in drift("a\n", "b\n")

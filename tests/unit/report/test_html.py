@@ -1,0 +1,161 @@
+"""The page of a comparison: what comes from data is escaped, charts have a text and a table, nothing is fetched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from bakery.catalog.models import Image
+from bakery.oci.manifests import LayerSize
+from bakery.report.charts import Segment, bars, differences, map_of, squarified
+from bakery.report.html import page
+from bakery.report.markup import Html, el, join, table
+from bakery.sizes.breakdown import FileSize, Part, Share
+from bakery.sizes.comparison import Comparison, Measured
+
+EVIL = "<script>alert('x')</script>\"&"
+
+
+class Reader(HTMLParser):
+    """Collects elements, and fails where one is not closed in its order."""
+
+    VOID = ("meta", "br", "col")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def read(text: str) -> Reader:
+    reader = Reader()
+    reader.feed(text)
+    assert reader.open == []
+    return reader
+
+
+def measured(name: str, **more: Any) -> Measured:
+    size, parts = 5_000_000, {part: Share() for part in Part}
+    parts[Part.BASE] = Share(9_000_000, 4_000_000, 1)
+    parts[Part.LIBRARY] = Share(2_000_000, 1_000_000, 1)
+    files = {f"a/{name}": FileSize(f"a/{name}", 9_000_000, Part.BASE), "b": FileSize("b", 2_000_000, Part.LIBRARY)}
+    layers = (LayerSize("sha256:0", "gzip", size, f"step of {name}"),)
+    values = {"disk_bytes": 11_000_000, "parts": parts, "files": files, **more}
+    return Measured(name, "engine", f"about {name}", "linux/amd64", size, layers, **values)
+
+
+@pytest.fixture
+def hostile(image: Callable[..., Image]) -> Comparison:
+    ours, other = measured(EVIL), measured(f"other {EVIL}")
+    return Comparison(image("3.13"), "default", ours, other, other, over=f"over {EVIL}", notes=(f"note {EVIL}",))
+
+
+def test_text_and_attributes_are_escaped_unless_they_are_markup() -> None:
+    assert el("p", EVIL, title=EVIL).count("<script") == 0
+    assert el("p", el("b", "x"), None, Html("<i></i>")) == "<p><b>x</b><i></i></p>"
+    assert join(["<", el("br")], "&") == "&lt;&<br>"
+
+
+def test_nothing_from_data_becomes_markup(hostile: Comparison) -> None:
+    text = page([hostile, hostile])
+    assert "<script" not in text
+    names = {tag for tag, _ in read(text).seen}
+    assert "script" not in names
+    for name in ("infra", "other", "step of", "about", "note", "over"):
+        assert f"{name} <script>" not in text
+
+
+def test_the_page_needs_nothing_from_outside(hostile: Comparison) -> None:
+    reader = read(page([hostile]))
+    for tag, attributes in reader.seen:
+        assert tag not in ("link", "img", "iframe", "object", "embed")
+        assert not {"src", "href", "onclick", "onload"} & set(attributes), tag
+    style = re.search(r"<style>(.*?)</style>", page([hostile]), re.DOTALL)
+    assert style and "url(" not in style[1] and "@import" not in style[1] and "</" not in style[1]
+
+
+def test_the_page_has_a_language_a_title_one_heading_and_both_colour_schemes(hostile: Comparison) -> None:
+    text = page([hostile])
+    reader = read(text)
+    assert ("html", {"lang": "en"}) in reader.seen
+    assert [tag for tag, _ in reader.seen].count("h1") == 1
+    assert [tag for tag, _ in reader.seen].count("title") == 1
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_every_chart_is_told_in_words_and_every_table_has_a_caption_and_heads(hostile: Comparison) -> None:
+    reader = read(page([hostile]))
+    charts = [attributes for _, attributes in reader.seen if attributes.get("role") == "img"]
+    assert len(charts) >= 4
+    assert all(len(attributes["aria-label"] or "") > 10 for attributes in charts)
+    tags = [tag for tag, _ in reader.seen]
+    assert tags.count("table") == tags.count("caption") == tags.count("thead") >= 4
+    assert all(attributes.get("scope") for tag, attributes in reader.seen if tag == "th")
+
+
+@pytest.mark.parametrize("missing", ["ours", "official", "reference", "all"])
+def test_what_was_not_measured_leaves_a_page_that_says_so(hostile: Comparison, missing: str) -> None:
+    import dataclasses
+
+    fields = ("ours", "official", "reference") if missing == "all" else (missing,)
+    text = page([dataclasses.replace(hostile, **dict.fromkeys(fields))])
+    read(text)
+    assert "nothing to compare with yet" in text
+
+
+def test_a_page_of_nothing_is_a_page() -> None:
+    read(page([]))
+
+
+def test_a_table_keeps_its_last_row_apart_where_it_is_a_sum() -> None:
+    text = table("c", ("a", "b"), [("x", "1"), ("all", "1")], numbers=(1,), total=True)
+    assert "<tbody><tr>" in text and "<tfoot><tr>" in text
+
+
+@pytest.mark.parametrize("sizes", [[1], [6, 6, 4, 3, 2, 2, 1], [1000, 1, 1], [5, 0], [0, 0], []])
+def test_the_boxes_of_a_map_fill_it_and_keep_the_proportions(sizes: list[float]) -> None:
+    boxes = squarified(sizes, 0, 0, 6, 4)
+    assert len(boxes) == len(sizes)
+    for (x, y, width, height), size in zip(boxes, sizes, strict=True):
+        assert width * height == pytest.approx(24 * size / (sum(sizes) or 1))
+        assert x >= -1e-9 and x + width <= 6 + 1e-9 and y >= -1e-9 and y + height <= 4 + 1e-9
+
+
+def test_the_map_shows_every_byte_once() -> None:
+    files = {
+        f"usr/lib/{folder}/{number}": FileSize(f"usr/lib/{folder}/{number}", 10 * number + 1, Part.BASE)
+        for folder in ("a", "b", "c")
+        for number in range(60)
+    }
+    files["one"] = FileSize("one", 5000, Part.PIP)
+    text = map_of(files, "text")
+    told = [int(size.replace(",", "")) for size in re.findall(r"([\d,]+) bytes", text)]
+    assert sum(told) == sum(file.disk_bytes for file in files.values())
+
+
+def test_an_image_without_files_has_a_map_without_boxes() -> None:
+    assert "tile" not in map_of({}, "text")
+
+
+def test_bars_share_one_scale_and_small_pieces_have_no_label() -> None:
+    text = bars([("a", [Segment("x", 100, "base"), Segment("y", 1, "pip")]), ("b", [Segment("x", 50, "base")])], "t")
+    assert "width:100%" in text and f"width:{100 * 50 / 101:.3f}%" in text
+    assert ">y 0.0 MB<" not in text and 'title="y: 1 bytes"' in text
+
+
+def test_less_goes_to_the_left_and_more_to_the_right() -> None:
+    text = differences([("less", -4_000_000, "base"), ("more", 2_000_000, "pip")], "t")
+    assert "left:0%;width:50%" in text and "left:50%;width:25%" in text
+    assert "\N{MINUS SIGN}4.0 MB" in text and "+2.0 MB" in text

@@ -1,0 +1,202 @@
+"""What a bill of materials lists of an image, and by which names."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from bakery.errors import BakeryError, SourceError
+from bakery.oci.contents import contents_of
+from bakery.sbom.components import Licences, debian_licence, installed, python_packages
+from bakery.sbom.document import WANTED, load_licences
+from bakery.sbom.vendored import bundled_in, cpython
+from tests.archives import Archive, make_release, make_tar
+
+SITE = "usr/local/lib/python3.13/site-packages"
+STATUS = b"""Package: libc6
+Status: install ok installed
+Maintainer: GNU Libc Maintainers <debian-glibc@lists.debian.org>
+Architecture: amd64
+Source: glibc
+Version: 2.36-9+deb12u14
+Description: GNU C Library
+ Shared libraries
+Homepage: https://www.gnu.org/software/libc/libc.html
+
+Package: gone
+Status: deinstall ok config-files
+Architecture: amd64
+Version: 1
+
+Package: libacl1
+Status: install ok installed
+Architecture: amd64
+Source: acl (2.3.1-3)
+Version: 2.3.1-3+b1
+"""
+
+
+@pytest.fixture(scope="module")
+def licences(root: Path) -> Licences:
+    return load_licences(root)
+
+
+def test_every_installed_package_is_listed_by_dpkgs_version_and_no_other() -> None:
+    found = installed({"var/lib/dpkg/status": STATUS}, "debian", "debian-12")
+    assert [(one.name, one.version, one.source) for one in found] == [
+        ("libacl1", "2.3.1-3+b1", "acl"),
+        ("libc6", "2.36-9+deb12u14", "glibc"),
+    ]
+    acl, libc = (one.purl for one in found)
+    assert acl == "pkg:deb/debian/libacl1@2.3.1-3%2Bb1?arch=amd64&distro=debian-12&upstream=acl%402.3.1-3"
+    assert libc == "pkg:deb/debian/libc6@2.36-9%2Bdeb12u14?arch=amd64&distro=debian-12&upstream=glibc"
+
+
+def test_an_image_without_dpkg_is_told_by_the_records_that_it_keeps() -> None:
+    files = {
+        "var/lib/dpkg/status.d/libc6": STATUS.partition(b"\n\n")[0],
+        "var/lib/dpkg/status.d/libc6.md5sums": b"0  Package: x\n",
+    }
+    assert [one.name for one in installed(files, "debian", "debian-12")] == ["libc6"]
+
+
+FORMAT = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (f"{FORMAT}Files: *\nLicense: GPL-2+\n text\n\nFiles: a\nLicense: Expat\n", ("GPL-2.0-or-later", "MIT")),
+        (f"{FORMAT}Files: *\nLicense: GPL-1+ or Artistic\n", ("(GPL-1.0-or-later OR Artistic-1.0-Perl)",)),
+        (f"{FORMAT}Files: *\nLicense: public-domain\n", ("LicenseRef-Debian-public-domain",)),
+        (f"{FORMAT}Files: *\nLicense: The main library, which is (mostly) free\n", ()),
+        (f"{FORMAT}License: GPL-2+\n of no file\n", ()),
+        ("This package was debianized by hand.\n\nFiles: *\nLicense: GPL-2\n", ()),
+        ("", ()),
+    ],
+)
+def test_debians_short_names_become_spdxs_and_what_is_prose_is_not_guessed(
+    licences: Licences, text: str, wanted: tuple[str, ...]
+) -> None:
+    assert debian_licence(text, licences) == wanted
+
+
+def test_python_packages_are_listed_with_what_they_vendor(licences: Licences) -> None:
+    files = {
+        f"{SITE}/pip-26.2.1.dist-info/METADATA": b"Metadata-Version: 2.4\nName: pip\nVersion: 26.2.1\n\nName: words\n",
+        f"{SITE}/pip/_vendor/vendor.txt": b"requests==2.34.2\n    certifi==2026.6.17 # text\npyproject-hooks==1.2.0\n",
+        f"{SITE}/setuptools-65.5.0.dist-info/METADATA": b"Name: setuptools\nVersion: 65.5.0\n",
+        f"{SITE}/setuptools/_vendor/__init__.py": b"",
+        f"{SITE}/setuptools/_vendor/ordered_set.py": b'__version__ = "3.1"\n',
+        f"{SITE}/setuptools/_vendor/packaging/__init__.py": b"from .__about__ import __version__\n",
+        f"{SITE}/setuptools/_vendor/packaging/__about__.py": b'__version__ = "21.3"\n',
+        f"{SITE}/setuptools/_vendor/zipp.py": b"import io\n",
+    }
+    found = python_packages(files, licences)
+    assert [(one.within, one.name, one.version, one.licence) for one in found] == [
+        ("", "pip", "26.2.1", "MIT"),
+        ("pip", "certifi", "2026.6.17", "MPL-2.0"),
+        ("pip", "pyproject-hooks", "1.2.0", "MIT"),
+        ("pip", "requests", "2.34.2", "Apache-2.0"),
+        ("", "setuptools", "65.5.0", "MIT"),
+        ("setuptools", "ordered_set", "3.1", "MIT"),
+        ("setuptools", "packaging", "21.3", "Apache-2.0 OR BSD-2-Clause"),
+        ("setuptools", "zipp", "", "MIT"),
+    ]
+    assert {one.name: one.purl for one in found}["ordered_set"] == "pkg:pypi/ordered-set@3.1"
+
+
+HEADERS = {
+    "Modules/expat/expat.h": "#define XML_MAJOR_VERSION 2\n#define XML_MINOR_VERSION 8\n#define XML_MICRO_VERSION 2\n",
+    "Modules/_decimal/libmpdec/mpdecimal.h": '#define MPD_VERSION "2.5.1"\n',
+    "Include/internal/mimalloc/mimalloc.h": "#define MI_MALLOC_VERSION 212   // major\n",
+    "Lib/ctypes/macholib/__init__.py": "__version__ = '1.0'\n",
+    "Modules/_blake2/impl/blake2.h": "",
+}
+LISTED = {
+    "packages": [
+        {
+            "name": "libb2", "versionInfo": "0.98.1", "downloadLocation": "https://example.org/libb2.tar.gz",
+            "checksums": [{"algorithm": "SHA256", "checksumValue": "b" * 64}], "originator": "Organization: BLAKE2",
+            "externalRefs": [{"referenceType": "cpe23Type", "referenceLocator": "cpe:2.3:a:blake2:libb2:1:*"}],
+        },
+        {"name": "pip", "versionInfo": "24.0", "downloadLocation": "https://example.org/pip"},
+    ]
+}  # fmt: skip
+
+
+def test_upstreams_own_list_comes_first_and_headers_tell_the_rest(tmp_path: Path, licences: Licences) -> None:
+    file = make_release(tmp_path, {**HEADERS, "Misc/sbom.spdx.json": json.dumps(LISTED)})
+    found = bundled_in(file, "3.13.15", licences)
+    assert [(one.name, one.version, one.licence) for one in found] == [
+        ("expat", "2.8.2", "MIT"),
+        ("libb2", "0.98.1", "CC0-1.0"),
+        ("macholib", "1.0", "MIT"),
+        ("mimalloc", "2.1.2", "MIT"),
+        ("mpdecimal", "2.5.1", "BSD-2-Clause"),
+    ]
+    assert found[0].cpe == "cpe:2.3:a:libexpat_project:libexpat:2.8.2:*:*:*:*:*:*:*"
+    assert (found[1].sha256, found[1].supplier) == ("b" * 64, "Organization: BLAKE2")
+    assert {one.within for one in found} == {"CPython"}
+
+
+def test_a_release_without_a_list_is_told_by_its_headers(tmp_path: Path, licences: Licences) -> None:
+    names = [one.name for one in bundled_in(make_release(tmp_path, HEADERS), "3.13.15", licences)]
+    assert names == ["blake2", "expat", "macholib", "mimalloc", "mpdecimal"]
+
+
+def test_a_list_that_is_no_list_is_an_error_that_names_the_make_release(tmp_path: Path, licences: Licences) -> None:
+    with pytest.raises(SourceError, match=r"Python-3.13.15.tar.xz does not tell what it bundles"):
+        bundled_in(make_release(tmp_path, {"Misc/sbom.spdx.json": "<html>"}), "3.13.15", licences)
+
+
+@pytest.mark.parametrize(
+    ("release", "folder", "cpe"), [("3.13.15", "3.13.15", "3.13.15:*"), ("3.15.0b3", "3.15.0", "3.15.0:b3")]
+)
+def test_cpython_is_named_by_its_tarball_and_as_vulnerabilities_name_it(release: str, folder: str, cpe: str) -> None:
+    one = cpython(release, f"Python-{release}.tar.xz", "c" * 64)
+    assert one.download == f"https://www.python.org/ftp/python/{folder}/Python-{release}.tar.xz"
+    assert one.cpe == f"cpe:2.3:a:python:python:{cpe}:*:*:*:*:*:*"
+
+
+def contents(*layers: bytes, method: str = "zstd") -> dict[str, bytes]:
+    archive = Archive()
+    archive.image(layers, method)
+    return dict(contents_of(io.BytesIO(archive.save()), "linux/amd64", re.compile("etc/.*")).files)
+
+
+@pytest.mark.parametrize("method", ["gzip", "zstd", "none"])
+def test_files_are_read_as_a_container_sees_them(method: str) -> None:
+    below = make_tar({"etc/a": b"old", "./etc/b": b"b", "etc/gone": b"x", "etc/d/e": b"x", "usr/x": b"not asked for"})
+    above = make_tar({"etc/a": b"new", "etc/.wh.gone": b"", "etc/d/.wh..wh..opq": b"", "etc/d/f": b"f"})
+    assert contents(below, above, method=method) == {"etc/a": b"new", "etc/b": b"b", "etc/d/f": b"f"}
+
+
+def test_a_file_that_became_a_link_or_a_folder_is_gone() -> None:
+    above = make_tar({"etc/a": "b", "etc/b/c": b"c"}, folders=["etc/b"])
+    assert contents(make_tar({"etc/a": b"a", "etc/b": b"b", "etc/c": b"c"}), above) == {"etc/b/c": b"c", "etc/c": b"c"}
+
+
+def test_a_copyright_file_behind_the_link_of_its_folder_is_read() -> None:
+    archive = Archive()
+    doc = "usr/share/doc"
+    archive.image(
+        [make_tar({f"{doc}/libtinfo6/copyright": b"text", f"{doc}/libncursesw6": "libtinfo6", f"{doc}/l": "l"})]
+    )
+    found = contents_of(io.BytesIO(archive.save()), "linux/amd64", WANTED)
+    assert found.read(f"{doc}/libncursesw6/copyright") == "text"
+    assert found.read(f"{doc}/l/copyright") == found.read(f"{doc}/nothing/copyright") == ""
+
+
+def test_a_damaged_layer_is_an_error_of_this_tool() -> None:
+    archive = Archive()
+    archive.image([make_tar({"etc/a": bytes(9000)})])
+    for digest, data in archive.blobs.items():
+        if data.startswith(b"\x1f\x8b"):
+            archive.blobs[digest] = data[:-20] + bytes(20)
+    with pytest.raises(BakeryError, match="cannot be read"):
+        contents_of(io.BytesIO(archive.save()), "linux/amd64", WANTED)

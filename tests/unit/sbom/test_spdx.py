@@ -1,0 +1,161 @@
+"""The bill of materials is sound SPDX 2.3, the same each time, and reaches the index in BuildKit's form."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from bakery.errors import BakeryError
+from bakery.oci.attestations import SPDX, attest, attested, remember_attested
+from bakery.sbom.components import Component
+from bakery.sbom.listing import bill_rows
+from bakery.sbom.spdx import Bill, document, text_of
+from tests.archives import MANIFEST, Archive, digest_of, make_tar
+
+COMPONENTS = (
+    Component("generic", "CPython", "3.13.15", "pkg:generic/python@3.13.15", "Python-2.0",
+              "Organization: Python Software Foundation", "https://www.python.org/",
+              "https://www.python.org/ftp/python/3.13.15/Python-3.13.15.tar.xz", "a" * 64,
+              "cpe:2.3:a:python:python:3.13.15:*:*:*:*:*:*:*"),
+    Component("bundled", "expat", "2.8.2", "pkg:generic/expat@2.8.2", "MIT", within="CPython"),
+    Component("deb", "libstdc++6", "12.2.0-14", "pkg:deb/debian/libstdc%2B%2B6@12.2.0-14", source="gcc-12",
+              licence="GPL-3.0-or-later WITH GCC-exception-3.1 AND LicenseRef-Debian-permissive",
+              supplier="Debian GCC Maintainers <debian-gcc@lists.debian.org>"),
+    Component("deb", "libstdc--6", "1", "pkg:deb/debian/libstdc--6@1"),
+    Component("pypi", "pip", "26.2.1", "pkg:pypi/pip@26.2.1", "MIT"),
+    Component("pypi", "zipp", "", "pkg:pypi/zipp", "", within="pip"),
+)  # fmt: skip
+BILL = Bill(
+    "infra7/python:3.13-bookworm", "https://example.org/spdx/1", "sha256:" + "d" * 64, "linux/amd64",
+    "2026-08-05T00:00:00.123456789Z", {"org.opencontainers.image.revision": "r1"}, COMPONENTS,
+)  # fmt: skip
+
+
+def schema() -> dict[str, Any]:
+    return dict(json.loads((files("lib4sbom") / "schemas" / "spdx" / "2.3-schema.json").read_text(encoding="utf-8")))
+
+
+def test_a_bill_fits_the_schema_of_spdx(golden_bill: dict[str, Any]) -> None:
+    jsonschema.Draft7Validator(schema()).validate(golden_bill)
+    broken = json.loads(json.dumps(golden_bill))
+    broken["packages"][0]["externalRefs"][0]["referenceCategory"] = "PARCEL"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft7Validator(schema()).validate(broken)
+
+
+@pytest.fixture
+def golden_bill() -> dict[str, Any]:
+    return document(BILL, "a-tool-1")
+
+
+def test_the_same_image_has_the_same_bill_to_the_byte(golden_bill: dict[str, Any]) -> None:
+    assert text_of(document(BILL, "a-tool-1")) == text_of(golden_bill)
+    assert golden_bill["creationInfo"]["created"] == "2026-08-05T00:00:00Z"
+
+
+def test_each_package_is_in_the_image_or_in_the_one_that_carries_it(golden_bill: dict[str, Any]) -> None:
+    names = {one["SPDXID"]: one["name"] for one in golden_bill["packages"]}
+    assert len(names) == len(COMPONENTS) + 1, "no two of them have one identifier"
+    contained = {
+        (names[one["spdxElementId"]], names[one["relatedSpdxElement"]])
+        for one in golden_bill["relationships"]
+        if one["relationshipType"] == "CONTAINS"
+    }
+    assert {("CPython", "expat"), ("pip", "zipp"), (BILL.name, "CPython"), (BILL.name, "libstdc++6")} <= contained
+
+
+def test_an_overview_leaves_open_what_is_not_known(golden_bill: dict[str, Any]) -> None:
+    rows = {row["name"]: row for row in bill_rows(golden_bill)}
+    assert rows["pip"] == {"name": "pip", "version": "26.2.1", "licence": "MIT", "purl": "pkg:pypi/pip@26.2.1"}
+    assert (rows["zipp"]["version"], rows["zipp"]["licence"]) == (None, None)
+
+
+def workspace(folder: Path, *, provenance: bool = True) -> tuple[Path, dict[str, Any]]:
+    """An image layout as buildx exports it, with a provenance that tells of the builder's clone."""
+    archive = Archive()
+    image = archive.image([make_tar({"etc/os-release": b"x"})])
+    if provenance:
+        vcs = {"localdir:context": "debian", "revision": "r1-dirty", "source": "/home/someone/clone"}
+        statement = {
+            "predicateType": "https://slsa.dev/provenance/v0.2",
+            "subject": [{"name": "pkg:docker/x", "digest": {"sha256": image["digest"].removeprefix("sha256:")}}],
+            "predicate": {"metadata": {"https://mobyproject.org/buildkit@v1#metadata": {"vcs": vcs}}},
+        }
+        layer = archive.blob(json.dumps(statement).encode(), "application/vnd.in-toto+json")
+        layer["annotations"] = {"in-toto.io/predicate-type": statement["predicateType"]}
+        config = archive.blob(
+            json.dumps({"rootfs": {"diff_ids": [layer["digest"]]}}).encode(), "application/vnd.oci.image.config.v1+json"
+        )
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}
+        one = archive.blob(json.dumps(manifest).encode(), MANIFEST)
+        one["platform"] = {"os": "unknown", "architecture": "unknown"}
+        one["annotations"] = {
+            "vnd.docker.reference.digest": image["digest"], "vnd.docker.reference.type": "attestation-manifest",
+        }  # fmt: skip
+        archive.descriptors.append(one)
+    inner = archive.blob(archive.index(), "application/vnd.oci.image.index.v1+json")
+    archive.descriptors = [{**inner, "annotations": {"io.containerd.image.name": name}} for name in ("a:1", "a:latest")]
+    file = folder / "image.tar"
+    file.write_bytes(archive.save())
+    return file, image
+
+
+def blobs(file: Path) -> dict[str, bytes]:
+    with tarfile.open(file) as tar:
+        found = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+    for name, data in found.items():
+        if name.startswith("blobs/"):
+            assert f"sha256:{name.rpartition('/')[2]}" == digest_of(data)
+    return found
+
+
+def test_the_bill_becomes_a_statement_about_the_same_manifest(tmp_path: Path) -> None:
+    file, image = workspace(tmp_path)
+    (digest, again) = attest(file, tmp_path / "out.tar", lambda: {"spdxVersion": "SPDX-2.3"}, "https://example.org/x")
+    assert digest == again, "both names are of one index"
+    found = blobs(tmp_path / "out.tar")
+
+    def read(digest: str) -> Any:
+        return json.loads(found.pop(f"blobs/{digest.replace(':', '/')}"))
+
+    top = json.loads(found.pop("index.json"))
+    assert [one["annotations"]["io.containerd.image.name"] for one in top["manifests"]] == ["a:1", "a:latest"]
+    first, attestation = read(digest)["manifests"]
+    assert first == image
+    manifest = read(attestation["digest"])
+    provenance, bill = (read(layer["digest"]) for layer in manifest["layers"])
+    assert [layer["annotations"]["in-toto.io/predicate-type"] for layer in manifest["layers"]][1] == SPDX
+    assert read(manifest["config"]["digest"])["rootfs"]["diff_ids"] == [one["digest"] for one in manifest["layers"]]
+    assert bill["subject"] == provenance["subject"]
+    assert (bill["predicateType"], bill["predicate"]) == (SPDX, {"spdxVersion": "SPDX-2.3"})
+    vcs = provenance["predicate"]["metadata"]["https://mobyproject.org/buildkit@v1#metadata"]["vcs"]
+    assert vcs == {"revision": "r1-dirty", "source": "https://example.org/x"}, "nothing of the builder's machine"
+    assert read(image["digest"])["layers"]
+    assert not any(b"someone" in data for data in found.values()), "what was replaced is not carried along"
+
+
+def test_a_layout_without_provenance_is_refused(tmp_path: Path) -> None:
+    file, _ = workspace(tmp_path, provenance=False)
+    with pytest.raises(BakeryError, match="attested nothing"):
+        attest(file, tmp_path / "out.tar", dict, "")
+
+
+def test_an_index_is_known_by_the_manifest_that_it_is_about(tmp_path: Path) -> None:
+    remember_attested(tmp_path, "sha256:index", "sha256:manifest")
+    assert attested(tmp_path, "sha256:index") == "sha256:manifest"
+    assert attested(tmp_path, "sha256:another") == "sha256:another"
+
+
+def test_a_bill_is_read_back_by_the_library_that_made_it(tmp_path: Path, golden_bill: dict[str, Any]) -> None:
+    from spdx_tools.spdx.parser.parse_anything import parse_file
+    from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+
+    file = tmp_path / "bill.spdx.json"
+    file.write_text(text_of(golden_bill), encoding="utf-8")
+    assert validate_full_spdx_document(parse_file(str(file))) == []

@@ -1,0 +1,97 @@
+"""The size budget: what it holds for, and that growth is told with the part that grew."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bakery.catalog.models import Budget, Catalog, Image, RecipeName
+from bakery.sizes.baseline import Size
+from bakery.sizes.budget import budget_of, excess, growth, last_record, verdict
+
+LIMIT = Budget(40_000_000, 110_000_000)
+Make = Callable[..., Image]
+
+
+@pytest.fixture
+def tight(catalog: Catalog) -> Catalog:
+    return dataclasses.replace(catalog, budgets={("3.13", "default", "bookworm"): LIMIT})
+
+
+def record(**more: Any) -> dict[str, Any]:
+    return {
+        "series": "3.13", "target": "bookworm", "platform": "linux/amd64", "recipe": "full", "release": "3.13.14",
+        "built": "2026-11-01T00:00:00+00:00", "anatomy": {"base": [100, 50], "pip": [10, 5]}, **more,
+    }  # fmt: skip
+
+
+def test_the_default_image_has_a_budget(catalog: Catalog, image: Make) -> None:
+    assert budget_of(catalog, image("3.13")) is not None
+
+
+def test_a_quick_build_another_platform_and_an_unlisted_image_are_exempt(tight: Catalog, image: Make) -> None:
+    assert budget_of(tight, image("3.13")) == LIMIT
+    for one in (image("3.13", recipe=RecipeName.QUICK), image("3.13", platform="linux/arm64"), image("3.13", "trixie")):
+        assert budget_of(tight, one) is None
+
+
+def test_a_budget_holds_for_every_release_of_its_series(tight: Catalog, image: Make) -> None:
+    assert budget_of(tight, image("3.13.5")) == LIMIT
+
+
+@pytest.mark.parametrize(
+    ("compressed", "disk", "said"),
+    [
+        (40_000_000, 110_000_000, []),
+        (40_000_001, 110_000_000, ["40,000,001 bytes compressed, 1 more than the budget of 40,000,000"]),
+        (1, 110_000_010, ["110,000,010 bytes on disk, 10 more than the budget of 110,000,000"]),
+        (50_000_000, 120_000_000, ["compressed", "on disk"]),
+    ],
+)
+def test_one_byte_over_is_over(compressed: int, disk: int, said: list[str]) -> None:
+    over = excess(LIMIT, Size(compressed, disk))
+    assert len(over) == len(said)
+    for sentence, words in zip(over, said, strict=True):
+        assert words in sentence
+
+
+def test_without_a_budget_nothing_is_over() -> None:
+    assert excess(None, Size(10**12, 10**12)) == ()
+
+
+def test_the_last_record_is_the_newest_of_the_same_kind(image: Make) -> None:
+    newest = record(built="2026-11-02T00:00:00+00:00", variant="default")
+    others = [
+        record(built="2026-12-01", recipe="quick"), record(built="2026-12-01", platform="linux/arm64"),
+        record(built="2026-12-01", target="trixie"), record(built="2026-12-01", variant="minimal"),
+        record(built="2026-12-01", series="3.13t"),
+    ]  # fmt: skip
+    assert last_record([record(), newest, *others], image("3.13")) == newest
+    assert last_record(others, image("3.13")) is None
+
+
+def test_growth_names_the_parts_that_changed_largest_first() -> None:
+    lines = growth({"base": [100, 50], "pip": [10, 5]}, {"base": [101, 50], "pip": [10, 5], "bytecode": [900, 300]})
+    assert lines == ("Byte code (.pyc): +900 bytes on disk, +300 compressed", "Base: +1 bytes on disk, +0 compressed")
+
+
+def test_over_budget_says_where_to_change_it_and_what_grew(tight: Catalog, image: Make) -> None:
+    said = verdict(tight, image("3.13"), Size(40_000_100, 1), {"base": [100, 50], "pip": [12, 9]}, [record()])
+    assert 'shared/budgets.toml, budget."3.13".default.bookworm' in said
+    assert "100 more than the budget" in said
+    assert "since the recorded build of 3.13.14 on 2026-11-01" in said
+    assert "pip and bundled wheels: +2 bytes on disk, +4 compressed" in said
+
+
+def test_over_budget_without_a_record_says_that_there_is_none(tight: Catalog, image: Make) -> None:
+    old = record()
+    del old["anatomy"]
+    for records in ([], [old]):
+        assert "no build with an anatomy is recorded" in verdict(tight, image("3.13"), Size(10**9, 1), {}, records)
+
+
+def test_within_its_budget_an_image_has_no_verdict(tight: Catalog, image: Make) -> None:
+    assert verdict(tight, image("3.13"), Size(1, 1), {}, []) == ""

@@ -1,0 +1,231 @@
+"""Where the figures of a comparison come from: a registry that answers, else the record; every stand-in is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.catalog.models import Catalog, Image
+from bakery.catalog.selection import select_images
+from bakery.errors import InputError
+from bakery.files import write_whole
+from bakery.records.builds import read_record, record_file
+from bakery.report.text import recorded_rows
+from bakery.sizes.baseline import read_baseline
+from bakery.sizes.comparison import Comparison, Measured, document
+from bakery.sizes.measure import Comparer, reference_names, remember
+from bakery.workspace import Workspace
+from tests.archives import Archive, digest_of, make_tar
+
+Make = Callable[..., Image]
+LAYERS = [make_tar({"var/lib/dpkg/status": b"x" * 900}), make_tar({"usr/local/bin/python3": b"y" * 5000})]
+
+
+@pytest.fixture
+def archive() -> Archive:
+    one = Archive()
+    for platform in ("linux/amd64", "linux/arm64"):
+        one.image(LAYERS, "zstd", platform, config={"Env": ["PYTHON_VERSION=3.13.15"]}, created="2026-11-20T01:00:00Z")
+    return one
+
+
+def publish(server: Any, archive: Archive, name: str, tag: str) -> None:
+    server.routes[f"/v2/{name}/manifests/{tag}"] = archive.index()
+    for digest, data in archive.blobs.items():
+        server.routes[f"/v2/{name}/blobs/{digest}"] = server.routes[f"/v2/{name}/manifests/{digest}"] = data
+    assert digest_of(archive.index()) not in archive.blobs
+
+
+def official_at(catalog: Catalog, host: str) -> Catalog:
+    """The catalog with Debian's official images in another registry."""
+    families = tuple(dataclasses.replace(one, official=f"{host}/library/{one.official}") for one in catalog.families)
+    return dataclasses.replace(catalog, families=families)
+
+
+def comparer(catalog: Catalog, root: Path, **more: Any) -> Comparer:
+    return Comparer(catalog, None, more.pop("baseline", read_baseline(root)), [], tell=lambda _: None, **more)
+
+
+@pytest.fixture
+def offline(nowhere: str, catalog: Catalog, root: Path) -> dict[str, Any]:
+    """A catalog whose official images lie where nobody answers, and the repository's record of them."""
+    host = nowhere.removeprefix("http://")
+    baseline = {
+        (f"{host}/library/{tag}", platform): dataclasses.replace(one, tag=f"{host}/library/{tag}")
+        for (tag, platform), one in read_baseline(root).items()
+    }
+    return {"catalog": official_at(catalog, host), "root": root, "baseline": baseline}
+
+
+def layer_bytes(archive: Archive) -> list[int]:
+    manifest = json.loads(archive.blobs[archive.descriptors[0]["digest"]])
+    return [len(archive.blobs[layer["digest"]]) for layer in manifest["layers"]]
+
+
+def test_the_official_image_is_measured_by_its_manifest(
+    serve: Any, catalog: Catalog, root: Path, image: Make, archive: Archive
+) -> None:
+    server = serve()
+    publish(server, archive, "library/python", "3.13-slim-bookworm")
+    (found,) = comparer(official_at(catalog, server.address), root).compare(image("3.13"))
+    assert found.official is not None
+    assert found.official.source == "registry"
+    assert [layer.compressed_bytes for layer in found.official.layers] == layer_bytes(archive)
+    assert (found.official.release, found.official.date) == ("3.13.15", "2026-11-20")
+    assert not any("recorded" in note for note in found.notes)
+
+
+def test_where_no_registry_answers_the_record_is_taken_and_the_report_says_so(
+    offline: dict[str, Any], image: Make
+) -> None:
+    (found,) = comparer(**offline).compare(image("3.13"))
+    assert found.official is not None
+    assert (found.official.source, found.official.compressed_bytes) == ("recorded", 44_365_264)
+    (note,) = (note for note in found.notes if "recorded" in note)
+    assert "cannot be reached" in note and "2026-09-19" in note and "docker-library/repo-info" in note
+
+
+def test_where_neither_answers_there_is_nothing_to_compare_with(offline: dict[str, Any], image: Make) -> None:
+    (found,) = comparer(**{**offline, "baseline": {}}).compare(image("3.13"))
+    assert found.official is None
+    assert any("no size of an official image is recorded" in note for note in found.notes)
+    assert document(found)["compressed_ratio"] is None
+
+
+def test_a_series_before_its_first_release_is_compared_with_its_candidates(
+    serve: Any, catalog: Catalog, root: Path, image: Make, archive: Archive
+) -> None:
+    server = serve()
+    publish(server, archive, "library/python", "3.15-rc-slim-trixie")
+    (found,) = comparer(official_at(catalog, server.address), root).compare(image("3.15", "trixie"))
+    assert found.official is not None
+    assert found.official.reference.endswith("python:3.15-rc-slim-trixie")
+
+
+def test_ubuntu_is_compared_with_the_debian_image_and_the_report_says_so(offline: dict[str, Any], image: Make) -> None:
+    (found,) = comparer(**offline).compare(image("3.13", "noble"))
+    assert found.official is not None
+    assert found.official.reference.endswith("python:3.13-slim-bookworm")
+    assert any("stands in: there is no official Python image for Ubuntu" in note for note in found.notes)
+    (debian,) = comparer(**offline).compare(image("3.13"))
+    assert not any("stands in" in note for note in debian.notes)
+
+
+def test_any_image_can_be_compared_with(
+    serve: Any, catalog: Catalog, root: Path, image: Make, archive: Archive
+) -> None:
+    server = serve()
+    publish(server, archive, "team/other", "1")
+    (found,) = comparer(catalog, root, against=f"{server.address}/team/other:1").compare(image("3.13"))
+    assert found.official is not None
+    assert found.official.compressed_bytes == sum(layer_bytes(archive))
+
+
+def test_an_image_to_compare_with_that_is_nowhere_is_the_user_s_mistake(
+    serve: Any, catalog: Catalog, root: Path, image: Make
+) -> None:
+    server = serve()
+    with pytest.raises(InputError, match="neither in the engine nor to be had from its registry"):
+        comparer(catalog, root, against=f"{server.address}/team/other:1").compare(image("3.13"))
+
+
+def test_ours_in_a_registry_are_measured_on_every_platform_that_it_has(
+    serve: Any, offline: dict[str, Any], image: Make, archive: Archive
+) -> None:
+    server = serve()
+    publish(server, archive, "mine/python", "3.13.15-bookworm")
+    found = comparer(**offline, repository=f"{server.address}/mine/python").compare(image("3.13"))
+    assert [one.image.platform for one in found] == ["linux/amd64", "linux/arm64"]
+    for one in found:
+        assert one.ours is not None and one.official is not None
+        assert one.ours.compressed_bytes == sum(layer_bytes(archive))
+        assert (one.ours.disk_bytes, one.official.platform) == (None, one.image.platform)
+        assert any("was not measured" in note for note in one.notes)
+        assert one.size is None and one.over == ""
+
+
+def test_a_repository_without_the_image_is_the_user_s_mistake(
+    serve: Any, catalog: Catalog, root: Path, image: Make
+) -> None:
+    server = serve()
+    with pytest.raises(InputError, match=r"mine/python:3.13.15-bookworm: .* answered 404"):
+        comparer(catalog, root, repository=f"{server.address}/mine/python").compare(image("3.13"))
+
+
+@pytest.mark.parametrize(
+    ("version", "target", "name"),
+    [
+        ("3.13", "bookworm", "reference/python:3.13.15-bookworm"),
+        ("3.13", "trixie", "reference/python:3.13.15-trixie"),
+        ("3.13.5", "noble", "reference/python:3.13.5-bookworm"),
+        ("3.13t", "bookworm", "reference/python:3.13.15-bookworm"),
+    ],
+)
+def test_the_re_creation_is_of_the_same_release_on_the_official_image_s_distribution(
+    catalog: Catalog, image: Make, version: str, target: str, name: str
+) -> None:
+    assert reference_names(catalog, image(version, target))[0] == name
+
+
+def test_a_minimal_image_is_compared_with_the_same_re_creation(catalog: Catalog) -> None:
+    (minimal,) = select_images(catalog, ["3.13"], ["bookworm"], ["minimal"])
+    assert reference_names(catalog, minimal)[0] == "reference/python:3.13.15-bookworm"
+
+
+def measured(name: str, source: str, compressed: int, disk: int | None) -> Measured:
+    return Measured(name, source, "", "linux/amd64", compressed, disk_bytes=disk, date="2026-11-20")
+
+
+@pytest.fixture
+def finished(image: Make) -> Comparison:
+    return Comparison(
+        image("3.13"), "default", measured("ours", "engine", 100, 300),
+        measured("official", "registry", 200, None), measured("reference", "engine", 150, 310),
+    )  # fmt: skip
+
+
+def test_what_a_build_was_compared_with_is_kept_in_its_record(tmp_path: Path, finished: Comparison) -> None:
+    workspace = Workspace(tmp_path, tmp_path / "home")
+    write_whole(record_file(workspace, finished.image), '{"compressed_bytes": 100, "disk_bytes": 300, "id": "x"}')
+    remember(workspace, finished)
+    assert read_record(workspace, finished.image) == {
+        "compressed_bytes": 100,
+        "disk_bytes": 300,
+        "id": "x",
+        "compared": {
+            "official": {"reference": "official", "source": "registry", "date": "2026-11-20", "compressed_bytes": 200},
+            "reference": {"reference": "reference", "disk_bytes": 310},
+        },
+    }
+
+
+@pytest.mark.parametrize("record", [None, '{"compressed_bytes": 100, "disk_bytes": 301}', "broken"])
+def test_the_record_of_another_build_is_left_alone(tmp_path: Path, finished: Comparison, record: str | None) -> None:
+    workspace = Workspace(tmp_path, tmp_path / "home")
+    if record:
+        write_whole(record_file(workspace, finished.image), record)
+    remember(workspace, finished)
+    assert "compared" not in read_record(workspace, finished.image)
+
+
+def test_the_table_of_sizes_has_the_full_builds_and_what_they_were_compared_with(catalog: Catalog, root: Path) -> None:
+    base = {"image": "3.13.15-bookworm", "series": "3.13", "target": "bookworm", "platform": "linux/amd64"}
+    sizes = {"compressed_bytes": 33_000_000, "disk_bytes": 117_000_000}
+    official = {"reference": "python:3.13-slim-bookworm", "date": "2026-11-20", "compressed_bytes": 44_000_000}
+    compared = {"official": official, "reference": {"reference": "r", "disk_bytes": 118_000_000}}
+    records = [
+        {**base, **sizes, "recipe": "full", "compared": compared},
+        {**base, **sizes, "recipe": "full", "target": "noble"},
+        {**base, **sizes, "recipe": "quick"},
+        {**base, **sizes, "recipe": "full", "platform": "linux/arm64"},
+        {**base, **sizes, "recipe": "full", "series": "3.99"},
+    ]
+    full, noble = recorded_rows(catalog, records, read_baseline(root), "linux/amd64")
+    assert (full["compressed_ratio"], full["disk_ratio"]) == ("0.75x", "0.99x")
+    assert full["compared_with"] == "python:3.13-slim-bookworm of 2026-11-20"
+    assert (noble["compared_with"], noble["disk_ratio"]) == ("python:3.13-slim-bookworm of 2026-09-19", None)

@@ -1,0 +1,343 @@
+"""Tampered inputs, each with the words that name it: none is used, and nothing of it stays in the cache."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.errors import SourceError
+from bakery.sources import inspection, tarballs
+from bakery.workspace import Workspace
+from tests.unit.sources.forge_openpgp import MADE, YEAR, Key, armor, packet, sub
+from tests.unit.sources.forge_sigstore import Sigstore
+from tests.unit.sources.release_house import MANAGER, House, files_of, tar_of, tarball, tgz
+
+GOOD, OLDER = tarball("3.13.5"), tarball("3.13.4")
+HTML = b"<!DOCTYPE html><html><body>Please log in to this network</body></html>"
+ZEROS = b"\0" * 30_000_000
+Case = tuple[str, Any, str]
+
+
+@pytest.fixture
+def house(workspace: Workspace, serve: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    server = serve()
+    monkeypatch.setattr(tarballs, "PYTHON_ORG", server.url)
+    return House(workspace, server, tmp_path / "keys")
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def loop(request: Any) -> Any:
+    return (302, b"", {"Location": request.path})
+
+
+def half(request: Any) -> None:
+    request.send_response(200)
+    request.send_header("Content-Length", str(len(GOOD)))
+    request.end_headers()
+    request.wfile.write(GOOD[: len(GOOD) // 2])
+
+
+TARBALLS: list[Case] = [
+    ("a flipped byte at the start", flipped(GOOD, 0), "is not the pinned file: expected sha256 .* found"),
+    ("a flipped byte in the middle", flipped(GOOD, len(GOOD) // 2), "is not the pinned file"),
+    ("a flipped byte at the end", flipped(GOOD, len(GOOD) - 1), "is not the pinned file"),
+    ("a truncated file", GOOD[:-100], "is not the pinned file"),
+    ("a byte too many", GOOD + b"\n", "is not the pinned file"),
+    ("an empty file", b"", r"is not the pinned file.*\(0 bytes\)"),
+    ("a replayed older release", OLDER, "is not the pinned file"),
+    ("the same files, compressed otherwise", tgz("3.13.5"), "is not the pinned file"),
+    ("HTML with status 200", HTML, "is not the pinned file"),
+    ("HTML with status 404", (404, HTML, {}), "answered 404"),
+    ("an error page", (503, HTML, {}), "answered 503"),
+    ("a part, called complete", (206, GOOD[:1000], {}), "answered 206"),
+    ("a connection that ends midway", half, "cannot be reached"),
+    ("a redirect loop", loop, "Exceeded 30 redirects"),
+    ("a redirect to a file of this machine", (302, b"", {"Location": "file:///etc/passwd"}), "cannot be reached"),
+    ("a redirect to nowhere", (302, b"", {"Location": "http://"}), "cannot be reached"),
+    ("more bytes than any tarball has", b"x" * 5000, "sent more than 4000 bytes"),
+    (
+        "a bomb, called a content encoding",
+        (200, gzip.compress(ZEROS)[:3900], {"Content-Encoding": "gzip"}),
+        "is not the pinned file",
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "answer", "named"), TARBALLS, ids=[case[0] for case in TARBALLS])
+def test_a_tampered_tarball_is_not_used(
+    house: House, fake_series: Any, monkeypatch: pytest.MonkeyPatch, what: str, answer: Any, named: str
+) -> None:
+    monkeypatch.setattr(tarballs, "MAX_BYTES", 4000)
+    pin = house.pin("3.13.5", GOOD)
+    house.serve(pin, answer)
+    with pytest.raises(SourceError, match=named):
+        house.signatures.sources.fetch(pin, fake_series(pin), "inv build --version={version}")
+    assert house.left() == []
+
+
+def revoked(house: House) -> bytes:
+    house.manager.revoked = True
+    house.publish_key(house.manager)
+    return house.manager.sign(GOOD)
+
+
+def expired(house: House) -> bytes:
+    house.publish_key(house.manager, lasts=YEAR)
+    return house.manager.sign(GOOD, when=MADE + YEAR + 86400)
+
+
+def unbound(house: House) -> bytes:
+    house.manager.subkey, house.manager.bound = house.mallory, False
+    house.publish_key(house.manager)
+    return house.mallory.sign(GOOD)
+
+
+def swapped_key(house: House) -> bytes:
+    (house.keys / f"{house.manager.fingerprint}.asc").write_bytes(house.mallory.public())
+    return house.mallory.sign(GOOD)
+
+
+def literal(data: bytes) -> bytes:
+    return packet(11, b"b\0" + b"\0" * 4 + data)
+
+
+def clearsigned(house: House) -> bytes:
+    text = b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nPython 3.13.5 is fine\n"
+    return text + house.manager.sign(b"Python 3.13.5 is fine", kind=1)
+
+
+def compressed(house: House) -> bytes:
+    return armor(packet(8, b"\x01" + zlib.compress(ZEROS, wbits=-15)))
+
+
+SIGNATURES: list[Case] = [
+    ("a signature of another file", lambda h: h.manager.sign(b"other"), "does not fit the file"),
+    ("a replayed older release's signature", lambda h: h.manager.sign(OLDER), "does not fit the file"),
+    ("by a key that nobody pinned", lambda h: h.mallory.sign(GOOD), "a key that is not pinned for this series"),
+    ("by the manager of another series", lambda h: h.other.sign(GOOD), "a key that is not pinned for this series"),
+    (
+        "by another key that claims to be the pinned one",
+        lambda h: h.mallory.sign(GOOD, claims=h.manager.fingerprint),
+        "does not fit the file",
+    ),
+    ("by another key in the pinned key's place", swapped_key, "a key that is not pinned for this series"),
+    ("by a subkey that the pinned key did not bind", unbound, "gpgv cannot check the signature"),
+    ("by a key that had expired", expired, "had expired on 2026-01-01"),
+    ("by a key that was revoked", revoked, "has been revoked"),
+    (
+        "a signature that has expired itself",
+        lambda h: h.manager.sign(GOOD, subpackets=sub(3, (3600).to_bytes(4, "big"))),
+        "signature has expired",
+    ),
+    ("from the future", lambda h: h.manager.sign(GOOD, when=MADE + 5 * YEAR), "2029-12-31, which is yet to come"),
+    ("older than its key", lambda h: h.manager.sign(GOOD, when=MADE - 86400), "gpgv cannot check"),
+    ("resting on MD5", lambda h: h.manager.sign(GOOD, digest="MD5"), r"weak digest \(MD5\)"),
+    ("resting on SHA-1", lambda h: h.manager.sign(GOOD, digest="SHA1"), r"weak digest \(SHA1\)"),
+    ("over text, so that line ends may differ", lambda h: h.manager.sign(GOOD, kind=1), "of class 01"),
+    ("a certification of a key", lambda h: h.manager.sign(GOOD, kind=0x10), "gpgv cannot check"),
+    ("a standalone signature", lambda h: h.manager.sign(GOOD, kind=2), "gpgv cannot check"),
+    (
+        "two signatures, one good",
+        lambda h: armor(h.manager.signature(GOOD) + h.mallory.signature(GOOD)),
+        "there are 2 signatures",
+    ),
+    ("two good signatures", lambda h: armor(h.manager.signature(GOOD) * 2), "there are 2 signatures"),
+    ("two armored blocks", lambda h: h.manager.sign(GOOD) * 2, "no OpenPGP signature"),
+    (
+        "a signed message that carries its own data",
+        lambda h: armor(packet(4, b"\x03\0\x0a\x16" + b"\0" * 8 + b"\1") + literal(b"x") + h.manager.signature(b"x")),
+        "no detached signature",
+    ),
+    ("a clear-signed text", clearsigned, "no OpenPGP signature: it begins with '-----BEGIN PGP SIGNED"),
+    ("a decompression bomb", compressed, "no detached signature"),
+    ("a public key", lambda h: h.manager.public(), "no OpenPGP signature"),
+    ("a key in a signature's armor", lambda h: armor(packet(6, h.manager.body)), "no detached signature"),
+    ("a flipped byte", lambda h: armor(flipped(h.manager.signature(GOOD), -20)), "does not fit the file"),
+    ("a truncated one", lambda h: armor(h.manager.signature(GOOD)[:-20]), "no detached signature"),
+    ("truncated armor", lambda h: h.manager.sign(GOOD)[:-30], "no OpenPGP signature"),
+    ("unreadable armor", lambda h: h.manager.sign(GOOD).replace(b"A", b"*"), "no OpenPGP signature"),
+    ("an empty file", lambda h: b"", "no OpenPGP signature"),
+    ("HTML", lambda h: HTML, "no OpenPGP signature: it begins with '<!DOCTYPE html>"),
+    ("noise", lambda h: bytes(range(256)) * 4, "no OpenPGP signature"),
+]
+
+
+def signature_is_refused(house: House, release: str, data: bytes, suffix: str, answer: Any, named: str) -> None:
+    pin = house.pin(release, data)
+    file = house.workspace.home / pin.file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    house.serve(pin, answer, suffix)
+    with pytest.raises(SourceError, match=named) as caught:
+        house.signatures.check(pin, release.rpartition(".")[0], file)
+    assert f"{pin.file}{suffix} from python.org: " in str(caught.value)
+    with pytest.raises(SourceError, match=named):
+        house.signatures.ensure(pin, release.rpartition(".")[0], file)
+    assert house.left() == []
+    assert not any("is signed" in line for line in house.said)
+
+
+@pytest.mark.parametrize(("what", "make", "named"), SIGNATURES, ids=[case[0] for case in SIGNATURES])
+def test_a_tampered_openpgp_signature_is_refused(house: House, what: str, make: Any, named: str) -> None:
+    house.require()
+    signature_is_refused(house, "3.13.5", GOOD, ".asc", make(house), named)
+
+
+DATA = tarball("3.14.1")
+
+
+def edited(edit: Callable[[dict[str, Any]], object]) -> Callable[[House], bytes]:
+    def make(house: House) -> bytes:
+        content = json.loads(house.bundle(DATA))
+        edit(content)
+        return json.dumps(content).encode()
+
+    return make
+
+
+def entry(content: dict[str, Any]) -> dict[str, Any]:
+    return content["verificationMaterial"]["tlogEntries"][0]  # type: ignore[no-any-return]
+
+
+def other_signature(content: dict[str, Any]) -> None:
+    content["messageSignature"]["signature"] = "MEUCIQ" + content["messageSignature"]["signature"][6:-8] + "AAAAAAA="
+
+
+def other_certificate(house: House) -> bytes:
+    content, other = (json.loads(house.bundle(DATA)) for _ in range(2))
+    content["verificationMaterial"]["certificate"] = other["verificationMaterial"]["certificate"]
+    return json.dumps(content).encode()
+
+
+def other_entry(house: House) -> bytes:
+    content, other = (json.loads(house.bundle(DATA)) for _ in range(2))
+    content["verificationMaterial"]["tlogEntries"] = other["verificationMaterial"]["tlogEntries"]
+    return json.dumps(content).encode()
+
+
+def foreign(house: House) -> bytes:
+    return json.dumps(Sigstore().bundle(DATA, MANAGER.identity, MANAGER.issuer)).encode()
+
+
+def foreign_authority(house: House) -> bytes:
+    own = house.sigstore
+    forged = Sigstore(certificates=own.certificates, log=own.log)
+    return json.dumps(forged.bundle(DATA, MANAGER.identity, MANAGER.issuer)).encode()
+
+
+BUNDLES: list[Case] = [
+    ("a bundle of another file", lambda h: h.bundle(b"other"), "message digest mismatch"),
+    ("a swapped bundle, of the .tgz", lambda h: h.bundle(tgz("3.14.1")), "message digest mismatch"),
+    ("a replayed older release's bundle", lambda h: h.bundle(tarball("3.14.0")), "message digest mismatch"),
+    ("by the wrong identity", lambda h: h.bundle(DATA, identity="mallory@example.org"), "SANs do not match manager@"),
+    ("by an identity that looks alike", lambda h: h.bundle(DATA, identity="manager@example.org.evil"), "SANs do not"),
+    ("vouched for by another issuer", lambda h: h.bundle(DATA, issuer="https://evil.example"), "OIDCIssuer does not"),
+    ("by another Sigstore, whole", foreign, "certificate chain"),
+    ("by another authority, in our logs", foreign_authority, "certificate chain"),
+    ("in another transparency log", lambda h: h.bundle(DATA, other=Sigstore()), "invalid log entry"),
+    ("a certificate that no log has witnessed", lambda h: h.bundle(DATA, witnessed=False), "SCT"),
+    ("signed after the certificate's ten minutes", lambda h: h.bundle(DATA, late=True), "not valid at validation time"),
+    ("a changed time of the entry", lambda h: h.bundle(DATA, forged_entry=True), "invalid inclusion promise"),
+    ("a tree that does not hold the entry", lambda h: h.bundle(DATA, forged_tree=True), "inclusion proof"),
+    ("an entry of another file", lambda h: h.bundle(DATA, logged=b"other"), "log entry is inconsistent"),
+    ("another bundle's entry", other_entry, "log entry is inconsistent"),
+    ("another bundle's certificate", other_certificate, "Signature is invalid"),
+    ("a changed signature", edited(other_signature), "does not prove the file"),
+    ("no entry at all", edited(lambda c: c["verificationMaterial"].update(tlogEntries=[])), "exactly one log entry"),
+    ("two entries", edited(lambda c: c["verificationMaterial"]["tlogEntries"].append(entry(c))), "exactly one"),
+    ("no promise", edited(lambda c: entry(c).pop("inclusionPromise")), "must contain an inclusion promise"),
+    ("no certificate", edited(lambda c: c["verificationMaterial"].pop("certificate")), "does not prove the file"),
+    ("no signature", edited(lambda c: c.pop("messageSignature")), "does not prove the file"),
+    ("another media type", lambda h: h.bundle(DATA, media_type="text/plain"), "does not prove"),
+    ("an unreadable number", edited(lambda c: entry(c).update(logIndex="many")), "does not prove the file"),
+    ("an empty object", lambda h: b"{}", "does not prove the file"),
+    ("a list", lambda h: b"[]", "no JSON object"),
+    ("a truncated bundle", lambda h: h.bundle(DATA)[:-50], "no JSON object"),
+    ("nested without end", lambda h: b"[" * 60_000, "no JSON object"),
+    ("an empty file", lambda h: b"", "no JSON object"),
+    ("HTML", lambda h: HTML, "no JSON object: it begins with '<!DOCTYPE html>"),
+]
+
+
+@pytest.mark.parametrize(("what", "make", "named"), BUNDLES, ids=[case[0] for case in BUNDLES])
+def test_a_tampered_sigstore_bundle_is_refused(house: House, what: str, make: Any, named: str) -> None:
+    signature_is_refused(house, "3.14.1", DATA, ".sigstore", make(house), named)
+
+
+def with_file(name: str, data: bytes = b"", release: str = "3.13.5") -> bytes:
+    return lzma.compress(tar_of({name: data, **files_of(release)}), preset=0)
+
+
+CONTENTS: list[Case] = [
+    ("an older release under its name", OLDER, "holds 'Python-3.13.4/README.rst'; expected everything below"),
+    ("an older release in the new one's folder", tarball("3.13.4", top="Python-3.13.5"), "patchlevel.h says 3.13.4"),
+    ("a development tree", lzma.compress(tar_of(files_of("3.13.5+", top="Python-3.13.5"))), r"says 3\.13\.5\+"),
+    ("no patchlevel.h", lzma.compress(tar_of({"Python-3.13.5/README.rst": b""})), "says nothing"),
+    ("an empty archive", lzma.compress(tar_of({})), "says nothing"),
+    ("a file outside of its folder", with_file("Python-3.13.5.evil"), "expected everything below"),
+    ("a file above its folder", with_file("../../etc/cron.d/x"), "expected everything below"),
+    ("an absolute path", with_file("/etc/cron.d/x"), "expected everything below"),
+    ("a decompression bomb of xz", with_file("Python-3.13.5/x", ZEROS), "unpacks to more than"),
+    ("a decompression bomb of gzip", gzip.compress(tar_of({"Python-3.13.5/x": ZEROS})), "unpacks to more than"),
+    ("an xz stream that asks for more memory than sense", None, "Memory usage limit"),
+    ("a truncated xz stream", GOOD[: len(GOOD) // 2], "no tarball of Python 3.13.5: (it ends in the middle|unexp)"),
+    ("a corrupt xz stream", flipped(GOOD, len(GOOD) // 2), "no tarball of Python 3.13.5: Corrupt"),
+    ("a corrupt gzip stream", flipped(tgz("3.13.5"), 60), "no tarball of Python 3.13.5"),
+    ("a zip file", b"PK\x03\x04" + GOOD, "neither xz nor gzip"),
+    ("HTML", HTML, "neither xz nor gzip: it begins with b'<!DOCT'"),
+    ("an empty file", b"", "neither xz nor gzip"),
+    ("xz of something else", lzma.compress(HTML), "no tarball of Python 3.13.5"),
+]
+
+
+@pytest.mark.parametrize(("what", "data", "named"), CONTENTS, ids=[case[0] for case in CONTENTS])
+def test_a_file_that_is_not_the_release_that_it_is_called_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, data: bytes | None, named: str
+) -> None:
+    monkeypatch.setattr(inspection, "LARGEST", 20_000_000)
+    if data is None:
+        monkeypatch.setattr(inspection, "MEMORY", 1 << 20)
+        data = lzma.compress(tar_of(files_of("3.13.5")), preset=9)
+    file = tmp_path / "Python-3.13.5.tar.xz"
+    file.write_bytes(data)
+    with pytest.raises(SourceError, match=named):
+        inspection.inspect(file, "3.13.5")
+
+
+def test_there_are_more_than_fifty_tampered_inputs() -> None:
+    cases = [*TARBALLS, *SIGNATURES, *BUNDLES, *CONTENTS]
+    assert len(cases) >= 50
+
+
+def test_what_is_sound_passes_the_same_checks(house: House, fake_series: Any, tmp_path: Path) -> None:
+    pin = house.pin("3.13.5", GOOD)
+    house.serve(pin, GOOD)
+    house.serve(pin, house.manager.sign(GOOD), ".asc")
+    folder = house.signatures.sources.fetch(pin, fake_series(pin), "{version}")
+    assert inspection.inspect(folder / pin.file, "3.13.5") == inspection.Contents("3.13.5", "26.0.1", "2025-01-01")
+    record = f"openpgp {house.manager.fingerprint} 2025-01-02"
+    assert house.signatures.ensure(pin, "3.13", folder / pin.file) == record
+    pin, file = house.pin("3.14.1", DATA), tmp_path / "Python-3.14.1.tar.xz"
+    file.write_bytes(DATA)
+    house.serve(pin, house.bundle(DATA), ".sigstore")
+    expected = f"sigstore {MANAGER.identity} {MANAGER.issuer} 2026-03-01"
+    assert house.signatures.ensure(pin, "3.14", file) == expected
+
+
+def test_a_key_of_the_pinned_key_may_sign(house: House) -> None:
+    house.manager.subkey = Key()
+    house.publish_key(house.manager)
+    pin, file = house.pin("3.13.5", GOOD), house.keys / "tarball"
+    file.write_bytes(GOOD)
+    house.serve(pin, house.manager.subkey.sign(GOOD), ".asc")
+    assert house.signatures.ensure(pin, "3.13", file).startswith(f"openpgp {house.manager.fingerprint} ")
