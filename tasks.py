@@ -20,6 +20,7 @@ from typing import Any
 from invoke import Collection, Context, Exit, task
 
 from bakery.catalog import (
+    AMD64,
     Image,
     RecipeName,
     host_platform,
@@ -126,8 +127,8 @@ def select(
     recipe = RecipeName.QUICK if quick else recipe
     names = split(version), split(target), split(variant)
     images: list[Image] = []
-    for one in parse_platforms(catalog, split(platform)) or (host_platform(),):
-        local = "" if one == host_platform() else one.rpartition("/")[2]
+    for one in parse_platforms(catalog.platforms, split(platform)) or (host_platform(),):
+        local = "" if one == host_platform() else one.architecture
         found = select_images(catalog, *names, everything=everything, recipe=recipe, platform=one)
         images += (replace(image, local=local) for image in found)
     return catalog, tuple(images)
@@ -573,10 +574,8 @@ def readme(_: Context, check=False, record=False) -> None:
     old = file.read_text(encoding="utf-8")
     parts = {
         "tags": render(tag_rows(catalog, images), TAG_COLUMNS, "markdown"),
-        "status": status_table(catalog, records, "linux/amd64"),
-        "sizes": render(
-            recorded_rows(catalog, records, read_baseline(ROOT), "linux/amd64"), SUMMARY_COLUMNS, "markdown"
-        ),
+        "status": status_table(catalog, records, AMD64),
+        "sizes": render(recorded_rows(catalog, records, read_baseline(ROOT), AMD64), SUMMARY_COLUMNS, "markdown"),
     }
     new = fill(old, parts)
     difference = drift(old, new)

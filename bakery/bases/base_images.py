@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bakery import oci, registry
 from bakery.bases import apt
-from bakery.catalog import Archive, Catalog, Target
+from bakery.catalog import Archive, Catalog, Platform, Target
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, locked, require_space, sha256_of, staged_folder, write_whole
 from bakery.workspace import Workspace
@@ -52,7 +52,7 @@ class Bases:
     refresh: bool = False
     tell: Tell = print
 
-    def resolve(self, target: Target, platform: str) -> Base:
+    def resolve(self, target: Target, platform: Platform) -> Base:
         """The base of ``target`` for ``platform``; :exc:`BuildError` or :exc:`InputError` where there is none."""
         if self.choice:
             return self._chosen(self.choice, platform)
@@ -61,23 +61,23 @@ class Bases:
             recorded = None if self.refresh else self.recorded(target, platform)
             return recorded or self._published(target, platform) or self._made(target, platform)
 
-    def recorded(self, target: Target, platform: str) -> Base | None:
+    def recorded(self, target: Target, platform: Platform) -> Base | None:
         """What an earlier build chose, if it is still there and the lock has not moved since."""
         base = read_base(self._folder(target, platform))
         if base is not None and base.origin == "registry" and base.digest != target.base.digests.get(platform):
             return None
         return base
 
-    def pinned(self, target: Target, platform: str) -> Base:
+    def pinned(self, target: Target, platform: Platform) -> Base:
         """The published base at the lock's digest, whether it can be reached or not."""
         digest = target.base.digests.get(platform, "")
         reference = f"{target.base.image}@{digest}" if digest else target.base.image
         return Base(f"docker-image://{reference}", target.base.image, digest, "registry")
 
-    def _folder(self, target: Target, platform: str) -> Path:
-        return self.workspace.home / "bases" / f"{target.name}-{platform.rpartition('/')[2]}"
+    def _folder(self, target: Target, platform: Platform) -> Path:
+        return self.workspace.home / "bases" / f"{target.name}-{platform.architecture}"
 
-    def _published(self, target: Target, platform: str) -> Base | None:
+    def _published(self, target: Target, platform: Platform) -> Base | None:
         base = self.pinned(target, platform)
         if not base.digest:
             self.tell(f"{target.base.image} is not pinned for {platform}: its registry is not asked")
@@ -92,7 +92,7 @@ class Bases:
         write_whole(folder / "base.json", json.dumps(asdict(base)))
         return base
 
-    def _made(self, target: Target, platform: str) -> Base:
+    def _made(self, target: Target, platform: Platform) -> Base:
         """A root file system by mmdebstrap, as an image layout in the cache."""
         family = self.catalog.family_of(target)
         other = (
@@ -120,18 +120,18 @@ class Bases:
             name = f"{target.base.image} (from packages, mmdebstrap)"
             return self._store(tar, folder, stage, Base("", name, "", "mmdebstrap"), platform)
 
-    def _store(self, tar: Path, folder: Path, stage: Path, base: Base, platform: str) -> Base:
+    def _store(self, tar: Path, folder: Path, stage: Path, base: Base, platform: Platform) -> Base:
         """Turn ``tar`` into the image layout ``stage``, which is going to be ``folder``, with its record."""
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         with oci.open_tar(tar) as stream:
-            digest = oci.write_layout(stage, stream, architecture=platform.rpartition("/")[2], created=created)
+            digest = oci.write_layout(stage, stream, architecture=platform.architecture, created=created)
         if tar.parent == stage:
             tar.unlink()
         stored = Base(f"oci-layout://{folder}@{digest}", base.name, digest, base.origin)
         (stage / "base.json").write_text(json.dumps(asdict(stored)), encoding="utf-8")
         return stored
 
-    def _bootstrap(self, target: Target, platform: str, archive: Archive, tar: Path) -> None:
+    def _bootstrap(self, target: Target, platform: Platform, archive: Archive, tar: Path) -> None:
         mirror = apt.host_mirror()
         program, env = self._mmdebstrap(mirror, archive)
         script = str(self.workspace.root / "shared" / "base.sh")
@@ -155,7 +155,7 @@ class Bases:
         apt.run(
             [
                 "perl", str(program / "usr/bin/mmdebstrap"), "--mode=root", "--variant=minbase", "--format=tar",
-                f"--architectures={platform.rpartition('/')[2]}",
+                f"--architectures={platform.architecture}",
                 f"--hook-dir={program / 'usr/share/mmdebstrap/hooks/merged-usr'}",
                 f"--include={','.join((*archive.include, archive.keyring_package))}",
                 *(f"--{when}-hook={hook}" for when, hook in hooks.items()),
@@ -181,7 +181,7 @@ class Bases:
         libraries = [str(folder / "usr/share/perl" / version), *map(str, folder.glob(f"usr/lib/*/perl/{version}"))]
         return folder, {"PERL5LIB": ":".join(libraries)} if bare else {}
 
-    def _chosen(self, choice: str, platform: str) -> Base:
+    def _chosen(self, choice: str, platform: Platform) -> Base:
         path = Path(choice).expanduser().absolute()
         if not path.exists():
             if choice.startswith(("/", ".", "~")) or re.search(r"\.(tar(\.\w+)?|tgz|tbz|txz)$", choice):
@@ -203,9 +203,9 @@ class Bases:
                 tar.add(path, arcname=".", filter=lambda member: None if member.isdev() else member)
             return self._imported(Path(stage) / "rootfs.tar", choice, platform)
 
-    def _imported(self, tar: Path, choice: str, platform: str) -> Base:
+    def _imported(self, tar: Path, choice: str, platform: Platform) -> Base:
         name = f"{Path(choice).name} (root file system given by the user)"
-        folder = self.workspace.home / "bases" / f"user-{sha256_of(tar)[:16]}-{platform.rpartition('/')[2]}"
+        folder = self.workspace.home / "bases" / f"user-{sha256_of(tar)[:16]}-{platform.architecture}"
         with disk_full(folder), locked(folder.with_suffix(".lock"), f"the base {choice}", self.tell):
             known = read_base(folder)
             if known is not None:

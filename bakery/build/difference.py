@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from bakery.catalog import Platform
 from bakery.oci import ImageArchive, image_archive, open_layer
 
 __all__ = ["Difference", "compare_archives", "diffoscope"]
@@ -42,7 +43,7 @@ class _File:
     content: bytes | None
 
 
-def compare_archives(first: Path, second: Path, platform: str) -> list[Difference]:
+def compare_archives(first: Path, second: Path, platform: Platform) -> list[Difference]:
     """What differs between the images for ``platform`` in two archives; nothing where their manifests are the same.
 
     Raises :exc:`bakery.errors.BakeryError` where an archive cannot be read.

@@ -7,12 +7,14 @@ from bakery.catalog.lifecycle import flag, support
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Budget, Catalog, Image, RecipeName, Series, Variant
 from bakery.catalog.pins import Extra, Pin
+from bakery.catalog.platforms import AMD64, Platform, host_platform, parse_platforms
 from bakery.catalog.profiles import FILE, NONE, TRAINING, Profile
-from bakery.catalog.selection import host_platform, parse_platforms, select_images, split
+from bakery.catalog.selection import select_images, split
 from bakery.catalog.tags import latest_series, references, tags_of
 from bakery.catalog.toml import Table, read_toml
 
 __all__ = [
+    "AMD64",
     "ANNOTATIONS",
     "FILE",
     "LABELS",
@@ -25,6 +27,7 @@ __all__ = [
     "Extra",
     "Image",
     "Pin",
+    "Platform",
     "Profile",
     "RecipeName",
     "Series",

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bakery.catalog.platforms import Platform
+
 __all__ = ["Archive", "BasePin", "Family", "Stability", "Target"]
 
 
@@ -56,7 +58,7 @@ class Family:
 
     name: str
     official: str
-    platforms: tuple[str, ...]
+    platforms: tuple[Platform, ...]
     build_packages: tuple[str, ...]
     runtime_packages: tuple[str, ...]
     archive: Archive

@@ -12,6 +12,7 @@ from bakery.catalog.compilers import check_compilers, read_compilers
 from bakery.catalog.distributions import Archive, BasePin, Family, Stability, Target
 from bakery.catalog.models import FREE_THREADED, Catalog, RecipeName, Series, SeriesStatus
 from bakery.catalog.pins import Extra, Pin
+from bakery.catalog.platforms import Platform
 from bakery.catalog.profiles import read_profiles
 from bakery.catalog.recipes import read_budgets, read_recipes
 from bakery.catalog.toml import Table, read_toml
@@ -164,7 +165,7 @@ def _family(name: str, table: Table, bases: Mapping[str, BasePin]) -> Family:
     family = Family(
         name=name,
         official=table.text("official", "an image with {series} in its tag", r".*\{series\}.*"),
-        platforms=table.words("platforms"),
+        platforms=tuple(map(Platform, table.words("platforms"))),
         build_packages=packages.words("build"),
         runtime_packages=packages.words("runtime"),
         archive=Archive(

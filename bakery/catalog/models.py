@@ -10,6 +10,7 @@ from bakery.catalog.compilers import Compiler
 from bakery.catalog.compression import Compression
 from bakery.catalog.distributions import Family, Target
 from bakery.catalog.pins import Extra, Pin
+from bakery.catalog.platforms import Platform
 from bakery.catalog.profiles import Profile
 
 __all__ = [
@@ -153,6 +154,11 @@ class Catalog:
         return tuple(target for family in self.families for target in family.targets)
 
     @property
+    def platforms(self) -> tuple[Platform, ...]:
+        """All platforms that a family is built for, each once."""
+        return tuple(dict.fromkeys(platform for family in self.families for platform in family.platforms))
+
+    @property
     def default_variant(self) -> Variant:
         """The one whose tags do not name it."""
         return next(variant for variant in self.variants if not variant.infix)
@@ -185,7 +191,7 @@ class Image:
     pin: Pin
     target: Target
     variant: Variant
-    platform: str
+    platform: Platform
     recipe: RecipeName = RecipeName.FULL
     local: str = ""
 
@@ -198,7 +204,7 @@ class Image:
     def slug(self) -> str:
         """For files of which each image has one: ``3.13.15-bookworm-amd64``; a reference is another image."""
         reference = "-reference" if self.recipe is RecipeName.REFERENCE else ""
-        return f"{self.name}-{self.platform.rpartition('/')[2]}{reference}"
+        return f"{self.name}-{self.platform.architecture}{reference}"
 
     @property
     def version(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import platform as host
 from collections.abc import Iterable, Sequence
 
 from packaging.version import InvalidVersion, Version
@@ -11,41 +10,10 @@ from packaging.version import InvalidVersion, Version
 from bakery.catalog.distributions import Target
 from bakery.catalog.models import FREE_THREADED, Catalog, Image, RecipeName, Series, Variant
 from bakery.catalog.pins import Pin
+from bakery.catalog.platforms import Platform, host_platform
 from bakery.errors import InputError, NothingSelected
 
-__all__ = ["host_platform", "parse_platforms", "select_images", "split"]
-
-MACHINES = {
-    "x86_64": "linux/amd64",
-    "amd64": "linux/amd64",
-    "aarch64": "linux/arm64",
-    "arm64": "linux/arm64",
-    "arm64v8": "linux/arm64",
-    "arm64/v8": "linux/arm64",
-}
-"""What people and kernels call the machines, and what OCI calls them."""
-
-
-def host_platform() -> str:
-    """The OCI platform of this machine, such as ``linux/amd64``."""
-    return MACHINES.get(host.machine().lower(), f"linux/{host.machine().lower()}")
-
-
-def parse_platforms(catalog: Catalog, words: Sequence[str]) -> tuple[str, ...]:
-    """The OCI platforms that ``words`` mean (``arm64``, ``aarch64``, ``linux/arm64/v8``), each once.
-
-    Raises :exc:`InputError` for one that no family of the catalog is built for.
-    """
-    known = tuple(dict.fromkeys(platform for family in catalog.families for platform in family.platforms))
-    found = []
-    for word in words:
-        name = word.lower().removeprefix("linux/")
-        platform = MACHINES.get(name, f"linux/{name}")
-        if platform not in known:
-            names = ", ".join(word for word, meant in MACHINES.items() if meant in known)
-            raise InputError(f"unknown platform {word!r}: expected {' or '.join(known)}", hint=f"Other names: {names}.")
-        found.append(platform)
-    return tuple(dict.fromkeys(found))
+__all__ = ["select_images", "split"]
 
 
 def split(values: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -62,7 +30,7 @@ def select_images(
     *,
     everything: bool = False,
     recipe: RecipeName = RecipeName.FULL,
-    platform: str | None = None,
+    platform: Platform | None = None,
 ) -> tuple[Image, ...]:
     """The images that ``versions`` x ``targets`` x ``variants`` mean, in that order and each once.
 

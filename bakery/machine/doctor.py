@@ -119,7 +119,7 @@ def _builder(catalog: Catalog, engine: Engine, name: str) -> Iterator[Finding]:
     there = platforms_in(done.stdout)
     native = {host_platform()} if not name else set()
     for platform in dict.fromkeys(one for family in catalog.families for one in family.platforms):
-        short = platform.rpartition("/")[2]
+        short = platform.architecture
         if platform not in there:
             todo = (
                 f"Emulated, many times slower: apt-get install qemu-user-static binfmt-support. Natively: {ELSEWHERE}."

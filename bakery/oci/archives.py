@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from bakery.catalog import Platform
 from bakery.errors import BakeryError
 from bakery.oci.manifests import ManifestError, is_index, manifest_of, pick
 
@@ -33,7 +34,7 @@ class ImageArchive:
 
 
 @contextmanager
-def image_archive(archive: IO[bytes], platform: str) -> Iterator[ImageArchive]:
+def image_archive(archive: IO[bytes], platform: Platform) -> Iterator[ImageArchive]:
     """The image for ``platform`` in a tar that can be read at any place; :exc:`BakeryError` where there is none.
 
     Manifests tell the layers where the archive has them (Docker Engine 25 and newer), else ``manifest.json`` does.
@@ -46,7 +47,7 @@ def image_archive(archive: IO[bytes], platform: str) -> Iterator[ImageArchive]:
         raise BakeryError(f"an image archive cannot be read: {error!r}") from None
 
 
-def _image(tar: tarfile.TarFile, platform: str) -> ImageArchive:
+def _image(tar: tarfile.TarFile, platform: Platform) -> ImageArchive:
     names = set(tar.getnames())
     digest, manifest = "", None
     if "index.json" in names:
@@ -60,7 +61,7 @@ def _image(tar: tarfile.TarFile, platform: str) -> ImageArchive:
     return ImageArchive(tar, digest, config, tuple(layers))
 
 
-def _manifest(tar: tarfile.TarFile, names: set[str], platform: str) -> tuple[str, dict[str, Any] | None]:
+def _manifest(tar: tarfile.TarFile, names: set[str], platform: Platform) -> tuple[str, dict[str, Any] | None]:
     """The manifest for ``platform`` and its digest, through nested indexes; ``None`` where the index is empty."""
     digest, content = "", _json(tar, "index.json")
     while is_index(content):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from bakery.catalog import Platform
 from bakery.oci.archives import image_archive, open_layer
 
 __all__ = ["Contents", "Overlay", "contents_of"]
@@ -78,7 +79,7 @@ class Overlay:
         self.links |= links
 
 
-def contents_of(archive: IO[bytes], platform: str, wanted: re.Pattern[str]) -> Contents:
+def contents_of(archive: IO[bytes], platform: Platform, wanted: re.Pattern[str]) -> Contents:
     """The files whose paths match ``wanted`` as a whole in the image for ``platform``.
 
     :exc:`bakery.errors.BakeryError` where the archive holds no such image or is damaged.

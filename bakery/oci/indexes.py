@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bakery.catalog import Platform
 from bakery.oci.manifests import pick, platforms_of
 
 __all__ = ["INDEX", "digest_of", "entries_for", "index_bytes", "merged"]
@@ -27,14 +28,13 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def entries_for(index: Mapping[str, Any], platform: str) -> list[dict[str, Any]]:
+def entries_for(index: Mapping[str, Any], platform: Platform) -> list[dict[str, Any]]:
     """The descriptor of ``platform`` in ``index`` and those of its attestations.
 
     Raises :exc:`bakery.oci.manifests.ManifestError` where it has none.
     """
     image = pick(index, platform)
-    system, _, machine = platform.partition("/")
-    image["platform"] = image.get("platform") or {"architecture": machine, "os": system}
+    image["platform"] = image.get("platform") or {"architecture": platform.architecture, "os": platform.os}
     return [_bare(image), *(_bare(one) for one in _about(index, image["digest"]))]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bakery.catalog import Platform
 from bakery.errors import BakeryError
 
 __all__ = [
@@ -70,14 +71,14 @@ def is_index(content: Mapping[str, Any]) -> bool:
     return content.get("mediaType") in ACCEPTED[:2] or ("manifests" in content and "layers" not in content)
 
 
-def platforms_of(index: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def platforms_of(index: Mapping[str, Any]) -> dict[Platform, dict[str, Any]]:
     """The descriptors of an index by platform (``linux/arm64``), without attestations and other companions.
 
     BuildKit lists an image's attestations as manifests for the platform ``unknown/unknown`` or with an annotation
     (https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md).
     Raises :exc:`ManifestError` where the index holds something else.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[Platform, dict[str, Any]] = {}
     listed = index.get("manifests") or []
     if not isinstance(listed, list) or not all(map(_is_descriptor, listed)):
         raise ManifestError("this is no image index: expected descriptors, each with a digest")
@@ -85,11 +86,7 @@ def platforms_of(index: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         annotations, platform = descriptor.get("annotations") or {}, descriptor.get("platform") or {}
         if "vnd.docker.reference.type" in annotations or platform.get("os") == "unknown":
             continue
-        name = f"{platform.get('os', '')}/{platform.get('architecture', '')}" if platform else ""
-        # arm64 has one variant (v8) that some leave out; 32-bit arm has several.
-        if platform.get("variant") and platform.get("architecture") != "arm64":
-            name += f"/{platform['variant']}"
-        found.setdefault(name, dict(descriptor))
+        found.setdefault(Platform.from_descriptor(platform), dict(descriptor))
     return found
 
 
@@ -101,13 +98,13 @@ def _is_descriptor(one: object) -> bool:
     )
 
 
-def pick(index: Mapping[str, Any], platform: str) -> dict[str, Any]:
+def pick(index: Mapping[str, Any], platform: Platform) -> dict[str, Any]:
     """The descriptor for ``platform``, or the only one where it names none; :exc:`ManifestError` without either."""
     found = platforms_of(index)
     if platform in found:
         return found[platform]
     if set(found) == {""}:
-        return found[""]
+        return found[Platform("")]
     raise ManifestError(f"there is no image for {platform}; there are: {', '.join(sorted(found)) or 'none'}")
 
 

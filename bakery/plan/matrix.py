@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bakery.catalog import Image
+from bakery.catalog import Image, Platform
 
 __all__ = ["LARGEST", "github_matrix"]
 
@@ -21,15 +21,15 @@ RUNNERS = {"linux/amd64": "ubuntu-24.04", "linux/arm64": "ubuntu-24.04-arm"}
 
 def github_matrix(images: Sequence[Image]) -> dict[str, Any]:
     """``images`` as what ``strategy.matrix`` takes: a job for each release, target and platform, with its variants."""
-    groups: dict[tuple[str, str, str], list[Image]] = {}
+    groups: dict[tuple[str, str, Platform], list[Image]] = {}
     for image in images:
         groups.setdefault((image.version, image.target.name, image.platform), []).append(image)
     return {"include": [_job(*key, group) for key, group in groups.items()]}
 
 
-def _job(version: str, target: str, platform: str, group: Sequence[Image]) -> dict[str, str]:
+def _job(version: str, target: str, platform: Platform, group: Sequence[Image]) -> dict[str, str]:
     return {
-        "name": f"{version}-{target}-{platform.rpartition('/')[2]}",
+        "name": f"{version}-{target}-{platform.architecture}",
         "version": version,
         "target": target,
         "variant": ",".join(image.variant.name for image in group),

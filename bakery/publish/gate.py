@@ -67,7 +67,7 @@ def _in_engine(catalog: Catalog, engine: Engine, image: Image) -> tuple[str, dic
     with engine.talking():
         try:
             found = engine.client.images.get(references(catalog, image)[0])
-            if found.attrs.get("Architecture") == image.platform.rpartition("/")[2]:
+            if found.attrs.get("Architecture") == image.platform.architecture:
                 return str(found.id), dict(found.labels)
         except ImageNotFound:
             pass

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from bakery.catalog import Compression
+from bakery.catalog import Compression, Platform
 from bakery.engine import Engine
 from bakery.errors import PublishError
 from bakery.files import disk_full
@@ -23,7 +23,7 @@ __all__ = ["Parcel", "parcel"]
 class Parcel:
     """One image for one platform: ``entries`` are its descriptors in an index, attestations behind the image's own."""
 
-    def __init__(self, archive: tarfile.TarFile, platform: str) -> None:
+    def __init__(self, archive: tarfile.TarFile, platform: Platform) -> None:
         self.archive = archive
         index, self.digest = self._json("index.json"), ""
         while True:
@@ -77,7 +77,7 @@ class Parcel:
 
 @contextmanager
 def parcel(
-    workspace: Workspace, engine: Engine, identity: str, platform: str, packing: Compression
+    workspace: Workspace, engine: Engine, identity: str, platform: Platform, packing: Compression
 ) -> Iterator[Parcel]:
     """The image ``identity`` of ``engine``, in files without a name that are gone with the block or the process.
 

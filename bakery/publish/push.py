@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bakery.catalog import Catalog, Image
+from bakery.catalog import Catalog, Image, Platform
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError
 from bakery.files import Tell, write_whole
@@ -38,7 +38,7 @@ class Handover:
     """What one machine has put into the registry by digest, for another to tag: descriptors, platform first."""
 
     image: str
-    platform: str
+    platform: Platform
     names: Names
     entries: list[dict[str, Any]] = field(hash=False)
 
@@ -84,7 +84,7 @@ def read_handovers(files: Sequence[str]) -> list[Handover]:
         try:
             for one in json.loads(Path(name).read_text(encoding="utf-8")):
                 names = Names(one["names"]["dated"], one["names"]["release"], tuple(one["names"]["shared"]))
-                found.append(Handover(one["image"], one["platform"], names, list(one["entries"])))
+                found.append(Handover(one["image"], Platform(one["platform"]), names, list(one["entries"])))
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise InputError(f"{name}: expected what `inv push --digests={name}` writes: {error!r}") from None
     return found

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from bakery.catalog import Platform
 from bakery.oci import ACCEPTED, Manifest, ManifestError, is_index, labelled, manifest_of, pick, platforms_of
 
 __all__ = ["Registry", "RegistryUnavailable", "Remote", "manifest_digest", "platform_digest", "split_reference"]
@@ -40,7 +41,7 @@ class Remote:
 
     reference: str
     host: str
-    platform: str
+    platform: Platform
     digest: str
     manifest: Manifest
     config: Mapping[str, Any] = field(hash=False)
@@ -64,7 +65,7 @@ def manifest_digest(reference: str) -> str:
     return str(headers.get("Docker-Content-Digest", tag if tag.startswith("sha256:") else ""))
 
 
-def platform_digest(reference: str, platform: str) -> str:
+def platform_digest(reference: str, platform: Platform) -> str:
     """The digest of the manifest that ``reference``'s index names for ``platform``, such as ``linux/arm64``.
 
     :exc:`RegistryUnavailable` where it cannot be had.
@@ -87,12 +88,12 @@ class Registry:
     tokens: dict[tuple[str, str], str] = field(default_factory=dict)
     unreachable: dict[str, str] = field(default_factory=dict)
 
-    def platforms(self, reference: str) -> tuple[str, ...]:
+    def platforms(self, reference: str) -> tuple[Platform, ...]:
         """The platforms that ``reference`` is there for, sorted; empty where it is a single image that says none."""
         content, _ = self.manifest(reference, split_reference(reference)[2])
         return tuple(sorted(name for name in platforms_of(content) if name)) if is_index(content) else ()
 
-    def image(self, reference: str, platform: str) -> Remote:
+    def image(self, reference: str, platform: Platform) -> Remote:
         """``reference`` for ``platform``, with the exact size of each layer.
 
         Raises :exc:`RegistryUnavailable` where it cannot be had and :exc:`bakery.oci.manifests.ManifestError` where the

@@ -7,14 +7,14 @@ from typing import Any
 
 from packaging.version import Version
 
-from bakery.catalog import Catalog, RecipeName, Series, Target
+from bakery.catalog import Catalog, Platform, RecipeName, Series, Target
 
 __all__ = ["status_table"]
 
 NOT_BUILT = "not yet built"
 
 
-def status_table(catalog: Catalog, records: Sequence[dict[str, Any]], platform: str) -> str:
+def status_table(catalog: Catalog, records: Sequence[dict[str, Any]], platform: Platform) -> str:
     """Markdown: a row for each series, a column for each target; a check mark only for what was built and tested.
 
     It is about the default variant; records from before there were others do not name it.
@@ -28,7 +28,7 @@ def status_table(catalog: Catalog, records: Sequence[dict[str, Any]], platform: 
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _cell(series: Series, target: Target, variant: str, records: Sequence[dict[str, Any]], platform: str) -> str:
+def _cell(series: Series, target: Target, variant: str, records: Sequence[dict[str, Any]], platform: Platform) -> str:
     own = [
         record
         for record in records

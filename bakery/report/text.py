@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bakery.catalog import Catalog, RecipeName
+from bakery.catalog import Catalog, Platform, RecipeName
 from bakery.display import UNLIMITED, Column, render
 from bakery.sizes import (
     TITLES,
@@ -139,7 +139,7 @@ def summary_rows(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
         how = " (recorded)" if official and official.source == "recorded" else ""
         rows.append(
             _summary(
-                f"{one.image.name}{quick}, {one.image.platform.rpartition('/')[2]}",
+                f"{one.image.name}{quick}, {one.image.platform.architecture}",
                 (ours.compressed_bytes, ours.disk_bytes) if ours else (None, None),
                 official.compressed_bytes if official else None,
                 reference.disk_bytes if reference else None,
@@ -150,7 +150,10 @@ def summary_rows(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
 
 
 def recorded_rows(
-    catalog: Catalog, records: Iterable[Mapping[str, Any]], baseline: Mapping[tuple[str, str], Official], platform: str
+    catalog: Catalog,
+    records: Iterable[Mapping[str, Any]],
+    baseline: Mapping[tuple[str, str], Official],
+    platform: Platform,
 ) -> list[dict[str, Any]]:
     """The same for the full builds in shared/status.json: README's table of sizes.
 

@@ -1,7 +1,7 @@
 """Which packages of images the distribution's archive has newer versions of, so that a rebuild can follow.
 
-The archive is asked through a private apt (:mod:`bakery.bases.apt`), with the suites of the image's target: the release,
-its updates and its security updates.
+The archive is asked through a private apt (:mod:`bakery.bases.apt`), with the suites of the image's target: its
+release, its updates and its security updates.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Outdated:
 
     def _archive(self, image: Image) -> apt.PrivateApt | str:
         """The archive of the image's target, its lists fetched; or why it cannot be asked."""
-        target, machine = image.target, image.platform.rpartition("/")[2]
+        target, machine = image.target, image.platform.architecture
         key = (target.name, machine)
         if key not in self.archives:
             folder = self.workspace.home / "apt" / f"outdated-{target.name}-{machine}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from bakery.catalog import Platform
 from bakery.errors import BuildError
 from bakery.sbom.components import Component
 
@@ -36,7 +37,7 @@ class Bill:
     name: str
     namespace: str
     digest: str
-    platform: str
+    platform: Platform
     created: str
     labels: Mapping[str, str]
     components: Sequence[Component]
@@ -127,7 +128,7 @@ def _image(bill: Bill, digest: str) -> Package:
     from spdx_tools.spdx.model.package import PackagePurpose as Purpose
     from spdx_tools.spdx.model.spdx_no_assertion import SpdxNoAssertion
 
-    machine = bill.platform.rpartition("/")[2]
+    machine = bill.platform.architecture
     repository = bill.name.rpartition(":")[0]
     locator = f"pkg:oci/{repository.rpartition('/')[2].lower()}@sha256%3A{digest}?arch={machine}"
     return Package(

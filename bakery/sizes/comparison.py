@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bakery.catalog import Budget, Image
+from bakery.catalog import Budget, Image, Platform
 from bakery.oci import LayerSize
 from bakery.sizes.baseline import Size
 from bakery.sizes.breakdown import FileSize, Part, Share
@@ -25,7 +25,7 @@ class Measured:
     reference: str
     source: str
     about: str
-    platform: str
+    platform: Platform
     compressed_bytes: int
     layers: tuple[LayerSize, ...] = ()
     disk_bytes: int | None = None

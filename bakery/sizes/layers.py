@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from bakery.catalog import Platform
 from bakery.files import spooled
 from bakery.oci import CHUNK, LayerSize, image_archive, labelled, method_of, open_member, unpacked
 from bakery.sizes.baseline import Size
@@ -42,13 +43,13 @@ class SavedImage:
         return Size(sum(layer.compressed_bytes for layer in self.layers), disk)
 
 
-def saved_image(chunks: Iterable[bytes], platform: str) -> SavedImage:
+def saved_image(chunks: Iterable[bytes], platform: Platform) -> SavedImage:
     """The image in the stream of ``docker save``; see :func:`read_image`. The stream is kept in a temporary file."""
     with spooled(chunks) as spool:
         return read_image(spool, platform)
 
 
-def read_image(archive: IO[bytes], platform: str) -> SavedImage:
+def read_image(archive: IO[bytes], platform: Platform) -> SavedImage:
     """The image for ``platform`` in a tar that can be read at any place; :exc:`BakeryError` where there is none.
 
     Manifests tell the layers where the archive has them (Docker Engine 25 and newer), else ``manifest.json`` does.

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bakery.catalog import LABELS, Catalog, Image, RecipeName, references, tags_of
+from bakery.catalog import LABELS, Catalog, Image, Platform, RecipeName, references, tags_of
 from bakery.engine import Engine
 from bakery.errors import InputError
 from bakery.files import Tell, write_whole
@@ -162,7 +162,7 @@ class Comparer:
             notes.append(f"Nothing to compare with on disk: the engine has no {absent}. To have it: {way}")
         return found
 
-    def _local(self, reference: str, platform: str) -> Measured | None:
+    def _local(self, reference: str, platform: Platform) -> Measured | None:
         found = self._engine_image(reference, platform)
         if found is None:
             return None
@@ -173,7 +173,7 @@ class Comparer:
             one, disk_bytes=saved.size.disk_bytes, parts=saved.parts, files=saved.files, estimated=saved.estimated
         )
 
-    def _engine_image(self, reference: str, platform: str) -> tuple[str, SavedImage] | None:
+    def _engine_image(self, reference: str, platform: Platform) -> tuple[str, SavedImage] | None:
         """The engine's identity of an image and its contents, read once in a run; ``None`` where it has none."""
         from docker.errors import ImageNotFound
 
@@ -202,7 +202,7 @@ def _from_registry(remote: Remote) -> Measured:
 
 
 def _measured(
-    reference: str, source: str, about: str, platform: str, digest: str, layers: tuple[LayerSize, ...],
+    reference: str, source: str, about: str, platform: Platform, digest: str, layers: tuple[LayerSize, ...],
     config: Mapping[str, Any],
 ) -> Measured:  # fmt: skip
     """Sizes as pulled, and what the configuration says: Python's release, the day of the image, our recipe."""

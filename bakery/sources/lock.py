@@ -10,7 +10,7 @@ from typing import Any
 import tomli_w
 from packaging.version import Version
 
-from bakery.catalog import Pin, Series, Target
+from bakery.catalog import Pin, Platform, Series, Target
 
 __all__ = [
     "Bump",
@@ -99,7 +99,7 @@ def _found(pin: Pin, pip: str) -> list[str]:
     ]
 
 
-def base_bump(target: Target, digests: Mapping[str, str], today: str) -> Bump:
+def base_bump(target: Target, digests: Mapping[Platform, str], today: str) -> Bump:
     """Move the base of ``target`` to ``digests``, by platform; ``today`` is ``YYYY-MM-DD``."""
     content = {"image": target.base.image, "date": today, "digests": dict(digests)}
     lines = [f"{platform}: {digest}" for platform, digest in digests.items()]

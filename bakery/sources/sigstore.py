@@ -30,7 +30,8 @@ def verify(file: Path, bundle: bytes, identities: Sequence[Identity], trusted_ro
 
     ``trusted_root`` is a Sigstore trusted root in JSON; without it, the one of the public instance that the library
     ships. Raises :exc:`bakery.sources.openpgp.BadSignature` where it is not, and
-    :exc:`bakery.sources.openpgp.CannotCheck` where the library is missing or the bundle is too old to be checked offline.
+    :exc:`bakery.sources.openpgp.CannotCheck` where the library is missing or the bundle is too old to be checked
+    offline.
     """
     try:
         from sigstore.errors import Error

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Catalog, Image, RecipeName
-from bakery.catalog.selection import host_platform, select_images
+from bakery.catalog.platforms import host_platform
+from bakery.catalog.selection import select_images
 from bakery.engine.engine import Engine
 from bakery.registry.client import Registry
 from bakery.sizes.baseline import read_baseline

@@ -14,7 +14,7 @@ import pytest
 
 from bakery.bases.base_images import Bases
 from bakery.catalog.models import Catalog
-from bakery.catalog.selection import host_platform
+from bakery.catalog.platforms import host_platform
 from bakery.engine.daemons import SYSTEM_SOCKET, answers, foreign_daemon, processes
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine

@@ -20,7 +20,8 @@ import pytest
 from bakery.catalog.labels import LABELS
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog, Image
-from bakery.catalog.selection import host_platform, select_images
+from bakery.catalog.platforms import host_platform
+from bakery.catalog.selection import select_images
 from bakery.catalog.tags import references
 from bakery.engine.engine import Engine
 from bakery.errors import BakeryError, InputError, PublishError

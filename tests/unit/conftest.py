@@ -16,6 +16,7 @@ import pytest
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog, Image, RecipeName, Series
 from bakery.catalog.pins import Pin
+from bakery.catalog.platforms import AMD64, Platform
 from bakery.catalog.selection import select_images
 
 
@@ -42,9 +43,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def image(catalog: Catalog) -> Callable[..., Image]:
     """One image by version and target, always for linux/amd64."""
 
-    def one(
-        version: str, target: str = "", recipe: RecipeName = RecipeName.FULL, platform: str = "linux/amd64"
-    ) -> Image:
+    def one(version: str, target: str = "", recipe: RecipeName = RecipeName.FULL, platform: Platform = AMD64) -> Image:
         (found,) = select_images(catalog, [version], [target] if target else [], recipe=recipe, platform=platform)
         return found
 

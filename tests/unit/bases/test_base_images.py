@@ -21,10 +21,11 @@ from bakery.bases import apt, base_images
 from bakery.bases.base_images import Base, Bases
 from bakery.catalog.distributions import Target
 from bakery.catalog.models import Catalog
+from bakery.catalog.platforms import Platform
 from bakery.errors import BuildError, InputError
 from bakery.workspace import Workspace
 
-AMD64 = "linux/amd64"
+AMD64 = Platform("linux/amd64")
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def layout_of(base: Base) -> Path:
 def test_the_pinned_base_is_the_locks_digest_and_asks_nobody(
     make: Any, target: Target, no_registry: None, catalog: Catalog
 ) -> None:
-    for platform in ("linux/amd64", "linux/arm64"):
+    for platform in (Platform("linux/amd64"), Platform("linux/arm64")):
         digest = target.base.digests[platform]
         assert make().pinned(target, platform) == Base(
             f"docker-image://debian:bookworm-slim@{digest}", "debian:bookworm-slim", digest, "registry"
@@ -109,7 +110,7 @@ def test_the_pinned_base_is_the_locks_digest_and_asks_nobody(
 
 
 def test_a_platform_without_a_pin_is_planned_by_its_tag(make: Any, target: Target) -> None:
-    base = make().pinned(target, "linux/riscv64")
+    base = make().pinned(target, Platform("linux/riscv64"))
     assert base == Base("docker-image://debian:bookworm-slim", "debian:bookworm-slim", "", "registry")
 
 
@@ -134,7 +135,7 @@ def test_what_was_chosen_stays_chosen_without_asking_again(
 
 def test_each_platform_has_a_choice_of_its_own(make: Any, target: Target, fake_registry: list[str]) -> None:
     make().resolve(target, AMD64)
-    assert make().recorded(target, "linux/arm64") is None
+    assert make().recorded(target, Platform("linux/arm64")) is None
 
 
 def test_a_recorded_base_is_not_used_when_the_lock_moved(make: Any, target: Target, fake_registry: list[str]) -> None:
@@ -201,7 +202,7 @@ def test_a_recorded_base_is_not_used_when_its_blobs_are_gone(
 def test_a_platform_without_a_pin_is_made_from_packages(
     make: Any, target: Target, fake_registry: list[str], fake_bootstrap: list[str]
 ) -> None:
-    assert make().resolve(target, "linux/riscv64").origin == "mmdebstrap"
+    assert make().resolve(target, Platform("linux/riscv64")).origin == "mmdebstrap"
     assert fake_registry == []
     assert "is not pinned for linux/riscv64" in make.said[0]
 
@@ -258,7 +259,7 @@ def test_mmdebstrap_is_given_target_platform_packages_and_both_hooks(
     monkeypatch.setattr(apt, "run", fake_run)
     monkeypatch.setattr(Bases, "_mmdebstrap", lambda *_: (Path("/tools"), {}))
     archive = catalog.family_of(target).archive
-    make()._bootstrap(target, "linux/arm64", archive, tmp_path / "rootfs.tar")
+    make()._bootstrap(target, Platform("linux/arm64"), archive, tmp_path / "rootfs.tar")
     (command,) = commands
     assert "--architectures=arm64" in command
     assert f"--include={','.join(archive.include)},debian-archive-keyring" in command
@@ -320,7 +321,9 @@ def test_the_same_tar_is_imported_once(make: Any, target: Target, tmp_path: Path
 
 def test_a_tar_for_another_platform_is_another_base(make: Any, target: Target, tmp_path: Path) -> None:
     tar = rootfs(tmp_path / "r.tar")
-    one, other = (make(str(tar)).resolve(target, platform) for platform in ("linux/amd64", "linux/arm64"))
+    one, other = (
+        make(str(tar)).resolve(target, platform) for platform in (Platform("linux/amd64"), Platform("linux/arm64"))
+    )
     assert one.digest != other.digest
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bakery.catalog.models import Catalog, RecipeName
-from bakery.catalog.selection import host_platform, parse_platforms, select_images, split
+from bakery.catalog.platforms import host_platform, parse_platforms
+from bakery.catalog.selection import select_images, split
 from bakery.errors import InputError, NothingSelected
 
 
@@ -193,9 +194,9 @@ def test_the_platform_is_the_hosts_own_in_ocis_words(
 
 @pytest.mark.parametrize("word", ["arm64", "aarch64", "arm64v8", "linux/arm64", "linux/arm64/v8", "ARM64"])
 def test_platforms_are_known_by_all_their_names(catalog: Catalog, word: str) -> None:
-    assert parse_platforms(catalog, [word, "x86_64", "linux/amd64"]) == ("linux/arm64", "linux/amd64")
+    assert parse_platforms(catalog.platforms, [word, "x86_64", "linux/amd64"]) == ("linux/arm64", "linux/amd64")
 
 
 def test_an_unknown_platform_is_told_with_the_names_that_there_are(catalog: Catalog) -> None:
     with pytest.raises(InputError, match=r"'riscv64': expected linux/amd64 or linux/arm64\n.*aarch64"):
-        parse_platforms(catalog, ["riscv64"])
+        parse_platforms(catalog.platforms, ["riscv64"])

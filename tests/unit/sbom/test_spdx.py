@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from bakery.catalog.platforms import Platform
 from bakery.errors import BakeryError
 from bakery.oci.attestations import SPDX, attest, attested, remember_attested
 from bakery.sbom.components import Component
@@ -32,7 +33,7 @@ COMPONENTS = (
     Component("pypi", "zipp", "", "pkg:pypi/zipp", "", within="pip"),
 )  # fmt: skip
 BILL = Bill(
-    "infra7/python:3.13-bookworm", "https://example.org/spdx/1", "sha256:" + "d" * 64, "linux/amd64",
+    "infra7/python:3.13-bookworm", "https://example.org/spdx/1", "sha256:" + "d" * 64, Platform("linux/amd64"),
     "2026-08-05T00:00:00.123456789Z", {"org.opencontainers.image.revision": "r1"}, COMPONENTS,
 )  # fmt: skip
 

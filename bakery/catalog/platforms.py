@@ -1,0 +1,83 @@
+"""Platforms as OCI names them, and the other names that users and kernels have for them."""
+
+from __future__ import annotations
+
+import platform as host
+from collections.abc import Iterable, Mapping, Sequence
+
+from bakery.errors import InputError
+
+__all__ = ["AMD64", "ARM64", "Platform", "host_platform", "parse_platforms"]
+
+
+class Platform(str):
+    """An OCI platform, ``OS/ARCHITECTURE`` with a variant where there are several: ``linux/amd64``, ``linux/arm/v7``.
+
+    A string, so that it can be written to JSON and compared with what an index holds.
+    https://github.com/opencontainers/image-spec/blob/main/image-index.md#platform-variants
+
+    >>> Platform("linux/arm64").architecture
+    'arm64'
+    """
+
+    __slots__ = ()
+
+    @property
+    def os(self) -> str:
+        """The operating system: ``linux``."""
+        return self.split("/")[0]
+
+    @property
+    def architecture(self) -> str:
+        """The architecture as Go, OCI and Debian spell it: ``amd64``, ``arm64``."""
+        return self.split("/")[1] if "/" in self else ""
+
+    @classmethod
+    def from_descriptor(cls, platform: Mapping[str, object]) -> Platform:
+        """The platform in a descriptor of an index; empty if the descriptor names none.
+
+        arm64 has one variant (v8), which some tools leave out, so it is never part of the name.
+        """
+        name = f"{platform.get('os', '')}/{platform.get('architecture', '')}" if platform else ""
+        variant = platform.get("variant")
+        return cls(f"{name}/{variant}" if variant and platform.get("architecture") != "arm64" else name)
+
+
+AMD64 = Platform("linux/amd64")
+ARM64 = Platform("linux/arm64")
+ALIASES = {
+    "x86_64": AMD64,
+    "amd64": AMD64,
+    "aarch64": ARM64,
+    "arm64": ARM64,
+    "arm64v8": ARM64,
+    "arm64/v8": ARM64,
+}
+"""Names of architectures, as kernels and users spell them."""
+
+
+def _platform(name: str) -> Platform:
+    short = name.lower().removeprefix("linux/")
+    return ALIASES.get(short, Platform(f"linux/{short}"))
+
+
+def host_platform() -> Platform:
+    """The platform of this machine, such as ``linux/amd64``."""
+    return _platform(host.machine())
+
+
+def parse_platforms(known: Iterable[Platform], names: Sequence[str]) -> tuple[Platform, ...]:
+    """The platforms in ``known`` that ``names`` mean (``arm64``, ``aarch64``, ``linux/arm64/v8``), each once.
+
+    Raises :exc:`InputError` for a name that means none of them.
+    """
+    known, platforms = tuple(dict.fromkeys(known)), []
+    for name in names:
+        platform = _platform(name)
+        if platform not in known:
+            aliases = ", ".join(alias for alias, meant in ALIASES.items() if meant in known)
+            raise InputError(
+                f"unknown platform {name!r}: expected {' or '.join(known)}", hint=f"Other names: {aliases}."
+            )
+        platforms.append(platform)
+    return tuple(dict.fromkeys(platforms))
