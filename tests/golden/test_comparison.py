@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from bakery.catalog.models import Budget, Catalog, Image
+from bakery.catalog.platforms import Platform
 from bakery.catalog.selection import select_images
 from bakery.display.tables import render
 from bakery.report.html import STYLE, page
@@ -57,7 +58,7 @@ STEPS = ["# debian.sh --arch 'amd64'", "RUN /bin/sh -c apt-get install -y x # bu
 def measured(reference: str, layers: list[bytes], method: str) -> Measured:
     archive = Archive()
     archive.image(layers, method, history=[{"created_by": step} for step in STEPS])
-    saved = saved_image([archive.save()], "linux/amd64")
+    saved = saved_image([archive.save()], Platform("linux/amd64"))
     # How well zlib and zstd pack differs from release to release, so golden files have other figures, in a thousandfold
     # of the tiny files' bytes to look like an image.
     sizes = [
@@ -69,7 +70,7 @@ def measured(reference: str, layers: list[bytes], method: str) -> Measured:
     parts = {part: Share(1000 * share.disk_bytes, shares[part], share.files) for part, share in saved.parts.items()}
     files = {path: dataclasses.replace(file, disk_bytes=1000 * file.disk_bytes) for path, file in saved.files.items()}
     return Measured(
-        reference=reference, source="engine", about="docker save, sha256:0123456789ab", platform="linux/amd64",
+        reference=reference, source="engine", about="docker save, sha256:0123456789ab", platform=Platform("linux/amd64"),
         compressed_bytes=total, layers=tuple(sizes),
         disk_bytes=1000 * saved.size.disk_bytes, parts=parts, files=files, digest="sha256:" + "01" * 32,
         release="3.13.15", date="2026-11-24",
@@ -83,7 +84,7 @@ def comparisons() -> list[Comparison]:
     catalog: Catalog = load_catalog(ROOT)
 
     def one(version: str, target: str) -> Image:
-        (image,) = select_images(catalog, [version], [target], platform="linux/amd64")
+        (image,) = select_images(catalog, [version], [target], platform=Platform("linux/amd64"))
         return image
 
     image = one("3.13", "bookworm")

@@ -12,6 +12,7 @@ import pytest
 
 from bakery.build.builder import Result
 from bakery.catalog.models import Catalog, Image, RecipeName
+from bakery.catalog.platforms import Platform
 from bakery.catalog.selection import select_images
 from bakery.catalog.tags import references
 from bakery.display.tables import render
@@ -37,12 +38,12 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 
 def one(catalog: Catalog, version: str, target: str, recipe: RecipeName = RecipeName.FULL) -> Image:
-    (image,) = select_images(catalog, [version], [target], recipe=recipe, platform="linux/amd64")
+    (image,) = select_images(catalog, [version], [target], recipe=recipe, platform=Platform("linux/amd64"))
     return image
 
 
 def everything(catalog: Catalog) -> tuple[Image, ...]:
-    return select_images(catalog, variants=["default"], everything=True, platform="linux/amd64")
+    return select_images(catalog, variants=["default"], everything=True, platform=Platform("linux/amd64"))
 
 
 def inputs(image: Image) -> Inputs:
@@ -92,7 +93,7 @@ def test_bake_definition(
 def test_bake_definition_of_a_variant(
     catalog: Catalog, golden: Golden, version: str, variant: str, target: str
 ) -> None:
-    (image,) = select_images(catalog, [version], [target], [variant], platform="linux/amd64")
+    (image,) = select_images(catalog, [version], [target], [variant], platform=Platform("linux/amd64"))
     plan = definition(catalog, [image], {image: inputs(image)})
     golden(f"plan-{version}-{variant}-{target}.json", json.dumps(plan, indent=2) + "\n")
 
@@ -103,7 +104,7 @@ def test_tags_of_every_variant(catalog: Catalog, golden: Golden) -> None:
 
 
 def test_bake_definition_of_several_images(catalog: Catalog, golden: Golden) -> None:
-    images = select_images(catalog, ["3.14", "3.11.2"], ["bookworm", "noble"], platform="linux/arm64")
+    images = select_images(catalog, ["3.14", "3.11.2"], ["bookworm", "noble"], platform=Platform("linux/arm64"))
     plan = definition(catalog, images, {image: inputs(image) for image in images})
     brief = {name: {"tags": target["tags"], "context": target["context"]} for name, target in plan["target"].items()}
     golden("plan-several.json", json.dumps({"group": plan["group"], "target": brief}, indent=2) + "\n")
@@ -124,7 +125,7 @@ def test_tags_of_everything(catalog: Catalog, golden: Golden, form: str, suffix:
 
 def test_tags_of_every_pinned_release_of_a_series(catalog: Catalog, golden: Golden) -> None:
     (series,) = (series for series in catalog.series if series.name == "3.13")
-    images = select_images(catalog, [pin.release for pin in series.pins], platform="linux/amd64")
+    images = select_images(catalog, [pin.release for pin in series.pins], platform=Platform("linux/amd64"))
     golden("tags-3.13-releases.txt", render(tag_rows(catalog, images), TAG_COLUMNS))
 
 

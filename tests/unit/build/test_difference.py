@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from bakery.build.difference import Difference, compare_archives
+from bakery.catalog.platforms import Platform
 from bakery.errors import BakeryError
 from tests.archives import Archive, make_tar
 
-PLATFORM = "linux/amd64"
+PLATFORM = Platform("linux/amd64")
 
 
 def archive(file: Path, layers: list[bytes], config: dict[str, Any] | None = None) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bakery.catalog.models import Catalog, RecipeName
-from bakery.catalog.platforms import host_platform, parse_platforms
+from bakery.catalog.platforms import Platform, host_platform, parse_platforms
 from bakery.catalog.selection import select_images, split
 from bakery.errors import InputError, NothingSelected
 
@@ -170,7 +170,7 @@ def test_an_unknown_target_is_an_error_with_all_as_well(catalog: Catalog) -> Non
 
 
 def test_recipe_and_platform_are_passed_on(catalog: Catalog) -> None:
-    (image,) = select_images(catalog, ["3.13"], recipe=RecipeName.QUICK, platform="linux/riscv64")
+    (image,) = select_images(catalog, ["3.13"], recipe=RecipeName.QUICK, platform=Platform("linux/riscv64"))
     assert (image.recipe, image.platform) == (RecipeName.QUICK, "linux/riscv64")
 
 

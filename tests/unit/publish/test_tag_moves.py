@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Catalog, Image
+from bakery.catalog.platforms import Platform
 from bakery.errors import InputError
 from bakery.oci.indexes import digest_of, entries_for, index_bytes, merged
 from bakery.publish.tag_moves import names_of, plan_moves
 
-AMD, ARM = "linux/amd64", "linux/arm64"
+AMD, ARM = Platform("linux/amd64"), Platform("linux/arm64")
 
 
 def entry(platform: str, text: str, **annotations: str) -> dict[str, Any]:

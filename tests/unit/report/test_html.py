@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Image
+from bakery.catalog.platforms import Platform
 from bakery.oci.manifests import LayerSize
 from bakery.report.charts import Segment, bars, differences, map_of, squarified
 from bakery.report.html import page
@@ -53,7 +54,7 @@ def measured(name: str, **more: Any) -> Measured:
     files = {f"a/{name}": FileSize(f"a/{name}", 9_000_000, Part.BASE), "b": FileSize("b", 2_000_000, Part.LIBRARY)}
     layers = (LayerSize("sha256:0", "gzip", size, f"step of {name}"),)
     values = {"disk_bytes": 11_000_000, "parts": parts, "files": files, **more}
-    return Measured(name, "engine", f"about {name}", "linux/amd64", size, layers, **values)
+    return Measured(name, "engine", f"about {name}", Platform("linux/amd64"), size, layers, **values)
 
 
 @pytest.fixture

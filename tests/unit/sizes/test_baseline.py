@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bakery.catalog.models import Catalog, Image
+from bakery.catalog.platforms import Platform
 from bakery.errors import ConfigError
 from bakery.sizes.baseline import Official, megabytes, official_size, read_baseline
 
@@ -54,7 +55,7 @@ def test_where_nothing_is_recorded_there_is_nothing_to_compare_with(
     root: Path, catalog: Catalog, image: Callable[..., Image]
 ) -> None:
     assert official_size({}, catalog, image("3.13")) is None
-    assert official_size(read_baseline(root), catalog, image("3.13", platform="linux/riscv64")) is None
+    assert official_size(read_baseline(root), catalog, image("3.13", platform=Platform("linux/riscv64"))) is None
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Budget, Catalog, Image, RecipeName
+from bakery.catalog.platforms import Platform
 from bakery.sizes.baseline import Size
 from bakery.sizes.budget import budget_of, excess, growth, last_record, verdict
 
@@ -34,7 +35,11 @@ def test_the_default_image_has_a_budget(catalog: Catalog, image: Make) -> None:
 
 def test_a_quick_build_another_platform_and_an_unlisted_image_are_exempt(tight: Catalog, image: Make) -> None:
     assert budget_of(tight, image("3.13")) == LIMIT
-    for one in (image("3.13", recipe=RecipeName.QUICK), image("3.13", platform="linux/arm64"), image("3.13", "trixie")):
+    for one in (
+        image("3.13", recipe=RecipeName.QUICK),
+        image("3.13", platform=Platform("linux/arm64")),
+        image("3.13", "trixie"),
+    ):
         assert budget_of(tight, one) is None
 
 
@@ -65,7 +70,7 @@ def test_without_a_budget_nothing_is_over() -> None:
 def test_the_last_record_is_the_newest_of_the_same_kind(image: Make) -> None:
     newest = record(built="2026-11-02T00:00:00+00:00", variant="default")
     others = [
-        record(built="2026-12-01", recipe="quick"), record(built="2026-12-01", platform="linux/arm64"),
+        record(built="2026-12-01", recipe="quick"), record(built="2026-12-01", platform=Platform("linux/arm64")),
         record(built="2026-12-01", target="trixie"), record(built="2026-12-01", variant="minimal"),
         record(built="2026-12-01", series="3.13t"),
     ]  # fmt: skip
