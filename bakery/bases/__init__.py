@@ -3,6 +3,5 @@
 from bakery.bases.base_images import Base, Bases
 
 __all__ = [
-    "Base",
-    "Bases",
-]
+    "Base", "Bases",
+]  # fmt: skip

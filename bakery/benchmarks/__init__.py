@@ -6,15 +6,6 @@ from bakery.benchmarks.run import Settings, run_benchmarks
 from bakery.benchmarks.startup import run_fresh, run_startup
 
 __all__ = [
-    "COLUMNS",
-    "Settings",
-    "free_pair",
-    "notes_of",
-    "pair_of",
-    "rows_of",
-    "run_benchmarks",
-    "run_fresh",
-    "run_startup",
-    "summarised",
-    "write_result",
-]
+    "COLUMNS", "Settings", "free_pair", "notes_of", "pair_of", "rows_of", "run_benchmarks", "run_fresh", "run_startup",
+    "summarised", "write_result",
+]  # fmt: skip

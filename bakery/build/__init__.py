@@ -5,14 +5,6 @@ from bakery.build.reproducibility import VERDICT_COLUMNS, Verifier, explain, ver
 from bakery.build.training import keep_profile, train
 
 __all__ = [
-    "VERDICT_COLUMNS",
-    "Builder",
-    "Result",
-    "Verifier",
-    "explain",
-    "failure_of",
-    "inputs_for",
-    "keep_profile",
-    "train",
+    "VERDICT_COLUMNS", "Builder", "Result", "Verifier", "explain", "failure_of", "inputs_for", "keep_profile", "train",
     "verdict_rows",
-]
+]  # fmt: skip

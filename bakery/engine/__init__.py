@@ -2,22 +2,11 @@
 
 from bakery.engine.buildx import How, Running, default_jobs
 from bakery.engine.containers import Finished, archive_of, idle, run
-from bakery.engine.embedded import WAY_OUT, Embedded
+from bakery.engine.embedded import Embedded, WAY_OUT
 from bakery.engine.engine import Engine, describe, find_engine
 from bakery.engine.scratch import fresh_engine
 
 __all__ = [
-    "WAY_OUT",
-    "Embedded",
-    "Engine",
-    "Finished",
-    "How",
-    "Running",
-    "archive_of",
-    "default_jobs",
-    "describe",
-    "find_engine",
-    "fresh_engine",
-    "idle",
-    "run",
-]
+    "WAY_OUT", "Embedded", "Engine", "Finished", "How", "Running", "archive_of", "default_jobs", "describe",
+    "find_engine", "fresh_engine", "idle", "run",
+]  # fmt: skip

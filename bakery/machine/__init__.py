@@ -4,9 +4,5 @@ from bakery.machine.cleaning import KINDS, removals, remove
 from bakery.machine.doctor import State, examine
 
 __all__ = [
-    "KINDS",
-    "State",
-    "examine",
-    "removals",
-    "remove",
-]
+    "KINDS", "State", "examine", "removals", "remove",
+]  # fmt: skip

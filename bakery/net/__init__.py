@@ -5,10 +5,5 @@ from bakery.net.certificates import believe, context_for, users_bundle
 from bakery.net.http import Unavailable
 
 __all__ = [
-    "Network",
-    "Unavailable",
-    "believe",
-    "context_for",
-    "users_bundle",
-    "users_network",
-]
+    "Network", "Unavailable", "believe", "context_for", "users_bundle", "users_network",
+]  # fmt: skip

@@ -5,10 +5,5 @@ from bakery.plan.matrix import github_matrix
 from bakery.plan.revision import revision_of
 
 __all__ = [
-    "Inputs",
-    "build_arguments",
-    "definition",
-    "github_matrix",
-    "revision_of",
-    "target_name",
-]
+    "Inputs", "build_arguments", "definition", "github_matrix", "revision_of", "target_name",
+]  # fmt: skip

@@ -12,13 +12,6 @@ from bakery.registry.repository import Shelf
 from bakery.registry.transport import Wire, is_loopback
 
 __all__ = [
-    "Registry",
-    "RegistryUnavailable",
-    "Remote",
-    "Shelf",
-    "Wire",
-    "is_loopback",
-    "manifest_digest",
-    "platform_digest",
+    "Registry", "RegistryUnavailable", "Remote", "Shelf", "Wire", "is_loopback", "manifest_digest", "platform_digest",
     "split_reference",
-]
+]  # fmt: skip

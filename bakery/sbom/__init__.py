@@ -6,12 +6,5 @@ from bakery.sbom.outdated import OUTDATED_COLUMNS, Outdated
 from bakery.sbom.spdx import text_of
 
 __all__ = [
-    "BILL_COLUMNS",
-    "OUTDATED_COLUMNS",
-    "Outdated",
-    "bill_of",
-    "bill_rows",
-    "bills",
-    "load_licences",
-    "text_of",
-]
+    "BILL_COLUMNS", "OUTDATED_COLUMNS", "Outdated", "bill_of", "bill_rows", "bills", "load_licences", "text_of",
+]  # fmt: skip

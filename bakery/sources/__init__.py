@@ -7,14 +7,6 @@ from bakery.sources.trust import load_upstream
 from bakery.sources.updater import make_updater, wanted
 
 __all__ = [
-    "PYTHON_ORG",
-    "Signatures",
-    "Sources",
-    "apply",
-    "difference",
-    "effective",
-    "load_upstream",
-    "lock_text",
-    "make_updater",
-    "wanted",
-]
+    "PYTHON_ORG", "Signatures", "Sources", "apply", "difference", "effective", "load_upstream", "lock_text",
+    "make_updater", "wanted",
+]  # fmt: skip

@@ -4,7 +4,5 @@ from bakery.testing.image_tests import run_image_tests
 from bakery.testing.regrtest import build_suite, run_suite
 
 __all__ = [
-    "build_suite",
-    "run_image_tests",
-    "run_suite",
-]
+    "build_suite", "run_image_tests", "run_suite",
+]  # fmt: skip

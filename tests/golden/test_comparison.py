@@ -70,7 +70,8 @@ def measured(reference: str, layers: list[bytes], method: str) -> Measured:
     parts = {part: Share(1000 * share.disk_bytes, shares[part], share.files) for part, share in saved.parts.items()}
     files = {path: dataclasses.replace(file, disk_bytes=1000 * file.disk_bytes) for path, file in saved.files.items()}
     return Measured(
-        reference=reference, source="engine", about="docker save, sha256:0123456789ab", platform=Platform("linux/amd64"),
+        reference=reference, source="engine", about="docker save, sha256:0123456789ab",
+        platform=Platform("linux/amd64"),
         compressed_bytes=total, layers=tuple(sizes),
         disk_bytes=1000 * saved.size.disk_bytes, parts=parts, files=files, digest="sha256:" + "01" * 32,
         release="3.13.15", date="2026-11-24",
