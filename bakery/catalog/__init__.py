@@ -8,7 +8,7 @@ from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Budget, Catalog, Image, RecipeName, Series, Variant
 from bakery.catalog.pins import Extra, Pin
 from bakery.catalog.platforms import AMD64, Platform, host_platform, parse_platforms
-from bakery.catalog.profiles import FILE, NONE, Profile, TRAINING
+from bakery.catalog.profiles import FILE, NONE, TRAINING, Profile
 from bakery.catalog.selection import select_images, split
 from bakery.catalog.tags import latest_series, references, tags_of
 from bakery.catalog.toml import Table, read_toml

@@ -2,7 +2,7 @@
 
 from bakery.display.phases import Clock
 from bakery.display.progress import Display, duration, make_display, phases_text
-from bakery.display.tables import Column, UNLIMITED, render
+from bakery.display.tables import UNLIMITED, Column, render
 
 __all__ = [
     "UNLIMITED", "Clock", "Column", "Display", "duration", "make_display", "phases_text", "render",

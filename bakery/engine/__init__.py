@@ -2,7 +2,7 @@
 
 from bakery.engine.buildx import How, Running, default_jobs
 from bakery.engine.containers import Finished, archive_of, idle, run
-from bakery.engine.embedded import Embedded, WAY_OUT
+from bakery.engine.embedded import WAY_OUT, Embedded
 from bakery.engine.engine import Engine, describe, find_engine
 from bakery.engine.scratch import fresh_engine
 

@@ -1,7 +1,7 @@
 """How large images are, what takes the space, and how that compares with other images."""
 
 from bakery.sizes.baseline import Official, Size, megabytes, official_size, official_tags, read_baseline
-from bakery.sizes.breakdown import FileSize, Part, Share, TITLES, compact
+from bakery.sizes.breakdown import TITLES, FileSize, Part, Share, compact
 from bakery.sizes.budget import budget_of, verdict
 from bakery.sizes.comparison import Comparison, Measured, document, only_in, ratio
 from bakery.sizes.layers import saved_image
