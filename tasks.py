@@ -147,7 +147,6 @@ def open_builder(
     from bakery.net import believe, users_bundle, users_network
 
     engine = find_engine(WORKSPACE, catalog, functools.partial(display.note, ""))
-    assert engine is not None
     named = [("--target", one) for one in split(target)] + [("--variant", one) for one in split(variant)]
     options = [*named, ("--mirror", mirror), ("--base", base)]
     words = ["inv", verb, *(f"{name}={value}" for name, value in options if value), *(["--quick"] if quick else [])]
@@ -156,7 +155,7 @@ def open_builder(
     believe(users_bundle(ca_bundle), WORKSPACE.home)
     network = users_network(ca_bundle, apt_mirror)
     how = How(no_cache, builder or "", tuple(cache_from), tuple(cache_to), network)
-    jobs = default_jobs(*engine.capacity) if jobs is None else jobs
+    jobs = default_jobs(engine.info.cpus, engine.info.memory_bytes) if jobs is None else jobs
     if jobs < 1:
         raise InputError(f"--jobs={jobs}: expected how many images to build at a time, 1 or more")
     return Builder(WORKSPACE, catalog, engine, display, mirror, base, refresh, how, packing, again, jobs)
@@ -338,8 +337,7 @@ def test(
     outcomes = []
     for image in images:
         warn(f"testing {image.name}")
-        with builder.engine.talking():
-            outcomes.append(run_image_tests(WORKSPACE, catalog, builder.engine, image, k or (), warn))
+        outcomes.append(run_image_tests(WORKSPACE, catalog, builder.engine, image, k or (), warn))
     columns = [Column(key, key, right=key != "image") for key in ("image", "passed", "failed", "skipped")]
     show([outcome.row for outcome in outcomes], columns, format)
     for outcome in outcomes:
@@ -411,7 +409,7 @@ def compare(
 ) -> None:  # fmt: skip
     """Compare images with the official ones: layers as pulled, size on disk, anatomy, and files of one only."""
     from bakery.display import render
-    from bakery.engine import find_engine
+    from bakery.engine import find_engine, running_engine
     from bakery.files import write_whole
     from bakery.records import read_status
     from bakery.report import SUMMARY_COLUMNS, full_report, page, summary_rows
@@ -419,7 +417,7 @@ def compare(
 
     catalog, images = select(version, target, all, variant=variant)
     render([], (), format)
-    engine = find_engine(WORKSPACE, catalog, warn, start=repository is None)
+    engine = (running_engine if repository else find_engine)(WORKSPACE, catalog, warn)
     comparer = Comparer(catalog, engine, read_baseline(ROOT), read_status(ROOT), against, repository, warn)
     found = [one for image in images for one in comparer.compare(image)]
     if not against and not repository:
@@ -480,9 +478,8 @@ def measured(version: Any, target: Any, image: str | None, against: str | None, 
         catalog, images = select(version, target, False)
         pairs = [pair_of(catalog, one, image, against) for one in images]
     engine = find_engine(WORKSPACE, catalog, warn)
-    assert engine is not None
     for pair in pairs:
-        with make_display(sys.stderr) as display, engine.talking():
+        with make_display(sys.stderr) as display:
             document = summarised(measure(engine, pair, display))
         file = write_result(WORKSPACE.build / "bench", document)
         show(rows_of(document), COLUMNS, "table")
@@ -753,7 +750,6 @@ def push(
             handovers = read_handovers(split(merge))
         else:
             engine = find_engine(WORKSPACE, catalog, warn)
-            assert engine is not None
             handovers = pusher.hand_over(engine, images)
         if digests and not dry:
             write_handovers(Path(digests), handovers)
@@ -856,7 +852,6 @@ def up(_: Context) -> None:
     from bakery.engine import find_engine
 
     engine = find_engine(WORKSPACE, load_catalog(ROOT), warn)
-    assert engine is not None
     print(f"{engine.kind} engine at {engine.host}")
 
 
@@ -893,7 +888,6 @@ def env(_: Context) -> None:
     from bakery.engine import find_engine
 
     engine = find_engine(WORKSPACE, load_catalog(ROOT), warn)
-    assert engine is not None
     print(f"export DOCKER_HOST={shlex.quote(engine.host)}")
     if engine.kind == "embedded":
         print(f'export PATH={shlex.quote(engine.embedded.path)}:"$PATH"')

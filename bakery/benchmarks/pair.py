@@ -11,7 +11,7 @@ from typing import Any
 
 from bakery import __version__
 from bakery.catalog import Catalog, Image, RecipeName, references
-from bakery.engine import Engine
+from bakery.engine import Container, Engine
 from bakery.errors import BuildError, InputError
 from bakery.files import Tell
 
@@ -25,7 +25,6 @@ __all__ = [
     "header",
     "identities",
     "pair_of",
-    "pinned",
     "python_of",
     "same_kind",
 ]
@@ -68,12 +67,12 @@ class Python:
     kernel: str
 
 
-def python_of(container: Any, reference: str) -> Python:
+def python_of(container: Container, reference: str) -> Python:
     """Ask the interpreter of an idle container what it is; :exc:`BuildError` where there is none."""
-    code, said = container.exec_run(["python3", "-c", PROBE])
-    if code:
-        raise BuildError(f"{reference}: python3 does not start: {said.decode('utf-8', 'replace').strip()}")
-    return Python(**json.loads(said))
+    result = container.run(["python3", "-c", PROBE])
+    if result.code:
+        raise BuildError(f"{reference}: python3 does not start: {result.output.strip()}")
+    return Python(**json.loads(result.stdout))
 
 
 def pair_of(catalog: Catalog, image: Image, ours: str | None, against: str | None) -> Pair:
@@ -109,17 +108,12 @@ def same_kind(pair: Pair, ours: Python, reference: Python, tell: Tell) -> None:
 
 def chosen_cpu(engine: Engine, cpu: int | None) -> int:
     """The CPU to pin to; :exc:`InputError` for one that the engine's machine does not have."""
-    count = int(engine.client.info()["NCPU"])
+    count = engine.info.cpus
     if cpu is None:
         return count - 1
     if not 0 <= cpu < count:
         raise InputError(f"--cpu={cpu}: the engine's machine has CPUs 0 to {count - 1}")
     return cpu
-
-
-def pinned(cpu: int) -> dict[str, Any]:
-    """Options of a container that pin it to ``cpu`` and give it precedence over builds in the same engine."""
-    return {"cpuset_cpus": str(cpu), "cpu_shares": 1 << 18}  # the largest weight that the kernel takes
 
 
 def identities(engine: Engine, pair: Pair, tell: Tell) -> list[dict[str, Any]]:
@@ -128,32 +122,24 @@ def identities(engine: Engine, pair: Pair, tell: Tell) -> list[dict[str, Any]]:
 
 
 def _identity(engine: Engine, reference: str, tell: Tell, remedy: str) -> dict[str, Any]:
-    from docker.errors import APIError, ImageNotFound
-
-    try:
-        found = engine.client.images.get(reference)
-    except ImageNotFound:
-        if remedy:
-            raise BuildError(f"{reference} is not in the engine", hint=remedy) from None
+    image = engine.require(reference, remedy) if remedy else engine.find(reference)
+    if image is None:
         tell(f"pulling {reference}")
-        try:
-            found = engine.client.images.pull(reference)
-        except APIError as error:
-            raise BuildError(f"{reference} is not in the engine and cannot be pulled: {error.explanation}") from None
-    return {"image": reference, "id": found.id, "created": found.attrs.get("Created")}
+        image = engine.pull(reference)
+    return {"image": reference, "id": image.id, "created": image.created or None}
 
 
 def environment(engine: Engine, python: Python, cpu: int) -> dict[str, Any]:
     """The machine and the software that measured, for a result file."""
-    info = engine.client.info()
+    info = engine.info
     return {
         "cpu_model": python.cpu_model,
-        "cpus": info["NCPU"],
+        "cpus": info.cpus,
         "cpu": cpu,
-        "memory_bytes": info["MemTotal"],
+        "memory_bytes": info.memory_bytes,
         "kernel": python.kernel,
-        "engine": f"{engine.kind} {info['ServerVersion']}",
-        "storage": info["Driver"],
+        "engine": f"{engine.kind} {info.version}",
+        "storage": info.storage,
         "bakery": __version__,
     }
 

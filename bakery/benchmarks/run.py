@@ -23,7 +23,6 @@ from bakery.benchmarks.pair import (
     environment,
     header,
     identities,
-    pinned,
     python_of,
     same_kind,
 )
@@ -32,7 +31,7 @@ from bakery.benchmarks.wheelhouse import HERE, SITE, Pantry
 from bakery.benchmarks.worker import Side, Work, calibrate, measure
 from bakery.catalog import LABELS
 from bakery.display import Display, duration
-from bakery.engine import Engine, archive_of, idle
+from bakery.engine import ContainerOptions, Engine, idle_container, tar_of
 from bakery.errors import BuildError, InputError
 from bakery.files import locked
 from bakery.workspace import Workspace
@@ -86,7 +85,7 @@ class _Run:
                 site = pantry.site(benchmark)
                 for side in self.sides if site else ():
                     assert site is not None
-                    side.container.put_archive(f"{HERE}/{SITE}", site.read_bytes())
+                    side.container.put(f"{HERE}/{SITE}", site.read_bytes())
                 found = calibrate(reference, benchmark, self.settings.clock)
                 for work in found:
                     measure(ours, work, self.settings.clock, 0, values=1)
@@ -135,8 +134,8 @@ def run_benchmarks(
         stack.enter_context(locked(folder / "lock", "measuring", tell))
         sides = []
         for name, image in zip(SIDES, images, strict=True):
-            options = {**pinned(cpu), "labels": {f"{LABELS}.measuring": pair.name}}
-            container = stack.enter_context(idle(engine, image["id"], network_mode="none", **options))
+            options = ContainerOptions(labels={f"{LABELS}.measuring": pair.name}, cpu=cpu)
+            container = stack.enter_context(idle_container(engine, image["id"], options))
             sides.append(Side(name, image["image"], container, python_of(container, image["image"])))
         ours, reference = (side.python for side in sides)
         same_kind(pair, ours, reference, tell)
@@ -144,9 +143,9 @@ def run_benchmarks(
             tools, worker = pantry.tools(), (workspace.root / "benchmarks" / "worker.py").read_bytes()
             selection = choose(read_suite(tools), wanted, ours.series, full=settings.full, only=settings.only)
             for side in sides:
-                side.container.exec_run(["python3", "-c", f"import os; os.makedirs('{HERE}/{SITE}')"])
-                side.container.put_archive(HERE, tools.read_bytes())
-                side.container.put_archive(HERE, archive_of("worker.py", worker))
+                side.container.run(["python3", "-c", f"import os; os.makedirs('{HERE}/{SITE}')"])
+                side.container.put(HERE, tools.read_bytes())
+                side.container.put(HERE, tar_of("worker.py", worker))
             run = _Run(settings, sides, lambda text: display.phase(pair.name, text))
             works = run.prepare(selection.chosen, pantry)
         run.rounds(works)

@@ -26,9 +26,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bakery.benchmarks.pair import SIDES, Pair, chosen_cpu, environment, header, identities, pinned, python_of
+from bakery.benchmarks.pair import SIDES, Pair, chosen_cpu, environment, header, identities, python_of
 from bakery.display import Display, duration
-from bakery.engine import Engine, fresh_engine, idle
+from bakery.engine import Engine, cpu_limits, fresh_engine, idle_container
 from bakery.errors import BuildError, EngineError
 from bakery.files import locked
 from bakery.workspace import Workspace
@@ -89,7 +89,7 @@ def parse_start(said: str, whole: float) -> Start | None:
 
 def _start(engine: Engine, image: Mapping[str, Any], cpu: int, command: Sequence[str], bash: bool) -> Start:
     """One cold start, timed inside with ``bash``; :exc:`BuildError` where it fails."""
-    limits = [f"--{key.replace('_', '-')}={value}" for key, value in pinned(cpu).items()]
+    limits = [f"--{key.replace('_', '-')}={value}" for key, value in cpu_limits(cpu).items()]
     program, *arguments = ["bash", "-c", SCRIPT, "bash", *command] if bash else command
     run = ["docker", "run", "--rm", "--network=none", *limits, f"--entrypoint={program}", image["id"], *arguments]
     began = time.perf_counter()
@@ -124,7 +124,7 @@ def run_fresh(
     references = [pair.ours, pair.reference]
     with fresh_engine(engine, references, store) as other:
         # Each store has its own identity of an image; its unpacked layers are the same in all.
-        layers = [[one.client.images.get(name).attrs["RootFS"] for name in references] for one in (engine, other)]
+        layers = [[one.require(name).layers for name in references] for one in (engine, other)]
         if layers[0] != layers[1]:
             raise EngineError(f"the second engine has other images than {' and '.join(references)} of the first")
         document = run_startup(workspace, other, pair, rounds, cpu, display)
@@ -151,9 +151,9 @@ def run_startup(
     with locked(workspace.home / "bench" / "lock", "measuring", tell):
         pythons, bash = [], True
         for image in images:
-            with idle(engine, image["id"], network_mode="none") as container:
+            with idle_container(engine, image["id"]) as container:
                 pythons.append(python_of(container, image["image"]))
-                bash = container.exec_run(["python3", "-c", HAS_BASH]).exit_code == 0 and bash
+                bash = container.run(["python3", "-c", HAS_BASH]).code == 0 and bash
         if pythons[0].version != pythons[1].version:
             tell(f"these are different releases: {pythons[0].version} and {pythons[1].version}")
         pairs = list(zip(SIDES, images, strict=True))

@@ -16,11 +16,10 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from bakery.benchmarks.pair import Python
 from bakery.benchmarks.pyperformance import Benchmark, Wanted
-from bakery.engine import Engine, idle
+from bakery.engine import Container, ContainerOptions, Engine, idle_container
 from bakery.errors import BuildError
 from bakery.files import Tell, disk_full
 
@@ -96,7 +95,7 @@ class Pantry:
         self.engine, self.reference, self.python, self.wanted, self.tell = engine, reference, python, wanted, tell
         self.folder = folder / python.key
         self._stack = ExitStack()
-        self._started: Any = None
+        self._started: Container | None = None
 
     def __enter__(self) -> Pantry:
         return self
@@ -130,29 +129,25 @@ class Pantry:
         # A file that does not compile (one for another version of Python, one of lib2to3's own tests) is not imported.
         compileall = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", target]
         script = SCRIPT.format(install=shlex.join(pip), requirements=requirements, compile=shlex.join(compileall))
-        code, said = container.exec_run(["sh", "-c", script])
-        if code:
-            raise BuildError(_reason(said.decode("utf-8", "replace")))
+        result = container.run(["sh", "-c", script])
+        if result.code:
+            raise BuildError(_reason(result.output))
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = final.with_suffix(".partial")
-        data, _ = container.get_archive(target)
         with disk_full(self.folder), partial.open("wb") as stream:
-            for chunk in data:
-                stream.write(chunk)
+            stream.writelines(container.get(target))
         os.replace(partial, final)
         return final
 
-    def _container(self) -> Any:
+    def _container(self) -> Container:
         if self._started is None:
-            from docker.types import Mount
-
             variables, paths = _host_settings()
             local = self.engine.host.startswith("unix:")
-            mounts = [Mount(path, path, type="bind", read_only=True) for path in dict.fromkeys(paths) if local]
+            mounts = [path for path in dict.fromkeys(paths) if local]
             if not local:  # another machine does not have this one's files
                 variables = {name: value for name, value in variables.items() if not value.startswith("/")}
             self._started = self._stack.enter_context(
-                idle(self.engine, self.reference, network_mode="host", environment=variables, mounts=mounts)
+                idle_container(self.engine, self.reference, ContainerOptions("host", variables, mounts))
             )
         return self._started
 

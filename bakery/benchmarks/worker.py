@@ -10,6 +10,7 @@ from typing import Any
 from bakery.benchmarks.pair import Python
 from bakery.benchmarks.pyperformance import DATA, SCRIPT, Benchmark
 from bakery.benchmarks.wheelhouse import HERE, SITE, TOOLS
+from bakery.engine import Container
 from bakery.errors import BuildError
 
 __all__ = ["Side", "Work", "calibrate", "calibrated", "measure", "values_of"]
@@ -48,7 +49,7 @@ class Side:
 
     name: str
     reference: str
-    container: Any
+    container: Container
     python: Python
     wall: float = 0.0
     cpu: float = 0.0
@@ -59,9 +60,9 @@ class Side:
         Its file keeps its place in the machine's memory for as long as it is cached there, and copies of the same bytes
         differ by that, by up to 7 % in a start (docs/recipe.md).
         """
-        code, said = self.container.exec_run(["python3", "-c", RENEW])
-        if code:
-            reason = said.decode("utf-8", "replace").strip().splitlines()[-1:]
+        result = self.container.run(["python3", "-c", RENEW])
+        if result.code:
+            reason = result.output.strip().splitlines()[-1:]
             raise BuildError(f"{self.reference}: its interpreter cannot be copied: {''.join(reason)}")
 
     def worker(self, benchmark: Benchmark, clock: str, seed: int, options: Sequence[str]) -> dict[str, Any]:
@@ -74,14 +75,14 @@ class Side:
             "PYTHONPATH": f"{HERE}/{SITE}/{benchmark.folder}:{HERE}/{TOOLS}",
         }
         command = ["python3", f"{HERE}/worker.py", clock, str(LIMIT), script, "--worker", *options, *benchmark.options]
-        code, (said, errors) = self.container.exec_run(command, environment=environment, workdir="/tmp", demux=True)
-        lines = (said or b"").decode("utf-8", "replace").splitlines()
+        done = self.container.run(command, environment=environment, folder="/tmp")
+        lines = done.stdout.splitlines()
         found = next((line for line in reversed(lines) if line.startswith(MARK)), None)
-        if code or found is None:
-            wrong = [line for line in (errors or b"").decode("utf-8", "replace").splitlines() if line.strip()] or lines
+        if done.code or found is None:
+            wrong = [line for line in done.stderr.splitlines() if line.strip()] or lines
             if any(line.startswith("Timeout (") for line in wrong):
                 wrong = [f"took more than {LIMIT} s"]
-            raise BuildError(f"does not run in {self.reference}: {wrong[-1].strip() if wrong else f'code {code}'}")
+            raise BuildError(f"does not run in {self.reference}: {wrong[-1].strip() if wrong else f'code {done.code}'}")
         result = json.loads(found.removeprefix(MARK))
         self.wall += result["wall"]
         self.cpu += result["cpu"]

@@ -97,16 +97,7 @@ class Builder:
 
     def missing(self, images: Sequence[Image]) -> list[Image]:
         """Those of ``images`` that the engine does not have."""
-        from docker.errors import ImageNotFound
-
-        absent = []
-        with self.engine.talking():
-            for image in images:
-                try:
-                    self.engine.client.images.get(references(self.catalog, image)[0])
-                except ImageNotFound:
-                    absent.append(image)
-        return absent
+        return [image for image in images if self.engine.find(references(self.catalog, image)[0]) is None]
 
     def _one(self, image: Image) -> Result:
         log = self.workspace.logs / f"{image.slug}.log"
@@ -116,7 +107,6 @@ class Builder:
             with (
                 disk_full(self.workspace.build),
                 locked(log.with_suffix(".lock"), f"building {image.name}", self._tell(image)),
-                self.engine.talking(),
             ):
                 self._run(result)
         except BakeryError as error:
@@ -145,7 +135,7 @@ class Builder:
         with disk_full(self.workspace.build), locked(result.log.with_suffix(".lock"), stage, self._tell(image)):
             self._run(result, stage)
         self.display.done(image.name, f"{stage} ready")
-        return str(self.engine.client.images.get(tag).id)
+        return self.engine.require(tag).id
 
     def _run(self, result: Result, stage: str = "") -> None:
         image, clock = result.image, Clock(lambda phase: self._phase(result.image, phase))
@@ -172,12 +162,12 @@ class Builder:
         if stage:
             return
         clock.enter("measure")
-        result.id = attested(self.workspace.home, str(self.engine.client.images.get(result.tags[0]).id))
+        result.id = attested(self.workspace.home, self.engine.require(result.tags[0]).id)
         record = read_record(self.workspace, image)
         if record.get("id") == result.id and not result.compiled and "anatomy" in record:
             result.size, result.anatomy = Size(record["compressed_bytes"], record["disk_bytes"]), record["anatomy"]
         else:
-            saved = saved_image(self.engine.client.api.get_image(result.tags[0]), image.platform)
+            saved = saved_image(self.engine.save(result.tags[0]), image.platform)
             result.size, result.anatomy = saved.size, compact(saved.parts)
         result.phases = clock.stop()
         self._record(result, base, signature, record)

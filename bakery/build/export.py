@@ -103,7 +103,7 @@ class Export:
             return archive.digest
 
     def _ids(self, reference: str) -> set[str]:
-        return {str(image.id) for image in self.engine.client.images.list(name=reference)}
+        return {image.id for image in self.engine.images(name=reference)}
 
     def _has(self, reference: str, manifest: str) -> bool:
         """Whether the engine has the image ``manifest`` under this name, with attestations."""

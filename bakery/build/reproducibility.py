@@ -73,7 +73,7 @@ class Verifier:
 
     def _save(self, image: Image, file: Path) -> None:
         with file.open("wb") as stream:
-            stream.writelines(self.builder.engine.client.api.get_image(references(self.builder.catalog, image)[0]))
+            stream.writelines(self.builder.engine.save(references(self.builder.catalog, image)[0]))
 
 
 def verdict_rows(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
         )
     tag = f"{builder.catalog.recipes[image.recipe].repository}-{STAGE}:{image.version}-{image.target.name}"
     identity = builder.stage(image, STAGE, tag)
-    with builder.engine.talking(), spooled(builder.engine.client.api.get_image(identity)) as saved:
+    with spooled(builder.engine.save(identity)) as saved:
         files = contents_of(saved, image.platform, LEFT).files
     if FILE not in files:
         raise BuildError(

@@ -1,12 +1,22 @@
 """Docker engines: the one in use, the embedded one, and buildx. The only package that imports docker."""
 
 from bakery.engine.buildx import How, Running, default_jobs
-from bakery.engine.containers import Finished, archive_of, idle, run
+from bakery.engine.containers import (
+    CommandResult,
+    Container,
+    ContainerOptions,
+    cpu_limits,
+    idle_container,
+    run_container,
+    tar_of,
+)
+from bakery.engine.discovery import describe, find_engine, running_engine
 from bakery.engine.embedded import WAY_OUT, Embedded
-from bakery.engine.engine import Engine, describe, find_engine
+from bakery.engine.engine import Engine
 from bakery.engine.scratch import fresh_engine
 
 __all__ = [
-    "WAY_OUT", "Embedded", "Engine", "Finished", "How", "Running", "archive_of", "default_jobs", "describe",
-    "find_engine", "fresh_engine", "idle", "run",
+    "WAY_OUT", "CommandResult", "Container", "ContainerOptions", "Embedded", "Engine", "How", "Running", "cpu_limits",
+    "default_jobs", "describe", "find_engine", "fresh_engine", "idle_container", "run_container", "running_engine",
+    "tar_of",
 ]  # fmt: skip

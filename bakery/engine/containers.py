@@ -1,4 +1,4 @@
-"""Throw-away containers: for one command without a network, its output passed on as it comes, or for several."""
+"""Throw-away containers: for one command, or idle ones in which commands are run."""
 
 from __future__ import annotations
 
@@ -6,26 +6,117 @@ import io
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from bakery.engine.engine import Engine
 from bakery.errors import BuildError
 
-__all__ = ["Finished", "archive_of", "idle", "run"]
+if TYPE_CHECKING:
+    from docker.models.containers import Container as DockerContainer
+
+__all__ = [
+    "CommandResult",
+    "Container",
+    "ContainerOptions",
+    "cpu_limits",
+    "idle_container",
+    "run_container",
+    "tar_of",
+]
 
 IDLE = ["python3", "-c", "import signal; signal.pause()"]
 
 
 @dataclass(frozen=True)
-class Finished:
-    """What a container said, line by line, and its exit code."""
+class CommandResult:
+    """A command's exit code and what it wrote; without ``stderr`` both streams are in ``stdout``."""
 
-    lines: tuple[str, ...]
     code: int
+    stdout: str
+    stderr: str = ""
+
+    @property
+    def output(self) -> str:
+        """Both streams, standard error last."""
+        return self.stdout + self.stderr
 
 
-def run(
+@dataclass(frozen=True)
+class ContainerOptions:
+    """How a container is started.
+
+    ``network`` is ``none`` or ``host``, ``mounts`` are paths of the engine's machine that it sees read-only under the
+    same name, and ``cpu`` is the number of the CPU that it is pinned to.
+    """
+
+    network: str = "none"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    mounts: Sequence[str] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    cpu: int | None = None
+
+
+def cpu_limits(cpu: int | None) -> dict[str, str | int]:
+    """Options of ``docker run`` that pin a container to ``cpu`` and give it precedence over builds in the engine.
+
+    >>> cpu_limits(3)
+    {'cpuset_cpus': '3', 'cpu_shares': 262144}
+    """
+    # The largest weight that the kernel accepts.
+    return {} if cpu is None else {"cpuset_cpus": str(cpu), "cpu_shares": 1 << 18}
+
+
+class Container:
+    """A running container. Every method raises :exc:`bakery.errors.EngineError` if the engine stops answering."""
+
+    def __init__(self, engine: Engine, container: DockerContainer) -> None:
+        self._engine, self._container = engine, container
+
+    def run(
+        self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, folder: str | None = None
+    ) -> CommandResult:
+        """Run ``command`` in it (``docker exec``), by default in the image's working directory, and wait for it.
+
+        Docker's client allows 120 seconds without any output.
+        """
+        with self._engine.api_errors():
+            result: Any = self._container.exec_run(
+                list(command), environment=dict(environment or {}), workdir=folder, demux=True
+            )
+        return CommandResult(
+            int(result.exit_code), *((data or b"").decode("utf-8", "replace") for data in result.output)
+        )
+
+    def put(self, folder: str, tar: bytes) -> None:
+        """Unpack ``tar`` in ``folder``."""
+        with self._engine.api_errors():
+            self._container.put_archive(folder, tar)
+
+    def get(self, path: str) -> Iterator[bytes]:
+        """The file or folder ``path`` as chunks of a tar."""
+        with self._engine.api_errors():
+            yield from self._container.get_archive(path)[0]
+
+
+@contextmanager
+def _created(engine: Engine, reference: str, command: Sequence[str], **options: Any) -> Iterator[DockerContainer]:
+    from docker.errors import APIError
+
+    engine.require(reference)
+    with engine.api_errors():
+        try:
+            container = engine.client.containers.create(reference, list(command), **options)
+        except APIError as error:
+            raise BuildError(f"{reference} cannot be run: {error.explanation or error}") from None
+    try:
+        yield container
+    finally:
+        with engine.api_errors():
+            container.remove(force=True)
+
+
+def run_container(
     engine: Engine,
     reference: str,
     command: Sequence[str],
@@ -33,66 +124,61 @@ def run(
     write: Callable[[str], object],
     files: tuple[str, bytes] | None = None,
     environment: Mapping[str, str] | None = None,
-) -> Finished:
-    """Run ``command`` in a container of ``reference`` and wait for its end; the container is always removed.
+) -> CommandResult:
+    """Run ``command`` in a container of ``reference`` without a network; the container is always removed.
 
-    ``files`` is a folder in the container and a tar that is unpacked there, so that it works with a remote engine too.
-    Raises :exc:`BuildError` where the image is missing or its container cannot be made.
+    Its output goes to ``write`` line by line while it runs. ``files`` is a folder in the container and a tar that is
+    unpacked there, which works with a remote engine too. Raises :exc:`BuildError` if the image is missing or its
+    container cannot be created.
     """
-    from docker.errors import APIError, ImageNotFound
-
-    try:
-        container = engine.client.containers.create(
-            reference,
-            list(command),
-            environment=dict(environment or {}),
-            network_mode="none",
-        )
-    except ImageNotFound:
-        raise BuildError(f"{reference} is not in the engine", hint="Build it first, with `inv build`.") from None
-    except APIError as error:
-        raise BuildError(f"{reference} cannot be run: {error.explanation or error}") from None
-    lines: list[str] = []
-    try:
-        if files:
-            container.put_archive(*files)
-        container.start()
-        rest = ""
-        for data in container.logs(stream=True, follow=True):
-            *done, rest = (rest + data.decode("utf-8", "replace")).split("\n")
-            for line in done:
-                lines.append(line)
+    variables = dict(environment or {})
+    with _created(engine, reference, command, environment=variables, network_mode="none") as container:
+        with engine.api_errors():
+            if files:
+                container.put_archive(*files)
+            container.start()
+        lines, rest = [], ""
+        for data in _log(engine, container):
+            *complete, rest = (rest + data.decode("utf-8", "replace")).split("\n")
+            for line in complete:
                 write(line)
-        return Finished((*lines, rest), int(container.wait()["StatusCode"]))
-    finally:
-        container.remove(force=True)
+            lines += complete
+        with engine.api_errors():
+            return CommandResult(int(container.wait()["StatusCode"]), "\n".join((*lines, rest)))
+
+
+def _log(engine: Engine, container: DockerContainer) -> Iterator[bytes]:
+    with engine.api_errors():
+        yield from container.logs(stream=True, follow=True)
 
 
 @contextmanager
-def idle(engine: Engine, reference: str, **options: Any) -> Iterator[Any]:
-    """A container of ``reference`` that does nothing until something is executed in it; removed at the end.
+def idle_container(engine: Engine, reference: str, options: ContainerOptions | None = None) -> Iterator[Container]:
+    """A container of ``reference`` that only waits for commands to be run in it; removed at the end.
 
-    Raises :exc:`BuildError` where the image is missing or its container cannot be started.
+    Raises :exc:`BuildError` if the image is missing or its container cannot be started.
     """
-    from docker.errors import APIError, ImageNotFound
+    from docker.errors import APIError
+    from docker.types import Mount
 
-    try:
-        container = engine.client.containers.create(reference, IDLE, entrypoint=[], user="0:0", init=True, **options)
-    except ImageNotFound:
-        raise BuildError(f"{reference} is not in the engine", hint="Build it first, with `inv build`.") from None
-    except APIError as error:
-        raise BuildError(f"{reference} cannot be run: {error.explanation or error}") from None
-    try:
-        try:
-            container.start()
-        except APIError as error:
-            raise BuildError(f"{reference} cannot be run: {error.explanation or error}") from None
-        yield container
-    finally:
-        container.remove(force=True)
+    options = options or ContainerOptions()
+    settings = {
+        "network_mode": options.network,
+        "environment": dict(options.environment),
+        "mounts": [Mount(path, path, type="bind", read_only=True) for path in options.mounts],
+        "labels": dict(options.labels),
+        **cpu_limits(options.cpu),
+    }
+    with _created(engine, reference, IDLE, entrypoint=[], user="0:0", init=True, **settings) as container:
+        with engine.api_errors():
+            try:
+                container.start()
+            except APIError as error:
+                raise BuildError(f"{reference} cannot be run: {error.explanation or error}") from None
+        yield Container(engine, container)
 
 
-def archive_of(name: str, data: bytes) -> bytes:
+def tar_of(name: str, data: bytes) -> bytes:
     """A tar with one file."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:

@@ -1,12 +1,7 @@
-"""Which Docker engine is used, and how to talk to it.
-
-A user's DOCKER_HOST, DOCKER_CONTEXT or current docker context always wins; then the machine's own Docker; then the
-embedded engine, which is started where nothing else answers.
-"""
+"""A Docker engine: its images, its build cache, and the environment and buildx that builds in it use."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -17,17 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakery.catalog import Catalog
-from bakery.engine.daemons import SYSTEM_SOCKET, answers, may_open, minimums, version_of
+from bakery.engine.daemons import minimums, version_of
 from bakery.engine.embedded import Embedded
-from bakery.errors import EngineError, InputError
-from bakery.files import Tell
-from bakery.workspace import Workspace
+from bakery.engine.images import EngineImage, EngineInfo
+from bakery.errors import BuildError, EngineError
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-__all__ = ["Engine", "describe", "find_engine"]
+__all__ = ["Engine"]
 
 PROVENANCE = {"BUILDX_GIT_CHECK_DIRTY": "1"}
 """buildx marks the commit in a provenance where what is built is not what was committed."""
@@ -47,27 +40,94 @@ class Engine:
         """Network mode of build steps: ``host`` for an engine without a bridge, as the embedded one is."""
         if self.kind == "embedded":
             return "host"
-        return None if self.client.networks.list(names=["bridge"]) else "host"
+        with self.api_errors():
+            return None if self.client.networks.list(names=["bridge"]) else "host"
 
     @cached_property
-    def capacity(self) -> tuple[int, int]:
-        """Processors and bytes of memory of its machine."""
-        with self.talking():
-            told = self.client.info()
-        return int(told.get("NCPU") or 1), int(told.get("MemTotal") or 0)
+    def info(self) -> EngineInfo:
+        """Its version, storage and machine."""
+        with self.api_errors():
+            return EngineInfo.from_api(self.client.info())
 
-    @cached_property
+    @property
     def keeps_layers(self) -> bool:
-        """Whether it keeps layers as they are packed (containerd's image store); others unpack and forget that."""
-        status = dict(entry[:2] for entry in self.client.info().get("DriverStatus") or [])
-        return str(status.get("driver-type", "")).startswith("io.containerd.")
+        """Whether it keeps layers as they are packed (:class:`EngineInfo`)."""
+        return self.info.keeps_layers
+
+    def find(self, reference: str) -> EngineImage | None:
+        """The image of this name or identity, ``None`` if the engine does not have it."""
+        from docker.errors import ImageNotFound
+
+        with self.api_errors():
+            try:
+                return EngineImage.from_api(self.client.images.get(reference))
+            except ImageNotFound:
+                return None
+
+    def require(self, reference: str, hint: str = "Build it first, with `inv build`.") -> EngineImage:
+        """The image of this name or identity; :exc:`BuildError` with ``hint`` if the engine does not have it."""
+        image = self.find(reference)
+        if image is None:
+            raise BuildError(f"{reference} is not in the engine", hint=hint)
+        return image
+
+    def images(self, *, name: str | None = None, label: str | None = None) -> list[EngineImage]:
+        """The images with this name (a repository, with or without a tag) and this label; all images by default."""
+        with self.api_errors():
+            images = self.client.images.list(name=name, filters={"label": label} if label else None)
+            return [EngineImage.from_api(image) for image in images]
+
+    def pull(self, reference: str) -> EngineImage:
+        """Pull an image from its registry; :exc:`BuildError` if that fails."""
+        from docker.errors import APIError
+
+        with self.api_errors():
+            try:
+                return EngineImage.from_api(self.client.images.pull(reference))
+            except APIError as error:
+                raise BuildError(
+                    f"{reference} is not in the engine and cannot be pulled: {error.explanation}"
+                ) from None
+
+    def save(self, reference: str) -> Iterator[bytes]:
+        """The image as chunks of the tar that ``docker save`` writes."""
+        with self.api_errors():
+            yield from self.client.api.get_image(reference)
 
     def load(self, archive: Path) -> None:
-        """Take over the images in a tar; :exc:`EngineError` where the engine refuses it."""
-        with archive.open("rb") as stream:
+        """Load the images in a tar; :exc:`EngineError` if the engine rejects it."""
+        with archive.open("rb") as stream, self.api_errors():
             for line in self.client.api.load_image(stream, quiet=True):  # type: ignore[no-untyped-call]
                 if "error" in line:
                     raise EngineError(f"the Docker engine at {self.host} cannot load the image: {line['error']}")
+
+    def remove(self, reference: str) -> None:
+        """Remove a tag, and the image with its last tag."""
+        with self.api_errors():
+            self.client.images.remove(reference, force=True)
+
+    def prune(self) -> None:
+        """Remove the whole build cache."""
+        with self.api_errors():
+            self.client.api.prune_builds(all=True)
+
+    def describe(self) -> dict[str, Any]:
+        """What ``inv engine.status`` shows of an engine that answers; sizes in bytes."""
+        with self.api_errors():
+            version, usage = self.client.version(), self.client.df()
+        return {
+            "engine": version["Version"],
+            "api": version["ApiVersion"],
+            "platform": f"{version['Os']}/{version['Arch']}",
+            "storage": self.info.storage,
+            "images": len(self.images()),
+            "build_cache_bytes": sum(entry["Size"] for entry in usage.get("BuildCache") or []),
+        }
+
+    def close(self) -> None:
+        """Close the connections to it."""
+        if "client" in self.__dict__:
+            self.client.close()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -79,7 +139,7 @@ class Engine:
 
     @cached_property
     def client(self) -> DockerClient:
-        """The engine's API. Raises :exc:`EngineError` where it stopped answering."""
+        """The engine's API, for modules of this package only. Raises :exc:`EngineError` if it does not answer."""
         import docker
 
         try:
@@ -116,14 +176,13 @@ class Engine:
         )
 
     @contextmanager
-    def talking(self) -> Iterator[None]:
+    def api_errors(self) -> Iterator[None]:
         """Turn what the API raises in the block into :exc:`EngineError`: the engine may die at any moment."""
         from docker.errors import DockerException
-        from requests import RequestException
 
         try:
             yield
-        except (DockerException, RequestException) as error:
+        except (DockerException, OSError) as error:  # an OSError of sockets or of requests
             raise EngineError(
                 f"the Docker engine at {self.host} ({self.kind}) failed or stopped answering: {error}",
                 hint="Run the same command again: what is finished is kept. `inv engine.status` shows the engine.",
@@ -132,7 +191,7 @@ class Engine:
     def check(self) -> Engine:
         """The same engine, known to be new enough; :exc:`EngineError` where it is not."""
         minimum, _ = minimums(self.embedded.workspace)
-        with self.talking():
+        with self.api_errors():
             text = str(self.client.version()["Version"])
         if version_of(text) < minimum:
             raise EngineError(
@@ -141,97 +200,3 @@ class Engine:
                 hint="Upgrade it; or stop it (systemctl stop docker docker.socket), and the embedded engine is used.",
             )
         return self
-
-
-def find_engine(workspace: Workspace, catalog: Catalog, tell: Tell = print, *, start: bool = True) -> Engine | None:
-    """The engine to use, checked; with ``start`` the embedded one is started where nothing else answers.
-
-    Raises :exc:`EngineError` where the user's choice does not answer or is too old, or no engine can be had.
-    """
-    embedded = Embedded(workspace, catalog, tell)
-    chosen = _users_choice(embedded)
-    if chosen:
-        return chosen.check()
-    if SYSTEM_SOCKET.exists() and not may_open(SYSTEM_SOCKET):
-        raise EngineError(
-            f"no permission to use the Docker engine at {SYSTEM_SOCKET}",
-            hint="Run as root or as a member of the group docker (sudo usermod -aG docker $USER, then log in again).",
-        )
-    if answers(SYSTEM_SOCKET):
-        return Engine("system", f"unix://{SYSTEM_SOCKET}", embedded).check()
-    if not embedded.running():
-        if not start:
-            return None
-        tell("no Docker engine answers: using the embedded one")
-        embedded.up()
-    return Engine("embedded", embedded.host, embedded)
-
-
-def _users_choice(embedded: Embedded) -> Engine | None:
-    """What DOCKER_HOST, DOCKER_CONTEXT or docker's configuration say, in docker's own order of precedence."""
-    if os.environ.get("DOCKER_HOST"):
-        host = os.environ["DOCKER_HOST"]
-        if host == embedded.host:
-            return Engine("embedded", host, embedded)
-        return Engine("DOCKER_HOST", host, embedded, _tls_from_environment())
-    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    name = os.environ.get("DOCKER_CONTEXT") or _current_context(folder)
-    if name in ("", "default"):
-        return None
-    from docker.context import ContextAPI
-    from docker.errors import DockerException
-
-    try:
-        context = ContextAPI.get_context(name)
-    except (DockerException, OSError, ValueError) as error:
-        raise InputError(f"docker context {name!r} cannot be read: {error}") from None
-    if context is None:
-        raise InputError(f"docker context {name!r} does not exist", hint="`docker context ls` lists them.")
-    return Engine(f"context {name}", str(context.Host), embedded, context.TLSConfig)
-
-
-def _current_context(folder: Path) -> str:
-    try:
-        return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("currentContext", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
-
-
-def _tls_from_environment() -> Any:
-    """What docker's own client does with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH."""
-    from docker.errors import DockerException
-    from docker.utils import kwargs_from_env
-
-    try:
-        return kwargs_from_env().get("tls")
-    except DockerException as error:
-        raise InputError(f"DOCKER_TLS_VERIFY and DOCKER_CERT_PATH do not go together: {error}") from None
-
-
-def describe(workspace: Workspace, catalog: Catalog) -> dict[str, Any]:
-    """What ``inv engine.status`` shows; nothing is started. Sizes in bytes."""
-    embedded = Embedded(workspace, catalog, lambda _: None)
-    engine = find_engine(workspace, catalog, start=False)
-    status: dict[str, Any] = {
-        "kind": engine.kind if engine else None,
-        "host": engine.host if engine else None,
-        "embedded": {
-            "unpacked": embedded.buildx.exists(),
-            "pid": embedded.pid(),
-            "folder": str(embedded.folder),
-            "log": str(embedded.log),
-        },
-    }
-    if engine is None:
-        return status
-    with engine.talking():
-        version, info, usage = engine.client.version(), engine.client.info(), engine.client.df()
-        status |= {
-            "engine": version["Version"],
-            "api": version["ApiVersion"],
-            "platform": f"{version['Os']}/{version['Arch']}",
-            "storage": info["Driver"],
-            "images": len(engine.client.images.list()),
-            "build_cache_bytes": sum(one["Size"] for one in usage.get("BuildCache") or []),
-        }
-    return status

@@ -65,11 +65,10 @@ def fresh_engine(first: Engine, references: Sequence[str], store: str = "contain
         engine, archive = Engine("embedded", embedded.host, embedded), embedded.folder / "image.tar"
         for reference in dict.fromkeys(references):
             with archive.open("wb") as stream:
-                for chunk in first.client.api.get_image(reference):
-                    stream.write(chunk)
+                stream.writelines(first.save(reference))
             engine.load(archive)
         archive.unlink(missing_ok=True)
         try:
             yield engine
         finally:
-            engine.client.close()
+            engine.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.catalog import LABELS, Catalog
-from bakery.engine import Embedded, find_engine
+from bakery.engine import Embedded, running_engine
 from bakery.errors import BakeryError
 from bakery.workspace import Workspace
 
@@ -47,12 +47,10 @@ def removals(workspace: Workspace, catalog: Catalog, kinds: tuple[str, ...]) -> 
         for path in paths.get(kind, ()):
             if path.exists():
                 yield Removal(kind, str(path), path)
-    engine = find_engine(workspace, catalog, start=False) if {"images", "cache"} & set(kinds) else None
+    engine = running_engine(workspace, catalog) if {"images", "cache"} & set(kinds) else None
     if engine and "images" in kinds:
-        with engine.talking():
-            found = engine.client.images.list(filters={"label": f"{LABELS}.target"})
-        for image in found:
-            for tag in image.tags or [str(image.id)]:
+        for image in engine.images(label=f"{LABELS}.target"):
+            for tag in image.tags or (image.id,):
                 yield Removal("images", tag)
     if engine and "cache" in kinds:
         yield Removal("cache", f"build cache of {engine.host}")
@@ -67,11 +65,10 @@ def remove(workspace: Workspace, catalog: Catalog, removal: Removal) -> None:
         if removal.path.exists():
             raise BakeryError(f"{removal.path} could not be removed entirely", hint="Is something in it still in use?")
         return
-    engine = find_engine(workspace, catalog, start=False)
+    engine = running_engine(workspace, catalog)
     if engine is None:
         return
-    with engine.talking():
-        if removal.kind == "images":
-            engine.client.images.remove(removal.what, force=True)
-        else:
-            engine.client.api.prune_builds(all=True)
+    if removal.kind == "images":
+        engine.remove(removal.what)
+    else:
+        engine.prune()

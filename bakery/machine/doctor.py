@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bakery.bases import apt
 from bakery.catalog import Catalog, host_platform
-from bakery.engine import WAY_OUT, Engine, find_engine
+from bakery.engine import WAY_OUT, Engine, running_engine
 from bakery.errors import BakeryError
 from bakery.net import users_bundle
 from bakery.registry import split_reference
@@ -69,10 +69,10 @@ def examine(workspace: Workspace, catalog: Catalog, builder: str, bundle: str | 
 
 def _engine(workspace: Workspace, catalog: Catalog) -> tuple[Engine | None, list[Finding]]:
     try:
-        engine = find_engine(workspace, catalog, start=False)
+        engine = running_engine(workspace, catalog)
         if engine is None:
             return None, [_no_engine()]
-        version = str(engine.client.version()["Version"])
+        version = engine.info.version
     except BakeryError as error:
         return None, [Finding("engine", State.MISSING, error.message, error.hint)]
     found = [Finding("engine", State.OK, f"Docker {version} ({engine.kind}) at {engine.host}")]

@@ -62,15 +62,9 @@ def approved(
 
 def _in_engine(catalog: Catalog, engine: Engine, image: Image) -> tuple[str, dict[str, str]]:
     """Identity and labels of what the engine has under the name of ``image``."""
-    from docker.errors import ImageNotFound
-
-    with engine.talking():
-        try:
-            found = engine.client.images.get(references(catalog, image)[0])
-            if found.attrs.get("Architecture") == image.platform.architecture:
-                return str(found.id), dict(found.labels)
-        except ImageNotFound:
-            pass
+    found = engine.find(references(catalog, image)[0])
+    if found is not None and found.platform.architecture == image.platform.architecture:
+        return found.id, dict(found.labels)
     raise BuildError(
         f"{image.name} for {image.platform} is not in the engine",
         hint="Build and test it first: `inv build`, `inv test`.",

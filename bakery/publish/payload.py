@@ -87,8 +87,7 @@ def parcel(
     workspace.build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=workspace.build) as saved, tempfile.TemporaryFile(dir=workspace.build) as packed:
         with disk_full(workspace.build):
-            for chunk in engine.client.api.get_image(identity):
-                saved.write(chunk)
+            saved.writelines(engine.save(identity))
             saved.seek(0)
             with tarfile.open(fileobj=saved) as tar:
                 readable = "index.json" in tar.getnames()

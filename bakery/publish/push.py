@@ -110,7 +110,7 @@ class Pusher:
         self.shelf.check()
         for image, identity, day in checked:
             packing = self.catalog.compressions[image.recipe]
-            with engine.talking(), parcel(self.workspace, engine, identity, image.platform, packing) as box:
+            with parcel(self.workspace, engine, identity, image.platform, packing) as box:
                 if identity not in (box.digest, box.config):
                     raise PublishError(f"the engine writes {image.name} as {box.digest}, which is not {identity}")
                 names = names_of(self.catalog, image, self.stamp or day)

@@ -85,12 +85,6 @@ def of_engine(
     engine: Engine, image: Image, reference: str, tarball: Path, licences: Licences, about: str
 ) -> dict[str, Any]:
     """The bill of ``reference`` as the engine has it; :exc:`BuildError` where it has none."""
-    from docker.errors import ImageNotFound
-
-    with engine.talking():
-        try:
-            identity = str(engine.client.images.get(reference).id)
-            with spooled(engine.client.api.get_image(reference)) as spool:
-                return bill_of(spool, image, reference, tarball, licences, about, identity)
-        except ImageNotFound:
-            raise BuildError(f"{reference} is not built", hint="Build it first, with `inv build`.") from None
+    identity = engine.require(reference).id
+    with spooled(engine.save(reference)) as spool:
+        return bill_of(spool, image, reference, tarball, licences, about, identity)

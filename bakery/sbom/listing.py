@@ -21,7 +21,6 @@ def bills(
 ) -> Iterator[dict[str, Any]]:
     """The bills of ``images``, as far as the engine in use has them. Raises as :func:`of_engine` and sources do."""
     engine = find_engine(workspace, catalog, tell)
-    assert engine is not None
     licences, sources = load_licences(workspace.root), Sources(workspace, mirror, tell)
     for image in images:
         folder = sources.fetch(image.pin, image.series, "inv sbom --version={version}")

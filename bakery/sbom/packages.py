@@ -22,15 +22,10 @@ WHOLE = "var/lib/dpkg/status"
 
 def packages_in_engine(engine: Engine, image: Image, reference: str) -> dict[str, str] | None:
     """Versions by package of ``reference`` in the engine, ``None`` where it has no such image."""
-    from docker.errors import ImageNotFound
-
-    with engine.talking():
-        try:
-            engine.client.images.get(reference)
-        except ImageNotFound:
-            return None
-        with spooled(engine.client.api.get_image(reference)) as spool:
-            return _versions(dict(contents_of(spool, image.platform, RECORDS).files), image)
+    if engine.find(reference) is None:
+        return None
+    with spooled(engine.save(reference)) as spool:
+        return _versions(dict(contents_of(spool, image.platform, RECORDS).files), image)
 
 
 def packages_in_registry(registry: Registry, image: Image, reference: str) -> tuple[dict[str, str], str]:

@@ -175,22 +175,16 @@ class Comparer:
 
     def _engine_image(self, reference: str, platform: Platform) -> tuple[str, SavedImage] | None:
         """The engine's identity of an image and its contents, read once in a run; ``None`` where it has none."""
-        from docker.errors import ImageNotFound
-
         key = (reference, platform)
         if key not in self.saved:
             self.saved[key] = None
             if self.engine is None:
                 return None
-            with self.engine.talking():
-                try:
-                    found = self.engine.client.images.get(reference)
-                except ImageNotFound:
-                    return None
-                if f"{found.attrs.get('Os')}/{found.attrs.get('Architecture')}" != platform:
-                    return None
-                self.tell(f"measuring {reference}")
-                self.saved[key] = str(found.id), saved_image(self.engine.client.api.get_image(reference), platform)
+            found = self.engine.find(reference)
+            if found is None or found.platform != platform:
+                return None
+            self.tell(f"measuring {reference}")
+            self.saved[key] = found.id, saved_image(self.engine.save(reference), platform)
         return self.saved[key]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
-from bakery.engine import Engine, run
+from bakery.engine import Engine, run_container
 from bakery.errors import BuildError
 from bakery.files import write_whole
 from bakery.oci import attested
@@ -54,13 +54,8 @@ class Outcome:
 
 def image_labels(engine: Engine, reference: str) -> dict[str, str]:
     """The labels of ``reference`` and its identity under ``id``; :exc:`BuildError` where there is no such image."""
-    from docker.errors import ImageNotFound
-
-    try:
-        found = engine.client.images.get(reference)
-    except ImageNotFound:
-        raise BuildError(f"{reference} is not in the engine", hint="Build it first, with `inv build`.") from None
-    return {**found.labels, "id": attested(engine.embedded.workspace.home, str(found.id))}
+    found = engine.require(reference)
+    return {**found.labels, "id": attested(engine.embedded.workspace.home, found.id)}
 
 
 def over_budget(workspace: Workspace, catalog: Catalog, engine: Engine, image: Image, labels: dict[str, str]) -> str:
@@ -76,7 +71,7 @@ def over_budget(workspace: Workspace, catalog: Catalog, engine: Engine, image: I
     if record.get("id") == labels["id"] and "anatomy" in record:
         size, parts = Size(record["compressed_bytes"], record["disk_bytes"]), record["anatomy"]
     else:
-        saved = saved_image(engine.client.api.get_image(references(catalog, image)[0]), image.platform)
+        saved = saved_image(engine.save(references(catalog, image)[0]), image.platform)
         size, parts = saved.size, compact(saved.parts)
     return verdict(catalog, image, size, parts, read_status(workspace.root))
 
@@ -114,7 +109,7 @@ def run_image_tests(
     reference = references(catalog, image)[0]
     arguments = [word for pattern in patterns for word in ("-k", pattern)]
     labels = image_labels(engine, reference)
-    finished = run(
+    finished = run_container(
         engine,
         reference,
         ["python", "-B", f"/tmp/{FOLDER}/run.py", *arguments],
@@ -126,7 +121,7 @@ def run_image_tests(
         },
     )
     code = finished.code
-    last = next((line for line in reversed(finished.lines) if line.startswith("{")), "")
+    last = next((line for line in reversed(finished.stdout.splitlines()) if line.startswith("{")), "")
     try:
         counts = json.loads(last)
         outcome = Outcome(image, *(counts[key] for key in ("passed", "failed", "skipped", "failures", "skips")))

@@ -16,7 +16,7 @@ from typing import Any
 
 from bakery.build import Builder
 from bakery.catalog import LABELS, Image, RecipeName, read_toml, references
-from bakery.engine import Finished, run
+from bakery.engine import CommandResult, run_container
 from bakery.errors import BuildError, InputError
 from bakery.files import write_whole
 from bakery.records import read_record, record_file
@@ -147,11 +147,10 @@ def build_suite(builder: Builder, image: Image) -> Suite:
     Raises :exc:`BuildError` where the result is another image than the one in the engine with layers on top.
     """
     reference = references(builder.catalog, image)[0]
-    with builder.engine.talking():
-        recipe = RecipeName(image_labels(builder.engine, reference).get(f"{LABELS}.recipe", image.recipe))
-        image = replace(image, recipe=recipe)
-        found = builder.stage(image, STAGE, f"{builder.catalog.repository}-{STAGE}:{image.name}")
-        below, above = (builder.engine.client.images.get(name).attrs["RootFS"]["Layers"] for name in (reference, found))
+    recipe = RecipeName(image_labels(builder.engine, reference).get(f"{LABELS}.recipe", image.recipe))
+    image = replace(image, recipe=recipe)
+    found = builder.stage(image, STAGE, f"{builder.catalog.repository}-{STAGE}:{image.name}")
+    below, above = (builder.engine.require(name).layers for name in (reference, found))
     if above[: len(below)] != below:
         raise BuildError(
             f"{reference} is not what a build makes now, so its tests cannot be built on it",
@@ -172,7 +171,7 @@ def run_suite(
     arguments = main_arguments(expected, only, jobs)
     if arguments:
         finished = _run(builder, suite, ["python", "-m", "test", *arguments], write)
-        summary = read_summary("".join(f"{line}\n" for line in finished.lines))
+        summary = read_summary(f"{finished.stdout}\n")
         if finished.code == NOTHING_RAN:
             raise InputError(f"no tests in {' '.join(only)}", hint="Expected names of test files, such as test_ssl.")
         if summary is None or (finished.code and not summary.failed):
@@ -181,23 +180,23 @@ def run_suite(
     single = [test for one in expected for test in one.single]
     if single:
         write(f"running {len(single)} tests that are expected to fail, each by itself")
-        lines = _run(builder, suite, ["sh", "-c", CHECK, "sh", *single], lambda line: write(f"exit code {line}")).lines
+        lines = _run(
+            builder, suite, ["sh", "-c", CHECK, "sh", *single], lambda line: write(f"exit code {line}")
+        ).stdout.splitlines()
         verdict.expected, verdict.recovered = len(single), recovered_tests(lines)
     if not only:
         _record(builder, suite, verdict)
     return verdict
 
 
-def _run(builder: Builder, suite: Suite, command: list[str], write: Callable[[str], object]) -> Finished:
-    with builder.engine.talking():
-        return run(builder.engine, suite.id, command, write=write)
+def _run(builder: Builder, suite: Suite, command: list[str], write: Callable[[str], object]) -> CommandResult:
+    return run_container(builder.engine, suite.id, command, write=write)
 
 
 def _record(builder: Builder, suite: Suite, verdict: Verdict) -> None:
     """Add the verdict to the record of the image, where that is the one that was tested."""
     record = read_record(builder.workspace, suite.image)
-    with builder.engine.talking():
-        labels = image_labels(builder.engine, references(builder.catalog, suite.image)[0])
+    labels = image_labels(builder.engine, references(builder.catalog, suite.image)[0])
     if record.get("id") != labels["id"]:
         return
     counts = {key: verdict.row[key] for key in ("passed", "failed", "skipped", "expected")}

@@ -12,7 +12,8 @@ from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog
 from bakery.catalog.selection import select_images
 from bakery.catalog.tags import references
-from bakery.engine.engine import Engine, find_engine
+from bakery.engine.discovery import find_engine
+from bakery.engine.engine import Engine
 from bakery.errors import BakeryError, EngineError
 from bakery.workspace import Workspace, find_workspace
 
@@ -38,16 +39,15 @@ def engine(workspace: Workspace, catalog: Catalog) -> Iterator[Engine]:
         found = find_engine(workspace, catalog)
     except EngineError as error:
         pytest.skip(f"no engine: {error.message}")
-    assert found is not None
     yield found
-    found.client.close()
+    found.close()
 
 
 @pytest.fixture(scope="session")
 def reference(engine: Engine, catalog: Catalog) -> str:
     """The image that tests look at: $BAKERY_IMAGE, else the default series' where it is built."""
     named = os.environ.get("BAKERY_IMAGE") or references(catalog, select_images(catalog, ["3.13"])[0])[0]
-    if not engine.client.images.list(name=named):
+    if not engine.find(named):
         pytest.skip(f"{named} is not built")
     return named
 

@@ -45,7 +45,7 @@ def pushed(engine: Engine, tag: str, reference: str) -> None:
         for line in engine.client.api.push(reference, stream=True, decode=True):
             assert "error" not in line, line["error"]
     finally:
-        engine.client.images.remove(reference)
+        engine.remove(reference)
 
 
 def full(bench: Bench) -> Image:
@@ -104,19 +104,19 @@ def test_both_are_about_the_manifest_that_was_pushed_and_name_no_folder_of_this_
         assert f"sha256:{digest}" == image["digest"]
         for folder in (bench.root, bench.mirror, bench.workspace.home, Path.home()):
             assert f"{folder}/" not in text
-    labels = bench.engine.client.images.get(result.tags[0]).labels
+    labels = bench.engine.require(result.tags[0]).labels
     annotations = raw(registry, "python", image["digest"])[0]["annotations"]
     assert annotations == {key: value for key, value in labels.items() if key.startswith("org.opencontainers.image.")}
 
 
 def test_the_same_image_again_keeps_the_attestations_of_the_build_that_made_it(bench: Bench) -> None:
     (first,) = bench.builder("zstd:1").build([full(bench)])
-    index = bench.engine.client.images.get(first.tags[0]).id
+    index = bench.engine.require(first.tags[0]).id
     assert index != first.id
     (second,) = bench.builder("zstd:1").build([full(bench)])
     assert (second.id, second.compiled) == (first.id, False)
     assert not {"attest", "load"} & set(second.phases)
-    assert bench.engine.client.images.get(first.tags[0]).id == index
+    assert bench.engine.require(first.tags[0]).id == index
     said = bench.engine.client.containers.run(first.tags[0], remove=True, network_mode="none")
     assert said.startswith(b"Python 3.13.15\n")
 

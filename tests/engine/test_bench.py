@@ -23,7 +23,7 @@ from bakery.benchmarks.wheelhouse import Pantry, tar_name
 from bakery.benchmarks.worker import Side
 from bakery.catalog.labels import LABELS
 from bakery.display.progress import PlainDisplay
-from bakery.engine.containers import idle
+from bakery.engine.containers import idle_container
 from bakery.engine.engine import Engine
 from bakery.engine.scratch import fresh_engine
 from bakery.errors import BuildError
@@ -85,7 +85,7 @@ def display() -> PlainDisplay:
 @pytest.fixture
 def own(workspace: Workspace, engine: Engine, reference: str, tmp_path: Path) -> Workspace:
     """A cache in which the stand-ins are installed for the image's interpreter."""
-    with idle(engine, reference, network_mode="none") as container:
+    with idle_container(engine, reference) as container:
         python = python_of(container, reference)
     wanted = read_wanted(ROOT)
     pins = "".join(f"{one.requirement}\n" for one in (wanted.pyperf, wanted.pyperformance))
@@ -122,11 +122,11 @@ def test_a_benchmark_is_measured_on_both_sides_in_every_round(
 def test_each_measurement_maps_a_new_copy_of_the_interpreter(engine: Engine, reference: str) -> None:
     """Where a cached file lies in the machine's memory must not be part of all results of a run."""
     mapped = "print(sorted({tuple(line.split()[3:]) for line in open('/proc/self/maps') if '/libpython' in line}))"
-    with idle(engine, reference, network_mode="none") as container:
+    with idle_container(engine, reference) as container:
         side = Side("ours", reference, container, python_of(container, reference))
         found = []
         for _ in range(3):
-            found.append(container.exec_run(["python3", "-c", mapped]).output.decode())
+            found.append(container.run(["python3", "-c", mapped]).stdout)
             side.renew()
         assert len(set(found)) == 3, found
         assert all("/usr/local/lib/libpython3" in one and "deleted" not in one for one in found), found
@@ -169,7 +169,7 @@ def test_packages_are_installed_by_the_images_pip_with_the_hosts_settings_and_co
     wheel(tmp_path)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with idle(engine, reference, network_mode="none") as container:
+    with idle_container(engine, reference) as container:
         python = python_of(container, reference)
     told: list[str] = []
     with Pantry(engine, reference, python, tmp_path / "bench", read_wanted(ROOT), told.append) as pantry:
@@ -190,14 +190,14 @@ def test_a_fresh_engine_holds_the_images_and_nothing_else_and_leaves_nothing(eng
     if engine.kind != "embedded":
         pytest.skip("not the embedded engine")
     with fresh_engine(engine, [reference, reference]) as other:
-        (image,) = other.client.images.list()
-        assert image.id == engine.client.images.get(reference).id
+        (image,) = other.images()
+        assert image.id == engine.require(reference).id
         embedded = other.embedded
         assert embedded.pid() is not None
     assert embedded.pid() is None
     assert not embedded.folder.exists()
     assert not embedded.runtime.exists()
-    assert engine.client.images.get(reference).id == image.id
+    assert engine.require(reference).id == image.id
 
 
 def test_cold_starts_in_a_fresh_engine_say_so(

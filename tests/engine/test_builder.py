@@ -68,8 +68,8 @@ class Bench:
 
     def remove_images(self) -> None:
         for name in ("bakery-tests/python", "bakery-tests/python-regrtest"):
-            for image in self.engine.client.images.list(name=name):
-                self.engine.client.images.remove(image.id, force=True)
+            for image in self.engine.images(name=name):
+                self.engine.remove(image.id)
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_the_image_holds_no_source_no_compiler_no_lists_no_logs_and_no_byte_code
     (result,) = bench.builder().build([bench.image()])
     assert result.error == ""
     names = set()
-    with tarfile.open(fileobj=io.BytesIO(b"".join(bench.engine.client.api.get_image(result.tags[0])))) as outer:
+    with tarfile.open(fileobj=io.BytesIO(b"".join(bench.engine.save(result.tags[0])))) as outer:
         manifest = json.load(outer.extractfile("manifest.json"))  # type: ignore[arg-type]
         for layer in manifest[0]["Layers"]:
             with tarfile.open(fileobj=outer.extractfile(layer)) as files:
@@ -123,13 +123,13 @@ def test_a_quick_build_trains_nothing_and_says_so_in_its_labels(bench: Bench) ->
     (result,) = bench.builder().build([bench.image(RecipeName.QUICK)])
     assert result.error == ""
     assert "training" not in bench.phases()
-    labels = bench.engine.client.images.get(result.tags[0]).labels
+    labels = bench.engine.require(result.tags[0]).labels
     assert labels["io.github.infra7.python.recipe"] == "quick"
 
 
 def test_sizes_are_those_of_the_manifest_that_docker_save_writes(bench: Bench) -> None:
     (result,) = bench.builder().build([bench.image(RecipeName.QUICK)])
-    data = b"".join(bench.engine.client.api.get_image(result.tags[0]))
+    data = b"".join(bench.engine.save(result.tags[0]))
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
         blob = "blobs/" + index["manifests"][0]["digest"].replace(":", "/")
@@ -177,19 +177,19 @@ def test_layers_packed_anew_reach_the_engine_and_hold_the_same(bench: Bench) -> 
     if not bench.engine.keeps_layers:
         pytest.skip("this engine does not keep layers as they are packed")
     (plain,) = bench.builder().build([bench.image(RecipeName.QUICK)])
-    layers = bench.engine.client.images.get(plain.tags[0]).attrs["RootFS"]["Layers"]
+    layers = bench.engine.require(plain.tags[0]).layers
     (packed,) = bench.builder("zstd:1").build([bench.image(RecipeName.QUICK)])
     assert (plain.error, packed.error) == ("", "")
     assert packed.id != plain.id
     assert {"compress", "load"} <= set(packed.phases)
     for tag in packed.tags:
-        image = bench.engine.client.images.get(tag)
-        assert (image.id, image.attrs["RootFS"]["Layers"]) == (packed.id, layers)
+        image = bench.engine.require(tag)
+        assert (image.id, image.layers) == (packed.id, layers)
     said = bench.engine.client.containers.run(packed.tags[0], remove=True, network_mode="none")
     assert said.startswith(b"Python 3.13.15\n")
     assert plain.size is not None and packed.size is not None
     assert packed.size.disk_bytes == plain.size.disk_bytes
-    data = b"".join(bench.engine.client.api.get_image(packed.tags[0]))
+    data = b"".join(bench.engine.save(packed.tags[0]))
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
         manifest = json.load(tar.extractfile("blobs/" + index["manifests"][0]["digest"].replace(":", "/")))  # type: ignore[arg-type]
@@ -224,7 +224,7 @@ def test_nothing_is_built_of_a_tarball_with_a_bad_signature(bench: Bench) -> Non
     (result,) = bench.builder().build([bench.image()])
     assert "does not fit the file: its bytes are not those that were signed" in result.error
     assert not result.log.exists(), "buildx was started"
-    assert bench.engine.client.images.list(name=result.tags[0]) == []
+    assert bench.engine.images(name=result.tags[0]) == []
 
 
 def test_one_failed_image_does_not_stop_the_others(bench: Bench) -> None:

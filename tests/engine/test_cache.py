@@ -43,7 +43,7 @@ def second(tmp_path_factory: pytest.TempPathFactory, workspace: Workspace, catal
     with another(first, tmp_path_factory.mktemp("second")) as own:
         engine = Engine("embedded", own.host, own)
         yield engine
-        engine.client.close()
+        engine.close()
 
 
 def build(engine: Engine, folder: Path, base: Path, how: list[str]) -> str:

@@ -42,7 +42,7 @@ def images(engine: Engine) -> Iterator[list[str]]:
     names: list[str] = []
     yield names
     for name in names:
-        engine.client.images.remove(name, force=True)
+        engine.remove(name)
 
 
 def load(engine: Engine, images: list[str], reference: str, layers: list[bytes], method: str) -> None:
@@ -66,7 +66,7 @@ def load(engine: Engine, images: list[str], reference: str, layers: list[bytes],
 
 
 def media_types(engine: Engine, reference: str) -> list[str]:
-    data = b"".join(engine.client.api.get_image(reference))
+    data = b"".join(engine.save(reference))
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
         blob = "blobs/" + index["manifests"][0]["digest"].replace(":", "/")

@@ -60,14 +60,14 @@ def test_images_survive_down_and_up(embedded: Embedded) -> None:
     embedded.up()
     engine = client(embedded)
     engine.client.api.import_image_from_data(layer(), repository="bakery-tests/hello", tag="1")
-    engine.client.close()
+    engine.close()
     assert embedded.down()
     assert not embedded.running()
     assert not embedded.down()
     embedded.up()
     engine = client(embedded)
-    assert engine.client.images.get("bakery-tests/hello:1")
-    engine.client.close()
+    assert engine.find("bakery-tests/hello:1")
+    engine.close()
 
 
 def test_it_comes_back_after_being_killed(embedded: Embedded) -> None:

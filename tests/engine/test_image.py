@@ -192,7 +192,7 @@ def test_what_was_installed_for_a_build_goes_away_and_python_stays(compiler: Any
 def minimal(request: pytest.FixtureRequest, engine: Engine, catalog: Catalog) -> str:
     (image,) = select_images(catalog, ["3.13"], variants=[request.param])
     named = references(catalog, image)[0]
-    if not engine.client.images.list(name=named):
+    if not engine.images(name=named):
         pytest.skip(f"{named} is not built")
     return named
 
@@ -243,7 +243,7 @@ def test_an_environment_made_on_the_default_image_runs_on_the_minimal_one(
 
 
 def test_the_labels_say_what_is_in_it(engine: Engine, reference: str) -> None:
-    labels = engine.client.images.get(reference).labels
+    labels = engine.require(reference).labels
     assert labels[f"{LABELS}.recipe"] in ("full", "quick")
     assert labels[f"{LABELS}.base.origin"] in ("registry", "mmdebstrap", "user")
     assert labels["org.opencontainers.image.base.digest"].startswith("sha256:")

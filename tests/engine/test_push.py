@@ -82,7 +82,7 @@ class Press:
         entry["annotations"] = {"io.containerd.image.name": f"docker.io/{reference}"}
         list(self.engine.client.images.load(io.BytesIO(archive.save())))
         self.loaded.append(reference)
-        identity = str(self.engine.client.images.get(reference).id)
+        identity = self.engine.require(reference).id
         record: dict[str, Any] = {"image": image.name, "id": identity, "built": f"{day}T10:00:00+00:00"}
         if tests is None or tests:
             record["tests"] = tests or {"passed": 3, "failed": 0, "skipped": 0}
@@ -126,7 +126,7 @@ def press(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     for wire in one.wires:
         wire.close()
     for reference in dict.fromkeys(one.loaded):
-        engine.client.images.remove(reference, force=True)
+        engine.remove(reference)
 
 
 @pytest.fixture(scope="module")

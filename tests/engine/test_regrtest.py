@@ -26,7 +26,7 @@ def test_the_tests_are_a_layer_on_top_of_the_image_and_the_interpreter_is_not_bu
     (result,) = builder.build([image])
     suite = build_suite(builder, image)
     engine = bench.engine
-    below, above = (engine.client.images.get(name).attrs["RootFS"]["Layers"] for name in (result.tags[0], suite.id))
+    below, above = (engine.require(name).layers for name in (result.tags[0], suite.id))
     assert above[: len(below)] == below
     assert len(above) > len(below)
     compiled = said(engine, result.tags[0], "cat /usr/local/lib/python3.13/compiled")

@@ -22,7 +22,7 @@ class Twice:
 
     def __init__(self, root: Path, catalog: Catalog, *made: tuple[str, Path], error: str = "") -> None:
         self.workspace, self.catalog, self.made, self.error = Workspace(root, root), catalog, list(made), error
-        self.engine = SimpleNamespace(client=SimpleNamespace(api=SimpleNamespace(get_image=lambda _: [self.saved])))
+        self.engine = SimpleNamespace(save=lambda _: [self.saved])
         self.saved, self.builds = b"", 0
 
     def build(self, _: list[Image]) -> list[Any]:

@@ -17,10 +17,11 @@ from packaging.version import Version
 
 from bakery.bases import apt
 from bakery.catalog.models import Catalog
-from bakery.engine import daemons, embedded, engine
+from bakery.engine import daemons, discovery, embedded
 from bakery.engine.daemons import answers, minimums, version_of
+from bakery.engine.discovery import describe, find_engine, running_engine
 from bakery.engine.embedded import Embedded
-from bakery.engine.engine import PROVENANCE, Engine, describe, find_engine
+from bakery.engine.engine import PROVENANCE, Engine
 from bakery.engine.scratch import fresh_engine
 from bakery.errors import EngineError, InputError
 from bakery.workspace import Workspace
@@ -80,7 +81,7 @@ def fake_embedded(monkeypatch: pytest.MonkeyPatch) -> FakeEmbedded:
 @pytest.fixture(autouse=True)
 def no_system_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whatever engine this machine has, the tests do not see it."""
-    monkeypatch.setattr(engine, "SYSTEM_SOCKET", tmp_path / "none.sock")
+    monkeypatch.setattr(discovery, "SYSTEM_SOCKET", tmp_path / "none.sock")
     monkeypatch.setattr(embedded, "foreign_daemon", lambda: None)
 
 
@@ -97,7 +98,7 @@ def system_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[P
             self.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + body)
 
     socket = tmp_path / "docker.sock"
-    monkeypatch.setattr(engine, "SYSTEM_SOCKET", socket)
+    monkeypatch.setattr(discovery, "SYSTEM_SOCKET", socket)
     with socketserver.ThreadingUnixStreamServer(str(socket), Handler) as server:
         thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
         thread.start()
@@ -117,13 +118,10 @@ def add_context(name: str, host: str, current: bool = False) -> None:
         (folder / "config.json").write_text(json.dumps({"currentContext": name}), encoding="utf-8")
 
 
-def find(workspace: Workspace, catalog: Catalog, **more: Any) -> tuple[str, str] | None:
-    found = find_engine(workspace, catalog, lambda _: None, **more)
-    if found is None:
-        return None
-    if "client" in found.__dict__:
-        found.client.close()
-    return found.kind, found.host
+def find(workspace: Workspace, catalog: Catalog) -> tuple[str, str]:
+    engine = find_engine(workspace, catalog, lambda _: None)
+    engine.close()
+    return engine.kind, engine.host
 
 
 def test_each_choice_wins_over_those_below_it(
@@ -150,8 +148,8 @@ def test_each_choice_wins_over_those_below_it(
     (Path(os.environ["DOCKER_CONFIG"]) / "config.json").write_text("{}", encoding="utf-8")
     assert find(workspace, catalog) == ("system", f"unix://{system_socket}")
     assert fake_embedded.started == 0
-    monkeypatch.setattr(engine, "SYSTEM_SOCKET", Path("/nowhere"))
-    kind, host = find(workspace, catalog) or ("", "")
+    monkeypatch.setattr(discovery, "SYSTEM_SOCKET", Path("/nowhere"))
+    kind, host = find(workspace, catalog)
     assert kind == "embedded" and host.startswith("unix:///run/infra7-python/")
     assert fake_embedded.started == 1
 
@@ -160,14 +158,12 @@ def test_an_embedded_engine_that_runs_is_not_started_again(
     workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded
 ) -> None:
     fake_embedded.runs = True
-    assert (find(workspace, catalog) or ("",))[0] == "embedded"
+    assert find(workspace, catalog)[0] == "embedded"
     assert fake_embedded.started == 0
 
 
-def test_without_leave_to_start_nothing_is_started(
-    workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded
-) -> None:
-    assert find(workspace, catalog, start=False) is None
+def test_running_engine_starts_nothing(workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded) -> None:
+    assert running_engine(workspace, catalog) is None
     assert fake_embedded.started == 0
 
 
@@ -213,7 +209,7 @@ def test_a_docker_configuration_without_a_context_means_none(
     folder = Path(os.environ["DOCKER_CONFIG"])
     folder.mkdir()
     (folder / "config.json").write_text(text, encoding="utf-8")
-    assert (find(workspace, catalog) or ("",))[0] == "embedded"
+    assert find(workspace, catalog)[0] == "embedded"
 
 
 def test_a_users_choice_that_does_not_answer_is_an_error_and_nothing_else_is_used(
@@ -400,7 +396,7 @@ def test_a_system_engine_that_the_user_may_not_use_is_told_as_such(
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "docker.sock").touch()
-    monkeypatch.setattr(engine, "SYSTEM_SOCKET", tmp_path / "docker.sock")
+    monkeypatch.setattr(discovery, "SYSTEM_SOCKET", tmp_path / "docker.sock")
     monkeypatch.setattr("socket.socket.connect", denied)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(EngineError) as caught:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bakery.catalog.models import Catalog
 from bakery.engine.embedded import Embedded
+from bakery.engine.images import EngineImage
 from bakery.errors import BakeryError
 from bakery.machine import cleaning
 from bakery.machine.cleaning import KINDS, Removal, removals, remove
@@ -31,7 +30,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     for path in (*(path for paths in PATHS.values() for path in paths), "home/keep", "bakery"):
         (tmp_path / path / "inner").mkdir(parents=True)
         (tmp_path / path / "inner" / "file").touch()
-    monkeypatch.setattr(cleaning, "find_engine", lambda *_, **__: None)
+    monkeypatch.setattr(cleaning, "running_engine", lambda *_: None)
     monkeypatch.setattr(Embedded, "down", lambda _: False)
     return Workspace(root=tmp_path, home=tmp_path / "home")
 
@@ -41,26 +40,18 @@ class FakeEngine:
 
     host = "tcp://fake"
 
-    class _Image:
-        def __init__(self, tags: list[str]) -> None:
-            self.tags, self.id = tags, "sha256:untagged"
-
     def __init__(self) -> None:
-        self.asked: list[tuple[Any, ...]] = []
-        self.client = self.images = self.api = self
+        self.asked: list[tuple[str, ...]] = []
 
-    def talking(self) -> nullcontext[None]:
-        return nullcontext()
+    def images(self, label: str) -> list[EngineImage]:
+        self.asked.append(("images", label))
+        return [EngineImage("sha256:tagged", ("infra7/python:a", "infra7/python:b")), EngineImage("sha256:untagged")]
 
-    def list(self, filters: dict[str, str]) -> list[Any]:
-        self.asked.append(("list", filters))
-        return [self._Image(["infra7/python:a", "infra7/python:b"]), self._Image([])]
-
-    def remove(self, name: str, **_: object) -> None:
+    def remove(self, name: str) -> None:
         self.asked.append(("remove", name))
 
-    def prune_builds(self, **options: object) -> None:
-        self.asked.append(("prune", options))
+    def prune(self) -> None:
+        self.asked.append(("prune",))
 
 
 def test_every_kind_is_told_in_one_line() -> None:
@@ -83,23 +74,21 @@ def test_a_kind_removes_its_own_paths_and_no_others(clone: Workspace, catalog: C
 def test_listing_removes_and_starts_nothing(
     clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    starts: list[object] = []
-    monkeypatch.setattr(cleaning, "find_engine", lambda *_, start=True, **__: starts.append(start))
+    monkeypatch.setattr(cleaning, "running_engine", lambda *_: None)
     before = sorted(clone.root.rglob("*"))
     assert len(list(removals(clone, catalog, tuple(KINDS)))) == 7
     assert sorted(clone.root.rglob("*")) == before
-    assert starts == [False]
 
 
 def test_what_is_not_there_is_not_named(tmp_path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cleaning, "find_engine", lambda *_, **__: None)
+    monkeypatch.setattr(cleaning, "running_engine", lambda *_: None)
     assert list(removals(Workspace(tmp_path / "a", tmp_path / "b"), catalog, tuple(KINDS))) == []
 
 
 def test_an_engine_is_asked_only_where_its_things_are_named(
     clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cleaning, "find_engine", lambda *_, **__: pytest.fail("asked"))
+    monkeypatch.setattr(cleaning, "running_engine", lambda *_: pytest.fail("asked"))
     assert list(removals(clone, catalog, ("logs", "sources", "bases", "engine")))
 
 
@@ -107,9 +96,9 @@ def test_only_images_of_this_tool_are_removed_by_each_of_their_names(
     clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = FakeEngine()
-    monkeypatch.setattr(cleaning, "find_engine", lambda *_, **__: fake)
+    monkeypatch.setattr(cleaning, "running_engine", lambda *_: fake)
     found = list(removals(clone, catalog, ("images",)))
-    assert fake.asked == [("list", {"label": "io.github.infra7.python.target"})]
+    assert fake.asked == [("images", "io.github.infra7.python.target")]
     assert [one.what for one in found] == ["infra7/python:a", "infra7/python:b", "sha256:untagged"]
     for one in found:
         remove(clone, catalog, one)
@@ -118,11 +107,11 @@ def test_only_images_of_this_tool_are_removed_by_each_of_their_names(
 
 def test_the_build_cache_is_pruned_whole(clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeEngine()
-    monkeypatch.setattr(cleaning, "find_engine", lambda *_, **__: fake)
+    monkeypatch.setattr(cleaning, "running_engine", lambda *_: fake)
     (one,) = removals(clone, catalog, ("cache",))
     assert "tcp://fake" in one.what
     remove(clone, catalog, one)
-    assert fake.asked == [("prune", {"all": True})]
+    assert fake.asked == [("prune",)]
 
 
 def test_an_engine_that_is_gone_by_then_has_nothing_to_remove(clone: Workspace, catalog: Catalog) -> None:

@@ -36,7 +36,7 @@ def findings(workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyP
     def absent(*_: object, **__: object) -> None:
         raise EngineError("too old", hint="Upgrade it.")
 
-    monkeypatch.setattr(doctor, "find_engine", absent)
+    monkeypatch.setattr(doctor, "running_engine", absent)
     monkeypatch.setattr(doctor, "_addresses", lambda _: iter(()))
     monkeypatch.setenv("HTTPS_PROXY", "http://user:marker@127.0.0.1:9")
     return {one.about: one for one in examine(workspace, catalog, "", "/nowhere.pem")}
@@ -61,7 +61,7 @@ def test_too_little_space_is_told_before_a_build_fails(
     import shutil
 
     usage = shutil.disk_usage(Path("/"))
-    monkeypatch.setattr(doctor, "find_engine", lambda *_, **__: None)
+    monkeypatch.setattr(doctor, "running_engine", lambda *_, **__: None)
     monkeypatch.setattr(doctor, "_addresses", lambda _: iter(()))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000_000))
     found = {one.about: one.state for one in examine(workspace, catalog, "", None)}

@@ -1,0 +1,113 @@
+"""Which Docker engine is used.
+
+A user's DOCKER_HOST, DOCKER_CONTEXT or current docker context always wins; then the machine's own Docker; then the
+embedded engine, which is started if no other engine answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from bakery.catalog import Catalog
+from bakery.engine.daemons import SYSTEM_SOCKET, answers, may_open
+from bakery.engine.embedded import Embedded
+from bakery.engine.engine import Engine
+from bakery.errors import EngineError, InputError
+from bakery.files import Tell
+from bakery.workspace import Workspace
+
+__all__ = ["describe", "find_engine", "running_engine"]
+
+
+def find_engine(workspace: Workspace, catalog: Catalog, tell: Tell = print) -> Engine:
+    """The engine to use, known to be new enough; the embedded engine is started if no other engine answers.
+
+    Raises :exc:`EngineError` if the user's choice does not answer or is too old, or no engine is available.
+    """
+    engine = running_engine(workspace, catalog, tell)
+    if engine is None:
+        embedded = Embedded(workspace, catalog, tell)
+        tell("no Docker engine answers: using the embedded one")
+        embedded.up()
+        engine = Engine("embedded", embedded.host, embedded)
+    return engine
+
+
+def running_engine(workspace: Workspace, catalog: Catalog, tell: Tell = print) -> Engine | None:
+    """The engine to use if one answers, known to be new enough; nothing is started.
+
+    Raises :exc:`EngineError` if the user's choice does not answer, or the engine is too old or not accessible.
+    """
+    embedded = Embedded(workspace, catalog, tell)
+    chosen = _users_choice(embedded)
+    if chosen:
+        return chosen.check()
+    if SYSTEM_SOCKET.exists() and not may_open(SYSTEM_SOCKET):
+        raise EngineError(
+            f"no permission to use the Docker engine at {SYSTEM_SOCKET}",
+            hint="Run as root or as a member of the group docker (sudo usermod -aG docker $USER, then log in again).",
+        )
+    if answers(SYSTEM_SOCKET):
+        return Engine("system", f"unix://{SYSTEM_SOCKET}", embedded).check()
+    return Engine("embedded", embedded.host, embedded) if embedded.running() else None
+
+
+def _users_choice(embedded: Embedded) -> Engine | None:
+    """What DOCKER_HOST, DOCKER_CONTEXT or docker's configuration say, in docker's own order of precedence."""
+    if os.environ.get("DOCKER_HOST"):
+        host = os.environ["DOCKER_HOST"]
+        if host == embedded.host:
+            return Engine("embedded", host, embedded)
+        return Engine("DOCKER_HOST", host, embedded, _tls_from_environment())
+    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    name = os.environ.get("DOCKER_CONTEXT") or _current_context(folder)
+    if name in ("", "default"):
+        return None
+    from docker.context import ContextAPI
+    from docker.errors import DockerException
+
+    try:
+        context = ContextAPI.get_context(name)
+    except (DockerException, OSError, ValueError) as error:
+        raise InputError(f"docker context {name!r} cannot be read: {error}") from None
+    if context is None:
+        raise InputError(f"docker context {name!r} does not exist", hint="`docker context ls` lists them.")
+    return Engine(f"context {name}", str(context.Host), embedded, context.TLSConfig)
+
+
+def _current_context(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("currentContext", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def _tls_from_environment() -> Any:
+    """What docker's own client does with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH."""
+    from docker.errors import DockerException
+    from docker.utils import kwargs_from_env
+
+    try:
+        return kwargs_from_env().get("tls")
+    except DockerException as error:
+        raise InputError(f"DOCKER_TLS_VERIFY and DOCKER_CERT_PATH do not go together: {error}") from None
+
+
+def describe(workspace: Workspace, catalog: Catalog) -> dict[str, Any]:
+    """What ``inv engine.status`` shows; nothing is started. Sizes in bytes."""
+    embedded = Embedded(workspace, catalog, lambda _: None)
+    engine = running_engine(workspace, catalog)
+    status: dict[str, Any] = {
+        "kind": engine.kind if engine else None,
+        "host": engine.host if engine else None,
+        "embedded": {
+            "unpacked": embedded.buildx.exists(),
+            "pid": embedded.pid(),
+            "folder": str(embedded.folder),
+            "log": str(embedded.log),
+        },
+    }
+    return {**status, **engine.describe()} if engine else status
