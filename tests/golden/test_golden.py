@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import shlex
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,30 +63,71 @@ def inputs(image: Image) -> Inputs:
     )
 
 
-@pytest.mark.parametrize(
-    ("version", "target", "recipe", "network"),
-    [
-        ("3.9", "trixie", RecipeName.FULL, None),
-        ("3.10", "bookworm", RecipeName.FULL, None),
-        ("3.11", "noble", RecipeName.FULL, None),
-        ("3.13t", "trixie", RecipeName.FULL, None),
-        ("3.14", "bookworm", RecipeName.FULL, None),
-        ("3.14t", "resolute", RecipeName.FULL, None),
-        ("3.12", "jammy", RecipeName.FULL, None),
-        ("3.13", "bookworm", RecipeName.FULL, "host"),
-        ("3.13", "bookworm", RecipeName.QUICK, None),
-        ("3.13", "bookworm", RecipeName.REFERENCE, None),
-        ("3.13.5", "bookworm", RecipeName.FULL, None),
-        ("3.15", "noble", RecipeName.FULL, None),
-    ],
-)
-def test_bake_definition(
-    catalog: Catalog, golden: Golden, version: str, target: str, recipe: RecipeName, network: str | None
-) -> None:
+FACTS = {"LOCALE", "PGO", "PROFILE_SHA256", "PYTHON_RELEASE", "PYTHON_SHA256", "SOURCE_DATE_EPOCH"}
+"""Build arguments that are values of one image. The others are flags and packages, which many images share: options.txt
+has them, and the one plan that shows all of what `inv plan` prints, so that a changed flag rewrites two files only."""
+SHOWN_IN_FULL = ("3.13", "bookworm", RecipeName.FULL)
+PLANS = [
+    SHOWN_IN_FULL,
+    ("3.13", "bookworm", RecipeName.QUICK),
+    ("3.13", "bookworm", RecipeName.REFERENCE),
+    ("3.9", "trixie", RecipeName.FULL),
+    ("3.10", "bookworm", RecipeName.FULL),
+    ("3.11", "noble", RecipeName.FULL),
+    ("3.12", "jammy", RecipeName.FULL),
+    ("3.13.5", "bookworm", RecipeName.FULL),
+    ("3.13t", "trixie", RecipeName.FULL),
+    ("3.14", "bookworm", RecipeName.FULL),
+    ("3.14t", "resolute", RecipeName.FULL),
+    ("3.15", "noble", RecipeName.FULL),
+]
+
+
+def plan_name(version: str, target: str, recipe: RecipeName) -> str:
+    return f"{version}-{target}" + ("" if recipe is RecipeName.FULL else f"-{recipe}")
+
+
+def without_options(plan: dict[str, Any]) -> dict[str, Any]:
+    for target in plan["target"].values():
+        target["args"] = {name: value for name, value in target["args"].items() if name in FACTS}
+    return plan
+
+
+def options(args: dict[str, str]) -> dict[str, list[str]]:
+    """Flags and packages of one image, by option."""
+    return {name.lower(): value.split() for name, value in args.items() if name not in FACTS}
+
+
+@pytest.mark.parametrize(("version", "target", "recipe"), PLANS)
+def test_bake_definition(catalog: Catalog, golden: Golden, version: str, target: str, recipe: RecipeName) -> None:
     image = one(catalog, version, target, recipe)
-    plan = definition(catalog, [image], {image: inputs(image)}, network=network)
-    suffix = "" if recipe is RecipeName.FULL else f"-{recipe}"
-    golden(f"plan-{version}-{target}{suffix}.json", json.dumps(plan, indent=2) + "\n")
+    in_full = (version, target, recipe) == SHOWN_IN_FULL
+    plan = definition(catalog, [image], {image: inputs(image)}, network="host" if in_full else None)
+    plan = plan if in_full else without_options(plan)
+    golden(f"plan-{plan_name(version, target, recipe)}.json", json.dumps(plan, indent=2) + "\n")
+
+
+def test_options_of_one_image_in_full_and_of_the_others_where_they_differ(catalog: Catalog, golden: Golden) -> None:
+    def options_of(version: str, target: str, recipe: RecipeName) -> dict[str, list[str]]:
+        image = one(catalog, version, target, recipe)
+        plan = definition(catalog, [image], {image: inputs(image)})
+        return options(plan["target"][target_name(image)]["args"])
+
+    base = options_of(*SHOWN_IN_FULL)
+    lines = [plan_name(*SHOWN_IN_FULL)]
+    for name, words in sorted(base.items()):
+        lines += [f"    {name}", *(f"        {word}" for word in words)]
+    for plan in PLANS[1:]:
+        current = options_of(*plan)
+        lines += ["", f"{plan_name(*plan)}, compared with {plan_name(*SHOWN_IN_FULL)}"]
+        for name in sorted({*current, *base}):
+            difference = difflib.Differ().compare(base.get(name, []), current.get(name, []))
+            changes = [f"        {line}" for line in difference if line[0] in "+-"]
+            if name not in current:
+                lines.append(f"    {name}: not passed")
+            elif changes:
+                lines += [f"    {name}", *changes]
+    golden("options.txt", "\n".join(lines) + "\n")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +137,7 @@ def test_bake_definition_of_a_variant(
     catalog: Catalog, golden: Golden, version: str, variant: str, target: str
 ) -> None:
     (image,) = select_images(catalog, [version], [target], [variant], platform=Platform("linux/amd64"))
-    plan = definition(catalog, [image], {image: inputs(image)})
+    plan = without_options(definition(catalog, [image], {image: inputs(image)}))
     golden(f"plan-{version}-{variant}-{target}.json", json.dumps(plan, indent=2) + "\n")
 
 
@@ -113,7 +156,7 @@ def test_bake_definition_of_several_images(catalog: Catalog, golden: Golden) -> 
 def test_build_arguments(catalog: Catalog, golden: Golden) -> None:
     image = one(catalog, "3.13", "bookworm")
     plan = definition(catalog, [image], {image: inputs(image)}, network="host")
-    *pairs, context = build_arguments(plan["target"][target_name(image)])
+    *pairs, context = build_arguments(without_options(plan)["target"][target_name(image)])
     lines = [f"{flag} {shlex.quote(value)}" for flag, value in zip(pairs[::2], pairs[1::2], strict=True)]
     golden("build-arguments-3.13-bookworm.txt", "\n".join([*lines, context]) + "\n")
 
