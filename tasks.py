@@ -565,7 +565,7 @@ def readme(_: Context, check=False, record=False) -> None:
     images = select_images(catalog, variants=[catalog.default_variant.name], everything=True)
     records = read_status(ROOT)
     if record and not check:
-        records = adopt(records, local_records(WORKSPACE.records))
+        records = adopt(records, local_records(WORKSPACE))
         write_status(ROOT, records)
     file = ROOT / "README.md"
     old = file.read_text(encoding="utf-8")

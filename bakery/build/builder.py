@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from bakery.bases import Base, Bases
 from bakery.build.export import Export
@@ -18,12 +16,12 @@ from bakery.catalog import Catalog, Compression, Image, references
 from bakery.display import Clock, Display, duration, phases_text
 from bakery.engine import Engine, How, Running
 from bakery.errors import BakeryError, BuildError, InputError
-from bakery.files import Tell, disk_full, locked, no_space, write_whole
+from bakery.files import Tell, disk_full, locked, no_space
 from bakery.oci import attested
 from bakery.plan import Inputs, build_arguments, definition, revision_of, target_name
-from bakery.records import read_record, record_file
+from bakery.records import BaseRecord, LocalRecord, PartSize, Size, SourceRecord, read_record, write_record
 from bakery.sbom import bill_of, load_licences
-from bakery.sizes import Size, compact, saved_image
+from bakery.sizes import compact, saved_image
 from bakery.sources import Signatures, Sources, load_upstream
 from bakery.workspace import Workspace
 
@@ -39,7 +37,7 @@ class Result:
     log: Path
     id: str = ""
     size: Size | None = None
-    anatomy: dict[str, list[int]] = field(default_factory=dict)
+    anatomy: dict[str, PartSize] = field(default_factory=dict)
     seconds: float = 0.0
     compiled: bool = False
     phases: dict[str, float] = field(default_factory=dict)
@@ -164,8 +162,8 @@ class Builder:
         clock.enter("measure")
         result.id = attested(self.workspace.home, self.engine.require(result.tags[0]).id)
         record = read_record(self.workspace, image)
-        if record.get("id") == result.id and not result.compiled and "anatomy" in record:
-            result.size, result.anatomy = Size(record["compressed_bytes"], record["disk_bytes"]), record["anatomy"]
+        if record and record.id == result.id and not result.compiled and record.anatomy:
+            result.size, result.anatomy = record.size, record.anatomy
         else:
             saved = saved_image(self.engine.save(result.tags[0]), image.platform)
             result.size, result.anatomy = saved.size, compact(saved.parts)
@@ -196,30 +194,30 @@ class Builder:
             said = "".join(f"\n    {line}" for line in lines)
             raise BuildError(f"not built; the failing step ended with:{said}", hint=f"Full log: {result.log}")
 
-    def _record(self, result: Result, base: Base, signature: str, old: dict[str, Any]) -> None:
-        """Write the record; what an earlier build of the same image measured is kept where nothing was compiled now."""
+    def _record(self, result: Result, base: Base, signature: str, old: LocalRecord | None) -> None:
+        """Write the record. It keeps the test results of ``old``, and its times unless this run compiled the image."""
         assert result.size is not None
         image = result.image
-        same = old.get("id") == result.id
         kept = ("tests", "regrtest", *(() if result.compiled else ("built", "seconds", "phases")))
-        record = {
-            "image": image.name,
-            "series": image.series.name,
-            "release": image.pin.release,
-            "target": image.target.name,
-            "variant": image.variant.name,
-            "platform": image.platform,
-            "recipe": str(image.recipe),
-            "compression": str(self._packing(image)),
-            "id": result.id,
-            "tags": result.tags,
-            "built": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(sum(result.phases.values()), 1),
-            "phases": {phase: round(seconds, 1) for phase, seconds in result.phases.items()},
-            **asdict(result.size),
-            "anatomy": result.anatomy,
-            "base": {"name": base.name, "digest": base.digest, "origin": base.origin},
-            "source": {"file": image.pin.file, "sha256": image.pin.sha256, "signature": signature},
-            **{key: old[key] for key in kept if same and key in old},
-        }
-        write_whole(record_file(self.workspace, image), json.dumps(record, indent=1) + "\n")
+        record = LocalRecord(
+            image=image.name,
+            series=image.series.name,
+            release=image.pin.release,
+            target=image.target.name,
+            variant=image.variant.name,
+            platform=image.platform,
+            recipe=image.recipe,
+            compression=str(self._packing(image)),
+            id=result.id,
+            tags=result.tags,
+            built=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=round(sum(result.phases.values()), 1),
+            phases={phase: round(seconds, 1) for phase, seconds in result.phases.items()},
+            compressed_bytes=result.size.compressed_bytes,
+            disk_bytes=result.size.disk_bytes,
+            anatomy=result.anatomy,
+            base=BaseRecord(name=base.name, digest=base.digest, origin=base.origin),
+            source=SourceRecord(file=image.pin.file, sha256=image.pin.sha256, signature=signature),
+        )
+        same = {name: getattr(old, name) for name in kept} if old and old.id == result.id else {}
+        write_record(self.workspace, image, record, **same)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
 from bakery.engine import Engine
 from bakery.errors import BuildError, PublishError
 from bakery.files import Tell
 from bakery.oci import attested
-from bakery.records import read_record
+from bakery.records import LocalRecord, read_record
 from bakery.workspace import Workspace
 
 __all__ = ["approved", "objections"]
 
 
-def objections(record: dict[str, Any], identity: str, labels: dict[str, str]) -> list[str]:
+def objections(record: LocalRecord | None, identity: str, labels: dict[str, str]) -> list[str]:
     """What speaks against publishing the image ``identity`` with these ``labels``, of which ``record`` was kept."""
     found = []
     recipe = labels.get(f"{LABELS}.recipe", "unknown")
@@ -24,13 +23,13 @@ def objections(record: dict[str, Any], identity: str, labels: dict[str, str]) ->
         found.append(f"it is a build by the recipe {recipe}, and only full ones are published")
     if labels.get(f"{LABELS}.base.origin") == "user":
         found.append("it is built on a base of your own (--base)")
-    tests = record.get("tests") or {}
-    if record.get("id") != identity:
+    tests = record.tests if record else None
+    if record is None or record.id != identity:
         found.append("it is another image than the one that is recorded as built and tested here")
-    elif not tests:
+    elif tests is None:
         found.append("its tests have not been run")
-    elif tests.get("failed") or not tests.get("passed"):
-        found.append(f"of its tests {tests.get('failed')} failed and {tests.get('passed')} passed")
+    elif tests.failed or not tests.passed:
+        found.append(f"of its tests {tests.failed} failed and {tests.passed} passed")
     return found
 
 
@@ -51,7 +50,7 @@ def approved(
                 tell(f"{image.name} {image.platform}: overridden: {against}")
             else:
                 refused.append(f"{image.name} {image.platform}: {against}")
-        found.append((image, identity, str(record.get("built", ""))[:10].replace("-", "")))
+        found.append((image, identity, record.built[:10].replace("-", "") if record else ""))
     if refused:
         raise PublishError(
             "not pushed, nothing at all:\n    " + "\n    ".join(refused),

@@ -1,8 +1,25 @@
 """What was built and tested: build records of this clone and shared/status.json."""
 
-from bakery.records.builds import read_record, record_file
-from bakery.records.status import adopt, local_records, read_status, write_status
+from bakery.records.builds import (
+    BaseRecord,
+    BuildRecord,
+    ComparedWith,
+    LocalRecord,
+    OfficialSize,
+    PartSize,
+    ReferenceSize,
+    Size,
+    SourceRecord,
+    SuiteRun,
+    TestRun,
+    local_records,
+    read_record,
+    write_record,
+)
+from bakery.records.status import adopt, read_status, write_status
 
 __all__ = [
-    "adopt", "local_records", "read_record", "read_status", "record_file", "write_status",
+    "BaseRecord", "BuildRecord", "ComparedWith", "LocalRecord", "OfficialSize", "PartSize", "ReferenceSize", "Size",
+    "SourceRecord", "SuiteRun", "TestRun", "adopt", "local_records", "read_record", "read_status", "write_record",
+    "write_status",
 ]  # fmt: skip

@@ -1,26 +1,193 @@
-"""The records of this clone's builds: one JSON file for each image, what was built and tested, when and how."""
+"""Build records: the size, the inputs and the test results of each image, and their files in ``build/records``.
+
+Records are validated when they are read (msgspec), so the rest of the program only sees typed fields.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from bakery.catalog import Image
+import msgspec
+
+from bakery.catalog import Image, RecipeName
+from bakery.files import write_whole
 from bakery.workspace import Workspace
 
-__all__ = ["read_record", "record_file"]
+__all__ = [
+    "BaseRecord",
+    "BuildRecord",
+    "ComparedWith",
+    "LocalRecord",
+    "OfficialSize",
+    "PartSize",
+    "Record",
+    "ReferenceSize",
+    "Size",
+    "SourceRecord",
+    "SuiteRun",
+    "TestRun",
+    "json_text",
+    "local_records",
+    "read_record",
+    "record_file",
+    "write_record",
+]
+
+
+@dataclass(frozen=True)
+class Size:
+    """Bytes of all layers as they are pulled (``compressed_bytes``) and of all files in them (``disk_bytes``)."""
+
+    compressed_bytes: int
+    disk_bytes: int
+
+
+class PartSize(NamedTuple):
+    """Bytes of one part of an image, on disk and as pulled; a list of two numbers in JSON."""
+
+    disk_bytes: int
+    compressed_bytes: int
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An object in JSON. Fields with their default value are not written; an unknown field is an error."""
+
+
+class BaseRecord(Record, frozen=True, kw_only=True):
+    """The base image of a build; ``origin`` is ``registry``, ``mmdebstrap`` or ``user``."""
+
+    name: str
+    digest: str
+    origin: str
+
+
+class SourceRecord(Record, frozen=True, kw_only=True):
+    """The tarball of a build, and the result of checking upstream's signature (empty: not recorded)."""
+
+    file: str
+    sha256: str
+    signature: str = ""
+
+
+class OfficialSize(Record, frozen=True, kw_only=True):
+    """The image that a build was compared with by compressed size, and the day on which that image was made."""
+
+    reference: str
+    source: str
+    date: str
+    compressed_bytes: int
+
+
+class ReferenceSize(Record, frozen=True, kw_only=True):
+    """The image that a build was compared with by size on disk."""
+
+    reference: str
+    disk_bytes: int
+
+
+class ComparedWith(Record, frozen=True, kw_only=True):
+    """The images that ``inv compare`` compared a build with."""
+
+    official: OfficialSize | None = None
+    reference: ReferenceSize | None = None
+
+
+class TestRun(Record, frozen=True, kw_only=True):
+    """A run of all tests in tests/image: the time of its end (ISO 8601) and numbers of tests."""
+
+    __test__ = False  # for pytest, which collects classes called Test*
+
+    when: str
+    passed: int
+    failed: int
+    skipped: int
+
+
+class SuiteRun(TestRun, frozen=True, kw_only=True):
+    """A run of CPython's own test suite, in test files.
+
+    ``expected`` tests are those that shared/regrtest.toml expects to fail; ``recovered`` of them no longer do.
+    """
+
+    expected: int
+    recovered: int
+
+
+class BuildRecord(Record, frozen=True, kw_only=True):
+    """A build as shared/status.json records it: ``built`` is the time of its end (ISO 8601), ``seconds`` its duration.
+
+    ``variant`` is empty in records that are older than variants; they are of the default one. ``anatomy`` has the sizes
+    of all parts that are not empty, by the value of :class:`bakery.sizes.Part`.
+    """
+
+    image: str
+    series: str
+    release: str
+    target: str
+    variant: str = ""
+    platform: str
+    recipe: RecipeName
+    built: str
+    seconds: float
+    base: BaseRecord
+    source: SourceRecord
+    compressed_bytes: int
+    disk_bytes: int
+    anatomy: dict[str, PartSize] = {}
+    compared: ComparedWith | None = None
+    tests: TestRun | None = None
+    regrtest: SuiteRun | None = None
+
+    @property
+    def size(self) -> Size:
+        """Bytes of the image, as pulled and on disk."""
+        return Size(self.compressed_bytes, self.disk_bytes)
+
+
+class LocalRecord(BuildRecord, frozen=True, kw_only=True):
+    """A build as ``build/records`` records it: with fields that are only valid in this clone.
+
+    ``id`` is the image's digest in the engine; ``phases`` has the seconds that each phase of the build took.
+    """
+
+    id: str
+    compression: str = ""
+    tags: tuple[str, ...] = ()
+    phases: dict[str, float] = {}
+
+
+def json_text(record: Record) -> str:
+    """``record`` as the text of a JSON file."""
+    # msgspec does not encode subclasses of str, such as Platform, by itself: enc_hook does.
+    return json.dumps(msgspec.to_builtins(record, enc_hook=str), indent=1) + "\n"
 
 
 def record_file(workspace: Workspace, image: Image) -> Path:
-    """Where the record of ``image`` lies."""
+    """The file that holds the record of ``image``."""
     return workspace.records / f"{image.slug}.json"
 
 
-def read_record(workspace: Workspace, image: Image) -> dict[str, Any]:
-    """What is recorded of ``image``, empty where nothing is or the file is broken."""
+def _read(file: Path) -> LocalRecord | None:
     try:
-        record = json.loads(record_file(workspace, image).read_text(encoding="utf-8"))
+        return msgspec.json.decode(file.read_bytes(), type=LocalRecord)
     except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
+        return None
+
+
+def read_record(workspace: Workspace, image: Image) -> LocalRecord | None:
+    """The record of the last build of ``image`` in this clone; ``None`` if it is missing or not valid."""
+    return _read(record_file(workspace, image))
+
+
+def local_records(workspace: Workspace) -> list[LocalRecord]:
+    """All valid records of this clone, by file name."""
+    records = (_read(file) for file in sorted(workspace.records.glob("*.json")))
+    return [record for record in records if record]
+
+
+def write_record(workspace: Workspace, image: Image, record: LocalRecord, **changes: object) -> None:
+    """Write ``record``, with ``changes`` to its fields, as the record of ``image``."""
+    write_whole(record_file(workspace, image), json_text(msgspec.structs.replace(record, **changes)))

@@ -1,70 +1,59 @@
-"""What was really built and tested: shared/status.json in the repository, written by machine from build records."""
+"""shared/status.json: the records of tested builds that the repository publishes."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
+import msgspec
 from packaging.version import Version
 
 from bakery.errors import ConfigError
 from bakery.files import write_whole
+from bakery.records.builds import BuildRecord, Record, json_text
 
-__all__ = ["adopt", "local_records", "read_status", "write_status"]
+__all__ = ["adopt", "read_status", "write_status"]
 
-KEPT = (
-    "image", "series", "release", "target", "variant", "platform", "recipe", "built", "seconds", "base", "source",
-    "compressed_bytes", "disk_bytes", "anatomy", "compared", "tests", "regrtest",
-)  # fmt: skip
-"""Fields of a build record that are kept; what names a machine or a folder is not among them."""
+
+class Status(Record, frozen=True, kw_only=True):
+    """The content of the file; ``schema`` changes when older versions of this program could not read it."""
+
+    schema: Literal[1]
+    records: list[BuildRecord]
 
 
 def status_file(root: Path) -> Path:
-    """Where it lies."""
+    """The file's path in the repository ``root``."""
     return root / "shared" / "status.json"
 
 
-def read_status(root: Path) -> list[dict[str, Any]]:
-    """All kept records; :exc:`ConfigError` where the file is not sound."""
+def read_status(root: Path) -> list[BuildRecord]:
+    """All published records; :exc:`ConfigError` if the file is missing or not valid."""
     file = status_file(root)
     try:
-        records = json.loads(file.read_text(encoding="utf-8"))["records"]
-        return [dict(record) for record in records]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise ConfigError(f"{file}: expected an object with a list of records: {error!r}") from None
+        return msgspec.json.decode(file.read_bytes(), type=Status).records
+    except (OSError, ValueError) as error:
+        hint = "`inv readme --record` wrote this file; `git checkout shared/status.json` restores it."
+        raise ConfigError(f"{file}: expected an object with valid build records: {error}", hint=hint) from None
 
 
-def write_status(root: Path, records: Sequence[dict[str, Any]]) -> None:
+def write_status(root: Path, records: Iterable[BuildRecord]) -> None:
     """Replace the file."""
-    write_whole(status_file(root), json.dumps({"schema": 1, "records": list(records)}, indent=1) + "\n")
+    write_whole(status_file(root), json_text(Status(schema=1, records=list(records))))
 
 
-def local_records(folder: Path) -> list[dict[str, Any]]:
-    """The records of this clone's builds (:class:`bakery.build.builder.Builder` writes them), by file name."""
-    found = []
-    for file in sorted(folder.glob("*.json")):
-        try:
-            record = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(record, dict) and "image" in record:
-            found.append(record)
-    return found
+def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord]) -> list[BuildRecord]:
+    """``published`` and the tested builds of ``local``; of two records for an image and recipe, the newer one.
 
-
-def adopt(kept: Iterable[dict[str, Any]], local: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """``kept`` with those of ``local`` that were tested; a newer record of the same image and recipe replaces an older.
-
-    A quick build does not replace a full one: both are kept. A build on a base of the user's own says nothing about the
-    target and is left out.
+    A quick build does not replace a full build: both are kept. A build on the user's own base image (``--base``) says
+    nothing about the target and is skipped. Fields that are only valid in this clone are dropped.
     """
-    records = {(record["image"], record["platform"], record["recipe"]): record for record in kept}
+    records = {(record.image, record.platform, record.recipe): record for record in published}
     for record in local:
-        key = (record["image"], record["platform"], record["recipe"])
-        if "tests" not in record or record.get("base", {}).get("origin") == "user":
+        key = (record.image, record.platform, record.recipe)
+        if record.tests is None or record.base.origin == "user":
             continue
-        if key not in records or records[key]["built"] <= record["built"]:
-            records[key] = {field: record[field] for field in KEPT if field in record}
-    return [records[key] for key in sorted(records, key=lambda key: (Version(records[key]["release"]), key))]
+        if key not in records or records[key].built <= record.built:
+            records[key] = BuildRecord(**{field: getattr(record, field) for field in BuildRecord.__struct_fields__})
+    return [records[key] for key in sorted(records, key=lambda key: (Version(records[key].release), key))]

@@ -60,11 +60,11 @@ def catalog_rows(catalog: Catalog, workspace: Workspace, images: Iterable[Image]
                 "target_until": image.target.until,
                 "distribution": f"{image.target.family} {image.target.version}{note}",
                 "platform": image.platform,
-                "built": record.get("built"),
-                "recipe": record.get("recipe"),
-                "compressed": megabytes(record["compressed_bytes"]) if "compressed_bytes" in record else None,
-                "compressed_bytes": record.get("compressed_bytes"),
-                "disk_bytes": record.get("disk_bytes"),
+                "built": record.built if record else None,
+                "recipe": str(record.recipe) if record else None,
+                "compressed": megabytes(record.compressed_bytes) if record else None,
+                "compressed_bytes": record.compressed_bytes if record else None,
+                "disk_bytes": record.disk_bytes if record else None,
             }
         )
     return rows

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from packaging.version import Version
 
 from bakery.catalog import Catalog, Platform, RecipeName, Series, Target
+from bakery.records import BuildRecord, SuiteRun
 
 __all__ = ["status_table"]
 
 NOT_BUILT = "not yet built"
 
 
-def status_table(catalog: Catalog, records: Sequence[dict[str, Any]], platform: Platform) -> str:
+def status_table(catalog: Catalog, records: Sequence[BuildRecord], platform: Platform) -> str:
     """Markdown: a row for each series, a column for each target; a check mark only for what was built and tested.
 
     It is about the default variant; records from before there were others do not name it.
@@ -28,27 +28,27 @@ def status_table(catalog: Catalog, records: Sequence[dict[str, Any]], platform: 
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _cell(series: Series, target: Target, variant: str, records: Sequence[dict[str, Any]], platform: Platform) -> str:
+def _cell(series: Series, target: Target, variant: str, records: Sequence[BuildRecord], platform: Platform) -> str:
     own = [
         record
         for record in records
-        if (record["series"], record["target"], record["platform"]) == (series.name, target.name, platform)
-        and record.get("variant", variant) == variant
+        if (record.series, record.target, record.platform) == (series.name, target.name, platform)
+        and (record.variant or variant) == variant
+        and record.tests
     ]
     if not own:
         return NOT_BUILT
-    best = max(own, key=lambda record: (record["recipe"] == RecipeName.FULL, Version(record["release"])))
-    tests = best["tests"]
-    mark = "✓" if not tests["failed"] else "✗"
-    quick = "" if best["recipe"] == RecipeName.FULL else ", quick"
-    counts = f"{tests['passed']} passed" + (f", {tests['failed']} failed" if tests["failed"] else "")
-    return f"{mark} {best['release']}{quick}<br>{counts}{_suite(best)}"
+    best = max(own, key=lambda record: (record.recipe is RecipeName.FULL, Version(record.release)))
+    assert best.tests is not None
+    mark = "✓" if not best.tests.failed else "✗"
+    quick = "" if best.recipe is RecipeName.FULL else ", quick"
+    counts = f"{best.tests.passed} passed" + (f", {best.tests.failed} failed" if best.tests.failed else "")
+    return f"{mark} {best.release}{quick}<br>{counts}{_suite(best.regrtest)}"
 
 
-def _suite(record: dict[str, Any]) -> str:
-    """How CPython's own test suite ended, in test files, where it was run."""
-    suite = record.get("regrtest")
-    if not suite:
+def _suite(run: SuiteRun | None) -> str:
+    """The result of CPython's own test suite in test files; empty if it was not run."""
+    if run is None:
         return ""
-    bad = suite["failed"] + suite["recovered"]
-    return f"<br>suite: {suite['passed']} files" + (f", {bad} not as expected" if bad else "")
+    bad = run.failed + run.recovered
+    return f"<br>suite: {run.passed} files" + (f", {bad} not as expected" if bad else "")

@@ -8,6 +8,7 @@ from typing import Any
 
 from bakery.catalog import Catalog, Platform, RecipeName
 from bakery.display import UNLIMITED, Column, render
+from bakery.records import BuildRecord
 from bakery.sizes import (
     TITLES,
     Comparison,
@@ -151,7 +152,7 @@ def summary_rows(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
 
 def recorded_rows(
     catalog: Catalog,
-    records: Iterable[Mapping[str, Any]],
+    records: Iterable[BuildRecord],
     baseline: Mapping[tuple[str, str], Official],
     platform: Platform,
 ) -> list[dict[str, Any]]:
@@ -162,22 +163,26 @@ def recorded_rows(
     rows = []
     series, targets = {one.name: one for one in catalog.series}, {one.name: one for one in catalog.targets}
     for record in records:
-        known = record["series"] in series and record["target"] in targets
-        if not known or record["recipe"] != RecipeName.FULL or record["platform"] != platform:
+        known = record.series in series and record.target in targets
+        if not known or record.recipe is not RecipeName.FULL or record.platform != platform:
             continue
-        tags = official_tags(catalog, series[record["series"]], targets[record["target"]])
-        found = next((baseline[tag, platform] for tag in tags if (tag, platform) in baseline), None)
-        kept = record.get("compared", {})
-        official = kept.get("official") or (
-            {"reference": found.tag, "date": found.date, "compressed_bytes": found.compressed_bytes} if found else {}
-        )
+        tags = official_tags(catalog, series[record.series], targets[record.target])
+        recorded = next((baseline[tag, platform] for tag in tags if (tag, platform) in baseline), None)
+        official = record.compared and record.compared.official
+        reference = record.compared and record.compared.reference
+        compared_with = None
+        if official:
+            compared_with = f"{official.reference} of {official.date}"
+        elif recorded:
+            compared_with = f"{recorded.tag} of {recorded.date}"
+        size = official or recorded
         rows.append(
             _summary(
-                record["image"],
-                (record["compressed_bytes"], record["disk_bytes"]),
-                official.get("compressed_bytes"),
-                kept.get("reference", {}).get("disk_bytes"),
-                f"{official['reference']} of {official['date']}" if official else None,
+                record.image,
+                (record.compressed_bytes, record.disk_bytes),
+                size.compressed_bytes if size else None,
+                reference.disk_bytes if reference else None,
+                compared_with,
             )
         )
     return rows

@@ -10,15 +10,7 @@ from bakery.catalog import Catalog, Image, Series, Target
 from bakery.errors import ConfigError
 from bakery.oci import LayerSize
 
-__all__ = ["Official", "Size", "megabytes", "official_size", "official_tags", "read_baseline"]
-
-
-@dataclass(frozen=True)
-class Size:
-    """Bytes of all layers as they are pulled (``compressed``) and of all files in them (``disk``)."""
-
-    compressed_bytes: int
-    disk_bytes: int
+__all__ = ["Official", "megabytes", "official_size", "official_tags", "read_baseline"]
 
 
 @dataclass(frozen=True)

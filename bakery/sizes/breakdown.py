@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bakery.records import PartSize
+
 __all__ = [
     "TITLES",
     "Entry",
@@ -204,17 +206,21 @@ def _drop(seen: dict[str, tuple[Entry, Part]], path: str, *, itself: bool) -> No
         seen.pop(path, None)
 
 
-def compact(parts: Mapping[Part, Share]) -> dict[str, list[int]]:
-    """For a record: bytes on disk and as pulled by part, without empty ones."""
-    return {str(part): [one.disk_bytes, one.compressed_bytes] for part, one in parts.items() if one != Share()}
+def compact(parts: Mapping[Part, Share]) -> dict[str, PartSize]:
+    """The parts for a record, without empty ones."""
+    return {
+        str(part): PartSize(share.disk_bytes, share.compressed_bytes)
+        for part, share in parts.items()
+        if share != Share()
+    }
 
 
-def changes(old: Mapping[str, Sequence[int]], new: Mapping[str, Sequence[int]]) -> list[tuple[str, int, int]]:
+def changes(old: Mapping[str, PartSize], new: Mapping[str, PartSize]) -> list[tuple[str, int, int]]:
     """What changed between two compact anatomies: part, bytes on disk, bytes as pulled; largest change first."""
     rows = []
     for part in dict.fromkeys((*old, *new)):
-        before, after = old.get(part, (0, 0)), new.get(part, (0, 0))
-        row = (part, after[0] - before[0], after[1] - before[1])
+        before, after = old.get(part, PartSize(0, 0)), new.get(part, PartSize(0, 0))
+        row = (part, after.disk_bytes - before.disk_bytes, after.compressed_bytes - before.compressed_bytes)
         if any(row[1:]):
             rows.append(row)
     return sorted(rows, key=lambda row: -max(abs(row[1]), abs(row[2])))

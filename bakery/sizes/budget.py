@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from bakery.catalog import Budget, Catalog, Image, RecipeName
-from bakery.sizes.baseline import Size
+from bakery.records import BuildRecord, PartSize, Size
 from bakery.sizes.breakdown import TITLES, Part, changes
 
 __all__ = ["budget_of", "excess", "growth", "last_record", "verdict"]
 
 DEFAULT_VARIANT = "default"
-"""What records are of that do not name a variant."""
+"""The variant of records that do not name one."""
 
 
 def budget_of(catalog: Catalog, image: Image) -> Budget | None:
@@ -41,15 +40,17 @@ def excess(budget: Budget | None, size: Size) -> tuple[str, ...]:
     )
 
 
-def last_record(records: Iterable[Mapping[str, Any]], image: Image) -> Mapping[str, Any] | None:
+def last_record(records: Iterable[BuildRecord], image: Image) -> BuildRecord | None:
     """The newest kept record of the same series, target, variant, platform and recipe; also of another release."""
-    key = (image.series.name, image.target.name, image.variant.name, image.platform, str(image.recipe))
-    fields = ("series", "target", "variant", "platform", "recipe")
-    own = [one for one in records if tuple({"variant": DEFAULT_VARIANT, **one}.get(field) for field in fields) == key]
-    return max(own, key=lambda one: str(one.get("built", "")), default=None)
+    key = (image.series.name, image.target.name, image.variant.name, image.platform, image.recipe)
+
+    def key_of(record: BuildRecord) -> tuple[str, ...]:
+        return (record.series, record.target, record.variant or DEFAULT_VARIANT, record.platform, record.recipe)
+
+    return max((one for one in records if key_of(one) == key), key=lambda one: one.built, default=None)
 
 
-def growth(old: Mapping[str, Sequence[int]], new: Mapping[str, Sequence[int]]) -> tuple[str, ...]:
+def growth(old: Mapping[str, PartSize], new: Mapping[str, PartSize]) -> tuple[str, ...]:
     """The anatomy's difference, one line for each part that changed, the largest change first."""
     titles = {str(part): TITLES[part] for part in Part}
     return tuple(
@@ -62,8 +63,8 @@ def verdict(
     catalog: Catalog,
     image: Image,
     size: Size,
-    parts: Mapping[str, Sequence[int]],
-    records: Iterable[Mapping[str, Any]],
+    parts: Mapping[str, PartSize],
+    records: Iterable[BuildRecord],
 ) -> str:
     """Why ``image`` is over its budget and what grew since the last recorded build; empty where it is within."""
     over = excess(budget_of(catalog, image), size)
@@ -72,9 +73,9 @@ def verdict(
     key = f'budget."{image.series.name}".{image.variant.name}.{image.target.name}'
     lines = [f"over the size budget (shared/budgets.toml, {key}):", *over]
     last = last_record(records, image)
-    if last and "anatomy" in last:
-        lines.append(f"since the recorded build of {last['release']} on {str(last['built'])[:10]}:")
-        lines += growth(last["anatomy"], parts) or ("no part has changed",)
+    if last and last.anatomy:
+        lines.append(f"since the recorded build of {last.release} on {last.built[:10]}:")
+        lines += growth(last.anatomy, parts) or ("no part has changed",)
     else:
         lines.append("no build with an anatomy is recorded in shared/status.json to compare with")
     return "\n    ".join(lines)

@@ -8,10 +8,10 @@ from typing import Any
 
 from bakery.catalog import Budget, Image, Platform
 from bakery.oci import LayerSize
-from bakery.sizes.baseline import Size
+from bakery.records import ComparedWith, OfficialSize, ReferenceSize, Size
 from bakery.sizes.breakdown import FileSize, Part, Share
 
-__all__ = ["Comparison", "Measured", "compared", "document", "only_in", "ratio"]
+__all__ = ["Comparison", "Measured", "compared_with", "document", "only_in", "ratio"]
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,22 @@ def ratio(ours: int | None, theirs: int | None) -> float | None:
     return None if ours is None or not theirs else round(ours / theirs, 4)
 
 
-def compared(one: Comparison) -> dict[str, Any]:
-    """For the record of a build: what it was compared with, and the sizes of that."""
-    keys = {"official": ("reference", "source", "date", "compressed_bytes"), "reference": ("reference", "disk_bytes")}
-    sides = {"official": one.official, "reference": one.reference}
-    return {name: {key: getattr(side, key) for key in keys[name]} for name, side in sides.items() if side}
+def compared_with(comparison: Comparison) -> ComparedWith:
+    """For the record of a build: the images that it was compared with, and their sizes."""
+    official, reference = comparison.official, comparison.reference
+    return ComparedWith(
+        official=OfficialSize(
+            reference=official.reference,
+            source=official.source,
+            date=official.date,
+            compressed_bytes=official.compressed_bytes,
+        )
+        if official
+        else None,
+        reference=ReferenceSize(reference=reference.reference, disk_bytes=reference.disk_bytes or 0)
+        if reference
+        else None,
+    )
 
 
 def only_in(one: Measured | None, other: Measured | None) -> list[FileSize]:

@@ -11,7 +11,7 @@ from typing import IO, Any
 from bakery.catalog import Platform
 from bakery.files import spooled
 from bakery.oci import CHUNK, LayerSize, image_archive, labelled, method_of, open_member, unpacked
-from bakery.sizes.baseline import Size
+from bakery.records import Size
 from bakery.sizes.breakdown import Entry, FileSize, Part, Share, anatomy, classify, final_files, is_base
 
 __all__ = ["SavedImage", "read_image", "saved_image"]

@@ -9,7 +9,6 @@ What is compared, and where its figures come from:
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,14 +16,14 @@ from typing import Any
 from bakery.catalog import LABELS, Catalog, Image, Platform, RecipeName, references, tags_of
 from bakery.engine import Engine
 from bakery.errors import InputError
-from bakery.files import Tell, write_whole
+from bakery.files import Tell
 from bakery.oci import LayerSize, ManifestError
-from bakery.records import read_record, record_file
+from bakery.records import BuildRecord, read_record, write_record
 from bakery.registry import Registry, RegistryUnavailable, Remote
-from bakery.sizes.baseline import Official, Size, official_size, official_tags
+from bakery.sizes.baseline import Official, official_size, official_tags
 from bakery.sizes.breakdown import compact
 from bakery.sizes.budget import budget_of, verdict
-from bakery.sizes.comparison import Comparison, Measured, compared
+from bakery.sizes.comparison import Comparison, Measured, compared_with
 from bakery.sizes.layers import SavedImage, saved_image
 from bakery.workspace import Workspace
 
@@ -46,10 +45,8 @@ def reference_names(catalog: Catalog, image: Image) -> tuple[str, ...]:
 def remember(workspace: Workspace, one: Comparison) -> None:
     """Add to the record of a build what it was compared with, where the record is of the image that was measured."""
     record = read_record(workspace, one.image)
-    if one.size is None or one.size != Size(record.get("compressed_bytes", 0), record.get("disk_bytes", 0)):
-        return
-    record["compared"] = compared(one)
-    write_whole(record_file(workspace, one.image), json.dumps(record, indent=1) + "\n")
+    if record and record.size == one.size:
+        write_record(workspace, one.image, record, compared=compared_with(one))
 
 
 @dataclass
@@ -62,7 +59,7 @@ class Comparer:
     catalog: Catalog
     engine: Engine | None
     baseline: dict[tuple[str, str], Official]
-    records: list[dict[str, Any]]
+    records: list[BuildRecord]
     against: str | None = None
     repository: str | None = None
     tell: Tell = print

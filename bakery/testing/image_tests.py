@@ -15,10 +15,9 @@ from typing import Any
 from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
 from bakery.engine import Engine, run_container
 from bakery.errors import BuildError
-from bakery.files import write_whole
 from bakery.oci import attested
-from bakery.records import read_record, read_status, record_file
-from bakery.sizes import Size, budget_of, compact, saved_image, verdict
+from bakery.records import TestRun, read_record, read_status, write_record
+from bakery.sizes import budget_of, compact, saved_image, verdict
 from bakery.workspace import Workspace
 
 __all__ = ["Outcome", "image_labels", "over_budget", "run_image_tests"]
@@ -68,8 +67,8 @@ def over_budget(workspace: Workspace, catalog: Catalog, engine: Engine, image: I
     if budget_of(catalog, image) is None:
         return ""
     record = read_record(workspace, image)
-    if record.get("id") == labels["id"] and "anatomy" in record:
-        size, parts = Size(record["compressed_bytes"], record["disk_bytes"]), record["anatomy"]
+    if record and record.id == labels["id"] and record.anatomy:
+        size, parts = record.size, record.anatomy
     else:
         saved = saved_image(engine.save(references(catalog, image)[0]), image.platform)
         size, parts = saved.size, compact(saved.parts)
@@ -138,10 +137,8 @@ def run_image_tests(
         outcome.failed += bool(over)
         outcome.failures += [over] if over else []
     record = read_record(workspace, image)
-    if not patterns and record.get("id") == labels["id"]:
-        record["tests"] = {
-            "when": datetime.now(UTC).isoformat(timespec="seconds"),
-            **{key: outcome.row[key] for key in ("passed", "failed", "skipped")},
-        }
-        write_whole(record_file(workspace, image), json.dumps(record, indent=1) + "\n")
+    if not patterns and record and record.id == labels["id"]:
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        tests = TestRun(when=when, passed=outcome.passed, failed=outcome.failed, skipped=outcome.skipped)
+        write_record(workspace, image, record, tests=tests)
     return outcome

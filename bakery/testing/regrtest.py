@@ -6,7 +6,6 @@ what is tested is what ships.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,8 +17,7 @@ from bakery.build import Builder
 from bakery.catalog import LABELS, Image, RecipeName, read_toml, references
 from bakery.engine import CommandResult, run_container
 from bakery.errors import BuildError, InputError
-from bakery.files import write_whole
-from bakery.records import read_record, record_file
+from bakery.records import SuiteRun, read_record, write_record
 from bakery.testing.image_tests import image_labels
 
 __all__ = ["Expected", "Suite", "Verdict", "build_suite", "expectations", "read_summary", "run_suite"]
@@ -197,9 +195,14 @@ def _record(builder: Builder, suite: Suite, verdict: Verdict) -> None:
     """Add the verdict to the record of the image, where that is the one that was tested."""
     record = read_record(builder.workspace, suite.image)
     labels = image_labels(builder.engine, references(builder.catalog, suite.image)[0])
-    if record.get("id") != labels["id"]:
+    if record is None or record.id != labels["id"]:
         return
-    counts = {key: verdict.row[key] for key in ("passed", "failed", "skipped", "expected")}
-    when = datetime.now(UTC).isoformat(timespec="seconds")
-    record[STAGE] = {"when": when, **counts, "recovered": len(verdict.recovered)}
-    write_whole(record_file(builder.workspace, suite.image), json.dumps(record, indent=1) + "\n")
+    suite_run = SuiteRun(
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        passed=verdict.passed,
+        failed=len(verdict.failed),
+        skipped=verdict.skipped,
+        expected=verdict.expected,
+        recovered=len(verdict.recovered),
+    )
+    write_record(builder.workspace, suite.image, record, regrtest=suite_run)

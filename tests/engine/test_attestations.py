@@ -13,8 +13,8 @@ import pytest
 from bakery.catalog.models import Image, RecipeName
 from bakery.engine.engine import Engine
 from bakery.oci.attestations import SPDX
-from bakery.records.builds import read_record
 from bakery.workspace import Workspace
+from tests.records import recorded
 
 from .registry import raw
 from .test_builder import Bench
@@ -87,7 +87,7 @@ def test_both_are_about_the_manifest_that_was_pushed_and_name_no_folder_of_this_
     pushed(bench.engine, result.tags[0], f"{registry}/python:subject")
     index, _ = raw(registry, "python", "subject")
     image, attestation = index["manifests"]
-    assert image["digest"] == result.id == read_record(bench.workspace, full(bench))["id"]
+    assert image["digest"] == result.id == recorded(bench.workspace, full(bench)).id
     assert attestation["platform"] == {"architecture": "unknown", "os": "unknown"}
     assert attestation["annotations"] == {
         "vnd.docker.reference.digest": image["digest"],

@@ -27,11 +27,12 @@ from bakery.catalog.models import Budget, Image, RecipeName
 from bakery.catalog.selection import select_images
 from bakery.display.progress import PlainDisplay
 from bakery.engine.engine import Engine
-from bakery.records.builds import read_record, record_file
-from bakery.records.status import write_status
+from bakery.records.builds import PartSize, record_file
+from bakery.records.status import adopt, write_status
 from bakery.sizes.layers import saved_image
 from bakery.testing.image_tests import image_labels, over_budget
 from bakery.workspace import Workspace
+from tests.records import local_record, recorded, run_of_tests
 
 from .conftest import ROOT
 from .fixtures import RELEASE, repository, source
@@ -88,10 +89,10 @@ def test_a_full_build_goes_through_every_phase_and_leaves_image_log_and_record(b
     assert list(dict.fromkeys(shown)) == wanted
     assert f"bakery-tests/python:{RELEASE}-bookworm" in result.tags
     assert "training with -m test --pgo" in result.log.read_text()
-    record = read_record(bench.workspace, bench.image())
-    assert record["id"] == result.id
-    assert set(wanted) <= set(record["phases"])
-    assert record["source"]["signature"] == "not checked", "nobody signs a stand-in"
+    record = recorded(bench.workspace, bench.image())
+    assert record.id == result.id
+    assert set(wanted) <= set(record.phases)
+    assert record.source.signature == "not checked", "nobody signs a stand-in"
 
 
 def test_the_image_holds_no_source_no_compiler_no_lists_no_logs_and_no_byte_code(bench: Bench) -> None:
@@ -116,7 +117,7 @@ def test_a_second_build_compiles_nothing_and_gives_the_same_image(bench: Bench) 
     assert not second.compiled
     assert second.id == first.id
     assert second.size == first.size
-    assert read_record(bench.workspace, bench.image())["phases"] == pytest.approx(first.phases, abs=0.1)
+    assert recorded(bench.workspace, bench.image()).phases == pytest.approx(first.phases, abs=0.1)
 
 
 def test_a_quick_build_trains_nothing_and_says_so_in_its_labels(bench: Bench) -> None:
@@ -139,8 +140,8 @@ def test_sizes_are_those_of_the_manifest_that_docker_save_writes(bench: Bench) -
     size = saved_image([data], bench.image().platform).size
     assert size == result.size
     assert size.compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
-    recorded = read_record(bench.workspace, bench.image())["anatomy"].values()
-    assert [sum(one) for one in zip(*recorded, strict=True)] == [size.disk_bytes, size.compressed_bytes]
+    parts = recorded(bench.workspace, bench.image()).anatomy.values()
+    assert [sum(one) for one in zip(*parts, strict=True)] == [size.disk_bytes, size.compressed_bytes]
 
 
 def test_an_image_over_its_budget_fails_with_what_grew_since_the_last_recorded_build(bench: Bench) -> None:
@@ -158,12 +159,10 @@ def test_an_image_over_its_budget_fails_with_what_grew_since_the_last_recorded_b
     write_status(bench.root, [])
     assert said(size.compressed_bytes, size.disk_bytes) == ""
     assert "no build with an anatomy is recorded" in said(size.compressed_bytes - 1, size.disk_bytes)
-    before = {**result.anatomy, "interpreter": [0, 0]}
-    old = {
-        "series": image.series.name, "target": image.target.name, "platform": image.platform, "recipe": "full",
-        "release": "3.13.14", "built": "2026-01-01", "anatomy": before,
-    }  # fmt: skip
-    write_status(bench.root, [old])
+    before = {**result.anatomy, "interpreter": PartSize(0, 0)}
+    tests = run_of_tests(1)
+    old = local_record(release="3.13.14", built="2026-01-01", anatomy=before, platform=image.platform, tests=tests)
+    write_status(bench.root, adopt([], [old]))
     measured = said(size.compressed_bytes, size.disk_bytes - 1)
     assert "1 more than the budget of" in measured
     assert f"Interpreter: +{result.anatomy['interpreter'][0]:,} bytes on disk" in measured

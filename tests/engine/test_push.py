@@ -28,10 +28,11 @@ from bakery.errors import BakeryError, InputError, PublishError
 from bakery.oci.attestations import remember_attested
 from bakery.oci.indexes import digest_of
 from bakery.publish.push import Pusher, open_shelf, read_handovers, write_handovers
-from bakery.records.builds import record_file
+from bakery.records.builds import record_file, write_record
 from bakery.registry.transport import Wire
 from bakery.workspace import Workspace
 from tests.archives import Archive, make_tar
+from tests.records import local_record, run_of_tests
 
 from .conftest import ROOT
 from .faults import DROP, LOSE, faulty
@@ -83,11 +84,9 @@ class Press:
         list(self.engine.client.images.load(io.BytesIO(archive.save())))
         self.loaded.append(reference)
         identity = self.engine.require(reference).id
-        record: dict[str, Any] = {"image": image.name, "id": identity, "built": f"{day}T10:00:00+00:00"}
-        if tests is None or tests:
-            record["tests"] = tests or {"passed": 3, "failed": 0, "skipped": 0}
-        record_file(self.workspace, image).parent.mkdir(parents=True, exist_ok=True)
-        record_file(self.workspace, image).write_text(json.dumps(record))
+        record = local_record(image=image.name, id=identity, built=f"{day}T10:00:00+00:00")
+        run = run_of_tests(**(tests or {"passed": 3})) if tests is None or tests else None
+        write_record(self.workspace, image, record, tests=run)
         return str(one["digest"])
 
     def pusher(self, repository: str, **more: Any) -> Pusher:

@@ -6,8 +6,8 @@ import pytest
 
 from bakery.engine.engine import Engine
 from bakery.errors import BuildError
-from bakery.records.builds import read_record
 from bakery.testing.regrtest import build_suite, run_suite
+from tests.records import recorded
 
 from .test_builder import Bench, bench
 
@@ -52,14 +52,15 @@ def test_a_run_of_the_whole_suite_is_recorded_with_the_image_and_a_part_of_it_is
     suite = build_suite(builder, image)
     shown: list[str] = []
     run_suite(builder, suite, ["test_os"], 1, shown.append)
-    assert "regrtest" not in read_record(bench.workspace, image)
+    assert recorded(bench.workspace, image).regrtest is None
     verdict = run_suite(builder, suite, [], 1, shown.append)
     assert verdict.passed == 1
     assert "Result: SUCCESS" in shown
-    record = read_record(bench.workspace, image)["regrtest"]
-    assert (record["passed"], record["failed"], record["recovered"]) == (1, 0, len(verdict.recovered))
+    record = recorded(bench.workspace, image).regrtest
+    assert record is not None
+    assert (record.passed, record.failed, record.recovered) == (1, 0, len(verdict.recovered))
     builder.build([image])
-    assert read_record(bench.workspace, image)["regrtest"] == record
+    assert recorded(bench.workspace, image).regrtest == record
 
 
 def test_another_image_than_the_one_of_this_build_is_not_tested(bench: Bench) -> None:

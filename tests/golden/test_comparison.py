@@ -14,6 +14,7 @@ from bakery.catalog.models import Budget, Catalog, Image
 from bakery.catalog.platforms import Platform
 from bakery.catalog.selection import select_images
 from bakery.display.tables import render
+from bakery.records.builds import PartSize
 from bakery.report.html import STYLE, page
 from bakery.report.text import SUMMARY_COLUMNS, full_report, summary_rows
 from bakery.sizes.baseline import official_size, read_baseline
@@ -22,6 +23,7 @@ from bakery.sizes.budget import budget_of, verdict
 from bakery.sizes.comparison import Comparison, Measured, document
 from bakery.sizes.layers import saved_image
 from tests.archives import Archive, make_tar
+from tests.records import local_record
 
 Golden = Callable[[str, str], None]
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,14 +102,9 @@ def comparisons() -> list[Comparison]:
     )  # fmt: skip
     first = Comparison(image, "default", ours, official, reference, notes=("registry.example cannot be reached.",))
     assert first.size is not None
-    records = [
-        {
-            "series": "3.13", "target": "bookworm", "platform": "linux/amd64", "recipe": "full", "release": "3.13.14",
-            "built": "2026-11-01T00:00:00+00:00",
-            "anatomy": {**compact(ours.parts), "bytecode": [0, 0], "interpreter": [11_000_000, 4_100_000]},
-        }
-    ]  # fmt: skip
-    over = verdict(tight, image, first.size, compact(ours.parts), records)
+    before = {**compact(ours.parts), "bytecode": PartSize(0, 0), "interpreter": PartSize(11_000_000, 4_100_000)}
+    record = local_record(release="3.13.14", anatomy=before)
+    over = verdict(tight, image, first.size, compact(ours.parts), [record])
     noble = Comparison(one("3.13", "noble"), "default", None, official, notes=("<b>& stands in</b>",))
     return [dataclasses.replace(first, budget=budget_of(tight, image), over=over), noble]
 

@@ -19,7 +19,7 @@ from bakery.catalog.selection import select_images
 from bakery.catalog.tags import references
 from bakery.display.tables import render
 from bakery.plan.bake import Inputs, build_arguments, definition, target_name
-from bakery.records.builds import record_file
+from bakery.records.builds import Size, write_record
 from bakery.report.rows import (
     IMAGE_COLUMNS,
     RELEASE_COLUMNS,
@@ -30,8 +30,9 @@ from bakery.report.rows import (
     result_rows,
     tag_rows,
 )
-from bakery.sizes.baseline import Official, Size
+from bakery.sizes.baseline import Official
 from bakery.workspace import Workspace
+from tests.records import local_record
 
 Golden = Callable[[str, str], None]
 TODAY = date(2026, 11, 24)
@@ -175,10 +176,8 @@ def test_tags_of_every_pinned_release_of_a_series(catalog: Catalog, golden: Gold
 @pytest.mark.parametrize(("form", "suffix"), [("table", "txt"), ("markdown", "md")])
 def test_images(catalog: Catalog, golden: Golden, tmp_path: Path, form: str, suffix: str) -> None:
     workspace = Workspace(root=tmp_path, home=tmp_path / "home")
-    built = record_file(workspace, one(catalog, "3.13", "bookworm"))
-    built.parent.mkdir(parents=True)
-    record = {"built": "2026-01-02T03:04:05+00:00", "recipe": "full", "compressed_bytes": 41_234_567, "disk_bytes": 1}
-    built.write_text(json.dumps(record), encoding="utf-8")
+    record = local_record(built="2026-01-02T03:04:05+00:00", compressed_bytes=41_234_567, disk_bytes=1)
+    write_record(workspace, one(catalog, "3.13", "bookworm"), record)
     golden(
         f"images.{suffix}", render(catalog_rows(catalog, workspace, everything(catalog), TODAY), IMAGE_COLUMNS, form)
     )

@@ -13,10 +13,11 @@ from bakery.build.builder import Result, failure_of
 from bakery.catalog.models import Catalog, Image, RecipeName
 from bakery.display.tables import Column, render
 from bakery.errors import InputError
-from bakery.records.builds import record_file
+from bakery.records.builds import Size, record_file, write_record
 from bakery.report.rows import catalog_rows, release_rows, result_rows, tag_rows
-from bakery.sizes.baseline import Official, Size
+from bakery.sizes.baseline import Official
 from bakery.workspace import Workspace
+from tests.records import local_record
 
 COLUMNS = (Column("Name", "name"), Column("Count", "count", right=True))
 ROWS = [{"name": "a [b]", "count": 1, "hidden": [1]}, {"name": ["x", "y"], "count": None}, {"name": True}]
@@ -134,11 +135,10 @@ def test_the_list_of_images_shows_what_this_clone_recorded(
 ) -> None:
     clone = Workspace(root=tmp_path, home=tmp_path / "home")
     built, other = image("3.13"), image("3.15", "noble")
-    record_file(clone, built).parent.mkdir(parents=True)
-    record = {"built": "2026-01-02T03:04:05+00:00", "recipe": "full", "compressed_bytes": 41_200_000, "disk_bytes": 5}
-    record_file(clone, built).write_text(json.dumps(record), encoding="utf-8")
+    record = local_record(built="2026-01-02T03:04:05+00:00", compressed_bytes=41_200_000, disk_bytes=5)
+    write_record(clone, built, record)
     first, second = catalog_rows(catalog, clone, [built, other], TODAY)
-    assert (first["built"], first["recipe"], first["compressed"]) == (record["built"], "full", "41.2 MB")
+    assert (first["built"], first["recipe"], first["compressed"]) == (record.built, "full", "41.2 MB")
     assert (second["built"], second["recipe"], second["compressed"]) == (None, None, None)
     assert (first["series"], first["until"], first["target"]) == ("3.13", "2029-10", "bookworm")
     assert (first["status"], first["distribution"]) == ("security", "debian 12")
@@ -146,13 +146,11 @@ def test_the_list_of_images_shows_what_this_clone_recorded(
     assert [row["latest"] for row in catalog_rows(catalog, clone, [image("3.14"), built], TODAY)] == [True, False]
 
 
-@pytest.mark.parametrize("text", ["", "no json", "[1]", "null"])
-def test_a_broken_record_is_as_good_as_none(
-    catalog: Catalog, image: Callable[..., Image], tmp_path: Path, text: str
-) -> None:
+@pytest.mark.parametrize("text", ["", "no json", "[1]", "null", '{"built": 5}', "\udcff"])
+def test_a_broken_record_is_ignored(catalog: Catalog, image: Callable[..., Image], tmp_path: Path, text: str) -> None:
     clone, one = Workspace(root=tmp_path, home=tmp_path), image("3.13")
     record_file(clone, one).parent.mkdir(parents=True)
-    record_file(clone, one).write_text(text, encoding="utf-8")
+    record_file(clone, one).write_text(text, encoding="utf-8", errors="surrogateescape")
     assert catalog_rows(catalog, clone, [one], TODAY)[0]["built"] is None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bakery.records.builds import PartSize
 from bakery.sizes.breakdown import Entry, Part, Share, anatomy, changes, classify, compact, divide, final_files
 
 
@@ -108,7 +109,7 @@ def test_a_file_keeps_the_part_of_the_layer_that_brought_it() -> None:
 
 def test_a_record_has_no_empty_parts_and_comes_back_as_changes() -> None:
     old = compact({Part.BASE: Share(10, 5, 1), Part.PIP: Share(7, 3, 1), Part.OTHER: Share()})
-    assert old == {"base": [10, 5], "pip": [7, 3]}
+    assert old == {"base": (10, 5), "pip": (7, 3)}
     new = compact({Part.BASE: Share(10, 5, 2), Part.PIP: Share(6, 4, 1), Part.BYTECODE: Share(100, 40, 9)})
     assert changes(old, new) == [("bytecode", 100, 40), ("pip", -1, 1)]
-    assert changes(new, {"base": [10, 5]}) == [("bytecode", -100, -40), ("pip", -6, -4)]
+    assert changes(new, {"base": PartSize(10, 5)}) == [("bytecode", -100, -40), ("pip", -6, -4)]

@@ -10,8 +10,9 @@ import pytest
 
 from bakery.catalog.models import Budget, Catalog, Image, RecipeName
 from bakery.catalog.platforms import Platform
-from bakery.sizes.baseline import Size
+from bakery.records.builds import BuildRecord, PartSize, Size
 from bakery.sizes.budget import budget_of, excess, growth, last_record, verdict
+from tests.records import local_record
 
 LIMIT = Budget(40_000_000, 110_000_000)
 Make = Callable[..., Image]
@@ -22,11 +23,12 @@ def tight(catalog: Catalog) -> Catalog:
     return dataclasses.replace(catalog, budgets={("3.13", "default", "bookworm"): LIMIT})
 
 
-def record(**more: Any) -> dict[str, Any]:
-    return {
-        "series": "3.13", "target": "bookworm", "platform": "linux/amd64", "recipe": "full", "release": "3.13.14",
-        "built": "2026-11-01T00:00:00+00:00", "anatomy": {"base": [100, 50], "pip": [10, 5]}, **more,
-    }  # fmt: skip
+def record(**more: Any) -> BuildRecord:
+    return local_record(**{"release": "3.13.14", "anatomy": parts(base=(100, 50), pip=(10, 5)), **more})
+
+
+def parts(**sizes: tuple[int, int]) -> dict[str, PartSize]:
+    return {part: PartSize(*size) for part, size in sizes.items()}
 
 
 def test_the_default_image_has_a_budget(catalog: Catalog, image: Make) -> None:
@@ -70,21 +72,26 @@ def test_without_a_budget_nothing_is_over() -> None:
 def test_the_last_record_is_the_newest_of_the_same_kind(image: Make) -> None:
     newest = record(built="2026-11-02T00:00:00+00:00", variant="default")
     others = [
-        record(built="2026-12-01", recipe="quick"), record(built="2026-12-01", platform=Platform("linux/arm64")),
-        record(built="2026-12-01", target="trixie"), record(built="2026-12-01", variant="minimal"),
-        record(built="2026-12-01", series="3.13t"),
-    ]  # fmt: skip
+        record(built="2026-12-01", **changes)
+        for changes in (
+            {"recipe": RecipeName.QUICK},
+            {"platform": Platform("linux/arm64")},
+            {"target": "trixie"},
+            {"variant": "minimal"},
+            {"series": "3.13t"},
+        )
+    ]
     assert last_record([record(), newest, *others], image("3.13")) == newest
     assert last_record(others, image("3.13")) is None
 
 
 def test_growth_names_the_parts_that_changed_largest_first() -> None:
-    lines = growth({"base": [100, 50], "pip": [10, 5]}, {"base": [101, 50], "pip": [10, 5], "bytecode": [900, 300]})
+    lines = growth(parts(base=(100, 50), pip=(10, 5)), parts(base=(101, 50), pip=(10, 5), bytecode=(900, 300)))
     assert lines == ("Byte code (.pyc): +900 bytes on disk, +300 compressed", "Base: +1 bytes on disk, +0 compressed")
 
 
 def test_over_budget_says_where_to_change_it_and_what_grew(tight: Catalog, image: Make) -> None:
-    said = verdict(tight, image("3.13"), Size(40_000_100, 1), {"base": [100, 50], "pip": [12, 9]}, [record()])
+    said = verdict(tight, image("3.13"), Size(40_000_100, 1), parts(base=(100, 50), pip=(12, 9)), [record()])
     assert 'shared/budgets.toml, budget."3.13".default.bookworm' in said
     assert "100 more than the budget" in said
     assert "since the recorded build of 3.13.14 on 2026-11-01" in said
@@ -92,9 +99,7 @@ def test_over_budget_says_where_to_change_it_and_what_grew(tight: Catalog, image
 
 
 def test_over_budget_without_a_record_says_that_there_is_none(tight: Catalog, image: Make) -> None:
-    old = record()
-    del old["anatomy"]
-    for records in ([], [old]):
+    for records in ([], [record(anatomy={})]):
         assert "no build with an anatomy is recorded" in verdict(tight, image("3.13"), Size(10**9, 1), {}, records)
 
 

@@ -8,19 +8,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from bakery.catalog.models import Catalog, Image
+from bakery.catalog.models import Catalog, Image, RecipeName
 from bakery.catalog.selection import select_images
 from bakery.errors import InputError
 from bakery.files import write_whole
-from bakery.records.builds import read_record, record_file
+from bakery.records.builds import (
+    ComparedWith,
+    OfficialSize,
+    ReferenceSize,
+    json_text,
+    record_file,
+    write_record,
+)
 from bakery.report.text import recorded_rows
 from bakery.sizes.baseline import read_baseline
 from bakery.sizes.comparison import Comparison, Measured, document
 from bakery.sizes.measure import Comparer, reference_names, remember
 from bakery.workspace import Workspace
 from tests.archives import Archive, digest_of, make_tar
+from tests.records import local_record
 
 Make = Callable[..., Image]
 LAYERS = [make_tar({"var/lib/dpkg/status": b"x" * 900}), make_tar({"usr/local/bin/python3": b"y" * 5000})]
@@ -191,12 +200,11 @@ def finished(image: Make) -> Comparison:
 
 def test_what_a_build_was_compared_with_is_kept_in_its_record(tmp_path: Path, finished: Comparison) -> None:
     workspace = Workspace(tmp_path, tmp_path / "home")
-    write_whole(record_file(workspace, finished.image), '{"compressed_bytes": 100, "disk_bytes": 300, "id": "x"}')
+    record = local_record(compressed_bytes=100, disk_bytes=300)
+    write_record(workspace, finished.image, record)
     remember(workspace, finished)
-    assert read_record(workspace, finished.image) == {
-        "compressed_bytes": 100,
-        "disk_bytes": 300,
-        "id": "x",
+    assert json.loads(record_file(workspace, finished.image).read_text()) == {
+        **msgspec.to_builtins(record),
         "compared": {
             "official": {"reference": "official", "source": "registry", "date": "2026-11-20", "compressed_bytes": 200},
             "reference": {"reference": "reference", "disk_bytes": 310},
@@ -204,26 +212,29 @@ def test_what_a_build_was_compared_with_is_kept_in_its_record(tmp_path: Path, fi
     }
 
 
-@pytest.mark.parametrize("record", [None, '{"compressed_bytes": 100, "disk_bytes": 301}', "broken"])
+@pytest.mark.parametrize("record", [None, json_text(local_record(compressed_bytes=100, disk_bytes=301)), "broken"])
 def test_the_record_of_another_build_is_left_alone(tmp_path: Path, finished: Comparison, record: str | None) -> None:
     workspace = Workspace(tmp_path, tmp_path / "home")
+    file = record_file(workspace, finished.image)
     if record:
-        write_whole(record_file(workspace, finished.image), record)
+        write_whole(file, record)
     remember(workspace, finished)
-    assert "compared" not in read_record(workspace, finished.image)
+    assert (file.read_text() if file.exists() else None) == record
 
 
 def test_the_table_of_sizes_has_the_full_builds_and_what_they_were_compared_with(catalog: Catalog, root: Path) -> None:
-    base = {"image": "3.13.15-bookworm", "series": "3.13", "target": "bookworm", "platform": "linux/amd64"}
-    sizes = {"compressed_bytes": 33_000_000, "disk_bytes": 117_000_000}
-    official = {"reference": "python:3.13-slim-bookworm", "date": "2026-11-20", "compressed_bytes": 44_000_000}
-    compared = {"official": official, "reference": {"reference": "r", "disk_bytes": 118_000_000}}
+    record = local_record(compressed_bytes=33_000_000, disk_bytes=117_000_000)
+    official = OfficialSize(
+        reference="python:3.13-slim-bookworm", source="registry", date="2026-11-20", compressed_bytes=44_000_000
+    )
+    compared = ComparedWith(official=official, reference=ReferenceSize(reference="r", disk_bytes=118_000_000))
+    replace = msgspec.structs.replace
     records = [
-        {**base, **sizes, "recipe": "full", "compared": compared},
-        {**base, **sizes, "recipe": "full", "target": "noble"},
-        {**base, **sizes, "recipe": "quick"},
-        {**base, **sizes, "recipe": "full", "platform": "linux/arm64"},
-        {**base, **sizes, "recipe": "full", "series": "3.99"},
+        replace(record, compared=compared),
+        replace(record, target="noble"),
+        replace(record, recipe=RecipeName.QUICK),
+        replace(record, platform="linux/arm64"),
+        replace(record, series="3.99"),
     ]
     full, noble = recorded_rows(catalog, records, read_baseline(root), "linux/amd64")
     assert (full["compressed_ratio"], full["disk_ratio"]) == ("0.75x", "0.99x")
