@@ -20,7 +20,7 @@ from bakery.files import Tell, disk_full, locked, no_space
 from bakery.oci import attested
 from bakery.plan import Inputs, build_arguments, definition, revision_of, target_name
 from bakery.records import BaseRecord, LocalRecord, PartSize, Size, SourceRecord, read_record, write_record
-from bakery.sbom import bill_of, load_licences
+from bakery.sbom import Subject, bill_of, document, load_licences
 from bakery.sizes import compact, saved_image
 from bakery.sources import Signatures, Sources, load_upstream
 from bakery.workspace import Workspace
@@ -153,10 +153,10 @@ class Builder:
             clock.enter("build steps")
             other = {"target": stage, "tags": list(result.tags)} if stage else {}
             self._buildx(build_arguments(plan["target"][target_name(image)] | other), result, clock)
-            name, tarball, licences = result.tags[0], source / image.pin.file, load_licences(self.workspace.root)
-            about = self.catalog.source
-            bill = lambda archive: bill_of(archive, image, name, tarball, licences, about)  # noqa: E731
-            export.finish(result.tags, bill, about, clock.enter)
+            subject = Subject(image, result.tags[0], source / image.pin.file, self.catalog.source)
+            licences = load_licences(self.workspace.root)
+            bill = lambda archive: document(bill_of(archive, subject, licences))  # noqa: E731
+            export.finish(result.tags, bill, subject.repository, clock.enter)
         if stage:
             return
         clock.enter("measure")

@@ -1,24 +1,27 @@
-"""What an image consists of, as a bill of materials lists it: packages of the distribution, and of Python. Pure."""
+"""The components of an image that a bill of materials lists: distribution packages and Python packages. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
 
-__all__ = ["Component", "Licences", "debian_licence", "installed", "purl", "python_packages", "stanzas", "vendored"]
+from debian.deb822 import Deb822, Packages
+from packageurl import PackageURL
+from packaging.metadata import parse_email
+from packaging.utils import canonicalize_name
+
+__all__ = ["Component", "Licences", "debian_licences", "dpkg_packages", "python_packages", "vendored_packages"]
 
 STATUS = r"var/lib/dpkg/status|var/lib/dpkg/status\.d/[^/]+"
 SITE = r"(?:usr/local/lib/python3[^/]*/site-packages/)"
-VENDOR = "pip/_vendor/vendor.txt"
 
 
 @dataclass(frozen=True)
 class Component:
-    """One piece of software. ``licence`` is an SPDX expression; what is not known is empty.
+    """A piece of software. ``licence`` is an SPDX expression; unknown fields are empty.
 
-    ``kind`` is ``deb``, ``pypi``, ``generic`` or ``bundled``; ``within`` names the component that it is a part of.
+    ``kind`` is ``deb``, ``pypi``, ``generic`` or ``bundled``; ``within`` names the component that contains this one.
     """
 
     kind: str
@@ -37,7 +40,7 @@ class Component:
 
 @dataclass(frozen=True)
 class Licences:
-    """What other names for licences mean in SPDX's (shared/licences.toml): Debian's short names, and by project."""
+    """shared/licences.toml: SPDX expressions for Debian's short names of licences, and for packages by their name."""
 
     debian: Mapping[str, str]
     packages: Mapping[str, str]
@@ -45,70 +48,56 @@ class Licences:
     bundled: Mapping[str, str]
 
 
-def purl(kind: str, name: str, version: str, **qualifiers: str) -> str:
-    """A package URL (https://github.com/package-url/purl-spec), its qualifiers in order.
+def _paragraphs(text: str) -> list[str]:
+    """The paragraphs of a control file (Debian Policy 5.1).
 
-    >>> purl("deb", "debian/libc6", "2.36-9+deb12u14", distro="bookworm", arch="amd64")
-    'pkg:deb/debian/libc6@2.36-9%2Bdeb12u14?arch=amd64&distro=bookworm'
+    Deb822.iter_paragraphs would stop at the first paragraph without a field.
     """
-    at = f"@{quote(version, safe='.-_~:')}" if version else ""
-    more = "&".join(f"{key}={quote(value, safe='.-_~:/')}" for key, value in sorted(qualifiers.items()) if value)
-    return f"pkg:{kind}/{quote(name, safe='/.-_~')}{at}{'?' if more else ''}{more}"
+    return re.split(r"\n\s*\n", text)
 
 
-def stanzas(text: str) -> Iterator[dict[str, str]]:
-    """The paragraphs of a control file (Debian policy 5.1) by field in lower case; folded lines stay."""
-    for paragraph in re.split(r"\n[ \t]*\n", text):
-        fields = re.findall(r"(?m)^([!-9;-~]+):[ \t]*(.*(?:\n[ \t].*)*)", paragraph)
-        if fields:
-            yield {name.lower(): value.strip() for name, value in fields}
+def dpkg_packages(files: Mapping[str, bytes], family: str, release: str) -> list[Component]:
+    """The packages that are installed according to dpkg's status (status.d in an image without dpkg), by name.
 
-
-def installed(files: Mapping[str, bytes], family: str, release: str) -> list[Component]:
-    """The packages that dpkg's status, or status.d where an image has no dpkg, lists as installed, by name.
-
-    ``release`` is what purls call the distribution, such as ``debian-12``.
+    ``release`` is the distribution's name in purls, such as ``debian-12``.
     """
-    found = {}
+    components = {}
     for path in sorted(files):
         if not re.fullmatch(STATUS, path) or path.endswith(".md5sums"):
             continue
-        for one in stanzas(files[path].decode("utf-8", "replace")):
-            if "package" not in one or not one.get("status", "install ok installed").endswith(" installed"):
+        for package in map(Packages, _paragraphs(files[path].decode("utf-8", "replace"))):
+            name, version = package.get("Package", ""), package.get("Version", "")
+            if not name or not package.get("Status", "install ok installed").endswith(" installed"):
                 continue
-            name, version, machine = one["package"], one.get("version", ""), one.get("architecture", "")
-            source, _, own = one.get("source", name).partition(" ")
-            upstream = f"{source}@{own.strip('()')}" if own else source
-            found[name] = Component(
-                "deb", name, version, supplier=one.get("maintainer", ""), homepage=one.get("homepage", ""),
-                source=source, purl=purl("deb", f"{family}/{name}", version, arch=machine, distro=release,
-                          upstream=upstream if upstream != name else ""),
+            source = package.get("Source", "").replace(" (", "@").rstrip(")")  # libgcc-s1: gcc-12 (12.2.0-14)
+            upstream = {"upstream": source} if source != name else {}
+            qualifiers = {"arch": package.get("Architecture", ""), "distro": release, **upstream}
+            components[name] = Component(
+                "deb", name, version, PackageURL("deb", family, name, version, qualifiers).to_string(),
+                supplier=package.get("Maintainer", ""), homepage=package.get("Homepage", ""),
+                source=package.source or name,
             )  # fmt: skip
-    return [found[name] for name in sorted(found)]
+    return [components[name] for name in sorted(components)]
 
 
-def debian_licence(copyright_file: str, licences: Licences) -> tuple[str, ...]:
-    """The SPDX expressions of a machine-readable debian/copyright, sorted; nothing where it names none or is prose.
+def debian_licences(copyright_file: str, licences: Licences) -> tuple[str, ...]:
+    """The SPDX expressions of a machine-readable debian/copyright, sorted; empty if one of its licences is prose.
 
-    A short name of Debian's that means no licence of SPDX's list becomes ``LicenseRef-Debian-NAME``.
+    A short name of Debian's that is not in ``licences`` becomes ``LicenseRef-Debian-NAME``.
     https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
     """
     if not copyright_file.lstrip().lower().startswith("format"):
         return ()
-    found = set()
-    for one in stanzas(copyright_file):
-        if "files" not in one:
-            continue
-        short = one.get("license", "").partition("\n")[0].strip()
-        expression = _expression(short, licences.debian)
-        if not expression:
-            return ()
-        found.add(expression)
-    return tuple(sorted(found))
+    expressions = {
+        _expression(paragraph.get("License", "").partition("\n")[0].strip(), licences.debian)
+        for paragraph in map(Deb822, _paragraphs(copyright_file))
+        if "Files" in paragraph
+    }
+    return () if "" in expressions else tuple(sorted(expressions))
 
 
 def _expression(short: str, names: Mapping[str, str]) -> str:
-    """``GPL-2+ or Artistic`` in SPDX's words; empty where a part of it is prose."""
+    """``GPL-2+ or Artistic`` as an SPDX expression; empty if a part of it is prose."""
     parts = re.split(r"\s*,?\s+(and|or|and/or)\s+", short.strip())
     words = []
     for number, part in enumerate(parts):
@@ -121,52 +110,47 @@ def _expression(short: str, names: Mapping[str, str]) -> str:
             return ""
         words.append(word)
     operators = set(words[1::2])
-    if operators == {"AND", "OR"}:  # Debian's `and` binds tighter, as SPDX's does, but not across a comma
+    if operators == {"AND", "OR"}:  # `and` binds tighter in both notations, but not across Debian's comma
         return "" if "," in short else f"({' '.join(words)})"
     return f"({' '.join(words)})" if "OR" in operators else " ".join(words)
 
 
 def python_packages(files: Mapping[str, bytes], licences: Licences) -> list[Component]:
-    """The distributions in site-packages by their METADATA, and what each of them vendors."""
-    found = []
+    """The distributions in site-packages by their METADATA, each followed by the packages that it vendors."""
+    components = []
     for path in sorted(files):
-        if not re.fullmatch(rf"{SITE}[^/]+\.dist-info/METADATA", path):
-            continue
-        one = next(stanzas(files[path].decode("utf-8", "replace").partition("\n\n")[0]), {})
-        name, version = one.get("name", ""), one.get("version", "")
-        licence = licences.python.get(_normal(name), "")
-        found.append(_pypi(name, version, licence, ""))
-        found += vendored(files, name, licences)
-    return found
+        if re.fullmatch(rf"{SITE}[^/]+\.dist-info/METADATA", path):
+            metadata, _ = parse_email(files[path])
+            if name := metadata.get("name"):
+                components.append(_python_package(name, metadata.get("version", ""), licences, ""))
+                components += vendored_packages(files, name, licences)
+    return components
 
 
-def vendored(files: Mapping[str, bytes], name: str, licences: Licences) -> Iterator[Component]:
-    """What the distribution ``name`` carries in its ``_vendor``: by pip's own list, else by what the modules say."""
+def vendored_packages(files: Mapping[str, bytes], name: str, licences: Licences) -> Iterator[Component]:
+    """The packages in ``_vendor`` of the distribution ``name``: from its vendor.txt, else from ``__version__``."""
     lists = [
         files[path] for path in sorted(files) if re.fullmatch(rf"{SITE}{re.escape(name)}/_vendor/vendor\.txt", path)
     ]
     if lists:
         pairs: Iterable[tuple[str, str]] = re.findall(r"(?m)^\s*([\w.-]+)==([\w.+!-]+)", lists[0].decode())
     else:
-        pairs = _modules(files, name)
-    for part, version in sorted(set(pairs)):
-        yield _pypi(part, version, licences.python.get(_normal(part), ""), name)
+        pairs = _module_versions(files, name).items()
+    for package, version in sorted(set(pairs)):
+        yield _python_package(package, version, licences, name)
 
 
-def _modules(files: Mapping[str, bytes], name: str) -> list[tuple[str, str]]:
+def _module_versions(files: Mapping[str, bytes], name: str) -> dict[str, str]:
     versions: dict[str, str] = {}
     for path in sorted(files):
         module = re.fullmatch(rf"{SITE}{re.escape(name)}/_vendor/([a-z]\w*)(?:\.py|/(?:__init__|__about__)\.py)", path)
         if module:
-            said = re.search(rb"""(?m)^__version__ = ['"]([\w.+]+)['"]""", files[path])
-            versions[module[1]] = said[1].decode() if said else versions.get(module[1], "")
-    return list(versions.items())
+            version = re.search(rb"""(?m)^__version__ = ['"]([\w.+]+)['"]""", files[path])
+            versions[module[1]] = version[1].decode() if version else versions.get(module[1], "")
+    return versions
 
 
-def _pypi(name: str, version: str, licence: str, within: str) -> Component:
-    return Component("pypi", name, version, purl("pypi", _normal(name), version), licence, within=within)
-
-
-def _normal(name: str) -> str:
-    """A project's name as indexes spell it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+def _python_package(name: str, version: str, licences: Licences, within: str) -> Component:
+    project = canonicalize_name(name)
+    purl = PackageURL("pypi", name=project, version=version).to_string()
+    return Component("pypi", name, version, purl, licences.python.get(project, ""), within=within)

@@ -1,35 +1,85 @@
-"""The bill of materials of a built image: from the files in its layers, and the tarball that it was made from."""
+"""What the bill of materials of a built image says, read from the image's layers and CPython's tarball."""
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
+
+from packageurl import PackageURL
 
 from bakery import __version__
-from bakery.catalog import ANNOTATIONS, Image, read_toml
+from bakery.catalog import ANNOTATIONS, Image, Platform, read_toml
 from bakery.engine import Engine
 from bakery.errors import BuildError
 from bakery.files import spooled
 from bakery.oci import Contents, contents_of
-from bakery.sbom.components import Component, Licences, debian_licence, installed, python_packages
-from bakery.sbom.spdx import Bill, document
+from bakery.sbom.components import Component, Licences, debian_licences, dpkg_packages, python_packages
 from bakery.sbom.vendored import bundled_in, cpython
 
-__all__ = ["WANTED", "bill_of", "components_of", "load_licences", "of_engine"]
+__all__ = ["FILES", "Bill", "Subject", "bill_of", "document", "load_licences", "of_engine", "text_of"]
 
-WANTED = re.compile(
+FILES = re.compile(
     r"var/lib/dpkg/status|var/lib/dpkg/status\.d/[^/]+|usr/share/doc/[^/]+/copyright"
     r"|usr/local/lib/python3[^/]*/site-packages/([^/]+\.dist-info/METADATA|[^/]+/_vendor/vendor\.txt)"
     r"|usr/local/lib/python3[^/]*/site-packages/[^/]+/_vendor/(\w+\.py|\w+/__(init|about)__\.py)"
 )
-"""The files that a bill is made from."""
+"""The files of an image that its bill is made from."""
 TOOL = f"infra7-python-images-{__version__}"
 
 
+@dataclass(frozen=True)
+class Subject:
+    """The image that a bill describes, the name to list it by, the tarball of its CPython, and our repository's URL."""
+
+    image: Image
+    name: str
+    tarball: Path
+    repository: str = ""
+
+
+@dataclass(frozen=True)
+class Bill:
+    """A bill of materials: the image's name, manifest digest, platform and creation time, and its components.
+
+    ``namespace`` is a unique URI of the document; it need not resolve (SPDX 2.3, 6.5).
+    """
+
+    name: str
+    namespace: str
+    digest: str
+    platform: Platform
+    created: str
+    labels: Mapping[str, str]
+    components: Sequence[Component]
+
+    @property
+    def purl(self) -> str:
+        """The image's package URL."""
+        name = self.name.rpartition(":")[0].rpartition("/")[2]
+        return PackageURL("oci", None, name, self.digest, {"arch": self.platform.architecture}).to_string()
+
+
+def document(bill: Bill, tool: str = TOOL) -> dict[str, object]:
+    """``bill`` as an SPDX 2.3 document in JSON; ``tool`` is the name and version of its creator.
+
+    :exc:`BuildError` if spdx-tools finds it invalid, which would be a mistake of this package.
+    """
+    from bakery.sbom.spdx import convert  # spdx-tools takes 0.2 s to import
+
+    return convert(bill, tool)
+
+
+def text_of(bill: Bill, tool: str = TOOL) -> str:
+    """The text of :func:`document`; raises the same."""
+    return json.dumps(document(bill, tool), indent=1, ensure_ascii=False) + "\n"
+
+
 def load_licences(root: Path) -> Licences:
-    """shared/licences.toml; :exc:`bakery.errors.ConfigError` where it is not sound."""
+    """Read shared/licences.toml; :exc:`bakery.errors.ConfigError` if it is not valid."""
     top = read_toml(root / "shared" / "licences.toml")
     tables = {name: top.table(name) for name in ("debian", "packages", "python", "bundled")}
     names = {name: {key: table.text(key) for key in table.data} for name, table in tables.items()}
@@ -37,54 +87,51 @@ def load_licences(root: Path) -> Licences:
     return Licences(**names)
 
 
-def components_of(contents: Contents, image: Image, tarball: Path, licences: Licences) -> list[Component]:
-    """CPython and what it bundles, the packages of the distribution, those of Python: by kind, then by name."""
-    target, release = image.target, image.pin.release
+def _components(contents: Contents, subject: Subject, licences: Licences) -> list[Component]:
+    """CPython and what it bundles, then distribution packages, then Python packages, each sorted by name."""
+    target, pin = subject.image.target, subject.image.pin
     packages = [
-        replace(one, licence=_licence(contents, one.name, licences))
-        for one in installed(contents.files, target.family, f"{target.family}-{target.version}")
+        replace(package, licence=_licence(contents, package.name, licences))
+        for package in dpkg_packages(contents.files, target.family, f"{target.family}-{target.version}")
     ]
-    upstream = [cpython(release, image.pin.file, image.pin.sha256), *bundled_in(tarball, release, licences)]
+    upstream = [cpython(pin.release, pin.file, pin.sha256), *bundled_in(subject.tarball, pin.release, licences)]
     return [*upstream, *packages, *python_packages(contents.files, licences)]
 
 
 def _licence(contents: Contents, package: str, licences: Licences) -> str:
-    found = debian_licence(contents.read(f"usr/share/doc/{package}/copyright"), licences)
-    return " AND ".join(found) or licences.packages.get(package, "")
+    expressions = debian_licences(contents.read(f"usr/share/doc/{package}/copyright"), licences)
+    return " AND ".join(expressions) or licences.packages.get(package, "")
 
 
-def bill_of(
-    archive: IO[bytes], image: Image, name: str, tarball: Path, licences: Licences, about: str, digest: str = ""
-) -> dict[str, Any]:
-    """The bill of the image in an archive, as JSON. ``about`` is the repository's URL, empty where it has none.
+def bill_of(archive: IO[bytes], subject: Subject, licences: Licences, digest: str = "") -> Bill:
+    """The bill of the image in ``archive``.
 
-    ``digest`` is its manifest's, for an archive that does not tell.
+    ``digest`` is the digest of the image's manifest, for an archive that does not contain it. :exc:`BuildError` if the
+    image was not made from the tarball that the lock pins.
     """
-    contents = contents_of(archive, image.platform, WANTED)
+    image, pin = subject.image, subject.image.pin
+    contents = contents_of(archive, image.platform, FILES)
     labels = (contents.config.get("config") or {}).get("Labels") or {}
-    sha256 = next((value for key, value in labels.items() if key.endswith(".source.sha256")), image.pin.sha256)
-    if sha256 != image.pin.sha256:
+    sha256 = next((value for key, value in labels.items() if key.endswith(".source.sha256")), pin.sha256)
+    if sha256 != pin.sha256:
         raise BuildError(
-            f"{name} was made from another tarball than the lock pins for {image.pin.release} ({sha256[:12]}...)",
-            hint="Build it again, or check out the commit that it was made from: its label revision.",
+            f"{subject.name} was built from another tarball ({sha256[:12]}...) than the lock pins for {pin.release}",
+            hint="Rebuild it, or check out the commit that it was built from (its label revision).",
         )
     digest = contents.digest or digest
-    bill = Bill(
-        name=name,
-        namespace=f"{about or 'urn:infra7'}/spdx/{digest.removeprefix('sha256:')}",
+    return Bill(
+        name=subject.name,
+        namespace=f"{subject.repository or 'urn:infra7'}/spdx/{digest.removeprefix('sha256:')}",
         digest=digest,
         platform=image.platform,
         created=str(contents.config.get("created", "")),
         labels={key: value for key, value in labels.items() if key.startswith(ANNOTATIONS)},
-        components=components_of(contents, image, tarball, licences),
+        components=_components(contents, subject, licences),
     )
-    return document(bill, TOOL)
 
 
-def of_engine(
-    engine: Engine, image: Image, reference: str, tarball: Path, licences: Licences, about: str
-) -> dict[str, Any]:
-    """The bill of ``reference`` as the engine has it; :exc:`BuildError` where it has none."""
-    identity = engine.require(reference).id
-    with spooled(engine.save(reference)) as spool:
-        return bill_of(spool, image, reference, tarball, licences, about, identity)
+def of_engine(engine: Engine, subject: Subject, licences: Licences) -> Bill:
+    """The bill of ``subject`` as the engine stores it; :exc:`BuildError` if the engine does not have the image."""
+    digest = engine.require(subject.name).id
+    with spooled(engine.save(subject.name)) as archive:
+        return bill_of(archive, subject, licences, digest)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from bakery.catalog import Catalog, Image, references
 from bakery.display import Column
 from bakery.engine import find_engine
 from bakery.files import Tell
-from bakery.sbom.document import load_licences, of_engine
+from bakery.sbom.document import Bill, Subject, load_licences, of_engine
 from bakery.sources import Sources
 from bakery.workspace import Workspace
 
@@ -18,14 +17,14 @@ __all__ = ["BILL_COLUMNS", "bill_rows", "bills"]
 
 def bills(
     workspace: Workspace, catalog: Catalog, images: Sequence[Image], mirror: str | None, tell: Tell
-) -> Iterator[dict[str, Any]]:
-    """The bills of ``images``, as far as the engine in use has them. Raises as :func:`of_engine` and sources do."""
+) -> Iterator[Bill]:
+    """The bills of ``images`` in the engine in use. Raises what :func:`of_engine` and :class:`Sources` raise."""
     engine = find_engine(workspace, catalog, tell)
     licences, sources = load_licences(workspace.root), Sources(workspace, mirror, tell)
     for image in images:
         folder = sources.fetch(image.pin, image.series, "inv sbom --version={version}")
-        reference = references(catalog, image)[0]
-        yield of_engine(engine, image, reference, folder / image.pin.file, licences, catalog.source)
+        subject = Subject(image, references(catalog, image)[0], folder / image.pin.file, catalog.source)
+        yield of_engine(engine, subject, licences)
 
 
 BILL_COLUMNS = (
@@ -36,18 +35,13 @@ BILL_COLUMNS = (
 )
 
 
-def bill_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """An overview of a bill: its packages with version, licence and package URL."""
-    rows = []
-    for one in content["packages"]:
-        references = {ref["referenceType"]: ref["referenceLocator"] for ref in one.get("externalRefs", [])}
-        licence = one.get("licenseDeclared", "NOASSERTION")
-        rows.append(
-            {
-                "name": one["name"],
-                "version": one.get("versionInfo"),
-                "licence": None if licence == "NOASSERTION" else licence,
-                "purl": references.get("purl"),
-            }
-        )
-    return rows
+def bill_rows(bill: Bill) -> list[dict[str, str | None]]:
+    """An overview of a bill: the image and its packages with version, licence and package URL."""
+    image = {"name": bill.name, "version": bill.digest, "licence": None, "purl": bill.purl}
+    return [
+        image,
+        *(
+            {"name": one.name, "version": one.version or None, "licence": one.licence or None, "purl": one.purl or None}
+            for one in bill.components
+        ),
+    ]

@@ -1,6 +1,6 @@
-"""Which packages of images the distribution's archive has newer versions of, so that a rebuild can follow.
+"""Finds packages of images that are newer in the distribution's package archive, so that a rebuild can follow.
 
-The archive is asked through a private apt (:mod:`bakery.bases.apt`), with the suites of the image's target: its
+The archive is queried through a private apt (:mod:`bakery.bases.apt`) with the suites of the image's target: its
 release, its updates and its security updates.
 """
 
@@ -31,7 +31,7 @@ OUTDATED_COLUMNS = (
 
 @dataclass
 class Survey:
-    """What was found: a row for each outdated package, the images that were looked at, and what could not be asked."""
+    """A row for each outdated package, the images that were examined, and why others could not be."""
 
     rows: list[dict[str, str]] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Survey:
 def differences(
     installed: Mapping[str, str], available: Mapping[str, str], older: Callable[[str, str], bool] = apt.older
 ) -> list[tuple[str, str, str]]:
-    """Package, installed and available version, where the archive's is newer."""
+    """Package, installed version and available version of each package that is newer in the archive."""
     return [
         (name, version, available[name])
         for name, version in sorted(installed.items())
@@ -51,9 +51,9 @@ def differences(
 
 @dataclass
 class Outdated:
-    """Looks at images in the engine or, with ``repository``, in a registry; asks each archive once in a run.
+    """Examines images in the engine or, with ``repository``, in a registry; fetches each archive's lists once.
 
-    ``sources`` gives the lines of a sources.list for a target: without it, those of the host's own mirror.
+    ``sources`` returns the lines of a sources.list for a target (default: the host's own mirror).
     """
 
     workspace: Workspace
@@ -66,49 +66,49 @@ class Outdated:
     archives: dict[tuple[str, str], apt.PrivateApt | str] = field(default_factory=dict)
 
     def survey(self, images: Sequence[Image]) -> Survey:
-        """What is outdated in those of ``images`` that are there; the others are passed over."""
-        found = Survey()
+        """What is outdated in ``images``; those that are not in the engine or registry are skipped."""
+        survey = Survey()
         for image in images:
             reference = self._reference(image)
-            packages = self._packages(image, reference, found)
+            packages = self._packages(image, reference, survey)
             if packages is None:
                 continue
             archive = self._archive(image)
             if isinstance(archive, str):
-                found.unknown.append(f"{reference}: the archive of {image.target.name} cannot be asked: {archive}")
+                survey.unknown.append(f"{reference}: the archive of {image.target.name} cannot be queried: {archive}")
                 continue
             rows = differences(packages, archive.candidates(sorted(packages)))
             self.tell(f"{reference}: {len(packages)} packages, {len(rows) or 'none'} outdated")
-            found.images.append(reference)
-            found.rows += [
+            survey.images.append(reference)
+            survey.rows += [
                 {
                     "image": image.name, "reference": reference, "target": image.target.name,
                     "platform": image.platform, "package": name, "installed": old, "available": new,
                 }
                 for name, old, new in rows
             ]  # fmt: skip
-        return found
+        return survey
 
     def _reference(self, image: Image) -> str:
         if self.repository:
             return f"{self.repository}:{tags_of(self.catalog, image)[0]}"
         return references(self.catalog, image)[0]
 
-    def _packages(self, image: Image, reference: str, found: Survey) -> dict[str, str] | None:
+    def _packages(self, image: Image, reference: str, survey: Survey) -> dict[str, str] | None:
         if not self.repository:
             assert self.engine is not None
             return packages_in_engine(self.engine, image, reference)
         try:
-            packages, where = packages_in_registry(self.registry, image, reference)
+            packages, origin = packages_in_registry(self.registry, image, reference)
         except (RegistryUnavailable, ManifestError) as error:
             if "answered 404" not in str(error):
-                found.unknown.append(f"{reference}: {error}")
+                survey.unknown.append(f"{reference}: {error}")
             return None
-        self.tell(f"{reference}: read from {where}")
+        self.tell(f"{reference}: packages read from {origin}")
         return packages
 
     def _archive(self, image: Image) -> apt.PrivateApt | str:
-        """The archive of the image's target, its lists fetched; or why it cannot be asked."""
+        """The archive of the image's target with its lists fetched; or why it cannot be queried."""
         target, machine = image.target, image.platform.architecture
         key = (target.name, machine)
         if key not in self.archives:
@@ -125,5 +125,5 @@ class Outdated:
     def _mirror(self, target: Target) -> list[str]:
         archive = self.catalog.family_of(target).archive
         if apt.host_id() != archive.id:
-            raise apt.AptError(f"this host's apt reaches {apt.host_id() or 'no'} packages, not those of {archive.id}")
+            raise apt.AptError(f"this host's apt has {apt.host_id() or 'no'} packages, not {archive.id} packages")
         return apt.host_mirror().sources(target.name, archive)

@@ -1,4 +1,4 @@
-"""What a full build attests of its image is found in a registry by Docker's own tool, and is about that image."""
+"""Attestations of a full build can be read from a registry by Docker's own tool, and describe that image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.engine
 @pytest.fixture
 def bench(tmp_path: Path, engine: Engine, workspace: Workspace) -> Iterator[Bench]:
     if not engine.keeps_layers:
-        pytest.skip("this engine keeps images without their indexes")
+        pytest.skip("this engine stores images without their indexes")
     (workspace.home / "bases").mkdir(parents=True, exist_ok=True)
     one = Bench(tmp_path, engine, workspace.home)
     yield one
@@ -52,7 +52,7 @@ def full(bench: Bench) -> Image:
     return bench.image(RecipeName.FULL)
 
 
-def test_bill_and_provenance_are_found_by_dockers_own_tool_after_a_push(bench: Bench, registry: str) -> None:
+def test_docker_imagetools_reads_bill_and_provenance_after_a_push(bench: Bench, registry: str) -> None:
     (result,) = bench.builder("zstd:1").build([full(bench)])
     assert result.error == ""
     assert "attest" in result.phases
@@ -80,9 +80,7 @@ def test_bill_and_provenance_are_found_by_dockers_own_tool_after_a_push(bench: B
     assert "llbDefinition" in provenance["buildConfig"], "mode=max"
 
 
-def test_both_are_about_the_manifest_that_was_pushed_and_name_no_folder_of_this_machine(
-    bench: Bench, registry: str
-) -> None:
+def test_attestations_describe_the_pushed_manifest_and_contain_no_local_path(bench: Bench, registry: str) -> None:
     (result,) = bench.builder("zstd:1").build([full(bench)])
     pushed(bench.engine, result.tags[0], f"{registry}/python:subject")
     index, _ = raw(registry, "python", "subject")
@@ -109,7 +107,7 @@ def test_both_are_about_the_manifest_that_was_pushed_and_name_no_folder_of_this_
     assert annotations == {key: value for key, value in labels.items() if key.startswith("org.opencontainers.image.")}
 
 
-def test_the_same_image_again_keeps_the_attestations_of_the_build_that_made_it(bench: Bench) -> None:
+def test_rebuilding_an_unchanged_image_keeps_its_attestations(bench: Bench) -> None:
     (first,) = bench.builder("zstd:1").build([full(bench)])
     index = bench.engine.require(first.tags[0]).id
     assert index != first.id
@@ -121,7 +119,7 @@ def test_the_same_image_again_keeps_the_attestations_of_the_build_that_made_it(b
     assert said.startswith(b"Python 3.13.15\n")
 
 
-def test_an_image_without_attestations_gets_them_by_the_next_full_build(bench: Bench) -> None:
+def test_the_next_full_build_adds_missing_attestations(bench: Bench) -> None:
     (first,) = bench.builder("zstd:1").build([full(bench)])
     for file in (bench.workspace.home / "layers" / "attested").iterdir():
         file.unlink()

@@ -1,4 +1,4 @@
-"""Images in a real registry beside an archive of the tests' own, both on the loopback interface."""
+"""Images in a real registry compared with a small package archive, both on the loopback interface."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[str]:
-    """A line of a sources.list for a flat archive with newer versions of two of its three packages."""
+    """A sources.list line for a flat archive with newer versions of two of the image's three packages."""
     folder = tmp_path / "archive"
     folder.mkdir()
     packages = "".join(
@@ -92,7 +92,7 @@ def attested(image: Archive, packages: list[str], about: dict[str, Any]) -> None
 
 
 class Look:
-    """Asks ``archive`` about the one image that is looked at."""
+    """Compares the default image with the archive in ``line``."""
 
     def __init__(self, catalog: Catalog, folder: Path, repository: str, line: str) -> None:
         self.image: Image = select_images(catalog, ["3.13"], platform="linux/amd64")[0]
@@ -107,18 +107,18 @@ class Look:
 
 
 @pytest.mark.parametrize("method", ["gzip", "zstd"])
-def test_dpkgs_records_are_read_from_the_topmost_layer_that_has_them(
+def test_dpkgs_status_is_read_from_the_topmost_layer_that_has_it(
     catalog: Catalog, registry: str, archive: str, tmp_path: Path, method: str
 ) -> None:
     image = Archive()
-    image.image([b"what would end the test if it were read", TOP, PYTHON], method)
+    image.image([b"not a tar: reading it would fail the test", TOP, PYTHON], method)
     upload(image, registry, f"{method}/python", "3.13.15-bookworm")
     look = Look(catalog, tmp_path, f"{registry}/{method}/python", archive)
     assert look.rows() == [("libssl3", "3.0.9-1+deb12u9", "3.0.9-1+deb12u10")]
     assert any("read from its layers" in line for line in look.said)
 
 
-def test_records_of_an_image_without_dpkg_are_those_of_all_layers(
+def test_packages_of_an_image_without_dpkg_are_read_from_all_layers(
     catalog: Catalog, registry: str, archive: str, tmp_path: Path
 ) -> None:
     layers = [
@@ -133,11 +133,11 @@ def test_records_of_an_image_without_dpkg_are_those_of_all_layers(
     ]  # fmt: skip
 
 
-def test_a_bill_of_materials_is_believed_and_no_layer_is_pulled(
+def test_an_attested_bill_of_materials_is_used_without_pulling_layers(
     catalog: Catalog, registry: str, archive: str, tmp_path: Path
 ) -> None:
     image = Archive()
-    one = image.image([b"no tar at all"])
+    one = image.image([b"not a tar"])
     attested(
         image,
         ["pkg:deb/debian/libssl3@3.0.9-1%2Bdeb12u9?arch=amd64", "pkg:pypi/pip@1", "pkg:deb/debian/zlib1g@1:1.2-1"],
@@ -149,9 +149,7 @@ def test_a_bill_of_materials_is_believed_and_no_layer_is_pulled(
     assert any("read from its bill of materials" in line for line in look.said)
 
 
-def test_a_bill_about_another_image_is_not_believed(
-    catalog: Catalog, registry: str, archive: str, tmp_path: Path
-) -> None:
+def test_a_bill_about_another_image_is_ignored(catalog: Catalog, registry: str, archive: str, tmp_path: Path) -> None:
     image = Archive()
     one = image.image([TOP])
     attested(image, ["pkg:deb/debian/libssl3@9?arch=amd64"], {"digest": digest_of(b"another")})
@@ -160,7 +158,7 @@ def test_a_bill_about_another_image_is_not_believed(
     assert Look(catalog, tmp_path, f"{registry}/forged/python", archive).rows()[0][1] == "3.0.9-1+deb12u9"
 
 
-def test_an_archive_that_cannot_be_reached_is_said_and_not_taken_for_up_to_date(
+def test_an_unreachable_archive_is_reported_instead_of_up_to_date_packages(
     catalog: Catalog, registry: str, tmp_path: Path
 ) -> None:
     image = Archive()
@@ -171,10 +169,10 @@ def test_an_archive_that_cannot_be_reached_is_said_and_not_taken_for_up_to_date(
     found = look.outdated.survey([look.image])
     assert (found.rows, found.images) == ([], [])
     (line,) = found.unknown
-    assert "the archive of bookworm cannot be asked" in line
+    assert "the archive of bookworm cannot be queried" in line
 
 
-def test_images_that_are_not_published_are_passed_over(
+def test_images_that_are_not_published_are_skipped(
     catalog: Catalog, registry: str, archive: str, tmp_path: Path
 ) -> None:
     look = Look(catalog, tmp_path, f"{registry}/empty/python", archive)

@@ -1,4 +1,4 @@
-"""What a bill of materials lists of an image, and by which names."""
+"""The components that a bill of materials lists, and the names that it gives them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from bakery.errors import BakeryError, SourceError
 from bakery.oci.contents import contents_of
-from bakery.sbom.components import Licences, debian_licence, installed, python_packages
-from bakery.sbom.document import WANTED, load_licences
+from bakery.sbom.components import Licences, debian_licences, dpkg_packages, python_packages
+from bakery.sbom.document import FILES, load_licences
 from bakery.sbom.vendored import bundled_in, cpython
 from tests.archives import Archive, make_release, make_tar
 
@@ -45,8 +45,8 @@ def licences(root: Path) -> Licences:
     return load_licences(root)
 
 
-def test_every_installed_package_is_listed_by_dpkgs_version_and_no_other() -> None:
-    found = installed({"var/lib/dpkg/status": STATUS}, "debian", "debian-12")
+def test_only_installed_packages_are_listed_with_dpkgs_version() -> None:
+    found = dpkg_packages({"var/lib/dpkg/status": STATUS}, "debian", "debian-12")
     assert [(one.name, one.version, one.source) for one in found] == [
         ("libacl1", "2.3.1-3+b1", "acl"),
         ("libc6", "2.36-9+deb12u14", "glibc"),
@@ -56,12 +56,12 @@ def test_every_installed_package_is_listed_by_dpkgs_version_and_no_other() -> No
     assert libc == "pkg:deb/debian/libc6@2.36-9%2Bdeb12u14?arch=amd64&distro=debian-12&upstream=glibc"
 
 
-def test_an_image_without_dpkg_is_told_by_the_records_that_it_keeps() -> None:
+def test_packages_of_an_image_without_dpkg_are_read_from_status_d() -> None:
     files = {
         "var/lib/dpkg/status.d/libc6": STATUS.partition(b"\n\n")[0],
         "var/lib/dpkg/status.d/libc6.md5sums": b"0  Package: x\n",
     }
-    assert [one.name for one in installed(files, "debian", "debian-12")] == ["libc6"]
+    assert [one.name for one in dpkg_packages(files, "debian", "debian-12")] == ["libc6"]
 
 
 FORMAT = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
@@ -79,13 +79,13 @@ FORMAT = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/
         ("", ()),
     ],
 )
-def test_debians_short_names_become_spdxs_and_what_is_prose_is_not_guessed(
+def test_debians_licence_names_become_spdx_expressions_and_prose_is_not_guessed(
     licences: Licences, text: str, wanted: tuple[str, ...]
 ) -> None:
-    assert debian_licence(text, licences) == wanted
+    assert debian_licences(text, licences) == wanted
 
 
-def test_python_packages_are_listed_with_what_they_vendor(licences: Licences) -> None:
+def test_python_packages_are_listed_with_the_packages_that_they_vendor(licences: Licences) -> None:
     files = {
         f"{SITE}/pip-26.2.1.dist-info/METADATA": b"Metadata-Version: 2.4\nName: pip\nVersion: 26.2.1\n\nName: words\n",
         f"{SITE}/pip/_vendor/vendor.txt": b"requests==2.34.2\n    certifi==2026.6.17 # text\npyproject-hooks==1.2.0\n",
@@ -129,7 +129,7 @@ LISTED = {
 }  # fmt: skip
 
 
-def test_upstreams_own_list_comes_first_and_headers_tell_the_rest(tmp_path: Path, licences: Licences) -> None:
+def test_upstreams_list_takes_precedence_over_headers(tmp_path: Path, licences: Licences) -> None:
     file = make_release(tmp_path, {**HEADERS, "Misc/sbom.spdx.json": json.dumps(LISTED)})
     found = bundled_in(file, "3.13.15", licences)
     assert [(one.name, one.version, one.licence) for one in found] == [
@@ -144,20 +144,20 @@ def test_upstreams_own_list_comes_first_and_headers_tell_the_rest(tmp_path: Path
     assert {one.within for one in found} == {"CPython"}
 
 
-def test_a_release_without_a_list_is_told_by_its_headers(tmp_path: Path, licences: Licences) -> None:
+def test_components_of_a_release_without_a_list_are_read_from_headers(tmp_path: Path, licences: Licences) -> None:
     names = [one.name for one in bundled_in(make_release(tmp_path, HEADERS), "3.13.15", licences)]
     assert names == ["blake2", "expat", "macholib", "mimalloc", "mpdecimal"]
 
 
-def test_a_list_that_is_no_list_is_an_error_that_names_the_make_release(tmp_path: Path, licences: Licences) -> None:
-    with pytest.raises(SourceError, match=r"Python-3.13.15.tar.xz does not tell what it bundles"):
+def test_an_invalid_list_is_an_error_that_names_the_tarball(tmp_path: Path, licences: Licences) -> None:
+    with pytest.raises(SourceError, match=r"Python-3.13.15.tar.xz: the components that it bundles cannot be read"):
         bundled_in(make_release(tmp_path, {"Misc/sbom.spdx.json": "<html>"}), "3.13.15", licences)
 
 
 @pytest.mark.parametrize(
     ("release", "folder", "cpe"), [("3.13.15", "3.13.15", "3.13.15:*"), ("3.15.0b3", "3.15.0", "3.15.0:b3")]
 )
-def test_cpython_is_named_by_its_tarball_and_as_vulnerabilities_name_it(release: str, folder: str, cpe: str) -> None:
+def test_cpython_is_listed_with_its_download_url_and_cpe(release: str, folder: str, cpe: str) -> None:
     one = cpython(release, f"Python-{release}.tar.xz", "c" * 64)
     assert one.download == f"https://www.python.org/ftp/python/{folder}/Python-{release}.tar.xz"
     assert one.cpe == f"cpe:2.3:a:python:python:{cpe}:*:*:*:*:*:*"
@@ -176,27 +176,27 @@ def test_files_are_read_as_a_container_sees_them(method: str) -> None:
     assert contents(below, above, method=method) == {"etc/a": b"new", "etc/b": b"b", "etc/d/f": b"f"}
 
 
-def test_a_file_that_became_a_link_or_a_folder_is_gone() -> None:
+def test_a_file_replaced_by_a_link_or_folder_is_not_read() -> None:
     above = make_tar({"etc/a": "b", "etc/b/c": b"c"}, folders=["etc/b"])
     assert contents(make_tar({"etc/a": b"a", "etc/b": b"b", "etc/c": b"c"}), above) == {"etc/b/c": b"c", "etc/c": b"c"}
 
 
-def test_a_copyright_file_behind_the_link_of_its_folder_is_read() -> None:
+def test_a_copyright_file_in_a_linked_folder_is_read() -> None:
     archive = Archive()
     doc = "usr/share/doc"
     archive.image(
         [make_tar({f"{doc}/libtinfo6/copyright": b"text", f"{doc}/libncursesw6": "libtinfo6", f"{doc}/l": "l"})]
     )
-    found = contents_of(io.BytesIO(archive.save()), "linux/amd64", WANTED)
+    found = contents_of(io.BytesIO(archive.save()), "linux/amd64", FILES)
     assert found.read(f"{doc}/libncursesw6/copyright") == "text"
     assert found.read(f"{doc}/l/copyright") == found.read(f"{doc}/nothing/copyright") == ""
 
 
-def test_a_damaged_layer_is_an_error_of_this_tool() -> None:
+def test_a_damaged_layer_raises_bakery_error() -> None:
     archive = Archive()
     archive.image([make_tar({"etc/a": bytes(9000)})])
     for digest, data in archive.blobs.items():
         if data.startswith(b"\x1f\x8b"):
             archive.blobs[digest] = data[:-20] + bytes(20)
     with pytest.raises(BakeryError, match="cannot be read"):
-        contents_of(io.BytesIO(archive.save()), "linux/amd64", WANTED)
+        contents_of(io.BytesIO(archive.save()), "linux/amd64", FILES)
