@@ -142,8 +142,8 @@ def open_builder(
     apt_mirror: str | None = None,
 ) -> Any:  # fmt: skip
     """Make the builder for the engine in use, which knows the user's command for what it suggests."""
-    from bakery.build import Builder
-    from bakery.engine import How, default_jobs, find_engine
+    from bakery.build import Builder, BuildSettings
+    from bakery.engine import BuildxOptions, default_jobs, find_engine
     from bakery.net import believe, users_bundle, users_network
 
     engine = find_engine(WORKSPACE, catalog, functools.partial(display.note, ""))
@@ -154,11 +154,12 @@ def open_builder(
     mirror = mirror or os.environ.get("BAKERY_MIRROR")
     believe(users_bundle(ca_bundle), WORKSPACE.home)
     network = users_network(ca_bundle, apt_mirror)
-    how = How(no_cache, builder or "", tuple(cache_from), tuple(cache_to), network)
+    buildx = BuildxOptions(no_cache, builder or "", tuple(cache_from), tuple(cache_to), network)
     jobs = default_jobs(engine.info.cpus, engine.info.memory_bytes) if jobs is None else jobs
     if jobs < 1:
         raise InputError(f"--jobs={jobs}: expected how many images to build at a time, 1 or more")
-    return Builder(WORKSPACE, catalog, engine, display, mirror, base, refresh, how, packing, again, jobs)
+    settings = BuildSettings(mirror, base, refresh, packing, jobs, again, buildx)
+    return Builder(WORKSPACE, catalog, engine, display, settings)
 
 
 def report_results(catalog: Any, results: Sequence[Any], format: str) -> None:

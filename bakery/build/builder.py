@@ -1,52 +1,54 @@
-"""Builds images: source, base, plan, buildx, measurement. One failed image does not stop the others."""
+"""Builds images: inputs, buildx, export into the engine, measurement. One failed image does not stop the others."""
 
 from __future__ import annotations
 
-import threading
+import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bakery.bases import Base, Bases
 from bakery.build.export import Export
+from bakery.build.inputs import BuildInputs, BuildSettings, InputResolver
 from bakery.catalog import Catalog, Compression, Image, references
 from bakery.display import Clock, Display, duration, phases_text
-from bakery.engine import Engine, How, Running
+from bakery.engine import BuildxProcesses, Engine
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, locked, no_space
 from bakery.oci import attested
-from bakery.plan import Inputs, build_arguments, definition, revision_of, target_name
+from bakery.plan import build_arguments, definition, target_name
 from bakery.records import BaseRecord, LocalRecord, PartSize, Size, SourceRecord, read_record, write_record
-from bakery.sbom import Subject, bill_of, document, load_licences
 from bakery.sizes import compact, saved_image
-from bakery.sources import Signatures, Sources, load_upstream
 from bakery.workspace import Workspace
 
-__all__ = ["Builder", "Result", "failure_of", "inputs_for"]
+__all__ = ["BuildResult", "Builder", "failure_of"]
 
 
-@dataclass
-class Result:
-    """What became of one image. Bytes, seconds; no ``error`` where it was built; ``anatomy`` as ``compact`` has it."""
+@dataclass(frozen=True)
+class BuildResult:
+    """The outcome of one image's build; ``error`` is empty if it succeeded.
+
+    ``seconds`` and ``phases`` are wall time; ``anatomy`` is what :func:`bakery.sizes.breakdown.compact` returns;
+    ``compiled`` is false if everything came from the build cache.
+    """
 
     image: Image
     tags: tuple[str, ...]
     log: Path
     id: str = ""
     size: Size | None = None
-    anatomy: dict[str, PartSize] = field(default_factory=dict)
+    anatomy: Mapping[str, PartSize] = field(default_factory=dict)
     seconds: float = 0.0
     compiled: bool = False
-    phases: dict[str, float] = field(default_factory=dict)
+    phases: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
     exit_code: int = 0
 
 
-def failure_of(results: Sequence[Result]) -> BakeryError | None:
-    """The error that a run ends with, if an image failed: :exc:`InputError` where nothing but the input was wrong."""
+def failure_of(results: Sequence[BuildResult]) -> BakeryError | None:
+    """The error that a run ends with, ``None`` if every image was built; :exc:`InputError` if only input was wrong."""
     codes = [result.exit_code for result in results if result.error]
     if not codes:
         return None
@@ -54,150 +56,143 @@ def failure_of(results: Sequence[Result]) -> BakeryError | None:
     return kind(f"{len(codes)} of {len(results)} images failed")
 
 
-def inputs_for(workspace: Workspace, catalog: Catalog, image: Image, source: Path, extras: Path, base: Base) -> Inputs:
-    """The named contexts of ``image``, from what was resolved for it."""
-    folder = catalog.recipes[image.recipe].folder or image.target.family
-    profile = catalog.profile_of(image)
-    revision = revision_of(workspace.root, (folder, profile.folder) if profile else (folder,), image.pin.sha256)
-    return Inputs(str(source), str(extras), base.context, base.name, base.digest, base.origin, revision)
+@dataclass(frozen=True)
+class _Stage:
+    """A stage of the Dockerfile to build, the image's own if ``name`` is empty, with its tags and its log."""
+
+    image: Image
+    tags: tuple[str, ...]
+    log: Path
+    name: str = ""
 
 
 @dataclass
 class Builder:
-    """Builds with one engine; ``again`` is the user's command with ``{version}`` in it, for messages."""
+    """Builds with one engine. ``inputs`` are resolved and ``processes`` stopped for all images of a run together."""
 
     workspace: Workspace
     catalog: Catalog
     engine: Engine
     display: Display
-    mirror: str | None = None
-    base: str | None = None
-    refresh: bool = False
-    how: How = field(default_factory=How)
-    compression: Compression | None = None
-    again: str = "inv build --version={version}"
-    jobs: int = 1
-    bases: dict[tuple[str, str], Base] = field(default_factory=dict)
-    running: Running = field(default_factory=Running)
-    choosing: threading.Lock = field(default_factory=threading.Lock)
+    settings: BuildSettings = field(default_factory=BuildSettings)
+    inputs: InputResolver = field(init=False)
+    processes: BuildxProcesses = field(init=False, default_factory=BuildxProcesses)
 
-    def build(self, images: Sequence[Image]) -> list[Result]:
-        """Build ``images``, ``jobs`` at a time; failures are in the results, an interruption ends all and is raised."""
-        if self.jobs == 1 or len(images) < 2:
-            return [self._one(image) for image in images]
-        with ThreadPoolExecutor(self.jobs, "build") as pool:
+    def __post_init__(self) -> None:
+        self.inputs = InputResolver(self.workspace, self.catalog, self.settings)
+
+    def build(self, images: Sequence[Image]) -> list[BuildResult]:
+        """Build ``images``, several at a time; failures are in the results, an interruption ends all and is raised."""
+        if self.settings.jobs == 1 or len(images) < 2:
+            return [self._build_image(image) for image in images]
+        with ThreadPoolExecutor(self.settings.jobs, "build") as pool:
             try:
-                return list(pool.map(self._one, images))
+                return list(pool.map(self._build_image, images))
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
-                self.running.stop()
+                self.processes.stop()
                 raise
 
     def missing(self, images: Sequence[Image]) -> list[Image]:
         """Those of ``images`` that the engine does not have."""
         return [image for image in images if self.engine.find(references(self.catalog, image)[0]) is None]
 
-    def _one(self, image: Image) -> Result:
+    def stage(self, image: Image, name: str, tag: str) -> str:
+        """Build another stage of the Dockerfile from the same inputs and tag it; returns the identity of its image."""
+        stage = _Stage(image, (tag,), self.workspace.logs / f"{image.slug}-{name}.log", name)
+        with disk_full(self.workspace.build), locked(stage.log.with_suffix(".lock"), name, self._tell(image)):
+            clock = self._clock(image)
+            self._build_stage(stage, self.inputs.resolve(image, self._tell(image), clock.enter), clock)
+        self.display.done(image.name, f"{name} ready")
+        return self.engine.require(tag).id
+
+    def _build_image(self, image: Image) -> BuildResult:
         log = self.workspace.logs / f"{image.slug}.log"
-        result = Result(image, references(self.catalog, image), log)
+        stage = _Stage(image, references(self.catalog, image), log)
         start = time.monotonic()
         try:
-            with (
-                disk_full(self.workspace.build),
-                locked(log.with_suffix(".lock"), f"building {image.name}", self._tell(image)),
-            ):
-                self._run(result)
+            lock = locked(log.with_suffix(".lock"), f"building {image.name}", self._tell(image))
+            with disk_full(self.workspace.build), lock:
+                result = self._build_and_measure(stage)
         except BakeryError as error:
-            result.error, result.exit_code = str(error), error.exit_code
-        result.seconds = time.monotonic() - start
+            result = BuildResult(image, stage.tags, log, error=str(error), exit_code=error.exit_code)
+        result = replace(result, seconds=time.monotonic() - start)
         if result.error:
             self.display.done(image.name, "failed", ok=False)
         else:
-            how = "built" if result.compiled else "up to date"
-            self.display.done(image.name, f"{how}, {duration(result.seconds)}")
+            state = "built" if result.compiled else "up to date"
+            self.display.done(image.name, f"{state}, {duration(result.seconds)}")
             if result.compiled:
                 self.display.note(image.name, phases_text(result.phases))
         return result
 
-    def _tell(self, image: Image) -> Callable[[str], None]:
-        return lambda text: self.display.note(image.name, text)
-
-    def _phase(self, image: Image, phase: str) -> None:
-        """Begin a phase, unless all work was interrupted while another image's was waited for."""
-        self.running.check()
-        self.display.phase(image.name, phase)
-
-    def stage(self, image: Image, stage: str, tag: str) -> str:
-        """Build another ``stage`` of the Dockerfile from the same inputs and tag it; return its image's identity."""
-        result = Result(image, (tag,), self.workspace.logs / f"{image.slug}-{stage}.log")
-        with disk_full(self.workspace.build), locked(result.log.with_suffix(".lock"), stage, self._tell(image)):
-            self._run(result, stage)
-        self.display.done(image.name, f"{stage} ready")
-        return self.engine.require(tag).id
-
-    def _run(self, result: Result, stage: str = "") -> None:
-        image, clock = result.image, Clock(lambda phase: self._phase(result.image, phase))
-        tell = self._tell(image)
-        clock.enter("source")
-        sources = Sources(self.workspace, self.mirror, tell)
-        source, extras = sources.fetch(image.pin, image.series, self.again), sources.extras(image.series)
-        signatures = Signatures(sources, load_upstream(self.workspace.root), tell)
-        signature = signatures.ensure(image.pin, image.series.number, source / image.pin.file)
-        clock.enter("base")
-        base = self._base(image, tell)
-        inputs = {image: inputs_for(self.workspace, self.catalog, image, source, extras, base)}
-        with Export(self.workspace, self.engine, image, self._packing(image), stage=bool(stage)) as export:
-            plan = definition(
-                self.catalog, [image], inputs, network=self.engine.network, output=export.output, attest=export.proves
-            )
-            clock.enter("build steps")
-            other = {"target": stage, "tags": list(result.tags)} if stage else {}
-            self._buildx(build_arguments(plan["target"][target_name(image)] | other), result, clock)
-            subject = Subject(image, result.tags[0], source / image.pin.file, self.catalog.source)
-            licences = load_licences(self.workspace.root)
-            bill = lambda archive: document(bill_of(archive, subject, licences))  # noqa: E731
-            export.finish(result.tags, bill, subject.repository, clock.enter)
-        if stage:
-            return
+    def _build_and_measure(self, stage: _Stage) -> BuildResult:
+        """Build the image and record it; an image that was measured before is not measured again."""
+        image, clock = stage.image, self._clock(stage.image)
+        inputs = self.inputs.resolve(image, self._tell(image), clock.enter)
+        compiled = self._build_stage(stage, inputs, clock)
         clock.enter("measure")
-        result.id = attested(self.workspace.home, self.engine.require(result.tags[0]).id)
+        identity = attested(self.workspace.home, self.engine.require(stage.tags[0]).id)
         record = read_record(self.workspace, image)
-        if record and record.id == result.id and not result.compiled and record.anatomy:
-            result.size, result.anatomy = record.size, record.anatomy
+        if record and record.id == identity and not compiled and record.anatomy:
+            size, anatomy = record.size, record.anatomy
         else:
-            saved = saved_image(self.engine.save(result.tags[0]), image.platform)
-            result.size, result.anatomy = saved.size, compact(saved.parts)
-        result.phases = clock.stop()
-        self._record(result, base, signature, record)
+            saved = saved_image(self.engine.save(stage.tags[0]), image.platform)
+            size, anatomy = saved.size, compact(saved.parts)
+        result = BuildResult(
+            image, stage.tags, stage.log, identity, size, anatomy, compiled=compiled, phases=clock.stop()
+        )
+        self._record(result, inputs, record)
+        return result
 
-    def _packing(self, image: Image) -> Compression:
-        return self.compression or self.catalog.compressions[image.recipe]
+    def _build_stage(self, stage: _Stage, inputs: BuildInputs, clock: Clock) -> bool:
+        """Run buildx and bring what it exports into the engine; returns whether anything was compiled."""
+        image = stage.image
+        with Export(self.workspace, self.engine, image, self._compression(image), stage=bool(stage.name)) as export:
+            plan = definition(
+                self.catalog, [image], {image: inputs.contexts},
+                network=self.engine.network, output=export.output, attest=export.proves,
+            )  # fmt: skip
+            target = plan["target"][target_name(image)]
+            if stage.name:
+                target |= {"target": stage.name, "tags": list(stage.tags)}
+            clock.enter("build steps")
+            compiled = self._run_buildx(stage, build_arguments(target), clock)
+            export.finish(stage.tags, inputs.tarball, self.catalog.source, clock.enter)
+        return compiled
 
-    def _base(self, image: Image, tell: Tell) -> Base:
-        """The base of ``image``, resolved once in a run, so that all images of a target share it also with refresh."""
-        key = (image.target.name, image.platform)
-        with self.choosing:
-            if key not in self.bases:
-                bases = Bases(self.workspace, self.catalog, self.base, self.refresh, tell)
-                self.bases[key] = bases.resolve(image.target, image.platform)
-            return self.bases[key]
-
-    def _buildx(self, arguments: list[str], result: Result, clock: Clock) -> None:
-        command = [*self.engine.buildx, "build", "--progress=rawjson", *self.how.arguments(result.image), *arguments]
-        environment = {**self.engine.environment, **self.how.network.environment}
-        tracker, code = self.running.run(command, self.workspace.root, environment, result.log, clock.enter)
-        result.compiled = tracker.compiled
+    def _run_buildx(self, stage: _Stage, arguments: Sequence[str], clock: Clock) -> bool:
+        """Run buildx; :exc:`BuildError` with the last lines of the failing step. Returns whether it compiled."""
+        options = self.settings.buildx
+        command = [*self.engine.buildx, "build", "--progress=rawjson", *options.arguments(stage.image), *arguments]
+        environment = {**self.engine.environment, **options.network.environment}
+        tracker, code = self.processes.run(command, self.workspace.root, environment, stage.log, clock.enter)
         if code:
             lines = tracker.failure()
             if any("no space left on device" in line for line in (*lines, *tracker.text)):
                 raise no_space(self.engine.embedded.folder if self.engine.kind == "embedded" else self.workspace.root)
-            said = "".join(f"\n    {line}" for line in lines)
-            raise BuildError(f"not built; the failing step ended with:{said}", hint=f"Full log: {result.log}")
+            tail = "".join(f"\n    {line}" for line in lines)
+            raise BuildError(f"not built; the failing step ended with:{tail}", hint=f"Full log: {stage.log}")
+        return tracker.compiled
 
-    def _record(self, result: Result, base: Base, signature: str, old: LocalRecord | None) -> None:
+    def _tell(self, image: Image) -> Tell:
+        return functools.partial(self.display.note, image.name)
+
+    def _clock(self, image: Image) -> Clock:
+        def show(phase: str) -> None:
+            # Another image may have been interrupted while this one waited for a lock or a download.
+            self.processes.check()
+            self.display.phase(image.name, phase)
+
+        return Clock(show)
+
+    def _compression(self, image: Image) -> Compression:
+        return self.settings.compression or self.catalog.compressions[image.recipe]
+
+    def _record(self, result: BuildResult, inputs: BuildInputs, old: LocalRecord | None) -> None:
         """Write the record. It keeps the test results of ``old``, and its times unless this run compiled the image."""
         assert result.size is not None
-        image = result.image
+        image, base = result.image, inputs.base
         kept = ("tests", "regrtest", *(() if result.compiled else ("built", "seconds", "phases")))
         record = LocalRecord(
             image=image.name,
@@ -207,7 +202,7 @@ class Builder:
             variant=image.variant.name,
             platform=image.platform,
             recipe=image.recipe,
-            compression=str(self._packing(image)),
+            compression=str(self._compression(image)),
             id=result.id,
             tags=result.tags,
             built=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -215,9 +210,9 @@ class Builder:
             phases={phase: round(seconds, 1) for phase, seconds in result.phases.items()},
             compressed_bytes=result.size.compressed_bytes,
             disk_bytes=result.size.disk_bytes,
-            anatomy=result.anatomy,
+            anatomy=dict(result.anatomy),
             base=BaseRecord(name=base.name, digest=base.digest, origin=base.origin),
-            source=SourceRecord(file=image.pin.file, sha256=image.pin.sha256, signature=signature),
+            source=SourceRecord(file=image.pin.file, sha256=image.pin.sha256, signature=inputs.signature),
         )
         same = {name: getattr(old, name) for name in kept} if old and old.id == result.id else {}
         write_record(self.workspace, image, record, **same)

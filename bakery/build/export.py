@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any
 
 from bakery.catalog import Compression, Image, RecipeName
 from bakery.engine import Engine
-from bakery.oci import attest, attested, remember_attested
+from bakery.oci import attest, attested, image_archive, recompress, remember_attested
+from bakery.sbom import Subject, bill_of, document, load_licences
 from bakery.workspace import Workspace
 
 __all__ = ["ENGINES_OWN", "Export"]
@@ -68,16 +68,11 @@ class Export:
         stamp = ",rewrite-timestamp=true" if self.stamps else ""
         return f"type=oci,dest={self.archive.relative_to(self.workspace.root)}{stamp}"
 
-    def finish(
-        self, references: Sequence[str], bill: Callable[[IO[bytes]], dict[str, Any]], source: str,
-        enter: Callable[[str], None],
-    ) -> None:  # fmt: skip
-        """Bring what buildx exported into the engine, unless that has just it already; ``enter`` begins a phase.
+    def finish(self, references: Sequence[str], tarball: Path, repository: str, enter: Callable[[str], None]) -> None:
+        """Load what buildx exported into the engine, unless the engine has it already; ``enter`` begins a phase.
 
-        ``bill`` makes the bill of materials of the image in an archive; ``source`` is the repository's URL.
+        The bill of materials names what is in ``tarball``; ``repository`` is this repository's URL.
         """
-        from bakery.oci import recompress
-
         if not self.repacks:
             return
         enter("compress")
@@ -90,15 +85,14 @@ class Export:
         if all(self._has(reference, manifest) for reference in references):
             return
         enter("attest")
+        subject, licences = Subject(self.image, references[0], tarball, repository), load_licences(self.workspace.root)
         with self.packed.open("rb") as stream:
-            indexes = attest(self.packed, self.whole, lambda: bill(stream), source)
+            indexes = attest(self.packed, self.whole, lambda: document(bill_of(stream, subject, licences)), repository)
         for index in indexes:
             remember_attested(self.workspace.home, index, manifest)
         self._load(self.whole, references, set(indexes), enter)
 
     def _manifest(self) -> str:
-        from bakery.oci import image_archive
-
         with self.packed.open("rb") as stream, image_archive(stream, self.image.platform) as archive:
             return archive.digest
 

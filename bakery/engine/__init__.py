@@ -1,6 +1,6 @@
 """Docker engines: the one in use, the embedded one, and buildx. The only package that imports docker."""
 
-from bakery.engine.buildx import How, Running, default_jobs
+from bakery.engine.buildx import BuildxOptions, BuildxProcesses, default_jobs
 from bakery.engine.containers import (
     CommandResult,
     Container,
@@ -16,7 +16,7 @@ from bakery.engine.engine import Engine
 from bakery.engine.scratch import fresh_engine
 
 __all__ = [
-    "WAY_OUT", "CommandResult", "Container", "ContainerOptions", "Embedded", "Engine", "How", "Running", "cpu_limits",
-    "default_jobs", "describe", "find_engine", "fresh_engine", "idle_container", "run_container", "running_engine",
-    "tar_of",
+    "WAY_OUT", "BuildxOptions", "BuildxProcesses", "CommandResult", "Container", "ContainerOptions", "Embedded",
+    "Engine", "cpu_limits", "default_jobs", "describe", "find_engine", "fresh_engine", "idle_container",
+    "run_container", "running_engine", "tar_of",
 ]  # fmt: skip

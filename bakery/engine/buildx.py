@@ -1,4 +1,4 @@
-"""Runs buildx: where and with which caches the user wants it, its messages into a log, several at a time."""
+"""Runs buildx with the user's builder and caches, and follows several builds at a time."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from bakery.engine.build_log import StatusStream, Tracker
 from bakery.errors import BuildError
 from bakery.net import Network
 
-__all__ = ["How", "Running", "default_jobs"]
+__all__ = ["BuildxOptions", "BuildxProcesses", "default_jobs"]
 
 CORES, MEMORY = 2, 4_000_000_000
-"""Processors and bytes for one image: its compiler runs on all processors, its training on one, and linking with full
-LTO takes 3 GB."""
+"""Processors and bytes of memory for one image: the compiler uses all processors, the training one, and linking with
+full LTO takes 3 GB."""
 
 
 def default_jobs(cores: int, memory: int) -> int:
-    """How many images to build at a time on a machine with so many processors and bytes of memory."""
+    """How many images to build at a time on a machine with ``cores`` processors and ``memory`` bytes of memory."""
     return max(1, min(cores // CORES, memory // MEMORY))
 
 
 @dataclass(frozen=True)
-class How:
-    """What the user says of the build beyond the image: which builder, which caches, which network.
+class BuildxOptions:
+    """The builder, the caches and the network settings that the user chose.
 
-    A cache is a repository, in which each image has its own tag, or words for buildx
-    (https://docs.docker.com/build/cache/backends/), in which ``{image}`` stands for the image and its platform.
+    A cache is a repository, in which each image has its own tag, or options of a cache backend
+    (https://docs.docker.com/build/cache/backends/), in which ``{image}`` is replaced by the image and its platform.
     """
 
     no_cache: bool = False
@@ -41,15 +41,15 @@ class How:
     network: Network = field(default_factory=Network)
 
     def arguments(self, image: Image) -> list[str]:
-        """The same as arguments of ``docker buildx build``."""
-        words = ["--no-cache"] if self.no_cache else []
-        words += ["--builder", self.builder] if self.builder else []
-        for one in self.cache_from:
-            words += ["--cache-from", _cache(one, image)]
-        for one in self.cache_to:
-            # max: what was compiled lies in a stage that the image does not hold.
-            words += ["--cache-to", _cache(one, image, ",mode=max")]
-        return words + self.network.arguments
+        """The arguments of ``docker buildx build`` for these options."""
+        arguments = ["--no-cache"] if self.no_cache else []
+        arguments += ["--builder", self.builder] if self.builder else []
+        for cache in self.cache_from:
+            arguments += ["--cache-from", _cache(cache, image)]
+        for cache in self.cache_to:
+            # max: the compiled files are in a stage that is not part of the image.
+            arguments += ["--cache-to", _cache(cache, image, ",mode=max")]
+        return arguments + self.network.arguments
 
 
 def _cache(text: str, image: Image, more: str = "") -> str:
@@ -59,8 +59,8 @@ def _cache(text: str, image: Image, more: str = "") -> str:
 
 
 @dataclass
-class Running:
-    """The buildx processes that run now, each in a thread of its own."""
+class BuildxProcesses:
+    """The running buildx processes, each started by its own thread."""
 
     processes: set[subprocess.Popen[bytes]] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -70,7 +70,10 @@ class Running:
         self, command: Sequence[str], folder: Path, environment: Mapping[str, str], file: Path,
         enter: Callable[[str], None],
     ) -> tuple[Tracker, int]:  # fmt: skip
-        """Run ``command`` with its log in ``file``; what was followed, and its exit code. ``enter`` begins a phase."""
+        """Run ``command``, write its log to ``file``, and return what was tracked and the exit code.
+
+        ``enter`` is called at the beginning of each phase.
+        """
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("w", encoding="utf-8") as log:
             log.write(f"{' '.join(command)}\n")
@@ -107,7 +110,7 @@ class Running:
             raise BuildError("not built: interrupted")
 
     def stop(self) -> None:
-        """End all of them, which ends their builds in the engine, and start no others."""
+        """Terminate all of them, which cancels their builds in the engine, and start no more."""
         with self.lock:
             self.stopped = True
             for process in self.processes:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
-from bakery.build import Result
+from bakery.build import BuildResult
 from bakery.catalog import Catalog, Image, RecipeName, Stability, flag, latest_series, select_images, support, tags_of
 from bakery.display import Column, duration
 from bakery.records import read_record
@@ -110,7 +110,7 @@ RESULT_COLUMNS = (
 
 
 def result_rows(
-    catalog: Catalog, results: Iterable[Result], baseline: dict[tuple[str, str], Official]
+    catalog: Catalog, results: Iterable[BuildResult], baseline: dict[tuple[str, str], Official]
 ) -> list[dict[str, Any]]:
     """What became of each image, its sizes beside the recorded size of the official one."""
     rows = []

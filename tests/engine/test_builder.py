@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from bakery.build.builder import Builder
+from bakery.build.inputs import BuildSettings
 from bakery.catalog.compression import parse_compression
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Budget, Image, RecipeName
@@ -59,10 +60,8 @@ class Bench:
         return select_images(self.catalog, [RELEASE], recipe=recipe)[0]
 
     def builder(self, packing: str = "gzip", **more: Any) -> Builder:
-        return Builder(
-            self.workspace, self.catalog, self.engine, PlainDisplay(self.shown), str(self.mirror),
-            compression=parse_compression(packing), **more,
-        )  # fmt: skip
+        settings = BuildSettings(str(self.mirror), compression=parse_compression(packing), **more)
+        return Builder(self.workspace, self.catalog, self.engine, PlainDisplay(self.shown), settings)
 
     def phases(self) -> list[str]:
         return [line.partition(": ")[2] for line in self.shown.getvalue().splitlines()]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bakery.build.builder import Result
+from bakery.build.builder import BuildResult
 from bakery.catalog.models import Catalog, Image, RecipeName
 from bakery.catalog.platforms import Platform
 from bakery.catalog.selection import select_images
@@ -189,8 +189,8 @@ def test_pinned_releases(catalog: Catalog, golden: Golden) -> None:
 
 @pytest.mark.parametrize(("form", "suffix"), [("table", "txt"), ("markdown", "md"), ("json", "json")])
 def test_results(catalog: Catalog, golden: Golden, form: str, suffix: str) -> None:
-    def result(image: Image, **more: object) -> Result:
-        return Result(image, references(catalog, image), Path(f"/logs/{image.name}.log"), **more)  # type: ignore[arg-type]
+    def result(image: Image, **more: object) -> BuildResult:
+        return BuildResult(image, references(catalog, image), Path(f"/logs/{image.name}.log"), **more)  # type: ignore[arg-type]
 
     results = [
         result(

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from bakery.catalog.models import Image
-from bakery.engine.buildx import How, Running, default_jobs
+from bakery.engine.buildx import BuildxOptions, BuildxProcesses, default_jobs
 from bakery.errors import BuildError
 
 
 def test_a_repository_holds_the_cache_of_each_image_under_its_own_tag(image: Callable[..., Image]) -> None:
-    how = How(builder="far", cache_from=("127.0.0.1:5000/cache",), cache_to=("127.0.0.1:5000/cache",))
-    assert how.arguments(image("3.13")) == [
+    options = BuildxOptions(builder="far", cache_from=("127.0.0.1:5000/cache",), cache_to=("127.0.0.1:5000/cache",))
+    assert options.arguments(image("3.13")) == [
         "--builder",
         "far",
         "--cache-from",
@@ -25,9 +25,9 @@ def test_a_repository_holds_the_cache_of_each_image_under_its_own_tag(image: Cal
 
 
 def test_words_for_buildx_are_passed_on_with_the_name_of_the_image(image: Callable[..., Image]) -> None:
-    how = How(cache_to=("type=s3,bucket=x,name={image}",))
-    assert how.arguments(image("3.13"))[1] == "type=s3,bucket=x,name=3.13.15-bookworm-amd64"
-    assert How(no_cache=True).arguments(image("3.13")) == ["--no-cache"]
+    options = BuildxOptions(cache_to=("type=s3,bucket=x,name={image}",))
+    assert options.arguments(image("3.13"))[1] == "type=s3,bucket=x,name=3.13.15-bookworm-amd64"
+    assert BuildxOptions(no_cache=True).arguments(image("3.13")) == ["--no-cache"]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_jobs_fit_processors_and_memory(cores: int, memory: float, jobs: int) ->
 
 
 def test_nothing_starts_after_an_interruption(tmp_path: Path) -> None:
-    running = Running()
+    running = BuildxProcesses()
     tracker, code = running.run(["sh", "-c", "echo a >&2; exit 3"], tmp_path, {}, tmp_path / "log", lambda _: None)
     assert (code, tracker.text, running.processes) == (3, ["a"], set())
     running.stop()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.build.builder import Result, failure_of
+from bakery.build.builder import BuildResult, failure_of
 from bakery.catalog.models import Catalog, Image, RecipeName
 from bakery.display.tables import Column, render
 from bakery.errors import InputError
@@ -77,8 +77,8 @@ def test_an_unknown_format_is_answered_with_those_that_there_are(form: str) -> N
     assert caught.value.hint == "There are: table, json, markdown."
 
 
-def result(one: Image, **more: object) -> Result:
-    return Result(one, ("infra7/python:x",), Path("/log"), **more)  # type: ignore[arg-type]
+def result(one: Image, **more: object) -> BuildResult:
+    return BuildResult(one, ("infra7/python:x",), Path("/log"), **more)  # type: ignore[arg-type]
 
 
 def test_an_image_that_was_built_is_told_beside_the_official_one(catalog: Catalog, image: Callable[..., Image]) -> None:
@@ -173,6 +173,6 @@ def test_the_list_of_tags_names_the_repository(catalog: Catalog, image: Callable
 def test_a_run_ends_with_code_2_only_where_nothing_but_the_input_was_wrong(
     codes: list[int], code: int | None, image: Callable[..., Image], tmp_path: Path
 ) -> None:
-    results = [Result(image("3.13"), (), tmp_path, error="x" if one else "", exit_code=one) for one in codes]
+    results = [BuildResult(image("3.13"), (), tmp_path, error="x" if one else "", exit_code=one) for one in codes]
     failure = failure_of(results)
     assert (failure.exit_code if failure else None) == code

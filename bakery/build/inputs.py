@@ -1,0 +1,83 @@
+"""What enters a build: the user's settings, the verified source, the base, and the arguments of buildx."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bakery.bases import Base, Bases
+from bakery.catalog import Catalog, Compression, Image
+from bakery.engine import BuildxOptions
+from bakery.files import Tell
+from bakery.plan import Inputs, revision_of
+from bakery.sources import Signatures, Sources, load_upstream
+from bakery.workspace import Workspace
+
+__all__ = ["BuildInputs", "BuildSettings", "InputResolver", "inputs_for"]
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """What the user chose for a build besides its images.
+
+    ``command`` is the user's command with ``{version}`` in it, for messages that say what to type; ``jobs`` is how many
+    images to build at a time; ``compression`` replaces the recipe's; ``refresh`` resolves bases again.
+    """
+
+    mirror: str | None = None
+    base: str | None = None
+    refresh: bool = False
+    compression: Compression | None = None
+    jobs: int = 1
+    command: str = "inv build --version={version}"
+    buildx: BuildxOptions = field(default_factory=BuildxOptions)
+
+
+@dataclass(frozen=True)
+class BuildInputs:
+    """One image's inputs: its named contexts, its base, its tarball, and how the tarball's signature was checked."""
+
+    contexts: Inputs
+    base: Base
+    tarball: Path
+    signature: str
+
+
+def inputs_for(workspace: Workspace, catalog: Catalog, image: Image, source: Path, extras: Path, base: Base) -> Inputs:
+    """The named contexts of ``image``, from what was resolved for it."""
+    folder = catalog.recipes[image.recipe].folder or image.target.family
+    profile = catalog.profile_of(image)
+    revision = revision_of(workspace.root, (folder, profile.folder) if profile else (folder,), image.pin.sha256)
+    return Inputs(str(source), str(extras), base.context, base.name, base.digest, base.origin, revision)
+
+
+class InputResolver:
+    """Fetches and verifies sources, and resolves each base once in a run, so that images of a target share it."""
+
+    def __init__(self, workspace: Workspace, catalog: Catalog, settings: BuildSettings) -> None:
+        self.workspace, self.catalog, self.settings = workspace, catalog, settings
+        self.bases: dict[tuple[str, str], Base] = {}
+        self.lock = threading.Lock()
+
+    def resolve(self, image: Image, tell: Tell, enter: Callable[[str], None]) -> BuildInputs:
+        """The inputs of ``image``; ``enter`` begins a phase. Raises :exc:`bakery.errors.BakeryError`."""
+        enter("source")
+        sources = Sources(self.workspace, self.settings.mirror, tell)
+        source = sources.fetch(image.pin, image.series, self.settings.command)
+        extras, tarball = sources.extras(image.series), source / image.pin.file
+        signatures = Signatures(sources, load_upstream(self.workspace.root), tell)
+        signature = signatures.ensure(image.pin, image.series.number, tarball)
+        enter("base")
+        base = self._base(image, tell)
+        contexts = inputs_for(self.workspace, self.catalog, image, source, extras, base)
+        return BuildInputs(contexts, base, tarball, signature)
+
+    def _base(self, image: Image, tell: Tell) -> Base:
+        key = (image.target.name, image.platform)
+        with self.lock:
+            if key not in self.bases:
+                bases = Bases(self.workspace, self.catalog, self.settings.base, self.settings.refresh, tell)
+                self.bases[key] = bases.resolve(image.target, image.platform)
+            return self.bases[key]
