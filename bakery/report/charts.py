@@ -1,136 +1,129 @@
-"""Charts of sizes as plain HTML boxes, which keep their letters readable at any width. Pure.
+"""The geometry of the charts on the page of sizes: which boxes there are, where, and how large. Pure.
 
-Each is one picture for a screen reader, with a text that tells it; the exact figures stand in a table beside it.
+Positions and widths are shares of the chart, from 0 to 1. The templates turn them into HTML.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from bakery.report.markup import Html, el, join
-from bakery.sizes import TITLES, FileSize, Part, megabytes
+from bakery.sizes import FileSize, Part
 
-__all__ = ["Segment", "bars", "beside", "differences", "legend", "map_of", "squarified"]
+__all__ = [
+    "Bar",
+    "DeltaBar",
+    "PairedBar",
+    "Piece",
+    "Tile",
+    "delta_bars",
+    "paired_bars",
+    "squarified",
+    "stacked_bars",
+    "tiles",
+]
 
 NARROW = 0.055
-"""Share of a bar below which a segment has no label of its own."""
+"""Share of the longest bar below which a piece has no label."""
 SPLIT = 0.035
-"""Share of an image above which a folder on the map is shown by what is in it."""
+"""Share of an image above which the treemap shows the content of a folder instead of the folder."""
 TINY = 0.004
-"""Share of an image below which a folder or a file has no box of its own on the map."""
+"""Share of an image below which a folder or a file has no box of its own."""
 SHAPE = 1.7
-"""Width to height of the map for which its boxes are laid out."""
+"""Width to height of the treemap; page.css has the same number."""
 
 
 @dataclass(frozen=True)
-class Segment:
-    """A piece of a bar: what it is, its bytes, and the name of its colour (a class in page.css)."""
+class Piece:
+    """A piece of a stacked bar: its bytes, and its colour as a class in page.css."""
 
     title: str
     size: int
     colour: str
+    labelled: bool = False
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.3f}".rstrip("0").rstrip(".") + "%"
+@dataclass(frozen=True)
+class Bar:
+    """A stacked bar; ``size`` is the sum of its pieces in bytes."""
+
+    name: str
+    size: int
+    width: float
+    pieces: tuple[Piece, ...]
 
 
-def bars(rows: Sequence[tuple[str, Sequence[Segment]]], text: str) -> Html:
-    """Stacked bars on one scale, each with its name and its sum."""
-    longest = max((sum(one.size for one in segments) for _, segments in rows), default=0) or 1
-
-    def bar(segments: Sequence[Segment]) -> Html:
-        total = sum(one.size for one in segments)
-        pieces = join(
-            el(
-                "span",
-                el("span", f"{one.title} {megabytes(one.size)}") if one.size / longest >= NARROW else None,
-                class_=f"piece {one.colour}",
-                style=f"flex-grow:{one.size}",
-                title=f"{one.title}: {one.size:,} bytes",
-            )
-            for one in segments
-            if one.size
+def stacked_bars(rows: Iterable[tuple[str, Iterable[tuple[str, int, str]]]]) -> list[Bar]:
+    """Bars on one scale from names and their pieces: title, bytes, colour. Empty pieces are left out."""
+    filled = [(name, [piece for piece in pieces if piece[1]]) for name, pieces in rows]
+    sums = [sum(size for _, size, _ in pieces) for _, pieces in filled]
+    longest = max(sums, default=0) or 1
+    return [
+        Bar(
+            name,
+            total,
+            total / longest,
+            tuple(Piece(title, size, colour, size / longest >= NARROW) for title, size, colour in pieces),
         )
-        return el("div", pieces, class_="bar", style=f"width:{_percent(total / longest)}")
-
-    return el(
-        "div",
-        join(
-            el(
-                "div",
-                el("div", el("span", name, class_="who"), el("strong", megabytes(sum(s.size for s in segments)))),
-                bar(segments),
-                class_="row",
-            )
-            for name, segments in rows
-        ),
-        class_="bars",
-        role="img",
-        aria_label=text,
-    )
+        for (name, pieces), total in zip(filled, sums, strict=True)
+    ]
 
 
-def beside(rows: Sequence[tuple[str, int, int | None]], text: str) -> Html:
-    """A bar for each image, with a mark where the one stands that it is compared with: name, bytes, bytes of that."""
+@dataclass(frozen=True)
+class PairedBar:
+    """A bar with a mark at the size of another image, if that is known. Sizes in bytes."""
+
+    name: str
+    size: int
+    other: int | None
+    width: float
+    mark: float
+
+
+def paired_bars(rows: Sequence[tuple[str, int, int | None]]) -> list[PairedBar]:
+    """Bars on one scale: name, bytes, bytes of the other image."""
     widest = max((max(size, other or 0) for _, size, other in rows), default=0) or 1
-
-    def one(name: str, size: int, other: int | None) -> Html:
-        mark = (
-            el("span", class_="mark", style=f"left:{_percent(other / widest)}", title=f"{other:,} bytes")
-            if other
-            else None
-        )
-        return el(
-            "div",
-            el("span", name, class_="who"),
-            el("span", el("span", class_="fill", style=f"width:{_percent(size / widest)}"), mark, class_="track"),
-            el("span", f"{size / other:.2f}x" if other else megabytes(size), class_="n", title=f"{size:,} bytes"),
-            class_="row",
-        )
-
-    return el("div", join(one(*row) for row in rows), class_="beside", role="img", aria_label=text)
+    return [PairedBar(name, size, other, size / widest, (other or 0) / widest) for name, size, other in rows]
 
 
-def legend(parts: Iterable[Part]) -> Html:
-    """Which colour is which part."""
-    return el(
-        "ul",
-        join(el("li", el("span", class_=f"dot {part}"), TITLES[part]) for part in parts),
-        class_="legend",
-        aria_hidden="true",
-    )
+@dataclass(frozen=True)
+class DeltaBar:
+    """A bar from the middle of the chart: to the left if ``size``, in bytes, is negative, else to the right."""
+
+    name: str
+    size: int
+    colour: str
+    left: float
+    width: float
 
 
-def differences(rows: Sequence[tuple[str, int, str]], text: str) -> Html:
-    """Bars to the left for what is less, to the right for what is more: name, bytes, colour."""
+def delta_bars(rows: Sequence[tuple[str, int, str]]) -> list[DeltaBar]:
+    """Bars on one scale: name, bytes, colour."""
     widest = max((abs(size) for _, size, _ in rows), default=0) or 1
-
-    def one(name: str, size: int, colour: str) -> Html:
-        share = abs(size) / widest / 2
-        start = 0.5 - share if size < 0 else 0.5
-        style = f"left:{_percent(start)};width:{_percent(share)}"
-        sign = "+" if size > 0 else "\N{MINUS SIGN}" if size < 0 else ""
-        return el(
-            "div",
-            el("span", name, class_="who"),
-            el("span", el("span", class_=f"delta {colour}", style=style), class_="axis"),
-            el("span", f"{sign}{megabytes(abs(size))}", class_="n", title=f"{size:+,} bytes"),
-            class_="row",
-        )
-
-    return el("div", join(one(*row) for row in rows), class_="differences", role="img", aria_label=text)
+    shares = [abs(size) / widest / 2 for _, size, _ in rows]
+    return [
+        DeltaBar(name, size, colour, 0.5 - share if size < 0 else 0.5, share)
+        for (name, size, colour), share in zip(rows, shares, strict=True)
+    ]
 
 
-def squarified(
-    sizes: Sequence[float], x: float, y: float, width: float, height: float
-) -> list[tuple[float, float, float, float]]:
-    """Boxes (x, y, width, height) in proportion to ``sizes``, largest first, as square as they can be.
+class Box(NamedTuple):
+    """A rectangle: its upper left corner and its size."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def squarified(sizes: Sequence[float], box: Box) -> list[Box]:
+    """Boxes that fill ``box`` in proportion to ``sizes``, largest first, and are as square as possible.
 
     Bruls, Huizing, van Wijk: Squarified Treemaps (2000).
     """
-    boxes: list[tuple[float, float, float, float]] = []
+    boxes: list[Box] = []
+    x, y, width, height = box
     rest, left = list(sizes), float(sum(sizes))
     while rest and left > 0:
         side, area = min(width, height), width * height / left
@@ -140,68 +133,80 @@ def squarified(
         thick, offset = sum(row) * area / side if side else 0.0, 0.0
         for size in row:
             long = size * area / thick if thick else 0.0
-            boxes.append((x, y + offset, thick, long) if width >= height else (x + offset, y, long, thick))
+            boxes.append(Box(x, y + offset, thick, long) if width >= height else Box(x + offset, y, long, thick))
             offset += long
         if width >= height:
             x, width = x + thick, width - thick
         else:
             y, height = y + thick, height - thick
         left -= sum(row)
-    return boxes + [(x, y, 0.0, 0.0)] * len(rest)
+    return boxes + [Box(x, y, 0.0, 0.0)] * len(rest)
 
 
 def _worst(row: Sequence[float], side: float, area: float) -> float:
+    """The worst ratio of the sides of a box, if ``row`` is laid out along ``side``."""
     total = sum(row) * area
     if not total or not min(row):
         return float("inf")
     return max(side * side * max(row) * area / total**2, total**2 / (side * side * min(row) * area))
 
 
-def _groups(files: Sequence[FileSize], everything: int) -> list[tuple[str, int]]:
-    """Folders and files with their bytes, largest first: each small, or not to be split into pieces worth a box."""
-    waiting, done = [("", list(files))], []
-    while waiting:
-        path, members = waiting.pop()
-        size = sum(file.disk_bytes for file in members)
+@dataclass(frozen=True)
+class Tile:
+    """A box of a treemap: a folder or a file, a short name for it, and its bytes."""
+
+    part: Part
+    path: str
+    name: str
+    size: int
+    box: Box
+
+
+def tiles(files: Iterable[FileSize]) -> list[Tile]:
+    """A treemap of an image: a box for each part, divided into boxes for its folders and large files."""
+    by_part: dict[Part, list[FileSize]] = {}
+    for file in files:
+        if file.disk_bytes:
+            by_part.setdefault(file.part, []).append(file)
+    parts = sorted(by_part, key=lambda part: (-_sum(by_part[part]), part))
+    sizes = [_sum(by_part[part]) for part in parts]
+    total, result = sum(sizes), []
+    for part, outer in zip(parts, squarified(sizes, Box(0, 0, SHAPE, 1)), strict=True):
+        groups = _groups(by_part[part], total)
+        for (path, size), box in zip(groups, squarified([size for _, size in groups], outer), strict=True):
+            share = Box(box.x / SHAPE, box.y, box.width / SHAPE, box.height)
+            result.append(Tile(part, path, _short(path), size, share))
+    return result
+
+
+def _sum(files: Iterable[FileSize]) -> int:
+    return sum(file.disk_bytes for file in files)
+
+
+def _groups(files: Sequence[FileSize], total: int) -> list[tuple[str, int]]:
+    """Folders and files with their bytes, largest first. A large folder is split if large items are in it."""
+    queue, groups = [("", list(files))], []
+    while queue:
+        path, members = queue.pop()
+        size = _sum(members)
         below: dict[str, list[FileSize]] = {}
         for file in members:
             rest = file.path[len(path) :].lstrip("/")
-            below.setdefault("/".join(part for part in (path, rest.partition("/")[0]) if part), []).append(file)
-        large = {name: own for name, own in below.items() if sum(f.disk_bytes for f in own) >= TINY * everything}
-        inside = sum(file.disk_bytes for own in large.values() for file in own)
+            below.setdefault("/".join(name for name in (path, rest.partition("/")[0]) if name), []).append(file)
+        large = {name: items for name, items in below.items() if _sum(items) >= TINY * total}
+        inside = sum(_sum(items) for items in large.values())
         if set(below) == {path}:
-            done.append((path, size))
-        elif len(below) == 1 or (size > SPLIT * everything and inside > size / 3):
-            waiting += (below if len(below) == 1 else large).items()
+            groups.append((path, size))
+        elif len(below) == 1 or (size > SPLIT * total and inside > size / 3):
+            queue += (below if len(below) == 1 else large).items()
             if len(below) > 1 and size > inside:
-                done.append((f"{path}/\N{HORIZONTAL ELLIPSIS}".lstrip("/"), size - inside))
+                groups.append((f"{path}/\N{HORIZONTAL ELLIPSIS}".lstrip("/"), size - inside))
         else:
-            done.append((path or "\N{HORIZONTAL ELLIPSIS}", size))
-    return sorted(done, key=lambda one: (-one[1], one[0]))
+            groups.append((path or "\N{HORIZONTAL ELLIPSIS}", size))
+    return sorted(groups, key=lambda group: (-group[1], group[0]))
 
 
 def _short(path: str) -> str:
-    """The end of a path that tells most: its last name, with the folder that it is in where that says little."""
+    """The last name of a path, with its folder if the name is short."""
     folder, _, name = path.rpartition("/")
     return f"{folder.rpartition('/')[2]}/{name}" if folder and len(name) < 6 else name
-
-
-def map_of(files: Mapping[str, FileSize], text: str) -> Html:
-    """A treemap of what a container sees: a box for each part, in it boxes for its folders and large files."""
-    everything = sum(file.disk_bytes for file in files.values()) or 1
-    by_part = {part: [file for file in files.values() if file.part is part and file.disk_bytes] for part in Part}
-    sized = sorted(
-        ((sum(file.disk_bytes for file in own), part, own) for part, own in by_part.items() if own),
-        key=lambda one: (-one[0], one[1]),
-    )
-    boxes = []
-    outer = squarified([size for size, _, _ in sized], 0, 0, SHAPE, 1)
-    for (_, part, own), (x, y, width, height) in zip(sized, outer, strict=True):
-        groups = _groups(own, everything)
-        for (path, size), box in zip(groups, squarified([s for _, s in groups], x, y, width, height), strict=True):
-            left, top, wide, high = box[0] / SHAPE, box[1], box[2] / SHAPE, box[3]
-            style = f"left:{_percent(left)};top:{_percent(top)};width:{_percent(wide)};height:{_percent(high)}"
-            label = el("span", el("b", _short(path)), el("i", megabytes(size)))
-            hint = f"{TITLES[part]}: {path}, {size:,} bytes"
-            boxes.append(el("span", label, class_=f"tile {part}", style=style, title=hint))
-    return el("div", join(boxes), class_="map", role="img", aria_label=text)

@@ -1,150 +1,166 @@
-"""Comparisons as one HTML page that needs nothing else: styles inside, no script, light and dark, real tables."""
+"""Comparisons as one self-contained HTML page: styles inside, no script, light and dark, real tables.
+
+The markup is in ``templates/``, where everything from data is escaped. The functions here return the arguments of the
+macros that the templates call: of ``table`` (headings, rows, numbers of the right-aligned columns, whether the last row
+is a sum) and of the charts (a text for screen readers, and the geometry).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-from bakery.catalog import RecipeName
-from bakery.report.charts import beside
-from bakery.report.figures import difference, image_map, made_of, pulled
-from bakery.report.markup import Html, el, join, table
+from bakery.report.charts import Bar, DeltaBar, PairedBar, Tile, delta_bars, paired_bars, stacked_bars, tiles
 from bakery.report.text import METHOD, SUMMARY_COLUMNS, summary_rows
-from bakery.sizes import TITLES, Comparison, FileSize, Measured, megabytes, only_in, ratio
+from bakery.sizes import TITLES, Comparison, FileSize, Measured, Part, Share, megabytes, only_in, ratio
 
-__all__ = ["STYLE", "page"]
+__all__ = ["STYLE", "page", "templates"]
 
-MOST = 400
-"""Files of one list on the page; the rest is summed up in its last row, and all of them are in the JSON."""
+TEMPLATES = Path(__file__).with_name("templates")
+STYLE = TEMPLATES / "page.css"
+MOST_FILES = 400
+"""Files of one list on the page; the last row sums up the rest. The JSON has all of them."""
+LAYER_COLOURS = 6
+"""Colours of layers in page.css: ``layer1`` and so on. All layers from the sixth on have the last one."""
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]], Sequence[int], bool]
 
 
-STYLE = Path(__file__).with_name("page.css")
+def templates() -> Any:
+    """The Jinja environment of the page."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals |= {
+        "chart_of_all": chart_of_all, "count": count, "difference_chart": difference_chart, "file_table": file_table,
+        "layer_chart": layer_chart, "layer_table": layer_table, "map_chart": map_chart, "megabytes": megabytes,
+        "only_in": only_in, "part_chart": part_chart, "part_table": part_table, "parts_of": parts_of,
+        "percent": percent, "ratio": ratio, "summary_table": summary_table, "titles": TITLES,
+    }  # fmt: skip
+    return environment
 
 
 def page(comparisons: Sequence[Comparison]) -> str:
     """The whole page, ends with a newline."""
-    style = STYLE.read_text(encoding="utf-8")
-    title = f"Image sizes: {', '.join(dict.fromkeys(one.image.name for one in comparisons)) or 'nothing compared'}"
-    head = join(
-        [
-            el("meta", charset="utf-8"),
-            el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            el("title", title),
-            el("style", Html(style)),
-        ]
+    names = ", ".join(dict.fromkeys(comparison.image.name for comparison in comparisons)) or "nothing compared"
+    text: str = (
+        templates()
+        .get_template("page.html")
+        .render(
+            title=f"Image sizes: {names}",
+            comparisons=comparisons,
+            method=METHOD,
+        )
     )
-    body = el(
-        "main",
-        el("h1", "How large the images are"),
-        el("p", "Container images of CPython beside the ones that people would use instead.", class_="soft"),
-        _summary(comparisons) if len(comparisons) > 1 else None,
-        join(_comparison(one) for one in comparisons),
-        el("h2", "How this was measured"),
-        el("section", el("p", METHOD), el("p", "1 MB is a million bytes."), class_="card"),
-    )
-    return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>{body}</body>\n</html>\n'
+    return text
 
 
-def _summary(comparisons: Sequence[Comparison]) -> Html:
-    rows = [[str(row[column.key] or "-") for column in SUMMARY_COLUMNS] for row in summary_rows(comparisons)]
-    heads = [column.heading for column in SUMMARY_COLUMNS]
+def count(number: int) -> str:
+    """``1,234,567``."""
+    return f"{number:,}"
+
+
+def percent(share: float) -> str:
+    """A share as CSS has it: ``12.5%``, with up to three decimals."""
+    return f"{100 * share:.3f}".rstrip("0").rstrip(".") + "%"
+
+
+def _label(what: str, sizes: Iterable[tuple[str, int]]) -> str:
+    return f"{what}: " + "; ".join(f"{name}: {megabytes(size)}" for name, size in sizes)
+
+
+def chart_of_all(comparisons: Sequence[Comparison]) -> tuple[str, list[PairedBar]]:
+    """The compressed size of each image and of the one that it is compared with."""
     sizes = [
         (one.name, one.ours.compressed_bytes, one.official.compressed_bytes if one.official else None)
         for one in comparisons
         if one.ours
     ]
     told = "; ".join(f"{name}: {megabytes(size)} beside {megabytes(other)}" for name, size, other in sizes)
-    return el(
-        "figure",
-        el("h3", "All images at a glance"),
-        el("figcaption", "What is pulled; the mark is the size of what it is compared with."),
-        beside(sizes, f"Bytes to pull: {told}"),
-        table("The figures", heads, rows, numbers=range(1, 7)),
-    )
+    return f"Bytes to pull: {told}", paired_bars(sizes)
 
 
-def _comparison(one: Comparison) -> Html:
-    quick = " (quick build)" if one.image.recipe is not RecipeName.FULL else ""
-    ours, official, reference = one.ours, one.official, one.reference
-    return join(
-        [
-            el("h2", f"{one.image.name}{quick} on {one.image.platform}"),
-            el("p", one.over, class_="over", role="alert") if one.over else None,
-            el(
-                "div",
-                _hero(
-                    "to pull",
-                    ours.compressed_bytes if ours else None,
-                    official,
-                    official.compressed_bytes if official else None,
-                ),
-                _hero(
-                    "on disk", ours.disk_bytes if ours else None, reference, reference.disk_bytes if reference else None
-                ),
-                class_="heroes",
-            ),
-            pulled([side for side in (ours, official) if side and side.layers]),
-            made_of(ours, reference) if ours and ours.parts else None,
-            difference(ours, reference) if ours and reference and ours.parts and reference.parts else None,
-            image_map(ours) if ours and ours.files else None,
-            _files(ours, reference) if ours and reference else None,
-            _notes(one),
-        ]
-    )
+def summary_table(comparisons: Sequence[Comparison]) -> Table:
+    """The summary that the terminal shows."""
+    rows = [[str(row[column.key] or "-") for column in SUMMARY_COLUMNS] for row in summary_rows(comparisons)]
+    return [column.heading for column in SUMMARY_COLUMNS], rows, range(1, 7), False
 
 
-def _hero(what: str, size: int | None, other: Measured | None, theirs: int | None) -> Html:
-    share = ratio(size, theirs)
-    if share is None or other is None:
-        than: Html | str = "nothing to compare with yet"
-    else:
-        grade = "good" if share <= 1 else "bad"
-        than = join([el("b", f"{share:.2f}x", class_=grade), f" of {other.reference}, {megabytes(theirs)}"])
-    number, _, unit = megabytes(size).partition(" ")
-    return el("div", el("span", what), el("strong", number, " ", el("small", unit)), el("span", than), class_="hero")
+def layer_chart(sides: Sequence[Measured]) -> tuple[str, list[Bar]]:
+    """The layers of each image."""
+    rows = [
+        (
+            side.reference,
+            [
+                (f"layer {at}", layer.compressed_bytes, f"layer{min(at, LAYER_COLOURS)}")
+                for at, layer in enumerate(side.layers, 1)
+            ],
+        )
+        for side in sides
+    ]
+    return _label("Bytes to pull", [(side.reference, side.compressed_bytes) for side in sides]), stacked_bars(rows)
 
 
-def _files(ours: Measured, reference: Measured) -> Html | None:
-    lists = ((reference, only_in(reference, ours)), (ours, only_in(ours, reference)))
-    if not any(files for _, files in lists):
-        return None
-    return el(
-        "section",
-        el("h3", "Files that only one of the two has"),
-        join(
-            el(
-                "details",
-                el("summary", f"In {side.reference} only: {len(files):,} files, {_total(files)} bytes"),
-                table(
-                    f"Files in {side.reference} only, the largest first",
-                    ("Path", "Bytes", "Part"),
-                    _rows(files),
-                    numbers=(1,),
-                ),
-            )
-            for side, files in lists
-        ),
-        class_="card",
-    )
+def layer_table(side: Measured) -> Table:
+    """The layers of an image, and their sum."""
+    rows = [
+        (str(at), count(layer.compressed_bytes), layer.method, layer.label or "-")
+        for at, layer in enumerate(side.layers, 1)
+    ]
+    return ("Layer", "Bytes", "Packed", "Made by"), [*rows, ("All", count(side.compressed_bytes), "", "")], (1,), True
 
 
-def _rows(files: Sequence[FileSize]) -> list[tuple[str, str, str]]:
-    rows = [(one.path, f"{one.disk_bytes:,}", TITLES[one.part]) for one in files[:MOST]]
-    rest = files[MOST:]
-    return [*rows, (f"{len(rest):,} more, in the JSON", _total(rest), "")] if rest else rows
+def parts_of(sides: Iterable[Measured]) -> list[Part]:
+    """The parts that are not empty in all of the images."""
+    return [part for part in Part if any(side.parts.get(part, Share()) != Share() for side in sides)]
 
 
-def _total(files: Sequence[FileSize]) -> str:
-    return f"{sum(one.disk_bytes for one in files):,}"
+def part_chart(sides: Sequence[Measured], title: str, key: str) -> tuple[str, list[Bar]]:
+    """The parts of each image; ``key`` is ``disk_bytes`` or ``compressed_bytes``."""
+    rows = [
+        (side.reference, [(TITLES[part], getattr(share, key), str(part)) for part, share in side.parts.items()])
+        for side in sides
+    ]
+    return _label(title, [(side.reference, getattr(side, key) or 0) for side in sides]), stacked_bars(rows)
 
 
-def _notes(one: Comparison) -> Html | None:
-    notes = list(one.notes)
-    if one.budget:
-        limits = f"{one.budget.compressed_bytes:,} bytes compressed and {one.budget.disk_bytes:,} on disk"
-        notes.insert(0, f"Size budget: {limits}: {'exceeded' if one.over else 'kept'}.")
-    return (
-        el("section", el("ul", join(el("li", note) for note in notes), class_="notes"), class_="card")
-        if notes
-        else None
-    )
+def part_table(sides: Sequence[Measured]) -> Table:
+    """The parts of each image, and their sums."""
+    heads = ["Part", *(head for side in sides for head in (f"{side.reference}, on disk", "compressed", "files"))]
+    rows = []
+    for title, parts in [*((TITLES[part], [part]) for part in parts_of(sides)), ("All", list(Part))]:
+        shares = [sum((side.parts.get(part, Share()) for part in parts), Share()) for side in sides]
+        figures = [(share.disk_bytes, share.compressed_bytes, share.files) for share in shares]
+        rows.append([title, *(count(figure) for side in figures for figure in side)])
+    return heads, rows, range(1, len(heads)), True
+
+
+def difference_chart(ours: Measured, reference: Measured) -> tuple[str, list[DeltaBar]] | None:
+    """The parts whose size on disk differs; ``None`` if no part does."""
+    changes = [(part, ours.parts[part].disk_bytes - reference.parts[part].disk_bytes) for part in Part]
+    rows = [(TITLES[part], size, str(part)) for part, size in changes if size]
+    text = "Difference on disk by part: " + "; ".join(f"{name}: {size:+,} bytes" for name, size, _ in rows)
+    return (text, delta_bars(rows)) if rows else None
+
+
+def map_chart(image: Measured) -> tuple[str, list[Tile]]:
+    """A treemap of an image."""
+    text = f"Treemap of {image.reference}; its figures stand in the table of the anatomy."
+    return text, tiles(image.files.values())
+
+
+def file_table(files: Sequence[FileSize]) -> Table:
+    """Files of only one of two images."""
+    rows = [(file.path, count(file.disk_bytes), TITLES[file.part]) for file in files[:MOST_FILES]]
+    rest = files[MOST_FILES:]
+    if rest:
+        rows.append((f"{len(rest):,} more, in the JSON", count(sum(file.disk_bytes for file in rest)), ""))
+    return ("Path", "Bytes", "Part"), rows, (1,), False

@@ -124,7 +124,10 @@ def test_comparison_as_json_keeps_to_its_schema(comparisons: list[Comparison], g
 
 
 def test_comparison_as_a_page(comparisons: list[Comparison], golden: Golden) -> None:
-    golden("compare.html", page(comparisons).replace(STYLE.read_text(encoding="utf-8"), "/* bakery/report/page.css */"))
+    golden(
+        "compare.html",
+        page(comparisons).replace(STYLE.read_text(encoding="utf-8"), "/* bakery/report/templates/page.css */"),
+    )
 
 
 def test_over_budget_is_told_with_what_grew(comparisons: list[Comparison], golden: Golden) -> None:

@@ -12,9 +12,8 @@ import pytest
 from bakery.catalog.models import Image
 from bakery.catalog.platforms import Platform
 from bakery.oci.manifests import LayerSize
-from bakery.report.charts import Segment, bars, differences, map_of, squarified
-from bakery.report.html import page
-from bakery.report.markup import Html, el, join, table
+from bakery.report.charts import Box, delta_bars, paired_bars, squarified, stacked_bars, tiles
+from bakery.report.html import page, templates
 from bakery.sizes.breakdown import FileSize, Part, Share
 from bakery.sizes.comparison import Comparison, Measured
 
@@ -63,10 +62,16 @@ def hostile(image: Callable[..., Image]) -> Comparison:
     return Comparison(image("3.13"), "default", ours, other, other, over=f"over {EVIL}", notes=(f"note {EVIL}",))
 
 
-def test_text_and_attributes_are_escaped_unless_they_are_markup() -> None:
-    assert el("p", EVIL, title=EVIL).count("<script") == 0
-    assert el("p", el("b", "x"), None, Html("<i></i>")) == "<p><b>x</b><i></i></p>"
-    assert join(["<", el("br")], "&") == "&lt;&<br>"
+def macro(name: str, *arguments: Any, **more: Any) -> str:
+    """What a macro of the page makes of its arguments."""
+    return str(getattr(templates().get_template("macros.html").module, name)(*arguments, **more))
+
+
+def test_text_and_attributes_are_escaped() -> None:
+    text = macro("table", EVIL, (EVIL, EVIL), [(EVIL, EVIL)])
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;") == 6
+    assert text.count("&#34;&amp;") == 6
 
 
 def test_nothing_from_data_becomes_markup(hostile: Comparison) -> None:
@@ -121,13 +126,15 @@ def test_a_page_of_nothing_is_a_page() -> None:
 
 
 def test_a_table_keeps_its_last_row_apart_where_it_is_a_sum() -> None:
-    text = table("c", ("a", "b"), [("x", "1"), ("all", "1")], numbers=(1,), total=True)
-    assert "<tbody><tr>" in text and "<tfoot><tr>" in text
+    text = macro("table", "c", ("a", "b"), [("x", "1"), ("all", "1")], numbers=(1,), total=True)
+    tags = [tag for tag, _ in read(text).seen]
+    assert tags[tags.index("tbody") :] == ["tbody", "tr", "th", "td", "tfoot", "tr", "th", "td"]
+    assert [attributes.get("class") for tag, attributes in read(text).seen if tag in ("th", "td")] == [None, "n"] * 3
 
 
 @pytest.mark.parametrize("sizes", [[1], [6, 6, 4, 3, 2, 2, 1], [1000, 1, 1], [5, 0], [0, 0], []])
 def test_the_boxes_of_a_map_fill_it_and_keep_the_proportions(sizes: list[float]) -> None:
-    boxes = squarified(sizes, 0, 0, 6, 4)
+    boxes = squarified(sizes, Box(0, 0, 6, 4))
     assert len(boxes) == len(sizes)
     for (x, y, width, height), size in zip(boxes, sizes, strict=True):
         assert width * height == pytest.approx(24 * size / (sum(sizes) or 1))
@@ -141,22 +148,32 @@ def test_the_map_shows_every_byte_once() -> None:
         for number in range(60)
     }
     files["one"] = FileSize("one", 5000, Part.PIP)
-    text = map_of(files, "text")
-    told = [int(size.replace(",", "")) for size in re.findall(r"([\d,]+) bytes", text)]
-    assert sum(told) == sum(file.disk_bytes for file in files.values())
+    shown = tiles(files.values())
+    assert sum(tile.size for tile in shown) == sum(file.disk_bytes for file in files.values())
+    told = [int(size.replace(",", "")) for size in re.findall(r"([\d,]+) bytes", macro("treemap", "text", shown))]
+    assert sum(told) == sum(tile.size for tile in shown)
 
 
 def test_an_image_without_files_has_a_map_without_boxes() -> None:
-    assert "tile" not in map_of({}, "text")
+    assert tiles([]) == []
+    assert "tile" not in macro("treemap", "text", [])
 
 
 def test_bars_share_one_scale_and_small_pieces_have_no_label() -> None:
-    text = bars([("a", [Segment("x", 100, "base"), Segment("y", 1, "pip")]), ("b", [Segment("x", 50, "base")])], "t")
+    rows = [("a", [("x", 100, "base"), ("y", 1, "pip"), ("z", 0, "other")]), ("b", [("x", 50, "base")])]
+    text = macro("bars", "t", stacked_bars(rows))
     assert "width:100%" in text and f"width:{100 * 50 / 101:.3f}%" in text
     assert ">y 0.0 MB<" not in text and 'title="y: 1 bytes"' in text
+    assert ">x 0.0 MB<" in text and "z: 0" not in text
 
 
 def test_less_goes_to_the_left_and_more_to_the_right() -> None:
-    text = differences([("less", -4_000_000, "base"), ("more", 2_000_000, "pip")], "t")
+    text = macro("difference_bars", "t", delta_bars([("less", -4_000_000, "base"), ("more", 2_000_000, "pip")]))
     assert "left:0%;width:50%" in text and "left:50%;width:25%" in text
     assert "\N{MINUS SIGN}4.0 MB" in text and "+2.0 MB" in text
+
+
+def test_a_mark_shows_the_size_of_the_other_image() -> None:
+    text = macro("paired_bars", "t", paired_bars([("a", 4_000_000, 8_000_000), ("b", 2_000_000, None)]))
+    assert "width:50%" in text and "left:100%" in text and ">0.50x<" in text
+    assert "width:25%" in text and ">2.0 MB<" in text and text.count("mark") == 1
