@@ -9,7 +9,6 @@ import shlex
 import shutil
 import signal
 import sys
-import tomllib
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -30,7 +29,7 @@ from bakery.catalog import (
     select_images,
     split,
 )
-from bakery.errors import BakeryError, BuildError, InputError, NothingSelected, SourceError
+from bakery.errors import BakeryError, BuildError, InputError, NothingSelected
 from bakery.workspace import find_workspace
 
 ROOT = Path(__file__).resolve().parent
@@ -771,28 +770,12 @@ def push(
 )
 def update(_: Context, version=None, target=None, check=False) -> None:
     """Bring shared/lock.toml up to date: newest releases and bases, verified; prints the diff and commit messages."""
-    from bakery.files import write_whole
-    from bakery.sources import apply, difference, effective, lock_text, make_updater, wanted
+    from bakery.sources import update_lock
 
-    catalog = load_catalog(ROOT)
-    findings = make_updater(WORKSPACE, catalog, warn).find(*wanted(catalog, split(version), split(target)))
-    for line in findings.notes:
-        warn(line)
-    file = ROOT / "shared" / "lock.toml"
-    old = file.read_text(encoding="utf-8")
-    lock = tomllib.loads(old)
-    bumps = effective(lock, findings.bumps)
-    new = lock_text(apply(lock, bumps)) if bumps else old
-    print(difference(old, new) or "shared/lock.toml is up to date")
-    for bump in bumps:
-        print(f"--- commit message\n{bump.message}")
-    if new != old and not check:
-        write_whole(file, new)
-        print("shared/lock.toml written")
-    if findings.problems:
-        raise SourceError("\n  ".join(["left out, because it is not what it should be:", *findings.problems]))
-    if new != old and check:
-        raise BuildError("shared/lock.toml is not up to date", hint="Bring it up to date: inv update")
+    result = update_lock(WORKSPACE, load_catalog(ROOT), split(version), split(target), warn, write=not check)
+    print(result.text)
+    if result.failure:
+        raise result.failure
 
 
 @job(
@@ -801,15 +784,14 @@ def update(_: Context, version=None, target=None, check=False) -> None:
 def doctor(_: Context, builder=None, ca_bundle=None, format="table") -> None:
     """Say what this machine has of what building needs, and what to type; exit code 1 where a build would fail."""
     from bakery.display import Column, render
-    from bakery.machine import State, examine
+    from bakery.machine import examine_machine
 
     render([], (), format)
-    findings = examine(WORKSPACE, load_catalog(ROOT), builder or "", ca_bundle)
+    diagnosis = examine_machine(WORKSPACE, load_catalog(ROOT), builder or "", ca_bundle)
     columns = [Column(key, key) for key in ("about", "state", "found", "todo")]
-    show([finding.row for finding in findings], columns, format)
-    missing = [finding.about for finding in findings if finding.state is State.MISSING]
-    if missing:
-        raise BuildError(f"a build would fail: {', '.join(missing)}")
+    show(diagnosis.rows, columns, format)
+    if diagnosis.failure:
+        raise diagnosis.failure
 
 
 @job(
@@ -830,21 +812,15 @@ def clean(
     all=False, dry=False,
 ) -> None:  # fmt: skip
     """Remove what builds left on this machine; only what is named."""
-    from bakery.machine import KINDS, removals, remove
+    from bakery.machine import KINDS
+    from bakery.machine import clean as clean_machine
 
     chosen = {
         "logs": logs, "images": images, "cache": cache, "sources": sources, "layers": layers, "bases": bases,
         "engine": engine,
     }  # fmt: skip
     kinds = tuple(kind for kind in KINDS if all or chosen[kind])
-    if not kinds:
-        lines = "".join(f"\n    --{kind:8} {what}" for kind, what in KINDS.items())
-        raise NothingSelected(f"nothing is named to be removed; there are:{lines}\n    --all")
-    catalog = load_catalog(ROOT)
-    for removal in list(removals(WORKSPACE, catalog, kinds)):
-        print(f"{'would remove' if dry else 'removing'} {removal.kind}: {removal.what}", flush=True)
-        if not dry:
-            remove(WORKSPACE, catalog, removal)
+    clean_machine(WORKSPACE, load_catalog(ROOT), kinds, functools.partial(print, flush=True), dry=dry)
 
 
 @job()

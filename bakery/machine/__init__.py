@@ -1,8 +1,8 @@
 """What this machine has and what builds left on it."""
 
-from bakery.machine.cleaning import KINDS, removals, remove
-from bakery.machine.doctor import State, examine
+from bakery.machine.cleaning import KINDS, clean
+from bakery.machine.doctor import examine_machine
 
 __all__ = [
-    "KINDS", "State", "examine", "removals", "remove",
+    "KINDS", "clean", "examine_machine",
 ]  # fmt: skip

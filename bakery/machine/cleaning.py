@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.catalog import LABELS, Catalog
 from bakery.engine import Embedded, running_engine
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, NothingSelected
+from bakery.files import Tell
 from bakery.workspace import Workspace
 
-__all__ = ["KINDS", "Removal", "removals", "remove"]
+__all__ = ["KINDS", "Removal", "clean", "removals", "remove"]
 
 KINDS = {
     "logs": "logs and records of this clone (build/)",
@@ -34,7 +35,21 @@ class Removal:
     path: Path | None = None
 
 
-def removals(workspace: Workspace, catalog: Catalog, kinds: tuple[str, ...]) -> Iterator[Removal]:
+def clean(workspace: Workspace, catalog: Catalog, kinds: Sequence[str], tell: Tell, *, dry: bool = False) -> None:
+    """Remove everything of ``kinds`` (keys of :data:`KINDS`) and ``tell`` each removal; with ``dry``, only tell.
+
+    Raises :exc:`NothingSelected` if ``kinds`` is empty, and as :func:`remove` does.
+    """
+    if not kinds:
+        lines = "".join(f"\n    --{kind:8} {text}" for kind, text in KINDS.items())
+        raise NothingSelected(f"Nothing to remove was selected. Choose from:{lines}\n    --all")
+    for removal in list(removals(workspace, catalog, kinds)):
+        tell(f"{'would remove' if dry else 'removing'} {removal.kind}: {removal.what}")
+        if not dry:
+            remove(workspace, catalog, removal)
+
+
+def removals(workspace: Workspace, catalog: Catalog, kinds: Sequence[str]) -> Iterator[Removal]:
     """What there is of ``kinds``; nothing is removed or started."""
     paths = {
         "logs": [workspace.build],

@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 from bakery.bases import apt
 from bakery.catalog import Catalog, host_platform
 from bakery.engine import WAY_OUT, Engine, running_engine
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, BuildError
 from bakery.net import users_bundle
 from bakery.registry import split_reference
 from bakery.sources import PYTHON_ORG
 from bakery.workspace import Workspace
 
-__all__ = ["Finding", "State", "examine", "platforms_in"]
+__all__ = ["Diagnosis", "Finding", "State", "examine_machine", "platforms_in"]
 
 SPACE, LITTLE_SPACE = 8_000_000_000, 3_000_000_000
 """Bytes that a full build takes beside its caches, and those without which none ends well."""
@@ -56,15 +56,36 @@ class Finding:
         return {key: str(value) for key, value in asdict(self).items()}
 
 
-def examine(workspace: Workspace, catalog: Catalog, builder: str, bundle: str | None) -> list[Finding]:
-    """Everything there is to say, the engine first; addresses are asked at the same time."""
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything that was looked at, the engine first."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """The findings for a report; the keys, in order, are its columns."""
+        return [finding.row for finding in self.findings]
+
+    @property
+    def failure(self) -> BuildError | None:
+        """The error to raise after the report, if a build would fail."""
+        missing = [finding.about for finding in self.findings if finding.state is State.MISSING]
+        return BuildError(f"A build would fail: {', '.join(missing)}.") if missing else None
+
+
+def examine_machine(workspace: Workspace, catalog: Catalog, builder: str, bundle: str | None) -> Diagnosis:
+    """Examine this machine, the buildx ``builder`` (empty: the default one) and the CA ``bundle`` that the user named.
+
+    Hosts are asked concurrently. Nothing is started.
+    """
     engine, found = _engine(workspace, catalog)
     if engine is not None:
         found += _builder(catalog, engine, builder)
     found += [*_disk(workspace), _memory(), *_proxies(), _bundle(bundle), _host_archive(), _cosign()]
     with ThreadPoolExecutor() as pool:
         found += pool.map(lambda ask: ask(), _addresses(catalog))
-    return found
+    return Diagnosis(tuple(found))
 
 
 def _engine(workspace: Workspace, catalog: Catalog) -> tuple[Engine | None, list[Finding]]:

@@ -9,7 +9,7 @@ import pytest
 from bakery.catalog.models import Catalog
 from bakery.errors import EngineError
 from bakery.machine import doctor
-from bakery.machine.doctor import State, examine, platforms_in
+from bakery.machine.doctor import State, examine_machine, platforms_in
 from bakery.workspace import Workspace
 
 INSPECTED = """Name:   far
@@ -39,7 +39,7 @@ def findings(workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(doctor, "running_engine", absent)
     monkeypatch.setattr(doctor, "_addresses", lambda _: iter(()))
     monkeypatch.setenv("HTTPS_PROXY", "http://user:marker@127.0.0.1:9")
-    return {one.about: one for one in examine(workspace, catalog, "", "/nowhere.pem")}
+    return {one.about: one for one in examine_machine(workspace, catalog, "", "/nowhere.pem").findings}
 
 
 def test_an_engine_that_cannot_build_is_missed_with_what_to_do(findings: dict[str, doctor.Finding]) -> None:
@@ -64,5 +64,5 @@ def test_too_little_space_is_told_before_a_build_fails(
     monkeypatch.setattr(doctor, "running_engine", lambda *_, **__: None)
     monkeypatch.setattr(doctor, "_addresses", lambda _: iter(()))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000_000))
-    found = {one.about: one.state for one in examine(workspace, catalog, "", None)}
+    found = {one.about: one.state for one in examine_machine(workspace, catalog, "", None).findings}
     assert found["disk, cache"] is State.MISSING

@@ -22,9 +22,17 @@ from bakery.catalog.pins import Pin
 from bakery.errors import InputError, SourceError
 from bakery.net import http
 from bakery.sources import debian_sources, python_org, tarballs
-from bakery.sources.lock import apply, difference, effective, lock_text, newer, release_bump, unknown_series
+from bakery.sources.discovery import Discovery, Findings, select_subjects
+from bakery.sources.lock_changes import (
+    apply_changes,
+    lock_diff,
+    lock_text,
+    needed_changes,
+    newer,
+    release_change,
+    unknown_series,
+)
 from bakery.sources.trust import Signers
-from bakery.sources.updater import Findings, Updater, wanted
 from bakery.workspace import Workspace
 from tests.unit.sources.release_house import NOW, House, tarball
 
@@ -86,9 +94,9 @@ class PythonOrg(House):
         self.catalog = dataclasses.replace(self.catalog, series=tuple(series))
 
     def find(self, *names: str, targets: Any = (), pins: Any = ()) -> Findings:
-        updater = Updater(self.workspace, self.catalog, self.trust, self.signatures, self.said.append, lambda: NOW)
+        discovery = Discovery(self.workspace, self.catalog, self.trust, self.signatures, self.said.append, lambda: NOW)
         series = [one for one in self.catalog.series if not names or one.name in names]
-        return updater.find(series, pins, targets)
+        return discovery.find(series, pins, targets)
 
 
 @pytest.fixture
@@ -107,10 +115,10 @@ def org(
 def test_a_new_patch_release_is_verified_and_pinned(org: PythonOrg) -> None:
     pin = org.publish("3.13.16", tarball("3.13.16", pip="26.1"))
     found = org.find()
-    (bump,) = found.bumps
+    (change,) = found.changes
     assert (found.notes, found.problems) == ([], [])
-    assert (bump.table, bump.name) == ("releases", "3.13.16")
-    assert list(bump.content.items()) == [
+    assert (change.table, change.name) == ("releases", "3.13.16")
+    assert list(change.content.items()) == [
         ("file", "Python-3.13.16.tar.xz"),
         ("sha256", pin.sha256),
         ("bytes", len(tarball("3.13.16", pip="26.1"))),
@@ -119,9 +127,9 @@ def test_a_new_patch_release_is_verified_and_pinned(org: PythonOrg) -> None:
         ("date", "2025-01-01"),
         ("signed", f"openpgp {org.manager.fingerprint} 2025-01-02"),
     ]
-    assert bump.message == (
+    assert change.message == (
         "Pin Python 3.13.16\n\n"
-        f"Python-3.13.16.tar.xz, {bump.content['bytes']} bytes, recorded by python.org.\n"
+        f"Python-3.13.16.tar.xz, {change.content['bytes']} bytes, recorded by python.org.\n"
         f"sha256: {pin.sha256}\n"
         f"signature: openpgp {org.manager.fingerprint} 2025-01-02\n"
         "ensurepip brings pip 26.1.\n"
@@ -134,8 +142,8 @@ def test_a_release_of_a_sigstore_series_is_pinned_by_its_bundle(org: PythonOrg) 
     org.lock(org.pin("3.14.0", b""))
     org.publish("3.14.0")
     org.publish("3.14.1")
-    (bump,) = org.find().bumps
-    assert bump.content["signed"] == "sigstore manager@example.org https://issuer.example/oauth 2026-03-01"
+    (change,) = org.find().changes
+    assert change.content["signed"] == "sigstore manager@example.org https://issuer.example/oauth 2026-03-01"
 
 
 def test_nothing_is_found_where_the_newest_is_pinned(org: PythonOrg) -> None:
@@ -146,21 +154,21 @@ def test_nothing_is_found_where_the_newest_is_pinned(org: PythonOrg) -> None:
 def test_only_the_newest_of_several_is_pinned(org: PythonOrg) -> None:
     for release in ("3.13.9", "3.13.16", "3.13.10"):
         org.publish(release)
-    assert [bump.name for bump in org.find().bumps] == ["3.13.16"]
+    assert [change.name for change in org.find().changes] == ["3.13.16"]
 
 
 def test_a_new_series_is_told_and_left_to_people(org: PythonOrg) -> None:
     org.publish("3.16.0")
     org.publish("3.17.0a1")
     found = org.find()
-    assert found.bumps == []
+    assert found.changes == []
     assert found.notes == ["Python 3.16 is out: it needs tables in shared/catalog.toml and python_org.toml"]
 
 
 def test_a_pinned_release_that_python_org_has_no_longer_is_told(org: PythonOrg) -> None:
     org.lock(org.pin("3.13.5", b""), org.pin("3.13.6", b""))
     found = org.find()
-    assert found.bumps == []
+    assert found.changes == []
     assert found.notes == ["Python 3.13.6 is pinned, but python.org has it no longer: was it withdrawn?"]
 
 
@@ -169,7 +177,7 @@ def test_a_release_that_was_withdrawn_before_it_was_pinned_is_not_pinned(org: Py
     pin = org.publish("3.13.7")
     del org.server.routes[org.path(pin)]
     found = org.find()
-    assert [bump.name for bump in found.bumps] == ["3.13.6"]
+    assert [change.name for change in found.changes] == ["3.13.6"]
     assert "Python 3.13.7 is listed, but its tarball cannot be had: python.org answered 404" in found.notes[0]
 
 
@@ -190,7 +198,7 @@ def test_where_the_api_is_broken_the_directory_counts(org: PythonOrg, broken: An
     org.publish("3.13.6")
     org.server.routes["/api/release/"] = broken
     found = org.find()
-    assert [bump.name for bump in found.bumps] == ["3.13.6"]
+    assert [change.name for change in found.changes] == ["3.13.6"]
     assert found.notes[0].startswith("python.org's API ")
 
 
@@ -198,7 +206,7 @@ def test_where_the_directory_is_broken_the_api_counts(org: PythonOrg) -> None:
     org.publish("3.13.6")
     org.server.routes["/"] = HTML
     found = org.find()
-    assert [bump.name for bump in found.bumps] == ["3.13.6"]
+    assert [change.name for change in found.changes] == ["3.13.6"]
     assert found.notes == ["python.org's directory lists no release at all"]
 
 
@@ -224,7 +232,7 @@ def test_a_tarball_that_does_not_come_in_time_is_told(org: PythonOrg, monkeypatc
     monkeypatch.setattr(http, "TIMEOUT", (2, 0.3))
     org.server.routes[org.path(pin)] = lambda request: request.server.told.released.wait(10) and 404
     found = org.find()
-    assert found.bumps == [] and "did not answer in time" in found.notes[0]
+    assert found.changes == [] and "did not answer in time" in found.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +251,7 @@ def test_a_release_that_is_not_what_it_should_be_is_left_out_and_named(
 ) -> None:
     org.publish("3.13.6", data, **more)
     found = org.find()
-    assert found.bumps == []
+    assert found.changes == []
     assert found.problems[0].startswith("Python 3.13.6 is not pinned: ") and named in found.problems[0]
     assert org.left() == []
 
@@ -254,7 +262,7 @@ def test_a_release_with_a_bad_signature_is_left_out_and_the_others_are_not(org: 
     org.serve(pin, org.mallory.sign(tarball("3.13.6")), ".asc")
     org.publish("3.14.1")
     found = org.find()
-    assert [bump.name for bump in found.bumps] == ["3.14.1"]
+    assert [change.name for change in found.changes] == ["3.14.1"]
     assert "not pinned for this series" in found.problems[0]
 
 
@@ -265,10 +273,10 @@ def test_a_release_without_a_signature_is_pinned_as_such_unless_one_is_required(
         org.require()
     found = org.find()
     if require:
-        assert found.bumps == [] and "requires one" in found.problems[0]
+        assert found.changes == [] and "requires one" in found.problems[0]
     else:
-        assert "signed" not in found.bumps[0].content
-        assert "signature: not checked\n" in found.bumps[0].message
+        assert "signed" not in found.changes[0].content
+        assert "signature: not checked\n" in found.changes[0].message
 
 
 def test_a_base_moves_with_its_tag_on_every_platform(org: PythonOrg, serve: Any, catalog: Catalog) -> None:
@@ -283,12 +291,12 @@ def test_a_base_moves_with_its_tag_on_every_platform(org: PythonOrg, serve: Any,
     real = next(target for target in catalog.targets if target.name == "bookworm")
     base = dataclasses.replace(real.base, image=f"{server.address}/debian:bookworm-slim")
     found = org.find(targets=[dataclasses.replace(real, base=base)])
-    (bump,) = found.bumps
-    assert (bump.table, bump.name) == ("bases", "bookworm")
-    assert bump.content["date"] == "2026-11-24"
-    assert bump.content["digests"] == {"linux/amd64": DIGEST, "linux/arm64": DIGEST.replace("c", "d")}
-    moved = dataclasses.replace(base, digests=bump.content["digests"])
-    assert org.find(targets=[dataclasses.replace(real, base=moved)]).bumps == []
+    (change,) = found.changes
+    assert (change.table, change.name) == ("bases", "bookworm")
+    assert change.content["date"] == "2026-11-24"
+    assert change.content["digests"] == {"linux/amd64": DIGEST, "linux/arm64": DIGEST.replace("c", "d")}
+    moved = dataclasses.replace(base, digests=change.content["digests"])
+    assert org.find(targets=[dataclasses.replace(real, base=moved)]).changes == []
 
 
 @pytest.mark.parametrize("answer", [HTML, b"{}", b'{"manifests": [1]}', 404, b'{"manifests": []}'])
@@ -299,17 +307,17 @@ def test_a_base_stays_where_its_registry_gives_no_sound_answer(
     real = catalog.targets[0]
     base = dataclasses.replace(real.base, image=f"{server.address}/debian:x")
     found = org.find(targets=[dataclasses.replace(real, base=base)])
-    assert found.bumps == [] and "its digests stay as they are" in found.notes[0]
+    assert found.changes == [] and "its digests stay as they are" in found.notes[0]
 
 
 def test_the_signature_of_a_pinned_release_is_recorded_when_it_is_asked_for(org: PythonOrg) -> None:
     pin = org.catalog.series[0].default
     org.find()
-    (bump,) = org.find(pins=[pin]).bumps
-    assert bump.content["signed"].startswith("openpgp ") and bump.content["sha256"] == pin.sha256
-    assert bump.subject == "Record whose signature Python 3.13.5 bears"
-    assert effective({"releases": {"3.13.5": dict(bump.content)}}, [bump]) == []
-    assert effective({"releases": {"3.13.5": {"file": "x"}}}, [bump]) == [bump]
+    (change,) = org.find(pins=[pin]).changes
+    assert change.content["signed"].startswith("openpgp ") and change.content["sha256"] == pin.sha256
+    assert change.subject == "Record whose signature Python 3.13.5 bears"
+    assert needed_changes({"releases": {"3.13.5": dict(change.content)}}, [change]) == []
+    assert needed_changes({"releases": {"3.13.5": {"file": "x"}}}, [change]) == [change]
 
 
 def test_an_outdated_copy_of_a_key_is_no_problem_of_what_is_pinned_and_one_of_what_is_not(org: PythonOrg) -> None:
@@ -317,16 +325,16 @@ def test_an_outdated_copy_of_a_key_is_no_problem_of_what_is_pinned_and_one_of_wh
     pin = org.catalog.series[0].default
     org.publish("3.13.6")
     found = org.find(pins=[pin])
-    assert [(bump.name, bump.content.get("signed")) for bump in found.bumps] == [("3.13.5", None)]
+    assert [(change.name, change.content.get("signed")) for change in found.changes] == [("3.13.5", None)]
     assert "Python 3.13.6 is not pinned" in found.problems[0] and "had expired" in found.problems[0]
 
 
 def test_what_ensurepip_brings_is_recorded_also_where_there_is_no_signature(org: PythonOrg) -> None:
     pin = org.publish("3.13.6", tarball("3.13.6", pip="26.1"), signed=False)
     org.lock(pin)
-    (bump,) = org.find(pins=[pin]).bumps
-    assert bump.content["pip"] == "26.1" and "signed" not in bump.content
-    assert bump.message == (
+    (change,) = org.find(pins=[pin]).changes
+    assert change.content["pip"] == "26.1" and "signed" not in change.content
+    assert change.message == (
         "Record what the tarball of 3.13.6 holds\n\nsignature: not checked\nensurepip brings pip 26.1.\n"
         "Its newest file is of 2025-01-01.\n"
     )
@@ -390,11 +398,11 @@ def test_where_python_org_is_not_there_the_debian_mirror_is_asked(
     org.server.routes["/pool/p.tar.xz.asc"] = org.manager.sign(data)
     found = org.find()
     if served:
-        (bump,) = found.bumps
-        assert (bump.content["recorded_by"], bump.content["pool"]) == ("Debian forky", "pool/p.tar.xz")
-        assert bump.content["signed"].startswith("openpgp ")
+        (change,) = found.changes
+        assert (change.content["recorded_by"], change.content["pool"]) == ("Debian forky", "pool/p.tar.xz")
+        assert change.content["signed"].startswith("openpgp ")
     else:
-        assert found.bumps == []
+        assert found.changes == []
         assert [note[:14] for note in found.notes] == ["Python 3.13.15", "Python 3.13.14"]
 
 
@@ -435,10 +443,10 @@ def test_opting_in_to_pre_releases_is_data(org: PythonOrg) -> None:
     org.lock(org.pin("3.14.0b1", b""))
     org.publish("3.14.0b1")
     org.publish("3.14.0b2")
-    assert org.find().bumps == []
+    assert org.find().changes == []
     signers = {**org.trust.signers, "3.14": dataclasses.replace(org.trust.of("3.14"), prereleases=True)}
     org.trust = dataclasses.replace(org.trust, signers=signers)
-    assert [bump.name for bump in org.find().bumps] == ["3.14.0b2"]
+    assert [change.name for change in org.find().changes] == ["3.14.0b2"]
 
 
 def test_a_lock_that_is_read_and_written_stays_as_it_is(root: Path) -> None:
@@ -449,11 +457,11 @@ def test_a_lock_that_is_read_and_written_stays_as_it_is(root: Path) -> None:
 def test_a_new_release_stands_after_the_next_older_one_and_nothing_else_moves(root: Path) -> None:
     text = (root / "shared" / "lock.toml").read_text(encoding="utf-8")
     lock = tomllib.loads(text)
-    bump = release_bump(Pin("3.12.99", "Python-3.12.99.tar.xz", "0" * 64, "a test", bytes=5), "")
-    new = apply(lock, [bump])
+    change = release_change(Pin("3.12.99", "Python-3.12.99.tar.xz", "0" * 64, "a test", bytes=5), "")
+    new = apply_changes(lock, [change])
     names = list(new["releases"])
     assert names[names.index("3.12.99") + 1] == "3.13.0"
-    diff = difference(text, lock_text(new))
+    diff = lock_diff(text, lock_text(new))
     changed = [line for line in diff.splitlines() if re.match(r"[+-](?![+-])", line)]
     assert len(changed) == 6 and not any(line.startswith("-") for line in changed)
     assert lock == tomllib.loads(text), "the old lock is not changed"
@@ -470,7 +478,7 @@ def test_a_new_release_stands_after_the_next_older_one_and_nothing_else_moves(ro
     ],
 )
 def test_what_the_options_choose(catalog: Catalog, chosen: Any, expected: Any) -> None:
-    series, pins, targets = wanted(catalog, *chosen)
+    series, pins, targets = select_subjects(catalog, *chosen)
     every = [one.name for one in catalog.series], [one.name for one in catalog.targets]
     assert [one.name for one in series] == (every[0] if expected[0] == "all" else expected[0])
     assert [pin.release for pin in pins] == expected[1]
@@ -479,7 +487,7 @@ def test_what_the_options_choose(catalog: Catalog, chosen: Any, expected: Any) -
 
 def test_a_version_that_does_not_exist_is_told(catalog: Catalog) -> None:
     with pytest.raises(InputError, match=r"release 3\.13\.99 is not pinned"):
-        wanted(catalog, ["3.13.99"], [])
+        select_subjects(catalog, ["3.13.99"], [])
 
 
 @pytest.fixture

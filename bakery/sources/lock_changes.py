@@ -13,15 +13,15 @@ from packaging.version import Version
 from bakery.catalog import Pin, Platform, Series, Target
 
 __all__ = [
-    "Bump",
-    "apply",
-    "base_bump",
-    "difference",
-    "effective",
+    "LockChange",
+    "apply_changes",
+    "base_change",
+    "lock_diff",
     "lock_text",
+    "needed_changes",
     "newer",
-    "recheck_bump",
-    "release_bump",
+    "recheck_change",
+    "release_change",
     "unknown_series",
 ]
 
@@ -30,7 +30,7 @@ ORDER = ("file", "sha256", "bytes", "pool", "recorded_by", "pip", "date", "signe
 
 
 @dataclass(frozen=True)
-class Bump:
+class LockChange:
     """One change of the lock: ``table.name`` becomes ``content``; ``message`` is its commit message, whole."""
 
     table: str
@@ -72,22 +72,22 @@ def _release(pin: Pin, pip: str) -> dict[str, Any]:
     return {key: values[key] for key in ORDER if values[key]}
 
 
-def release_bump(pin: Pin, pip: str) -> Bump:
+def release_change(pin: Pin, pip: str) -> LockChange:
     """Pin a release that was fetched and checked; ``pip`` is the version that ensurepip brings."""
     lines = [
         f"{pin.file}, {pin.bytes} bytes, recorded by {pin.recorded_by}.",
         f"sha256: {pin.sha256}",
         *_found(pin, pip),
     ]
-    return Bump("releases", pin.release, _release(pin, pip), _message(f"Pin Python {pin.release}", lines))
+    return LockChange("releases", pin.release, _release(pin, pip), _message(f"Pin Python {pin.release}", lines))
 
 
-def recheck_bump(old: Pin, pin: Pin, pip: str) -> Bump:
+def recheck_change(old: Pin, pin: Pin, pip: str) -> LockChange:
     """Record what was found of a release that is pinned already; ``old`` is how it was pinned before."""
     what = f"whose signature Python {pin.release} bears"
     if pin.signed == old.signed:
         what = f"what the tarball of {pin.release} holds"
-    return Bump("releases", pin.release, _release(pin, pip), _message(f"Record {what}", _found(pin, pip)))
+    return LockChange("releases", pin.release, _release(pin, pip), _message(f"Record {what}", _found(pin, pip)))
 
 
 def _found(pin: Pin, pip: str) -> list[str]:
@@ -99,35 +99,37 @@ def _found(pin: Pin, pip: str) -> list[str]:
     ]
 
 
-def base_bump(target: Target, digests: Mapping[Platform, str], today: str) -> Bump:
+def base_change(target: Target, digests: Mapping[Platform, str], today: str) -> LockChange:
     """Move the base of ``target`` to ``digests``, by platform; ``today`` is ``YYYY-MM-DD``."""
     content = {"image": target.base.image, "date": today, "digests": dict(digests)}
     lines = [f"{platform}: {digest}" for platform, digest in digests.items()]
-    return Bump("bases", target.name, content, _message(f"Move {target.base.image} to what it was on {today}", lines))
+    return LockChange(
+        "bases", target.name, content, _message(f"Move {target.base.image} to what it was on {today}", lines)
+    )
 
 
 def _message(subject: str, lines: Sequence[str]) -> str:
     return "\n".join([subject, "", *lines, ""])
 
 
-def effective(lock: Mapping[str, Any], bumps: Iterable[Bump]) -> list[Bump]:
-    """Those of ``bumps`` that change ``lock``."""
-    return [bump for bump in bumps if lock.get(bump.table, {}).get(bump.name) != dict(bump.content)]
+def needed_changes(lock: Mapping[str, Any], changes: Iterable[LockChange]) -> list[LockChange]:
+    """Those of ``changes`` that change ``lock``."""
+    return [change for change in changes if lock.get(change.table, {}).get(change.name) != dict(change.content)]
 
 
-def apply(lock: Mapping[str, Any], bumps: Iterable[Bump]) -> dict[str, Any]:
-    """``lock`` with ``bumps``. What is there keeps its place; a new release stands after the next older one."""
+def apply_changes(lock: Mapping[str, Any], changes: Iterable[LockChange]) -> dict[str, Any]:
+    """``lock`` with ``changes``. What is there keeps its place; a new release stands after the next older one."""
     new = {key: dict(value) if isinstance(value, dict) else value for key, value in lock.items()}
-    for bump in bumps:
-        table = new.setdefault(bump.table, {})
-        if bump.table == "releases" and bump.name not in table:
+    for change in changes:
+        table = new.setdefault(change.table, {})
+        if change.table == "releases" and change.name not in table:
             names = list(table)
-            older = [name for name in names if Version(name) < Version(bump.name)]
+            older = [name for name in names if Version(name) < Version(change.name)]
             at = names.index(max(older, key=Version)) + 1 if older else 0
             items = list(table.items())
-            new[bump.table] = dict([*items[:at], (bump.name, dict(bump.content)), *items[at:]])
+            new[change.table] = dict([*items[:at], (change.name, dict(change.content)), *items[at:]])
         else:
-            table[bump.name] = dict(bump.content)
+            table[change.name] = dict(change.content)
     return new
 
 
@@ -136,7 +138,7 @@ def lock_text(lock: Mapping[str, Any]) -> str:
     return tomli_w.dumps(lock)
 
 
-def difference(old: str, new: str) -> str:
+def lock_diff(old: str, new: str) -> str:
     """A unified diff of two texts of the lock, empty where they are the same."""
     lines = difflib.unified_diff(
         old.splitlines(keepends=True), new.splitlines(keepends=True), "a/shared/lock.toml", "b/shared/lock.toml"

@@ -17,16 +17,16 @@ from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder
 from bakery.net import Unavailable
 from bakery.sources import debian_sources, python_org
 from bakery.sources.inspection import inspect
-from bakery.sources.lock import Bump, base_bump, newer, recheck_bump, release_bump, unknown_series
+from bakery.sources.lock_changes import LockChange, base_change, newer, recheck_change, release_change, unknown_series
 from bakery.sources.signatures import Signatures
 from bakery.sources.tarballs import MAX_BYTES, Sources
 from bakery.sources.trust import Upstream, load_upstream
 from bakery.workspace import Workspace
 
-__all__ = ["Findings", "Updater", "make_updater", "wanted"]
+__all__ = ["Discovery", "Findings", "make_discovery", "select_subjects"]
 
 
-def wanted(
+def select_subjects(
     catalog: Catalog, versions: Sequence[str], targets: Sequence[str]
 ) -> tuple[list[Series], list[Pin], list[Target]]:
     """What ``versions`` and ``targets`` of a command line mean: series and bases to look for, pins to check again.
@@ -43,26 +43,26 @@ def wanted(
     )
 
 
-def make_updater(workspace: Workspace, catalog: Catalog, tell: Tell) -> Updater:
-    """The updater of this clone. A mirror is not asked: what it has is what was pinned."""
+def make_discovery(workspace: Workspace, catalog: Catalog, tell: Tell) -> Discovery:
+    """The discovery of this clone. A mirror is not asked: what it has is what was pinned."""
     trust = load_upstream(workspace.root)
-    return Updater(workspace, catalog, trust, Signatures(Sources(workspace, None, tell), trust, tell), tell)
+    return Discovery(workspace, catalog, trust, Signatures(Sources(workspace, None, tell), trust, tell), tell)
 
 
 @dataclass
 class Findings:
     """Sound entries for the lock, what the user should know, and what is wrong and therefore left out.
 
-    An entry may say what the lock says already (:func:`bakery.sources.lock.effective`).
+    An entry may say what the lock says already (:func:`bakery.sources.lock_changes.needed_changes`).
     """
 
-    bumps: list[Bump] = field(default_factory=list)
+    changes: list[LockChange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Updater:
+class Discovery:
     """Asks, fetches and checks for one run of ``inv update``."""
 
     workspace: Workspace
@@ -134,7 +134,7 @@ class Updater:
         """Adopt the first of ``candidates`` that can be had; one that is wrong ends the search in this series."""
         for pin in candidates:
             try:
-                findings.bumps.append(self._adopt(pin, number, releases.get(pin.release)))
+                findings.changes.append(self._adopt(pin, number, releases.get(pin.release)))
             except Unavailable as reason:
                 findings.notes.append(f"Python {pin.release} is listed, but its tarball cannot be had: {reason}")
                 continue
@@ -142,7 +142,7 @@ class Updater:
                 findings.problems.append(f"Python {pin.release} is not pinned: {error.message}")
             return
 
-    def _adopt(self, pin: Pin, number: str, release: python_org.Release | None) -> Bump:
+    def _adopt(self, pin: Pin, number: str, release: python_org.Release | None) -> LockChange:
         """Fetch, check and keep the tarball of a release that is not pinned yet."""
         folder = self.sources.folder(pin)
         with disk_full(folder), locked(folder.with_name(f"{folder.name}.lock"), pin.file, self.tell):
@@ -158,7 +158,7 @@ class Updater:
                 contents = inspect(file, pin.release)
                 checked = self.signatures.check(full, number, file)
             signed = checked.record if checked else ""
-            return release_bump(replace(full, signed=signed, date=contents.date), contents.pip)
+            return release_change(replace(full, signed=signed, date=contents.date), contents.pip)
 
     def _cached(self, pin: Pin) -> bool:
         return (self.sources.folder(pin) / pin.file).exists()
@@ -174,7 +174,7 @@ class Updater:
             findings.problems.append(f"the signature of Python {pin.release} is not recorded: {error.message}")
             return
         new = replace(pin, signed=checked.record if checked else pin.signed, date=contents.date)
-        findings.bumps.append(recheck_bump(pin, new, contents.pip))
+        findings.changes.append(recheck_change(pin, new, contents.pip))
 
     def _base(self, target: Target, findings: Findings) -> None:
         platforms = self.catalog.family_of(target).platforms
@@ -184,7 +184,7 @@ class Updater:
             findings.notes.append(f"{target.base.image}: {reason}; its digests stay as they are")
             return
         if digests != dict(target.base.digests):
-            findings.bumps.append(base_bump(target, digests, f"{self.clock():%Y-%m-%d}"))
+            findings.changes.append(base_change(target, digests, f"{self.clock():%Y-%m-%d}"))
 
 
 def _compare(pin: Pin, release: python_org.Release) -> None:
