@@ -17,10 +17,18 @@ from bakery.display import Clock, Display, duration, phases_text
 from bakery.engine import BuildxProcesses, Engine
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, locked, no_space
-from bakery.oci import attested
 from bakery.plan import build_arguments, definition, target_name
-from bakery.records import BaseRecord, LocalRecord, PartSize, Size, SourceRecord, read_record, write_record
-from bakery.sizes import compact, saved_image
+from bakery.records import (
+    BaseRecord,
+    LocalRecord,
+    PartSize,
+    Size,
+    SourceRecord,
+    manifest_digest_of,
+    read_record,
+    write_record,
+)  # fmt: skip
+from bakery.sizes import size_and_anatomy
 from bakery.workspace import Workspace
 
 __all__ = ["BuildResult", "Builder", "failure_of"]
@@ -132,13 +140,10 @@ class Builder:
         inputs = self.inputs.resolve(image, self._tell(image), clock.enter)
         compiled = self._build_stage(stage, inputs, clock)
         clock.enter("measure")
-        identity = attested(self.workspace.home, self.engine.require(stage.tags[0]).id)
+        identity = manifest_digest_of(self.workspace.home, self.engine.require(stage.tags[0]).id)
         record = read_record(self.workspace, image)
-        if record and record.id == identity and not compiled and record.anatomy:
-            size, anatomy = record.size, record.anatomy
-        else:
-            saved = saved_image(self.engine.save(stage.tags[0]), image.platform)
-            size, anatomy = saved.size, compact(saved.parts)
+        known = record if record and record.id == identity else None
+        size, anatomy = size_and_anatomy(self.engine, image, stage.tags[0], known)
         result = BuildResult(
             image, stage.tags, stage.log, identity, size, anatomy, compiled=compiled, phases=clock.stop()
         )

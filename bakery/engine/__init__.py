@@ -13,10 +13,11 @@ from bakery.engine.containers import (
 from bakery.engine.discovery import describe, find_engine, running_engine
 from bakery.engine.embedded import WAY_OUT, Embedded
 from bakery.engine.engine import Engine
+from bakery.engine.images import EngineImage
 from bakery.engine.scratch import fresh_engine
 
 __all__ = [
     "WAY_OUT", "BuildxOptions", "BuildxProcesses", "CommandResult", "Container", "ContainerOptions", "Embedded",
-    "Engine", "cpu_limits", "default_jobs", "describe", "find_engine", "fresh_engine", "idle_container",
+    "Engine", "EngineImage", "cpu_limits", "default_jobs", "describe", "find_engine", "fresh_engine", "idle_container",
     "run_container", "running_engine", "tar_of",
 ]  # fmt: skip

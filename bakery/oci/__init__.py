@@ -10,7 +10,7 @@ from bakery.oci.archives import (
     open_member,
     unpacked,
 )
-from bakery.oci.attestations import SPDX, attest, attested, remember_attested
+from bakery.oci.attestations import SPDX, attest
 from bakery.oci.contents import Contents, Overlay, contents_of
 from bakery.oci.indexes import INDEX, digest_of, entries_for, index_bytes, merged
 from bakery.oci.layout import check_root_file_system, is_whole, layout_digest, open_tar, write_layout
@@ -29,8 +29,8 @@ from bakery.oci.recompress import recompress
 
 __all__ = [
     "ACCEPTED", "CHUNK", "INDEX", "SPDX", "Contents", "ImageArchive", "LayerSize", "Manifest", "ManifestError",
-    "Overlay", "attest", "attested", "blob_path", "check_root_file_system", "contents_of", "digest_of", "entries_for",
+    "Overlay", "attest", "blob_path", "check_root_file_system", "contents_of", "digest_of", "entries_for",
     "image_archive", "index_bytes", "is_index", "is_whole", "labelled", "layout_digest", "manifest_of", "merged",
-    "method_of", "open_layer", "open_member", "open_tar", "pick", "platforms_of", "recompress", "remember_attested",
-    "unpacked", "write_layout",
+    "method_of", "open_layer", "open_member", "open_tar", "pick", "platforms_of", "recompress", "unpacked",
+    "write_layout",
 ]  # fmt: skip

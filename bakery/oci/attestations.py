@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from bakery.errors import BakeryError
-from bakery.files import write_whole
 from bakery.oci.archives import blob_path
 
-__all__ = ["SPDX", "attest", "attested", "remember_attested"]
+__all__ = ["SPDX", "attest"]
 
 SPDX = "https://spdx.dev/Document"
 STATEMENT = "application/vnd.in-toto+json"
@@ -120,23 +119,3 @@ class _Writer:
 
 def _is_attestation(descriptor: dict[str, Any]) -> bool:
     return bool(descriptor.get("annotations", {}).get("vnd.docker.reference.type") == "attestation-manifest")
-
-
-def remember_attested(home: Path, index: str, manifest: str) -> None:
-    """Keep that the index of digest ``index`` is the one of the image ``manifest`` with what was attested of it."""
-    write_whole(_note(home, index), manifest)
-
-
-def attested(home: Path, identity: str) -> str:
-    """The digest of the image's manifest where ``identity``, an engine's, is its index; else ``identity``.
-
-    An engine calls an image with attestations by its index, which holds the time of a build; the manifest does not.
-    """
-    try:
-        return _note(home, identity).read_text(encoding="utf-8")
-    except OSError:
-        return identity
-
-
-def _note(home: Path, index: str) -> Path:
-    return home / "layers" / "attested" / index.replace(":", "-")

@@ -8,8 +8,7 @@ from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
 from bakery.engine import Engine
 from bakery.errors import BuildError, PublishError
 from bakery.files import Tell
-from bakery.oci import attested
-from bakery.records import LocalRecord, read_record
+from bakery.records import LocalRecord, manifest_digest_of, read_record
 from bakery.workspace import Workspace
 
 __all__ = ["approved", "objections"]
@@ -45,7 +44,7 @@ def approved(
     for image in images:
         record = read_record(workspace, image)
         identity, labels = _in_engine(catalog, engine, image)
-        for against in objections(record, attested(workspace.home, identity), labels):
+        for against in objections(record, manifest_digest_of(workspace.home, identity), labels):
             if force:
                 tell(f"{image.name} {image.platform}: overridden: {against}")
             else:

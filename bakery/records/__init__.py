@@ -1,5 +1,6 @@
 """What was built and tested: build records of this clone and shared/status.json."""
 
+from bakery.records.attested import manifest_digest_of, record_attested
 from bakery.records.builds import (
     BaseRecord,
     BuildRecord,
@@ -20,6 +21,6 @@ from bakery.records.status import adopt, read_status, write_status
 
 __all__ = [
     "BaseRecord", "BuildRecord", "ComparedWith", "LocalRecord", "OfficialSize", "PartSize", "ReferenceSize", "Size",
-    "SourceRecord", "SuiteRun", "TestRun", "adopt", "local_records", "read_record", "read_status", "write_record",
-    "write_status",
+    "SourceRecord", "SuiteRun", "TestRun", "adopt", "local_records", "manifest_digest_of", "read_record", "read_status",
+    "record_attested", "write_record", "write_status",
 ]  # fmt: skip

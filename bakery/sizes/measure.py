@@ -18,7 +18,7 @@ from bakery.engine import Engine
 from bakery.errors import InputError
 from bakery.files import Tell
 from bakery.oci import LayerSize, ManifestError
-from bakery.records import BuildRecord, read_record, write_record
+from bakery.records import BuildRecord, PartSize, Size, read_record, write_record
 from bakery.registry import Registry, RegistryUnavailable, Remote
 from bakery.sizes.baseline import Official, official_size, official_tags
 from bakery.sizes.breakdown import compact
@@ -27,7 +27,7 @@ from bakery.sizes.comparison import Comparison, Measured, compared_with
 from bakery.sizes.layers import SavedImage, saved_image
 from bakery.workspace import Workspace
 
-__all__ = ["Comparer", "reference_names", "remember"]
+__all__ = ["Comparer", "reference_names", "remember", "size_and_anatomy"]
 
 STAND_IN = "{} stands in: there is no official Python image for {}, and the Debian one is what people would use."
 ESTIMATED = "{}: this engine keeps layers unpacked, so its compressed sizes are what gzip -6 makes of them."
@@ -40,6 +40,16 @@ def reference_names(catalog: Catalog, image: Image) -> tuple[str, ...]:
     series = next(one for one in catalog.series if one.name == image.series.number)
     made = dataclasses.replace(image, series=series, target=target, variant=catalog.default_variant)
     return references(catalog, dataclasses.replace(made, recipe=RecipeName.REFERENCE))
+
+
+def size_and_anatomy(
+    engine: Engine, image: Image, reference: str, known: BuildRecord | None
+) -> tuple[Size, dict[str, PartSize]]:
+    """Size and anatomy of ``reference`` in the engine: from ``known``, a record of the same image, else measured."""
+    if known and known.anatomy:
+        return known.size, known.anatomy
+    saved = saved_image(engine.save(reference), image.platform)
+    return saved.size, compact(saved.parts)
 
 
 def remember(workspace: Workspace, one: Comparison) -> None:

@@ -1,46 +1,43 @@
-"""Runs tests/image inside an image, by the interpreter that was built, without a network."""
+"""Runs tests/image inside an image, with the interpreter that was built and without a network."""
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import tarfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
-from bakery.engine import Engine, run_container
+from bakery.engine import Engine, EngineImage, run_container
 from bakery.errors import BuildError
-from bakery.oci import attested
-from bakery.records import TestRun, read_record, read_status, write_record
-from bakery.sizes import budget_of, compact, saved_image, verdict
+from bakery.records import TestRun, manifest_digest_of, read_record, read_status, write_record
+from bakery.sizes import budget_of, size_and_anatomy, verdict
 from bakery.workspace import Workspace
 
-__all__ = ["Outcome", "image_labels", "over_budget", "run_image_tests"]
+__all__ = ["ImageTestResult", "as_built", "over_budget", "run_image_tests"]
 
 FOLDER = "image-tests"
 PASSED, FAILED, NOTHING_SELECTED, ALL_SKIPPED = 0, 1, 3, 4
 """Exit codes of tests/image/run.py."""
 
 
-@dataclass
-class Outcome:
-    """Counts of one run of tests/image, and what failed or was skipped, each with its reason."""
+@dataclass(frozen=True)
+class ImageTestResult:
+    """Counts of one run of tests/image, and the failed and the skipped tests, each with its reason."""
 
     image: Image
     passed: int = 0
     failed: int = 0
     skipped: int = 0
-    failures: list[str] = field(default_factory=list)
-    skips: list[str] = field(default_factory=list)
+    failures: tuple[str, ...] = ()
+    skips: tuple[str, ...] = ()
 
     @property
-    def row(self) -> dict[str, Any]:
-        """The same for a report."""
+    def row(self) -> dict[str, object]:
+        """A row of a report."""
         return {
             "image": self.image.name,
             "passed": self.passed,
@@ -51,39 +48,35 @@ class Outcome:
         }
 
 
-def image_labels(engine: Engine, reference: str) -> dict[str, str]:
-    """The labels of ``reference`` and its identity under ``id``; :exc:`BuildError` where there is no such image."""
-    found = engine.require(reference)
-    return {**found.labels, "id": attested(engine.embedded.workspace.home, found.id)}
+def as_built(image: Image, built: EngineImage) -> Image:
+    """``image`` with the recipe that the labels of ``built`` name."""
+    recipe = built.labels.get(f"{LABELS}.recipe", "")
+    return replace(image, recipe=RecipeName(recipe)) if recipe in list(RecipeName) else image
 
 
-def over_budget(workspace: Workspace, catalog: Catalog, engine: Engine, image: Image, labels: dict[str, str]) -> str:
-    """Why the image is over its size budget, with what grew since the last recorded build; empty where it is not.
+def over_budget(workspace: Workspace, catalog: Catalog, engine: Engine, image: Image) -> str:
+    """Why the image is over the size budget of its recipe, and what grew since the last recorded build, else empty.
 
-    The recipe is what the image's labels say, and its size the one of its record, or measured where there is none.
+    Its size is read from its build record, or measured if it has none.
     """
-    recipe = labels.get(f"{LABELS}.recipe", "")
-    image = dataclasses.replace(image, recipe=RecipeName(recipe)) if recipe in list(RecipeName) else image
     if budget_of(catalog, image) is None:
         return ""
-    record = read_record(workspace, image)
-    if record and record.id == labels["id"] and record.anatomy:
-        size, parts = record.size, record.anatomy
-    else:
-        saved = saved_image(engine.save(references(catalog, image)[0]), image.platform)
-        size, parts = saved.size, compact(saved.parts)
-    return verdict(catalog, image, size, parts, read_status(workspace.root))
+    reference, record = references(catalog, image)[0], read_record(workspace, image)
+    identity = manifest_digest_of(workspace.home, engine.require(reference).id)
+    known = record if record and record.id == identity else None
+    size, anatomy = size_and_anatomy(engine, image, reference, known)
+    return verdict(catalog, image, size, anatomy, read_status(workspace.root))
 
 
 def _archive(folder: Path) -> bytes:
-    """The tests as a tar that puts them below ``FOLDER``, owned by root, without byte code."""
+    """The tests as a tar that unpacks to ``FOLDER``, owned by root, without byte code."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        tar.add(folder, arcname=FOLDER, filter=_plain)
+        tar.add(folder, arcname=FOLDER, filter=_owned_by_root)
     return buffer.getvalue()
 
 
-def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+def _owned_by_root(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     if "__pycache__" in member.name:
         return None
     member.uid = member.gid = 0
@@ -99,46 +92,52 @@ def run_image_tests(
     image: Image,
     patterns: Sequence[str],
     write: Callable[[str], object],
-) -> Outcome:
-    """Run the tests whose names match ``patterns`` (all without any) in ``image``; their output goes to ``write``.
+) -> ImageTestResult:
+    """Run the tests in ``image`` whose names match ``patterns`` (all by default); their output goes to ``write``.
 
-    A run of all tests checks the size budget too, as one more that can fail, and is recorded. Raises
-    :exc:`BuildError` where the tests could not be run at all.
+    A run of all tests also checks the size budget, which counts as one more test if it fails, and is recorded. Raises
+    :exc:`BuildError` if the tests could not be run at all.
     """
     reference = references(catalog, image)[0]
-    arguments = [word for pattern in patterns for word in ("-k", pattern)]
-    labels = image_labels(engine, reference)
+    built = engine.require(reference)
     finished = run_container(
         engine,
         reference,
-        ["python", "-B", f"/tmp/{FOLDER}/run.py", *arguments],
+        ["python", "-B", f"/tmp/{FOLDER}/run.py", *(word for pattern in patterns for word in ("-k", pattern))],
         files=("/tmp", _archive(workspace.root / "tests" / "image")),
         write=write,
         environment={
-            "IMAGE_RECIPE": labels.get(f"{LABELS}.recipe", ""),
+            "IMAGE_RECIPE": built.labels.get(f"{LABELS}.recipe", ""),
             "IMAGE_LACKS": " ".join(image.variant.lacks),
         },
     )
-    code = finished.code
-    last = next((line for line in reversed(finished.stdout.splitlines()) if line.startswith("{")), "")
-    try:
-        counts = json.loads(last)
-        outcome = Outcome(image, *(counts[key] for key in ("passed", "failed", "skipped", "failures", "skips")))
-    except (ValueError, LookupError, TypeError):
-        raise BuildError(f"the tests in {reference} ended with code {code} and without a summary") from None
-    if code not in (PASSED, FAILED, NOTHING_SELECTED, ALL_SKIPPED):
-        raise BuildError(f"the tests in {reference} were ended with code {code}")
-    if code == NOTHING_SELECTED:
+    result = _result(image, reference, finished.code, finished.stdout)
+    if finished.code == NOTHING_SELECTED:
         raise BuildError(
             f"no test in tests/image matches {' '.join(patterns)}", hint="-k takes a part of a test's name."
         )
-    if not patterns:
-        over = over_budget(workspace, catalog, engine, image, labels)
-        outcome.failed += bool(over)
-        outcome.failures += [over] if over else []
+    if patterns:
+        return result
+    reason = over_budget(workspace, catalog, engine, as_built(image, built))
+    if reason:
+        result = replace(result, failed=result.failed + 1, failures=(*result.failures, reason))
     record = read_record(workspace, image)
-    if not patterns and record and record.id == labels["id"]:
+    if record and record.id == manifest_digest_of(workspace.home, built.id):
         when = datetime.now(UTC).isoformat(timespec="seconds")
-        tests = TestRun(when=when, passed=outcome.passed, failed=outcome.failed, skipped=outcome.skipped)
+        tests = TestRun(when=when, passed=result.passed, failed=result.failed, skipped=result.skipped)
         write_record(workspace, image, record, tests=tests)
-    return outcome
+    return result
+
+
+def _result(image: Image, reference: str, code: int, output: str) -> ImageTestResult:
+    """The summary that tests/image/run.py prints last; :exc:`BuildError` if there is none."""
+    summary = next((line for line in reversed(output.splitlines()) if line.startswith("{")), "")
+    try:
+        counts = json.loads(summary)
+        failures, skips = (tuple(map(str, counts[key])) for key in ("failures", "skips"))
+        result = ImageTestResult(image, counts["passed"], counts["failed"], counts["skipped"], failures, skips)
+    except (ValueError, LookupError, TypeError):
+        raise BuildError(f"the tests in {reference} exited with code {code} and printed no summary") from None
+    if code not in (PASSED, FAILED, NOTHING_SELECTED, ALL_SKIPPED):
+        raise BuildError(f"the tests in {reference} were terminated with code {code}")
+    return result

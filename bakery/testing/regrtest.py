@@ -1,79 +1,78 @@
 """CPython's own test suite, run in an image with a layer on top that holds the tests and their C modules.
 
-The layer is a stage of the Dockerfile that nothing else builds. Below it lie the layers of the image, the very same:
-what is tested is what ships.
+The layer is a stage of the Dockerfile that no other build uses. All layers below it are those of the image itself, so
+what is tested is what is published.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from bakery.build import Builder
-from bakery.catalog import LABELS, Image, RecipeName, read_toml, references
+from bakery.catalog import Image, read_toml, references
 from bakery.engine import CommandResult, run_container
 from bakery.errors import BuildError, InputError
-from bakery.records import SuiteRun, read_record, write_record
-from bakery.testing.image_tests import image_labels
+from bakery.records import SuiteRun, manifest_digest_of, read_record, write_record
+from bakery.testing.image_tests import as_built
 
-__all__ = ["Expected", "Suite", "Verdict", "build_suite", "expectations", "read_summary", "run_suite"]
+__all__ = ["ExpectedFailure", "Suite", "SuiteResult", "build_suite", "expected_failures", "read_summary", "run_suite"]
 
 STAGE = "regrtest"
-"""The stage of each family's Dockerfile, and what its images have in their names."""
+"""The stage of each family's Dockerfile; also part of the names of its images."""
 
 PASSED, NOTHING_RAN = 0, 4
-"""Exit codes of regrtest for tests that do not fail; up to 3.11 it is 0 also where a pattern matches none."""
+"""Exit codes of regrtest for tests that do not fail; up to 3.11 it also exits with 0 if a pattern matches no test."""
 
 CHECK = 'set -f; for test; do python -m test --timeout=1200 $test >/dev/null 2>&1; echo "$? $test"; done'
-"""Shell that runs each of its arguments by itself and prints its exit code before it."""
+"""Shell script that runs regrtest for each of its arguments and prints the exit code and the argument."""
 
 
 @dataclass(frozen=True)
-class Expected:
-    """A test file, or some of its tests by regrtest's patterns, that may fail, and why that is no defect."""
+class ExpectedFailure:
+    """A test file, or those of its tests that match regrtest's patterns, that may fail, and why that is no defect."""
 
     file: str
     tests: tuple[str, ...]
     reason: str
 
     @property
-    def single(self) -> tuple[str, ...]:
-        """The arguments of regrtest for each of the tests by itself."""
+    def runs(self) -> tuple[str, ...]:
+        """The arguments of one run of regrtest for each of the tests."""
         return tuple(f"-m {test} {self.file}" for test in self.tests) or (self.file,)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Counts of test files, and the names of those that failed."""
+    """Numbers of test files, and the names of those that failed."""
 
-    passed: int
-    skipped: int
-    failed: tuple[str, ...]
+    passed: int = 0
+    skipped: int = 0
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Suite:
-    """An image made ready for its test run."""
+    """An image with the tests on top: the image that it was made from, its own identity, and what may fail."""
 
     image: Image
     id: str
-    expected: tuple[Expected, ...]
+    expected: tuple[ExpectedFailure, ...]
 
 
-@dataclass
-class Verdict:
-    """What became of one run: counts of test files, those that failed, and entries that no longer fail."""
+@dataclass(frozen=True)
+class SuiteResult:
+    """The result of one run: numbers of test files, those that failed, and expected failures that no longer fail."""
 
     image: Image
     passed: int = 0
     skipped: int = 0
     failed: tuple[str, ...] = ()
     expected: int = 0
-    recovered: list[str] = field(default_factory=list)
+    recovered: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -81,8 +80,8 @@ class Verdict:
         return not self.failed and not self.recovered
 
     @property
-    def row(self) -> dict[str, Any]:
-        """The same for a report."""
+    def row(self) -> dict[str, object]:
+        """A row of a report."""
         return {
             "image": self.image.name,
             "result": "as expected" if self.good else "failed",
@@ -90,26 +89,27 @@ class Verdict:
             "failed": len(self.failed),
             "skipped": self.skipped,
             "expected": self.expected,
-            "failures": list(self.failed),
+            "failures": self.failed,
             "recovered": self.recovered,
         }
 
 
-def expectations(root: Path, image: Image) -> tuple[Expected, ...]:
-    """What may fail on ``image`` by shared/regrtest.toml; :exc:`bakery.errors.ConfigError` for a wrong entry."""
-    found = []
+def expected_failures(root: Path, image: Image) -> tuple[ExpectedFailure, ...]:
+    """What may fail in ``image`` (shared/regrtest.toml); :exc:`bakery.errors.ConfigError` for an invalid entry."""
+    failures = []
     for entry in read_toml(root / "shared" / "regrtest.toml").entries("expected"):
         file = entry.text("file", "a test file's name without .py", r"test\w+")
         tests = entry.words("tests") if "tests" in entry.data else ()
-        versions, reason = entry.words("versions"), entry.text("reason", "a reason of some words", r"\S+( \S+){3,}")
+        versions = entry.words("versions")
+        reason = entry.text("reason", "a reason of at least four words", r"\S+( \S+){3,}")
         entry.done()
         if {image.series.name, image.version} & set(versions):
-            found.append(Expected(file, tests, reason))
-    return tuple(found)
+            failures.append(ExpectedFailure(file, tests, reason))
+    return tuple(failures)
 
 
 def read_summary(output: str) -> Summary | None:
-    """What regrtest says at its end, ``None`` where it did not come to its end."""
+    """The summary at the end of regrtest's output, ``None`` if it was ended before."""
     if not re.search(r"(?m)^(Tests result|Result): ", output):
         return None
     ending = output[output.rindex("== Tests result") :] if "== Tests result" in output else output
@@ -121,88 +121,96 @@ def read_summary(output: str) -> Summary | None:
     return Summary(int(passed[1]) if passed else 0, skipped, tuple(sorted(failed)))
 
 
-def main_arguments(expected: Iterable[Expected], only: Sequence[str], jobs: int) -> list[str] | None:
-    """The arguments of regrtest for everything but ``expected``; ``None`` where of ``only`` nothing is left to run."""
-    whole = {one.file for one in expected if not one.tests}
+def main_arguments(expected: Iterable[ExpectedFailure], only: Sequence[str], jobs: int) -> list[str] | None:
+    """The arguments of regrtest for everything except ``expected``; ``None`` if nothing of ``only`` is left to run."""
+    whole_files = {failure.file for failure in expected if not failure.tests}
     arguments = [f"-j{jobs}", "--timeout=1200", "-w"]
-    for one in expected:
-        arguments += [word for test in one.tests for word in ("-i", test)]
+    for failure in expected:
+        arguments += [word for test in failure.tests for word in ("-i", test)]
     if not only:
-        return [*arguments, "-x", *sorted(whole)] if whole else arguments
-    files = [file for file in only if file not in whole]
+        return [*arguments, "-x", *sorted(whole_files)] if whole_files else arguments
+    files = [file for file in only if file not in whole_files]
     return [*arguments, *files] if files else None
 
 
-def recovered_tests(lines: Iterable[str]) -> list[str]:
-    """Of the lines that ``CHECK`` printed, the tests that do not fail."""
-    ends = [re.fullmatch(r"(\d+) (?:-m )?(test\w+|\S+ \S+)", line) for line in lines]
-    return [end[2] for end in ends if end and int(end[1]) in (PASSED, NOTHING_RAN)]
+def recovered_tests(lines: Iterable[str]) -> tuple[str, ...]:
+    """The tests that do not fail, from the lines that ``CHECK`` printed."""
+    matches = [re.fullmatch(r"(\d+) (?:-m )?(test\w+|\S+ \S+)", line) for line in lines]
+    return tuple(match[2] for match in matches if match and int(match[1]) in (PASSED, NOTHING_RAN))
 
 
 def build_suite(builder: Builder, image: Image) -> Suite:
-    """Put the tests on top of ``image``, which must be in the engine.
+    """Build the tests on top of ``image``, which must be in the engine.
 
-    Raises :exc:`BuildError` where the result is another image than the one in the engine with layers on top.
+    Raises :exc:`BuildError` if a build would no longer make the image that is in the engine.
     """
     reference = references(builder.catalog, image)[0]
-    recipe = RecipeName(image_labels(builder.engine, reference).get(f"{LABELS}.recipe", image.recipe))
-    image = replace(image, recipe=recipe)
-    found = builder.stage(image, STAGE, f"{builder.catalog.repository}-{STAGE}:{image.name}")
-    below, above = (builder.engine.require(name).layers for name in (reference, found))
-    if above[: len(below)] != below:
+    below = builder.engine.require(reference)
+    image = as_built(image, below)
+    identity = builder.stage(image, STAGE, f"{builder.catalog.repository}-{STAGE}:{image.name}")
+    if builder.engine.require(identity).layers[: len(below.layers)] != below.layers:
         raise BuildError(
-            f"{reference} is not what a build makes now, so its tests cannot be built on it",
+            f"{reference} is not the image that a build makes now, so its tests cannot be built on it",
             hint="Build it first, with `inv build` and the options that you gave here.",
         )
-    return Suite(image, found, expectations(builder.workspace.root, image))
+    return Suite(image, identity, expected_failures(builder.workspace.root, image))
 
 
 def run_suite(
     builder: Builder, suite: Suite, only: Sequence[str], jobs: int, write: Callable[[str], object]
-) -> Verdict:
-    """Run the suite (or the test files of ``only``), then each test that is expected to fail by itself.
+) -> SuiteResult:
+    """Run the suite, or the test files of ``only``, then each test that is expected to fail in a run of its own.
 
-    A run of the whole suite is recorded. Raises :exc:`BuildError` where it does not come to its end.
+    A run of the whole suite is recorded. Raises :exc:`BuildError` if the run does not complete.
     """
-    image, verdict = suite.image, Verdict(suite.image)
-    expected = [one for one in suite.expected if not only or one.file in only]
-    arguments = main_arguments(expected, only, jobs)
+    expected = [failure for failure in suite.expected if not only or failure.file in only]
+    arguments, summary = main_arguments(expected, only, jobs), Summary()
     if arguments:
         finished = _run(builder, suite, ["python", "-m", "test", *arguments], write)
-        summary = read_summary(f"{finished.stdout}\n")
         if finished.code == NOTHING_RAN:
-            raise InputError(f"no tests in {' '.join(only)}", hint="Expected names of test files, such as test_ssl.")
-        if summary is None or (finished.code and not summary.failed):
-            raise BuildError(f"CPython's test suite in {image.name} ended with code {finished.code} before its end")
-        verdict.passed, verdict.skipped, verdict.failed = summary.passed, summary.skipped, summary.failed
-    single = [test for one in expected for test in one.single]
-    if single:
-        write(f"running {len(single)} tests that are expected to fail, each by itself")
-        lines = _run(
-            builder, suite, ["sh", "-c", CHECK, "sh", *single], lambda line: write(f"exit code {line}")
-        ).stdout.splitlines()
-        verdict.expected, verdict.recovered = len(single), recovered_tests(lines)
+            raise InputError(
+                f"regrtest found no tests in {' '.join(only) or suite.image.name}",
+                hint="--only takes names of test files, such as test_ssl.",
+            )
+        summary = _complete_summary(suite, finished)
+    runs = [run for failure in expected for run in failure.runs]
+    recovered: tuple[str, ...] = ()
+    if runs:
+        write(f"running {len(runs)} tests that are expected to fail, one at a time")
+        command = ["sh", "-c", CHECK, "sh", *runs]
+        finished = _run(builder, suite, command, lambda line: write(f"exit code {line}"))
+        recovered = recovered_tests(finished.stdout.splitlines())
+    result = SuiteResult(suite.image, summary.passed, summary.skipped, summary.failed, len(runs), recovered)
     if not only:
-        _record(builder, suite, verdict)
-    return verdict
+        _record(builder, result)
+    return result
+
+
+def _complete_summary(suite: Suite, finished: CommandResult) -> Summary:
+    summary = read_summary(f"{finished.stdout}\n")
+    if summary is None or (finished.code and not summary.failed):
+        raise BuildError(
+            f"CPython's test suite in {suite.image.name} exited with code {finished.code} before it was complete"
+        )
+    return summary
 
 
 def _run(builder: Builder, suite: Suite, command: list[str], write: Callable[[str], object]) -> CommandResult:
     return run_container(builder.engine, suite.id, command, write=write)
 
 
-def _record(builder: Builder, suite: Suite, verdict: Verdict) -> None:
-    """Add the verdict to the record of the image, where that is the one that was tested."""
-    record = read_record(builder.workspace, suite.image)
-    labels = image_labels(builder.engine, references(builder.catalog, suite.image)[0])
-    if record is None or record.id != labels["id"]:
+def _record(builder: Builder, result: SuiteResult) -> None:
+    """Add the result to the image's build record, if that is of the image that was tested."""
+    record = read_record(builder.workspace, result.image)
+    built = builder.engine.require(references(builder.catalog, result.image)[0])
+    if record is None or record.id != manifest_digest_of(builder.workspace.home, built.id):
         return
     suite_run = SuiteRun(
         when=datetime.now(UTC).isoformat(timespec="seconds"),
-        passed=verdict.passed,
-        failed=len(verdict.failed),
-        skipped=verdict.skipped,
-        expected=verdict.expected,
-        recovered=len(verdict.recovered),
+        passed=result.passed,
+        failed=len(result.failed),
+        skipped=result.skipped,
+        expected=result.expected,
+        recovered=len(result.recovered),
     )
-    write_record(builder.workspace, suite.image, record, regrtest=suite_run)
+    write_record(builder.workspace, result.image, record, regrtest=suite_run)

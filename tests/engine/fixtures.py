@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shutil
 import tarfile
 from pathlib import Path
 
 RELEASE = "3.13.15"
+REPOSITORY = f"bakery-tests/python-{os.getpid()}"
+"""Of this process alone, so that two test runs on one engine do not overwrite each other's images."""
 
 CONFIGURE = """#!/bin/sh
 cat >Makefile <<'END'
@@ -83,6 +86,6 @@ def repository(root: Path, original: Path, tarball: Path) -> None:
     head, _, _ = trust.read_text().partition("\n[series.")
     trust.write_text(f"{head}\n[series]\n")
     catalog = root / "shared" / "catalog.toml"
-    text = catalog.read_text().replace('"infra7/python"', '"bakery-tests/python"')
+    text = catalog.read_text().replace('"infra7/python"', f'"{REPOSITORY}"')
     # No compiler is called; clang would only be unpacked.
     catalog.write_text(text.replace('compiler = "clang"', 'compiler = "gcc"'))

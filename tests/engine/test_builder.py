@@ -31,12 +31,12 @@ from bakery.engine.engine import Engine
 from bakery.records.builds import PartSize, record_file
 from bakery.records.status import adopt, write_status
 from bakery.sizes.layers import saved_image
-from bakery.testing.image_tests import image_labels, over_budget
+from bakery.testing.image_tests import over_budget
 from bakery.workspace import Workspace
 from tests.records import local_record, recorded, run_of_tests
 
 from .conftest import ROOT
-from .fixtures import RELEASE, repository, source
+from .fixtures import RELEASE, REPOSITORY, repository, source
 
 pytestmark = pytest.mark.engine
 
@@ -67,7 +67,7 @@ class Bench:
         return [line.partition(": ")[2] for line in self.shown.getvalue().splitlines()]
 
     def remove_images(self) -> None:
-        for name in ("bakery-tests/python", "bakery-tests/python-regrtest"):
+        for name in (REPOSITORY, f"{REPOSITORY}-regrtest"):
             for image in self.engine.images(name=name):
                 self.engine.remove(image.id)
 
@@ -86,7 +86,7 @@ def test_a_full_build_goes_through_every_phase_and_leaves_image_log_and_record(b
     wanted = ["source", "base", "configure", "instrumented build", "training", "optimised build", "install", "export"]
     shown = [phase for phase in bench.phases() if phase in wanted]
     assert list(dict.fromkeys(shown)) == wanted
-    assert f"bakery-tests/python:{RELEASE}-bookworm" in result.tags
+    assert f"{REPOSITORY}:{RELEASE}-bookworm" in result.tags
     assert "training with -m test --pgo" in result.log.read_text()
     record = recorded(bench.workspace, bench.image())
     assert record.id == result.id
@@ -147,12 +147,11 @@ def test_an_image_over_its_budget_fails_with_what_grew_since_the_last_recorded_b
     image = bench.image()
     (result,) = bench.builder().build([image])
     assert result.size is not None
-    labels = image_labels(bench.engine, result.tags[0])
     key = (image.series.name, "default", image.target.name)
 
     def said(compressed: int, disk: int) -> str:
         tight = dataclasses.replace(bench.catalog, budgets={key: Budget(compressed, disk)})
-        return over_budget(bench.workspace, tight, bench.engine, image, labels)
+        return over_budget(bench.workspace, tight, bench.engine, image)
 
     size = result.size
     write_status(bench.root, [])
@@ -167,7 +166,7 @@ def test_an_image_over_its_budget_fails_with_what_grew_since_the_last_recorded_b
     assert f"Interpreter: +{result.anatomy['interpreter'][0]:,} bytes on disk" in measured
     record_file(bench.workspace, image).unlink()
     assert said(size.compressed_bytes, size.disk_bytes - 1) == measured
-    labels["io.github.infra7.python.recipe"] = "quick"
+    image = dataclasses.replace(image, recipe=RecipeName.QUICK)
     assert said(1, 1) == ""
 
 
@@ -218,7 +217,7 @@ def test_a_failing_step_is_told_with_its_last_lines_and_the_log(
 def test_nothing_is_built_of_a_tarball_with_a_bad_signature(bench: Bench) -> None:
     shutil.copyfile(ROOT / "shared" / "upstream.toml", bench.root / "shared" / "upstream.toml")
     signature = bench.mirror / RELEASE / f"Python-{RELEASE}.tar.xz.asc"
-    shutil.copyfile(ROOT / "tests" / "unit" / "data" / "Python-3.13.5.tar.xz.asc", signature)
+    shutil.copyfile(ROOT / "tests" / "unit" / "sources" / "data" / "Python-3.13.5.tar.xz.asc", signature)
     (result,) = bench.builder().build([bench.image()])
     assert "does not fit the file: its bytes are not those that were signed" in result.error
     assert not result.log.exists(), "buildx was started"

@@ -25,9 +25,9 @@ from bakery.catalog.selection import select_images
 from bakery.catalog.tags import references
 from bakery.engine.engine import Engine
 from bakery.errors import BakeryError, InputError, PublishError
-from bakery.oci.attestations import remember_attested
 from bakery.oci.indexes import digest_of
 from bakery.publish.push import Pusher, open_shelf, read_handovers, write_handovers
+from bakery.records.attested import record_attested
 from bakery.records.builds import record_file, write_record
 from bakery.registry.transport import Wire
 from bakery.workspace import Workspace
@@ -251,7 +251,7 @@ def test_an_image_that_the_engine_calls_by_its_index_is_known_by_the_manifest_th
     file.write_text(json.dumps({**record, "id": manifest}))
     with pytest.raises(PublishError, match="another image than the one that is recorded"):
         press.push(f"{registry}/{name}")
-    remember_attested(press.workspace.home, record["id"], manifest)
+    record_attested(press.workspace.home, record["id"], manifest)
     assert set(press.push(f"{registry}/{name}").values()) == {"new"}
 
 

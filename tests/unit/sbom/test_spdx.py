@@ -13,7 +13,8 @@ import pytest
 
 from bakery.catalog.platforms import Platform
 from bakery.errors import BakeryError
-from bakery.oci.attestations import SPDX, attest, attested, remember_attested
+from bakery.oci.attestations import SPDX, attest
+from bakery.records.attested import manifest_digest_of, record_attested
 from bakery.sbom.components import Component
 from bakery.sbom.document import Bill, document, text_of
 from bakery.sbom.listing import bill_rows
@@ -148,9 +149,9 @@ def test_a_layout_without_provenance_is_rejected(tmp_path: Path) -> None:
 
 
 def test_the_manifest_of_an_attested_index_is_remembered(tmp_path: Path) -> None:
-    remember_attested(tmp_path, "sha256:index", "sha256:manifest")
-    assert attested(tmp_path, "sha256:index") == "sha256:manifest"
-    assert attested(tmp_path, "sha256:another") == "sha256:another"
+    record_attested(tmp_path, "sha256:index", "sha256:manifest")
+    assert manifest_digest_of(tmp_path, "sha256:index") == "sha256:manifest"
+    assert manifest_digest_of(tmp_path, "sha256:another") == "sha256:another"
 
 
 def test_spdx_tools_can_read_the_bill_back(tmp_path: Path, golden_bill: dict[str, Any]) -> None:
