@@ -37,7 +37,7 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports")
     session.run("mypy")
     scripts = [*ROOT.glob("shared/*.sh"), *ROOT.glob("reference/*.sh")]
-    session.run("shellcheck", *map(str, sorted(scripts)), ".ci/run", ".github/containerd-store")
+    session.run("shellcheck", *map(str, sorted(scripts)), "inv", ".ci/run", ".ci/stock", ".github/containerd-store")
     session.run("zizmor", "--offline", "--quiet", "--persona=pedantic", ".github/workflows")
     if shutil.which("actionlint"):  # no package index has it for every machine
         session.run("actionlint", external=True)
