@@ -23,7 +23,7 @@ class Matrix(BaseModel):
 
 @app.get("/")
 def about() -> dict[str, object]:
-    """Who runs this, where it may write, and what is loaded."""
+    """Report the user, the writable directories and the loaded libraries."""
     with tempfile.NamedTemporaryFile() as scratch:
         temporary = os.path.dirname(scratch.name)
     return {
@@ -38,13 +38,13 @@ def about() -> dict[str, object]:
 
 @app.post("/determinant")
 def determinant(matrix: Matrix) -> float:
-    """The determinant, by LAPACK."""
+    """Compute the determinant with LAPACK."""
     return float(numpy.linalg.det(numpy.array(matrix.rows)))
 
 
 @app.get("/database")
 def database(url: str) -> str:
-    """The version of a PostgreSQL server, or why it cannot be told."""
+    """Return the version of a PostgreSQL server, or the connection error."""
     try:
         with psycopg.connect(url, connect_timeout=5) as connection:
             return str(connection.execute("select version()").fetchone()[0])
@@ -54,6 +54,6 @@ def database(url: str) -> str:
 
 @app.get("/fetch")
 def fetch(url: str) -> dict[str, object]:
-    """Fetch over TLS; the server's certificate is checked."""
+    """Fetch a URL over TLS and verify the server's certificate."""
     with urllib.request.urlopen(url, timeout=5, context=ssl.create_default_context()) as answer:
         return {"status": answer.status, "body": answer.read().decode()}
