@@ -413,7 +413,7 @@ def compare(
     from bakery.files import write_whole
     from bakery.records import read_status
     from bakery.report import SUMMARY_COLUMNS, full_report, page, summary_rows
-    from bakery.sizes import Comparer, document, read_baseline, remember
+    from bakery.sizes import Comparer, document, read_baseline, record_comparison
 
     catalog, images = select(version, target, all, variant=variant)
     render([], (), format)
@@ -422,7 +422,7 @@ def compare(
     found = [one for image in images for one in comparer.compare(image)]
     if not against and not repository:
         for one in found:
-            remember(WORKSPACE, one)
+            record_comparison(WORKSPACE, one)
     show([document(one) for one in found] if format == "json" else summary_rows(found), SUMMARY_COLUMNS, format)
     if format != "json" and not brief:
         print(f"\n{full_report(found, format, width())}", end="")
@@ -432,7 +432,7 @@ def compare(
     absent = [one.image.name for one in found if one.ours is None]
     if absent:
         raise BuildError(f"not built: {', '.join(absent)}", hint="Build them first, with `inv build`.")
-    over = [f"{one.name}: {one.over}" for one in found if one.over]
+    over = [f"{one.name}: {one.over_budget}" for one in found if one.over_budget]
     if check and over:
         raise BuildError("\n".join(over))
 

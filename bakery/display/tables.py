@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,15 +19,23 @@ UNLIMITED = 10_000
 
 @dataclass(frozen=True)
 class Column:
-    """A heading, the key of the rows that it shows, and how."""
+    """A column of a table: its heading, and the value in each row: a key of the row, or ``value`` of the row.
+
+    Columns of numbers are aligned ``right``.
+    """
 
     heading: str
-    key: str
+    key: str = ""
     right: bool = False
+    value: Callable[[Any], object] | None = None
+
+    def text(self, row: Any) -> str:
+        """The text of the column's cell in ``row``."""
+        return cell(self.value(row) if self.value else row.get(self.key))
 
 
-def cell(value: Any) -> str:
-    """How a value stands in a table: lists joined, nothing as ``-``."""
+def cell(value: object) -> str:
+    """The text of a value in a table: lists are joined, an empty value is ``-``."""
     if value is None or value == "" or value == []:
         return "-"
     if isinstance(value, bool):
@@ -37,18 +45,16 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def render(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], form: str = "table", width: int = UNLIMITED
-) -> str:
+def render(rows: Sequence[object], columns: Sequence[Column], form: str = "table", width: int = UNLIMITED) -> str:
     """``rows`` as ``table`` or ``markdown`` (only ``columns``), or ``json`` (everything); ends with a newline.
 
-    Where a table is wider than ``width`` columns, its last one is wrapped.
+    The last column of a table that is wider than ``width`` characters is wrapped.
     """
     if form not in FORMATS:
         raise InputError(f"unknown format {form!r}", hint=f"There are: {', '.join(FORMATS)}.")
     if form == "json":
         return json.dumps(list(rows), indent=1) + "\n"
-    cells = [[cell(row.get(column.key)) for column in columns] for row in rows]
+    cells = [[column.text(row) for column in columns] for row in rows]
     if form == "markdown":
         lines = [
             [column.heading for column in columns],

@@ -10,7 +10,7 @@ from bakery.build import BuildResult
 from bakery.catalog import Catalog, Image, RecipeName, Stability, flag, latest_series, select_images, support, tags_of
 from bakery.display import Column, duration
 from bakery.records import read_record
-from bakery.sizes import Official, megabytes, official_size
+from bakery.sizes import OfficialImage, megabytes, official_size
 from bakery.workspace import Workspace
 
 __all__ = ["catalog_rows", "release_rows", "result_rows", "tag_rows"]
@@ -110,7 +110,7 @@ RESULT_COLUMNS = (
 
 
 def result_rows(
-    catalog: Catalog, results: Iterable[BuildResult], baseline: dict[tuple[str, str], Official]
+    catalog: Catalog, results: Iterable[BuildResult], baseline: dict[tuple[str, str], OfficialImage]
 ) -> list[dict[str, Any]]:
     """What became of each image, its sizes beside the recorded size of the official one."""
     rows = []

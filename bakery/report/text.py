@@ -1,221 +1,223 @@
-"""A comparison in full as tables with headings, for the terminal and as Markdown. Pure."""
+"""Comparisons as tables with headings, for the terminal and as Markdown. Pure."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from bakery.catalog import Catalog, Platform, RecipeName
 from bakery.display import UNLIMITED, Column, render
-from bakery.records import BuildRecord
+from bakery.records import BuildRecord, ComparedWith
 from bakery.sizes import (
     TITLES,
     Comparison,
     FileSize,
-    Measured,
-    Official,
+    MeasuredImage,
+    OfficialImage,
     Part,
     Share,
+    files_only_in,
     megabytes,
     official_tags,
-    only_in,
     ratio,
 )
 
-__all__ = ["METHOD", "SUMMARY_COLUMNS", "full_report", "recorded_rows", "summary_rows"]
+__all__ = [
+    "LAYER_COLUMNS", "METHOD", "SUMMARY_COLUMNS", "file_rows", "full_report", "layer_rows", "recorded_rows",
+    "summary_rows",
+]  # fmt: skip
 
 METHOD = (
     "On disk: the bytes of all files in all layers. Compressed: the bytes of the layers as they are pulled, from the "
-    "manifest; a part's share of a layer is the layer's size in proportion to what each part makes when it is packed "
-    "by itself with the layer's method."
+    "manifest. The size of a layer is divided among the parts in proportion to their sizes when each part is "
+    "compressed separately with the layer's method."
 )
 PROSE = 120
-"""Columns that sentences are wrapped at, where the terminal is not narrower."""
-MOST = 10
-"""Files that are listed one by one; all of them are in the JSON and in the HTML page."""
+"""Characters after which sentences are wrapped, unless the terminal is narrower."""
+MOST_FILES = 10
+"""Files that are listed one by one; the JSON and the HTML page have more."""
 
 
-def _bytes(size: int | None) -> str | None:
-    return None if size is None else f"{size:,}"
+@dataclass(frozen=True)
+class Summary:
+    """A row of the summary: an image of ours, and the images that it is compared with."""
+
+    name: str
+    ours: MeasuredImage | None
+    official: MeasuredImage | None
+    reference: MeasuredImage | None
+    compared_with: str | None
 
 
-def _signed(ours: int | None, theirs: int | None) -> str | None:
-    return None if ours is None or theirs is None else f"{ours - theirs:+,}"
+def _compressed(image: MeasuredImage | None) -> int | None:
+    return image.compressed_bytes if image else None
 
 
-def _layers(one: Measured) -> list[dict[str, Any]]:
-    rows = [
-        {"layer": number, "bytes": _bytes(layer.compressed_bytes), "method": layer.method, "label": layer.label}
-        for number, layer in enumerate(one.layers, 1)
-    ]
-    return [*rows, {"layer": "all", "bytes": _bytes(one.compressed_bytes)}]
+def _disk(image: MeasuredImage | None) -> int | None:
+    return image.disk_bytes if image else None
 
 
-LAYER_COLUMNS = (
-    Column("layer", "layer"),
-    Column("compressed bytes", "bytes", right=True),
-    Column("packed", "method"),
-    Column("made by", "label"),
-)
-PART_COLUMNS = (
-    Column("part", "part"),
-    Column("on disk", "disk", right=True),
-    Column("reference", "their_disk", right=True),
-    Column("difference", "disk_change", right=True),
-    Column("compressed", "compressed", right=True),
-    Column("reference", "their_compressed", right=True),
-    Column("difference", "compressed_change", right=True),
-    Column("files", "files", right=True),
-)
-FILE_COLUMNS = (Column("bytes", "bytes", right=True), Column("path", "path"))
+def _times(ours: int | None, other: int | None) -> str | None:
+    value = ratio(ours, other)
+    return f"{value:.2f}x" if value else None
 
 
-def _parts(ours: Measured, theirs: Measured | None) -> list[dict[str, Any]]:
-    rows = []
-    for part in Part:
-        here, there = ours.parts[part], theirs.parts[part] if theirs and theirs.parts else None
-        if here != Share() or (there and there != Share()):
-            rows.append(_part(TITLES[part], here, there))
-    everything = sum(ours.parts.values(), Share())
-    beside = sum(theirs.parts.values(), Share()) if theirs and theirs.parts else None
-    return [*rows, _part("All", everything, beside)]
-
-
-def _part(title: str, here: Share, there: Share | None) -> dict[str, Any]:
-    return {
-        "part": title,
-        "disk": _bytes(here.disk_bytes),
-        "their_disk": _bytes(there.disk_bytes if there else None),
-        "disk_change": _signed(here.disk_bytes, there.disk_bytes if there else None),
-        "compressed": _bytes(here.compressed_bytes),
-        "their_compressed": _bytes(there.compressed_bytes if there else None),
-        "compressed_change": _signed(here.compressed_bytes, there.compressed_bytes if there else None),
-        "files": _bytes(here.files),
-    }
-
-
-def _files(files: list[FileSize]) -> list[dict[str, Any]]:
-    rest = files[MOST:]
-    rows = [{"bytes": _bytes(one.disk_bytes), "path": one.path} for one in files[:MOST]]
-    if rest:
-        rows.append({"bytes": _bytes(sum(one.disk_bytes for one in rest)), "path": f"in {len(rest):,} smaller ones"})
-    return rows
-
-
+# The whole definition of each column, for `inv compare` (terminal, Markdown, HTML) and for README's table of sizes.
 SUMMARY_COLUMNS = (
-    Column("image", "image"),
-    Column("compressed", "compressed", right=True),
-    Column("official", "official", right=True),
-    Column("ratio", "compressed_ratio", right=True),
-    Column("on disk", "disk", right=True),
-    Column("reference", "reference", right=True),
-    Column("ratio", "disk_ratio", right=True),
-    Column("compared with", "compared_with"),
+    Column("image", value=lambda row: row.name),
+    Column("compressed", right=True, value=lambda row: megabytes(_compressed(row.ours))),
+    Column("official", right=True, value=lambda row: megabytes(_compressed(row.official))),
+    Column("ratio", right=True, value=lambda row: _times(_compressed(row.ours), _compressed(row.official))),
+    Column("on disk", right=True, value=lambda row: megabytes(_disk(row.ours))),
+    Column("reference", right=True, value=lambda row: megabytes(_disk(row.reference))),
+    Column("ratio", right=True, value=lambda row: _times(_disk(row.ours), _disk(row.reference))),
+    Column("compared with", value=lambda row: row.compared_with),
 )
 
 
-def _summary(
-    name: str, ours: tuple[int | None, int | None], official: int | None, reference: int | None, beside: str | None
-) -> dict[str, Any]:
-    smaller, on_disk = ratio(ours[0], official), ratio(ours[1], reference)
-    return {
-        "image": name,
-        "compressed": megabytes(ours[0]),
-        "official": megabytes(official),
-        "compressed_ratio": f"{smaller:.2f}x" if smaller else None,
-        "disk": megabytes(ours[1]),
-        "reference": megabytes(reference),
-        "disk_ratio": f"{on_disk:.2f}x" if on_disk else None,
-        "compared_with": beside,
-    }
-
-
-def summary_rows(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
-    """A row for each comparison, of words: the figures that most people look for."""
+def summary_rows(comparisons: Iterable[Comparison]) -> list[Summary]:
+    """A row for each comparison."""
     rows = []
-    for one in comparisons:
-        ours, official, reference = one.ours, one.official, one.reference
-        quick = " (quick)" if one.image.recipe is not RecipeName.FULL else ""
-        how = " (recorded)" if official and official.source == "recorded" else ""
-        rows.append(
-            _summary(
-                f"{one.image.name}{quick}, {one.image.platform.architecture}",
-                (ours.compressed_bytes, ours.disk_bytes) if ours else (None, None),
-                official.compressed_bytes if official else None,
-                reference.disk_bytes if reference else None,
-                f"{official.reference}{how}" if official else None,
-            )
-        )
+    for comparison in comparisons:
+        image, official = comparison.image, comparison.official
+        quick = " (quick)" if image.recipe is not RecipeName.FULL else ""
+        source = " (recorded)" if official and official.source == "recorded" else ""
+        name = f"{image.name}{quick}, {image.platform.architecture}"
+        label = f"{official.reference}{source}" if official else None
+        rows.append(Summary(name, comparison.ours, official, comparison.reference, label))
     return rows
 
 
 def recorded_rows(
     catalog: Catalog,
     records: Iterable[BuildRecord],
-    baseline: Mapping[tuple[str, str], Official],
+    baseline: Mapping[tuple[str, str], OfficialImage],
     platform: Platform,
-) -> list[dict[str, Any]]:
-    """The same for the full builds in shared/status.json: README's table of sizes.
+) -> list[Summary]:
+    """Rows for the full builds in shared/status.json: README's table of sizes.
 
-    A build that `inv compare` has not measured is put beside the recorded size of the official image.
+    A build that ``inv compare`` has not measured is compared with the recorded size of the official image.
     """
     rows = []
-    series, targets = {one.name: one for one in catalog.series}, {one.name: one for one in catalog.targets}
+    series = {series.name: series for series in catalog.series}
+    targets = {target.name: target for target in catalog.targets}
+
+    def measured(reference: str, date: str, compressed: int, disk: int | None = None) -> MeasuredImage:
+        return MeasuredImage(reference, "recorded", "", platform, compressed, disk_bytes=disk, date=date)
+
     for record in records:
         known = record.series in series and record.target in targets
         if not known or record.recipe is not RecipeName.FULL or record.platform != platform:
             continue
         tags = official_tags(catalog, series[record.series], targets[record.target])
         recorded = next((baseline[tag, platform] for tag in tags if (tag, platform) in baseline), None)
-        official = record.compared and record.compared.official
-        reference = record.compared and record.compared.reference
-        compared_with = None
-        if official:
-            compared_with = f"{official.reference} of {official.date}"
+        compared = record.compared or ComparedWith()
+        official = reference = None
+        if compared.official:
+            official = measured(compared.official.reference, compared.official.date, compared.official.compressed_bytes)
         elif recorded:
-            compared_with = f"{recorded.tag} of {recorded.date}"
-        size = official or recorded
-        rows.append(
-            _summary(
-                record.image,
-                (record.compressed_bytes, record.disk_bytes),
-                size.compressed_bytes if size else None,
-                reference.disk_bytes if reference else None,
-                compared_with,
-            )
-        )
+            official = measured(recorded.tag, recorded.date, recorded.compressed_bytes)
+        if compared.reference:
+            reference = measured(compared.reference.reference, "", 0, compared.reference.disk_bytes)
+        ours = measured(record.image, record.built[:10], record.compressed_bytes, record.disk_bytes)
+        label = f"{official.reference} of {official.date}" if official else None
+        rows.append(Summary(record.image, ours, official, reference, label))
+    return rows
+
+
+def _bytes(size: int | None) -> str | None:
+    return None if size is None else f"{size:,}"
+
+
+LAYER_COLUMNS = (
+    Column("layer", value=lambda row: row[0]),
+    Column("bytes", right=True, value=lambda row: _bytes(row[1])),
+    Column("compression", value=lambda row: row[2]),
+    Column("created by", value=lambda row: row[3]),
+)
+
+
+def layer_rows(image: MeasuredImage) -> list[tuple[object, int, str, str]]:
+    """The layers of an image: number, compressed bytes, compression, build step; then their sum."""
+    rows = [(at, layer.compressed_bytes, layer.method, layer.label) for at, layer in enumerate(image.layers, 1)]
+    return [*rows, ("all", image.compressed_bytes, "", "")]
+
+
+@dataclass(frozen=True)
+class _PartRow:
+    title: str
+    ours: Share
+    reference: Share | None
+
+    def difference(self, key: str) -> str | None:
+        return None if self.reference is None else f"{getattr(self.ours, key) - getattr(self.reference, key):+,}"
+
+
+PART_COLUMNS = (
+    Column("part", value=lambda row: row.title),
+    Column("on disk", right=True, value=lambda row: _bytes(row.ours.disk_bytes)),
+    Column("reference", right=True, value=lambda row: row.reference and _bytes(row.reference.disk_bytes)),
+    Column("difference", right=True, value=lambda row: row.difference("disk_bytes")),
+    Column("compressed", right=True, value=lambda row: _bytes(row.ours.compressed_bytes)),
+    Column("reference", right=True, value=lambda row: row.reference and _bytes(row.reference.compressed_bytes)),
+    Column("difference", right=True, value=lambda row: row.difference("compressed_bytes")),
+    Column("files", right=True, value=lambda row: _bytes(row.ours.files)),
+)
+
+
+def _part_rows(ours: MeasuredImage, reference: MeasuredImage | None) -> list[_PartRow]:
+    others = reference.parts if reference and reference.parts else None
+    rows = [_PartRow(TITLES[part], ours.parts[part], others[part] if others else None) for part in Part]
+    filled = [row for row in rows if row.ours != Share() or (row.reference or Share()) != Share()]
+    total = sum(others.values(), Share()) if others else None
+    return [*filled, _PartRow("All", sum(ours.parts.values(), Share()), total)]
+
+
+FILE_COLUMNS = (
+    Column("bytes", right=True, value=lambda row: _bytes(row[0])),
+    Column("path", value=lambda row: row[1]),
+)
+
+
+def file_rows(files: Sequence[FileSize], most: int) -> list[tuple[int, str, str]]:
+    """Files as bytes, path, part: the ``most`` largest, then one row for the rest."""
+    rows = [(file.disk_bytes, file.path, TITLES[file.part]) for file in files[:most]]
+    rest = files[most:]
+    if rest:
+        rows.append((sum(file.disk_bytes for file in rest), f"{len(rest):,} smaller files", ""))
     return rows
 
 
 def full_report(comparisons: Iterable[Comparison], form: str = "table", width: int = UNLIMITED) -> str:
-    """Layers, anatomy, files that only one of two has, budget and notes of each comparison; ends with a newline."""
+    """Layers, breakdown, files of one image only, budget and notes of each comparison; ends with a newline."""
     heading = "### {}\n\n" if form == "markdown" else "{}\n\n"
     text: list[str] = []
 
-    def section(title: str, rows: list[dict[str, Any]], columns: tuple[Column, ...]) -> None:
+    def section(title: str, rows: Sequence[object], columns: tuple[Column, ...]) -> None:
         if rows:
             text.append(heading.format(title) + render(rows, columns, form, width) + "\n")
 
-    for one in comparisons:
-        ours, official, reference = one.ours, one.official, one.reference
-        for measured in dict.fromkeys((ours, official)):
-            if measured and measured.layers:
-                section(f"Layers of {measured.reference} ({measured.about})", _layers(measured), LAYER_COLUMNS)
+    for comparison in comparisons:
+        ours, official, reference = comparison.ours, comparison.official, comparison.reference
+        for image in dict.fromkeys((ours, official)):
+            if image and image.layers:
+                section(f"Layers of {image.reference} ({image.about})", layer_rows(image), LAYER_COLUMNS)
         if ours and ours.parts:
-            beside = f" beside {reference.reference}" if reference else ""
-            section(f"Anatomy of {ours.reference}{beside}, in bytes", _parts(ours, reference), PART_COLUMNS)
+            other = f", compared with {reference.reference}" if reference else ""
+            section(f"Breakdown of {ours.reference}{other}, in bytes", _part_rows(ours, reference), PART_COLUMNS)
             text.append(f"{textwrap.fill(METHOD, min(width, PROSE))}\n\n")
-        if ours and reference:
-            theirs, extra = only_in(reference, ours), only_in(ours, reference)
-            section(f"In {reference.reference} only: {_total(theirs)}", _files(theirs), FILE_COLUMNS)
-            section(f"In {ours.reference} only: {_total(extra)}", _files(extra), FILE_COLUMNS)
-        if one.budget:
-            limits = f"{one.budget.compressed_bytes:,} bytes compressed, {one.budget.disk_bytes:,} on disk"
-            text.append(f"Budget of {one.name}: {limits}: {'exceeded' if one.over else 'kept'}.\n\n")
-        text += [f"{textwrap.fill(note, min(width, PROSE), break_on_hyphens=False)}\n\n" for note in one.notes]
+        for image, files in (
+            (reference, files_only_in(reference, ours)),
+            (ours, files_only_in(ours, reference)),
+        ):
+            if image and files:
+                total = sum(file.disk_bytes for file in files)
+                title = f"Only in {image.reference}: {len(files):,} files, {total:,} bytes"
+                section(title, file_rows(files, MOST_FILES), FILE_COLUMNS)
+        if budget := comparison.budget:
+            result = "exceeded" if comparison.over_budget else "met"
+            limits = f"{budget.compressed_bytes:,} bytes compressed, {budget.disk_bytes:,} on disk"
+            text.append(f"Budget of {comparison.name}: {limits}: {result}.\n\n")
+        text += [f"{textwrap.fill(note, min(width, PROSE), break_on_hyphens=False)}\n\n" for note in comparison.notes]
     return "".join(text).rstrip("\n") + "\n"
-
-
-def _total(files: list[FileSize]) -> str:
-    return f"{len(files):,} files, {sum(one.disk_bytes for one in files):,} bytes"

@@ -1,8 +1,9 @@
-"""How large images are, and how large the official ones were when shared/official-sizes.json was recorded."""
+"""The sizes of the official images, as shared/official-sizes.json records them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +11,14 @@ from bakery.catalog import Catalog, Image, Series, Target
 from bakery.errors import ConfigError
 from bakery.oci import LayerSize
 
-__all__ = ["Official", "megabytes", "official_size", "official_tags", "read_baseline"]
+__all__ = ["OfficialImage", "megabytes", "official_size", "official_tags", "read_baseline"]
 
 
 @dataclass(frozen=True)
-class Official:
-    """The official image's tag, release, and compressed size in bytes, as recorded in shared/official-sizes.json.
+class OfficialImage:
+    """An official image: its tag, Python release, compressed size in bytes, layers and the digest of its manifest.
 
-    With it its layers, the digest of its manifest, the day that it is of and where the record comes from.
+    ``date`` is the day on which the image was made, ``source`` the origin of these data.
     """
 
     tag: str
@@ -30,28 +31,28 @@ class Official:
 
 
 def megabytes(size: int | None) -> str:
-    """Millions of bytes with one decimal, as registries count: ``44.4 MB``; ``-`` where nothing is known."""
+    """Millions of bytes with one decimal, as registries count: ``44.4 MB``; ``-`` if the size is unknown."""
     return "-" if size is None else f"{size / 1e6:.1f} MB"
 
 
-def read_baseline(root: Path) -> dict[tuple[str, str], Official]:
-    """Recorded sizes of official images by (tag, platform); :exc:`ConfigError` where the file is not sound."""
+def read_baseline(root: Path) -> dict[tuple[str, str], OfficialImage]:
+    """Official images by (tag, platform); :exc:`ConfigError` if the file is missing or not valid."""
     file = root / "shared" / "official-sizes.json"
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         return {
-            (one["tag"], one["platform"]): Official(
-                tag=one["tag"],
-                release=one["release"],
-                compressed_bytes=int(one["compressed_bytes"]),
+            (image["tag"], image["platform"]): OfficialImage(
+                tag=image["tag"],
+                release=image["release"],
+                compressed_bytes=int(image["compressed_bytes"]),
                 layers=tuple(
-                    LayerSize("", "gzip", int(layer["bytes"]), layer["label"]) for layer in one.get("layers", ())
+                    LayerSize("", "gzip", int(layer["bytes"]), layer["label"]) for layer in image.get("layers", ())
                 ),
-                digest=one.get("digest", ""),
-                date=one.get("created", "")[:10],
+                digest=image.get("digest", ""),
+                date=image.get("created", "")[:10],
                 source=content.get("source", ""),
             )
-            for one in content["images"]
+            for image in content["images"]
         }
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ConfigError(
@@ -60,12 +61,14 @@ def read_baseline(root: Path) -> dict[tuple[str, str], Official]:
 
 
 def official_tags(catalog: Catalog, series: Series, target: Target) -> tuple[str, ...]:
-    """What an image is compared with; for a series before its first release the second one, of its candidates."""
+    """The official image of a series and target; the second tag is of release candidates, before the first release."""
     pattern = catalog.family_of(target).official
-    return tuple(pattern.format(series=one, target=target.name) for one in (series.number, f"{series.number}-rc"))
+    return tuple(pattern.format(series=tag, target=target.name) for tag in (series.number, f"{series.number}-rc"))
 
 
-def official_size(baseline: dict[tuple[str, str], Official], catalog: Catalog, image: Image) -> Official | None:
-    """The record of the official image that ``image`` is compared with."""
+def official_size(
+    baseline: Mapping[tuple[str, str], OfficialImage], catalog: Catalog, image: Image
+) -> OfficialImage | None:
+    """The official image that ``image`` is compared with; ``None`` if it is not recorded."""
     tags = official_tags(catalog, image.series, image.target)
     return next((baseline[tag, image.platform] for tag in tags if (tag, image.platform) in baseline), None)

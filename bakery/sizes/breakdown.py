@@ -1,8 +1,8 @@
-"""What an image consists of: each file of each layer belongs to one part, and the parts add up to the image.
+"""The breakdown of an image: each file in each layer belongs to one part, and the parts add up to the image. Pure.
 
-Pure: layers come from :mod:`bakery.sizes.layers` as lists of entries. A file's bytes on disk are its own. What a part
-takes of a layer as it is pulled cannot be read off, because a layer is packed as one stream: the layer's exact size is
-divided in proportion to what each part makes when it is packed by itself with the layer's method.
+:mod:`bakery.sizes.layers` reads the layers as lists of entries. Sizes on disk are those of the files. A layer is
+compressed as one stream, so no part of it has a compressed size of its own: the layer's size is divided in proportion
+to the sizes of the parts when each is compressed separately with the layer's method.
 """
 
 from __future__ import annotations
@@ -15,22 +15,13 @@ from enum import StrEnum
 from bakery.records import PartSize
 
 __all__ = [
-    "TITLES",
-    "Entry",
-    "FileSize",
-    "Part",
-    "Share",
-    "anatomy",
-    "changes",
-    "classify",
-    "compact",
-    "divide",
-    "final_files",
-]
+    "TITLES", "Entry", "FileSize", "Part", "Share", "breakdown", "changes", "classify", "compact", "divide",
+    "final_files", "is_base",
+]  # fmt: skip
 
 
 class Part(StrEnum):
-    """The parts, from the ground up."""
+    """The parts, bottom first; the values are keys in JSON and classes in page.css."""
 
     BASE = "base"
     CERTIFICATES = "certificates_and_zones"
@@ -46,19 +37,19 @@ class Part(StrEnum):
 
 TITLES = {
     Part.BASE: "Base",
-    Part.CERTIFICATES: "Certificates and zones",
+    Part.CERTIFICATES: "Certificates and time zones",
     Part.PACKAGES: "Libraries and other packages",
     Part.INTERPRETER: "Interpreter",
     Part.LIBRARY: "Standard library (.py)",
     Part.EXTENSIONS: "Extension modules (.so)",
-    Part.BYTECODE: "Byte code (.pyc)",
+    Part.BYTECODE: "Bytecode (.pyc)",
     Part.PIP: "pip and bundled wheels",
     Part.HEADERS: "Headers and build settings",
     Part.OTHER: "Other",
 }
-"""How people call them."""
+"""Names of the parts in reports."""
 
-# Below a prefix such as usr/local, in this order.
+# Paths under a prefix such as usr/local; the first match counts.
 INSTALLED = (
     (Part.BYTECODE, r".*\.py[co]"),
     (Part.PIP, r"lib/python3[^/]*/(ensurepip/_bundled/.*|site-packages/(pip|setuptools|wheel|pkg_resources)\b.*)"),
@@ -73,13 +64,13 @@ CERTIFICATES = re.compile(
     r"(etc/ssl|etc/ca-certificates|usr/(local/)?share/ca-certificates|usr/share/zoneinfo|usr/lib/ssl)\b"
     r"|etc/(localtime|timezone)$"
 )
-RECORDS = ("var/lib/dpkg/status", "lib/apk/db/installed", "usr/lib/apk/db/installed")
+PACKAGE_DATABASES = ("var/lib/dpkg/status", "lib/apk/db/installed", "usr/lib/apk/db/installed")
 PATTERNS = tuple((part, re.compile(pattern)) for part, pattern in INSTALLED)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One member of a layer: its path without a leading slash, its bytes on disk (a link has none), its target."""
+    """A member of a layer: its path without a leading slash, its bytes on disk (a link has none), the link's target."""
 
     path: str
     size: int = 0
@@ -89,7 +80,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class FileSize:
-    """A file as a container sees it, its bytes on disk (0 for a link), and the part that it belongs to."""
+    """A file that a container sees, its bytes on disk (0 for a link), and its part."""
 
     path: str
     disk_bytes: int
@@ -98,7 +89,7 @@ class FileSize:
 
 @dataclass(frozen=True)
 class Share:
-    """What a part takes: bytes on disk and, divided as this module says, bytes as pulled; and its number of files."""
+    """The share of a part in an image: bytes on disk, bytes as pulled (see the module), and number of files."""
 
     disk_bytes: int = 0
     compressed_bytes: int = 0
@@ -113,7 +104,7 @@ class Share:
 
 
 def classify(path: str) -> Part:
-    """The part that ``path`` belongs to in a layer above the base.
+    """The part of ``path``, in a layer above the base.
 
     >>> str(classify("usr/local/lib/python3.13/json/__init__.py"))
     'standard_library'
@@ -130,17 +121,15 @@ def classify(path: str) -> Part:
 
 
 def is_base(entries: Iterable[Entry]) -> bool:
-    """Whether a first layer is a distribution's root file system: one with a package manager's own records.
+    """Whether a first layer is a distribution's root file system: it has the database of a package manager.
 
-    An image made from scratch has none there, and its first layer is taken apart like any other.
+    An image made from scratch has no base; its first layer is divided into parts like any other.
     """
-    return any(
-        entry.path in ("var/lib/dpkg/status", "lib/apk/db/installed", "usr/lib/apk/db/installed") for entry in entries
-    )
+    return any(entry.path in PACKAGE_DATABASES for entry in entries)
 
 
 def divide(total: int, weights: Mapping[Part, int]) -> dict[Part, int]:
-    """``total`` in whole bytes, in proportion to ``weights``; the parts add up to it (largest remainders first)."""
+    """Divide ``total`` into whole bytes in proportion to ``weights``; the largest remainders are rounded up."""
     sum_of_weights = sum(weights.values())
     if not sum_of_weights:
         return {Part.OTHER: total} if total else {}
@@ -151,12 +140,10 @@ def divide(total: int, weights: Mapping[Part, int]) -> dict[Part, int]:
     return parts
 
 
-def anatomy(
-    layers: Sequence[tuple[Sequence[Entry], int, Mapping[Part, int]]],
-) -> dict[Part, Share]:
-    """The parts of an image, all of them, from its layers: entries, bytes as pulled, and each part's packed weight.
+def breakdown(layers: Sequence[tuple[Sequence[Entry], int, Mapping[Part, int]]]) -> dict[Part, Share]:
+    """All parts of an image, from its layers: entries, bytes as pulled, and the compressed size of each separate part.
 
-    Every file of every layer counts, also one that a higher layer hides, because all of them are pulled and stored.
+    Files that a higher layer hides count as well, because they are pulled and stored.
     """
     parts = dict.fromkeys(Part, Share())
     for number, (entries, compressed, weights) in enumerate(layers):
@@ -172,10 +159,10 @@ def anatomy(
 
 
 def final_files(layers: Iterable[Sequence[Entry]]) -> dict[str, FileSize]:
-    """What a container sees, by path: higher layers hide, and remove by whiteouts, what lies below.
+    """The files that a container sees, by path. Higher layers replace files, and remove them by whiteouts.
 
-    Whiteouts as in https://github.com/opencontainers/image-spec/blob/main/layer.md. Paths through a top-level link such
-    as ``lib`` are told by where they lie, ``usr/lib``, so that images merged before and after are the same.
+    Whiteouts: https://github.com/opencontainers/image-spec/blob/main/layer.md. Paths through a top-level link such as
+    ``lib`` are resolved (``usr/lib``), so that images with and without a merged /usr compare as the same.
     """
     seen: dict[str, tuple[Entry, Part]] = {}
     for number, layer in enumerate(layers):
@@ -200,7 +187,7 @@ def final_files(layers: Iterable[Sequence[Entry]]) -> dict[str, FileSize]:
 
 
 def _drop(seen: dict[str, tuple[Entry, Part]], path: str, *, itself: bool) -> None:
-    for below in [one for one in seen if one.startswith(f"{path}/")]:
+    for below in [other for other in seen if other.startswith(f"{path}/")]:
         del seen[below]
     if itself:
         seen.pop(path, None)
@@ -216,7 +203,7 @@ def compact(parts: Mapping[Part, Share]) -> dict[str, PartSize]:
 
 
 def changes(old: Mapping[str, PartSize], new: Mapping[str, PartSize]) -> list[tuple[str, int, int]]:
-    """What changed between two compact anatomies: part, bytes on disk, bytes as pulled; largest change first."""
+    """Changes from one record's parts to another's: part, bytes on disk, bytes as pulled; largest change first."""
     rows = []
     for part in dict.fromkeys((*old, *new)):
         before, after = old.get(part, PartSize(0, 0)), new.get(part, PartSize(0, 0))

@@ -1,4 +1,4 @@
-"""The size budget: the most that an image may take, and where growth came from when it takes more. Pure."""
+"""The size budget: the maximum sizes of an image, and an explanation if it is larger. Pure."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from bakery.catalog import Budget, Catalog, Image, RecipeName
 from bakery.records import BuildRecord, PartSize, Size
 from bakery.sizes.breakdown import TITLES, Part, changes
 
-__all__ = ["budget_of", "excess", "growth", "last_record", "verdict"]
+__all__ = ["budget_of", "excess", "explain_excess", "growth", "last_record"]
 
 DEFAULT_VARIANT = "default"
 """The variant of records that do not name one."""
 
 
 def budget_of(catalog: Catalog, image: Image) -> Budget | None:
-    """The budget of ``image``; ``None`` where there is none.
+    """The budget of ``image``; ``None`` if it has none.
 
-    Quick builds are exempt, for they are not optimised and never published; and so is any platform but the family's
-    first, for which alone sizes are set.
+    Quick builds are exempt, because they are never published. Only the family's first platform has budgets.
     """
     if image.recipe is not RecipeName.FULL or image.platform != catalog.family_of(image.target).platforms[0]:
         return None
@@ -26,7 +25,7 @@ def budget_of(catalog: Catalog, image: Image) -> Budget | None:
 
 
 def excess(budget: Budget | None, size: Size) -> tuple[str, ...]:
-    """What of ``size`` is over ``budget``, each as a sentence with exact bytes; nothing where all is within."""
+    """A sentence with exact bytes for each size that is over ``budget``."""
     if budget is None:
         return ()
     kinds = (
@@ -34,24 +33,24 @@ def excess(budget: Budget | None, size: Size) -> tuple[str, ...]:
         ("on disk", size.disk_bytes, budget.disk_bytes),
     )
     return tuple(
-        f"{found:,} bytes {what}, {found - limit:,} more than the budget of {limit:,}"
-        for what, found, limit in kinds
-        if found > limit
+        f"{actual:,} bytes {kind}, {actual - limit:,} more than the budget of {limit:,}"
+        for kind, actual, limit in kinds
+        if actual > limit
     )
 
 
 def last_record(records: Iterable[BuildRecord], image: Image) -> BuildRecord | None:
-    """The newest kept record of the same series, target, variant, platform and recipe; also of another release."""
+    """The newest record of the same series, target, variant, platform and recipe; the release may differ."""
     key = (image.series.name, image.target.name, image.variant.name, image.platform, image.recipe)
 
     def key_of(record: BuildRecord) -> tuple[str, ...]:
         return (record.series, record.target, record.variant or DEFAULT_VARIANT, record.platform, record.recipe)
 
-    return max((one for one in records if key_of(one) == key), key=lambda one: one.built, default=None)
+    return max((record for record in records if key_of(record) == key), key=lambda record: record.built, default=None)
 
 
 def growth(old: Mapping[str, PartSize], new: Mapping[str, PartSize]) -> tuple[str, ...]:
-    """The anatomy's difference, one line for each part that changed, the largest change first."""
+    """A line for each part that changed, largest change first."""
     titles = {str(part): TITLES[part] for part in Part}
     return tuple(
         f"{titles.get(part, part)}: {disk:+,} bytes on disk, {compressed:+,} compressed"
@@ -59,14 +58,14 @@ def growth(old: Mapping[str, PartSize], new: Mapping[str, PartSize]) -> tuple[st
     )
 
 
-def verdict(
+def explain_excess(
     catalog: Catalog,
     image: Image,
     size: Size,
     parts: Mapping[str, PartSize],
     records: Iterable[BuildRecord],
 ) -> str:
-    """Why ``image`` is over its budget and what grew since the last recorded build; empty where it is within."""
+    """Why ``image`` is over its budget, and what grew since the last recorded build; empty if it is not over."""
     over = excess(budget_of(catalog, image), size)
     if not over:
         return ""
@@ -74,8 +73,8 @@ def verdict(
     lines = [f"over the size budget (shared/budgets.toml, {key}):", *over]
     last = last_record(records, image)
     if last and last.anatomy:
-        lines.append(f"since the recorded build of {last.release} on {last.built[:10]}:")
+        lines.append(f"changes since the recorded build of {last.release} on {last.built[:10]}:")
         lines += growth(last.anatomy, parts) or ("no part has changed",)
     else:
-        lines.append("no build with an anatomy is recorded in shared/status.json to compare with")
+        lines.append("shared/status.json has no build with a breakdown to compare with")
     return "\n    ".join(lines)

@@ -1,25 +1,24 @@
-"""What a comparison of one image says, as data: for programs (docs/compare.schema.json) and for every report. Pure."""
+"""The comparison of an image of ours with others, as data for every report (JSON: docs/compare.schema.json). Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from bakery.catalog import Budget, Image, Platform
 from bakery.oci import LayerSize
 from bakery.records import ComparedWith, OfficialSize, ReferenceSize, Size
 from bakery.sizes.breakdown import FileSize, Part, Share
 
-__all__ = ["Comparison", "Measured", "compared_with", "document", "only_in", "ratio"]
+__all__ = ["Comparison", "MeasuredImage", "compared_with", "document", "files_only_in", "ratio"]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One image as it was measured, and where: in a registry, in the engine, or from the repository's record.
+class MeasuredImage:
+    """An image with its sizes in bytes; sizes that were not measured are ``None`` or empty.
 
-    ``about`` says it in words. Sizes in bytes; what was not measured is ``None`` or empty. ``estimated``: the engine
-    keeps its layers unpacked, so that ``compressed_bytes`` are what gzip -6 makes of them.
+    ``source`` is ``registry``, ``engine`` or ``recorded``; ``about`` describes it in more detail. With ``estimated``
+    the engine stores layers uncompressed, and ``compressed_bytes`` are the result of gzip -6.
     """
 
     reference: str
@@ -40,40 +39,40 @@ class Measured:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One image of ours beside the one that people would use instead.
+    """An image of ours and the images that it replaces.
 
-    ``official`` is compared by what is pulled; ``reference``, an image in the same engine, by what lies on disk.
+    ``official`` is compared by compressed size; ``reference``, an image in the same engine, by size on disk.
+    ``over_budget`` describes why ours is over its size budget, and is empty if it is not.
     """
 
     image: Image
-    variant: str
-    ours: Measured | None
-    official: Measured | None = None
-    reference: Measured | None = None
+    ours: MeasuredImage | None
+    official: MeasuredImage | None = None
+    reference: MeasuredImage | None = None
     budget: Budget | None = None
-    over: str = ""
+    over_budget: str = ""
     notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """The image with its platform, as reports call it."""
+        """The image and its platform."""
         return f"{self.image.name}, {self.image.platform}"
 
     @property
     def size(self) -> Size | None:
-        """Ours, where it was measured both ways."""
+        """Both sizes of ours; ``None`` unless both were measured."""
         if self.ours is None or self.ours.disk_bytes is None:
             return None
         return Size(self.ours.compressed_bytes, self.ours.disk_bytes)
 
 
-def ratio(ours: int | None, theirs: int | None) -> float | None:
-    """Ours as a multiple of theirs, below 1 where ours is smaller; ``None`` where one of the two is not known."""
-    return None if ours is None or not theirs else round(ours / theirs, 4)
+def ratio(ours: int | None, other: int | None) -> float | None:
+    """Ours as a multiple of the other, below 1 if ours is smaller; ``None`` if one of them is unknown."""
+    return None if ours is None or not other else round(ours / other, 4)
 
 
 def compared_with(comparison: Comparison) -> ComparedWith:
-    """For the record of a build: the images that it was compared with, and their sizes."""
+    """The images that a build was compared with, for its record."""
     official, reference = comparison.official, comparison.reference
     return ComparedWith(
         official=OfficialSize(
@@ -90,80 +89,63 @@ def compared_with(comparison: Comparison) -> ComparedWith:
     )
 
 
-def only_in(one: Measured | None, other: Measured | None) -> list[FileSize]:
-    """The files of ``one`` whose paths ``other`` does not have, largest first; nothing where either is unknown."""
-    if one is None or other is None or not one.files or not other.files:
+def files_only_in(image: MeasuredImage | None, other: MeasuredImage | None) -> list[FileSize]:
+    """Files whose paths the other image does not have, largest first; empty if the files of one are unknown."""
+    if image is None or other is None or not image.files or not other.files:
         return []
     return sorted(
-        (one.files[path] for path in one.files.keys() - other.files.keys()),
+        (image.files[path] for path in image.files.keys() - other.files.keys()),
         key=lambda file: (-file.disk_bytes, file.path),
     )
 
 
-def _measured(one: Measured | None) -> dict[str, Any] | None:
-    if one is None:
+def _image(image: MeasuredImage | None) -> dict[str, object] | None:
+    if image is None:
         return None
+    texts = ("reference", "source", "about", "platform", "digest", "release", "date")
     return {
-        "reference": one.reference,
-        "source": one.source,
-        "about": one.about,
-        "platform": one.platform,
-        "digest": one.digest or None,
-        "release": one.release or None,
-        "date": one.date or None,
-        "estimated": one.estimated,
-        "compressed_bytes": one.compressed_bytes,
-        "disk_bytes": one.disk_bytes,
+        **{name: getattr(image, name) or None for name in texts},
+        "estimated": image.estimated,
+        "compressed_bytes": image.compressed_bytes,
+        "disk_bytes": image.disk_bytes,
         "layers": [
-            {
-                "digest": layer.digest or None,
-                "method": layer.method,
-                "compressed_bytes": layer.compressed_bytes,
-                "label": layer.label or None,
-            }
-            for layer in one.layers
+            {**vars(layer), "digest": layer.digest or None, "label": layer.label or None} for layer in image.layers
         ],
-        "parts": {
-            str(part): {
-                "disk_bytes": share.disk_bytes,
-                "compressed_bytes": share.compressed_bytes,
-                "files": share.files,
-            }
-            for part, share in one.parts.items()
-        },
+        "parts": {str(part): vars(share) for part, share in image.parts.items()},
     }
 
 
-def _files(files: Iterable[FileSize]) -> list[dict[str, Any]]:
-    return [{"path": one.path, "disk_bytes": one.disk_bytes, "part": str(one.part)} for one in files]
+def _files(files: Iterable[FileSize]) -> list[dict[str, object]]:
+    return [vars(file) for file in files]
 
 
-def document(one: Comparison) -> dict[str, Any]:
-    """Everything that is known of a comparison, as docs/compare.schema.json describes it."""
-    ours, official, reference = one.ours, one.official, one.reference
+def document(comparison: Comparison) -> dict[str, object]:
+    """All that is known of a comparison, as docs/compare.schema.json describes it."""
+    image, ours, official, reference = comparison.image, comparison.ours, comparison.official, comparison.reference
     compressed = ours.compressed_bytes if ours else None
     disk = ours.disk_bytes if ours else None
-    budget = one.budget
+    official_compressed = official.compressed_bytes if official else None
+    reference_disk = reference.disk_bytes if reference else None
     return {
-        "image": one.image.name,
-        "series": one.image.series.name,
-        "release": one.image.version,
-        "target": one.image.target.name,
-        "variant": one.variant,
-        "platform": one.image.platform,
-        "recipe": str(one.image.recipe),
+        "image": image.name,
+        "series": image.series.name,
+        "release": image.version,
+        "target": image.target.name,
+        "variant": image.variant.name,
+        "platform": image.platform,
+        "recipe": str(image.recipe),
         "compressed_bytes": compressed,
         "disk_bytes": disk,
-        "official_compressed_bytes": official.compressed_bytes if official else None,
-        "reference_disk_bytes": reference.disk_bytes if reference else None,
-        "compressed_ratio": ratio(compressed, official.compressed_bytes if official else None),
-        "disk_ratio": ratio(disk, reference.disk_bytes if reference else None),
-        "ours": _measured(ours),
-        "official": _measured(official),
-        "reference": _measured(reference),
-        "only_in_reference": _files(only_in(reference, ours)),
-        "only_in_ours": _files(only_in(ours, reference)),
-        "budget": {"compressed_bytes": budget.compressed_bytes, "disk_bytes": budget.disk_bytes} if budget else None,
-        "over_budget": one.over or None,
-        "notes": list(one.notes),
+        "official_compressed_bytes": official_compressed,
+        "reference_disk_bytes": reference_disk,
+        "compressed_ratio": ratio(compressed, official_compressed),
+        "disk_ratio": ratio(disk, reference_disk),
+        "ours": _image(ours),
+        "official": _image(official),
+        "reference": _image(reference),
+        "only_in_reference": _files(files_only_in(reference, ours)),
+        "only_in_ours": _files(files_only_in(ours, reference)),
+        "budget": vars(comparison.budget) if comparison.budget else None,
+        "over_budget": comparison.over_budget or None,
+        "notes": list(comparison.notes),
     }

@@ -1,4 +1,4 @@
-"""Reads an image as ``docker save`` writes it, or an OCI layout in a tar: exact sizes, and what lies in each layer."""
+"""Reads the sizes and the files of an image from the output of ``docker save``, or from an OCI layout in a tar."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import tarfile
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from bakery.catalog import Platform
 from bakery.files import spooled
 from bakery.oci import CHUNK, LayerSize, image_archive, labelled, method_of, open_member, unpacked
 from bakery.records import Size
-from bakery.sizes.breakdown import Entry, FileSize, Part, Share, anatomy, classify, final_files, is_base
+from bakery.sizes.breakdown import Entry, FileSize, Part, Share, breakdown, classify, final_files, is_base
 
 __all__ = ["SavedImage", "read_image", "saved_image"]
 
 GZIP_LEVEL = 6
-"""The level that registries are commonly served with."""
+"""The level at which layers are commonly pushed to registries."""
 ZSTD_LEVEL = 9
-"""Level at which parts are weighed. Their proportions hardly depend on it, and level 19 would take a minute."""
+"""Level at which the parts of a layer are compressed. Their proportions hardly depend on it; 19 takes a minute."""
 
 
 @dataclass(frozen=True)
 class SavedImage:
     """An image from an archive.
 
-    ``estimated`` says that the engine keeps layers unpacked and their sizes as pulled are what gzip -6 makes of them.
+    With ``estimated`` the engine stores layers uncompressed, and their sizes as pulled are the result of gzip -6.
     """
 
     digest: str
@@ -38,21 +38,21 @@ class SavedImage:
 
     @property
     def size(self) -> Size:
-        """Bytes as pulled and on disk."""
+        """Bytes of the image, as pulled and on disk."""
         disk = sum(share.disk_bytes for share in self.parts.values())
         return Size(sum(layer.compressed_bytes for layer in self.layers), disk)
 
 
 def saved_image(chunks: Iterable[bytes], platform: Platform) -> SavedImage:
-    """The image in the stream of ``docker save``; see :func:`read_image`. The stream is kept in a temporary file."""
+    """The image in the output of ``docker save``, spooled to a temporary file; see :func:`read_image`."""
     with spooled(chunks) as spool:
         return read_image(spool, platform)
 
 
 def read_image(archive: IO[bytes], platform: Platform) -> SavedImage:
-    """The image for ``platform`` in a tar that can be read at any place; :exc:`BakeryError` where there is none.
+    """The image for ``platform`` in a seekable tar; :exc:`BakeryError` if it has none.
 
-    Manifests tell the layers where the archive has them (Docker Engine 25 and newer), else ``manifest.json`` does.
+    Layers are those of the OCI manifest (Docker Engine 25 and newer) or of ``manifest.json``.
     """
     with image_archive(archive, platform) as image:
         read = [_Layer(image.tar, name, first=number == 0) for number, name in enumerate(image.layers)]
@@ -60,7 +60,7 @@ def read_image(archive: IO[bytes], platform: Platform) -> SavedImage:
         return SavedImage(
             digest=image.digest,
             layers=labelled(sizes, image.config),
-            parts=anatomy([(layer.entries, layer.size.compressed_bytes, layer.weights) for layer in read]),
+            parts=breakdown([(layer.entries, layer.size.compressed_bytes, layer.weights) for layer in read]),
             files=final_files(layer.entries for layer in read),
             config=image.config,
             estimated=any(size.method == "none" for size in sizes),
@@ -68,7 +68,7 @@ def read_image(archive: IO[bytes], platform: Platform) -> SavedImage:
 
 
 class _Layer:
-    """A layer read once: its entries, and each part packed by itself where it is not a base, which is one part."""
+    """The entries of a layer, and the compressed size of each part by itself. A base is one part and not divided."""
 
     def __init__(self, tar: tarfile.TarFile, name: str, *, first: bool) -> None:
         self.entries: list[Entry] = []
@@ -84,27 +84,32 @@ class _Layer:
         self.size = LayerSize(f"{algorithm}:{digest}" if name.startswith("blobs/") else name, method, packed)
 
     def _weigh(self, tar: tarfile.TarFile, name: str, method: str) -> None:
-        packers: dict[Part, Any] = {}
+        compressors: dict[Part, _Compressor] = {}
         self.entries = []
         with unpacked(open_member(tar, name), method) as files:
             for member in files:
                 entry = _entry(member)
                 self.entries.append(entry)
                 part = classify(f"{entry.path}/" if entry.folder else entry.path)
-                if part not in packers:
-                    packers[part] = _packer(method)
-                packer = packers[part]
-                weight = len(packer.compress(member.tobuf()))
+                if part not in compressors:
+                    compressors[part] = _compressor(method)
+                compressor = compressors[part]
+                weight = len(compressor.compress(member.tobuf()))
                 stream = files.extractfile(member) if member.isfile() else None
                 while stream is not None and (chunk := stream.read(CHUNK)):
-                    weight += len(packer.compress(chunk))
+                    weight += len(compressor.compress(chunk))
                 self.weights[part] = self.weights.get(part, 0) + weight
-        for part, packer in packers.items():
-            self.weights[part] += len(packer.flush())
+        for part, compressor in compressors.items():
+            self.weights[part] += len(compressor.flush())
 
 
-def _packer(method: str) -> Any:
-    """An object with ``compress`` and ``flush``, for one part of a layer."""
+class _Compressor(Protocol):
+    def compress(self, data: bytes, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+def _compressor(method: str) -> _Compressor:
     if method == "zstd":
         from zstandard import ZstdCompressor
 
@@ -113,10 +118,10 @@ def _packer(method: str) -> Any:
 
 
 def _gzip_size(stream: IO[bytes]) -> int:
-    packer, size = zlib.compressobj(GZIP_LEVEL, wbits=31), 0
+    compressor, size = zlib.compressobj(GZIP_LEVEL, wbits=31), 0
     while chunk := stream.read(CHUNK):
-        size += len(packer.compress(chunk))
-    return size + len(packer.flush())
+        size += len(compressor.compress(chunk))
+    return size + len(compressor.flush())
 
 
 def _entry(member: tarfile.TarInfo) -> Entry:

@@ -14,7 +14,7 @@ from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
 from bakery.engine import Engine, EngineImage, run_container
 from bakery.errors import BuildError
 from bakery.records import TestRun, manifest_digest_of, read_record, read_status, write_record
-from bakery.sizes import budget_of, size_and_anatomy, verdict
+from bakery.sizes import budget_of, explain_excess, size_and_anatomy
 from bakery.workspace import Workspace
 
 __all__ = ["ImageTestResult", "as_built", "over_budget", "run_image_tests"]
@@ -65,7 +65,7 @@ def over_budget(workspace: Workspace, catalog: Catalog, engine: Engine, image: I
     identity = manifest_digest_of(workspace.home, engine.require(reference).id)
     known = record if record and record.id == identity else None
     size, anatomy = size_and_anatomy(engine, image, reference, known)
-    return verdict(catalog, image, size, anatomy, read_status(workspace.root))
+    return explain_excess(catalog, image, size, anatomy, read_status(workspace.root))
 
 
 def _archive(folder: Path) -> bytes:

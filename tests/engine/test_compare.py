@@ -165,4 +165,4 @@ def test_another_build_in_the_registry_has_no_size_on_disk_from_this_engine(
     load(engine, [], reference, [BASE, TOP], "gzip")
     (found,) = comparer(own, engine, workspace, against=reference, repository=own.repository).compare(image(own))
     assert found.ours is not None and found.ours.disk_bytes is None
-    assert any("another build than the registry's" in note for note in found.notes)
+    assert any("a different build from the registry's" in note for note in found.notes)

@@ -30,7 +30,7 @@ from bakery.report.rows import (
     result_rows,
     tag_rows,
 )
-from bakery.sizes.baseline import Official
+from bakery.sizes.baseline import OfficialImage
 from bakery.workspace import Workspace
 from tests.records import local_record
 
@@ -207,7 +207,7 @@ def test_results(catalog: Catalog, golden: Golden, form: str, suffix: str) -> No
     ]  # fmt: skip
     sizes = {"3.15-rc": 44_000_000, "3.14": 46_000_000, "3.13": 44_400_000, "3.12": 43_000_000}
     baseline = {
-        (f"python:{series}-slim-{target}", "linux/amd64"): Official(f"python:{series}-slim-{target}", series, size)
+        (f"python:{series}-slim-{target}", "linux/amd64"): OfficialImage(f"python:{series}-slim-{target}", series, size)
         for series, size in sizes.items()
         for target in ("bookworm", "trixie")
     }

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from operator import itemgetter
 from typing import Any
 
 import pytest
 
 from bakery.catalog.models import Image
 from bakery.catalog.platforms import Platform
+from bakery.display.tables import Column
 from bakery.oci.manifests import LayerSize
 from bakery.report.charts import Box, delta_bars, paired_bars, squarified, stacked_bars, tiles
 from bakery.report.html import page, templates
 from bakery.sizes.breakdown import FileSize, Part, Share
-from bakery.sizes.comparison import Comparison, Measured
+from bakery.sizes.comparison import Comparison, MeasuredImage
 
 EVIL = "<script>alert('x')</script>\"&"
 
@@ -46,20 +48,20 @@ def read(text: str) -> Reader:
     return reader
 
 
-def measured(name: str, **more: Any) -> Measured:
+def measured(name: str, **more: Any) -> MeasuredImage:
     size, parts = 5_000_000, {part: Share() for part in Part}
     parts[Part.BASE] = Share(9_000_000, 4_000_000, 1)
     parts[Part.LIBRARY] = Share(2_000_000, 1_000_000, 1)
     files = {f"a/{name}": FileSize(f"a/{name}", 9_000_000, Part.BASE), "b": FileSize("b", 2_000_000, Part.LIBRARY)}
     layers = (LayerSize("sha256:0", "gzip", size, f"step of {name}"),)
     values = {"disk_bytes": 11_000_000, "parts": parts, "files": files, **more}
-    return Measured(name, "engine", f"about {name}", Platform("linux/amd64"), size, layers, **values)
+    return MeasuredImage(name, "engine", f"about {name}", Platform("linux/amd64"), size, layers, **values)
 
 
 @pytest.fixture
 def hostile(image: Callable[..., Image]) -> Comparison:
     ours, other = measured(EVIL), measured(f"other {EVIL}")
-    return Comparison(image("3.13"), "default", ours, other, other, over=f"over {EVIL}", notes=(f"note {EVIL}",))
+    return Comparison(image("3.13"), ours, other, other, over_budget=f"over {EVIL}", notes=(f"note {EVIL}",))
 
 
 def macro(name: str, *arguments: Any, **more: Any) -> str:
@@ -67,8 +69,12 @@ def macro(name: str, *arguments: Any, **more: Any) -> str:
     return str(getattr(templates().get_template("macros.html").module, name)(*arguments, **more))
 
 
+def columns(*headings: str) -> list[Column]:
+    return [Column(heading, right=at > 0, value=itemgetter(at)) for at, heading in enumerate(headings)]
+
+
 def test_text_and_attributes_are_escaped() -> None:
-    text = macro("table", EVIL, (EVIL, EVIL), [(EVIL, EVIL)])
+    text = macro("table", EVIL, columns(EVIL, EVIL), [(EVIL, EVIL)])
     assert "<script" not in text
     assert text.count("&lt;script&gt;") == 6
     assert text.count("&#34;&amp;") == 6
@@ -126,7 +132,7 @@ def test_a_page_of_nothing_is_a_page() -> None:
 
 
 def test_a_table_keeps_its_last_row_apart_where_it_is_a_sum() -> None:
-    text = macro("table", "c", ("a", "b"), [("x", "1"), ("all", "1")], numbers=(1,), total=True)
+    text = macro("table", "c", columns("a", "b"), [("x", "1"), ("all", "1")], total=True)
     tags = [tag for tag, _ in read(text).seen]
     assert tags[tags.index("tbody") :] == ["tbody", "tr", "th", "td", "tfoot", "tr", "th", "td"]
     assert [attributes.get("class") for tag, attributes in read(text).seen if tag in ("th", "td")] == [None, "n"] * 3

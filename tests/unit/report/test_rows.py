@@ -15,15 +15,15 @@ from bakery.display.tables import Column, render
 from bakery.errors import InputError
 from bakery.records.builds import Size, record_file, write_record
 from bakery.report.rows import catalog_rows, release_rows, result_rows, tag_rows
-from bakery.sizes.baseline import Official
+from bakery.sizes.baseline import OfficialImage
 from bakery.workspace import Workspace
 from tests.records import local_record
 
 COLUMNS = (Column("Name", "name"), Column("Count", "count", right=True))
 ROWS = [{"name": "a [b]", "count": 1, "hidden": [1]}, {"name": ["x", "y"], "count": None}, {"name": True}]
 BASELINE = {
-    ("python:3.13-slim-bookworm", "linux/amd64"): Official("python:3.13-slim-bookworm", "3.13.15", 50_000_000),
-    ("python:3.15-rc-slim-bookworm", "linux/amd64"): Official("python:3.15-rc-slim-bookworm", "3.15.0b3", 1),
+    ("python:3.13-slim-bookworm", "linux/amd64"): OfficialImage("python:3.13-slim-bookworm", "3.13.15", 50_000_000),
+    ("python:3.15-rc-slim-bookworm", "linux/amd64"): OfficialImage("python:3.15-rc-slim-bookworm", "3.15.0b3", 1),
 }
 
 TODAY = date(2026, 11, 24)

@@ -10,7 +10,7 @@ import pytest
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.platforms import Platform
 from bakery.errors import ConfigError
-from bakery.sizes.baseline import Official, megabytes, official_size, read_baseline
+from bakery.sizes.baseline import OfficialImage, megabytes, official_size, read_baseline
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_an_image_is_compared_with_the_official_one_that_people_would_use_instea
 
 def test_a_final_release_is_preferred_to_a_candidate(catalog: Catalog, image: Callable[..., Image]) -> None:
     both = {
-        (tag, "linux/amd64"): Official(tag, "3.15", size)
+        (tag, "linux/amd64"): OfficialImage(tag, "3.15", size)
         for tag, size in (("python:3.15-slim-bookworm", 1), ("python:3.15-rc-slim-bookworm", 2))
     }
     assert official_size(both, catalog, image("3.15")) == both["python:3.15-slim-bookworm", "linux/amd64"]

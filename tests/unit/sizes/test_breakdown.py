@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bakery.records.builds import PartSize
-from bakery.sizes.breakdown import Entry, Part, Share, anatomy, changes, classify, compact, divide, final_files
+from bakery.sizes.breakdown import Entry, Part, Share, breakdown, changes, classify, compact, divide, final_files
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,10 @@ def test_a_layer_without_anything_in_it_still_counts() -> None:
 
 def test_only_a_first_layer_with_a_package_manager_is_a_base() -> None:
     system = [Entry("var/lib/dpkg/status", 10), Entry("usr/bin/sh", 5)]
-    parts = anatomy([(system, 8, {}), (system, 9, {Part.PACKAGES: 1})])
+    parts = breakdown([(system, 8, {}), (system, 9, {Part.PACKAGES: 1})])
     assert parts[Part.BASE] == Share(15, 8, 2)
     assert parts[Part.PACKAGES] == Share(15, 9, 2)
-    scratch = anatomy([([Entry("usr/bin/sh", 5), Entry("usr/local/bin/python3", 7)], 6, {Part.INTERPRETER: 1})])
+    scratch = breakdown([([Entry("usr/bin/sh", 5), Entry("usr/local/bin/python3", 7)], 6, {Part.INTERPRETER: 1})])
     assert scratch[Part.BASE] == Share()
     assert scratch[Part.INTERPRETER] == Share(7, 6, 1)
     assert scratch[Part.PACKAGES] == Share(5, 0, 1)
@@ -72,11 +72,11 @@ def test_only_a_first_layer_with_a_package_manager_is_a_base() -> None:
 
 def test_a_file_that_a_higher_layer_replaces_counts_in_both() -> None:
     layers = [([Entry("a", 3)], 1, {Part.PACKAGES: 1}), ([Entry("a", 4)], 1, {Part.PACKAGES: 1})]
-    assert anatomy(layers)[Part.PACKAGES] == Share(7, 2, 2)
+    assert breakdown(layers)[Part.PACKAGES] == Share(7, 2, 2)
 
 
 def test_folders_are_no_files() -> None:
-    assert anatomy([([Entry("a", folder=True)], 1, {})])[Part.PACKAGES].files == 0
+    assert breakdown([([Entry("a", folder=True)], 1, {})])[Part.PACKAGES].files == 0
 
 
 def paths(*layers: list[Entry]) -> dict[str, int]:

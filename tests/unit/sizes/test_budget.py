@@ -11,7 +11,7 @@ import pytest
 from bakery.catalog.models import Budget, Catalog, Image, RecipeName
 from bakery.catalog.platforms import Platform
 from bakery.records.builds import BuildRecord, PartSize, Size
-from bakery.sizes.budget import budget_of, excess, growth, last_record, verdict
+from bakery.sizes.budget import budget_of, excess, explain_excess, growth, last_record
 from tests.records import local_record
 
 LIMIT = Budget(40_000_000, 110_000_000)
@@ -87,21 +87,22 @@ def test_the_last_record_is_the_newest_of_the_same_kind(image: Make) -> None:
 
 def test_growth_names_the_parts_that_changed_largest_first() -> None:
     lines = growth(parts(base=(100, 50), pip=(10, 5)), parts(base=(101, 50), pip=(10, 5), bytecode=(900, 300)))
-    assert lines == ("Byte code (.pyc): +900 bytes on disk, +300 compressed", "Base: +1 bytes on disk, +0 compressed")
+    assert lines == ("Bytecode (.pyc): +900 bytes on disk, +300 compressed", "Base: +1 bytes on disk, +0 compressed")
 
 
 def test_over_budget_says_where_to_change_it_and_what_grew(tight: Catalog, image: Make) -> None:
-    said = verdict(tight, image("3.13"), Size(40_000_100, 1), parts(base=(100, 50), pip=(12, 9)), [record()])
+    said = explain_excess(tight, image("3.13"), Size(40_000_100, 1), parts(base=(100, 50), pip=(12, 9)), [record()])
     assert 'shared/budgets.toml, budget."3.13".default.bookworm' in said
     assert "100 more than the budget" in said
-    assert "since the recorded build of 3.13.14 on 2026-11-01" in said
+    assert "changes since the recorded build of 3.13.14 on 2026-11-01" in said
     assert "pip and bundled wheels: +2 bytes on disk, +4 compressed" in said
 
 
 def test_over_budget_without_a_record_says_that_there_is_none(tight: Catalog, image: Make) -> None:
     for records in ([], [record(anatomy={})]):
-        assert "no build with an anatomy is recorded" in verdict(tight, image("3.13"), Size(10**9, 1), {}, records)
+        text = explain_excess(tight, image("3.13"), Size(10**9, 1), {}, records)
+        assert "has no build with a breakdown to compare with" in text
 
 
 def test_within_its_budget_an_image_has_no_verdict(tight: Catalog, image: Make) -> None:
-    assert verdict(tight, image("3.13"), Size(1, 1), {}, []) == ""
+    assert explain_excess(tight, image("3.13"), Size(1, 1), {}, []) == ""
