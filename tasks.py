@@ -466,9 +466,11 @@ def verify(
     explain(verdicts, warn)
 
 
-def measured(version: Any, target: Any, image: str | None, against: str | None, measure: Callable[..., Any]) -> None:
-    """Run ``measure(engine, pair, display)`` for each pair of images; write its result and print its table."""
-    from bakery.benchmarks import COLUMNS, free_pair, notes_of, pair_of, rows_of, summarised, write_result
+def measured(
+    version: Any, target: Any, image: str | None, against: str | None, settings: Any, measure: Callable[..., Any]
+) -> None:
+    """Run ``measure(session)`` for each pair of images; write its result and print its table."""
+    from bakery.benchmarks import COLUMNS, Session, free_pair, notes_of, pair_of, rows_of, save
     from bakery.display import make_display
     from bakery.engine import find_engine
 
@@ -480,10 +482,10 @@ def measured(version: Any, target: Any, image: str | None, against: str | None, 
     engine = find_engine(WORKSPACE, catalog, warn)
     for pair in pairs:
         with make_display(sys.stderr) as display:
-            document = summarised(measure(engine, pair, display))
-        file = write_result(WORKSPACE.build / "bench", document)
-        show(rows_of(document), COLUMNS, "table")
-        print("".join(f"\n{note}" for note in (*notes_of(document), f"Written: {file} and {file.stem}.md")))
+            result = measure(Session(WORKSPACE, engine, pair, settings, display))
+        file = save(WORKSPACE.build / "bench", result)
+        show(rows_of(result), COLUMNS, "table")
+        print("".join(f"\n{note}" for note in (*notes_of(result), f"Written: {file} and {file.stem}.md")))
 
 
 @job(
@@ -508,10 +510,7 @@ def bench(
     from bakery.benchmarks import Settings, run_benchmarks
 
     settings = Settings(rounds, number(cpu), clock, full, split(only)).check()
-    measured(
-        version, target, image, against,
-        lambda engine, pair, display: run_benchmarks(WORKSPACE, engine, pair, settings, display),
-    )  # fmt: skip
+    measured(version, target, image, against, settings, run_benchmarks)
 
 
 @job(
@@ -533,18 +532,11 @@ def startup(
     _: Context, version=None, target=None, image=None, against=None, rounds=10, cpu=None, fresh_engine=None
 ) -> None:
     """Compare cold starts in fresh containers with the official recipe's; results go to build/bench."""
-    from bakery.benchmarks import Settings, run_fresh, run_startup
+    from bakery.benchmarks import Settings, run_startup
 
-    settings = Settings(rounds, number(cpu)).check()
-    own = (settings.rounds, settings.cpu)
     store = "containerd" if fresh_engine is True else fresh_engine
-    measured(
-        version, target, image, against,
-        lambda engine, pair, display: (
-            run_fresh(WORKSPACE, engine, pair, *own, display, store) if store else
-            run_startup(WORKSPACE, engine, pair, *own, display)
-        ),
-    )  # fmt: skip
+    settings = Settings(rounds, number(cpu), fresh_engine=store).check()
+    measured(version, target, image, against, settings, run_startup)
 
 
 @job(

@@ -1,43 +1,31 @@
-"""What can be run: benchmarks/benchmarks.toml (which ones are wanted) and pyperformance's own metadata (what they are).
+"""Selects benchmarks with benchmarks/benchmarks.toml and pyperformance's own metadata.
 
-pyperformance's wheel holds its benchmarks in ``pyperformance/data-files/benchmarks``: a MANIFEST that names them, and a
-folder ``bm_NAME`` for each, with a script, a pyproject.toml and the pinned requirements. Several benchmarks may share a
-folder; then a file ``bm_OTHER.toml`` beside the pyproject.toml says with which options the script becomes that one.
+pyperformance's wheel has its benchmarks in ``pyperformance/data-files/benchmarks``: a MANIFEST that lists them, and a
+folder ``bm_NAME`` for each, with a script, a pyproject.toml and the pinned requirements. Several benchmarks can share a
+folder: then a file ``bm_OTHER.toml`` next to the pyproject.toml has the script's options for another one.
 """
 
 from __future__ import annotations
 
 import tarfile
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+import msgspec
 from packaging.specifiers import SpecifierSet
 
 from bakery.catalog import Table, read_toml
 from bakery.errors import InputError
 
-__all__ = [
-    "DATA",
-    "SCRIPT",
-    "Benchmark",
-    "Pinned",
-    "Selection",
-    "Wanted",
-    "choose",
-    "parse_suite",
-    "read_suite",
-    "read_wanted",
-]
+__all__ = ["DATA", "SCRIPT", "Benchmark", "BenchmarkConfig", "read_config", "read_suite", "select_benchmarks"]
 
 DATA = "pyperformance/data-files/benchmarks/"
 SCRIPT = "run_benchmark.py"
 
 
 @dataclass(frozen=True)
-class Pinned:
+class PinnedPackage:
     """A release of a package and the SHA-256 of its wheel."""
 
     name: str
@@ -51,56 +39,77 @@ class Pinned:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """The contents of benchmarks/benchmarks.toml: names by reason where one is left out."""
+class BenchmarkConfig:
+    """The contents of benchmarks/benchmarks.toml; ``unsuitable`` and ``series`` have reasons by benchmark name."""
 
-    pyperformance: Pinned
-    pyperf: Pinned
+    pyperformance: PinnedPackage
+    pyperf: PinnedPackage
     subset: tuple[str, ...]
     imports: Mapping[str, tuple[str, ...]]
     unsuitable: Mapping[str, str]
     series: Mapping[str, Mapping[str, str]]
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """The pinned releases by package."""
+        return {package.name: package.version for package in (self.pyperformance, self.pyperf)}
+
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A benchmark of pyperformance: the folder below ``DATA``, its script's options, and what must be installed."""
+    """A benchmark of pyperformance: its folder in ``DATA``, its script's options, and the requirements to install."""
 
     name: str
     folder: str
     options: tuple[str, ...]
     requirements: str
     python: str
-    """The Python versions that it runs on, as PEP 440 specifies them."""
+    """The Python versions that it supports, as a PEP 440 specifier."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Benchmarks to run, and the others by name with the reason why they are left out."""
+    """The benchmarks to run, and reasons by name for those that are left out."""
 
-    chosen: tuple[Benchmark, ...]
+    benchmarks: tuple[Benchmark, ...]
     left_out: Mapping[str, str]
 
 
-def read_wanted(root: Path) -> Wanted:
-    """Read benchmarks/benchmarks.toml; :exc:`bakery.errors.ConfigError` for the first thing that is wrong with it."""
+class _Project(msgspec.Struct, frozen=True, rename="kebab"):
+    requires_python: str = ""
+    dependencies: tuple[str, ...] = ()
+
+
+class _Tool(msgspec.Struct, frozen=True):
+    extra_opts: tuple[str, ...] = ()
+
+
+class _Metadata(msgspec.Struct, frozen=True):
+    """A pyproject.toml or bm_OTHER.toml, as far as it is used."""
+
+    project: _Project = _Project()
+    tool: dict[str, _Tool] = {}
+
+
+def read_config(root: Path) -> BenchmarkConfig:
+    """Read benchmarks/benchmarks.toml; :exc:`bakery.errors.ConfigError` if it is not valid."""
     top = read_toml(root / "benchmarks" / "benchmarks.toml")
     imports, unsuitable = top.table("imports"), top.table("unsuitable")
-    wanted = Wanted(
+    config = BenchmarkConfig(
         pyperformance=_pinned(top, "pyperformance"),
         pyperf=_pinned(top, "pyperf"),
         subset=top.words("subset"),
         imports={name: imports.words(name) for name in imports.data},
         unsuitable={name: unsuitable.text(name) for name in unsuitable.data},
-        series={name: {key: one.text(key) for key in one.data} for name, one in top.tables("series").items()},
+        series={name: {key: table.text(key) for key in table.data} for name, table in top.tables("series").items()},
     )
     top.done()
-    return wanted
+    return config
 
 
-def _pinned(top: Table, name: str) -> Pinned:
+def _pinned(top: Table, name: str) -> PinnedPackage:
     table = top.table(name)
-    pinned = Pinned(
+    pinned = PinnedPackage(
         name,
         version=table.text("version", "a release", r"[0-9][0-9a-z.]*"),
         sha256=table.text("sha256", "64 lower-case hexadecimal digits", "[0-9a-f]{64}"),
@@ -110,70 +119,70 @@ def _pinned(top: Table, name: str) -> Pinned:
 
 
 def read_suite(archive: Path) -> dict[str, Benchmark]:
-    """Pyperformance's benchmarks by name, from a tar in which it is installed."""
+    """The benchmarks by name, from a tar with an installed pyperformance."""
     texts = {}
     with tarfile.open(archive) as tar:
         for member in tar:
-            _, found, inner = member.name.partition(DATA)
-            wanted = inner == "MANIFEST" or (inner.count("/") == 1 and inner.endswith((".toml", "/requirements.txt")))
-            stream = tar.extractfile(member) if found and wanted else None
-            if stream is not None:
-                texts[inner] = stream.read().decode("utf-8")
+            path = member.name.partition(DATA)[2]
+            is_metadata = path.count("/") == 1 and path.endswith((".toml", "/requirements.txt"))
+            if (path == "MANIFEST" or is_metadata) and (stream := tar.extractfile(member)) is not None:
+                texts[path] = stream.read().decode("utf-8")
     return parse_suite(texts)
 
 
 def parse_suite(texts: Mapping[str, str]) -> dict[str, Benchmark]:
-    """The same from the texts of MANIFEST, ``*.toml`` and ``requirements.txt`` by their paths below ``DATA``."""
-    found = {}
+    """The benchmarks from the texts of MANIFEST, ``*.toml`` and ``requirements.txt`` by their paths in ``DATA``."""
+    suite = {}
     for line in texts["MANIFEST"].splitlines():
         name, _, kind = line.partition("\t")
         if line.startswith("#") or not kind.startswith("<local"):
             continue
         folder = f"bm_{kind.strip('<>').partition(':')[2] or name}"
-        base = tomllib.loads(texts[f"{folder}/pyproject.toml"])
-        own = tomllib.loads(texts[f"{folder}/bm_{name}.toml"]) if f"{folder}/bm_{name}.toml" in texts else base
-        found[name] = Benchmark(
+        shared = msgspec.toml.decode(texts[f"{folder}/pyproject.toml"], type=_Metadata)
+        variant = texts.get(f"{folder}/bm_{name}.toml")
+        metadata = msgspec.toml.decode(variant, type=_Metadata) if variant is not None else shared
+        # Pinned requirements take precedence over the project's; pyperf is installed for all benchmarks.
+        requirements = texts.get(f"{folder}/requirements.txt", "").splitlines() or shared.project.dependencies
+        suite[name] = Benchmark(
             name,
             folder,
-            tuple(own.get("tool", {}).get("pyperformance", {}).get("extra_opts", ())),
-            _requirements(texts.get(f"{folder}/requirements.txt"), base),
-            {**base["project"], **own.get("project", {})}.get("requires-python", ""),
+            metadata.tool.get("pyperformance", _Tool()).extra_opts,
+            "".join(f"{entry.strip()}\n" for entry in requirements if entry.strip() not in ("", "pyperf")),
+            metadata.project.requires_python or shared.project.requires_python,
         )
-    return found
+    return suite
 
 
-def _requirements(text: str | None, project: Mapping[str, Any]) -> str:
-    """The pinned ones where there are some, else the project's own; pyperf is provided for all."""
-    lines = text.split("\n") if text else project["project"].get("dependencies", ())
-    return "".join(f"{line.strip()}\n" for line in lines if line.strip() and line.strip() != "pyperf")
-
-
-def choose(
-    suite: Mapping[str, Benchmark], wanted: Wanted, series: str, *, full: bool = False, only: Sequence[str] = ()
+def select_benchmarks(
+    suite: Mapping[str, Benchmark],
+    config: BenchmarkConfig,
+    series: str,
+    *,
+    full: bool = False,
+    only: Sequence[str] = (),
 ) -> Selection:
-    """What to run on ``series`` (``3.13t``): the subset, with ``full`` everything, or ``only`` what is named.
+    """The benchmarks to run on ``series`` (``3.13t``): the subset, with ``full`` all, or those named in ``only``.
 
-    Raises :exc:`InputError` for a name that pyperformance does not have. What is named is tried even where the data
-    file leaves it out.
+    ``only`` overrides the exceptions of benchmarks.toml. :exc:`InputError` if pyperformance does not have a name in it.
     """
     unknown = [name for name in only if name not in suite]
     if unknown:
         raise InputError(
-            f"no benchmark is called {', '.join(unknown)}",
-            hint=f"pyperformance {wanted.pyperformance.version} has: {', '.join(sorted(suite))}.",
+            f"unknown benchmark: {', '.join(unknown)}",
+            hint=f"pyperformance {config.pyperformance.version} has: {', '.join(sorted(suite))}.",
         )
-    names = only or (sorted(suite) if full else wanted.subset)
-    reasons = {} if only else {**wanted.unsuitable, **wanted.series.get(series, {})}
+    names = only or (sorted(suite) if full else config.subset)
+    reasons = {} if only else {**config.unsuitable, **config.series.get(series, {})}
     number = series.rstrip("t")
-    chosen, left_out = [], {}
+    selected, left_out = [], {}
     for name in names:
         if name in reasons:
             left_out[name] = reasons[name]
         elif name not in suite:
-            left_out[name] = f"pyperformance {wanted.pyperformance.version} does not have it"
+            left_out[name] = f"pyperformance {config.pyperformance.version} does not have it"
         elif not SpecifierSet(suite[name].python).contains(number):
             left_out[name] = f"needs Python {suite[name].python}"
         else:
-            more = "".join(f"{line}\n" for line in wanted.imports.get(name, ()))
-            chosen.append(replace(suite[name], requirements=suite[name].requirements + more))
-    return Selection(tuple(chosen), left_out)
+            extra = "".join(f"{line}\n" for line in config.imports.get(name, ()))
+            selected.append(replace(suite[name], requirements=suite[name].requirements + extra))
+    return Selection(tuple(selected), left_out)

@@ -1,19 +1,18 @@
-"""From the values of two sides to a summary, its table and its files; the figures are those of bakery.ratios."""
+"""Tables and notes of benchmark results; bakery.benchmarks.statistics explains how ratios are computed."""
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from bakery.benchmarks.statistics import Estimate, estimate, round_logs, summarise
+from bakery.benchmarks.statistics import Estimate, estimate, geometric_mean, round_logs
 from bakery.display import Column, render
 from bakery.files import write_whole
+from bakery.records import BenchmarkResult, BenchmarkSummary, BenchmarkTimes, NamedRatio, write_result
 
-__all__ = ["COLUMNS", "markdown", "notes_of", "rows_of", "seconds_text", "summarised", "write_result"]
+__all__ = ["COLUMNS", "markdown", "notes_of", "rows_of", "save", "seconds_text", "summary_of", "times_of"]
 
 COLUMNS = (
     Column("benchmark", "benchmark"),
@@ -25,7 +24,7 @@ COLUMNS = (
 TITLES = {"bench": "Speed", "startup": "Cold starts"}
 UNITS = {0: "s", -3: "ms", -6: "us", -9: "ns"}
 BUSY = 0.95
-"""Less than this share of the CPU for our processes means that others disturbed them."""
+"""If our processes had less than this share of the CPU, other processes disturbed them."""
 
 
 def seconds_text(seconds: float) -> str:
@@ -35,104 +34,83 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds / 10**power:.{max(0, 2 - exponent + power)}f} {UNITS[power]}"
 
 
-def ratio_text(ratio: float) -> str:
-    """``1.234x``."""
-    return f"{ratio:.3f}x"
+def times_of(
+    name: str, ours: list[list[float]], reference: list[list[float]], benchmark: str = "", loops: int = 0
+) -> BenchmarkTimes:
+    """The times of one benchmark with their ratio; both lists have the seconds of each round in the same order."""
+    ratio = estimate(round_logs(ours, reference))
+    return BenchmarkTimes(
+        name=name, benchmark=benchmark, loops=loops, ours=ours, reference=reference,
+        ratio=ratio.ratio, low=ratio.low, high=ratio.high,
+    )  # fmt: skip
 
 
-def interval_text(found: Estimate) -> str | None:
-    """``1.220 to 1.241``, or nothing after a single round."""
-    return None if found.low is None or found.high is None else f"{found.low:.3f} to {found.high:.3f}"
+def summary_of(benchmarks: Sequence[BenchmarkTimes]) -> BenchmarkSummary:
+    """The geometric mean of ``benchmarks`` and the slowest of them."""
+    mean = geometric_mean({times.name: round_logs(times.ours, times.reference) for times in benchmarks})
+    slowest = min(benchmarks, key=lambda times: times.ratio)
+    return BenchmarkSummary(
+        count=len(benchmarks), geometric_mean=mean.ratio, low=mean.low, high=mean.high,
+        slowest=NamedRatio(name=slowest.name, ratio=slowest.ratio, low=slowest.low, high=slowest.high),
+    )  # fmt: skip
 
 
-def summarised(document: Mapping[str, Any]) -> dict[str, Any]:
-    """``document`` with the ratio and interval of each benchmark, their geometric mean, and the slowest of them."""
-    logs = {one["name"]: round_logs(one["ours"], one["reference"]) for one in document["benchmarks"]}
-    benchmarks = []
-    for one in document["benchmarks"]:
-        found = estimate(logs[one["name"]])
-        benchmarks.append({**one, "ratio": found.ratio, "low": found.low, "high": found.high})
-    return {**document, "benchmarks": benchmarks, "summary": _summary(benchmarks, logs, document["kind"])}
+def _ratio_cells(ratio: Estimate) -> dict[str, str | None]:
+    """``1.234x`` and ``1.220 to 1.241``; no interval after a single round."""
+    interval = None if ratio.low is None or ratio.high is None else f"{ratio.low:.3f} to {ratio.high:.3f}"
+    return {"ratio": f"{ratio.ratio:.3f}x", "interval": interval}
 
 
-def _summary(
-    benchmarks: Sequence[Mapping[str, Any]], logs: Mapping[str, Sequence[float]], kind: str
-) -> dict[str, Any] | None:
-    """Geometric mean and slowest benchmark; nothing for cold starts, whose figures overlap."""
-    if kind != "bench":
-        return None
-    mean, slowest = summarise(logs), min(benchmarks, key=lambda one: float(one["ratio"]))
-    return {
-        "count": len(benchmarks),
-        "geometric_mean": mean.ratio,
-        "low": mean.low,
-        "high": mean.high,
-        "slowest": {key: slowest[key] for key in ("name", "ratio", "low", "high")},
-    }
+def _typical(rounds: Sequence[Sequence[float]]) -> str:
+    return seconds_text(statistics.median(min(values) for values in rounds))
 
 
-def _typical(rounds: Sequence[Sequence[float]]) -> float:
-    return statistics.median(min(values) for values in rounds)
-
-
-def rows_of(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row for each benchmark and, last, the geometric mean; times are medians over the rounds."""
+def rows_of(result: BenchmarkResult) -> list[dict[str, str | None]]:
+    """A row for each benchmark, then the geometric mean; times are medians over the rounds."""
     rows = [
         {
-            "benchmark": one["name"],
-            "reference": seconds_text(_typical(one["reference"])),
-            "ours": seconds_text(_typical(one["ours"])),
-            "ratio": ratio_text(one["ratio"]),
-            "interval": interval_text(Estimate(one["ratio"], one["low"], one["high"])),
+            "benchmark": times.name, "reference": _typical(times.reference), "ours": _typical(times.ours),
+            **_ratio_cells(Estimate(times.ratio, times.low, times.high)),
         }
-        for one in document["benchmarks"]
-    ]
-    summary = document["summary"]
-    if summary:
-        mean = Estimate(summary["geometric_mean"], summary["low"], summary["high"])
-        rows.append({"benchmark": "geometric mean", "ratio": ratio_text(mean.ratio), "interval": interval_text(mean)})
+        for times in result.benchmarks
+    ]  # fmt: skip
+    if mean := result.summary:
+        ratio = Estimate(mean.geometric_mean, mean.low, mean.high)
+        rows.append({"benchmark": "geometric mean", **_ratio_cells(ratio)})
     return rows
 
 
-def notes_of(document: Mapping[str, Any]) -> list[str]:
-    """What a reader has to know beside the table, one sentence each."""
-    settings, where, images = document["settings"], document["environment"], document["images"]
-    ours, reference = images["ours"], images["reference"]
-    notes = [f"Ratio: time of {reference['image']} / time of {ours['image']}; more than 1 is faster."]
-    if document["summary"]:
-        slowest = document["summary"]["slowest"]
-        notes.append(f"Slowest: {slowest['name']}, {ratio_text(slowest['ratio'])}.")
+def notes_of(result: BenchmarkResult) -> list[str]:
+    """What a reader has to know about the table, one note per item."""
+    settings, environment, ours, reference = (
+        result.settings, result.environment, result.images.ours, result.images.reference,
+    )  # fmt: skip
+    notes = [f"Ratio: time of {reference.image} / time of {ours.image}. Above 1, ours is faster."]
+    if result.summary:
+        notes.append(f"Slowest: {result.summary.slowest.name}, {result.summary.slowest.ratio:.3f}x.")
     notes.append(
-        f"{settings['rounds']} rounds on CPU {where['cpu']} ({where['cpu_model']}), {settings['clock']} clock, "
-        f"Python {ours['python']} against {reference['python']}, {document['created']}."
+        f"{settings.rounds} rounds on CPU {environment.cpu} ({environment.cpu_model}), {settings.clock} clock, "
+        f"Python {ours.python} against {reference.python}, {result.created}."
     )
-    if settings.get("fresh_engine"):
-        notes.append(f"In an engine of their own, which holds both images and nothing else ({where['storage']}).")
-    shares = [images[side].get("cpu_share") for side in ("ours", "reference")]
-    if settings["clock"] == "wall" and any(share is not None and share < BUSY for share in shares):
+    if settings.fresh_engine:
+        notes.append(f"Measured in a fresh engine that holds only the two images ({environment.storage}).")
+    shares = (ours.cpu_share, reference.cpu_share)
+    if settings.clock == "wall" and any(share is not None and share < BUSY for share in shares):
         notes.append(
-            f"Other processes took the CPU: ours ran {shares[0]:.0%} and the reference {shares[1]:.0%} of the time. "
-            "--clock=cpu does not count that."
+            f"Other processes used the CPU: ours ran {shares[0]:.0%} of the time and the reference {shares[1]:.0%}. "
+            "--clock=cpu measures CPU time instead."
         )
-    notes += [f"Left out: {name}: {reason.rstrip('.')}." for name, reason in document.get("left_out", {}).items()]
-    return notes
+    return notes + [f"Left out: {name}: {reason.rstrip('.')}." for name, reason in result.left_out.items()]
 
 
-def markdown(document: Mapping[str, Any], columns: Sequence[Column] = COLUMNS) -> str:
-    """The table with its notes."""
-    title = f"# {TITLES[document['kind']]} of {document['name']}\n\n"
-    return (
-        title + render(rows_of(document), columns, "markdown") + "".join(f"\n{note}\n" for note in notes_of(document))
-    )
+def markdown(result: BenchmarkResult) -> str:
+    """The table and its notes as a page."""
+    notes = "".join(f"\n{note}\n" for note in notes_of(result))
+    return f"# {TITLES[result.kind]} of {result.name}\n\n{render(rows_of(result), COLUMNS, 'markdown')}{notes}"
 
 
-def write_result(folder: Path, document: Mapping[str, Any]) -> Path:
-    """Write ``KIND-NAME.json`` and ``.md`` below ``folder`` and return the first.
-
-    With the image store at its end where an engine of its own was used, so that one store's result keeps the other's.
-    """
-    store = document["settings"].get("fresh_engine")
-    file = folder / ("-".join(filter(None, (document["kind"], document["name"], store))) + ".json")
-    write_whole(file, json.dumps(document, indent=1) + "\n")
-    write_whole(file.with_suffix(".md"), markdown(document))
+def save(folder: Path, result: BenchmarkResult) -> Path:
+    """Write the result and, next to it, its page (``.md``); return the path of the result."""
+    file = write_result(folder, result)
+    write_whole(file.with_suffix(".md"), markdown(result))
     return file

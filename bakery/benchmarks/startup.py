@@ -1,19 +1,19 @@
-"""Cold starts: how long a command takes in a fresh container of either image, interleaved on one CPU.
+"""Cold starts: how long a command takes in a fresh container of each image, interleaved on one CPU.
 
-Every measurement is a ``docker run --rm`` of its own, so that nothing that an earlier one left (byte code above all) is
-there. Four figures come of two of them:
+Every measurement is a separate ``docker run --rm``, so that nothing from an earlier run is there, above all no byte
+code. Two runs give four figures:
 
 - *in the container*: seconds from just before the command's ``exec`` to its end, as an engine itself starts a
-  container's command. bash reads them from ``$EPOCHREALTIME``, which costs no process and counts microseconds; it is in
-  every Debian and Ubuntu image, so it is the same on both sides;
-- *with the shell's fork*: the same from before bash forked for it, whose memory the kernel then has to copy;
-- *CPU time*: user and system time of the command in milliseconds, by bash's ``times``, which other work on the machine
-  lengthens little;
-- *docker run*: the whole command as its user waits for it, the container's making and removal included; in a container
-  of its own without bash, whose start takes some milliseconds as well.
+  container's command. bash reads them from ``$EPOCHREALTIME``, which starts no process and counts microseconds; bash is
+  in every Debian and Ubuntu image, so it is the same in both images;
+- *with the shell's fork*: the same from before bash forked for the command, whose memory the kernel has to copy;
+- *CPU time*: the command's user and system time in milliseconds, by bash's ``times``, which other work on the machine
+  hardly lengthens;
+- *docker run*: the whole command as its user waits for it, including creating and removing the container; in a separate
+  container without bash, whose start takes some milliseconds too.
 
-Where one of the images has no bash (the minimal variants), only the last of the three is known. Each command runs once
-in each image beforehand, so that the image's files are in memory.
+If one of the images has no bash (the minimal variants), only the last figure is measured. Each command runs once in
+each image beforehand, so that the image's files are in memory.
 """
 
 from __future__ import annotations
@@ -24,18 +24,16 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from bakery.benchmarks.pair import SIDES, Pair, chosen_cpu, environment, header, identities, python_of
-from bakery.display import Display, duration
+from bakery.benchmarks.results import times_of
+from bakery.benchmarks.session import SIDES, Session, python_of
 from bakery.engine import Engine, cpu_limits, fresh_engine, idle_container
 from bakery.errors import BuildError, EngineError
-from bakery.files import locked
-from bakery.workspace import Workspace
+from bakery.records import BenchmarkResult, MeasuredImage
 
-__all__ = ["COMMANDS", "FIGURES", "Start", "parse_start", "run_fresh", "run_startup"]
+__all__ = ["COMMANDS", "FIGURES", "Start", "parse_start", "run_startup"]
 
-COMMANDS: Mapping[str, Sequence[str]] = {
+COMMANDS: Mapping[str, tuple[str, ...]] = {
     "pass": ("python3", "-c", "pass"),
     "imports": ("python3", "-c", "import asyncio, json, urllib.request, ssl, sqlite3, unittest"),
     "pip": ("pip", "--version"),
@@ -58,10 +56,9 @@ LIMIT = 120
 
 @dataclass(frozen=True)
 class Start:
-    """Seconds of one cold start: the whole ``docker run``, and what bash told where it is there.
+    """Seconds of a cold start: the whole ``docker run``, and the figures from bash if the image has it.
 
-    ``inside`` is the command's wall time from its ``exec``, ``forked`` that from the shell's fork, ``cpu`` its CPU
-    time.
+    ``inside`` is the command's wall time from its ``exec``, ``forked`` from the shell's fork, ``cpu`` its CPU time.
     """
 
     whole: float
@@ -70,125 +67,95 @@ class Start:
     cpu: float | None = None
 
 
-def parse_start(said: str, whole: float) -> Start | None:
-    """What SCRIPT printed: the times of the shell, those of its children, and when the command began and ended.
+def parse_start(output: str, whole: float) -> Start | None:
+    """Read what SCRIPT printed: the times of the shell and of its children, and when the command began and ended.
 
-    None where it lacks one of them: the shell is no bash, or one older than 5.0.
-
-    The decimal sign is that of the image's locale.
+    ``None`` if one of them is missing: the shell is not bash, or older than 5.0. The decimal separator depends on the
+    image's locale.
     """
-    said = said.replace(",", ".")
-    children = re.search(r"(?m)^.*\n(\d+)m([\d.]+)s (\d+)m([\d.]+)s\nfork", said)
-    clock = re.search(r"fork (\d+\.\d+) exec (\d+\.\d+) end (\d+\.\d+)", said)
+    output = output.replace(",", ".")
+    children = re.search(r"(?m)^.*\n(\d+)m([\d.]+)s (\d+)m([\d.]+)s\nfork", output)
+    clock = re.search(r"fork (\d+\.\d+) exec (\d+\.\d+) end (\d+\.\d+)", output)
     if not children or not clock:
         return None
-    user, more, system, rest = map(float, children.groups())
+    user_minutes, user, system_minutes, system = map(float, children.groups())
     fork, began, end = map(float, clock.groups())
-    return Start(whole, end - began, end - fork, 60 * (user + system) + more + rest)
+    return Start(whole, end - began, end - fork, 60 * (user_minutes + system_minutes) + user + system)
 
 
-def _start(engine: Engine, image: Mapping[str, Any], cpu: int, command: Sequence[str], bash: bool) -> Start:
-    """One cold start, timed inside with ``bash``; :exc:`BuildError` where it fails."""
+def _start(engine: Engine, image: MeasuredImage, cpu: int, command: Sequence[str], bash: bool) -> Start:
+    """A cold start, timed inside the container with ``bash``; :exc:`BuildError` if it fails."""
     limits = [f"--{key.replace('_', '-')}={value}" for key, value in cpu_limits(cpu).items()]
     program, *arguments = ["bash", "-c", SCRIPT, "bash", *command] if bash else command
-    run = ["docker", "run", "--rm", "--network=none", *limits, f"--entrypoint={program}", image["id"], *arguments]
+    run = ["docker", "run", "--rm", "--network=none", *limits, f"--entrypoint={program}", image.id, *arguments]
     began = time.perf_counter()
     try:
         done = subprocess.run(run, capture_output=True, text=True, env=engine.environment, timeout=LIMIT, check=False)
     except subprocess.TimeoutExpired:
-        raise BuildError(f"{command[0]} in {image['image']} took more than {LIMIT} s") from None
+        raise BuildError(f"{command[0]} in {image.image} took more than {LIMIT} s") from None
     whole = time.perf_counter() - began
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines() or [f"code {done.returncode}"]
-        raise BuildError(f"does not run in {image['image']}: {said[-1]}")
-    found = parse_start(done.stdout, whole) if bash else Start(whole)
-    if found is None:
-        raise BuildError(f"the bash in {image['image']} has no $EPOCHREALTIME: expected 5.0 or newer")
-    return found
+        errors = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        raise BuildError(f"does not run in {image.image}: {errors[-1]}")
+    start = parse_start(done.stdout, whole) if bash else Start(whole)
+    if start is None:
+        raise BuildError(f"the bash in {image.image} has no $EPOCHREALTIME: expected 5.0 or newer")
+    return start
 
 
-def run_fresh(
-    workspace: Workspace, engine: Engine, pair: Pair, rounds: int, cpu: int | None, display: Display, store: str
-) -> dict[str, Any]:
-    """:func:`run_startup` in a second embedded engine that keeps both images in ``store``, and nothing else.
+def run_startup(session: Session) -> BenchmarkResult:
+    """Measure the cold starts of both images, in a second engine if ``fresh_engine`` names its image store.
 
-    What an engine has beside them counts: with containerd's image store the end of each container waits until it has
-    looked through all that is kept, its build cache too.
+    Raises :exc:`BuildError` if an image is missing or no command can be started, :exc:`EngineError` without docker's
+    command.
     """
-
-    def tell(text: str) -> None:
-        display.note(pair.name, text)
-
-    display.phase(pair.name, "moving both images into an engine of their own")
-    identities(engine, pair, tell)
-    references = [pair.ours, pair.reference]
-    with fresh_engine(engine, references, store) as other:
-        # Each store has its own identity of an image; its unpacked layers are the same in all.
-        layers = [[one.require(name).layers for name in references] for one in (engine, other)]
+    if not shutil.which("docker", path=session.engine.environment.get("PATH")):
+        raise EngineError("no docker command on PATH: `docker run` cannot be measured", hint="Install docker-cli.")
+    images, store = session.images(), session.settings.fresh_engine
+    if not store:
+        return _measure(session, images)
+    # Other contents of an engine matter: with containerd's image store, the end of each container waits for a scan of
+    # all that is stored, including the build cache.
+    session.phase("copying both images into a second engine")
+    references = [image.image for image in images]
+    with fresh_engine(session.engine, references, store) as second:
+        # Each store has its own ID of an image; the unpacked layers are the same in all.
+        layers = [[engine.require(name).layers for name in references] for engine in (session.engine, second)]
         if layers[0] != layers[1]:
             raise EngineError(f"the second engine has other images than {' and '.join(references)} of the first")
-        document = run_startup(workspace, other, pair, rounds, cpu, display)
-    return {**document, "settings": {**document["settings"], "fresh_engine": store}}
+        session = replace(session, engine=second)
+        return _measure(session, session.images())
 
 
-def run_startup(
-    workspace: Workspace, engine: Engine, pair: Pair, rounds: int, cpu: int | None, display: Display
-) -> dict[str, Any]:
-    """Measure and return the document that docs/benchmarks.md describes, without its ratios.
-
-    Raises :exc:`BuildError` where an image is missing or a command fails, :exc:`EngineError` without docker's command.
-    """
-    if not shutil.which("docker", path=engine.environment.get("PATH")):
-        raise EngineError("no docker command on PATH: `docker run` cannot be measured", hint="Install docker-cli.")
-
-    def tell(text: str) -> None:
-        display.note(pair.name, text)
-
-    images = identities(engine, pair, tell)
-    cpu, start = chosen_cpu(engine, cpu), time.monotonic()
-    starts: dict[str, dict[str, list[Start]]] = {name: {side: [] for side in SIDES} for name in COMMANDS}
-    left_out: dict[str, str] = {}
-    with locked(workspace.home / "bench" / "lock", "measuring", tell):
-        pythons, bash = [], True
+def _measure(session: Session, images: Sequence[MeasuredImage]) -> BenchmarkResult:
+    engine, cpu, rounds, left_out = session.engine, session.cpu, session.settings.rounds, dict[str, str]()
+    starts = {name: {side: list[Start]() for side in SIDES} for name in COMMANDS}
+    sides = list(zip(SIDES, images, strict=True))
+    with session.measuring():
+        measured, bash = [], True
         for image in images:
-            with idle_container(engine, image["id"]) as container:
-                pythons.append(python_of(container, image["image"]))
+            with idle_container(engine, image.id) as container:
+                measured.append((image, python_of(container, image.image)))
                 bash = container.run(["python3", "-c", HAS_BASH]).code == 0 and bash
-        if pythons[0].version != pythons[1].version:
-            tell(f"these are different releases: {pythons[0].version} and {pythons[1].version}")
-        pairs = list(zip(SIDES, images, strict=True))
+        session.compare_releases(measured[0][1], measured[1][1])
         for number in range(rounds + 1):
-            text = f"round {number} of {rounds}" if number else "once in each image beforehand"
-            display.phase(pair.name, text)
+            session.phase(f"round {number} of {rounds}" if number else "once in each image beforehand")
             for name in list(starts):
                 try:
-                    for side, image in pairs if number % 2 else reversed(pairs):
+                    for side, image in sides if number % 2 else reversed(sides):
                         whole = _start(engine, image, cpu, COMMANDS[name], False)
-                        found = _start(engine, image, cpu, COMMANDS[name], True) if bash else whole
-                        starts[name][side] += [replace(found, whole=whole.whole)] if number else []
+                        timed = _start(engine, image, cpu, COMMANDS[name], True) if bash else whole
+                        starts[name][side] += [replace(timed, whole=whole.whole)] if number else []
                 except BuildError as error:
                     left_out[name] = error.message
                     del starts[name]
     if not starts:
-        raise BuildError("nothing could be started:" + "".join(f"\n    {one}: {left_out[one]}" for one in left_out))
-    display.done(pair.name, f"{rounds} rounds, {duration(time.monotonic() - start)}")
-    return {
-        **header("startup", pair, start),
-        "settings": {"rounds": rounds, "cpu": cpu, "clock": "wall", "fresh_engine": None},
-        "environment": environment(engine, pythons[0], cpu),
-        "images": {
-            side: {**image, "python": python.version, "build": python.full}
-            for (side, image), python in zip(pairs, pythons, strict=True)
-        },
-        "commands": {name: list(COMMANDS[name]) for name in starts},
-        "benchmarks": [
-            {
-                "name": f"{name}, {figure}",
-                **{side: [[getattr(one, key)] for one in found] for side, found in own.items()},
-            }
-            for name, own in starts.items()
-            for figure, key in FIGURES.items()
-            if bash or key == "whole"
-        ],
-        "left_out": left_out,
-    }
+        reasons = "".join(f"\n    {name}: {reason}" for name, reason in left_out.items())
+        raise BuildError(f"nothing could be started:{reasons}")
+    benchmarks = []
+    for name, by_side in starts.items():
+        for title, figure in FIGURES.items():
+            if bash or figure == "whole":
+                ours, reference = ([[getattr(start, figure)] for start in by_side[side]] for side in SIDES)
+                benchmarks.append(times_of(f"{name}, {title}", ours, reference))
+    return session.result(measured, benchmarks, left_out, {name: COMMANDS[name] for name in starts})

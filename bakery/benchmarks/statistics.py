@@ -1,11 +1,11 @@
-"""How much faster one side is than the other, from paired rounds: ratios, their geometric mean, and intervals.
+"""How much faster one image is than the other, from paired rounds: ratios, their geometric mean, and intervals.
 
-A round measures each benchmark once on each side, the two right after one another, and gives a few values for each.
-The figure of a side in a round is the least of its values: within one process whatever disturbs a measurement only adds
-to it. The ratio of a round is reference / ours, so more than 1 is faster; dividing within the round takes out whatever
-drifts from round to round. The ratio of a benchmark is the median over the rounds, taken of logarithms: between
-processes (address layout, hash seed) differences go both ways, so the least would be luck there, and the median does
-not follow one bad round. Logarithms make the swapped comparison the exact reciprocal.
+A round runs each benchmark once in each image, one right after the other, and yields a few values for each. An image's
+time in a round is the minimum of its values: within a process, disturbances only add to a measurement. The ratio of a
+round is reference / ours, so above 1 ours is faster; dividing within the round cancels drift between rounds. The ratio
+of a benchmark is the median over the rounds, taken of logarithms: between processes (address layout, hash seed)
+differences go both ways, so the minimum would be luck, and the median ignores a single bad round. Logarithms make the
+swapped comparison the exact reciprocal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Estimate", "estimate", "geometric_mean", "median_ratio", "round_logs", "summarise"]
+__all__ = ["Estimate", "estimate", "geometric_mean", "round_logs"]
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -24,7 +24,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A ratio and its confidence interval; without one (``None``) where there was a single round."""
+    """A ratio and its confidence interval (``None`` after a single round)."""
 
     ratio: float
     low: float | None
@@ -33,21 +33,11 @@ class Estimate:
 
 def round_logs(ours: Sequence[Sequence[float]], reference: Sequence[Sequence[float]]) -> tuple[float, ...]:
     """The logarithm of each round's ratio; both arguments hold the values of each round in the same order."""
-    return tuple(math.log(min(theirs) / min(own)) for own, theirs in zip(ours, reference, strict=True))
-
-
-def median_ratio(logs: Sequence[float]) -> float:
-    """The ratio of one benchmark from the logarithms of its rounds."""
-    return math.exp(statistics.median(logs))
-
-
-def geometric_mean(ratios: Sequence[float]) -> float:
-    """The geometric mean; each ratio counts once."""
-    return math.exp(statistics.fmean(map(math.log, ratios)))
+    return tuple(math.log(min(slow) / min(fast)) for fast, slow in zip(ours, reference, strict=True))
 
 
 def _resamples(rounds: int) -> list[list[int]]:
-    """Draws of ``rounds`` rounds with replacement; the same ones each time."""
+    """Draws of ``rounds`` rounds with replacement; deterministic."""
     source = random.Random(rounds)  # noqa: S311 (no secret)
     return [source.choices(range(rounds), k=rounds) for _ in range(RESAMPLES)]
 
@@ -67,7 +57,7 @@ def _interval(centre: float, draws: Sequence[float], rounds: int) -> Estimate:
 
 
 def estimate(logs: Sequence[float]) -> Estimate:
-    """The ratio of one benchmark with the interval that resampling its rounds gives."""
+    """The ratio of one benchmark, with the interval from resampling its rounds."""
     centre, rounds = statistics.median(logs), len(logs)
     if rounds < 2:
         return Estimate(math.exp(centre), None, None)
@@ -75,12 +65,12 @@ def estimate(logs: Sequence[float]) -> Estimate:
     return _interval(centre, draws, rounds)
 
 
-def summarise(benchmarks: Mapping[str, Sequence[float]]) -> Estimate:
+def geometric_mean(benchmarks: Mapping[str, Sequence[float]]) -> Estimate:
     """The geometric mean of the benchmarks' ratios, from the logarithms of their rounds, with its interval.
 
-    Whole rounds are resampled, the same ones for every benchmark, and everything is computed anew from each draw: what
-    benchmarks of a round have in common (hash seed, the machine's state) stays together. The set of benchmarks is
-    taken as given: the interval is about measuring it again, not about other programs.
+    Whole rounds are resampled, the same rounds for every benchmark, and everything is recomputed from each draw: what
+    the benchmarks of a round have in common (hash seed, the machine's state) stays together. The set of benchmarks is
+    fixed: the interval describes another run of it, not other programs.
     """
     (rounds,) = {len(logs) for logs in benchmarks.values()}
 

@@ -1,28 +1,29 @@
-"""pyperf's workers: one process in a container measures one benchmark, by benchmarks/worker.py."""
+"""Runs pyperf workers in containers: each process measures one benchmark with benchmarks/worker.py."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from bakery.benchmarks.pair import Python
+import msgspec
+
 from bakery.benchmarks.pyperformance import DATA, SCRIPT, Benchmark
-from bakery.benchmarks.wheelhouse import HERE, SITE, TOOLS
+from bakery.benchmarks.session import python_of
+from bakery.benchmarks.wheelhouse import FOLDER, SITE, TOOLS
 from bakery.engine import Container
 from bakery.errors import BuildError
+from bakery.records import MeasuredImage
 
-__all__ = ["Side", "Work", "calibrate", "calibrated", "measure", "values_of"]
+__all__ = ["Measurement", "WorkerContainer"]
 
 MARK = "WORKER "
 MIN_SECONDS = 0.08
-"""The least duration of one value."""
-AIM_SECONDS, MOST_VALUES = 0.3, 3
-"""A process measures values for about so long after one warm-up value, but no more of them."""
+"""The minimum duration of a value."""
+AIM_SECONDS, MAX_VALUES = 0.3, 3
+"""A process measures for about this long after a warm-up value, but at most this many values."""
 LIMIT = 110
-"""Seconds after which a process ends itself; docker's client waits no longer than 120 for a word from it."""
-RENEW = """
+"""Seconds after which a process ends itself; Docker's client times out after 120 seconds without output."""
+COPY_INTERPRETER = """
 import os, shutil, sys
 with open("/proc/self/maps") as maps:
     paths = {line.split(maxsplit=5)[5].strip() for line in maps if "/libpython" in line}
@@ -32,9 +33,45 @@ for path in {os.path.realpath(sys.executable), *paths}:
 """
 
 
+class Metadata(msgspec.Struct, frozen=True):
+    """Metadata of a suite or of one of its benchmarks."""
+
+    name: str = ""
+    inner_loops: int = 0
+
+
+class Run(msgspec.Struct, frozen=True):
+    """A process: warm-ups as loops and seconds, and values in seconds."""
+
+    warmups: list[tuple[int, float]] = []
+    values: list[float] = []
+
+
+class Result(msgspec.Struct, frozen=True):
+    """A benchmark of a suite."""
+
+    runs: list[Run]
+    metadata: Metadata = Metadata()
+
+
+class Suite(msgspec.Struct, frozen=True):
+    """What pyperf writes (https://pyperf.readthedocs.io/en/latest/api.html#pyperf-json), as far as it is used."""
+
+    benchmarks: list[Result]
+    metadata: Metadata = Metadata()
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What benchmarks/worker.py prints: the suite, and the seconds that the process took."""
+
+    suite: Suite
+    wall: float
+    cpu: float
+
+
 @dataclass(frozen=True)
-class Work:
-    """One result to measure: ``task`` counts the results of one script; ``loops`` make one value of ``values``."""
+class Measurement:
+    """A result to measure: ``task`` is its number in the script; each of ``values`` values takes ``loops`` loops."""
 
     name: str
     benchmark: Benchmark
@@ -43,77 +80,73 @@ class Work:
     values: int
 
 
-@dataclass
-class Side:
-    """One of the two images in its container, with the seconds that its processes took so far."""
+class WorkerContainer:
+    """A container of ours or of the reference (``side``), and the seconds that its workers have taken."""
 
-    name: str
-    reference: str
-    container: Container
-    python: Python
-    wall: float = 0.0
-    cpu: float = 0.0
+    def __init__(self, side: str, image: MeasuredImage, container: Container, clock: str) -> None:
+        self.side, self.image, self.container, self.clock = side, image, container, clock
+        self.python = python_of(container, image.image)
+        self.wall = self.cpu = 0.0
 
-    def renew(self) -> None:
-        """Have the next process map a new copy of the interpreter; :exc:`BuildError` where none can be made.
+    def copy_interpreter(self) -> None:
+        """Replace the interpreter's files with copies, which the next process maps; :exc:`BuildError` if that fails.
 
-        Its file keeps its place in the machine's memory for as long as it is cached there, and copies of the same bytes
-        differ by that, by up to 7 % in a start (docs/recipe.md).
+        A file keeps its place in the machine's memory while it is cached there, and copies of the same bytes differ
+        by their place, by up to 7 % in a start (docs/recipe.md).
         """
-        result = self.container.run(["python3", "-c", RENEW])
+        result = self.container.run(["python3", "-c", COPY_INTERPRETER])
         if result.code:
-            reason = result.output.strip().splitlines()[-1:]
-            raise BuildError(f"{self.reference}: its interpreter cannot be copied: {''.join(reason)}")
+            reason = "".join(result.output.strip().splitlines()[-1:])
+            raise BuildError(f"{self.image.image}: its interpreter cannot be copied: {reason}")
 
-    def worker(self, benchmark: Benchmark, clock: str, seed: int, options: Sequence[str]) -> dict[str, Any]:
-        """Run ``benchmark`` in a process and return what pyperf wrote; :exc:`BuildError` says why it did not run."""
-        script = f"{HERE}/{TOOLS}/{DATA}{benchmark.folder}/{SCRIPT}"
+    def run(self, benchmark: Benchmark, seed: int, options: Sequence[str]) -> Suite:
+        """Run ``benchmark`` in a process; :exc:`BuildError` with the reason if it fails."""
+        script = f"{FOLDER}/{TOOLS}/{DATA}{benchmark.folder}/{SCRIPT}"
         environment = {
             "HOME": "/tmp",
             "LANG": "C.UTF-8",
             "PYTHONHASHSEED": str(seed),
-            "PYTHONPATH": f"{HERE}/{SITE}/{benchmark.folder}:{HERE}/{TOOLS}",
+            "PYTHONPATH": f"{FOLDER}/{SITE}/{benchmark.folder}:{FOLDER}/{TOOLS}",
         }
-        command = ["python3", f"{HERE}/worker.py", clock, str(LIMIT), script, "--worker", *options, *benchmark.options]
-        done = self.container.run(command, environment=environment, folder="/tmp")
+        command = ["python3", f"{FOLDER}/worker.py", self.clock, str(LIMIT), script, "--worker"]
+        done = self.container.run([*command, *options, *benchmark.options], environment=environment, folder="/tmp")
         lines = done.stdout.splitlines()
-        found = next((line for line in reversed(lines) if line.startswith(MARK)), None)
-        if done.code or found is None:
-            wrong = [line for line in done.stderr.splitlines() if line.strip()] or lines
-            if any(line.startswith("Timeout (") for line in wrong):
-                wrong = [f"took more than {LIMIT} s"]
-            raise BuildError(f"does not run in {self.reference}: {wrong[-1].strip() if wrong else f'code {done.code}'}")
-        result = json.loads(found.removeprefix(MARK))
-        self.wall += result["wall"]
-        self.cpu += result["cpu"]
-        return dict(result["suite"])
+        report = next((line for line in reversed(lines) if line.startswith(MARK)), None)
+        if done.code or report is None:
+            errors = [line for line in done.stderr.splitlines() if line.strip()] or lines
+            if any(line.startswith("Timeout (") for line in errors):
+                errors = [f"took more than {LIMIT} s"]
+            reason = errors[-1].strip() if errors else f"exit code {done.code}"
+            raise BuildError(f"does not run in {self.image.image}: {reason}")
+        result = msgspec.json.decode(report.removeprefix(MARK), type=Report)
+        self.wall += result.wall
+        self.cpu += result.cpu
+        return result.suite
+
+    def calibrate(self, benchmark: Benchmark) -> list[Measurement]:
+        """Find the number of loops in a value of each of the benchmark's results."""
+        options = ["--calibrate-loops", f"--min-time={MIN_SECONDS}", "--warmups=0", "--values=1"]
+        return measurements_of(benchmark, self.run(benchmark, 0, options))
+
+    def measure(self, result: Measurement, seed: int, values: int = 0) -> list[float]:
+        """The values of one process, in seconds."""
+        options = [f"--worker-task={result.task}", f"--loops={result.loops}", "--warmups=1"]
+        return values_of(self.run(result.benchmark, seed, [*options, f"--values={values or result.values}"]))
 
 
-def calibrated(benchmark: Benchmark, suite: Mapping[str, Any]) -> list[Work]:
-    """What to measure, from the suite that a calibrating worker wrote: one result for each task of the script."""
-    works = []
-    for task, one in enumerate(suite["benchmarks"]):
-        facts = {**suite.get("metadata", {}), **one.get("metadata", {})}
-        loops, value = one["runs"][0]["warmups"][-1]
-        seconds = value * loops * facts.get("inner_loops", 1)
-        values = max(1, min(MOST_VALUES, round(AIM_SECONDS / seconds)))
-        works.append(Work(str(facts["name"]), benchmark, task, int(loops), values))
-    return works
+def measurements_of(benchmark: Benchmark, suite: Suite) -> list[Measurement]:
+    """What to measure, from the suite of a calibration: a result for each task of the script."""
+    measurements = []
+    for task, result in enumerate(suite.benchmarks):
+        loops, value = result.runs[0].warmups[-1]
+        seconds = value * loops * (result.metadata.inner_loops or suite.metadata.inner_loops or 1)
+        values = max(1, min(MAX_VALUES, round(AIM_SECONDS / seconds)))
+        name = result.metadata.name or suite.metadata.name
+        measurements.append(Measurement(name, benchmark, task, loops, values))
+    return measurements
 
 
-def values_of(suite: Mapping[str, Any]) -> list[float]:
-    """The values that a measuring worker wrote, in the unit of the benchmark (seconds)."""
-    (one,) = suite["benchmarks"]
-    return [float(value) for run in one["runs"] for value in run["values"]]
-
-
-def calibrate(side: Side, benchmark: Benchmark, clock: str) -> list[Work]:
-    """Find how many loops make one value of each of the benchmark's results."""
-    options = ["--calibrate-loops", f"--min-time={MIN_SECONDS}", "--warmups=0", "--values=1"]
-    return calibrated(benchmark, side.worker(benchmark, clock, 0, options))
-
-
-def measure(side: Side, work: Work, clock: str, seed: int, values: int | None = None) -> list[float]:
-    """The values of one process, in seconds."""
-    options = [f"--worker-task={work.task}", f"--loops={work.loops}", "--warmups=1"]
-    return values_of(side.worker(work.benchmark, clock, seed, [*options, f"--values={values or work.values}"]))
+def values_of(suite: Suite) -> list[float]:
+    """The values in the suite of a measurement, in seconds."""
+    (result,) = suite.benchmarks
+    return [value for run in result.runs for value in run.values]

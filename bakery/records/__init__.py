@@ -1,6 +1,17 @@
 """What was built and tested: build records of this clone and shared/status.json."""
 
 from bakery.records.attested import manifest_digest_of, record_attested
+from bakery.records.benchmarks import (
+    BenchmarkEnvironment,
+    BenchmarkResult,
+    BenchmarkSettings,
+    BenchmarkSummary,
+    BenchmarkTimes,
+    MeasuredImage,
+    MeasuredImages,
+    NamedRatio,
+    write_result,
+)
 from bakery.records.builds import (
     BaseRecord,
     BuildRecord,
@@ -20,7 +31,9 @@ from bakery.records.builds import (
 from bakery.records.status import adopt, read_status, write_status
 
 __all__ = [
-    "BaseRecord", "BuildRecord", "ComparedWith", "LocalRecord", "OfficialSize", "PartSize", "ReferenceSize", "Size",
-    "SourceRecord", "SuiteRun", "TestRun", "adopt", "local_records", "manifest_digest_of", "read_record", "read_status",
-    "record_attested", "write_record", "write_status",
+    "BaseRecord", "BenchmarkEnvironment", "BenchmarkResult", "BenchmarkSettings", "BenchmarkSummary", "BenchmarkTimes",
+    "BuildRecord", "ComparedWith", "LocalRecord", "MeasuredImage", "MeasuredImages", "NamedRatio", "OfficialSize",
+    "PartSize", "ReferenceSize", "Size", "SourceRecord", "SuiteRun", "TestRun", "adopt", "local_records",
+    "manifest_digest_of", "read_record", "read_status", "record_attested", "write_record", "write_result",
+    "write_status",
 ]  # fmt: skip

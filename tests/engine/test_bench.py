@@ -1,7 +1,7 @@
-"""Both measurements on a real engine, an image against itself, without a network.
+"""Speed and cold starts on a real engine: an image compared with itself, without a network.
 
-A stand-in for pyperf and pyperformance lies where the real ones would have been installed; containers, worker, engine
-and everything in bakery are the real ones. Runs on $BAKERY_IMAGE, else on the default series' image where it is built.
+A fake pyperf and pyperformance replace the installed ones; containers, worker, engine and everything in bakery are
+real. Runs on $BAKERY_IMAGE, by default on the image of the default series if it is built.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ from pathlib import Path
 
 import pytest
 
-from bakery.benchmarks.pair import SIDES, Pair, python_of
-from bakery.benchmarks.pyperformance import DATA, Benchmark, read_wanted
-from bakery.benchmarks.results import notes_of, rows_of, summarised
-from bakery.benchmarks.run import Settings, run_benchmarks
-from bakery.benchmarks.startup import COMMANDS, FIGURES, run_fresh, run_startup
-from bakery.benchmarks.wheelhouse import Pantry, tar_name
-from bakery.benchmarks.worker import Side
+from bakery.benchmarks.pair import Pair
+from bakery.benchmarks.pyperformance import DATA, Benchmark, read_config
+from bakery.benchmarks.results import notes_of, rows_of
+from bakery.benchmarks.run import run_benchmarks
+from bakery.benchmarks.session import SIDES, Session, Settings, python_of
+from bakery.benchmarks.startup import COMMANDS, FIGURES, run_startup
+from bakery.benchmarks.wheelhouse import Wheelhouse, tar_name
+from bakery.benchmarks.worker import WorkerContainer
 from bakery.catalog.labels import LABELS
 from bakery.display.progress import PlainDisplay
 from bakery.engine.containers import idle_container
 from bakery.engine.engine import Engine
 from bakery.engine.scratch import fresh_engine
 from bakery.errors import BuildError
+from bakery.records.benchmarks import MeasuredImage
 from bakery.workspace import Workspace
 
 from .conftest import ROOT
@@ -34,7 +36,7 @@ from .conftest import ROOT
 pytestmark = pytest.mark.engine
 
 PYPERF = '''
-"""As much of pyperf's worker as bakery asks for."""
+"""The part of pyperf's worker that bakery uses."""
 import argparse, json, time
 
 class Runner:
@@ -78,17 +80,12 @@ FILES = {
 
 
 @pytest.fixture
-def display() -> PlainDisplay:
-    return PlainDisplay(io.StringIO())
-
-
-@pytest.fixture
-def own(workspace: Workspace, engine: Engine, reference: str, tmp_path: Path) -> Workspace:
-    """A cache in which the stand-ins are installed for the image's interpreter."""
+def session(workspace: Workspace, engine: Engine, reference: str, tmp_path: Path) -> Session:
+    """Compares the image with itself, with a cache in which the fakes are installed for the image's interpreter."""
     with idle_container(engine, reference) as container:
         python = python_of(container, reference)
-    wanted = read_wanted(ROOT)
-    pins = "".join(f"{one.requirement}\n" for one in (wanted.pyperf, wanted.pyperformance))
+    config = read_config(ROOT)
+    pins = f"{config.pyperf.requirement}\n{config.pyperformance.requirement}\n"
     file = tmp_path / "bench" / python.key / tar_name("pyperformance", pins)
     file.parent.mkdir(parents=True)
     with tarfile.open(file, "w") as tar:
@@ -96,60 +93,58 @@ def own(workspace: Workspace, engine: Engine, reference: str, tmp_path: Path) ->
             member = tarfile.TarInfo(f"tools/{name}")
             member.size, member.mode = len(text), 0o644
             tar.addfile(member, io.BytesIO(text.encode()))
-    return Workspace(workspace.root, tmp_path)
+    pair = Pair(f"test-{uuid.uuid4()}", reference, reference)
+    return Session(Workspace(workspace.root, tmp_path), engine, pair, Settings(rounds=1), PlainDisplay(io.StringIO()))
 
 
-def test_a_benchmark_is_measured_on_both_sides_in_every_round(
-    own: Workspace, engine: Engine, reference: str, display: PlainDisplay, monkeypatch: pytest.MonkeyPatch
+def test_a_benchmark_is_measured_in_both_images_in_every_round(
+    session: Session, engine: Engine, reference: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings(rounds=2, cpu=0, only=("trivial", "broken"))
-    renewed, renew = [], Side.renew
-    monkeypatch.setattr(Side, "renew", lambda side: (renewed.append(side.name), renew(side)))
-    name = f"test-{uuid.uuid4()}"
-    document = run_benchmarks(own, engine, Pair(name, reference, reference), settings, display)
-    (one,) = document["benchmarks"]
-    assert (one["name"], one["loops"]) == ("trivial", 1)
-    for side in SIDES:
-        assert [len(values) for values in one[side]] == [3, 3]
-        assert all(value > 0 for values in one[side] for value in values)
-    assert sorted(renewed) == sorted(SIDES * 2)
-    assert document["left_out"] == {"broken": f"does not run in {reference}: broken on purpose"}
-    assert document["images"]["ours"]["id"] == document["images"]["reference"]["id"]
-    assert [row["benchmark"] for row in rows_of(summarised(document))] == ["trivial", "geometric mean"]
+    session.settings = Settings(rounds=2, cpu=0, only=("trivial", "broken"))
+    copied, copy = [], WorkerContainer.copy_interpreter
+    monkeypatch.setattr(WorkerContainer, "copy_interpreter", lambda worker: (copied.append(worker.side), copy(worker)))
+    result = run_benchmarks(session)
+    (times,) = result.benchmarks
+    assert (times.name, times.loops) == ("trivial", 1)
+    for rounds in (times.ours, times.reference):
+        assert [len(values) for values in rounds] == [3, 3]
+        assert all(value > 0 for values in rounds for value in values)
+    assert sorted(copied) == sorted(SIDES * 2)
+    assert result.left_out == {"broken": f"does not run in {reference}: broken on purpose"}
+    assert result.images.ours.id == result.images.reference.id
+    assert [row["benchmark"] for row in rows_of(result)] == ["trivial", "geometric mean"]
+    name = session.pair.name
     assert not engine.client.containers.list(all=True, filters={"label": f"{LABELS}.measuring={name}"})
 
 
 def test_each_measurement_maps_a_new_copy_of_the_interpreter(engine: Engine, reference: str) -> None:
-    """Where a cached file lies in the machine's memory must not be part of all results of a run."""
+    """The place of a cached file in the machine's memory must not affect all results of a run."""
     mapped = "print(sorted({tuple(line.split()[3:]) for line in open('/proc/self/maps') if '/libpython' in line}))"
     with idle_container(engine, reference) as container:
-        side = Side("ours", reference, container, python_of(container, reference))
-        found = []
+        image = MeasuredImage(image=reference, id=reference, created=None)
+        worker, mappings = WorkerContainer("ours", image, container, "wall"), []
         for _ in range(3):
-            found.append(container.run(["python3", "-c", mapped]).stdout)
-            side.renew()
-        assert len(set(found)) == 3, found
-        assert all("/usr/local/lib/libpython3" in one and "deleted" not in one for one in found), found
+            mappings.append(container.run(["python3", "-c", mapped]).stdout)
+            worker.copy_interpreter()
+        assert len(set(mappings)) == 3, mappings
+        assert all("/usr/local/lib/libpython3" in text and "deleted" not in text for text in mappings), mappings
 
 
-def test_where_nothing_runs_the_reasons_are_told(
-    own: Workspace, engine: Engine, reference: str, display: PlainDisplay
-) -> None:
-    settings = Settings(rounds=1, only=("broken",))
+def test_reasons_are_reported_if_no_benchmark_runs(session: Session) -> None:
+    session.settings = Settings(rounds=1, only=("broken",))
     with pytest.raises(BuildError, match=r"no benchmark could be measured:\n +broken: .* broken on purpose"):
-        run_benchmarks(own, engine, Pair("test", reference, reference), settings, display)
+        run_benchmarks(session)
 
 
-def test_a_missing_reference_is_told_with_the_command_that_makes_it(
-    own: Workspace, engine: Engine, reference: str, display: PlainDisplay
-) -> None:
-    comparison = Pair("test", reference, "bakery-tests/nowhere:1", make="Make it first: inv reference")
-    with pytest.raises(BuildError, match=r"bakery-tests/nowhere:1 is not in the engine\n +Make it first"):
-        run_benchmarks(own, engine, comparison, Settings(rounds=1), display)
+def test_the_error_for_a_missing_reference_has_the_command_that_builds_it(session: Session, reference: str) -> None:
+    hint = "Build it first: inv reference"
+    session.pair = Pair("test", reference, "bakery-tests/nowhere:1", reference_hint=hint)
+    with pytest.raises(BuildError, match=rf"bakery-tests/nowhere:1 is not in the engine\n +{hint}"):
+        run_benchmarks(session)
 
 
 def wheel(folder: Path) -> None:
-    """A package with one module, as the smallest wheel that pip takes."""
+    """A package with one module, as the smallest wheel that pip installs."""
     files = {
         "tiny.py": "ANSWER = 42\n",
         "tiny-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: tiny\nVersion: 1\n",
@@ -161,24 +156,22 @@ def wheel(folder: Path) -> None:
             packed.writestr(name, text)
 
 
-def test_packages_are_installed_by_the_images_pip_with_the_hosts_settings_and_compiled_once(
+def test_packages_are_installed_once_by_the_images_pip_with_the_hosts_settings_and_compiled(
     engine: Engine, reference: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not engine.host.startswith("unix:"):
-        pytest.skip("the engine is on another machine and does not see this one's wheels")
+        pytest.skip("the engine is on another machine and cannot read the wheel")
     wheel(tmp_path)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with idle_container(engine, reference) as container:
-        python = python_of(container, reference)
-    told: list[str] = []
-    with Pantry(engine, reference, python, tmp_path / "bench", read_wanted(ROOT), told.append) as pantry:
-        file = pantry.site(Benchmark("tiny", "bm_tiny", (), "tiny==1\n", ""))
+    messages: list[str] = []
+    with Wheelhouse(engine, reference, tmp_path / "bench", messages.append) as wheelhouse:
+        file = wheelhouse.site(Benchmark("tiny", "bm_tiny", (), "tiny==1\n", ""))
         assert file is not None
         with pytest.raises(BuildError, match=r"cannot be installed: No matching distribution found for huge==2"):
-            pantry.site(Benchmark("huge", "bm_huge", (), "huge==2\n", ""))
-        assert pantry.site(Benchmark("tiny", "bm_tiny", (), "tiny==1\n", "")) == file
-    assert told == ["installing tiny==1", "installing huge==2"]
+            wheelhouse.site(Benchmark("huge", "bm_huge", (), "huge==2\n", ""))
+        assert wheelhouse.site(Benchmark("tiny", "bm_tiny", (), "tiny==1\n", "")) == file
+    assert messages == ["installing tiny==1", "installing huge==2"]
     with tarfile.open(file) as tar:
         (compiled,) = (member for member in tar if member.name.startswith("bm_tiny/__pycache__/tiny."))
         stream = tar.extractfile(compiled)
@@ -186,7 +179,7 @@ def test_packages_are_installed_by_the_images_pip_with_the_hosts_settings_and_co
         assert int.from_bytes(stream.read(8)[4:], "little") == 0b01, "hash-based, not checked (PEP 552)"
 
 
-def test_a_fresh_engine_holds_the_images_and_nothing_else_and_leaves_nothing(engine: Engine, reference: str) -> None:
+def test_a_fresh_engine_has_only_the_images_and_leaves_nothing_behind(engine: Engine, reference: str) -> None:
     if engine.kind != "embedded":
         pytest.skip("not the embedded engine")
     with fresh_engine(engine, [reference, reference]) as other:
@@ -200,26 +193,22 @@ def test_a_fresh_engine_holds_the_images_and_nothing_else_and_leaves_nothing(eng
     assert engine.require(reference).id == image.id
 
 
-def test_cold_starts_in_a_fresh_engine_say_so(
-    own: Workspace, engine: Engine, reference: str, display: PlainDisplay
-) -> None:
+def test_results_from_a_fresh_engine_name_its_store(session: Session, engine: Engine) -> None:
     if engine.kind != "embedded":
         pytest.skip("not the embedded engine")
-    document = run_fresh(own, engine, Pair("test", reference, reference), 1, None, display, "overlay2")
-    assert (document["settings"]["fresh_engine"], document["environment"]["storage"]) == ("overlay2", "overlay2")
-    assert any("engine of their own" in note for note in notes_of(summarised(document)))
+    session.settings = Settings(rounds=1, fresh_engine="overlay2")
+    result = run_startup(session)
+    assert (result.settings.fresh_engine, result.environment.storage) == ("overlay2", "overlay2")
+    assert any("fresh engine" in note for note in notes_of(result))
 
 
-def test_cold_starts_are_measured_inside_and_outside_of_fresh_containers(
-    own: Workspace, engine: Engine, reference: str, display: PlainDisplay
-) -> None:
-    document = run_startup(own, engine, Pair("test", reference, reference), 1, None, display)
-    found = {one["name"]: one for one in document["benchmarks"]}
-    assert len(found) == len(FIGURES) * len(COMMANDS)
+def test_cold_starts_are_measured_inside_and_outside_of_fresh_containers(session: Session) -> None:
+    times = {times.name: times for times in run_startup(session).benchmarks}
+    assert len(times) == len(FIGURES) * len(COMMANDS)
     for name in COMMANDS:
         for side in SIDES:
             ((inside,),), ((forked,),), ((cpu,),), ((whole,),) = (
-                found[f"{name}, {figure}"][side] for figure in FIGURES
+                getattr(times[f"{name}, {figure}"], side) for figure in FIGURES
             )
             assert 0 < inside < forked < whole
             assert cpu > 0

@@ -1,36 +1,54 @@
-"""From values to a summary: units, the slowest benchmark, and what a reader is warned of."""
+"""From values to tables and files: units, the slowest benchmark, and notes for the reader."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 
-from bakery.benchmarks.results import markdown, notes_of, rows_of, seconds_text, summarised, write_result
+from bakery.benchmarks.results import markdown, notes_of, rows_of, save, seconds_text, summary_of, times_of
+from bakery.errors import InputError
+from bakery.records.benchmarks import (
+    BenchmarkEnvironment,
+    BenchmarkResult,
+    BenchmarkSettings,
+    MeasuredImage,
+    MeasuredImages,
+    read_result,
+    write_result,
+)
+
+replace = msgspec.structs.replace
+BENCHMARKS = [
+    times_of("json_loads", [[0.010, 0.011], [0.012]], [[0.013], [0.0156]]),
+    times_of("go", [[0.1], [0.1]], [[0.095], [0.097]]),
+]
 
 
-def document(kind: str = "bench", **more: Any) -> dict[str, Any]:
-    """A result of two rounds as the runners give it."""
-    return {
-        "schema": 1,
-        "kind": kind,
-        "name": "3.13.15-bookworm-amd64",
-        "created": "2026-01-02T03:04:05+00:00",
-        "settings": {"rounds": 2, "clock": "wall"},
-        "environment": {"cpu": 3, "cpu_model": "A CPU"},
-        "images": {
-            "ours": {"image": "infra7/python:3.13", "python": "3.13.15", "cpu_share": 0.99},
-            "reference": {"image": "reference/python:3.13", "python": "3.13.15", "cpu_share": 0.98},
-        },
-        "benchmarks": [
-            {"name": "json_loads", "ours": [[0.010, 0.011], [0.012]], "reference": [[0.013], [0.0156]]},
-            {"name": "go", "ours": [[0.1], [0.1]], "reference": [[0.095], [0.097]]},
-        ],
-        "left_out": {"dask": "needs Python >=3.12"},
-        **more,
-    }
+def image(reference: str, cpu_share: float | None = 0.99) -> MeasuredImage:
+    return MeasuredImage(image=reference, id="sha256:0", created=None, python="3.13.15", build="", cpu_share=cpu_share)
+
+
+RESULT = BenchmarkResult(
+    schema=1,
+    kind="bench",
+    name="3.13.15-bookworm-amd64",
+    created="2026-01-02T03:04:05+00:00",
+    seconds=1.5,
+    settings=BenchmarkSettings(rounds=2, cpu=3, clock="wall", full=False, only=()),
+    environment=BenchmarkEnvironment(
+        cpu_model="A CPU", cpus=4, cpu=3, memory_bytes=1, kernel="6", engine="e", storage="a store", bakery="0"
+    ),
+    images=MeasuredImages(ours=image("infra7/python:3.13"), reference=image("reference/python:3.13", 0.98)),
+    benchmarks=BENCHMARKS,
+    left_out={"dask": "needs Python >=3.12"},
+    summary=summary_of(BENCHMARKS),
+)
+STARTUP = replace(
+    RESULT, kind="startup", settings=BenchmarkSettings(rounds=2, cpu=3, clock="wall", fresh_engine=None), summary=None
+)
 
 
 @pytest.mark.parametrize(
@@ -42,53 +60,69 @@ def test_times_have_three_digits_and_a_unit(seconds: float, text: str) -> None:
     assert seconds_text(seconds) == text
 
 
-def test_the_slowest_benchmark_is_named() -> None:
-    summary = summarised(document())["summary"]
-    assert summary["count"] == 2
-    assert summary["slowest"]["name"] == "go"
-    assert summary["slowest"]["ratio"] == pytest.approx((0.95 * 0.97) ** 0.5)
-    assert summary["geometric_mean"] == pytest.approx((1.3 * (0.95 * 0.97) ** 0.5) ** 0.5)
+def test_the_summary_has_the_mean_and_the_slowest_benchmark() -> None:
+    summary = summary_of(BENCHMARKS)
+    assert (summary.count, summary.slowest.name) == (2, "go")
+    assert summary.slowest.ratio == pytest.approx((0.95 * 0.97) ** 0.5)
+    assert summary.geometric_mean == pytest.approx((1.3 * (0.95 * 0.97) ** 0.5) ** 0.5)
 
 
-def test_no_value_is_lost_in_the_summary(tmp_path: Path) -> None:
-    file = write_result(tmp_path / "bench", summarised(document()))
+def test_every_value_is_written_and_read_back(tmp_path: Path) -> None:
+    file = save(tmp_path / "bench", RESULT)
     assert file.name == "bench-3.13.15-bookworm-amd64.json"
-    written = json.loads(file.read_text(encoding="utf-8"))
-    for one, raw in zip(written["benchmarks"], document()["benchmarks"], strict=True):
-        assert (one["ours"], one["reference"]) == (raw["ours"], raw["reference"])
-    assert file.with_suffix(".md").read_text(encoding="utf-8") == markdown(written)
+    assert read_result(file) == RESULT
+    assert file.with_suffix(".md").read_text(encoding="utf-8") == markdown(RESULT)
+    assert json.loads(file.read_text(encoding="utf-8"))["benchmarks"][0]["ours"] == [[0.010, 0.011], [0.012]]
 
 
-def test_cold_starts_in_one_image_store_do_not_overwrite_those_in_the_other(tmp_path: Path) -> None:
-    base = summarised(document("startup", environment={"cpu": 3, "cpu_model": "A CPU", "storage": "a store"}))
+def test_published_results_are_rewritten_byte_for_byte(root: Path, tmp_path: Path) -> None:
+    files = sorted((root / "docs" / "results").glob("*.json"))
+    assert files
+    for file in files:
+        result = read_result(file)
+        copy = write_result(tmp_path, result)
+        assert (copy.name, copy.read_bytes()) == (file.name, file.read_bytes())
+        assert file.with_suffix(".md").read_text(encoding="utf-8") == markdown(result)
+        assert result.benchmarks == [
+            times_of(times.name, times.ours, times.reference, times.benchmark, times.loops)
+            for times in result.benchmarks
+        ]
+        assert result.summary == (summary_of(result.benchmarks) if result.kind == "bench" else None)
+
+
+def test_a_file_that_is_not_a_result_is_rejected(tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    file.write_text('{"schema": 2}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"result\.json: expected a result of `inv bench` or `inv startup`"):
+        read_result(file)
+
+
+def test_cold_starts_in_different_image_stores_have_different_files(tmp_path: Path) -> None:
     names = [
-        write_result(tmp_path, base | {"settings": base["settings"] | store}).name
-        for store in ({}, {"fresh_engine": "containerd"}, {"fresh_engine": "overlay2"})
+        write_result(tmp_path, replace(STARTUP, settings=replace(STARTUP.settings, fresh_engine=store))).name
+        for store in (None, "containerd", "overlay2")
     ]
     assert names == [f"startup-3.13.15-bookworm-amd64{end}.json" for end in ("", "-containerd", "-overlay2")]
 
 
 def test_cold_starts_have_no_common_mean() -> None:
-    found = summarised(document("startup"))
-    assert found["summary"] is None
-    assert [row["benchmark"] for row in rows_of(found)] == ["json_loads", "go"]
-    assert not [note for note in notes_of(found) if "Slowest" in note]
+    assert [row["benchmark"] for row in rows_of(STARTUP)] == ["json_loads", "go"]
+    assert not [note for note in notes_of(STARTUP) if "Slowest" in note]
 
 
 def test_a_single_round_has_ratios_without_intervals() -> None:
-    one = [{"name": "go", "ours": [[0.1]], "reference": [[0.12]]}]
-    rows = rows_of(summarised(document(benchmarks=one)))
+    benchmarks = [times_of("go", [[0.1]], [[0.12]])]
+    rows = rows_of(replace(RESULT, benchmarks=benchmarks, summary=summary_of(benchmarks)))
     assert [(row["ratio"], row["interval"]) for row in rows] == [("1.200x", None)] * 2
 
 
-def test_a_reader_is_told_that_other_work_disturbed_the_wall_clock() -> None:
-    quiet, busy = document(), document()
-    busy["images"]["ours"]["cpu_share"] = 0.6
-    assert not [note for note in notes_of(summarised(quiet)) if "--clock=cpu" in note]
-    assert [note for note in notes_of(summarised(busy)) if "ours ran 60% and the reference 98%" in note]
-    busy["settings"]["clock"] = "cpu"
-    assert not [note for note in notes_of(summarised(busy)) if "--clock=cpu" in note]
+def test_a_note_reports_that_other_processes_used_the_cpu() -> None:
+    busy = replace(RESULT, images=replace(RESULT.images, ours=image("infra7/python:3.13", 0.6)))
+    cpu_time = replace(busy, settings=replace(busy.settings, clock="cpu"))
+    assert [note for note in notes_of(busy) if "ours ran 60% of the time and the reference 98%" in note]
+    for result in (RESULT, cpu_time):
+        assert not [note for note in notes_of(result) if "--clock=cpu" in note]
 
 
-def test_what_was_left_out_is_named_with_its_reason() -> None:
-    assert notes_of(summarised(document()))[-1] == "Left out: dask: needs Python >=3.12."
+def test_benchmarks_that_were_left_out_are_listed_with_the_reason() -> None:
+    assert notes_of(RESULT)[-1] == "Left out: dask: needs Python >=3.12."

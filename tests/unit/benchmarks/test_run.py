@@ -1,4 +1,4 @@
-"""What is read from workers, what may be asked for, and the host's pip settings as a container gets them."""
+"""What is read from workers and shells, valid settings, pairs of images, and pip settings for containers."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bakery.benchmarks.pair import Pair, free_pair, pair_of
 from bakery.benchmarks.pyperformance import Benchmark
-from bakery.benchmarks.run import Settings
+from bakery.benchmarks.session import Settings
 from bakery.benchmarks.startup import Start, parse_start
 from bakery.benchmarks.wheelhouse import settings_for
-from bakery.benchmarks.worker import Work, calibrated, values_of
+from bakery.benchmarks.worker import Measurement, Suite, measurements_of, values_of
 from bakery.catalog.models import Catalog, Image
 from bakery.errors import InputError
 
 LOGGING = Benchmark("logging", "bm_logging", (), "", ">=3.8")
 
 
-def test_each_task_of_a_script_is_a_result_of_its_own_with_its_own_loops() -> None:
+def test_each_task_of_a_script_is_a_separate_result_with_its_own_loops() -> None:
     suite = {
         "metadata": {"inner_loops": 10},
         "benchmarks": [
@@ -30,48 +31,55 @@ def test_each_task_of_a_script_is_a_result_of_its_own_with_its_own_loops() -> No
             {"metadata": {"name": "logging_silent"}, "runs": [{"warmups": [[8, 0.005]]}]},
         ],
     }
-    assert calibrated(LOGGING, suite) == [
-        Work("logging_format", LOGGING, 0, 1024, 3),
-        Work("logging_silent", LOGGING, 1, 8, 1),
+    assert measurements_of(LOGGING, msgspec.convert(suite, Suite)) == [
+        Measurement("logging_format", LOGGING, 0, 1024, 3),
+        Measurement("logging_silent", LOGGING, 1, 8, 1),
     ]
 
 
-def test_what_lasts_long_gives_one_value_only() -> None:
+def test_a_long_benchmark_has_a_single_value() -> None:
     suite = {"metadata": {"name": "sphinx"}, "benchmarks": [{"runs": [{"warmups": [[1, 2.5]]}]}]}
-    (work,) = calibrated(LOGGING, suite)
-    assert (work.loops, work.values) == (1, 1)
+    (measurement,) = measurements_of(LOGGING, msgspec.convert(suite, Suite))
+    assert (measurement.loops, measurement.values) == (1, 1)
 
 
-def test_values_are_those_of_the_only_benchmark_and_not_its_warm_up() -> None:
+def test_warm_ups_are_not_values() -> None:
     suite = {"benchmarks": [{"runs": [{"warmups": [[2, 9.0]], "values": [0.1, 0.2]}]}]}
-    assert values_of(suite) == [0.1, 0.2]
+    assert values_of(msgspec.convert(suite, Suite)) == [0.1, 0.2]
 
 
-@pytest.mark.parametrize(("settings", "said"), [(Settings(0), "at least 1"), (Settings(1, clock="sun"), "wall, cpu")])
-def test_settings_that_make_no_sense_are_refused(settings: Settings, said: str) -> None:
+@pytest.mark.parametrize(
+    ("settings", "expected"), [(Settings(0), "at least 1"), (Settings(1, clock="sun"), "wall, cpu")]
+)
+def test_invalid_settings_are_rejected(settings: Settings, expected: str) -> None:
     with pytest.raises(InputError) as caught:
         settings.check()
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_an_image_is_compared_with_the_reference_of_its_series(image: Callable[..., Image], catalog: Catalog) -> None:
-    found = pair_of(catalog, image("3.13", "trixie"), None, None)
-    assert found == Pair(
+    pair = pair_of(catalog, image("3.13", "trixie"), None, None)
+    assert pair == Pair(
         "3.13.15-trixie-amd64", "infra7/python:3.13.15-trixie", "reference/python:3.13.15-trixie",
         "Build it first: inv build --version=3.13 --target=trixie",
-        "Make it first: inv reference --version=3.13 --target=trixie",
+        "Build it first: inv reference --version=3.13 --target=trixie",
     )  # fmt: skip
 
 
-def test_a_release_that_is_not_the_default_is_compared_with_the_same_one(
+def test_a_release_that_is_not_the_default_is_compared_with_the_same_release(
     image: Callable[..., Image], catalog: Catalog
 ) -> None:
     assert pair_of(catalog, image("3.13.5"), None, None).reference == "reference/python:3.13.5-bookworm"
 
 
-def test_any_image_can_stand_on_either_side(image: Callable[..., Image], catalog: Catalog) -> None:
-    found = pair_of(catalog, image("3.13"), "mine:1", "python:3.13-slim-bookworm")
-    assert (found.ours, found.reference, found.build, found.make) == ("mine:1", "python:3.13-slim-bookworm", "", "")
+def test_either_image_can_be_replaced(image: Callable[..., Image], catalog: Catalog) -> None:
+    pair = pair_of(catalog, image("3.13"), "mine:1", "python:3.13-slim-bookworm")
+    assert (pair.ours, pair.reference, pair.ours_hint, pair.reference_hint) == (
+        "mine:1",
+        "python:3.13-slim-bookworm",
+        "",
+        "",
+    )
     free = free_pair("host:5000/mine:1", "python:3.13-slim@sha256:00")
     assert free.name == "host-5000-mine-1-against-python-3.13-slim"
 
@@ -87,7 +95,7 @@ list.format='json'
 """
 
 
-def test_a_container_gets_the_hosts_pip_settings_but_not_its_local_indexes(tmp_path: Path) -> None:
+def test_a_container_gets_the_hosts_pip_settings_except_local_indexes(tmp_path: Path) -> None:
     variables, _ = settings_for(PIP, {"https_proxy": "http://proxy.example:3128", "HOME": "/root"})
     assert variables == {
         "PIP_FIND_LINKS": "/opt/wheels",
@@ -98,7 +106,7 @@ def test_a_container_gets_the_hosts_pip_settings_but_not_its_local_indexes(tmp_p
     }
 
 
-def test_files_that_pip_is_told_to_use_are_shown_to_the_container_where_they_exist(tmp_path: Path) -> None:
+def test_files_in_pips_settings_are_mounted_if_they_exist(tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.touch()
     _, paths = settings_for(f"global.cert='{bundle}'\nglobal.find-links='/not/there'\n", {})
@@ -108,15 +116,17 @@ def test_files_that_pip_is_told_to_use_are_shown_to_the_container_where_they_exi
 
 
 @pytest.mark.parametrize("sign", [".", ","])
-def test_a_cold_start_is_read_in_seconds_whatever_the_decimal_sign(sign: str) -> None:
-    said = "0m0.011s 0m0.011s\n1m0.020s 0m0.003s\nfork 1795492218.258778 exec 1795492218.259778 end 1795492218.308177\n"
-    found = parse_start(said.replace(".", sign), 0.4)
-    assert found == Start(
+def test_a_cold_start_is_read_in_seconds_with_either_decimal_separator(sign: str) -> None:
+    output = (
+        "0m0.011s 0m0.011s\n1m0.020s 0m0.003s\nfork 1795492218.258778 exec 1795492218.259778 end 1795492218.308177\n"
+    )
+    start = parse_start(output.replace(".", sign), 0.4)
+    assert start == Start(
         0.4, pytest.approx(0.048399, abs=1e-6), pytest.approx(0.049399, abs=1e-6), pytest.approx(60.023)
     )
 
 
-def test_a_shell_that_is_not_bash_is_noticed() -> None:
+def test_a_shell_other_than_bash_is_detected() -> None:
     assert parse_start("0m0.0s 0m0.0s\n0m0.0s 0m0.0s\nfork  exec  end \n", 0.4) is None
 
 
@@ -129,26 +139,26 @@ time.sleep(0.2)
 with open(output, "w") as stream:
     json.dump({"arguments": arguments[:-2], "seconds": time.perf_counter() - began, "name": __name__,
                "builtins": type(__builtins__).__name__}, stream)
-print("said by the script")
+print("output of the script")
 """
 
 
 @pytest.mark.parametrize("clock", ["wall", "cpu"])
-def test_the_worker_runs_a_script_by_the_clock_that_was_asked_for(root: Path, tmp_path: Path, clock: str) -> None:
+def test_the_worker_runs_a_script_with_the_selected_clock(root: Path, tmp_path: Path, clock: str) -> None:
     script = tmp_path / "run_benchmark.py"
     script.write_text(SCRIPT, encoding="utf-8")
     command = [sys.executable, str(root / "benchmarks" / "worker.py"), clock, "60", str(script), "--worker", "pickle"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     mark, _, result = done.stdout.splitlines()[-1].partition(" ")
     assert mark == "WORKER"
-    found = json.loads(result)
-    assert found["suite"]["arguments"] == ["--worker", "pickle"]
-    assert (found["suite"]["name"], found["suite"]["builtins"]) == ("__main__", "module")
-    assert (found["suite"]["seconds"] >= 0.2) == (clock == "wall")
-    assert found["cpu"] < found["wall"]
+    report = json.loads(result)
+    assert report["suite"]["arguments"] == ["--worker", "pickle"]
+    assert (report["suite"]["name"], report["suite"]["builtins"]) == ("__main__", "module")
+    assert (report["suite"]["seconds"] >= 0.2) == (clock == "wall")
+    assert report["cpu"] < report["wall"]
 
 
-def test_a_script_that_does_not_end_is_ended(root: Path, tmp_path: Path) -> None:
+def test_a_script_that_does_not_end_is_stopped(root: Path, tmp_path: Path) -> None:
     script = tmp_path / "run_benchmark.py"
     script.write_text("import time; time.sleep(60)\n", encoding="utf-8")
     command = [sys.executable, str(root / "benchmarks" / "worker.py"), "wall", "0.5", str(script)]

@@ -1,0 +1,172 @@
+"""What speed and cold starts have in common: options, images, interpreters, and the result of a run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+
+from bakery import __version__
+from bakery.benchmarks.pair import Pair
+from bakery.benchmarks.results import summary_of
+from bakery.display import Display, duration
+from bakery.engine import Container, Engine
+from bakery.errors import BuildError, InputError
+from bakery.files import locked
+from bakery.records import (
+    BenchmarkEnvironment,
+    BenchmarkResult,
+    BenchmarkSettings,
+    BenchmarkTimes,
+    MeasuredImage,
+    MeasuredImages,
+)  # fmt: skip
+from bakery.workspace import Workspace
+
+__all__ = ["SIDES", "Python", "Session", "Settings", "python_of"]
+
+SIDES = ("ours", "reference")
+CLOCKS = ("wall", "cpu")
+PROBE = """
+import importlib.util, json, os, platform, re, sys, sysconfig
+magic = importlib.util.MAGIC_NUMBER.hex()
+key = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}-{magic}-{sysconfig.get_platform()}"
+series = f"{sys.version_info[0]}.{sys.version_info[1]}" + ("t" if sysconfig.get_config_var("Py_GIL_DISABLED") else "")
+model = re.search(r"(?m)^model name\\s*: (.+)$", open("/proc/cpuinfo").read())
+print(json.dumps({"key": key, "series": series, "version": platform.python_version(), "full": sys.version,
+                  "cpu_model": model.group(1) if model else platform.machine(), "kernel": os.uname().release}))
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The user's options: ``cpu`` is the engine's last one by default; ``full`` and ``only`` select benchmarks.
+
+    ``fresh_engine`` is the image store of a second engine for `inv startup`, which holds only the two images.
+    """
+
+    rounds: int
+    cpu: int | None = None
+    clock: str = "wall"
+    full: bool = False
+    only: tuple[str, ...] = ()
+    fresh_engine: str | None = None
+
+    def check(self) -> Settings:
+        """The same settings; :exc:`InputError` if a value is not valid."""
+        if self.rounds < 1:
+            raise InputError(f"--rounds={self.rounds}: expected at least 1")
+        if self.clock not in CLOCKS:
+            raise InputError(f"unknown clock {self.clock!r}", hint=f"There are: {', '.join(CLOCKS)}.")
+        return self
+
+
+@dataclass(frozen=True)
+class Python:
+    """An interpreter and its machine; interpreters with the same ``key`` can share installed packages and byte code."""
+
+    key: str
+    series: str
+    version: str
+    full: str
+    cpu_model: str
+    kernel: str
+
+
+def python_of(container: Container, reference: str) -> Python:
+    """The interpreter in a container of ``reference``; :exc:`BuildError` if it does not start."""
+    result = container.run(["python3", "-c", PROBE])
+    if result.code:
+        raise BuildError(f"{reference}: python3 does not start: {result.output.strip()}")
+    return msgspec.json.decode(result.stdout, type=Python)
+
+
+@dataclass
+class Session:
+    """A run that compares the images of ``pair`` in ``engine``."""
+
+    workspace: Workspace
+    engine: Engine
+    pair: Pair
+    settings: Settings
+    display: Display
+    start: float = 0.0
+
+    def note(self, text: str) -> None:
+        self.display.note(self.pair.name, text)
+
+    def phase(self, text: str) -> None:
+        self.display.phase(self.pair.name, text)
+
+    @property
+    def cpu(self) -> int:
+        """The CPU to pin to; :exc:`InputError` if the engine's machine does not have it."""
+        count = self.engine.info.cpus
+        cpu = count - 1 if self.settings.cpu is None else self.settings.cpu
+        if not 0 <= cpu < count:
+            raise InputError(f"--cpu={cpu}: the engine's machine has CPUs 0 to {count - 1}")
+        return cpu
+
+    def images(self) -> list[MeasuredImage]:
+        """The two images, ours first; :exc:`BuildError` if one is missing and cannot be pulled."""
+        pair, images = self.pair, []
+        for reference, hint in ((pair.ours, pair.ours_hint), (pair.reference, pair.reference_hint)):
+            image = self.engine.require(reference, hint) if hint else self.engine.find(reference)
+            if image is None:
+                self.note(f"pulling {reference}")
+                image = self.engine.pull(reference)
+            images.append(MeasuredImage(image=reference, id=image.id, created=image.created or None))
+        return images
+
+    def compare_releases(self, ours: Python, reference: Python) -> None:
+        """Tell the user if the two releases differ."""
+        if ours.version != reference.version:
+            self.note(f"the releases differ: {ours.version} and {reference.version}")
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Keep other runs with the same cache waiting, and start the clock."""
+        self.start = time.monotonic()
+        with locked(self.workspace.home / "bench" / "lock", "measuring", self.note):
+            yield
+
+    def result(
+        self,
+        images: Sequence[tuple[MeasuredImage, Python]],
+        benchmarks: list[BenchmarkTimes],
+        left_out: dict[str, str],
+        commands: dict[str, tuple[str, ...]] | None = None,
+        versions: Mapping[str, str] | None = None,
+    ) -> BenchmarkResult:
+        """Cold starts have ``commands``; speed has ``versions``, those of pyperformance and pyperf."""
+        seconds, settings, info, python = time.monotonic() - self.start, self.settings, self.engine.info, images[0][1]
+        self.display.done(self.pair.name, f"{len(benchmarks)} results, {duration(seconds)}")
+        ours, reference = (
+            msgspec.structs.replace(image, python=python.version, build=python.full) for image, python in images
+        )
+        return BenchmarkResult(
+            schema=1,
+            kind="startup" if commands else "bench",
+            name=self.pair.name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=round(seconds, 1),
+            settings=BenchmarkSettings(
+                rounds=settings.rounds, cpu=self.cpu, clock=settings.clock,
+                full=msgspec.UNSET if commands else settings.full, only=msgspec.UNSET if commands else settings.only,
+                fresh_engine=settings.fresh_engine if commands else msgspec.UNSET,
+            ),
+            environment=BenchmarkEnvironment(
+                cpu_model=python.cpu_model, cpus=info.cpus, cpu=self.cpu, memory_bytes=info.memory_bytes,
+                kernel=python.kernel, engine=f"{self.engine.kind} {info.version}", storage=info.storage,
+                bakery=__version__, **versions or {},
+            ),
+            images=MeasuredImages(ours=ours, reference=reference),
+            commands=commands or {},
+            benchmarks=benchmarks,
+            left_out=left_out,
+            summary=None if commands else summary_of(benchmarks),
+        )  # fmt: skip
