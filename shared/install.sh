@@ -1,41 +1,41 @@
 #!/bin/bash
-# install.sh - put what compile.sh made where it belongs and drop what nobody can use. Runs inside the build stage.
+# install.sh - install what compile.sh built and remove what an image does not need. Runs inside the build stage.
 #
-# Arguments come as environment variables from the catalog (shared/catalog.toml).
-#   PRUNE                what to leave out, shell patterns below /usr/local
-#   SOURCE_ONLY          modules without byte code, shell patterns below the standard library
+# Options of the catalog (shared/catalog.toml), each a list of words, in INSTALL_OPTIONS:
+#   prune        what to leave out: shell patterns relative to /usr/local
+#   source_only  modules without byte code: shell patterns relative to the standard library
+#
 # Folders:
-#   TREE=/usr/src/python the compiled source
-#   SYSCONFIG=/sysconfig what the target's own compiler was configured to (compile.sh sysconfig)
-#   EXTRAS=/mnt/extras   Debian packages with wheels in them (python3-*-whl) that are installed as well; may be empty
-#   OUT=/out             becomes / of the image; OUT.packages lists the packages that its libraries come from
-#
-# A line "##phase NAME" tells the progress display where the build is.
+#   TREE=/usr/src/python  the compiled source
+#   SYSCONFIG=/sysconfig  what the target's own compiler was configured to (compile.sh sysconfig)
+#   EXTRAS=/mnt/extras    Debian packages of wheels (python3-*-whl) to install as well; may be empty
+#   OUT=/out              becomes / of the image; OUT.packages lists the packages that its libraries come from
 set -euo pipefail
 shopt -s nullglob
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$(dirname "$0")/common.sh"
 
 TREE=${TREE:-/usr/src/python}
 SYSCONFIG=${SYSCONFIG:-/sysconfig}
 EXTRAS=${EXTRAS:-/mnt/extras}
 OUT=${OUT:-/out}
 prefix=$OUT/usr/local
-# Read without a look at what the patterns would match here.
-set -f
-read -r -a source_only <<<"${SOURCE_ONLY:-}"
-set +f
 
-printf '##phase install\n'
+read_options "${INSTALL_OPTIONS:-}" prune source_only
+read -r -a prune <<<"${option[prune]}"
+read -r -a source_only <<<"${option[source_only]}"
+
+phase install
 cd "$TREE"
-# -o: what only the build itself uses was never linked (compile.sh), and nothing else is out of date.
+# -o all: everything is up to date already (compile.sh).
 # -x . : compileall would write three .pyc for each module, all of which are removed below.
-make --no-print-directory -o all -o Programs/_freeze_module -o _bootstrap_python -o Programs/_testembed \
-    "DESTDIR=$OUT" "COMPILEALL_OPTS=-j0 -x ." install
+make --no-print-directory -o all "${SKIP_HELPERS[@]}" "DESTDIR=$OUT" "COMPILEALL_OPTS=-j0 -x ." install
 
-# By the interpreter of the build tree: pip then writes scripts for the one that will be installed.
+# With the interpreter of the build tree: so pip writes scripts for the one that is being installed.
 for package in "$EXTRAS"/*.deb; do
     unpacked=$(mktemp -d)
     dpkg-deb --extract "$package" "$unpacked"
-    # By their names: of a file that it is given pip notes the path (direct_url.json, PEP 610), another one in each build.
+    # By name: for a file, pip would record its path (direct_url.json, PEP 610), which differs in each build.
     names=()
     for wheel in "$unpacked"/usr/share/python-wheels/*.whl; do
         wheel=${wheel##*/}
@@ -51,10 +51,9 @@ done
 find "$prefix" -depth \
     \( -type d \( -name test -o -name tests -o -name idle_test -o -name __pycache__ \) \) -exec rm -rf {} + -o \
     -type f \( -name '*.pyc' -o -name '*.pyo' -o -name '*.a' -o -path '*/config-*/*.o' \) -exec rm -f {} +
-read -r -a prune <<<"${PRUNE:-}"
 (cd "$prefix" && for pattern in "${prune[@]}"; do compgen -G "$pattern" || true; done | xargs --no-run-if-empty rm -rf)
 
-# Extensions are compiled by the target's own compiler, whatever compiled the interpreter.
+# Extensions are compiled by the target's own compiler, whichever compiled the interpreter.
 for folder in "$prefix"/lib/python3.*/config-*; do
     cp "$SYSCONFIG/Makefile" "$folder/Makefile"
     number=${folder%/config-*}
@@ -77,29 +76,17 @@ for name in "$prefix"/bin/python3.*[0-9]; do
     if [ -e "${name}t" ]; then ln -sf "$(basename "${name}t")" "$name"; fi
 done
 
-# The unversioned names that every user of the official images types.
-for tool in python pip pydoc python-config; do
-    case $tool in
-    python*) versioned=python3${tool#python} ;;
-    *) versioned=${tool}3 ;;
-    esac
-    if [ -e "$prefix/bin/$versioned" ]; then ln -sfT "$versioned" "$prefix/bin/$tool"; fi
-done
+link_unversioned "$prefix/bin" python pip pydoc python-config
 
-# Packages that own the libraries which the tree is linked with. Not _tkinter's: Tk is installed by who wants it.
-# dpkg knows a library below /usr/lib or below /lib, whichever its package says, and tells of diversions on lines of
-# their own.
-LD_LIBRARY_PATH="$prefix/lib" find "$prefix" -type f \( -perm /111 -o -name '*.so*' \) -not -name '*tkinter*' \
-    -exec ldd {} \; 2>/dev/null |
-    awk -v own="$OUT/" '/=>/ && $3 ~ "^/" && index($3, own) != 1 { so = $3; gsub("^/(usr/)?", "", so); print "*/" so }' |
-    sort -u | xargs --no-run-if-empty dpkg-query --search |
-    awk '$1 ~ ":$" { sub(":.*", "", $1); print $1 }' | sort -u >"$OUT.packages"
+# The packages whose libraries the tree is linked with. Not _tkinter's: users who need it install Tk.
+find "$prefix" -type f \( -perm /111 -o -name '*.so*' \) -not -name '*tkinter*' -print0 |
+    LD_LIBRARY_PATH="$prefix/lib" linked_libraries "$OUT" | owners >"$OUT.packages"
 echo "libraries come from: $(tr '\n' ' ' <"$OUT.packages")"
 
-# Byte code for the standard library: a fresh container would compile it again at every start, because nothing that it
-# writes outlives it. Checked by the hash of the source (PEP 552): it survives new time stamps, and an edited .py counts.
-# What marshal writes depends on what a process compiled before (cpython #92132): so each handful of files has its own.
-# None for what is frozen into the interpreter, which is not looked for here.
+# Byte code for the standard library: otherwise a fresh container would compile it at each start, because nothing that it
+# writes outlives it. Validated by the hash of the source (PEP 552): it survives new time stamps, and an edited .py counts.
+# What marshal writes depends on what the process compiled before (cpython #92132): so each process has a fixed batch of files.
+# None for modules that are frozen into the interpreter, which never looks for it.
 FROZEN='
 import _imp, pathlib, sys
 for file in pathlib.Path(sys.argv[1]).rglob("*.py"):
@@ -110,7 +97,7 @@ for file in pathlib.Path(sys.argv[1]).rglob("*.py"):
 for library in "$prefix"/lib/python3.*[0-9] "$prefix"/lib/python3.*t; do
     [ -d "$library" ] || continue
     sources=(-name '*.py' -not -path '*/site-packages/*' -not -path '*/lib2to3/tests/*')
-    # A build tree does without frozen modules unless it is told.
+    # In a build tree the interpreter uses frozen modules only on request.
     frozen=$(LD_LIBRARY_PATH="$PWD" ./python -E -S -X frozen_modules=on -c "$FROZEN" "$library")
     while read -r pattern; do sources+=(-not -path "$library/$pattern"); done < <(
         printf '%s\n' "${source_only[@]}" "$frozen"

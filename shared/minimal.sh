@@ -10,6 +10,8 @@
 # NAME (the package's stanza of dpkg's status file) and NAME.md5sums (of the files that were taken).
 set -euo pipefail
 export LC_ALL=C
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$(dirname "$0")/common.sh"
 
 NONROOT=65532
 
@@ -67,12 +69,6 @@ libraries() {
             echo "$(readlink --canonicalize "${path%/*}")/${path##*/}"
             readlink --canonicalize "$path"
         done | sort -u
-}
-
-# stdin: paths; stdout: the packages that own them, whichever way their lists spell the paths.
-owners() {
-    sed -E 's#^/(usr/)?#*/#' | sort -u | xargs --no-run-if-empty dpkg-query --search |
-        awk '$1 ~ ":$" { sub(/:.*/, "", $1); print $1 }' | sort -u
 }
 
 # Print the copyright file of package $1: its own, or that of a package of the same source, to whose folder the package

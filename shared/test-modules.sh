@@ -7,10 +7,10 @@
 #   TREE=/usr/src/python the compiled source
 #   OUT=/out             what the image gets, only looked at
 #   TESTS=/tests         becomes a layer on top of the image
-#
-# A line "##phase NAME" tells the progress display where the build is.
 set -euo pipefail
 shopt -s nullglob
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$(dirname "$0")/common.sh"
 
 TREE=${TREE:-/usr/src/python}
 OUT=${OUT:-/out}
@@ -20,15 +20,13 @@ cd "$TREE"
 library=$(echo "$OUT"/usr/local/lib/python3.*)
 inside=$TESTS${library#"$OUT"}
 
-# A value of the Makefile, its variables expanded.
-value() { printf 'include Makefile\nprint-value: ; @echo "%s"\n' "\$($1)" | make --no-print-directory -f - print-value; }
-
 compile() {
-    printf '##phase test modules\n'
-    # The words that the tree was configured with, without those that leave the modules out or shape optimised code.
-    # They fit the interpreter by its pyconfig.h, which stays as it is; the compiler need not be the same.
+    phase "test modules"
+    # The flags that the tree was configured with, except those that leave the modules out or shape optimised code.
+    # They match the interpreter by its pyconfig.h, which stays as it is; the compiler need not be the same.
+    # config.status prints them quoted for a shell; xargs removes the quotes.
     local words flags=() word
-    eval "words=($(./config.status --config))"
+    mapfile -t words < <(./config.status --config | xargs --no-run-if-empty printf '%s\n')
     for word in "${words[@]}"; do
         case $word in
         --disable-test-modules | --enable-optimizations | --with-lto*) ;;
@@ -39,7 +37,7 @@ compile() {
     ./configure --quiet "${flags[@]}" CC=gcc CXX=g++ MODULE_BUILDTYPE=shared
     mv pyconfig.h.shipped pyconfig.h
     rm -f pybuilddir.txt
-    # -o FILE: taken as it is, however old. So neither the interpreter nor its library is linked again.
+    # -o FILE: used as it is, however old. So neither the interpreter nor its library is linked again.
     local kept=() file
     for file in pyconfig.h Modules/config.c $(value BUILDPYTHON) $(value LDLIBRARY) $(value INSTSONAME) $(value LIBRARY); do
         kept+=(-o "$file")
@@ -48,20 +46,20 @@ compile() {
         EXTRA_CFLAGS='-O1 -g0' LDFLAGS=-Wl,--strip-all sharedmods
 }
 
-# Up to 3.9 they are always compiled.
+# Series up to 3.9 have no such variable and always compile these modules.
 if [ "$(value TEST_MODULES)" = no ]; then compile; fi
 
 mkdir -p "$inside/lib-dynload"
 for module in "$(cat pybuilddir.txt)"/*test*.so "$(cat pybuilddir.txt)"/xx*.so; do
     cp --dereference "$module" "$inside/lib-dynload/"
 done
-# By this word of sysconfig some test files see whether they may run.
+# Some test files skip themselves if sysconfig says "no" here.
 for data in "$library"/_sysconfigdata_*.py; do
     sed "s/'TEST_MODULES': 'no'/'TEST_MODULES': 'yes'/" "$data" >"$inside/${data##*/}"
 done
 echo "test modules: $(cd "$inside/lib-dynload" && echo *)"
 
-# Folders that install.sh leaves out, of packages that the image has.
+# The folders of tests that install.sh left out, for packages that the image has.
 cd Lib
 find . -type d \( -name test -o -name tests \) -prune | while read -r folder; do
     [ -d "$library/${folder%/*}" ] || continue

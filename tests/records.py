@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from bakery.catalog.models import Image, RecipeName
+from bakery.catalog.models import Image
+from bakery.catalog.recipes import RecipeName
 from bakery.records.builds import BaseRecord, LocalRecord, SourceRecord, TestRun, read_record
 from bakery.workspace import Workspace
 

@@ -11,7 +11,7 @@ from bakery.bases import Base, Bases
 from bakery.catalog import Catalog, Compression, Image
 from bakery.engine import BuildxOptions
 from bakery.files import Tell
-from bakery.plan import Inputs, revision_of
+from bakery.plan import Inputs, made_from, revision_of
 from bakery.sources import Signatures, Sources, load_upstream
 from bakery.workspace import Workspace
 
@@ -47,9 +47,7 @@ class BuildInputs:
 
 def inputs_for(workspace: Workspace, catalog: Catalog, image: Image, source: Path, extras: Path, base: Base) -> Inputs:
     """The named contexts of ``image``, from what was resolved for it."""
-    folder = catalog.recipes[image.recipe].folder or image.target.family
-    profile = catalog.profile_of(image)
-    revision = revision_of(workspace.root, (folder, profile.folder) if profile else (folder,), image.pin.sha256)
+    revision = revision_of(workspace.root, made_from(catalog, image), image.pin.sha256)
     return Inputs(str(source), str(extras), base.context, base.name, base.digest, base.origin, revision)
 
 

@@ -55,7 +55,8 @@ def keep_profile(root: Path, profile: Profile, data: bytes, tell: Callable[[str]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_bytes(data)
     file = root / "shared" / "lock.toml"
-    lock = read_toml(file).data
+    lock = read_toml(file)
+    profiles = lock.table("profiles").data if "profiles" in lock.data else {}
     entry = {key: value for key, value in asdict(profile).items() if key != "series"}
-    write_whole(file, lock_text({**lock, "profiles": {**lock.get("profiles", {}), profile.series: entry}}))
+    write_whole(file, lock_text({**lock.data, "profiles": {**profiles, profile.series: entry}}))
     tell(f"{profile.folder}/{FILE}: {profile.bytes:,} bytes, sha256 {profile.sha256}; recorded in shared/lock.toml")

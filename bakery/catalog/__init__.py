@@ -5,17 +5,17 @@ from bakery.catalog.distributions import Archive, Stability, Target
 from bakery.catalog.labels import ANNOTATIONS, LABELS
 from bakery.catalog.lifecycle import flag, support
 from bakery.catalog.loader import load_catalog
-from bakery.catalog.models import Budget, Catalog, Image, RecipeName, Series, Variant
-from bakery.catalog.pins import Extra, Pin
+from bakery.catalog.models import Budget, Catalog, Image, Series, Variant
+from bakery.catalog.pins import FILE, NONE, TRAINING, Extra, Pin, Profile
 from bakery.catalog.platforms import AMD64, Platform, host_platform, parse_platforms
-from bakery.catalog.profiles import FILE, NONE, TRAINING, Profile
+from bakery.catalog.recipes import STAGES, Options, RecipeName
 from bakery.catalog.selection import select_images, split
 from bakery.catalog.tags import latest_series, references, tags_of
 from bakery.catalog.toml import Table, read_toml
 
 __all__ = [
-    "AMD64", "ANNOTATIONS", "FILE", "LABELS", "NONE", "TRAINING", "Archive", "Budget", "Catalog", "Compression",
-    "Extra", "Image", "Pin", "Platform", "Profile", "RecipeName", "Series", "Stability", "Table", "Target", "Variant",
-    "flag", "host_platform", "latest_series", "load_catalog", "parse_compression", "parse_platforms", "read_toml",
-    "references", "select_images", "split", "support", "tags_of",
+    "AMD64", "ANNOTATIONS", "FILE", "LABELS", "NONE", "STAGES", "TRAINING", "Archive", "Budget", "Catalog",
+    "Compression", "Extra", "Image", "Options", "Pin", "Platform", "Profile", "RecipeName", "Series", "Stability",
+    "Table", "Target", "Variant", "flag", "host_platform", "latest_series", "load_catalog", "parse_compression",
+    "parse_platforms", "read_toml", "references", "select_images", "split", "support", "tags_of",
 ]  # fmt: skip

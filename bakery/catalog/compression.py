@@ -1,4 +1,4 @@
-"""How the layers of an image are packed: the words of ``--compression`` and of the catalog."""
+"""How the layers of an image are packed: values of ``--compression`` and of the catalog."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from bakery.errors import InputError
 __all__ = ["LEVELS", "Compression", "parse_compression"]
 
 LEVELS = {"gzip": (1, 9), "zstd": (1, 19)}
-"""Lowest and highest level of each method. zstd's levels from 20 on need more memory to unpack than decoders of
-container engines are bound to have (RFC 8878, 8 MiB), and gain 0.1 % where it is kept to that."""
+"""Lowest and highest level of each method. From level 20 on, unpacking zstd needs more memory than a decoder has to
+support (RFC 8878: 8 MiB); restricted to that, these levels gain 0.1 %."""
 
 
 @dataclass(frozen=True)
 class Compression:
-    """A method and its level; without a level it is what the engine writes by itself."""
+    """A method and its level; without a level the engine's own output is kept."""
 
     method: str
     level: int | None
@@ -27,15 +27,15 @@ class Compression:
 
 def parse_compression(text: str) -> Compression:
     """``gzip``, ``gzip:9``, ``zstd`` (level 19) or ``zstd:3``; :exc:`InputError` for anything else."""
-    found = re.fullmatch(r"([a-z]+)(?::(\d{1,3}))?", text.strip())
-    method = found[1] if found else ""
-    if found is None or method not in LEVELS:
+    match = re.fullmatch(r"([a-z]+)(?::(\d{1,3}))?", text.strip())
+    method = match[1] if match else ""
+    if match is None or method not in LEVELS:
         raise InputError(
             f"unknown compression {text!r}: expected a method, or a method and its level",
             hint="There are: gzip (as the engine packs), gzip:1 to gzip:9, zstd (the same as zstd:19), zstd:1 to :19.",
         )
     lowest, highest = LEVELS[method]
-    level = int(found[2]) if found[2] else highest if method == "zstd" else None
+    level = int(match[2]) if match[2] else highest if method == "zstd" else None
     if level is not None and not lowest <= level <= highest:
         raise InputError(f"--compression={text}: expected a level from {lowest} to {highest}, found {level}")
     return Compression(method, level)

@@ -1,14 +1,16 @@
-"""The nouns of distributions: families, their targets, and where the packages of a family come from."""
+"""Distributions: families, their targets, and where the packages of a family come from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
+from bakery.catalog.pins import BasePin
 from bakery.catalog.platforms import Platform
+from bakery.catalog.toml import Month, Rule, Words
 
-__all__ = ["Archive", "BasePin", "Family", "Stability", "Target"]
+__all__ = ["Archive", "Family", "Packages", "Stability", "Target"]
 
 
 class Stability(StrEnum):
@@ -19,24 +21,24 @@ class Stability(StrEnum):
 
 
 @dataclass(frozen=True)
-class BasePin:
-    """The published base image of a target: reference without digest, and its digest for each platform."""
+class Archive:
+    """Where a family's packages come from; debian/family.toml explains each key."""
 
-    image: str
-    digests: Mapping[str, str] = field(hash=False)
+    id: str
+    components: Words
+    suites: Words
+    keyrings: Words
+    keyring_package: str
+    exclude: Words
+    include: Words
 
 
 @dataclass(frozen=True)
-class Archive:
-    """Where a family's packages come from; explained key by key in debian/family.toml."""
+class Packages:
+    """What a family installs in the stage that compiles, and in every image."""
 
-    id: str
-    components: tuple[str, ...]
-    suites: tuple[str, ...]
-    keyrings: tuple[str, ...]
-    keyring_package: str
-    exclude: tuple[str, ...]
-    include: tuple[str, ...]
+    build: Words
+    runtime: Words
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,19 @@ class Target:
     family: str
     version: str
     status: Stability
-    until: str
+    until: Month
     base: BasePin
-    compilers: tuple[str, ...]
+    compilers: Words
 
 
 @dataclass(frozen=True)
 class Family:
-    """A folder with one Dockerfile, and the targets that it builds on."""
+    """The distribution releases that one Dockerfile builds on; debian/family.toml explains each key."""
 
     name: str
-    official: str
+    dockerfile: Annotated[str, Rule("a path such as debian/Dockerfile", r"[\w.-]+/Dockerfile")]
+    official: Annotated[str, Rule("an image with {series} in its tag", r".*\{series\}.*")]
     platforms: tuple[Platform, ...]
-    build_packages: tuple[str, ...]
-    runtime_packages: tuple[str, ...]
+    packages: Packages
     archive: Archive
     targets: tuple[Target, ...]

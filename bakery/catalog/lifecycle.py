@@ -1,4 +1,4 @@
-"""How long something is still supported, from a month in the data and a day that is passed in. Pure."""
+"""How long something is still supported, from a month in the data and the current day. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from datetime import date
 __all__ = ["NEAR", "flag", "support"]
 
 NEAR = 6
-"""Months before the end of support from which on it is pointed out."""
+"""Months before the end of support in which tables point it out."""
 
 
 def support(until: str, today: date) -> str:
-    """``until`` (a month, ``YYYY-MM``) with a word on it where it is over or near: ``2026-10, past``.
+    """``until`` (a month, ``YYYY-MM``) with a note if it is over or near: ``2026-10, past``.
 
     Support lasts to the end of that month.
     """
@@ -25,6 +25,6 @@ def support(until: str, today: date) -> str:
 
 
 def flag(until: str, today: date) -> str:
-    """The same in brackets where it is over or near, for what is mostly far from it; else nothing."""
+    """The same in brackets if it is over or near, and nothing otherwise: for tables in which it rarely matters."""
     text = support(until, today)
     return f" (until {text})" if text != until else ""

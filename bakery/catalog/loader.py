@@ -1,23 +1,20 @@
-"""TOML to models, validated once: every error names the file, the key and what was expected there."""
+"""Load and validate the catalog: every error names the file, the key, and what was expected there."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from bakery.catalog.compilers import check_compilers, read_compilers
-from bakery.catalog.distributions import Archive, BasePin, Family, Stability, Target
-from bakery.catalog.models import FREE_THREADED, Catalog, RecipeName, Series, SeriesStatus
-from bakery.catalog.pins import Extra, Pin
-from bakery.catalog.platforms import Platform
-from bakery.catalog.profiles import read_profiles
-from bakery.catalog.recipes import read_budgets, read_recipes
+from bakery.catalog.compression import Compression, parse_compression
+from bakery.catalog.distributions import Family, Target
+from bakery.catalog.models import FREE_THREADED, WORD, Budget, Catalog, Series, Variant
+from bakery.catalog.pins import BasePin, Extra, Pin, Profile
+from bakery.catalog.recipes import Compiler, Options, RecipeName, check_options, read_recipes
 from bakery.catalog.toml import Table, read_toml
-from bakery.catalog.variants import read_compressions, read_variants
-from bakery.errors import ConfigError
+from bakery.errors import ConfigError, InputError
 
 __all__ = ["load_catalog"]
 
@@ -27,52 +24,56 @@ URL = r"(https?://\S+)?"
 def load_catalog(root: Path) -> Catalog:
     """Read the catalog, the lock and the budgets in shared/, and every ``*/family.toml`` below ``root``.
 
-    Raises :exc:`ConfigError` for the first thing that is wrong with them.
+    Raises :exc:`ConfigError` for the first mistake in them.
     """
     lock = read_toml(root / "shared" / "lock.toml")
-    pins = [_pin(name, table) for name, table in lock.tables("releases").items()]
-    extras = {name: _extra(name, table) for name, table in lock.tables("extras").items()}
+    pins = [_pin(release, table) for release, table in lock.tables("releases").items()]
+    extras = {name: table.read(Extra, name=name) for name, table in lock.tables("extras").items()}
     bases = {name: _base(table) for name, table in lock.tables("bases").items()}
-    top = read_toml(root / "shared" / "catalog.toml")
-    limits = read_toml(root / "shared" / "budgets.toml")
-    compilers = read_compilers(top)
-    profiles = read_profiles(lock, compilers)
+    profiles = lock.tables("profiles") if "profiles" in lock.data else {}
     lock.done()
-
-    every = [_series(name, table, pins, extras) for name, table in top.tables("series").items()]
-    series = tuple(sorted(every, key=lambda one: (Version(one.number), one.suffix)))
-    families = tuple(_family(file.parent.name, read_toml(file), bases) for file in sorted(root.glob("*/family.toml")))
-    if not families:
-        raise ConfigError(f"{root}: no */family.toml found; expected at least one family of targets")
-    names = [target.name for family in families for target in family.targets]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"*/family.toml: targets.{name}: expected in one family only")
+    families = _families(root, bases)
+    targets = [target.name for family in families for target in family.targets]
     for name in bases:
-        if name not in names:
-            raise lock.fail(f"bases.{name}", f"expected one of the targets {', '.join(names)}")
-    recipes, variants = read_recipes(top), read_variants(top)
+        if name not in targets:
+            raise lock.fail(f"bases.{name}", f"expected one of the targets {', '.join(targets)}")
+
+    top = read_toml(root / "shared" / "catalog.toml")
+    recipes = read_recipes(top)
+    ours, reference = (recipes[name].options[0] for name in (RecipeName.FULL, RecipeName.REFERENCE))
+    frame_pointers = top.table("frame_pointers")
+    check_options(frame_pointers, ours, reference)
+    compilers = {}
+    for name, table in top.tables("compilers").items():
+        check_options(table, ours)
+        compilers[name] = table.read(Compiler, name=name)
+    for family in families:
+        _check_compilers(family, compilers)
+    series = [_series(name, table, pins, extras) for name, table in top.tables("series").items()]
+    for one, table in zip(series, top.tables("series").values(), strict=True):
+        check_options(table, ours, reference)
+        _check_series(table, one, compilers, ours)
+    for pin in pins:
+        if _series_of(pin.release) not in {one.number for one in series}:
+            raise lock.fail(f'releases."{pin.release}"', f"series {_series_of(pin.release)} is not in catalog.toml")
+    variants = _variants(top)
+    names = ([one.name for one in series], [variant.name for variant in variants], targets)
     catalog = Catalog(
-        compilers=compilers,
-        profiles=profiles,
         repository=recipes[RecipeName.FULL].repository,
-        default_target=top.get("default_target", str, f"one of {', '.join(names)}", lambda value: value in names),
-        series=series,
+        default_target=top.get("default_target", str, f"one of {', '.join(targets)}", lambda name: name in targets),
+        series=tuple(sorted(series, key=lambda one: (Version(one.number), one.suffix))),
         families=families,
         recipes=recipes,
+        frame_pointers=frame_pointers.read(Options),
+        compilers=compilers,
+        profiles={name: _profile(name, table, compilers) for name, table in profiles.items()},
         variants=variants,
-        compressions=read_compressions(top),
-        budgets=read_budgets(limits, [one.name for one in series], [one.name for one in variants], names),
+        compressions=_compressions(top.table("compression")),
+        budgets=_budgets(read_toml(root / "shared" / "budgets.toml"), *names),
         source=top.text("source", 'a URL, or ""', URL),
         documentation=top.text("documentation", 'a URL, or ""', URL),
     )
-    check_compilers(top, catalog.compilers, [(one.name, one.compiler) for one in series], catalog.targets)
     top.done()
-    limits.done()
-    known = {one.number for one in series}
-    for pin in pins:
-        if _series_of(pin.release) not in known:
-            raise lock.fail(f'releases."{pin.release}"', f"series {_series_of(pin.release)} is not in catalog.toml")
     return catalog
 
 
@@ -86,102 +87,36 @@ def _pin(release: str, table: Table) -> Pin:
         Version(release)
     except InvalidVersion:
         raise table.fail("", f"expected a release such as 3.13.5 or 3.15.0b3, found {release!r}") from None
-    pin = Pin(
-        release=release,
-        file=table.text("file", f"Python-{release}.tar.xz or .tgz", rf"Python-{re.escape(release)}\.(tar\.xz|tgz)"),
-        sha256=table.text("sha256", "64 lower-case hexadecimal digits", "[0-9a-f]{64}"),
-        recorded_by=table.text("recorded_by"),
-        signed=table.text("signed", "kind, signer and date", r"(openpgp|sigstore) \S+.* \d{4}-\d\d-\d\d")
-        if "signed" in table.data
-        else "",
-        date=table.text("date", "a date, YYYY-MM-DD", r"\d{4}-\d\d-\d\d") if "date" in table.data else "",
-        bytes=table.get("bytes", int, "a size in bytes", lambda value: value > 0) if "bytes" in table.data else None,
-        pool=table.text("pool", "a path below pool/", r"pool/[^\s]+") if "pool" in table.data else None,
-    )
     if "pip" in table.data:
         table.text("pip", "the version that ensurepip installs", r"\d+(\.\d+)+")
-    table.done()
-    return pin
-
-
-def _extra(name: str, table: Table) -> Extra:
-    extra = Extra(
-        name=name,
-        file=table.text("file", "a file name", r"[^\s/]+"),
-        sha256=table.text("sha256", "64 lower-case hexadecimal digits", "[0-9a-f]{64}"),
-        recorded_by=table.text("recorded_by"),
-        pool=table.text("pool", "a path below pool/", r"pool/[^\s]+"),
-        bytes=table.get("bytes", int, "a size in bytes", lambda value: value > 0),
-    )
-    table.done()
-    return extra
+    table.text("file", f"Python-{release}.tar.xz or .tgz", rf"Python-{re.escape(release)}\.(tar\.xz|tgz)")
+    return table.read(Pin, release=release)
 
 
 def _base(table: Table) -> BasePin:
-    digests = table.table("digests")
-    base = BasePin(
-        image=table.text("image", "an image reference with a tag", r"[^\s@]+:[^\s@/]+"),
-        digests={p: digests.text(p, "sha256: and 64 hexadecimal digits", "sha256:[0-9a-f]{64}") for p in digests.data},
-    )
     table.text("date", "a date, YYYY-MM-DD", r"\d{4}-\d\d-\d\d")
-    table.done()
-    return base
+    return table.read(BasePin)
 
 
-def _until(table: Table) -> str:
-    return table.text("until", "a month, YYYY-MM", r"\d{4}-(0[1-9]|1[0-2])")
+def _profile(series: str, table: Table, compilers: Collection[str]) -> Profile:
+    table.text("compiler", f"one of {', '.join(compilers)}", "|".join(compilers))
+    return table.read(Profile, series=series)
 
 
-def _series(name: str, table: Table, pins: Iterable[Pin], extras: Mapping[str, Extra]) -> Series:
-    if not re.fullmatch(rf"3\.\d+{FREE_THREADED}?", name):
-        raise table.fail("", f"expected a series such as 3.13 or 3.13t, found {name!r}")
-    number = name.removesuffix(FREE_THREADED)
-    own = sorted((pin for pin in pins if _series_of(pin.release) == number), key=lambda pin: pin.version, reverse=True)
-    if not own:
-        raise table.fail("", f"no release of {number} is pinned in lock.toml; expected at least one")
-    wanted = table.words("extras")
-    if not set(wanted) <= set(extras):
-        raise table.fail("extras", f"expected names that lock.toml pins ({', '.join(extras)}), found {list(wanted)!r}")
-    series = Series(
-        name=name,
-        status=table.choice("status", SeriesStatus),
-        until=_until(table),
-        configure=table.words("configure"),
-        lean=table.words("lean"),
-        cflags=table.words("cflags"),
-        compiler=table.text("compiler", "a name of [compilers]", r"\w+"),
-        ldflags=table.words("ldflags"),
-        frame_pointers=table.get("frame_pointers", bool, "true or false"),
-        locale=table.text("locale", '"C.UTF-8", or "" to leave LANG unset', r"(C\.UTF-8)?"),
-        pins=tuple(own),
-        extras=tuple(extras[extra] for extra in wanted),
-    )
-    table.done()
-    return series
+def _families(root: Path, bases: Mapping[str, BasePin]) -> tuple[Family, ...]:
+    families = tuple(_family(file.parent.name, read_toml(file), bases) for file in sorted(root.glob("*/family.toml")))
+    if not families:
+        raise ConfigError(f"{root}: no */family.toml found; expected at least one family of targets")
+    names = [target.name for family in families for target in family.targets]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"*/family.toml: targets.{name}: expected in one family only")
+    return families
 
 
 def _family(name: str, table: Table, bases: Mapping[str, BasePin]) -> Family:
-    packages, archive = table.table("packages"), table.table("archive")
-    family = Family(
-        name=name,
-        official=table.text("official", "an image with {series} in its tag", r".*\{series\}.*"),
-        platforms=tuple(map(Platform, table.words("platforms"))),
-        build_packages=packages.words("build"),
-        runtime_packages=packages.words("runtime"),
-        archive=Archive(
-            id=archive.text("id"),
-            components=archive.words("components"),
-            suites=archive.words("suites"),
-            keyrings=archive.words("keyrings"),
-            keyring_package=archive.text("keyring_package"),
-            exclude=archive.words("exclude"),
-            include=archive.words("include"),
-        ),
-        targets=tuple(_target(name, one, own, bases) for one, own in table.tables("targets").items()),
-    )
-    for part in (packages, archive, table):
-        part.done()
-    return family
+    targets = tuple(_target(name, target, own, bases) for target, own in table.tables("targets").items())
+    return table.read(Family, name=name, targets=targets)
 
 
 def _target(family: str, name: str, table: Table, bases: Mapping[str, BasePin]) -> Target:
@@ -189,14 +124,83 @@ def _target(family: str, name: str, table: Table, bases: Mapping[str, BasePin]) 
     pin = bases.get(name, BasePin(base, {}))
     if pin.image != base:
         raise table.fail("base", f"lock.toml pins {pin.image} for {name}; expected the same image, found {base!r}")
-    target = Target(
-        name,
-        family,
-        table.text("version"),
-        table.choice("status", Stability),
-        _until(table),
-        pin,
-        table.words("compilers"),
-    )
+    return table.read(Target, name=name, family=family, base=pin)
+
+
+def _check_compilers(family: Family, compilers: Collection[str]) -> None:
+    for target in family.targets:
+        if "gcc" not in target.compilers or not set(target.compilers) <= set(compilers):
+            raise ConfigError(
+                f"{family.name}/family.toml: targets.{target.name}.compilers: expected gcc and others of "
+                f"{', '.join(compilers)}, found {list(target.compilers)}"
+            )
+
+
+def _series(name: str, table: Table, pins: Sequence[Pin], extras: Mapping[str, Extra]) -> Series:
+    if not re.fullmatch(rf"3\.\d+{FREE_THREADED}?", name):
+        raise table.fail("", f"expected a series such as 3.13 or 3.13t, found {name!r}")
+    number = name.removesuffix(FREE_THREADED)
+    own = sorted((pin for pin in pins if _series_of(pin.release) == number), key=lambda pin: pin.version, reverse=True)
+    if not own:
+        raise table.fail("", f"no release of {number} is pinned in lock.toml; expected at least one")
+    files = table.words("extras")
+    if not set(files) <= set(extras):
+        raise table.fail("extras", f"expected names that lock.toml pins ({', '.join(extras)}), found {list(files)!r}")
+    return table.read(Series, name=name, pins=tuple(own), extras=tuple(extras[file] for file in files))
+
+
+def _check_series(table: Table, series: Series, compilers: Collection[str], ours: Options) -> None:
+    """What needs other tables: that its compilers exist, and that its options are declared."""
+    known = ", ".join(compilers)
+    if series.compiler not in compilers:
+        raise table.fail("compiler", f"expected one of {known}, found {series.compiler!r}")
+    if "ours" in table.data:
+        check_options(table.table("ours"), ours)
+    for compiler, options in (table.tables("by_compiler") if "by_compiler" in table.data else {}).items():
+        if compiler not in compilers:
+            raise options.fail("", f"expected one of {known}, found {compiler!r}")
+        check_options(options, ours)
+
+
+def _variants(top: Table) -> tuple[Variant, ...]:
+    """The tables ``variants.NAME``; raises :exc:`ConfigError` if two variants would have the same tags."""
+    variants = []
+    for name, table in top.tables("variants").items():
+        if not re.fullmatch(WORD, name):
+            raise table.fail("", f"expected a name in lower case such as minimal, found {name!r}")
+        variants.append(table.read(Variant, name=name))
+    infixes = [variant.infix for variant in variants]
+    if infixes.count("") != 1 or len(set(infixes)) != len(infixes):
+        raise top.fail("variants", f'expected infixes that differ, one of them "", found {infixes!r}')
+    return tuple(variants)
+
+
+def _compressions(table: Table) -> dict[RecipeName, Compression]:
+    compressions = {}
+    for name in RecipeName:
+        text = table.text(name)
+        try:
+            compressions[name] = parse_compression(text)
+        except InputError:
+            raise table.fail(name, f'expected a method and its level such as "zstd:19", found {text!r}') from None
     table.done()
-    return target
+    return compressions
+
+
+def _budgets(
+    top: Table, series: Sequence[str], variants: Sequence[str], targets: Sequence[str]
+) -> dict[tuple[str, str, str], Budget]:
+    """The most bytes that images may take, by series, variant and target."""
+    budgets = {}
+    for name, kinds in top.tables("budget").items():
+        if name not in series:
+            raise kinds.fail("", f"expected one of the series {', '.join(series)}")
+        for variant in kinds.data:
+            if variant not in variants:
+                raise kinds.fail(variant, f"expected one of the variants {', '.join(variants)}")
+            for target, table in kinds.tables(variant).items():
+                if target not in targets:
+                    raise table.fail("", f"expected one of the targets {', '.join(targets)}")
+                budgets[name, variant, target] = table.read(Budget)
+    top.done()
+    return budgets

@@ -5,66 +5,50 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated
 
-from bakery.catalog.compilers import Compiler
 from bakery.catalog.compression import Compression
 from bakery.catalog.distributions import Family, Target
-from bakery.catalog.pins import Extra, Pin
+from bakery.catalog.pins import Extra, Pin, Profile
 from bakery.catalog.platforms import Platform
-from bakery.catalog.profiles import Profile
+from bakery.catalog.recipes import Compiler, Options, Recipe, RecipeName
+from bakery.catalog.toml import Bytes, Month, Rule, Words
 
-__all__ = [
-    "FREE_THREADED",
-    "Budget",
-    "Catalog",
-    "Image",
-    "Recipe",
-    "RecipeName",
-    "Series",
-    "SeriesStatus",
-    "Variant",
-]
-
+__all__ = ["FREE_THREADED", "WORD", "Budget", "Catalog", "Image", "Series", "SeriesStatus", "Variant"]
 
 FREE_THREADED = "t"
-"""What marks a build without the global interpreter lock (PEP 703)."""
+"""Marks a build without the global interpreter lock (PEP 703)."""
+WORD = "[a-z0-9]+(-[a-z0-9]+)*"
+"""Pattern of a variant's name."""
 
 
 class SeriesStatus(StrEnum):
-    """Upstream's word for how a series is maintained (https://devguide.python.org/versions/)."""
+    """How upstream maintains a series (https://devguide.python.org/versions/)."""
 
     END_OF_LIFE = "end-of-life"
     SECURITY = "security"
     BUGFIX = "bugfix"
 
 
-class RecipeName(StrEnum):
-    """``full`` is what is published (PGO and LTO); ``quick`` is for the development loop only.
+@dataclass(frozen=True, kw_only=True)
+class Series(Options):
+    """A Python series such as 3.13, or its free-threaded build 3.13t, with its pinned releases, newest first.
 
-    ``reference`` is the official recipe, re-created to be measured against.
+    The other fields are the keys that shared/catalog.toml explains.
     """
-
-    FULL = "full"
-    QUICK = "quick"
-    REFERENCE = "reference"
-
-
-@dataclass(frozen=True)
-class Series:
-    """A Python series such as 3.13, or its free-threaded build 3.13t, with its pinned releases, newest first."""
 
     name: str
     status: SeriesStatus
-    until: str
-    configure: tuple[str, ...]
-    lean: tuple[str, ...]
-    cflags: tuple[str, ...]
-    compiler: str
-    ldflags: tuple[str, ...]
+    until: Month
+    compiler: Annotated[str, Rule("a name of [compilers]", r"\w+")]
     frame_pointers: bool
-    locale: str
+    locale: Annotated[str, Rule('"C.UTF-8", or "" to leave LANG unset', r"(C\.UTF-8)?")]
     pins: tuple[Pin, ...]
-    extras: tuple[Extra, ...] = ()
+    extras: tuple[Extra, ...]
+    build_packages: Words = ()
+    runtime_packages: Words = ()
+    ours: Options = field(default_factory=Options)
+    by_compiler: Mapping[str, Options] = field(default_factory=dict, hash=False)
 
     @property
     def number(self) -> str:
@@ -73,59 +57,34 @@ class Series:
 
     @property
     def suffix(self) -> str:
-        """That letter, as upstream's own names carry it (``python3.13t``), or nothing."""
+        """That letter, as in upstream's own names (``python3.13t``), or nothing."""
         return self.name.removeprefix(self.number)
 
     @property
     def default(self) -> Pin:
-        """The newest pinned release that is not a pre-release; where there is none, the newest pre-release."""
+        """The newest pinned release that is not a pre-release; if there is none, the newest pre-release."""
         return next((pin for pin in self.pins if not pin.version.is_prerelease), self.pins[0])
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Words for configure, the compiler and the linker that all series share, and what the images are called.
-
-    ``folder`` holds the Dockerfile; it is empty where each family has its own.
-    """
-
-    name: RecipeName
-    repository: str
-    configure: tuple[str, ...]
-    cflags: tuple[str, ...]
-    frame_pointers: tuple[str, ...]
-    ldflags: tuple[str, ...]
-    folder: str = ""
-    packages: tuple[str, ...] = ()
-    builtin: tuple[str, ...] = ()
-    frozen: tuple[str, ...] = ()
-    prune: tuple[str, ...] = ()
-    executable: tuple[str, ...] = ()
-    source_only: tuple[str, ...] = ()
-    pgo: bool = True
-    training: str = ""
-    compiler: str = ""
-
-
-@dataclass(frozen=True)
 class Variant:
-    """What an image holds beside the interpreter; a stage of every family's Dockerfile.
+    """What an image holds in addition to the interpreter; a stage of every family's Dockerfile.
 
-    ``lacks`` names features of the default image that it does not have (tests/image/support.py knows the words).
+    ``lacks`` names features of the default image that it does not have (tests/image/support.py explains them).
     """
 
     name: str
-    infix: str
-    stage: str
-    lacks: tuple[str, ...]
+    infix: Annotated[str, Rule('letters, digits and hyphens, or ""', f"({WORD})?")]
+    stage: Annotated[str, Rule("a stage of the Dockerfiles", "[a-z0-9][a-z0-9_.-]*")]
+    lacks: Words
 
 
 @dataclass(frozen=True)
 class Budget:
     """The most bytes that an image may take: all layers as they are pulled, all files in them."""
 
-    compressed_bytes: int
-    disk_bytes: int
+    compressed_bytes: Bytes
+    disk_bytes: Bytes
 
 
 @dataclass(frozen=True)
@@ -137,16 +96,19 @@ class Catalog:
     series: tuple[Series, ...]
     families: tuple[Family, ...]
     recipes: Mapping[RecipeName, Recipe] = field(hash=False)
+    frame_pointers: Options
+    """For series that have them."""
     compilers: Mapping[str, Compiler] = field(hash=False)
     variants: tuple[Variant, ...]
     compressions: Mapping[RecipeName, Compression] = field(hash=False)
     budgets: Mapping[tuple[str, str, str], Budget] = field(default_factory=dict, hash=False)
     """By series, variant and target."""
     source: str = ""
-    """URL of this repository, and of what explains its images; empty where there is none."""
+    """URL of this repository; empty if it has none."""
     documentation: str = ""
+    """URL of the documentation of its images; empty if there is none."""
     profiles: Mapping[str, Profile] = field(default_factory=dict, hash=False)
-    """By series; without them builds train themselves."""
+    """By series; a build without one trains by itself."""
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -160,20 +122,25 @@ class Catalog:
 
     @property
     def default_variant(self) -> Variant:
-        """The one whose tags do not name it."""
+        """The variant that tags do not name."""
         return next(variant for variant in self.variants if not variant.infix)
 
     def family_of(self, target: Target) -> Family:
-        """The family whose Dockerfile builds ``target``."""
+        """The family that ``target`` belongs to."""
         return next(family for family in self.families if family.name == target.family)
 
+    def dockerfile_of(self, image: Image) -> str:
+        """The Dockerfile that builds ``image``, relative to the repository's top: its recipe's or its family's."""
+        folder = self.recipes[image.recipe].folder
+        return f"{folder}/Dockerfile" if folder else self.family_of(image.target).dockerfile
+
     def compiler_of(self, image: Image) -> Compiler:
-        """What compiles the interpreter of ``image``: the recipe's choice, else the series', else the target's gcc."""
-        wanted = self.recipes[image.recipe].compiler or image.series.compiler
-        return self.compilers[wanted if wanted in image.target.compilers else "gcc"]
+        """What compiles the interpreter of ``image``: the recipe's or series' choice if its target has it, else gcc."""
+        name = self.recipes[image.recipe].compiler or image.series.compiler
+        return self.compilers[name if name in image.target.compilers else "gcc"]
 
     def profile_of(self, image: Image) -> Profile | None:
-        """The recorded profile that ``image`` is compiled with; ``None`` where its build has to train, or does not."""
+        """The recorded profile that ``image`` is compiled with; ``None`` if its build trains, or uses no profile."""
         profile = self.profiles.get(image.series.name)
         fits = self.recipes[image.recipe].pgo and image.recipe is not RecipeName.REFERENCE
         return profile if profile and fits and profile.compiler == self.compiler_of(image).name else None
@@ -183,8 +150,8 @@ class Catalog:
 class Image:
     """One image to build: a variant of a release on a target for a platform.
 
-    ``local`` is what its tags in an engine end in: the architecture where it is not that of the machine, so that both
-    can lie side by side. A registry has one tag for all of them.
+    ``local`` is the ending of its tags in an engine: the architecture if it is not the machine's, so that an engine can
+    hold both. A registry has one tag for all of them.
     """
 
     series: Series
@@ -197,12 +164,12 @@ class Image:
 
     @property
     def name(self) -> str:
-        """How messages, logs and records call it: ``3.13.15-bookworm``, ``3.13.15-minimal-bookworm``."""
+        """Its name in messages, logs and records: ``3.13.15-bookworm``, ``3.13.15-minimal-bookworm``."""
         return "-".join(part for part in (self.version, self.variant.infix, self.target.name) if part)
 
     @property
     def slug(self) -> str:
-        """For files of which each image has one: ``3.13.15-bookworm-amd64``; a reference is another image."""
+        """Its name in names of files: ``3.13.15-bookworm-amd64``; the reference is a separate image."""
         reference = "-reference" if self.recipe is RecipeName.REFERENCE else ""
         return f"{self.name}-{self.platform.architecture}{reference}"
 

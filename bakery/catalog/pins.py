@@ -1,29 +1,50 @@
-"""The nouns of the lock: the only bytes that are taken for a release, or for a file beside it."""
+"""What shared/lock.toml pins: tarballs, extra files, base images, and the profiles of earlier trainings.
+
+Two training runs never count the same, so a build that trains makes a different image each time. With a recorded
+profile it makes the same bits, in a fraction of the time. clang's counts belong to the source, not to a machine's
+instructions: a profile fits every target and platform whose compiler can read it, and other releases of its series
+except for the functions that differ (https://clang.llvm.org/docs/UsersManual.html#profiling-with-instrumentation).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
 
 from packaging.version import Version
 
-__all__ = ["Extra", "Pin"]
+from bakery.catalog.toml import Bytes, Day, ImageReference, Rule, Sha256
+
+__all__ = ["FILE", "FOLDER", "NONE", "TRAINING", "BasePin", "Extra", "Pin", "Profile", "folder_of"]
+
+FOLDER = "shared/profiles"
+"""Relative to the repository's top; has a folder for each series that has a profile, with the file ``FILE`` in it."""
+FILE = "code.profdata.xz"
+NONE = f"{FOLDER}/none"
+"""The folder for a build without PGO, or that trains by upstream's tests only."""
+TRAINING = "shared/training"
+"""The folder for a build that also trains by the programs in it."""
+
+Digest = Annotated[str, Rule("sha256: and 64 hexadecimal digits", "sha256:[0-9a-f]{64}")]
+PoolPath = Annotated[str, Rule("a path below pool/", r"pool/[^\s]+")]
 
 
 @dataclass(frozen=True)
 class Pin:
-    """One release of CPython and the only bytes that are taken for its source."""
+    """One release of CPython and the only bytes that are accepted as its source."""
 
     release: str
     file: str
-    sha256: str
+    sha256: Sha256
     recorded_by: str
-    signed: str = ""
-    """Whose signature of these bytes was checked: kind, signer and day; empty where none was."""
-    date: str = ""
-    """Day of the tarball's newest file, which is the release's, ``YYYY-MM-DD``; empty where nobody read it yet."""
-    bytes: int | None = None
-    pool: str | None = None
-    """Path below a Debian mirror, where its source package keeps upstream's tarball."""
+    signed: Annotated[str, Rule("kind, signer and date", r"(openpgp|sigstore) \S+.* \d{4}-\d\d-\d\d")] = ""
+    """The signature of these bytes that was checked: kind, signer and day; empty if none was."""
+    date: Day = ""
+    """Day of the tarball's newest file, which is the release's; empty if it was not read yet."""
+    bytes: Bytes | None = None
+    pool: PoolPath | None = None
+    """Path on a Debian mirror, if a source package there has upstream's tarball."""
 
     @property
     def version(self) -> Version:
@@ -33,11 +54,41 @@ class Pin:
 
 @dataclass(frozen=True)
 class Extra:
-    """A file that a series needs beside its tarball, and the only bytes that are taken for it."""
+    """A file that a series needs in addition to its tarball, and the only bytes that are accepted as it."""
 
     name: str
-    file: str
-    sha256: str
+    file: Annotated[str, Rule("a file name", r"[^\s/]+")]
+    sha256: Sha256
     recorded_by: str
-    pool: str
-    bytes: int
+    pool: PoolPath
+    bytes: Bytes
+
+
+@dataclass(frozen=True)
+class BasePin:
+    """The published base image of a target: reference without digest, and its digest for each platform."""
+
+    image: ImageReference
+    digests: Mapping[str, Digest] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The result of one training run, by which compiler (its name in the catalog, its version) and of which release."""
+
+    series: str
+    compiler: str
+    version: str
+    release: Annotated[str, Rule("a release such as 3.13.5", r"3\.\d+\.\d+\w*")]
+    sha256: Sha256
+    bytes: Bytes
+
+    @property
+    def folder(self) -> str:
+        """The folder of its file, relative to the repository's top."""
+        return folder_of(self.series)
+
+
+def folder_of(series: str) -> str:
+    """The folder of the profile of ``series``, relative to the repository's top."""
+    return f"{FOLDER}/{series}"

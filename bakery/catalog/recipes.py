@@ -1,68 +1,112 @@
-"""How images are built (shared/catalog.toml) and how large they may be (shared/budgets.toml)."""
+"""How images are built: options for each stage, the recipes that start with them, and compilers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated
 
-from bakery.catalog.models import Budget, Recipe, RecipeName
-from bakery.catalog.toml import Table
+from bakery.catalog.toml import Rule, Table, Words
 
-__all__ = ["read_budgets", "read_recipes"]
+__all__ = ["STAGES", "Compiler", "Options", "Recipe", "RecipeName", "check_options", "read_recipes"]
+
+REPOSITORY = Rule("an image name without tag", r"([a-z0-9.-]+(:\d+)?/)?[a-z0-9]+([/._-]+[a-z0-9]+)*")
+STAGES = ("configure", "compile", "install")
+"""Stages of the build that have options. Each gets its options as one build argument, so a change of an option repeats
+its stage and those after it."""
 
 
-def read_budgets(
-    top: Table, series: Sequence[str], variants: Sequence[str], targets: Sequence[str]
-) -> dict[tuple[str, str, str], Budget]:
-    """The most bytes that images may take, by series, variant and target."""
-    budgets = {}
-    for name, kinds in top.tables("budget").items():
-        if name not in series:
-            raise kinds.fail("", f"expected one of the series {', '.join(series)}")
-        for variant in kinds.data:
-            if variant not in variants:
-                raise kinds.fail(variant, f"expected one of the variants {', '.join(variants)}")
-            for target, table in kinds.tables(variant).items():
-                if target not in targets:
-                    raise table.fail("", f"expected one of the targets {', '.join(targets)}")
-                keys = ("compressed_bytes", "disk_bytes")
-                sizes = (table.get(key, int, "a size in bytes", lambda value: value > 0) for key in keys)
-                budgets[name, variant, target] = Budget(*sizes)
-                table.done()
-    return budgets
+class RecipeName(StrEnum):
+    """``full`` is what is published (PGO and LTO); ``quick`` is for the development loop only.
+
+    ``reference`` is the official recipe, re-created to be measured against.
+    """
+
+    FULL = "full"
+    QUICK = "quick"
+    REFERENCE = "reference"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of each stage by name: data that only the stage's script interprets (shared/catalog.toml)."""
+
+    configure: Mapping[str, Words] = field(default_factory=dict, hash=False)
+    compile: Mapping[str, Words] = field(default_factory=dict, hash=False)
+    install: Mapping[str, Words] = field(default_factory=dict, hash=False)
+
+    def of(self, stage: str) -> Mapping[str, Words]:
+        """The options of one of ``STAGES``."""
+        options: Mapping[str, Words] = getattr(self, stage)
+        return options
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiler(Options):
+    """What compiles an interpreter; shared/catalog.toml explains each key."""
+
+    name: str
+    packages: Words
+    programs: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What a build starts with; ``folder`` has its Dockerfile, and is empty if the family's is used.
+
+    ``options`` are in the order in which they are appended; the first declare every option of their stages.
+    """
+
+    name: RecipeName
+    repository: str
+    options: tuple[Options, ...]
+    folder: str = ""
+    packages: Words = ()
+    pgo: bool = True
+    compiler: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Speed(Options):
+    pgo: bool
+    compiler: Annotated[str, Rule("a compiler's name", r"\w*")] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ours(Options):
+    packages: Words
+    full: _Speed
+    quick: _Speed
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reference(Options):
+    repository: Annotated[str, REPOSITORY]
 
 
 def read_recipes(top: Table) -> dict[RecipeName, Recipe]:
-    """How to build: ours, in full and quickly, and the official recipe re-created."""
-    repository, table, reference = _repository(top), top.table("recipe"), top.table("reference")
-    both = _recipe(RecipeName.FULL, repository, table)
-    packages, builtin, frozen, prune, executable, source_only = (
-        table.words(key) for key in ("packages", "builtin", "frozen", "prune", "executable", "source_only")
-    )
-    recipes = {RecipeName.REFERENCE: _recipe(RecipeName.REFERENCE, _repository(reference), reference)}
+    """Our recipe, in full and quickly, and the official one re-created."""
+    repository = top.text("repository", REPOSITORY.expected, REPOSITORY.pattern)
+    table = top.table("recipe")
+    ours, reference = table.read(_Ours), top.table("reference").read(_Reference)
     for name in (RecipeName.FULL, RecipeName.QUICK):
-        own = table.table(name)
-        recipes[name] = replace(
-            both, name=name, folder="", packages=packages, builtin=builtin, frozen=frozen,
-            prune=prune, executable=executable, source_only=source_only,
-            configure=both.configure + own.words("configure"),
-            pgo=own.get("pgo", bool, "true or false"),
-            training=own.text("training", "one line of arguments", "[^\n]*"),
-            compiler=own.text("compiler", "a compiler's name, or nothing", r"\w*"),
+        check_options(table.table(name), ours)
+    name = RecipeName.REFERENCE
+    recipes = {name: Recipe(name=name, repository=reference.repository, options=(reference,), folder=name)}
+    for name, speed in ((RecipeName.FULL, ours.full), (RecipeName.QUICK, ours.quick)):
+        recipes[name] = Recipe(
+            name=name, repository=repository, options=(ours, speed), packages=ours.packages, pgo=speed.pgo,
+            compiler=speed.compiler,
         )  # fmt: skip
-        own.done()
-    table.done()
-    reference.done()
     return recipes
 
 
-def _recipe(name: RecipeName, repository: str, table: Table) -> Recipe:
-    configure, cflags, frame_pointers, ldflags = (
-        table.words(key) for key in ("configure", "cflags", "frame_pointers", "ldflags")
-    )
-    return Recipe(name, repository, configure, cflags, frame_pointers, ldflags, folder=name)
-
-
-def _repository(table: Table) -> str:
-    name = r"([a-z0-9.-]+(:\d+)?/)?[a-z0-9]+([/._-]+[a-z0-9]+)*"
-    return table.text("repository", "an image name without tag", name)
+def check_options(table: Table, *declared: Options) -> None:
+    """Raise :exc:`bakery.errors.ConfigError` if ``table`` has an option that is not in all of ``declared``."""
+    for stage in (stage for stage in STAGES if stage in table.data):
+        options = table.table(stage)
+        for option in options.data:
+            for known in (declaration.of(stage) for declaration in declared):
+                if option not in known:
+                    raise options.unknown(option, known)

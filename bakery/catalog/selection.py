@@ -1,4 +1,4 @@
-"""From what a user typed (``3.13,3.11.2``, ``bookworm``, ``--all``) to the images that are meant."""
+"""Select images by what a user typed: ``3.13,3.11.2``, ``bookworm``, ``--all``."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from collections.abc import Iterable, Sequence
 from packaging.version import InvalidVersion, Version
 
 from bakery.catalog.distributions import Target
-from bakery.catalog.models import FREE_THREADED, Catalog, Image, RecipeName, Series, Variant
+from bakery.catalog.models import FREE_THREADED, Catalog, Image, Series, Variant
 from bakery.catalog.pins import Pin
 from bakery.catalog.platforms import Platform, host_platform
+from bakery.catalog.recipes import RecipeName
 from bakery.errors import InputError, NothingSelected
 
 __all__ = ["select_images", "split"]
 
 
 def split(values: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Flatten repeated and comma-separated values, without blanks and doubles: ``["3.13,3.12", "3.12"]``."""
+    """Flatten repeated and comma-separated values, without blanks and duplicates: ``["3.13,3.12", "3.12"]``."""
     raw = [values] if isinstance(values, str) else list(values or ())
     return tuple(dict.fromkeys(word.strip() for value in raw for word in value.split(",") if word.strip()))
 
@@ -32,28 +33,27 @@ def select_images(
     recipe: RecipeName = RecipeName.FULL,
     platform: Platform | None = None,
 ) -> tuple[Image, ...]:
-    """The images that ``versions`` x ``targets`` x ``variants`` mean, in that order and each once.
+    """The images of ``versions`` x ``targets`` x ``variants``, in that order and each once.
 
-    A version is a series (its default release is meant) or a pinned release. Without targets the default target is
-    meant, without variants the default variant. ``everything`` stands for all series, all targets and all variants
-    where the one or the other is not given.
-    Raises :exc:`InputError` for a name that does not exist and :exc:`NothingSelected` where no version is given.
+    A version is a series, which selects its default release, or a pinned release. The default target and the default
+    variant apply if none is given; with ``everything`` it is all series, all targets and all variants instead.
+    Raises :exc:`InputError` for a name that does not exist and :exc:`NothingSelected` if no version is given.
     """
     if not versions and not everything:
-        names = ", ".join(series.name for series in catalog.series)
+        series = ", ".join(series.name for series in catalog.series)
         raise NothingSelected(
-            "nothing is selected: no --version was given",
-            hint=f"Give --version=SERIES or --version=RELEASE (series: {names}), or --all.",
+            "nothing is selected: --version is missing",
+            hint=f"Give --version=SERIES or --version=RELEASE (series: {series}), or --all.",
         )
     pins = [_find_pin(catalog, version) for version in versions] or [(one, one.default) for one in catalog.series]
-    wanted = targets or ([target.name for target in catalog.targets] if everything else [catalog.default_target])
-    found = [_find_target(catalog, name) for name in wanted]
+    names = targets or ([target.name for target in catalog.targets] if everything else [catalog.default_target])
+    selected = [_find_target(catalog, name) for name in names]
     kinds = [_find_variant(catalog, name) for name in variants]
     kinds = kinds or list(catalog.variants if everything else [catalog.default_variant])
     images = (
         Image(series, pin, target, kind, platform or host_platform(), recipe)
         for series, pin in pins
-        for target in found
+        for target in selected
         for kind in kinds
     )
     return tuple(dict.fromkeys(images))
@@ -71,7 +71,7 @@ def _find_pin(catalog: Catalog, text: str) -> tuple[Series, Pin]:
         version = Version(text.removesuffix(FREE_THREADED))
     except InvalidVersion:
         raise InputError(
-            f"{text!r} is no Python version: expected a series such as 3.13 or a release such as 3.13.5",
+            f"{text!r} is not a Python version: expected a series such as 3.13 or a release such as 3.13.5",
             hint=_nearest(text, names),
         ) from None
     for series in catalog.series:

@@ -1,8 +1,9 @@
 """The tags of an image.
 
-``<release>-<target>`` always. ``<series>-<target>`` for the series' default release, so that building an older one
-never moves it. The same two without the target for the default target; ``latest`` for the newest stable series there.
-A variant's name stands after the version in each (``3.13-minimal-bookworm``, ``3.13-minimal``); it has no ``latest``.
+Every image has ``<release>-<target>``. The series' default release also has ``<series>-<target>``, so that building an
+older release never moves that tag. On the default target both also exist without the target, and the newest stable
+series has ``latest``. A variant's name follows the version in each tag (``3.13-minimal-bookworm``, ``3.13-minimal``); a
+variant has no ``latest``.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ def tags_of(catalog: Catalog, image: Image) -> tuple[str, ...]:
 
 
 def references(catalog: Catalog, image: Image) -> tuple[str, ...]:
-    """The same with its recipe's repository, as an engine has them: ``infra7/python:3.13-bookworm``.
+    """The tags of ``image`` with its recipe's repository: ``infra7/python:3.13-bookworm``.
 
-    An image for another platform than the machine's says so: ``infra7/python:3.13-bookworm-arm64``.
+    They end in the platform if it is not the machine's: ``infra7/python:3.13-bookworm-arm64``.
     """
     repository, end = catalog.recipes[image.recipe].repository, f"-{image.local}" if image.local else ""
     return tuple(f"{repository}:{tag}{end}" for tag in tags_of(catalog, image))

@@ -1,64 +1,90 @@
-"""TOML tables that hand out checked values: every error names the file, the key and what was expected there."""
+"""Read TOML into dataclasses: every error names the file, the key, and what was expected there."""
 
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from bakery.errors import ConfigError
 
-__all__ = ["Table", "read_toml"]
+__all__ = ["Bytes", "Day", "ImageReference", "Month", "Rule", "Sha256", "Table", "Words", "read_toml"]
 
 T = TypeVar("T")
 SCHEMA = 1
 
 
-class Table:
-    """A TOML table that knows where it stands, hands out checked values and ends with no key unread."""
+@dataclass(frozen=True)
+class Rule:
+    """What the type of a field cannot tell: what is expected, in words for errors, and a string's pattern."""
 
-    def __init__(self, file: Path, where: str, data: Mapping[str, Any]) -> None:
+    expected: str
+    pattern: str = "(?s).*"
+
+
+Words = tuple[str, ...]
+Bytes = Annotated[int, Rule("a size in bytes")]
+Day = Annotated[str, Rule("a date, YYYY-MM-DD", r"\d{4}-\d\d-\d\d")]
+Month = Annotated[str, Rule("a month, YYYY-MM", r"\d{4}-(0[1-9]|1[0-2])")]
+Sha256 = Annotated[str, Rule("64 lower-case hexadecimal digits", "[0-9a-f]{64}")]
+ImageReference = Annotated[str, Rule("an image reference with a tag", r"[^\s@]+:[^\s@/]+")]
+
+
+class Table:
+    """A TOML table and its place in the file, for errors; ``known`` collects the keys that may be in it."""
+
+    def __init__(self, file: Path, where: str, data: Mapping[str, object]) -> None:
         self.file, self.where, self.data = file, where, data
-        self.read: set[str] = set()
+        self.known: set[str] = set()
 
     def fail(self, key: str, expected: str, hint: str = "") -> ConfigError:
-        """The error to raise for ``key``; the file is named relative to the current folder where it lies below."""
+        """The error to raise for ``key``; the path of the file is relative if it is below the current folder."""
         file = os.path.relpath(self.file)
         name = ".".join(part for part in (self.where, key) if part)
         return ConfigError(f"{self.file if file.startswith('..') else file}: {name}: {expected}", hint=hint)
 
-    def get(self, key: str, kind: type[T], what: str, check: Callable[[T], object] = lambda _: True) -> T:
-        """The value of ``key``, which must be there, be of ``kind`` and pass ``check``."""
-        self.read.add(key)
+    def unknown(self, key: str, known: Mapping[str, object] | set[str]) -> ConfigError:
+        """The error to raise for a ``key`` that has no meaning."""
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else ""
+        return self.fail(key, f"unknown key; expected one of {', '.join(sorted(known))}", hint)
+
+    def get(self, key: str, kind: type[T], expected: str, check: Callable[[T], object] = lambda _: True) -> T:
+        """The value of ``key``, which must exist, be of type ``kind`` and pass ``check``."""
+        self.known.add(key)
         if key not in self.data:
             close = difflib.get_close_matches(key, self.data, n=1)
             hint = f"Is {close[0]!r} a misspelling of it?" if close else ""
-            raise self.fail(key, f"missing; expected {what}", hint)
+            raise self.fail(key, f"missing; expected {expected}", hint)
         value = self.data[key]
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)) or not check(value):
-            raise self.fail(key, f"expected {what}, found {value!r}")
+            raise self.fail(key, f"expected {expected}, found {value!r}")
         return value
 
-    def text(self, key: str, what: str = "a string", pattern: str = "(?s).*") -> str:
+    def text(self, key: str, expected: str = "a string", pattern: str = "(?s).*") -> str:
         """A string that matches ``pattern`` from end to end."""
-        return self.get(key, str, what, lambda value: re.fullmatch(pattern, value))
+        return self.get(key, str, expected, lambda value: re.fullmatch(pattern, value))
 
-    def words(self, key: str) -> tuple[str, ...]:
-        """A list of strings without white space in them: each becomes one word of a command."""
-        what = "a list of words (strings without spaces)"
+    def words(self, key: str) -> Words:
+        """A list of strings without white space: each becomes one argument of a command."""
+        expected = "a list of words (strings without spaces)"
         return tuple(
-            self.get(key, list, what, lambda v: all(isinstance(w, str) and not re.search(r"\s", w) for w in v))
+            self.get(key, list, expected, lambda v: all(isinstance(w, str) and not re.search(r"\s", w) for w in v))
         )
 
     def choice(self, key: str, kind: type[T]) -> T:
         """One of the values of the enumeration ``kind``."""
         values = [str(value) for value in kind]  # type: ignore[attr-defined]
-        what = "one of " + ", ".join(f'"{value}"' for value in values)
-        return kind(self.get(key, str, what, lambda value: value in values))  # type: ignore[call-arg]
+        expected = "one of " + ", ".join(f'"{value}"' for value in values)
+        return kind(self.get(key, str, expected, lambda value: value in values))  # type: ignore[call-arg]
 
     def table(self, key: str) -> Table:
         """The sub-table ``key``."""
@@ -66,28 +92,84 @@ class Table:
         return Table(self.file, f'{self.where}."{key}"' if "." in key else f"{self.where}.{key}".lstrip("."), data)
 
     def tables(self, key: str) -> dict[str, Table]:
-        """The sub-tables of the table ``key`` by name."""
+        """The sub-tables of the table ``key`` by name.
+
+        A table with ``like = "NAME"`` also has the keys of the table NAME that it does not have itself.
+        """
         outer = self.table(key)
-        return {name: outer.table(name) for name in outer.data}
+        tables = {name: outer.table(name) for name in outer.data}
+        originals = {name: table.data for name, table in tables.items() if "like" not in table.data}
+        for table in tables.values():
+            if "like" in table.data:
+                like = table.get("like", str, f"one of {', '.join(originals)}", lambda name: name in originals)
+                own = {key: value for key, value in table.data.items() if key != "like"}
+                table.data = _merged(originals[like], own)
+        return tables
 
     def entries(self, key: str) -> list[Table]:
         """The tables of the array ``key``."""
         data = self.get(key, list, "an array of tables", lambda value: all(isinstance(one, dict) for one in value))
         return [Table(self.file, f"{key}[{number}]", one) for number, one in enumerate(data)]
 
+    def read(self, kind: type[T], **given: object) -> T:
+        """A dataclass of type ``kind`` from this table; raises :exc:`ConfigError` for a key that it has no field for.
+
+        Each field that is not in ``given`` is the value of the key of its name, which may be missing if the field has a
+        default. The type of the field says what is expected: a string, a number above 0, true or false, ``Words``, an
+        enumeration, a dataclass, a mapping (a table with any keys), or one of them ``Annotated`` with a :class:`Rule`.
+        """
+        hints = _hints(cast("type", kind))
+        for field in fields(kind):  # type: ignore[arg-type]
+            required = field.default is MISSING and field.default_factory is MISSING
+            if field.name not in given and (required or field.name in self.data):
+                given[field.name] = self._value(field.name, hints[field.name])
+            self.known.add(field.name)
+        self.done()
+        return kind(**given)
+
+    def _value(self, key: str, hint: object) -> object:
+        rule = Rule("a string")
+        if get_origin(hint) in (Union, UnionType):
+            hint = get_args(hint)[0]
+        if get_origin(hint) is Annotated:
+            hint, rule = get_args(hint)
+        if get_origin(hint) is tuple:
+            return tuple(get_args(hint)[0](word) for word in self.words(key))
+        if get_origin(hint) is Mapping:
+            table = self.table(key)
+            return {name: table._value(name, get_args(hint)[1]) for name in table.data}
+        kind = cast("type", hint)
+        if is_dataclass(kind):
+            return self.table(key).read(kind)
+        if kind is bool:
+            return self.get(key, bool, "true or false")
+        if kind is int:
+            return self.get(key, int, rule.expected, lambda value: value > 0)
+        return self.choice(key, kind) if issubclass(kind, StrEnum) else self.text(key, rule.expected, rule.pattern)
+
     def done(self) -> None:
-        """Raise :exc:`ConfigError` for a key that nothing asked for: a typo must not be silently without effect."""
+        """Raise :exc:`ConfigError` for a key that was never asked for: a typo must not be silently ignored."""
         for key in self.data:
-            if key not in self.read:
-                close = difflib.get_close_matches(key, self.read, n=1)
-                expected = f"one of {', '.join(sorted(self.read))}"
-                raise self.fail(
-                    key, f"unknown key; expected {expected}", f"Did you mean {close[0]!r}?" if close else ""
-                )
+            if key not in self.known:
+                raise self.unknown(key, self.known)
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, object]:
+    return get_type_hints(kind, include_extras=True)
+
+
+def _merged(base: Mapping[str, object], own: Mapping[str, object]) -> dict[str, object]:
+    """``base`` with the values of ``own``, which win; tables are merged key by key."""
+    both = dict(base)
+    for key, value in own.items():
+        old = base.get(key)
+        both[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return both
 
 
 def read_toml(file: Path) -> Table:
-    """The top table of ``file``, its schema checked; :exc:`ConfigError` where it cannot be read."""
+    """The top table of ``file``, with a valid ``schema``; raises :exc:`ConfigError` if it cannot be read."""
     try:
         table = Table(file, "", tomllib.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Models to a bake definition, and from there to the arguments of ``docker buildx build``.
+"""A bake definition of images, and from it the arguments of ``docker buildx build``.
 
-The definition is what ``inv plan`` prints; the arguments are derived from it, because bake ignores a target's
-``network`` before buildx 0.17, so the two cannot disagree.
+``inv plan`` prints the definition. Builds use the arguments, because bake ignores a target's ``network`` before buildx
+0.17; they are derived from the definition, so that the two cannot disagree.
 """
 
 from __future__ import annotations
@@ -12,19 +12,30 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bakery.catalog import ANNOTATIONS, LABELS, NONE, TRAINING, Catalog, Image, RecipeName, references
+from bakery.catalog import (
+    ANNOTATIONS,
+    LABELS,
+    NONE,
+    STAGES,
+    TRAINING,
+    Catalog,
+    Image,
+    Options,
+    RecipeName,
+    references,
+)
 
 __all__ = ["Inputs", "build_arguments", "definition", "target_name"]
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What stands behind the named contexts of one image.
+    """The named contexts of one image, and what its labels say of them.
 
-    ``source`` is a folder with the verified tarball, ``extras`` one with what the series needs beside it; ``base`` is a
-    context as buildx takes it (``docker-image://...`` or ``oci-layout://...``); ``base_digest`` is the base manifest's
-    digest; ``base_origin`` says where it came from: ``registry``, ``mmdebstrap`` or ``user``. ``revision`` is the
-    commit that the image is made from (:mod:`bakery.plan.revision`), empty where there is none.
+    ``source`` is a folder with the verified tarball, ``extras`` a folder with further files that the series needs;
+    ``base`` is a context as buildx takes it (``docker-image://...`` or ``oci-layout://...``); ``base_digest`` is the
+    digest of the base's manifest; ``base_origin`` is where it came from: ``registry``, ``mmdebstrap`` or ``user``.
+    ``revision`` is the commit that the image is made from (:mod:`bakery.plan.revision`), empty if there is none.
     """
 
     source: str
@@ -47,13 +58,13 @@ def definition(
 ) -> dict[str, Any]:  # fmt: skip
     """A bake file (https://docs.docker.com/build/bake/reference/) for ``images``, as JSON-ready dictionaries.
 
-    ``network`` is the network mode of the build steps, ``None`` for the engine's own default; ``output`` an exporter
-    as buildx takes it; ``attest``: have BuildKit say how the image was made.
+    ``network`` is the network mode of the build steps, ``None`` for the engine's default; ``output`` is an exporter as
+    buildx takes it; with ``attest`` BuildKit records how the image was made.
     """
-    how = (network, output, attest)
+    settings = (network, output, attest)
     return {
         "group": {"default": {"targets": [target_name(image) for image in images]}},
-        "target": {target_name(image): _target(catalog, image, inputs[image], *how) for image in images},
+        "target": {target_name(image): _target(catalog, image, inputs[image], *settings) for image in images},
     }
 
 
@@ -62,55 +73,36 @@ def _target(
 ) -> dict[str, Any]:
     family = catalog.family_of(image.target)
     recipe, series = catalog.recipes[image.recipe], image.series
-    frame_pointers = recipe.frame_pointers if series.frame_pointers else ()
     contexts = {"base": inputs.base, "source": inputs.source, "extras": inputs.extras, "shared": "shared"}
     arguments = {
-        "BUILD_PACKAGES": (*family.build_packages, *recipe.packages),
-        "COMPILER_FLAGS": (*recipe.cflags, *frame_pointers),
-        "CONFIGURE_FLAGS": (*recipe.configure, *series.configure),
-        "LINKER_FLAGS": recipe.ldflags,
-        "LOCALE": ("utf8" if series.locale else "none",),
-        "PYTHON_RELEASE": (image.pin.release,),
-        "PYTHON_SHA256": (image.pin.sha256,),
-        "RUNTIME_PACKAGES": family.runtime_packages,
+        "BUILD_PACKAGES": " ".join((*family.packages.build, *recipe.packages, *series.build_packages)),
+        "LOCALE": "utf8" if series.locale else "none",
+        "PYTHON_RELEASE": image.pin.release,
+        "PYTHON_SHA256": image.pin.sha256,
+        "RUNTIME_PACKAGES": " ".join((*family.packages.runtime, *series.runtime_packages)),
+        **option_arguments(catalog, image),
     }
     if recipe.name is not RecipeName.REFERENCE:
         compiler, profile = catalog.compiler_of(image), catalog.profile_of(image)
         contexts["profile"] = profile.folder if profile else TRAINING if recipe.pgo and compiler.programs else NONE
-        arguments["COMPILER_FLAGS"] += series.cflags
-        arguments["CONFIGURE_FLAGS"] += series.lean
-        arguments["LINKER_FLAGS"] += compiler.ldflags + (series.ldflags if compiler.name == series.compiler else ())
         arguments |= {
-            "BUILTIN": recipe.builtin,
-            "CC": (compiler.cc,),
-            "COMPILER_CONFIGURE": compiler.configure,
-            "COMPILER_PACKAGES": compiler.packages,
-            "COMPILER_PATH": (compiler.path,),
-            "CXX": (compiler.cxx,),
-            "EXECUTABLE_FLAGS": recipe.executable,
-            "EXPAT_FLAGS": compiler.expat,
-            "FROZEN": recipe.frozen,
-            "PGO": ("1" if recipe.pgo else "0",),
-            "PROFILE_AGAIN": compiler.again,
-            "PROFILE_GENERATE": compiler.generate,
-            "PROFILE_USE": compiler.use,
-            "PROFILE_SHA256": (profile.sha256,) if profile else (),
-            "PRUNE": recipe.prune,
-            "SOURCE_DATE_EPOCH": (str(epoch(image.pin.date)),) if image.pin.date else (),
-            "SOURCE_ONLY": recipe.source_only,
-            "TRAINING": (recipe.training,),
+            "COMPILER_PACKAGES": " ".join(compiler.packages),
+            "PGO": "1" if recipe.pgo else "0",
+            "PROFILE_SHA256": profile.sha256 if profile else "",
+            "SOURCE_DATE_EPOCH": str(epoch(image.pin.date)) if image.pin.date else "",
         }
+    folder, _, dockerfile = catalog.dockerfile_of(image).rpartition("/")
     target: dict[str, Any] = {
-        "context": recipe.folder or family.name,
-        "dockerfile": "Dockerfile",
+        "context": folder,
+        "dockerfile": dockerfile,
         "target": image.variant.stage,
         "contexts": contexts,
-        "args": {name: " ".join(words) for name, words in sorted(arguments.items())},
+        "args": dict(sorted(arguments.items())),
         "labels": labels(catalog, image, inputs),
         "tags": list(references(catalog, image)),
         "platforms": [image.platform],
-        # An attestation holds the time of the build, and an image with one is called by it: only what is published
-        # has one, and what that is measured against (bakery/build/export.py).
+        # An attestation holds the time of the build and is part of the image's digest: only images that are published
+        # have one, and the references that they are measured against (bakery/build/export.py).
         "attest": ["type=provenance,mode=max" if attest else "type=provenance,disabled=true"],
         "output": [output],
     }
@@ -119,24 +111,44 @@ def _target(
     return target
 
 
+def option_arguments(catalog: Catalog, image: Image) -> dict[str, str]:
+    """The options of ``image``: a build argument for each stage, in it a line ``name=words`` for each option.
+
+    The order in which tables append words is that of shared/catalog.toml's head. Nothing here knows an option by name.
+    """
+    series, recipe, compiler = image.series, catalog.recipes[image.recipe], catalog.compiler_of(image)
+    parts: list[Options] = [*recipe.options, *([catalog.frame_pointers] if series.frame_pointers else ()), series]
+    if recipe.name is not RecipeName.REFERENCE:
+        parts += [series.ours, compiler, series.by_compiler.get(compiler.name, Options())]
+    arguments = {}
+    for stage in STAGES:
+        lines = []
+        for name in sorted(parts[0].of(stage)):
+            words = [word for part in parts for word in part.of(stage).get(name, ())]
+            lines.append(f"{name}={' '.join(words)}")
+        if lines:
+            arguments[f"{stage.upper()}_OPTIONS"] = "\n".join(lines)
+    return arguments
+
+
 def epoch(date: str) -> int:
     """The first second of a day ``YYYY-MM-DD`` in UTC, in seconds since 1970."""
     return int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp())
 
 
 def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
-    """What an image says of itself: OCI's annotations, and ours for what those have no word for."""
+    """The labels of an image: OCI's annotations, and our own for facts that those do not cover."""
     notes = {RecipeName.QUICK: " (quick: no PGO, no LTO)", RecipeName.REFERENCE: " (the official recipe, re-created)"}
     note = notes.get(image.recipe, "")
     kind = f", {image.variant.infix}" if image.variant.infix else ""
     target = image.target
     threads = ", free-threaded" if image.series.suffix else ""
-    known = {
+    annotations = {
         "title": f"Python {image.pin.release} on {target.name}{kind}{note}",
         "description": f"CPython {image.pin.release}{threads}, compiled from upstream's source for "
         f"{target.family.capitalize()} {target.version} ({target.name}){kind}{note}",
         "version": image.pin.release,
-        # Of the release, not of the build: the same content is the same image on another day.
+        # The day of the release, not of the build: the same content makes the same image on another day.
         "created": f"{image.pin.date}T00:00:00Z" if image.pin.date else "",
         "revision": inputs.revision,
         "source": catalog.source,
@@ -146,7 +158,7 @@ def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
         "base.digest": inputs.base_digest,
     }
     return {
-        **{f"{ANNOTATIONS}.{key}": value for key, value in known.items() if value},
+        **{f"{ANNOTATIONS}.{key}": value for key, value in annotations.items() if value},
         f"{LABELS}.base.origin": inputs.base_origin,
         f"{LABELS}.recipe": str(image.recipe),
         f"{LABELS}.series": image.series.name,
@@ -158,7 +170,7 @@ def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
 
 
 def build_arguments(target: Mapping[str, Any]) -> list[str]:
-    """The arguments of ``docker buildx build`` that mean what one target of a definition means."""
+    """The arguments of ``docker buildx build`` for one target of a definition."""
     arguments = ["--file", f"{target['context']}/{target['dockerfile']}", "--target", target["target"]]
     for key, flag in (("contexts", "--build-context"), ("args", "--build-arg"), ("labels", "--label")):
         for name, value in target[key].items():

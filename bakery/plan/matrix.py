@@ -1,7 +1,7 @@
 """Images as the matrix of a CI (https://docs.github.com/actions/using-jobs/using-a-matrix-for-your-jobs). Pure.
 
-One job for all variants of a series on a target and platform: they come from one compilation, and a matrix has at most
-256 jobs.
+All variants of a series on a target and platform are one job: they share one compilation, and a matrix has at most 256
+jobs.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from bakery.catalog import Image, Platform
 __all__ = ["LARGEST", "github_matrix"]
 
 LARGEST = 256
-"""Jobs that GitHub takes in one matrix."""
+"""Jobs that GitHub allows in one matrix."""
 RUNNERS = {"linux/amd64": "ubuntu-24.04", "linux/arm64": "ubuntu-24.04-arm"}
 """GitHub's own runners that need no emulation."""
 
 
 def github_matrix(images: Sequence[Image]) -> dict[str, Any]:
-    """``images`` as what ``strategy.matrix`` takes: a job for each release, target and platform, with its variants."""
+    """The value of ``strategy.matrix`` for ``images``: a job for all variants of a release, target and platform."""
     groups: dict[tuple[str, str, Platform], list[Image]] = {}
     for image in images:
         groups.setdefault((image.version, image.target.name, image.platform), []).append(image)

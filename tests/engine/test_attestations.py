@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bakery.catalog.models import Image, RecipeName
+from bakery.catalog.models import Image
+from bakery.catalog.recipes import RecipeName
 from bakery.engine.engine import Engine
 from bakery.oci.attestations import SPDX
 from bakery.workspace import Workspace

@@ -24,7 +24,8 @@ from bakery.build.builder import Builder
 from bakery.build.inputs import BuildSettings
 from bakery.catalog.compression import parse_compression
 from bakery.catalog.loader import load_catalog
-from bakery.catalog.models import Budget, Image, RecipeName
+from bakery.catalog.models import Budget, Image
+from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
 from bakery.display.progress import PlainDisplay
 from bakery.engine.engine import Engine

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from bakery.catalog.models import Catalog, Image, RecipeName
+from bakery.catalog.models import Catalog, Image
 from bakery.catalog.platforms import host_platform
+from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
 from bakery.engine.engine import Engine
 from bakery.registry.client import Registry

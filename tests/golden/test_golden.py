@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from bakery.build.builder import BuildResult
-from bakery.catalog.models import Catalog, Image, RecipeName
+from bakery.catalog.models import Catalog, Image
 from bakery.catalog.platforms import Platform
+from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
 from bakery.catalog.tags import references
 from bakery.display.tables import render
@@ -96,7 +97,13 @@ def without_options(plan: dict[str, Any]) -> dict[str, Any]:
 
 def options(args: dict[str, str]) -> dict[str, list[str]]:
     """Flags and packages of one image, by option."""
-    return {name.lower(): value.split() for name, value in args.items() if name not in FACTS}
+    lines = [
+        line
+        for name, value in args.items()
+        if name not in FACTS
+        for line in (value.splitlines() if name.endswith("_OPTIONS") else [f"{name.lower()}={value}"])
+    ]
+    return {name: words.split() for name, _, words in (line.partition("=") for line in lines)}
 
 
 @pytest.mark.parametrize(("version", "target", "recipe"), PLANS)

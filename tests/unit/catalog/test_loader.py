@@ -14,7 +14,8 @@ import tomli_w
 from packaging.version import Version
 
 from bakery.catalog.loader import load_catalog
-from bakery.catalog.models import Catalog, RecipeName
+from bakery.catalog.models import Catalog
+from bakery.catalog.recipes import STAGES, RecipeName
 from bakery.errors import ConfigError
 from bakery.workspace import find_workspace
 
@@ -79,20 +80,57 @@ def test_a_pre_release_is_the_default_only_where_nothing_else_is_pinned(catalog:
     assert other.default.release == "3.14.6"
 
 
-def test_the_recipes_add_to_what_all_series_share(catalog: Catalog) -> None:
+def test_full_and_quick_builds_share_the_options_of_the_recipe(catalog: Catalog) -> None:
     full, quick = catalog.recipes[RecipeName.FULL], catalog.recipes[RecipeName.QUICK]
-    assert full.pgo and full.training
-    assert not quick.pgo and not quick.training
-    assert "--with-lto" in full.configure and "--with-lto" not in quick.configure
-    assert set(quick.configure) < set(full.configure)
-    assert full.cflags == quick.cflags
+    assert full.pgo and not quick.pgo
+    assert full.options[0] == quick.options[0]
+    assert full.options[1].compile["training"] and not quick.options[1].compile
+    assert "--with-lto" in full.options[1].configure["configure_flags"]
 
 
-def test_a_compiler_has_the_keys_of_the_one_it_is_like_but_for_its_own(catalog: Catalog) -> None:
+def test_the_recipe_declares_every_option_of_the_other_tables(catalog: Catalog) -> None:
+    ours, reference = (catalog.recipes[name].options[0] for name in (RecipeName.FULL, RecipeName.REFERENCE))
+    for stage in STAGES:
+        assert set(reference.of(stage)) <= set(ours.of(stage))
+        for compiler in catalog.compilers.values():
+            assert set(compiler.of(stage)) <= set(ours.of(stage))
+
+
+def test_a_compiler_like_another_has_its_keys_except_those_that_it_sets(catalog: Catalog) -> None:
     clang, like = catalog.compilers["clang"], catalog.compilers["clang_ir"]
-    own = {"name": "clang_ir", **{key: getattr(like, key) for key in ("programs", "generate", "use", "again")}}
-    assert replace(clang, **own) == like
-    assert not any(getattr(clang, key) == value for key, value in own.items())
+    names = ("profile_generate", "profile_use", "profile_again")
+    own = {name: like.compile[name] for name in names}
+    assert replace(clang, name="clang_ir", programs=True, compile={**clang.compile, **own}) == like
+    assert not any(clang.compile.get(name) == words for name, words in own.items())
+
+
+@pytest.mark.parametrize("name", ["3.13", "3.14", "3.15"])
+def test_a_free_threaded_series_differs_from_the_ordinary_one_by_one_flag(catalog: Catalog, name: str) -> None:
+    series = {one.name: one for one in catalog.series}
+    configure = {"configure_flags": ("--disable-gil",)}
+    assert series[f"{name}t"] == replace(series[name], name=f"{name}t", configure=configure)
+
+
+def test_a_series_like_another_may_change_one_option_of_a_table(data_tree: Path) -> None:
+    data = tomllib.loads((data_tree / CATALOG).read_text(encoding="utf-8"))
+    data["series"]["3.13"]["ours"]["install"] = {"prune": ["bin/a"]}
+    data["series"]["3.13t"]["ours"] = {"configure": {"configure_flags": ["--own"]}}
+    data["series"]["3.13t"]["until"] = "2031-01"
+    (data_tree / CATALOG).write_text(tomli_w.dumps(data), encoding="utf-8")
+    (series,) = (series for series in load_catalog(data_tree).series if series.name == "3.13t")
+    assert series.ours.install == {"prune": ("bin/a",)}
+    assert series.ours.configure == {"configure_flags": ("--own",)}
+    assert (series.until, series.compiler) == ("2031-01", "clang")
+
+
+def test_packages_of_one_series_are_data(data_tree: Path) -> None:
+    data = tomllib.loads((data_tree / CATALOG).read_text(encoding="utf-8"))
+    data["series"]["3.14"]["build_packages"] = ["libfoo-dev"]
+    data["series"]["3.14"]["runtime_packages"] = ["libfoo1"]
+    (data_tree / CATALOG).write_text(tomli_w.dumps(data), encoding="utf-8")
+    series = {series.name: series for series in load_catalog(data_tree).series}
+    assert (series["3.14"].build_packages, series["3.14"].runtime_packages) == (("libfoo-dev",), ("libfoo1",))
+    assert (series["3.13"].build_packages, series["3.13"].runtime_packages) == ((), ())
 
 
 def test_a_new_family_is_data_alone(data_tree: Path) -> None:
@@ -123,7 +161,7 @@ def test_a_new_family_is_data_alone(data_tree: Path) -> None:
         ),
         pytest.param(
             CATALOG, lambda d: d["recipe"]["full"].update(colour="red"),
-            ["recipe.full.colour", "unknown key", "configure, pgo, training"], id="unknown key",
+            ["recipe.full.colour", "unknown key", "compiler, configure, install, pgo"], id="unknown key",
         ),
         pytest.param(
             CATALOG, lambda d: d.update(colour="red"), ["colour", "unknown key", "default_target"], id="unknown top key"
@@ -134,12 +172,12 @@ def test_a_new_family_is_data_alone(data_tree: Path) -> None:
             id="unknown key in family",
         ),
         pytest.param(
-            CATALOG, lambda d: d["recipe"].update(cflags="-O3"), ["recipe.cflags", "a list of words", "'-O3'"],
-            id="text for a list",
+            CATALOG, lambda d: d["recipe"]["compile"].update(compiler_flags="-O3"),
+            ["recipe.compile.compiler_flags", "a list of words", "'-O3'"], id="text for a list",
         ),
         pytest.param(
-            CATALOG, lambda d: d["recipe"].update(cflags=["-O3 -g"]), ["recipe.cflags", "without spaces", "-O3 -g"],
-            id="two words in one",
+            CATALOG, lambda d: d["recipe"]["compile"].update(compiler_flags=["-O3 -g"]),
+            ["recipe.compile.compiler_flags", "without spaces", "-O3 -g"], id="two words in one",
         ),
         pytest.param(
             CATALOG, lambda d: d["recipe"]["full"].update(pgo="yes"), ["recipe.full.pgo", "true or false", "'yes'"],
@@ -250,6 +288,56 @@ def test_a_new_family_is_data_alone(data_tree: Path) -> None:
         pytest.param(
             CATALOG, lambda d: d["compilers"]["clang_ir"].update(ldflag=[]),
             ["compilers.clang_ir.ldflag", "unknown key"], id="typo in a compiler that is like another",
+        ),
+        pytest.param(
+            CATALOG, lambda d: d["compilers"]["clang_ir"]["compile"].update(linker_flag=[]),
+            ["compilers.clang_ir.compile.linker_flag", "unknown key", "Did you mean 'linker_flags'?"],
+            id="option of a compiler that the recipe does not declare",
+        ),
+        pytest.param(
+            CATALOG, lambda d: d["recipe"]["full"]["compile"].update(trainings=[]),
+            ["recipe.full.compile.trainings", "unknown key", "Did you mean 'training'?"],
+            id="option of full builds that the recipe does not declare",
+        ),
+        pytest.param(
+            CATALOG, lambda d: d["frame_pointers"]["compile"].update(cflags=[]),
+            ["frame_pointers.compile.cflags", "unknown key", "compiler_flags"],
+            id="option for frame pointers that the recipe does not declare",
+        ),
+        pytest.param(
+            CATALOG, lambda d: d["series"]["3.13"].update(compile={"expat_flags": []}),
+            ['series."3.13".compile.expat_flags', "unknown key; expected one of compiler_flags, linker_flags"],
+            id="option of a series that the reference does not declare",
+        ),
+        pytest.param(
+            CATALOG, lambda d: d["series"]["3.13"]["ours"].update(install={"prunes": []}),
+            ['series."3.13".ours.install.prunes', "Did you mean 'prune'?"],
+            id="option of our series that the recipe does not declare",
+        ),
+        pytest.param(
+            CATALOG, lambda d: d["series"]["3.11"]["by_compiler"]["clang_ir"]["compile"].update(ldflags=[]),
+            ['series."3.11".by_compiler.clang_ir.compile.ldflags', "unknown key", "linker_flags"],
+            id="option by compiler that the recipe does not declare",
+        ),
+        pytest.param(
+            CATALOG, lambda d: d["series"]["3.13"].update(by_compiler={"icc": {}}),
+            ['series."3.13".by_compiler.icc', "one of gcc, clang"], id="options for an unknown compiler",
+        ),
+        pytest.param(
+            CATALOG, lambda d: d["recipe"]["compile"].pop("expat_flags"),
+            ["compilers.clang.compile.expat_flags", "unknown key"], id="option that the recipe no longer declares",
+        ),
+        pytest.param(
+            CATALOG, lambda d: d["series"]["3.13t"].update(like="3.99"),
+            ['series."3.13t".like', "one of 3.9, 3.10", "'3.99'"], id="series like one that does not exist",
+        ),
+        pytest.param(
+            CATALOG, lambda d: d["series"]["3.14"].update(build_packages="libfoo-dev"),
+            ['series."3.14".build_packages', "a list of words", "'libfoo-dev'"], id="text for packages of a series",
+        ),
+        pytest.param(
+            DEBIAN, lambda d: d.pop("dockerfile"), ["dockerfile", "missing; expected a path such as debian/Dockerfile"],
+            id="family without a Dockerfile",
         ),
         pytest.param(
             DEBIAN, lambda d: d["targets"]["bookworm"].update(compilers=["clang"]),

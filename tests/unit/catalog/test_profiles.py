@@ -12,7 +12,7 @@ import pytest
 from bakery.build.training import keep_profile
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog
-from bakery.catalog.profiles import FILE, NONE, TRAINING, Profile
+from bakery.catalog.pins import FILE, NONE, TRAINING, Profile
 from bakery.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,13 +43,13 @@ def test_the_programs_of_a_training_are_for_the_oldest_series_too(catalog: Catal
         ast.parse(file.read_text(encoding="utf-8"), file.name, feature_version=oldest)
 
 
-def test_who_counts_in_the_link_counts_in_intermediate_code_before(catalog: Catalog) -> None:
-    # lld reads no profile of the source: "Not an IR level instrumentation profile". compile.sh hands it PROFILE_USE.
-    twice = [one for one in catalog.compilers.values() if one.again]
-    assert [one.name for one in twice] == ["clang_ir"]
-    for one in twice:
-        assert one.generate[0] == "-fprofile-generate"
-        assert one.use[0].startswith("-fprofile-use=")
+def test_a_compiler_that_counts_in_the_link_counts_in_intermediate_code_before(catalog: Catalog) -> None:
+    # lld reads no profile of the source: "Not an IR level instrumentation profile". compile.sh passes it profile_use.
+    compilers = [compiler for compiler in catalog.compilers.values() if compiler.compile.get("profile_again")]
+    assert [compiler.name for compiler in compilers] == ["clang_ir"]
+    for compiler in compilers:
+        assert compiler.compile["profile_generate"][0] == "-fprofile-generate"
+        assert compiler.compile["profile_use"][0].startswith("-fprofile-use=")
 
 
 def test_a_profile_is_kept_beside_what_the_lock_has(root: Path) -> None:

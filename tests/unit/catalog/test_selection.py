@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bakery.catalog.models import Catalog, RecipeName
+from bakery.catalog.models import Catalog
 from bakery.catalog.platforms import Platform, host_platform, parse_platforms
+from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images, split
 from bakery.errors import InputError, NothingSelected
 
@@ -124,7 +125,7 @@ def test_an_unknown_version_is_answered_with_the_nearest_series(catalog: Catalog
 
 @pytest.mark.parametrize("version", ["three", "3.x", "3.13-bookworm", "latest", "3.13.*"])
 def test_a_nonsense_version_is_answered_with_what_a_version_looks_like(catalog: Catalog, version: str) -> None:
-    with pytest.raises(InputError, match="is no Python version: expected a series such as") as caught:
+    with pytest.raises(InputError, match="is not a Python version: expected a series such as") as caught:
         select_images(catalog, [version])
     assert caught.value.exit_code == 2
     assert "There are: 3.9," in caught.value.hint

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from bakery.catalog.labels import LABELS
-from bakery.catalog.models import Catalog, Image, RecipeName
-from bakery.catalog.profiles import NONE, TRAINING
+from bakery.catalog.models import Catalog, Image
+from bakery.catalog.pins import NONE, TRAINING
+from bakery.catalog.recipes import Options, RecipeName
 from bakery.catalog.selection import select_images
-from bakery.plan.bake import Inputs, build_arguments, definition, labels, target_name
+from bakery.plan.bake import Inputs, build_arguments, definition, labels, option_arguments, target_name
 
 INPUTS = Inputs(
     "/cache/sources/x", "/cache/sources/extras", "docker-image://base@sha256:1", "base:tag", "sha256:1", "registry",
@@ -27,10 +28,18 @@ FLAGS = {"contexts": "--build-context", "args": "--build-arg", "labels": "--labe
 LISTS = {"tags": "--tag", "attest": "--attest", "output": "--output"}
 
 
-def target_of(catalog: Catalog, one: Image, network: str | None = None) -> dict[str, Any]:
-    found = definition(catalog, [one], {one: INPUTS}, network=network)["target"][target_name(one)]
-    assert isinstance(found, dict)
-    return found
+def target_of(catalog: Catalog, image: Image, network: str | None = None) -> dict[str, Any]:
+    target = definition(catalog, [image], {image: INPUTS}, network=network)["target"][target_name(image)]
+    assert isinstance(target, dict)
+    return target
+
+
+def options_of(catalog: Catalog, image: Image) -> dict[str, list[str]]:
+    """The words of each option in the build arguments of ``image``."""
+    lines = [line for text in option_arguments(catalog, image).values() for line in text.splitlines()]
+    pairs = [(name, words) for name, _, words in (line.partition("=") for line in lines)]
+    assert len(dict(pairs)) == len(pairs), "two stages have an option of the same name"
+    return {name: words.split() for name, words in pairs}
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.12", "3.13.5", "3.15"])
@@ -41,7 +50,7 @@ def test_each_part_of_the_definition_is_one_argument_with_its_flag(
 ) -> None:
     target = target_of(catalog, image(version, "jammy", recipe), network)
     *pairs, context = build_arguments(target)
-    found = Counter(zip(pairs[::2], pairs[1::2], strict=True))
+    arguments = Counter(zip(pairs[::2], pairs[1::2], strict=True))
     expected = Counter(
         [(flag, f"{name}={value}") for key, flag in FLAGS.items() for name, value in target[key].items()]
         + [(flag, value) for key, flag in LISTS.items() for value in target[key]]
@@ -52,9 +61,9 @@ def test_each_part_of_the_definition_is_one_argument_with_its_flag(
         ]
         + ([("--network", network)] if network else [])
     )
-    assert found == expected
-    assert set(found.values()) == {1}
-    assert context == target["context"] == ("reference" if recipe is RecipeName.REFERENCE else "ubuntu")
+    assert arguments == expected
+    assert set(arguments.values()) == {1}
+    assert context == target["context"] == ("reference" if recipe is RecipeName.REFERENCE else "debian")
 
 
 def test_no_key_of_the_definition_is_without_its_argument(catalog: Catalog, image: Callable[..., Image]) -> None:
@@ -68,37 +77,44 @@ def test_several_platforms_are_one_argument(catalog: Catalog, image: Callable[..
     assert arguments[arguments.index("--platform") + 1] == "linux/amd64,linux/arm64"
 
 
-def test_quick_has_neither_pgo_nor_lto_and_says_so(catalog: Catalog, image: Callable[..., Image]) -> None:
-    full, quick = (target_of(catalog, image("3.13", recipe=recipe)) for recipe in (RecipeName.FULL, RecipeName.QUICK))
+def test_quick_builds_have_neither_pgo_nor_lto_and_their_labels_show_it(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    images = [image("3.13", recipe=recipe) for recipe in (RecipeName.FULL, RecipeName.QUICK)]
+    full, quick = (target_of(catalog, one) for one in images)
     assert (full["args"]["PGO"], quick["args"]["PGO"]) == ("1", "0")
-    assert "--with-lto" in full["args"]["CONFIGURE_FLAGS"].split()
-    assert not {"--with-lto", "--enable-optimizations"} & set(quick["args"]["CONFIGURE_FLAGS"].split())
-    assert full["args"]["TRAINING"] and not quick["args"]["TRAINING"]
     assert (full["labels"][f"{LABELS}.recipe"], quick["labels"][f"{LABELS}.recipe"]) == ("full", "quick")
     assert "quick" in quick["labels"]["org.opencontainers.image.title"]
     assert "quick" not in full["labels"]["org.opencontainers.image.title"]
-    different = {key for key in full["args"] if full["args"][key] != quick["args"][key]}
-    compiler = {"CC", "CXX", "EXPAT_FLAGS", "LINKER_FLAGS", "PROFILE_GENERATE", "PROFILE_SHA256", "PROFILE_USE"}
-    compiler |= {f"COMPILER_{what}" for what in ("CONFIGURE", "PACKAGES", "PATH")}
-    assert different == {"CONFIGURE_FLAGS", "PGO", "TRAINING", *compiler}
+    different = {name for name in full["args"] if full["args"][name] != quick["args"][name]}
+    assert different == {"PGO", "PROFILE_SHA256", "COMPILER_PACKAGES", "CONFIGURE_OPTIONS", "COMPILE_OPTIONS"}
+
+    full, quick = (options_of(catalog, one) for one in images)
+    assert "--with-lto" in full["configure_flags"]
+    assert not {"--with-lto", "--enable-optimizations"} & set(quick["configure_flags"])
+    assert full["training"] and not quick["training"]
+    different = {name for name in full if full[name] != quick[name]}
+    compiler = {"cc", "cxx", "compiler_configure", "compiler_path", "expat_flags", "linker_flags"}
+    assert different == {"configure_flags", "training", *compiler, "profile_generate", "profile_use"}
 
 
-def test_a_target_without_the_series_compiler_takes_its_own_gcc(catalog: Catalog, image: Callable[..., Image]) -> None:
+def test_a_target_without_the_series_compiler_uses_gcc(catalog: Catalog, image: Callable[..., Image]) -> None:
     assert image("3.13").series.compiler == "clang"
-    bookworm, jammy = (target_of(catalog, image("3.13", name))["args"] for name in ("bookworm", "jammy"))
-    assert (bookworm["CC"], jammy["CC"]) == ("clang", "gcc")
-    assert bookworm["COMPILER_PACKAGES"] and not jammy["COMPILER_PACKAGES"]
+    bookworm, jammy = image("3.13", "bookworm"), image("3.13", "jammy")
+    assert (options_of(catalog, bookworm)["cc"], options_of(catalog, jammy)["cc"]) == (["clang"], ["gcc"])
+    assert target_of(catalog, bookworm)["args"]["COMPILER_PACKAGES"]
+    assert not target_of(catalog, jammy)["args"]["COMPILER_PACKAGES"]
 
 
 @pytest.mark.parametrize("recipe", [RecipeName.FULL, RecipeName.QUICK])
-def test_the_series_words_for_the_linker_are_for_the_series_compiler_alone(
+def test_options_by_compiler_apply_only_if_that_compiler_is_used(
     catalog: Catalog, image: Callable[..., Image], recipe: RecipeName
 ) -> None:
-    own = set(image("3.11").series.ldflags)
-    assert own
+    flags = set(image("3.11").series.by_compiler["clang_ir"].compile["linker_flags"])
+    assert flags
     for target in ("bookworm", "jammy"):
-        flags = target_of(catalog, image("3.11", target, recipe=recipe))["args"]["LINKER_FLAGS"].split()
-        assert own & set(flags) == (own if (recipe, target) == (RecipeName.FULL, "bookworm") else set())
+        linker_flags = set(options_of(catalog, image("3.11", target, recipe=recipe))["linker_flags"])
+        assert flags & linker_flags == (flags if (recipe, target) == (RecipeName.FULL, "bookworm") else set())
 
 
 @pytest.mark.parametrize("network", [None, "host", "none"])
@@ -124,42 +140,89 @@ def test_the_default_group_builds_all_that_were_selected_in_that_order(catalog: 
     assert found["group"]["default"]["targets"] == list(found["target"]) == [target_name(one) for one in images]
 
 
-def test_the_series_words_come_after_the_recipes(catalog: Catalog, image: Callable[..., Image]) -> None:
+def test_options_are_appended_in_the_order_that_the_catalog_documents(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    def options(word: str) -> Options:
+        return Options(compile={"linker_flags": (word,)})
+
+    compiler = catalog.compilers["clang"]
     one = image("3.13")
-    args = target_of(catalog, one)["args"]
+    series = replace(
+        one.series,
+        **vars(options("series")),
+        ours=options("ours"),
+        by_compiler={"clang": options("by_compiler"), "gcc": options("another")},
+    )
+    recipes = {
+        RecipeName.FULL: (options("recipe"), options("full")),
+        RecipeName.REFERENCE: (options("reference"),),
+    }
+    changed = replace(
+        catalog,
+        recipes={name: replace(catalog.recipes[name], options=recipes[name]) for name in recipes},
+        frame_pointers=options("frame_pointers"),
+        compilers={**catalog.compilers, "clang": replace(compiler, **vars(options("compiler")))},
+    )
+    for recipe, words in (
+        (RecipeName.FULL, "recipe full frame_pointers series ours compiler by_compiler"),
+        (RecipeName.REFERENCE, "reference frame_pointers series"),
+    ):
+        arguments = option_arguments(changed, replace(one, series=series, recipe=recipe))
+        assert arguments == {"COMPILE_OPTIONS": f"linker_flags={words}"}
+
+
+def test_an_option_that_only_the_recipe_declares_reaches_its_stage(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
     recipe = catalog.recipes[RecipeName.FULL]
-    assert args["CONFIGURE_FLAGS"].split() == [*recipe.configure, *one.series.configure, *one.series.lean]
-    assert args["COMPILER_FLAGS"].split() == [*recipe.cflags, *recipe.frame_pointers, *one.series.cflags]
+    ours, full = recipe.options
+    ours = replace(ours, install={**ours.install, "colours": ("red", "blue")})
+    changed = replace(catalog, recipes={**catalog.recipes, RecipeName.FULL: replace(recipe, options=(ours, full))})
+    before, after = (target_of(one, image("3.13"))["args"] for one in (catalog, changed))
+    assert {name for name in after if after[name] != before.get(name)} == {"INSTALL_OPTIONS"}
+    assert "colours=red blue" in after["INSTALL_OPTIONS"].splitlines()
 
 
 @pytest.mark.parametrize("version", ["3.11", "3.13"])
-def test_frame_pointers_are_kept_where_the_series_says_so(
+def test_frame_pointers_are_kept_if_the_series_asks_for_them(
     catalog: Catalog, image: Callable[..., Image], version: str
 ) -> None:
     for recipe in RecipeName:
-        flags = target_of(catalog, image(version, recipe=recipe))["args"]["COMPILER_FLAGS"].split()
+        flags = options_of(catalog, image(version, recipe=recipe))["compiler_flags"]
         assert ("-fno-omit-frame-pointer" in flags) == image(version).series.frame_pointers == (version == "3.13")
 
 
-def test_the_reference_is_the_same_release_on_the_same_base_without_anything_of_ours(
+@pytest.mark.parametrize("recipe", RecipeName)
+def test_packages_of_one_series_are_installed_for_this_series_only(
+    catalog: Catalog, image: Callable[..., Image], recipe: RecipeName
+) -> None:
+    one = image("3.13", recipe=recipe)
+    series = replace(one.series, build_packages=("libfoo-dev",), runtime_packages=("libfoo1", "foo-data"))
+    before, after = (target_of(catalog, one)["args"] for one in (one, replace(one, series=series)))
+    assert after["BUILD_PACKAGES"] == f"{before['BUILD_PACKAGES']} libfoo-dev"
+    assert after["RUNTIME_PACKAGES"] == f"{before['RUNTIME_PACKAGES']} libfoo1 foo-data"
+    assert {name for name in after if after[name] != before[name]} == {"BUILD_PACKAGES", "RUNTIME_PACKAGES"}
+
+
+def test_the_reference_is_the_same_release_on_the_same_base_without_our_options(
     catalog: Catalog, image: Callable[..., Image]
 ) -> None:
-    ours, theirs = (
-        target_of(catalog, image("3.13t", recipe=recipe)) for recipe in (RecipeName.FULL, RecipeName.REFERENCE)
-    )
+    images = [image("3.13t", recipe=recipe) for recipe in (RecipeName.FULL, RecipeName.REFERENCE)]
+    ours, reference = (target_of(catalog, one) for one in images)
     same = ("LOCALE", "PYTHON_RELEASE", "PYTHON_SHA256", "RUNTIME_PACKAGES")
-    assert {key: theirs["args"][key] for key in same} == {key: ours["args"][key] for key in same}
-    own = catalog.recipes[RecipeName.FULL].packages
-    assert [*theirs["args"]["BUILD_PACKAGES"].split(), *own] == ours["args"]["BUILD_PACKAGES"].split()
-    assert {key: theirs["contexts"][key] for key in ("base", "source")} == {
+    assert {key: reference["args"][key] for key in same} == {key: ours["args"][key] for key in same}
+    packages = catalog.recipes[RecipeName.FULL].packages
+    assert [*reference["args"]["BUILD_PACKAGES"].split(), *packages] == ours["args"]["BUILD_PACKAGES"].split()
+    assert {key: reference["contexts"][key] for key in ("base", "source")} == {
         key: ours["contexts"][key] for key in ("base", "source")
     }
-    assert "--disable-gil" in theirs["args"]["CONFIGURE_FLAGS"]
-    assert not {"-O3", "--disable-test-modules"} & set(
-        f"{theirs['args']['COMPILER_FLAGS']} {theirs['args']['CONFIGURE_FLAGS']}".split()
-    )
-    assert not set(theirs["tags"]) & set(ours["tags"])
-    assert "reference/python:3.13t-bookworm" in theirs["tags"]
+    options = options_of(catalog, images[1])
+    assert set(options) == {"configure_flags", "compiler_flags", "linker_flags"}
+    assert "--disable-gil" in options["configure_flags"]
+    assert not {"-O3", "--disable-test-modules"} & {*options["compiler_flags"], *options["configure_flags"]}
+    assert not set(reference["tags"]) & set(ours["tags"])
+    assert "reference/python:3.13t-bookworm" in reference["tags"]
 
 
 @pytest.mark.parametrize(("version", "locale"), [("3.9", "utf8"), ("3.12", "utf8"), ("3.13", "none"), ("3.15", "none")])
@@ -169,14 +232,14 @@ def test_lang_is_set_where_the_official_image_sets_it(
     assert target_of(catalog, image(version))["args"]["LOCALE"] == locale
 
 
-def test_the_family_gives_context_and_packages(catalog: Catalog, image: Callable[..., Image]) -> None:
-    for name, family in (("bookworm", "debian"), ("noble", "ubuntu")):
+def test_the_family_determines_dockerfile_and_packages(catalog: Catalog, image: Callable[..., Image]) -> None:
+    for name, family_name in (("bookworm", "debian"), ("noble", "ubuntu")):
         target = target_of(catalog, image("3.13", name))
-        (expected,) = (one for one in catalog.families if one.name == family)
-        assert target["context"] == family
-        packages = [*expected.build_packages, *catalog.recipes[RecipeName.FULL].packages]
+        (family,) = (family for family in catalog.families if family.name == family_name)
+        assert f"{target['context']}/{target['dockerfile']}" == family.dockerfile == "debian/Dockerfile"
+        packages = [*family.packages.build, *catalog.recipes[RecipeName.FULL].packages]
         assert target["args"]["BUILD_PACKAGES"].split() == packages
-        assert target["args"]["RUNTIME_PACKAGES"].split() == list(expected.runtime_packages)
+        assert target["args"]["RUNTIME_PACKAGES"].split() == list(family.packages.runtime)
 
 
 def test_the_inputs_enter_as_named_contexts(catalog: Catalog, image: Callable[..., Image]) -> None:
@@ -260,7 +323,7 @@ def test_a_variant_is_the_same_build_up_to_its_stage(catalog: Catalog) -> None:
 
 def test_every_variant_has_its_stage_in_the_dockerfile_of_every_family(catalog: Catalog, root: Any) -> None:
     for family in catalog.families:
-        text = (root / family.name / "Dockerfile").read_text(encoding="utf-8")
+        text = (root / family.dockerfile).read_text(encoding="utf-8")
         stages = set(re.findall(r"(?m)^FROM \S+ AS (\S+)$", text))
         assert {variant.stage for variant in catalog.variants} <= stages
 
@@ -274,10 +337,37 @@ def test_the_same_image_has_the_same_definition_and_nothing_of_the_time_in_it(
     assert json.loads(first)["labels"]["org.opencontainers.image.created"] == f"{image('3.13').pin.date}T00:00:00Z"
 
 
-def test_every_argument_of_the_definition_is_one_of_the_dockerfiles(catalog: Catalog, root: Any) -> None:
+def test_every_argument_of_the_definition_is_declared_in_the_dockerfile(catalog: Catalog, root: Any) -> None:
     for family in catalog.families:
-        text = (root / family.name / "Dockerfile").read_text(encoding="utf-8")
+        text = (root / family.dockerfile).read_text(encoding="utf-8")
         declared = set(re.findall(r"(?m)^ARG (\w+)", text))
-        (one,) = select_images(catalog, ["3.13"], [family.targets[0].name])
-        assert set(target_of(catalog, one)["args"]) == declared, family.name
-        assert f" AS {target_of(catalog, one)['target']}\n" in text
+        (image,) = select_images(catalog, ["3.13"], [family.targets[0].name])
+        assert set(target_of(catalog, image)["args"]) == declared, family.name
+        assert f" AS {target_of(catalog, image)['target']}\n" in text
+
+
+def test_every_argument_of_the_reference_is_declared_in_its_dockerfile(catalog: Catalog, root: Any) -> None:
+    text = (root / "reference" / "Dockerfile").read_text(encoding="utf-8")
+    (image,) = select_images(catalog, ["3.13"], recipe=RecipeName.REFERENCE)
+    assert set(target_of(catalog, image)["args"]) == set(re.findall(r"(?m)^ARG (\w+)", text))
+
+
+def test_every_step_that_installs_packages_mounts_the_same_script_and_secrets(catalog: Catalog, root: Any) -> None:
+    mounts = [
+        "type=bind,from=shared,source=apt-install.sh,target=/mnt/apt-install.sh",
+        "type=secret,id=apt.conf", "type=secret,id=apt.mirror", "type=secret,id=ca.pem,mode=0444",
+    ]  # fmt: skip
+    for dockerfile in {family.dockerfile for family in catalog.families}:
+        text = (root / dockerfile).read_text(encoding="utf-8")
+        steps = [step for step in re.findall(r"(?m)^RUN (?:.*\\\n)*.*$", text) if "sh /mnt/apt-install.sh" in step]
+        assert len(steps) == 5
+        for step in steps:
+            assert re.findall(r"--mount=(\S+)", step)[:4] == mounts
+
+
+def test_every_step_that_runs_a_script_mounts_what_it_sources(catalog: Catalog, root: Any) -> None:
+    for dockerfile in {"reference/Dockerfile", *(family.dockerfile for family in catalog.families)}:
+        for step in re.findall(r"(?m)^RUN (?:.*\\\n)*.*$", (root / dockerfile).read_text(encoding="utf-8")):
+            for script in re.findall(r"bash /mnt/(\S+)", step):
+                assert f"target=/mnt/{script}" in step
+                assert "target=/mnt/common.sh" in step

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bakery.plan.revision import revision_of
+from bakery.catalog.models import Catalog, Image
+from bakery.catalog.recipes import RecipeName
+from bakery.plan.revision import made_from, revision_of
 
 SHA256 = "a" * 64
 
@@ -38,18 +41,18 @@ class Clone:
         self.git("commit", "-q", "-m", name)
         return self.git("rev-parse", "HEAD")
 
-    def revision(self, folder: str = "debian") -> str:
-        return revision_of(self.root, [folder], SHA256)
+    def revision(self, *paths: str) -> str:
+        return revision_of(self.root, paths or ("debian",), SHA256)
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
-    one = Clone(tmp_path / "clone")
-    one.pinned = one.commit("shared/lock.toml", f'sha256 = "{SHA256}"\n')
-    return one
+    clone = Clone(tmp_path / "clone")
+    clone.pinned = clone.commit("shared/lock.toml", f'sha256 = "{SHA256}"\n')
+    return clone
 
 
-def test_a_commit_that_no_image_is_made_from_leaves_the_label_as_it_is(clone: Clone) -> None:
+def test_commits_of_other_files_do_not_change_the_revision(clone: Clone) -> None:
     before = clone.revision()
     clone.commit("README.md", "words\n")
     clone.commit("shared/status.json", "{}\n")
@@ -59,31 +62,51 @@ def test_a_commit_that_no_image_is_made_from_leaves_the_label_as_it_is(clone: Cl
 
 @pytest.mark.parametrize(
     "name",
-    ["debian/Dockerfile", "shared/install.sh", "shared/minimal.conf", "shared/catalog.toml", "bakery/plan/bake.py"],
+    [
+        "debian/Dockerfile",
+        "shared/install.sh",
+        "shared/common.sh",
+        "shared/minimal.conf",
+        "shared/catalog.toml",
+        "bakery/plan/bake.py",
+    ],
 )
-def test_a_commit_that_changes_what_the_image_is_made_from_is_the_one_that_is_named(clone: Clone, name: str) -> None:
+def test_a_commit_of_a_file_that_the_image_is_made_from_is_its_revision(clone: Clone, name: str) -> None:
     assert clone.commit(name, "# another\n") == clone.revision()
 
 
-def test_another_familys_dockerfile_is_not_what_the_image_is_made_from(clone: Clone) -> None:
-    before = clone.revision()
-    after = clone.commit("ubuntu/Dockerfile", "FROM base\n")
-    assert (clone.revision("debian"), clone.revision("ubuntu")) == (before, after)
+def test_an_image_is_made_from_its_familys_data_and_the_dockerfile_that_it_names(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    assert made_from(catalog, image("3.13", "bookworm")) == ("debian", "debian/Dockerfile", "shared/profiles/3.13")
+    assert made_from(catalog, image("3.12", "noble")) == ("ubuntu", "debian/Dockerfile")
+    reference = image("3.13", "noble", RecipeName.REFERENCE)
+    assert made_from(catalog, reference) == ("ubuntu", "reference")
+
+
+def test_another_familys_data_is_not_what_the_image_is_made_from(clone: Clone) -> None:
+    clone.commit("ubuntu/family.toml", "schema = 1\n")
+    ubuntu = ("ubuntu", "debian/Dockerfile")
+    before = clone.revision(*ubuntu)
+    after = clone.commit("debian/family.toml", "schema = 1\n")
+    assert (clone.revision("debian", "debian/Dockerfile"), clone.revision(*ubuntu)) == (after, before)
+    shared = clone.commit("debian/Dockerfile", "FROM base AS build\n")
+    assert (clone.revision("debian", "debian/Dockerfile"), clone.revision(*ubuntu)) == (shared, shared)
 
 
 @pytest.mark.parametrize(
     ("name", "dirty"), [("debian/Dockerfile", True), ("shared/new.sh", True), ("README.md", False)]
 )
-def test_what_is_not_committed_is_said_where_the_image_is_made_from_it(clone: Clone, name: str, dirty: bool) -> None:
+def test_uncommitted_changes_are_marked_if_the_image_is_made_from_them(clone: Clone, name: str, dirty: bool) -> None:
     clone.write(name, "changed\n")
     assert clone.revision().endswith("-dirty") is dirty
 
 
-def test_a_release_that_is_pinned_but_not_committed_is_dirty(clone: Clone) -> None:
+def test_an_uncommitted_pin_is_marked_as_dirty(clone: Clone) -> None:
     assert revision_of(clone.root, ["debian"], "c" * 64) == f"{clone.first}-dirty"
 
 
-def test_there_is_no_revision_without_a_clone_of_this_repository(clone: Clone) -> None:
+def test_a_copy_that_is_not_a_clone_has_no_revision(clone: Clone) -> None:
     inside = clone.root / "a" / "copy"
     clone.commit("a/copy/debian/Dockerfile", "FROM base\n")
     assert revision_of(inside, ["debian"], SHA256) == "", "the commits of another repository around it say nothing"

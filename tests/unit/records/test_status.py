@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from bakery.catalog.loader import load_catalog
-from bakery.catalog.models import RecipeName
+from bakery.catalog.recipes import RecipeName
 from bakery.errors import ConfigError
 from bakery.records.builds import BaseRecord, BuildRecord, LocalRecord, SuiteRun
 from bakery.records.status import adopt, read_status, status_file, write_status

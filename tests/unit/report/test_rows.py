@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bakery.build.builder import BuildResult, failure_of
-from bakery.catalog.models import Catalog, Image, RecipeName
+from bakery.catalog.models import Catalog, Image
+from bakery.catalog.recipes import RecipeName
 from bakery.display.tables import Column, render
 from bakery.errors import InputError
 from bakery.records.builds import Size, record_file, write_record

@@ -1,4 +1,4 @@
-"""shared/compile.sh, as far as it goes without a compiler: what it takes from the tree that it unpacks."""
+"""shared/compile.sh, as far as it runs without a compiler: what it takes from the tree that it unpacks."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ HEADERS = {
     "Include/cpython/code.h": "PyAPI_DATA(const int) const Py_Kinds[3];\n",
     "Include/internal/pycore_runtime.h": "PyAPI_DATA(_PyRuntimeState) _PyRuntime;\n",
 }
+OPTIONS = "configure_flags=--enable-shared\nbuiltin=\nfrozen="
 
 
-def unpacked(folder: Path, headers: dict[str, str]) -> tuple[Path, str]:
-    """Let compile.sh unpack a tree with these headers and nothing to configure; the tree, and what it complains of."""
+def unpack(folder: Path, files: dict[str, str], options: str = OPTIONS) -> tuple[Path, str]:
+    """Let compile.sh unpack a tree of ``files`` that has no configure; returns the tree and the error output."""
     source = folder / "source"
     source.mkdir()
-    tarball = make_release(source, {**headers, "Modules/Setup": ""})
+    tarball = make_release(source, {"Modules/Setup": "", **files})
     script = Path(__file__).parents[3] / "shared" / "compile.sh"
     environment = {
         "SOURCE": str(source), "TREE": str(folder / "tree"), "PGO": "1", "PATH": os.environ["PATH"],
-        "PYTHON_SHA256": hashlib.sha256(tarball.read_bytes()).hexdigest(),
+        "PYTHON_SHA256": hashlib.sha256(tarball.read_bytes()).hexdigest(), "CONFIGURE_OPTIONS": options,
     }  # fmt: skip
     command = ["bash", str(script), "sysconfig"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -37,12 +38,46 @@ def unpacked(folder: Path, headers: dict[str, str]) -> tuple[Path, str]:
 
 
 def test_public_data_is_what_public_headers_declare_and_no_more(tmp_path: Path) -> None:
-    tree, _ = unpacked(tmp_path, HEADERS)
+    tree, _ = unpack(tmp_path, HEADERS)
     names = "PyOS_ReadlineHook PyType_Type Py_FileSystemDefaultEncoding Py_Kinds"
     assert (tree / "public-data.list").read_text() == "{\n" + "".join(f"{name};\n" for name in names.split()) + "};\n"
 
 
-def test_a_tree_that_declares_no_public_data_is_named_as_such(tmp_path: Path) -> None:
-    _, said = unpacked(tmp_path, {"Include/Python.h": "#define PY 3\n"})
-    assert "expected data that Include/*.h or Include/cpython/*.h declare (PyAPI_DATA), found none in 1 headers" in said
-    assert "configure" not in said, "it went on"
+def test_a_tree_that_declares_no_public_data_is_an_error(tmp_path: Path) -> None:
+    _, output = unpack(tmp_path, {"Include/Python.h": "#define PY 3\n"})
+    assert (
+        "expected data that Include/*.h or Include/cpython/*.h declare (PyAPI_DATA), found none in 1 headers" in output
+    )
+    assert "configure" not in output, "it went on"
+
+
+def test_builtin_modules_are_found_in_both_dialects_of_setup(tmp_path: Path) -> None:
+    setup = (
+        "# array is built by setup.py if this line is a comment\n"
+        "#array arraymodule.c\t# array objects\n"
+        "#math mathmodule.c _math.c -DPy_BUILD_CORE_MODULE # -lm # math library functions, e.g. sin()\n"
+        "#_zoneinfo\n"
+    )
+    stdlib = "@MODULE_ARRAY_TRUE@array new/arraymodule.c\n@MODULE__JSON_TRUE@_json _json.c\n"
+    options = OPTIONS.replace("builtin=", "builtin=array math _json _zoneinfo missing")
+    local = "*static*\n{}\n_json _json.c\n"
+
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    tree, _ = unpack(old, {**HEADERS, "Modules/Setup": setup}, options)
+    lines = ["*static*", "array arraymodule.c", "math mathmodule.c _math.c -DPy_BUILD_CORE_MODULE"]
+    assert [line.rstrip() for line in (tree / "Modules/Setup.local").read_text().splitlines()] == lines
+
+    new.mkdir()
+    tree, _ = unpack(
+        new, {**HEADERS, "Modules/Setup": "#array arraymodule.c", "Modules/Setup.stdlib.in": stdlib}, options
+    )
+    assert (tree / "Modules/Setup.local").read_text() == local.format("array new/arraymodule.c")
+
+
+def test_modules_to_freeze_replace_upstreams_comment(tmp_path: Path) -> None:
+    script = "FROZEN = [\n    #'<encodings.*>',\n    'io',\n]\n"
+    options = OPTIONS.replace("frozen=", "frozen=<encodings> linecache")
+    tree, _ = unpack(tmp_path, {**HEADERS, "Tools/build/freeze_modules.py": script}, options)
+    frozen = "FROZEN = [\n    '<encodings>', 'linecache', \n    'io',\n]\n"
+    assert (tree / "Tools/build/freeze_modules.py").read_text() == frozen

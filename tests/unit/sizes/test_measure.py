@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from bakery.catalog.models import Catalog, Image, RecipeName
+from bakery.catalog.models import Catalog, Image
+from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
 from bakery.errors import InputError
 from bakery.files import write_whole
