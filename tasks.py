@@ -268,7 +268,7 @@ def build(
 )
 def profile(_: Context, version=None, target=None, mirror=None, base=None, no_cache=False, dry=False) -> None:
     """Train interpreters and record their profiles (shared/profiles, shared/lock.toml), which builds then use."""
-    from bakery.build import keep_profile, train
+    from bakery.build import record_profile, train
     from bakery.display import make_display
 
     catalog, images = select(version, target, False)
@@ -280,7 +280,7 @@ def profile(_: Context, version=None, target=None, mirror=None, base=None, no_ca
         untrained = replace(catalog, profiles={})
         builder = open_builder(untrained, display, "profile", target, False, mirror, base, no_cache=no_cache)
         for image in images:
-            keep_profile(ROOT, *train(builder, image), functools.partial(display.note, image.name))
+            record_profile(ROOT, *train(builder, image), functools.partial(display.note, image.name))
 
 
 @job(
@@ -454,8 +454,9 @@ def verify(
     _: Context, version=None, target=None, variant=None, all=False, quick=False, mirror=None, base=None, format="table",
 ) -> None:  # fmt: skip
     """Build images twice without the build cache and compare them bit for bit; exit code 1 where they differ."""
-    from bakery.build import VERDICT_COLUMNS, Verifier, explain, verdict_rows
+    from bakery.build import Verifier, explain, verdict_rows
     from bakery.display import make_display, render
+    from bakery.report import VERDICT_COLUMNS
 
     catalog, images = select(version, target, all, quick, variant=variant)
     render([], (), format)
@@ -836,18 +837,17 @@ def down(_: Context) -> None:
 @job(help={"format": "text or json (default: text)"})
 def status(_: Context, format="text") -> None:
     """Say which engine would be used, and what it holds; exit code 1 where none answers."""
-    from bakery.engine import describe
+    from bakery.engine import engine_status
 
     if format not in ("text", "json"):
         raise InputError(f"unknown format {format!r}", hint="There are: text, json.")
-    found = describe(WORKSPACE, load_catalog(ROOT))
+    found = engine_status(WORKSPACE, load_catalog(ROOT))
     if format == "json":
-        print(json.dumps(found, indent=1))
+        print(json.dumps(found.document, indent=1))
     else:
-        for key, value in {**found, **{f"embedded {k}": v for k, v in found["embedded"].items()}}.items():
-            if key != "embedded":
-                print(f"{key:18} {value if value is not None else '-'}")
-    if found["kind"] is None:
+        for key, value in found.row.items():
+            print(f"{key:18} {value if value is not None else '-'}")
+    if found.kind is None:
         raise Exit("no Docker engine answers; `inv engine.up` starts the embedded one", 1)
 
 

@@ -169,7 +169,7 @@ class Builder:
     def _run_buildx(self, stage: _Stage, arguments: Sequence[str], clock: Clock) -> bool:
         """Run buildx; :exc:`BuildError` with the last lines of the failing step. Returns whether it compiled."""
         options = self.settings.buildx
-        command = [*self.engine.buildx, "build", "--progress=rawjson", *options.arguments(stage.image), *arguments]
+        command = [*self.engine.buildx, "build", "--progress=rawjson", *options.arguments(stage.image.slug), *arguments]
         environment = {**self.engine.environment, **options.network.environment}
         tracker, code = self.processes.run(command, self.workspace.root, environment, stage.log, clock.enter)
         if code:

@@ -1,7 +1,7 @@
-"""Compares two image archives bit for bit: whether two builds made the same image, and where they differ if not.
+"""Compares two image archives bit for bit and reports where they differ.
 
-What is compared is what a registry would get: the manifest's digest stands for configuration and layers. Where that
-differs, each pair of layers is read file by file.
+The manifest's digest covers the configuration and all layers, as a registry stores them. If it differs, the pairs of
+layers are compared file by file.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import NamedTuple
 
 from bakery.catalog import Platform
 from bakery.oci import ImageArchive, image_archive, open_layer
@@ -22,79 +22,90 @@ from bakery.oci import ImageArchive, image_archive, open_layer
 __all__ = ["Difference", "compare_archives", "diffoscope"]
 
 KEPT = 32 << 20
-"""Bytes of the largest file whose content is kept to say where it differs."""
-AROUND = 8
+"""Largest size in bytes of a file whose content is kept to locate its differences."""
+SHOWN_BYTES = 8
 """Bytes that are shown from the first difference on."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that two images do not share: in the configuration (no path), or a file of a layer (from 1 on)."""
+    """One difference between two images: in a file of a layer (counted from 1), or in the configuration (layer 0)."""
 
     layer: int
     path: str
-    what: str
+    description: str
+
+
+class _Header(NamedTuple):
+    type: bytes
+    mode: int
+    uid: int
+    gid: int
+    time: float
+    link: str
+    size: int
 
 
 @dataclass(frozen=True)
 class _File:
-    header: tuple[Any, ...]
+    header: _Header
     sha256: str
     content: bytes | None
 
 
 def compare_archives(first: Path, second: Path, platform: Platform) -> list[Difference]:
-    """What differs between the images for ``platform`` in two archives; nothing where their manifests are the same.
+    """The differences between the images for ``platform`` in two archives; none if their manifests are the same.
 
-    Raises :exc:`bakery.errors.BakeryError` where an archive cannot be read.
+    Raises :exc:`bakery.errors.BakeryError` if an archive cannot be read.
     """
     with (
-        first.open("rb") as one, second.open("rb") as other,
-        image_archive(one, platform) as left, image_archive(other, platform) as right,
+        first.open("rb") as first_stream, second.open("rb") as second_stream,
+        image_archive(first_stream, platform) as left, image_archive(second_stream, platform) as right,
     ):  # fmt: skip
         if left.digest and left.digest == right.digest:
             return []
-        found = list(_configurations(left.config, right.config))
+        differences = list(_configurations(left.config, right.config))
         if len(left.layers) != len(right.layers):
-            found.append(Difference(0, "", f"{len(left.layers)} layers against {len(right.layers)}"))
-        for number, names in enumerate(zip(left.layers, right.layers, strict=False), 1):
-            if names[0] != names[1]:
-                found += _layers(number, _files(left, names[0]), _files(right, names[1]))
-    return found
+            differences.append(Difference(0, "", f"{len(left.layers)} layers against {len(right.layers)}"))
+        for number, (left_layer, right_layer) in enumerate(zip(left.layers, right.layers, strict=False), 1):
+            if left_layer != right_layer:
+                differences += _layers(number, _files(left, left_layer), _files(right, right_layer))
+    return differences
 
 
-def _configurations(left: dict[str, Any], right: dict[str, Any]) -> Iterator[Difference]:
+def _configurations(left: Mapping[str, object], right: Mapping[str, object]) -> Iterator[Difference]:
     for key in sorted({*left, *right} - {"rootfs"}):
-        one, other = left.get(key), right.get(key)
-        if isinstance(one, dict) and isinstance(other, dict):
-            yield from (Difference(0, "", f"{key}.{below.what}") for below in _configurations(one, other))
-        elif one != other:
-            yield Difference(0, "", f"{key}: {one!r} against {other!r}")
+        a, b = left.get(key), right.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            yield from (Difference(0, "", f"{key}.{inner.description}") for inner in _configurations(a, b))
+        elif a != b:
+            yield Difference(0, "", f"{key}: {a!r} against {b!r}")
 
 
-def _layers(number: int, left: dict[str, _File], right: dict[str, _File]) -> Iterator[Difference]:
+def _layers(number: int, left: Mapping[str, _File], right: Mapping[str, _File]) -> Iterator[Difference]:
     if left == right:
-        order = "the same files in another order" if list(left) != list(right) else "the same files, packed differently"
-        yield Difference(number, "", order)
+        reordered = list(left) != list(right)
+        yield Difference(
+            number, "", "the same files in another order" if reordered else "the same files, compressed differently"
+        )
     for path in sorted({*left, *right}):
-        one, other = left.get(path), right.get(path)
-        if one is None or other is None:
-            yield Difference(number, path, f"only in the {'second' if one is None else 'first'}")
-        elif one.header != other.header:
-            names = ("type", "mode", "uid", "gid", "time", "link", "size")
-            pairs = zip(names, one.header, other.header, strict=True)
-            yield Difference(number, path, ", ".join(f"{name} {a!r} against {b!r}" for name, a, b in pairs if a != b))
-        elif one.sha256 != other.sha256:
-            yield Difference(number, path, _bytes(one.content, other.content))
+        a, b = left.get(path), right.get(path)
+        if a is None or b is None:
+            yield Difference(number, path, f"only in the {'second' if a is None else 'first'}")
+        elif a.header != b.header:
+            fields = zip(_Header._fields, a.header, b.header, strict=True)
+            yield Difference(number, path, ", ".join(f"{name} {x!r} against {y!r}" for name, x, y in fields if x != y))
+        elif a.sha256 != b.sha256:
+            yield Difference(number, path, _bytes(a.content, b.content))
 
 
 def _bytes(left: bytes | None, right: bytes | None) -> str:
     if left is None or right is None:
         return "other bytes"
-    wrong = [at for at, (one, other) in enumerate(zip(left, right, strict=True)) if one != other]
-    at = wrong[0]
-    shown = f"{left[at : at + AROUND].hex(' ')} against {right[at : at + AROUND].hex(' ')}"
-    return f"{len(wrong)} of {len(left)} bytes, first at {at}: {shown}"
+    offsets = [offset for offset, (a, b) in enumerate(zip(left, right, strict=True)) if a != b]
+    start, end = offsets[0], offsets[0] + SHOWN_BYTES
+    shown = f"{left[start:end].hex(' ')} against {right[start:end].hex(' ')}"
+    return f"{len(offsets)} of {len(left)} bytes, first at {start}: {shown}"
 
 
 def _files(archive: ImageArchive, layer: str) -> dict[str, _File]:
@@ -103,16 +114,16 @@ def _files(archive: ImageArchive, layer: str) -> dict[str, _File]:
 
 
 def _file(files: tarfile.TarFile, member: tarfile.TarInfo) -> _File:
-    header = (member.type, member.mode, member.uid, member.gid, member.mtime, member.linkname, member.size)
-    stream: IO[bytes] | None = files.extractfile(member) if member.isreg() else None
+    header = _Header(member.type, member.mode, member.uid, member.gid, member.mtime, member.linkname, member.size)
+    stream = files.extractfile(member) if member.isreg() else None
     content = stream.read() if stream else b""
     return _File(header, hashlib.sha256(content).hexdigest(), content if len(content) <= KEPT else None)
 
 
 def diffoscope(first: Path, second: Path, report: Path) -> bool:
-    """Let diffoscope explain in ``report`` (HTML) how two archives differ; ``False`` where it is not installed.
+    """Have diffoscope write an HTML ``report`` on two archives; returns ``False`` if it is not installed.
 
-    It knows formats that this module does not: byte code, machine code, databases.
+    It understands formats that this module does not: byte code, machine code, databases.
     """
     if not shutil.which("diffoscope"):
         return False

@@ -1,33 +1,26 @@
-"""Builds images twice without the build cache and says whether that made the same bits; if not, what differs."""
+"""Builds images twice without the build cache and reports whether the results are bit for bit the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bakery.build.builder import Builder
 from bakery.build.difference import Difference, compare_archives, diffoscope
 from bakery.catalog import Image, references
-from bakery.display import Column
 from bakery.errors import BuildError
+from bakery.files import Tell
 
-__all__ = ["VERDICT_COLUMNS", "Verdict", "Verifier", "explain", "verdict_rows"]
+__all__ = ["Verdict", "Verifier", "explain", "verdict_rows"]
 
 SHOWN = 20
 """Differences of an image that are printed; the table counts all of them."""
-VERDICT_COLUMNS = (
-    Column("image", "image"),
-    Column("result", "same"),
-    Column("manifest", "digest"),
-    Column("differences", "differences", right=True),
-)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one image: both manifests' digests, what differs, and diffoscope's report if there is one."""
+    """The result for one image: the digests of both manifests, the differences, and diffoscope's report if any."""
 
     image: Image
     digests: tuple[str, ...] = ()
@@ -42,16 +35,16 @@ class Verdict:
 
 
 class Verifier:
-    """Verifies with a builder that takes nothing from the build cache."""
+    """Verifies with a builder that does not use the build cache."""
 
     def __init__(self, builder: Builder) -> None:
         self.builder, self.folder = builder, builder.workspace.build / "verify"
 
     def verify(self, images: Sequence[Image]) -> list[Verdict]:
-        """Build each of ``images`` twice; what failed is in its verdict."""
-        return [self._one(image) for image in images]
+        """Build each of ``images`` twice; a failed build is in its verdict."""
+        return [self._verify_image(image) for image in images]
 
-    def _one(self, image: Image) -> Verdict:
+    def _verify_image(self, image: Image) -> Verdict:
         self.folder.mkdir(parents=True, exist_ok=True)
         files = [self.folder / f"{image.slug}-{number}.tar" for number in (1, 2)]
         digests: tuple[str, ...] = ()
@@ -63,44 +56,42 @@ class Verifier:
                 if result.id in digests:
                     return Verdict(image, (*digests, result.id))
                 digests = (*digests, result.id)
-                self._save(image, file)
-            found = tuple(compare_archives(files[0], files[1], image.platform))
+                with file.open("wb") as stream:
+                    stream.writelines(self.builder.engine.save(references(self.builder.catalog, image)[0]))
+            differences = tuple(compare_archives(files[0], files[1], image.platform))
             report = self.folder / f"{image.slug}.html"
-            return Verdict(image, digests, found, report if diffoscope(files[0], files[1], report) else None)
+            return Verdict(image, digests, differences, report if diffoscope(files[0], files[1], report) else None)
         finally:
             for file in files:
                 file.unlink(missing_ok=True)
 
-    def _save(self, image: Image, file: Path) -> None:
-        with file.open("wb") as stream:
-            stream.writelines(self.builder.engine.save(references(self.builder.catalog, image)[0]))
 
-
-def verdict_rows(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
-    """Rows of a table, or what ``--format=json`` prints."""
+def verdict_rows(verdicts: Iterable[Verdict]) -> list[dict[str, object]]:
+    """Rows of the table, and of ``--format=json``."""
     return [
         {
-            "image": one.image.name,
-            "same": "failed" if one.error else "the same bits" if one.same else "different",
-            "digest": " ".join(dict.fromkeys(one.digests)),
-            "differences": len(one.differences),
+            "image": verdict.image.name,
+            "same": "failed" if verdict.error else "the same bits" if verdict.same else "different",
+            "digest": " ".join(dict.fromkeys(verdict.digests)),
+            "differences": len(verdict.differences),
         }
-        for one in verdicts
+        for verdict in verdicts
     ]
 
 
-def explain(verdicts: Sequence[Verdict], tell: Callable[[str], None]) -> None:
-    """Tell what differs; :exc:`BuildError` where an image was not the same twice."""
-    for one in verdicts:
-        if one.error:
-            tell(f"\n{one.image.name}: {one.error}")
-        for found in one.differences[:SHOWN]:
-            where = f"layer {found.layer}, {found.path or 'as a whole'}" if found.layer else "configuration"
-            tell(f"{one.image.name}: {where}: {found.what}")
-        if len(one.differences) > SHOWN:
-            tell(f"{one.image.name}: and {len(one.differences) - SHOWN} more")
-        if one.report:
-            tell(f"{one.image.name}: diffoscope's report: {one.report}")
-    wrong = sum(not one.same for one in verdicts)
+def explain(verdicts: Sequence[Verdict], tell: Tell) -> None:
+    """Report all differences; :exc:`BuildError` if two builds of an image were not the same."""
+    for verdict in verdicts:
+        name = verdict.image.name
+        if verdict.error:
+            tell(f"\n{name}: {verdict.error}")
+        for difference in verdict.differences[:SHOWN]:
+            layer = f"layer {difference.layer}, {difference.path or 'as a whole'}"
+            tell(f"{name}: {layer if difference.layer else 'configuration'}: {difference.description}")
+        if len(verdict.differences) > SHOWN:
+            tell(f"{name}: and {len(verdict.differences) - SHOWN} more")
+        if verdict.report:
+            tell(f"{name}: diffoscope's report: {verdict.report}")
+    wrong = sum(not verdict.same for verdict in verdicts)
     if wrong:
-        raise BuildError(f"{wrong} of {len(verdicts)} images are not the same twice")
+        raise BuildError(f"{wrong} of {len(verdicts)} images are not reproducible")

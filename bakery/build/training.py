@@ -1,56 +1,53 @@
-"""Trains an interpreter and keeps what that left: the profile that later builds of its series are compiled with."""
+"""Trains an interpreter and records its profile, which later builds of its series are compiled with."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from bakery.build.builder import Builder
 from bakery.catalog import FILE, Image, Profile, read_toml
 from bakery.errors import BuildError, InputError
-from bakery.files import spooled, write_whole
+from bakery.files import Tell, spooled, write_whole
 from bakery.oci import contents_of
 from bakery.sources import lock_text
 
-__all__ = ["keep_profile", "train"]
+__all__ = ["record_profile", "train"]
 
 STAGE = "training"
-LEFT = re.compile(rf"{re.escape(FILE)}|compiler")
-"""What that stage holds."""
+FILES = re.compile(rf"{re.escape(FILE)}|compiler")
+"""The files in that stage."""
 
 
 def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
-    """Compile ``image``'s release with instrumentation, run the training, and return its profile, packed as it is kept.
+    """Compile ``image``'s release with instrumentation, run the training, and return its profile and that file's bytes.
 
-    ``builder``'s catalog must not have a profile for it, else nothing would be trained. Raises :exc:`InputError` where
-    its compiler keeps profiles that no other build can use, and :exc:`BuildError` where the build fails.
+    ``builder``'s catalog must not have a profile for it, or nothing would be trained. Raises :exc:`InputError` if no
+    other build can use profiles of its compiler, and :exc:`BuildError` if the build fails.
     """
     compiler = builder.catalog.compiler_of(image)
     if compiler.name == "gcc":
         raise InputError(
-            f"{image.name} is compiled by gcc, whose profiles fit the very same objects only",
-            hint="Its builds train themselves. Another compiler: shared/catalog.toml, [series] compiler",
+            f"{image.name} is compiled with gcc, whose profiles only fit the same object files",
+            hint="Each of its builds runs the training. To choose another compiler: [series] in shared/catalog.toml",
         )
     tag = f"{builder.catalog.recipes[image.recipe].repository}-{STAGE}:{image.version}-{image.target.name}"
     identity = builder.stage(image, STAGE, tag)
     with spooled(builder.engine.save(identity)) as saved:
-        files = contents_of(saved, image.platform, LEFT).files
+        files = contents_of(saved, image.platform, FILES).files
     if FILE not in files:
-        raise BuildError(
-            f"the training of {image.name} left no {FILE}; it left {', '.join(sorted(files)) or 'nothing'}"
-        )
+        raise BuildError(f"the training of {image.name} wrote no {FILE}, but {', '.join(sorted(files)) or 'nothing'}")
     data = files[FILE]
-    said = re.search(r"version (\d+(\.\d+)+)", files.get("compiler", b"").decode(errors="replace"))
-    version = said[1] if said else "unknown"
+    match = re.search(r"version (\d+(\.\d+)+)", files.get("compiler", b"").decode(errors="replace"))
+    version = match[1] if match else "unknown"
     sha256 = hashlib.sha256(data).hexdigest()
     return Profile(image.series.name, compiler.name, version, image.pin.release, sha256, len(data)), data
 
 
-def keep_profile(root: Path, profile: Profile, data: bytes, tell: Callable[[str], None]) -> None:
-    """Write the profile where builds look for it, and its digest into the lock."""
+def record_profile(root: Path, profile: Profile, data: bytes, tell: Tell) -> None:
+    """Write the profile's file ``data`` where builds read it, and its digest into the lock."""
     folder = root / profile.folder
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_bytes(data)

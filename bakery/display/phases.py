@@ -1,4 +1,4 @@
-"""How long the phases of a build take."""
+"""Measures how long the phases of a build take."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Clock:
         self.show, self.phases, self.current, self.since = show, dict[str, float](), "", time.monotonic()
 
     def enter(self, phase: str) -> None:
-        """Begin ``phase``, which ends the one before."""
+        """Begin ``phase`` and end the current one."""
         if phase == self.current:
             return
         self.stop()
@@ -23,7 +23,7 @@ class Clock:
         self.show(phase)
 
     def stop(self) -> dict[str, float]:
-        """End the current phase and return all of them in the order of their beginning."""
+        """End the current phase and return the seconds of all phases, in the order of their first beginning."""
         now = time.monotonic()
         if self.current:
             self.phases[self.current] = self.phases.get(self.current, 0.0) + now - self.since

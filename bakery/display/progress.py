@@ -1,10 +1,14 @@
-"""Shows the phases of builds: one live line for each image on a terminal, plain lines elsewhere."""
+"""Shows the phases of builds: a live line for each image on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = ["Display", "PlainDisplay", "duration", "make_display", "phases_text"]
 
@@ -20,12 +24,16 @@ def duration(seconds: float) -> str:
 
 
 def phases_text(phases: Mapping[str, float]) -> str:
-    """How long each phase took, in the order of their beginning; those under a second are left out."""
+    """The duration of each phase in the order of ``phases``; phases under a second are left out.
+
+    >>> phases_text({"source": 0.4, "compile": 75})
+    'compile 1 min 15 s'
+    """
     return ", ".join(f"{phase} {duration(seconds)}" for phase, seconds in phases.items() if seconds >= 1)
 
 
 class Display(Protocol):
-    """Where progress is shown; ``name`` is an image's or whatever else a line is about."""
+    """Shows progress; ``name`` is the name of an image or of another subject of the line."""
 
     def __enter__(self) -> Display: ...
 
@@ -35,14 +43,14 @@ class Display(Protocol):
         """``name`` begins ``phase``."""
 
     def note(self, name: str, text: str) -> None:
-        """Something that stays readable after the phase is over."""
+        """Show a message that stays visible after the phase is over."""
 
     def done(self, name: str, text: str, *, ok: bool = True) -> None:
         """``name`` is finished."""
 
 
 class PlainDisplay:
-    """Lines with the time since the start: for pipes, logs and CI."""
+    """Prints lines with the time since the start, for pipes, logs and CI."""
 
     def __init__(self, stream: IO[str]) -> None:
         self.stream, self.start = stream, time.monotonic()
@@ -55,7 +63,7 @@ class PlainDisplay:
 
     def note(self, name: str, text: str) -> None:
         elapsed = int(time.monotonic() - self.start)
-        # In one piece: other images are built beside this one.
+        # One write for each line: images that are built at the same time share the stream.
         self.stream.write(f"[{elapsed // 60:3}:{elapsed % 60:02}] {name + ': ' if name else ''}{text}\n")
         self.stream.flush()
 
@@ -65,8 +73,17 @@ class PlainDisplay:
         self.note(name, text)
 
 
+class _Row(NamedTuple):
+    """When an image was started and entered its present phase (monotonic seconds); ``state`` once it is finished."""
+
+    started: float
+    entered: float
+    text: str
+    state: str
+
+
 class LiveDisplay:
-    """One line for each image with its phase and two clocks, drawn by rich; notes scroll by above."""
+    """Draws a line for each image with its phase and two clocks, below the notes (rich)."""
 
     def __init__(self, stream: IO[str]) -> None:
         from rich.console import Console
@@ -74,8 +91,7 @@ class LiveDisplay:
         from rich.spinner import Spinner
 
         self.spinner = Spinner("dots")
-        self.rows: dict[str, list[Any]] = {}
-        self.start = time.monotonic()
+        self.rows: dict[str, _Row] = {}
         self.console = Console(file=stream, highlight=False, markup=False)
         self.live = Live(console=self.console, get_renderable=self._render, refresh_per_second=8, transient=False)
 
@@ -86,34 +102,33 @@ class LiveDisplay:
     def __exit__(self, *_: object) -> None:
         self.live.stop()
 
-    def _render(self) -> Any:
+    def _render(self) -> Table:
         from rich.table import Table
 
         table = Table.grid(padding=(0, 2))
         now = time.monotonic()
-        for name, (began, entered, phase, mark, ended) in list(self.rows.items()):
-            clock = "" if ended else duration(now - entered)
-            table.add_row(mark or self.spinner, name, phase, clock, duration((ended or now) - began))
+        for name, row in list(self.rows.items()):
+            clock = "" if row.state else duration(now - row.entered)
+            end = row.entered if row.state else now
+            table.add_row(row.state or self.spinner, name, row.text, clock, duration(end - row.started))
         return table
 
     def phase(self, name: str, phase: str) -> None:
-        now = time.monotonic()
-        began = self.rows[name][0] if name in self.rows else now
-        self.rows[name] = [began, now, phase, None, None]
+        self._set(name, phase, "")
 
     def note(self, name: str, text: str) -> None:
         self.console.print(f"{name + ': ' if name else ''}{text}", soft_wrap=True)
 
     def done(self, name: str, text: str, *, ok: bool = True) -> None:
+        self._set(name, text, "ok" if ok else "failed")
+
+    def _set(self, name: str, text: str, state: str) -> None:
         now = time.monotonic()
-        began = self.rows[name][0] if name in self.rows else now
-        self.rows[name] = [began, now, text, "ok" if ok else "failed", now]
+        self.rows[name] = _Row(self.rows[name].started if name in self.rows else now, now, text, state)
 
 
 def make_display(stream: IO[str]) -> Display:
-    """The live one on a terminal that can move its cursor, else the plain one."""
-    import os
-
+    """A live display on a terminal that can move its cursor, else a plain one."""
     if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         return LiveDisplay(stream)
     return PlainDisplay(stream)

@@ -10,7 +10,7 @@ from bakery.engine.containers import (
     run_container,
     tar_of,
 )
-from bakery.engine.discovery import describe, find_engine, running_engine
+from bakery.engine.discovery import engine_status, find_engine, running_engine
 from bakery.engine.embedded import WAY_OUT, Embedded
 from bakery.engine.engine import Engine
 from bakery.engine.images import EngineImage
@@ -18,6 +18,6 @@ from bakery.engine.scratch import fresh_engine
 
 __all__ = [
     "WAY_OUT", "BuildxOptions", "BuildxProcesses", "CommandResult", "Container", "ContainerOptions", "Embedded",
-    "Engine", "EngineImage", "cpu_limits", "default_jobs", "describe", "find_engine", "fresh_engine", "idle_container",
-    "run_container", "running_engine", "tar_of",
+    "Engine", "EngineImage", "cpu_limits", "default_jobs", "engine_status", "find_engine", "fresh_engine",
+    "idle_container", "run_container", "running_engine", "tar_of",
 ]  # fmt: skip

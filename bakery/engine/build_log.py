@@ -1,6 +1,6 @@
-"""What a build is doing, from buildx's ``--progress=rawjson`` and the markers that compile.sh prints.
+"""Follows a build by the output of ``buildx --progress=rawjson`` and the markers that compile.sh prints.
 
-``StatusStream`` turns bytes into BuildKit's status messages, ``Tracker`` turns those into phases and a log.
+``StatusStream`` parses bytes into BuildKit's status messages, ``Tracker`` derives phases and a log from them.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ STAGES = (
     ("[installed", "install"),
     ("exporting to ", "export"),
 )
-"""Names of build steps that have no marker of their own, and the phase that they belong to."""
+"""Prefixes of the names of build steps that print no marker, and the phases that these steps belong to."""
 
 
 class StatusStream:
-    """Splits what buildx writes to stderr into JSON objects and lines of plain text.
+    """Splits buildx's standard error into JSON objects and lines of plain text.
 
-    buildx 0.13 spreads an object over many lines, later ones use one line each; errors come as text between them.
+    buildx 0.13 spreads an object over many lines, later versions write one per line; errors are text between objects.
     """
 
     def __init__(self) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._json = json.JSONDecoder()
-        self._rest = ""
+        self._pending = ""
 
     def feed(self, data: bytes, *, end: bool = False) -> Iterator[dict[str, Any] | str]:
-        """Yield what is complete after ``data``; with ``end`` whatever is left as text."""
-        self._rest += self._decode(data, end)
-        while self._rest:
-            text = self._rest.lstrip()
+        """Yield the objects and lines that ``data`` completes; with ``end``, also an incomplete rest as text."""
+        self._pending += self._decode(data, end)
+        while self._pending:
+            text = self._pending.lstrip()
             if text.startswith("{"):
                 try:
                     value, used = self._json.raw_decode(text)
@@ -47,22 +47,22 @@ class StatusStream:
                     if not end:
                         return
                     yield text.rstrip()
-                    self._rest = ""
+                    self._pending = ""
                     return
-                self._rest = text[used:]
+                self._pending = text[used:]
                 yield value
             else:
                 line, newline, rest = text.partition("\n")
                 if not newline and not end:
-                    self._rest = text
+                    self._pending = text
                     return
-                self._rest = rest
+                self._pending = rest
                 if line.strip():
                     yield line.rstrip()
 
 
 class Tracker:
-    """Follows one build: calls ``enter`` at each new phase, writes a readable log, keeps what a failure needs."""
+    """Follows one build: calls ``enter`` at each new phase, writes a readable log, keeps each step's last lines."""
 
     def __init__(self, log: IO[str], enter: Callable[[str], None]) -> None:
         self.log, self.enter = log, enter
@@ -77,7 +77,7 @@ class Tracker:
         self.text: list[str] = []
 
     def take(self, status: dict[str, Any] | str) -> None:
-        """Take one message of :class:`StatusStream`."""
+        """Process one message of :class:`StatusStream`."""
         if isinstance(status, str):
             self.text.append(status)
             self.log.write(f"{status}\n")
@@ -121,7 +121,7 @@ class Tracker:
         del tail[:-40]
 
     def failure(self, lines: int = 20) -> list[str]:
-        """The failing step's name and its last ``lines`` lines; what buildx said itself where no step failed."""
+        """The failing step's name and its last ``lines`` lines; buildx's own messages if no step failed."""
         if self.failed is None:
             return self.text[-lines:]
         rest = self.partial.get(self.failed, "")

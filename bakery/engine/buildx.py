@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bakery.catalog import Image
 from bakery.engine.build_log import StatusStream, Tracker
 from bakery.errors import BuildError
 from bakery.net import Network
@@ -40,22 +39,22 @@ class BuildxOptions:
     cache_to: tuple[str, ...] = ()
     network: Network = field(default_factory=Network)
 
-    def arguments(self, image: Image) -> list[str]:
-        """The arguments of ``docker buildx build`` for these options."""
+    def arguments(self, slug: str) -> list[str]:
+        """The arguments of ``docker buildx build`` for these options; ``slug`` names the image and its platform."""
         arguments = ["--no-cache"] if self.no_cache else []
         arguments += ["--builder", self.builder] if self.builder else []
         for cache in self.cache_from:
-            arguments += ["--cache-from", _cache(cache, image)]
+            arguments += ["--cache-from", _cache(cache, slug)]
         for cache in self.cache_to:
             # max: the compiled files are in a stage that is not part of the image.
-            arguments += ["--cache-to", _cache(cache, image, ",mode=max")]
+            arguments += ["--cache-to", _cache(cache, slug, ",mode=max")]
         return arguments + self.network.arguments
 
 
-def _cache(text: str, image: Image, more: str = "") -> str:
+def _cache(text: str, slug: str, more: str = "") -> str:
     if "=" in text:
-        return text.replace("{image}", image.slug)
-    return f"type=registry,ref={text}:{image.slug}{more}"
+        return text.replace("{image}", slug)
+    return f"type=registry,ref={text}:{slug}{more}"
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What runs on this machine: Docker daemons, the sockets that they answer on, and versions to compare."""
+"""Docker daemons on this machine: processes, control groups, mounts, sockets, and versions."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from bakery.catalog import read_toml
-from bakery.workspace import Workspace
-
 __all__ = [
     "LABEL",
     "SYSTEM_SOCKET",
     "answers",
     "foreign_daemon",
     "may_open",
-    "minimums",
     "mount_points",
     "processes",
     "processes_in",
@@ -27,69 +23,67 @@ __all__ = [
 ]
 
 LABEL = "io.github.infra7.python.engine=embedded"
-"""Marks our daemons in the process list, so that they are told from a Docker that belongs to the machine."""
+"""Marks our daemons in the process list, to distinguish them from the machine's own Docker."""
 SYSTEM_SOCKET = Path("/var/run/docker.sock")
 
 
-def minimums(workspace: Workspace) -> tuple[Version, Version]:
-    """The oldest engine and buildx that can build, from shared/engine.toml."""
-    table = read_toml(workspace.root / "shared" / "engine.toml")
-    return Version(table.text("engine")), Version(table.text("buildx"))
-
-
 def version_of(text: str) -> Version:
-    """The upstream part of a version: ``26.1.5`` of ``26.1.5+dfsg1-9``; 0 where there is none."""
-    found = re.search(r"\d+(\.\d+)+", text.rpartition(":")[2])
+    """The upstream part of a distribution's version, 0 if there is none.
+
+    >>> str(version_of("5:26.1.5+dfsg1-9"))
+    '26.1.5'
+    """
+    match = re.search(r"\d+(\.\d+)+", text.rpartition(":")[2])
     try:
-        return Version(found[0] if found else "0")
+        return Version(match[0] if match else "0")
     except InvalidVersion:
         return Version("0")
 
 
 def _process_folders() -> list[Path]:
-    """A folder for each process; by name, because one that ends meanwhile makes Path.glob fail."""
+    """The folder of each process in /proc; os.listdir, because Path.glob fails if a process ends meanwhile."""
     return [Path("/proc", name) for name in os.listdir("/proc") if name.isdecimal()]
 
 
 def processes(name: str) -> list[tuple[int, list[str]]]:
-    """Process id and command line of every running process called ``name`` (an ended one has no command line)."""
-    found = []
+    """Process id and command line of each running process called ``name`` (a zombie has no command line)."""
+    running = []
     for folder in _process_folders():
         try:
             if (folder / "comm").read_text().strip() == name:
                 arguments = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
                 if any(arguments):
-                    found.append((int(folder.name), arguments))
+                    running.append((int(folder.name), arguments))
         except OSError:
             continue
-    return found
+    return running
 
 
 def processes_in(group: str) -> list[int]:
-    """Process ids of all processes whose control group's path has ``group`` in it (cgroups(7))."""
-    found = []
+    """Process ids of all processes whose control group's path contains ``group`` (cgroups(7))."""
+    pids = []
     for folder in _process_folders():
         try:
             if group in (folder / "cgroup").read_text(encoding="utf-8"):
-                found.append(int(folder.name))
+                pids.append(int(folder.name))
         except OSError:
             continue
-    return found
+    return pids
 
 
 def foreign_daemon() -> int | None:
-    """The process id of a dockerd that is not ours, or ``None``."""
+    """The process id of a dockerd that was not started by this tool, or ``None``."""
     return next((pid for pid, arguments in processes("dockerd") if LABEL not in arguments), None)
 
 
 def mount_points() -> list[str]:
-    """Every mount point that this process sees, in the order of mounting (proc_pid_mountinfo(5))."""
+    """All mount points in this process's mount namespace, in the order of mounting (proc_pid_mountinfo(5))."""
     fields = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines())
     return [re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field) for field in fields]
 
 
 def may_open(address: Path) -> bool:
-    """Whether this user is allowed to connect to the unix socket ``address``, be anyone there or not."""
+    """Whether this user is allowed to connect to the unix socket ``address``, even if nothing listens on it."""
     try:
         with socket.socket(socket.AF_UNIX) as connected:
             connected.settimeout(5)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bakery.catalog import Catalog
 from bakery.engine.daemons import SYSTEM_SOCKET, answers, may_open
@@ -19,7 +21,10 @@ from bakery.errors import EngineError, InputError
 from bakery.files import Tell
 from bakery.workspace import Workspace
 
-__all__ = ["describe", "find_engine", "running_engine"]
+if TYPE_CHECKING:
+    from docker.tls import TLSConfig
+
+__all__ = ["EngineStatus", "engine_status", "find_engine", "running_engine"]
 
 
 def find_engine(workspace: Workspace, catalog: Catalog, tell: Tell = print) -> Engine:
@@ -56,7 +61,7 @@ def running_engine(workspace: Workspace, catalog: Catalog, tell: Tell = print) -
 
 
 def _users_choice(embedded: Embedded) -> Engine | None:
-    """What DOCKER_HOST, DOCKER_CONTEXT or docker's configuration say, in docker's own order of precedence."""
+    """The engine that DOCKER_HOST, DOCKER_CONTEXT or docker's configuration name, in docker's order of precedence."""
     if os.environ.get("DOCKER_HOST"):
         host = os.environ["DOCKER_HOST"]
         if host == embedded.host:
@@ -85,29 +90,52 @@ def _current_context(folder: Path) -> str:
         return ""
 
 
-def _tls_from_environment() -> Any:
-    """What docker's own client does with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH."""
+def _tls_from_environment() -> TLSConfig | None:
+    """The TLS settings that docker's client derives from DOCKER_TLS_VERIFY and DOCKER_CERT_PATH."""
     from docker.errors import DockerException
     from docker.utils import kwargs_from_env
 
     try:
-        return kwargs_from_env().get("tls")
+        tls: TLSConfig | None = kwargs_from_env().get("tls")
+        return tls
     except DockerException as error:
-        raise InputError(f"DOCKER_TLS_VERIFY and DOCKER_CERT_PATH do not go together: {error}") from None
+        raise InputError(f"DOCKER_TLS_VERIFY and DOCKER_CERT_PATH cannot be used: {error}") from None
 
 
-def describe(workspace: Workspace, catalog: Catalog) -> dict[str, Any]:
-    """What ``inv engine.status`` shows; nothing is started. Sizes in bytes."""
+@dataclass(frozen=True)
+class EngineStatus:
+    """The engine that would be used, ``None`` if no engine answers, and the state of the embedded engine.
+
+    ``details`` are :meth:`bakery.engine.engine.Engine.details`.
+    """
+
+    kind: str | None
+    host: str | None
+    embedded: Mapping[str, object]
+    details: Mapping[str, object]
+
+    @property
+    def document(self) -> dict[str, object]:
+        """The status for JSON."""
+        return {"kind": self.kind, "host": self.host, "embedded": self.embedded, **self.details}
+
+    @property
+    def row(self) -> dict[str, object]:
+        """The status for a table of keys and values."""
+        flat = {f"embedded {key}": value for key, value in self.embedded.items()}
+        return {"kind": self.kind, "host": self.host, **self.details, **flat}
+
+
+def engine_status(workspace: Workspace, catalog: Catalog) -> EngineStatus:
+    """The status of the engine that would be used; nothing is started."""
     embedded = Embedded(workspace, catalog, lambda _: None)
-    engine = running_engine(workspace, catalog)
-    status: dict[str, Any] = {
-        "kind": engine.kind if engine else None,
-        "host": engine.host if engine else None,
-        "embedded": {
-            "unpacked": embedded.buildx.exists(),
-            "pid": embedded.pid(),
-            "folder": str(embedded.folder),
-            "log": str(embedded.log),
-        },
+    state = {
+        "unpacked": embedded.buildx.exists(),
+        "pid": embedded.pid(),
+        "folder": str(embedded.folder),
+        "log": str(embedded.log),
     }
-    return {**status, **engine.describe()} if engine else status
+    engine = running_engine(workspace, catalog)
+    if engine is None:
+        return EngineStatus(None, None, state, {})
+    return EngineStatus(engine.kind, engine.host, state, engine.details())

@@ -1,7 +1,7 @@
-"""A private Docker engine from the distribution's own packages, for a machine that has none.
+"""A private Docker engine from the distribution's own packages, for a machine without Docker.
 
-Its packages are unpacked, not installed, below the cache's ``engine`` folder; its socket lies in /run. It runs until
-``inv engine.down`` and keeps its images and build cache over restarts. It uses no bridge and no iptables, so it needs
+Its packages are unpacked, not installed, in the cache's ``engine`` folder; its socket is in /run. It runs until
+``inv engine.down``, and its images and build cache survive restarts. It uses no bridge and no iptables, so it needs
 nothing else on PATH; build steps and containers use the host's network or none.
 """
 
@@ -17,13 +17,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import Version
+
 from bakery.bases import apt
 from bakery.catalog import Catalog, Table, read_toml
 from bakery.engine.daemons import (
     LABEL,
     answers,
     foreign_daemon,
-    minimums,
     mount_points,
     processes,
     processes_in,
@@ -36,7 +37,7 @@ from bakery.workspace import Workspace
 __all__ = ["Embedded"]
 
 SPACE = 1_000_000_000
-"""Bytes that its packages take while they are unpacked."""
+"""Bytes that unpacking its packages takes."""
 START_SECONDS = 60
 STOP_SECONDS = 60
 KEEP_CACHE = "40GB"
@@ -45,7 +46,7 @@ WAY_OUT = "Install Docker Engine 23 or newer, or point DOCKER_HOST at one."
 
 @dataclass(frozen=True)
 class Embedded:
-    """The private engine of one cache folder, keeping images in ``store`` (:mod:`bakery.engine.scratch`)."""
+    """The private engine of one cache folder, with the image store ``store`` (:mod:`bakery.engine.scratch`)."""
 
     workspace: Workspace
     catalog: Catalog
@@ -54,12 +55,12 @@ class Embedded:
 
     @property
     def folder(self) -> Path:
-        """Everything of it that lasts: unpacked packages, images, build cache, log."""
+        """Its persistent files: unpacked packages, images, build cache, log."""
         return self.workspace.home / "engine"
 
     @property
     def runtime(self) -> Path:
-        """Socket and state of the running daemon: short, because a socket's path has at most 107 bytes."""
+        """Socket and state of the running daemon; a short path, because a socket's path has at most 107 bytes."""
         return Path("/run/infra7-python") / hashlib.sha256(bytes(self.folder)).hexdigest()[:12]
 
     @property
@@ -74,12 +75,12 @@ class Embedded:
 
     @property
     def root(self) -> Path:
-        """Where its packages are unpacked."""
+        """The folder that its packages are unpacked to."""
         return self.folder / "root"
 
     @property
     def path(self) -> str:
-        """Its programs' folders, to go in front of PATH."""
+        """The folders of its programs, to prepend to PATH."""
         return f"{self.root / 'usr/bin'}:{self.root / 'usr/sbin'}"
 
     @property
@@ -89,13 +90,19 @@ class Embedded:
 
     @property
     def config(self) -> Path:
-        """Its configuration; by this name its process is recognised."""
+        """Its configuration; its process is recognised by this path."""
         return self.folder / "daemon.json"
 
     @property
     def log(self) -> Path:
-        """What the daemon writes; overwritten at each start."""
+        """The daemon's log; overwritten at each start."""
         return self.folder / "dockerd.log"
+
+    @property
+    def minimums(self) -> tuple[Version, Version]:
+        """The oldest engine and the oldest buildx that can build (shared/engine.toml)."""
+        table = read_toml(self.workspace.root / "shared" / "engine.toml")
+        return Version(table.text("engine")), Version(table.text("buildx"))
 
     def pid(self) -> int | None:
         """The process id of the running daemon, or ``None``."""
@@ -106,23 +113,23 @@ class Embedded:
         return self.pid() is not None and answers(self.runtime / "docker.sock")
 
     def up(self) -> None:
-        """Unpack it where it is missing, start it where it is not running. Raises :exc:`EngineError`."""
+        """Unpack and start it, as far as that is not done yet. Raises :exc:`EngineError`."""
         with disk_full(self.folder), locked(self.folder.with_suffix(".lock"), "the embedded engine", self.tell):
             if self.running():
                 return
             other = foreign_daemon()
             if other is not None:
                 raise EngineError(
-                    f"a Docker daemon runs already (dockerd, process {other}) but its socket does not answer; "
-                    "the embedded engine is never started beside another one, whose network bridge it would take away",
-                    hint="Repair it or stop it (systemctl stop docker docker.socket), then run the same again.",
+                    f"a Docker daemon is already running (dockerd, process {other}) but its socket does not answer; "
+                    "the embedded engine is never started next to another one, whose network bridge it would remove",
+                    hint="Repair it or stop it (systemctl stop docker docker.socket), then run the same command again.",
                 )
             self.prepare()
             self._start()
 
     def prepare(self) -> None:
-        """Unpack its packages where that was not done yet. Raises :exc:`EngineError`."""
-        if self.buildx.exists() and self._unpacked() == self._wanted():
+        """Unpack its packages unless they are unpacked already. Raises :exc:`EngineError`."""
+        if self.buildx.exists() and self._unpacked() == self._required():
             return
         if os.geteuid() != 0:
             raise EngineError(
@@ -132,7 +139,7 @@ class Embedded:
         if apt.host_id() not in hosts:
             known = " and ".join(sorted(hosts))
             raise EngineError(
-                f"no Docker engine answers, and the embedded one can be had on {known} only; this host is "
+                f"no Docker engine answers, and the embedded one is available on {known} only; this host is "
                 f"{apt.host_id() or 'unknown'}",
                 hint=WAY_OUT,
             )
@@ -142,20 +149,20 @@ class Embedded:
             self._unpack(table.words("suites"), table.words("packages"), table.words("own"))
         except apt.AptError as error:
             raise EngineError(
-                f"the embedded engine cannot be had: {error.message}", hint=error.hint or WAY_OUT
+                f"the embedded engine is not available: {error.message}", hint=error.hint or WAY_OUT
             ) from None
 
     def _hosts(self) -> dict[str, Table]:
-        """What shared/engine.toml says for each kind of host."""
+        """The settings in shared/engine.toml by host distribution."""
         return read_toml(self.workspace.root / "shared" / "engine.toml").tables("hosts")
 
-    def _wanted(self) -> str:
-        """The packages that shared/engine.toml names for this host, to notice when that changes."""
+    def _required(self) -> str:
+        """The packages that shared/engine.toml lists for this host, to detect when the list changes."""
         table = self._hosts().get(apt.host_id())
         return " ".join((*table.words("packages"), *table.words("own"))) if table else ""
 
     def _unpacked(self) -> str:
-        """The packages that were asked for when its folder was made."""
+        """The packages that its folder was made from."""
         try:
             return (self.root / "packages").read_text(encoding="utf-8")
         except OSError:
@@ -164,7 +171,7 @@ class Embedded:
     def _unpack(self, suites: tuple[str, ...], packages: tuple[str, ...], own: tuple[str, ...]) -> None:
         mirror = apt.host_mirror()
         archive = next(family.archive for family in self.catalog.families if family.archive.id == apt.host_id())
-        engine, buildx = minimums(self.workspace)
+        engine, buildx = self.minimums
         seen = []
         for suite in dict.fromkeys((mirror.codename, *suites)):
             self.tell(f"looking for a Docker engine in {archive.id} {suite}")
@@ -181,7 +188,7 @@ class Embedded:
         )
         with staged_folder(self.root) as stage:
             private.unpack([name for name in packages if private.candidate(name)], stage)
-            (stage / "packages").write_text(self._wanted(), encoding="utf-8")
+            (stage / "packages").write_text(self._required(), encoding="utf-8")
             apt.PrivateApt(
                 self.workspace.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive)
             ).unpack(own, stage)
@@ -223,12 +230,12 @@ class Embedded:
         if any("no space left on device" in line for line in lines):
             raise no_space(self.folder)
         raise EngineError(
-            f"the embedded engine did not start: {' '.join(lines[-2:]) or 'it said nothing'}",
+            f"the embedded engine did not start: {' '.join(lines[-2:]) or 'no output'}",
             hint=f"Its log: {self.log}. {WAY_OUT}",
         )
 
     def down(self) -> bool:
-        """Stop it, keeping images and build cache; whether it was running. Raises :exc:`EngineError`."""
+        """Stop it and return whether it was running; images and build cache are kept. Raises :exc:`EngineError`."""
         pid = self.pid()
         if pid is None:
             return False
@@ -245,15 +252,15 @@ class Embedded:
         return True
 
     def sweep(self) -> None:
-        """End and unmount what a daemon leaves behind.
+        """End the processes and remove the mounts that a daemon leaves behind.
 
-        That is its data folder, mounted on itself; and after a kill its build steps, which would go on compiling, and
+        These are its data folder, mounted on itself, and after a kill its build steps, which would go on compiling, and
         their root file systems.
         """
         for pid in processes_in(f"/{self.group}/"):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        below = os.path.realpath(self.folder)
+        folder = os.path.realpath(self.folder)
         for point in reversed(mount_points()):
-            if point == below or point.startswith((f"{below}/", f"{self.runtime}/")):
+            if point == folder or point.startswith((f"{folder}/", f"{self.runtime}/")):
                 subprocess.run(["umount", "--lazy", point], stderr=subprocess.DEVNULL, check=False)

@@ -10,20 +10,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bakery.engine.daemons import minimums, version_of
+from bakery.engine.daemons import version_of
 from bakery.engine.embedded import Embedded
 from bakery.engine.images import EngineImage, EngineInfo
 from bakery.errors import BuildError, EngineError
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.tls import TLSConfig
 
 __all__ = ["Engine"]
 
 PROVENANCE = {"BUILDX_GIT_CHECK_DIRTY": "1"}
-"""buildx marks the commit in a provenance where what is built is not what was committed."""
+"""buildx marks the commit in a provenance if the working tree is dirty."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Engine:
     kind: str
     host: str
     embedded: Embedded
-    tls: Any = None
+    tls: TLSConfig | None = None
 
     @cached_property
     def network(self) -> str | None:
@@ -111,8 +112,8 @@ class Engine:
         with self.api_errors():
             self.client.api.prune_builds(all=True)
 
-    def describe(self) -> dict[str, Any]:
-        """What ``inv engine.status`` shows of an engine that answers; sizes in bytes."""
+    def details(self) -> dict[str, object]:
+        """Versions, platform, storage, number of images, and bytes of the build cache, for ``inv engine.status``."""
         with self.api_errors():
             version, usage = self.client.version(), self.client.df()
         return {
@@ -147,14 +148,14 @@ class Engine:
         except (docker.errors.DockerException, OSError) as error:
             raise EngineError(
                 f"the Docker engine at {self.host} ({self.kind}) does not answer: {error}",
-                hint="Start it; or unset DOCKER_HOST and use docker's default context: then others are looked for.",
+                hint="Start it; or unset DOCKER_HOST and use docker's default context to have another engine found.",
             ) from None
 
     @cached_property
     def buildx(self) -> list[str]:
-        """The command that starts buildx. Raises :exc:`EngineError` where there is none that is new enough."""
-        _, minimum = minimums(self.embedded.workspace)
-        found = []
+        """The command that starts buildx. Raises :exc:`EngineError` if none is new enough."""
+        _, minimum = self.embedded.minimums
+        versions = []
         candidates = [[str(self.embedded.buildx)]] if self.embedded.buildx.exists() else []
         if self.kind != "embedded" and shutil.which("docker"):
             candidates.insert(0, ["docker", "buildx"])
@@ -166,18 +167,18 @@ class Engine:
                 version = version_of(done.stdout)
                 if version >= minimum:
                     return command
-                found.append(f"{' '.join(command)} is {version}")
+                versions.append(f"{' '.join(command)} is {version}")
         if not self.embedded.buildx.exists() and os.geteuid() == 0:
             self.embedded.prepare()
             return [str(self.embedded.buildx)]
         raise EngineError(
-            f"no buildx that is new enough: expected {minimum} or newer{', ' + '; '.join(found) if found else ''}",
+            f"no buildx is new enough: expected {minimum} or newer{', ' + '; '.join(versions) if versions else ''}",
             hint="Install the docker-buildx-plugin (or docker-buildx) package, or run as root to have one unpacked.",
         )
 
     @contextmanager
     def api_errors(self) -> Iterator[None]:
-        """Turn what the API raises in the block into :exc:`EngineError`: the engine may die at any moment."""
+        """Turn errors of the API in the block into :exc:`EngineError`: the engine may die at any moment."""
         from docker.errors import DockerException
 
         try:
@@ -185,18 +186,18 @@ class Engine:
         except (DockerException, OSError) as error:  # an OSError of sockets or of requests
             raise EngineError(
                 f"the Docker engine at {self.host} ({self.kind}) failed or stopped answering: {error}",
-                hint="Run the same command again: what is finished is kept. `inv engine.status` shows the engine.",
+                hint="Run the same command again; it skips finished steps. `inv engine.status` shows the engine.",
             ) from None
 
     def check(self) -> Engine:
-        """The same engine, known to be new enough; :exc:`EngineError` where it is not."""
-        minimum, _ = minimums(self.embedded.workspace)
+        """The same engine; :exc:`EngineError` if it is too old."""
+        minimum, _ = self.embedded.minimums
         with self.api_errors():
             text = str(self.client.version()["Version"])
         if version_of(text) < minimum:
             raise EngineError(
                 f"the Docker engine at {self.host} ({self.kind}) is {text}: too old, expected {minimum} or newer "
                 "(named contexts and heredocs need its BuildKit)",
-                hint="Upgrade it; or stop it (systemctl stop docker docker.socket), and the embedded engine is used.",
+                hint="Upgrade it; or stop it (systemctl stop docker docker.socket) to use the embedded engine instead.",
             )
         return self

@@ -1,4 +1,4 @@
-"""A second embedded engine for a while: empty, or with some images of the first one and nothing else."""
+"""A temporary second embedded engine: empty, or with some images of the first one and nothing else."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ from bakery.files import locked
 __all__ = ["STORES", "another", "fresh_engine"]
 
 STORES = ("containerd", "overlay2")
-"""How an engine keeps images: in containerd's store, which keeps layers as they are packed, the default from Docker 29
-on (https://docs.docker.com/engine/storage/containerd/); or unpacked alone, the default before."""
+"""An engine's image store: containerd's, which keeps layers as they are compressed, the default since Docker 29
+(https://docs.docker.com/engine/storage/containerd/); or overlay2, which keeps them unpacked, the default before."""
 
 
 @contextmanager
 def another(first: Embedded, home: Path, store: str = "containerd") -> Iterator[Embedded]:
-    """An engine that holds nothing, with the packages of ``first``, below the folder ``home``; gone afterwards.
+    """An empty engine with the packages of ``first``, in the folder ``home``; removed afterwards.
 
-    What a killed process left of one there goes first. Raises :exc:`EngineError`.
+    The remains of a killed process in ``home`` are removed first. Raises :exc:`EngineError`.
     """
     first.prepare()
-    own = replace(first, workspace=replace(first.workspace, home=home), store=store)
-    with locked(home.with_name(f"{home.name}.lock"), f"an engine in {home}", first.tell):
-        _remove(own)
+    scratch = replace(first, workspace=replace(first.workspace, home=home), store=store)
+    with locked(home.with_name(f"{home.name}.lock"), f"the engine in {home}", first.tell):
+        _remove(scratch)
         try:
-            own.folder.mkdir(parents=True)
-            own.root.symlink_to(first.root)
-            own.up()
-            yield own
+            scratch.folder.mkdir(parents=True)
+            scratch.root.symlink_to(first.root)
+            scratch.up()
+            yield scratch
         finally:
-            _remove(own)
+            _remove(scratch)
 
 
-def _remove(own: Embedded) -> None:
-    """Stop the engine and remove all that it has."""
-    own.down()
-    own.sweep()
-    for folder in (own.folder, own.runtime):
+def _remove(scratch: Embedded) -> None:
+    """Stop the engine and remove all its files."""
+    scratch.down()
+    scratch.sweep()
+    for folder in (scratch.folder, scratch.runtime):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def fresh_engine(first: Engine, references: Sequence[str], store: str = "containerd") -> Iterator[Engine]:
-    """An engine that holds these images of ``first`` and nothing else; gone afterwards.
+    """An engine with these images of ``first`` and nothing else; removed afterwards.
 
-    ``store`` says how it keeps them. :exc:`InputError` where that is none of STORES or ``first`` is not the embedded
-    engine, :exc:`EngineError` where an image cannot be moved.
+    ``store`` is its image store. :exc:`InputError` if that is not one of STORES or ``first`` is not the embedded
+    engine, :exc:`EngineError` if an image cannot be copied.
     """
     if store not in STORES:
-        raise InputError(f"{store!r} is no image store: expected one of {', '.join(STORES)}")
+        raise InputError(f"{store!r} is not an image store: expected one of {', '.join(STORES)}")
     if first.kind != "embedded":
         raise InputError(
-            f"no second engine is started beside {first.host} ({first.kind}): expected the embedded engine",
-            hint="Measure in the engine that is there, or let DOCKER_HOST name one that holds the two images only.",
+            f"no second engine is started next to {first.host} ({first.kind}): expected the embedded engine",
+            hint="Measure in the engine in use, or set DOCKER_HOST to one that holds only the two images.",
         )
     with another(first.embedded, first.embedded.workspace.home / "bench" / "another", store) as embedded:
         engine, archive = Engine("embedded", embedded.host, embedded), embedded.folder / "image.tar"

@@ -7,6 +7,7 @@ from bakery.report.rows import (
     RELEASE_COLUMNS,
     RESULT_COLUMNS,
     TAG_COLUMNS,
+    VERDICT_COLUMNS,
     catalog_rows,
     release_rows,
     result_rows,
@@ -16,7 +17,7 @@ from bakery.report.status_table import status_table
 from bakery.report.text import SUMMARY_COLUMNS, full_report, recorded_rows, summary_rows
 
 __all__ = [
-    "IMAGE_COLUMNS", "RELEASE_COLUMNS", "RESULT_COLUMNS", "SUMMARY_COLUMNS", "TAG_COLUMNS", "catalog_rows", "drift",
-    "fill", "full_report", "page", "recorded_rows", "release_rows", "result_rows", "status_table", "summary_rows",
-    "tag_rows",
+    "IMAGE_COLUMNS", "RELEASE_COLUMNS", "RESULT_COLUMNS", "SUMMARY_COLUMNS", "TAG_COLUMNS", "VERDICT_COLUMNS",
+    "catalog_rows", "drift", "fill", "full_report", "page", "recorded_rows", "release_rows", "result_rows",
+    "status_table", "summary_rows", "tag_rows",
 ]  # fmt: skip

@@ -15,6 +15,10 @@ from bakery.workspace import Workspace
 
 __all__ = ["catalog_rows", "release_rows", "result_rows", "tag_rows"]
 
+VERDICT_COLUMNS = (
+    Column("image", "image"), Column("result", "same"), Column("manifest", "digest"),
+    Column("differences", "differences", right=True),
+)  # fmt: skip
 TAG_COLUMNS = (Column("image", "image"), Column("tags", "tags"))
 
 

@@ -74,10 +74,10 @@ def test_what_one_engine_compiled_another_takes_from_the_registry(
     try:
         with running(workspace, catalog, data) as host:
             cache = (f"{host}/cache",)
-            first = build(engine, folder, base, BuildxOptions(cache_from=cache, cache_to=cache).arguments(image))
+            first = build(engine, folder, base, BuildxOptions(cache_from=cache, cache_to=cache).arguments(image.slug))
             assert "RUN echo compiled" in first
             assert "CACHED" not in first.partition("RUN echo compiled")[2].partition("#")[0]
-            again = build(second, folder, base, BuildxOptions(cache_from=cache).arguments(image))
+            again = build(second, folder, base, BuildxOptions(cache_from=cache).arguments(image.slug))
     except BakeryError as error:
         pytest.skip(f"no registry to run: {error.message}")
     number = again.partition("] RUN echo compiled")[0].rpartition("#")[2].split()[0]

@@ -1,4 +1,4 @@
-"""Two image archives: the same, or what differs, by layer, file and byte."""
+"""Differences between two image archives, by layer, file and byte."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLATFORM = Platform("linux/amd64")
 
 
 def archive(file: Path, layers: list[bytes], config: dict[str, Any] | None = None) -> Path:
-    """Layers as they are: gzip would note the time."""
+    """Write an archive with uncompressed layers: gzip would record the time."""
     made = Archive()
     made.image(layers, "none", PLATFORM, **(config or {}))
     file.write_bytes(made.save())
@@ -28,12 +28,12 @@ def differences(tmp_path: Path, one: list[bytes], other: list[bytes], **config: 
     return compare_archives(first, second, PLATFORM)
 
 
-def test_the_same_image_differs_in_nothing(tmp_path: Path) -> None:
+def test_identical_images_have_no_differences(tmp_path: Path) -> None:
     files = make_tar({"usr/bin/x": b"x"})
     assert differences(tmp_path, [files], [files]) == []
 
 
-def test_a_changed_byte_is_found_by_layer_file_and_place(tmp_path: Path) -> None:
+def test_changed_bytes_are_located_by_layer_file_and_offset(tmp_path: Path) -> None:
     same = make_tar({"etc/os-release": b"same"})
     found = differences(tmp_path, [same, make_tar({"a": b"0123456789"})], [same, make_tar({"a": b"0123x567y9"})])
     what = "2 of 10 bytes, first at 4: 34 35 36 37 38 39 against 78 35 36 37 79 39"
@@ -41,31 +41,31 @@ def test_a_changed_byte_is_found_by_layer_file_and_place(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("key", "value"), [("mtime", 7), ("mode", 0o600), ("uid", 3)])
-def test_a_changed_header_is_named(tmp_path: Path, key: str, value: int) -> None:
+def test_a_changed_header_field_is_reported(tmp_path: Path, key: str, value: int) -> None:
     (found,) = differences(tmp_path, [make_tar({"a": b"x"})], [make_tar({"a": b"x"}, **{key: value})])
     assert (found.layer, found.path) == (1, "a")
-    assert found.what.startswith("time" if key == "mtime" else key)
+    assert found.description.startswith("time" if key == "mtime" else key)
 
 
-def test_a_file_of_one_side_only_is_named(tmp_path: Path) -> None:
+def test_files_in_only_one_image_are_reported(tmp_path: Path) -> None:
     found = differences(tmp_path, [make_tar({"a": b"", "b": b""})], [make_tar({"a": b"", "c": b""})])
     assert found == [Difference(1, "b", "only in the first"), Difference(1, "c", "only in the second")]
 
 
-def test_the_same_files_in_another_order_are_not_the_same(tmp_path: Path) -> None:
+def test_another_order_of_the_same_files_is_a_difference(tmp_path: Path) -> None:
     (found,) = differences(tmp_path, [make_tar({"a": b"", "b": b""})], [make_tar({"b": b"", "a": b""})])
-    assert found.what == "the same files in another order"
+    assert found.description == "the same files in another order"
 
 
-def test_a_changed_configuration_and_a_missing_layer_are_named(tmp_path: Path) -> None:
+def test_a_changed_configuration_and_a_missing_layer_are_reported(tmp_path: Path) -> None:
     files = make_tar({"a": b""})
     found = differences(tmp_path, [files], [files, files], created="2026-01-01T00:00:00Z")
-    assert [one.layer for one in found] == [0, 0]
-    assert "created: None against '2026-01-01T00:00:00Z'" in found[0].what
-    assert found[1].what == "1 layers against 2"
+    assert [difference.layer for difference in found] == [0, 0]
+    assert "created: None against '2026-01-01T00:00:00Z'" in found[0].description
+    assert found[1].description == "1 layers against 2"
 
 
-def test_what_is_no_archive_is_one_clear_error(tmp_path: Path) -> None:
+def test_an_invalid_archive_is_reported(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"no tar")
     with pytest.raises(BakeryError, match="cannot be read"):
         compare_archives(tmp_path / "x", tmp_path / "x", PLATFORM)

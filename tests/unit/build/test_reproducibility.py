@@ -1,4 +1,4 @@
-"""The verdict on two builds of an image. The builder is a mock: what it builds is given."""
+"""Verdicts on two builds of an image, by a fake builder that returns given archives."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from bakery.workspace import Workspace
 from tests.archives import Archive, make_tar
 
 
-class Twice:
-    """Builds the images whose archives and identities it was given, one after the other."""
+class FakeBuilder:
+    """Builds the given identities and archives, one after the other."""
 
     def __init__(self, root: Path, catalog: Catalog, *made: tuple[str, Path], error: str = "") -> None:
         self.workspace, self.catalog, self.made, self.error = Workspace(root, root), catalog, list(made), error
@@ -41,43 +41,39 @@ def archive(file: Path, content: bytes) -> Path:
     return file
 
 
-def verify(twice: Twice, image: Image) -> Any:
-    (verdict,) = Verifier(cast(Builder, twice)).verify([image])
-    assert not list((twice.workspace.build / "verify").iterdir()), "an archive was left behind"
+def verify(builder: FakeBuilder, image: Image) -> Any:
+    (verdict,) = Verifier(cast(Builder, builder)).verify([image])
+    assert not list((builder.workspace.build / "verify").iterdir()), "an archive was left behind"
     return verdict
 
 
-def test_two_builds_with_one_identity_are_the_same_bits(
+def test_two_builds_with_the_same_identity_are_the_same_bits(
     tmp_path: Path, catalog: Catalog, image: Callable[..., Image]
 ) -> None:
     file = archive(tmp_path / "1.tar", b"x")
-    twice = Twice(tmp_path, catalog, ("sha256:1", file), ("sha256:1", file))
-    verdict = verify(twice, image("3.13"))
-    assert (verdict.same, verdict.digests, twice.builds) == (True, ("sha256:1", "sha256:1"), 2)
+    builder = FakeBuilder(tmp_path, catalog, ("sha256:1", file), ("sha256:1", file))
+    verdict = verify(builder, image("3.13"))
+    assert (verdict.same, verdict.digests, builder.builds) == (True, ("sha256:1", "sha256:1"), 2)
     assert verdict_rows([verdict])[0]["same"] == "the same bits"
     explain([verdict], pytest.fail)
 
 
-def test_two_builds_that_differ_are_told_apart_by_file(
-    tmp_path: Path, catalog: Catalog, image: Callable[..., Image]
-) -> None:
+def test_the_files_that_differ_are_reported(tmp_path: Path, catalog: Catalog, image: Callable[..., Image]) -> None:
     first = archive(tmp_path / "1.tar", b"x")
     second = archive(tmp_path / "2.tar", b"y")
-    verdict = verify(Twice(tmp_path, catalog, ("sha256:1", first), ("sha256:2", second)), image("3.13"))
-    said: list[str] = []
-    with pytest.raises(BuildError, match="1 of 1 images are not the same twice"):
-        explain([verdict], said.append)
-    assert said == ["3.13.15-bookworm: layer 1, a: 1 of 1 bytes, first at 0: 78 against 79"]
+    verdict = verify(FakeBuilder(tmp_path, catalog, ("sha256:1", first), ("sha256:2", second)), image("3.13"))
+    messages: list[str] = []
+    with pytest.raises(BuildError, match="1 of 1 images are not reproducible"):
+        explain([verdict], messages.append)
+    assert messages == ["3.13.15-bookworm: layer 1, a: 1 of 1 bytes, first at 0: 78 against 79"]
     assert verdict_rows([verdict])[0] == {
         "image": "3.13.15-bookworm", "same": "different", "digest": "sha256:1 sha256:2", "differences": 1,
     }  # fmt: skip
 
 
-def test_a_build_that_fails_is_not_called_the_same(
-    tmp_path: Path, catalog: Catalog, image: Callable[..., Image]
-) -> None:
-    twice = Twice(tmp_path, catalog, error="no room")
-    verdict = verify(twice, image("3.13"))
-    assert (verdict.same, verdict.error, twice.builds) == (False, "no room", 1)
+def test_a_failed_build_is_not_the_same(tmp_path: Path, catalog: Catalog, image: Callable[..., Image]) -> None:
+    builder = FakeBuilder(tmp_path, catalog, error="no room")
+    verdict = verify(builder, image("3.13"))
+    assert (verdict.same, verdict.error, builder.builds) == (False, "no room", 1)
     with pytest.raises(BuildError):
         explain([verdict], lambda _: None)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.build.training import keep_profile
+from bakery.build.training import record_profile
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog
 from bakery.catalog.pins import FILE, NONE, TRAINING, Profile
@@ -56,7 +56,7 @@ def test_a_profile_is_kept_beside_what_the_lock_has(root: Path) -> None:
     before, said = load_catalog(root), list[str]()
     data = b"what clang counted"
     profile = Profile("3.12", "clang", "19.1.7", "3.12.11", hashlib.sha256(data).hexdigest(), len(data))
-    keep_profile(root, profile, data, said.append)
+    record_profile(root, profile, data, said.append)
     after = load_catalog(root)
     assert after.profiles == {**before.profiles, "3.12": profile}
     assert after.series == before.series

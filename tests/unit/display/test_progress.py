@@ -1,4 +1,4 @@
-"""What buildx says becomes phases, a log and the last words of a failure."""
+"""buildx's output is turned into phases, a log and the message of a failure; displays show progress."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def feed(data: bytes, *cuts: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("form", [PRETTY, LINES], ids=["many lines", "one line"])
-def test_objects_are_found_in_either_form(form: Any) -> None:
+def test_objects_are_parsed_on_one_line_or_on_many(form: Any) -> None:
     assert feed(f"{form(ONE)}\n{form(TWO)}\n".encode()) == [ONE, TWO]
     assert feed(f"{form(ONE)}{form(TWO)}".encode()) == [ONE, TWO]
 
 
-def test_text_between_objects_is_passed_on_line_by_line() -> None:
+def test_text_between_objects_is_returned_line_by_line() -> None:
     text = f"WARNING: x\n\n{PRETTY(ONE)}\nERROR: fäiled: }}{{\n  more\n{LINES(TWO)}\nlast without newline"
     assert feed(text.encode()) == ["WARNING: x", ONE, "ERROR: fäiled: }{", "more", TWO, "last without newline"]
 
 
 @pytest.mark.parametrize("form", [PRETTY, LINES], ids=["many lines", "one line"])
-def test_it_does_not_matter_where_the_stream_is_cut(form: Any) -> None:
+def test_the_stream_can_be_split_anywhere(form: Any) -> None:
     data = f"first\n{form(ONE)}\nERROR: ü\n{form(TWO)}\n".encode()
     expected = ["first", ONE, "ERROR: ü", TWO]
     for cut in range(len(data) + 1):
@@ -46,22 +46,22 @@ def test_it_does_not_matter_where_the_stream_is_cut(form: Any) -> None:
     assert feed(data, *range(1, len(data))) == expected
 
 
-def test_what_is_complete_is_not_held_back() -> None:
+def test_complete_objects_are_returned_at_once() -> None:
     stream = StatusStream()
     assert list(stream.feed(f"{LINES(ONE)}\n{{".encode())) == [ONE]
     assert list(stream.feed(b"}\n")) == [{}]
 
 
-def test_an_object_that_breaks_off_is_passed_on_as_text() -> None:
+def test_an_incomplete_object_is_returned_as_text() -> None:
     assert feed(b'{"vertexes": [\n') == ['{"vertexes": [']
 
 
-def test_bytes_that_are_no_utf8_do_not_end_the_build() -> None:
+def test_bytes_that_are_not_utf8_are_replaced() -> None:
     assert feed(b"ERROR: \xff\xfe\n") == ["ERROR: \ufffd\ufffd"]
 
 
 class Build:
-    """A tracker with what it wrote and the phases that it entered."""
+    """A tracker with its log and the phases that it entered."""
 
     def __init__(self) -> None:
         self.log, self.phases = io.StringIO(), list[str]()
@@ -79,7 +79,7 @@ class Build:
         return self.log.getvalue().splitlines()
 
 
-def test_phases_come_from_step_names_and_markers_in_order() -> None:
+def test_phases_are_derived_from_step_names_and_markers_in_order() -> None:
     build = Build()
     build.step("0", "[internal] load build definition from Dockerfile")
     build.step("1", "[toolchain 1/1] RUN apt")
@@ -93,7 +93,7 @@ def test_phases_come_from_step_names_and_markers_in_order() -> None:
     assert build.tracker.compiled
 
 
-def test_a_cached_step_enters_no_phase_and_says_so_in_the_log() -> None:
+def test_a_cached_step_enters_no_phase_and_is_logged_as_cached() -> None:
     build = Build()
     build.step("1", "[toolchain 1/1] RUN apt", cached=True)
     assert build.phases == []
@@ -101,7 +101,7 @@ def test_a_cached_step_enters_no_phase_and_says_so_in_the_log() -> None:
     assert not build.tracker.compiled
 
 
-def test_a_step_that_has_not_begun_or_only_names_its_base_enters_no_phase() -> None:
+def test_a_step_that_has_not_started_or_is_only_a_from_enters_no_phase() -> None:
     build = Build()
     build.tracker.take({"vertexes": [{"digest": "1", "name": "[toolchain 1/1] RUN apt"}]})
     build.step("2", "[packages 1/2] FROM base")
@@ -112,14 +112,14 @@ def test_a_step_that_has_not_begun_or_only_names_its_base_enters_no_phase() -> N
     assert build.lines == ["#2 [packages 1/2] FROM base", "#1 [toolchain 1/1] RUN apt"]
 
 
-def test_a_marker_is_one_only_at_the_start_of_a_line() -> None:
+def test_a_marker_counts_only_at_the_start_of_a_line() -> None:
     build = Build()
     build.step("1", "[build 1/1] RUN x")
     build.say("1", "+ echo '##phase compile'\n")
     assert build.phases == [] and not build.tracker.compiled
 
 
-def test_lines_that_come_in_pieces_are_joined_step_by_step() -> None:
+def test_partial_lines_are_joined_for_each_step() -> None:
     build = Build()
     build.step("1", "[build 1/2] RUN x")
     build.step("2", "[build 2/2] RUN y")
@@ -136,14 +136,14 @@ def test_lines_that_come_in_pieces_are_joined_step_by_step() -> None:
     assert build.lines[2:] == ["#1 ##phase compile", "#2 two lines", "#1 next"]
 
 
-def test_text_of_buildx_itself_is_in_the_log() -> None:
+def test_messages_of_buildx_itself_are_logged() -> None:
     build = Build()
     build.tracker.take("ERROR: no builder")
     assert build.lines == ["ERROR: no builder"]
     assert build.tracker.failure() == ["ERROR: no builder"]
 
 
-def test_a_failure_names_the_step_and_its_last_lines() -> None:
+def test_a_failure_has_the_steps_name_and_its_last_lines() -> None:
     build = Build()
     build.step("1", "[build 1/2] RUN make")
     build.step("2", "[packages 1/1] RUN apt")
@@ -158,14 +158,14 @@ def test_a_failure_names_the_step_and_its_last_lines() -> None:
     assert "#1 ERROR exit code: 2" in build.lines
 
 
-def test_a_step_that_failed_without_a_word_is_told_with_what_buildx_said() -> None:
+def test_a_step_that_failed_without_output_is_reported_with_buildx_messages() -> None:
     build = Build()
     build.step("1", "[installed 1/1] COPY x", error="not found")
     build.tracker.take("ERROR: x: not found")
     assert build.tracker.failure() == ["[installed 1/1] COPY x", "ERROR: x: not found"]
 
 
-def test_a_character_that_comes_in_pieces_is_joined() -> None:
+def test_a_multibyte_character_that_is_split_is_joined() -> None:
     build, text = Build(), "grün\n".encode()
     build.step("1", "[build 1/1] RUN x")
     build.say("1", text[:3])
@@ -173,7 +173,7 @@ def test_a_character_that_comes_in_pieces_is_joined() -> None:
     assert build.lines[-1] == "#1 grün"
 
 
-def test_the_last_words_of_a_step_are_in_the_log_without_a_newline_as_well() -> None:
+def test_a_last_line_without_a_newline_is_logged() -> None:
     build = Build()
     build.step("1", "[build 1/1] RUN x")
     build.say("1", "make: *** Killed")
@@ -188,11 +188,11 @@ def test_the_last_words_of_a_step_are_in_the_log_without_a_newline_as_well() -> 
         (3599.7, "1 h 00 min"), (3720, "1 h 02 min"), (36000, "10 h 00 min"),
     ],
 )  # fmt: skip
-def test_durations_are_read_at_a_glance(seconds: float, text: str) -> None:
+def test_durations_are_short_and_readable(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_plain_lines_carry_the_time_since_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_lines_start_with_the_elapsed_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     out = io.StringIO()
@@ -207,7 +207,7 @@ def test_plain_lines_carry_the_time_since_the_start(monkeypatch: pytest.MonkeyPa
     ]  # fmt: skip
 
 
-def test_the_live_display_shows_every_image_and_keeps_notes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_live_display_shows_all_images_and_keeps_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     with LiveDisplay(out) as display:
         display.phase("3.13.5-jammy", "compile")
@@ -216,13 +216,13 @@ def test_the_live_display_shows_every_image_and_keeps_notes(monkeypatch: pytest.
         display.phase("3.12.13-noble", "toolchain")
         display.done("3.13.5-jammy", "built, 3 s")
         display.done("3.12.13-noble", "failed", ok=False)
-        display.done("never begun", "failed", ok=False)
+        display.done("never started", "failed", ok=False)
     text = out.getvalue()
-    for words in (
+    for part in (
         "3.13.5-jammy: [bold]from python.org[/bold]\n", "no engine answers\n", "built, 3 s", "3.12.13-noble",
-        "never begun",
+        "never started",
     ):  # fmt: skip
-        assert words in text
+        assert part in text
 
 
 class Terminal(io.StringIO):
@@ -239,7 +239,7 @@ class Terminal(io.StringIO):
         (io.StringIO(), "xterm", PlainDisplay),
     ],
 )
-def test_the_live_display_is_for_terminals_that_can_move_their_cursor(
+def test_the_live_display_is_used_on_terminals_that_can_move_the_cursor(
     monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, term: str | None, kind: type
 ) -> None:
     if term is None:
@@ -249,5 +249,5 @@ def test_the_live_display_is_for_terminals_that_can_move_their_cursor(
     assert isinstance(make_display(stream), kind)
 
 
-def test_phases_are_told_in_their_order_and_trifles_are_left_out() -> None:
+def test_phases_are_listed_in_order_and_short_ones_are_left_out() -> None:
     assert phases_text({"source": 0.4, "configure": 30.2, "compile": 691.8}) == "configure 30 s, compile 11 min 32 s"

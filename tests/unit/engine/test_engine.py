@@ -1,4 +1,4 @@
-"""Which engine is used, in which order, and what is said where none can be had. Every engine here is a fake."""
+"""Which engine is used, in which order, and the errors if none is available. Every engine here is a fake."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from packaging.version import Version
 from bakery.bases import apt
 from bakery.catalog.models import Catalog
 from bakery.engine import daemons, discovery, embedded
-from bakery.engine.daemons import answers, minimums, version_of
-from bakery.engine.discovery import describe, find_engine, running_engine
+from bakery.engine.daemons import answers, version_of
+from bakery.engine.discovery import engine_status, find_engine, running_engine
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import PROVENANCE, Engine
 from bakery.engine.scratch import fresh_engine
@@ -44,17 +44,17 @@ VERSION = {"Version": "26.1.5+dfsg1", "ApiVersion": "1.45", "MinAPIVersion": "1.
         ("v7", "0"),
     ],
 )
-def test_the_version_is_upstreams_part_of_it(text: str, version: str) -> None:
+def test_version_of_returns_the_upstream_version(text: str, version: str) -> None:
     assert version_of(text) == Version(version)
 
 
-def test_the_oldest_engine_and_buildx_are_data(workspace: Workspace) -> None:
-    assert minimums(workspace) == (Version("23.0"), Version("0.13"))
+def test_minimum_versions_are_read_from_engine_toml(workspace: Workspace, catalog: Catalog) -> None:
+    assert Embedded(workspace, catalog).minimums == (Version("23.0"), Version("0.13"))
 
 
 @pytest.fixture
 def fake_engine(serve: Callable[..., Any]) -> Callable[..., str]:
-    """Starts something that answers /version as an engine does; returns its address for DOCKER_HOST."""
+    """Starts a server that answers /version as an engine does; returns its address for DOCKER_HOST."""
 
     def start(version: str = VERSION["Version"]) -> str:
         body = json.dumps({**VERSION, "Version": version}).encode()
@@ -65,7 +65,7 @@ def fake_engine(serve: Callable[..., Any]) -> Callable[..., str]:
 
 
 class FakeEmbedded:
-    """What the embedded engine was asked to do, in its place."""
+    """Replaces the start of the embedded engine and counts the calls."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.runs, self.started = False, 0
@@ -80,14 +80,14 @@ def fake_embedded(monkeypatch: pytest.MonkeyPatch) -> FakeEmbedded:
 
 @pytest.fixture(autouse=True)
 def no_system_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Whatever engine this machine has, the tests do not see it."""
+    """Hides the engines of this machine from the tests."""
     monkeypatch.setattr(discovery, "SYSTEM_SOCKET", tmp_path / "none.sock")
     monkeypatch.setattr(embedded, "foreign_daemon", lambda: None)
 
 
 @pytest.fixture
 def system_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """A fake of the machine's own engine on a socket of its own."""
+    """A fake system engine on a temporary socket."""
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -108,7 +108,7 @@ def system_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[P
 
 
 def add_context(name: str, host: str, current: bool = False) -> None:
-    """A docker context as `docker context create` writes it."""
+    """Write a docker context as `docker context create` does."""
     folder = Path(os.environ["DOCKER_CONFIG"])
     meta = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
     meta.parent.mkdir(parents=True)
@@ -124,7 +124,7 @@ def find(workspace: Workspace, catalog: Catalog) -> tuple[str, str]:
     return engine.kind, engine.host
 
 
-def test_each_choice_wins_over_those_below_it(
+def test_engines_are_chosen_in_order_of_precedence(
     workspace: Workspace,
     catalog: Catalog,
     fake_engine: Callable[..., str],
@@ -154,7 +154,7 @@ def test_each_choice_wins_over_those_below_it(
     assert fake_embedded.started == 1
 
 
-def test_an_embedded_engine_that_runs_is_not_started_again(
+def test_a_running_embedded_engine_is_not_started_again(
     workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded
 ) -> None:
     fake_embedded.runs = True
@@ -167,16 +167,17 @@ def test_running_engine_starts_nothing(workspace: Workspace, catalog: Catalog, f
     assert fake_embedded.started == 0
 
 
-def test_status_of_no_engine_starts_nothing(
+def test_status_without_an_engine_starts_nothing(
     workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded
 ) -> None:
-    status = describe(workspace, catalog)
-    assert (status["kind"], status["host"], status["embedded"]["pid"]) == (None, None, None)
-    assert status["embedded"]["folder"] == str(workspace.home / "engine")
+    status = engine_status(workspace, catalog)
+    assert (status.kind, status.host, status.embedded["pid"]) == (None, None, None)
+    assert status.document == {"kind": None, "host": None, "embedded": status.embedded}
+    assert status.row["embedded folder"] == str(workspace.home / "engine")
     assert fake_embedded.started == 0
 
 
-def test_docker_host_may_name_the_embedded_engine(
+def test_docker_host_can_be_the_embedded_engine(
     workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = Embedded(workspace, catalog)
@@ -187,7 +188,7 @@ def test_docker_host_may_name_the_embedded_engine(
 
 
 @pytest.mark.parametrize("by", ["variable", "config"])
-def test_a_context_that_does_not_exist_is_named(
+def test_a_missing_docker_context_is_an_input_error(
     workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     if by == "variable":
@@ -203,7 +204,7 @@ def test_a_context_that_does_not_exist_is_named(
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", '{"currentContext": ""}', "{}"])
-def test_a_docker_configuration_without_a_context_means_none(
+def test_a_docker_configuration_without_a_context_is_ignored(
     workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded, text: str
 ) -> None:
     folder = Path(os.environ["DOCKER_CONFIG"])
@@ -212,7 +213,7 @@ def test_a_docker_configuration_without_a_context_means_none(
     assert find(workspace, catalog)[0] == "embedded"
 
 
-def test_a_users_choice_that_does_not_answer_is_an_error_and_nothing_else_is_used(
+def test_no_other_engine_is_used_if_the_users_choice_does_not_answer(
     workspace: Workspace,
     catalog: Catalog,
     fake_embedded: FakeEmbedded,
@@ -228,9 +229,9 @@ def test_a_users_choice_that_does_not_answer_is_an_error_and_nothing_else_is_use
     assert fake_embedded.started == 0
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # docker's client leaves the socket to the collector
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # docker's client does not close its socket
 @pytest.mark.parametrize("host", ["nonsense://x", "tcp://", "unix:///nowhere.sock"])
-def test_a_docker_host_that_makes_no_sense_is_an_error_of_ours(
+def test_an_invalid_docker_host_is_an_engine_error(
     workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
@@ -239,7 +240,7 @@ def test_a_docker_host_that_makes_no_sense_is_an_error_of_ours(
     gc.collect()
 
 
-def test_an_engine_that_is_too_old_is_told_with_what_is_expected(
+def test_an_engine_that_is_too_old_is_rejected_with_the_minimum_version(
     workspace: Workspace, catalog: Catalog, fake_engine: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", fake_engine("20.10.24+dfsg1"))
@@ -248,26 +249,26 @@ def test_an_engine_that_is_too_old_is_told_with_what_is_expected(
     assert "Upgrade it" in caught.value.hint
 
 
-def test_what_answers_on_a_socket_is_an_engine_only_if_it_talks_like_one(system_socket: Path, tmp_path: Path) -> None:
+def test_a_socket_answers_only_if_it_speaks_the_engine_api(system_socket: Path, tmp_path: Path) -> None:
     assert answers(system_socket)
     assert not answers(tmp_path / "missing.sock")
     (tmp_path / "file.sock").touch()
     assert not answers(tmp_path / "file.sock")
 
 
-def test_the_embedded_engine_needs_root_and_says_what_else_there_is(
+def test_the_embedded_engine_needs_root_and_the_error_names_alternatives(
     workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(EngineError, match="starting the embedded one needs root") as caught:
         find_engine(workspace, catalog, lambda _: None)
     assert caught.value.exit_code == 1
-    for words in ("Run as root", "Install Docker Engine 23", "DOCKER_HOST"):
-        assert words in caught.value.hint
+    for alternative in ("Run as root", "Install Docker Engine 23", "DOCKER_HOST"):
+        assert alternative in caught.value.hint
 
 
 @pytest.mark.parametrize(("host", "named"), [("fedora", "this host is fedora"), ("", "this host is unknown")])
-def test_the_embedded_engine_needs_debian_or_ubuntu_and_says_what_else_there_is(
+def test_the_embedded_engine_needs_debian_or_ubuntu_and_the_error_names_alternatives(
     workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, host: str, named: str
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -277,7 +278,7 @@ def test_the_embedded_engine_needs_debian_or_ubuntu_and_says_what_else_there_is(
     assert "DOCKER_HOST" in caught.value.hint
 
 
-def test_a_mirror_without_an_engine_that_is_new_enough_names_what_it_has(
+def test_the_error_lists_versions_if_no_suite_has_an_engine_that_is_new_enough(
     workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class FakeApt(apt.PrivateApt):
@@ -291,30 +292,30 @@ def test_a_mirror_without_an_engine_that_is_new_enough_names_what_it_has(
     monkeypatch.setattr(apt, "host_id", lambda: "debian")
     monkeypatch.setattr(apt, "host_mirror", lambda: apt.Mirror("bookworm", {"": "http://deb.example"}))
     monkeypatch.setattr(apt, "PrivateApt", FakeApt)
-    said: list[str] = []
+    messages: list[str] = []
     with pytest.raises(EngineError, match=r"expected docker\.io 23\.0 .*bookworm has docker\.io 20\.10\.24"):
-        find_engine(workspace, catalog, said.append)
-    assert [line.split()[-1] for line in said if "looking" in line] == ["bookworm", "trixie", "forky"]
+        find_engine(workspace, catalog, messages.append)
+    assert [line.split()[-1] for line in messages if "looking" in line] == ["bookworm", "trixie", "forky"]
 
 
-def test_the_embedded_engine_is_never_started_beside_another_one(
+def test_the_embedded_engine_is_never_started_next_to_another_one(
     workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "foreign_daemon", lambda: 4711)
-    monkeypatch.setattr(Embedded, "prepare", lambda _: pytest.fail("unpacked beside another one"))
-    with pytest.raises(EngineError, match=r"dockerd, process 4711.* never started beside another one") as caught:
+    monkeypatch.setattr(Embedded, "prepare", lambda _: pytest.fail("unpacked next to another one"))
+    with pytest.raises(EngineError, match=r"dockerd, process 4711.* never started next to another one") as caught:
         find_engine(workspace, catalog, lambda _: None)
     assert "systemctl stop docker" in caught.value.hint
 
 
-def test_a_daemon_is_foreign_unless_it_carries_our_label(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_daemon_without_our_label_is_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = (7, ["dockerd", "--label", daemons.LABEL]), (8, ["/usr/bin/dockerd", "-H", "fd://"])
     for found, expected in (([], None), ([ours], None), ([ours, theirs], 8)):
         monkeypatch.setattr(daemons, "processes", lambda _, found=found: found)
         assert daemons.foreign_daemon() == expected
 
 
-def test_each_cache_has_an_engine_of_its_own_with_a_short_socket(catalog: Catalog, tmp_path: Path) -> None:
+def test_each_cache_folder_has_its_own_engine_with_a_short_socket_path(catalog: Catalog, tmp_path: Path) -> None:
     long = tmp_path / ("x" * 200)
     one, other = (Embedded(Workspace(tmp_path, home), catalog) for home in (long, tmp_path))
     assert one.host != other.host
@@ -322,7 +323,7 @@ def test_each_cache_has_an_engine_of_its_own_with_a_short_socket(catalog: Catalo
 
 
 class FakeClient:
-    """An engine's API that knows its networks only."""
+    """An engine's API that only lists networks."""
 
     def __init__(self, *networks: str) -> None:
         self.networks, self.names = self, networks
@@ -335,7 +336,7 @@ class FakeClient:
     ("kind", "networks", "network"),
     [("embedded", (), "host"), ("system", ("bridge", "host"), None), ("DOCKER_HOST", ("host", "none"), "host")],
 )
-def test_an_engine_without_a_bridge_builds_on_the_hosts_network(
+def test_an_engine_without_a_bridge_builds_with_host_networking(
     workspace: Workspace, catalog: Catalog, kind: str, networks: tuple[str, ...], network: str | None
 ) -> None:
     one = Engine(kind, "unix:///nowhere", Embedded(workspace, catalog))
@@ -343,7 +344,7 @@ def test_an_engine_without_a_bridge_builds_on_the_hosts_network(
     assert one.network == network
 
 
-def test_the_environment_of_docker_is_the_users_own_except_for_the_embedded_engine(
+def test_only_the_embedded_engine_changes_the_environment_of_docker(
     workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin")
@@ -362,14 +363,14 @@ def fake_docker(folder: Path, version: str, name: str = "docker") -> Path:
     return folder
 
 
-def test_the_users_buildx_is_used_where_it_is_new_enough(
+def test_the_users_buildx_is_used_if_it_is_new_enough(
     workspace: Workspace, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{fake_docker(tmp_path / 'bin', 'v0.17.1')}:{os.environ['PATH']}")
     assert Engine("system", "unix:///x", Embedded(workspace, catalog)).buildx == ["docker", "buildx"]
 
 
-def test_an_unpacked_buildx_is_used_where_the_users_is_too_old(
+def test_the_embedded_buildx_is_used_if_the_users_is_too_old(
     workspace: Workspace, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{fake_docker(tmp_path / 'bin', 'v0.10.5')}:{os.environ['PATH']}")
@@ -378,7 +379,7 @@ def test_an_unpacked_buildx_is_used_where_the_users_is_too_old(
     assert Engine("system", "unix:///x", own).buildx == [str(own.buildx)]
 
 
-def test_without_a_new_enough_buildx_it_says_which_was_found_and_what_to_install(
+def test_the_error_without_a_new_enough_buildx_names_its_version_and_the_package_to_install(
     workspace: Workspace, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -389,7 +390,7 @@ def test_without_a_new_enough_buildx_it_says_which_was_found_and_what_to_install
     assert "docker-buildx-plugin" in caught.value.hint
 
 
-def test_a_system_engine_that_the_user_may_not_use_is_told_as_such(
+def test_missing_permission_for_the_system_engine_is_reported(
     workspace: Workspace, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(*_: object) -> None:
@@ -404,7 +405,7 @@ def test_a_system_engine_that_the_user_may_not_use_is_told_as_such(
     assert "permission" in str(caught.value).lower()
 
 
-def test_certificates_that_are_missing_are_an_error_of_ours(
+def test_missing_tls_certificates_are_reported(
     workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("HOST", "tcp://127.0.0.1:1"), ("TLS_VERIFY", "1"), ("CERT_PATH", "/nowhere")):
@@ -413,7 +414,7 @@ def test_certificates_that_are_missing_are_an_error_of_ours(
         find_engine(workspace, catalog, print)
 
 
-def test_beside_an_engine_of_the_users_no_second_one_is_started(workspace: Workspace, catalog: Catalog) -> None:
+def test_no_second_engine_is_started_next_to_the_users_own(workspace: Workspace, catalog: Catalog) -> None:
     one = Engine("system", "unix:///x", Embedded(workspace, catalog))
     with pytest.raises(InputError, match="no second engine is started") as failed, fresh_engine(one, ["image"]):
         pass
@@ -421,8 +422,8 @@ def test_beside_an_engine_of_the_users_no_second_one_is_started(workspace: Works
     assert "DOCKER_HOST" in failed.value.hint
 
 
-def test_a_store_that_no_engine_has_is_told_with_those_that_there_are(workspace: Workspace, catalog: Catalog) -> None:
+def test_an_unknown_image_store_is_rejected_with_the_known_ones(workspace: Workspace, catalog: Catalog) -> None:
     one = Engine("embedded", "unix:///x", Embedded(workspace, catalog))
-    said = "'zfs' is no image store: expected one of containerd, overlay2"
-    with pytest.raises(InputError, match=said), fresh_engine(one, [], "zfs"):
+    error = "'zfs' is not an image store: expected one of containerd, overlay2"
+    with pytest.raises(InputError, match=error), fresh_engine(one, [], "zfs"):
         pass
