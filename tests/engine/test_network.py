@@ -25,7 +25,7 @@ import pytest
 from bakery.bases import apt
 from bakery.catalog.models import Catalog
 from bakery.catalog.selection import select_images
-from bakery.engine.buildx import How
+from bakery.engine.buildx import BuildxOptions
 from bakery.engine.engine import Engine
 from bakery.net.build_secrets import users_network
 from bakery.workspace import Workspace
@@ -100,19 +100,19 @@ def context(engine: Engine, workspace: Workspace, tmp_path: Path) -> Iterator[Pa
     yield folder
 
 
-def everything(engine: Engine, catalog: Catalog, folder: Path, how: How) -> tuple[str, bytes, list[str]]:
+def everything(engine: Engine, catalog: Catalog, folder: Path, options: BuildxOptions) -> tuple[str, bytes, list[str]]:
     """What buildx said, all blobs of the image and its provenance unpacked, and the files of its layers."""
     (image,) = select_images(catalog, ["3.13"], platform="linux/amd64")
     archive = folder.parent / "image.tar"
     command = [
-        *engine.buildx, "build", "--progress=plain", "--network=host", "--provenance=mode=max", *how.arguments(image),
+        *engine.buildx, "build", "--progress=plain", "--network=host", "--provenance=mode=max", *options.arguments(image.slug),
         "--build-context", f"base=oci-layout://{folder.parent / 'base'}",
         "--build-context", f"shared={ROOT / 'shared'}",
         f"--output=type=oci,dest={archive}", str(folder),
     ]  # fmt: skip
     assert MARKER not in " ".join(command)
     done = subprocess.run(
-        command, env={**engine.environment, **how.network.environment}, capture_output=True, text=True, check=False
+        command, env={**engine.environment, **options.network.environment}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     blobs, names = [], []
@@ -150,7 +150,7 @@ def test_packages_come_that_way_and_nothing_of_it_stays(
             of_a_day = "/archive/{archive}/20261124T000000Z" if way == "snapshot" else ""
             network = users_network(str(DATA / "ca.pem"), f"https://{address}{of_a_day}")
         assert MARKER not in repr(network)
-        said, content, names = everything(engine, catalog, context, How(network=network))
+        said, content, names = everything(engine, catalog, context, BuildxOptions(network=network))
     logins = [key for one in asked for key in one if key in ("Proxy-Authorization", "Authorization")]
     assert logins, "nothing was asked for with the login"
     assert "usr/share/doc/netbase/copyright" in {name.removeprefix("./") for name in names}
