@@ -19,9 +19,9 @@ UNLIMITED = 10_000
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its heading, and the value in each row: a key of the row, or ``value`` of the row.
+    """A column of a table: its heading, and the value in each row: ``value(row)`` or ``row[key]``.
 
-    Columns of numbers are aligned ``right``.
+    The default of ``key`` is the heading. Columns of numbers are aligned ``right``.
     """
 
     heading: str
@@ -31,7 +31,7 @@ class Column:
 
     def text(self, row: Any) -> str:
         """The text of the column's cell in ``row``."""
-        return cell(self.value(row) if self.value else row.get(self.key))
+        return cell(self.value(row) if self.value else row.get(self.key or self.heading))
 
 
 def cell(value: object) -> str:

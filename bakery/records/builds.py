@@ -17,24 +17,10 @@ from bakery.files import write_whole
 from bakery.workspace import Workspace
 
 __all__ = [
-    "BaseRecord",
-    "BuildRecord",
-    "ComparedWith",
-    "LocalRecord",
-    "OfficialSize",
-    "PartSize",
-    "Record",
-    "ReferenceSize",
-    "Size",
-    "SourceRecord",
-    "SuiteRun",
-    "TestRun",
-    "json_text",
-    "local_records",
-    "read_record",
-    "record_file",
+    "BaseRecord", "BuildRecord", "ComparedWith", "LocalRecord", "OfficialSize", "PartSize", "Record", "ReferenceSize",
+    "Size", "SourceRecord", "SuiteRun", "TestRun", "json_text", "local_records", "read_record", "record_file",
     "write_record",
-]
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

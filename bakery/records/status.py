@@ -55,5 +55,5 @@ def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord]) -> lis
         if record.tests is None or record.base.origin == "user":
             continue
         if key not in records or records[key].built <= record.built:
-            records[key] = BuildRecord(**{field: getattr(record, field) for field in BuildRecord.__struct_fields__})
+            records[key] = msgspec.convert(record, BuildRecord, from_attributes=True)
     return [records[key] for key in sorted(records, key=lambda key: (Version(records[key].release), key))]

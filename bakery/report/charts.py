@@ -11,21 +11,8 @@ from typing import NamedTuple
 
 from bakery.sizes import FileSize, Part
 
-__all__ = [
-    "Bar",
-    "DeltaBar",
-    "PairedBar",
-    "Piece",
-    "Tile",
-    "delta_bars",
-    "paired_bars",
-    "squarified",
-    "stacked_bars",
-    "tiles",
-]
+__all__ = ["Bar", "Box", "Tile", "delta_bars", "paired_bars", "squarified", "stacked_bars", "tiles"]
 
-NARROW = 0.055
-"""Share of the longest bar below which a piece has no label."""
 SPLIT = 0.035
 """Share of an image above which the treemap shows the content of a folder instead of the folder."""
 TINY = 0.004
@@ -35,77 +22,47 @@ SHAPE = 1.7
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A piece of a stacked bar: its bytes, and its colour as a class in page.css."""
-
-    title: str
-    size: int
-    colour: str
-    labelled: bool = False
-
-
-@dataclass(frozen=True)
 class Bar:
-    """A stacked bar; ``size`` is the sum of its pieces in bytes."""
+    """A bar of a chart, or a piece of a bar: its size in bytes, and its colour as a class in page.css.
+
+    ``left`` is its start or, for a paired bar, the position of the mark, which is at ``other`` bytes.
+    """
 
     name: str
     size: int
     width: float
-    pieces: tuple[Piece, ...]
+    left: float = 0.0
+    colour: str = ""
+    other: int | None = None
+    pieces: tuple[Bar, ...] = ()
 
 
-def stacked_bars(rows: Iterable[tuple[str, Iterable[tuple[str, int, str]]]]) -> list[Bar]:
-    """Bars on one scale from names and their pieces: title, bytes, colour. Empty pieces are left out."""
-    filled = [(name, [piece for piece in pieces if piece[1]]) for name, pieces in rows]
-    sums = [sum(size for _, size, _ in pieces) for _, pieces in filled]
-    longest = max(sums, default=0) or 1
+def stacked_bars(rows: Iterable[tuple[str, Sequence[tuple[str, int, str]]]]) -> list[Bar]:
+    """Bars on one scale from names and their pieces (title, bytes, colour); empty pieces are left out."""
+    sums = [(name, sum(size for _, size, _ in pieces), pieces) for name, pieces in rows]
+    longest = max((total for _, total, _ in sums), default=0) or 1
     return [
         Bar(
             name,
             total,
             total / longest,
-            tuple(Piece(title, size, colour, size / longest >= NARROW) for title, size, colour in pieces),
+            pieces=tuple(Bar(title, size, size / longest, colour=colour) for title, size, colour in pieces if size),
         )
-        for (name, pieces), total in zip(filled, sums, strict=True)
+        for name, total, pieces in sums
     ]
 
 
-@dataclass(frozen=True)
-class PairedBar:
-    """A bar with a mark at the size of another image, if that is known. Sizes in bytes."""
-
-    name: str
-    size: int
-    other: int | None
-    width: float
-    mark: float
-
-
-def paired_bars(rows: Sequence[tuple[str, int, int | None]]) -> list[PairedBar]:
-    """Bars on one scale: name, bytes, bytes of the other image."""
+def paired_bars(rows: Sequence[tuple[str, int, int | None]]) -> list[Bar]:
+    """Bars on one scale: name, bytes, bytes of another image, which gets a mark."""
     widest = max((max(size, other or 0) for _, size, other in rows), default=0) or 1
-    return [PairedBar(name, size, other, size / widest, (other or 0) / widest) for name, size, other in rows]
+    return [Bar(name, size, size / widest, (other or 0) / widest, other=other) for name, size, other in rows]
 
 
-@dataclass(frozen=True)
-class DeltaBar:
-    """A bar from the middle of the chart: to the left if ``size``, in bytes, is negative, else to the right."""
-
-    name: str
-    size: int
-    colour: str
-    left: float
-    width: float
-
-
-def delta_bars(rows: Sequence[tuple[str, int, str]]) -> list[DeltaBar]:
-    """Bars on one scale: name, bytes, colour."""
+def delta_bars(rows: Sequence[tuple[str, int, str]]) -> list[Bar]:
+    """Bars on one scale (name, bytes, colour), from the middle to the left if bytes are negative, else to the right."""
     widest = max((abs(size) for _, size, _ in rows), default=0) or 1
-    shares = [abs(size) / widest / 2 for _, size, _ in rows]
-    return [
-        DeltaBar(name, size, colour, 0.5 - share if size < 0 else 0.5, share)
-        for (name, size, colour), share in zip(rows, shares, strict=True)
-    ]
+    shares = [(name, size, abs(size) / widest / 2, colour) for name, size, colour in rows]
+    return [Bar(name, size, width, 0.5 - width if size < 0 else 0.5, colour) for name, size, width, colour in shares]
 
 
 class Box(NamedTuple):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.display import Column
-from bakery.report.charts import Bar, DeltaBar, PairedBar, Tile, delta_bars, paired_bars, stacked_bars, tiles
+from bakery.report.charts import Bar, Tile, delta_bars, paired_bars, stacked_bars, tiles
 from bakery.report.text import LAYER_COLUMNS, METHOD, SUMMARY_COLUMNS, file_rows, layer_rows, summary_rows
 from bakery.sizes import TITLES, Comparison, FileSize, MeasuredImage, Part, Share, files_only_in, megabytes, ratio
 
@@ -40,10 +40,11 @@ def templates() -> Environment:
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     functions = (
-        compressed_chart, count, difference_chart, file_table, files_only_in, layer_chart, layer_table, map_chart,
-        megabytes, part_chart, part_table, parts_of, percent, ratio, summary_table,
+        compressed_chart, count, difference_chart, file_table, files_only_in, layer_chart, layer_rows, map_chart,
+        megabytes, part_chart, part_table, parts_of, percent, ratio, summary_rows,
     )  # fmt: skip
-    environment.globals |= {"titles": TITLES, **{function.__name__: function for function in functions}}
+    environment.globals |= {function.__name__: function for function in functions}
+    environment.globals |= {"titles": TITLES, "layer_columns": LAYER_COLUMNS, "summary_columns": SUMMARY_COLUMNS}
     return environment
 
 
@@ -68,7 +69,7 @@ def _sizes(sizes: Iterable[tuple[str, int]]) -> str:
     return "; ".join(f"{name}: {megabytes(size)}" for name, size in sizes)
 
 
-def compressed_chart(comparisons: Sequence[Comparison]) -> tuple[str, list[PairedBar]]:
+def compressed_chart(comparisons: Sequence[Comparison]) -> tuple[str, list[Bar]]:
     """The compressed size of each image, and of the image that it is compared with."""
     sizes = [
         (comparison.name, comparison.ours.compressed_bytes, official.compressed_bytes if official else None)
@@ -77,11 +78,6 @@ def compressed_chart(comparisons: Sequence[Comparison]) -> tuple[str, list[Paire
     ]
     text = "; ".join(f"{name}: {megabytes(size)}, compared with {megabytes(other)}" for name, size, other in sizes)
     return f"Bytes to pull: {text}", paired_bars(sizes)
-
-
-def summary_table(comparisons: Sequence[Comparison]) -> Table:
-    """The summary, as in the terminal."""
-    return SUMMARY_COLUMNS, summary_rows(comparisons)
 
 
 def layer_chart(images: Sequence[MeasuredImage]) -> tuple[str, list[Bar]]:
@@ -98,11 +94,6 @@ def layer_chart(images: Sequence[MeasuredImage]) -> tuple[str, list[Bar]]:
     ]
     text = _sizes((image.reference, image.compressed_bytes) for image in images)
     return f"Bytes to pull: {text}", stacked_bars(rows)
-
-
-def layer_table(image: MeasuredImage) -> Table:
-    """The layers of an image and their sum, as in the terminal."""
-    return LAYER_COLUMNS, layer_rows(image)
 
 
 def parts_of(images: Iterable[MeasuredImage]) -> list[Part]:
@@ -130,7 +121,7 @@ def part_table(images: Sequence[MeasuredImage]) -> Table:
     return [Column(head, right=at > 0, value=itemgetter(at)) for at, head in enumerate(heads)], rows
 
 
-def difference_chart(ours: MeasuredImage, reference: MeasuredImage) -> tuple[str, list[DeltaBar]] | None:
+def difference_chart(ours: MeasuredImage, reference: MeasuredImage) -> tuple[str, list[Bar]] | None:
     """The parts whose size on disk differs; ``None`` if no part differs."""
     changes = [(part, ours.parts[part].disk_bytes - reference.parts[part].disk_bytes) for part in Part]
     rows = [(TITLES[part], size, str(part)) for part, size in changes if size]

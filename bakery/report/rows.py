@@ -1,10 +1,9 @@
-"""Rows for people and for programs: every table that a command prints exists as text and as JSON."""
+"""Rows of the tables that commands print. JSON has all keys of a row, tables only those of the columns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
 
 from bakery.build import BuildResult
 from bakery.catalog import Catalog, Image, RecipeName, Stability, flag, latest_series, select_images, support, tags_of
@@ -13,17 +12,25 @@ from bakery.records import read_record
 from bakery.sizes import OfficialImage, megabytes, official_size
 from bakery.workspace import Workspace
 
-__all__ = ["catalog_rows", "release_rows", "result_rows", "tag_rows"]
+__all__ = [
+    "IMAGE_COLUMNS", "RELEASE_COLUMNS", "RESULT_COLUMNS", "TAG_COLUMNS", "VERDICT_COLUMNS", "catalog_rows",
+    "release_rows", "result_rows", "tag_rows",
+]  # fmt: skip
+
+Row = dict[str, object]
 
 VERDICT_COLUMNS = (
-    Column("image", "image"), Column("result", "same"), Column("manifest", "digest"),
-    Column("differences", "differences", right=True),
-)  # fmt: skip
-TAG_COLUMNS = (Column("image", "image"), Column("tags", "tags"))
+    Column("image"),
+    Column("result", "same"),
+    Column("manifest", "digest"),
+    Column("differences", right=True),
+)
+
+TAG_COLUMNS = (Column("image"), Column("tags"))
 
 
-def tag_rows(catalog: Catalog, images: Iterable[Image]) -> list[dict[str, Any]]:
-    """Each image with its tags and the repository that they belong to."""
+def tag_rows(catalog: Catalog, images: Iterable[Image]) -> list[Row]:
+    """The tags of each image, and their repository."""
     return [
         {"image": image.name, "repository": catalog.repository, "tags": list(tags_of(catalog, image))}
         for image in images
@@ -31,21 +38,21 @@ def tag_rows(catalog: Catalog, images: Iterable[Image]) -> list[dict[str, Any]]:
 
 
 IMAGE_COLUMNS = (
-    Column("image", "image"),
-    Column("series", "series"),
-    Column("status", "status"),
+    Column("image"),
+    Column("series"),
+    Column("status"),
     Column("until", "support"),
-    Column("target", "target"),
-    Column("distribution", "distribution"),
-    Column("built", "built"),
-    Column("recipe", "recipe"),
-    Column("compressed", "compressed", right=True),
+    Column("target"),
+    Column("distribution"),
+    Column("built"),
+    Column("recipe"),
+    Column("compressed", right=True),
 )
 
 
-def catalog_rows(catalog: Catalog, workspace: Workspace, images: Iterable[Image], today: date) -> list[dict[str, Any]]:
-    """Each image with the state of its series and target on ``today``, and what is recorded of its last build here."""
-    rows = []
+def catalog_rows(catalog: Catalog, workspace: Workspace, images: Iterable[Image], today: date) -> list[Row]:
+    """Each image with the state of its series and target on ``today``, and its last build in this clone."""
+    rows: list[Row] = []
     for image in images:
         record = read_record(workspace, image)
         note = flag(image.target.until, today) if image.target.status is Stability.STABLE else " (unstable)"
@@ -64,28 +71,28 @@ def catalog_rows(catalog: Catalog, workspace: Workspace, images: Iterable[Image]
                 "target_until": image.target.until,
                 "distribution": f"{image.target.family} {image.target.version}{note}",
                 "platform": image.platform,
-                "built": record.built if record else None,
-                "recipe": str(record.recipe) if record else None,
-                "compressed": megabytes(record.compressed_bytes) if record else None,
-                "compressed_bytes": record.compressed_bytes if record else None,
-                "disk_bytes": record.disk_bytes if record else None,
+                "built": record and record.built,
+                "recipe": record and str(record.recipe),
+                "compressed": record and megabytes(record.compressed_bytes),
+                "compressed_bytes": record and record.compressed_bytes,
+                "disk_bytes": record and record.disk_bytes,
             }
         )
     return rows
 
 
 RELEASE_COLUMNS = (
-    Column("release", "release"),
-    Column("series", "series"),
-    Column("default", "default"),
+    Column("release"),
+    Column("series"),
+    Column("default"),
     Column("pool", "in_pool"),
-    Column("sha256", "sha256"),
+    Column("sha256"),
 )
 
 
-def release_rows(catalog: Catalog, versions: Sequence[str]) -> list[dict[str, Any]]:
-    """Every pinned release of the series that ``versions`` name (all without any), newest first."""
-    wanted = {image.series.name for image in select_images(catalog, versions, everything=True)}
+def release_rows(catalog: Catalog, versions: Sequence[str]) -> list[Row]:
+    """All pinned releases of the series of ``versions``, or of all series, newest first."""
+    selected = {image.series.name for image in select_images(catalog, versions, everything=True)}
     return [
         {
             "release": f"{pin.release}{series.suffix}",
@@ -96,50 +103,46 @@ def release_rows(catalog: Catalog, versions: Sequence[str]) -> list[dict[str, An
             "sha256": pin.sha256,
         }
         for series in catalog.series
-        if series.name in wanted
+        if series.name in selected
         for pin in series.pins
     ]
 
 
 RESULT_COLUMNS = (
-    Column("image", "image"),
-    Column("result", "result"),
-    Column("recipe", "recipe"),
-    Column("compressed", "compressed", right=True),
+    Column("image"),
+    Column("result"),
+    Column("recipe"),
+    Column("compressed", right=True),
     Column("on disk", "disk", right=True),
     Column("official, compressed", "official"),
-    Column("time", "time", right=True),
-    Column("tags", "tags"),
+    Column("time", right=True),
+    Column("tags"),
 )
 
 
 def result_rows(
-    catalog: Catalog, results: Iterable[BuildResult], baseline: dict[tuple[str, str], OfficialImage]
-) -> list[dict[str, Any]]:
-    """What became of each image, its sizes beside the recorded size of the official one."""
-    rows = []
+    catalog: Catalog, results: Iterable[BuildResult], baseline: Mapping[tuple[str, str], OfficialImage]
+) -> list[Row]:
+    """The result of each build, and the recorded size of the official image; a quick build is not compared with it."""
+    rows: list[Row] = []
     for result in results:
-        official = official_size(baseline, catalog, result.image)
-        beside = None
-        if official:
-            ours = result.size if result.image.recipe is not RecipeName.QUICK else None
-            share = f" ({ours.compressed_bytes / official.compressed_bytes:.2f}x)" if ours else ""
-            beside = f"{megabytes(official.compressed_bytes)} {official.tag}{share}"
-        state = "failed" if result.error else "built" if result.compiled else "up to date"
+        image, size, official = result.image, result.size, official_size(baseline, catalog, result.image)
+        comparable = size if official and image.recipe is not RecipeName.QUICK else None
+        share = f" ({comparable.compressed_bytes / official.compressed_bytes:.2f}x)" if official and comparable else ""
         rows.append(
             {
-                "image": result.image.name,
-                "result": state,
-                "recipe": str(result.image.recipe),
-                "variant": result.image.variant.name,
+                "image": image.name,
+                "result": "failed" if result.error else "built" if result.compiled else "up to date",
+                "recipe": str(image.recipe),
+                "variant": image.variant.name,
                 "id": result.id,
-                "platform": result.image.platform,
-                "compressed": megabytes(result.size.compressed_bytes) if result.size else None,
-                "disk": megabytes(result.size.disk_bytes) if result.size else None,
-                "compressed_bytes": result.size.compressed_bytes if result.size else None,
-                "disk_bytes": result.size.disk_bytes if result.size else None,
-                "official": beside,
-                "official_compressed_bytes": official.compressed_bytes if official else None,
+                "platform": image.platform,
+                "compressed": size and megabytes(size.compressed_bytes),
+                "disk": size and megabytes(size.disk_bytes),
+                "compressed_bytes": size and size.compressed_bytes,
+                "disk_bytes": size and size.disk_bytes,
+                "official": official and f"{megabytes(official.compressed_bytes)} {official.reference}{share}",
+                "official_compressed_bytes": official and official.compressed_bytes,
                 "time": duration(result.seconds),
                 "seconds": round(result.seconds, 1),
                 "phases": {phase: round(seconds, 1) for phase, seconds in result.phases.items()},

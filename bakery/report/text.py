@@ -103,26 +103,28 @@ def recorded_rows(
     series = {series.name: series for series in catalog.series}
     targets = {target.name: target for target in catalog.targets}
 
-    def measured(reference: str, date: str, compressed: int, disk: int | None = None) -> MeasuredImage:
-        return MeasuredImage(reference, "recorded", "", platform, compressed, disk_bytes=disk, date=date)
+    def measured(reference: str, compressed: int = 0, disk: int | None = None) -> MeasuredImage:
+        return MeasuredImage(reference, "recorded", "", platform, compressed, disk_bytes=disk)
 
     for record in records:
         known = record.series in series and record.target in targets
         if not known or record.recipe is not RecipeName.FULL or record.platform != platform:
             continue
         tags = official_tags(catalog, series[record.series], targets[record.target])
-        recorded = next((baseline[tag, platform] for tag in tags if (tag, platform) in baseline), None)
         compared = record.compared or ComparedWith()
-        official = reference = None
-        if compared.official:
-            official = measured(compared.official.reference, compared.official.date, compared.official.compressed_bytes)
-        elif recorded:
-            official = measured(recorded.tag, recorded.date, recorded.compressed_bytes)
-        if compared.reference:
-            reference = measured(compared.reference.reference, "", 0, compared.reference.disk_bytes)
-        ours = measured(record.image, record.built[:10], record.compressed_bytes, record.disk_bytes)
-        label = f"{official.reference} of {official.date}" if official else None
-        rows.append(Summary(record.image, ours, official, reference, label))
+        official = compared.official or next(
+            (baseline[tag, platform] for tag in tags if (tag, platform) in baseline), None
+        )
+        reference = compared.reference
+        rows.append(
+            Summary(
+                record.image,
+                measured(record.image, record.compressed_bytes, record.disk_bytes),
+                measured(official.reference, official.compressed_bytes) if official else None,
+                measured(reference.reference, disk=reference.disk_bytes) if reference else None,
+                f"{official.reference} of {official.date}" if official else None,
+            )
+        )
     return rows
 
 

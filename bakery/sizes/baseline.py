@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from bakery.catalog import Catalog, Image, Series, Target
 from bakery.errors import ConfigError
@@ -16,12 +17,12 @@ __all__ = ["OfficialImage", "megabytes", "official_size", "official_tags", "read
 
 @dataclass(frozen=True)
 class OfficialImage:
-    """An official image: its tag, Python release, compressed size in bytes, layers and the digest of its manifest.
+    """An official image: its reference, Python release, compressed size in bytes, layers, and manifest digest.
 
     ``date`` is the day on which the image was made, ``source`` the origin of these data.
     """
 
-    tag: str
+    reference: str
     release: str
     compressed_bytes: int
     layers: tuple[LayerSize, ...] = ()
@@ -35,29 +36,43 @@ def megabytes(size: int | None) -> str:
     return "-" if size is None else f"{size / 1e6:.1f} MB"
 
 
+class _Layer(msgspec.Struct):
+    bytes: int
+    label: str
+
+
+class _Image(msgspec.Struct):
+    tag: str
+    platform: str
+    release: str
+    compressed_bytes: int
+    layers: list[_Layer] = []
+    digest: str = ""
+    created: str = ""
+
+
+class _Baseline(msgspec.Struct):
+    images: list[_Image]
+    source: str = ""
+
+
 def read_baseline(root: Path) -> dict[tuple[str, str], OfficialImage]:
     """Official images by (tag, platform); :exc:`ConfigError` if the file is missing or not valid."""
     file = root / "shared" / "official-sizes.json"
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        return {
-            (image["tag"], image["platform"]): OfficialImage(
-                tag=image["tag"],
-                release=image["release"],
-                compressed_bytes=int(image["compressed_bytes"]),
-                layers=tuple(
-                    LayerSize("", "gzip", int(layer["bytes"]), layer["label"]) for layer in image.get("layers", ())
-                ),
-                digest=image.get("digest", ""),
-                date=image.get("created", "")[:10],
-                source=content.get("source", ""),
-            )
-            for image in content["images"]
-        }
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        content = msgspec.json.decode(file.read_bytes(), type=_Baseline)
+    except (OSError, ValueError) as error:
         raise ConfigError(
-            f"{file}: expected images with tag, platform, release and compressed_bytes: {error!r}"
+            f"{file}: expected images with tag, platform, release and compressed_bytes: {error}"
         ) from None
+    return {
+        (image.tag, image.platform): OfficialImage(
+            image.tag, image.release, image.compressed_bytes,
+            tuple(LayerSize("", "gzip", layer.bytes, layer.label) for layer in image.layers),
+            image.digest, image.created[:10], content.source,
+        )
+        for image in content.images
+    }  # fmt: skip
 
 
 def official_tags(catalog: Catalog, series: Series, target: Target) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import add
 
 from bakery.records import PartSize
 
@@ -96,11 +97,7 @@ class Share:
     files: int = 0
 
     def __add__(self, other: Share) -> Share:
-        return Share(
-            self.disk_bytes + other.disk_bytes,
-            self.compressed_bytes + other.compressed_bytes,
-            self.files + other.files,
-        )
+        return Share(*map(add, vars(self).values(), vars(other).values()))
 
 
 def classify(path: str) -> Part:

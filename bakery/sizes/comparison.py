@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from bakery.catalog import Budget, Image, Platform
 from bakery.oci import LayerSize
-from bakery.records import ComparedWith, OfficialSize, ReferenceSize, Size
+from bakery.records import Size
 from bakery.sizes.breakdown import FileSize, Part, Share
 
-__all__ = ["Comparison", "MeasuredImage", "compared_with", "document", "files_only_in", "ratio"]
+__all__ = ["Comparison", "MeasuredImage", "document", "files_only_in", "ratio"]
 
 
 @dataclass(frozen=True)
@@ -69,24 +69,6 @@ class Comparison:
 def ratio(ours: int | None, other: int | None) -> float | None:
     """Ours as a multiple of the other, below 1 if ours is smaller; ``None`` if one of them is unknown."""
     return None if ours is None or not other else round(ours / other, 4)
-
-
-def compared_with(comparison: Comparison) -> ComparedWith:
-    """The images that a build was compared with, for its record."""
-    official, reference = comparison.official, comparison.reference
-    return ComparedWith(
-        official=OfficialSize(
-            reference=official.reference,
-            source=official.source,
-            date=official.date,
-            compressed_bytes=official.compressed_bytes,
-        )
-        if official
-        else None,
-        reference=ReferenceSize(reference=reference.reference, disk_bytes=reference.disk_bytes or 0)
-        if reference
-        else None,
-    )
 
 
 def files_only_in(image: MeasuredImage | None, other: MeasuredImage | None) -> list[FileSize]:

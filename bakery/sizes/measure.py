@@ -13,17 +13,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from bakery.catalog import LABELS, Catalog, Image, Platform, RecipeName, references, tags_of
 from bakery.engine import Engine
 from bakery.errors import InputError
 from bakery.files import Tell
 from bakery.oci import ManifestError
-from bakery.records import BuildRecord, PartSize, Size, read_record, write_record
+from bakery.records import BuildRecord, ComparedWith, PartSize, Size, read_record, write_record
 from bakery.registry import Registry, RegistryUnavailable, Remote
 from bakery.sizes.baseline import OfficialImage, official_size, official_tags
 from bakery.sizes.breakdown import compact
 from bakery.sizes.budget import budget_of, explain_excess
-from bakery.sizes.comparison import Comparison, MeasuredImage, compared_with
+from bakery.sizes.comparison import Comparison, MeasuredImage
 from bakery.sizes.layers import saved_image
 from bakery.workspace import Workspace
 
@@ -56,7 +58,8 @@ def record_comparison(workspace: Workspace, comparison: Comparison) -> None:
     """Add the images that a build was compared with to its record, if that is of the image that was measured."""
     record = read_record(workspace, comparison.image)
     if record and record.size == comparison.size:
-        write_record(workspace, comparison.image, record, compared=compared_with(comparison))
+        compared = msgspec.convert(comparison, ComparedWith, from_attributes=True)
+        write_record(workspace, comparison.image, record, compared=compared)
 
 
 @dataclass
@@ -140,9 +143,9 @@ class Comparer:
             notes.append(f"{reason}, and no size of an official image is recorded to compare with.")
             return None
         about = f"recorded {recorded.date} from {recorded.source}"
-        notes.append(f"{reason}; using the compressed size of {recorded.tag} {about}.")
+        notes.append(f"{reason}; using the compressed size of {recorded.reference} {about}.")
         return MeasuredImage(
-            recorded.tag, "recorded", about, image.platform, recorded.compressed_bytes, recorded.layers,
+            recorded.reference, "recorded", about, image.platform, recorded.compressed_bytes, recorded.layers,
             digest=recorded.digest, release=recorded.release, date=recorded.date,
         )  # fmt: skip
 

@@ -20,7 +20,7 @@ import pytest
 from bakery.catalog.labels import LABELS
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog, Image
-from bakery.catalog.platforms import host_platform
+from bakery.catalog.platforms import Platform, host_platform
 from bakery.catalog.selection import select_images
 from bakery.catalog.tags import references
 from bakery.engine.engine import Engine
@@ -60,7 +60,7 @@ class Press:
 
     def image(self, platform: str = "") -> Image:
         local = platform.rpartition("/")[2]
-        (image,) = select_images(self.catalog, [RELEASE], platform=platform or host_platform())
+        (image,) = select_images(self.catalog, [RELEASE], platform=Platform(platform) if platform else host_platform())
         return dataclasses.replace(image, local=local)
 
     def load(

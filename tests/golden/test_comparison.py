@@ -97,7 +97,7 @@ def comparisons() -> list[Comparison]:
     recorded = official_size(read_baseline(ROOT), catalog, image)
     assert recorded is not None
     official = MeasuredImage(
-        recorded.tag, "recorded", f"recorded {recorded.date} from {recorded.source}", image.platform,
+        recorded.reference, "recorded", f"recorded {recorded.date} from {recorded.source}", image.platform,
         recorded.compressed_bytes, recorded.layers, release=recorded.release, date=recorded.date,
     )  # fmt: skip
     first = Comparison(image, ours, official, reference, notes=("registry.example cannot be reached.",))

@@ -37,7 +37,7 @@ def test_an_image_is_compared_with_the_official_one_that_people_would_use_instea
     for platform in ("linux/amd64", "linux/arm64"):
         found = official_size(read_baseline(root), catalog, image(version, target, platform=platform))
         assert found is not None
-        assert found.tag == tag
+        assert found.reference == tag
         assert 30e6 < found.compressed_bytes < 70e6
         assert sum(layer.compressed_bytes for layer in found.layers) == found.compressed_bytes
         assert found.date.startswith("20") and found.source and found.digest.startswith("sha256:")

@@ -66,7 +66,7 @@ def offline(nowhere: str, catalog: Catalog, root: Path) -> dict[str, Any]:
     """A catalog whose official images lie where nobody answers, and the repository's record of them."""
     host = nowhere.removeprefix("http://")
     baseline = {
-        (f"{host}/library/{tag}", platform): dataclasses.replace(one, tag=f"{host}/library/{tag}")
+        (f"{host}/library/{tag}", platform): dataclasses.replace(one, reference=f"{host}/library/{tag}")
         for (tag, platform), one in read_baseline(root).items()
     }
     return {"catalog": official_at(catalog, host), "root": root, "baseline": baseline}
