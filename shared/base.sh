@@ -5,8 +5,8 @@
 # Together they give a root file system the settings that the published slim images carry (shared/rootfs), so that
 # `apt-get install` in a derived image behaves the same.
 #   PACKAGE  must not be chosen while the base is made
-#   SOURCES  file that becomes /etc/apt/sources.list.d/, a deb822 stanza for each suite without Signed-By
-#   KEYRING  candidates for Signed-By, the first that the root file system has is taken
+#   SOURCES  file to put into /etc/apt/sources.list.d/: a deb822 stanza for each suite, without Signed-By
+#   KEYRING  candidates for Signed-By; the first that exists in the root file system is used
 set -eu
 verb=$1 root=$2
 shift 2
@@ -24,7 +24,7 @@ setup() {
     done >"$pin"
 }
 
-# What dpkg's path filter would have kept out, had it run from the first package on.
+# Delete what dpkg's path filter would have excluded if it had been active from the first package on.
 slim() {
     includes=$(sed -n 's/^path-include //p' "$settings")
     set -f # the patterns are find's, not the shell's
@@ -52,7 +52,7 @@ finish() {
         sed "s|^Components:.*|&\nSigned-By: $keyring|" "$sources" >"$root/etc/apt/sources.list.d/$(basename "$sources")"
         break
     done
-    # mmdebstrap would have apt clean up, which docker-clean's empty Dir::Cache::pkgcache keeps from its 47 MB of caches.
+    # mmdebstrap lets apt clean up, but with docker-clean's empty Dir::Cache::pkgcache apt does not find its caches (47 MB).
     find "$root/var/lib/apt/lists" "$root/var/cache/apt" -type f -delete
     rm -rf "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old "$root/var/cache/ldconfig/aux-cache" "$root"/var/log/apt \
         "$root"/var/log/*.log

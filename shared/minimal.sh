@@ -1,13 +1,13 @@
 #!/bin/bash
-# minimal.sh python CONF OUT     - assemble what the system at / needs to run Python, and nothing else
-# minimal.sh shell PACKAGE OUT   - a static busybox from PACKAGE, with a link for each of its programs, to lay over that
+# minimal.sh python CONF OUT     - copy what the system at / needs to run Python, and nothing else
+# minimal.sh shell PACKAGE OUT   - copy a static busybox from PACKAGE, with a link for each of its programs
 #
-# Runs in a stage of its own. Which files are taken follows from dpkg's lists of files and from what the dynamic linker
-# says; CONF (minimal.conf) says what is added and what is left out.
+# Runs in a stage of its own. dpkg's lists of files and the dynamic linker tell which files are needed; CONF (minimal.conf)
+# adds to them and leaves some out.
 #   OUT/system   the distribution's part
 #   OUT/python   /usr/local, and the linker's cache
-# The records of the packages go to var/lib/dpkg/status.d, where scanners look for them since distroless images do so:
-# NAME (the package's stanza of dpkg's status file) and NAME.md5sums (of the files that were taken).
+# The packages are recorded in var/lib/dpkg/status.d, where scanners look because distroless images have their records there:
+# NAME (the package's stanza of dpkg's status file) and NAME.md5sums (of the files that were copied).
 set -euo pipefail
 export LC_ALL=C
 # shellcheck source-path=SCRIPTDIR source=common.sh
@@ -15,13 +15,13 @@ export LC_ALL=C
 
 NONROOT=65532
 
-# Folders that are links in a system with a merged /usr. dpkg's lists have the paths from before.
+# Folders that are links in a system with a merged /usr. dpkg's lists have paths from before the merge.
 merged=()
 for top in /bin /sbin /lib*; do
     if [ -L "$top" ]; then merged+=("$top"); fi
 done
 
-# stdin: paths as dpkg has them; stdout: the same below /usr where they are now (/lib/x: /usr/lib/x).
+# stdin: paths as dpkg lists them; stdout: their real paths (for /lib/x, /usr/lib/x).
 below_usr() {
     local path top
     while read -r path; do
@@ -35,7 +35,7 @@ below_usr() {
 # The values of keyword $1 in CONF.
 values() { sed -n "s/^$1 //p" "$CONF"; }
 
-# stdin: paths; stdout: those that the rules of CONF keep.
+# stdin: paths; stdout: the paths that the rules of CONF do not exclude.
 kept() {
     local path rule rules keep
     mapfile -t rules < <(grep '^path-' "$CONF")
@@ -49,7 +49,7 @@ kept() {
     done
 }
 
-# Files and links of the packages that are arguments; folders follow from them.
+# Print the files and links of the packages that are arguments; folders are made for them.
 files_of() {
     local path
     dpkg-query --listfiles "$@" | grep '^/' | below_usr | sort -u | kept |
@@ -58,7 +58,7 @@ files_of() {
         done
 }
 
-# stdin: files; stdout: the libraries that they need, as the linker looks for them and what those links lead to.
+# stdin: files; stdout: the libraries that they need, both the paths that the linker looks up and the targets of those links.
 libraries() {
     local path
     while read -r path; do
@@ -71,8 +71,8 @@ libraries() {
         done | sort -u
 }
 
-# Print the copyright file of package $1: its own, or that of a package of the same source, to whose folder the package
-# has a link (as gcc's libraries do) that slim systems leave out.
+# Print the copyright file of package $1: its own, or that of another package of the same source. Some packages (gcc's
+# libraries) have only a link to the other package's folder, and slim systems leave such links out.
 licence() {
     local own=/usr/share/doc/$1/copyright name source
     if [ ! -e "$own" ]; then
@@ -85,14 +85,14 @@ licence() {
     readlink --canonicalize-existing "$own"
 }
 
-# stdin: paths; they are copied below folder $1 with owner, mode and time.
+# Copy the paths on stdin to folder $1 with owner, mode and time.
 copy() {
     mkdir -p "$1"
     tar --create --directory=/ --no-recursion --verbatim-files-from --files-from=<(sort -u | sed 's#^/##') |
         tar --extract --directory="$1" --same-permissions --same-owner
 }
 
-# Write the records of the packages that are the other arguments below folder $1.
+# Write the records of packages (the other arguments) below folder $1.
 records() {
     local root=$1 name sum path real folder=$1/var/lib/dpkg/status.d
     shift
@@ -106,7 +106,7 @@ records() {
     done
 }
 
-# The layer is a function of its packages, not of the time at which it was made.
+# The layer depends on its packages, not on the time of the build.
 same_time() { find "$@" -exec touch --no-dereference --reference=/usr/lib/os-release {} +; }
 
 skeleton() {
@@ -129,7 +129,8 @@ python() {
     local system=$OUT/system local=$OUT/python work name names path before=
     work=$(mktemp -d)
     find /usr/local -not -type d | kept | sort >"$work/local"
-    # Byte code whose module was left out would be dead weight: nothing imports it from __pycache__.
+    # Byte code of a module that was left out is useless: nothing imports it from __pycache__.
+    # lib/os.py for lib/__pycache__/os.cpython-313.pyc must be in the list.
     awk '{ seen[$0] = 1; lines[NR] = $0 }
         END {
             for (n = 1; n <= NR; n++) {
@@ -139,7 +140,7 @@ python() {
             }
         }' "$work/local" >"$work/python"
     mapfile -t names < <(values package)
-    # Packages bring files, which may need libraries of other packages: until nothing is added.
+    # Files of a package may need libraries of other packages: repeat until no package is added.
     while [ "$before" != "${names[*]}" ]; do
         before=${names[*]}
         files_of "${names[@]}" >"$work/system"
@@ -158,7 +159,7 @@ python() {
         if [ ! -e "$system/usr/share/doc/$name" ]; then ln -sT "$(basename "${path%/*}")" "$system/usr/share/doc/$name"; fi
     done
     records "$system" "${names[@]}"
-    # The cache knows a library below /usr/local as well, so it belongs to that layer.
+    # The linker's cache also lists libraries below /usr/local, so it belongs to that layer.
     mkdir -p "$local/etc"
     mkdir "$work/root"
     cp --recursive --no-dereference "$system/." "$local/." "$work/root/"
@@ -174,7 +175,7 @@ shell() {
     local package=$1 program path
     program=$(dpkg-query --listfiles "$package" | below_usr | grep -x '/usr/bin/busybox')
     copy "$OUT" <<<"$program"$'\n'"/usr/share/doc/$package/copyright"
-    # Its dpkg and rpm would be package managers without a package; ar only unpacks for dpkg.
+    # Without its dpkg and rpm, which would be package managers without packages, and ar, which only unpacks for dpkg.
     "$program" --list-full | sed -E -e 's#^(usr/)?#usr/#' -e '/\/(ar|dpkg[^\/]*|rpm[^\/]*)$/d' | while read -r path; do
         mkdir -p "$OUT/${path%/*}"
         if [ ! -e "$OUT/$path" ]; then ln -s "$program" "$OUT/$path"; fi

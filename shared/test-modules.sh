@@ -1,11 +1,11 @@
 #!/bin/bash
 # test-modules.sh - collect what CPython's own test suite needs and no image ships: its tests, and its C modules.
-# Runs on top of the finished build stage, only for `inv regrtest`. Compiles what is missing and nothing else: the
-# interpreter that is tested is the one that the image has.
+# Runs on top of the finished build stage, only for `inv regrtest`. Compiles only what is missing, so the tested interpreter is
+# the image's own.
 #
 # Folders:
 #   TREE=/usr/src/python the compiled source
-#   OUT=/out             what the image gets, only looked at
+#   OUT=/out             what the image gets; only read
 #   TESTS=/tests         becomes a layer on top of the image
 set -euo pipefail
 shopt -s nullglob

@@ -50,18 +50,18 @@ def load_catalog(root: Path) -> Catalog:
     for family in families:
         _check_compilers(family, compilers)
     series = [_series(name, table, pins, extras) for name, table in top.tables("series").items()]
-    for one, table in zip(series, top.tables("series").values(), strict=True):
+    for entry, table in zip(series, top.tables("series").values(), strict=True):
         check_options(table, ours, reference)
-        _check_series(table, one, compilers, ours)
+        _check_series(table, entry, compilers, ours)
     for pin in pins:
-        if _series_of(pin.release) not in {one.number for one in series}:
+        if _series_of(pin.release) not in {entry.number for entry in series}:
             raise lock.fail(f'releases."{pin.release}"', f"series {_series_of(pin.release)} is not in catalog.toml")
     variants = _variants(top)
-    names = ([one.name for one in series], [variant.name for variant in variants], targets)
+    names = ([entry.name for entry in series], [variant.name for variant in variants], targets)
     catalog = Catalog(
         repository=recipes[RecipeName.FULL].repository,
         default_target=top.get("default_target", str, f"one of {', '.join(targets)}", lambda name: name in targets),
-        series=tuple(sorted(series, key=lambda one: (Version(one.number), one.suffix))),
+        series=tuple(sorted(series, key=lambda entry: (Version(entry.number), entry.suffix))),
         families=families,
         recipes=recipes,
         frame_pointers=frame_pointers.read(Options),

@@ -11,7 +11,7 @@ __all__ = ["AMD64", "ARM64", "Platform", "host_platform", "parse_platforms"]
 
 
 class Platform(str):
-    """An OCI platform, ``OS/ARCHITECTURE`` with a variant where there are several: ``linux/amd64``, ``linux/arm/v7``.
+    """An OCI platform, ``OS/ARCHITECTURE`` with a variant if there are several: ``linux/amd64``, ``linux/arm/v7``.
 
     A string, so that it can be written to JSON and compared with what an index holds.
     https://github.com/opencontainers/image-spec/blob/main/image-index.md#platform-variants

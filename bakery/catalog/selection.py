@@ -45,7 +45,9 @@ def select_images(
             "nothing is selected: --version is missing",
             hint=f"Give --version=SERIES or --version=RELEASE (series: {series}), or --all.",
         )
-    pins = [_find_pin(catalog, version) for version in versions] or [(one, one.default) for one in catalog.series]
+    pins = [_find_pin(catalog, version) for version in versions] or [
+        (series, series.default) for series in catalog.series
+    ]
     names = targets or ([target.name for target in catalog.targets] if everything else [catalog.default_target])
     selected = [_find_target(catalog, name) for name in names]
     kinds = [_find_variant(catalog, name) for name in variants]

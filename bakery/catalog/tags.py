@@ -15,7 +15,9 @@ __all__ = ["latest_series", "references", "tags_of"]
 
 def latest_series(catalog: Catalog) -> Series | None:
     """The newest ordinary series whose default release is not a pre-release."""
-    final = (one for one in reversed(catalog.series) if not one.suffix and not one.default.version.is_prerelease)
+    final = (
+        series for series in reversed(catalog.series) if not series.suffix and not series.default.version.is_prerelease
+    )
     return next(final, None)
 
 

@@ -108,8 +108,8 @@ class Table:
 
     def entries(self, key: str) -> list[Table]:
         """The tables of the array ``key``."""
-        data = self.get(key, list, "an array of tables", lambda value: all(isinstance(one, dict) for one in value))
-        return [Table(self.file, f"{key}[{number}]", one) for number, one in enumerate(data)]
+        data = self.get(key, list, "an array of tables", lambda value: all(isinstance(entry, dict) for entry in value))
+        return [Table(self.file, f"{key}[{number}]", entry) for number, entry in enumerate(data)]
 
     def read(self, kind: type[T], **given: object) -> T:
         """A dataclass of type ``kind`` from this table; raises :exc:`ConfigError` for a key that it has no field for.

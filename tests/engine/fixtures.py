@@ -1,4 +1,4 @@
-"""A stand-in for CPython's source: a tarball that configures, "trains" and installs in a second.
+"""A stand-in for the source of CPython: a tarball that configures, "trains" and installs in a second.
 
 It is a mock of the tarball only: Dockerfile, compile.sh, engine, base and everything in bakery are the real ones.
 """
@@ -51,7 +51,7 @@ touch Lib/test/test_os.py Lib/test/data/text Lib/idlelib/tests/test_idle.py Modu
 
 
 def source(folder: Path, *, configure: str = CONFIGURE, seconds: int = 0, salt: str = "") -> Path:
-    """Write the tarball below ``folder`` in the mirror's layout; ``salt`` makes the engine build it anew."""
+    """Write the tarball below ``folder`` in the mirror's layout; ``salt`` makes the engine rebuild it."""
     file = folder / RELEASE / f"Python-{RELEASE}.tar.xz"
     file.parent.mkdir(parents=True, exist_ok=True)
     files = {
@@ -82,10 +82,10 @@ def repository(root: Path, original: Path, tarball: Path) -> None:
     entry = f'file = "{tarball.name}"\nsha256 = "{digest}"\nrecorded_by = "tests"\n'
     lock.write_text(f"{head}{start}{entry}\n{rest[rest.index('[releases') :]}")
     trust = root / "shared" / "upstream.toml"
-    # Nobody signs a stand-in, and python.org's own signature would not fit it.
+    # A stand-in has no signature, and that of python.org would not match it.
     head, _, _ = trust.read_text().partition("\n[series.")
     trust.write_text(f"{head}\n[series]\n")
     catalog = root / "shared" / "catalog.toml"
     text = catalog.read_text().replace('"infra7/python"', f'"{REPOSITORY}"')
-    # No compiler is called; clang would only be unpacked.
+    # No compiler is called; installing clang would only take time.
     catalog.write_text(text.replace('compiler = "clang"', 'compiler = "gcc"'))

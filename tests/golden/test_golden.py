@@ -41,7 +41,7 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 
-def one(catalog: Catalog, version: str, target: str, recipe: RecipeName = RecipeName.FULL) -> Image:
+def image_of(catalog: Catalog, version: str, target: str, recipe: RecipeName = RecipeName.FULL) -> Image:
     (image,) = select_images(catalog, [version], [target], recipe=recipe, platform=Platform("linux/amd64"))
     return image
 
@@ -108,7 +108,7 @@ def options(args: dict[str, str]) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize(("version", "target", "recipe"), PLANS)
 def test_bake_definition(catalog: Catalog, golden: Golden, version: str, target: str, recipe: RecipeName) -> None:
-    image = one(catalog, version, target, recipe)
+    image = image_of(catalog, version, target, recipe)
     in_full = (version, target, recipe) == SHOWN_IN_FULL
     plan = definition(catalog, [image], {image: inputs(image)}, network="host" if in_full else None)
     plan = plan if in_full else without_options(plan)
@@ -117,7 +117,7 @@ def test_bake_definition(catalog: Catalog, golden: Golden, version: str, target:
 
 def test_options_of_one_image_in_full_and_of_the_others_where_they_differ(catalog: Catalog, golden: Golden) -> None:
     def options_of(version: str, target: str, recipe: RecipeName) -> dict[str, list[str]]:
-        image = one(catalog, version, target, recipe)
+        image = image_of(catalog, version, target, recipe)
         plan = definition(catalog, [image], {image: inputs(image)})
         return options(plan["target"][target_name(image)]["args"])
 
@@ -162,7 +162,7 @@ def test_bake_definition_of_several_images(catalog: Catalog, golden: Golden) -> 
 
 
 def test_build_arguments(catalog: Catalog, golden: Golden) -> None:
-    image = one(catalog, "3.13", "bookworm")
+    image = image_of(catalog, "3.13", "bookworm")
     plan = definition(catalog, [image], {image: inputs(image)}, network="host")
     *pairs, context = build_arguments(without_options(plan)["target"][target_name(image)])
     lines = [f"{flag} {shlex.quote(value)}" for flag, value in zip(pairs[::2], pairs[1::2], strict=True)]
@@ -184,7 +184,7 @@ def test_tags_of_every_pinned_release_of_a_series(catalog: Catalog, golden: Gold
 def test_images(catalog: Catalog, golden: Golden, tmp_path: Path, form: str, suffix: str) -> None:
     workspace = Workspace(root=tmp_path, home=tmp_path / "home")
     record = local_record(built="2026-01-02T03:04:05+00:00", compressed_bytes=41_234_567, disk_bytes=1)
-    write_record(workspace, one(catalog, "3.13", "bookworm"), record)
+    write_record(workspace, image_of(catalog, "3.13", "bookworm"), record)
     golden(
         f"images.{suffix}", render(catalog_rows(catalog, workspace, everything(catalog), TODAY), IMAGE_COLUMNS, form)
     )
@@ -201,16 +201,19 @@ def test_results(catalog: Catalog, golden: Golden, form: str, suffix: str) -> No
 
     results = [
         result(
-            one(catalog, "3.13", "bookworm"), id=DIGEST, size=Size(41_234_567, 123_456_789), seconds=723.4,
+            image_of(catalog, "3.13", "bookworm"), id=DIGEST, size=Size(41_234_567, 123_456_789), seconds=723.4,
             compiled=True, phases={"source": 1.23, "base": 0.4, "configure": 30.0, "compile": 691.8},
         ),
-        result(one(catalog, "3.14", "bookworm"), id=DIGEST, size=Size(45_000_000, 130_000_000), seconds=2.5),
-        result(one(catalog, "3.13.5", "jammy"), seconds=61.0, error="3.13.5-jammy was not built\n  Full log: x"),
+        result(image_of(catalog, "3.14", "bookworm"), id=DIGEST, size=Size(45_000_000, 130_000_000), seconds=2.5),
+        result(image_of(catalog, "3.13.5", "jammy"), seconds=61.0, error="3.13.5-jammy was not built\n  Full log: x"),
         result(
-            one(catalog, "3.12", "trixie", RecipeName.QUICK), id=DIGEST, size=Size(50_000_000, 140_000_000),
+            image_of(catalog, "3.12", "trixie", RecipeName.QUICK), id=DIGEST, size=Size(50_000_000, 140_000_000),
             seconds=100.0, compiled=True,
         ),
-        result(one(catalog, "3.15", "noble"), id=DIGEST, size=Size(39_999_999, 99_000_000), compiled=True, seconds=4e3),
+        result(
+            image_of(catalog, "3.15", "noble"), id=DIGEST, size=Size(39_999_999, 99_000_000), compiled=True,
+            seconds=4e3,
+        ),
     ]  # fmt: skip
     sizes = {"3.15-rc": 44_000_000, "3.14": 46_000_000, "3.13": 44_400_000, "3.12": 43_000_000}
     baseline = {

@@ -22,13 +22,13 @@ def test_a_method_may_have_a_level_and_zstd_always_has_one(text: str, method: st
     assert parse_compression(text) == Compression(method, level)
 
 
-def test_it_is_written_as_it_is_read() -> None:
+def test_a_compression_is_printed_as_it_is_parsed() -> None:
     for text in ("gzip", "gzip:9", "zstd:19"):
         assert str(parse_compression(text)) == text
 
 
 @pytest.mark.parametrize("text", ["", "xz", "zstd:", "zstd:high", "zstd19", "none", "gzip:-1"])
-def test_anything_else_is_answered_with_what_there_is(text: str) -> None:
+def test_an_error_about_an_unknown_method_lists_the_methods(text: str) -> None:
     with pytest.raises(InputError, match="unknown compression") as caught:
         parse_compression(text)
     assert caught.value.exit_code == 2
@@ -36,6 +36,6 @@ def test_anything_else_is_answered_with_what_there_is(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["zstd:20", "zstd:22", "zstd:0", "gzip:10"])
-def test_a_level_that_decoders_need_not_know_is_refused(text: str) -> None:
+def test_a_level_that_decoders_need_not_support_is_rejected(text: str) -> None:
     with pytest.raises(InputError, match="expected a level from 1 to"):
         parse_compression(text)

@@ -1,4 +1,4 @@
-"""The end of support is data; whether it is past or near is said as of a day that is passed in."""
+"""The end of support is data; tests pass the day as of which it is past or near."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def test_an_end_of_support_is_flagged_from_six_months_before(until: str, today: 
     assert support(until, today) == expected
 
 
-def test_what_is_far_from_its_end_is_not_flagged_at_all() -> None:
+def test_support_that_ends_far_in_the_future_is_not_flagged() -> None:
     assert flag("2027-04", date(2026, 11, 24)) == " (until 2027-04, in 5 months)"
     assert flag("2028-06", date(2026, 11, 24)) == ""

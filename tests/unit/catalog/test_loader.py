@@ -34,15 +34,15 @@ def broken(tree: Path, file: str, change: Callable[[Data], object]) -> ConfigErr
     return caught.value
 
 
-def test_the_real_data_has_every_target_and_a_pin_for_every_series(catalog: Catalog) -> None:
+def test_the_repositorys_data_has_every_target_and_a_pin_for_every_series(catalog: Catalog) -> None:
     assert {"trixie", "bookworm", "noble", "jammy"} <= {target.name for target in catalog.targets}
-    assert {"3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15"} <= {one.name for one in catalog.series}
-    assert all(one.pins for one in catalog.series)
+    assert {"3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15"} <= {series.name for series in catalog.series}
+    assert all(series.pins for series in catalog.series)
     assert catalog.default_target == "bookworm"
 
 
 def test_series_are_ordered_as_versions_and_not_as_text(catalog: Catalog) -> None:
-    names = [one.name for one in catalog.series]
+    names = [series.name for series in catalog.series]
     assert names == sorted(names, key=lambda name: (Version(name.removesuffix("t")), name))
     assert names.index("3.9") < names.index("3.10")
 
@@ -63,19 +63,19 @@ def test_pins_are_ordered_newest_first_as_versions(catalog: Catalog) -> None:
     [("3.9", "3.9.25"), ("3.10", "3.10.20"), ("3.11", "3.11.15"), ("3.13", "3.13.15"), ("3.14", "3.14.6")],
 )
 def test_a_series_default_is_its_newest_pinned_final_release(catalog: Catalog, series: str, release: str) -> None:
-    (one,) = (one for one in catalog.series if one.name == series)
-    assert one.default.release == release
+    (selected,) = (selected for selected in catalog.series if selected.name == series)
+    assert selected.default.release == release
 
 
-def test_a_pre_release_is_the_default_only_where_nothing_else_is_pinned(catalog: Catalog, data_tree: Path) -> None:
-    (real,) = (one for one in catalog.series if one.name == "3.15")
+def test_a_pre_release_is_the_default_only_if_nothing_else_is_pinned(catalog: Catalog, data_tree: Path) -> None:
+    (real,) = (series for series in catalog.series if series.name == "3.15")
     assert all(pin.version.is_prerelease for pin in real.pins)
     assert real.default.release == "3.15.0b3"
 
     data = tomllib.loads((data_tree / LOCK).read_text(encoding="utf-8"))
     data["releases"]["3.14.9rc1"] = {"file": "Python-3.14.9rc1.tgz", "sha256": "0" * 64, "recorded_by": "a test"}
     (data_tree / LOCK).write_text(tomli_w.dumps(data), encoding="utf-8")
-    (other,) = (one for one in load_catalog(data_tree).series if one.name == "3.14")
+    (other,) = (series for series in load_catalog(data_tree).series if series.name == "3.14")
     assert other.pins[0].release == "3.14.9rc1"
     assert other.default.release == "3.14.6"
 
@@ -106,7 +106,7 @@ def test_a_compiler_like_another_has_its_keys_except_those_that_it_sets(catalog:
 
 @pytest.mark.parametrize("name", ["3.13", "3.14", "3.15"])
 def test_a_free_threaded_series_differs_from_the_ordinary_one_by_one_flag(catalog: Catalog, name: str) -> None:
-    series = {one.name: one for one in catalog.series}
+    series = {entry.name: entry for entry in catalog.series}
     configure = {"configure_flags": ("--disable-gil",)}
     assert series[f"{name}t"] == replace(series[name], name=f"{name}t", configure=configure)
 
@@ -133,7 +133,7 @@ def test_packages_of_one_series_are_data(data_tree: Path) -> None:
     assert (series["3.13"].build_packages, series["3.13"].runtime_packages) == ((), ())
 
 
-def test_a_new_family_is_data_alone(data_tree: Path) -> None:
+def test_a_new_family_needs_only_data(data_tree: Path) -> None:
     data = tomllib.loads((data_tree / DEBIAN).read_text(encoding="utf-8"))
     data["targets"] = {"potato": {**data["targets"]["bookworm"], "base": "example:potato-slim"}}
     (data_tree / "other").mkdir()
@@ -345,7 +345,7 @@ def test_a_new_family_is_data_alone(data_tree: Path) -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_mistake_is_named_with_file_key_and_what_was_expected(
+def test_an_error_names_the_file_the_key_and_what_was_expected(
     data_tree: Path, file: str, change: Callable[[Data], object], expected: list[str]
 ) -> None:
     error = broken(data_tree, file, change)
@@ -354,21 +354,21 @@ def test_a_mistake_is_named_with_file_key_and_what_was_expected(
         assert words in str(error)
 
 
-def test_broken_toml_is_named_with_its_file_and_line(data_tree: Path) -> None:
+def test_an_error_in_toml_syntax_names_file_and_line(data_tree: Path) -> None:
     (data_tree / CATALOG).write_text("schema = 1\nseries = = 2", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"shared/catalog\.toml: not valid TOML: .*line 2") as caught:
         load_catalog(data_tree)
     assert caught.value.exit_code == 2
 
 
-def test_a_file_in_another_encoding_is_named(data_tree: Path) -> None:
+def test_a_file_in_another_encoding_is_an_error_that_names_it(data_tree: Path) -> None:
     (data_tree / DEBIAN).write_bytes(b'official = "caf\xe9"')
     with pytest.raises(ConfigError, match=r"debian/family\.toml: not valid TOML"):
         load_catalog(data_tree)
 
 
 @pytest.mark.parametrize("file", [CATALOG, LOCK])
-def test_a_missing_file_is_named_with_the_command_that_restores_it(data_tree: Path, file: str) -> None:
+def test_an_error_about_a_missing_file_has_the_command_that_restores_it(data_tree: Path, file: str) -> None:
     (data_tree / file).unlink()
     with pytest.raises(ConfigError, match="the file is missing") as caught:
         load_catalog(data_tree)
@@ -377,16 +377,14 @@ def test_a_missing_file_is_named_with_the_command_that_restores_it(data_tree: Pa
     assert "git checkout -- " in caught.value.hint
 
 
-def test_a_tree_without_families_is_refused(data_tree: Path) -> None:
+def test_a_tree_without_families_is_rejected(data_tree: Path) -> None:
     for file in data_tree.glob("*/family.toml"):
         file.unlink()
     with pytest.raises(ConfigError, match=r"no \*/family\.toml found"):
         load_catalog(data_tree)
 
 
-def test_a_file_below_the_current_folder_is_named_relative_to_it(
-    data_tree: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_errors_name_files_relative_to_the_current_folder(data_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(data_tree)
     assert str(broken(data_tree, CATALOG, lambda data: data.update(schema=2))).startswith("shared/catalog.toml: ")
 
@@ -400,11 +398,13 @@ def test_a_file_below_the_current_folder_is_named_relative_to_it(
         ({"HOME": "/h"}, "/h/.cache/infra7-python"),
     ],
 )
-def test_the_cache_lies_where_the_environment_says(environ: dict[str, str], home: str) -> None:
+def test_the_environment_determines_the_cache_folder(environ: dict[str, str], home: str) -> None:
     assert find_workspace(Path("/clone"), environ).home == Path(home)
 
 
-def test_a_relative_cache_folder_means_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_cache_folder_is_relative_to_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert find_workspace(Path("/clone"), {"BAKERY_HOME": "here"}).home == tmp_path / "here"
 
@@ -416,30 +416,30 @@ def test_the_command_that_restores_a_file_works_from_the_top_of_the_clone(data_t
     assert caught.value.hint.endswith(LOCK)
 
 
-def test_a_base_of_an_unknown_target_is_named(data_tree: Path) -> None:
+def test_a_base_of_an_unknown_target_is_an_error(data_tree: Path) -> None:
     error = broken(data_tree, LOCK, lambda data: data["bases"].update(bookwrm=data["bases"].pop("bookworm")))
     assert "bookwrm" in str(error)
 
 
-def test_a_target_of_two_families_is_named(data_tree: Path) -> None:
+def test_a_target_of_two_families_is_an_error(data_tree: Path) -> None:
     (data_tree / "other").mkdir()
     (data_tree / "other" / "family.toml").write_bytes((data_tree / DEBIAN).read_bytes())
     with pytest.raises(ConfigError, match="trixie"):
         load_catalog(data_tree)
 
 
-def test_a_table_is_named_without_a_dot_at_its_end(data_tree: Path) -> None:
+def test_an_error_about_a_table_has_no_dot_after_its_name(data_tree: Path) -> None:
     error = broken(data_tree, LOCK, lambda data: data["releases"].update(newest=data["releases"]["3.13.5"]))
     assert "releases.newest: " in str(error)
 
 
-def test_a_repository_with_a_tag_is_refused(data_tree: Path) -> None:
+def test_a_repository_with_a_tag_is_rejected(data_tree: Path) -> None:
     error = broken(data_tree, CATALOG, lambda data: data.update(repository="infra7/python:3"))
     assert "an image name without tag" in str(error)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda data: data["variants"]["minimal"].pop("stage"), "variants.minimal.stage: missing; expected a stage"),
         (lambda data: data["variants"]["minimal"].update(infix="-x"), "variants.minimal.infix: expected letters"),
@@ -456,14 +456,14 @@ def test_a_repository_with_a_tag_is_refused(data_tree: Path) -> None:
         (lambda data: data["compression"].update(full="zstd:22"), "compression.full: expected a method and its level"),
     ],
 )
-def test_a_mistake_in_a_variant_or_a_compression_is_named(
-    data_tree: Path, change: Callable[[Data], object], said: str
+def test_an_error_in_a_variant_or_a_compression_names_its_key(
+    data_tree: Path, change: Callable[[Data], object], message: str
 ) -> None:
-    assert said in broken(data_tree, CATALOG, change).message
+    assert message in broken(data_tree, CATALOG, change).message
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda budget: budget.update({"3.8": budget["3.13"]}), 'budget."3.8": expected one of the series 3.9, '),
         (
@@ -475,11 +475,11 @@ def test_a_mistake_in_a_variant_or_a_compression_is_named(
         (lambda budget: budget["3.13"]["default"]["bookworm"].update(disk=1), "disk: unknown key"),
     ],
 )
-def test_a_mistake_in_a_budget_is_named(data_tree: Path, change: Callable[[Data], object], said: str) -> None:
-    assert said in broken(data_tree, "shared/budgets.toml", lambda data: change(data["budget"])).message
+def test_an_error_in_a_budget_names_its_key(data_tree: Path, change: Callable[[Data], object], message: str) -> None:
+    assert message in broken(data_tree, "shared/budgets.toml", lambda data: change(data["budget"])).message
 
 
-def test_the_tests_in_the_image_know_every_word_for_what_a_variant_lacks(catalog: Catalog, root: Path) -> None:
+def test_the_image_tests_know_every_feature_that_a_variant_lacks(catalog: Catalog, root: Path) -> None:
     tree = ast.parse((root / "tests" / "image" / "support.py").read_text(encoding="utf-8"))
     (features,) = (
         ast.literal_eval(node.value)

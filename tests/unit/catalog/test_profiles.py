@@ -35,7 +35,7 @@ def test_each_recorded_profile_is_in_the_repository_bit_for_bit(catalog: Catalog
     assert not list((ROOT / NONE).glob("*.xz"))
 
 
-def test_the_programs_of_a_training_are_for_the_oldest_series_too(catalog: Catalog) -> None:
+def test_the_programs_of_a_training_parse_in_the_oldest_series(catalog: Catalog) -> None:
     files = list((ROOT / TRAINING).iterdir())
     assert {file.suffix for file in files} == {".py"}
     oldest = tuple(int(part) for part in catalog.series[0].number.split("."))
@@ -52,19 +52,19 @@ def test_a_compiler_that_counts_in_the_link_counts_in_intermediate_code_before(c
         assert compiler.compile["profile_use"][0].startswith("-fprofile-use=")
 
 
-def test_a_profile_is_kept_beside_what_the_lock_has(root: Path) -> None:
-    before, said = load_catalog(root), list[str]()
+def test_recording_a_profile_keeps_the_other_entries_of_the_lock(root: Path) -> None:
+    before, messages = load_catalog(root), list[str]()
     data = b"what clang counted"
     profile = Profile("3.12", "clang", "19.1.7", "3.12.11", hashlib.sha256(data).hexdigest(), len(data))
-    record_profile(root, profile, data, said.append)
+    record_profile(root, profile, data, messages.append)
     after = load_catalog(root)
     assert after.profiles == {**before.profiles, "3.12": profile}
     assert after.series == before.series
     assert (root / profile.folder / FILE).read_bytes() == data
-    assert profile.sha256 in said[0]
+    assert profile.sha256 in messages[0]
 
 
-def test_a_profile_of_an_unknown_compiler_is_refused(root: Path) -> None:
+def test_a_profile_of_an_unknown_compiler_is_rejected(root: Path) -> None:
     file = root / "shared" / "lock.toml"
     file.write_text(file.read_text().replace('compiler = "clang"', 'compiler = "icc"', 1))
     with pytest.raises(ConfigError, match="compiler: expected one of gcc, clang"):

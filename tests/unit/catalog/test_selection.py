@@ -15,8 +15,8 @@ def names(
     catalog: Catalog, versions: list[str], targets: list[str] | None = None, everything: bool = False,
     variants: list[str] | None = None,
 ) -> list[str]:  # fmt: skip
-    found = select_images(catalog, versions, targets or [], variants or [], everything=everything)
-    return [image.name for image in found]
+    images = select_images(catalog, versions, targets or [], variants or [], everything=everything)
+    return [image.name for image in images]
 
 
 @pytest.mark.parametrize(
@@ -30,17 +30,15 @@ def names(
         ([" 3.13 , 3.12 ", ",", "3.13"], ("3.13", "3.12")),
     ],
 )
-def test_lists_take_repeats_and_commas_without_blanks_and_doubles(
-    typed: str | list[str] | None, words: tuple[str, ...]
-) -> None:
+def test_lists_may_be_repeated_and_comma_separated(typed: str | list[str] | None, words: tuple[str, ...]) -> None:
     assert split(typed) == words
 
 
-def test_a_series_means_its_default_release_on_the_default_target(catalog: Catalog) -> None:
+def test_a_series_selects_its_default_release_on_the_default_target(catalog: Catalog) -> None:
     assert names(catalog, ["3.13"]) == ["3.13.15-bookworm"]
 
 
-def test_a_release_means_itself(catalog: Catalog) -> None:
+def test_a_release_selects_itself(catalog: Catalog) -> None:
     assert names(catalog, ["3.13.5"], ["jammy"]) == ["3.13.5-jammy"]
     assert names(catalog, ["3.15.0a1"]) == ["3.15.0a1-bookworm"]
 
@@ -60,24 +58,24 @@ def test_a_target_may_be_named_by_its_number(catalog: Catalog, alias: str) -> No
     assert names(catalog, ["3.13"], [alias]) == ["3.13.15-noble"]
 
 
-def test_all_stands_for_whatever_is_not_given(catalog: Catalog) -> None:
+def test_all_selects_everything_that_is_not_given(catalog: Catalog) -> None:
     series, targets, infixes = (
-        [f"{one.default.release}{one.suffix}" for one in catalog.series],
-        [one.name for one in catalog.targets],
+        [f"{entry.default.release}{entry.suffix}" for entry in catalog.series],
+        [target.name for target in catalog.targets],
         ["-", "-minimal-", "-minimal-debug-"],
     )
-    every = [f"{one}{infix}{target}" for one in series for target in targets for infix in infixes]
+    every = [f"{version}{infix}{target}" for version in series for target in targets for infix in infixes]
     assert names(catalog, [], everything=True) == every
     newest = [f"3.13.15{infix}{target}" for target in targets for infix in infixes]
     assert names(catalog, ["3.13"], everything=True) == newest
     assert names(catalog, [], ["jammy"], everything=True) == [
-        f"{one}{infix}jammy" for one in series for infix in infixes
+        f"{version}{infix}jammy" for version in series for infix in infixes
     ]
     assert names(catalog, ["3.13"], ["jammy"], everything=True) == [f"3.13.15{infix}jammy" for infix in infixes]
     assert names(catalog, ["3.13"], ["jammy"], everything=True, variants=["minimal"]) == ["3.13.15-minimal-jammy"]
 
 
-def test_without_a_variant_the_default_one_is_meant_and_others_are_chosen_in_the_order_given(catalog: Catalog) -> None:
+def test_the_default_variant_is_selected_unless_others_are_given_and_these_keep_their_order(catalog: Catalog) -> None:
     assert names(catalog, ["3.13"], variants=["minimal-debug", "default"]) == [
         "3.13.15-minimal-debug-bookworm", "3.13.15-bookworm",
     ]  # fmt: skip
@@ -86,7 +84,9 @@ def test_without_a_variant_the_default_one_is_meant_and_others_are_chosen_in_the
 @pytest.mark.parametrize(
     ("variant", "nearest"), [("minimum", "minimal"), ("minimal_debug", "minimal-debug"), ("Default", "default")]
 )
-def test_an_unknown_variant_is_answered_with_the_nearest_name(catalog: Catalog, variant: str, nearest: str) -> None:
+def test_an_error_about_an_unknown_variant_suggests_the_nearest_name(
+    catalog: Catalog, variant: str, nearest: str
+) -> None:
     with pytest.raises(InputError, match=f"unknown variant '{variant}'") as caught:
         select_images(catalog, ["3.13"], [], [variant])
     assert caught.value.exit_code == 2
@@ -94,17 +94,17 @@ def test_an_unknown_variant_is_answered_with_the_nearest_name(catalog: Catalog, 
     assert "There are: default, minimal, minimal-debug." in caught.value.hint
 
 
-def test_a_free_threaded_build_is_a_series_of_its_own_with_the_same_releases(catalog: Catalog) -> None:
+def test_a_free_threaded_build_is_a_separate_series_with_the_same_releases(catalog: Catalog) -> None:
     assert names(catalog, ["3.13t", "3.13.5t"]) == ["3.13.15t-bookworm", "3.13.5t-bookworm"]
     assert names(catalog, ["3.13", "3.13t"]) == ["3.13.15-bookworm", "3.13.15t-bookworm"]
 
 
-def test_a_series_without_a_free_threaded_build_has_none_to_select(catalog: Catalog) -> None:
+def test_a_free_threaded_build_that_a_series_does_not_have_is_an_error(catalog: Catalog) -> None:
     with pytest.raises(InputError, match=r"3\.12t"):
         select_images(catalog, ["3.12t"])
 
 
-def test_nothing_selected_names_the_series_and_has_its_own_exit_code(catalog: Catalog) -> None:
+def test_selecting_nothing_lists_the_series_and_has_a_separate_exit_code(catalog: Catalog) -> None:
     with pytest.raises(NothingSelected) as caught:
         select_images(catalog, [], ["bookworm"])
     assert caught.value.exit_code == 3
@@ -115,7 +115,9 @@ def test_nothing_selected_names_the_series_and_has_its_own_exit_code(catalog: Ca
 @pytest.mark.parametrize(
     ("version", "nearest"), [("3.99", "3.9"), ("3.41", "3.14"), ("3.1", "3.10"), ("v3.13", "3.13"), ("4", "3.14")]
 )
-def test_an_unknown_version_is_answered_with_the_nearest_series(catalog: Catalog, version: str, nearest: str) -> None:
+def test_an_error_about_an_unknown_version_suggests_the_nearest_series(
+    catalog: Catalog, version: str, nearest: str
+) -> None:
     with pytest.raises(InputError, match="unknown version") as caught:
         select_images(catalog, [version])
     assert caught.value.exit_code == 2
@@ -124,7 +126,7 @@ def test_an_unknown_version_is_answered_with_the_nearest_series(catalog: Catalog
 
 
 @pytest.mark.parametrize("version", ["three", "3.x", "3.13-bookworm", "latest", "3.13.*"])
-def test_a_nonsense_version_is_answered_with_what_a_version_looks_like(catalog: Catalog, version: str) -> None:
+def test_an_error_about_a_nonsense_version_shows_what_a_version_looks_like(catalog: Catalog, version: str) -> None:
     with pytest.raises(InputError, match="is not a Python version: expected a series such as") as caught:
         select_images(catalog, [version])
     assert caught.value.exit_code == 2
@@ -140,7 +142,7 @@ def test_a_nonsense_version_is_answered_with_what_a_version_looks_like(catalog: 
         ("3.15.0", "3.15.0b1, 3.15.0b2, 3.15.0b3"),
     ],
 )
-def test_an_unpinned_release_is_answered_with_the_nearest_pinned_ones(
+def test_an_error_about_an_unpinned_release_suggests_the_nearest_pinned_releases(
     catalog: Catalog, version: str, nearest: str
 ) -> None:
     with pytest.raises(InputError, match=f"release {version} is not pinned") as caught:
@@ -151,7 +153,9 @@ def test_an_unpinned_release_is_answered_with_the_nearest_pinned_ones(
 
 
 @pytest.mark.parametrize(("target", "nearest"), [("bookwrm", "bookworm"), ("Jammy", "jammy"), ("noblé", "noble")])
-def test_an_unknown_target_is_answered_with_the_nearest_name(catalog: Catalog, target: str, nearest: str) -> None:
+def test_an_error_about_an_unknown_target_suggests_the_nearest_name(
+    catalog: Catalog, target: str, nearest: str
+) -> None:
     with pytest.raises(InputError, match="unknown target") as caught:
         select_images(catalog, ["3.13"], [target])
     assert caught.value.exit_code == 2
@@ -159,13 +163,13 @@ def test_an_unknown_target_is_answered_with_the_nearest_name(catalog: Catalog, t
     assert f"There are: {', '.join(target.name for target in catalog.targets)}." in caught.value.hint
 
 
-def test_a_target_like_no_other_is_answered_with_all_of_them(catalog: Catalog) -> None:
+def test_an_error_about_a_target_without_a_near_name_lists_all_targets(catalog: Catalog) -> None:
     with pytest.raises(InputError) as caught:
         select_images(catalog, ["3.13"], ["xyz"])
     assert caught.value.hint == f"There are: {', '.join(target.name for target in catalog.targets)}."
 
 
-def test_an_unknown_target_is_an_error_with_all_as_well(catalog: Catalog) -> None:
+def test_an_unknown_target_is_an_error_even_with_all(catalog: Catalog) -> None:
     with pytest.raises(InputError, match="unknown target 'xyz'"):
         select_images(catalog, [], ["xyz"], everything=True)
 
@@ -185,7 +189,7 @@ def test_recipe_and_platform_are_passed_on(catalog: Catalog) -> None:
         ("riscv64", "linux/riscv64"),
     ],
 )
-def test_the_platform_is_the_hosts_own_in_ocis_words(
+def test_the_default_platform_is_the_hosts_as_oci_names_it(
     monkeypatch: pytest.MonkeyPatch, catalog: Catalog, machine: str, platform: str
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: machine)
@@ -194,10 +198,10 @@ def test_the_platform_is_the_hosts_own_in_ocis_words(
 
 
 @pytest.mark.parametrize("word", ["arm64", "aarch64", "arm64v8", "linux/arm64", "linux/arm64/v8", "ARM64"])
-def test_platforms_are_known_by_all_their_names(catalog: Catalog, word: str) -> None:
+def test_platforms_may_be_given_by_any_of_their_names(catalog: Catalog, word: str) -> None:
     assert parse_platforms(catalog.platforms, [word, "x86_64", "linux/amd64"]) == ("linux/arm64", "linux/amd64")
 
 
-def test_an_unknown_platform_is_told_with_the_names_that_there_are(catalog: Catalog) -> None:
+def test_an_error_about_an_unknown_platform_lists_the_known_names(catalog: Catalog) -> None:
     with pytest.raises(InputError, match=r"'riscv64': expected linux/amd64 or linux/arm64\n.*aarch64"):
         parse_platforms(catalog.platforms, ["riscv64"])

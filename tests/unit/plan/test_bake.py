@@ -45,7 +45,7 @@ def options_of(catalog: Catalog, image: Image) -> dict[str, list[str]]:
 @pytest.mark.parametrize("version", ["3.9", "3.12", "3.13.5", "3.15"])
 @pytest.mark.parametrize("recipe", RecipeName)
 @pytest.mark.parametrize("network", [None, "host"])
-def test_each_part_of_the_definition_is_one_argument_with_its_flag(
+def test_each_part_of_the_definition_is_one_option_of_buildx(
     catalog: Catalog, image: Callable[..., Image], version: str, recipe: RecipeName, network: str | None
 ) -> None:
     target = target_of(catalog, image(version, "jammy", recipe), network)
@@ -66,7 +66,7 @@ def test_each_part_of_the_definition_is_one_argument_with_its_flag(
     assert context == target["context"] == ("reference" if recipe is RecipeName.REFERENCE else "debian")
 
 
-def test_no_key_of_the_definition_is_without_its_argument(catalog: Catalog, image: Callable[..., Image]) -> None:
+def test_every_key_of_the_definition_has_an_option_of_buildx(catalog: Catalog, image: Callable[..., Image]) -> None:
     known = {"context", "dockerfile", "target", "platforms", "network", *FLAGS, *LISTS}
     assert set(target_of(catalog, image("3.13"), "host")) == known
 
@@ -81,7 +81,7 @@ def test_quick_builds_have_neither_pgo_nor_lto_and_their_labels_show_it(
     catalog: Catalog, image: Callable[..., Image]
 ) -> None:
     images = [image("3.13", recipe=recipe) for recipe in (RecipeName.FULL, RecipeName.QUICK)]
-    full, quick = (target_of(catalog, one) for one in images)
+    full, quick = (target_of(catalog, selected) for selected in images)
     assert (full["args"]["PGO"], quick["args"]["PGO"]) == ("1", "0")
     assert (full["labels"][f"{LABELS}.recipe"], quick["labels"][f"{LABELS}.recipe"]) == ("full", "quick")
     assert "quick" in quick["labels"]["org.opencontainers.image.title"]
@@ -89,7 +89,7 @@ def test_quick_builds_have_neither_pgo_nor_lto_and_their_labels_show_it(
     different = {name for name in full["args"] if full["args"][name] != quick["args"][name]}
     assert different == {"PGO", "PROFILE_SHA256", "COMPILER_PACKAGES", "CONFIGURE_OPTIONS", "COMPILE_OPTIONS"}
 
-    full, quick = (options_of(catalog, one) for one in images)
+    full, quick = (options_of(catalog, selected) for selected in images)
     assert "--with-lto" in full["configure_flags"]
     assert not {"--with-lto", "--enable-optimizations"} & set(quick["configure_flags"])
     assert full["training"] and not quick["training"]
@@ -118,7 +118,7 @@ def test_options_by_compiler_apply_only_if_that_compiler_is_used(
 
 
 @pytest.mark.parametrize("network", [None, "host", "none"])
-def test_the_network_is_named_only_when_it_is_given(
+def test_the_network_is_passed_only_if_it_is_given(
     catalog: Catalog, image: Callable[..., Image], network: str | None
 ) -> None:
     target = target_of(catalog, image("3.13"), network)
@@ -127,17 +127,19 @@ def test_the_network_is_named_only_when_it_is_given(
     assert ("--network" in build_arguments(target)) == bool(network)
 
 
-def test_target_names_are_what_bake_takes_and_each_image_has_its_own(catalog: Catalog) -> None:
-    everything = select_images(catalog, [pin.release for one in catalog.series for pin in one.pins], everything=True)
-    names = [target_name(one) for one in everything]
+def test_target_names_are_valid_for_bake_and_unique(catalog: Catalog) -> None:
+    everything = select_images(
+        catalog, [pin.release for series in catalog.series for pin in series.pins], everything=True
+    )
+    names = [target_name(image) for image in everything]
     assert all(re.fullmatch(r"[A-Za-z0-9_-]+", name) for name in names)
     assert len(set(names)) == len(everything)
 
 
-def test_the_default_group_builds_all_that_were_selected_in_that_order(catalog: Catalog) -> None:
+def test_the_default_group_has_all_selected_images_in_their_order(catalog: Catalog) -> None:
     images = select_images(catalog, ["3.13", "3.9"], ["noble", "bookworm"])
-    found = definition(catalog, images, dict.fromkeys(images, INPUTS))
-    assert found["group"]["default"]["targets"] == list(found["target"]) == [target_name(one) for one in images]
+    plan = definition(catalog, images, dict.fromkeys(images, INPUTS))
+    assert plan["group"]["default"]["targets"] == list(plan["target"]) == [target_name(image) for image in images]
 
 
 def test_options_are_appended_in_the_order_that_the_catalog_documents(
@@ -147,9 +149,9 @@ def test_options_are_appended_in_the_order_that_the_catalog_documents(
         return Options(compile={"linker_flags": (word,)})
 
     compiler = catalog.compilers["clang"]
-    one = image("3.13")
+    selected = image("3.13")
     series = replace(
-        one.series,
+        selected.series,
         **vars(options("series")),
         ours=options("ours"),
         by_compiler={"clang": options("by_compiler"), "gcc": options("another")},
@@ -168,7 +170,7 @@ def test_options_are_appended_in_the_order_that_the_catalog_documents(
         (RecipeName.FULL, "recipe full frame_pointers series ours compiler by_compiler"),
         (RecipeName.REFERENCE, "reference frame_pointers series"),
     ):
-        arguments = option_arguments(changed, replace(one, series=series, recipe=recipe))
+        arguments = option_arguments(changed, replace(selected, series=series, recipe=recipe))
         assert arguments == {"COMPILE_OPTIONS": f"linker_flags={words}"}
 
 
@@ -179,7 +181,7 @@ def test_an_option_that_only_the_recipe_declares_reaches_its_stage(
     ours, full = recipe.options
     ours = replace(ours, install={**ours.install, "colours": ("red", "blue")})
     changed = replace(catalog, recipes={**catalog.recipes, RecipeName.FULL: replace(recipe, options=(ours, full))})
-    before, after = (target_of(one, image("3.13"))["args"] for one in (catalog, changed))
+    before, after = (target_of(current, image("3.13"))["args"] for current in (catalog, changed))
     assert {name for name in after if after[name] != before.get(name)} == {"INSTALL_OPTIONS"}
     assert "colours=red blue" in after["INSTALL_OPTIONS"].splitlines()
 
@@ -197,9 +199,9 @@ def test_frame_pointers_are_kept_if_the_series_asks_for_them(
 def test_packages_of_one_series_are_installed_for_this_series_only(
     catalog: Catalog, image: Callable[..., Image], recipe: RecipeName
 ) -> None:
-    one = image("3.13", recipe=recipe)
-    series = replace(one.series, build_packages=("libfoo-dev",), runtime_packages=("libfoo1", "foo-data"))
-    before, after = (target_of(catalog, one)["args"] for one in (one, replace(one, series=series)))
+    selected = image("3.13", recipe=recipe)
+    series = replace(selected.series, build_packages=("libfoo-dev",), runtime_packages=("libfoo1", "foo-data"))
+    before, after = (target_of(catalog, selected)["args"] for selected in (selected, replace(selected, series=series)))
     assert after["BUILD_PACKAGES"] == f"{before['BUILD_PACKAGES']} libfoo-dev"
     assert after["RUNTIME_PACKAGES"] == f"{before['RUNTIME_PACKAGES']} libfoo1 foo-data"
     assert {name for name in after if after[name] != before[name]} == {"BUILD_PACKAGES", "RUNTIME_PACKAGES"}
@@ -209,7 +211,7 @@ def test_the_reference_is_the_same_release_on_the_same_base_without_our_options(
     catalog: Catalog, image: Callable[..., Image]
 ) -> None:
     images = [image("3.13t", recipe=recipe) for recipe in (RecipeName.FULL, RecipeName.REFERENCE)]
-    ours, reference = (target_of(catalog, one) for one in images)
+    ours, reference = (target_of(catalog, selected) for selected in images)
     same = ("LOCALE", "PYTHON_RELEASE", "PYTHON_SHA256", "RUNTIME_PACKAGES")
     assert {key: reference["args"][key] for key in same} == {key: ours["args"][key] for key in same}
     packages = catalog.recipes[RecipeName.FULL].packages
@@ -226,7 +228,7 @@ def test_the_reference_is_the_same_release_on_the_same_base_without_our_options(
 
 
 @pytest.mark.parametrize(("version", "locale"), [("3.9", "utf8"), ("3.12", "utf8"), ("3.13", "none"), ("3.15", "none")])
-def test_lang_is_set_where_the_official_image_sets_it(
+def test_lang_is_set_if_the_official_image_sets_it(
     catalog: Catalog, image: Callable[..., Image], version: str, locale: str
 ) -> None:
     assert target_of(catalog, image(version))["args"]["LOCALE"] == locale
@@ -242,40 +244,40 @@ def test_the_family_determines_dockerfile_and_packages(catalog: Catalog, image: 
         assert target["args"]["RUNTIME_PACKAGES"].split() == list(family.packages.runtime)
 
 
-def test_the_inputs_enter_as_named_contexts(catalog: Catalog, image: Callable[..., Image]) -> None:
+def test_the_inputs_are_named_contexts(catalog: Catalog, image: Callable[..., Image]) -> None:
     assert target_of(catalog, image("3.13"))["contexts"] == {
         "base": INPUTS.base, "source": INPUTS.source, "extras": INPUTS.extras, "shared": "shared",
         "profile": "shared/profiles/3.13",
     }  # fmt: skip
 
 
-def test_a_recorded_profile_is_for_full_builds_by_its_compiler(catalog: Catalog, image: Callable[..., Image]) -> None:
-    def profile(one: Image, own: Catalog = catalog) -> tuple[str, str]:
-        target = target_of(own, one)
+def test_a_recorded_profile_is_used_for_full_builds_by_its_compiler(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    def profile(selected: Image, current: Catalog = catalog) -> tuple[str, str]:
+        target = target_of(current, selected)
         return target["contexts"]["profile"], target["args"]["PROFILE_SHA256"]
 
     recorded = catalog.profiles["3.13"]
     assert profile(image("3.13", "trixie")) == (recorded.folder, recorded.sha256)
     assert profile(image("3.13", "jammy")) == (NONE, "")  # gcc
     assert profile(image("3.13t"))[0] == "shared/profiles/3.13t"
-    assert profile(image("3.12")) == (NONE, "")  # nobody trained it yet
+    assert profile(image("3.12")) == (NONE, "")  # has no recorded profile
     assert profile(image("3.13", recipe=RecipeName.QUICK)) == (NONE, "")
     assert profile(image("3.13"), replace(catalog, profiles={})) == (NONE, "")
     assert profile(image("3.11"), replace(catalog, profiles={})) == (TRAINING, "")
     assert "profile" not in target_of(catalog, image("3.13", recipe=RecipeName.REFERENCE))["contexts"]
 
 
-def test_the_interpreter_says_that_it_was_built_on_the_day_of_its_release(
-    catalog: Catalog, image: Callable[..., Image]
-) -> None:
-    one = image("3.13")
-    seconds = int(target_of(catalog, one)["args"]["SOURCE_DATE_EPOCH"])
-    assert datetime.fromtimestamp(seconds, UTC).isoformat() == f"{one.pin.date}T00:00:00+00:00"
+def test_the_interpreters_build_date_is_the_day_of_its_release(catalog: Catalog, image: Callable[..., Image]) -> None:
+    selected = image("3.13")
+    seconds = int(target_of(catalog, selected)["args"]["SOURCE_DATE_EPOCH"])
+    assert datetime.fromtimestamp(seconds, UTC).isoformat() == f"{selected.pin.date}T00:00:00+00:00"
 
 
-def test_the_labels_say_what_the_image_was_made_of(catalog: Catalog, image: Callable[..., Image]) -> None:
-    one = image("3.13.5", "jammy")
-    assert labels(catalog, one, INPUTS) == {
+def test_labels_describe_what_the_image_is_made_from(catalog: Catalog, image: Callable[..., Image]) -> None:
+    selected = image("3.13.5", "jammy")
+    assert labels(catalog, selected, INPUTS) == {
         "org.opencontainers.image.title": "Python 3.13.5 on jammy",
         "org.opencontainers.image.description": "CPython 3.13.5, compiled from upstream's source "
         "for Ubuntu 22.04 (jammy)",
@@ -290,28 +292,28 @@ def test_the_labels_say_what_the_image_was_made_of(catalog: Catalog, image: Call
         "io.github.infra7.python.base.origin": "registry",
         "io.github.infra7.python.recipe": "full",
         "io.github.infra7.python.series": "3.13",
-        "io.github.infra7.python.source.sha256": one.pin.sha256,
-        "io.github.infra7.python.source.signature": one.pin.signed,
+        "io.github.infra7.python.source.sha256": selected.pin.sha256,
+        "io.github.infra7.python.source.signature": selected.pin.signed,
         "io.github.infra7.python.target": "jammy",
         "io.github.infra7.python.variant": "default",
     }
 
 
-def test_what_is_not_known_has_no_label(catalog: Catalog, image: Callable[..., Image]) -> None:
-    one = dataclasses.replace(image("3.13.5"), pin=dataclasses.replace(image("3.13.5").pin, date=""))
+def test_unknown_facts_have_no_label(catalog: Catalog, image: Callable[..., Image]) -> None:
+    selected = dataclasses.replace(image("3.13.5"), pin=dataclasses.replace(image("3.13.5").pin, date=""))
     bare = dataclasses.replace(catalog, source="", documentation="")
-    found = labels(bare, one, dataclasses.replace(INPUTS, revision=""))
-    assert "" not in found.values()
-    absent = {name.rpartition(".")[2] for name in labels(catalog, image("3.13.5"), INPUTS).keys() - found.keys()}
+    known = labels(bare, selected, dataclasses.replace(INPUTS, revision=""))
+    assert "" not in known.values()
+    absent = {name.rpartition(".")[2] for name in labels(catalog, image("3.13.5"), INPUTS).keys() - known.keys()}
     assert absent == {"created", "revision", "source", "documentation"}
 
 
-def test_the_labels_say_that_a_signature_was_not_checked(catalog: Catalog, image: Callable[..., Image]) -> None:
-    one = dataclasses.replace(image("3.13.5"), pin=dataclasses.replace(image("3.13.5").pin, signed=""))
-    assert labels(catalog, one, INPUTS)["io.github.infra7.python.source.signature"] == "not checked"
+def test_a_label_says_that_a_signature_was_not_checked(catalog: Catalog, image: Callable[..., Image]) -> None:
+    selected = dataclasses.replace(image("3.13.5"), pin=dataclasses.replace(image("3.13.5").pin, signed=""))
+    assert labels(catalog, selected, INPUTS)["io.github.infra7.python.source.signature"] == "not checked"
 
 
-def test_a_variant_is_the_same_build_up_to_its_stage(catalog: Catalog) -> None:
+def test_a_variant_differs_by_stage_labels_and_tags_only(catalog: Catalog) -> None:
     default, minimal = (
         target_of(catalog, select_images(catalog, ["3.13"], ["jammy"], [name])[0]) for name in ("default", "minimal")
     )
@@ -328,9 +330,7 @@ def test_every_variant_has_its_stage_in_the_dockerfile_of_every_family(catalog: 
         assert {variant.stage for variant in catalog.variants} <= stages
 
 
-def test_the_same_image_has_the_same_definition_and_nothing_of_the_time_in_it(
-    catalog: Catalog, image: Callable[..., Image]
-) -> None:
+def test_the_definition_of_an_image_does_not_depend_on_the_time(catalog: Catalog, image: Callable[..., Image]) -> None:
     first, second = (json.dumps(target_of(catalog, image("3.13"))) for _ in range(2))
     assert first == second
     assert json.loads(first)["attest"] == ["type=provenance,disabled=true"]
