@@ -188,9 +188,9 @@ def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str
     from bakery.bases import Bases
     from bakery.build import inputs_for
     from bakery.plan import definition
-    from bakery.sources import Sources
+    from bakery.sources import SourceCache
 
-    bases, sources = Bases(WORKSPACE, catalog, base, tell=warn), Sources(WORKSPACE)
+    bases, sources = Bases(WORKSPACE, catalog, base, tell=warn), SourceCache(WORKSPACE)
     inputs = {}
     for image in images:
         chosen = bases.resolve if base else lambda t, p: bases.recorded(t, p) or bases.pinned(t, p)

@@ -12,7 +12,7 @@ from bakery.catalog import Catalog, Compression, Image
 from bakery.engine import BuildxOptions
 from bakery.files import Tell
 from bakery.plan import Inputs, made_from, revision_of
-from bakery.sources import Signatures, Sources, load_upstream
+from bakery.sources import SignatureChecker, SourceCache, load_trust
 from bakery.workspace import Workspace
 
 __all__ = ["BuildInputs", "BuildSettings", "InputResolver", "inputs_for"]
@@ -62,10 +62,10 @@ class InputResolver:
     def resolve(self, image: Image, tell: Tell, enter: Callable[[str], None]) -> BuildInputs:
         """The inputs of ``image``; ``enter`` begins a phase. Raises :exc:`bakery.errors.BakeryError`."""
         enter("source")
-        sources = Sources(self.workspace, self.settings.mirror, tell)
+        sources = SourceCache(self.workspace, self.settings.mirror, tell)
         source = sources.fetch(image.pin, image.series, self.settings.command)
-        extras, tarball = sources.extras(image.series), source / image.pin.file
-        signatures = Signatures(sources, load_upstream(self.workspace.root), tell)
+        extras, tarball = sources.fetch_extras(image.series), source / image.pin.file
+        signatures = SignatureChecker(sources, load_trust(self.workspace.root), tell)
         signature = signatures.ensure(image.pin, image.series.number, tarball)
         enter("base")
         base = self._base(image, tell)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["TIMEOUT", "Unavailable", "download", "read"]
+__all__ = ["TIMEOUT", "Unavailable", "UntrustedCertificate", "download", "read", "status_of"]
 
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two reads."""
@@ -14,6 +14,10 @@ AS_IT_IS = {"Accept-Encoding": "identity"}
 
 class Unavailable(Exception):
     """Somebody could not be asked or does not have what was asked for; the message says which."""
+
+
+class UntrustedCertificate(Unavailable):
+    """The server's TLS certificate is not signed by a trusted authority."""
 
 
 def download(url: str, file: Path, limit: int) -> None:
@@ -26,6 +30,22 @@ def download(url: str, file: Path, limit: int) -> None:
 def read(url: str, limit: int) -> bytes:
     """What ``url`` answers, for small things; raises as :func:`download` does."""
     return b"".join(_chunks(url, limit))
+
+
+def status_of(url: str, *, timeout: float | tuple[float, float] | None = None, follow: bool = True) -> int:
+    """The status code of a HEAD request, after redirects if ``follow``; ``timeout`` in seconds replaces TIMEOUT.
+
+    Raises :exc:`Unavailable`, for a TLS certificate that is not trusted :exc:`UntrustedCertificate`.
+    """
+    import requests
+
+    try:
+        with requests.head(url, timeout=timeout or TIMEOUT, allow_redirects=follow) as answer:
+            return answer.status_code
+    except requests.exceptions.SSLError as error:
+        raise UntrustedCertificate(f"has a certificate that is not trusted ({_reason(error)})") from None
+    except requests.RequestException as error:
+        raise Unavailable(f"cannot be reached ({type(error).__name__})") from None
 
 
 def _chunks(url: str, limit: int) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from bakery.display import Column
 from bakery.engine import find_engine
 from bakery.files import Tell
 from bakery.sbom.document import Bill, Subject, load_licences, of_engine
-from bakery.sources import Sources
+from bakery.sources import SourceCache
 from bakery.workspace import Workspace
 
 __all__ = ["BILL_COLUMNS", "bill_rows", "bills"]
@@ -18,9 +18,9 @@ __all__ = ["BILL_COLUMNS", "bill_rows", "bills"]
 def bills(
     workspace: Workspace, catalog: Catalog, images: Sequence[Image], mirror: str | None, tell: Tell
 ) -> Iterator[Bill]:
-    """The bills of ``images`` in the engine in use. Raises what :func:`of_engine` and :class:`Sources` raise."""
+    """The bills of ``images`` in the engine in use. Raises what :func:`of_engine` and :class:`SourceCache` raise."""
     engine = find_engine(workspace, catalog, tell)
-    licences, sources = load_licences(workspace.root), Sources(workspace, mirror, tell)
+    licences, sources = load_licences(workspace.root), SourceCache(workspace, mirror, tell)
     for image in images:
         folder = sources.fetch(image.pin, image.series, "inv sbom --version={version}")
         subject = Subject(image, references(catalog, image)[0], folder / image.pin.file, catalog.source)

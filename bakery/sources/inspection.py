@@ -1,4 +1,4 @@
-"""What a tarball says it is, before anybody trusts it: its release, its day, and the pip that ensurepip brings."""
+"""What a tarball contains, before it is trusted: its release, its date, and the pip that ensurepip bundles."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bakery.errors import SourceError
 
-__all__ = ["Contents", "inspect"]
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
-LARGEST = 600_000_000
+__all__ = ["TarballContents", "inspect_tarball"]
+
+MAX_UNPACKED = 600_000_000
 """Bytes that a tarball may unpack to; CPython's are below 200 MB."""
-MEMORY = 256 << 20
-"""Bytes of memory that xz may ask for; -9 needs 65 MiB."""
+MAX_MEMORY = 256 << 20
+"""Bytes of memory that xz may use; level -9 needs 65 MiB."""
 CHUNK = 1 << 18
 XZ, GZIP = b"\xfd7zXZ\x00", b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
-class Contents:
-    """What is read out of a tarball of CPython. ``pip`` is empty where ensurepip bundles none.
+class TarballContents:
+    """What was read from a tarball of CPython. ``pip`` is empty if ensurepip bundles none.
 
-    ``date`` is the day of its newest file (UTC, ``YYYY-MM-DD``): upstream packs a release on the day that it is made.
+    ``date`` is the day of its newest file (UTC, ``YYYY-MM-DD``): upstream packs a release on the day it is published.
     """
 
     release: str
@@ -37,33 +40,33 @@ class Contents:
     date: str
 
 
-class _Xz:
-    """One stream of xz, within ``MEMORY``: the standard library's file object lets a file ask for 4 GiB."""
+class _XzStream:
+    """One xz stream, decompressed within ``MAX_MEMORY``: the standard library's file object allows a file 4 GiB."""
 
     def __init__(self, file: Path) -> None:
-        self.raw, self.inner = file.open("rb"), lzma.LZMADecompressor(memlimit=MEMORY)
+        self.raw, self.decompressor = file.open("rb"), lzma.LZMADecompressor(memlimit=MAX_MEMORY)
         self.close = self.raw.close
 
     def read(self, size: int) -> bytes:
-        """At most ``size`` bytes, none at the end."""
+        """At most ``size`` bytes; empty at the end."""
         data = b""
-        while not data and not self.inner.eof:
-            more = self.raw.read(CHUNK) if self.inner.needs_input else b""
-            if self.inner.needs_input and not more:
-                raise EOFError("it ends in the middle")
-            data = self.inner.decompress(more, size)
+        while not data and not self.decompressor.eof:
+            compressed = self.raw.read(CHUNK) if self.decompressor.needs_input else b""
+            if self.decompressor.needs_input and not compressed:
+                raise EOFError("unexpected end of the file")
+            data = self.decompressor.decompress(compressed, size)
         return data
 
 
 class _Unpacked(io.RawIOBase):
-    """The tar inside a .tar.xz or .tgz, read in pieces that stay small whatever the file says of itself."""
+    """The tar inside a .tar.xz or .tgz, read in pieces of at most ``CHUNK`` bytes, up to ``MAX_UNPACKED`` in total."""
 
     def __init__(self, file: Path) -> None:
         with file.open("rb") as stream:
             head = stream.read(6)
         if not head.startswith((XZ, GZIP)):
-            raise ValueError(f"it is neither xz nor gzip: it begins with {head!r}")
-        self.stream = _Xz(file) if head == XZ else gzip.GzipFile(file)
+            raise ValueError(f"expected xz or gzip, but the file begins with {head!r}")
+        self.stream = _XzStream(file) if head == XZ else gzip.GzipFile(file)
         self.size = 0
 
     def readable(self) -> bool:
@@ -73,47 +76,43 @@ class _Unpacked(io.RawIOBase):
         self.stream.close()
         super().close()
 
-    def readinto(self, buffer: Any) -> int:
-        data = self.stream.read(min(len(buffer), CHUNK))
-        buffer[: len(data)] = data
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self.stream.read(min(len(view), CHUNK))
+        view[: len(data)] = data
         self.size += len(data)
-        if self.size > LARGEST:
-            raise ValueError(f"it unpacks to more than {LARGEST} bytes")
+        if self.size > MAX_UNPACKED:
+            raise ValueError(f"it unpacks to more than {MAX_UNPACKED} bytes")
         return len(data)
 
 
-def inspect(file: Path, release: str) -> Contents:
-    """What the tarball ``file`` holds; :exc:`SourceError` unless that is CPython's ``release``, whole and in order.
+def inspect_tarball(file: Path, release: str) -> TarballContents:
+    """Check that ``file`` is a complete tarball of CPython ``release``; :exc:`SourceError` if it is not.
 
-    The whole archive is read, nothing is written. A good signature says whose file it is, not which: an older release
-    under a newer one's name is told by its own ``patchlevel.h``.
+    The whole archive is read, nothing is written. A good signature proves who made a file, not which release it is: an
+    older release under the name of a newer one is detected by its own ``patchlevel.h``.
     """
-    top, found, wheels, newest = f"Python-{release}", "", list[str](), 0
+    top, version, pip, newest = f"Python-{release}", "", "", 0
     try:
         with _Unpacked(file) as unpacked, tarfile.open(fileobj=io.BufferedReader(unpacked, CHUNK), mode="r|") as tar:
             for member in tar:
                 if member.name != top and not member.name.startswith(f"{top}/"):
-                    raise ValueError(f"it holds {member.name!r}; expected everything below {top}/")
+                    raise ValueError(f"it contains {member.name!r}; expected everything below {top}/")
                 newest = max(newest, int(member.mtime))
                 if member.name == f"{top}/Include/patchlevel.h":
                     text = tar.extractfile(member)
                     assert text is not None
                     line = re.search(rb'(?m)^#define PY_VERSION\s+"([^"]*)"', text.read(CHUNK))
-                    found = line[1].decode("ascii", "replace") if line else ""
+                    version = line[1].decode("ascii", "replace") if line else ""
                 wheel = re.fullmatch(rf"{re.escape(top)}/Lib/ensurepip/_bundled/pip-([^-]+)-.*\.whl", member.name)
-                wheels += [wheel[1]] if wheel else []
+                pip = wheel[1] if wheel else pip
         date = f"{datetime.fromtimestamp(newest, UTC):%Y-%m-%d}"
     except (
-        ValueError,
-        OverflowError,
-        EOFError,
-        OSError,
-        AssertionError,
-        lzma.LZMAError,
-        tarfile.TarError,
-        zlib.error,
-    ) as error:
-        raise SourceError(f"{file.name} is no tarball of Python {release}: {error}") from None
-    if found != release:
-        raise SourceError(f"{file.name} is not Python {release}: its Include/patchlevel.h says {found or 'nothing'}")
-    return Contents(found, wheels[-1] if wheels else "", date)
+        ValueError, OverflowError, EOFError, OSError, AssertionError, lzma.LZMAError, tarfile.TarError, zlib.error,
+    ) as error:  # fmt: skip
+        raise SourceError(f"{file.name} is not a tarball of Python {release}: {error}") from None
+    if version != release:
+        raise SourceError(
+            f"{file.name} is not Python {release}: its Include/patchlevel.h is of {version or 'no version'}"
+        )
+    return TarballContents(version, pip, date)

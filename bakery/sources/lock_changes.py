@@ -1,4 +1,8 @@
-"""From what was found upstream to a new lock, its diff, and a commit message for each change. Pure."""
+"""Changes of shared/lock.toml: what each one writes, its commit message, and the diff of all of them.
+
+This module decides nothing about trust and reads nothing: :mod:`bakery.sources.discovery` finds and verifies what is
+new, :mod:`bakery.sources.update` reads and writes the file.
+"""
 
 from __future__ import annotations
 
@@ -13,89 +17,90 @@ from packaging.version import Version
 from bakery.catalog import Pin, Platform, Series, Target
 
 __all__ = [
+    "Lock",
     "LockChange",
     "apply_changes",
     "base_change",
     "lock_diff",
     "lock_text",
     "needed_changes",
-    "newer",
+    "newer_releases",
     "recheck_change",
     "release_change",
     "unknown_series",
 ]
 
-ORDER = ("file", "sha256", "bytes", "pool", "recorded_by", "pip", "date", "signed")
-"""Keys of a release, as the lock has them."""
+Lock = Mapping[str, Any]
+"""The lock as tomllib reads it: ``schema`` and tables of tables."""
+RELEASE_KEYS = ("file", "sha256", "bytes", "pool", "recorded_by", "pip", "date", "signed")
+"""Keys of a release in the order in which the lock has them."""
 
 
 @dataclass(frozen=True)
 class LockChange:
-    """One change of the lock: ``table.name`` becomes ``content``; ``message`` is its commit message, whole."""
+    """One change of the lock: ``table.name`` becomes ``content``; ``message`` is its complete commit message."""
 
     table: str
     name: str
-    content: Mapping[str, Any] = field(hash=False)
+    content: Mapping[str, object] = field(hash=False)
     message: str
 
     @property
     def subject(self) -> str:
-        """The message's first line."""
+        """The first line of the message."""
         return self.message.partition("\n")[0]
 
 
-def newer(series: Series, found: Iterable[Version], prereleases: bool) -> list[Version]:
-    """Those of ``found`` that ``series`` should go on to, best first; empty where it has the newest already.
+def newer_releases(series: Series, available: Iterable[Version], prereleases: bool) -> list[Version]:
+    """The ``available`` versions that ``series`` could move to, newest first; empty if it has the newest already.
 
-    Pre-releases count only where the series opts in, and only while it has no final release.
+    Pre-releases count only if ``prereleases``, and only while the series has no final release.
     """
-    own = [version for version in found if f"{version.major}.{version.minor}" == series.number]
+    candidates = [version for version in available if f"{version.major}.{version.minor}" == series.number]
     pinned = [pin.version for pin in series.pins]
-    final = any(not version.is_prerelease for version in (*own, *pinned))
-    kinds = [version for version in own if not version.is_prerelease or (prereleases and not final)]
+    final = any(not version.is_prerelease for version in (*candidates, *pinned))
+    allowed = [version for version in candidates if not version.is_prerelease or (prereleases and not final)]
     newest = max((version for version in pinned if not final or not version.is_prerelease), default=None)
-    return sorted((version for version in kinds if newest is None or version > newest), reverse=True)
+    return sorted((version for version in allowed if newest is None or version > newest), reverse=True)
 
 
-def unknown_series(known: Iterable[str], found: Iterable[Version]) -> list[str]:
-    """Numbers of series with a final release that are newer than any that the catalog knows."""
+def unknown_series(known: Iterable[str], available: Iterable[Version]) -> list[str]:
+    """Numbers of series (``3.16``) with a final release that are newer than all ``known`` ones."""
     newest = max(Version(number) for number in known)
-    numbers = {f"{one.major}.{one.minor}" for one in found if not one.is_prerelease}
+    numbers = {f"{version.major}.{version.minor}" for version in available if not version.is_prerelease}
     return sorted((number for number in numbers if Version(number) > newest), key=Version)
 
 
-def _release(pin: Pin, pip: str) -> dict[str, Any]:
-    values = {
-        "file": pin.file, "sha256": pin.sha256, "bytes": pin.bytes, "pool": pin.pool, "recorded_by": pin.recorded_by,
-        "pip": pip, "date": pin.date, "signed": pin.signed,
-    }  # fmt: skip
-    return {key: values[key] for key in ORDER if values[key]}
+def _release_content(pin: Pin, pip: str) -> dict[str, object]:
+    values = {key: pip if key == "pip" else getattr(pin, key) for key in RELEASE_KEYS}
+    return {key: value for key, value in values.items() if value}
 
 
 def release_change(pin: Pin, pip: str) -> LockChange:
-    """Pin a release that was fetched and checked; ``pip`` is the version that ensurepip brings."""
+    """Pin a release that was downloaded and verified; ``pip`` is the version that ensurepip bundles."""
     lines = [
         f"{pin.file}, {pin.bytes} bytes, recorded by {pin.recorded_by}.",
         f"sha256: {pin.sha256}",
-        *_found(pin, pip),
+        *_details(pin, pip),
     ]
-    return LockChange("releases", pin.release, _release(pin, pip), _message(f"Pin Python {pin.release}", lines))
+    return LockChange("releases", pin.release, _release_content(pin, pip), _message(f"Pin Python {pin.release}", lines))
 
 
 def recheck_change(old: Pin, pin: Pin, pip: str) -> LockChange:
-    """Record what was found of a release that is pinned already; ``old`` is how it was pinned before."""
-    what = f"whose signature Python {pin.release} bears"
-    if pin.signed == old.signed:
-        what = f"what the tarball of {pin.release} holds"
-    return LockChange("releases", pin.release, _release(pin, pip), _message(f"Record {what}", _found(pin, pip)))
+    """Record what was learned about a release that is pinned already; ``old`` is its present pin."""
+    learned = f"the contents of the {pin.release} tarball"
+    if pin.signed != old.signed:
+        learned = f"the signature of Python {pin.release}"
+    message = _message(f"Record {learned}", _details(pin, pip))
+    return LockChange("releases", pin.release, _release_content(pin, pip), message)
 
 
-def _found(pin: Pin, pip: str) -> list[str]:
-    """What was read out of a tarball, and whose it is, in lines of a message."""
+def _details(pin: Pin, pip: str) -> list[str]:
+    """A tarball's signature and contents as lines of a commit message."""
     return [
         f"signature: {pin.signed or 'not checked'}",
-        *([f"ensurepip brings pip {pip}."] if pip else []),
-        *([f"Its newest file is of {pin.date}."] if pin.date else []),
+        *([f"ensurepip bundles pip {pip}."] if pip else []),
+        *([f"The newest file is from {pin.date}."] if pin.date else []),
     ]
 
 
@@ -104,7 +109,7 @@ def base_change(target: Target, digests: Mapping[Platform, str], today: str) -> 
     content = {"image": target.base.image, "date": today, "digests": dict(digests)}
     lines = [f"{platform}: {digest}" for platform, digest in digests.items()]
     return LockChange(
-        "bases", target.name, content, _message(f"Move {target.base.image} to what it was on {today}", lines)
+        "bases", target.name, content, _message(f"Move {target.base.image} to its state of {today}", lines)
     )
 
 
@@ -112,13 +117,13 @@ def _message(subject: str, lines: Sequence[str]) -> str:
     return "\n".join([subject, "", *lines, ""])
 
 
-def needed_changes(lock: Mapping[str, Any], changes: Iterable[LockChange]) -> list[LockChange]:
-    """Those of ``changes`` that change ``lock``."""
+def needed_changes(lock: Lock, changes: Iterable[LockChange]) -> list[LockChange]:
+    """The ``changes`` whose content is not in ``lock`` yet."""
     return [change for change in changes if lock.get(change.table, {}).get(change.name) != dict(change.content)]
 
 
-def apply_changes(lock: Mapping[str, Any], changes: Iterable[LockChange]) -> dict[str, Any]:
-    """``lock`` with ``changes``. What is there keeps its place; a new release stands after the next older one."""
+def apply_changes(lock: Lock, changes: Iterable[LockChange]) -> Lock:
+    """A copy of ``lock`` with ``changes``. Entries keep their place; a new release follows the next older one."""
     new = {key: dict(value) if isinstance(value, dict) else value for key, value in lock.items()}
     for change in changes:
         table = new.setdefault(change.table, {})
@@ -133,13 +138,13 @@ def apply_changes(lock: Mapping[str, Any], changes: Iterable[LockChange]) -> dic
     return new
 
 
-def lock_text(lock: Mapping[str, Any]) -> str:
-    """The lock as it is written."""
+def lock_text(lock: Lock) -> str:
+    """The text of the file."""
     return tomli_w.dumps(lock)
 
 
 def lock_diff(old: str, new: str) -> str:
-    """A unified diff of two texts of the lock, empty where they are the same."""
+    """A unified diff of two texts of the lock; empty if they are the same."""
     lines = difflib.unified_diff(
         old.splitlines(keepends=True), new.splitlines(keepends=True), "a/shared/lock.toml", "b/shared/lock.toml"
     )

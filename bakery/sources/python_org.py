@@ -1,4 +1,4 @@
-"""Which releases python.org has: its API says what is published, its directory what is there."""
+"""Which releases python.org has: its API lists what is published, its download directory what can be downloaded."""
 
 from __future__ import annotations
 
@@ -6,109 +6,110 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
 from bakery.net import Unavailable, http
-from bakery.sources import tarballs
+from bakery.sources import providers
 
-__all__ = ["API", "Announced", "Release", "announced", "release_files"]
+__all__ = ["API", "PublishedReleases", "Release", "published_releases", "release_files"]
 
 API = "https://www.python.org/api/v2/downloads"
 LIMIT = 32 << 20
-"""Bytes of the largest answer that is read; the list of all releases has about 1 MB."""
+"""Bytes of the largest response that is read; the list of all releases has about 1 MB."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """A release as the API names it; ``id`` is its number there, empty where only the directory was asked."""
+    """A release; ``id`` is its number in the API, empty if only the directory was read."""
 
     version: Version
     id: str = ""
 
 
 @dataclass(frozen=True)
-class Announced:
-    """Every release that can be counted on, and what there is to say of the others. ``whole``: both were asked."""
+class PublishedReleases:
+    """The releases that python.org has, in ascending order, and notes on what could not be read.
+
+    ``complete`` tells whether both the API and the directory were read.
+    """
 
     releases: tuple[Release, ...]
     notes: tuple[str, ...]
-    whole: bool
+    complete: bool
 
 
-def announced() -> Announced:
-    """What python.org publishes; :exc:`Unavailable` where neither its API nor its directory gives a sound answer.
+def published_releases() -> PublishedReleases:
+    """What python.org publishes; :exc:`Unavailable` if neither its API nor its directory gives a valid response.
 
-    Where both do, a release counts only if both have it: a page without files was withdrawn or is early, files without
-    a page are not announced. A pre-release's files lie in the folder of its final release.
+    If both do, a release counts only if both have it: a page without files was withdrawn or is early, files without a
+    page are not announced yet. The files of a pre-release are in the folder of its final release.
     """
     notes = []
+    by_version: dict[Version, Release] | None = None
+    folders: set[Version] | None = None
     try:
-        published: dict[Version, Release] | None = {one.version: one for one in _published()}
+        by_version = {release.version: release for release in _read_api()}
     except Unavailable as reason:
-        published = None
         notes.append(f"python.org's API {reason}")
     try:
-        folders: set[Version] | None = _folders()
+        folders = _read_directory()
     except Unavailable as reason:
-        folders = None
         notes.append(f"python.org's directory {reason}")
-    if published is None and folders is None:
+    if by_version is not None and folders is not None:
+        both = [release for version, release in by_version.items() if Version(version.base_version) in folders]
+        return PublishedReleases(_sorted(both), tuple(notes), complete=True)
+    if by_version is None and folders is None:
         raise Unavailable("; ".join(notes))
-    if published is None or folders is None:
-        found = published or {version: Release(version) for version in folders or ()}
-        return Announced(_sorted(found.values()), tuple(notes), whole=False)
-    both = {version: one for version, one in published.items() if Version(version.base_version) in folders}
-    return Announced(_sorted(both.values()), tuple(notes), whole=True)
+    releases = by_version.values() if by_version else (Release(version) for version in folders or ())
+    return PublishedReleases(_sorted(releases), tuple(notes), complete=False)
 
 
 def _sorted(releases: Iterable[Release]) -> tuple[Release, ...]:
-    return tuple(sorted(releases, key=lambda one: one.version))
+    return tuple(sorted(releases, key=lambda release: release.version))
 
 
-def _published() -> list[Release]:
-    found = []
-    for one in _objects(f"{API}/release/?is_published=true"):
-        name = re.fullmatch(r"Python (3\.\d+\.\d+((a|b|rc)\d+)?)", str(one.get("name")))
-        number = re.search(r"/(\d+)/?$", str(one.get("resource_uri")))
-        if name and one.get("is_published") is True:
-            found.append(Release(Version(name[1]), number[1] if number else ""))
-    if not found:
-        raise Unavailable("names no release at all")
-    return found
+def _read_api() -> list[Release]:
+    releases = []
+    for entry in _read_objects(f"{API}/release/?is_published=true"):
+        name = re.fullmatch(r"Python (3\.\d+\.\d+((a|b|rc)\d+)?)", str(entry.get("name")))
+        number = re.search(r"/(\d+)/?$", str(entry.get("resource_uri")))
+        if name and entry.get("is_published") is True:
+            releases.append(Release(Version(name[1]), number[1] if number else ""))
+    if not releases:
+        raise Unavailable("lists no releases")
+    return releases
 
 
-def _folders() -> set[Version]:
-    page = http.read(f"{tarballs.PYTHON_ORG}/", LIMIT).decode("utf-8", "replace")
-    found = set()
+def _read_directory() -> set[Version]:
+    page = http.read(f"{providers.PYTHON_ORG}/", LIMIT).decode("utf-8", "replace")
+    versions = set()
     for name in re.findall(r'href="(?:[^"]*/)?(3\.\d+\.\d+)/"', page):
         try:
-            found.add(Version(name))
+            versions.add(Version(name))
         except InvalidVersion:
             continue
-    if not found:
-        raise Unavailable("lists no release at all")
-    return found
+    if not versions:
+        raise Unavailable("lists no releases")
+    return versions
 
 
-def release_files(release: Release) -> dict[str, dict[str, Any]]:
-    """What the API says of each file of ``release``, by file name; empty where it says nothing.
+def release_files(release: Release) -> dict[str, dict[str, object]]:
+    """The API's entry of each file of ``release``, by file name; empty if ``release`` did not come from the API.
 
-    Raises :exc:`Unavailable` where the API does not give a sound answer.
+    Raises :exc:`Unavailable` if the API gives no valid response.
     """
     if not release.id:
         return {}
-    return {
-        str(one.get("url", "")).rpartition("/")[2]: one for one in _objects(f"{API}/release_file/?release={release.id}")
-    }
+    entries = _read_objects(f"{API}/release_file/?release={release.id}")
+    return {str(entry.get("url", "")).rpartition("/")[2]: entry for entry in entries}
 
 
-def _objects(url: str) -> list[dict[str, Any]]:
+def _read_objects(url: str) -> list[dict[str, object]]:
     try:
         content = json.loads(http.read(url, LIMIT))
     except (ValueError, RecursionError):
-        raise Unavailable("answered with something else than JSON") from None
-    if not isinstance(content, list) or not all(isinstance(one, dict) for one in content):
-        raise Unavailable("answered with something else than a list of objects")
+        raise Unavailable("sent a response that is not JSON") from None
+    if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
+        raise Unavailable("sent a response that is not a list of objects")
     return content

@@ -1,8 +1,8 @@
-"""Upstream's own signature of a tarball, beside the digest: found, checked against pinned signers, and remembered.
+"""Upstream's signature of a tarball: downloaded, verified against pinned signers, and cached.
 
-A signature that is there and bad ends the build under every policy; what a missing one means is the policy's
-(shared/upstream.toml). What the lock records of a release was checked when it was pinned, for the digest that is
-checked at every build, so it is not asked for again.
+A bad signature ends the build under every policy; shared/upstream.toml decides whether a missing one does. A signature
+that the lock records was verified when the release was pinned, for the digest that every build checks, so it is not
+downloaded again.
 """
 
 from __future__ import annotations
@@ -18,55 +18,58 @@ from bakery.errors import SourceError
 from bakery.files import Tell, write_whole
 from bakery.net import Unavailable
 from bakery.sources import openpgp, sigstore
-from bakery.sources.openpgp import BadSignature, CannotCheck, Checked, ExpiredKey
-from bakery.sources.tarballs import Sources
-from bakery.sources.trust import Policy, Upstream
+from bakery.sources.openpgp import BadSignature, ExpiredKey, Unverifiable, VerifiedSignature
+from bakery.sources.tarballs import SourceCache
+from bakery.sources.trust import SignaturePolicy, Trust
 
-__all__ = ["NOT_CHECKED", "Signatures"]
+__all__ = ["NOT_CHECKED", "SignatureChecker"]
 
 NOT_CHECKED = "not checked"
-"""How the lock's, the labels' and the records' word for a signature reads where there is none."""
+"""What messages, labels and build records say in place of a signature that was not verified."""
 LIMIT = 64 << 10
-"""Bytes of the largest signature that is read: OpenPGP's have 1 KB, Sigstore's bundles 6 KB."""
-PATIENCE = timedelta(days=1)
-"""How long it is remembered that nobody had a signature."""
-Check = Callable[[Path, bytes], Checked]
+"""Bytes of the largest signature that is read: OpenPGP signatures have 1 KB, Sigstore bundles 6 KB."""
+RETRY_AFTER = timedelta(days=1)
+"""How long a missing signature is cached as missing."""
+Verify = Callable[[Path, bytes], VerifiedSignature]
 
 
 @dataclass(frozen=True)
-class Signatures:
-    """Checks the signatures of tarballs that ``sources`` fetched. ``trusted_root`` is for a Sigstore of one's own."""
+class SignatureChecker:
+    """Verifies the signatures of tarballs that ``sources`` fetched.
 
-    sources: Sources
-    upstream: Upstream
+    ``trusted_root`` replaces the public Sigstore instance by another one; see :func:`bakery.sources.sigstore.verify`.
+    """
+
+    sources: SourceCache
+    trust: Trust
     tell: Tell = print
     trusted_root: Path | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def ensure(self, pin: Pin, number: str, file: Path) -> str:
-        """What is known of ``file``'s signature, for the record of a build; raises as :meth:`check` does."""
+        """What is known about the signature of ``file``, for the build record. Raises as :meth:`check` does."""
         if pin.signed:
             self.tell(f"{pin.file} is signed: {pin.signed} (checked when it was pinned)")
             return pin.signed
-        silent = self._cached(pin, ".none")
-        if self.upstream.policy is Policy.WHEN_AVAILABLE and self._is_fresh(silent):
-            self.tell(f"{pin.file}: signature {silent.read_text(encoding='utf-8')}")
+        missing = self._cached(pin, ".none")
+        if self.trust.policy is SignaturePolicy.WHEN_AVAILABLE and self._is_recent(missing):
+            self.tell(f"{pin.file}: signature {missing.read_text(encoding='utf-8')}")
             return NOT_CHECKED
-        checked = self.check(pin, number, file, pinned=True)
-        return checked.record if checked else NOT_CHECKED
+        verified = self.check(pin, number, file, pinned=True)
+        return verified.record if verified else NOT_CHECKED
 
-    def check(self, pin: Pin, number: str, file: Path, *, pinned: bool = False) -> Checked | None:
-        """Check ``file``, the tarball of ``pin``, and say how; ``None`` where no signature could be checked.
+    def check(self, pin: Pin, number: str, file: Path, *, pinned: bool = False) -> VerifiedSignature | None:
+        """Verify ``file``, the tarball of ``pin`` in the series ``number``; ``None`` if no signature can be verified.
 
-        ``pinned``: its digest stood in the lock before. Then a key that had expired proves nothing, and takes nothing
-        away either: the repository's copy of a key grows old, the bytes do not. Raises :exc:`SourceError` for a bad
-        signature, and for a missing one where the policy requires it.
+        ``pinned``: the digest was in the lock before. Then a signature by an expired key counts as missing and not as
+        bad, since the repository's copy of the key may be older than its renewal. Raises :exc:`SourceError` for a bad
+        signature, and for a missing one if the policy requires it.
         """
         reasons = []
-        for kind, suffix, check in self._ways(number):
+        for kind, suffix, verify in self._methods(number):
             try:
-                checked = self._one(pin, file, suffix, check)
-            except (Unavailable, CannotCheck) as reason:
+                verified = self._verify(pin, file, suffix, verify)
+            except (Unavailable, Unverifiable) as reason:
                 reasons.append(f"{kind}: {reason}")
                 continue
             except ExpiredKey as error:
@@ -76,63 +79,65 @@ class Signatures:
                 continue
             except BadSignature as error:
                 raise self._bad(pin, suffix, error) from None
-            self.tell(f"{pin.file} is signed: {checked.record}{f' ({checked.note})' if checked.note else ''}")
-            return checked
-        why = "; ".join(reasons) or f"shared/upstream.toml names no signer of {number}"
-        if self.upstream.policy is Policy.REQUIRE:
+            self.tell(f"{pin.file} is signed: {verified.record}{f' ({verified.note})' if verified.note else ''}")
+            return verified
+        why = "; ".join(reasons) or f"shared/upstream.toml lists no signer of {number}"
+        if self.trust.policy is SignaturePolicy.REQUIRE:
             raise SourceError(
                 f"no signature of {pin.file} could be checked, and shared/upstream.toml requires one: {why}",
-                hint='Mend what is missing, or set signatures = "when-available" there.',
+                hint='Provide what is missing, or set signatures = "when-available" there.',
             )
         write_whole(self._cached(pin, ".none"), f"{NOT_CHECKED}: {why}")
         self.tell(f"{pin.file}: signature {NOT_CHECKED}: {why}")
         return None
 
-    def _ways(self, number: str) -> list[tuple[str, str, Check]]:
-        """How a series is signed: kind, suffix of the file beside the tarball, and how that is checked."""
-        signers, ways = self.upstream.of(number), list[tuple[str, str, Check]]()
+    def _methods(self, number: str) -> list[tuple[str, str, Verify]]:
+        """How the series ``number`` is signed: kind, suffix of the file next to the tarball, how it is verified."""
+        signers, methods = self.trust.signers_of(number), list[tuple[str, str, Verify]]()
         if signers.openpgp:
-            keys = self.upstream.keys
-            ways.append(
-                ("openpgp", ".asc", lambda file, sig: openpgp.verify(file, sig, signers.openpgp, keys, self.clock()))
+            keys, now = self.trust.keys, self.clock
+            methods.append(
+                ("openpgp", ".asc", lambda file, data: openpgp.verify(file, data, signers.openpgp, keys, now()))
             )
         if signers.sigstore:
             root = self.trusted_root
-            ways.append(("sigstore", ".sigstore", lambda file, sig: sigstore.verify(file, sig, signers.sigstore, root)))
-        return ways
+            methods.append(
+                ("sigstore", ".sigstore", lambda file, data: sigstore.verify(file, data, signers.sigstore, root))
+            )
+        return methods
 
-    def _one(self, pin: Pin, file: Path, suffix: str, check: Check) -> Checked:
-        """Check the signature that was kept, else the one that the first provider has."""
-        kept = self._cached(pin, suffix)
-        if kept.exists():
+    def _verify(self, pin: Pin, file: Path, suffix: str, verify: Verify) -> VerifiedSignature:
+        """Verify the cached signature, else the one from the first provider that has it."""
+        cached = self._cached(pin, suffix)
+        if cached.exists():
             try:
-                return check(file, kept.read_bytes())
+                return verify(file, cached.read_bytes())
             except BadSignature as error:
-                kept.unlink()
-                self.tell(f"{kept}: {error}; removed, fetching it again")
+                cached.unlink()
+                self.tell(f"{cached}: {error}; removed, fetching it again")
         with tempfile.TemporaryDirectory(prefix="signature.") as folder:
-            provider = self.sources.unverified(pin, suffix, Path(folder) / "signature", LIMIT)
+            provider = self.sources.download_unverified(pin, suffix, Path(folder) / "signature", LIMIT)
             signature = (Path(folder) / "signature").read_bytes()
         try:
-            checked = check(file, signature)
+            verified = verify(file, signature)
         except BadSignature as error:
             raise type(error)(f"from {provider}: {error}") from None
-        write_whole(kept, signature.decode("utf-8"))
-        return checked
+        write_whole(cached, signature.decode("utf-8"))
+        return verified
 
     @staticmethod
     def _bad(pin: Pin, suffix: str, error: BadSignature) -> SourceError:
         return SourceError(
             f"{pin.file}{suffix} {error}. The tarball is not used",
-            hint="Find out who sends other bytes; the signers that are trusted stand in shared/upstream.toml.",
+            hint="Find out who sends other bytes; trusted signers are listed in shared/upstream.toml.",
         )
 
     def _cached(self, pin: Pin, suffix: str) -> Path:
-        return self.sources.workspace.home / "sources" / "signatures" / f"{pin.file}{suffix}"
+        return self.sources.home / "signatures" / f"{pin.file}{suffix}"
 
-    def _is_fresh(self, file: Path) -> bool:
+    def _is_recent(self, file: Path) -> bool:
         try:
             written = datetime.fromtimestamp(file.stat().st_mtime, UTC)
         except FileNotFoundError:
             return False
-        return self.clock() - written < PATIENCE
+        return self.clock() - written < RETRY_AFTER

@@ -1,7 +1,7 @@
-"""Sigstore bundles, checked offline with the `sigstore` library against a pinned identity and issuer (PEP 761).
+"""Sigstore bundles, verified offline with the `sigstore` library against a pinned identity and issuer (PEP 761).
 
-A bundle carries all that is needed: the certificate, the log's entry and its inclusion proof. The roots that they are
-checked against come with the library, so nothing is asked over the network. The library is an extra of this package.
+A bundle contains everything needed: the certificate, the log entry and its inclusion proof. The trusted root comes with
+the library, so no network access is needed. The library is an optional dependency of this package.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.sources.openpgp import BadSignature, CannotCheck, Checked
+from bakery.sources.openpgp import BadSignature, Unverifiable, VerifiedSignature
 from bakery.sources.trust import Identity
 
 if TYPE_CHECKING:
@@ -22,15 +22,17 @@ __all__ = ["verify"]
 
 EXTRA = "pip install -e '.[sigstore]'"
 NO_CHECKPOINT = "with checkpoint"
-"""How the library calls the bundles of before 2024, whose inclusion proofs cannot be checked offline."""
+"""The end of the library's message for bundles from before 2024, whose inclusion proofs cannot be checked offline."""
 
 
-def verify(file: Path, bundle: bytes, identities: Sequence[Identity], trusted_root: Path | None = None) -> Checked:
-    """Check that ``bundle`` is one of ``file`` by one of ``identities``.
+def verify(
+    file: Path, bundle: bytes, identities: Sequence[Identity], trusted_root: Path | None = None
+) -> VerifiedSignature:
+    """Check that ``bundle`` is a signature of ``file`` by one of ``identities``.
 
-    ``trusted_root`` is a Sigstore trusted root in JSON; without it, the one of the public instance that the library
-    ships. Raises :exc:`bakery.sources.openpgp.BadSignature` where it is not, and
-    :exc:`bakery.sources.openpgp.CannotCheck` where the library is missing or the bundle is too old to be checked
+    ``trusted_root`` is a file with a Sigstore trusted root in JSON; by default, the public instance's, which the
+    library ships. Raises :exc:`bakery.sources.openpgp.BadSignature` if it is not, and
+    :exc:`bakery.sources.openpgp.Unverifiable` if the library is missing or the bundle is too old to be verified
     offline.
     """
     try:
@@ -38,8 +40,8 @@ def verify(file: Path, bundle: bytes, identities: Sequence[Identity], trusted_ro
         from sigstore.models import Bundle, ClientTrustConfig, TrustedRoot
         from sigstore.verify import Verifier
     except ImportError:
-        raise CannotCheck(f"the sigstore library is not installed ({EXTRA})") from None
-    logging.getLogger("sigstore").setLevel(logging.ERROR)  # it warns of being offline, which is what is wanted
+        raise Unverifiable(f"the sigstore library is not installed ({EXTRA})") from None
+    logging.getLogger("sigstore").setLevel(logging.ERROR)  # it warns about being offline, which is intended
     _expect_json(bundle)
     pinned = _Pinned(identities)
     try:
@@ -51,17 +53,17 @@ def verify(file: Path, bundle: bytes, identities: Sequence[Identity], trusted_ro
         Verifier(trusted_root=root).verify_artifact(file.read_bytes(), parsed, pinned)
     except Error as error:
         if str(error).endswith(NO_CHECKPOINT):
-            raise CannotCheck(f"the bundle cannot be checked offline: {error}") from None
-        raise BadSignature(f"the bundle does not prove the file: {_told(error)}") from None
+            raise Unverifiable(f"the bundle cannot be verified offline: {error}") from None
+        raise BadSignature(f"the bundle does not prove the file: {_summary(error)}") from None
     except (ValueError, TypeError, LookupError, AttributeError) as error:
-        raise BadSignature(f"the bundle is malformed: {type(error).__name__}: {_told(error)}") from None
+        raise BadSignature(f"the bundle is malformed: {type(error).__name__}: {_summary(error)}") from None
     assert pinned.matched is not None
-    made = parsed.signing_certificate.not_valid_before_utc  # a certificate of Sigstore lives for ten minutes
-    return Checked("sigstore", f"{pinned.matched.identity} {pinned.matched.issuer}", f"{made:%Y-%m-%d}")
+    made = parsed.signing_certificate.not_valid_before_utc  # certificates are valid for ten minutes
+    return VerifiedSignature("sigstore", f"{pinned.matched.identity} {pinned.matched.issuer}", f"{made:%Y-%m-%d}")
 
 
 class _Pinned:
-    """The library's policy for several identities, which remembers the one that the certificate names."""
+    """A policy for the library that accepts several identities and remembers which one matched."""
 
     def __init__(self, identities: Sequence[Identity]) -> None:
         self.identities = identities
@@ -73,13 +75,13 @@ class _Pinned:
         from sigstore.verify.policy import Identity as Policy
 
         reasons = []
-        for one in self.identities:
+        for identity in self.identities:
             try:
-                Policy(identity=one.identity, issuer=one.issuer).verify(cert)
+                Policy(identity=identity.identity, issuer=identity.issuer).verify(cert)
             except VerificationError as error:
                 reasons.append(str(error))
             else:
-                self.matched = one
+                self.matched = identity
                 return
         raise VerificationError("; ".join(reasons))
 
@@ -91,9 +93,9 @@ def _expect_json(bundle: bytes) -> None:
     except (ValueError, RecursionError):
         pass
     shown = bundle[:40].decode("ascii", "replace").strip()
-    raise BadSignature(f"the bundle is no JSON object: it begins with {shown!r}")
+    raise BadSignature(f"the bundle is not a JSON object: it begins with {shown!r}")
 
 
-def _told(error: BaseException) -> str:
-    """What the library said on its first lines, without the dumps of models that follow."""
+def _summary(error: BaseException) -> str:
+    """The first lines of the library's message, without the model dumps that follow."""
     return " ".join(line.strip() for line in str(error).splitlines()[:3])[:300]

@@ -1,223 +1,163 @@
-"""CPython's tarballs: a cache and three providers, every byte checked against the lock.
+"""CPython's source tarballs in a local cache, every byte checked against the lock.
 
-Providers in order: the mirror that the user set, python.org, the pool of the host's Debian mirror. A provider that
-does not answer or does not have the file is passed over; one that sends other bytes ends the build.
+A provider that does not answer or does not have the file is skipped; one that sends other bytes stops the build.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.bases import apt
 from bakery.catalog import Extra, Pin, Series
 from bakery.errors import SourceError
 from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder
-from bakery.net import Unavailable, http
+from bakery.net import Unavailable
+from bakery.sources.providers import PROVIDERS, Attempt, Provider, Request
 from bakery.workspace import Workspace
 
-__all__ = ["MAX_BYTES", "PYTHON_ORG", "Sources"]
+__all__ = ["MAX_BYTES", "SourceCache"]
 
-PYTHON_ORG = "https://www.python.org/ftp/python"
 MAX_BYTES = 200_000_000
-"""No tarball of CPython comes near it; what is larger is not one."""
-
-
-Providers = Iterator[tuple[str, Callable[[Path], None]]]
-"""Name of a provider, and how it is asked to write its file."""
+"""Upper limit for a download, far above any tarball of CPython."""
 
 
 @dataclass(frozen=True)
-class Sources:
-    """Fetches verified tarballs into the cache.
+class SourceCache:
+    """Fetches tarballs into the cache and verifies them.
 
-    ``mirror`` is a URL or a folder laid out like python.org's: ``<mirror>/<release>/<file>`` or ``<mirror>/<file>``.
+    ``mirror`` is the user's URL or folder, see :func:`bakery.sources.providers.from_user_mirror`.
     """
 
     workspace: Workspace
     mirror: str | None = None
     tell: Tell = print
+    providers: Sequence[Provider] = PROVIDERS
+
+    @property
+    def home(self) -> Path:
+        """The folder of the cache."""
+        return self.workspace.home / "sources"
 
     def folder(self, pin: Pin) -> Path:
-        """The cache folder that holds this one tarball and nothing else; it becomes a build context."""
-        return self.workspace.home / "sources" / pin.release
+        """The cache folder of one tarball, which contains nothing else: it becomes a build context."""
+        return self.home / pin.release
 
-    def fetch(self, pin: Pin, series: Series, again: str) -> Path:
+    def fetch(self, pin: Pin, series: Series, command: str) -> Path:
         """The folder with the verified tarball of ``pin``, from the cache or the first provider that has it.
 
-        ``again`` is the command that the user typed with ``{version}`` for the version, for the message that names
-        another release that can be had. Raises :exc:`SourceError` and :exc:`DiskFullError`.
+        ``command`` is what the user typed, with ``{version}`` for the version; the error message suggests it with
+        another release of ``series`` that is available. Raises :exc:`SourceError` and :exc:`DiskFullError`.
         """
         folder = self.folder(pin)
-        refused = self._fetch(pin, folder, self._tarball_providers(pin, "", MAX_BYTES))
-        if refused is not None:
-            raise self._none(pin, series, refused, again)
-        return folder
+        failures = self._fetch(pin, folder)
+        if failures is None:
+            return folder
+        available = next((other for other in series.pins if other != pin and self._is_available(other)), None)
+        hint = f"Put {pin.file} where a mirror can serve it: --mirror=URL or --mirror=FOLDER."
+        if available:
+            version = f"{available.release}{series.suffix}"
+            hint = f"Another release of the series is available, {version}: {command.format(version=version)}"
+        raise SourceError(f"no provider has {pin.file}:{_indented(failures)}", hint=hint)
 
     def extras_folder(self, series: Series) -> Path:
-        """The cache folder with what ``series`` needs beside a tarball; it becomes a build context, empty for most."""
-        return self.workspace.home / "sources" / "-".join(["extras", *(extra.name for extra in series.extras)])
+        """The cache folder with the files that ``series`` needs in addition to its tarball.
 
-    def extras(self, series: Series) -> Path:
-        """That folder with every file in it verified. Raises as :meth:`fetch` does."""
+        It becomes a build context, which is empty for most series.
+        """
+        return self.home / "-".join(["extras", *(extra.name for extra in series.extras)])
+
+    def fetch_extras(self, series: Series) -> Path:
+        """That folder, with every file in it verified. Raises as :meth:`fetch` does."""
         folder = self.extras_folder(series)
         for extra in series.extras:
-            own = self.workspace.home / "sources" / extra.file
-            refused = self._fetch(extra, own, self._extra_providers(extra))
-            if refused is not None:
-                tried = "".join(f"\n    {line}" for line in refused)
+            failures = self._fetch(extra, self.home / extra.file)
+            if failures is not None:
                 hint = f"Put {extra.file} where a mirror can serve it: --mirror=URL or --mirror=FOLDER."
-                raise SourceError(f"no provider has {extra.file}, which {series.name} needs:{tried}", hint=hint)
+                needed = f"{extra.file}, which {series.name} needs"
+                raise SourceError(f"no provider has {needed}:{_indented(failures)}", hint=hint)
         with disk_full(folder), locked(folder.with_suffix(".lock"), f"the extras of {series.name}", self.tell):
-            files = {extra.file: self.workspace.home / "sources" / extra.file / extra.file for extra in series.extras}
-            known = {file.name: sha256_of(file) for file in folder.glob("*")}
-            if not folder.exists() or known != {extra.file: extra.sha256 for extra in series.extras}:
+            expected = {extra.file: extra.sha256 for extra in series.extras}
+            if not folder.exists() or {file.name: sha256_of(file) for file in folder.glob("*")} != expected:
                 with staged_folder(folder) as stage:
-                    for name, file in files.items():
-                        shutil.copyfile(file, stage / name)
+                    for name in expected:
+                        shutil.copyfile(self.home / name / name, stage / name)
         return folder
 
-    def unverified(self, pin: Pin, suffix: str, file: Path, limit: int) -> str:
-        """Write to ``file`` what the first provider has under a tarball's name and ``suffix``, and say who that was.
+    def download_unverified(self, pin: Pin, suffix: str, file: Path, limit: int) -> str:
+        """Write the tarball's name plus ``suffix`` from the first provider that has it; return the provider's name.
 
-        For what no digest is known of: a signature, or a release that is not pinned yet. Whoever calls this checks it.
-        Raises :exc:`bakery.net.http.Unavailable` with everybody's reason where nobody has it.
+        For files without a known digest: a signature, or a release that is not pinned yet. The caller has to verify
+        it. Raises :exc:`bakery.net.http.Unavailable` with the reasons of all providers.
         """
-        refused = []
-        for provider, fetch in self._tarball_providers(pin, suffix, limit):
+        failures = []
+        for attempt in self._attempts(pin, suffix, limit):
             try:
-                fetch(file)
+                attempt.download(file)
                 if file.stat().st_size > limit:
                     raise Unavailable(f"has more than {limit} bytes")
             except Unavailable as reason:
-                refused.append(f"{provider} {reason}")
+                failures.append(f"{attempt.name} {reason}")
                 continue
-            return provider
-        raise Unavailable("; ".join(refused))
+            return attempt.name
+        raise Unavailable("; ".join(failures))
 
-    def _fetch(self, wanted: Pin | Extra, folder: Path, providers: Providers) -> list[str] | None:
-        """Have ``wanted`` in ``folder``, verified; where nobody has it, return each provider's reason."""
-        file = folder / wanted.file
-        with disk_full(folder), locked(folder.with_name(f"{folder.name}.lock"), wanted.file, self.tell):
+    def _attempts(self, source: Pin | Extra, suffix: str = "", limit: int | None = None) -> list[Attempt]:
+        """The places to try, in order; a digest is expected only of the file itself, not of one with a ``suffix``."""
+        request = Request(
+            file=source.file + suffix,
+            limit=MAX_BYTES if limit is None else limit,
+            release=source.version.base_version if isinstance(source, Pin) else "",
+            pool=f"{source.pool}{suffix}" if source.pool else "",
+            sha256="" if suffix else source.sha256,
+            mirror=self.mirror or "",
+        )
+        return [attempt for provider in self.providers for attempt in provider(request)]
+
+    def _fetch(self, source: Pin | Extra, folder: Path) -> list[str] | None:
+        """Put ``source`` into ``folder``, verified; if no provider has it, return the reason of each."""
+        file = folder / source.file
+        with disk_full(folder), locked(folder.with_name(f"{folder.name}.lock"), source.file, self.tell):
             if file.exists():
-                found = sha256_of(file)
-                if found == wanted.sha256:
+                actual = sha256_of(file)
+                if actual == source.sha256:
                     return None
                 shutil.rmtree(folder)
                 self.tell(
-                    f"{file}: corrupt in the cache: expected sha256 {wanted.sha256}, "
-                    f"found {found}; removed, fetching it again"
+                    f"{file}: corrupt in the cache: expected sha256 {source.sha256}, "
+                    f"found {actual}; removed, fetching it again"
                 )
-            refused = []
-            for provider, fetch in providers:
+            failures = []
+            for attempt in self._attempts(source):
                 try:
                     with staged_folder(folder) as stage:
-                        fetch(stage / wanted.file)
-                        self._check(stage / wanted.file, wanted, provider)
+                        attempt.download(stage / source.file)
+                        _verify(stage / source.file, source, attempt.name)
                 except Unavailable as reason:
-                    refused.append(f"{provider}: {reason}")
+                    failures.append(f"{attempt.name}: {reason}")
                     continue
-                self.tell(f"{wanted.file} from {provider}, sha256 verified")
+                self.tell(f"{source.file} from {attempt.name}, sha256 verified")
                 return None
-        return refused
+        return failures
 
-    @staticmethod
-    def _check(file: Path, pin: Pin | Extra, provider: str) -> None:
-        found = sha256_of(file)
-        if found != pin.sha256:
-            raise SourceError(
-                f"{pin.file} from {provider} is not the pinned file: expected sha256 {pin.sha256}, found {found} "
-                f"({file.stat().st_size} bytes). It was removed and nothing was built",
-                hint="Find out why that provider sends other bytes; the digest in shared/lock.toml is what is trusted.",
-            )
-
-    def _mirrors(self, paths: tuple[str, ...], limit: int) -> Providers:
-        if self.mirror and self.mirror.startswith(("http://", "https://")):
-            for path in paths:
-                url = f"{self.mirror.rstrip('/')}/{path}"
-                yield f"the mirror {url}", lambda file, url=url: http.download(url, file, limit)  # type: ignore[misc]
-        elif self.mirror:
-            folder = Path(self.mirror.removeprefix("file://")).expanduser()
-            yield f"the mirror {folder}", lambda file: _copy(tuple(folder / path for path in paths), file)
-
-    def _tarball_providers(self, pin: Pin, suffix: str, limit: int) -> Providers:
-        final = f"{pin.version.base_version}/{pin.file}{suffix}"
-        yield from self._mirrors((final, f"{pin.file}{suffix}"), limit)
-        yield "python.org", lambda file: http.download(f"{PYTHON_ORG}/{final}", file, limit)
-        if pin.pool and suffix:
-            yield "the host's Debian mirror", lambda file: _pool_beside(f"{pin.pool}{suffix}", file, limit)
-        elif pin.pool:
-            yield "the host's Debian mirror", lambda file: _pool(pin, file)
-
-    def _extra_providers(self, extra: Extra) -> Providers:
-        yield from self._mirrors((extra.file,), MAX_BYTES)
-        yield "the host's Debian mirror", lambda file: _pool(extra, file)
-
-    def _none(self, pin: Pin, series: Series, refused: list[str], again: str) -> SourceError:
-        tried = "".join(f"\n    {line}" for line in refused)
-        others = [other for other in series.pins if other != pin and self._at_hand(other)]
-        if others:
-            version = f"{others[0].release}{series.suffix}"
-            hint = f"{version} of the same series can be had: {again.format(version=version)}"
-        else:
-            hint = f"Put {pin.file} where a mirror can serve it: --mirror=URL or --mirror=FOLDER."
-        return SourceError(f"no provider has {pin.file}:{tried}", hint=hint)
-
-    def _at_hand(self, pin: Pin) -> bool:
-        """Whether a tarball is in the cache, whole, or is served by the host's Debian mirror."""
+    def _is_available(self, pin: Pin) -> bool:
+        """Whether a tarball is intact in the cache, or a provider reports that it serves it."""
         file = self.folder(pin) / pin.file
         if file.exists():
             return sha256_of(file) == pin.sha256
-        return bool(pin.pool) and _served(pin)
+        return any(attempt.is_served() for attempt in self._attempts(pin))
 
 
-def _copy(candidates: tuple[Path, ...], file: Path) -> None:
-    try:
-        for candidate in candidates:
-            if candidate.is_file():
-                shutil.copyfile(candidate, file)
-                return
-    except PermissionError as error:
-        raise Unavailable(f"cannot be read ({error.strerror})") from None
-    raise Unavailable(f"has neither {' nor '.join(str(candidate) for candidate in candidates)}")
+def _verify(file: Path, source: Pin | Extra, provider: str) -> None:
+    actual = sha256_of(file)
+    if actual != source.sha256:
+        raise SourceError(
+            f"{source.file} from {provider} is not the pinned file: expected sha256 {source.sha256}, found {actual} "
+            f"({file.stat().st_size} bytes). It was removed and nothing was built",
+            hint="Find out why that provider sends other bytes; only the digest in shared/lock.toml is trusted.",
+        )
 
 
-def _pool_uri(path: str | None) -> str:
-    mirror = apt.host_mirror()
-    if apt.host_id() != "debian":
-        raise Unavailable(f"this host's apt reaches {apt.host_id() or 'no'} packages, not Debian's")
-    return f"{mirror.uris['']}/{path}"
-
-
-def _pool_beside(path: str, file: Path, limit: int) -> None:
-    """Fetch what no digest is known of, which apt's own method would not do; what it is worth is seen afterwards."""
-    try:
-        uri = _pool_uri(path)
-    except apt.AptError as error:
-        raise Unavailable(error.message) from None
-    http.download(uri, file, limit)
-
-
-def _pool(pin: Pin | Extra, file: Path) -> None:
-    try:
-        uri = _pool_uri(pin.pool)
-        apt.download(uri, file, pin.sha256)
-    except apt.AptError as error:
-        if "Hash" in error.message and "mismatch" in error.message:
-            raise SourceError(
-                f"{pin.file} from the host's Debian mirror is not the pinned file: {error.message}; "
-                f"expected sha256 {pin.sha256}. Nothing was built"
-            ) from None
-        raise Unavailable(error.message) from None
-
-
-def _served(pin: Pin) -> bool:
-    """Whether the pool answers for this file; a mirror can list files that it no longer serves."""
-    import requests
-
-    try:
-        return requests.head(_pool_uri(pin.pool), timeout=http.TIMEOUT, allow_redirects=True).status_code == 200
-    except (Unavailable, apt.AptError, requests.RequestException):
-        return False
+def _indented(lines: Sequence[str]) -> str:
+    return "".join(f"\n    {line}" for line in lines)

@@ -1,4 +1,4 @@
-"""Whom to trust for upstream's releases: shared/upstream.toml, read and validated."""
+"""Who may sign upstream's releases: shared/upstream.toml, read and validated."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from bakery.catalog import Table, read_toml
 
-__all__ = ["Identity", "Policy", "Signers", "Upstream", "load_upstream"]
+__all__ = ["Identity", "SignaturePolicy", "Signers", "Trust", "load_trust"]
 
 
-class Policy(StrEnum):
-    """What a signature that cannot be had means; one that is there and bad is an error under both."""
+class SignaturePolicy(StrEnum):
+    """Whether a tarball may be used without a signature. A bad signature is an error under both policies."""
 
     REQUIRE = "require"
     WHEN_AVAILABLE = "when-available"
@@ -22,7 +22,7 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True)
 class Identity:
-    """Who signs with Sigstore, and the OpenID Connect issuer that vouches for it."""
+    """A Sigstore identity (an email address) and the OpenID Connect issuer that authenticated it."""
 
     identity: str
     issuer: str
@@ -30,7 +30,10 @@ class Identity:
 
 @dataclass(frozen=True)
 class Signers:
-    """Who may sign the releases of one series: fingerprints of primary OpenPGP keys, identities of Sigstore."""
+    """Who may sign the releases of a series: fingerprints of primary OpenPGP keys, Sigstore identities.
+
+    ``prereleases`` tells whether `inv update` pins pre-releases of the series.
+    """
 
     openpgp: tuple[str, ...] = ()
     sigstore: tuple[Identity, ...] = ()
@@ -38,54 +41,62 @@ class Signers:
 
 
 @dataclass(frozen=True)
-class Upstream:
-    """``signers`` by series number (``3.13``); ``keys`` is the folder with the public keys; ``suites`` of Debian."""
+class Trust:
+    """The content of shared/upstream.toml.
 
-    policy: Policy
+    ``signers`` by series number (``3.13``); ``keys`` is the folder of the public keys; ``suites`` are Debian suites
+    whose source packages are searched if python.org cannot be reached.
+    """
+
+    policy: SignaturePolicy
     keys: Path
     suites: tuple[str, ...]
     signers: Mapping[str, Signers] = field(hash=False)
 
-    def of(self, number: str) -> Signers:
-        """The signers of a series; nobody where the file does not name it."""
+    def signers_of(self, number: str) -> Signers:
+        """The signers of a series; none if the file does not list the series."""
         return self.signers.get(number, Signers())
 
 
-def load_upstream(root: Path) -> Upstream:
-    """Read shared/upstream.toml below ``root``; :exc:`ConfigError` for the first thing that is wrong with it."""
+def load_trust(root: Path) -> Trust:
+    """Read shared/upstream.toml below ``root``; :exc:`bakery.errors.ConfigError` for the first mistake in it."""
     top = read_toml(root / "shared" / "upstream.toml")
     debian = top.table("debian")
-    upstream = Upstream(
-        policy=top.choice("signatures", Policy),
+    trust = Trust(
+        policy=top.choice("signatures", SignaturePolicy),
         keys=root / "shared" / "keys",
         suites=debian.words("suites"),
         signers={name: _signers(name, table) for name, table in top.tables("series").items()},
     )
     debian.done()
     top.done()
-    return upstream
+    return trust
 
 
 def _signers(name: str, table: Table) -> Signers:
     if not re.fullmatch(r"3\.\d+", name):
         raise table.fail("", f"expected a series such as 3.13, found {name!r}")
     fingerprints = table.words("openpgp")
-    for one in fingerprints:
-        if not re.fullmatch("[0-9A-F]{40}", one):
-            raise table.fail("openpgp", f"expected fingerprints of 40 upper-case hexadecimal digits, found {one!r}")
+    for fingerprint in fingerprints:
+        if not re.fullmatch("[0-9A-F]{40}", fingerprint):
+            raise table.fail(
+                "openpgp", f"expected fingerprints of 40 upper-case hexadecimal digits, found {fingerprint!r}"
+            )
     signers = Signers(
         openpgp=fingerprints,
-        sigstore=tuple(_identity(table, one) for one in table.get("sigstore", list, "a list of tables")),
+        sigstore=tuple(_identity(table, entry) for entry in table.get("sigstore", list, "a list of tables")),
         prereleases=table.get("prereleases", bool, "true or false"),
     )
     table.done()
     return signers
 
 
-def _identity(table: Table, one: object) -> Identity:
+def _identity(table: Table, entry: object) -> Identity:
     expected = 'expected { identity = "who@example.org", issuer = "https://..." }'
-    if not isinstance(one, dict) or set(one) != {"identity", "issuer"}:
-        raise table.fail("sigstore", f"{expected}, found {one!r}")
-    if not all(isinstance(value, str) and value for value in one.values()) or not one["issuer"].startswith("https://"):
-        raise table.fail("sigstore", f"{expected}, found {one!r}")
-    return Identity(one["identity"], one["issuer"])
+    if not isinstance(entry, dict) or set(entry) != {"identity", "issuer"}:
+        raise table.fail("sigstore", f"{expected}, found {entry!r}")
+    if not all(isinstance(value, str) and value for value in entry.values()) or not entry["issuer"].startswith(
+        "https://"
+    ):
+        raise table.fail("sigstore", f"{expected}, found {entry!r}")
+    return Identity(entry["identity"], entry["issuer"])

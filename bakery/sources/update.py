@@ -58,7 +58,7 @@ def update_lock(
     The file is replaced only if ``write``. Notes for the user go to ``tell``. Raises :exc:`SourceError` if neither
     python.org nor a Debian mirror lists releases, and :exc:`bakery.errors.InputError` for unknown names.
     """
-    findings = make_discovery(workspace, catalog, tell).find(*select_subjects(catalog, versions, targets))
+    findings = make_discovery(workspace, catalog, tell).find(select_subjects(catalog, versions, targets))
     for note in findings.notes:
         tell(note)
     file = workspace.root / LOCK

@@ -37,13 +37,13 @@ def layer(workspace: Workspace, catalog: Catalog) -> Path:
     return folder / "blobs" / manifest["layers"][0]["digest"].replace(":", "/")
 
 
-def test_it_is_no_larger_than_the_published_one(layer: Path) -> None:
+def test_base_is_not_larger_than_the_published_image(layer: Path) -> None:
     assert layer.stat().st_size <= COMPRESSED
     with tarfile.open(layer) as tar:
         assert sum(member.size for member in tar if member.isfile()) <= ON_DISK
 
 
-def test_it_carries_the_settings_of_slim_images(layer: Path) -> None:
+def test_base_has_the_settings_of_slim_images(layer: Path) -> None:
     overlay = ROOT / "shared" / "rootfs"
     with tarfile.open(layer) as tar:
         for file in (one for one in overlay.rglob("*") if one.is_file()):
@@ -54,7 +54,7 @@ def test_it_carries_the_settings_of_slim_images(layer: Path) -> None:
             assert stored.mode & 0o111 == file.stat().st_mode & 0o111, file
 
 
-def test_it_has_no_docs_no_caches_no_logs_and_nothing_of_the_host(layer: Path) -> None:
+def test_base_has_no_docs_caches_logs_or_host_data(layer: Path) -> None:
     with tarfile.open(layer) as tar:
         files = {member.name.removeprefix("./"): member for member in tar if not member.isdir()}
     unwanted = ("usr/share/man/", "usr/share/info/", "usr/share/locale/", "var/cache/apt/", "var/lib/apt/lists/")
@@ -65,7 +65,7 @@ def test_it_has_no_docs_no_caches_no_logs_and_nothing_of_the_host(layer: Path) -
     assert not {"etc/hostname", "etc/resolv.conf", "etc/apt/preferences.d/bootstrap"} & set(files)
 
 
-def test_apt_gets_its_packages_from_signed_sources(layer: Path) -> None:
+def test_apt_uses_signed_sources(layer: Path) -> None:
     with tarfile.open(layer) as tar:
         stream = tar.extractfile("./etc/apt/sources.list.d/debian.sources")
         assert stream is not None

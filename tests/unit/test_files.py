@@ -35,7 +35,7 @@ def holder(file: Path, root: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_lock_waits_for_another_process_and_says_once_for_what_and_whom(tmp_path: Path, root: Path) -> None:
+def test_lock_waits_for_another_process_and_says_so_once(tmp_path: Path, root: Path) -> None:
     file, said, entered = tmp_path / "new" / "a.lock", list[str](), threading.Event()
 
     def wait() -> None:
@@ -55,7 +55,7 @@ def test_a_lock_waits_for_another_process_and_says_once_for_what_and_whom(tmp_pa
     assert len(said) == 1
 
 
-def test_a_lock_ends_with_its_process_however_that_ends(tmp_path: Path, root: Path) -> None:
+def test_lock_is_released_when_its_process_dies(tmp_path: Path, root: Path) -> None:
     said: list[str] = []
     with holder(tmp_path / "a.lock", root) as other:
         other.kill()
@@ -65,7 +65,7 @@ def test_a_lock_ends_with_its_process_however_that_ends(tmp_path: Path, root: Pa
     assert said == []
 
 
-def test_a_free_lock_says_nothing_and_names_its_holder(tmp_path: Path) -> None:
+def test_free_lock_is_silent_and_records_its_holder(tmp_path: Path) -> None:
     said: list[str] = []
     for _ in range(2):
         with locked(tmp_path / "a.lock", "x", said.append):
@@ -73,14 +73,14 @@ def test_a_free_lock_says_nothing_and_names_its_holder(tmp_path: Path) -> None:
     assert said == []
 
 
-def test_a_lock_is_let_go_when_its_block_fails(tmp_path: Path) -> None:
+def test_lock_is_released_when_its_block_fails(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), locked(tmp_path / "a.lock", "x", print):
         raise ZeroDivisionError
     with locked(tmp_path / "a.lock", "x", lambda _: pytest.fail("still held")):
         pass
 
 
-def test_a_staged_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None:
+def test_staged_folder_replaces_the_old_one_atomically(tmp_path: Path) -> None:
     final = tmp_path / "new" / "final"
     for number in range(2):
         with staged_folder(final) as stage:
@@ -92,7 +92,7 @@ def test_a_staged_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) 
     assert final.stat().st_mode & 0o777 == 0o755
 
 
-def test_a_staged_folder_that_fails_leaves_the_old_one_as_it_was(tmp_path: Path) -> None:
+def test_failed_staging_keeps_the_old_folder(tmp_path: Path) -> None:
     final = tmp_path / "final"
     with staged_folder(final) as stage:
         (stage / "old").touch()
@@ -103,7 +103,7 @@ def test_a_staged_folder_that_fails_leaves_the_old_one_as_it_was(tmp_path: Path)
     assert [one.name for one in tmp_path.iterdir()] == ["final"]
 
 
-def test_what_a_killed_process_staged_is_swept_and_nothing_else(tmp_path: Path) -> None:
+def test_staging_leftovers_are_removed_and_nothing_else(tmp_path: Path) -> None:
     for name in (".final.abc.partial", ".final2.abc.partial", ".final.lock"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").touch()
@@ -112,7 +112,7 @@ def test_what_a_killed_process_staged_is_swept_and_nothing_else(tmp_path: Path) 
     assert sorted(one.name for one in tmp_path.iterdir()) == [".final.lock", ".final2.abc.partial", "final"]
 
 
-def test_a_file_is_written_whole_and_readable_by_others(tmp_path: Path) -> None:
+def test_written_file_is_complete_and_world_readable(tmp_path: Path) -> None:
     file = tmp_path / "new" / "file.json"
     write_whole(file, "one\n")
     write_whole(file, "zwö\n")
@@ -121,7 +121,7 @@ def test_a_file_is_written_whole_and_readable_by_others(tmp_path: Path) -> None:
     assert [one.name for one in file.parent.iterdir()] == ["file.json"]
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "file.json"
     write_whole(file, "old\n")
     with pytest.raises(UnicodeEncodeError):
@@ -134,7 +134,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_part(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_told_with_the_file_system_and_what_to_do(tmp_path: Path, number: int) -> None:
+def test_full_disk_error_names_the_file_system_and_a_remedy(tmp_path: Path, number: int) -> None:
     with pytest.raises(DiskFullError) as caught, disk_full(tmp_path / "not" / "yet" / "there"):
         raise OSError(number, "x")
     assert caught.value.exit_code == 1
@@ -143,17 +143,17 @@ def test_a_full_disk_is_told_with_the_file_system_and_what_to_do(tmp_path: Path,
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "x"), PermissionError(errno.EACCES, "x"), ValueError("x")])
-def test_any_other_error_is_let_through(tmp_path: Path, error: Exception) -> None:
+def test_other_errors_propagate(tmp_path: Path, error: Exception) -> None:
     with pytest.raises(type(error)) as caught, disk_full(tmp_path):
         raise error
     assert caught.value is error
 
 
-def test_a_relative_path_has_a_file_system_as_well() -> None:
+def test_relative_path_has_a_file_system_too() -> None:
     assert "of . (" in no_space(Path("not/there")).message
 
 
-def test_a_digest_is_of_all_bytes(tmp_path: Path) -> None:
+def test_digest_covers_all_bytes(tmp_path: Path) -> None:
     data = bytes(range(256)) * 5000
     (tmp_path / "file").write_bytes(data)
     assert sha256_of(tmp_path / "file") == hashlib.sha256(data).hexdigest()

@@ -43,7 +43,7 @@ def archive(catalog: Catalog) -> Archive:
     return dataclasses.replace(catalog.families[0].archive, keyrings=())
 
 
-def test_the_mirror_is_the_one_of_the_hosts_own_release(host: Callable[[str, str], None]) -> None:
+def test_mirror_is_that_of_the_host_release(host: Callable[[str, str], None]) -> None:
     host("bookworm", BOOKWORM)
     assert host_mirror() == Mirror(
         "bookworm",
@@ -56,13 +56,13 @@ def test_the_mirror_is_the_one_of_the_hosts_own_release(host: Callable[[str, str
 
 
 @pytest.mark.parametrize("alias", ["stable", "oldstable", "testing", "unstable"])
-def test_a_release_may_be_named_by_its_alias(host: Callable[[str, str], None], alias: str) -> None:
+def test_release_may_be_configured_by_its_alias(host: Callable[[str, str], None], alias: str) -> None:
     host("bookworm", BOOKWORM.replace("bookworm", alias))
     assert set(host_mirror().uris) == {"", "-updates", "-security"}
     assert host_mirror().codename == "bookworm"
 
 
-def test_an_archive_without_security_is_enough(host: Callable[[str, str], None]) -> None:
+def test_archive_without_security_suite_is_enough(host: Callable[[str, str], None]) -> None:
     host("forky", "Packages forky http://deb.example/debian\n")
     assert host_mirror().uris == {"": "http://deb.example/debian"}
 
@@ -79,14 +79,14 @@ def test_an_archive_without_security_is_enough(host: Callable[[str, str], None])
         "",
     ],
 )
-def test_what_others_serve_is_ignored(host: Callable[[str, str], None], line: str) -> None:
+def test_third_party_repositories_are_ignored(host: Callable[[str, str], None], line: str) -> None:
     host("bookworm", BOOKWORM)
     expected = host_mirror()
     host("bookworm", f"{line}\n{BOOKWORM}")
     assert host_mirror() == expected
 
 
-def test_the_first_of_several_mirrors_is_taken(host: Callable[[str, str], None]) -> None:
+def test_first_of_several_mirrors_is_used(host: Callable[[str, str], None]) -> None:
     known = "".join(f"{line} Debian\n" for line in BOOKWORM.splitlines())
     host("bookworm", f"Packages bookworm http://near.example/debian Debian\n{known}")
     assert host_mirror().uris[""] == "http://near.example/debian"
@@ -102,7 +102,7 @@ def test_the_first_of_several_mirrors_is_taken(host: Callable[[str, str], None])
         ("", "Packages / http://flat.example\nPackages\n"),
     ],
 )
-def test_without_an_archive_of_the_hosts_release_it_says_where_one_is_expected(
+def test_missing_archive_error_says_where_to_configure_it(
     host: Callable[[str, str], None], codename: str, listing: str
 ) -> None:
     host(codename, listing)
@@ -116,7 +116,7 @@ def test_without_an_archive_of_the_hosts_release_it_says_where_one_is_expected(
 @pytest.mark.parametrize(
     "line", ["Packages bookworm https://download.docker.example/linux/debian", "Packages stable https://brave.example"]
 )
-def test_a_vendors_repository_of_the_same_name_is_not_the_hosts_archive(
+def test_vendor_repository_with_the_same_suite_name_is_ignored(
     host: Callable[[str, str], None], line: str, origin: str
 ) -> None:
     known = "".join(f"{entry}{origin}\n" for entry in BOOKWORM.splitlines())
@@ -124,14 +124,14 @@ def test_a_vendors_repository_of_the_same_name_is_not_the_hosts_archive(
     assert host_mirror().uris[""] == "http://deb.example/debian"
 
 
-def test_the_sources_of_a_suite_are_all_that_the_host_has_of_it(archive: Archive, tmp_path: Path) -> None:
+def test_sources_cover_every_configured_part_of_a_suite(archive: Archive, tmp_path: Path) -> None:
     mirror = Mirror("bookworm", {"": "http://a/debian", "-security": "http://b/sec"})
     assert mirror.sources("trixie", archive) == [
         "deb http://a/debian trixie main", "deb http://b/sec trixie-security main",
     ]  # fmt: skip
 
 
-def test_the_sources_are_verified_by_the_first_keyring_that_the_host_has(archive: Archive, tmp_path: Path) -> None:
+def test_sources_use_the_first_keyring_on_the_host(archive: Archive, tmp_path: Path) -> None:
     (tmp_path / "there.gpg").touch()
     keyrings = (str(tmp_path / "missing.pgp"), str(tmp_path / "there.gpg"))
     signed = dataclasses.replace(archive, keyrings=keyrings, components=("main", "universe"))
@@ -140,13 +140,13 @@ def test_the_sources_are_verified_by_the_first_keyring_that_the_host_has(archive
     ]
 
 
-def test_a_host_is_known_by_its_os_release(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_host_is_identified_by_os_release(monkeypatch: pytest.MonkeyPatch) -> None:
     text = 'NAME="Debian GNU/Linux"\nID=debian\nVERSION_CODENAME="bookworm"\n# ID=x\n'
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: text)
     assert (apt.host_id(), apt.host_codename()) == ("debian", "bookworm")
 
 
-def test_a_host_without_os_release_has_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_host_without_os_release_has_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: object, **__: object) -> str:
         raise FileNotFoundError
 
@@ -154,13 +154,13 @@ def test_a_host_without_os_release_has_no_name(monkeypatch: pytest.MonkeyPatch) 
     assert (apt.host_id(), apt.host_codename()) == ("", "")
 
 
-def test_a_tool_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_missing_tool_is_reported(tmp_path: Path) -> None:
     with pytest.raises(AptError, match="no-such-tool is not on this machine") as caught:
         apt.run(["no-such-tool"])
     assert "Debian or Ubuntu" in caught.value.hint
 
 
-def test_a_tool_that_fails_is_told_with_its_last_words() -> None:
+def test_failing_tool_is_reported_with_the_end_of_its_output() -> None:
     script = "import sys; print('E: second'); print('W: first\\nE: first', file=sys.stderr); sys.exit(3)"
     with pytest.raises(AptError, match=r"^python\S* failed: E: first E: second$"):
         apt.run([sys.executable, "-c", script])
@@ -168,14 +168,14 @@ def test_a_tool_that_fails_is_told_with_its_last_words() -> None:
         apt.run([sys.executable, "-c", "import sys; sys.stderr.write('a\\nb\\n\\nc\\nd\\n'); sys.exit(1)"])
 
 
-def test_a_tool_runs_in_english_and_without_questions() -> None:
+def test_tools_run_in_english_and_noninteractively() -> None:
     script = (
         "import os, sys; print(os.environ['LC_ALL'], os.environ['DEBIAN_FRONTEND'], os.environ['X'], sys.stdin.read())"
     )
     assert apt.run([sys.executable, "-c", script], env={"X": "y"}) == "C noninteractive y \n"
 
 
-def test_a_private_apt_touches_nothing_outside_its_folder(tmp_path: Path) -> None:
+def test_private_apt_writes_only_into_its_folder(tmp_path: Path) -> None:
     private = PrivateApt(tmp_path / "apt", ["deb http://a trixie main"])
     text = (tmp_path / "apt" / "apt.conf").read_text()
     assert private.env == {"APT_CONFIG": str(tmp_path / "apt" / "apt.conf")}
@@ -193,7 +193,7 @@ def test_a_private_apt_touches_nothing_outside_its_folder(tmp_path: Path) -> Non
         ("", ""),
     ],
 )
-def test_the_candidate_is_what_apt_would_install(
+def test_candidate_is_the_version_that_apt_would_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, version: str
 ) -> None:
     monkeypatch.setattr(apt, "run", lambda *_, **__: said)

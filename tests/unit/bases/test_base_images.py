@@ -99,7 +99,7 @@ def layout_of(base: Base) -> Path:
     return Path(folder)
 
 
-def test_the_pinned_base_is_the_locks_digest_and_asks_nobody(
+def test_pinned_base_is_the_digest_in_the_lock_without_network_access(
     make: Any, target: Target, no_registry: None, catalog: Catalog
 ) -> None:
     for platform in (Platform("linux/amd64"), Platform("linux/arm64")):
@@ -109,20 +109,18 @@ def test_the_pinned_base_is_the_locks_digest_and_asks_nobody(
         )
 
 
-def test_a_platform_without_a_pin_is_planned_by_its_tag(make: Any, target: Target) -> None:
+def test_unpinned_platform_is_planned_by_tag(make: Any, target: Target) -> None:
     base = make().pinned(target, Platform("linux/riscv64"))
     assert base == Base("docker-image://debian:bookworm-slim", "debian:bookworm-slim", "", "registry")
 
 
-def test_the_published_base_is_taken_at_its_digest_where_the_registry_has_it(
-    make: Any, target: Target, fake_registry: list[str]
-) -> None:
+def test_published_base_is_used_by_digest(make: Any, target: Target, fake_registry: list[str]) -> None:
     base = make().resolve(target, AMD64)
     assert base == make().pinned(target, AMD64)
     assert fake_registry == [f"debian:bookworm-slim@{target.base.digests[AMD64]}"]
 
 
-def test_what_was_chosen_stays_chosen_without_asking_again(
+def test_resolved_base_is_cached(
     make: Any, target: Target, fake_registry: list[str], fake_bootstrap: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = make().resolve(target, AMD64)
@@ -133,12 +131,12 @@ def test_what_was_chosen_stays_chosen_without_asking_again(
     assert len(fake_registry) == 2
 
 
-def test_each_platform_has_a_choice_of_its_own(make: Any, target: Target, fake_registry: list[str]) -> None:
+def test_bases_are_cached_by_platform(make: Any, target: Target, fake_registry: list[str]) -> None:
     make().resolve(target, AMD64)
     assert make().recorded(target, Platform("linux/arm64")) is None
 
 
-def test_a_recorded_base_is_not_used_when_the_lock_moved(make: Any, target: Target, fake_registry: list[str]) -> None:
+def test_cached_base_is_ignored_if_the_lock_changed(make: Any, target: Target, fake_registry: list[str]) -> None:
     make().resolve(target, AMD64)
     moved = dataclasses.replace(target, base=dataclasses.replace(target.base, digests={AMD64: "sha256:" + "0" * 64}))
     assert make().recorded(moved, AMD64) is None
@@ -146,14 +144,14 @@ def test_a_recorded_base_is_not_used_when_the_lock_moved(make: Any, target: Targ
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"context": "x", "colour": "red"}'])
-def test_a_broken_record_is_as_good_as_none(make: Any, target: Target, workspace: Workspace, text: str) -> None:
+def test_broken_cache_entry_is_ignored(make: Any, target: Target, workspace: Workspace, text: str) -> None:
     record = workspace.home / "bases" / "bookworm-amd64" / "base.json"
     record.parent.mkdir(parents=True)
     record.write_text(text, encoding="utf-8")
     assert make().recorded(target, AMD64) is None
 
 
-def test_without_a_registry_the_base_is_made_from_packages_and_stays_chosen(
+def test_unreachable_registry_falls_back_to_packages_and_the_result_is_cached(
     make: Any, target: Target, no_registry: None, fake_bootstrap: list[str]
 ) -> None:
     base = make().resolve(target, AMD64)
@@ -166,7 +164,7 @@ def test_without_a_registry_the_base_is_made_from_packages_and_stays_chosen(
     assert fake_bootstrap == ["bookworm linux/amd64"]
 
 
-def test_a_base_from_packages_stays_when_a_registry_comes_back_until_it_is_refreshed(
+def test_base_from_packages_is_used_until_refresh(
     make: Any, target: Target, fake_bootstrap: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(_: str) -> str:
@@ -186,7 +184,7 @@ def layout_of_exists(base: Base) -> bool:
 
 
 @pytest.mark.parametrize("gone", ["oci-layout", "blobs"])
-def test_a_recorded_base_is_not_used_when_its_blobs_are_gone(
+def test_cached_base_is_ignored_if_its_blobs_are_missing(
     make: Any, target: Target, no_registry: None, fake_bootstrap: list[str], gone: str
 ) -> None:
     folder = layout_of(make().resolve(target, AMD64))
@@ -199,7 +197,7 @@ def test_a_recorded_base_is_not_used_when_its_blobs_are_gone(
     assert len(fake_bootstrap) == 2
 
 
-def test_a_platform_without_a_pin_is_made_from_packages(
+def test_unpinned_platform_is_made_from_packages(
     make: Any, target: Target, fake_registry: list[str], fake_bootstrap: list[str]
 ) -> None:
     assert make().resolve(target, Platform("linux/riscv64")).origin == "mmdebstrap"
@@ -207,7 +205,7 @@ def test_a_platform_without_a_pin_is_made_from_packages(
     assert "is not pinned for linux/riscv64" in make.said[0]
 
 
-def test_a_base_that_was_not_made_says_why_and_leaves_nothing(
+def test_failed_bootstrap_is_reported_and_leaves_nothing(
     make: Any, target: Target, workspace: Workspace, no_registry: None, fake_bootstrap: list[str], monkeypatch: Any
 ) -> None:
     def fails(*_: object) -> None:
@@ -220,7 +218,7 @@ def test_a_base_that_was_not_made_says_why_and_leaves_nothing(
     assert [one.name for one in (workspace.home / "bases").iterdir()] == ["bookworm-amd64.lock"]
 
 
-def test_without_root_a_base_from_packages_is_refused_with_what_to_do(
+def test_base_from_packages_needs_root(
     make: Any, target: Target, no_registry: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -231,7 +229,7 @@ def test_without_root_a_base_from_packages_is_refused_with_what_to_do(
 
 
 @pytest.mark.parametrize(("host", "named"), [("ubuntu", "reaches ubuntu packages"), ("", "reaches no packages")])
-def test_on_another_distribution_a_base_from_packages_is_refused_with_what_to_do(
+def test_base_from_packages_needs_a_matching_host(
     make: Any, target: Target, no_registry: None, monkeypatch: pytest.MonkeyPatch, host: str, named: str
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -243,7 +241,7 @@ def test_on_another_distribution_a_base_from_packages_is_refused_with_what_to_do
     assert "--base=ROOTFS.tar" in caught.value.hint
 
 
-def test_mmdebstrap_is_given_target_platform_packages_and_both_hooks(
+def test_mmdebstrap_gets_target_platform_packages_and_both_hooks(
     make: Any, target: Target, workspace: Workspace, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands: list[list[str]] = []
@@ -279,11 +277,11 @@ def test_mmdebstrap_is_given_target_platform_packages_and_both_hooks(
     ("choice", "digest"),
     [("debian:sid-slim", ""), (f"reg.example:5000/x@sha256:{'1' * 64}", f"sha256:{'1' * 64}"), ("busybox", "")],
 )
-def test_an_image_reference_is_taken_as_it_is(make: Any, target: Target, choice: str, digest: str) -> None:
+def test_image_reference_is_used_unchanged(make: Any, target: Target, choice: str, digest: str) -> None:
     assert make(choice).resolve(target, AMD64) == Base(f"docker-image://{choice}", choice, digest, "user")
 
 
-def test_an_image_layout_is_taken_where_it_lies(make: Any, target: Target, tmp_path: Path) -> None:
+def test_image_layout_is_used_in_place(make: Any, target: Target, tmp_path: Path) -> None:
     folder = tmp_path / "lay out"
     with rootfs(tmp_path / "x.tar").open("rb") as tar:
         digest = oci.write_layout(folder, tar, architecture="amd64", created="2020-01-01T00:00:00Z")
@@ -291,14 +289,14 @@ def test_an_image_layout_is_taken_where_it_lies(make: Any, target: Target, tmp_p
     assert base == Base(f"oci-layout://{folder}@{digest}", str(folder), digest, "user")
 
 
-def test_an_empty_image_layout_is_refused(make: Any, target: Target, tmp_path: Path) -> None:
+def test_empty_image_layout_is_rejected(make: Any, target: Target, tmp_path: Path) -> None:
     (tmp_path / "oci-layout").touch()
     with pytest.raises(InputError, match="is no OCI image layout"):
         make(str(tmp_path)).resolve(target, AMD64)
 
 
 @pytest.mark.parametrize("name", ["r.tar", "r.tar.gz", "r.tar.bz2", "r.tar.xz", "no suffix"])
-def test_a_root_file_system_may_be_a_tar_however_compressed(
+def test_root_file_system_may_be_a_tar_with_any_compression(
     make: Any, target: Target, workspace: Workspace, tmp_path: Path, name: str
 ) -> None:
     data = rootfs(tmp_path / "plain").read_bytes()
@@ -312,14 +310,14 @@ def test_a_root_file_system_may_be_a_tar_however_compressed(
     assert (tmp_path / name).exists()
 
 
-def test_the_same_tar_is_imported_once(make: Any, target: Target, tmp_path: Path, monkeypatch: Any) -> None:
+def test_same_tar_is_imported_once(make: Any, target: Target, tmp_path: Path, monkeypatch: Any) -> None:
     tar = rootfs(tmp_path / "r.tar")
     first = make(str(tar)).resolve(target, AMD64)
     monkeypatch.setattr(oci, "write_layout", lambda *_, **__: pytest.fail("imported again"))
     assert make(str(tar)).resolve(target, AMD64) == first
 
 
-def test_a_tar_for_another_platform_is_another_base(make: Any, target: Target, tmp_path: Path) -> None:
+def test_tar_is_imported_once_per_platform(make: Any, target: Target, tmp_path: Path) -> None:
     tar = rootfs(tmp_path / "r.tar")
     one, other = (
         make(str(tar)).resolve(target, platform) for platform in (Platform("linux/amd64"), Platform("linux/arm64"))
@@ -327,7 +325,7 @@ def test_a_tar_for_another_platform_is_another_base(make: Any, target: Target, t
     assert one.digest != other.digest
 
 
-def test_a_relative_path_means_the_current_folder(
+def test_relative_path_is_resolved_against_the_current_folder(
     make: Any, target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rootfs(tmp_path / "r.tar")
@@ -335,7 +333,7 @@ def test_a_relative_path_means_the_current_folder(
     layout_of(make("r.tar").resolve(target, AMD64))
 
 
-def test_a_root_file_system_may_be_a_folder(make: Any, target: Target, tmp_path: Path) -> None:
+def test_root_file_system_may_be_a_folder(make: Any, target: Target, tmp_path: Path) -> None:
     folder = tmp_path / "root fs"
     (folder / "etc").mkdir(parents=True)
     (folder / "etc" / "os-release").write_text("ID=potato\n", encoding="utf-8")
@@ -350,14 +348,14 @@ def test_a_root_file_system_may_be_a_folder(make: Any, target: Target, tmp_path:
     assert (base.name, base.origin) == ("root fs (root file system given by the user)", "user")
 
 
-def test_a_folder_without_etc_is_refused(make: Any, target: Target, tmp_path: Path) -> None:
+def test_folder_without_etc_is_rejected(make: Any, target: Target, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="neither an OCI image layout nor a root file system") as caught:
         make(str(tmp_path)).resolve(target, AMD64)
     assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize("choice", ["/nowhere/rootfs", "./rootfs", "../r.tar", "~/r", "r.tar", "sub/r.tar"])
-def test_a_path_that_is_missing_is_told_and_not_taken_for_an_image(make: Any, target: Target, choice: str) -> None:
+def test_missing_path_is_not_mistaken_for_an_image(make: Any, target: Target, choice: str) -> None:
     with pytest.raises(InputError, match="no such file or folder") as caught:
         make(choice).resolve(target, AMD64)
     assert f"--base={choice}" in str(caught.value)
@@ -368,7 +366,7 @@ def test_a_path_that_is_missing_is_told_and_not_taken_for_an_image(make: Any, ta
     [b"", b"no tar at all", gzip.compress(b"no tar"), b"PK\x03\x04" + bytes(600)],
     ids=["empty", "text", "gzip of text", "zip"],
 )
-def test_a_file_that_is_no_tar_is_refused_with_what_was_expected(
+def test_file_that_is_not_a_tar_is_rejected(
     make: Any, target: Target, workspace: Workspace, tmp_path: Path, data: bytes
 ) -> None:
     (tmp_path / "file").write_bytes(data)
@@ -378,26 +376,26 @@ def test_a_file_that_is_no_tar_is_refused_with_what_was_expected(
     assert [one.suffix for one in (workspace.home / "bases").iterdir()] == [".lock"]
 
 
-def test_the_perl_that_is_there_is_used_and_another_brought_where_it_lacks_modules() -> None:
+def test_host_perl_is_used_unless_it_lacks_modules() -> None:
     if shutil.which("perl"):
         assert base_images._perl_has(("strict",))
         assert not base_images._perl_has(("No::Such::Module",))
 
 
 @pytest.mark.parametrize("choice", ["r.tar.gz", "r.tar.xz", "r.tgz", "Downloads/r.tar.gz"])
-def test_a_compressed_tar_that_is_missing_is_told(make: Any, target: Target, choice: str) -> None:
+def test_missing_compressed_tar_is_reported(make: Any, target: Target, choice: str) -> None:
     with pytest.raises(InputError):
         make(choice).resolve(target, AMD64)
 
 
-def test_a_folder_leaves_no_tar_behind(make: Any, target: Target, workspace: Workspace, tmp_path: Path) -> None:
+def test_folder_import_leaves_no_tar_behind(make: Any, target: Target, workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "fs" / "etc").mkdir(parents=True)
     make(str(tmp_path / "fs")).resolve(target, AMD64)
     assert list((workspace.home / "bases").rglob("*.tar")) == []
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
-def test_a_compressed_tar_that_breaks_off_is_an_error_of_ours(
+def test_truncated_compressed_tar_is_reported(
     make: Any, target: Target, tmp_path: Path, pack: Callable[[bytes], bytes]
 ) -> None:
     with tarfile.open(tmp_path / "r", "w") as tar:
@@ -410,13 +408,13 @@ def test_a_compressed_tar_that_breaks_off_is_an_error_of_ours(
         make(str(tmp_path / "r.tar.packed")).resolve(target, AMD64)
 
 
-def test_an_imported_tar_is_imported_again_when_its_blobs_are_gone(make: Any, target: Target, tmp_path: Path) -> None:
+def test_tar_is_imported_again_if_its_blobs_are_missing(make: Any, target: Target, tmp_path: Path) -> None:
     tar = rootfs(tmp_path / "r.tar")
     shutil.rmtree(layout_of(make(str(tar)).resolve(target, AMD64)) / "blobs")
     layout_of(make(str(tar)).resolve(target, AMD64))
 
 
-def test_a_recorded_base_moves_with_its_cache(
+def test_cached_base_moves_with_its_cache_folder(
     make: Any, target: Target, workspace: Workspace, no_registry: None, fake_bootstrap: list[str]
 ) -> None:
     make().resolve(target, AMD64)
@@ -426,7 +424,7 @@ def test_a_recorded_base_moves_with_its_cache(
     assert base is None or layout_of(base).is_relative_to(moved.home)
 
 
-def test_a_recorded_base_is_not_used_when_its_layer_is_gone(
+def test_cached_base_is_ignored_if_its_layer_is_missing(
     make: Any, target: Target, no_registry: None, fake_bootstrap: list[str]
 ) -> None:
     folder = layout_of(make().resolve(target, AMD64))
@@ -435,7 +433,7 @@ def test_a_recorded_base_is_not_used_when_its_layer_is_gone(
     assert make().recorded(target, AMD64) is None
 
 
-def test_a_saved_image_is_not_taken_for_a_root_file_system(make: Any, target: Target, tmp_path: Path) -> None:
+def test_saved_image_is_not_mistaken_for_a_root_file_system(make: Any, target: Target, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps([{"Config": "x"}]), encoding="utf-8")
     with tarfile.open(tmp_path / "saved.tar", "w") as tar:
         tar.add(tmp_path / "manifest.json", "manifest.json")
@@ -446,9 +444,7 @@ def test_a_saved_image_is_not_taken_for_a_root_file_system(make: Any, target: Ta
 @pytest.mark.parametrize(
     "data", [b"\x1f\x8b", b"\x1f\x8b\x08no gzip", gzip.compress(bytes(600))[:20]], ids=["two bytes", "text", "cut off"]
 )
-def test_a_file_that_only_begins_like_gzip_is_an_error_of_ours(
-    make: Any, target: Target, tmp_path: Path, data: bytes
-) -> None:
+def test_file_with_only_a_gzip_header_is_reported(make: Any, target: Target, tmp_path: Path, data: bytes) -> None:
     (tmp_path / "file").write_bytes(data)
     with pytest.raises(InputError, match="is no tar file"):
         make(str(tmp_path / "file")).resolve(target, AMD64)

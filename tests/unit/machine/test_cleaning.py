@@ -54,13 +54,13 @@ class FakeEngine:
         self.asked.append(("prune",))
 
 
-def test_every_kind_is_told_in_one_line() -> None:
+def test_every_kind_is_described_on_one_line() -> None:
     assert set(KINDS) == {"logs", "images", "cache", "sources", "layers", "bases", "engine"}
     assert all(text and "\n" not in text for text in KINDS.values())
 
 
 @pytest.mark.parametrize("kind", PATHS)
-def test_a_kind_removes_its_own_paths_and_no_others(clone: Workspace, catalog: Catalog, kind: str) -> None:
+def test_kind_removes_only_its_own_paths(clone: Workspace, catalog: Catalog, kind: str) -> None:
     found = list(removals(clone, catalog, (kind,)))
     assert [(one.kind, one.path) for one in found] == [(kind, clone.root / path) for path in PATHS[kind]]
     assert [one.what for one in found] == [str(one.path) for one in found]
@@ -80,19 +80,19 @@ def test_listing_removes_and_starts_nothing(
     assert sorted(clone.root.rglob("*")) == before
 
 
-def test_what_is_not_there_is_not_named(tmp_path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_paths_are_not_listed(tmp_path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleaning, "running_engine", lambda *_: None)
     assert list(removals(Workspace(tmp_path / "a", tmp_path / "b"), catalog, tuple(KINDS))) == []
 
 
-def test_an_engine_is_asked_only_where_its_things_are_named(
+def test_engine_is_contacted_only_if_needed(
     clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cleaning, "running_engine", lambda *_: pytest.fail("asked"))
     assert list(removals(clone, catalog, ("logs", "sources", "bases", "engine")))
 
 
-def test_only_images_of_this_tool_are_removed_by_each_of_their_names(
+def test_only_images_of_this_tool_are_removed_under_all_their_names(
     clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = FakeEngine()
@@ -105,7 +105,7 @@ def test_only_images_of_this_tool_are_removed_by_each_of_their_names(
     assert fake.asked[1:] == [("remove", one.what) for one in found]
 
 
-def test_the_build_cache_is_pruned_whole(clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whole_build_cache_is_pruned(clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeEngine()
     monkeypatch.setattr(cleaning, "running_engine", lambda *_: fake)
     (one,) = removals(clone, catalog, ("cache",))
@@ -114,11 +114,11 @@ def test_the_build_cache_is_pruned_whole(clone: Workspace, catalog: Catalog, mon
     assert fake.asked == [("prune",)]
 
 
-def test_an_engine_that_is_gone_by_then_has_nothing_to_remove(clone: Workspace, catalog: Catalog) -> None:
+def test_stopped_engine_has_nothing_to_remove(clone: Workspace, catalog: Catalog) -> None:
     remove(clone, catalog, Removal("images", "infra7/python:a"))
 
 
-def test_the_embedded_engine_is_stopped_before_its_folder_goes(
+def test_embedded_engine_is_stopped_before_its_folder_is_removed(
     clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there: list[bool] = []
@@ -128,7 +128,7 @@ def test_the_embedded_engine_is_stopped_before_its_folder_goes(
     assert not (clone.home / "engine").exists()
 
 
-def test_what_could_not_be_removed_is_told(clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_removal_is_reported(clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
     with pytest.raises(BakeryError, match="could not be removed entirely"):
         remove(clone, catalog, next(iter(removals(clone, catalog, ("sources",)))))

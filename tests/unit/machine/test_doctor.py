@@ -42,22 +42,20 @@ def findings(workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyP
     return {one.about: one for one in examine_machine(workspace, catalog, "", "/nowhere.pem").findings}
 
 
-def test_an_engine_that_cannot_build_is_missed_with_what_to_do(findings: dict[str, doctor.Finding]) -> None:
+def test_unusable_engine_is_missing_with_a_remedy(findings: dict[str, doctor.Finding]) -> None:
     assert findings["engine"].row == {"about": "engine", "state": "missing", "found": "too old", "todo": "Upgrade it."}
 
 
-def test_the_login_of_a_proxy_is_not_told(findings: dict[str, doctor.Finding]) -> None:
+def test_proxy_credentials_are_hidden(findings: dict[str, doctor.Finding]) -> None:
     assert findings["https_proxy"].found == "http://...@127.0.0.1:9"
 
 
-def test_a_ca_bundle_that_is_none_is_missed(findings: dict[str, doctor.Finding]) -> None:
+def test_unreadable_ca_bundle_is_missing(findings: dict[str, doctor.Finding]) -> None:
     assert findings["CA bundle"].state is State.MISSING
     assert "/nowhere.pem" in findings["CA bundle"].found
 
 
-def test_too_little_space_is_told_before_a_build_fails(
-    workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_low_disk_space_is_reported(workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
 
     usage = shutil.disk_usage(Path("/"))

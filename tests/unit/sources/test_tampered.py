@@ -14,22 +14,14 @@ import pytest
 
 from bakery.errors import SourceError
 from bakery.sources import inspection, tarballs
-from bakery.workspace import Workspace
+from tests.unit.sources.fake_upstream import MANAGER, FakeUpstream, files_of, tar_of, tarball, tgz
 from tests.unit.sources.forge_openpgp import MADE, YEAR, Key, armor, packet, sub
 from tests.unit.sources.forge_sigstore import Sigstore
-from tests.unit.sources.release_house import MANAGER, House, files_of, tar_of, tarball, tgz
 
 GOOD, OLDER = tarball("3.13.5"), tarball("3.13.4")
 HTML = b"<!DOCTYPE html><html><body>Please log in to this network</body></html>"
 ZEROS = b"\0" * 30_000_000
 Case = tuple[str, Any, str]
-
-
-@pytest.fixture
-def house(workspace: Workspace, serve: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
-    server = serve()
-    monkeypatch.setattr(tarballs, "PYTHON_ORG", server.url)
-    return House(workspace, server, tmp_path / "keys")
 
 
 def flipped(data: bytes, at: int) -> bytes:
@@ -74,72 +66,72 @@ TARBALLS: list[Case] = [
 
 
 @pytest.mark.parametrize(("what", "answer", "named"), TARBALLS, ids=[case[0] for case in TARBALLS])
-def test_a_tampered_tarball_is_not_used(
-    house: House, fake_series: Any, monkeypatch: pytest.MonkeyPatch, what: str, answer: Any, named: str
+def test_tampered_tarball_is_not_used(
+    upstream: FakeUpstream, fake_series: Any, monkeypatch: pytest.MonkeyPatch, what: str, answer: Any, named: str
 ) -> None:
     monkeypatch.setattr(tarballs, "MAX_BYTES", 4000)
-    pin = house.pin("3.13.5", GOOD)
-    house.serve(pin, answer)
+    pin = upstream.pin("3.13.5", GOOD)
+    upstream.serve(pin, answer)
     with pytest.raises(SourceError, match=named):
-        house.signatures.sources.fetch(pin, fake_series(pin), "inv build --version={version}")
-    assert house.left() == []
+        upstream.signatures.sources.fetch(pin, fake_series(pin), "inv build --version={version}")
+    assert upstream.cached_files() == []
 
 
-def revoked(house: House) -> bytes:
-    house.manager.revoked = True
-    house.publish_key(house.manager)
-    return house.manager.sign(GOOD)
+def revoked(upstream: FakeUpstream) -> bytes:
+    upstream.manager.revoked = True
+    upstream.publish_key(upstream.manager)
+    return upstream.manager.sign(GOOD)
 
 
-def expired(house: House) -> bytes:
-    house.publish_key(house.manager, lasts=YEAR)
-    return house.manager.sign(GOOD, when=MADE + YEAR + 86400)
+def expired(upstream: FakeUpstream) -> bytes:
+    upstream.publish_key(upstream.manager, lasts=YEAR)
+    return upstream.manager.sign(GOOD, when=MADE + YEAR + 86400)
 
 
-def unbound(house: House) -> bytes:
-    house.manager.subkey, house.manager.bound = house.mallory, False
-    house.publish_key(house.manager)
-    return house.mallory.sign(GOOD)
+def unbound(upstream: FakeUpstream) -> bytes:
+    upstream.manager.subkey, upstream.manager.bound = upstream.mallory, False
+    upstream.publish_key(upstream.manager)
+    return upstream.mallory.sign(GOOD)
 
 
-def swapped_key(house: House) -> bytes:
-    (house.keys / f"{house.manager.fingerprint}.asc").write_bytes(house.mallory.public())
-    return house.mallory.sign(GOOD)
+def swapped_key(upstream: FakeUpstream) -> bytes:
+    (upstream.keys / f"{upstream.manager.fingerprint}.asc").write_bytes(upstream.mallory.public())
+    return upstream.mallory.sign(GOOD)
 
 
 def literal(data: bytes) -> bytes:
     return packet(11, b"b\0" + b"\0" * 4 + data)
 
 
-def clearsigned(house: House) -> bytes:
+def clearsigned(upstream: FakeUpstream) -> bytes:
     text = b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nPython 3.13.5 is fine\n"
-    return text + house.manager.sign(b"Python 3.13.5 is fine", kind=1)
+    return text + upstream.manager.sign(b"Python 3.13.5 is fine", kind=1)
 
 
-def compressed(house: House) -> bytes:
+def compressed(upstream: FakeUpstream) -> bytes:
     return armor(packet(8, b"\x01" + zlib.compress(ZEROS, wbits=-15)))
 
 
 SIGNATURES: list[Case] = [
-    ("a signature of another file", lambda h: h.manager.sign(b"other"), "does not fit the file"),
-    ("a replayed older release's signature", lambda h: h.manager.sign(OLDER), "does not fit the file"),
+    ("a signature of another file", lambda h: h.manager.sign(b"other"), "does not match the file"),
+    ("a replayed older release's signature", lambda h: h.manager.sign(OLDER), "does not match the file"),
     ("by a key that nobody pinned", lambda h: h.mallory.sign(GOOD), "a key that is not pinned for this series"),
     ("by the manager of another series", lambda h: h.other.sign(GOOD), "a key that is not pinned for this series"),
     (
         "by another key that claims to be the pinned one",
         lambda h: h.mallory.sign(GOOD, claims=h.manager.fingerprint),
-        "does not fit the file",
+        "does not match the file",
     ),
     ("by another key in the pinned key's place", swapped_key, "a key that is not pinned for this series"),
     ("by a subkey that the pinned key did not bind", unbound, "gpgv cannot check the signature"),
-    ("by a key that had expired", expired, "had expired on 2026-01-01"),
+    ("by a key that had expired", expired, "key that expired on 2026-01-01"),
     ("by a key that was revoked", revoked, "has been revoked"),
     (
         "a signature that has expired itself",
         lambda h: h.manager.sign(GOOD, subpackets=sub(3, (3600).to_bytes(4, "big"))),
         "signature has expired",
     ),
-    ("from the future", lambda h: h.manager.sign(GOOD, when=MADE + 5 * YEAR), "2029-12-31, which is yet to come"),
+    ("from the future", lambda h: h.manager.sign(GOOD, when=MADE + 5 * YEAR), "2029-12-31, which is in the future"),
     ("older than its key", lambda h: h.manager.sign(GOOD, when=MADE - 86400), "gpgv cannot check"),
     ("resting on MD5", lambda h: h.manager.sign(GOOD, digest="MD5"), r"weak digest \(MD5\)"),
     ("resting on SHA-1", lambda h: h.manager.sign(GOOD, digest="SHA1"), r"weak digest \(SHA1\)"),
@@ -152,53 +144,55 @@ SIGNATURES: list[Case] = [
         "there are 2 signatures",
     ),
     ("two good signatures", lambda h: armor(h.manager.signature(GOOD) * 2), "there are 2 signatures"),
-    ("two armored blocks", lambda h: h.manager.sign(GOOD) * 2, "no OpenPGP signature"),
+    ("two armored blocks", lambda h: h.manager.sign(GOOD) * 2, "not an OpenPGP signature"),
     (
         "a signed message that carries its own data",
         lambda h: armor(packet(4, b"\x03\0\x0a\x16" + b"\0" * 8 + b"\1") + literal(b"x") + h.manager.signature(b"x")),
         "no detached signature",
     ),
-    ("a clear-signed text", clearsigned, "no OpenPGP signature: it begins with '-----BEGIN PGP SIGNED"),
+    ("a clear-signed text", clearsigned, "not an OpenPGP signature: it begins with '-----BEGIN PGP SIGNED"),
     ("a decompression bomb", compressed, "no detached signature"),
-    ("a public key", lambda h: h.manager.public(), "no OpenPGP signature"),
+    ("a public key", lambda h: h.manager.public(), "not an OpenPGP signature"),
     ("a key in a signature's armor", lambda h: armor(packet(6, h.manager.body)), "no detached signature"),
-    ("a flipped byte", lambda h: armor(flipped(h.manager.signature(GOOD), -20)), "does not fit the file"),
+    ("a flipped byte", lambda h: armor(flipped(h.manager.signature(GOOD), -20)), "does not match the file"),
     ("a truncated one", lambda h: armor(h.manager.signature(GOOD)[:-20]), "no detached signature"),
-    ("truncated armor", lambda h: h.manager.sign(GOOD)[:-30], "no OpenPGP signature"),
-    ("unreadable armor", lambda h: h.manager.sign(GOOD).replace(b"A", b"*"), "no OpenPGP signature"),
-    ("an empty file", lambda h: b"", "no OpenPGP signature"),
-    ("HTML", lambda h: HTML, "no OpenPGP signature: it begins with '<!DOCTYPE html>"),
-    ("noise", lambda h: bytes(range(256)) * 4, "no OpenPGP signature"),
+    ("truncated armor", lambda h: h.manager.sign(GOOD)[:-30], "not an OpenPGP signature"),
+    ("unreadable armor", lambda h: h.manager.sign(GOOD).replace(b"A", b"*"), "not an OpenPGP signature"),
+    ("an empty file", lambda h: b"", "not an OpenPGP signature"),
+    ("HTML", lambda h: HTML, "not an OpenPGP signature: it begins with '<!DOCTYPE html>"),
+    ("noise", lambda h: bytes(range(256)) * 4, "not an OpenPGP signature"),
 ]
 
 
-def signature_is_refused(house: House, release: str, data: bytes, suffix: str, answer: Any, named: str) -> None:
-    pin = house.pin(release, data)
-    file = house.workspace.home / pin.file
+def signature_is_refused(
+    upstream: FakeUpstream, release: str, data: bytes, suffix: str, answer: Any, named: str
+) -> None:
+    pin = upstream.pin(release, data)
+    file = upstream.workspace.home / pin.file
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
-    house.serve(pin, answer, suffix)
+    upstream.serve(pin, answer, suffix)
     with pytest.raises(SourceError, match=named) as caught:
-        house.signatures.check(pin, release.rpartition(".")[0], file)
+        upstream.signatures.check(pin, release.rpartition(".")[0], file)
     assert f"{pin.file}{suffix} from python.org: " in str(caught.value)
     with pytest.raises(SourceError, match=named):
-        house.signatures.ensure(pin, release.rpartition(".")[0], file)
-    assert house.left() == []
-    assert not any("is signed" in line for line in house.said)
+        upstream.signatures.ensure(pin, release.rpartition(".")[0], file)
+    assert upstream.cached_files() == []
+    assert not any("is signed" in line for line in upstream.messages)
 
 
 @pytest.mark.parametrize(("what", "make", "named"), SIGNATURES, ids=[case[0] for case in SIGNATURES])
-def test_a_tampered_openpgp_signature_is_refused(house: House, what: str, make: Any, named: str) -> None:
-    house.require()
-    signature_is_refused(house, "3.13.5", GOOD, ".asc", make(house), named)
+def test_tampered_openpgp_signature_is_rejected(upstream: FakeUpstream, what: str, make: Any, named: str) -> None:
+    upstream.require()
+    signature_is_refused(upstream, "3.13.5", GOOD, ".asc", make(upstream), named)
 
 
 DATA = tarball("3.14.1")
 
 
-def edited(edit: Callable[[dict[str, Any]], object]) -> Callable[[House], bytes]:
-    def make(house: House) -> bytes:
-        content = json.loads(house.bundle(DATA))
+def edited(edit: Callable[[dict[str, Any]], object]) -> Callable[[FakeUpstream], bytes]:
+    def make(upstream: FakeUpstream) -> bytes:
+        content = json.loads(upstream.bundle(DATA))
         edit(content)
         return json.dumps(content).encode()
 
@@ -213,24 +207,24 @@ def other_signature(content: dict[str, Any]) -> None:
     content["messageSignature"]["signature"] = "MEUCIQ" + content["messageSignature"]["signature"][6:-8] + "AAAAAAA="
 
 
-def other_certificate(house: House) -> bytes:
-    content, other = (json.loads(house.bundle(DATA)) for _ in range(2))
+def other_certificate(upstream: FakeUpstream) -> bytes:
+    content, other = (json.loads(upstream.bundle(DATA)) for _ in range(2))
     content["verificationMaterial"]["certificate"] = other["verificationMaterial"]["certificate"]
     return json.dumps(content).encode()
 
 
-def other_entry(house: House) -> bytes:
-    content, other = (json.loads(house.bundle(DATA)) for _ in range(2))
+def other_entry(upstream: FakeUpstream) -> bytes:
+    content, other = (json.loads(upstream.bundle(DATA)) for _ in range(2))
     content["verificationMaterial"]["tlogEntries"] = other["verificationMaterial"]["tlogEntries"]
     return json.dumps(content).encode()
 
 
-def foreign(house: House) -> bytes:
+def foreign(upstream: FakeUpstream) -> bytes:
     return json.dumps(Sigstore().bundle(DATA, MANAGER.identity, MANAGER.issuer)).encode()
 
 
-def foreign_authority(house: House) -> bytes:
-    own = house.sigstore
+def foreign_authority(upstream: FakeUpstream) -> bytes:
+    own = upstream.sigstore
     forged = Sigstore(certificates=own.certificates, log=own.log)
     return json.dumps(forged.bundle(DATA, MANAGER.identity, MANAGER.issuer)).encode()
 
@@ -261,17 +255,17 @@ BUNDLES: list[Case] = [
     ("another media type", lambda h: h.bundle(DATA, media_type="text/plain"), "does not prove"),
     ("an unreadable number", edited(lambda c: entry(c).update(logIndex="many")), "does not prove the file"),
     ("an empty object", lambda h: b"{}", "does not prove the file"),
-    ("a list", lambda h: b"[]", "no JSON object"),
-    ("a truncated bundle", lambda h: h.bundle(DATA)[:-50], "no JSON object"),
-    ("nested without end", lambda h: b"[" * 60_000, "no JSON object"),
-    ("an empty file", lambda h: b"", "no JSON object"),
-    ("HTML", lambda h: HTML, "no JSON object: it begins with '<!DOCTYPE html>"),
+    ("a list", lambda h: b"[]", "not a JSON object"),
+    ("a truncated bundle", lambda h: h.bundle(DATA)[:-50], "not a JSON object"),
+    ("nested without end", lambda h: b"[" * 60_000, "not a JSON object"),
+    ("an empty file", lambda h: b"", "not a JSON object"),
+    ("HTML", lambda h: HTML, "not a JSON object: it begins with '<!DOCTYPE html>"),
 ]
 
 
 @pytest.mark.parametrize(("what", "make", "named"), BUNDLES, ids=[case[0] for case in BUNDLES])
-def test_a_tampered_sigstore_bundle_is_refused(house: House, what: str, make: Any, named: str) -> None:
-    signature_is_refused(house, "3.14.1", DATA, ".sigstore", make(house), named)
+def test_tampered_sigstore_bundle_is_rejected(upstream: FakeUpstream, what: str, make: Any, named: str) -> None:
+    signature_is_refused(upstream, "3.14.1", DATA, ".sigstore", make(upstream), named)
 
 
 def with_file(name: str, data: bytes = b"", release: str = "3.13.5") -> bytes:
@@ -279,39 +273,39 @@ def with_file(name: str, data: bytes = b"", release: str = "3.13.5") -> bytes:
 
 
 CONTENTS: list[Case] = [
-    ("an older release under its name", OLDER, "holds 'Python-3.13.4/README.rst'; expected everything below"),
-    ("an older release in the new one's folder", tarball("3.13.4", top="Python-3.13.5"), "patchlevel.h says 3.13.4"),
-    ("a development tree", lzma.compress(tar_of(files_of("3.13.5+", top="Python-3.13.5"))), r"says 3\.13\.5\+"),
-    ("no patchlevel.h", lzma.compress(tar_of({"Python-3.13.5/README.rst": b""})), "says nothing"),
-    ("an empty archive", lzma.compress(tar_of({})), "says nothing"),
+    ("an older release under its name", OLDER, "contains 'Python-3.13.4/README.rst'; expected everything below"),
+    ("an older release in the new one's folder", tarball("3.13.4", top="Python-3.13.5"), "patchlevel.h is of 3.13.4"),
+    ("a development tree", lzma.compress(tar_of(files_of("3.13.5+", top="Python-3.13.5"))), r"is of 3\.13\.5\+"),
+    ("no patchlevel.h", lzma.compress(tar_of({"Python-3.13.5/README.rst": b""})), "is of no version"),
+    ("an empty archive", lzma.compress(tar_of({})), "is of no version"),
     ("a file outside of its folder", with_file("Python-3.13.5.evil"), "expected everything below"),
     ("a file above its folder", with_file("../../etc/cron.d/x"), "expected everything below"),
     ("an absolute path", with_file("/etc/cron.d/x"), "expected everything below"),
     ("a decompression bomb of xz", with_file("Python-3.13.5/x", ZEROS), "unpacks to more than"),
     ("a decompression bomb of gzip", gzip.compress(tar_of({"Python-3.13.5/x": ZEROS})), "unpacks to more than"),
     ("an xz stream that asks for more memory than sense", None, "Memory usage limit"),
-    ("a truncated xz stream", GOOD[: len(GOOD) // 2], "no tarball of Python 3.13.5: (it ends in the middle|unexp)"),
-    ("a corrupt xz stream", flipped(GOOD, len(GOOD) // 2), "no tarball of Python 3.13.5: Corrupt"),
-    ("a corrupt gzip stream", flipped(tgz("3.13.5"), 60), "no tarball of Python 3.13.5"),
-    ("a zip file", b"PK\x03\x04" + GOOD, "neither xz nor gzip"),
-    ("HTML", HTML, "neither xz nor gzip: it begins with b'<!DOCT'"),
-    ("an empty file", b"", "neither xz nor gzip"),
-    ("xz of something else", lzma.compress(HTML), "no tarball of Python 3.13.5"),
+    ("a truncated xz stream", GOOD[: len(GOOD) // 2], "not a tarball of Python 3.13.5: (unexpected end|unexp)"),
+    ("a corrupt xz stream", flipped(GOOD, len(GOOD) // 2), "not a tarball of Python 3.13.5: Corrupt"),
+    ("a corrupt gzip stream", flipped(tgz("3.13.5"), 60), "not a tarball of Python 3.13.5"),
+    ("a zip file", b"PK\x03\x04" + GOOD, "expected xz or gzip"),
+    ("HTML", HTML, "expected xz or gzip, but the file begins with b'<!DOCT'"),
+    ("an empty file", b"", "expected xz or gzip"),
+    ("xz of something else", lzma.compress(HTML), "not a tarball of Python 3.13.5"),
 ]
 
 
 @pytest.mark.parametrize(("what", "data", "named"), CONTENTS, ids=[case[0] for case in CONTENTS])
-def test_a_file_that_is_not_the_release_that_it_is_called_is_refused(
+def test_file_that_is_not_the_named_release_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, data: bytes | None, named: str
 ) -> None:
-    monkeypatch.setattr(inspection, "LARGEST", 20_000_000)
+    monkeypatch.setattr(inspection, "MAX_UNPACKED", 20_000_000)
     if data is None:
-        monkeypatch.setattr(inspection, "MEMORY", 1 << 20)
+        monkeypatch.setattr(inspection, "MAX_MEMORY", 1 << 20)
         data = lzma.compress(tar_of(files_of("3.13.5")), preset=9)
     file = tmp_path / "Python-3.13.5.tar.xz"
     file.write_bytes(data)
     with pytest.raises(SourceError, match=named):
-        inspection.inspect(file, "3.13.5")
+        inspection.inspect_tarball(file, "3.13.5")
 
 
 def test_there_are_more_than_fifty_tampered_inputs() -> None:
@@ -319,25 +313,27 @@ def test_there_are_more_than_fifty_tampered_inputs() -> None:
     assert len(cases) >= 50
 
 
-def test_what_is_sound_passes_the_same_checks(house: House, fake_series: Any, tmp_path: Path) -> None:
-    pin = house.pin("3.13.5", GOOD)
-    house.serve(pin, GOOD)
-    house.serve(pin, house.manager.sign(GOOD), ".asc")
-    folder = house.signatures.sources.fetch(pin, fake_series(pin), "{version}")
-    assert inspection.inspect(folder / pin.file, "3.13.5") == inspection.Contents("3.13.5", "26.0.1", "2025-01-01")
-    record = f"openpgp {house.manager.fingerprint} 2025-01-02"
-    assert house.signatures.ensure(pin, "3.13", folder / pin.file) == record
-    pin, file = house.pin("3.14.1", DATA), tmp_path / "Python-3.14.1.tar.xz"
+def test_untampered_inputs_pass_the_same_checks(upstream: FakeUpstream, fake_series: Any, tmp_path: Path) -> None:
+    pin = upstream.pin("3.13.5", GOOD)
+    upstream.serve(pin, GOOD)
+    upstream.serve(pin, upstream.manager.sign(GOOD), ".asc")
+    folder = upstream.signatures.sources.fetch(pin, fake_series(pin), "{version}")
+    assert inspection.inspect_tarball(folder / pin.file, "3.13.5") == inspection.TarballContents(
+        "3.13.5", "26.0.1", "2025-01-01"
+    )
+    record = f"openpgp {upstream.manager.fingerprint} 2025-01-02"
+    assert upstream.signatures.ensure(pin, "3.13", folder / pin.file) == record
+    pin, file = upstream.pin("3.14.1", DATA), tmp_path / "Python-3.14.1.tar.xz"
     file.write_bytes(DATA)
-    house.serve(pin, house.bundle(DATA), ".sigstore")
+    upstream.serve(pin, upstream.bundle(DATA), ".sigstore")
     expected = f"sigstore {MANAGER.identity} {MANAGER.issuer} 2026-03-01"
-    assert house.signatures.ensure(pin, "3.14", file) == expected
+    assert upstream.signatures.ensure(pin, "3.14", file) == expected
 
 
-def test_a_key_of_the_pinned_key_may_sign(house: House) -> None:
-    house.manager.subkey = Key()
-    house.publish_key(house.manager)
-    pin, file = house.pin("3.13.5", GOOD), house.keys / "tarball"
+def test_subkey_of_the_pinned_key_may_sign(upstream: FakeUpstream) -> None:
+    upstream.manager.subkey = Key()
+    upstream.publish_key(upstream.manager)
+    pin, file = upstream.pin("3.13.5", GOOD), upstream.keys / "tarball"
     file.write_bytes(GOOD)
-    house.serve(pin, house.manager.subkey.sign(GOOD), ".asc")
-    assert house.signatures.ensure(pin, "3.13", file).startswith(f"openpgp {house.manager.fingerprint} ")
+    upstream.serve(pin, upstream.manager.subkey.sign(GOOD), ".asc")
+    assert upstream.signatures.ensure(pin, "3.13", file).startswith(f"openpgp {upstream.manager.fingerprint} ")

@@ -18,22 +18,22 @@ from bakery.catalog.models import Series
 from bakery.catalog.pins import Extra, Pin
 from bakery.errors import BakeryError, DiskFullError, SourceError
 from bakery.net import http
-from bakery.sources import tarballs
-from bakery.sources.tarballs import Sources
+from bakery.sources import providers, tarballs
+from bakery.sources.tarballs import SourceCache
 from bakery.workspace import Workspace
 
 DATA = b"the tarball of a test " * 1000
 AGAIN = "inv build --target=jammy --version={version}"
 
 
-class House:
+class Client:
     """Everything that a fetch needs, with a list of what the user was told."""
 
     def __init__(self, workspace: Workspace, make_pin: Callable[..., Pin], make_series: Callable[..., Series]) -> None:
         self.workspace, self.make_pin, self.make_series = workspace, make_pin, make_series
         self.pin = make_pin("3.13.5", DATA)
         self.others: tuple[Pin, ...] = ()
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     @property
     def folder(self) -> Path:
@@ -41,7 +41,7 @@ class House:
 
     def fetch(self, mirror: str | None = None) -> Path:
         series = self.make_series(self.pin, *self.others)
-        return Sources(self.workspace, mirror, self.said.append).fetch(self.pin, series, AGAIN)
+        return SourceCache(self.workspace, mirror, self.messages.append).fetch(self.pin, series, AGAIN)
 
     def refused(self, mirror: str | None = None) -> SourceError:
         with pytest.raises(SourceError) as caught:
@@ -49,7 +49,7 @@ class House:
         assert caught.value.exit_code == 1
         return caught.value
 
-    def left(self) -> list[str]:
+    def cached_files(self) -> list[str]:
         """Files in the cache, without locks."""
         found = (self.workspace.home / "sources").rglob("*")
         return sorted(
@@ -58,15 +58,15 @@ class House:
 
 
 @pytest.fixture
-def house(workspace: Workspace, pin: Callable[..., Pin], fake_series: Callable[..., Series]) -> House:
-    return House(workspace, pin, fake_series)
+def client(workspace: Workspace, pin: Callable[..., Pin], fake_series: Callable[..., Series]) -> Client:
+    return Client(workspace, pin, fake_series)
 
 
 @pytest.fixture
 def python_org(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     """A loopback server in the place of python.org; it has nothing until a test gives it something."""
     server = serve()
-    monkeypatch.setattr(tarballs, "PYTHON_ORG", server.url)
+    monkeypatch.setattr(providers, "PYTHON_ORG", server.url)
     return server
 
 
@@ -105,104 +105,102 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakePool]:
 PATH = "/3.13.5/Python-3.13.5.tar.xz"
 
 
-def test_the_mirror_is_asked_first_and_then_nobody_else(house: House, serve: Any, python_org: Any, pool: Any) -> None:
+def test_mirror_comes_first_and_is_enough(client: Client, serve: Any, python_org: Any, pool: Any) -> None:
     mirror, fake = serve({PATH: DATA}), pool(DATA)
     python_org.routes[PATH] = DATA
-    house.pin = house.make_pin("3.13.5", DATA, pool="pool/p")
-    folder = house.fetch(mirror.url)
-    assert folder == house.folder
+    client.pin = client.make_pin("3.13.5", DATA, pool="pool/p")
+    folder = client.fetch(mirror.url)
+    assert folder == client.folder
     assert [one.name for one in folder.iterdir()] == ["Python-3.13.5.tar.xz"]
-    assert (folder / house.pin.file).read_bytes() == DATA
+    assert (folder / client.pin.file).read_bytes() == DATA
     assert mirror.asked == [f"GET {PATH}"]
     assert python_org.asked == [] and fake.asked == []
-    assert house.said == [f"Python-3.13.5.tar.xz from the mirror {mirror.url}{PATH}, sha256 verified"]
+    assert client.messages == [f"Python-3.13.5.tar.xz from the mirror {mirror.url}{PATH}, sha256 verified"]
 
 
-def test_python_org_is_asked_where_the_mirror_does_not_have_it(house: House, serve: Any, python_org: Any) -> None:
+def test_python_org_follows_a_mirror_without_the_file(client: Client, serve: Any, python_org: Any) -> None:
     mirror = serve()
     python_org.routes[PATH] = DATA
-    house.fetch(mirror.url)
+    client.fetch(mirror.url)
     assert mirror.asked == [f"GET {PATH}", "GET /Python-3.13.5.tar.xz"]
     assert python_org.asked == [f"GET {PATH}"]
-    assert house.left() == ["sources/3.13.5/Python-3.13.5.tar.xz"]
-    assert "from python.org" in house.said[-1]
+    assert client.cached_files() == ["sources/3.13.5/Python-3.13.5.tar.xz"]
+    assert "from python.org" in client.messages[-1]
 
 
-def test_the_pool_is_asked_last(house: House, serve: Any, python_org: Any, pool: Any) -> None:
+def test_debian_mirror_comes_last(client: Client, serve: Any, python_org: Any, pool: Any) -> None:
     mirror, fake = serve(), pool(DATA)
-    house.pin = house.make_pin("3.13.5", DATA, pool="pool/main/p/x.orig.tar.xz")
-    house.fetch(mirror.url)
+    client.pin = client.make_pin("3.13.5", DATA, pool="pool/main/p/x.orig.tar.xz")
+    client.fetch(mirror.url)
     assert len(mirror.asked) == 2 and len(python_org.asked) == 1
     assert fake.asked == ["http://deb.example/debian/pool/main/p/x.orig.tar.xz"]
-    assert (house.folder / house.pin.file).read_bytes() == DATA
-    assert "from the host's Debian mirror" in house.said[-1]
+    assert (client.folder / client.pin.file).read_bytes() == DATA
+    assert "from the host's Debian mirror" in client.messages[-1]
 
 
-def test_a_release_without_a_path_in_the_pool_is_not_looked_for_there(house: House, python_org: Any, pool: Any) -> None:
+def test_release_without_a_pool_path_is_not_requested_from_debian(client: Client, python_org: Any, pool: Any) -> None:
     fake = pool(DATA)
-    house.refused()
+    client.refused()
     assert fake.asked == []
 
 
-def test_a_pre_release_lies_in_the_folder_of_its_final_release(house: House, python_org: Any) -> None:
-    house.pin = house.make_pin("3.15.0b3", DATA)
+def test_prerelease_is_in_the_folder_of_its_final_release(client: Client, python_org: Any) -> None:
+    client.pin = client.make_pin("3.15.0b3", DATA)
     python_org.routes["/3.15.0/Python-3.15.0b3.tar.xz"] = DATA
-    assert house.fetch().name == "3.15.0b3"
+    assert client.fetch().name == "3.15.0b3"
 
 
 @pytest.mark.parametrize("path", [PATH, "/Python-3.13.5.tar.xz"])
-def test_a_mirror_may_have_a_folder_for_each_release_or_none(
-    house: House, serve: Any, python_org: Any, path: str
-) -> None:
+def test_mirror_layout_may_be_nested_or_flat(client: Client, serve: Any, python_org: Any, path: str) -> None:
     mirror = serve({f"/ftp/python{path}": DATA})
-    house.fetch(f"{mirror.url}/ftp/python/")
+    client.fetch(f"{mirror.url}/ftp/python/")
     assert python_org.asked == []
-    assert house.left() == ["sources/3.13.5/Python-3.13.5.tar.xz"]
+    assert client.cached_files() == ["sources/3.13.5/Python-3.13.5.tar.xz"]
 
 
 @pytest.mark.parametrize("inner", ["3.13.5", "."])
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_a_mirror_may_be_a_folder_with_spaces_in_its_path(
-    house: House, python_org: Any, tmp_path: Path, inner: str, scheme: str
+def test_mirror_may_be_a_folder_with_spaces_in_its_path(
+    client: Client, python_org: Any, tmp_path: Path, inner: str, scheme: str
 ) -> None:
     folder = tmp_path / "my own  mirror"
     (folder / inner).mkdir(parents=True)
-    (folder / inner / house.pin.file).write_bytes(DATA)
-    house.fetch(f"{scheme}{folder}")
+    (folder / inner / client.pin.file).write_bytes(DATA)
+    client.fetch(f"{scheme}{folder}")
     assert python_org.asked == []
-    assert (house.folder / house.pin.file).read_bytes() == DATA
-    assert (folder / inner / house.pin.file).exists()
+    assert (client.folder / client.pin.file).read_bytes() == DATA
+    assert (folder / inner / client.pin.file).exists()
 
 
-def test_a_folder_in_the_users_home_may_begin_with_a_tilde(
-    house: House, python_org: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_mirror_folder_may_begin_with_a_tilde(
+    client: Client, python_org: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "mirror").mkdir()
-    (tmp_path / "mirror" / house.pin.file).write_bytes(DATA)
-    house.fetch("~/mirror")
+    (tmp_path / "mirror" / client.pin.file).write_bytes(DATA)
+    client.fetch("~/mirror")
     assert python_org.asked == []
 
 
-def test_a_folder_without_the_file_passes_on_to_the_next(house: House, python_org: Any, tmp_path: Path) -> None:
+def test_mirror_folder_without_the_file_is_skipped(client: Client, python_org: Any, tmp_path: Path) -> None:
     python_org.routes[PATH] = DATA
-    house.fetch(str(tmp_path / "empty"))
+    client.fetch(str(tmp_path / "empty"))
     assert len(python_org.asked) == 1
 
 
-def test_a_provider_that_does_not_answer_in_time_passes_on_to_the_next(
-    house: House, serve: Any, python_org: Any, monkeypatch: pytest.MonkeyPatch
+def test_provider_that_times_out_is_skipped(
+    client: Client, serve: Any, python_org: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "TIMEOUT", (2.0, 0.4))
     mirror = serve(default=lambda request: request.server.told.released.wait(10) and 404)
     python_org.routes[PATH] = DATA
-    house.fetch(mirror.url)
-    assert house.left() == ["sources/3.13.5/Python-3.13.5.tar.xz"]
-    assert "from python.org" in house.said[-1]
+    client.fetch(mirror.url)
+    assert client.cached_files() == ["sources/3.13.5/Python-3.13.5.tar.xz"]
+    assert "from python.org" in client.messages[-1]
 
 
-def test_a_provider_that_stops_in_the_middle_passes_on_to_the_next(
-    house: House, serve: Any, python_org: Any, monkeypatch: pytest.MonkeyPatch
+def test_provider_that_stalls_midway_is_skipped(
+    client: Client, serve: Any, python_org: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "TIMEOUT", (2.0, 0.4))
 
@@ -216,11 +214,11 @@ def test_a_provider_that_stops_in_the_middle_passes_on_to_the_next(
 
     mirror = serve(default=stall)
     python_org.routes[PATH] = DATA
-    house.fetch(mirror.url)
-    assert house.left() == ["sources/3.13.5/Python-3.13.5.tar.xz"]
+    client.fetch(mirror.url)
+    assert client.cached_files() == ["sources/3.13.5/Python-3.13.5.tar.xz"]
 
 
-def test_a_connection_dropped_midway_passes_on_and_leaves_no_part(house: House, serve: Any, python_org: Any) -> None:
+def test_dropped_connection_leaves_no_partial_file(client: Client, serve: Any, python_org: Any) -> None:
     def drop(request: Any) -> None:
         request.send_response(200)
         request.send_header("Content-Length", str(len(DATA)))
@@ -228,95 +226,93 @@ def test_a_connection_dropped_midway_passes_on_and_leaves_no_part(house: House, 
         request.wfile.write(DATA[:1000])
 
     mirror = serve(default=drop)
-    error = house.refused(mirror.url)
+    error = client.refused(mirror.url)
     assert str(error).count("cannot be reached") == 2
-    assert house.left() == []
+    assert client.cached_files() == []
     python_org.routes[PATH] = DATA
-    house.fetch(mirror.url)
-    assert (house.folder / house.pin.file).read_bytes() == DATA
+    client.fetch(mirror.url)
+    assert (client.folder / client.pin.file).read_bytes() == DATA
 
 
-def test_a_file_that_is_too_large_is_not_taken_to_its_end(
-    house: House, python_org: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_oversized_download_is_aborted(client: Client, python_org: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tarballs, "MAX_BYTES", 1000)
     python_org.routes[PATH] = DATA
-    assert "python.org: sent more than 1000 bytes" in str(house.refused())
-    assert house.left() == []
+    assert "python.org: sent more than 1000 bytes" in str(client.refused())
+    assert client.cached_files() == []
 
 
 @pytest.mark.parametrize(
     "wrong", [b"<html><body>Please log in</body></html>", DATA[:-1], b""], ids=["html", "short", "empty"]
 )
-def test_other_bytes_end_the_build_and_nobody_else_is_asked(
-    house: House, serve: Any, python_org: Any, pool: Any, wrong: bytes
+def test_wrong_bytes_end_the_build_without_a_fallback(
+    client: Client, serve: Any, python_org: Any, pool: Any, wrong: bytes
 ) -> None:
     mirror, fake = serve({PATH: (200, wrong, {"Content-Type": "text/html"})}), pool(DATA)
     python_org.routes[PATH] = DATA
-    error = house.refused(mirror.url)
+    error = client.refused(mirror.url)
     for words in (
-        "Python-3.13.5.tar.xz", f"the mirror {mirror.url}{PATH}", f"expected sha256 {house.pin.sha256}",
+        "Python-3.13.5.tar.xz", f"the mirror {mirror.url}{PATH}", f"expected sha256 {client.pin.sha256}",
         f"found {hashlib.sha256(wrong).hexdigest()}", f"({len(wrong)} bytes)", "nothing was built",
     ):  # fmt: skip
         assert words in error.message
-    assert house.left() == []
-    assert not house.folder.exists()
+    assert client.cached_files() == []
+    assert not client.folder.exists()
     assert python_org.asked == [] and fake.asked == []
 
 
-def test_other_bytes_from_python_org_leave_no_folder(house: House, serve: Any, python_org: Any) -> None:
+def test_wrong_bytes_from_python_org_leave_no_folder(client: Client, serve: Any, python_org: Any) -> None:
     python_org.routes[PATH] = b"other"
-    assert "from python.org is not the pinned file" in str(house.refused(serve().url))
-    assert house.left() == []
+    assert "from python.org is not the pinned file" in str(client.refused(serve().url))
+    assert client.cached_files() == []
 
 
-def test_other_bytes_in_the_pool_end_the_build(house: House, python_org: Any, pool: Any) -> None:
+def test_wrong_bytes_from_the_debian_mirror_end_the_build(client: Client, python_org: Any, pool: Any) -> None:
     pool(b"other")
-    house.pin = house.make_pin("3.13.5", DATA, pool="pool/p")
-    error = house.refused()
-    for words in ("host's Debian mirror is not the pinned file", "Hash Sum mismatch", house.pin.sha256):
+    client.pin = client.make_pin("3.13.5", DATA, pool="pool/p")
+    error = client.refused()
+    for words in ("host's Debian mirror is not the pinned file", "Hash Sum mismatch", client.pin.sha256):
         assert words in error.message
-    assert house.left() == []
+    assert client.cached_files() == []
 
 
-def test_a_corrupt_tarball_in_the_cache_is_told_removed_and_fetched_again(house: House, python_org: Any) -> None:
+def test_corrupt_cached_tarball_is_reported_and_fetched_again(client: Client, python_org: Any) -> None:
     python_org.routes[PATH] = DATA
-    house.fetch()
-    (house.folder / house.pin.file).write_bytes(DATA[:100])
-    house.said.clear()
-    house.fetch()
-    assert "corrupt in the cache" in house.said[0]
-    assert house.pin.sha256 in house.said[0] and hashlib.sha256(DATA[:100]).hexdigest() in house.said[0]
-    assert (house.folder / house.pin.file).read_bytes() == DATA
+    client.fetch()
+    (client.folder / client.pin.file).write_bytes(DATA[:100])
+    client.messages.clear()
+    client.fetch()
+    assert "corrupt in the cache" in client.messages[0]
+    assert client.pin.sha256 in client.messages[0] and hashlib.sha256(DATA[:100]).hexdigest() in client.messages[0]
+    assert (client.folder / client.pin.file).read_bytes() == DATA
     assert len(python_org.asked) == 2
 
 
-def test_a_corrupt_tarball_does_not_stay_where_nobody_has_it(house: House, python_org: Any) -> None:
-    house.folder.mkdir(parents=True)
-    (house.folder / house.pin.file).write_bytes(b"corrupt")
-    house.refused()
-    assert house.left() == []
+def test_corrupt_cached_tarball_is_removed_even_if_no_provider_has_it(client: Client, python_org: Any) -> None:
+    client.folder.mkdir(parents=True)
+    (client.folder / client.pin.file).write_bytes(b"corrupt")
+    client.refused()
+    assert client.cached_files() == []
 
 
-def test_a_second_fetch_asks_nobody(house: House, python_org: Any) -> None:
+def test_second_fetch_needs_no_network(client: Client, python_org: Any) -> None:
     python_org.routes[PATH] = DATA
-    house.fetch()
-    before = (house.folder / house.pin.file).stat().st_mtime_ns
-    house.said.clear()
-    assert house.fetch("http://127.0.0.1:9") == house.folder
+    client.fetch()
+    before = (client.folder / client.pin.file).stat().st_mtime_ns
+    client.messages.clear()
+    assert client.fetch("http://127.0.0.1:9") == client.folder
     assert len(python_org.asked) == 1
-    assert house.said == []
-    assert (house.folder / house.pin.file).stat().st_mtime_ns == before
+    assert client.messages == []
+    assert (client.folder / client.pin.file).stat().st_mtime_ns == before
 
 
-def test_where_nobody_has_it_each_provider_is_named_with_its_reason(
-    house: House, serve: Any, nowhere: str, pool: Any, monkeypatch: pytest.MonkeyPatch
+def test_error_lists_why_each_provider_failed(
+    client: Client, serve: Any, nowhere: str, pool: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror = serve({PATH: 503})
-    monkeypatch.setattr(tarballs, "PYTHON_ORG", nowhere)
+    monkeypatch.setattr(providers, "PYTHON_ORG", nowhere)
     pool(error="Could not resolve 'deb.example'")
-    house.pin = house.make_pin("3.13.5", DATA, pool="pool/p")
-    error = house.refused(mirror.url)
+    client.pin = client.make_pin("3.13.5", DATA, pool="pool/p")
+    error = client.refused(mirror.url)
     assert error.message.splitlines()[0] == "no provider has Python-3.13.5.tar.xz:"
     lines = [line.strip() for line in error.message.splitlines()[1:]]
     assert lines[0] == f"the mirror {mirror.url}{PATH}: answered 503 for {mirror.url}{PATH}"
@@ -326,48 +322,50 @@ def test_where_nobody_has_it_each_provider_is_named_with_its_reason(
     assert "--mirror=" in error.hint
 
 
-def test_on_another_distribution_the_pool_says_why_it_cannot_help(house: House, python_org: Any, pool: Any) -> None:
+def test_debian_mirror_reports_a_host_of_another_distribution(client: Client, python_org: Any, pool: Any) -> None:
     fake = pool(DATA, host="ubuntu")
-    house.pin = house.make_pin("3.13.5", DATA, pool="pool/p")
-    assert "this host's apt reaches ubuntu packages, not Debian's" in str(house.refused())
+    client.pin = client.make_pin("3.13.5", DATA, pool="pool/p")
+    assert "this host's apt is set up for ubuntu packages, not for Debian's" in str(client.refused())
     assert fake.asked == []
 
 
-def test_another_release_in_the_cache_is_offered_with_the_exact_command(house: House, python_org: Any) -> None:
-    older, broken = house.make_pin("3.13.4", b"older"), house.make_pin("3.13.6", b"newer")
+def test_cached_release_is_suggested_with_the_exact_command(client: Client, python_org: Any) -> None:
+    older, broken = client.make_pin("3.13.4", b"older"), client.make_pin("3.13.6", b"newer")
     for one, data in ((older, b"older"), (broken, b"corrupt")):
-        folder = house.workspace.home / "sources" / one.release
+        folder = client.workspace.home / "sources" / one.release
         folder.mkdir(parents=True)
         (folder / one.file).write_bytes(data)
-    house.others = (broken, older)
-    assert house.refused().hint.endswith("3.13.4 of the same series can be had: " + AGAIN.format(version="3.13.4"))
+    client.others = (broken, older)
+    assert client.refused().hint.endswith(
+        "release of the series is available, 3.13.4: " + AGAIN.format(version="3.13.4")
+    )
 
 
 @pytest.mark.parametrize(("served", "offered"), [(True, True), (False, False)])
-def test_another_release_in_the_pool_is_offered_only_if_it_is_served(
-    house: House, serve: Any, python_org: Any, pool: Any, monkeypatch: pytest.MonkeyPatch, served: bool, offered: bool
+def test_release_in_the_pool_is_suggested_only_if_served(
+    client: Client, serve: Any, python_org: Any, pool: Any, monkeypatch: pytest.MonkeyPatch, served: bool, offered: bool
 ) -> None:
     mirror = serve({"/debian/pool/p": b"x"} if served else {})
     pool()
     monkeypatch.setattr(apt, "host_mirror", lambda: apt.Mirror("bookworm", {"": f"{mirror.url}/debian"}))
-    house.others = (house.make_pin("3.13.2", b"other", pool="pool/p"),)
-    assert ("3.13.2 of the same series" in house.refused().hint) is offered
+    client.others = (client.make_pin("3.13.2", b"other", pool="pool/p"),)
+    assert ("is available, 3.13.2: " in client.refused().hint) is offered
     assert mirror.asked == ["HEAD /debian/pool/p"]
 
 
-def test_leftovers_of_a_killed_process_are_swept(house: House, python_org: Any) -> None:
-    stale = house.workspace.home / "sources" / ".3.13.5.abc.partial"
+def test_leftovers_of_a_killed_process_are_removed(client: Client, python_org: Any) -> None:
+    stale = client.workspace.home / "sources" / ".3.13.5.abc.partial"
     stale.mkdir(parents=True)
     (stale / "half").write_bytes(b"x")
-    foreign = house.workspace.home / "sources" / ".3.13.50.abc.partial"
+    foreign = client.workspace.home / "sources" / ".3.13.50.abc.partial"
     foreign.mkdir()
     python_org.routes[PATH] = DATA
-    house.fetch()
+    client.fetch()
     assert not stale.exists()
     assert foreign.exists()
 
 
-def test_two_builds_at_once_download_once(house: House, python_org: Any) -> None:
+def test_concurrent_builds_download_once(client: Client, python_org: Any) -> None:
     started, go = threading.Event(), threading.Event()
 
     def slow(_: Any) -> bytes:
@@ -377,21 +375,21 @@ def test_two_builds_at_once_download_once(house: House, python_org: Any) -> None
 
     python_org.routes[PATH] = slow
     folders: list[Path] = []
-    threads = [threading.Thread(target=lambda: folders.append(house.fetch())) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: folders.append(client.fetch())) for _ in range(2)]
     threads[0].start()
     assert started.wait(10)
     threads[1].start()
-    while not any("waiting" in line for line in house.said):
+    while not any("waiting" in line for line in client.messages):
         assert threads[1].is_alive()
     go.set()
     for thread in threads:
         thread.join(10)
-    assert folders == [house.folder, house.folder]
+    assert folders == [client.folder, client.folder]
     assert len(python_org.asked) == 1
-    assert f"waiting: another process (pid {os.getpid()}) is busy with Python-3.13.5.tar.xz" in house.said
+    assert f"waiting: another process (pid {os.getpid()}) is busy with Python-3.13.5.tar.xz" in client.messages
 
 
-def test_a_full_disk_is_told_as_such(house: House, python_org: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_reported(client: Client, python_org: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 
     def full(*_: object) -> None:
@@ -399,45 +397,45 @@ def test_a_full_disk_is_told_as_such(house: House, python_org: Any, monkeypatch:
 
     monkeypatch.setattr(http, "download", full)
     with pytest.raises(DiskFullError, match="no space left on the file system of"):
-        house.fetch()
-    assert house.left() == []
+        client.fetch()
+    assert client.cached_files() == []
 
 
-def test_a_tarball_is_taken_as_it_is_where_the_server_calls_it_encoded(house: House, python_org: Any) -> None:
+def test_content_encoding_is_not_decoded(client: Client, python_org: Any) -> None:
     data = gzip.compress(DATA, mtime=0)
-    house.pin = house.make_pin("3.13.5", data)
+    client.pin = client.make_pin("3.13.5", data)
     python_org.routes[PATH] = (200, data, {"Content-Encoding": "x-gzip"})
-    house.fetch()
-    assert (house.folder / house.pin.file).read_bytes() == data
+    client.fetch()
+    assert (client.folder / client.pin.file).read_bytes() == data
 
 
-def test_a_mirror_folder_that_cannot_be_read_passes_on_to_the_next(
-    house: House, python_org: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_unreadable_mirror_folder_is_skipped(
+    client: Client, python_org: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / house.pin.file).write_bytes(DATA)
+    (tmp_path / client.pin.file).write_bytes(DATA)
     python_org.routes[PATH] = DATA
 
     def denied(source: Path, _: Path) -> None:
         raise PermissionError(13, "Permission denied", str(source))
 
     monkeypatch.setattr("shutil.copyfile", denied)  # root may read everything, so the refusal is a fake
-    house.fetch(str(tmp_path))
+    client.fetch(str(tmp_path))
 
 
-def test_a_mirror_that_is_no_url_is_an_error_of_ours(house: House, python_org: Any) -> None:
-    house.refused("http://[::1/python")
+def test_malformed_mirror_url_is_reported(client: Client, python_org: Any) -> None:
+    client.refused("http://[::1/python")
 
 
-def test_where_nobody_has_it_no_empty_folder_is_left(house: House, python_org: Any) -> None:
-    house.refused()
-    assert not house.folder.exists()
+def test_failed_fetch_leaves_no_empty_folder(client: Client, python_org: Any) -> None:
+    client.refused()
+    assert not client.folder.exists()
 
 
-def test_a_cache_that_cannot_be_written_is_an_error_of_ours(house: House, python_org: Any, tmp_path: Path) -> None:
+def test_unwritable_cache_is_reported(client: Client, python_org: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    house.workspace = Workspace(root=house.workspace.root, home=tmp_path / "file" / "home")
+    client.workspace = Workspace(root=client.workspace.root, home=tmp_path / "file" / "home")
     with pytest.raises(BakeryError, match="Not a directory"):
-        house.fetch()
+        client.fetch()
 
 
 @pytest.fixture
@@ -446,40 +444,44 @@ def extra() -> Extra:
     return Extra("wheel", "python3-wheel-whl.deb", digest, "tests", "pool/main/w/wheel/x.deb", len(DATA))
 
 
-def with_extra(house: House, extra: Extra) -> Series:
-    return dataclasses.replace(house.make_series(house.pin), extras=(extra,))
+def with_extra(client: Client, extra: Extra) -> Series:
+    return dataclasses.replace(client.make_series(client.pin), extras=(extra,))
 
 
-def test_the_extras_of_a_series_come_from_the_mirror_verified(house: House, extra: Extra, tmp_path: Path) -> None:
+def test_extras_come_from_the_mirror_and_are_verified(client: Client, extra: Extra, tmp_path: Path) -> None:
     (tmp_path / extra.file).write_bytes(DATA)
-    folder = Sources(house.workspace, str(tmp_path), house.said.append).extras(with_extra(house, extra))
+    folder = SourceCache(client.workspace, str(tmp_path), client.messages.append).fetch_extras(
+        with_extra(client, extra)
+    )
     assert [file.read_bytes() for file in folder.iterdir()] == [DATA]
 
 
-def test_an_extra_with_other_bytes_ends_the_build(house: House, extra: Extra, tmp_path: Path) -> None:
+def test_extra_with_wrong_bytes_ends_the_build(client: Client, extra: Extra, tmp_path: Path) -> None:
     (tmp_path / extra.file).write_bytes(DATA[:-1])
     with pytest.raises(SourceError, match=extra.sha256):
-        Sources(house.workspace, str(tmp_path), house.said.append).extras(with_extra(house, extra))
+        SourceCache(client.workspace, str(tmp_path), client.messages.append).fetch_extras(with_extra(client, extra))
 
 
-def test_an_extra_that_nobody_has_names_the_file_and_the_series(
-    house: House, extra: Extra, monkeypatch: pytest.MonkeyPatch
+def test_missing_extra_names_the_file_and_the_series(
+    client: Client, extra: Extra, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apt, "host_mirror", FakePool().host_mirror)
     monkeypatch.setattr(apt, "host_id", lambda: "fedora")
     with pytest.raises(SourceError, match=r"python3-wheel-whl\.deb, which 3\.13 needs"):
-        Sources(house.workspace, None, house.said.append).extras(with_extra(house, extra))
+        SourceCache(client.workspace, None, client.messages.append).fetch_extras(with_extra(client, extra))
 
 
-def test_what_was_changed_in_the_folder_of_extras_is_mended(house: House, extra: Extra, tmp_path: Path) -> None:
+def test_modified_extras_folder_is_restored(client: Client, extra: Extra, tmp_path: Path) -> None:
     (tmp_path / extra.file).write_bytes(DATA)
-    one = Sources(house.workspace, str(tmp_path), house.said.append)
-    folder = one.extras(with_extra(house, extra))
+    one = SourceCache(client.workspace, str(tmp_path), client.messages.append)
+    folder = one.fetch_extras(with_extra(client, extra))
     (folder / extra.file).write_bytes(b"")
     (folder / "stray").touch()
-    assert [file.read_bytes() for file in one.extras(with_extra(house, extra)).iterdir()] == [DATA]
+    assert [file.read_bytes() for file in one.fetch_extras(with_extra(client, extra)).iterdir()] == [DATA]
 
 
-def test_a_series_without_extras_has_an_empty_folder_and_asks_nobody(house: House) -> None:
-    folder = Sources(house.workspace, "http://127.0.0.1:9", house.said.append).extras(house.make_series(house.pin))
+def test_series_without_extras_gets_an_empty_folder(client: Client) -> None:
+    folder = SourceCache(client.workspace, "http://127.0.0.1:9", client.messages.append).fetch_extras(
+        client.make_series(client.pin)
+    )
     assert list(folder.iterdir()) == []

@@ -1,0 +1,142 @@
+"""Where source files are downloaded from: an ordered registry of providers.
+
+To add a provider, write a function that takes a :class:`Request` and yields an :class:`Attempt` for each place to try,
+and add it to :data:`PROVIDERS`. Nothing else has to change: :class:`bakery.sources.tarballs.SourceCache` checks every
+byte against the lock, caches the file, and lists in its error message why each attempt failed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery.bases import apt
+from bakery.errors import SourceError
+from bakery.net import Unavailable, http
+
+__all__ = [
+    "PROVIDERS",
+    "PYTHON_ORG",
+    "Attempt",
+    "Provider",
+    "Request",
+    "from_debian_mirror",
+    "from_python_org",
+    "from_user_mirror",
+]
+
+PYTHON_ORG = "https://www.python.org/ftp/python"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A file to download.
+
+    ``file`` is its name, and ``limit`` the largest acceptable size in bytes. ``release`` is its folder below
+    :data:`PYTHON_ORG` (``3.15.0`` for 3.15.0b3 as well), empty for a file that is not upstream's. ``pool`` is its path
+    on a Debian mirror, empty if Debian does not have it. ``sha256`` is empty if no digest is known yet. ``mirror`` is
+    the user's ``--mirror``, empty without one.
+    """
+
+    file: str
+    limit: int
+    release: str = ""
+    pool: str = ""
+    sha256: str = ""
+    mirror: str = ""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One place to download a file from; ``name`` identifies it in messages.
+
+    ``download`` writes the file to a path; it raises :exc:`bakery.net.http.Unavailable` if the place does not have the
+    file, so that the next one is tried, and :exc:`SourceError` to stop the build. ``is_served`` tells without a
+    download whether the place has the file; without it, the place is not offered as a fallback.
+    """
+
+    name: str
+    download: Callable[[Path], None]
+    is_served: Callable[[], bool] = lambda: False
+
+
+Provider = Callable[[Request], Iterator[Attempt]]
+"""Yields the places where a file may be, in order; none if the provider cannot have it."""
+
+
+def from_user_mirror(request: Request) -> Iterator[Attempt]:
+    """The URL or folder of ``--mirror``: ``<mirror>/<release>/<file>`` as on python.org, or ``<mirror>/<file>``."""
+    paths = [*([f"{request.release}/{request.file}"] if request.release else []), request.file]
+    if request.mirror.startswith(("http://", "https://")):
+        for path in paths:
+            yield _url(request, f"{request.mirror.rstrip('/')}/{path}")
+    elif request.mirror:
+        folder = Path(request.mirror.removeprefix("file://")).expanduser()
+        yield Attempt(f"the mirror {folder}", lambda file: _copy([folder / path for path in paths], file))
+
+
+def from_python_org(request: Request) -> Iterator[Attempt]:
+    """Upstream's own download folder."""
+    if request.release:
+        url = f"{PYTHON_ORG}/{request.release}/{request.file}"
+        yield Attempt("python.org", lambda file: http.download(url, file, request.limit))
+
+
+def from_debian_mirror(request: Request) -> Iterator[Attempt]:
+    """The mirror of the host's own apt: Debian's source packages contain upstream's tarball unchanged."""
+    if request.pool:
+        yield Attempt(
+            "the host's Debian mirror", lambda file: _from_pool(request, file), lambda: _is_in_pool(request.pool)
+        )
+
+
+PROVIDERS: tuple[Provider, ...] = (from_user_mirror, from_python_org, from_debian_mirror)
+"""Every provider, in the order in which they are asked."""
+
+
+def _url(request: Request, url: str) -> Attempt:
+    return Attempt(f"the mirror {url}", lambda file: http.download(url, file, request.limit))
+
+
+def _copy(candidates: list[Path], file: Path) -> None:
+    try:
+        for candidate in candidates:
+            if candidate.is_file():
+                shutil.copyfile(candidate, file)
+                return
+    except PermissionError as error:
+        raise Unavailable(f"cannot be read ({error.strerror})") from None
+    raise Unavailable(f"has neither {' nor '.join(str(candidate) for candidate in candidates)}")
+
+
+def _pool_uri(path: str) -> str:
+    mirror = apt.host_mirror()
+    if apt.host_id() != "debian":
+        raise Unavailable(f"this host's apt is set up for {apt.host_id() or 'no'} packages, not for Debian's")
+    return f"{mirror.uris['']}/{path}"
+
+
+def _from_pool(request: Request, file: Path) -> None:
+    try:
+        uri = _pool_uri(request.pool)
+        if request.sha256:
+            apt.download(uri, file, request.sha256)
+        else:  # apt's download helper would insist on a digest
+            http.download(uri, file, request.limit)
+    except apt.AptError as error:
+        if "Hash" in error.message and "mismatch" in error.message:
+            raise SourceError(
+                f"{request.file} from the host's Debian mirror is not the pinned file: {error.message}; "
+                f"expected sha256 {request.sha256}. Nothing was built"
+            ) from None
+        raise Unavailable(error.message) from None
+
+
+def _is_in_pool(path: str) -> bool:
+    """Whether the mirror serves the file: its index may list files that it no longer has."""
+    try:
+        return http.status_of(_pool_uri(path)) == 200
+    except (Unavailable, apt.AptError):
+        return False

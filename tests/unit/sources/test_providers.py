@@ -1,0 +1,96 @@
+"""The registry of providers: its order, and that adding a provider takes one function."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.catalog.models import Series
+from bakery.catalog.pins import Pin
+from bakery.errors import SourceError
+from bakery.net import Unavailable
+from bakery.sources import providers
+from bakery.sources.providers import PROVIDERS, Attempt, Request
+from bakery.sources.tarballs import SourceCache
+from bakery.workspace import Workspace
+
+DATA = b"a tarball"
+
+
+def from_usb_stick(request: Request) -> Iterator[Attempt]:
+    """A new provider, complete: it has the tarball of 3.13.5 and the wrong bytes for 3.13.6."""
+
+    def download(file: Path) -> None:
+        if request.release not in ("3.13.5", "3.13.6"):
+            raise Unavailable("has only 3.13.5 and 3.13.6")
+        file.write_bytes(DATA if request.release == "3.13.5" else b"other bytes")
+
+    yield Attempt("the USB stick", download, is_served=lambda: request.release == "3.13.5")
+
+
+@pytest.fixture
+def cache(
+    workspace: Workspace, nowhere: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], tuple[SourceCache, list[str]]]:
+    monkeypatch.setattr(providers, "PYTHON_ORG", nowhere)
+
+    def make() -> tuple[SourceCache, list[str]]:
+        messages: list[str] = []
+        return SourceCache(workspace, None, messages.append, (*PROVIDERS, from_usb_stick)), messages
+
+    return make
+
+
+def test_providers_are_in_the_documented_order() -> None:
+    request = Request("Python-3.13.5.tar.xz", 1, "3.13.5", "pool/p", "0" * 64, "/mirror")
+    names = [attempt.name for provider in PROVIDERS for attempt in provider(request)]
+    assert names == ["the mirror /mirror", "python.org", "the host's Debian mirror"]
+
+
+def test_providers_skip_files_that_they_cannot_have() -> None:
+    assert [attempt for provider in PROVIDERS for attempt in provider(Request("python3-wheel-whl.deb", 1))] == []
+
+
+def test_added_provider_is_used_and_its_bytes_are_verified(cache: Any, pin: Any, fake_series: Any) -> None:
+    sources, messages = cache()
+    good: Pin = pin("3.13.5", DATA)
+    series: Series = fake_series(good)
+    assert (sources.fetch(good, series, "{version}") / good.file).read_bytes() == DATA
+    assert messages == ["Python-3.13.5.tar.xz from the USB stick, sha256 verified"]
+    bad = pin("3.13.6", DATA)
+    with pytest.raises(SourceError, match="from the USB stick is not the pinned file"):
+        sources.fetch(bad, fake_series(bad), "{version}")
+
+
+def test_added_provider_is_listed_in_the_error_and_suggests_what_it_serves(
+    cache: Any, pin: Any, fake_series: Any
+) -> None:
+    sources, _ = cache()
+    missing = pin("3.13.4", DATA)
+    with pytest.raises(SourceError, match="the USB stick: has only") as caught:
+        sources.fetch(missing, fake_series(missing, pin("3.13.5", DATA)), "inv build --version={version}")
+    assert caught.value.hint == "Another release of the series is available, 3.13.5: inv build --version=3.13.5"
+
+
+def test_signature_and_unpinned_release_are_requested_without_a_digest(
+    workspace: Workspace, pin: Any, tmp_path: Path
+) -> None:
+    requests: list[Request] = []
+
+    def from_recorder(request: Request) -> Iterator[Attempt]:
+        requests.append(request)
+        yield Attempt("a recorder", lambda file: file.touch())
+
+    sources = SourceCache(workspace, None, print, (from_recorder,))
+    release = pin("3.15.0b3", DATA, pool="pool/p.orig.tar.xz")
+    sources.download_unverified(release, ".asc", tmp_path / "signature", 5)
+    sources.download_unverified(release, "", tmp_path / "tarball", 6)
+    file, digest = "Python-3.15.0b3.tar.xz", hashlib.sha256(DATA).hexdigest()
+    assert requests == [
+        Request(f"{file}.asc", 5, "3.15.0", "pool/p.orig.tar.xz.asc"),
+        Request(file, 6, "3.15.0", "pool/p.orig.tar.xz", digest),
+    ]
