@@ -1,7 +1,7 @@
-"""What can go wrong, each with the exit code that a shell script may rely on.
+"""What can go wrong, each error with the exit code that shell scripts may rely on.
 
-0 done; 1 a build or test failed, or a check found drift; 2 bad input or configuration; 3 nothing selected.
-130 is the shell's own code for an interrupted command.
+0: done. 1: a build or test failed, or a check found a difference. 2: bad input or configuration. 3: nothing selected.
+130: interrupted (the shell's own code).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ __all__ = [
     "NothingSelected",
     "PublishError",
     "SourceError",
+    "Unavailable",
 ]
 
 
 class BakeryError(Exception):
-    """A failure that is told to the user in one message: what was wrong, what was expected, what to do next.
+    """A failure that the user sees as one message: what is wrong, what was expected, what to do next.
 
-    ``hint`` is the last of the three; it is printed on a line of its own.
+    ``hint`` is what to do next; it is printed on a line of its own.
     """
 
     exit_code = 1
@@ -37,38 +38,45 @@ class BakeryError(Exception):
 
 
 class ConfigError(BakeryError):
-    """A data file of the repository is wrong: names file, key and what was expected. Exit code 2."""
+    """A data file of the repository is invalid: names the file, the key, and what was expected. Exit code 2."""
 
     exit_code = 2
 
 
 class InputError(BakeryError):
-    """An argument names something that does not exist or cannot be. Exit code 2."""
+    """An argument is invalid or names something that does not exist. Exit code 2."""
 
     exit_code = 2
 
 
 class NothingSelected(BakeryError):
-    """The arguments are sound but select no image. Exit code 3."""
+    """The arguments are valid but select no image. Exit code 3."""
 
     exit_code = 3
 
 
 class SourceError(BakeryError):
-    """No provider had the pinned tarball, or one sent other bytes. Exit code 1."""
+    """No provider has the pinned tarball, or one sent other bytes. Exit code 1."""
 
 
 class EngineError(BakeryError):
-    """No Docker engine can be had, or the one there is does not suit. Exit code 1."""
+    """No Docker engine is available, or it lacks what is needed. Exit code 1."""
 
 
 class BuildError(BakeryError):
-    """An image was not built, or its tests failed. Exit code 1."""
+    """A build, a test or a check failed. Exit code 1."""
 
 
 class PublishError(BakeryError):
-    """A registry did not take an image, or the image is none that may be pushed. Exit code 1."""
+    """A registry rejected an image, or the image must not be pushed. Exit code 1."""
 
 
 class DiskFullError(BakeryError):
-    """There is no space left where something had to be written. Exit code 1."""
+    """There is no space left to write to. Exit code 1."""
+
+
+class Unavailable(Exception):
+    """A server or file cannot be reached, or does not have what was requested; the message says which.
+
+    The caller catches it and uses a fallback. The message continues a sentence that begins with a name.
+    """

@@ -2,8 +2,7 @@
 
 from bakery.net.build_secrets import Network, users_network
 from bakery.net.certificates import believe, context_for, users_bundle
-from bakery.net.http import Unavailable
 
 __all__ = [
-    "Network", "Unavailable", "believe", "context_for", "users_bundle", "users_network",
+    "Network", "believe", "context_for", "users_bundle", "users_network",
 ]  # fmt: skip

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["TIMEOUT", "Unavailable", "UntrustedCertificate", "download", "read", "status_of"]
+from bakery.errors import Unavailable
+
+__all__ = ["TIMEOUT", "UntrustedCertificate", "download", "read", "status_of"]
 
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two reads."""
 AS_IT_IS = {"Accept-Encoding": "identity"}
-
-
-class Unavailable(Exception):
-    """Somebody could not be asked or does not have what was asked for; the message says which."""
 
 
 class UntrustedCertificate(Unavailable):

@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from bakery import registry
 from bakery.bases import apt
 from bakery.catalog import Catalog, Pin, Series, Target, select_images
-from bakery.errors import SourceError
+from bakery.errors import SourceError, Unavailable
 from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder
-from bakery.net import Unavailable
 from bakery.sources import debian_sources, python_org
 from bakery.sources.inspection import inspect_tarball
 from bakery.sources.lock_changes import (

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.bases import apt
-from bakery.errors import SourceError
-from bakery.net import Unavailable, http
+from bakery.errors import SourceError, Unavailable
+from bakery.net import http
 
 __all__ = [
     "PROVIDERS",
@@ -52,7 +52,7 @@ class Request:
 class Attempt:
     """One place to download a file from; ``name`` identifies it in messages.
 
-    ``download`` writes the file to a path; it raises :exc:`bakery.net.http.Unavailable` if the place does not have the
+    ``download`` writes the file to a path; it raises :exc:`bakery.errors.Unavailable` if the place does not have the
     file, so that the next one is tried, and :exc:`SourceError` to stop the build. ``is_served`` tells without a
     download whether the place has the file; without it, the place is not offered as a fallback.
     """

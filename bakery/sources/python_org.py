@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from packaging.version import InvalidVersion, Version
 
-from bakery.net import Unavailable, http
+from bakery.errors import Unavailable
+from bakery.net import http
 from bakery.sources import providers
 
 __all__ = ["API", "PublishedReleases", "Release", "published_releases", "release_files"]

@@ -14,9 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bakery.catalog import Pin
-from bakery.errors import SourceError
+from bakery.errors import SourceError, Unavailable
 from bakery.files import Tell, write_whole
-from bakery.net import Unavailable
 from bakery.sources import openpgp, sigstore
 from bakery.sources.openpgp import BadSignature, ExpiredKey, Unverifiable, VerifiedSignature
 from bakery.sources.tarballs import SourceCache

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.catalog import Extra, Pin, Series
-from bakery.errors import SourceError
+from bakery.errors import SourceError, Unavailable
 from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder
-from bakery.net import Unavailable
 from bakery.sources.providers import PROVIDERS, Attempt, Provider, Request
 from bakery.workspace import Workspace
 
@@ -89,7 +88,7 @@ class SourceCache:
         """Write the tarball's name plus ``suffix`` from the first provider that has it; return the provider's name.
 
         For files without a known digest: a signature, or a release that is not pinned yet. The caller has to verify
-        it. Raises :exc:`bakery.net.http.Unavailable` with the reasons of all providers.
+        it. Raises :exc:`bakery.errors.Unavailable` with the reasons of all providers.
         """
         failures = []
         for attempt in self._attempts(pin, suffix, limit):

@@ -11,8 +11,7 @@ import pytest
 
 from bakery.catalog.models import Series
 from bakery.catalog.pins import Pin
-from bakery.errors import SourceError
-from bakery.net import Unavailable
+from bakery.errors import SourceError, Unavailable
 from bakery.sources import providers
 from bakery.sources.providers import PROVIDERS, Attempt, Request
 from bakery.sources.tarballs import SourceCache
