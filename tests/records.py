@@ -24,6 +24,16 @@ def local_record(**changes: Any) -> LocalRecord:
     return msgspec.structs.replace(RECORD, **changes)
 
 
+def passed_build(
+    release: str = "3.13.15", recipe: str = "full", built: str = "2026-01-01", **changes: Any
+) -> LocalRecord:
+    """A build on Debian 12 that passed 180 tests, with ``changes`` to its fields."""
+    return local_record(**{
+        "image": f"{release}-bookworm", "series": release.rpartition(".")[0], "release": release,
+        "recipe": RecipeName(recipe), "built": built, "tests": run_of_tests(180, skipped=2), **changes,
+    })  # fmt: skip
+
+
 def run_of_tests(passed: int, failed: int = 0, skipped: int = 0) -> TestRun:
     """A run of tests/image with these numbers of tests."""
     return TestRun(when="2026-11-01T01:00:00+00:00", passed=passed, failed=failed, skipped=skipped)

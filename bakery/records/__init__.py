@@ -1,4 +1,4 @@
-"""What was built and tested: build records of this clone and shared/status.json."""
+"""Records of builds, tests and benchmarks: the files of this clone, and those that the repository publishes."""
 
 from bakery.records.attested import manifest_digest_of, record_attested
 from bakery.records.benchmarks import (
@@ -17,9 +17,7 @@ from bakery.records.builds import (
     BuildRecord,
     ComparedWith,
     LocalRecord,
-    OfficialSize,
     PartSize,
-    ReferenceSize,
     Size,
     SourceRecord,
     SuiteRun,
@@ -32,8 +30,7 @@ from bakery.records.status import adopt, read_status, write_status
 
 __all__ = [
     "BaseRecord", "BenchmarkEnvironment", "BenchmarkResult", "BenchmarkSettings", "BenchmarkSummary", "BenchmarkTimes",
-    "BuildRecord", "ComparedWith", "LocalRecord", "MeasuredImage", "MeasuredImages", "NamedRatio", "OfficialSize",
-    "PartSize", "ReferenceSize", "Size", "SourceRecord", "SuiteRun", "TestRun", "adopt", "local_records",
-    "manifest_digest_of", "read_record", "read_status", "record_attested", "write_record", "write_result",
-    "write_status",
+    "BuildRecord", "ComparedWith", "LocalRecord", "MeasuredImage", "MeasuredImages", "NamedRatio", "PartSize", "Size",
+    "SourceRecord", "SuiteRun", "TestRun", "adopt", "local_records", "manifest_digest_of", "read_record", "read_status",
+    "record_attested", "write_record", "write_result", "write_status",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tables, pages and charts made from results and records."""
+"""Tables, pages and charts of results and records."""
 
 from bakery.report.html import page
 from bakery.report.readme import drift, fill

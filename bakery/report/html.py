@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bakery.display import Column
 from bakery.report.charts import Bar, Tile, delta_bars, paired_bars, stacked_bars, tiles
 from bakery.report.text import LAYER_COLUMNS, METHOD, SUMMARY_COLUMNS, file_rows, layer_rows, summary_rows
-from bakery.sizes import TITLES, Comparison, FileSize, MeasuredImage, Part, Share, files_only_in, megabytes, ratio
+from bakery.sizes import TITLES, Comparison, FileSize, Part, Share, SizeReport, files_only_in, megabytes, ratio
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -80,7 +80,7 @@ def compressed_chart(comparisons: Sequence[Comparison]) -> tuple[str, list[Bar]]
     return f"Bytes to pull: {text}", paired_bars(sizes)
 
 
-def layer_chart(images: Sequence[MeasuredImage]) -> tuple[str, list[Bar]]:
+def layer_chart(images: Sequence[SizeReport]) -> tuple[str, list[Bar]]:
     """The layers of each image."""
     rows = [
         (
@@ -96,12 +96,12 @@ def layer_chart(images: Sequence[MeasuredImage]) -> tuple[str, list[Bar]]:
     return f"Bytes to pull: {text}", stacked_bars(rows)
 
 
-def parts_of(images: Iterable[MeasuredImage]) -> list[Part]:
+def parts_of(images: Iterable[SizeReport]) -> list[Part]:
     """The parts that are not empty in one of the images."""
     return [part for part in Part if any(image.parts.get(part, Share()) != Share() for image in images)]
 
 
-def part_chart(images: Sequence[MeasuredImage], title: str, key: str) -> tuple[str, list[Bar]]:
+def part_chart(images: Sequence[SizeReport], title: str, key: str) -> tuple[str, list[Bar]]:
     """The parts of each image by size; ``key`` is ``disk_bytes`` or ``compressed_bytes``."""
     rows = [
         (image.reference, [(TITLES[part], getattr(share, key), str(part)) for part, share in image.parts.items()])
@@ -111,7 +111,7 @@ def part_chart(images: Sequence[MeasuredImage], title: str, key: str) -> tuple[s
     return f"{title}: {text}", stacked_bars(rows)
 
 
-def part_table(images: Sequence[MeasuredImage]) -> Table:
+def part_table(images: Sequence[SizeReport]) -> Table:
     """The parts of each image and their sum."""
     heads = ["part", *(head for image in images for head in (f"on disk, {image.reference}", "compressed", "files"))]
     rows = []
@@ -121,7 +121,7 @@ def part_table(images: Sequence[MeasuredImage]) -> Table:
     return [Column(head, right=at > 0, value=itemgetter(at)) for at, head in enumerate(heads)], rows
 
 
-def difference_chart(ours: MeasuredImage, reference: MeasuredImage) -> tuple[str, list[Bar]] | None:
+def difference_chart(ours: SizeReport, reference: SizeReport) -> tuple[str, list[Bar]] | None:
     """The parts whose size on disk differs; ``None`` if no part differs."""
     changes = [(part, ours.parts[part].disk_bytes - reference.parts[part].disk_bytes) for part in Part]
     rows = [(TITLES[part], size, str(part)) for part, size in changes if size]
@@ -129,7 +129,7 @@ def difference_chart(ours: MeasuredImage, reference: MeasuredImage) -> tuple[str
     return (f"Difference on disk by part: {text}", delta_bars(rows)) if rows else None
 
 
-def map_chart(image: MeasuredImage) -> tuple[str, list[Tile]]:
+def map_chart(image: SizeReport) -> tuple[str, list[Tile]]:
     """A treemap of an image."""
     return f"Treemap of {image.reference}; the breakdown table has its figures.", tiles(image.files.values())
 

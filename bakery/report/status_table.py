@@ -1,4 +1,4 @@
-"""README's table of what was built and tested."""
+"""README's table of tested builds."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ NOT_BUILT = "not yet built"
 
 
 def status_table(catalog: Catalog, records: Sequence[BuildRecord], platform: Platform) -> str:
-    """Markdown: a row for each series, a column for each target; a check mark only for what was built and tested.
+    """Markdown: a row for each series, a column for each target, with the tested builds of the default variant.
 
-    It is about the default variant; records from before there were others do not name it.
+    Records that are older than variants do not name theirs; they are of the default one.
     """
     heads = ["", *(f"{target.name}<br>{target.family} {target.version}" for target in catalog.targets)]
     lines = [heads, ["---"] * len(heads)]

@@ -13,10 +13,10 @@ from bakery.sizes import (
     TITLES,
     Comparison,
     FileSize,
-    MeasuredImage,
     OfficialImage,
     Part,
     Share,
+    SizeReport,
     files_only_in,
     megabytes,
     official_tags,
@@ -44,17 +44,17 @@ class Summary:
     """A row of the summary: an image of ours, and the images that it is compared with."""
 
     name: str
-    ours: MeasuredImage | None
-    official: MeasuredImage | None
-    reference: MeasuredImage | None
+    ours: SizeReport | None
+    official: SizeReport | None
+    reference: SizeReport | None
     compared_with: str | None
 
 
-def _compressed(image: MeasuredImage | None) -> int | None:
+def _compressed(image: SizeReport | None) -> int | None:
     return image.compressed_bytes if image else None
 
 
-def _disk(image: MeasuredImage | None) -> int | None:
+def _disk(image: SizeReport | None) -> int | None:
     return image.disk_bytes if image else None
 
 
@@ -103,8 +103,8 @@ def recorded_rows(
     series = {series.name: series for series in catalog.series}
     targets = {target.name: target for target in catalog.targets}
 
-    def measured(reference: str, compressed: int = 0, disk: int | None = None) -> MeasuredImage:
-        return MeasuredImage(reference, "recorded", "", platform, compressed, disk_bytes=disk)
+    def measured(reference: str, compressed: int = 0, disk: int | None = None) -> SizeReport:
+        return SizeReport(reference, "recorded", "", platform, compressed, disk_bytes=disk)
 
     for record in records:
         known = record.series in series and record.target in targets
@@ -140,7 +140,7 @@ LAYER_COLUMNS = (
 )
 
 
-def layer_rows(image: MeasuredImage) -> list[tuple[object, int, str, str]]:
+def layer_rows(image: SizeReport) -> list[tuple[object, int, str, str]]:
     """The layers of an image: number, compressed bytes, compression, build step; then their sum."""
     rows = [(at, layer.compressed_bytes, layer.method, layer.label) for at, layer in enumerate(image.layers, 1)]
     return [*rows, ("all", image.compressed_bytes, "", "")]
@@ -168,7 +168,7 @@ PART_COLUMNS = (
 )
 
 
-def _part_rows(ours: MeasuredImage, reference: MeasuredImage | None) -> list[_PartRow]:
+def _part_rows(ours: SizeReport, reference: SizeReport | None) -> list[_PartRow]:
     others = reference.parts if reference and reference.parts else None
     rows = [_PartRow(TITLES[part], ours.parts[part], others[part] if others else None) for part in Part]
     filled = [row for row in rows if row.ours != Share() or (row.reference or Share()) != Share()]

@@ -10,12 +10,12 @@ from bakery.oci import LayerSize
 from bakery.records import Size
 from bakery.sizes.breakdown import FileSize, Part, Share
 
-__all__ = ["Comparison", "MeasuredImage", "document", "files_only_in", "ratio"]
+__all__ = ["Comparison", "SizeReport", "document", "files_only_in", "ratio"]
 
 
 @dataclass(frozen=True)
-class MeasuredImage:
-    """An image with its sizes in bytes; sizes that were not measured are ``None`` or empty.
+class SizeReport:
+    """The sizes of an image in bytes; those that were not measured are ``None`` or empty.
 
     ``source`` is ``registry``, ``engine`` or ``recorded``; ``about`` describes it in more detail. With ``estimated``
     the engine stores layers uncompressed, and ``compressed_bytes`` are the result of gzip -6.
@@ -46,9 +46,9 @@ class Comparison:
     """
 
     image: Image
-    ours: MeasuredImage | None
-    official: MeasuredImage | None = None
-    reference: MeasuredImage | None = None
+    ours: SizeReport | None
+    official: SizeReport | None = None
+    reference: SizeReport | None = None
     budget: Budget | None = None
     over_budget: str = ""
     notes: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ def ratio(ours: int | None, other: int | None) -> float | None:
     return None if ours is None or not other else round(ours / other, 4)
 
 
-def files_only_in(image: MeasuredImage | None, other: MeasuredImage | None) -> list[FileSize]:
+def files_only_in(image: SizeReport | None, other: SizeReport | None) -> list[FileSize]:
     """Files whose paths the other image does not have, largest first; empty if the files of one are unknown."""
     if image is None or other is None or not image.files or not other.files:
         return []
@@ -81,7 +81,7 @@ def files_only_in(image: MeasuredImage | None, other: MeasuredImage | None) -> l
     )
 
 
-def _image(image: MeasuredImage | None) -> dict[str, object] | None:
+def _image(image: SizeReport | None) -> dict[str, object] | None:
     if image is None:
         return None
     texts = ("reference", "source", "about", "platform", "digest", "release", "date")

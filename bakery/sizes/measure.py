@@ -25,7 +25,7 @@ from bakery.registry import Registry, RegistryUnavailable, Remote
 from bakery.sizes.baseline import OfficialImage, official_size, official_tags
 from bakery.sizes.breakdown import compact
 from bakery.sizes.budget import budget_of, explain_excess
-from bakery.sizes.comparison import Comparison, MeasuredImage
+from bakery.sizes.comparison import Comparison, SizeReport
 from bakery.sizes.layers import saved_image
 from bakery.workspace import Workspace
 
@@ -78,7 +78,7 @@ class Comparer:
     repository: str | None = None
     tell: Tell = print
     registry: Registry = field(default_factory=Registry)
-    measured: dict[tuple[str, Platform], MeasuredImage | None] = field(default_factory=dict)
+    measured: dict[tuple[str, Platform], SizeReport | None] = field(default_factory=dict)
 
     def compare(self, image: Image) -> list[Comparison]:
         """Compare ``image`` on its platform; with a repository, on all platforms that the repository has."""
@@ -114,7 +114,7 @@ class Comparer:
         over = explain_excess(self.catalog, image, size, compact(ours.parts), self.records)
         return dataclasses.replace(comparison, budget=budget_of(self.catalog, image), over_budget=over)
 
-    def _ours(self, image: Image, remote: Remote | None, notes: list[str]) -> MeasuredImage | None:
+    def _ours(self, image: Image, remote: Remote | None, notes: list[str]) -> SizeReport | None:
         names = [self._published(image)] if self.repository else []
         local = self._first_local([*names, references(self.catalog, image)[0]], image.platform)
         if remote is None:
@@ -131,7 +131,7 @@ class Comparer:
             return pulled
         return dataclasses.replace(pulled, disk_bytes=local.disk_bytes, parts=local.parts, files=local.files)
 
-    def _official(self, image: Image, notes: list[str]) -> MeasuredImage | None:
+    def _official(self, image: Image, notes: list[str]) -> SizeReport | None:
         reason = ""
         for tag in official_tags(self.catalog, image.series, image.target):
             try:
@@ -144,12 +144,12 @@ class Comparer:
             return None
         about = f"recorded {recorded.date} from {recorded.source}"
         notes.append(f"{reason}; using the compressed size of {recorded.reference} {about}.")
-        return MeasuredImage(
+        return SizeReport(
             recorded.reference, "recorded", about, image.platform, recorded.compressed_bytes, recorded.layers,
             digest=recorded.digest, release=recorded.release, date=recorded.date,
         )  # fmt: skip
 
-    def _against(self, reference: str, image: Image) -> MeasuredImage:
+    def _against(self, reference: str, image: Image) -> SizeReport:
         try:
             return self._local(reference, image.platform) or _from_registry(
                 self.registry.image(reference, image.platform)
@@ -160,7 +160,7 @@ class Comparer:
                 hint="Expected an image reference such as python:3.13-slim-bookworm.",
             ) from None
 
-    def _reference(self, image: Image, notes: list[str]) -> MeasuredImage | None:
+    def _reference(self, image: Image, notes: list[str]) -> SizeReport | None:
         built = reference_names(self.catalog, image)
         names = [self.against] if self.against else [*official_tags(self.catalog, image.series, image.target), *built]
         reference = self._first_local(names, image.platform)
@@ -171,40 +171,40 @@ class Comparer:
             notes.append(f"No image to compare with on disk: the engine has no {absent}. To get one: {command}")
         return reference
 
-    def _first_local(self, references: Sequence[str], platform: Platform) -> MeasuredImage | None:
+    def _first_local(self, references: Sequence[str], platform: Platform) -> SizeReport | None:
         images = (self._local(reference, platform) for reference in references)
         return next((image for image in images if image), None)
 
-    def _local(self, reference: str, platform: Platform) -> MeasuredImage | None:
+    def _local(self, reference: str, platform: Platform) -> SizeReport | None:
         """An image in the engine, read once in a run; ``None`` if the engine does not have it for ``platform``."""
         key = (reference, platform)
         if key not in self.measured:
             self.measured[key] = self._saved(reference, platform)
         return self.measured[key]
 
-    def _saved(self, reference: str, platform: Platform) -> MeasuredImage | None:
+    def _saved(self, reference: str, platform: Platform) -> SizeReport | None:
         image = self.engine.find(reference) if self.engine else None
         if self.engine is None or image is None or image.platform != platform:
             return None
         self.tell(f"measuring {reference}")
         saved = saved_image(self.engine.save(reference), platform)
         digest = saved.digest or image.id
-        measured = MeasuredImage(
+        measured = SizeReport(
             reference, "engine", f"docker save, {digest[:19]}", platform, saved.size.compressed_bytes, saved.layers,
             saved.size.disk_bytes, saved.parts, saved.files, digest, estimated=saved.estimated,
         )  # fmt: skip
         return _described(measured, saved.config)
 
 
-def _from_registry(remote: Remote) -> MeasuredImage:
-    measured = MeasuredImage(
+def _from_registry(remote: Remote) -> SizeReport:
+    measured = SizeReport(
         remote.reference, "registry", f"manifest at {remote.host}, {remote.digest[:19]}", remote.platform,
         remote.manifest.compressed_bytes, remote.manifest.layers, digest=remote.digest,
     )  # fmt: skip
     return _described(measured, remote.config)
 
 
-def _described(image: MeasuredImage, config: Mapping[str, Any]) -> MeasuredImage:
+def _described(image: SizeReport, config: Mapping[str, Any]) -> SizeReport:
     """``image`` with the data of its configuration: Python's release, the day of its creation, and our recipe.
 
     https://github.com/opencontainers/image-spec/blob/main/config.md

@@ -1,4 +1,4 @@
-"""Every figure of a comparison agrees byte for byte with a real registry's manifest and with `docker save`."""
+"""Sizes in comparisons are equal, to the byte, to those in a registry's manifest and in `docker save`."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def load(engine: Engine, images: list[str], reference: str, layers: list[bytes],
         list(engine.client.images.load(stream))
     images.append(reference)
     if not any(kind.endswith(method) for kind in media_types(engine, reference)):
-        pytest.skip("this engine keeps its layers unpacked")
+        pytest.skip("this engine stores its layers uncompressed")
 
 
 def media_types(engine: Engine, reference: str) -> list[str]:
@@ -95,7 +95,7 @@ def comparer(catalog: Catalog, engine: Engine | None, workspace: Workspace, **mo
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_engine_and_registry_agree_with_the_manifest_to_the_byte(
+def test_sizes_from_engine_and_registry_equal_the_manifest_to_the_byte(
     engine: Engine, workspace: Workspace, catalog: Catalog, registry: str, images: list[str], method: str
 ) -> None:
     name = f"{method}/python"
@@ -156,7 +156,7 @@ def test_an_index_with_attestations_is_read_for_each_platform(registry: str) -> 
         assert {layer["mediaType"] for layer in manifest["layers"]} == {f"{LAYER}+zstd"}
 
 
-def test_another_build_in_the_registry_has_no_size_on_disk_from_this_engine(
+def test_a_different_build_in_the_registry_has_no_size_on_disk(
     engine: Engine, workspace: Workspace, catalog: Catalog, registry: str, images: list[str]
 ) -> None:
     own = named(catalog, f"{registry}/stale/python")

@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parent
-HINT = "If the change is meant: UPDATE_GOLDEN=1 python -m pytest tests/golden, then look at the diff and commit it."
+HINT = "If the change is intended: UPDATE_GOLDEN=1 python -m pytest tests/golden, then look at the diff and commit it."
 
 
 @pytest.fixture(autouse=True)
 def no_colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a CI forces on terminals has no place in a committed file."""
+    """CI systems force colours, which committed files do not have."""
     monkeypatch.delenv("FORCE_COLOR", raising=False)
 
 
 @pytest.fixture
 def golden() -> Callable[[str, str], None]:
-    """``golden(name, text)`` fails with a diff where ``text`` is not what tests/golden/name holds."""
+    """``golden(name, text)`` fails with a diff if ``text`` differs from the file tests/golden/name."""
 
     def compare(name: str, text: str) -> None:
         file = FOLDER / name

@@ -1,4 +1,4 @@
-"""A comparison of fixed images in every form that it is told in; the JSON keeps to docs/compare.schema.json."""
+"""A comparison of fixed images in every output format; the JSON is validated by docs/compare.schema.json."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bakery.report.text import SUMMARY_COLUMNS, full_report, summary_rows
 from bakery.sizes.baseline import official_size, read_baseline
 from bakery.sizes.breakdown import Share, compact, divide
 from bakery.sizes.budget import budget_of, explain_excess
-from bakery.sizes.comparison import Comparison, MeasuredImage, document
+from bakery.sizes.comparison import Comparison, SizeReport, document
 from bakery.sizes.layers import saved_image
 from tests.archives import Archive, make_tar
 from tests.records import local_record
@@ -57,12 +57,12 @@ THEIRS = make_tar(
 STEPS = ["# debian.sh --arch 'amd64'", "RUN /bin/sh -c apt-get install -y x # buildkit", "COPY /out/ / # buildkit"]
 
 
-def measured(reference: str, layers: list[bytes], method: str) -> MeasuredImage:
+def measured(reference: str, layers: list[bytes], method: str) -> SizeReport:
     archive = Archive()
     archive.image(layers, method, history=[{"created_by": step} for step in STEPS])
     saved = saved_image([archive.save()], Platform("linux/amd64"))
-    # How well zlib and zstd pack differs from release to release, so golden files have other figures, in a thousandfold
-    # of the tiny files' bytes to look like an image.
+    # The results of zlib and zstd differ between their releases, so the compressed sizes are made up. Sizes on disk are
+    # a thousand times those of the files, to look like those of an image.
     sizes = [
         dataclasses.replace(layer, digest=f"sha256:{at:064x}", compressed_bytes=1_000_000 * (10 - at) + at)
         for at, layer in enumerate(saved.layers)
@@ -71,7 +71,7 @@ def measured(reference: str, layers: list[bytes], method: str) -> MeasuredImage:
     shares = divide(total, {part: share.disk_bytes for part, share in saved.parts.items()})
     parts = {part: Share(1000 * share.disk_bytes, shares[part], share.files) for part, share in saved.parts.items()}
     files = {path: dataclasses.replace(file, disk_bytes=1000 * file.disk_bytes) for path, file in saved.files.items()}
-    return MeasuredImage(
+    return SizeReport(
         reference=reference, source="engine", about="docker save, sha256:0123456789ab",
         platform=Platform("linux/amd64"),
         compressed_bytes=total, layers=tuple(sizes),
@@ -96,7 +96,7 @@ def comparisons() -> list[Comparison]:
     reference = measured("reference/python:3.13-bookworm", [BASE, PACKAGES, THEIRS], "gzip")
     recorded = official_size(read_baseline(ROOT), catalog, image)
     assert recorded is not None
-    official = MeasuredImage(
+    official = SizeReport(
         recorded.reference, "recorded", f"recorded {recorded.date} from {recorded.source}", image.platform,
         recorded.compressed_bytes, recorded.layers, release=recorded.release, date=recorded.date,
     )  # fmt: skip
@@ -110,12 +110,12 @@ def comparisons() -> list[Comparison]:
 
 
 @pytest.mark.parametrize(("form", "suffix"), [("table", "txt"), ("markdown", "md")])
-def test_comparison_in_words(comparisons: list[Comparison], golden: Golden, form: str, suffix: str) -> None:
+def test_comparison_as_text(comparisons: list[Comparison], golden: Golden, form: str, suffix: str) -> None:
     summary = render(summary_rows(comparisons), SUMMARY_COLUMNS, form)
     golden(f"compare.{suffix}", f"{summary}\n{full_report(comparisons, form)}")
 
 
-def test_comparison_as_json_keeps_to_its_schema(comparisons: list[Comparison], golden: Golden) -> None:
+def test_comparison_as_json_matches_its_schema(comparisons: list[Comparison], golden: Golden) -> None:
     text = render([document(one) for one in comparisons], (), "json")
     schema = json.loads((ROOT / "docs" / "compare.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -130,5 +130,5 @@ def test_comparison_as_a_page(comparisons: list[Comparison], golden: Golden) -> 
     )
 
 
-def test_over_budget_is_told_with_what_grew(comparisons: list[Comparison], golden: Golden) -> None:
+def test_excess_with_the_parts_that_grew(comparisons: list[Comparison], golden: Golden) -> None:
     golden("compare-over-budget.txt", f"{comparisons[0].over_budget}\n")

@@ -1,4 +1,4 @@
-"""What the commands print, whole: the committed output is the assertion."""
+"""The complete output of commands, compared with committed files."""
 
 from __future__ import annotations
 

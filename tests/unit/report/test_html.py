@@ -1,4 +1,4 @@
-"""The page of a comparison: what comes from data is escaped, charts have a text and a table, nothing is fetched."""
+"""The HTML page of comparisons: data is escaped, charts have a text and a table, nothing is fetched."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from bakery.oci.manifests import LayerSize
 from bakery.report.charts import Box, delta_bars, paired_bars, squarified, stacked_bars, tiles
 from bakery.report.html import page, templates
 from bakery.sizes.breakdown import FileSize, Part, Share
-from bakery.sizes.comparison import Comparison, MeasuredImage
+from bakery.sizes.comparison import Comparison, SizeReport
 
 EVIL = "<script>alert('x')</script>\"&"
 
 
 class Reader(HTMLParser):
-    """Collects elements, and fails where one is not closed in its order."""
+    """Collects elements; fails if they are not closed in order."""
 
     VOID = ("meta", "br", "col")
 
@@ -48,14 +48,14 @@ def read(text: str) -> Reader:
     return reader
 
 
-def measured(name: str, **more: Any) -> MeasuredImage:
+def measured(name: str, **more: Any) -> SizeReport:
     size, parts = 5_000_000, {part: Share() for part in Part}
     parts[Part.BASE] = Share(9_000_000, 4_000_000, 1)
     parts[Part.LIBRARY] = Share(2_000_000, 1_000_000, 1)
     files = {f"a/{name}": FileSize(f"a/{name}", 9_000_000, Part.BASE), "b": FileSize("b", 2_000_000, Part.LIBRARY)}
     layers = (LayerSize("sha256:0", "gzip", size, f"step of {name}"),)
     values = {"disk_bytes": 11_000_000, "parts": parts, "files": files, **more}
-    return MeasuredImage(name, "engine", f"about {name}", Platform("linux/amd64"), size, layers, **values)
+    return SizeReport(name, "engine", f"about {name}", Platform("linux/amd64"), size, layers, **values)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def hostile(image: Callable[..., Image]) -> Comparison:
 
 
 def macro(name: str, *arguments: Any, **more: Any) -> str:
-    """What a macro of the page makes of its arguments."""
+    """The HTML of a macro of the page."""
     return str(getattr(templates().get_template("macros.html").module, name)(*arguments, **more))
 
 
@@ -89,7 +89,7 @@ def test_nothing_from_data_becomes_markup(hostile: Comparison) -> None:
         assert f"{name} <script>" not in text
 
 
-def test_the_page_needs_nothing_from_outside(hostile: Comparison) -> None:
+def test_the_page_is_self_contained(hostile: Comparison) -> None:
     reader = read(page([hostile]))
     for tag, attributes in reader.seen:
         assert tag not in ("link", "img", "iframe", "object", "embed")
@@ -107,7 +107,7 @@ def test_the_page_has_a_language_a_title_one_heading_and_both_colour_schemes(hos
     assert "prefers-color-scheme: dark" in text
 
 
-def test_every_chart_is_told_in_words_and_every_table_has_a_caption_and_heads(hostile: Comparison) -> None:
+def test_every_chart_has_a_text_and_every_table_a_caption_and_headings(hostile: Comparison) -> None:
     reader = read(page([hostile]))
     charts = [attributes for _, attributes in reader.seen if attributes.get("role") == "img"]
     assert len(charts) >= 4
@@ -118,7 +118,7 @@ def test_every_chart_is_told_in_words_and_every_table_has_a_caption_and_heads(ho
 
 
 @pytest.mark.parametrize("missing", ["ours", "official", "reference", "all"])
-def test_what_was_not_measured_leaves_a_page_that_says_so(hostile: Comparison, missing: str) -> None:
+def test_a_page_without_some_measurements_says_so(hostile: Comparison, missing: str) -> None:
     import dataclasses
 
     fields = ("ours", "official", "reference") if missing == "all" else (missing,)
@@ -127,11 +127,11 @@ def test_what_was_not_measured_leaves_a_page_that_says_so(hostile: Comparison, m
     assert "nothing to compare with yet" in text
 
 
-def test_a_page_of_nothing_is_a_page() -> None:
+def test_a_page_without_comparisons_is_valid() -> None:
     read(page([]))
 
 
-def test_a_table_keeps_its_last_row_apart_where_it_is_a_sum() -> None:
+def test_the_row_of_totals_is_in_the_foot_of_a_table() -> None:
     text = macro("table", "c", columns("a", "b"), [("x", "1"), ("all", "1")], total=True)
     tags = [tag for tag, _ in read(text).seen]
     assert tags[tags.index("tbody") :] == ["tbody", "tr", "th", "td", "tfoot", "tr", "th", "td"]
@@ -139,7 +139,7 @@ def test_a_table_keeps_its_last_row_apart_where_it_is_a_sum() -> None:
 
 
 @pytest.mark.parametrize("sizes", [[1], [6, 6, 4, 3, 2, 2, 1], [1000, 1, 1], [5, 0], [0, 0], []])
-def test_the_boxes_of_a_map_fill_it_and_keep_the_proportions(sizes: list[float]) -> None:
+def test_the_boxes_of_a_treemap_fill_it_in_proportion(sizes: list[float]) -> None:
     boxes = squarified(sizes, Box(0, 0, 6, 4))
     assert len(boxes) == len(sizes)
     for (x, y, width, height), size in zip(boxes, sizes, strict=True):
@@ -147,7 +147,7 @@ def test_the_boxes_of_a_map_fill_it_and_keep_the_proportions(sizes: list[float])
         assert x >= -1e-9 and x + width <= 6 + 1e-9 and y >= -1e-9 and y + height <= 4 + 1e-9
 
 
-def test_the_map_shows_every_byte_once() -> None:
+def test_the_treemap_shows_every_byte_once() -> None:
     files = {
         f"usr/lib/{folder}/{number}": FileSize(f"usr/lib/{folder}/{number}", 10 * number + 1, Part.BASE)
         for folder in ("a", "b", "c")
@@ -160,7 +160,7 @@ def test_the_map_shows_every_byte_once() -> None:
     assert sum(told) == sum(tile.size for tile in shown)
 
 
-def test_an_image_without_files_has_a_map_without_boxes() -> None:
+def test_the_treemap_of_an_image_without_files_has_no_boxes() -> None:
     assert tiles([]) == []
     assert "tile" not in macro("treemap", "text", [])
 
@@ -173,7 +173,7 @@ def test_bars_share_one_scale_and_small_pieces_have_no_label() -> None:
     assert ">x 0.0 MB<" in text and "z: 0" not in text
 
 
-def test_less_goes_to_the_left_and_more_to_the_right() -> None:
+def test_negative_differences_are_on_the_left_and_positive_ones_on_the_right() -> None:
     text = macro("difference_bars", "t", delta_bars([("less", -4_000_000, "base"), ("more", 2_000_000, "pip")]))
     assert "left:0%;width:50%" in text and "left:50%;width:25%" in text
     assert "\N{MINUS SIGN}4.0 MB" in text and "+2.0 MB" in text

@@ -1,4 +1,4 @@
-"""Rows for people and for programs."""
+"""The rows of the tables that commands print."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ import pytest
 from bakery.build.builder import BuildResult, failure_of
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.recipes import RecipeName
-from bakery.display.tables import Column, render
-from bakery.errors import InputError
+from bakery.display.tables import render
 from bakery.records.builds import Size, record_file, write_record
 from bakery.report.rows import catalog_rows, release_rows, result_rows, tag_rows
 from bakery.sizes.baseline import OfficialImage
 from bakery.workspace import Workspace
 from tests.records import local_record
 
-COLUMNS = (Column("Name", "name"), Column("Count", "count", right=True))
-ROWS = [{"name": "a [b]", "count": 1, "hidden": [1]}, {"name": ["x", "y"], "count": None}, {"name": True}]
 BASELINE = {
     ("python:3.13-slim-bookworm", "linux/amd64"): OfficialImage("python:3.13-slim-bookworm", "3.13.15", 50_000_000),
     ("python:3.15-rc-slim-bookworm", "linux/amd64"): OfficialImage("python:3.15-rc-slim-bookworm", "3.15.0b3", 1),
@@ -30,59 +27,11 @@ BASELINE = {
 TODAY = date(2026, 11, 24)
 
 
-def test_a_table_aligns_its_columns_and_leaves_no_blanks_at_the_end() -> None:
-    text = render(ROWS, COLUMNS)
-    assert text.endswith("\n")
-    heading, _, *lines = text.splitlines()
-    assert heading.split() == ["Name", "Count"]
-    assert [line.split("  ")[0] for line in lines] == ["a [b]", "x y", "yes"]
-    assert [line[-1] for line in lines] == ["1", "-", "-"]
-    assert len({len(line) for line in (heading, *lines)}) == 1
-
-
-def test_a_table_is_never_cut_or_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "20")
-    assert len(render([{"name": "x" * 300, "count": 1}], COLUMNS).splitlines()) == 3
-
-
-def test_a_table_in_a_file_has_no_control_characters() -> None:
-    assert "\x1b" not in render(ROWS, COLUMNS)
-
-
-def test_a_table_in_a_file_has_no_control_characters_whatever_ci_forces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    assert "\x1b" not in render(ROWS, COLUMNS)
-
-
-def test_markdown_has_a_heading_a_rule_and_the_same_cells() -> None:
-    assert render(ROWS, COLUMNS, "markdown") == (
-        "| Name | Count |\n| --- | ---: |\n| a [b] | 1 |\n| x y | - |\n| yes | - |\n"
-    )
-
-
-def test_json_has_everything_columns_or_not() -> None:
-    assert json.loads(render(ROWS, COLUMNS, "json")) == ROWS
-
-
-def test_no_rows_are_an_empty_table_in_every_format() -> None:
-    assert render([], COLUMNS, "json") == "[]\n"
-    assert render([], COLUMNS, "markdown").count("\n") == 2
-    assert "Name" in render([], COLUMNS)
-
-
-@pytest.mark.parametrize("form", ["yaml", "", "JSON"])
-def test_an_unknown_format_is_answered_with_those_that_there_are(form: str) -> None:
-    with pytest.raises(InputError, match="unknown format") as caught:
-        render([], (), form)
-    assert caught.value.exit_code == 2
-    assert caught.value.hint == "There are: table, json, markdown."
-
-
 def result(one: Image, **more: object) -> BuildResult:
     return BuildResult(one, ("infra7/python:x",), Path("/log"), **more)  # type: ignore[arg-type]
 
 
-def test_an_image_that_was_built_is_told_beside_the_official_one(catalog: Catalog, image: Callable[..., Image]) -> None:
+def test_a_built_image_is_compared_with_the_official_image(catalog: Catalog, image: Callable[..., Image]) -> None:
     built = result(
         image("3.13"), id="sha256:1", size=Size(40_000_000, 120_000_000), seconds=185.44, compiled=True,
         phases={"source": 0.04, "compile": 185.4},
@@ -99,19 +48,19 @@ def test_an_image_that_was_built_is_told_beside_the_official_one(catalog: Catalo
     assert row["error"] is None
 
 
-def test_an_image_that_was_there_is_up_to_date(catalog: Catalog, image: Callable[..., Image]) -> None:
+def test_a_cached_image_is_up_to_date(catalog: Catalog, image: Callable[..., Image]) -> None:
     (row,) = result_rows(catalog, [result(image("3.13"), size=Size(1, 2), compiled=False)], BASELINE)
     assert (row["result"], row["error"]) == ("up to date", None)
 
 
-def test_an_image_that_failed_has_its_error_and_no_sizes(catalog: Catalog, image: Callable[..., Image]) -> None:
+def test_a_failed_image_has_an_error_and_no_sizes(catalog: Catalog, image: Callable[..., Image]) -> None:
     (row,) = result_rows(catalog, [result(image("3.13"), error="it broke", compiled=True)], BASELINE)
     assert (row["result"], row["error"]) == ("failed", "it broke")
     assert (row["compressed"], row["disk"], row["compressed_bytes"], row["disk_bytes"]) == (None,) * 4
     assert row["official"] == "50.0 MB python:3.13-slim-bookworm"
 
 
-def test_a_quick_image_is_not_measured_against_the_official_one(catalog: Catalog, image: Callable[..., Image]) -> None:
+def test_a_quick_image_is_not_compared_with_the_official_image(catalog: Catalog, image: Callable[..., Image]) -> None:
     (row,) = result_rows(catalog, [result(image("3.13", recipe=RecipeName.QUICK), size=Size(1, 2))], BASELINE)
     assert row["recipe"] == "quick"
     assert "x)" not in row["official"]
@@ -131,7 +80,7 @@ def test_every_row_of_results_has_the_same_keys_and_is_json(catalog: Catalog, im
     assert json.loads(render(rows, (), "json")) == rows
 
 
-def test_the_list_of_images_shows_what_this_clone_recorded(
+def test_the_list_of_images_shows_the_records_of_this_clone(
     catalog: Catalog, image: Callable[..., Image], tmp_path: Path
 ) -> None:
     clone = Workspace(root=tmp_path, home=tmp_path / "home")
@@ -171,7 +120,7 @@ def test_the_list_of_tags_names_the_repository(catalog: Catalog, image: Callable
 
 
 @pytest.mark.parametrize(("codes", "code"), [([], None), ([2], 2), ([2, 2, 0], 2), ([1, 2], 1), ([1], 1)])
-def test_a_run_ends_with_code_2_only_where_nothing_but_the_input_was_wrong(
+def test_a_run_ends_with_code_2_only_if_all_errors_are_input_errors(
     codes: list[int], code: int | None, image: Callable[..., Image], tmp_path: Path
 ) -> None:
     results = [BuildResult(image("3.13"), (), tmp_path, error="x" if one else "", exit_code=one) for one in codes]

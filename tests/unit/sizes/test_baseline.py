@@ -1,4 +1,4 @@
-"""How sizes are told, and the recorded official image that one is compared with."""
+"""Sizes as text, and the recorded official image that an image is compared with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bakery.sizes.baseline import OfficialImage, megabytes, official_size, read_
     ("size", "text"),
     [(None, "-"), (0, "0.0 MB"), (44_449_999, "44.4 MB"), (44_451_000, "44.5 MB"), (1_234_567_890, "1234.6 MB")],
 )
-def test_sizes_are_told_in_millions_of_bytes(size: int | None, text: str) -> None:
+def test_sizes_are_shown_in_millions_of_bytes(size: int | None, text: str) -> None:
     assert megabytes(size) == text
 
 
@@ -31,7 +31,7 @@ def test_sizes_are_told_in_millions_of_bytes(size: int | None, text: str) -> Non
         ("3.15", "trixie", "python:3.15-rc-slim-trixie"),
     ],
 )
-def test_an_image_is_compared_with_the_official_one_that_people_would_use_instead(
+def test_an_image_is_compared_with_the_official_image_that_it_can_replace(
     root: Path, catalog: Catalog, image: Callable[..., Image], version: str, target: str, tag: str
 ) -> None:
     for platform in ("linux/amd64", "linux/arm64"):
@@ -43,7 +43,7 @@ def test_an_image_is_compared_with_the_official_one_that_people_would_use_instea
         assert found.date.startswith("20") and found.source and found.digest.startswith("sha256:")
 
 
-def test_a_final_release_is_preferred_to_a_candidate(catalog: Catalog, image: Callable[..., Image]) -> None:
+def test_a_final_release_is_preferred_to_a_release_candidate(catalog: Catalog, image: Callable[..., Image]) -> None:
     both = {
         (tag, "linux/amd64"): OfficialImage(tag, "3.15", size)
         for tag, size in (("python:3.15-slim-bookworm", 1), ("python:3.15-rc-slim-bookworm", 2))
@@ -51,9 +51,7 @@ def test_a_final_release_is_preferred_to_a_candidate(catalog: Catalog, image: Ca
     assert official_size(both, catalog, image("3.15")) == both["python:3.15-slim-bookworm", "linux/amd64"]
 
 
-def test_where_nothing_is_recorded_there_is_nothing_to_compare_with(
-    root: Path, catalog: Catalog, image: Callable[..., Image]
-) -> None:
+def test_without_a_record_there_is_no_official_size(root: Path, catalog: Catalog, image: Callable[..., Image]) -> None:
     assert official_size({}, catalog, image("3.13")) is None
     assert official_size(read_baseline(root), catalog, image("3.13", platform=Platform("linux/riscv64"))) is None
 
@@ -62,7 +60,7 @@ def test_where_nothing_is_recorded_there_is_nothing_to_compare_with(
     "text", [None, "", "[]", '{"images": [{}]}', '{"images": [{"tag": "x", "platform": "y", "release": "z"}]}',
              '{"images": [{"tag": "x", "platform": "y", "release": "z", "compressed_bytes": "many"}]}'],
 )  # fmt: skip
-def test_a_broken_baseline_is_named_with_what_was_expected(tmp_path: Path, text: str | None) -> None:
+def test_an_invalid_baseline_is_an_error_that_says_what_was_expected(tmp_path: Path, text: str | None) -> None:
     (tmp_path / "shared").mkdir()
     if text is not None:
         (tmp_path / "shared" / "official-sizes.json").write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""To which part a file belongs, that the parts add up, and what a container sees of several layers."""
+"""The parts of an image, their sums, and the files that a container sees."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from bakery.sizes.breakdown import Entry, Part, Share, breakdown, changes, class
         ("usr/local/bin/idle3", Part.OTHER),
     ],
 )  # fmt: skip
-def test_a_file_belongs_to_the_part_that_it_serves(path: str, part: Part) -> None:
+def test_files_are_classified_by_path(path: str, part: Part) -> None:
     assert classify(path) is part
 
 
@@ -54,7 +54,7 @@ def test_a_size_is_divided_to_the_last_byte(total: int, weights: tuple[int, ...]
         assert abs(shares[part] - total * weight / sum(weights)) < 1
 
 
-def test_a_layer_without_anything_in_it_still_counts() -> None:
+def test_the_size_of_an_empty_layer_counts() -> None:
     assert divide(32, {}) == {Part.OTHER: 32}
     assert divide(0, {}) == {}
 
@@ -75,7 +75,7 @@ def test_a_file_that_a_higher_layer_replaces_counts_in_both() -> None:
     assert breakdown(layers)[Part.PACKAGES] == Share(7, 2, 2)
 
 
-def test_folders_are_no_files() -> None:
+def test_folders_do_not_count_as_files() -> None:
     assert breakdown([([Entry("a", folder=True)], 1, {})])[Part.PACKAGES].files == 0
 
 
@@ -83,31 +83,31 @@ def paths(*layers: list[Entry]) -> dict[str, int]:
     return {path: file.disk_bytes for path, file in final_files(layers).items()}
 
 
-def test_a_container_sees_the_highest_layer_s_file() -> None:
+def test_a_container_sees_the_file_of_the_highest_layer() -> None:
     assert paths([Entry("a/b", 1), Entry("a", folder=True)], [Entry("a/b", 2)]) == {"a/b": 2}
 
 
-def test_a_whiteout_removes_a_file_or_a_folder_of_the_layers_below_it_only() -> None:
+def test_a_whiteout_only_affects_lower_layers() -> None:
     below = [Entry("a/b", 1), Entry("a/c/d", 1), Entry("a/cc", 1), Entry("e", 1)]
     assert paths(below, [Entry("a/.wh.b"), Entry("a/.wh.c"), Entry(".wh.e"), Entry("e", 5)]) == {"a/cc": 1, "e": 5}
 
 
-def test_an_opaque_folder_hides_all_that_was_in_it_and_keeps_what_its_layer_brings() -> None:
+def test_an_opaque_folder_hides_lower_files_but_not_those_of_its_own_layer() -> None:
     below = [Entry("a/b", 1), Entry("a/c/d", 1), Entry("b", 1)]
     assert paths(below, [Entry("a/new", 2), Entry("a/.wh..wh..opq")]) == {"a/new": 2, "b": 1}
 
 
-def test_a_file_below_a_linked_folder_is_told_by_where_it_lies() -> None:
+def test_paths_through_a_linked_folder_are_resolved() -> None:
     assert paths([Entry("lib", link="usr/lib")], [Entry("lib/x.so", 3)]) == {"lib": 0, "usr/lib/x.so": 3}
 
 
-def test_a_file_keeps_the_part_of_the_layer_that_brought_it() -> None:
+def test_the_part_of_a_file_is_that_of_its_layer() -> None:
     base = [Entry("var/lib/dpkg/status", 1), Entry("usr/lib/x.so", 1)]
     files = final_files([base, [Entry("var/lib/dpkg/status", 2)]])
     assert (files["usr/lib/x.so"].part, files["var/lib/dpkg/status"].part) == (Part.BASE, Part.PACKAGES)
 
 
-def test_a_record_has_no_empty_parts_and_comes_back_as_changes() -> None:
+def test_a_record_has_no_empty_parts_and_changes_are_computed_from_records() -> None:
     old = compact({Part.BASE: Share(10, 5, 1), Part.PIP: Share(7, 3, 1), Part.OTHER: Share()})
     assert old == {"base": (10, 5), "pip": (7, 3)}
     new = compact({Part.BASE: Share(10, 5, 2), Part.PIP: Share(6, 4, 1), Part.BYTECODE: Share(100, 40, 9)})

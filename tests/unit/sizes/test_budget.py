@@ -1,4 +1,4 @@
-"""The size budget: what it holds for, and that growth is told with the part that grew."""
+"""The size budget: the images that have one, and the report of an excess."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_quick_build_another_platform_and_an_unlisted_image_are_exempt(tight: 
         assert budget_of(tight, one) is None
 
 
-def test_a_budget_holds_for_every_release_of_its_series(tight: Catalog, image: Make) -> None:
+def test_a_budget_applies_to_every_release_of_its_series(tight: Catalog, image: Make) -> None:
     assert budget_of(tight, image("3.13.5")) == LIMIT
 
 
@@ -86,12 +86,12 @@ def test_the_last_record_is_the_newest_of_the_same_kind(image: Make) -> None:
     assert last_record(others, image("3.13")) is None
 
 
-def test_growth_names_the_parts_that_changed_largest_first() -> None:
+def test_growth_lists_the_parts_that_changed_largest_first() -> None:
     lines = growth(parts(base=(100, 50), pip=(10, 5)), parts(base=(101, 50), pip=(10, 5), bytecode=(900, 300)))
     assert lines == ("Bytecode (.pyc): +900 bytes on disk, +300 compressed", "Base: +1 bytes on disk, +0 compressed")
 
 
-def test_over_budget_says_where_to_change_it_and_what_grew(tight: Catalog, image: Make) -> None:
+def test_an_excess_names_the_budget_and_the_parts_that_grew(tight: Catalog, image: Make) -> None:
     said = explain_excess(tight, image("3.13"), Size(40_000_100, 1), parts(base=(100, 50), pip=(12, 9)), [record()])
     assert 'shared/budgets.toml, budget."3.13".default.bookworm' in said
     assert "100 more than the budget" in said
@@ -99,11 +99,11 @@ def test_over_budget_says_where_to_change_it_and_what_grew(tight: Catalog, image
     assert "pip and bundled wheels: +2 bytes on disk, +4 compressed" in said
 
 
-def test_over_budget_without_a_record_says_that_there_is_none(tight: Catalog, image: Make) -> None:
+def test_an_excess_without_an_earlier_record_says_so(tight: Catalog, image: Make) -> None:
     for records in ([], [record(anatomy={})]):
         text = explain_excess(tight, image("3.13"), Size(10**9, 1), {}, records)
         assert "has no build with a breakdown to compare with" in text
 
 
-def test_within_its_budget_an_image_has_no_verdict(tight: Catalog, image: Make) -> None:
+def test_an_image_within_its_budget_has_no_excess(tight: Catalog, image: Make) -> None:
     assert explain_excess(tight, image("3.13"), Size(1, 1), {}, []) == ""

@@ -1,4 +1,4 @@
-"""Sizes and contents from the image itself, however its layers are packed and whichever engine wrote the archive."""
+"""Sizes and files of an image, for every compression of layers and every kind of archive."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def chunks(data: bytes, size: int) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("size", [100, 4096, 1 << 20])
 @pytest.mark.parametrize("method", ["gzip", "zstd"])
-def test_packed_layers_count_as_they_are(size: int, method: str) -> None:
+def test_compressed_layers_count_with_their_size(size: int, method: str) -> None:
     archive = Archive()
     archive.image([BASE, TOP], method)
     image = saved_image(chunks(archive.save(), size), AMD64)
@@ -43,7 +43,7 @@ def test_packed_layers_count_as_they_are(size: int, method: str) -> None:
     assert not image.estimated
 
 
-def test_unpacked_layers_count_as_gzip_would_make_them_and_that_is_said() -> None:
+def test_uncompressed_layers_are_estimated_with_gzip() -> None:
     def packed(data: bytes) -> int:
         packer = zlib.compressobj(6, wbits=31)
         return len(packer.compress(data)) + len(packer.flush())
@@ -55,7 +55,7 @@ def test_unpacked_layers_count_as_gzip_would_make_them_and_that_is_said() -> Non
     assert image.estimated
 
 
-def test_an_engine_that_writes_no_manifests_is_read_by_its_own_list_of_layers() -> None:
+def test_an_archive_without_manifests_is_read_by_its_list_of_layers() -> None:
     files = {"a/layer.tar": BASE, "b/layer.tar": TOP, "c.json": b'{"os": "linux"}'}
     listed = json.dumps([{"Config": "c.json", "Layers": ["a/layer.tar", "b/layer.tar"]}]).encode()
     image = saved_image([make_tar({**files, "manifest.json": listed})], AMD64)
@@ -71,7 +71,7 @@ def test_a_layer_larger_than_any_buffer_is_counted_to_its_end() -> None:
 
 
 @pytest.mark.parametrize("method", ["gzip", "zstd", "none"])
-def test_the_parts_add_up_to_the_image_and_the_base_to_its_layer(method: str) -> None:
+def test_the_parts_add_up_to_the_image_and_the_base_is_its_layer(method: str) -> None:
     archive = Archive()
     archive.image([BASE, TOP], method)
     image = saved_image([archive.save()], AMD64)
@@ -84,7 +84,7 @@ def test_the_parts_add_up_to_the_image_and_the_base_to_its_layer(method: str) ->
     assert image.files["usr/local/lib/python3.13/os.py"].disk_bytes == 1200
 
 
-def test_only_the_image_for_the_platform_is_read_and_attestations_are_none() -> None:
+def test_only_the_image_for_the_platform_is_read_and_attestations_are_skipped() -> None:
     archive = Archive()
     archive.image([BASE], platform="linux/arm64")
     archive.image([BASE, TOP])
@@ -97,7 +97,7 @@ def test_only_the_image_for_the_platform_is_read_and_attestations_are_none() -> 
         saved_image([data], "linux/riscv64")
 
 
-def test_a_platform_whose_layers_were_not_pulled_is_named() -> None:
+def test_a_platform_whose_layers_were_not_pulled_is_an_error() -> None:
     archive = Archive()
     missing = archive.image([BASE], platform="linux/arm64")
     archive.image([BASE])
@@ -106,7 +106,7 @@ def test_a_platform_whose_layers_were_not_pulled_is_named() -> None:
         saved_image([archive.save()], "linux/arm64")
 
 
-def test_an_index_within_the_index_is_followed() -> None:
+def test_a_nested_index_is_followed() -> None:
     inner, outer = Archive(), Archive()
     inner.image([BASE, TOP])
     outer.blobs = inner.blobs
@@ -114,7 +114,7 @@ def test_an_index_within_the_index_is_followed() -> None:
     assert saved_image([outer.save()], AMD64).size.disk_bytes == DISK
 
 
-def test_layers_are_called_by_the_steps_that_made_them() -> None:
+def test_layers_are_labelled_by_their_build_steps() -> None:
     steps = [
         {"created_by": "# debian.sh --arch 'amd64' out/ 'bookworm'"},
         {"created_by": "ENV A=b", "empty_layer": True},
@@ -129,7 +129,7 @@ def test_layers_are_called_by_the_steps_that_made_them() -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "nothing", "no layer", "unknown"])
-def test_a_damaged_archive_is_an_error_and_no_traceback(damage: str) -> None:
+def test_a_damaged_archive_is_a_clear_error(damage: str) -> None:
     archive = Archive()
     archive.image([BASE, TOP])
     data = archive.save()
@@ -150,7 +150,7 @@ def test_a_damaged_archive_is_an_error_and_no_traceback(damage: str) -> None:
         saved_image([data], "linux/arm64" if damage == "unknown" else AMD64)
 
 
-def test_a_layer_of_several_zstd_frames_is_read_to_its_end() -> None:
+def test_all_zstd_frames_of_a_layer_are_read() -> None:
     frames = PACKERS["zstd"](TOP[:5000]) + PACKERS["zstd"](TOP[5000:])
     archive = Archive()
     descriptor = archive.image([frames], "none")

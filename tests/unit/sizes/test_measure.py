@@ -1,4 +1,4 @@
-"""Where the figures of a comparison come from: a registry that answers, else the record; every stand-in is told."""
+"""The sources of the sizes in a comparison: a registry if it answers, else the record. Notes describe substitutes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bakery.records.builds import (
 )
 from bakery.report.text import SUMMARY_COLUMNS, recorded_rows
 from bakery.sizes.baseline import read_baseline
-from bakery.sizes.comparison import Comparison, MeasuredImage, document
+from bakery.sizes.comparison import Comparison, SizeReport, document
 from bakery.sizes.measure import Comparer, record_comparison, reference_names
 from bakery.workspace import Workspace
 from tests.archives import Archive, digest_of, make_tar
@@ -90,9 +90,7 @@ def test_the_official_image_is_measured_by_its_manifest(
     assert not any("recorded" in note for note in found.notes)
 
 
-def test_where_no_registry_answers_the_record_is_taken_and_the_report_says_so(
-    offline: dict[str, Any], image: Make
-) -> None:
+def test_without_a_registry_the_record_is_used_and_a_note_says_so(offline: dict[str, Any], image: Make) -> None:
     (found,) = comparer(**offline).compare(image("3.13"))
     assert found.official is not None
     assert (found.official.source, found.official.compressed_bytes) == ("recorded", 44_365_264)
@@ -100,14 +98,14 @@ def test_where_no_registry_answers_the_record_is_taken_and_the_report_says_so(
     assert "cannot be reached" in note and "2026-09-19" in note and "docker-library/repo-info" in note
 
 
-def test_where_neither_answers_there_is_nothing_to_compare_with(offline: dict[str, Any], image: Make) -> None:
+def test_without_a_registry_and_a_record_there_is_no_official_image(offline: dict[str, Any], image: Make) -> None:
     (found,) = comparer(**{**offline, "baseline": {}}).compare(image("3.13"))
     assert found.official is None
     assert any("no size of an official image is recorded" in note for note in found.notes)
     assert document(found)["compressed_ratio"] is None
 
 
-def test_a_series_before_its_first_release_is_compared_with_its_candidates(
+def test_a_series_before_its_first_release_is_compared_with_release_candidates(
     serve: Any, catalog: Catalog, root: Path, image: Make, archive: Archive
 ) -> None:
     server = serve()
@@ -117,7 +115,7 @@ def test_a_series_before_its_first_release_is_compared_with_its_candidates(
     assert found.official.reference.endswith("python:3.15-rc-slim-trixie")
 
 
-def test_ubuntu_is_compared_with_the_debian_image_and_the_report_says_so(offline: dict[str, Any], image: Make) -> None:
+def test_ubuntu_is_compared_with_the_debian_image_and_a_note_says_so(offline: dict[str, Any], image: Make) -> None:
     (found,) = comparer(**offline).compare(image("3.13", "noble"))
     assert found.official is not None
     assert found.official.reference.endswith("python:3.13-slim-bookworm")
@@ -126,9 +124,7 @@ def test_ubuntu_is_compared_with_the_debian_image_and_the_report_says_so(offline
     assert not any("no official Python image" in note for note in debian.notes)
 
 
-def test_any_image_can_be_compared_with(
-    serve: Any, catalog: Catalog, root: Path, image: Make, archive: Archive
-) -> None:
+def test_against_accepts_any_image(serve: Any, catalog: Catalog, root: Path, image: Make, archive: Archive) -> None:
     server = serve()
     publish(server, archive, "team/other", "1")
     (found,) = comparer(catalog, root, against=f"{server.address}/team/other:1").compare(image("3.13"))
@@ -136,7 +132,7 @@ def test_any_image_can_be_compared_with(
     assert found.official.compressed_bytes == sum(layer_bytes(archive))
 
 
-def test_an_image_to_compare_with_that_is_nowhere_is_the_user_s_mistake(
+def test_an_unavailable_image_for_against_is_an_input_error(
     serve: Any, catalog: Catalog, root: Path, image: Make
 ) -> None:
     server = serve()
@@ -144,7 +140,7 @@ def test_an_image_to_compare_with_that_is_nowhere_is_the_user_s_mistake(
         comparer(catalog, root, against=f"{server.address}/team/other:1").compare(image("3.13"))
 
 
-def test_ours_in_a_registry_are_measured_on_every_platform_that_it_has(
+def test_images_in_a_registry_are_measured_for_every_platform(
     serve: Any, offline: dict[str, Any], image: Make, archive: Archive
 ) -> None:
     server = serve()
@@ -159,7 +155,7 @@ def test_ours_in_a_registry_are_measured_on_every_platform_that_it_has(
         assert one.size is None and one.over_budget == ""
 
 
-def test_a_repository_without_the_image_is_the_user_s_mistake(
+def test_a_repository_without_the_image_is_an_input_error(
     serve: Any, catalog: Catalog, root: Path, image: Make
 ) -> None:
     server = serve()
@@ -176,19 +172,19 @@ def test_a_repository_without_the_image_is_the_user_s_mistake(
         ("3.13t", "bookworm", "reference/python:3.13.15-bookworm"),
     ],
 )
-def test_the_re_creation_is_of_the_same_release_on_the_official_image_s_distribution(
+def test_the_reference_is_of_the_same_release_on_the_distribution_of_the_official_image(
     catalog: Catalog, image: Make, version: str, target: str, name: str
 ) -> None:
     assert reference_names(catalog, image(version, target))[0] == name
 
 
-def test_a_minimal_image_is_compared_with_the_same_re_creation(catalog: Catalog) -> None:
+def test_a_minimal_image_is_compared_with_the_same_reference(catalog: Catalog) -> None:
     (minimal,) = select_images(catalog, ["3.13"], ["bookworm"], ["minimal"])
     assert reference_names(catalog, minimal)[0] == "reference/python:3.13.15-bookworm"
 
 
-def measured(name: str, source: str, compressed: int, disk: int | None) -> MeasuredImage:
-    return MeasuredImage(name, source, "", "linux/amd64", compressed, disk_bytes=disk, date="2026-11-20")
+def measured(name: str, source: str, compressed: int, disk: int | None) -> SizeReport:
+    return SizeReport(name, source, "", "linux/amd64", compressed, disk_bytes=disk, date="2026-11-20")
 
 
 @pytest.fixture
@@ -199,7 +195,7 @@ def finished(image: Make) -> Comparison:
     )  # fmt: skip
 
 
-def test_what_a_build_was_compared_with_is_kept_in_its_record(tmp_path: Path, finished: Comparison) -> None:
+def test_a_comparison_is_added_to_the_record_of_the_build(tmp_path: Path, finished: Comparison) -> None:
     workspace = Workspace(tmp_path, tmp_path / "home")
     record = local_record(compressed_bytes=100, disk_bytes=300)
     write_record(workspace, finished.image, record)
@@ -214,7 +210,7 @@ def test_what_a_build_was_compared_with_is_kept_in_its_record(tmp_path: Path, fi
 
 
 @pytest.mark.parametrize("record", [None, json_text(local_record(compressed_bytes=100, disk_bytes=301)), "broken"])
-def test_the_record_of_another_build_is_left_alone(tmp_path: Path, finished: Comparison, record: str | None) -> None:
+def test_the_record_of_another_build_is_not_changed(tmp_path: Path, finished: Comparison, record: str | None) -> None:
     workspace = Workspace(tmp_path, tmp_path / "home")
     file = record_file(workspace, finished.image)
     if record:
@@ -223,7 +219,7 @@ def test_the_record_of_another_build_is_left_alone(tmp_path: Path, finished: Com
     assert (file.read_text() if file.exists() else None) == record
 
 
-def test_the_table_of_sizes_has_the_full_builds_and_what_they_were_compared_with(catalog: Catalog, root: Path) -> None:
+def test_the_table_of_sizes_lists_full_builds_and_their_comparisons(catalog: Catalog, root: Path) -> None:
     record = local_record(compressed_bytes=33_000_000, disk_bytes=117_000_000)
     official = OfficialSize(
         reference="python:3.13-slim-bookworm", source="registry", date="2026-11-20", compressed_bytes=44_000_000

@@ -1,0 +1,66 @@
+"""Tables for the terminal, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bakery.display.tables import Column, render
+from bakery.errors import InputError
+
+COLUMNS = (Column("Name", "name"), Column("Count", "count", right=True))
+ROWS = [{"name": "a [b]", "count": 1, "hidden": [1]}, {"name": ["x", "y"], "count": None}, {"name": True}]
+
+
+def test_a_table_aligns_its_columns_without_trailing_blanks() -> None:
+    text = render(ROWS, COLUMNS)
+    assert text.endswith("\n")
+    heading, _, *lines = text.splitlines()
+    assert heading.split() == ["Name", "Count"]
+    assert [line.split("  ")[0] for line in lines] == ["a [b]", "x y", "yes"]
+    assert [line[-1] for line in lines] == ["1", "-", "-"]
+    assert len({len(line) for line in (heading, *lines)}) == 1
+
+
+def test_a_table_is_never_cut_or_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    assert len(render([{"name": "x" * 300, "count": 1}], COLUMNS).splitlines()) == 3
+
+
+def test_a_table_in_a_file_has_no_control_characters() -> None:
+    assert "\x1b" not in render(ROWS, COLUMNS)
+
+
+def test_forced_colours_do_not_affect_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b" not in render(ROWS, COLUMNS)
+
+
+def test_markdown_has_a_heading_a_rule_and_the_same_cells() -> None:
+    assert render(ROWS, COLUMNS, "markdown") == (
+        "| Name | Count |\n| --- | ---: |\n| a [b] | 1 |\n| x y | - |\n| yes | - |\n"
+    )
+
+
+def test_json_has_all_keys_of_the_rows() -> None:
+    assert json.loads(render(ROWS, COLUMNS, "json")) == ROWS
+
+
+def test_a_table_without_rows_is_valid_in_every_format() -> None:
+    assert render([], COLUMNS, "json") == "[]\n"
+    assert render([], COLUMNS, "markdown").count("\n") == 2
+    assert "Name" in render([], COLUMNS)
+
+
+@pytest.mark.parametrize("form", ["yaml", "", "JSON"])
+def test_an_unknown_format_is_rejected_with_a_list_of_formats(form: str) -> None:
+    with pytest.raises(InputError, match="unknown format") as caught:
+        render([], (), form)
+    assert caught.value.exit_code == 2
+    assert caught.value.hint == "There are: table, json, markdown."
+
+
+def test_a_column_shows_a_key_of_the_row_or_a_function_of_it() -> None:
+    columns = (Column("name"), Column("Twice", value=lambda row: 2 * row["count"]))
+    assert render([{"name": "a", "count": 2}], columns, "markdown").splitlines()[-1] == "| a | 4 |"

@@ -1,0 +1,68 @@
+"""README's generated parts: a check mark only for tested builds, and the text between markers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bakery.catalog.loader import load_catalog
+from bakery.errors import ConfigError
+from bakery.records.builds import BuildRecord, SuiteRun
+from bakery.records.status import adopt
+from bakery.report.readme import drift, fill
+from bakery.report.status_table import status_table
+from tests.records import passed_build, run_of_tests
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def cell(*records: BuildRecord, series: str = "3.13", column: int = 2) -> str:
+    table = status_table(load_catalog(ROOT), list(records), "linux/amd64")
+    (row,) = (line for line in table.splitlines() if line.startswith(f"| **{series}**"))
+    return row.strip("| ").split(" | ")[column]
+
+
+def test_a_target_without_a_build_has_no_check_mark() -> None:
+    assert cell() == "not yet built"
+
+
+def test_a_build_that_passed_its_tests_has_a_check_mark_and_their_number() -> None:
+    assert cell(passed_build()) == "✓ 3.13.15<br>180 passed"
+
+
+@pytest.mark.parametrize(
+    ("failed", "recovered", "said"), [(0, 0, "suite: 430 files"), (1, 1, "suite: 430 files, 2 not as expected")]
+)
+def test_a_run_of_cpythons_test_suite_is_shown(failed: int, recovered: int, said: str) -> None:
+    suite = SuiteRun(when="", passed=430, failed=failed, skipped=50, expected=3, recovered=recovered)
+    (kept,) = adopt([], [passed_build(regrtest=suite)])
+    assert cell(kept) == f"✓ 3.13.15<br>180 passed<br>{said}"
+
+
+def test_a_build_that_failed_its_tests_has_no_check_mark() -> None:
+    assert cell(passed_build(tests=run_of_tests(1, failed=2))) == "✗ 3.13.15<br>1 passed, 2 failed"
+
+
+def test_a_quick_build_is_marked_and_a_full_build_is_preferred() -> None:
+    assert "quick" in cell(passed_build(recipe="quick"))
+    assert "quick" not in cell(passed_build(recipe="quick"), passed_build("3.13.5"))
+
+
+def test_builds_for_other_platforms_do_not_count() -> None:
+    assert cell(passed_build(platform="linux/arm64")) == "not yet built"
+
+
+def test_only_the_text_between_the_markers_changes() -> None:
+    text = "before\n<!-- a:begin -->\nold\n<!-- a:end -->\nafter\n"
+    assert fill(text, {"a": "new\n"}) == "before\n<!-- a:begin -->\nnew\n<!-- a:end -->\nafter\n"
+
+
+def test_a_missing_marker_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="a:begin"):
+        fill("text", {"a": "new"})
+
+
+def test_drift_is_a_diff_and_empty_if_nothing_changed() -> None:
+    assert drift("a\n", "a\n") == ""
+    assert "-a\n+b\n" in drift("a\n", "b\n")
