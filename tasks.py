@@ -843,11 +843,12 @@ def status(_: Context, format="text") -> None:
         raise InputError(f"unknown format {format!r}", hint="There are: text, json.")
     found = engine_status(WORKSPACE, load_catalog(ROOT))
     if format == "json":
-        print(json.dumps(found.document, indent=1))
+        print(json.dumps(found, indent=1))
     else:
-        for key, value in found.row.items():
-            print(f"{key:18} {value if value is not None else '-'}")
-    if found.kind is None:
+        for key, value in found.items():
+            for inner, text in (value if isinstance(value, dict) else {"": value}).items():
+                print(f"{f'{key} {inner}'.strip():18} {text if text is not None else '-'}")
+    if found["kind"] is None:
         raise Exit("no Docker engine answers; `inv engine.up` starts the embedded one", 1)
 
 

@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from bakery.catalog import Platform
 from bakery.oci import ImageArchive, image_archive, open_layer
@@ -25,6 +24,8 @@ KEPT = 32 << 20
 """Largest size in bytes of a file whose content is kept to locate its differences."""
 SHOWN_BYTES = 8
 """Bytes that are shown from the first difference on."""
+FIELDS = ("type", "mode", "uid", "gid", "mtime", "linkname", "size")
+"""Attributes of tarfile.TarInfo that are compared."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +37,9 @@ class Difference:
     description: str
 
 
-class _Header(NamedTuple):
-    type: bytes
-    mode: int
-    uid: int
-    gid: int
-    time: float
-    link: str
-    size: int
-
-
 @dataclass(frozen=True)
 class _File:
-    header: _Header
+    header: tuple[object, ...]
     sha256: str
     content: bytes | None
 
@@ -93,7 +84,7 @@ def _layers(number: int, left: Mapping[str, _File], right: Mapping[str, _File]) 
         if a is None or b is None:
             yield Difference(number, path, f"only in the {'second' if a is None else 'first'}")
         elif a.header != b.header:
-            fields = zip(_Header._fields, a.header, b.header, strict=True)
+            fields = zip(FIELDS, a.header, b.header, strict=True)
             yield Difference(number, path, ", ".join(f"{name} {x!r} against {y!r}" for name, x, y in fields if x != y))
         elif a.sha256 != b.sha256:
             yield Difference(number, path, _bytes(a.content, b.content))
@@ -114,7 +105,7 @@ def _files(archive: ImageArchive, layer: str) -> dict[str, _File]:
 
 
 def _file(files: tarfile.TarFile, member: tarfile.TarInfo) -> _File:
-    header = _Header(member.type, member.mode, member.uid, member.gid, member.mtime, member.linkname, member.size)
+    header = tuple(getattr(member, field) for field in FIELDS)
     stream = files.extractfile(member) if member.isreg() else None
     content = stream.read() if stream else b""
     return _File(header, hashlib.sha256(content).hexdigest(), content if len(content) <= KEPT else None)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Display", "PlainDisplay", "duration", "make_display", "phases_text"]
+__all__ = ["Display", "LiveDisplay", "duration", "make_display", "phases_text"]
 
 
 def duration(seconds: float) -> str:
@@ -32,44 +32,34 @@ def phases_text(phases: Mapping[str, float]) -> str:
     return ", ".join(f"{phase} {duration(seconds)}" for phase, seconds in phases.items() if seconds >= 1)
 
 
-class Display(Protocol):
-    """Shows progress; ``name`` is the name of an image or of another subject of the line."""
+class Display:
+    """Prints progress as lines with the time since the start, for pipes, logs and CI.
 
-    def __enter__(self) -> Display: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def phase(self, name: str, phase: str) -> None:
-        """``name`` begins ``phase``."""
-
-    def note(self, name: str, text: str) -> None:
-        """Show a message that stays visible after the phase is over."""
-
-    def done(self, name: str, text: str, *, ok: bool = True) -> None:
-        """``name`` is finished."""
-
-
-class PlainDisplay:
-    """Prints lines with the time since the start, for pipes, logs and CI."""
+    ``name`` is the name of an image or of another subject of the line.
+    """
 
     def __init__(self, stream: IO[str]) -> None:
         self.stream, self.start = stream, time.monotonic()
 
-    def __enter__(self) -> PlainDisplay:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        return None
+        """End the display."""
+
+    def phase(self, name: str, phase: str) -> None:
+        """``name`` begins ``phase``."""
+        self.note(name, phase)
 
     def note(self, name: str, text: str) -> None:
+        """Show a message that stays visible after the phase is over."""
         elapsed = int(time.monotonic() - self.start)
         # One write for each line: images that are built at the same time share the stream.
         self.stream.write(f"[{elapsed // 60:3}:{elapsed % 60:02}] {name + ': ' if name else ''}{text}\n")
         self.stream.flush()
 
-    phase = note
-
     def done(self, name: str, text: str, *, ok: bool = True) -> None:
+        """``name`` is finished."""
         self.note(name, text)
 
 
@@ -82,7 +72,7 @@ class _Row(NamedTuple):
     state: str
 
 
-class LiveDisplay:
+class LiveDisplay(Display):
     """Draws a line for each image with its phase and two clocks, below the notes (rich)."""
 
     def __init__(self, stream: IO[str]) -> None:
@@ -90,12 +80,13 @@ class LiveDisplay:
         from rich.live import Live
         from rich.spinner import Spinner
 
+        super().__init__(stream)
         self.spinner = Spinner("dots")
         self.rows: dict[str, _Row] = {}
         self.console = Console(file=stream, highlight=False, markup=False)
         self.live = Live(console=self.console, get_renderable=self._render, refresh_per_second=8, transient=False)
 
-    def __enter__(self) -> LiveDisplay:
+    def __enter__(self) -> Self:
         self.live.start()
         return self
 
@@ -131,4 +122,4 @@ def make_display(stream: IO[str]) -> Display:
     """A live display on a terminal that can move its cursor, else a plain one."""
     if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         return LiveDisplay(stream)
-    return PlainDisplay(stream)
+    return Display(stream)

@@ -12,8 +12,7 @@ from bakery.engine.containers import (
 )
 from bakery.engine.discovery import engine_status, find_engine, running_engine
 from bakery.engine.embedded import WAY_OUT, Embedded
-from bakery.engine.engine import Engine
-from bakery.engine.images import EngineImage
+from bakery.engine.engine import Engine, EngineImage
 from bakery.engine.scratch import fresh_engine
 
 __all__ = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -15,7 +16,6 @@ __all__ = [
     "SYSTEM_SOCKET",
     "answers",
     "foreign_daemon",
-    "may_open",
     "mount_points",
     "processes",
     "processes_in",
@@ -49,13 +49,11 @@ def processes(name: str) -> list[tuple[int, list[str]]]:
     """Process id and command line of each running process called ``name`` (a zombie has no command line)."""
     running = []
     for folder in _process_folders():
-        try:
+        with suppress(OSError):
             if (folder / "comm").read_text().strip() == name:
                 arguments = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
                 if any(arguments):
                     running.append((int(folder.name), arguments))
-        except OSError:
-            continue
     return running
 
 
@@ -63,11 +61,9 @@ def processes_in(group: str) -> list[int]:
     """Process ids of all processes whose control group's path contains ``group`` (cgroups(7))."""
     pids = []
     for folder in _process_folders():
-        try:
+        with suppress(OSError):
             if group in (folder / "cgroup").read_text(encoding="utf-8"):
                 pids.append(int(folder.name))
-        except OSError:
-            continue
     return pids
 
 
@@ -82,21 +78,8 @@ def mount_points() -> list[str]:
     return [re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field) for field in fields]
 
 
-def may_open(address: Path) -> bool:
-    """Whether this user is allowed to connect to the unix socket ``address``, even if nothing listens on it."""
-    try:
-        with socket.socket(socket.AF_UNIX) as connected:
-            connected.settimeout(5)
-            connected.connect(str(address))
-    except PermissionError:
-        return False
-    except OSError:
-        pass
-    return True
-
-
 def answers(address: Path) -> bool:
-    """Whether a Docker engine answers on the unix socket ``address``."""
+    """Whether a Docker engine answers on the unix socket ``address``; PermissionError if the user may not use it."""
     try:
         with socket.socket(socket.AF_UNIX) as connected:
             connected.settimeout(5)
@@ -105,5 +88,7 @@ def answers(address: Path) -> bool:
             http.sock = connected
             http.request("GET", "/_ping")
             return http.getresponse().status == 200
+    except PermissionError:
+        raise
     except (OSError, HTTPException):
         return False

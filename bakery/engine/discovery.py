@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.catalog import Catalog
-from bakery.engine.daemons import SYSTEM_SOCKET, answers, may_open
+from bakery.engine.daemons import SYSTEM_SOCKET, answers
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
 from bakery.errors import EngineError, InputError
@@ -24,7 +22,7 @@ from bakery.workspace import Workspace
 if TYPE_CHECKING:
     from docker.tls import TLSConfig
 
-__all__ = ["EngineStatus", "engine_status", "find_engine", "running_engine"]
+__all__ = ["engine_status", "find_engine", "running_engine"]
 
 
 def find_engine(workspace: Workspace, catalog: Catalog, tell: Tell = print) -> Engine:
@@ -50,14 +48,15 @@ def running_engine(workspace: Workspace, catalog: Catalog, tell: Tell = print) -
     chosen = _users_choice(embedded)
     if chosen:
         return chosen.check()
-    if SYSTEM_SOCKET.exists() and not may_open(SYSTEM_SOCKET):
+    try:
+        if answers(SYSTEM_SOCKET):
+            return Engine("system", f"unix://{SYSTEM_SOCKET}", embedded).check()
+        return Engine("embedded", embedded.host, embedded) if embedded.running() else None
+    except PermissionError:
         raise EngineError(
             f"no permission to use the Docker engine at {SYSTEM_SOCKET}",
             hint="Run as root or as a member of the group docker (sudo usermod -aG docker $USER, then log in again).",
-        )
-    if answers(SYSTEM_SOCKET):
-        return Engine("system", f"unix://{SYSTEM_SOCKET}", embedded).check()
-    return Engine("embedded", embedded.host, embedded) if embedded.running() else None
+        ) from None
 
 
 def _users_choice(embedded: Embedded) -> Engine | None:
@@ -102,40 +101,18 @@ def _tls_from_environment() -> TLSConfig | None:
         raise InputError(f"DOCKER_TLS_VERIFY and DOCKER_CERT_PATH cannot be used: {error}") from None
 
 
-@dataclass(frozen=True)
-class EngineStatus:
-    """The engine that would be used, ``None`` if no engine answers, and the state of the embedded engine.
-
-    ``details`` are :meth:`bakery.engine.engine.Engine.details`.
-    """
-
-    kind: str | None
-    host: str | None
-    embedded: Mapping[str, object]
-    details: Mapping[str, object]
-
-    @property
-    def document(self) -> dict[str, object]:
-        """The status for JSON."""
-        return {"kind": self.kind, "host": self.host, "embedded": self.embedded, **self.details}
-
-    @property
-    def row(self) -> dict[str, object]:
-        """The status for a table of keys and values."""
-        flat = {f"embedded {key}": value for key, value in self.embedded.items()}
-        return {"kind": self.kind, "host": self.host, **self.details, **flat}
-
-
-def engine_status(workspace: Workspace, catalog: Catalog) -> EngineStatus:
-    """The status of the engine that would be used; nothing is started."""
+def engine_status(workspace: Workspace, catalog: Catalog) -> dict[str, object]:
+    """What ``inv engine.status`` prints; ``kind`` and ``host`` are ``None`` if no engine answers. Starts nothing."""
     embedded = Embedded(workspace, catalog, lambda _: None)
-    state = {
-        "unpacked": embedded.buildx.exists(),
-        "pid": embedded.pid(),
-        "folder": str(embedded.folder),
-        "log": str(embedded.log),
-    }
     engine = running_engine(workspace, catalog)
-    if engine is None:
-        return EngineStatus(None, None, state, {})
-    return EngineStatus(engine.kind, engine.host, state, engine.details())
+    return {
+        "kind": engine.kind if engine else None,
+        "host": engine.host if engine else None,
+        **(engine.details() if engine else {}),
+        "embedded": {
+            "unpacked": embedded.buildx.exists(),
+            "pid": embedded.pid(),
+            "folder": str(embedded.folder),
+            "log": str(embedded.log),
+        },
+    }

@@ -5,26 +5,80 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bakery.catalog import AMD64, Platform
 from bakery.engine.daemons import version_of
 from bakery.engine.embedded import Embedded
-from bakery.engine.images import EngineImage, EngineInfo
 from bakery.errors import BuildError, EngineError
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.models.images import Image as DockerImage
     from docker.tls import TLSConfig
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "EngineImage", "EngineInfo"]
 
 PROVENANCE = {"BUILDX_GIT_CHECK_DIRTY": "1"}
 """buildx marks the commit in a provenance if the working tree is dirty."""
+
+
+@dataclass(frozen=True)
+class EngineImage:
+    """An image in an engine.
+
+    ``id`` is the digest of its index, its manifest or its configuration, depending on the engine's image store;
+    ``layers`` are the digests of its unpacked layers, which are the same in every store. ``created`` is ISO 8601 or
+    empty.
+    """
+
+    id: str
+    tags: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    platform: Platform = AMD64
+    created: str = ""
+    layers: tuple[str, ...] = ()
+
+    @classmethod
+    def from_api(cls, image: DockerImage) -> EngineImage:
+        """The image that docker's client returned."""
+        about = image.attrs
+        config, files = about.get("Config") or {}, about.get("RootFS") or {}
+        platform = Platform(f"{about.get('Os')}/{about.get('Architecture')}")
+        labels, layers = config.get("Labels") or {}, tuple(files.get("Layers") or ())
+        return cls(str(image.id), tuple(image.tags), labels, platform, about.get("Created") or "", layers)
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """An engine's version, its storage driver, and its machine's processors and bytes of memory.
+
+    ``keeps_layers``: whether it keeps layers as they are packed (containerd's image store); other engines unpack them
+    and discard the archives.
+    """
+
+    version: str
+    storage: str
+    cpus: int
+    memory_bytes: int
+    keeps_layers: bool
+
+    @classmethod
+    def from_api(cls, info: Mapping[str, Any]) -> EngineInfo:
+        """What ``GET /info`` returned (https://docs.docker.com/reference/api/engine/version/v1.47/#tag/System)."""
+        status = dict(entry[:2] for entry in info.get("DriverStatus") or [])
+        return cls(
+            str(info.get("ServerVersion") or ""),
+            str(info.get("Driver") or ""),
+            int(info.get("NCPU") or 1),
+            int(info.get("MemTotal") or 0),
+            str(status.get("driver-type", "")).startswith("io.containerd."),
+        )
 
 
 @dataclass(frozen=True)
@@ -86,9 +140,7 @@ class Engine:
             try:
                 return EngineImage.from_api(self.client.images.pull(reference))
             except APIError as error:
-                raise BuildError(
-                    f"{reference} is not in the engine and cannot be pulled: {error.explanation}"
-                ) from None
+                raise BuildError(f"{reference} is missing and cannot be pulled: {error.explanation}") from None
 
     def save(self, reference: str) -> Iterator[bytes]:
         """The image as chunks of the tar that ``docker save`` writes."""

@@ -23,7 +23,7 @@ from bakery.benchmarks.startup import COMMANDS, FIGURES, run_startup
 from bakery.benchmarks.wheelhouse import Wheelhouse, tar_name
 from bakery.benchmarks.worker import WorkerContainer
 from bakery.catalog.labels import LABELS
-from bakery.display.progress import PlainDisplay
+from bakery.display.progress import Display
 from bakery.engine.containers import idle_container
 from bakery.engine.engine import Engine
 from bakery.engine.scratch import fresh_engine
@@ -94,7 +94,7 @@ def session(workspace: Workspace, engine: Engine, reference: str, tmp_path: Path
             member.size, member.mode = len(text), 0o644
             tar.addfile(member, io.BytesIO(text.encode()))
     pair = Pair(f"test-{uuid.uuid4()}", reference, reference)
-    return Session(Workspace(workspace.root, tmp_path), engine, pair, Settings(rounds=1), PlainDisplay(io.StringIO()))
+    return Session(Workspace(workspace.root, tmp_path), engine, pair, Settings(rounds=1), Display(io.StringIO()))
 
 
 def test_a_benchmark_is_measured_in_both_images_in_every_round(

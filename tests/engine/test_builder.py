@@ -27,7 +27,7 @@ from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Budget, Image
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
-from bakery.display.progress import PlainDisplay
+from bakery.display.progress import Display
 from bakery.engine.engine import Engine
 from bakery.records.builds import PartSize, record_file
 from bakery.records.status import adopt, write_status
@@ -62,7 +62,7 @@ class Bench:
 
     def builder(self, packing: str = "gzip", **more: Any) -> Builder:
         settings = BuildSettings(str(self.mirror), compression=parse_compression(packing), **more)
-        return Builder(self.workspace, self.catalog, self.engine, PlainDisplay(self.shown), settings)
+        return Builder(self.workspace, self.catalog, self.engine, Display(self.shown), settings)
 
     def phases(self) -> list[str]:
         return [line.partition(": ")[2] for line in self.shown.getvalue().splitlines()]

@@ -105,7 +105,8 @@ def everything(engine: Engine, catalog: Catalog, folder: Path, options: BuildxOp
     (image,) = select_images(catalog, ["3.13"], platform="linux/amd64")
     archive = folder.parent / "image.tar"
     command = [
-        *engine.buildx, "build", "--progress=plain", "--network=host", "--provenance=mode=max", *options.arguments(image.slug),
+        *engine.buildx, "build", "--progress=plain", "--network=host", "--provenance=mode=max",
+        *options.arguments(image.slug),
         "--build-context", f"base=oci-layout://{folder.parent / 'base'}",
         "--build-context", f"shared={ROOT / 'shared'}",
         f"--output=type=oci,dest={archive}", str(folder),

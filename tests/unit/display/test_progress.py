@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bakery.display.progress import LiveDisplay, PlainDisplay, duration, make_display, phases_text
+from bakery.display.progress import Display, LiveDisplay, duration, make_display, phases_text
 from bakery.engine.build_log import StatusStream, Tracker
 
 ONE, TWO = (
@@ -196,7 +196,7 @@ def test_plain_lines_start_with_the_elapsed_time(monkeypatch: pytest.MonkeyPatch
     now = [1000.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     out = io.StringIO()
-    with PlainDisplay(out) as display:
+    with Display(out) as display:
         display.phase("3.13.5-jammy", "compile")
         now[0] += 65
         display.note("", "no engine answers")
@@ -234,9 +234,9 @@ class Terminal(io.StringIO):
     ("stream", "term", "kind"),
     [
         (Terminal(), "xterm", LiveDisplay),
-        (Terminal(), "dumb", PlainDisplay),
-        (Terminal(), None, PlainDisplay),
-        (io.StringIO(), "xterm", PlainDisplay),
+        (Terminal(), "dumb", Display),
+        (Terminal(), None, Display),
+        (io.StringIO(), "xterm", Display),
     ],
 )
 def test_the_live_display_is_used_on_terminals_that_can_move_the_cursor(

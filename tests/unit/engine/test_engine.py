@@ -171,9 +171,9 @@ def test_status_without_an_engine_starts_nothing(
     workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded
 ) -> None:
     status = engine_status(workspace, catalog)
-    assert (status.kind, status.host, status.embedded["pid"]) == (None, None, None)
-    assert status.document == {"kind": None, "host": None, "embedded": status.embedded}
-    assert status.row["embedded folder"] == str(workspace.home / "engine")
+    assert set(status) == {"kind", "host", "embedded"}
+    assert (status["kind"], status["host"], status["embedded"]["pid"]) == (None, None, None)
+    assert status["embedded"]["folder"] == str(workspace.home / "engine")
     assert fake_embedded.started == 0
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from bakery.catalog.models import Catalog
 from bakery.engine.embedded import Embedded
-from bakery.engine.images import EngineImage
+from bakery.engine.engine import EngineImage
 from bakery.errors import BakeryError
 from bakery.machine import cleaning
 from bakery.machine.cleaning import KINDS, Removal, removals, remove
