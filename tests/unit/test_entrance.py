@@ -1,0 +1,146 @@
+"""./inv and ./nox: the environment that they make, and the messages if it cannot be made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ("cat", "cksum", "cut", "dirname", "flock", "grep", "id", "mkdir", "rm", "sed", "sh")
+PYTHON = """#!/bin/sh
+# Stands in for Python: -m venv copies it, -m pip counts its runs, -m invoke and -m nox print their arguments.
+case "$1 ${2:-}" in
+'-c '*) [ ! -e "$(dirname "$0")/broken" ] ;;
+'-m venv') mkdir -p "$3/bin" && cat "$0" >"$3/bin/python" && chmod +x "$3/bin/python" ;;
+'-m pip') echo "$*" >>"$LOG" ;;
+*) for argument in "$@"; do echo "[$argument]"; done && exit 3 ;;
+esac
+"""
+UV = """#!/bin/sh
+for folder; do :; done
+mkdir -p "$folder/bin" && cat "$LOG.python" >"$folder/bin/python" && chmod +x "$folder/bin/python"
+"""
+
+
+class Entrance:
+    """A clone, a cache and a PATH, all below a folder with a space in its name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clone, self.home, self.path = folder / "a clone", folder / "a cache", folder / "bin"
+        self.log = folder / "pip.log"
+        self.clone.mkdir()
+        self.path.mkdir()
+        for name in ("inv", "pyproject.toml"):
+            shutil.copy(ROOT / name, self.clone)
+        (self.clone / "nox").symlink_to("inv")
+        for name in (*TOOLS, "chmod"):
+            program = shutil.which(name)
+            if program:
+                (self.path / name).symlink_to(program)
+
+    def add(self, name: str, script: str) -> None:
+        """Put a program on PATH."""
+        (self.path / name).write_text(script)
+        (self.path / name).chmod(0o755)
+
+    def run(self, *command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run ``command`` in the clone with nothing but this PATH, cache and log in its environment."""
+        environment = {"PATH": str(self.path), "BAKERY_HOME": str(self.home), "LOG": str(self.log), "HOME": "/nowhere"}
+        return subprocess.run(
+            command, cwd=cwd or self.clone, env=environment, capture_output=True, text=True, check=False
+        )
+
+    @property
+    def environment(self) -> Path:
+        """The only environment that was made."""
+        (folder,) = (path for path in (self.home / "environments").iterdir() if path.is_dir())
+        return folder
+
+    @property
+    def installs(self) -> int:
+        """How often pip was run."""
+        return len(self.log.read_text().splitlines()) if self.log.exists() else 0
+
+
+@pytest.fixture
+def entrance(tmp_path: Path) -> Entrance:
+    """A clone without Python."""
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    return Entrance(folder)
+
+
+def test_arguments_exit_code_and_stdout_are_the_tasks(entrance: Entrance) -> None:
+    entrance.add("python3", PYTHON)
+    done = entrance.run("./inv", "build", "--version=3.13", "two words")
+    assert done.returncode == 3
+    assert done.stdout.split("\n") == [
+        "[-m]", "[invoke]", "[--search-root]", f"[{entrance.clone}]", "[build]", "[--version=3.13]", "[two words]", "",
+    ]  # fmt: skip
+    assert "Installing this project's Python packages" in done.stderr
+
+
+def test_nox_is_the_same_script(entrance: Entrance) -> None:
+    entrance.add("python3", PYTHON)
+    done = entrance.run(str(entrance.clone / "nox"), "-l", cwd=entrance.path)
+    assert done.stdout.split("\n") == ["[-m]", "[nox]", "[--noxfile]", f"[{entrance.clone}/noxfile.py]", "[-l]", ""]
+
+
+def test_environment_is_reused(entrance: Entrance) -> None:
+    entrance.add("python3", PYTHON)
+    entrance.run("./inv")
+    done = entrance.run("./inv")
+    assert entrance.installs == 1
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("damage", ["pyproject.toml changed", "interpreter gone", "package missing", "interrupted"])
+def test_environment_is_remade(entrance: Entrance, damage: str) -> None:
+    entrance.add("python3", PYTHON)
+    entrance.run("./inv")
+    match damage:
+        case "pyproject.toml changed":
+            with (entrance.clone / "pyproject.toml").open("a") as file:
+                file.write("# changed\n")
+        case "interpreter gone":
+            (entrance.environment / "bin" / "python").unlink()
+        case "package missing":
+            (entrance.environment / "bin" / "broken").touch()
+        case _:
+            (entrance.environment / "made-from").unlink()
+    assert entrance.run("./inv").returncode == 3
+    assert entrance.installs == 2
+    entrance.run("./inv")
+    assert entrance.installs == 2
+
+
+def test_failing_pip_exits_2_and_is_retried(entrance: Entrance) -> None:
+    entrance.add("python3", PYTHON.replace('echo "$*" >>"$LOG"', 'echo "$*" >>"$LOG" && exit 1'))
+    for attempt in (1, 2):
+        done = entrance.run("./inv")
+        assert done.returncode == 2
+        assert "PIP_INDEX_URL" in done.stderr
+        assert entrance.installs == attempt
+
+
+@pytest.mark.parametrize("found", ["nothing", "too old"])
+def test_missing_python_exits_2_with_the_command_that_installs_it(entrance: Entrance, found: str) -> None:
+    if found == "too old":
+        entrance.add("python3", "#!/bin/sh\nexit 1\n")
+    done = entrance.run("./inv", "build")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    assert f"{sudo}apt-get install --yes python3" in done.stderr
+    assert "uv" in done.stderr
+
+
+def test_uv_is_used_if_python_is_missing(entrance: Entrance) -> None:
+    entrance.add("uv", UV)
+    Path(f"{entrance.log}.python").write_text(PYTHON)
+    assert entrance.run("./inv").returncode == 3
+    assert entrance.installs == 1
