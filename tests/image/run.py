@@ -1,20 +1,19 @@
-"""Run the image's tests with the interpreter of the image and report in one line of JSON.
+"""Run the image's tests with the image's interpreter and print a summary as one line of JSON.
 
     python -B run.py [-k PATTERN]...
 
-Progress goes to stderr as unittest prints it. The last line of stdout is one JSON object:
+unittest's progress goes to stderr. The last line of stdout is a JSON object:
 
     {"python": "3.13.15", "run": N, "passed": N, "failed": N, "skipped": N,
      "failures": ["id: first line of the reason", ...], "skips": ["id: reason", ...]}
 
-"run" counts the tests, each once, and is the sum of the three numbers after it; "failures" has an entry for every
-failed subtest. Exit status: 0 passed, 1 something failed, 3 the patterns select no test, 4 all that they select was
-skipped.
+"run" counts each test once and is the sum of the three numbers after it. "failures" has an entry for every failed
+subtest. Exit status: 0 passed, 1 a test failed, 3 the patterns match no test, 4 all matching tests were skipped.
 
-Facts about the image come from the environment:
-    PYTHON_VERSION   the release the image says it holds; the image sets it
-    IMAGE_RECIPE     "full" (profile-guided and link-time optimised) or "quick"; unset: not checked
-    IMAGE_LACKS      what the image's variant leaves out, words of support.FEATURES; unset: nothing
+Environment variables describe the image:
+    PYTHON_VERSION   the image's release; the image sets it
+    IMAGE_RECIPE     "full" (PGO and LTO) or "quick"; if unset, the recipe is not checked
+    IMAGE_LACKS      keys of support.FEATURES that the image's variant leaves out; if unset, none
 """
 
 import argparse
@@ -30,13 +29,13 @@ import unittest
 sys.dont_write_bytecode = True
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SECONDS_BEFORE_GIVING_UP = 900
+TIMEOUT = 900  # seconds for all tests
 
 LONGEST_REASON = 500
 
 
 def first_line(text):
-    """The first line of `text` that says something, not too much of it."""
+    """Return the first non-empty line of `text`, truncated to LONGEST_REASON characters."""
     for line in str(text).splitlines():
         line = line.strip()
         if line:
@@ -45,7 +44,7 @@ def first_line(text):
 
 
 class Result(unittest.TextTestResult):
-    """A result that keeps one verdict for each test, however many subtests it has."""
+    """A result with one verdict per test, however many subtests it has."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -79,7 +78,7 @@ class Result(unittest.TextTestResult):
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
         owner = getattr(test, "test_case", test)
-        # A skipped subtest says nothing about the rest of its test.
+        # A skipped subtest does not decide about its test.
         if owner is test:
             self.verdicts.setdefault(test.id(), "skipped")
         self.skip_reasons.append(f"{test.id()}: {first_line(reason)}")
@@ -90,7 +89,7 @@ class Result(unittest.TextTestResult):
 
     def addError(self, test, err):
         super().addError(test, err)
-        # setUpClass and setUpModule report through a stand-in that has no failureException.
+        # Errors of setUpClass and setUpModule come with a placeholder that has no failureException.
         if not hasattr(test, "failureException"):
             self._fail(test, test.id(), f"{err[0].__name__}: {first_line(err[1])}")
         elif type(test).__name__ == "_FailedTest":
@@ -108,7 +107,7 @@ class Result(unittest.TextTestResult):
 
 
 def as_pattern(text):
-    """What unittest makes of -k: without a star it may match anywhere in the name."""
+    """Convert -k as unittest does: without an asterisk it matches anywhere in the name."""
     return text if "*" in text else f"*{text}*"
 
 
@@ -120,11 +119,11 @@ def main(argv=None):
         action="append",
         type=as_pattern,
         metavar="PATTERN",
-        help="only tests whose name contains PATTERN, or matches it if it has a *; may be repeated",
+        help="run only tests whose names contain PATTERN, or match it if it contains *; repeatable",
     )
     options = parser.parse_args(argv)
 
-    # Whatever a test or its children leave behind lies in this folder and goes with it.
+    # Files that tests and their child processes leave behind are in this folder and removed with it.
     scratch = tempfile.mkdtemp(prefix="image-tests-")
     sys.path.insert(0, HERE)
     import support
@@ -136,7 +135,7 @@ def main(argv=None):
         suite = loader.discover(HERE, pattern="test_*.py", top_level_dir=HERE)
         selected = suite.countTestCases()
         runner = unittest.TextTestRunner(stream=sys.stderr, verbosity=2, resultclass=Result)
-        faulthandler.dump_traceback_later(SECONDS_BEFORE_GIVING_UP, exit=True, file=sys.__stderr__)
+        faulthandler.dump_traceback_later(TIMEOUT, exit=True, file=sys.__stderr__)
         result = runner.run(suite)
         faulthandler.cancel_dump_traceback_later()
     finally:

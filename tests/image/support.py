@@ -1,4 +1,4 @@
-"""What several of the image's tests need: children of the interpreter, terminals, ELF files, the file system."""
+"""Helpers shared by the image's tests: child processes, terminals, ELF files, the file system."""
 
 import contextlib
 import os
@@ -21,43 +21,43 @@ PREFIX = "/usr/local"
 STDLIB = sysconfig.get_path("stdlib")
 PYTHON_VERSION = os.environ.get("PYTHON_VERSION") or platform.python_version()
 RECIPE = os.environ.get("IMAGE_RECIPE")
-# What the image's variant leaves out, in the words of [variants] in shared/catalog.toml.
+# The features that the image's variant leaves out: `lacks` of [variants] in shared/catalog.toml.
 LACKS = frozenset(os.environ.get("IMAGE_LACKS", "").split())
 FEATURES = {
     "apt": "apt and dpkg",
-    "headers": "headers and Makefile to compile with, and libpython's name to link with",
-    "ldconfig": "ldconfig, by which ctypes.util.find_library looks for libraries",
+    "headers": "headers, Makefile and libpython.so, which compiling and linking need",
+    "ldconfig": "ldconfig, which ctypes.util.find_library runs",
     "ndbm": "Berkeley DB, which dbm.ndbm is linked with",
     "pip": "pip and ensurepip",
-    "pydoc": "pydoc's command and the texts of help topics",
-    "root": "root as the user that it runs as",
-    "shell": "shell and programs of the system",
-    "twins": "modules in Python beside those of the same purpose in C",
+    "pydoc": "the pydoc command and the texts of help topics",
+    "root": "root as its default user",
+    "shell": "a shell and system programs",
+    "fallbacks": "the pure-Python fallbacks of C modules",
 }
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 ABIFLAGS = getattr(sys, "abiflags", "")
-# 3.13, or 3.13t for a free-threaded build: the part of names such as python3.13t and libpython3.13t.so.
+# 3.13, or 3.13t for a free-threaded build, as in python3.13t and libpython3.13t.so.
 LDVERSION = f"{sys.version_info[0]}.{sys.version_info[1]}{ABIFLAGS}"
 LIBPYTHON = sysconfig.get_config_var("INSTSONAME")
 
-# The environment as the image set it, before anything here changes it.
+# The environment that the image sets, before anything here changes it.
 IMAGE_ENV = dict(os.environ)
 
 _scratch = None
 
 
 def needs(feature):
-    """Skip a test, or a class of them, in variants that leave the feature out."""
+    """Skip a test or a class in variants that leave the feature out."""
     return unittest.skipIf(feature in LACKS, f"this variant has no {FEATURES[feature]}")
 
 
 def without(feature):
-    """Skip a test, or a class of them, in variants that have the feature: what is left out must be out entirely."""
+    """Skip a test or a class in variants that have the feature; it checks that the feature is completely absent."""
     return unittest.skipUnless(feature in LACKS, f"this variant has {FEATURES[feature]}")
 
 
 def use_scratch(folder):
-    """Put temporary files, and the home of children, below `folder`."""
+    """Put temporary files, and the home folder of child processes, in `folder`."""
     global _scratch
     _scratch = folder
     tempfile.tempdir = folder
@@ -65,14 +65,14 @@ def use_scratch(folder):
 
 
 def home():
-    """A home folder for children, so that no cache or history appears in the real one."""
+    """Return a home folder for child processes, so that they leave no cache or history in the real one."""
     folder = os.path.join(_scratch or tempfile.gettempdir(), "image-tests-home")
     os.makedirs(folder, exist_ok=True)
     return folder
 
 
 def environment(**changes):
-    """The image's environment without what would change the interpreter; None removes a variable."""
+    """Return the image's environment without variables that change the interpreter; None removes a variable."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PIP_", "LD_"))}
     env.update(
         HOME=home(),
@@ -92,7 +92,7 @@ def environment(**changes):
 
 
 def run(*command, env=None, timeout=60, **options):
-    """Run a command and capture what it prints, as text where possible."""
+    """Run a command and capture its output, as text by default."""
     options.setdefault("stdin", subprocess.DEVNULL)
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
@@ -107,27 +107,27 @@ def run_python(*arguments, **options):
 
 
 def output_of_python(test, code, *arguments, **options):
-    """Run `code` and return what it prints; `test` fails where the child does."""
+    """Run `code` and return its output; fail `test` if the child process fails."""
     done = run_python("-c", code, *arguments, **options)
     test.assertEqual(done.returncode, 0, f"child failed with {done.returncode}: {last_line(done.stderr)}")
     return done.stdout
 
 
 def last_line(text):
-    """The last line of `text` that says something: of a traceback, the exception."""
+    """Return the last non-empty line of `text`: of a traceback, the exception."""
     lines = [line for line in (text or "").splitlines() if line.strip()]
     return lines[-1].strip() if lines else "(no output)"
 
 
 @contextlib.contextmanager
 def temporary_folder():
-    """A folder that is removed afterwards, with its real path."""
+    """Yield the real path of a temporary folder and remove it afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         yield os.path.realpath(folder)
 
 
 def no_core_file():
-    """Run in a child that is to crash: it must not leave a core file."""
+    """Disable core files; runs in child processes that are expected to crash."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -135,9 +135,9 @@ def no_core_file():
 
 @contextlib.contextmanager
 def bytecode_restored():
-    """Remove byte code which appears meanwhile below the standard library.
+    """Remove byte code that the block writes to the standard library.
 
-    For commands that cannot be kept from writing it: `python -m venv` starts its children with -I, and that
+    For commands that cannot be prevented from writing it: `python -m venv` starts child processes with -I, which
     ignores PYTHONDONTWRITEBYTECODE.
     """
     before = set(byte_code_below(STDLIB))
@@ -151,7 +151,7 @@ def bytecode_restored():
 
 
 def byte_code_below(top):
-    """The .pyc and .pyo files below a folder."""
+    """Yield the .pyc and .pyo files in a folder tree."""
     for folder, _, names in os.walk(top):
         for name in names:
             if name.endswith((".pyc", ".pyo")):
@@ -159,7 +159,7 @@ def byte_code_below(top):
 
 
 class Terminal:
-    """A child on a pseudo-terminal of 24 lines and 80 columns."""
+    """A child process on a pseudo-terminal with 24 lines and 80 columns."""
 
     def __init__(self, *command, env=None):
         self.output = b""
@@ -195,34 +195,34 @@ class Terminal:
         try:
             data = os.read(self.master, 65536)
         except OSError:
-            # Linux reports EIO when the last process on the terminal has gone.
+            # Linux reports EIO when no process has the terminal open any more.
             return False
         self.output += data
         return bool(data)
 
     def wait_for(self, text, timeout=20):
-        """Read until the child has printed `text`, and forget everything up to it."""
-        wanted = text.encode()
+        """Read until the child prints `text`; discard the output up to and including it."""
+        expected = text.encode()
         deadline = time.monotonic() + timeout
-        while wanted not in self.output:
+        while expected not in self.output:
             if time.monotonic() > deadline or not self._read(deadline):
-                raise AssertionError(f"the child did not print {text!r}; it printed {self.text[-500:]!r}")
-        self.output = self.output.split(wanted, 1)[1]
+                raise AssertionError(f"the child process did not print {text!r}; it printed {self.text[-500:]!r}")
+        self.output = self.output.split(expected, 1)[1]
 
     def send(self, text):
         os.write(self.master, text.encode())
 
     def finish(self, timeout=20):
-        """Read until the child ends and return its exit status."""
+        """Read until the child exits; return its exit status."""
         deadline = time.monotonic() + timeout
         while self._read(deadline):
             if time.monotonic() > deadline:
-                raise AssertionError(f"the child did not end; it printed {self.text[-500:]!r}")
+                raise AssertionError(f"the child process did not exit; it printed {self.text[-500:]!r}")
         return self.child.wait(timeout=timeout)
 
 
 def signal_name(returncode):
-    """How a child ended, for messages."""
+    """Describe how a child process ended."""
     if returncode < 0:
         return signal.Signals(-returncode).name
     return f"exit status {returncode}"
@@ -234,7 +234,7 @@ UNREAL = ("/proc", "/sys", "/dev")
 
 
 def mount_points():
-    """Paths where something other than the image is mounted: volumes, /etc/resolv.conf and the like."""
+    """Return the mount points other than /: volumes, /etc/resolv.conf and so on, which are not part of the image."""
     found = set()
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
@@ -248,7 +248,7 @@ def mount_points():
 
 
 def walk_image(top="/"):
-    """Yield (path, lstat) for everything of the image, without kernel file systems, mounts and these tests."""
+    """Yield (path, lstat) for every file of the image, without kernel file systems, mounts and these tests."""
     skipped = mount_points() | set(UNREAL) | {HERE}
     if _scratch:
         skipped.add(_scratch)
@@ -272,7 +272,7 @@ def walk_image(top="/"):
 
 
 def some(paths, limit=8):
-    """A few of many paths, for messages."""
+    """Join the first paths for a message, and count the rest."""
     paths = sorted(paths)
     more = "" if len(paths) <= limit else f" and {len(paths) - limit} more"
     return ", ".join(paths[:limit]) + more
@@ -297,14 +297,14 @@ class Elf:
 
     segments   [(type, flags, offset, address, size in the file)]
     dynamic    [(tag, value)]
-    symbols    [(name, type, section, address)] of the dynamic symbol table; section 0: used, not defined
+    symbols    [(name, type, section, address)] of the dynamic symbol table; section 0 means undefined
     """
 
     def __init__(self, path):
         with open(path, "rb") as file:
             self.data = file.read()
         if self.data[:4] != b"\x7fELF":
-            raise ValueError(f"{path} is no ELF file")
+            raise ValueError(f"{path} is not an ELF file")
         self.wide = self.data[4] == 2
         self.order = "<" if self.data[5] == 1 else ">"
         header = self._unpack("HHIQQQIHHHHHH" if self.wide else "HHIIIIIHHHHHH", 16)
@@ -359,14 +359,14 @@ class Elf:
         return self.data[offset : self.data.index(b"\0", offset)].decode("ascii", "replace")
 
     def offset_of(self, address):
-        """Where in the file the byte lies that is loaded at `address`."""
+        """Return the file offset of the byte that is loaded at `address`."""
         for kind, _, offset, start, size in self.segments:
             if kind == PT_LOAD and start <= address < start + size:
                 return address - start + offset
-        raise ValueError(f"nothing is loaded at {address:#x}")
+        raise ValueError(f"no segment contains the address {address:#x}")
 
     def strings(self, *tags):
-        """Values of the dynamic section that are names: DT_NEEDED, DT_SONAME, DT_RPATH, DT_RUNPATH."""
+        """Return the values of string entries in the dynamic section: DT_NEEDED, DT_SONAME, DT_RPATH, DT_RUNPATH."""
         table = [value for tag, value in self.dynamic if tag == DT_STRTAB]
         if not table:
             return []
@@ -375,7 +375,7 @@ class Elf:
 
     @property
     def looked_up(self):
-        """Names of what the loader writes the address of into the file's data, its own symbols or others'."""
+        """Return the symbols, its own or others', whose addresses the dynamic linker writes into the file's data."""
         values = dict(self.dynamic)
         start, entry = self.offset_of(values[DT_RELA]), "QQq" if self.wide else "IIi"
         found = set()
@@ -409,7 +409,7 @@ def is_elf(path):
 
 
 def elf_files(top):
-    """Every ELF file below a folder; links are left out, as what they lead to is found by itself."""
+    """Return every ELF file in a folder tree. Links are skipped: their targets are found themselves."""
     found = []
     for folder, _, names in os.walk(top):
         for name in names:
@@ -420,17 +420,17 @@ def elf_files(top):
 
 
 def executable():
-    """The interpreter's own file, behind python and python3."""
+    """Return the real path of the interpreter that python and python3 link to."""
     return os.path.realpath(sys.executable)
 
 
 def libpython():
-    """The shared library that is the interpreter, for the executable as for programs that embed it."""
+    """Return the path of libpython, which contains the interpreter for the executable and for embedders."""
     return os.path.join(sysconfig.get_config_var("LIBDIR"), LIBPYTHON)
 
 
 def loader():
-    """The dynamic linker that the executable asks for."""
+    """Return the dynamic linker that the executable requests."""
     elf = Elf(executable())
     return next(
         elf.data[offset : offset + size].rstrip(b"\0").decode()
@@ -440,6 +440,6 @@ def loader():
 
 
 def extension_modules():
-    """Every extension module of the standard library."""
+    """Return the paths of the standard library's extension modules."""
     folder = sysconfig.get_config_var("DESTSHARED")
     return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".so"))

@@ -1,7 +1,7 @@
-"""Settings of apt and dpkg that slim images have.
+"""apt's and dpkg's settings for slim images.
 
 With them `apt-get install` in a user's Dockerfile leaves no documentation, translations or package files behind,
-starts no service, and is quick.
+starts no services, and is fast.
 """
 
 import fnmatch
@@ -14,7 +14,7 @@ import support
 
 
 def dpkg_settings():
-    """The lines of dpkg's configuration, without comments."""
+    """Yield the lines of dpkg's configuration without comments."""
     for path in ["/etc/dpkg/dpkg.cfg", *sorted(glob.glob("/etc/dpkg/dpkg.cfg.d/*"))]:
         if re.match(r"^[A-Za-z0-9_-]+(\.cfg)?$", os.path.basename(path)) and os.path.isfile(path):
             with open(path, encoding="utf-8") as file:
@@ -39,20 +39,20 @@ class AptTest(unittest.TestCase):
         self.assertIn(value, values, f"{name} is {values or 'not set'}")
 
     def test_suggested_packages_are_removed_automatically(self):
-        """apt-get autoremove also removes what is only suggested."""
+        """apt-get autoremove also removes packages that are only suggested."""
         self.assert_setting("APT::AutoRemove::SuggestsImportant", "false")
 
-    def test_indexes_stay_compressed(self):
-        """Package lists are kept compressed."""
+    def test_package_lists_stay_compressed(self):
+        """apt stores package lists compressed."""
         self.assert_setting("Acquire::GzipIndexes", "true")
 
-    def test_no_translations_are_fetched(self):
-        """Descriptions in other languages are not downloaded."""
+    def test_translations_are_not_downloaded(self):
+        """Package descriptions in other languages are not downloaded."""
         self.assert_setting("Acquire::Languages", "none")
         self.assertNotIn("en", self.settings.get("acquire::languages", []))
 
     def test_package_files_are_removed_after_installation(self):
-        """Installing deletes the downloaded packages and keeps no binary cache."""
+        """Installing a package deletes the downloaded files and leaves no binary cache."""
         for name in ("DPkg::Post-Invoke", "APT::Update::Post-Invoke"):
             with self.subTest(setting=name):
                 commands = " ".join(self.settings.get(name.lower(), []))
@@ -61,8 +61,8 @@ class AptTest(unittest.TestCase):
         self.assertEqual([value for value in self.settings.get("dir::cache::pkgcache", []) if value], [])
         self.assertEqual([value for value in self.settings.get("dir::cache::srcpkgcache", []) if value], [])
 
-    def test_dpkg_leaves_out_documentation(self):
-        """dpkg installs neither documentation nor manuals nor translations."""
+    def test_dpkg_excludes_documentation(self):
+        """dpkg installs no documentation, manual pages or translations."""
         patterns = [
             re.sub(r"^path-exclude\s*=?\s*", "", line) for line in dpkg_settings() if line.startswith("path-exclude")
         ]
@@ -70,24 +70,24 @@ class AptTest(unittest.TestCase):
             with self.subTest(path=path):
                 self.assertTrue([p for p in patterns if fnmatch.fnmatchcase(path, p)], patterns)
 
-    def test_dpkg_keeps_licences(self):
-        """Copyright files are still installed: their licences ask for it."""
+    def test_dpkg_includes_licences(self):
+        """Copyright files are installed, as licences require."""
         includes = [
             re.sub(r"^path-include\s*=?\s*", "", line) for line in dpkg_settings() if line.startswith("path-include")
         ]
         self.assertTrue([p for p in includes if fnmatch.fnmatchcase("/usr/share/doc/x/copyright", p)], includes)
 
-    def test_dpkg_does_not_wait_for_the_disk(self):
-        """dpkg does not flush each file: a layer is either written as a whole or not at all."""
+    def test_dpkg_does_not_sync_files(self):
+        """dpkg does not sync each file: a layer is written completely or not at all."""
         self.assertIn("force-unsafe-io", list(dpkg_settings()))
 
     def test_services_are_not_started(self):
-        """policy-rc.d forbids packages to start services (exit status 101)."""
-        self.assertTrue(os.access("/usr/sbin/policy-rc.d", os.X_OK), "/usr/sbin/policy-rc.d cannot be run")
+        """policy-rc.d prevents packages from starting services (exit status 101)."""
+        self.assertTrue(os.access("/usr/sbin/policy-rc.d", os.X_OK), "/usr/sbin/policy-rc.d is not executable")
         self.assertEqual(support.run("/usr/sbin/policy-rc.d", "x", "start").returncode, 101)
 
-    def test_no_package_is_half_installed(self):
-        """dpkg finds nothing to complain about, and nothing of a compiler is left."""
+    def test_packages_are_fully_installed(self):
+        """`dpkg --audit` reports nothing, and no compiler or -dev package is installed."""
         done = support.run("dpkg", "--audit")
         self.assertEqual((done.returncode, done.stdout), (0, ""))
         out = support.run("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${Package}\n").stdout

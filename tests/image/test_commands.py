@@ -1,6 +1,6 @@
 """The commands in /usr/local/bin.
 
-Users type python, pip and pydoc and mean this interpreter; a script whose first line names a path of the build does
+Users expect python, pip and pydoc to be this interpreter's. A script whose shebang names a path of the build stage does
 not start.
 """
 
@@ -18,7 +18,7 @@ VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def scripts():
-    """(path, words of the first line) of each script in BIN."""
+    """Yield (path, words of the shebang line) for each script in BIN."""
     for name in sorted(os.listdir(BIN)):
         path = os.path.join(BIN, name)
         with open(path, "rb") as file:
@@ -28,8 +28,8 @@ def scripts():
 
 
 class CommandsTest(unittest.TestCase):
-    def test_names_of_the_interpreter(self):
-        """python, python3 and pythonX.Y are this interpreter, found in PATH."""
+    def test_python_commands_run_this_interpreter(self):
+        """python, python3 and pythonX.Y are on PATH and run this interpreter."""
         for name in {"python", "python3", "python" + VERSION, "python" + support.LDVERSION}:
             with self.subTest(command=name):
                 path = shutil.which(name)
@@ -38,7 +38,7 @@ class CommandsTest(unittest.TestCase):
                 self.assertEqual(done.stdout.split(), [support.executable(), sys.prefix])
 
     @support.needs("pip")
-    def test_names_of_pip(self):
+    def test_pip_commands_use_this_interpreter(self):
         """pip, pip3 and pipX.Y run with this interpreter."""
         versions = set()
         for name in ("pip", "pip3", "pip" + VERSION):
@@ -52,7 +52,7 @@ class CommandsTest(unittest.TestCase):
 
     @support.needs("pydoc")
     def test_pydoc(self):
-        """pydoc prints help on a module and on a topic without a pager."""
+        """pydoc prints the help of a module without a pager."""
         for name in ("pydoc", "pydoc3"):
             with self.subTest(command=name):
                 done = support.run(name, "json", env=support.environment(PAGER="cat", MANPAGER="cat"))
@@ -62,7 +62,7 @@ class CommandsTest(unittest.TestCase):
 
     @support.needs("pydoc")
     def test_help_topics(self):
-        """help('topics') and a topic's text, from pydoc_data, are there."""
+        """help('topics') and help texts from pydoc_data work."""
         out = support.output_of_python(
             self, "help('topics'); help('lambda'); help('with')", env=support.environment(PAGER="cat", MANPAGER="cat")
         )
@@ -72,7 +72,7 @@ class CommandsTest(unittest.TestCase):
 
     @support.needs("headers")
     def test_python_config(self):
-        """python-config and its versions are the same and name folders that exist."""
+        """python-config and its versioned names print the same flags, with folders that exist."""
         answers = set()
         for name in ("python-config", "python3-config", f"python{support.LDVERSION}-config"):
             with self.subTest(command=name):
@@ -91,8 +91,8 @@ class CommandsTest(unittest.TestCase):
                     self.assertTrue(os.path.isdir(word[2:]))
 
     @support.needs("pydoc")
-    def test_scripts_name_an_interpreter_that_exists(self):
-        """The first line of every script names a program of the image."""
+    def test_shebangs_name_an_existing_interpreter(self):
+        """The shebang of every script names a program in the image."""
         found = list(scripts())
         self.assertTrue(found)
         for path, words in found:
@@ -106,27 +106,27 @@ class CommandsTest(unittest.TestCase):
                     self.assertEqual(os.path.realpath(program), support.executable())
 
     def test_commands_are_executable(self):
-        """Everything in /usr/local/bin is a program that anybody may run, and no link leads nowhere."""
+        """Everything in /usr/local/bin is executable by all users, and no link is broken."""
         for name in sorted(os.listdir(BIN)):
             path = os.path.join(BIN, name)
             with self.subTest(command=name):
-                self.assertTrue(os.path.isfile(path), f"link to {os.path.realpath(path)}")
+                self.assertTrue(os.path.isfile(path), f"broken link to {os.path.realpath(path)}")
                 self.assertEqual(os.stat(path).st_mode & 0o555, 0o555)
 
     def test_no_idle(self):
-        """There is no idle: Tk is not installed."""
+        """IDLE is not installed, because it needs Tk."""
         self.assertEqual(glob.glob(os.path.join(BIN, "idle*")), [])
 
     @support.needs("pip")
     def test_ensurepip_runs_as_a_program(self):
-        """`python -m ensurepip` knows the version of the pip that it brings."""
+        """`python -m ensurepip` prints the version of the bundled pip."""
         done = support.run_python("-m", "ensurepip", "--version")
         self.assertEqual(done.returncode, 0, support.last_line(done.stderr))
         self.assertIn("pip ", done.stdout)
 
     def test_modules_run_as_programs(self):
-        """`python -m` runs the tools users know."""
-        for arguments, wanted in (
+        """`python -m` runs the standard library's command-line tools."""
+        for arguments, expected in (
             (("-m", "json.tool", "--compact"), "[1]"),
             (("-m", "zipfile", "--help"), "usage"),
             (("-m", "http.server", "--help"), "usage"),
@@ -139,7 +139,7 @@ class CommandsTest(unittest.TestCase):
             with self.subTest(module=arguments[1]):
                 done = support.run_python(*arguments, input="[ 1 ]", stdin=None)
                 self.assertEqual(done.returncode, 0, support.last_line(done.stderr))
-                self.assertIn(wanted, done.stdout)
+                self.assertIn(expected, done.stdout)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Compression modules and the archive formats made of them.
+"""Compression modules and archive formats.
 
-Without them a user cannot unpack sdists, wheels, logs or downloads: each module is left out silently when its
-library's headers are missing at build time.
+Sdists, wheels, logs and downloads need them. CPython's build silently skips each module whose library's headers are
+missing.
 """
 
 import bz2
@@ -30,7 +30,7 @@ class CompressionTest(unittest.TestCase):
         self.assertEqual(module.decompress(packed), PAYLOAD)
 
     def test_zlib_round_trip(self):
-        """zlib packs and unpacks, at once and in pieces, and its checksums are right."""
+        """zlib compresses and decompresses, at once and in chunks, and its checksums are correct."""
         self.round_trip(zlib)
         unpacker = zlib.decompressobj()
         packed = zlib.compress(PAYLOAD, 9)
@@ -40,7 +40,7 @@ class CompressionTest(unittest.TestCase):
         self.assertEqual(zlib.adler32(b"Wikipedia"), 0x11E60398)
 
     def test_gzip_round_trip(self):
-        """gzip packs and unpacks, also as a file."""
+        """gzip compresses and decompresses bytes and files."""
         self.round_trip(gzip)
         with support.temporary_folder() as folder:
             path = os.path.join(folder, "x.gz")
@@ -50,11 +50,11 @@ class CompressionTest(unittest.TestCase):
                 self.assertEqual(file.read(), "ä\n" * 1000)
 
     def test_bz2_round_trip(self):
-        """bz2 packs and unpacks."""
+        """bz2 compresses and decompresses."""
         self.round_trip(bz2)
 
     def test_lzma_round_trip(self):
-        """lzma packs and unpacks .xz, .lzma and raw streams, and checks with SHA-256."""
+        """lzma compresses and decompresses .xz, .lzma and raw streams, and supports SHA-256 checks."""
         self.round_trip(lzma)
         self.assertTrue(lzma.is_check_supported(lzma.CHECK_SHA256))
         alone = lzma.compress(PAYLOAD, format=lzma.FORMAT_ALONE)
@@ -63,9 +63,9 @@ class CompressionTest(unittest.TestCase):
         raw = lzma.compress(PAYLOAD, format=lzma.FORMAT_RAW, filters=filters)
         self.assertEqual(lzma.decompress(raw, format=lzma.FORMAT_RAW, filters=filters), PAYLOAD)
 
-    @unittest.skipUnless(HAS_ZSTD, "compression.zstd came with 3.14")
+    @unittest.skipUnless(HAS_ZSTD, "compression.zstd is new in 3.14")
     def test_zstd_round_trip(self):
-        """compression.zstd packs and unpacks, at once and as a file."""
+        """compression.zstd compresses and decompresses bytes and files."""
         from compression import zstd
 
         self.round_trip(zstd)
@@ -77,7 +77,7 @@ class CompressionTest(unittest.TestCase):
             self.assertEqual(file.read(), PAYLOAD)
 
     def test_zipfile_round_trip_with_every_compression(self):
-        """Zip archives of each compression hold what was put in, and their checksums agree."""
+        """Zip archives with each compression method return what was written, with valid checksums."""
         methods = ["ZIP_STORED", "ZIP_DEFLATED", "ZIP_BZIP2", "ZIP_LZMA"]
         if HAS_ZSTD:
             methods.append("ZIP_ZSTANDARD")
@@ -91,7 +91,7 @@ class CompressionTest(unittest.TestCase):
                     self.assertEqual(archive.read("Größe/内容.bin"), PAYLOAD)
 
     def test_tarfile_round_trip_with_every_compression(self):
-        """Tar archives of each compression hold what was put in, and are recognised without being told."""
+        """Tar archives with each compression return what was written, and the compression is detected."""
         modes = ["", "gz", "bz2", "xz"]
         if HAS_ZSTD:
             modes.append("zst")
@@ -106,10 +106,10 @@ class CompressionTest(unittest.TestCase):
                     self.assertEqual(archive.extractfile("Größe/内容.bin").read(), PAYLOAD)
 
     @unittest.skipIf(
-        sys.version_info < FIRST_WITH_FILTERS.get(sys.version_info[:2], (0,)), "this release is older than PEP 706"
+        sys.version_info < FIRST_WITH_FILTERS.get(sys.version_info[:2], (0,)), "this release predates PEP 706"
     )
     def test_tarfile_has_the_data_filter(self):
-        """Extraction filters (PEP 706) are there: pip relies on them to unpack source distributions."""
+        """Extraction filters (PEP 706) are available; pip uses them to unpack source distributions."""
         self.assertTrue(callable(tarfile.data_filter))
 
 

@@ -1,7 +1,6 @@
-"""Calls of C functions through ctypes.
+"""Calling C functions with ctypes.
 
-Without it packages that wrap shared libraries do not import. A wrong libffi shows itself in callbacks and in
-structures passed by value.
+Packages that wrap shared libraries need it. A wrong libffi breaks callbacks and structures passed by value.
 """
 
 import ctypes
@@ -49,13 +48,13 @@ class CtypesTest(unittest.TestCase):
         self.assertEqual((result.quot, result.rem), (9, 2))
 
     def test_errno_of_a_call(self):
-        """The error number of a C call reaches Python."""
+        """ctypes.get_errno returns the errno of a C call."""
         self.assertEqual(self.libc.close(-1), -1)
         self.assertEqual(ctypes.get_errno(), 9)
 
     @support.needs("ldconfig")
     def test_find_library(self):
-        """ctypes.util.find_library finds the C library without a compiler, through ldconfig."""
+        """ctypes.util.find_library finds the C library with ldconfig, without a compiler."""
         self.assertEqual(ctypes.util.find_library("c"), "libc.so.6")
 
 

@@ -1,6 +1,6 @@
 """Key-value files: dbm with each of its backends, and shelve.
 
-Without them files written by other programs, or under the official images, can no longer be opened.
+Without them, files written by other programs or in the official images cannot be opened.
 """
 
 import dbm
@@ -19,7 +19,7 @@ if "ndbm" not in support.LACKS:
 
 class DbmTest(unittest.TestCase):
     def test_round_trip_with_every_backend(self):
-        """Each backend stores bytes, finds them after it was closed, and its files are recognised."""
+        """Each backend stores bytes, returns them after reopening, and whichdb recognises its files."""
         for name in BACKENDS:
             with self.subTest(backend=name), support.temporary_folder() as folder:
                 backend = importlib.import_module(name)

@@ -1,7 +1,6 @@
 """Decimal arithmetic in C.
 
-Without _decimal the module falls back to one in Python that is some hundred times slower: money is computed right,
-but nobody waits for it.
+Without _decimal, decimal falls back to an implementation in Python that is some hundred times slower.
 """
 
 import decimal
@@ -11,14 +10,14 @@ from decimal import Decimal
 
 class DecimalTest(unittest.TestCase):
     def test_is_the_c_implementation(self):
-        """decimal is _decimal, made with libmpdec."""
+        """decimal uses _decimal, which is based on libmpdec."""
         import _decimal
 
         self.assertIs(decimal.Decimal, _decimal.Decimal)
         self.assertTrue(decimal.__libmpdec_version__)
 
     def test_results_are_exact(self):
-        """Sums, quotients, powers and roots have the digits they should have."""
+        """Sums, quotients, powers and roots have the correct digits."""
         self.assertEqual(Decimal("0.1") + Decimal("0.2"), Decimal("0.3"))
         with decimal.localcontext() as context:
             context.prec = 50
@@ -30,7 +29,7 @@ class DecimalTest(unittest.TestCase):
             Decimal(1) / 0
 
     def test_many_digits(self):
-        """Numbers of many digits are multiplied by the number theoretic transform, and right."""
+        """Large numbers, which libmpdec multiplies by the number theoretic transform, give the correct product."""
         with decimal.localcontext() as context:
             context.prec = 40000
             number = Decimal("9" * 20000)

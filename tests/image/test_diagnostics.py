@@ -1,6 +1,6 @@
-"""The interpreter's own means to look into a program: perf, faulthandler, tracemalloc, tracing.
+"""The interpreter's diagnostics: perf, faulthandler, tracemalloc, tracebacks, profiling.
 
-They are what is left to find out why a container in production is slow or crashes.
+In production they show why a container is slow or crashes.
 """
 
 import os
@@ -29,14 +29,16 @@ finally:
 
 
 class DiagnosticsTest(unittest.TestCase):
-    @unittest.skipUnless(sys.version_info >= (3, 12), "the perf trampoline came with 3.12")
-    @unittest.skipUnless(platform.machine() in ("x86_64", "aarch64"), "upstream has no trampoline for this machine")
+    @unittest.skipUnless(sys.version_info >= (3, 12), "the perf trampoline is new in 3.12")
+    @unittest.skipUnless(
+        platform.machine() in ("x86_64", "aarch64"), "upstream has no perf trampoline for this architecture"
+    )
     def test_perf_trampoline(self):
         """sys.activate_stack_trampoline writes the names of Python functions for perf."""
         self.assertEqual(support.output_of_python(self, PERF).strip(), "True")
 
     def test_faulthandler_shows_where_it_crashed(self):
-        """A crash prints the Python stack to stderr and still ends by its signal."""
+        """A crash prints the Python stack to stderr, and the process still ends with the signal."""
         with support.temporary_folder() as folder:
             done = support.run_python(
                 "-X",
@@ -58,8 +60,8 @@ class DiagnosticsTest(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn('File "<string>", line 3', done.stderr)
 
-    def test_tracemalloc_finds_who_allocated(self):
-        """tracemalloc knows the line that allocated most memory."""
+    def test_tracemalloc_finds_the_allocating_line(self):
+        """tracemalloc names the line that allocated the most memory."""
         out = support.output_of_python(
             self,
             "import tracemalloc\ntracemalloc.start()\nx = [bytes(1000) for _ in range(1000)]\n"
@@ -68,7 +70,7 @@ class DiagnosticsTest(unittest.TestCase):
         )
         self.assertEqual(out.split(), ["3", "True"])
 
-    def test_traceback_shows_source_of_the_library(self):
+    def test_traceback_shows_source_of_the_standard_library(self):
         """Tracebacks through the standard library show its source lines."""
         done = support.run_python("-c", "import json; json.loads('')")
         self.assertEqual(done.returncode, 1)

@@ -1,7 +1,7 @@
-"""The files of the image: what must not be there, and who may change or run what is there.
+"""The image's files: unwanted ones, ownership and permissions.
 
-Leftovers of the build make the image larger and show up in scanners; a file that anybody may write, or that runs as
-root for anybody, is a hole in every image based on this one.
+Build leftovers make the image larger and show up in scanners. World-writable files and set-user-ID programs are
+security holes in every image based on this one.
 """
 
 import _imp
@@ -18,7 +18,7 @@ import unittest
 
 import support
 
-# Programs of the distributions' base packages that run with another user's or group's rights.
+# Set-user-ID and set-group-ID programs of the distributions' base packages.
 SET_ID = {
     "chage",
     "chfn",
@@ -43,13 +43,13 @@ COMPILER = ("gcc", "cc", "c99", "g++", "c++", "clang", "cpp", "make", "ld", "as"
 
 
 def parents_of(path):
-    """The folders that a path lies in."""
+    """Yield the parent folders of a path."""
     while path != "/":
         path = os.path.dirname(path)
         yield path
 
 
-# Help, Tk's modules, tools, twins of modules in C or frozen, and most of the tables of characters.
+# Modules without byte code: help texts, Tk, tools, fallbacks of C or frozen modules, and most encodings.
 SOURCE_ONLY = (
     "/pydoc_data/",
     "/tkinter/",
@@ -77,7 +77,7 @@ SOURCE_ONLY = (
     "/xmlrpc/",
     "/xml/dom/",
     "/importlib/_bootstrap",
-    # Of other systems.
+    # For other operating systems.
     "/windows_",
     "/proactor_events.py",
     "/popen_spawn_win32.py",
@@ -111,8 +111,8 @@ class FilesTest(unittest.TestCase):
         if paths:
             self.fail(f"{len(paths)} found: {support.some(paths)}")
 
-    def test_the_walk_sees_the_image(self):
-        """The walk that these tests rely on reaches the files of system and interpreter."""
+    def test_walk_covers_the_image(self):
+        """The file walk that these tests rely on reaches the system's and the interpreter's files."""
         paths = {path for path, _ in self.entries}
         self.assertGreater(len(paths), 1500)
         status = "/var/lib/dpkg/status.d/libc6" if "apt" in support.LACKS else "/var/lib/dpkg/status"
@@ -123,13 +123,13 @@ class FilesTest(unittest.TestCase):
 
     @staticmethod
     def source_of(path):
-        """The .py of a .pyc; importlib's own way stumbles over the dot in 3.9's __phello__.foo.py."""
+        """Return the .py of a .pyc; importlib's own function fails on the dot in 3.9's __phello__.foo.py."""
         folder, name = os.path.split(path)
         suffix = "." + sys.implementation.cache_tag + ".pyc"
         return os.path.join(os.path.dirname(folder), name[: -len(suffix)] + ".py") if name.endswith(suffix) else ""
 
-    def test_byte_code_is_the_standard_librarys_alone(self):
-        """Each .pyc belongs to a module of the standard library that is there; other folders have none."""
+    def test_byte_code_belongs_to_the_standard_library(self):
+        """Each .pyc belongs to an existing module of the standard library; other folders have none."""
         library = sysconfig.get_path("stdlib")
         stray = []
         for path, _ in self.below(support.PREFIX):
@@ -143,8 +143,8 @@ class FilesTest(unittest.TestCase):
                 stray.append(path)
         self.assert_none(stray)
 
-    def test_the_standard_library_need_not_be_compiled(self):
-        """Each module has its .pyc but the few that programs hardly start with: a fresh container would compile it."""
+    def test_standard_library_has_byte_code(self):
+        """Each module has a .pyc, so that fresh containers need not compile it, except the few in SOURCE_ONLY."""
         library = sysconfig.get_path("stdlib")
         missing = [
             path
@@ -155,17 +155,17 @@ class FilesTest(unittest.TestCase):
         ]
         self.assert_none(missing)
 
-    def test_common_encodings_need_not_be_compiled(self):
-        """So are the encodings that a start, a URL, a ZIP archive or a file with a byte order mark needs."""
+    def test_common_encodings_have_byte_code(self):
+        """The encodings that startup, URLs, ZIP archives and byte order marks need have a .pyc or are frozen."""
         library = sysconfig.get_path("stdlib")
         names = [name for name in ENCODINGS if not _imp.is_frozen(f"encodings.{name}")]
         sources = [os.path.join(library, "encodings", f"{name}.py") for name in names]
         self.assert_none([path for path in sources if not os.path.exists(importlib.util.cache_from_source(path))])
 
-    def test_byte_code_is_checked_by_hash(self):
-        """Each .pyc is of this interpreter and of its source, by hash (PEP 552), so that times do not matter."""
+    def test_byte_code_is_validated_by_hash(self):
+        """Each .pyc is for this interpreter and has its source's hash (PEP 552), so that timestamps do not matter."""
         found = self.regular(support.PREFIX, ".pyc")
-        self.assertTrue(found, "there is none")
+        self.assertTrue(found, "no .pyc files found")
         wrong = []
         for path in found:
             with open(path, "rb") as file:
@@ -179,11 +179,11 @@ class FilesTest(unittest.TestCase):
     # --- leftovers
 
     def test_no_static_library(self):
-        """No static library is below /usr/local: libpython's takes 50 MB and nobody links with it."""
+        """/usr/local has no static libraries: libpython's takes 50 MB and is rarely linked with."""
         self.assert_none(self.regular(support.PREFIX, ".a", ".la"))
 
     def test_no_test_packages(self):
-        """The standard library comes without upstream's tests."""
+        """Upstream's tests are not installed."""
         packages = sysconfig.get_path("purelib")
         self.assert_none(
             path
@@ -193,8 +193,8 @@ class FilesTest(unittest.TestCase):
             and not path.startswith(packages + "/")
         )
 
-    def test_no_sources_and_no_build_folders(self):
-        """Nothing of the build stage is left."""
+    def test_no_source_and_build_folders(self):
+        """No files of the build stage are left."""
         for path in ("/usr/src/python", "/out", "/out.packages", "/python.tar.xz"):
             with self.subTest(path=path):
                 self.assertFalse(os.path.lexists(path))
@@ -203,11 +203,11 @@ class FilesTest(unittest.TestCase):
                 self.assert_none(path for path, _ in self.below(folder))
 
     def test_no_compiler(self):
-        """No compiler, linker or make is in PATH."""
+        """No compiler, linker or make is on PATH."""
         self.assert_none(path for path in map(shutil.which, COMPILER) if path)
 
-    def test_no_headers_of_the_system(self):
-        """Header files are only Python's own."""
+    def test_no_system_headers(self):
+        """The only header files are Python's."""
         self.assert_none(
             path
             for path, info in self.entries
@@ -215,7 +215,7 @@ class FilesTest(unittest.TestCase):
         )
 
     def test_no_package_lists_and_caches(self):
-        """apt's lists, downloaded packages and caches are gone, and those of debconf and ldconfig."""
+        """apt's lists, downloads and caches and the caches of debconf and ldconfig are empty."""
         with self.subTest(folder="/var/lib/apt/lists"):
             self.assert_none(
                 path for path, info in self.below("/var/lib/apt/lists") if stat.S_ISREG(info.st_mode) and info.st_size
@@ -229,12 +229,12 @@ class FilesTest(unittest.TestCase):
                 self.assert_none(self.regular(folder, *suffixes))
 
     def test_logs_are_empty(self):
-        """No log of the build is left: it would differ in each build."""
+        """No build logs are left; they would differ in each build."""
         self.assert_none(path for path, info in self.below("/var/log") if stat.S_ISREG(info.st_mode) and info.st_size)
 
     def test_homes_and_temporary_folders_are_empty(self):
-        """Nothing is left in /root, /tmp, /var/tmp and /run."""
-        # Folders that the tests' own lies in are theirs; container engines write the two files in /run.
+        """/root, /tmp, /var/tmp and /run are empty."""
+        # The parent folders of these tests; and two files in /run that container engines write.
         excused = {"/run/.containerenv", "/run/systemd/container"} | set(parents_of(support.HERE))
         excused.update(os.path.join("/root", name) for name in BASE_FILES_OF_ROOT)
         for folder in ("/root", "/tmp", "/var/tmp"):
@@ -247,8 +247,8 @@ class FilesTest(unittest.TestCase):
                 if stat.S_ISREG(info.st_mode) and info.st_size and path not in excused
             )
 
-    def test_no_backups_of_editors_and_packages(self):
-        """No file that dpkg, an editor or patch put aside is left."""
+    def test_no_backup_files(self):
+        """No backup files of dpkg, editors or patch, and no profiling data, are left."""
         suffixes = (
             ".dpkg-old",
             ".dpkg-dist",
@@ -264,16 +264,16 @@ class FilesTest(unittest.TestCase):
         )
         self.assert_none(path for path, info in self.entries if path.endswith(suffixes) and stat.S_ISREG(info.st_mode))
 
-    def test_no_dangling_links_in_usr_local(self):
-        """Every link below /usr/local leads somewhere."""
+    def test_no_broken_links_in_usr_local(self):
+        """Every link in /usr/local has an existing target."""
         self.assert_none(
             path for path, info in self.below(support.PREFIX) if stat.S_ISLNK(info.st_mode) and not os.path.exists(path)
         )
 
-    # --- rights
+    # --- permissions
 
     def test_no_unexpected_set_id_programs(self):
-        """Only well-known programs of the distribution run with another user's or group's rights."""
+        """Only well-known programs of the distribution are set-user-ID or set-group-ID."""
         self.assert_none(
             path
             for path, info in self.entries
@@ -282,8 +282,8 @@ class FilesTest(unittest.TestCase):
             and not (os.path.basename(path) in SET_ID and os.path.dirname(path) in SYSTEM_PROGRAMS)
         )
 
-    def test_nothing_is_writable_for_everybody(self):
-        """Only folders like /tmp, where nobody can touch others' files, are writable for everybody."""
+    def test_nothing_is_world_writable(self):
+        """Only sticky folders such as /tmp are world-writable."""
 
         def excused(info):
             return (
@@ -294,28 +294,28 @@ class FilesTest(unittest.TestCase):
 
         self.assert_none(path for path, info in self.entries if info.st_mode & stat.S_IWOTH and not excused(info))
 
-    def test_temporary_folders_are_sticky_and_open(self):
-        """/tmp and /var/tmp have mode 1777: unprivileged users can make their files there."""
+    def test_temporary_folders_are_sticky_and_world_writable(self):
+        """/tmp and /var/tmp have mode 1777, so that unprivileged users can create files there."""
         for path in ("/tmp", "/var/tmp"):
             with self.subTest(folder=path):
                 self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o1777)
 
     def test_every_owner_is_known(self):
-        """No file belongs to a user or group without a name, such as that of the person who built."""
+        """Every file's owner and group has a name; none is the user who built the image."""
         users = {entry.pw_uid for entry in pwd.getpwall()}
         groups = {entry.gr_gid for entry in grp.getgrall()}
         self.assert_none(path for path, info in self.entries if info.st_uid not in users or info.st_gid not in groups)
 
-    def test_the_interpreter_belongs_to_root(self):
-        """Everything below /usr/local belongs to root, and only root may change it."""
+    def test_interpreter_is_owned_by_root(self):
+        """Everything in /usr/local belongs to root and is not world-writable."""
         self.assert_none(
             path
             for path, info in self.below(support.PREFIX)
             if info.st_uid != 0 or (not stat.S_ISLNK(info.st_mode) and info.st_mode & 0o002)
         )
 
-    def test_everybody_can_read_the_library(self):
-        """An unprivileged user can read every file, and enter every folder, of the interpreter."""
+    def test_interpreter_is_world_readable(self):
+        """Unprivileged users can read every file and enter every folder of the interpreter."""
 
         def readable(info):
             if stat.S_ISDIR(info.st_mode):
@@ -324,9 +324,9 @@ class FilesTest(unittest.TestCase):
 
         self.assert_none(path for path, info in self.below(support.PREFIX) if not readable(info))
 
-    @unittest.skipUnless(hasattr(os, "geteuid") and os.geteuid() == 0, "needs root to become somebody else")
-    def test_an_unprivileged_user_can_run_python(self):
-        """The user nobody, without a home, runs the interpreter, imports modules and makes temporary files."""
+    @unittest.skipUnless(hasattr(os, "geteuid") and os.geteuid() == 0, "needs root to switch users")
+    def test_unprivileged_user_can_run_python(self):
+        """The user nobody, without a home folder, can run Python, import modules and create temporary files."""
 
         def become_nobody():
             os.setgroups([])
@@ -344,8 +344,8 @@ class FilesTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, support.last_line(done.stderr))
         self.assertEqual(done.stdout.strip(), "nobody")
 
-    def test_licence_is_there(self):
-        """CPython's licence is in the image, as it asks for."""
+    def test_licence_is_included(self):
+        """The image contains CPython's licence, as the licence requires."""
         self.assertTrue(glob.glob(os.path.join(support.STDLIB, "LICENSE*")))
 
 

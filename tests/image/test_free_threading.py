@@ -1,7 +1,7 @@
-"""The global interpreter lock.
+"""The global interpreter lock (GIL).
 
-A free-threaded build in which a module of the standard library switches the lock on again gives its user nothing; an
-ordinary build without a lock would break extensions.
+A free-threaded build is useless if a module of the standard library re-enables the GIL. A default build without it
+would break extensions.
 """
 
 import sys
@@ -37,28 +37,28 @@ print(counts.pop("total"), sum(len(v) for v in counts.values()))
 
 class FreeThreadingTest(unittest.TestCase):
     @unittest.skipUnless(support.FREE_THREADED, "this build is not free-threaded")
-    def test_lock_is_off(self):
-        """A free-threaded build runs without the lock, also after the library's extension modules are imported."""
+    def test_gil_is_disabled(self):
+        """A free-threaded build runs without the GIL, even after importing the standard library's extension modules."""
         self.assertFalse(sys._is_gil_enabled())
         self.assertIn("t", support.ABIFLAGS)
         self.assertEqual(support.output_of_python(self, IMPORTS).strip(), "False")
 
     @unittest.skipIf(support.FREE_THREADED, "this build is free-threaded")
-    def test_lock_is_on(self):
-        """An ordinary build has the lock and no flag in its names."""
+    def test_gil_is_enabled(self):
+        """A default build has the GIL and no ABI flag in its names."""
         self.assertFalse(sysconfig.get_config_var("Py_GIL_DISABLED"))
         self.assertEqual(support.ABIFLAGS, "")
         if sys.version_info >= (3, 13):
             self.assertTrue(sys._is_gil_enabled())
 
-    def test_version_says_which_build_it_is(self):
-        """sys.version and the suffix of extensions tell the two builds apart."""
+    def test_version_names_the_build(self):
+        """sys.version and the suffix of extension modules distinguish the two builds."""
         self.assertEqual("free-threading" in sys.version, support.FREE_THREADED)
         tag = f"cpython-{sys.version_info[0]}{sys.version_info[1]}{support.ABIFLAGS}-"
         self.assertIn(tag, sysconfig.get_config_var("EXT_SUFFIX"))
 
     def test_threads_share_objects_safely(self):
-        """Four threads fill one dictionary and lose nothing."""
+        """Four threads write to one dictionary without losing entries."""
         self.assertEqual(support.output_of_python(self, PARALLEL).split(), ["800", "80000"])
 
 

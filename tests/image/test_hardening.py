@@ -1,7 +1,7 @@
 """Hardening of the interpreter's machine code.
 
-A scanner of binaries (hardening-check, checksec) finds what is missing here, and an attacker makes use of it. The
-distribution's own python3 has all of it.
+Tools such as hardening-check and checksec report what is missing, and attackers exploit it. The distribution's python3
+has all of these.
 """
 
 import unittest
@@ -34,15 +34,15 @@ class HardeningTest(unittest.TestCase):
         self.check_each(check)
 
     def test_relocations_are_read_only(self):
-        """Tables of addresses are read-only after start (RELRO)."""
+        """Relocated data is read-only after startup (RELRO)."""
 
         def check(elf):
             self.assertTrue(elf.has_segment(support.PT_GNU_RELRO), "no GNU_RELRO segment")
 
         self.check_each(check)
 
-    def test_symbols_are_bound_at_start(self):
-        """Functions are looked up at start (BIND_NOW), so that RELRO covers their addresses too."""
+    def test_symbols_are_bound_at_startup(self):
+        """Symbols are resolved at startup (BIND_NOW), so that RELRO covers their addresses too."""
 
         def check(elf):
             self.assertTrue(
@@ -55,11 +55,11 @@ class HardeningTest(unittest.TestCase):
         self.check_each(check)
 
     def test_stack_is_not_executable(self):
-        """Data on the stack cannot be run."""
+        """The stack is not executable."""
 
         def check(elf):
             flags = [segment[1] for segment in elf.segments if segment[0] == support.PT_GNU_STACK]
-            self.assertEqual(len(flags), 1, "no GNU_STACK segment: the stack would be executable")
+            self.assertEqual(len(flags), 1, "no GNU_STACK segment, so the stack is executable")
             self.assertFalse(flags[0] & support.PF_X, "executable stack")
 
         self.check_each(check)
@@ -75,16 +75,16 @@ class HardeningTest(unittest.TestCase):
         self.check_each(check)
 
     def test_stack_protector(self):
-        """Functions with buffers check a canary before they return."""
-        self.assertTrue("__stack_chk_fail" in self.main_file().used, "nothing refers to __stack_chk_fail")
+        """Functions with buffers check a stack canary before they return."""
+        self.assertTrue("__stack_chk_fail" in self.main_file().used, "__stack_chk_fail is not used")
 
     def test_fortified_functions(self):
-        """Calls of memcpy, snprintf and the like are checked against the size of the buffer."""
+        """Calls of memcpy, snprintf and similar functions check the size of the buffer."""
         checked = {name for name in self.main_file().used if name.startswith("__") and name.endswith("_chk")}
-        self.assertGreater(len(checked), 3, f"functions referred to: {sorted(checked)}")
+        self.assertGreater(len(checked), 3, f"fortified functions: {sorted(checked)}")
 
     def main_file(self):
-        """The file with the interpreter's code."""
+        """Return the file that contains the interpreter's code."""
         return self.files[support.libpython()]
 
 

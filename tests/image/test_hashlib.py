@@ -1,7 +1,7 @@
 """Hashes and key derivation.
 
-Without them package installers cannot check downloads and web frameworks cannot store passwords; without OpenSSL
-behind them hashing is slow and scrypt is missing.
+Package installers verify downloads with them, and web frameworks store passwords with them. Without OpenSSL, hashing is
+slow and scrypt is missing.
 """
 
 import hashlib
@@ -42,14 +42,14 @@ class HashlibTest(unittest.TestCase):
                 self.assertEqual(hashlib.new(name, b"abc").hexdigest(), digest)
         self.assertEqual(hashlib.shake_128(b"").hexdigest(16), "7f9c2ba4e88f827d616045507605853e")
 
-    def test_blake2_takes_key_and_length(self):
-        """blake2 has its keyed mode and free digest length (the module _blake2, not OpenSSL's)."""
+    def test_blake2_supports_key_and_digest_size(self):
+        """blake2 supports keys and custom digest sizes (the module _blake2, not OpenSSL's)."""
         digest = hashlib.blake2b(b"message", key=b"key", digest_size=20, salt=b"salt", person=b"person")
         self.assertEqual(digest.digest_size, 20)
         self.assertNotEqual(digest.digest(), hashlib.blake2b(b"message", digest_size=20).digest())
 
-    def test_hashes_are_backed_by_openssl(self):
-        """_hashlib is there and hashlib's SHA-2 comes from it."""
+    def test_hashes_use_openssl(self):
+        """_hashlib is available, and hashlib uses it for SHA-2."""
         import _hashlib
 
         self.assertIs(hashlib.sha256, _hashlib.openssl_sha256)
@@ -60,7 +60,7 @@ class HashlibTest(unittest.TestCase):
         )
 
     def test_scrypt(self):
-        """scrypt, which only OpenSSL brings, gives the value of RFC 7914."""
+        """scrypt, which only OpenSSL provides, gives the value of RFC 7914."""
         self.assertEqual(
             hashlib.scrypt(b"", salt=b"", n=16, r=1, p=1, dklen=64).hex(),
             "77d6576238657b203b19ca42c18a0497f16b4844e3074ae8dfdffa3fede21442"

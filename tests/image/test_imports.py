@@ -1,7 +1,7 @@
-"""Every module of the standard library imports.
+"""Every module of the standard library can be imported.
 
-Without this a user finds out at run time that a module is missing, mostly because a library or its headers were not
-there when the interpreter was compiled: CPython's build goes on without such modules.
+Otherwise users would discover missing modules at run time. CPython's build skips modules whose libraries or headers are
+missing.
 """
 
 import fnmatch
@@ -14,10 +14,10 @@ import unittest
 
 import support
 
-# Names, shell patterns allowed, that are not imported, and why.
+# Modules, as names or shell patterns, that are not imported, with reasons.
 LEFT_OUT = {
     "__main__": "the program itself",
-    "*.__main__": "a program: it runs when it is imported",
+    "*.__main__": "a program that runs when imported",
     "this": "prints a poem",
     "antigravity": "opens a browser",
     "idlelib": "needs Tk, which slim images do not have",
@@ -56,17 +56,17 @@ LEFT_OUT = {
     "_pyrepl.windows_*": "Windows",
     "_scproxy": "macOS",
     "_ios_support": "iOS",
-    "nis": "needs libnsl and libtirpc; deprecated in 3.11, gone in 3.13, and not in the official slim images",
-    "lib2to3.pgen2.conv": "needs the output of another program; upstream imports it nowhere",
+    "nis": "needs libnsl and libtirpc; deprecated in 3.11, removed in 3.13, and not in the official slim images",
+    "lib2to3.pgen2.conv": "needs another program's output; upstream never imports it",
 }
 
-# The same for variants that leave something out, by the words of support.FEATURES.
+# The same for variants that leave out features: keys of support.FEATURES.
 LEFT_OUT_WITH = {
     "ldconfig": ["_pyrepl._minimal_curses"],
     "ndbm": ["_dbm", "dbm.ndbm"],
     "pip": ["ensurepip", "ensurepip.*"],
     "pydoc": ["pydoc_data", "pydoc_data.*"],
-    "twins": ["_pydatetime", "_pydecimal", "_pyio"],
+    "fallbacks": ["_pydatetime", "_pydecimal", "_pyio"],
 }
 
 IMPORT_ALL = """
@@ -97,7 +97,7 @@ def reason_to_leave_out(name):
 
 
 def top_level_modules():
-    """The names of the modules that make up the standard library."""
+    """Return the names of the standard library's top-level modules."""
     if hasattr(sys, "stdlib_module_names"):
         return set(sys.stdlib_module_names)
     folders = [support.STDLIB, os.path.join(support.STDLIB, "lib-dynload")]
@@ -107,7 +107,7 @@ def top_level_modules():
 
 
 def submodules(folder, package):
-    """Names of the modules in a package, found by their files so that nothing is imported."""
+    """Yield the names of a package's modules, found by their files without importing anything."""
     for module in pkgutil.iter_modules([folder]):
         name = f"{package}.{module.name}"
         yield name
@@ -124,7 +124,7 @@ def all_modules():
 
 
 def import_in_child(test, names):
-    """Import the named modules in one child; return {name: error} of those that failed."""
+    """Import modules in one child process; return {name: error} for those that failed."""
     with support.temporary_folder() as folder:
         done = support.run_python("-c", IMPORT_ALL, input=json.dumps(names), stdin=None, cwd=folder)
     test.assertEqual(
@@ -137,27 +137,27 @@ def import_in_child(test, names):
 
 class ImportsTest(unittest.TestCase):
     def test_every_module_of_the_standard_library_imports(self):
-        """Each module and submodule imports, but for those that LEFT_OUT gives a reason for."""
+        """Each module and submodule can be imported, except those that LEFT_OUT lists with a reason."""
         names = [name for name in all_modules() if reason_to_leave_out(name) is None]
-        self.assertGreater(len(names), 400, "the list of modules is too short to be true")
+        self.assertGreater(len(names), 400, "suspiciously few modules found")
         for name, error in sorted(import_in_child(self, names).items()):
             with self.subTest(module=name):
                 self.fail(f"import {name}: {error}")
 
     def test_every_extension_module_imports(self):
-        """Each shared object in lib-dynload loads, also those that no module of the library needs."""
+        """Each shared object in lib-dynload can be imported, including those that no other module imports."""
         names = set()
         for path in support.extension_modules():
             name = os.path.basename(path).split(".", 1)[0]
             if reason_to_leave_out(name) is None:
                 names.add(name)
-        self.assertGreater(len(names), 25, "lib-dynload holds too few modules to be true")
+        self.assertGreater(len(names), 25, "suspiciously few modules in lib-dynload")
         for name, error in sorted(import_in_child(self, sorted(names)).items()):
             with self.subTest(module=name):
                 self.fail(f"import {name}: {error}")
 
-    def test_no_extension_module_failed_its_import_check_at_build_time(self):
-        """CPython's build renames an extension it cannot import to NAME_failed.so; there is none."""
+    def test_no_extension_module_failed_at_build_time(self):
+        """There is no NAME_failed.so, to which CPython's build renames an extension that it cannot import."""
         failed = [
             os.path.basename(path)
             for path in support.extension_modules()
@@ -165,8 +165,8 @@ class ImportsTest(unittest.TestCase):
         ]
         self.assertEqual(failed, [])
 
-    def test_extension_modules_carry_this_interpreters_tag(self):
-        """Files in lib-dynload end in a suffix that this interpreter loads."""
+    def test_extension_modules_have_this_interpreters_suffix(self):
+        """The suffixes of files in lib-dynload are those that this interpreter imports."""
         suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)
         strange = [path for path in support.extension_modules() if not path.endswith(suffixes)]
         self.assertEqual(strange, [])

@@ -1,7 +1,7 @@
-"""What a variant without apt and without a shell promises.
+"""Guarantees of the variants without apt.
 
-Whoever ships an application on it relies on nothing being there that an attacker could use, on scanners finding the
-packages all the same, and on its running as an ordinary user.
+Applications on them rely on the absence of tools that an attacker could use, on records of packages for scanners, and
+on a non-root user.
 """
 
 import glob
@@ -20,8 +20,8 @@ RECORDS = "/var/lib/dpkg/status.d"
 NONROOT = 65532
 SHELLS = ("sh", "bash", "dash", "ash", "zsh", "busybox")
 MANAGERS = ("apt", "apt-get", "dpkg", "dpkg-deb", "dpkg-query", "rpm", "pip", "pip3", "perl", "update-ca-certificates")
-# Files outside /usr/local that no package has in its list: packages make them when they are installed, minimal.sh
-# makes the accounts and the linker's cache, and Docker marks a container by the first.
+# Files outside /usr/local that no package lists: packages' scripts create them, minimal.sh creates the accounts and the
+# linker's cache, and Docker creates the first.
 MADE = {
     "/.dockerenv",
     "/etc/group",
@@ -40,7 +40,7 @@ def folders_in_path():
 
 
 def stanza(path):
-    """The fields of a package's record."""
+    """Return the fields of a package's record."""
     fields, name = {}, None
     with open(path, encoding="utf-8") as lines:
         for line in lines:
@@ -53,12 +53,12 @@ def stanza(path):
 
 
 def packages():
-    """The names of packages that are recorded."""
+    """Return the names of the recorded packages."""
     return sorted(name for name in os.listdir(RECORDS) if not name.endswith(".md5sums"))
 
 
 def sums():
-    """{real path: (md5, package)} of the recorded files."""
+    """Return {real path: (md5, package)} for the recorded files."""
     found = {}
     for name in packages():
         with open(os.path.join(RECORDS, name + ".md5sums"), encoding="utf-8") as lines:
@@ -70,7 +70,7 @@ def sums():
 
 
 def conffiles():
-    """Configuration files, which are in the record itself: "path md5"."""
+    """Return the paths of configuration files, which the records themselves list as "path md5"."""
     found = set()
     for name in packages():
         for line in stanza(os.path.join(RECORDS, name)).get("Conffiles", "").split("\n"):
@@ -81,7 +81,7 @@ def conffiles():
 @support.without("apt")
 class RecordsTest(unittest.TestCase):
     def test_every_file_of_the_distribution_belongs_to_a_recorded_package(self):
-        """Scanners find each file's package: none is there without a record."""
+        """Scanners can find the package of each file."""
         known = set(sums()) | conffiles() | MADE
         own = (support.PREFIX + "/", RECORDS + "/")
         strange = [
@@ -91,17 +91,17 @@ class RecordsTest(unittest.TestCase):
         ]
         self.assertEqual(strange, [])
 
-    def test_files_are_what_their_packages_brought(self):
-        """Each recorded file is there with the recorded content."""
+    def test_files_match_their_packages_checksums(self):
+        """Each recorded file exists and has the recorded checksum."""
         recorded = sums()
         self.assertGreater(len(recorded), 300)
         for path, (md5, package) in recorded.items():
             with open(path, "rb") as file:
                 if hashlib.md5(file.read(), usedforsecurity=False).hexdigest() != md5:
-                    self.fail(f"{path} is not the one of {package}")
+                    self.fail(f"{path} differs from the file in {package}")
 
-    def test_records_say_what_scanners_ask_for(self):
-        """Each record names package, version, architecture and that it is installed."""
+    def test_records_have_the_fields_that_scanners_need(self):
+        """Each record has the package's name, version, architecture and the status "installed"."""
         names = packages()
         self.assertIn("libc6", names)
         self.assertIn("base-files", names)
@@ -114,7 +114,7 @@ class RecordsTest(unittest.TestCase):
                 self.assertTrue(fields["Architecture"])
 
     def test_every_package_has_its_licence(self):
-        """The copyright file of each package is there, and the common licences that it refers to."""
+        """Each package's copyright file exists, and so do the common licences that it refers to."""
         for name in packages():
             with self.subTest(package=name):
                 with open(f"{LICENCES}{name}/copyright", encoding="utf-8", errors="replace") as file:
@@ -122,16 +122,16 @@ class RecordsTest(unittest.TestCase):
                 for common in set(re.findall(r"/usr/share/common-licenses/([A-Za-z0-9.-]*[A-Za-z0-9])", text)):
                     self.assertTrue(os.path.exists(f"/usr/share/common-licenses/{common}"), common)
 
-    def test_the_distribution_is_named(self):
-        """/etc/os-release says which distribution's advisories apply."""
+    def test_os_release_names_the_distribution(self):
+        """/etc/os-release names the distribution whose security advisories apply."""
         with open("/etc/os-release", encoding="utf-8") as file:
             self.assertRegex(file.read(), r'(?m)^ID="?(debian|ubuntu)"?$')
 
 
 @support.without("apt")
 class LeftOutTest(unittest.TestCase):
-    def test_no_package_manager_and_no_perl(self):
-        """Neither apt nor dpkg nor perl nor pip is in PATH, and no data of theirs is left."""
+    def test_no_package_manager_or_perl(self):
+        """apt, dpkg, perl and pip are not on PATH, and none of their data is left."""
         self.assertEqual([path for path in map(shutil.which, MANAGERS) if path], [])
         for path in ("/etc/apt", "/etc/dpkg", "/usr/share/perl5", "/var/lib/apt", "/var/cache", "/var/lib/dpkg/info"):
             with self.subTest(path=path):
@@ -139,27 +139,27 @@ class LeftOutTest(unittest.TestCase):
 
     @support.without("shell")
     def test_no_shell(self):
-        """There is no shell under any of the usual names."""
+        """No shell is on PATH under any of the usual names."""
         self.assertEqual([path for path in map(shutil.which, SHELLS) if path], [])
 
     @support.without("shell")
-    def test_no_program_but_python(self):
-        """Whatever can be run by name is the interpreter."""
+    def test_python_is_the_only_program(self):
+        """Every program on PATH is the interpreter."""
         programs = {
             os.path.realpath(os.path.join(folder, name)) for folder in folders_in_path() for name in os.listdir(folder)
         }
         self.assertEqual(programs, {support.executable()})
 
     @support.needs("shell")
-    def test_a_shell_where_one_is_promised(self):
-        """The shell runs, and everything in the system's folders belongs to one static program."""
+    def test_debug_variants_have_busybox(self):
+        """The shell works, and everything in the system's folders is busybox."""
         done = support.run("sh", "-c", "ls / | grep -c usr")
         self.assertEqual((done.returncode, done.stdout), (0, "1\n"))
         programs = {os.path.realpath(path) for path in glob.glob("/usr/bin/*") + glob.glob("/usr/sbin/*")}
         self.assertEqual(programs, {"/usr/bin/busybox"})
 
-    def test_no_set_id_program_at_all(self):
-        """Nothing runs with another user's or group's rights."""
+    def test_no_set_id_programs(self):
+        """No file is set-user-ID or set-group-ID."""
         found = [
             path
             for path, info in support.walk_image()
@@ -168,15 +168,15 @@ class LeftOutTest(unittest.TestCase):
         self.assertEqual(found, [])
 
     @support.without("headers")
-    def test_nothing_to_compile_with(self):
-        """There are no headers, and libpython only where the interpreter itself is linked with it."""
+    def test_no_headers_or_link_libraries(self):
+        """There are no headers, and no libpython except the one that the interpreter is linked with."""
         self.assertFalse(os.path.exists(os.path.join(support.PREFIX, "include")))
         needed = support.Elf(support.executable()).strings(support.DT_NEEDED)
-        there = {os.path.basename(path) for path in glob.glob(os.path.join(support.PREFIX, "lib", "libpython*"))}
-        self.assertLessEqual(there, set(needed))
+        libraries = {os.path.basename(path) for path in glob.glob(os.path.join(support.PREFIX, "lib", "libpython*"))}
+        self.assertLessEqual(libraries, set(needed))
 
-    def test_no_link_leads_nowhere(self):
-        """Every link leads to something that was taken as well."""
+    def test_no_broken_links(self):
+        """The target of every link is in the image."""
         kernel = ("/proc/", "/dev/", "/sys/")
         found = [
             path
@@ -187,9 +187,9 @@ class LeftOutTest(unittest.TestCase):
 
 
 @support.without("root")
-class OrdinaryUserTest(unittest.TestCase):
-    def test_it_runs_as_nonroot(self):
-        """Without an option the user is 65532, has a name and a home, and is in no other group."""
+class NonRootTest(unittest.TestCase):
+    def test_default_user_is_nonroot(self):
+        """The default user is 65532, has a name and a home folder, and is in no other group."""
         if os.getuid() == 0:
             self.skipTest("these tests were started as root")
         self.assertEqual((os.getuid(), os.getgid()), (NONROOT, NONROOT))
@@ -198,8 +198,8 @@ class OrdinaryUserTest(unittest.TestCase):
         self.assertEqual((entry.pw_name, entry.pw_dir), ("nonroot", "/home/nonroot"))
         self.assertEqual(support.IMAGE_ENV.get("HOME"), entry.pw_dir)
 
-    def test_only_home_and_temporary_folders_can_be_written(self):
-        """The user may write to its home and to /tmp, and to nothing that programs are read from."""
+    def test_only_home_and_temporary_folders_are_writable(self):
+        """The user can write to its home folder and to temporary folders only."""
         if os.getuid() == 0:
             self.skipTest("these tests were started as root")
         writable = {
@@ -211,8 +211,8 @@ class OrdinaryUserTest(unittest.TestCase):
 
 @support.without("shell")
 class ResolverTest(unittest.TestCase):
-    def test_names_and_services_resolve_without_programs_of_the_system(self):
-        """The C library finds its modules for /etc/hosts, and the lists of services and protocols are there."""
+    def test_names_and_services_resolve_without_system_programs(self):
+        """The C library reads /etc/hosts and finds its lists of services and protocols."""
         self.assertIn("127.0.0.1", {entry[4][0] for entry in socket.getaddrinfo("localhost", 80, socket.AF_INET)})
         self.assertEqual((socket.getservbyname("https"), socket.getprotobyname("tcp")), (443, 6))
 

@@ -1,7 +1,7 @@
-"""Processes started by multiprocessing, and what they share.
+"""Processes started by multiprocessing, and shared objects.
 
-Without working semaphores (sem_open, /dev/shm) neither Pool nor Queue nor Lock can be made, and packages such as
-joblib fall back to one process or fail.
+Pool, Queue and Lock need working semaphores (sem_open, /dev/shm). Without them packages such as joblib fall back to one
+process or fail.
 """
 
 import os
@@ -108,11 +108,11 @@ class MultiprocessingTest(unittest.TestCase):
         self.run_program(PROGRAM, "fork")
 
     def test_spawn(self):
-        """They work with processes started afresh."""
+        """The same works with spawned processes."""
         self.run_program(PROGRAM, "spawn")
 
     def test_forkserver(self):
-        """They work with processes forked by a server."""
+        """The same works with a fork server."""
         self.run_program(PROGRAM, "forkserver")
 
     def test_concurrent_futures(self):

@@ -1,7 +1,4 @@
-"""pip.
-
-It is how nearly every image based on this one gets its packages.
-"""
+"""pip, which installs the packages of nearly every image based on this one."""
 
 import base64
 import hashlib
@@ -20,7 +17,7 @@ SCRIPT = "image-test-script"
 
 
 def build_wheel(folder):
-    """Write a wheel with one module and one entry point, without any build tool."""
+    """Write a wheel with one module and one entry point, without a build tool."""
     info = f"{NAME}-1.0.dist-info"
     files = {
         f"{NAME}/__init__.py": "import sys\n\ndef main():\n    print('Größe', sys.prefix)\n",
@@ -52,17 +49,17 @@ class PipTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, support.last_line(done.stderr))
         return done
 
-    def test_pip_belongs_to_this_interpreter(self):
+    def test_pip_uses_this_interpreter(self):
         """`pip --version` names this interpreter's version and site-packages."""
         out = self.pip("--version").stdout
         self.assertIn(f"(python {sys.version_info[0]}.{sys.version_info[1]})", out)
         self.assertIn(sysconfig.get_path("purelib"), out)
 
     def test_install_run_and_uninstall(self):
-        """A wheel installs into the image's own packages, its script runs, and uninstalling leaves nothing."""
+        """A wheel can be installed in the image, its script runs, and uninstalling it leaves nothing behind."""
         packages, scripts = sysconfig.get_path("purelib"), sysconfig.get_path("scripts")
         if not os.access(packages, os.W_OK) or not os.access(scripts, os.W_OK):
-            self.skipTest(f"{packages} is not writable for this user")
+            self.skipTest(f"this user cannot write to {packages}")
         before = listing(packages), listing(scripts)
         with support.temporary_folder() as folder:
             wheel = build_wheel(folder)
@@ -79,8 +76,8 @@ class PipTest(unittest.TestCase):
         self.pip("uninstall", "--yes", NAME)
         self.assertEqual((listing(packages), listing(scripts)), before)
 
-    def test_install_for_a_user(self):
-        """`pip install --user` installs below the home folder, where the interpreter looks."""
+    def test_user_install(self):
+        """`pip install --user` installs to the home folder, and the interpreter finds it there."""
         with support.temporary_folder() as folder:
             env = support.environment(HOME=folder)
             done = support.run(
@@ -98,33 +95,34 @@ class PipTest(unittest.TestCase):
             self.assertEqual(done.stdout, f"Größe {sys.prefix}\n")
 
     def test_packages_are_consistent(self):
-        """`pip check` finds nothing to complain about."""
+        """`pip check` reports no conflicts."""
         self.pip("check")
 
-    def test_no_package_names_a_folder_of_the_build(self):
-        """`pip freeze --all` says which version there is; the file that it came from is gone (PEP 610)."""
-        found = {one.metadata["Name"]: one.read_text("direct_url.json") for one in importlib.metadata.distributions()}
+    def test_no_package_refers_to_a_build_folder(self):
+        """`pip freeze --all` lists versions, because no package has a direct_url.json (PEP 610)."""
+        distributions = importlib.metadata.distributions()
+        found = {package.metadata["Name"]: package.read_text("direct_url.json") for package in distributions}
         self.assertIn("pip", found)
         self.assertEqual([name for name, url in found.items() if url], [])
 
     def test_image_is_not_externally_managed(self):
-        """There is no EXTERNALLY-MANAGED file: users install into the image itself (PEP 668)."""
+        """There is no EXTERNALLY-MANAGED file, so that users can install in the image itself (PEP 668)."""
         self.assertFalse(os.path.exists(os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")))
 
-    @unittest.skipUnless(sys.version_info >= (3, 12), "up to 3.11 setuptools is part of what ensurepip installs")
-    def test_no_setuptools_and_wheel_from_3_12(self):
-        """From 3.12 on the image has neither setuptools nor wheel."""
+    @unittest.skipUnless(sys.version_info >= (3, 12), "before 3.12 ensurepip installs setuptools")
+    def test_setuptools_and_wheel_are_absent_from_3_12_on(self):
+        """From 3.12 on, the image has no setuptools and no wheel."""
         for name in ("setuptools", "wheel", "pkg_resources"):
             with self.subTest(package=name):
                 self.assertIsNone(importlib.util.find_spec(name))
 
-    @unittest.skipUnless(sys.version_info < (3, 12), "from 3.12 on there is no setuptools")
-    def test_setuptools_below_3_12(self):
-        """Up to 3.11 the image has setuptools, as `python -m venv` and the official images do."""
+    @unittest.skipUnless(sys.version_info < (3, 12), "from 3.12 on the image has no setuptools")
+    def test_setuptools_is_installed_before_3_12(self):
+        """Before 3.12, the image has setuptools, like `python -m venv` and the official images."""
         self.assertEqual(support.output_of_python(self, "import setuptools; print('here')").strip(), "here")
 
     def test_only_expected_packages(self):
-        """Nothing else is installed."""
+        """No other packages are installed."""
         found = {
             name.split("-")[0].lower()
             for name in os.listdir(sysconfig.get_path("purelib"))

@@ -1,6 +1,6 @@
 """Child processes, pipes, signals, threads and asyncio.
 
-They are what servers and job runners are made of; a container adds a process tree and a network of its own.
+Servers and job runners need them, and a container has its own process tree and network.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import support
 
 class ProcessesTest(unittest.TestCase):
     def test_pipeline(self):
-        """Data goes through two children connected by a pipe, more of it than a pipe holds."""
+        """More data than a pipe's buffer passes through two child processes connected by a pipe."""
         upper = "import sys; sys.stdout.write(sys.stdin.read().upper())"
         first = subprocess.Popen(
             [sys.executable, "-c", "print('x' * 300000)"], stdout=subprocess.PIPE, env=support.environment()
@@ -33,13 +33,13 @@ class ProcessesTest(unittest.TestCase):
 
     @support.needs("shell")
     def test_shell_and_exit_status(self):
-        """A shell is there; exit status and stderr of a child are seen."""
+        """Shell commands work, and exit status and stderr are reported."""
         done = support.run("/bin/sh", "-c", "echo to stderr >&2; exit 7")
         self.assertEqual((done.returncode, done.stderr), (7, "to stderr\n"))
         self.assertEqual(subprocess.check_output("echo $((6*7))", shell=True), b"42\n")
 
-    def test_signal_ends_a_child(self):
-        """SIGTERM ends an interpreter that waits, as `docker stop` does; Python reports which signal it was."""
+    def test_sigterm_ends_a_child(self):
+        """SIGTERM, which `docker stop` sends, ends a sleeping interpreter, and the signal is reported."""
         child = subprocess.Popen(
             [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"],
             stdout=subprocess.PIPE,
@@ -74,12 +74,12 @@ class ProcessesTest(unittest.TestCase):
         self.assertEqual(out.split(), ["interrupted", "alarm"])
 
     def test_timeouts_kill_children(self):
-        """subprocess gives up on a child after its timeout."""
+        """subprocess.run kills a child process after its timeout."""
         with self.assertRaises(subprocess.TimeoutExpired):
             subprocess.run([sys.executable, "-c", "import time; time.sleep(30)"], timeout=0.2)
 
-    def test_threads_hand_over_work(self):
-        """Threads share queues, locks, events and barriers; each has its own thread-local data."""
+    def test_threads_share_work(self):
+        """Threads share queues and barriers, and each has its own thread-local data."""
         work, done, local = queue.Queue(), queue.Queue(), threading.local()
         barrier = threading.Barrier(4)
 
@@ -100,7 +100,7 @@ class ProcessesTest(unittest.TestCase):
         self.assertEqual(sorted(value for _, value in results), [n * n for n in range(200)])
 
     def test_asyncio_echo_over_tcp(self):
-        """An asyncio server and twenty clients talk over loopback."""
+        """An asyncio server and twenty clients communicate over the loopback interface."""
 
         async def echo(reader, writer):
             writer.write((await reader.readline()).upper())
@@ -126,7 +126,7 @@ class ProcessesTest(unittest.TestCase):
         self.assertEqual(asyncio.run(main()), [b"HELLO %d\n" % n for n in range(20)])
 
     def test_asyncio_subprocess(self):
-        """asyncio starts a child, writes to it, reads from it and learns how it ended."""
+        """asyncio starts a child process, writes to it, reads from it and gets its exit status."""
 
         async def main():
             child = await asyncio.create_subprocess_exec(
@@ -142,8 +142,8 @@ class ProcessesTest(unittest.TestCase):
 
         self.assertEqual(asyncio.run(main()), (b"cba\n", 3))
 
-    def test_names_of_loopback_resolve(self):
-        """localhost resolves without a network."""
+    def test_localhost_resolves(self):
+        """localhost can be resolved without a network."""
         import socket
 
         found = {info[4][0] for info in socket.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)}

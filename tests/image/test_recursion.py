@@ -1,7 +1,7 @@
-"""Deep recursion, in the main thread and in others.
+"""Deep recursion, in the main thread and in other threads.
 
-Where a thread's stack is too small for the interpreter's frames, a program crashes without a traceback instead of
-raising RecursionError. It happened with the small stacks of musl
+If a thread's stack is too small for the interpreter's frames, a program crashes without a traceback instead of
+raising RecursionError. This happened with musl's small stacks
 (https://github.com/alpinelinux/aports/commit/2026e1259422d4e0cf92391ca2d3844356c649d0).
 """
 
@@ -64,26 +64,26 @@ class RecursionTest(unittest.TestCase):
         )
         return done.stdout.strip()
 
-    def test_a_thread_recurses_deeply(self):
-        """A thread with the default stack goes some thousand frames deep."""
+    def test_thread_can_recurse_deeply(self):
+        """A thread with the default stack size can recurse thousands of frames deep."""
         self.assertEqual(self.check(RECURSE.format(limit=DEPTH + 100, depth=DEPTH)), f"[{DEPTH}]")
 
-    def test_endless_recursion_raises(self):
-        """Recursion without end raises RecursionError in the main thread and in another, and never crashes."""
+    def test_infinite_recursion_raises(self):
+        """Infinite recursion raises RecursionError in the main thread and in another, and never crashes."""
         for label, setup in EXHAUSTING.items():
             with self.subTest(recursion=label):
                 if label == "parser" and sys.version_info < (3, 9, 10):
-                    self.skipTest("the parser of this release has no limit of its own (bpo-46110)")
+                    self.skipTest("this release's parser has no recursion limit (bpo-46110)")
                 if label == "parser":
-                    # Nesting too deep for the parser is reported as one of these.
+                    # The parser reports too deep nesting as one of these.
                     setup = (
                         "def descend():\n    try: eval('-' * 200000 + '1')\n"
                         "    except (MemoryError, SyntaxError, RecursionError): raise RecursionError"
                     )
                 self.assertEqual(self.check(EXHAUST.format(setup=setup)), "RecursionError RecursionError")
 
-    def test_deeply_nested_objects_are_freed(self):
-        """Freeing a list nested a million deep does not overflow the stack of a thread."""
+    def test_deeply_nested_objects_can_be_freed(self):
+        """Freeing a list that is nested a million levels deep does not overflow a thread's stack."""
         self.assertEqual(
             self.check(
                 "import threading\n"

@@ -1,7 +1,7 @@
-"""Shared libraries of the interpreter and of its modules.
+"""Shared libraries of the interpreter and its modules.
 
-A library that was there at build time and is not in the image makes `import ssl` fail at run time; a libpython the
-linker does not know makes programs that embed Python (uWSGI, PyO3, gdb, vim) fail to start.
+If a library is missing from the image, `import ssl` and the like fail at run time. If the dynamic linker does not find
+libpython, programs that embed Python (uWSGI, PyO3, gdb, vim) do not start.
 """
 
 import ctypes
@@ -12,19 +12,19 @@ import unittest
 
 import support
 
-# Tk is installed by who wants it: apt-get install libtk8.6
+# Users install Tk if they need it: apt-get install libtk8.6
 NEED_MORE = ("_tkinter",)
 
 
 def resolve(loader, path):
-    """What the dynamic linker says about a file's libraries; the script ldd asks it the same way."""
+    """Return what the dynamic linker prints about a file's libraries, as ldd does."""
     done = support.run(loader, "--list", path)
     return done.stdout + done.stderr
 
 
 class SharedLibrariesTest(unittest.TestCase):
     def test_every_library_is_found(self):
-        """Each library that a file below /usr/local needs is found, except Tk."""
+        """The dynamic linker finds every library that a file in /usr/local needs, except Tk."""
         interpreter = support.loader()
         files = support.elf_files(support.PREFIX)
         self.assertGreater(len(files), 25)
@@ -32,12 +32,12 @@ class SharedLibrariesTest(unittest.TestCase):
             if os.path.basename(path).startswith(NEED_MORE):
                 continue
             with self.subTest(file=path):
-                said = resolve(interpreter, path)
-                missing = [line.strip() for line in said.splitlines() if "not found" in line or "error" in line]
+                output = resolve(interpreter, path)
+                missing = [line.strip() for line in output.splitlines() if "not found" in line or "error" in line]
                 self.assertEqual(missing, [])
 
-    def test_libraries_come_from_the_image_or_its_distribution(self):
-        """No file needs a library from a folder of the build stage or has an unexpected run path."""
+    def test_run_paths_do_not_name_build_folders(self):
+        """No file has a run path other than libpython's folder."""
         for path in support.elf_files(support.PREFIX):
             with self.subTest(file=path):
                 elf = support.Elf(path)
@@ -45,8 +45,8 @@ class SharedLibrariesTest(unittest.TestCase):
                     self.assertRegex(entry, r"^(\$ORIGIN/\.\./lib)?$")
 
     @support.needs("headers")
-    def test_libpython_is_there(self):
-        """libpythonX.Y.so leads to libpythonX.Y.so.1.0, whose soname is that."""
+    def test_libpython_and_its_link_exist(self):
+        """libpythonX.Y.so links to libpythonX.Y.so.1.0, which has that soname."""
         folder = sysconfig.get_config_var("LIBDIR")
         self.assertEqual(folder, os.path.join(support.PREFIX, "lib"))
         path = os.path.join(folder, support.LIBPYTHON)
@@ -57,20 +57,20 @@ class SharedLibrariesTest(unittest.TestCase):
         self.assertEqual(support.Elf(path).strings(support.DT_SONAME), [support.LIBPYTHON])
 
     @support.needs("headers")
-    @unittest.skipIf(support.FREE_THREADED, "free-threaded builds have no library of the stable ABI")
-    def test_library_of_the_stable_abi(self):
-        """libpython3.so, which programs for any version link with, is there."""
+    @unittest.skipIf(support.FREE_THREADED, "free-threaded builds have no stable ABI library")
+    def test_stable_abi_library_exists(self):
+        """libpython3.so exists; programs for any version link with it."""
         self.assertTrue(support.is_elf(os.path.join(support.PREFIX, "lib", "libpython3.so")))
 
-    def test_the_interpreter_is_libpython(self):
-        """The executable finds the interpreter beside itself, whether or not the linker's cache knows it."""
+    def test_executable_finds_libpython_without_the_linkers_cache(self):
+        """The executable finds libpython relative to itself, whether or not the linker's cache contains it."""
         elf = support.Elf(support.executable())
         self.assertIn(support.LIBPYTHON, elf.strings(support.DT_NEEDED))
         done = support.run(support.loader(), "--inhibit-cache", "--list", support.executable())
         self.assertIn(f"{support.LIBPYTHON} => {os.path.dirname(support.executable())}/../lib/", done.stdout)
 
-    def test_libpython_by_name_is_this_interpreter(self):
-        """What loads libpython by its name (bindings to other languages do) finds this interpreter, not another one."""
+    def test_libpython_loaded_by_name_is_this_interpreter(self):
+        """Loading libpython by its name, as bindings to other languages do, gives the running interpreter."""
         self.assertEqual(ctypes.PyDLL(support.LIBPYTHON).Py_IsInitialized(), 1)
 
     @support.needs("headers")
@@ -82,7 +82,7 @@ class SharedLibrariesTest(unittest.TestCase):
         self.assertRegex(cached, rf"{re.escape(support.LIBPYTHON)} .*=> {re.escape(support.libpython())}")
 
     @support.needs("ldconfig")
-    def test_linkers_cache_is_up_to_date(self):
+    def test_linkers_cache_has_no_missing_libraries(self):
         """Each library in the linker's cache exists."""
         cached = re.findall(r"=> (/\S+)", support.run("/sbin/ldconfig", "-p").stdout)
         self.assertTrue(cached)

@@ -1,7 +1,7 @@
 """SQLite.
 
-Without it Django's default database, notebooks and coverage do not work; without loadable extensions vector and
-spatial databases (sqlite-vec, SpatiaLite) do not either.
+Django's default database, notebooks and coverage need it; vector and spatial databases (sqlite-vec, SpatiaLite) also
+need loadable extensions.
 """
 
 import os
@@ -22,7 +22,7 @@ class SqliteTest(unittest.TestCase):
         return self.db.execute(query, values).fetchone()[0]
 
     def test_file_round_trip(self):
-        """Rows written to a file are read back by another connection."""
+        """Another connection reads the rows written to a file."""
         with support.temporary_folder() as folder:
             path = os.path.join(folder, "größe.db")
             db = sqlite3.connect(path)
@@ -36,17 +36,17 @@ class SqliteTest(unittest.TestCase):
         self.assertEqual(rows, [(1, "ä"), (2.5, b"\0\xff"), (None, "世界")])
 
     def test_fts5(self):
-        """Full-text search (FTS5) is compiled in."""
+        """SQLite supports full-text search (FTS5)."""
         self.db.execute("CREATE VIRTUAL TABLE t USING fts5(text)")
         self.db.executemany("INSERT INTO t VALUES (?)", [("the quick fox",), ("a slow dog",)])
         self.assertEqual(self.one("SELECT text FROM t WHERE t MATCH 'quick'"), "the quick fox")
 
     def test_json(self):
-        """JSON functions are compiled in."""
+        """SQLite has JSON functions."""
         self.assertEqual(self.one("SELECT json_extract(?, '$.a[1]')", '{"a": [1, 2]}'), 2)
 
     def test_rtree(self):
-        """R-tree indexes are compiled in."""
+        """SQLite supports R-tree indexes."""
         self.db.execute("CREATE VIRTUAL TABLE t USING rtree(id, x0, x1)")
         self.db.execute("INSERT INTO t VALUES (7, 1, 2)")
         self.assertEqual(self.one("SELECT id FROM t WHERE x0 <= 1.5 AND x1 >= 1.5"), 7)
@@ -76,7 +76,7 @@ class SqliteTest(unittest.TestCase):
             db.close()
 
     def test_extensions_can_be_loaded(self):
-        """enable_load_extension is there, and loading a missing file fails in SQLite, not in Python."""
+        """enable_load_extension exists, and SQLite itself reports a missing extension file."""
         self.db.enable_load_extension(True)
         with self.assertRaises(sqlite3.OperationalError):
             self.db.load_extension("/nonexistent/extension")
@@ -85,7 +85,7 @@ class SqliteTest(unittest.TestCase):
             self.db.load_extension("/nonexistent/extension")
 
     def test_backup_and_functions(self):
-        """Backups, and functions written in Python, work."""
+        """Backups and functions written in Python work."""
         self.db.create_function("twice", 1, lambda x: 2 * x)
         self.assertEqual(self.one("SELECT twice(21)"), 42)
         self.db.execute("CREATE TABLE t AS SELECT 42 AS a")

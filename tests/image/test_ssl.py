@@ -1,10 +1,10 @@
 """TLS.
 
-Without it there is no https: no pip, no urllib, no requests. If the system's certificates are not found every
-connection fails; if names or issuers are not checked every connection can be listened to.
+HTTPS needs it, and with it pip, urllib and requests. If the system's certificates are not found, every connection
+fails. If names or issuers are not checked, every connection can be intercepted.
 
-data/ca.pem and data/server.pem were made for these tests: a CA whose key was thrown away, and a certificate with its
-key for localhost and 127.0.0.1, both valid until 2120.
+data/ca.pem and data/server.pem were made for these tests: a CA whose key was discarded, and a certificate with its key
+for localhost and 127.0.0.1, both valid until 2120.
 """
 
 import glob
@@ -26,7 +26,7 @@ ADDRESS_MISMATCH = 64
 
 
 class Server(threading.Thread):
-    """Answer one connection on loopback: echo one message in upper case."""
+    """Accept one connection on the loopback interface and echo one message in upper case."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -43,7 +43,7 @@ class Server(threading.Thread):
             with raw, self.context.wrap_socket(raw, server_side=True) as connection:
                 connection.sendall(connection.recv(1000).upper())
         except OSError:
-            # The client refused the certificate, as some tests want.
+            # The client rejected the certificate, as some tests expect.
             pass
 
     def __enter__(self):
@@ -56,7 +56,7 @@ class Server(threading.Thread):
 
 
 def talk(context, name):
-    """Connect to a fresh server under `name`; return its answer and the protocol."""
+    """Connect to a new server as `name`; return its answer and the protocol version."""
     with Server() as server, socket.create_connection(("127.0.0.1", server.port), timeout=20) as raw:
         with context.wrap_socket(raw, server_hostname=name) as connection:
             connection.sendall(b"hello")
@@ -65,54 +65,54 @@ def talk(context, name):
 
 class SslTest(unittest.TestCase):
     def test_openssl_is_version_3(self):
-        """The interpreter runs with OpenSSL 3, and is compiled against the same major version."""
+        """The interpreter uses OpenSSL 3 and was compiled against the same major version."""
         self.assertRegex(ssl.OPENSSL_VERSION, r"^OpenSSL 3\.")
         self.assertEqual(ssl._OPENSSL_API_VERSION[0], 3)
 
     def test_default_context_finds_the_systems_certificates(self):
-        """ssl.create_default_context trusts the CAs of the package ca-certificates."""
+        """ssl.create_default_context trusts the CAs of the ca-certificates package."""
         paths = ssl.get_default_verify_paths()
         context = ssl.create_default_context()
         loaded = len(context.get_ca_certs())
-        # A folder of hashed certificates is read when one is looked for, not in advance.
+        # Certificates in a hashed folder are read on demand, not in advance.
         hashed = len(glob.glob(os.path.join(paths.capath, "*.0"))) if paths.capath else 0
         self.assertGreater(max(loaded, hashed), 50, f"CA file {paths.cafile}, CA folder {paths.capath}")
 
     def test_default_context_checks_certificate_and_name(self):
-        """The default for clients is to check both the issuer and the host name."""
+        """By default clients check both the issuer and the host name."""
         context = ssl.create_default_context()
         self.assertEqual(context.verify_mode, ssl.CERT_REQUIRED)
         self.assertTrue(context.check_hostname)
 
     def test_handshake_with_a_trusted_server(self):
-        """Data goes through a TLS 1.3 connection to a server whose CA is trusted, by name and by address."""
+        """A TLS 1.3 connection to a server with a trusted CA works, by name and by address."""
         for name in ("localhost", "127.0.0.1"):
             with self.subTest(name=name):
                 answer, version = talk(ssl.create_default_context(cafile=CA), name)
                 self.assertEqual((answer, version), (b"HELLO", "TLSv1.3"))
 
     def test_handshake_with_tls_1_2(self):
-        """TLS 1.2 works where it is asked for."""
+        """TLS 1.2 works if it is requested."""
         context = ssl.create_default_context(cafile=CA)
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         self.assertEqual(talk(context, "localhost"), (b"HELLO", "TLSv1.2"))
 
-    def test_wrong_host_name_is_refused(self):
-        """A trusted certificate for another name or address ends the handshake."""
+    def test_wrong_host_name_is_rejected(self):
+        """The handshake fails with a trusted certificate for another name or address."""
         for name, code in (("example.org", HOSTNAME_MISMATCH), ("127.0.0.2", ADDRESS_MISMATCH)):
             with self.subTest(name=name):
                 with self.assertRaises(ssl.SSLCertVerificationError) as caught:
                     talk(ssl.create_default_context(cafile=CA), name)
                 self.assertEqual(caught.exception.verify_code, code)
 
-    def test_untrusted_issuer_is_refused(self):
-        """A certificate of a CA that is not the system's ends the handshake."""
+    def test_untrusted_issuer_is_rejected(self):
+        """The handshake fails with a certificate of a CA that the system does not trust."""
         with self.assertRaises(ssl.SSLCertVerificationError) as caught:
             talk(ssl.create_default_context(), "localhost")
         self.assertIn(caught.exception.verify_code, UNKNOWN_ISSUER)
 
     def test_ssl_cert_file_replaces_the_systems_certificates(self):
-        """SSL_CERT_FILE, which users set for a company's CA, is honoured."""
+        """SSL_CERT_FILE, which users set for a private CA, is honoured."""
         out = support.output_of_python(
             self,
             "import ssl; print(*[dict(x[0] for x in c['subject'])['commonName'] "
@@ -121,8 +121,8 @@ class SslTest(unittest.TestCase):
         )
         self.assertEqual(out.strip(), "Image test CA")
 
-    def test_https_of_the_standard_library(self):
-        """http.client and urllib can be asked for https."""
+    def test_standard_library_supports_https(self):
+        """http.client and urllib support HTTPS."""
         import http.client
         import urllib.request
 

@@ -1,7 +1,7 @@
-"""What debuggers and profilers need from the interpreter's files.
+"""Symbols and frame pointers for debuggers and profilers.
 
-py-spy, gdb and austin find the running interpreter by symbols that stripping must not remove; perf follows the stack
-by frame pointers (from 3.12 on the official images are built with them).
+py-spy, gdb and austin find the interpreter by symbols that must not be stripped. perf unwinds the stack by frame
+pointers (from 3.12 on, the official images are built with them).
 """
 
 import ctypes
@@ -17,8 +17,8 @@ import support
 
 MOV_RSP_RBP = (b"\x48\x89\xe5", b"\x48\x8b\xec")
 PROLOGUE = 40
-# Public data that no code of libpython uses, in one series or another, the reference's as ours; or, the first, a
-# constant that clang knows the value of.
+# Public data that libpython itself does not use, in one series or another, in the reference's build too; clang inlines
+# the value of the first, a constant.
 UNUSED = {
     "PY_TIMEOUT_MAX",
     "PyExc_ArithmeticError", "PyExc_ConnectionError", "PyExc_FloatingPointError", "PyExc_FutureWarning",
@@ -28,13 +28,13 @@ UNUSED = {
 
 
 def sets_frame_pointer(code):
-    """Whether a function that begins with these bytes sets up a frame pointer."""
+    """Return whether a function that begins with these bytes sets up a frame pointer."""
     return any(mov in code for mov in MOV_RSP_RBP)
 
 
 class SymbolsTest(unittest.TestCase):
     def test_profilers_find_the_interpreter(self):
-        """_PyRuntime and the version are dynamic symbols of libpython, and say the truth."""
+        """_PyRuntime and the version function are dynamic symbols of libpython, and the version is correct."""
         symbols = support.Elf(support.libpython()).defined
         for name in ("_PyRuntime", "Py_GetVersion", "Py_BytesMain", "PyRun_SimpleString"):
             with self.subTest(symbol=name):
@@ -44,15 +44,15 @@ class SymbolsTest(unittest.TestCase):
         get_version.restype = ctypes.c_char_p
         self.assertEqual(get_version().decode(), sys.version)
 
-    @unittest.skipUnless(sys.version_info >= (3, 11), "Py_Version came with 3.11")
+    @unittest.skipUnless(sys.version_info >= (3, 11), "Py_Version is new in 3.11")
     def test_version_number_is_exported(self):
-        """Py_Version holds this interpreter's version."""
+        """Py_Version is this interpreter's version."""
         self.assertEqual(ctypes.c_ulong.in_dll(ctypes.pythonapi, "Py_Version").value, sys.hexversion)
 
-    @unittest.skipUnless(sys.version_info >= (3, 12), "frame pointers are kept from 3.12 on")
-    @unittest.skipUnless(platform.machine() == "x86_64", "read from x86_64 code")
+    @unittest.skipUnless(sys.version_info >= (3, 12), "frame pointers are enabled from 3.12 on")
+    @unittest.skipUnless(platform.machine() == "x86_64", "checks x86_64 machine code")
     def test_functions_keep_frame_pointers(self):
-        """Nearly every exported function begins by setting up a frame pointer."""
+        """Nearly every exported function sets up a frame pointer."""
         elf = support.Elf(support.libpython())
         self.assertEqual(elf.machine, support.EM_X86_64)
         functions = {
@@ -67,23 +67,23 @@ class SymbolsTest(unittest.TestCase):
             with_pointer += sets_frame_pointer(elf.data[at : at + PROLOGUE])
         self.assertGreater(with_pointer / len(functions), 0.8)
 
-    @unittest.skipUnless(sys.version_info >= (3, 12), "frame pointers are kept from 3.12 on")
-    @unittest.skipUnless(platform.machine() == "x86_64", "read from x86_64 code")
-    def test_expat_is_compiled_as_the_rest(self):
-        """The bundled expat, which upstream compiles by flags of its own, keeps frame pointers, too."""
+    @unittest.skipUnless(sys.version_info >= (3, 12), "frame pointers are enabled from 3.12 on")
+    @unittest.skipUnless(platform.machine() == "x86_64", "checks x86_64 machine code")
+    def test_expat_keeps_frame_pointers(self):
+        """The bundled expat, which upstream compiles with separate flags, keeps frame pointers too."""
         pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
         pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
         table = pointer_of(pyexpat.expat_CAPI, b"pyexpat.expat_CAPI")
-        # Include/pyexpat.h: a pointer and four integers, then addresses of functions of expat; the third to the fifth
-        # tell the column and the line, and parse. Those before and after need no frame: gcc gives them none.
+        # Include/pyexpat.h: a pointer and four integers, then addresses of expat's functions. The third to the fifth
+        # return the column and the line, and parse. The others need no frame: gcc gives them none.
         addresses = (ctypes.c_void_p * 5).from_address(table + 24)[2:]
         for address in addresses:
             code = ctypes.string_at(address, PROLOGUE)
             self.assertTrue(sets_frame_pointer(code), code.hex())
 
     @support.needs("headers")
-    def test_public_data_may_be_copied_by_a_program(self):
-        """Libpython looks up what its public headers declare: a program may hold the copy that counts."""
+    def test_public_data_can_be_copied_by_a_program(self):
+        """libpython looks up public data by symbol, because a program may have a copy that takes precedence."""
         include = sysconfig.get_path("include")
         declared = set()
         for path in glob.glob(f"{include}/*.h") + glob.glob(f"{include}/cpython/*.h"):
@@ -94,7 +94,7 @@ class SymbolsTest(unittest.TestCase):
         self.assertGreater(len(declared & data), 150)
         self.assertEqual((declared & data) - elf.looked_up - UNUSED, set())
         symbolic = elf.flag(support.DT_FLAGS, support.DF_SYMBOLIC)
-        self.assertFalse(symbolic, "libpython would find its own instead of the copies")
+        self.assertFalse(symbolic, "DF_SYMBOLIC is set: libpython would use its own data instead of the copies")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What runs on a terminal: curses, readline and the interpreter's own prompt.
+"""Terminal programs: curses, readline and the interpreter's prompt.
 
-Without them full-screen programs do not start and the prompt has neither history nor completion. The descriptions of
-terminals (terminfo) have to be where the library looks for them.
+Full-screen programs need curses; the prompt needs readline for history and completion. Terminal descriptions (terminfo)
+must be where the library looks for them.
 """
 
 import sys
@@ -52,8 +52,8 @@ class TerminalTest(unittest.TestCase):
                 )
                 self.assertEqual(out.strip(), "80")
 
-    def test_curses_program(self):
-        """A curses program shows wide characters, a panel, the window's size, and reads a wide character."""
+    def test_curses_program_works(self):
+        """A curses program shows wide characters, a panel and the window's size, and reads a wide character."""
         env = support.environment(TERM="xterm", LC_ALL="C.UTF-8")
         with support.Terminal(sys.executable, "-c", CURSES_PROGRAM, env=env) as terminal:
             terminal.wait_for("Größe 世界 24x80")
@@ -63,8 +63,8 @@ class TerminalTest(unittest.TestCase):
             self.assertIn("panel:ready", terminal.text)
             self.assertIn("key \"'\\xdf'\"", terminal.text)
 
-    def test_readline_edits_completes_and_remembers(self):
-        """input() runs the startup hook, completes on tab, and puts the line into the history."""
+    def test_readline_edits_completes_and_records_history(self):
+        """input() runs the startup hook, completes on tab, and adds the line to the history."""
         env = support.environment(TERM="xterm", LC_ALL="C.UTF-8", INPUTRC="/dev/null")
         with support.Terminal(sys.executable, "-c", READLINE_PROGRAM, env=env) as terminal:
             terminal.wait_for("start ")
@@ -89,8 +89,8 @@ class TerminalTest(unittest.TestCase):
             )
         self.assertEqual(out.strip(), "2 'first \\xe4'")
 
-    def test_prompt_answers(self):
-        """`python` on a terminal shows its version, answers, and ends with exit()."""
+    def test_interactive_prompt(self):
+        """`python` on a terminal evaluates expressions and ends with exit()."""
         env = support.environment(TERM="xterm", LC_ALL="C.UTF-8")
         with support.Terminal(sys.executable, "-q", env=env) as terminal:
             terminal.wait_for(">>> ")

@@ -1,7 +1,7 @@
 """UTF-8 as the default for text, file names and streams.
 
-Without it a program that prints or opens anything beyond ASCII fails in the container while it works elsewhere: a
-container starts with no locale set.
+Containers start without a locale. Without UTF-8 as the default, programs that print or open non-ASCII text fail in
+the container although they work elsewhere.
 """
 
 import json
@@ -28,27 +28,27 @@ print(json.dumps([sys.getfilesystemencoding(), locale.getpreferredencoding(False
 
 
 def locale_environment(settings):
-    """The image's environment with these locale settings and no other."""
+    """Return the image's environment with only these locale settings."""
     removed = {name: None for name in os.environ if name == "LANG" or name == "LANGUAGE" or name.startswith("LC_")}
     return support.environment(**dict(removed, **settings))
 
 
 class TextEncodingTest(unittest.TestCase):
     def test_utf8_in_every_setting(self):
-        """File system, preferred encoding and streams are UTF-8 whatever of C, POSIX, C.UTF-8 or nothing is set."""
+        """File system, preferred encoding and streams are UTF-8 with C, POSIX, C.UTF-8 or no locale."""
         for label, settings in SETTINGS:
             with self.subTest(setting=label):
                 out = support.output_of_python(self, REPORT, env=locale_environment(settings))
                 self.assertEqual({name.lower() for name in json.loads(out)}, {"utf-8"})
 
     def test_utf8_in_the_images_own_setting(self):
-        """With the environment that the image sets, encodings are UTF-8 too."""
+        """Encodings are UTF-8 in the image's own environment, too."""
         env = support.environment(**{k: v for k, v in support.IMAGE_ENV.items() if k.startswith(("LANG", "LC_"))})
         out = support.output_of_python(self, REPORT, env=env)
         self.assertEqual({name.lower() for name in json.loads(out)}, {"utf-8"})
 
     def test_c_utf8_locale_exists(self):
-        """The C library knows C.UTF-8 without the package locales, and classifies letters by it."""
+        """The C library has the C.UTF-8 locale without the locales package."""
         out = support.output_of_python(
             self,
             "import locale; print(locale.setlocale(locale.LC_ALL, 'C.UTF-8')); "
@@ -57,7 +57,7 @@ class TextEncodingTest(unittest.TestCase):
         self.assertEqual(out.split(), ["C.UTF-8", "UTF-8"])
 
     def test_file_names_round_trip(self):
-        """Names beyond ASCII, and names that are no UTF-8, come back from the file system as they went in."""
+        """Non-ASCII file names, and names that are not valid UTF-8, round-trip through the file system."""
         names = ["größe", "мир", "世界", "\N{SNAKE}", os.fsdecode(b"\xff\xfe-bytes")]
         with support.temporary_folder() as folder:
             for name in names:
@@ -67,7 +67,7 @@ class TextEncodingTest(unittest.TestCase):
             self.assertIn("世界".encode(), os.listdir(os.fsencode(folder)))
 
     def test_standard_streams_round_trip(self):
-        """Text beyond ASCII goes through arguments, stdin and stdout of a child unharmed."""
+        """Non-ASCII text round-trips through a child's arguments, stdin and stdout."""
         text = "Größe мир 世界 \N{SNAKE}"
         for label, settings in SETTINGS:
             with self.subTest(setting=label):
@@ -83,8 +83,8 @@ class TextEncodingTest(unittest.TestCase):
                 self.assertEqual(done.returncode, 0, support.last_line(done.stderr))
                 self.assertEqual(done.stdout, text + "|" + text + "\n")
 
-    def test_codecs_of_asia_and_old_systems(self):
-        """Legacy encodings, among them those that live in extension modules, are there."""
+    def test_legacy_codecs(self):
+        """Legacy encodings work, including those in extension modules."""
         for encoding, text in (
             ("gb18030", "世界"),
             ("big5", "世界"),

@@ -1,7 +1,7 @@
 """Time zones from the system's database.
 
-Without the package tzdata every zoneinfo.ZoneInfo("Europe/Berlin") fails in an image that has not got the PyPI
-package of that name; and a container whose clock is not in UTC writes logs nobody can compare.
+Without Debian's tzdata package, zoneinfo.ZoneInfo("Europe/Berlin") fails unless the PyPI package of that name is
+installed. Containers whose clocks are not in UTC write logs that are hard to compare.
 """
 
 import datetime
@@ -16,13 +16,13 @@ UTC = datetime.timezone.utc
 
 
 class TimeZonesTest(unittest.TestCase):
-    def test_the_database_is_the_systems(self):
-        """Zones are found without the PyPI package tzdata."""
+    def test_zones_come_from_the_system(self):
+        """Time zones are found without the PyPI package tzdata."""
         self.assertIsNone(importlib.util.find_spec("tzdata"))
         self.assertTrue([path for path in zoneinfo.TZPATH if os.path.isdir(path)], zoneinfo.TZPATH)
 
     def test_summer_time_begins_and_ends(self):
-        """Europe/Berlin changes its offset at 01:00 UTC on the last Sundays of March and October."""
+        """Europe/Berlin's offset changes at 01:00 UTC on the last Sundays of March and October."""
         berlin = zoneinfo.ZoneInfo.no_cache("Europe/Berlin")
         for utc, local in (
             ((2024, 3, 31, 0, 59), "2024-03-31T01:59:00+01:00"),
@@ -35,7 +35,7 @@ class TimeZonesTest(unittest.TestCase):
         self.assertEqual(datetime.datetime(2024, 7, 1, tzinfo=berlin).tzname(), "CEST")
 
     def test_all_common_zones_load(self):
-        """The names users type are there: at least 300 of them, on every continent."""
+        """At least 300 time zones are available, and common ones on every continent can be loaded."""
         available = zoneinfo.available_timezones()
         self.assertGreater(len(available), 300)
         for name in (

@@ -1,7 +1,7 @@
 """Virtual environments.
 
-Many Dockerfiles make one and copy it to a later stage. Without the bundled wheel of pip (ensurepip) that needs a
-network, and a wrong prefix in its python shows only when packages are missing.
+Many Dockerfiles create one and copy it to a later stage. Without ensurepip's bundled pip that needs a network, and
+a wrong prefix shows only when packages are missing.
 """
 
 import json
@@ -34,7 +34,7 @@ class VenvTest(unittest.TestCase):
 
     @support.needs("pip")
     def test_venv_with_pip(self):
-        """`python -m venv` works without a network and its pip belongs to it."""
+        """`python -m venv` works without a network, and pip in the environment installs to the environment."""
         with support.temporary_folder() as folder:
             venv = self.make(folder)
             self.check_prefix(venv)
@@ -46,7 +46,7 @@ class VenvTest(unittest.TestCase):
             self.assertEqual(names, {"pip"} if sys.version_info >= (3, 12) else {"pip", "setuptools"})
 
     def test_venv_without_pip(self):
-        """--without-pip makes an environment that has none."""
+        """--without-pip creates an environment without pip."""
         with support.temporary_folder() as folder:
             venv = self.make(folder, "--without-pip")
             self.check_prefix(venv)
@@ -55,15 +55,15 @@ class VenvTest(unittest.TestCase):
 
     @support.needs("pip")
     def test_venv_with_system_site_packages(self):
-        """--system-site-packages makes the image's packages visible in the environment."""
+        """With --system-site-packages the environment sees the image's packages."""
         with support.temporary_folder() as folder:
             venv = self.make(folder, "--without-pip", "--system-site-packages")
             self.check_prefix(venv)
-            where = self.python(venv, "-c", "import pip; print(pip.__file__)").strip()
-            self.assertTrue(where.startswith(sys.base_prefix + "/lib/python"), where)
+            path = self.python(venv, "-c", "import pip; print(pip.__file__)").strip()
+            self.assertTrue(path.startswith(sys.base_prefix + "/lib/python"), path)
 
-    def test_venv_of_copies(self):
-        """--copies makes an environment whose python is no link and still finds libpython."""
+    def test_venv_with_copies(self):
+        """With --copies the environment's python is not a link and still finds libpython."""
         with support.temporary_folder() as folder:
             venv = self.make(folder, "--without-pip", "--copies")
             self.assertFalse(os.path.islink(os.path.join(venv, "bin", "python")))
@@ -71,7 +71,7 @@ class VenvTest(unittest.TestCase):
 
     @support.needs("shell")
     def test_activation(self):
-        """bin/activate puts the environment's python first."""
+        """bin/activate puts the environment's python first on PATH."""
         with support.temporary_folder() as folder:
             venv = self.make(folder, "--without-pip")
             done = support.run("/bin/sh", "-c", '. "$1/bin/activate" && command -v python', "sh", venv)
