@@ -1,14 +1,14 @@
-"""Runs one pyperformance script as a pyperf worker inside a container and prints what it measured.
+"""Run one pyperformance script as a pyperf worker inside a container and print the measurements.
 
     python worker.py CLOCK SECONDS SCRIPT ARGUMENTS...
 
 CLOCK is ``wall`` (the clock that pyperf uses) or ``cpu`` (CPU time of the process and its threads, which other
-processes on the machine do not lengthen). Scripts and pyperf read the time by ``time.perf_counter`` alone, so that is
-where the clock is changed. After SECONDS the process ends itself with a traceback and code 1. The last line on stdout
-is ``WORKER`` and a JSON object:
+processes on the machine do not affect). Scripts and pyperf read the time only with ``time.perf_counter``, so that
+function is replaced. After SECONDS the process prints a traceback and exits with 1. The last line on stdout is
+``WORKER`` and a JSON object:
 
-    suite   what pyperf wrote by --output
-    wall    seconds from here to the script's end
+    suite   pyperf's output file (--output)
+    wall    seconds that the script ran
     cpu     CPU seconds of this process and its children in that time
 
 Standard library only, Python 3.9 and newer.
@@ -28,7 +28,7 @@ MARK = "WORKER "
 
 
 def cpu_seconds():
-    """CPU time of this process and of its children that have ended."""
+    """Return the CPU time of this process and its finished children, in seconds."""
     return sum(os.times()[:4])
 
 
@@ -44,7 +44,7 @@ def main(clock, seconds, script, *arguments):
         for packages in filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)):
             site.addsitedir(packages)  # .pth files of installed packages, as in a virtual environment
         wall, cpu = time.monotonic(), cpu_seconds()
-        # In a real __main__ the name is a module, which a script may rely on (sphinx's replaces open in it).
+        # In a real __main__, __builtins__ is a module; scripts may rely on that (sphinx's replaces open in it).
         runpy.run_path(script, {"__builtins__": builtins}, "__main__")
         spent = {"wall": time.monotonic() - wall, "cpu": cpu_seconds() - cpu}
         with open(output, encoding="utf-8") as stream:

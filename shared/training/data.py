@@ -1,4 +1,4 @@
-"""Data on its way: json, pickle, csv, XML, settings, databases, dates, paths, URLs, logging, copies, compression."""
+"""Data processing: json, pickle, csv, XML, settings, databases, dates, paths, URLs, logging, copies, compression."""
 
 import ast
 import base64

@@ -1,4 +1,4 @@
-"""Flow of control: calls of every kind, closures, decorators, exceptions, context managers, generators, coroutines."""
+"""Control flow: all kinds of calls, closures, decorators, exceptions, context managers, generators, coroutines."""
 
 import asyncio
 import contextlib
@@ -254,7 +254,7 @@ def main():
         ways(120, (50, 20, 10, 5, 2, 1))
         threads(20)
     asyncio.run(service(40))
-    # A build may have no network, not even a loopback.
+    # A build step may have no network, not even a loopback interface.
     with contextlib.suppress(OSError):
         asyncio.run(echo(300))
 

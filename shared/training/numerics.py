@@ -1,4 +1,4 @@
-"""Numbers: loops over int and float, sieves, matrices, steps of a simulation, big integers, decimal, fractions."""
+"""Numbers: loops over int and float, sieves, matrices, simulation steps, big integers, decimal, fractions."""
 
 import cmath
 import decimal

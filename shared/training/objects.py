@@ -1,4 +1,4 @@
-"""Objects: attributes, methods, properties, slots, inheritance, operators; a shop with customers in simulated time."""
+"""Objects: attributes, methods, properties, slots, inheritance, operators; a simulated shop with customers."""
 
 import heapq
 import random

@@ -1,4 +1,4 @@
-"""Short lives: interpreters that start, import what programs import, and end."""
+"""Startup: short-lived interpreters that import common modules and exit."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Text: splitting, joining, formatting, regular expressions, a parser by hand, a template language, a word count."""
+"""Text: splitting, joining, formatting, regular expressions, a handwritten parser, a template language, a word count."""
 
 import difflib
 import io
@@ -71,7 +71,7 @@ def logs(rng, count):
 
 
 class Parser:
-    """Recursive descent over sums, products, powers, calls and names."""
+    """Parse sums, products, powers, calls and names by recursive descent."""
 
     def __init__(self, text):
         self.tokens = [(match.lastgroup, match.group(match.lastgroup)) for match in TOKEN.finditer(text)]
@@ -159,7 +159,7 @@ def formulas(rng):
 
 
 def page(rows):
-    """Fill a page as a template engine does: pieces into a list, looked up and escaped."""
+    """Render a page like a template engine: look up values, escape them and collect the pieces in a list."""
     out = io.StringIO()
     write = out.write
     context = {"title": "A & B", "rows": rows}
