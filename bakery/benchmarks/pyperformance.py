@@ -18,7 +18,7 @@ from packaging.specifiers import SpecifierSet
 from bakery.catalog import Table, read_toml
 from bakery.errors import InputError
 
-__all__ = ["DATA", "SCRIPT", "Benchmark", "BenchmarkConfig", "read_config", "read_suite", "select_benchmarks"]
+__all__ = ["DATA", "SCRIPT", "Benchmark", "SuiteConfig", "read_config", "read_suite", "select_benchmarks"]
 
 DATA = "pyperformance/data-files/benchmarks/"
 SCRIPT = "run_benchmark.py"
@@ -39,7 +39,7 @@ class PinnedPackage:
 
 
 @dataclass(frozen=True)
-class BenchmarkConfig:
+class SuiteConfig:
     """The contents of benchmarks/benchmarks.toml; ``unsuitable`` and ``series`` have reasons by benchmark name."""
 
     pyperformance: PinnedPackage
@@ -67,14 +67,6 @@ class Benchmark:
     """The Python versions that it supports, as a PEP 440 specifier."""
 
 
-@dataclass(frozen=True)
-class Selection:
-    """The benchmarks to run, and reasons by name for those that are left out."""
-
-    benchmarks: tuple[Benchmark, ...]
-    left_out: Mapping[str, str]
-
-
 class _Project(msgspec.Struct, frozen=True, rename="kebab"):
     requires_python: str = ""
     dependencies: tuple[str, ...] = ()
@@ -91,11 +83,11 @@ class _Metadata(msgspec.Struct, frozen=True):
     tool: dict[str, _Tool] = {}
 
 
-def read_config(root: Path) -> BenchmarkConfig:
+def read_config(root: Path) -> SuiteConfig:
     """Read benchmarks/benchmarks.toml; :exc:`bakery.errors.ConfigError` if it is not valid."""
     top = read_toml(root / "benchmarks" / "benchmarks.toml")
     imports, unsuitable = top.table("imports"), top.table("unsuitable")
-    config = BenchmarkConfig(
+    config = SuiteConfig(
         pyperformance=_pinned(top, "pyperformance"),
         pyperf=_pinned(top, "pyperf"),
         subset=top.words("subset"),
@@ -109,13 +101,10 @@ def read_config(root: Path) -> BenchmarkConfig:
 
 def _pinned(top: Table, name: str) -> PinnedPackage:
     table = top.table(name)
-    pinned = PinnedPackage(
-        name,
-        version=table.text("version", "a release", r"[0-9][0-9a-z.]*"),
-        sha256=table.text("sha256", "64 lower-case hexadecimal digits", "[0-9a-f]{64}"),
-    )
+    version = table.text("version", "a release", r"[0-9][0-9a-z.]*")
+    sha256 = table.text("sha256", "64 lower-case hexadecimal digits", "[0-9a-f]{64}")
     table.done()
-    return pinned
+    return PinnedPackage(name, version, sha256)
 
 
 def read_suite(archive: Path) -> dict[str, Benchmark]:
@@ -154,16 +143,12 @@ def parse_suite(texts: Mapping[str, str]) -> dict[str, Benchmark]:
 
 
 def select_benchmarks(
-    suite: Mapping[str, Benchmark],
-    config: BenchmarkConfig,
-    series: str,
-    *,
-    full: bool = False,
-    only: Sequence[str] = (),
-) -> Selection:
-    """The benchmarks to run on ``series`` (``3.13t``): the subset, with ``full`` all, or those named in ``only``.
+    suite: Mapping[str, Benchmark], config: SuiteConfig, series: str, *, full: bool = False, only: Sequence[str] = ()
+) -> tuple[list[Benchmark], dict[str, str]]:
+    """The benchmarks to run on ``series`` (``3.13t``), and reasons by name for those that are left out.
 
-    ``only`` overrides the exceptions of benchmarks.toml. :exc:`InputError` if pyperformance does not have a name in it.
+    By default the subset, with ``full`` all, or those in ``only``, which overrides the exceptions of benchmarks.toml.
+    :exc:`InputError` if pyperformance does not have a name in ``only``.
     """
     unknown = [name for name in only if name not in suite]
     if unknown:
@@ -185,4 +170,4 @@ def select_benchmarks(
         else:
             extra = "".join(f"{line}\n" for line in config.imports.get(name, ()))
             selected.append(replace(suite[name], requirements=suite[name].requirements + extra))
-    return Selection(tuple(selected), left_out)
+    return selected, left_out

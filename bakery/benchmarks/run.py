@@ -115,15 +115,15 @@ def run_benchmarks(session: Session) -> BenchmarkResult:
         with Wheelhouse(engine, pair.reference, folder, session.note) as wheelhouse:
             tools, script = wheelhouse.tools(config), (root / "benchmarks" / "worker.py").read_bytes()
             suite = read_suite(tools)
-            selection = select_benchmarks(suite, config, ours.series, full=settings.full, only=settings.only)
+            selected, left_out = select_benchmarks(suite, config, ours.series, full=settings.full, only=settings.only)
             for worker in workers:
                 worker.container.run(["python3", "-c", f"import os; os.makedirs('{FOLDER}/{SITE}')"])
                 worker.container.put(FOLDER, tools.read_bytes())
                 worker.container.put(FOLDER, tar_of("worker.py", script))
             comparison = _Comparison(session, workers)
-            measurements = comparison.prepare(selection.benchmarks, wheelhouse)
+            measurements = comparison.prepare(selected, wheelhouse)
         benchmarks = comparison.measure(measurements)
-    left_out = {**selection.left_out, **comparison.left_out}
+    left_out |= comparison.left_out
     if not benchmarks:
         reasons = "".join(f"\n    {name}: {reason}" for name, reason in left_out.items())
         raise BuildError(f"no benchmark could be measured:{reasons}")

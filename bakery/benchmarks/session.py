@@ -135,13 +135,10 @@ class Session:
             yield
 
     def result(
-        self,
-        images: Sequence[tuple[MeasuredImage, Python]],
-        benchmarks: list[BenchmarkTimes],
-        left_out: dict[str, str],
-        commands: dict[str, tuple[str, ...]] | None = None,
+        self, images: Sequence[tuple[MeasuredImage, Python]], benchmarks: list[BenchmarkTimes],
+        left_out: dict[str, str], commands: dict[str, tuple[str, ...]] | None = None,
         versions: Mapping[str, str] | None = None,
-    ) -> BenchmarkResult:
+    ) -> BenchmarkResult:  # fmt: skip
         """Cold starts have ``commands``; speed has ``versions``, those of pyperformance and pyperf."""
         seconds, settings, info, python = time.monotonic() - self.start, self.settings, self.engine.info, images[0][1]
         self.display.done(self.pair.name, f"{len(benchmarks)} results, {duration(seconds)}")

@@ -36,33 +36,9 @@ def round_logs(ours: Sequence[Sequence[float]], reference: Sequence[Sequence[flo
     return tuple(math.log(min(slow) / min(fast)) for fast, slow in zip(ours, reference, strict=True))
 
 
-def _resamples(rounds: int) -> list[list[int]]:
-    """Draws of ``rounds`` rounds with replacement; deterministic."""
-    source = random.Random(rounds)  # noqa: S311 (no secret)
-    return [source.choices(range(rounds), k=rounds) for _ in range(RESAMPLES)]
-
-
-def _interval(centre: float, draws: Sequence[float], rounds: int) -> Estimate:
-    """The percentile interval of logarithms, widened by sqrt(n / (n - 1)).
-
-    A bootstrap of n rounds has the variance of a population of n, which is too small by (n - 1) / n; with the few
-    rounds of a benchmark run that matters (Davison and Hinkley, Bootstrap Methods and their Application, 2.3).
-    """
-    ordered, wider = sorted(draws), math.sqrt(rounds / (rounds - 1))
-    edge = (1 - CONFIDENCE) / 2 * (len(ordered) - 1)
-    low, high = ordered[math.floor(edge)], ordered[math.ceil(len(ordered) - 1 - edge)]
-    return Estimate(
-        math.exp(centre), math.exp(centre + (low - centre) * wider), math.exp(centre + (high - centre) * wider)
-    )
-
-
 def estimate(logs: Sequence[float]) -> Estimate:
-    """The ratio of one benchmark, with the interval from resampling its rounds."""
-    centre, rounds = statistics.median(logs), len(logs)
-    if rounds < 2:
-        return Estimate(math.exp(centre), None, None)
-    draws = [statistics.median([logs[index] for index in draw]) for draw in _resamples(rounds)]
-    return _interval(centre, draws, rounds)
+    """The ratio of one benchmark, from the logarithms of its rounds."""
+    return geometric_mean({"": logs})
 
 
 def geometric_mean(benchmarks: Mapping[str, Sequence[float]]) -> Estimate:
@@ -71,6 +47,10 @@ def geometric_mean(benchmarks: Mapping[str, Sequence[float]]) -> Estimate:
     Whole rounds are resampled, the same rounds for every benchmark, and everything is recomputed from each draw: what
     the benchmarks of a round have in common (hash seed, the machine's state) stays together. The set of benchmarks is
     fixed: the interval describes another run of it, not other programs.
+
+    It is the percentile interval of logarithms, widened by sqrt(n / (n - 1)). A bootstrap of n rounds has the variance
+    of a population of n, which is too small by (n - 1) / n; with the few rounds of a benchmark run that matters
+    (Davison and Hinkley, Bootstrap Methods and their Application, 2.3).
     """
     (rounds,) = {len(logs) for logs in benchmarks.values()}
 
@@ -80,4 +60,9 @@ def geometric_mean(benchmarks: Mapping[str, Sequence[float]]) -> Estimate:
     centre = mean(range(rounds))
     if rounds < 2:
         return Estimate(math.exp(centre), None, None)
-    return _interval(centre, [mean(draw) for draw in _resamples(rounds)], rounds)
+    source = random.Random(rounds)  # noqa: S311 (no secret; the same draws each time)
+    draws = sorted(mean(source.choices(range(rounds), k=rounds)) for _ in range(RESAMPLES))
+    edge = (1 - CONFIDENCE) / 2 * (RESAMPLES - 1)
+    low, high = draws[math.floor(edge)] - centre, draws[math.ceil(RESAMPLES - 1 - edge)] - centre
+    wider = math.sqrt(rounds / (rounds - 1))
+    return Estimate(math.exp(centre), math.exp(centre + low * wider), math.exp(centre + high * wider))

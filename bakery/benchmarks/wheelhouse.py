@@ -15,9 +15,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 
-from bakery.benchmarks.pyperformance import Benchmark, BenchmarkConfig
+from bakery.benchmarks.pyperformance import Benchmark, SuiteConfig
 from bakery.engine import Container, ContainerOptions, Engine, idle_container
 from bakery.errors import BuildError
 from bakery.files import Tell, disk_full
@@ -91,16 +92,14 @@ class Wheelhouse:
     def __init__(self, engine: Engine, reference: str, folder: Path, tell: Tell = print) -> None:
         self.engine, self.reference, self.folder, self.tell = engine, reference, folder, tell
         self._stack = ExitStack()
-        self._running: Container | None = None
 
     def __enter__(self) -> Wheelhouse:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._running = None
         self._stack.close()
 
-    def tools(self, config: BenchmarkConfig) -> Path:
+    def tools(self, config: SuiteConfig) -> Path:
         """A tar with pyperf and pyperformance; :exc:`BuildError` if they cannot be installed."""
         pins = f"{config.pyperf.requirement}\n{config.pyperformance.requirement}\n"
         # pyperformance itself needs a newer Python than its benchmarks do, and workers run without psutil.
@@ -117,32 +116,30 @@ class Wheelhouse:
         final = self.folder / tar_name(name, requirements)
         if final.exists():
             return final
-        container = self._container()
         self.tell(f"installing {' '.join(line.partition(' ')[0] for line in requirements.splitlines())}")
         target = f"{FOLDER}/{subfolder}"
         pip = ["python3", "-m", "pip", "install", "--no-cache-dir", "--no-compile", "--target", target, *options]
         # Files that do not compile (for another version of Python, or lib2to3's own test data) are never imported.
         compileall = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", target]
         script = SCRIPT.format(install=shlex.join(pip), requirements=requirements, compile=shlex.join(compileall))
-        result = container.run(["sh", "-c", script])
+        result = self._container.run(["sh", "-c", script])
         if result.code:
             raise BuildError(f"cannot be installed: {_reason(result.output)}")
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = final.with_suffix(".partial")
         with disk_full(self.folder), partial.open("wb") as stream:
-            stream.writelines(container.get(target))
+            stream.writelines(self._container.get(target))
         os.replace(partial, final)
         return final
 
+    @cached_property
     def _container(self) -> Container:
-        if self._running is None:
-            variables, paths = _host_settings()
-            if not self.engine.host.startswith("unix:"):  # another machine does not have this machine's files
-                variables = {name: value for name, value in variables.items() if not value.startswith("/")}
-                paths = []
-            options = ContainerOptions("host", variables, list(dict.fromkeys(paths)))
-            self._running = self._stack.enter_context(idle_container(self.engine, self.reference, options))
-        return self._running
+        variables, paths = _host_settings()
+        if not self.engine.host.startswith("unix:"):  # another machine does not have this machine's files
+            variables = {name: value for name, value in variables.items() if not value.startswith("/")}
+            paths = []
+        options = ContainerOptions("host", variables, list(dict.fromkeys(paths)))
+        return self._stack.enter_context(idle_container(self.engine, self.reference, options))
 
 
 def _reason(output: str) -> str:

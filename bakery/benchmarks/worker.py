@@ -33,36 +33,30 @@ for path in {os.path.realpath(sys.executable), *paths}:
 """
 
 
-class Metadata(msgspec.Struct, frozen=True):
-    """Metadata of a suite or of one of its benchmarks."""
-
+class _Metadata(msgspec.Struct, frozen=True):
     name: str = ""
     inner_loops: int = 0
 
 
-class Run(msgspec.Struct, frozen=True):
-    """A process: warm-ups as loops and seconds, and values in seconds."""
-
-    warmups: list[tuple[int, float]] = []
+class _Run(msgspec.Struct, frozen=True):
+    warmups: list[tuple[int, float]] = []  # loops and seconds
     values: list[float] = []
 
 
-class Result(msgspec.Struct, frozen=True):
-    """A benchmark of a suite."""
-
-    runs: list[Run]
-    metadata: Metadata = Metadata()
+class _Result(msgspec.Struct, frozen=True):
+    runs: list[_Run]
+    metadata: _Metadata = _Metadata()
 
 
 class Suite(msgspec.Struct, frozen=True):
     """What pyperf writes (https://pyperf.readthedocs.io/en/latest/api.html#pyperf-json), as far as it is used."""
 
-    benchmarks: list[Result]
-    metadata: Metadata = Metadata()
+    benchmarks: list[_Result]
+    metadata: _Metadata = _Metadata()
 
 
-class Report(msgspec.Struct, frozen=True):
-    """What benchmarks/worker.py prints: the suite, and the seconds that the process took."""
+class _Report(msgspec.Struct, frozen=True):
+    """What benchmarks/worker.py prints."""
 
     suite: Suite
     wall: float
@@ -118,7 +112,7 @@ class WorkerContainer:
                 errors = [f"took more than {LIMIT} s"]
             reason = errors[-1].strip() if errors else f"exit code {done.code}"
             raise BuildError(f"does not run in {self.image.image}: {reason}")
-        result = msgspec.json.decode(report.removeprefix(MARK), type=Report)
+        result = msgspec.json.decode(report.removeprefix(MARK), type=_Report)
         self.wall += result.wall
         self.cpu += result.cpu
         return result.suite

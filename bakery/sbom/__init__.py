@@ -1,7 +1,6 @@
 """Software bills of materials, and packages that are outdated."""
 
-from bakery.sbom.document import Subject, bill_of, document, load_licences, text_of
-from bakery.sbom.listing import BILL_COLUMNS, bill_rows, bills
+from bakery.sbom.document import BILL_COLUMNS, Subject, bill_of, bill_rows, bills, document, load_licences, text_of
 from bakery.sbom.outdated import OUTDATED_COLUMNS, Outdated
 
 __all__ = [

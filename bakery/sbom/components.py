@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from debian.deb822 import Deb822, Packages
@@ -11,7 +11,7 @@ from packageurl import PackageURL
 from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
 
-__all__ = ["Component", "Licences", "debian_licences", "dpkg_packages", "python_packages", "vendored_packages"]
+__all__ = ["STATUS", "Component", "Licences", "debian_licences", "dpkg_packages", "python_packages"]
 
 STATUS = r"var/lib/dpkg/status|var/lib/dpkg/status\.d/[^/]+"
 SITE = r"(?:usr/local/lib/python3[^/]*/site-packages/)"
@@ -103,9 +103,8 @@ def _expression(short: str, names: Mapping[str, str]) -> str:
     for number, part in enumerate(parts):
         word = part.upper().replace("AND/OR", "OR") if number % 2 else names.get(part.strip().lower(), "")
         if not word and re.fullmatch(r"[\w.+/-]+( [\w.+/-]+){0,5}", part.strip()):
-            word = (
-                f"LicenseRef-Debian-{re.sub(r'[^A-Za-z0-9.]+', '-', part.strip().replace('+', '-or-later')).strip('-')}"
-            )
+            reference = re.sub(r"[^A-Za-z0-9.]+", "-", part.strip().replace("+", "-or-later"))
+            word = f"LicenseRef-Debian-{reference.strip('-')}"
         if not word:
             return ""
         words.append(word)
@@ -123,31 +122,21 @@ def python_packages(files: Mapping[str, bytes], licences: Licences) -> list[Comp
             metadata, _ = parse_email(files[path])
             if name := metadata.get("name"):
                 components.append(_python_package(name, metadata.get("version", ""), licences, ""))
-                components += vendored_packages(files, name, licences)
+                components += _vendored_packages(files, name, licences)
     return components
 
 
-def vendored_packages(files: Mapping[str, bytes], name: str, licences: Licences) -> Iterator[Component]:
+def _vendored_packages(files: Mapping[str, bytes], name: str, licences: Licences) -> Iterator[Component]:
     """The packages in ``_vendor`` of the distribution ``name``: from its vendor.txt, else from ``__version__``."""
-    lists = [
-        files[path] for path in sorted(files) if re.fullmatch(rf"{SITE}{re.escape(name)}/_vendor/vendor\.txt", path)
-    ]
-    if lists:
-        pairs: Iterable[tuple[str, str]] = re.findall(r"(?m)^\s*([\w.-]+)==([\w.+!-]+)", lists[0].decode())
-    else:
-        pairs = _module_versions(files, name).items()
-    for package, version in sorted(set(pairs)):
-        yield _python_package(package, version, licences, name)
-
-
-def _module_versions(files: Mapping[str, bytes], name: str) -> dict[str, str]:
-    versions: dict[str, str] = {}
+    folder, versions, listed = rf"{SITE}{re.escape(name)}/_vendor/", dict[str, str](), list[tuple[str, str]]()
     for path in sorted(files):
-        module = re.fullmatch(rf"{SITE}{re.escape(name)}/_vendor/([a-z]\w*)(?:\.py|/(?:__init__|__about__)\.py)", path)
-        if module:
+        if re.fullmatch(rf"{folder}vendor\.txt", path):
+            listed = listed or re.findall(r"(?m)^\s*([\w.-]+)==([\w.+!-]+)", files[path].decode())
+        elif module := re.fullmatch(rf"{folder}([a-z]\w*)(?:\.py|/(?:__init__|__about__)\.py)", path):
             version = re.search(rb"""(?m)^__version__ = ['"]([\w.+]+)['"]""", files[path])
             versions[module[1]] = version[1].decode() if version else versions.get(module[1], "")
-    return versions
+    for package, number in sorted(set(listed or versions.items())):
+        yield _python_package(package, number, licences, name)
 
 
 def _python_package(name: str, version: str, licences: Licences, within: str) -> Component:

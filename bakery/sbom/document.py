@@ -1,10 +1,10 @@
-"""What the bill of materials of a built image says, read from the image's layers and CPython's tarball."""
+"""Bills of materials of built images, read from their layers and from CPython's tarball."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -12,15 +12,18 @@ from typing import IO
 from packageurl import PackageURL
 
 from bakery import __version__
-from bakery.catalog import ANNOTATIONS, Image, Platform, read_toml
-from bakery.engine import Engine
+from bakery.catalog import ANNOTATIONS, Catalog, Image, Platform, read_toml, references
+from bakery.display import Column
+from bakery.engine import find_engine
 from bakery.errors import BuildError
-from bakery.files import spooled
+from bakery.files import Tell, spooled
 from bakery.oci import Contents, contents_of
 from bakery.sbom.components import Component, Licences, debian_licences, dpkg_packages, python_packages
 from bakery.sbom.vendored import bundled_in, cpython
+from bakery.sources import SourceCache
+from bakery.workspace import Workspace
 
-__all__ = ["FILES", "Bill", "Subject", "bill_of", "document", "load_licences", "of_engine", "text_of"]
+__all__ = ["BILL_COLUMNS", "Bill", "Subject", "bill_of", "bill_rows", "bills", "document", "load_licences", "text_of"]
 
 FILES = re.compile(
     r"var/lib/dpkg/status|var/lib/dpkg/status\.d/[^/]+|usr/share/doc/[^/]+/copyright"
@@ -28,6 +31,12 @@ FILES = re.compile(
     r"|usr/local/lib/python3[^/]*/site-packages/[^/]+/_vendor/(\w+\.py|\w+/__(init|about)__\.py)"
 )
 """The files of an image that its bill is made from."""
+BILL_COLUMNS = (
+    Column("package", "name"),
+    Column("version", "version"),
+    Column("licence", "licence"),
+    Column("package URL", "purl"),
+)
 TOOL = f"infra7-python-images-{__version__}"
 
 
@@ -130,8 +139,25 @@ def bill_of(archive: IO[bytes], subject: Subject, licences: Licences, digest: st
     )
 
 
-def of_engine(engine: Engine, subject: Subject, licences: Licences) -> Bill:
-    """The bill of ``subject`` as the engine stores it; :exc:`BuildError` if the engine does not have the image."""
-    digest = engine.require(subject.name).id
-    with spooled(engine.save(subject.name)) as archive:
-        return bill_of(archive, subject, licences, digest)
+def bills(
+    workspace: Workspace, catalog: Catalog, images: Sequence[Image], mirror: str | None, tell: Tell
+) -> Iterator[Bill]:
+    """The bills of ``images`` in the engine in use.
+
+    Raises :exc:`BuildError` if the engine does not have one of them, and what :class:`SourceCache` raises.
+    """
+    engine = find_engine(workspace, catalog, tell)
+    licences, sources = load_licences(workspace.root), SourceCache(workspace, mirror, tell)
+    for image in images:
+        folder = sources.fetch(image.pin, image.series, "inv sbom --version={version}")
+        subject = Subject(image, references(catalog, image)[0], folder / image.pin.file, catalog.source)
+        digest = engine.require(subject.name).id
+        with spooled(engine.save(subject.name)) as archive:
+            yield bill_of(archive, subject, licences, digest)
+
+
+def bill_rows(bill: Bill) -> list[dict[str, str | None]]:
+    """An overview of a bill: the image and its packages with version, licence and package URL."""
+    rows = [(bill.name, bill.digest, "", bill.purl)]
+    rows += [(part.name, part.version, part.licence, part.purl) for part in bill.components]
+    return [{column.key: cell or None for column, cell in zip(BILL_COLUMNS, row, strict=True)} for row in rows]

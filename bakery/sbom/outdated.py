@@ -6,7 +6,7 @@ release, its updates and its security updates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bakery.bases import apt
@@ -19,7 +19,7 @@ from bakery.registry import Registry, RegistryUnavailable
 from bakery.sbom.packages import packages_in_engine, packages_in_registry
 from bakery.workspace import Workspace
 
-__all__ = ["OUTDATED_COLUMNS", "Outdated", "Survey", "differences"]
+__all__ = ["OUTDATED_COLUMNS", "Outdated", "Survey"]
 
 OUTDATED_COLUMNS = (
     Column("image", "image"),
@@ -36,17 +36,6 @@ class Survey:
     rows: list[dict[str, str]] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
-
-
-def differences(
-    installed: Mapping[str, str], available: Mapping[str, str], older: Callable[[str, str], bool] = apt.older
-) -> list[tuple[str, str, str]]:
-    """Package, installed version and available version of each package that is newer in the archive."""
-    return [
-        (name, version, available[name])
-        for name, version in sorted(installed.items())
-        if available.get(name, version) != version and older(version, available[name])
-    ]
 
 
 @dataclass
@@ -77,16 +66,18 @@ class Outdated:
             if isinstance(archive, str):
                 survey.unknown.append(f"{reference}: the archive of {image.target.name} cannot be queried: {archive}")
                 continue
-            rows = differences(packages, archive.candidates(sorted(packages)))
-            self.tell(f"{reference}: {len(packages)} packages, {len(rows) or 'none'} outdated")
-            survey.images.append(reference)
-            survey.rows += [
+            available = archive.candidates(sorted(packages))
+            rows = [
                 {
                     "image": image.name, "reference": reference, "target": image.target.name,
-                    "platform": image.platform, "package": name, "installed": old, "available": new,
+                    "platform": image.platform, "package": name, "installed": version, "available": available[name],
                 }
-                for name, old, new in rows
+                for name, version in sorted(packages.items())
+                if available.get(name, version) != version and apt.older(version, available[name])
             ]  # fmt: skip
+            self.tell(f"{reference}: {len(packages)} packages, {len(rows) or 'none'} outdated")
+            survey.images.append(reference)
+            survey.rows += rows
         return survey
 
     def _reference(self, image: Image) -> str:

@@ -14,12 +14,12 @@ from bakery.engine import Engine
 from bakery.files import spooled
 from bakery.oci import SPDX, Overlay, contents_of, is_index, unpacked
 from bakery.registry import Registry, Remote
-from bakery.sbom.components import dpkg_packages
+from bakery.sbom.components import STATUS, dpkg_packages
 
 __all__ = ["packages_in_engine", "packages_in_registry"]
 
-STATUS = "var/lib/dpkg/status"
-STATUS_FILES = re.compile(rf"{STATUS}|{STATUS}\.d/[^/]+")
+STATUS_FILES = re.compile(STATUS)
+WHOLE_STATUS = "var/lib/dpkg/status"
 
 
 def packages_in_engine(engine: Engine, image: Image, reference: str) -> dict[str, str] | None:
@@ -86,6 +86,6 @@ def _status_files(registry: Registry, remote: Remote) -> dict[str, bytes]:
         with registry.blob(remote.reference, layer.digest) as stream, unpacked(stream, layer.method) as tar:
             overlay.add(tar, tar)
         files = {**overlay.files, **files}
-        if STATUS in files:
+        if WHOLE_STATUS in files:
             break
     return files

@@ -22,8 +22,11 @@ from bakery.sbom.components import Component, Licences
 __all__ = ["bundled_in", "cpython"]
 
 LIST = "Misc/sbom.spdx.json"
-EXPAT = "Modules/expat/expat.h"
 PATTERNS = {
+    "expat": (
+        "Modules/expat/expat.h",
+        r"(?s)#define XML_MAJOR_VERSION (\d+).*?#define XML_MINOR_VERSION (\d+).*?#define XML_MICRO_VERSION (\d+)",
+    ),
     "mpdecimal": ("Modules/_decimal/libmpdec/mpdecimal.h", r'(?m)^#define MPD_VERSION "([\d.]+)"'),
     "macholib": ("Lib/ctypes/macholib/__init__.py", r"(?m)^__version__ = '([\d.]+)'"),
     "mimalloc": ("Include/internal/mimalloc/mimalloc.h", r"(?m)^#define MI_MALLOC_VERSION (\d)(\d)(\d)\b"),
@@ -34,7 +37,7 @@ UNVERSIONED = {
     "keccak-code-package": "Modules/_sha3/kcp/KeccakHash.h",
     "tiny-sha3": "Modules/_sha3/sha3.h",
 }
-READ = (LIST, EXPAT, *(file for file, _ in PATTERNS.values()), *UNVERSIONED.values())
+READ = (LIST, *(file for file, _ in PATTERNS.values()), *UNVERSIONED.values())
 PYTHON_ORG = "https://www.python.org/ftp/python"
 
 
@@ -76,8 +79,6 @@ def _components(texts: Mapping[str, str], licences: Licences) -> list[Component]
 def _header_versions(texts: Mapping[str, str]) -> dict[str, str]:
     """Component names and versions according to headers; the version is empty if a header does not state it."""
     versions = {name: "" for name, file in UNVERSIONED.items() if file in texts}
-    if numbers := re.findall(r"(?m)^#define XML_(?:MAJOR|MINOR|MICRO)_VERSION (\d+)", texts.get(EXPAT, "")):
-        versions["expat"] = ".".join(numbers)
     for name, (file, pattern) in PATTERNS.items():
         if match := re.search(pattern, texts.get(file, "")):
             versions[name] = ".".join(match.groups())

@@ -11,8 +11,8 @@ import pytest
 from bakery.benchmarks.pyperformance import (
     DATA,
     Benchmark,
-    BenchmarkConfig,
     PinnedPackage,
+    SuiteConfig,
     parse_suite,
     read_config,
     read_suite,
@@ -36,9 +36,9 @@ TEXTS = {
 PIN = PinnedPackage("p", "1", "0" * 64)
 
 
-def config(**more: object) -> BenchmarkConfig:
+def config(**more: object) -> SuiteConfig:
     known: dict[str, object] = {"subset": ("pickle", "mako"), "imports": {}, "unsuitable": {}, "series": {}}
-    return BenchmarkConfig(PIN, PIN, **{**known, **more})  # type: ignore[arg-type]
+    return SuiteConfig(PIN, PIN, **{**known, **more})  # type: ignore[arg-type]
 
 
 def test_benchmarks_are_read_from_the_manifest_with_their_options() -> None:
@@ -66,16 +66,16 @@ def test_a_suite_is_read_from_a_tar_of_its_installation(tmp_path: Path) -> None:
 
 
 def test_the_subset_is_selected_by_default() -> None:
-    selection = select_benchmarks(parse_suite(TEXTS), config(), "3.13")
-    assert [one.name for one in selection.benchmarks] == ["pickle", "mako"]
-    assert selection.left_out == {}
+    selected, left_out = select_benchmarks(parse_suite(TEXTS), config(), "3.13")
+    assert [benchmark.name for benchmark in selected] == ["pickle", "mako"]
+    assert left_out == {}
 
 
 def test_benchmarks_that_are_left_out_have_a_reason() -> None:
     data = config(unsuitable={"mako": "needs a network"}, series={"3.11": {"pickle": "crashes"}})
-    selection = select_benchmarks(parse_suite(TEXTS), data, "3.11", full=True)
-    assert [one.name for one in selection.benchmarks] == ["tg", "unpickle"]
-    assert selection.left_out == {
+    selected, left_out = select_benchmarks(parse_suite(TEXTS), data, "3.11", full=True)
+    assert [benchmark.name for benchmark in selected] == ["tg", "unpickle"]
+    assert left_out == {
         "dask": "needs Python >=3.12",
         "mako": "needs a network",
         "pickle": "crashes",
@@ -83,14 +83,13 @@ def test_benchmarks_that_are_left_out_have_a_reason() -> None:
 
 
 def test_a_free_threaded_series_has_the_version_of_its_number() -> None:
-    assert [one.name for one in select_benchmarks(parse_suite(TEXTS), config(), "3.13t", only=["dask"]).benchmarks] == [
-        "dask"
-    ]
+    selected, _ = select_benchmarks(parse_suite(TEXTS), config(), "3.13t", only=["dask"])
+    assert [benchmark.name for benchmark in selected] == ["dask"]
 
 
 def test_named_benchmarks_run_even_if_they_are_unsuitable() -> None:
-    selection = select_benchmarks(parse_suite(TEXTS), config(unsuitable={"mako": "slow"}), "3.13", only=["mako"])
-    assert [one.name for one in selection.benchmarks] == ["mako"]
+    selected, _ = select_benchmarks(parse_suite(TEXTS), config(unsuitable={"mako": "slow"}), "3.13", only=["mako"])
+    assert [benchmark.name for benchmark in selected] == ["mako"]
 
 
 def test_an_unknown_name_is_rejected_with_the_known_names() -> None:
@@ -99,22 +98,22 @@ def test_an_unknown_name_is_rejected_with_the_known_names() -> None:
 
 
 def test_a_name_in_the_subset_that_pyperformance_does_not_have_is_reported() -> None:
-    assert select_benchmarks(parse_suite(TEXTS), config(subset=("gone",)), "3.13").left_out == {
+    assert select_benchmarks(parse_suite(TEXTS), config(subset=("gone",)), "3.13")[1] == {
         "gone": "pyperformance 1 does not have it"
     }
 
 
 def test_the_subset_of_the_repository_is_large_and_its_exceptions_have_reasons(root: Path, catalog: Catalog) -> None:
-    selection = read_config(root)
-    assert len(selection.subset) == len(set(selection.subset)) >= 24
-    assert list(selection.subset) == sorted(selection.subset)
-    assert set(selection.series) <= {series.name for series in catalog.series}
+    config = read_config(root)
+    assert len(config.subset) == len(set(config.subset)) >= 24
+    assert list(config.subset) == sorted(config.subset)
+    assert set(config.series) <= {series.name for series in catalog.series}
     reasons = [
-        *selection.unsuitable.values(),
-        *(reason for one in selection.series.values() for reason in one.values()),
+        *config.unsuitable.values(),
+        *(reason for one in config.series.values() for reason in one.values()),
     ]
     assert all(len(reason) > 10 for reason in reasons)
-    assert selection.pyperf.requirement == f"pyperf=={selection.pyperf.version} --hash=sha256:{selection.pyperf.sha256}"
+    assert config.pyperf.requirement == f"pyperf=={config.pyperf.version} --hash=sha256:{config.pyperf.sha256}"
 
 
 def test_an_error_in_the_data_file_names_file_and_key(tmp_path: Path, root: Path) -> None:
@@ -127,7 +126,7 @@ def test_an_error_in_the_data_file_names_file_and_key(tmp_path: Path, root: Path
 
 
 def test_additional_imports_of_a_benchmark_are_installed() -> None:
-    (selection,) = select_benchmarks(
+    (benchmark,), _ = select_benchmarks(
         parse_suite(TEXTS), config(imports={"mako": ("setuptools==80.9.0",)}), "3.13", only=["mako"]
-    ).benchmarks
-    assert selection.requirements == "mako==1.1.4\nmarkupsafe==2.0.1\nsetuptools==80.9.0\n"
+    )
+    assert benchmark.requirements == "mako==1.1.4\nmarkupsafe==2.0.1\nsetuptools==80.9.0\n"

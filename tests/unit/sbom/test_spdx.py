@@ -16,8 +16,7 @@ from bakery.errors import BakeryError
 from bakery.oci.attestations import SPDX, attest
 from bakery.records.attested import manifest_digest_of, record_attested
 from bakery.sbom.components import Component
-from bakery.sbom.document import Bill, document, text_of
-from bakery.sbom.listing import bill_rows
+from bakery.sbom.document import Bill, bill_rows, document, text_of
 from tests.archives import MANIFEST, Archive, digest_of, make_tar
 
 COMPONENTS = (
