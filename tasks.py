@@ -183,7 +183,7 @@ def build_missing(builder: Any, images: Sequence[Image]) -> None:
             raise BuildError(f"{result.image.name}: {result.error}")
 
 
-def planned(catalog: Any, images: Sequence[Image], base: str | None) -> dict[str, Any]:
+def planned(catalog: Any, images: Sequence[Image], base: str | None) -> Any:
     """The bake definition without touching network or engine: recorded bases, else the pinned ones."""
     from bakery.bases import Bases
     from bakery.build import inputs_for

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from bakery.catalog import (
     ANNOTATIONS,
@@ -25,7 +25,7 @@ from bakery.catalog import (
     references,
 )
 
-__all__ = ["Inputs", "build_arguments", "definition", "target_name"]
+__all__ = ["BakeFile", "BakeTarget", "Inputs", "build_arguments", "definition", "target_name"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,29 @@ class Inputs:
     revision: str = ""
 
 
+class BakeTarget(TypedDict):
+    """How to build one image: a target of a bake file (https://docs.docker.com/build/bake/reference/)."""
+
+    context: str
+    dockerfile: str
+    target: str
+    contexts: dict[str, str]
+    args: dict[str, str]
+    labels: dict[str, str]
+    tags: list[str]
+    platforms: list[str]
+    attest: list[str]
+    output: list[str]
+    network: NotRequired[str]
+
+
+class BakeFile(TypedDict):
+    """A bake file, ready for JSON."""
+
+    group: dict[str, dict[str, list[str]]]
+    target: dict[str, BakeTarget]
+
+
 def target_name(image: Image) -> str:
     """The name of an image in the definition; bake allows letters, digits, ``_`` and ``-``."""
     return "python-" + re.sub(r"[^A-Za-z0-9_-]", "_", image.name)
@@ -55,8 +78,8 @@ def target_name(image: Image) -> str:
 def definition(
     catalog: Catalog, images: Sequence[Image], inputs: Mapping[Image, Inputs], *,
     network: str | None = None, output: str = "type=docker", attest: bool = False,
-) -> dict[str, Any]:  # fmt: skip
-    """A bake file (https://docs.docker.com/build/bake/reference/) for ``images``, as JSON-ready dictionaries.
+) -> BakeFile:  # fmt: skip
+    """The bake file for ``images``.
 
     ``network`` is the network mode of the build steps, ``None`` for the engine's default; ``output`` is an exporter as
     buildx takes it; with ``attest`` BuildKit records how the image was made.
@@ -70,7 +93,7 @@ def definition(
 
 def _target(
     catalog: Catalog, image: Image, inputs: Inputs, network: str | None, output: str, attest: bool
-) -> dict[str, Any]:
+) -> BakeTarget:
     family = catalog.family_of(image.target)
     recipe, series = catalog.recipes[image.recipe], image.series
     contexts = {"base": inputs.base, "source": inputs.source, "extras": inputs.extras, "shared": "shared"}
@@ -92,7 +115,7 @@ def _target(
             "SOURCE_DATE_EPOCH": str(epoch(image.pin.date)) if image.pin.date else "",
         }
     folder, _, dockerfile = catalog.dockerfile_of(image).rpartition("/")
-    target: dict[str, Any] = {
+    target: BakeTarget = {
         "context": folder,
         "dockerfile": dockerfile,
         "target": image.variant.stage,
@@ -169,15 +192,16 @@ def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
     }
 
 
-def build_arguments(target: Mapping[str, Any]) -> list[str]:
+def build_arguments(target: BakeTarget) -> list[str]:
     """The arguments of ``docker buildx build`` for one target of a definition."""
     arguments = ["--file", f"{target['context']}/{target['dockerfile']}", "--target", target["target"]]
-    for key, flag in (("contexts", "--build-context"), ("args", "--build-arg"), ("labels", "--label")):
-        for name, value in target[key].items():
-            arguments += [flag, f"{name}={value}"]
-    for key, flag in (("tags", "--tag"), ("attest", "--attest"), ("output", "--output")):
-        for value in target[key]:
-            arguments += [flag, value]
+    pairs = (("--build-context", target["contexts"]), ("--build-arg", target["args"]), ("--label", target["labels"]))
+    for option, values in pairs:
+        for name, value in values.items():
+            arguments += [option, f"{name}={value}"]
+    for option, items in (("--tag", target["tags"]), ("--attest", target["attest"]), ("--output", target["output"])):
+        for item in items:
+            arguments += [option, item]
     arguments += ["--platform", ",".join(target["platforms"])]
     if "network" in target:
         arguments += ["--network", target["network"]]

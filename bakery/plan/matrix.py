@@ -7,7 +7,6 @@ jobs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from bakery.catalog import Image, Platform
 
@@ -19,7 +18,7 @@ RUNNERS = {"linux/amd64": "ubuntu-24.04", "linux/arm64": "ubuntu-24.04-arm"}
 """GitHub's own runners that need no emulation."""
 
 
-def github_matrix(images: Sequence[Image]) -> dict[str, Any]:
+def github_matrix(images: Sequence[Image]) -> dict[str, list[dict[str, str]]]:
     """The value of ``strategy.matrix`` for ``images``: a job for all variants of a release, target and platform."""
     groups: dict[tuple[str, str, Platform], list[Image]] = {}
     for image in images:
