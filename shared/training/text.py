@@ -1,4 +1,4 @@
-"""Text: splitting, joining, formatting, regular expressions, a handwritten parser, a template language, a word count."""
+"""Text: splitting, joining, formatting, regular expressions, a parser, a template language, a word count."""
 
 import difflib
 import io
