@@ -185,17 +185,16 @@ def build_missing(builder: Any, images: Sequence[Image]) -> None:
 
 def planned(catalog: Any, images: Sequence[Image], base: str | None) -> Any:
     """The bake definition without touching network or engine: recorded bases, else the pinned ones."""
-    from bakery.bases import Bases
+    from bakery.bases import BaseResolver
     from bakery.build import inputs_for
     from bakery.plan import definition
     from bakery.sources import SourceCache
 
-    bases, sources = Bases(WORKSPACE, catalog, base, tell=warn), SourceCache(WORKSPACE)
+    bases, sources = BaseResolver(WORKSPACE, catalog, base, tell=warn), SourceCache(WORKSPACE)
     inputs = {}
     for image in images:
-        chosen = bases.resolve if base else lambda t, p: bases.recorded(t, p) or bases.pinned(t, p)
         source, extras = sources.folder(image.pin), sources.extras_folder(image.series)
-        base_of = chosen(image.target, image.platform)
+        base_of = bases.preview(image.target, image.platform)
         inputs[image] = inputs_for(WORKSPACE, catalog, image, source, extras, base_of)
     return definition(catalog, images, inputs)
 

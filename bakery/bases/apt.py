@@ -1,7 +1,8 @@
-"""The host's own package archive, used through apt without changing anything on the host.
+"""The package archive of the host's distribution, used through apt without changing anything on the host.
 
-apt knows the mirror, its proxy and its keys; so no package host is named here. A private state folder gives suites
-that the host does not use itself (Debian 12 has no new enough Docker, trixie has), with signatures checked as usual.
+apt knows the mirror, its proxy and its keys, so no package host is named here. A private state folder gives access to
+suites that the host does not use itself (Docker in Debian 12 is too old, in trixie it is not), with signatures checked
+as usual.
 """
 
 from __future__ import annotations
@@ -28,29 +29,29 @@ __all__ = [
     "host_codename",
     "host_id",
     "host_mirror",
+    "is_older",
     "keyring_of",
-    "older",
     "run",
 ]
 
 TIMEOUT = 1800
-"""Seconds for one tool; making a base by emulation takes minutes."""
+"""Seconds for one tool; an emulated mmdebstrap takes minutes."""
 ALIASES = ("stable", "oldstable", "testing", "unstable")
 
 
 class AptError(BakeryError):
-    """apt or a package tool failed; the message carries what it said last."""
+    """apt or a package tool failed; the message ends with the last lines of its output."""
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """Where the host's apt gets its packages: URIs by suite suffix (``""``, ``-updates``, ``-security``)."""
+    """The mirror that the host's apt uses: URIs by suite suffix (``""``, ``-updates``, ``-security``)."""
 
     codename: str
     uris: dict[str, str]
 
     def sources(self, suite: str, archive: Archive) -> list[str]:
-        """Lines of a sources.list for ``suite``, with the keyring that verifies it where the host has one."""
+        """Lines of a sources.list for ``suite``, with the keyring that verifies it if the host has one."""
         keyring = keyring_of(archive)
         option = f"[signed-by={keyring}] " if keyring else ""
         components = " ".join(archive.components)
@@ -67,7 +68,7 @@ def keyring_of(archive: Archive) -> str | None:
 
 
 def host_release() -> dict[str, str]:
-    """The fields of /etc/os-release (freedesktop.org's os-release), empty where there is none."""
+    """The fields of /etc/os-release (os-release(5)); empty without that file."""
     try:
         text = Path("/etc/os-release").read_text(encoding="utf-8")
     except OSError:
@@ -76,19 +77,19 @@ def host_release() -> dict[str, str]:
 
 
 def host_id() -> str:
-    """``debian``, ``ubuntu``, or whatever else this host calls itself."""
+    """``ID`` of os-release, such as ``debian`` or ``ubuntu``; empty if unknown."""
     return host_release().get("ID", "")
 
 
 def host_codename() -> str:
-    """The host's release name such as ``bookworm``, empty where it has none."""
+    """The host's release name such as ``bookworm``; empty if unknown."""
     return host_release().get("VERSION_CODENAME", "")
 
 
 def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
-    """Run a tool to its end and return its output; :exc:`AptError` with its last lines where it fails.
+    """Run a tool and return its stdout; :exc:`AptError` with its last lines if it fails.
 
-    A full disk is raised as the :exc:`OSError` that it was in the tool.
+    A full disk is raised as :exc:`OSError` with ``ENOSPC``.
     """
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", **(env or {})}
     try:
@@ -97,45 +98,45 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
             timeout=TIMEOUT,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise AptError(f"{Path(command[0]).name} did not end in {TIMEOUT} s and was stopped") from None
+        raise AptError(f"{Path(command[0]).name} did not finish within {TIMEOUT} s and was stopped") from None
     except FileNotFoundError:
         raise AptError(
-            f"{command[0]} is not on this machine", hint="This step needs a Debian or Ubuntu host with apt and dpkg."
+            f"{command[0]} is not installed", hint="This step needs a Debian or Ubuntu host with apt and dpkg."
         ) from None
     if done.returncode:
         if "No space left on device" in done.stderr:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        said = [line for line in lines if line.startswith("E:")] or lines
-        raise AptError(f"{os.path.basename(command[0])} failed: " + " ".join(said[-3:]))
+        errors = [line for line in lines if line.startswith("E:")] or lines
+        raise AptError(f"{os.path.basename(command[0])} failed: " + " ".join(errors[-3:]))
     return done.stdout
 
 
 def host_mirror() -> Mirror:
-    """The mirror of the host's distribution, as its apt is set up; :exc:`AptError` where it has none.
+    """The mirror of the host's distribution that its apt is set up for; :exc:`AptError` without one.
 
-    Other vendors' repositories may use the same suite names: apt knows the origin of lists that it has; where it has
-    none yet, the archive is the place that serves more of the release's suites than any other.
+    Third-party repositories may use the same suite names. apt knows the origin of lists that it has downloaded; without
+    any, the mirror is assumed to be the URI that serves most suites of the release.
     """
     codename = host_codename()
     entries = _index_targets(codename) or _index_targets(codename, "--no-release-info")
-    own = [entry for entry in entries if entry[2].lower() == host_id()]
-    if not own:
+    official = [entry for entry in entries if entry[2].lower() == host_id()]
+    if not official:
         suites = Counter(uri for _, uri in {entry[:2] for entry in entries})
-        own = sorted(entries, key=lambda entry: -suites[entry[1]])
+        official = sorted(entries, key=lambda entry: -suites[entry[1]])
     uris: dict[str, str] = {}
-    for suffix, uri, _ in own:
+    for suffix, uri, _ in official:
         uris.setdefault(suffix, uri)
     if not codename or "" not in uris:
         raise AptError(
-            f"apt's sources name no archive for this host's own release ({codename or 'unknown'})",
+            f"apt's sources have no archive for this host's release ({codename or 'unknown'})",
             hint="Expected an entry for it in /etc/apt/sources.list or /etc/apt/sources.list.d/.",
         )
     return Mirror(codename, uris)
 
 
 def _index_targets(codename: str, *options: str) -> list[tuple[str, str, str]]:
-    """Suite suffix, URI and origin of each list of packages that apt is set up for, of the host's release only."""
+    """Suite suffix, URI and origin of each package list that apt is set up for, of the host's release only."""
     form = "$(CREATED_BY) $(RELEASE) $(REPO_URI) $(ORIGIN)"
     names = rf"(?:{re.escape(codename)}|{'|'.join(ALIASES)})(-updates|-security|)/?(?:updates)?$"
     entries = []
@@ -147,9 +148,9 @@ def _index_targets(codename: str, *options: str) -> list[tuple[str, str, str]]:
     return entries
 
 
-def older(one: str, other: str) -> bool:
-    """Whether the version ``one`` is older than ``other``, by dpkg's order."""
-    return subprocess.run(["dpkg", "--compare-versions", one, "lt", other], check=False).returncode == 0
+def is_older(version: str, other: str) -> bool:
+    """Whether the package ``version`` is older than ``other``, in dpkg's order."""
+    return subprocess.run(["dpkg", "--compare-versions", version, "lt", other], check=False).returncode == 0
 
 
 def download(uri: str, file: Path, sha256: str) -> None:
@@ -160,9 +161,9 @@ def download(uri: str, file: Path, sha256: str) -> None:
 
 
 class PrivateApt:
-    """An apt of its own below ``folder``: other suites than the host's, nothing of the host's state touched.
+    """An apt with its own sources and state in ``folder``; the host's are not touched.
 
-    ``machine`` is the architecture to look for (amd64, arm64), without it the host's.
+    ``machine`` is the architecture of packages (amd64, arm64); by default the host's.
     """
 
     def __init__(self, folder: Path, sources: Sequence[str], machine: str = "") -> None:
@@ -190,26 +191,25 @@ class PrivateApt:
         self.env = {"APT_CONFIG": str(folder / "apt.conf")}
 
     def update(self) -> None:
-        """Fetch the lists and check their signatures."""
+        """Download the package lists and verify their signatures."""
         run(["apt-get", "update", "--error-on=any"], env=self.env)
 
     def candidate(self, package: str) -> str:
-        """The version that would be installed, empty where the suites have no such package."""
-        found = re.search(r"Candidate: (\S+)", run(["apt-cache", "policy", package], env=self.env))
-        return "" if found is None or found[1] == "(none)" else found[1]
+        """The version that would be installed; empty if the suites do not have the package."""
+        return self.candidates([package]).get(package, "")
 
     def candidates(self, packages: Sequence[str]) -> dict[str, str]:
-        """The versions that would be installed of ``packages``, as far as the suites have them."""
+        """The versions that would be installed, of those ``packages`` that the suites have."""
         text = run(["apt-cache", "policy", *packages], env=self.env)
         found = re.findall(r"(?m)^(\S+?)(?::\w+)?:\n  Installed: .*\n  Candidate: (\S+)", text)
         return {name: version for name, version in found if version != "(none)"}
 
     def sources(self, package: str) -> str:
-        """The stanzas of the source package ``package`` in the lists, empty where there is none."""
+        """The stanzas of the source package ``package`` in the lists; empty without any."""
         return run(["apt-cache", "showsrc", "--only-source", package], env=self.env)
 
     def unpack(self, packages: Sequence[str], into: Path) -> None:
-        """Download ``packages`` and unpack their files below ``into``; nothing is installed, no script runs."""
+        """Download ``packages`` and unpack them into a folder; nothing is installed, no maintainer script runs."""
         with staged_folder(self.folder / "debs") as debs:
             run(["apt-get", "download", *packages], env=self.env, cwd=debs)
             for deb in sorted(debs.glob("*.deb")):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bakery.bases import Base, Bases
+from bakery.bases import BaseImage, BaseResolver
 from bakery.catalog import Catalog, Compression, Image
 from bakery.engine import BuildxOptions
 from bakery.files import Tell
@@ -40,12 +40,12 @@ class BuildInputs:
     """One image's inputs: its named contexts, its base, its tarball, and how the tarball's signature was checked."""
 
     contexts: Inputs
-    base: Base
+    base: BaseImage
     tarball: Path
     signature: str
 
 
-def inputs_for(workspace: Workspace, catalog: Catalog, image: Image, source: Path, extras: Path, base: Base) -> Inputs:
+def inputs_for(workspace: Workspace, catalog: Catalog, image: Image, source: Path, extras: Path, base: BaseImage) -> Inputs:
     """The named contexts of ``image``, from what was resolved for it."""
     revision = revision_of(workspace.root, made_from(catalog, image), image.pin.sha256)
     return Inputs(str(source), str(extras), base.context, base.name, base.digest, base.origin, revision)
@@ -56,7 +56,7 @@ class InputResolver:
 
     def __init__(self, workspace: Workspace, catalog: Catalog, settings: BuildSettings) -> None:
         self.workspace, self.catalog, self.settings = workspace, catalog, settings
-        self.bases: dict[tuple[str, str], Base] = {}
+        self.bases: dict[tuple[str, str], BaseImage] = {}
         self.lock = threading.Lock()
 
     def resolve(self, image: Image, tell: Tell, enter: Callable[[str], None]) -> BuildInputs:
@@ -72,10 +72,10 @@ class InputResolver:
         contexts = inputs_for(self.workspace, self.catalog, image, source, extras, base)
         return BuildInputs(contexts, base, tarball, signature)
 
-    def _base(self, image: Image, tell: Tell) -> Base:
+    def _base(self, image: Image, tell: Tell) -> BaseImage:
         key = (image.target.name, image.platform)
         with self.lock:
             if key not in self.bases:
-                bases = Bases(self.workspace, self.catalog, self.settings.base, self.settings.refresh, tell)
+                bases = BaseResolver(self.workspace, self.catalog, self.settings.base, self.settings.refresh, tell)
                 self.bases[key] = bases.resolve(image.target, image.platform)
             return self.bases[key]

@@ -28,7 +28,7 @@ def list_pins(
     Raises :exc:`bakery.bases.apt.AptError` if the host is not one of ``archive`` or no suite can be read.
     """
     if apt.host_id() != archive.id:
-        raise apt.AptError(f"this host's apt is set up for {apt.host_id() or 'no'} packages, not for {archive.id}'s")
+        raise apt.AptError(f"this host's apt has {apt.host_id() or 'no'} packages, not {archive.id} packages")
     mirror = apt.host_mirror()
     keyring = apt.keyring_of(archive)
     # An expired index is still signed, and can only lead to releases that are newer than the pinned ones.

@@ -114,7 +114,7 @@ def _copy(candidates: list[Path], file: Path) -> None:
 def _pool_uri(path: str) -> str:
     mirror = apt.host_mirror()
     if apt.host_id() != "debian":
-        raise Unavailable(f"this host's apt is set up for {apt.host_id() or 'no'} packages, not for Debian's")
+        raise Unavailable(f"this host's apt has {apt.host_id() or 'no'} packages, not Debian packages")
     return f"{mirror.uris['']}/{path}"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bakery.bases import apt
-from bakery.bases.base_images import Bases
+from bakery.bases.base_images import BaseResolver
 from bakery.catalog.models import Catalog
 from bakery.catalog.platforms import host_platform
 from bakery.workspace import Workspace
@@ -29,7 +29,7 @@ def layer(workspace: Workspace, catalog: Catalog) -> Path:
     if os.geteuid() != 0 or apt.host_id() != "debian":
         pytest.skip("a base can be made on Debian and as root only")
     (target,) = (one for one in catalog.targets if one.name == "bookworm")
-    base = Bases(workspace, catalog).resolve(target, host_platform())
+    base = BaseResolver(workspace, catalog).resolve(target, host_platform())
     if base.origin != "mmdebstrap":
         pytest.skip("the registry answers: the published base is used")
     folder = Path(base.context.removeprefix("oci-layout://").partition("@")[0])

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bakery.bases.base_images import Bases
+from bakery.bases.base_images import BaseResolver
 from bakery.catalog.models import Catalog
 from bakery.catalog.platforms import host_platform
 from bakery.engine.daemons import SYSTEM_SOCKET, answers, foreign_daemon, processes
@@ -102,7 +102,7 @@ def test_build_steps_that_a_killed_daemon_left_do_not_go_on(
 ) -> None:
     (target,) = (one for one in catalog.targets if one.name == "bookworm")
     try:
-        base = Bases(workspace, catalog).resolve(target, host_platform())
+        base = BaseResolver(workspace, catalog).resolve(target, host_platform())
     except BakeryError as error:
         pytest.skip(f"no base to build on: {error.message}")
     embedded.up()

@@ -1,4 +1,4 @@
-"""The host's own package archive, read from what its apt says."""
+"""The package archive of the host, as its apt reports it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Packages bookworm-security http://security.example/debian-security/
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Puts a fake host in place: its codename, and what its `apt-get indextargets` prints."""
+    """Fakes a host: its codename, and the output of its `apt-get indextargets`."""
 
     def put(codename: str, listing: str) -> None:
         def fake_run(command: list[str], **_: object) -> str:
@@ -106,7 +106,7 @@ def test_missing_archive_error_says_where_to_configure_it(
     host: Callable[[str, str], None], codename: str, listing: str
 ) -> None:
     host(codename, listing)
-    with pytest.raises(AptError, match="apt's sources name no archive") as caught:
+    with pytest.raises(AptError, match="apt's sources have no archive") as caught:
         host_mirror()
     assert (codename or "unknown") in caught.value.message
     assert "/etc/apt/sources.list" in caught.value.hint
@@ -155,7 +155,7 @@ def test_host_without_os_release_has_no_id(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_missing_tool_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(AptError, match="no-such-tool is not on this machine") as caught:
+    with pytest.raises(AptError, match="no-such-tool is not installed") as caught:
         apt.run(["no-such-tool"])
     assert "Debian or Ubuntu" in caught.value.hint
 
@@ -186,7 +186,7 @@ def test_private_apt_writes_only_into_its_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "version"),
+    ("output", "version"),
     [
         ("docker.io:\n  Installed: (none)\n  Candidate: 26.1.5+dfsg1-9\n  Version table:\n", "26.1.5+dfsg1-9"),
         ("docker.io:\n  Installed: (none)\n  Candidate: (none)\n", ""),
@@ -194,7 +194,7 @@ def test_private_apt_writes_only_into_its_folder(tmp_path: Path) -> None:
     ],
 )
 def test_candidate_is_the_version_that_apt_would_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, version: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, version: str
 ) -> None:
-    monkeypatch.setattr(apt, "run", lambda *_, **__: said)
+    monkeypatch.setattr(apt, "run", lambda *_, **__: output)
     assert PrivateApt(tmp_path, []).candidate("docker.io") == version

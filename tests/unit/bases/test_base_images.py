@@ -1,4 +1,4 @@
-"""Bases: what was chosen stays chosen, the user's own choice in every form, and what to do where there is none."""
+"""Base images: caching, every form of --base, and errors that say what to do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 from bakery import oci, registry
 from bakery.bases import apt, base_images
-from bakery.bases.base_images import Base, Bases
+from bakery.bases.base_images import BaseImage, BaseResolver
 from bakery.catalog.distributions import Target
 from bakery.catalog.models import Catalog
 from bakery.catalog.platforms import Platform
@@ -34,20 +34,20 @@ def target(catalog: Catalog) -> Target:
 
 
 @pytest.fixture
-def make(workspace: Workspace, catalog: Catalog) -> Callable[..., Bases]:
-    """Bases in a cache of the test's own, with what they said in ``said``."""
-    said: list[str] = []
+def make(workspace: Workspace, catalog: Catalog) -> Callable[..., BaseResolver]:
+    """Makes resolvers with a temporary cache; ``messages`` lists what they reported."""
+    messages: list[str] = []
 
-    def one(choice: str | None = None, refresh: bool = False, at: Workspace = workspace) -> Bases:
-        return Bases(at, catalog, choice, refresh, said.append)
+    def one(override: str | None = None, refresh: bool = False, at: Workspace = workspace) -> BaseResolver:
+        return BaseResolver(at, catalog, override, refresh, messages.append)
 
-    one.said = said  # type: ignore[attr-defined]
+    one.messages = messages  # type: ignore[attr-defined]
     return one
 
 
 @pytest.fixture
 def fake_registry(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A registry that has everything; the list is what it was asked for."""
+    """A registry that has everything; the list collects the requested references."""
     asked: list[str] = []
     monkeypatch.setattr(registry, "manifest_digest", lambda reference: asked.append(reference) or "")
     return asked
@@ -65,21 +65,21 @@ def no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def fake_bootstrap(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Root on a Debian whose mmdebstrap makes a small tar; the list is what was made."""
+    """Root on a Debian host with an mmdebstrap that makes a small tar; the list collects what was made."""
     made: list[str] = []
 
-    def bootstrap(_: Bases, target: Target, platform: str, archive: object, tar: Path) -> None:
+    def bootstrap(_: BaseResolver, target: Target, platform: str, archive: object, tar: Path) -> None:
         made.append(f"{target.name} {platform}")
         rootfs(tar)
 
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(apt, "host_id", lambda: "debian")
-    monkeypatch.setattr(Bases, "_bootstrap", bootstrap)
+    monkeypatch.setattr(BaseResolver, "_bootstrap", bootstrap)
     return made
 
 
 def rootfs(file: Path) -> Path:
-    """A tar with next to nothing in it."""
+    """A tar with one small file."""
     import io
 
     with tarfile.open(file, "w") as tar:
@@ -89,8 +89,8 @@ def rootfs(file: Path) -> Path:
     return file
 
 
-def layout_of(base: Base) -> Path:
-    """The folder of an ``oci-layout://`` base, checked to be whole."""
+def layout_of(base: BaseImage) -> Path:
+    """The folder of an ``oci-layout://`` base, after checking that it is complete."""
     scheme, _, rest = base.context.partition("://")
     folder, _, digest = rest.rpartition("@")
     assert (scheme, digest) == ("oci-layout", base.digest)
@@ -104,14 +104,14 @@ def test_pinned_base_is_the_digest_in_the_lock_without_network_access(
 ) -> None:
     for platform in (Platform("linux/amd64"), Platform("linux/arm64")):
         digest = target.base.digests[platform]
-        assert make().pinned(target, platform) == Base(
+        assert make().pinned(target, platform) == BaseImage(
             f"docker-image://debian:bookworm-slim@{digest}", "debian:bookworm-slim", digest, "registry"
         )
 
 
 def test_unpinned_platform_is_planned_by_tag(make: Any, target: Target) -> None:
     base = make().pinned(target, Platform("linux/riscv64"))
-    assert base == Base("docker-image://debian:bookworm-slim", "debian:bookworm-slim", "", "registry")
+    assert base == BaseImage("docker-image://debian:bookworm-slim", "debian:bookworm-slim", "", "registry")
 
 
 def test_published_base_is_used_by_digest(make: Any, target: Target, fake_registry: list[str]) -> None:
@@ -124,7 +124,7 @@ def test_resolved_base_is_cached(
     make: Any, target: Target, fake_registry: list[str], fake_bootstrap: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = make().resolve(target, AMD64)
-    assert make().recorded(target, AMD64) == first
+    assert make().cached(target, AMD64) == first
     assert make().resolve(target, AMD64) == first
     assert len(fake_registry) == 1 and fake_bootstrap == []
     make(refresh=True).resolve(target, AMD64)
@@ -133,13 +133,13 @@ def test_resolved_base_is_cached(
 
 def test_bases_are_cached_by_platform(make: Any, target: Target, fake_registry: list[str]) -> None:
     make().resolve(target, AMD64)
-    assert make().recorded(target, Platform("linux/arm64")) is None
+    assert make().cached(target, Platform("linux/arm64")) is None
 
 
 def test_cached_base_is_ignored_if_the_lock_changed(make: Any, target: Target, fake_registry: list[str]) -> None:
     make().resolve(target, AMD64)
     moved = dataclasses.replace(target, base=dataclasses.replace(target.base, digests={AMD64: "sha256:" + "0" * 64}))
-    assert make().recorded(moved, AMD64) is None
+    assert make().cached(moved, AMD64) is None
     assert make().resolve(moved, AMD64).digest == "sha256:" + "0" * 64
 
 
@@ -148,7 +148,7 @@ def test_broken_cache_entry_is_ignored(make: Any, target: Target, workspace: Wor
     record = workspace.home / "bases" / "bookworm-amd64" / "base.json"
     record.parent.mkdir(parents=True)
     record.write_text(text, encoding="utf-8")
-    assert make().recorded(target, AMD64) is None
+    assert make().cached(target, AMD64) is None
 
 
 def test_unreachable_registry_falls_back_to_packages_and_the_result_is_cached(
@@ -159,7 +159,7 @@ def test_unreachable_registry_falls_back_to_packages_and_the_result_is_cached(
     assert base.name == "debian:bookworm-slim (from packages, mmdebstrap)"
     folder = layout_of(base)
     assert {one.name for one in folder.iterdir()} == {"base.json", "blobs", "index.json", "oci-layout"}
-    assert any("cannot be reached; making the same from packages" in line for line in make.said)
+    assert any("cannot be reached; making an equal base from packages" in line for line in make.messages)
     assert make().resolve(target, AMD64) == base
     assert fake_bootstrap == ["bookworm linux/amd64"]
 
@@ -179,7 +179,7 @@ def test_base_from_packages_is_used_until_refresh(
     assert not layout_of_exists(made)
 
 
-def layout_of_exists(base: Base) -> bool:
+def layout_of_exists(base: BaseImage) -> bool:
     return (Path(base.context.removeprefix("oci-layout://").rpartition("@")[0]) / "oci-layout").exists()
 
 
@@ -192,7 +192,7 @@ def test_cached_base_is_ignored_if_its_blobs_are_missing(
         shutil.rmtree(folder / gone)
     else:
         (folder / gone).unlink()
-    assert make().recorded(target, AMD64) is None
+    assert make().cached(target, AMD64) is None
     layout_of(make().resolve(target, AMD64))
     assert len(fake_bootstrap) == 2
 
@@ -202,7 +202,7 @@ def test_unpinned_platform_is_made_from_packages(
 ) -> None:
     assert make().resolve(target, Platform("linux/riscv64")).origin == "mmdebstrap"
     assert fake_registry == []
-    assert "is not pinned for linux/riscv64" in make.said[0]
+    assert "is not pinned for linux/riscv64" in make.messages[0]
 
 
 def test_failed_bootstrap_is_reported_and_leaves_nothing(
@@ -211,8 +211,8 @@ def test_failed_bootstrap_is_reported_and_leaves_nothing(
     def fails(*_: object) -> None:
         raise apt.AptError("mmdebstrap failed: E: no space")
 
-    monkeypatch.setattr(Bases, "_bootstrap", fails)
-    with pytest.raises(BuildError, match="the base of bookworm was not made: mmdebstrap failed: E: no space") as caught:
+    monkeypatch.setattr(BaseResolver, "_bootstrap", fails)
+    with pytest.raises(BuildError, match="the base of bookworm could not be made: mmdebstrap failed: E: no space") as caught:
         make().resolve(target, AMD64)
     assert "--base=" in caught.value.hint
     assert [one.name for one in (workspace.home / "bases").iterdir()] == ["bookworm-amd64.lock"]
@@ -228,7 +228,7 @@ def test_base_from_packages_needs_root(
     assert "--base=IMAGE" in caught.value.hint
 
 
-@pytest.mark.parametrize(("host", "named"), [("ubuntu", "reaches ubuntu packages"), ("", "reaches no packages")])
+@pytest.mark.parametrize(("host", "named"), [("ubuntu", "has ubuntu packages"), ("", "has no packages")])
 def test_base_from_packages_needs_a_matching_host(
     make: Any, target: Target, no_registry: None, monkeypatch: pytest.MonkeyPatch, host: str, named: str
 ) -> None:
@@ -236,8 +236,8 @@ def test_base_from_packages_needs_a_matching_host(
     monkeypatch.setattr(apt, "host_id", lambda: host)
     with pytest.raises(BuildError, match=named) as caught:
         make().resolve(target, AMD64)
-    assert "not those of debian bookworm" in caught.value.message
-    assert "on a host of debian" in caught.value.hint
+    assert "not debian packages" in caught.value.message
+    assert "on a debian host" in caught.value.hint
     assert "--base=ROOTFS.tar" in caught.value.hint
 
 
@@ -255,7 +255,7 @@ def test_mmdebstrap_gets_target_platform_packages_and_both_hooks(
     mirror = apt.Mirror("trixie", {"": "http://deb.example/debian", "-security": "http://deb.example/security"})
     monkeypatch.setattr(apt, "host_mirror", lambda: mirror)
     monkeypatch.setattr(apt, "run", fake_run)
-    monkeypatch.setattr(Bases, "_mmdebstrap", lambda *_: (Path("/tools"), {}))
+    monkeypatch.setattr(BaseResolver, "_mmdebstrap", lambda *_: (Path("/tools"), {}))
     archive = catalog.family_of(target).archive
     make()._bootstrap(target, Platform("linux/arm64"), archive, tmp_path / "rootfs.tar")
     (command,) = commands
@@ -278,7 +278,7 @@ def test_mmdebstrap_gets_target_platform_packages_and_both_hooks(
     [("debian:sid-slim", ""), (f"reg.example:5000/x@sha256:{'1' * 64}", f"sha256:{'1' * 64}"), ("busybox", "")],
 )
 def test_image_reference_is_used_unchanged(make: Any, target: Target, choice: str, digest: str) -> None:
-    assert make(choice).resolve(target, AMD64) == Base(f"docker-image://{choice}", choice, digest, "user")
+    assert make(choice).resolve(target, AMD64) == BaseImage(f"docker-image://{choice}", choice, digest, "user")
 
 
 def test_image_layout_is_used_in_place(make: Any, target: Target, tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_image_layout_is_used_in_place(make: Any, target: Target, tmp_path: Path
     with rootfs(tmp_path / "x.tar").open("rb") as tar:
         digest = oci.write_layout(folder, tar, architecture="amd64", created="2020-01-01T00:00:00Z")
     base = make(str(folder)).resolve(target, AMD64)
-    assert base == Base(f"oci-layout://{folder}@{digest}", str(folder), digest, "user")
+    assert base == BaseImage(f"oci-layout://{folder}@{digest}", str(folder), digest, "user")
 
 
 def test_empty_image_layout_is_rejected(make: Any, target: Target, tmp_path: Path) -> None:
@@ -420,7 +420,7 @@ def test_cached_base_moves_with_its_cache_folder(
     make().resolve(target, AMD64)
     moved = Workspace(root=workspace.root, home=workspace.home.with_name("moved"))
     workspace.home.rename(moved.home)
-    base = make(at=moved).recorded(target, AMD64)
+    base = make(at=moved).cached(target, AMD64)
     assert base is None or layout_of(base).is_relative_to(moved.home)
 
 
@@ -430,7 +430,7 @@ def test_cached_base_is_ignored_if_its_layer_is_missing(
     folder = layout_of(make().resolve(target, AMD64))
     (layer,) = (one for one in (folder / "blobs/sha256").iterdir() if one.read_bytes().startswith(b"\x1f\x8b"))
     layer.unlink()
-    assert make().recorded(target, AMD64) is None
+    assert make().cached(target, AMD64) is None
 
 
 def test_saved_image_is_not_mistaken_for_a_root_file_system(make: Any, target: Target, tmp_path: Path) -> None:
