@@ -1,7 +1,7 @@
 """Base images, from their registry or made from signed distribution packages."""
 
-from bakery.bases.base_images import Base, Bases
+from bakery.bases.base_images import BaseImage, BaseResolver
 
 __all__ = [
-    "Base", "Bases",
+    "BaseImage", "BaseResolver",
 ]  # fmt: skip

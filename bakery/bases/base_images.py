@@ -49,8 +49,8 @@ class BaseImage:
 class BaseResolver:
     """Resolves targets to their bases.
 
-    ``override`` is the user's ``--base`` for all of them: an image reference, an OCI image layout, or a root file system
-    as a tar or a folder. ``refresh`` ignores cached bases.
+    ``override`` is the user's ``--base`` for all targets: an image reference, an OCI image layout, or a root file
+    system as a tar or a folder. ``refresh`` ignores cached bases.
     """
 
     workspace: Workspace
@@ -60,7 +60,7 @@ class BaseResolver:
     tell: Tell = print
 
     def resolve(self, target: Target, platform: Platform) -> BaseImage:
-        """The base of ``target`` for ``platform``, made if necessary; :exc:`BuildError` or :exc:`InputError` on failure."""
+        """The base of ``target``, made if necessary. Raises :exc:`BuildError` and :exc:`InputError`."""
         if self.override:
             return self._override(self.override, platform)
         folder = self._folder(target, platform)

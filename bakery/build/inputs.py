@@ -45,7 +45,9 @@ class BuildInputs:
     signature: str
 
 
-def inputs_for(workspace: Workspace, catalog: Catalog, image: Image, source: Path, extras: Path, base: BaseImage) -> Inputs:
+def inputs_for(
+    workspace: Workspace, catalog: Catalog, image: Image, source: Path, extras: Path, base: BaseImage
+) -> Inputs:
     """The named contexts of ``image``, from what was resolved for it."""
     revision = revision_of(workspace.root, made_from(catalog, image), image.pin.sha256)
     return Inputs(str(source), str(extras), base.context, base.name, base.digest, base.origin, revision)

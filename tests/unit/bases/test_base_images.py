@@ -212,7 +212,9 @@ def test_failed_bootstrap_is_reported_and_leaves_nothing(
         raise apt.AptError("mmdebstrap failed: E: no space")
 
     monkeypatch.setattr(BaseResolver, "_bootstrap", fails)
-    with pytest.raises(BuildError, match="the base of bookworm could not be made: mmdebstrap failed: E: no space") as caught:
+    with pytest.raises(
+        BuildError, match="the base of bookworm could not be made: mmdebstrap failed: E: no space"
+    ) as caught:
         make().resolve(target, AMD64)
     assert "--base=" in caught.value.hint
     assert [one.name for one in (workspace.home / "bases").iterdir()] == ["bookworm-amd64.lock"]
