@@ -73,7 +73,7 @@ class Outdated:
                     "platform": image.platform, "package": name, "installed": version, "available": available[name],
                 }
                 for name, version in sorted(packages.items())
-                if available.get(name, version) != version and apt.older(version, available[name])
+                if available.get(name, version) != version and apt.is_older(version, available[name])
             ]  # fmt: skip
             self.tell(f"{reference}: {len(packages)} packages, {len(rows) or 'none'} outdated")
             survey.images.append(reference)
