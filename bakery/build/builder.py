@@ -22,13 +22,12 @@ from bakery.records import (
     BaseRecord,
     LocalRecord,
     PartSize,
-    Size,
     SourceRecord,
     manifest_digest_of,
     read_record,
     write_record,
 )  # fmt: skip
-from bakery.sizes import size_and_anatomy
+from bakery.sizes import Size, size_and_anatomy
 from bakery.workspace import Workspace
 
 __all__ = ["BuildResult", "Builder", "failure_of"]

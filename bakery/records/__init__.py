@@ -18,7 +18,6 @@ from bakery.records.builds import (
     ComparedWith,
     LocalRecord,
     PartSize,
-    Size,
     SourceRecord,
     SuiteRun,
     TestRun,
@@ -30,7 +29,7 @@ from bakery.records.status import adopt, read_status, write_status
 
 __all__ = [
     "BaseRecord", "BenchmarkEnvironment", "BenchmarkResult", "BenchmarkSettings", "BenchmarkSummary", "BenchmarkTimes",
-    "BuildRecord", "ComparedWith", "LocalRecord", "MeasuredImage", "MeasuredImages", "NamedRatio", "PartSize", "Size",
+    "BuildRecord", "ComparedWith", "LocalRecord", "MeasuredImage", "MeasuredImages", "NamedRatio", "PartSize",
     "SourceRecord", "SuiteRun", "TestRun", "adopt", "local_records", "manifest_digest_of", "read_record", "read_status",
     "record_attested", "write_record", "write_result", "write_status",
 ]  # fmt: skip

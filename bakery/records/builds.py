@@ -6,7 +6,6 @@ Records are validated when they are read (msgspec), so the rest of the program o
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,17 +17,9 @@ from bakery.workspace import Workspace
 
 __all__ = [
     "BaseRecord", "BuildRecord", "ComparedWith", "LocalRecord", "OfficialSize", "PartSize", "Record", "ReferenceSize",
-    "Size", "SourceRecord", "SuiteRun", "TestRun", "json_text", "local_records", "read_record", "record_file",
+    "SourceRecord", "SuiteRun", "TestRun", "json_text", "local_records", "read_record", "record_file",
     "write_record",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Size:
-    """Bytes of all layers as they are pulled (``compressed_bytes``) and of all files in them (``disk_bytes``)."""
-
-    compressed_bytes: int
-    disk_bytes: int
 
 
 class PartSize(NamedTuple):
@@ -126,11 +117,6 @@ class BuildRecord(Record, frozen=True, kw_only=True):
     compared: ComparedWith | None = None
     tests: TestRun | None = None
     regrtest: SuiteRun | None = None
-
-    @property
-    def size(self) -> Size:
-        """Bytes of the image, as pulled and on disk."""
-        return Size(self.compressed_bytes, self.disk_bytes)
 
 
 class LocalRecord(BuildRecord, frozen=True, kw_only=True):

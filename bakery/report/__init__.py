@@ -9,12 +9,13 @@ from bakery.report.rows import (
     TAG_COLUMNS,
     VERDICT_COLUMNS,
     catalog_rows,
+    recorded_rows,
     release_rows,
     result_rows,
+    status_table,
     tag_rows,
 )
-from bakery.report.status_table import status_table
-from bakery.report.text import SUMMARY_COLUMNS, full_report, recorded_rows, summary_rows
+from bakery.report.text import SUMMARY_COLUMNS, full_report, summary_rows
 
 __all__ = [
     "IMAGE_COLUMNS", "RELEASE_COLUMNS", "RESULT_COLUMNS", "SUMMARY_COLUMNS", "TAG_COLUMNS", "VERDICT_COLUMNS",

@@ -5,11 +5,9 @@ Positions and widths are shares of the chart, from 0 to 1. The templates turn th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
-
-from bakery.sizes import FileSize, Part
 
 __all__ = ["Bar", "Box", "Tile", "delta_bars", "paired_bars", "squarified", "stacked_bars", "tiles"]
 
@@ -110,57 +108,49 @@ def _worst(row: Sequence[float], side: float, area: float) -> float:
 
 @dataclass(frozen=True)
 class Tile:
-    """A box of a treemap: a folder or a file, a short name for it, and its bytes."""
+    """A box of a treemap: the group, a folder or a file of it, a short name for that, and its bytes."""
 
-    part: Part
+    group: str
     path: str
     name: str
     size: int
     box: Box
 
 
-def tiles(files: Iterable[FileSize]) -> list[Tile]:
-    """A treemap of an image: a box for each part, divided into boxes for its folders and large files."""
-    by_part: dict[Part, list[FileSize]] = {}
-    for file in files:
-        if file.disk_bytes:
-            by_part.setdefault(file.part, []).append(file)
-    parts = sorted(by_part, key=lambda part: (-_sum(by_part[part]), part))
-    sizes = [_sum(by_part[part]) for part in parts]
-    total, result = sum(sizes), []
-    for part, outer in zip(parts, squarified(sizes, Box(0, 0, SHAPE, 1)), strict=True):
-        groups = _groups(by_part[part], total)
-        for (path, size), box in zip(groups, squarified([size for _, size in groups], outer), strict=True):
+def tiles(groups: Mapping[str, Mapping[str, int]]) -> list[Tile]:
+    """A treemap of groups of files, bytes by path: a box for each group, divided among its folders and large files."""
+    sums = {group: sum(files.values()) for group, files in groups.items()}
+    order = sorted((group for group in groups if sums[group]), key=lambda group: (-sums[group], group))
+    total, result = sum(sums.values()), []
+    for group, outer in zip(order, squarified([sums[group] for group in order], Box(0, 0, SHAPE, 1)), strict=True):
+        items = _items(groups[group], total)
+        for (path, size), box in zip(items, squarified([size for _, size in items], outer), strict=True):
             share = Box(box.x / SHAPE, box.y, box.width / SHAPE, box.height)
-            result.append(Tile(part, path, _short(path), size, share))
+            result.append(Tile(group, path, _short(path), size, share))
     return result
 
 
-def _sum(files: Iterable[FileSize]) -> int:
-    return sum(file.disk_bytes for file in files)
-
-
-def _groups(files: Sequence[FileSize], total: int) -> list[tuple[str, int]]:
+def _items(files: Mapping[str, int], total: int) -> list[tuple[str, int]]:
     """Folders and files with their bytes, largest first. A large folder is split if large items are in it."""
-    queue, groups = [("", list(files))], []
+    queue, items = [("", {path: size for path, size in files.items() if size})], []
     while queue:
         path, members = queue.pop()
-        size = _sum(members)
-        below: dict[str, list[FileSize]] = {}
-        for file in members:
-            rest = file.path[len(path) :].lstrip("/")
-            below.setdefault("/".join(name for name in (path, rest.partition("/")[0]) if name), []).append(file)
-        large = {name: items for name, items in below.items() if _sum(items) >= TINY * total}
-        inside = sum(_sum(items) for items in large.values())
+        size = sum(members.values())
+        below: dict[str, dict[str, int]] = {}
+        for file, bytes_ in members.items():
+            name = file[len(path) :].lstrip("/").partition("/")[0]
+            below.setdefault("/".join(part for part in (path, name) if part), {})[file] = bytes_
+        large = {name: inner for name, inner in below.items() if sum(inner.values()) >= TINY * total}
+        inside = sum(sum(inner.values()) for inner in large.values())
         if set(below) == {path}:
-            groups.append((path, size))
+            items.append((path, size))
         elif len(below) == 1 or (size > SPLIT * total and inside > size / 3):
             queue += (below if len(below) == 1 else large).items()
             if len(below) > 1 and size > inside:
-                groups.append((f"{path}/\N{HORIZONTAL ELLIPSIS}".lstrip("/"), size - inside))
+                items.append((f"{path}/\N{HORIZONTAL ELLIPSIS}".lstrip("/"), size - inside))
         else:
-            groups.append((path or "\N{HORIZONTAL ELLIPSIS}", size))
-    return sorted(groups, key=lambda group: (-group[1], group[0]))
+            items.append((path or "\N{HORIZONTAL ELLIPSIS}", size))
+    return sorted(items, key=lambda item: (-item[1], item[0]))
 
 
 def _short(path: str) -> str:

@@ -7,14 +7,23 @@ macros of the templates: of ``table`` columns and rows, of the charts a text for
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.display import Column
 from bakery.report.charts import Bar, Tile, delta_bars, paired_bars, stacked_bars, tiles
-from bakery.report.text import LAYER_COLUMNS, METHOD, SUMMARY_COLUMNS, file_rows, layer_rows, summary_rows
-from bakery.sizes import TITLES, Comparison, FileSize, Part, Share, SizeReport, files_only_in, megabytes, ratio
+from bakery.report.text import (
+    FILE_COLUMNS,
+    FILE_PART,
+    LAYER_COLUMNS,
+    METHOD,
+    SUMMARY_COLUMNS,
+    file_rows,
+    layer_rows,
+    part_table,
+    parts_of,
+    summary_rows,
+)  # fmt: skip
+from bakery.sizes import TITLES, Comparison, Part, SizeReport, files_only_in, megabytes, ratio
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -23,12 +32,8 @@ __all__ = ["STYLE", "page", "templates"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 STYLE = TEMPLATES / "page.css"
-MOST_FILES = 400
-"""Files of one list on the page; the last row sums up the rest. The JSON has all of them."""
 LAYER_COLOURS = 6
 """Colours of layers in page.css: ``layer1`` and so on. All layers from the sixth on have the last one."""
-
-Table = tuple[Sequence[Column], Sequence[object]]
 
 
 def templates() -> Environment:
@@ -39,12 +44,15 @@ def templates() -> Environment:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    functions = (
-        compressed_chart, count, difference_chart, file_table, files_only_in, layer_chart, layer_rows, map_chart,
+    values = (
+        compressed_chart, count, difference_chart, file_rows, files_only_in, layer_chart, layer_rows, map_chart,
         megabytes, part_chart, part_table, parts_of, percent, ratio, summary_rows,
     )  # fmt: skip
-    environment.globals |= {function.__name__: function for function in functions}
-    environment.globals |= {"titles": TITLES, "layer_columns": LAYER_COLUMNS, "summary_columns": SUMMARY_COLUMNS}
+    environment.globals |= {value.__name__: value for value in values}
+    environment.globals |= {
+        "file_columns": [*reversed(FILE_COLUMNS), FILE_PART], "layer_columns": LAYER_COLUMNS,
+        "summary_columns": SUMMARY_COLUMNS, "titles": TITLES,
+    }  # fmt: skip
     return environment
 
 
@@ -96,11 +104,6 @@ def layer_chart(images: Sequence[SizeReport]) -> tuple[str, list[Bar]]:
     return f"Bytes to pull: {text}", stacked_bars(rows)
 
 
-def parts_of(images: Iterable[SizeReport]) -> list[Part]:
-    """The parts that are not empty in one of the images."""
-    return [part for part in Part if any(image.parts.get(part, Share()) != Share() for image in images)]
-
-
 def part_chart(images: Sequence[SizeReport], title: str, key: str) -> tuple[str, list[Bar]]:
     """The parts of each image by size; ``key`` is ``disk_bytes`` or ``compressed_bytes``."""
     rows = [
@@ -109,16 +112,6 @@ def part_chart(images: Sequence[SizeReport], title: str, key: str) -> tuple[str,
     ]
     text = _sizes((image.reference, getattr(image, key) or 0) for image in images)
     return f"{title}: {text}", stacked_bars(rows)
-
-
-def part_table(images: Sequence[SizeReport]) -> Table:
-    """The parts of each image and their sum."""
-    heads = ["part", *(head for image in images for head in (f"on disk, {image.reference}", "compressed", "files"))]
-    rows = []
-    for title, parts in [*((TITLES[part], [part]) for part in parts_of(images)), ("All", list(Part))]:
-        shares = [sum((image.parts.get(part, Share()) for part in parts), Share()) for image in images]
-        rows.append([title, *(count(number) for share in shares for number in vars(share).values())])
-    return [Column(head, right=at > 0, value=itemgetter(at)) for at, head in enumerate(heads)], rows
 
 
 def difference_chart(ours: SizeReport, reference: SizeReport) -> tuple[str, list[Bar]] | None:
@@ -131,14 +124,7 @@ def difference_chart(ours: SizeReport, reference: SizeReport) -> tuple[str, list
 
 def map_chart(image: SizeReport) -> tuple[str, list[Tile]]:
     """A treemap of an image."""
-    return f"Treemap of {image.reference}; the breakdown table has its figures.", tiles(image.files.values())
-
-
-def file_table(files: Sequence[FileSize]) -> Table:
-    """Files that only one of two images has."""
-    columns = (
-        Column("path", value=itemgetter(1)),
-        Column("bytes", right=True, value=lambda row: count(row[0])),
-        Column("part", value=itemgetter(2)),
-    )
-    return columns, file_rows(files, MOST_FILES)
+    groups: dict[str, dict[str, int]] = {}
+    for path, file in image.files.items():
+        groups.setdefault(str(file.part), {})[path] = file.disk_bytes
+    return f"Treemap of {image.reference}; the breakdown table has its figures.", tiles(groups)

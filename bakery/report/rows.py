@@ -1,20 +1,36 @@
-"""Rows of the tables that commands print. JSON has all keys of a row, tables only those of the columns."""
+"""Rows of the tables that commands print and README has. JSON has all keys of a row, a table those of its columns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
+from packaging.version import Version
+
 from bakery.build import BuildResult
-from bakery.catalog import Catalog, Image, RecipeName, Stability, flag, latest_series, select_images, support, tags_of
+from bakery.catalog import (
+    Catalog,
+    Image,
+    Platform,
+    RecipeName,
+    Series,
+    Stability,
+    Target,
+    flag,
+    latest_series,
+    select_images,
+    support,
+    tags_of,
+)  # fmt: skip
 from bakery.display import Column, duration
-from bakery.records import read_record
-from bakery.sizes import OfficialImage, megabytes, official_size
+from bakery.records import BuildRecord, ComparedWith, SuiteRun, read_record
+from bakery.report.text import Summary
+from bakery.sizes import OfficialImage, SizeReport, megabytes, official_size, official_tags
 from bakery.workspace import Workspace
 
 __all__ = [
     "IMAGE_COLUMNS", "RELEASE_COLUMNS", "RESULT_COLUMNS", "TAG_COLUMNS", "VERDICT_COLUMNS", "catalog_rows",
-    "release_rows", "result_rows", "tag_rows",
+    "recorded_rows", "release_rows", "result_rows", "status_table", "tag_rows",
 ]  # fmt: skip
 
 Row = dict[str, object]
@@ -152,3 +168,85 @@ def result_rows(
             }
         )
     return rows
+
+
+def recorded_rows(
+    catalog: Catalog,
+    records: Iterable[BuildRecord],
+    baseline: Mapping[tuple[str, str], OfficialImage],
+    platform: Platform,
+) -> list[Summary]:
+    """Rows for the full builds in shared/status.json: README's table of sizes.
+
+    A build that ``inv compare`` has not measured is compared with the recorded size of the official image.
+    """
+    rows = []
+    series = {series.name: series for series in catalog.series}
+    targets = {target.name: target for target in catalog.targets}
+
+    def measured(reference: str, compressed: int = 0, disk: int | None = None) -> SizeReport:
+        return SizeReport(reference, "recorded", "", platform, compressed, disk_bytes=disk)
+
+    for record in records:
+        known = record.series in series and record.target in targets
+        if not known or record.recipe is not RecipeName.FULL or record.platform != platform:
+            continue
+        tags = official_tags(catalog, series[record.series], targets[record.target])
+        compared = record.compared or ComparedWith()
+        official = compared.official or next(
+            (baseline[tag, platform] for tag in tags if (tag, platform) in baseline), None
+        )
+        reference = compared.reference
+        rows.append(
+            Summary(
+                record.image,
+                measured(record.image, record.compressed_bytes, record.disk_bytes),
+                measured(official.reference, official.compressed_bytes) if official else None,
+                measured(reference.reference, disk=reference.disk_bytes) if reference else None,
+                f"{official.reference} of {official.date}" if official else None,
+            )
+        )
+    return rows
+
+
+NOT_BUILT = "not yet built"
+
+
+def status_table(catalog: Catalog, records: Sequence[BuildRecord], platform: Platform) -> str:
+    """Markdown: a row for each series, a column for each target, with the tested builds of the default variant.
+
+    Records that are older than variants do not name theirs; they are of the default one.
+    """
+    heads = ["", *(f"{target.name}<br>{target.family} {target.version}" for target in catalog.targets)]
+    lines = [heads, ["---"] * len(heads)]
+    for series in catalog.series:
+        state = f"**{series.name}**<br>{series.status}, {series.until}"
+        variant = catalog.default_variant.name
+        lines.append([state, *(_cell(series, target, variant, records, platform) for target in catalog.targets)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(series: Series, target: Target, variant: str, records: Sequence[BuildRecord], platform: Platform) -> str:
+    own = [
+        record
+        for record in records
+        if (record.series, record.target, record.platform) == (series.name, target.name, platform)
+        and (record.variant or variant) == variant
+        and record.tests
+    ]
+    if not own:
+        return NOT_BUILT
+    best = max(own, key=lambda record: (record.recipe is RecipeName.FULL, Version(record.release)))
+    assert best.tests is not None
+    mark = "✓" if not best.tests.failed else "✗"
+    quick = "" if best.recipe is RecipeName.FULL else ", quick"
+    counts = f"{best.tests.passed} passed" + (f", {best.tests.failed} failed" if best.tests.failed else "")
+    return f"{mark} {best.release}{quick}<br>{counts}{_suite(best.regrtest)}"
+
+
+def _suite(run: SuiteRun | None) -> str:
+    """The result of CPython's own test suite in test files; empty if it was not run."""
+    if run is None:
+        return ""
+    bad = run.failed + run.recovered
+    return f"<br>suite: {run.passed} files" + (f", {bad} not as expected" if bad else "")

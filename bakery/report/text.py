@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
-from bakery.catalog import Catalog, Platform, RecipeName
 from bakery.display import UNLIMITED, Column, render
-from bakery.records import BuildRecord, ComparedWith
 from bakery.sizes import (
     TITLES,
     Comparison,
     FileSize,
-    OfficialImage,
     Part,
     Share,
     SizeReport,
     files_only_in,
     megabytes,
-    official_tags,
     ratio,
 )
 
 __all__ = [
-    "LAYER_COLUMNS", "METHOD", "SUMMARY_COLUMNS", "file_rows", "full_report", "layer_rows", "recorded_rows",
-    "summary_rows",
+    "FILE_COLUMNS", "FILE_PART", "LAYER_COLUMNS", "METHOD", "SUMMARY_COLUMNS", "Summary", "file_rows", "full_report",
+    "layer_rows", "part_table", "parts_of", "summary_rows",
 ]  # fmt: skip
 
 METHOD = (
@@ -81,50 +78,11 @@ def summary_rows(comparisons: Iterable[Comparison]) -> list[Summary]:
     rows = []
     for comparison in comparisons:
         image, official = comparison.image, comparison.official
-        quick = " (quick)" if image.recipe is not RecipeName.FULL else ""
+        quick = "" if comparison.is_full else " (quick)"
         source = " (recorded)" if official and official.source == "recorded" else ""
         name = f"{image.name}{quick}, {image.platform.architecture}"
         label = f"{official.reference}{source}" if official else None
         rows.append(Summary(name, comparison.ours, official, comparison.reference, label))
-    return rows
-
-
-def recorded_rows(
-    catalog: Catalog,
-    records: Iterable[BuildRecord],
-    baseline: Mapping[tuple[str, str], OfficialImage],
-    platform: Platform,
-) -> list[Summary]:
-    """Rows for the full builds in shared/status.json: README's table of sizes.
-
-    A build that ``inv compare`` has not measured is compared with the recorded size of the official image.
-    """
-    rows = []
-    series = {series.name: series for series in catalog.series}
-    targets = {target.name: target for target in catalog.targets}
-
-    def measured(reference: str, compressed: int = 0, disk: int | None = None) -> SizeReport:
-        return SizeReport(reference, "recorded", "", platform, compressed, disk_bytes=disk)
-
-    for record in records:
-        known = record.series in series and record.target in targets
-        if not known or record.recipe is not RecipeName.FULL or record.platform != platform:
-            continue
-        tags = official_tags(catalog, series[record.series], targets[record.target])
-        compared = record.compared or ComparedWith()
-        official = compared.official or next(
-            (baseline[tag, platform] for tag in tags if (tag, platform) in baseline), None
-        )
-        reference = compared.reference
-        rows.append(
-            Summary(
-                record.image,
-                measured(record.image, record.compressed_bytes, record.disk_bytes),
-                measured(official.reference, official.compressed_bytes) if official else None,
-                measured(reference.reference, disk=reference.disk_bytes) if reference else None,
-                f"{official.reference} of {official.date}" if official else None,
-            )
-        )
     return rows
 
 
@@ -176,10 +134,26 @@ def _part_rows(ours: SizeReport, reference: SizeReport | None) -> list[_PartRow]
     return [*filled, _PartRow("All", sum(ours.parts.values(), Share()), total)]
 
 
+def parts_of(reports: Iterable[SizeReport]) -> list[Part]:
+    """The parts that are not empty in one of the images."""
+    return [part for part in Part if any(report.parts.get(part, Share()) != Share() for report in reports)]
+
+
+def part_table(reports: Sequence[SizeReport]) -> tuple[list[Column], list[list[object]]]:
+    """Columns and rows: the parts of each image and their sum."""
+    heads = ["part", *(head for image in reports for head in (f"on disk, {image.reference}", "compressed", "files"))]
+    rows: list[list[object]] = []
+    for title, parts in [*((TITLES[part], [part]) for part in parts_of(reports)), ("All", list(Part))]:
+        shares = [sum((report.parts.get(part, Share()) for part in parts), Share()) for report in reports]
+        rows.append([title, *(_bytes(number) for share in shares for number in vars(share).values())])
+    return [Column(head, right=at > 0, value=itemgetter(at)) for at, head in enumerate(heads)], rows
+
+
 FILE_COLUMNS = (
     Column("bytes", right=True, value=lambda row: _bytes(row[0])),
     Column("path", value=lambda row: row[1]),
 )
+FILE_PART = Column("part", value=lambda row: row[2])
 
 
 def file_rows(files: Sequence[FileSize], most: int) -> list[tuple[int, str, str]]:

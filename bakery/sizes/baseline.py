@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from bakery.catalog import Catalog, Image, Series, Target
 from bakery.errors import ConfigError
-from bakery.oci import LayerSize
 
-__all__ = ["OfficialImage", "megabytes", "official_size", "official_tags", "read_baseline"]
+__all__ = ["OfficialImage", "OfficialLayer", "megabytes", "official_size", "official_tags", "read_baseline"]
 
 
-@dataclass(frozen=True)
-class OfficialImage:
-    """An official image: its reference, Python release, compressed size in bytes, layers, and manifest digest.
+class OfficialLayer(msgspec.Struct, frozen=True):
+    """A layer of an official image: its size, and the part of the image that it has."""
 
-    ``date`` is the day on which the image was made, ``source`` the origin of these data.
-    """
+    compressed_bytes: int = msgspec.field(name="bytes")
+    label: str
+
+
+class OfficialImage(msgspec.Struct, frozen=True, rename={"reference": "tag"}):
+    """An official image. ``created`` is a time in ISO 8601, ``source`` the origin of these data."""
 
     reference: str
     release: str
     compressed_bytes: int
-    layers: tuple[LayerSize, ...] = ()
+    platform: str
+    layers: tuple[OfficialLayer, ...] = ()
     digest: str = ""
-    date: str = ""
+    created: str = ""
+    source: str = ""
+
+    @property
+    def date(self) -> str:
+        """The day on which the image was created."""
+        return self.created[:10]
+
+
+class _Baseline(msgspec.Struct):
+    images: list[OfficialImage]
     source: str = ""
 
 
@@ -36,28 +48,8 @@ def megabytes(size: int | None) -> str:
     return "-" if size is None else f"{size / 1e6:.1f} MB"
 
 
-class _Layer(msgspec.Struct):
-    bytes: int
-    label: str
-
-
-class _Image(msgspec.Struct):
-    tag: str
-    platform: str
-    release: str
-    compressed_bytes: int
-    layers: list[_Layer] = []
-    digest: str = ""
-    created: str = ""
-
-
-class _Baseline(msgspec.Struct):
-    images: list[_Image]
-    source: str = ""
-
-
 def read_baseline(root: Path) -> dict[tuple[str, str], OfficialImage]:
-    """Official images by (tag, platform); :exc:`ConfigError` if the file is missing or not valid."""
+    """Official images by (reference, platform); :exc:`ConfigError` if the file is missing or not valid."""
     file = root / "shared" / "official-sizes.json"
     try:
         content = msgspec.json.decode(file.read_bytes(), type=_Baseline)
@@ -66,13 +58,9 @@ def read_baseline(root: Path) -> dict[tuple[str, str], OfficialImage]:
             f"{file}: expected images with tag, platform, release and compressed_bytes: {error}"
         ) from None
     return {
-        (image.tag, image.platform): OfficialImage(
-            image.tag, image.release, image.compressed_bytes,
-            tuple(LayerSize("", "gzip", layer.bytes, layer.label) for layer in image.layers),
-            image.digest, image.created[:10], content.source,
-        )
+        (image.reference, image.platform): msgspec.structs.replace(image, source=content.source)
         for image in content.images
-    }  # fmt: skip
+    }
 
 
 def official_tags(catalog: Catalog, series: Series, target: Target) -> tuple[str, ...]:

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from operator import add
 
-from bakery.records import PartSize
-
 __all__ = [
-    "TITLES", "Entry", "FileSize", "Part", "Share", "breakdown", "changes", "classify", "compact", "divide",
-    "final_files", "is_base",
+    "TITLES", "Entry", "FileSize", "Part", "Share", "Size", "breakdown", "classify", "divide", "final_files",
+    "is_base",
 ]  # fmt: skip
 
 
@@ -67,6 +65,14 @@ CERTIFICATES = re.compile(
 )
 PACKAGE_DATABASES = ("var/lib/dpkg/status", "lib/apk/db/installed", "usr/lib/apk/db/installed")
 PATTERNS = tuple((part, re.compile(pattern)) for part, pattern in INSTALLED)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Bytes of all layers as they are pulled (``compressed_bytes``) and of all files in them (``disk_bytes``)."""
+
+    compressed_bytes: int
+    disk_bytes: int
 
 
 @dataclass(frozen=True)
@@ -188,23 +194,3 @@ def _drop(seen: dict[str, tuple[Entry, Part]], path: str, *, itself: bool) -> No
         del seen[below]
     if itself:
         seen.pop(path, None)
-
-
-def compact(parts: Mapping[Part, Share]) -> dict[str, PartSize]:
-    """The parts for a record, without empty ones."""
-    return {
-        str(part): PartSize(share.disk_bytes, share.compressed_bytes)
-        for part, share in parts.items()
-        if share != Share()
-    }
-
-
-def changes(old: Mapping[str, PartSize], new: Mapping[str, PartSize]) -> list[tuple[str, int, int]]:
-    """Changes from one record's parts to another's: part, bytes on disk, bytes as pulled; largest change first."""
-    rows = []
-    for part in dict.fromkeys((*old, *new)):
-        before, after = old.get(part, PartSize(0, 0)), new.get(part, PartSize(0, 0))
-        row = (part, after.disk_bytes - before.disk_bytes, after.compressed_bytes - before.compressed_bytes)
-        if any(row[1:]):
-            rows.append(row)
-    return sorted(rows, key=lambda row: -max(abs(row[1]), abs(row[2])))

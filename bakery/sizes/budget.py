@@ -1,14 +1,14 @@
-"""The size budget: the maximum sizes of an image, and an explanation if it is larger. Pure."""
+"""The size budget: the maximum sizes of an image, and its growth since the last record. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from bakery.catalog import Budget, Catalog, Image, RecipeName
-from bakery.records import BuildRecord, PartSize, Size
-from bakery.sizes.breakdown import TITLES, Part, changes
+from bakery.records import BuildRecord, PartSize
+from bakery.sizes.breakdown import TITLES, Part, Share, Size
 
-__all__ = ["budget_of", "excess", "explain_excess", "growth", "last_record"]
+__all__ = ["budget_of", "changes", "compact", "excess", "explain_excess", "growth", "last_record"]
 
 DEFAULT_VARIANT = "default"
 """The variant of records that do not name one."""
@@ -47,6 +47,26 @@ def last_record(records: Iterable[BuildRecord], image: Image) -> BuildRecord | N
         return (record.series, record.target, record.variant or DEFAULT_VARIANT, record.platform, record.recipe)
 
     return max((record for record in records if key_of(record) == key), key=lambda record: record.built, default=None)
+
+
+def compact(parts: Mapping[Part, Share]) -> dict[str, PartSize]:
+    """The parts for a record, without empty ones."""
+    return {
+        str(part): PartSize(share.disk_bytes, share.compressed_bytes)
+        for part, share in parts.items()
+        if share != Share()
+    }
+
+
+def changes(old: Mapping[str, PartSize], new: Mapping[str, PartSize]) -> list[tuple[str, int, int]]:
+    """Changes from one record's parts to another's: part, bytes on disk, bytes as pulled; largest change first."""
+    rows = []
+    for part in dict.fromkeys((*old, *new)):
+        before, after = old.get(part, PartSize(0, 0)), new.get(part, PartSize(0, 0))
+        row = (part, after.disk_bytes - before.disk_bytes, after.compressed_bytes - before.compressed_bytes)
+        if any(row[1:]):
+            rows.append(row)
+    return sorted(rows, key=lambda row: -max(abs(row[1]), abs(row[2])))
 
 
 def growth(old: Mapping[str, PartSize], new: Mapping[str, PartSize]) -> tuple[str, ...]:

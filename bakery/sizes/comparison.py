@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from bakery.catalog import Budget, Image, Platform
+from bakery.catalog import Budget, Image, Platform, RecipeName
 from bakery.oci import LayerSize
-from bakery.records import Size
-from bakery.sizes.breakdown import FileSize, Part, Share
+from bakery.sizes.breakdown import FileSize, Part, Share, Size
 
 __all__ = ["Comparison", "SizeReport", "document", "files_only_in", "ratio"]
 
@@ -57,6 +56,11 @@ class Comparison:
     def name(self) -> str:
         """The image and its platform."""
         return f"{self.image.name}, {self.image.platform}"
+
+    @property
+    def is_full(self) -> bool:
+        """Whether ours is a full build, not a quick one."""
+        return self.image.recipe is RecipeName.FULL
 
     @property
     def size(self) -> Size | None:

@@ -11,8 +11,7 @@ from typing import IO, Any, Protocol
 from bakery.catalog import Platform
 from bakery.files import spooled
 from bakery.oci import CHUNK, LayerSize, image_archive, labelled, method_of, open_member, unpacked
-from bakery.records import Size
-from bakery.sizes.breakdown import Entry, FileSize, Part, Share, breakdown, classify, final_files, is_base
+from bakery.sizes.breakdown import Entry, FileSize, Part, Share, Size, breakdown, classify, final_files, is_base
 
 __all__ = ["SavedImage", "read_image", "saved_image"]
 

@@ -19,17 +19,17 @@ from bakery.catalog import LABELS, Catalog, Image, Platform, RecipeName, referen
 from bakery.engine import Engine
 from bakery.errors import InputError
 from bakery.files import Tell
-from bakery.oci import ManifestError
-from bakery.records import BuildRecord, ComparedWith, PartSize, Size, read_record, write_record
+from bakery.oci import LayerSize, ManifestError
+from bakery.records import BuildRecord, ComparedWith, PartSize, read_record, write_record
 from bakery.registry import Registry, RegistryUnavailable, Remote
 from bakery.sizes.baseline import OfficialImage, official_size, official_tags
-from bakery.sizes.breakdown import compact
-from bakery.sizes.budget import budget_of, explain_excess
+from bakery.sizes.breakdown import Size
+from bakery.sizes.budget import budget_of, compact, explain_excess
 from bakery.sizes.comparison import Comparison, SizeReport
 from bakery.sizes.layers import saved_image
 from bakery.workspace import Workspace
 
-__all__ = ["Comparer", "record_comparison", "reference_names", "size_and_anatomy"]
+__all__ = ["Comparer", "record_comparison", "recorded_report", "reference_names", "size_and_anatomy"]
 
 STAND_IN = "{} is a Debian image: there is no official Python image for {}."
 ESTIMATED = "{}: this engine stores layers uncompressed, so its compressed sizes are estimates (gzip -6)."
@@ -49,7 +49,7 @@ def size_and_anatomy(
 ) -> tuple[Size, dict[str, PartSize]]:
     """Sizes of ``reference``, and of its parts: from ``record``, which must be of the same image, else measured."""
     if record and record.anatomy:
-        return record.size, record.anatomy
+        return Size(record.compressed_bytes, record.disk_bytes), record.anatomy
     saved = saved_image(engine.save(reference), image.platform)
     return saved.size, compact(saved.parts)
 
@@ -57,7 +57,7 @@ def size_and_anatomy(
 def record_comparison(workspace: Workspace, comparison: Comparison) -> None:
     """Add the images that a build was compared with to its record, if that is of the image that was measured."""
     record = read_record(workspace, comparison.image)
-    if record and record.size == comparison.size:
+    if record and Size(record.compressed_bytes, record.disk_bytes) == comparison.size:
         compared = msgspec.convert(comparison, ComparedWith, from_attributes=True)
         write_record(workspace, comparison.image, record, compared=compared)
 
@@ -142,12 +142,9 @@ class Comparer:
         if recorded is None:
             notes.append(f"{reason}, and no size of an official image is recorded to compare with.")
             return None
-        about = f"recorded {recorded.date} from {recorded.source}"
-        notes.append(f"{reason}; using the compressed size of {recorded.reference} {about}.")
-        return SizeReport(
-            recorded.reference, "recorded", about, image.platform, recorded.compressed_bytes, recorded.layers,
-            digest=recorded.digest, release=recorded.release, date=recorded.date,
-        )  # fmt: skip
+        report = recorded_report(recorded, image.platform)
+        notes.append(f"{reason}; using the compressed size of {report.reference} {report.about}.")
+        return report
 
     def _against(self, reference: str, image: Image) -> SizeReport:
         try:
@@ -194,6 +191,16 @@ class Comparer:
             saved.size.disk_bytes, saved.parts, saved.files, digest, estimated=saved.estimated,
         )  # fmt: skip
         return _described(measured, saved.config)
+
+
+def recorded_report(official: OfficialImage, platform: Platform) -> SizeReport:
+    """The sizes of an official image in shared/official-sizes.json."""
+    return SizeReport(
+        official.reference, "recorded", f"recorded {official.date} from {official.source}", platform,
+        official.compressed_bytes,
+        tuple(LayerSize("", "gzip", layer.compressed_bytes, layer.label) for layer in official.layers),
+        digest=official.digest, release=official.release, date=official.date,
+    )  # fmt: skip
 
 
 def _from_registry(remote: Remote) -> SizeReport:

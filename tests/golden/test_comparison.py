@@ -18,10 +18,11 @@ from bakery.records.builds import PartSize
 from bakery.report.html import STYLE, page
 from bakery.report.text import SUMMARY_COLUMNS, full_report, summary_rows
 from bakery.sizes.baseline import official_size, read_baseline
-from bakery.sizes.breakdown import Share, compact, divide
-from bakery.sizes.budget import budget_of, explain_excess
+from bakery.sizes.breakdown import Share, divide
+from bakery.sizes.budget import budget_of, compact, explain_excess
 from bakery.sizes.comparison import Comparison, SizeReport, document
 from bakery.sizes.layers import saved_image
+from bakery.sizes.measure import recorded_report
 from tests.archives import Archive, make_tar
 from tests.records import local_record
 
@@ -96,10 +97,7 @@ def comparisons() -> list[Comparison]:
     reference = measured("reference/python:3.13-bookworm", [BASE, PACKAGES, THEIRS], "gzip")
     recorded = official_size(read_baseline(ROOT), catalog, image)
     assert recorded is not None
-    official = SizeReport(
-        recorded.reference, "recorded", f"recorded {recorded.date} from {recorded.source}", image.platform,
-        recorded.compressed_bytes, recorded.layers, release=recorded.release, date=recorded.date,
-    )  # fmt: skip
+    official = recorded_report(recorded, image.platform)
     first = Comparison(image, ours, official, reference, notes=("registry.example cannot be reached.",))
     assert first.size is not None
     before = {**compact(ours.parts), "bytecode": PartSize(0, 0), "interpreter": PartSize(11_000_000, 4_100_000)}

@@ -20,7 +20,7 @@ from bakery.catalog.selection import select_images
 from bakery.catalog.tags import references
 from bakery.display.tables import render
 from bakery.plan.bake import Inputs, build_arguments, definition, target_name
-from bakery.records.builds import Size, write_record
+from bakery.records.builds import write_record
 from bakery.report.rows import (
     IMAGE_COLUMNS,
     RELEASE_COLUMNS,
@@ -32,6 +32,7 @@ from bakery.report.rows import (
     tag_rows,
 )
 from bakery.sizes.baseline import OfficialImage
+from bakery.sizes.breakdown import Size
 from bakery.workspace import Workspace
 from tests.records import local_record
 
@@ -216,9 +217,8 @@ def test_results(catalog: Catalog, golden: Golden, form: str, suffix: str) -> No
         ),
     ]  # fmt: skip
     sizes = {"3.15-rc": 44_000_000, "3.14": 46_000_000, "3.13": 44_400_000, "3.12": 43_000_000}
+    tags = {f"python:{series}-slim-{target}": series for series in sizes for target in ("bookworm", "trixie")}
     baseline = {
-        (f"python:{series}-slim-{target}", "linux/amd64"): OfficialImage(f"python:{series}-slim-{target}", series, size)
-        for series, size in sizes.items()
-        for target in ("bookworm", "trixie")
+        (tag, "linux/amd64"): OfficialImage(tag, series, sizes[series], "linux/amd64") for tag, series in tags.items()
     }
     golden(f"results.{suffix}", render(result_rows(catalog, results, baseline), RESULT_COLUMNS, form))

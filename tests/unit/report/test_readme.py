@@ -11,7 +11,7 @@ from bakery.errors import ConfigError
 from bakery.records.builds import BuildRecord, SuiteRun
 from bakery.records.status import adopt
 from bakery.report.readme import drift, fill
-from bakery.report.status_table import status_table
+from bakery.report.rows import status_table
 from tests.records import passed_build, run_of_tests
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -13,15 +13,19 @@ from bakery.build.builder import BuildResult, failure_of
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.recipes import RecipeName
 from bakery.display.tables import render
-from bakery.records.builds import Size, record_file, write_record
+from bakery.records.builds import record_file, write_record
 from bakery.report.rows import catalog_rows, release_rows, result_rows, tag_rows
 from bakery.sizes.baseline import OfficialImage
+from bakery.sizes.breakdown import Size
 from bakery.workspace import Workspace
 from tests.records import local_record
 
 BASELINE = {
-    ("python:3.13-slim-bookworm", "linux/amd64"): OfficialImage("python:3.13-slim-bookworm", "3.13.15", 50_000_000),
-    ("python:3.15-rc-slim-bookworm", "linux/amd64"): OfficialImage("python:3.15-rc-slim-bookworm", "3.15.0b3", 1),
+    (reference, "linux/amd64"): OfficialImage(reference, release, size, "linux/amd64")
+    for reference, release, size in (
+        ("python:3.13-slim-bookworm", "3.13.15", 50_000_000),
+        ("python:3.15-rc-slim-bookworm", "3.15.0b3", 1),
+    )
 }
 
 TODAY = date(2026, 11, 24)

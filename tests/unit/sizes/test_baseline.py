@@ -45,7 +45,7 @@ def test_an_image_is_compared_with_the_official_image_that_it_can_replace(
 
 def test_a_final_release_is_preferred_to_a_release_candidate(catalog: Catalog, image: Callable[..., Image]) -> None:
     both = {
-        (tag, "linux/amd64"): OfficialImage(tag, "3.15", size)
+        (tag, "linux/amd64"): OfficialImage(tag, "3.15", size, "linux/amd64")
         for tag, size in (("python:3.15-slim-bookworm", 1), ("python:3.15-rc-slim-bookworm", 2))
     }
     assert official_size(both, catalog, image("3.15")) == both["python:3.15-slim-bookworm", "linux/amd64"]

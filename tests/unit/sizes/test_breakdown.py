@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bakery.records.builds import PartSize
-from bakery.sizes.breakdown import Entry, Part, Share, breakdown, changes, classify, compact, divide, final_files
+from bakery.sizes.breakdown import Entry, Part, Share, breakdown, classify, divide, final_files
+from bakery.sizes.budget import changes, compact
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 from bakery.catalog.models import Budget, Catalog, Image
 from bakery.catalog.platforms import Platform
 from bakery.catalog.recipes import RecipeName
-from bakery.records.builds import BuildRecord, PartSize, Size
+from bakery.records.builds import BuildRecord, PartSize
+from bakery.sizes.breakdown import Size
 from bakery.sizes.budget import budget_of, excess, explain_excess, growth, last_record
 from tests.records import local_record
 

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from bakery.errors import BakeryError
-from bakery.records.builds import Size
-from bakery.sizes.breakdown import Part
+from bakery.sizes.breakdown import Part, Size
 from bakery.sizes.layers import saved_image
 from tests.archives import PACKERS, Archive, make_tar
 

@@ -24,7 +24,8 @@ from bakery.records.builds import (
     record_file,
     write_record,
 )
-from bakery.report.text import SUMMARY_COLUMNS, recorded_rows
+from bakery.report.rows import recorded_rows
+from bakery.report.text import SUMMARY_COLUMNS
 from bakery.sizes.baseline import read_baseline
 from bakery.sizes.comparison import Comparison, SizeReport, document
 from bakery.sizes.measure import Comparer, record_comparison, reference_names
@@ -66,7 +67,7 @@ def offline(nowhere: str, catalog: Catalog, root: Path) -> dict[str, Any]:
     """A catalog whose official images lie where nobody answers, and the repository's record of them."""
     host = nowhere.removeprefix("http://")
     baseline = {
-        (f"{host}/library/{tag}", platform): dataclasses.replace(one, reference=f"{host}/library/{tag}")
+        (f"{host}/library/{tag}", platform): msgspec.structs.replace(one, reference=f"{host}/library/{tag}")
         for (tag, platform), one in read_baseline(root).items()
     }
     return {"catalog": official_at(catalog, host), "root": root, "baseline": baseline}
