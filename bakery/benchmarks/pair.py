@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from bakery.catalog import Catalog, Image, RecipeName, references
+from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
 
 __all__ = ["Pair", "free_pair", "pair_of"]
 
@@ -22,6 +22,11 @@ class Pair:
     reference: str
     ours_hint: str = ""
     reference_hint: str = ""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels of the containers that measure the pair."""
+        return {f"{LABELS}.measuring": self.name}
 
 
 def pair_of(catalog: Catalog, image: Image, ours: str | None, against: str | None) -> Pair:

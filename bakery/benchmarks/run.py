@@ -21,8 +21,6 @@ from bakery.benchmarks.results import times_of
 from bakery.benchmarks.session import SIDES, Session
 from bakery.benchmarks.wheelhouse import FOLDER, SITE, Wheelhouse
 from bakery.benchmarks.worker import Measurement, WorkerContainer
-from bakery.catalog import LABELS
-from bakery.display import duration
 from bakery.engine import ContainerOptions, idle_container, tar_of
 from bakery.errors import BuildError, InputError
 from bakery.records import BenchmarkResult, BenchmarkTimes
@@ -36,20 +34,13 @@ class _Comparison:
     def __init__(self, session: Session, workers: Sequence[WorkerContainer]) -> None:
         self.session, self.workers = session, workers
         self.left_out: dict[str, str] = {}
-        self.shown = 0.0
-
-    def progress(self, text: str) -> None:
-        """Show progress, but not more often than every few seconds."""
-        if time.monotonic() - self.shown > 3:
-            self.session.phase(text)
-            self.shown = time.monotonic()
 
     def prepare(self, benchmarks: Sequence[Benchmark], wheelhouse: Wheelhouse) -> list[Measurement]:
         """Unpack each benchmark's requirements, find its loops with the reference, and run it once with ours."""
         ours, reference = self.workers
         measurements = []
         for number, benchmark in enumerate(benchmarks, 1):
-            self.progress(f"preparing {number} of {len(benchmarks)}: {benchmark.name}")
+            self.session.phase(f"preparing {number} of {len(benchmarks)}: {benchmark.name}", every=3)
             try:
                 if site := wheelhouse.site(benchmark):
                     for worker in self.workers:
@@ -70,7 +61,7 @@ class _Comparison:
             for place, result in enumerate(measurements, 1):
                 left = (time.monotonic() - start) / done * (rounds * len(measurements) - done) if done else 0
                 text = f"round {number + 1} of {rounds}, {place} of {len(measurements)}: {result.name}"
-                self.progress(f"{text}, {duration(left)} left" if done else text)
+                self.session.phase(text, left, every=3)
                 done += 1
                 if result.name not in values:
                     continue
@@ -97,13 +88,13 @@ def run_benchmarks(session: Session) -> BenchmarkResult:
     """
     root, engine, pair, settings = session.workspace.root, session.engine, session.pair, session.settings
     config, images = read_config(root), session.images()
-    options = ContainerOptions(labels={f"{LABELS}.measuring": pair.name}, cpu=session.cpu)
+    options = ContainerOptions(labels=pair.labels, cpu=session.cpu)
     with ExitStack() as stack:
         stack.enter_context(session.measuring())
         workers = []
         for side, image in zip(SIDES, images, strict=True):
             container = stack.enter_context(idle_container(engine, image.id, options))
-            workers.append(WorkerContainer(side, image, container, settings.clock))
+            workers.append(WorkerContainer(side, image.image, container, settings.clock))
         ours, reference = (worker.python for worker in workers)
         if ours.key != reference.key:
             raise InputError(
@@ -128,7 +119,7 @@ def run_benchmarks(session: Session) -> BenchmarkResult:
         reasons = "".join(f"\n    {name}: {reason}" for name, reason in left_out.items())
         raise BuildError(f"no benchmark could be measured:{reasons}")
     measured = [
-        (msgspec.structs.replace(worker.image, cpu_share=round(worker.cpu / worker.wall, 4)), worker.python)
-        for worker in workers
+        (msgspec.structs.replace(image, cpu_share=round(worker.cpu / worker.wall, 4)), worker.python)
+        for image, worker in zip(images, workers, strict=True)
     ]
     return session.result(measured, benchmarks, left_out, versions=config.versions)

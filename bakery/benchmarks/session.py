@@ -95,12 +95,16 @@ class Session:
     settings: Settings
     display: Display
     start: float = 0.0
+    shown: float = 0.0
 
     def note(self, text: str) -> None:
         self.display.note(self.pair.name, text)
 
-    def phase(self, text: str) -> None:
-        self.display.phase(self.pair.name, text)
+    def phase(self, text: str, seconds_left: float = 0.0, *, every: float = 0.0) -> None:
+        """Show the progress, but only if ``every`` seconds have passed since the last time."""
+        if time.monotonic() - self.shown >= every:
+            self.display.phase(self.pair.name, f"{text}, {duration(seconds_left)} left" if seconds_left else text)
+            self.shown = time.monotonic()
 
     @property
     def cpu(self) -> int:

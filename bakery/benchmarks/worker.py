@@ -12,7 +12,6 @@ from bakery.benchmarks.session import python_of
 from bakery.benchmarks.wheelhouse import FOLDER, SITE, TOOLS
 from bakery.engine import Container
 from bakery.errors import BuildError
-from bakery.records import MeasuredImage
 
 __all__ = ["Measurement", "WorkerContainer"]
 
@@ -75,11 +74,14 @@ class Measurement:
 
 
 class WorkerContainer:
-    """A container of ours or of the reference (``side``), and the seconds that its workers have taken."""
+    """A container of one of the two images, and the seconds that its workers have taken.
 
-    def __init__(self, side: str, image: MeasuredImage, container: Container, clock: str) -> None:
-        self.side, self.image, self.container, self.clock = side, image, container, clock
-        self.python = python_of(container, image.image)
+    ``side`` is ``ours`` or ``reference``, ``reference`` the name of the image.
+    """
+
+    def __init__(self, side: str, reference: str, container: Container, clock: str) -> None:
+        self.side, self.reference, self.container, self.clock = side, reference, container, clock
+        self.python = python_of(container, reference)
         self.wall = self.cpu = 0.0
 
     def copy_interpreter(self) -> None:
@@ -91,7 +93,7 @@ class WorkerContainer:
         result = self.container.run(["python3", "-c", COPY_INTERPRETER])
         if result.code:
             reason = "".join(result.output.strip().splitlines()[-1:])
-            raise BuildError(f"{self.image.image}: its interpreter cannot be copied: {reason}")
+            raise BuildError(f"{self.reference}: its interpreter cannot be copied: {reason}")
 
     def run(self, benchmark: Benchmark, seed: int, options: Sequence[str]) -> Suite:
         """Run ``benchmark`` in a process; :exc:`BuildError` with the reason if it fails."""
@@ -111,7 +113,7 @@ class WorkerContainer:
             if any(line.startswith("Timeout (") for line in errors):
                 errors = [f"took more than {LIMIT} s"]
             reason = errors[-1].strip() if errors else f"exit code {done.code}"
-            raise BuildError(f"does not run in {self.image.image}: {reason}")
+            raise BuildError(f"does not run in {self.reference}: {reason}")
         result = msgspec.json.decode(report.removeprefix(MARK), type=_Report)
         self.wall += result.wall
         self.cpu += result.cpu

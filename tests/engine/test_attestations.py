@@ -28,9 +28,9 @@ def bench(tmp_path: Path, engine: Engine, workspace: Workspace) -> Iterator[Benc
     if not engine.keeps_layers:
         pytest.skip("this engine stores images without their indexes")
     (workspace.home / "bases").mkdir(parents=True, exist_ok=True)
-    one = Bench(tmp_path, engine, workspace.home)
-    yield one
-    one.remove_images()
+    bench = Bench(tmp_path, engine, workspace.home)
+    yield bench
+    bench.remove_images()
 
 
 def inspected(engine: Engine, reference: str, what: str) -> Any:
@@ -62,18 +62,18 @@ def test_docker_imagetools_reads_bill_and_provenance_after_a_push(bench: Bench, 
 
     bill = inspected(bench.engine, reference, "SBOM")["SPDX"]
     assert (bill["spdxVersion"], bill["name"]) == ("SPDX-2.3", result.tags[0])
-    names = {one["name"] for one in bill["packages"]}
+    names = {package["name"] for package in bill["packages"]}
     assert {"CPython", "libc6", "tzdata", "apt"} <= names
-    said = bench.engine.client.containers.run(
+    output = bench.engine.client.containers.run(
         result.tags[0], ["dpkg-query", "--show", "--showformat", "${Package}=${Version} "],
         remove=True, network_mode="none",
     )  # fmt: skip
     listed = {
-        f"{one['name']}={one['versionInfo']}"
-        for one in bill["packages"]
-        if any(ref["referenceLocator"].startswith("pkg:deb/debian/") for ref in one["externalRefs"])
+        f"{package['name']}={package['versionInfo']}"
+        for package in bill["packages"]
+        if any(ref["referenceLocator"].startswith("pkg:deb/debian/") for ref in package["externalRefs"])
     }
-    assert listed == set(said.decode().split())
+    assert listed == set(output.decode().split())
 
     provenance = inspected(bench.engine, reference, "Provenance")["SLSA"]
     assert provenance["buildType"] == "https://mobyproject.org/buildkit@v1"
@@ -99,7 +99,7 @@ def test_attestations_describe_the_pushed_manifest_and_contain_no_local_path(ben
 
     for layer in manifest["layers"]:
         text = requests.get(f"http://{registry}/v2/python/blobs/{layer['digest']}", timeout=5).text
-        (digest,) = {one["digest"]["sha256"] for one in json.loads(text)["subject"]}
+        (digest,) = {subject["digest"]["sha256"] for subject in json.loads(text)["subject"]}
         assert f"sha256:{digest}" == image["digest"]
         for folder in (bench.root, bench.mirror, bench.workspace.home, Path.home()):
             assert f"{folder}/" not in text
@@ -116,8 +116,8 @@ def test_rebuilding_an_unchanged_image_keeps_its_attestations(bench: Bench) -> N
     assert (second.id, second.compiled) == (first.id, False)
     assert not {"attest", "load"} & set(second.phases)
     assert bench.engine.require(first.tags[0]).id == index
-    said = bench.engine.client.containers.run(first.tags[0], remove=True, network_mode="none")
-    assert said.startswith(b"Python 3.13.15\n")
+    output = bench.engine.client.containers.run(first.tags[0], remove=True, network_mode="none")
+    assert output.startswith(b"Python 3.13.15\n")
 
 
 def test_the_next_full_build_adds_missing_attestations(bench: Bench) -> None:

@@ -28,7 +28,6 @@ from bakery.engine.containers import idle_container
 from bakery.engine.engine import Engine
 from bakery.engine.scratch import fresh_engine
 from bakery.errors import BuildError
-from bakery.records.benchmarks import MeasuredImage
 from bakery.workspace import Workspace
 
 from .conftest import ROOT
@@ -121,8 +120,7 @@ def test_each_measurement_maps_a_new_copy_of_the_interpreter(engine: Engine, ref
     """The place of a cached file in the machine's memory must not affect all results of a run."""
     mapped = "print(sorted({tuple(line.split()[3:]) for line in open('/proc/self/maps') if '/libpython' in line}))"
     with idle_container(engine, reference) as container:
-        image = MeasuredImage(image=reference, id=reference, created=None)
-        worker, mappings = WorkerContainer("ours", image, container, "wall"), []
+        worker, mappings = WorkerContainer("ours", reference, container, "wall"), []
         for _ in range(3):
             mappings.append(container.run(["python3", "-c", mapped]).stdout)
             worker.copy_interpreter()

@@ -72,7 +72,7 @@ PYTHON = make_tar({"usr/local/bin/python3": b"\x7fELF"})
 
 def attested(image: Archive, packages: list[str], about: dict[str, Any]) -> None:
     """Add a bill of materials about the manifest ``about`` to the index."""
-    refs = [{"externalRefs": [{"referenceType": "purl", "referenceLocator": one}]} for one in packages]
+    refs = [{"externalRefs": [{"referenceType": "purl", "referenceLocator": purl}]} for purl in packages]
     statement = {
         "predicateType": "https://spdx.dev/Document",
         "subject": [{"digest": {"sha256": about["digest"].removeprefix("sha256:")}}],
@@ -82,13 +82,13 @@ def attested(image: Archive, packages: list[str], about: dict[str, Any]) -> None
     layer["annotations"] = {"in-toto.io/predicate-type": "https://spdx.dev/Document"}
     config = image.blob(b"{}", "application/vnd.oci.image.config.v1+json")
     manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}
-    one = image.blob(json.dumps(manifest).encode(), MANIFEST)
-    one["platform"] = {"os": "unknown", "architecture": "unknown"}
-    one["annotations"] = {
+    descriptor = image.blob(json.dumps(manifest).encode(), MANIFEST)
+    descriptor["platform"] = {"os": "unknown", "architecture": "unknown"}
+    descriptor["annotations"] = {
         "vnd.docker.reference.digest": about["digest"],
         "vnd.docker.reference.type": "attestation-manifest",
     }
-    image.descriptors.append(one)
+    image.descriptors.append(descriptor)
 
 
 class Look:
@@ -96,14 +96,14 @@ class Look:
 
     def __init__(self, catalog: Catalog, folder: Path, repository: str, line: str) -> None:
         self.image: Image = select_images(catalog, ["3.13"], platform="linux/amd64")[0]
-        self.said: list[str] = []
+        self.messages: list[str] = []
         workspace = Workspace(folder, folder / "home")
-        self.outdated = Outdated(workspace, catalog, None, repository, self.said.append, sources=lambda _: [line])
+        self.outdated = Outdated(workspace, catalog, None, repository, self.messages.append, sources=lambda _: [line])
 
     def rows(self) -> list[tuple[str, str, str]]:
-        found = self.outdated.survey([self.image])
-        assert found.unknown == []
-        return [(row["package"], row["installed"], row["available"]) for row in found.rows]
+        survey = self.outdated.survey([self.image])
+        assert survey.unknown == []
+        return [(row["package"], row["installed"], row["available"]) for row in survey.rows]
 
 
 @pytest.mark.parametrize("method", ["gzip", "zstd"])
@@ -115,7 +115,7 @@ def test_dpkgs_status_is_read_from_the_topmost_layer_that_has_it(
     upload(image, registry, f"{method}/python", "3.13.15-bookworm")
     look = Look(catalog, tmp_path, f"{registry}/{method}/python", archive)
     assert look.rows() == [("libssl3", "3.0.9-1+deb12u9", "3.0.9-1+deb12u10")]
-    assert any("read from its layers" in line for line in look.said)
+    assert any("read from its layers" in line for line in look.messages)
 
 
 def test_packages_of_an_image_without_dpkg_are_read_from_all_layers(
@@ -137,23 +137,23 @@ def test_an_attested_bill_of_materials_is_used_without_pulling_layers(
     catalog: Catalog, registry: str, archive: str, tmp_path: Path
 ) -> None:
     image = Archive()
-    one = image.image([b"not a tar"])
+    descriptor = image.image([b"not a tar"])
     attested(
         image,
         ["pkg:deb/debian/libssl3@3.0.9-1%2Bdeb12u9?arch=amd64", "pkg:pypi/pip@1", "pkg:deb/debian/zlib1g@1:1.2-1"],
-        one,
+        descriptor,
     )
     upload(image, registry, "attested/python", "3.13.15-bookworm")
     look = Look(catalog, tmp_path, f"{registry}/attested/python", archive)
     assert look.rows() == [("libssl3", "3.0.9-1+deb12u9", "3.0.9-1+deb12u10")]
-    assert any("read from its bill of materials" in line for line in look.said)
+    assert any("read from its bill of materials" in line for line in look.messages)
 
 
 def test_a_bill_about_another_image_is_ignored(catalog: Catalog, registry: str, archive: str, tmp_path: Path) -> None:
     image = Archive()
-    one = image.image([TOP])
+    descriptor = image.image([TOP])
     attested(image, ["pkg:deb/debian/libssl3@9?arch=amd64"], {"digest": digest_of(b"another")})
-    image.descriptors[-1]["annotations"]["vnd.docker.reference.digest"] = one["digest"]
+    image.descriptors[-1]["annotations"]["vnd.docker.reference.digest"] = descriptor["digest"]
     upload(image, registry, "forged/python", "3.13.15-bookworm")
     assert Look(catalog, tmp_path, f"{registry}/forged/python", archive).rows()[0][1] == "3.0.9-1+deb12u9"
 
@@ -166,9 +166,9 @@ def test_an_unreachable_archive_is_reported_instead_of_up_to_date_packages(
     upload(image, registry, "lonely/python", "3.13.15-bookworm")
     nowhere = "deb [trusted=yes] http://127.0.0.1:1 ./"
     look = Look(catalog, tmp_path, f"{registry}/lonely/python", nowhere)
-    found = look.outdated.survey([look.image])
-    assert (found.rows, found.images) == ([], [])
-    (line,) = found.unknown
+    survey = look.outdated.survey([look.image])
+    assert (survey.rows, survey.images) == ([], [])
+    (line,) = survey.unknown
     assert "the archive of bookworm cannot be queried" in line
 
 
@@ -176,5 +176,5 @@ def test_images_that_are_not_published_are_skipped(
     catalog: Catalog, registry: str, archive: str, tmp_path: Path
 ) -> None:
     look = Look(catalog, tmp_path, f"{registry}/empty/python", archive)
-    found = look.outdated.survey([look.image])
-    assert (found.rows, found.images, found.unknown) == ([], [], [])
+    survey = look.outdated.survey([look.image])
+    assert (survey.rows, survey.images, survey.unknown) == ([], [], [])

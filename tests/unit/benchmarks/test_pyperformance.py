@@ -110,7 +110,7 @@ def test_the_subset_of_the_repository_is_large_and_its_exceptions_have_reasons(r
     assert set(config.series) <= {series.name for series in catalog.series}
     reasons = [
         *config.unsuitable.values(),
-        *(reason for one in config.series.values() for reason in one.values()),
+        *(reason for reasons in config.series.values() for reason in reasons.values()),
     ]
     assert all(len(reason) > 10 for reason in reasons)
     assert config.pyperf.requirement == f"pyperf=={config.pyperf.version} --hash=sha256:{config.pyperf.sha256}"

@@ -27,8 +27,8 @@ def test_a_single_disturbed_round_does_not_change_the_ratio() -> None:
 
 
 def test_swapping_the_images_gives_the_reciprocal_even_for_an_even_number_of_rounds() -> None:
-    one, other = [[1.0], [1.1], [0.9], [1.3]], [[1.5], [1.2], [1.4], [1.1]]
-    forth, back = estimate(round_logs(one, other)), estimate(round_logs(other, one))
+    ours, reference = [[1.0], [1.1], [0.9], [1.3]], [[1.5], [1.2], [1.4], [1.1]]
+    forth, back = estimate(round_logs(ours, reference)), estimate(round_logs(reference, ours))
     assert forth.ratio * back.ratio == pytest.approx(1)
     assert forth.low is not None and forth.high is not None and back.low is not None and back.high is not None
     assert forth.low * back.high == pytest.approx(1, rel=0.02)
@@ -53,7 +53,7 @@ def test_the_summary_is_the_geometric_mean_of_the_benchmarks_ratios() -> None:
     }
     mean = geometric_mean(logs)
     assert mean.ratio == pytest.approx(statistics.geometric_mean([1.2, 1.5]))
-    assert mean.ratio == pytest.approx(statistics.geometric_mean([estimate(one).ratio for one in logs.values()]))
+    assert mean.ratio == pytest.approx(statistics.geometric_mean([estimate(rounds).ratio for rounds in logs.values()]))
     assert mean.low is not None and mean.high is not None
     assert mean.low < mean.ratio < mean.high
 
@@ -71,8 +71,8 @@ def test_identical_rounds_have_an_interval_of_zero_width() -> None:
 def test_benchmarks_that_deviate_together_in_a_round_are_not_treated_as_independent() -> None:
     """Resampling each benchmark separately would average out what they have in common in a round."""
     rounds = [0.10, 0.20, 0.15, 0.12, 0.18, 0.11]
-    one, twenty = geometric_mean({"a": rounds}), geometric_mean({str(number): rounds for number in range(20)})
-    assert (twenty.low, twenty.high) == (pytest.approx(one.low), pytest.approx(one.high))
+    single, twenty = geometric_mean({"a": rounds}), geometric_mean({str(number): rounds for number in range(20)})
+    assert (twenty.low, twenty.high) == (pytest.approx(single.low), pytest.approx(single.high))
 
 
 def test_the_interval_of_the_mean_covers_the_true_value_about_as_often_as_stated() -> None:

@@ -46,12 +46,12 @@ def licences(root: Path) -> Licences:
 
 
 def test_only_installed_packages_are_listed_with_dpkgs_version() -> None:
-    found = dpkg_packages({"var/lib/dpkg/status": STATUS}, "debian", "debian-12")
-    assert [(one.name, one.version, one.source) for one in found] == [
+    packages = dpkg_packages({"var/lib/dpkg/status": STATUS}, "debian", "debian-12")
+    assert [(package.name, package.version, package.source) for package in packages] == [
         ("libacl1", "2.3.1-3+b1", "acl"),
         ("libc6", "2.36-9+deb12u14", "glibc"),
     ]
-    acl, libc = (one.purl for one in found)
+    acl, libc = (package.purl for package in packages)
     assert acl == "pkg:deb/debian/libacl1@2.3.1-3%2Bb1?arch=amd64&distro=debian-12&upstream=acl%402.3.1-3"
     assert libc == "pkg:deb/debian/libc6@2.36-9%2Bdeb12u14?arch=amd64&distro=debian-12&upstream=glibc"
 
@@ -61,14 +61,14 @@ def test_packages_of_an_image_without_dpkg_are_read_from_status_d() -> None:
         "var/lib/dpkg/status.d/libc6": STATUS.partition(b"\n\n")[0],
         "var/lib/dpkg/status.d/libc6.md5sums": b"0  Package: x\n",
     }
-    assert [one.name for one in dpkg_packages(files, "debian", "debian-12")] == ["libc6"]
+    assert [package.name for package in dpkg_packages(files, "debian", "debian-12")] == ["libc6"]
 
 
 FORMAT = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         (f"{FORMAT}Files: *\nLicense: GPL-2+\n text\n\nFiles: a\nLicense: Expat\n", ("GPL-2.0-or-later", "MIT")),
         (f"{FORMAT}Files: *\nLicense: GPL-1+ or Artistic\n", ("(GPL-1.0-or-later OR Artistic-1.0-Perl)",)),
@@ -80,9 +80,9 @@ FORMAT = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/
     ],
 )
 def test_debians_licence_names_become_spdx_expressions_and_prose_is_not_guessed(
-    licences: Licences, text: str, wanted: tuple[str, ...]
+    licences: Licences, text: str, expected: tuple[str, ...]
 ) -> None:
-    assert debian_licences(text, licences) == wanted
+    assert debian_licences(text, licences) == expected
 
 
 def test_python_packages_are_listed_with_the_packages_that_they_vendor(licences: Licences) -> None:
@@ -96,8 +96,8 @@ def test_python_packages_are_listed_with_the_packages_that_they_vendor(licences:
         f"{SITE}/setuptools/_vendor/packaging/__about__.py": b'__version__ = "21.3"\n',
         f"{SITE}/setuptools/_vendor/zipp.py": b"import io\n",
     }
-    found = python_packages(files, licences)
-    assert [(one.within, one.name, one.version, one.licence) for one in found] == [
+    components = python_packages(files, licences)
+    assert [(component.within, component.name, component.version, component.licence) for component in components] == [
         ("", "pip", "26.2.1", "MIT"),
         ("pip", "certifi", "2026.6.17", "MPL-2.0"),
         ("pip", "pyproject-hooks", "1.2.0", "MIT"),
@@ -107,7 +107,7 @@ def test_python_packages_are_listed_with_the_packages_that_they_vendor(licences:
         ("setuptools", "packaging", "21.3", "Apache-2.0 OR BSD-2-Clause"),
         ("setuptools", "zipp", "", "MIT"),
     ]
-    assert {one.name: one.purl for one in found}["ordered_set"] == "pkg:pypi/ordered-set@3.1"
+    assert {component.name: component.purl for component in components}["ordered_set"] == "pkg:pypi/ordered-set@3.1"
 
 
 HEADERS = {
@@ -131,21 +131,21 @@ LISTED = {
 
 def test_upstreams_list_takes_precedence_over_headers(tmp_path: Path, licences: Licences) -> None:
     file = make_release(tmp_path, {**HEADERS, "Misc/sbom.spdx.json": json.dumps(LISTED)})
-    found = bundled_in(file, "3.13.15", licences)
-    assert [(one.name, one.version, one.licence) for one in found] == [
+    components = bundled_in(file, "3.13.15", licences)
+    assert [(component.name, component.version, component.licence) for component in components] == [
         ("expat", "2.8.2", "MIT"),
         ("libb2", "0.98.1", "CC0-1.0"),
         ("macholib", "1.0", "MIT"),
         ("mimalloc", "2.1.2", "MIT"),
         ("mpdecimal", "2.5.1", "BSD-2-Clause"),
     ]
-    assert found[0].cpe == "cpe:2.3:a:libexpat_project:libexpat:2.8.2:*:*:*:*:*:*:*"
-    assert (found[1].sha256, found[1].supplier) == ("b" * 64, "Organization: BLAKE2")
-    assert {one.within for one in found} == {"CPython"}
+    assert components[0].cpe == "cpe:2.3:a:libexpat_project:libexpat:2.8.2:*:*:*:*:*:*:*"
+    assert (components[1].sha256, components[1].supplier) == ("b" * 64, "Organization: BLAKE2")
+    assert {component.within for component in components} == {"CPython"}
 
 
 def test_components_of_a_release_without_a_list_are_read_from_headers(tmp_path: Path, licences: Licences) -> None:
-    names = [one.name for one in bundled_in(make_release(tmp_path, HEADERS), "3.13.15", licences)]
+    names = [component.name for component in bundled_in(make_release(tmp_path, HEADERS), "3.13.15", licences)]
     assert names == ["blake2", "expat", "macholib", "mimalloc", "mpdecimal"]
 
 
@@ -158,9 +158,9 @@ def test_an_invalid_list_is_an_error_that_names_the_tarball(tmp_path: Path, lice
     ("release", "folder", "cpe"), [("3.13.15", "3.13.15", "3.13.15:*"), ("3.15.0b3", "3.15.0", "3.15.0:b3")]
 )
 def test_cpython_is_listed_with_its_download_url_and_cpe(release: str, folder: str, cpe: str) -> None:
-    one = cpython(release, f"Python-{release}.tar.xz", "c" * 64)
-    assert one.download == f"https://www.python.org/ftp/python/{folder}/Python-{release}.tar.xz"
-    assert one.cpe == f"cpe:2.3:a:python:python:{cpe}:*:*:*:*:*:*"
+    component = cpython(release, f"Python-{release}.tar.xz", "c" * 64)
+    assert component.download == f"https://www.python.org/ftp/python/{folder}/Python-{release}.tar.xz"
+    assert component.cpe == f"cpe:2.3:a:python:python:{cpe}:*:*:*:*:*:*"
 
 
 def contents(*layers: bytes, method: str = "zstd") -> dict[str, bytes]:
@@ -187,9 +187,9 @@ def test_a_copyright_file_in_a_linked_folder_is_read() -> None:
     archive.image(
         [make_tar({f"{doc}/libtinfo6/copyright": b"text", f"{doc}/libncursesw6": "libtinfo6", f"{doc}/l": "l"})]
     )
-    found = contents_of(io.BytesIO(archive.save()), "linux/amd64", FILES)
-    assert found.read(f"{doc}/libncursesw6/copyright") == "text"
-    assert found.read(f"{doc}/l/copyright") == found.read(f"{doc}/nothing/copyright") == ""
+    contents = contents_of(io.BytesIO(archive.save()), "linux/amd64", FILES)
+    assert contents.read(f"{doc}/libncursesw6/copyright") == "text"
+    assert contents.read(f"{doc}/l/copyright") == contents.read(f"{doc}/nothing/copyright") == ""
 
 
 def test_a_damaged_layer_raises_bakery_error() -> None:

@@ -61,12 +61,12 @@ def test_the_bill_of_an_image_is_reproducible(golden_bill: dict[str, Any]) -> No
 
 
 def test_each_package_is_contained_in_the_image_or_in_another_package(golden_bill: dict[str, Any]) -> None:
-    names = {one["SPDXID"]: one["name"] for one in golden_bill["packages"]}
+    names = {package["SPDXID"]: package["name"] for package in golden_bill["packages"]}
     assert len(names) == len(COMPONENTS) + 1, "identifiers are unique"
     contained = {
-        (names[one["spdxElementId"]], names[one["relatedSpdxElement"]])
-        for one in golden_bill["relationships"]
-        if one["relationshipType"] == "CONTAINS"
+        (names[relationship["spdxElementId"]], names[relationship["relatedSpdxElement"]])
+        for relationship in golden_bill["relationships"]
+        if relationship["relationshipType"] == "CONTAINS"
     }
     assert {("CPython", "expat"), ("pip", "zipp"), (BILL.name, "CPython"), (BILL.name, "libstdc++6")} <= contained
 
@@ -94,12 +94,12 @@ def workspace(folder: Path, *, provenance: bool = True) -> tuple[Path, dict[str,
             json.dumps({"rootfs": {"diff_ids": [layer["digest"]]}}).encode(), "application/vnd.oci.image.config.v1+json"
         )
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}
-        one = archive.blob(json.dumps(manifest).encode(), MANIFEST)
-        one["platform"] = {"os": "unknown", "architecture": "unknown"}
-        one["annotations"] = {
+        descriptor = archive.blob(json.dumps(manifest).encode(), MANIFEST)
+        descriptor["platform"] = {"os": "unknown", "architecture": "unknown"}
+        descriptor["annotations"] = {
             "vnd.docker.reference.digest": image["digest"], "vnd.docker.reference.type": "attestation-manifest",
         }  # fmt: skip
-        archive.descriptors.append(one)
+        archive.descriptors.append(descriptor)
     inner = archive.blob(archive.index(), "application/vnd.oci.image.index.v1+json")
     archive.descriptors = [{**inner, "annotations": {"io.containerd.image.name": name}} for name in ("a:1", "a:latest")]
     file = folder / "image.tar"
@@ -109,36 +109,36 @@ def workspace(folder: Path, *, provenance: bool = True) -> tuple[Path, dict[str,
 
 def blobs(file: Path) -> dict[str, bytes]:
     with tarfile.open(file) as tar:
-        found = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
-    for name, data in found.items():
+        blobs = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+    for name, data in blobs.items():
         if name.startswith("blobs/"):
             assert f"sha256:{name.rpartition('/')[2]}" == digest_of(data)
-    return found
+    return blobs
 
 
 def test_the_bill_becomes_a_statement_about_the_same_manifest(tmp_path: Path) -> None:
     file, image = workspace(tmp_path)
     (digest, again) = attest(file, tmp_path / "out.tar", lambda: {"spdxVersion": "SPDX-2.3"}, "https://example.org/x")
     assert digest == again, "both names refer to the same index"
-    found = blobs(tmp_path / "out.tar")
+    layout = blobs(tmp_path / "out.tar")
 
     def read(digest: str) -> Any:
-        return json.loads(found.pop(f"blobs/{digest.replace(':', '/')}"))
+        return json.loads(layout.pop(f"blobs/{digest.replace(':', '/')}"))
 
-    top = json.loads(found.pop("index.json"))
-    assert [one["annotations"]["io.containerd.image.name"] for one in top["manifests"]] == ["a:1", "a:latest"]
+    top = json.loads(layout.pop("index.json"))
+    assert [entry["annotations"]["io.containerd.image.name"] for entry in top["manifests"]] == ["a:1", "a:latest"]
     first, attestation = read(digest)["manifests"]
     assert first == image
     manifest = read(attestation["digest"])
     provenance, bill = (read(layer["digest"]) for layer in manifest["layers"])
     assert [layer["annotations"]["in-toto.io/predicate-type"] for layer in manifest["layers"]][1] == SPDX
-    assert read(manifest["config"]["digest"])["rootfs"]["diff_ids"] == [one["digest"] for one in manifest["layers"]]
+    assert read(manifest["config"]["digest"])["rootfs"]["diff_ids"] == [layer["digest"] for layer in manifest["layers"]]
     assert bill["subject"] == provenance["subject"]
     assert (bill["predicateType"], bill["predicate"]) == (SPDX, {"spdxVersion": "SPDX-2.3"})
     vcs = provenance["predicate"]["metadata"]["https://mobyproject.org/buildkit@v1#metadata"]["vcs"]
     assert vcs == {"revision": "r1-dirty", "source": "https://example.org/x"}, "no path on the builder's machine"
     assert read(image["digest"])["layers"]
-    assert not any(b"someone" in data for data in found.values()), "replaced blobs are dropped"
+    assert not any(b"someone" in data for data in layout.values()), "replaced blobs are dropped"
 
 
 def test_a_layout_without_provenance_is_rejected(tmp_path: Path) -> None:
