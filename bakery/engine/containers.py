@@ -15,15 +15,7 @@ from bakery.errors import BuildError
 if TYPE_CHECKING:
     from docker.models.containers import Container as DockerContainer
 
-__all__ = [
-    "CommandResult",
-    "Container",
-    "ContainerOptions",
-    "cpu_limits",
-    "idle_container",
-    "run_container",
-    "tar_of",
-]
+__all__ = ["CommandResult", "Container", "ContainerOptions", "cpu_limits", "idle_container", "run_container", "tar_of"]
 
 IDLE = ["python3", "-c", "import signal; signal.pause()"]
 

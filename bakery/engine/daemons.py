@@ -12,15 +12,9 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 __all__ = [
-    "LABEL",
-    "SYSTEM_SOCKET",
-    "answers",
-    "foreign_daemon",
-    "mount_points",
-    "processes",
-    "processes_in",
+    "LABEL", "SYSTEM_SOCKET", "answers", "foreign_daemon", "mount_points", "processes", "processes_in",
     "version_of",
-]
+]  # fmt: skip
 
 LABEL = "io.github.infra7.python.engine=embedded"
 """Marks our daemons in the process list, to distinguish them from the machine's own Docker."""

@@ -6,9 +6,7 @@ embedded engine, which is started if no other engine answers.
 
 from __future__ import annotations
 
-import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.catalog import Catalog
@@ -66,13 +64,13 @@ def _users_choice(embedded: Embedded) -> Engine | None:
         if host == embedded.host:
             return Engine("embedded", host, embedded)
         return Engine("DOCKER_HOST", host, embedded, _tls_from_environment())
-    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    name = os.environ.get("DOCKER_CONTEXT") or _current_context(folder)
-    if name in ("", "default"):
-        return None
     from docker.context import ContextAPI
+    from docker.context.config import get_current_context_name
     from docker.errors import DockerException
 
+    name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
+    if name in ("", "default"):
+        return None
     try:
         context = ContextAPI.get_context(name)
     except (DockerException, OSError, ValueError) as error:
@@ -80,13 +78,6 @@ def _users_choice(embedded: Embedded) -> Engine | None:
     if context is None:
         raise InputError(f"docker context {name!r} does not exist", hint="`docker context ls` lists them.")
     return Engine(f"context {name}", str(context.Host), embedded, context.TLSConfig)
-
-
-def _current_context(folder: Path) -> str:
-    try:
-        return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("currentContext", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
 
 
 def _tls_from_environment() -> TLSConfig | None:

@@ -21,15 +21,7 @@ from packaging.version import Version
 
 from bakery.bases import apt
 from bakery.catalog import Catalog, Table, read_toml
-from bakery.engine.daemons import (
-    LABEL,
-    answers,
-    foreign_daemon,
-    mount_points,
-    processes,
-    processes_in,
-    version_of,
-)
+from bakery.engine.daemons import LABEL, answers, foreign_daemon, mount_points, processes, processes_in, version_of
 from bakery.errors import EngineError
 from bakery.files import Tell, disk_full, locked, no_space, require_space, staged_folder
 from bakery.workspace import Workspace

@@ -1,4 +1,4 @@
-"""A real engine for the tests that talk to one: the user's or the machine's, else the embedded one."""
+"""Fixtures of the engine tests: a real engine, which is the user's or the system's, else the embedded one."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from bakery.bases import apt
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog
 from bakery.catalog.selection import select_images
 from bakery.catalog.tags import references
-from bakery.engine.discovery import find_engine
+from bakery.engine.daemons import SYSTEM_SOCKET, answers, foreign_daemon
+from bakery.engine.discovery import find_engine, running_engine
+from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
-from bakery.errors import BakeryError, EngineError
+from bakery.errors import BakeryError
 from bakery.workspace import Workspace, find_workspace
 
-from .registry import running
+from .registry import program, running
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,31 +35,50 @@ def catalog() -> Catalog:
     return load_catalog(ROOT)
 
 
+def skip_unless_embedded_engine_can_start() -> None:
+    """Skip on a host that the embedded engine does not support; on any other host its errors fail the test."""
+    if os.geteuid() != 0:
+        pytest.skip("starting the embedded engine needs root")
+    if apt.host_id() not in ("debian", "ubuntu"):
+        pytest.skip("the embedded engine needs Debian or Ubuntu")
+
+
 @pytest.fixture(scope="session")
 def engine(workspace: Workspace, catalog: Catalog) -> Iterator[Engine]:
-    """The engine that `inv build` would use. It is left running, as `inv build` leaves it."""
-    try:
-        found = find_engine(workspace, catalog)
-    except EngineError as error:
-        pytest.skip(f"no engine: {error.message}")
-    yield found
-    found.close()
+    """The engine that `inv build` would use. It keeps running, as it does after `inv build`."""
+    if running_engine(workspace, catalog) is None:
+        skip_unless_embedded_engine_can_start()
+    engine = find_engine(workspace, catalog)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def first_embedded(workspace: Workspace, catalog: Catalog) -> Embedded:
+    """The embedded engine's packages, unpacked, for tests that start a second engine from them."""
+    if answers(SYSTEM_SOCKET) or foreign_daemon() is not None:
+        pytest.skip("the system's own Docker is running")
+    skip_unless_embedded_engine_can_start()
+    embedded = Embedded(workspace, catalog)
+    embedded.prepare()
+    return embedded
 
 
 @pytest.fixture(scope="session")
 def reference(engine: Engine, catalog: Catalog) -> str:
-    """The image that tests look at: $BAKERY_IMAGE, else the default series' where it is built."""
-    named = os.environ.get("BAKERY_IMAGE") or references(catalog, select_images(catalog, ["3.13"])[0])[0]
-    if not engine.find(named):
-        pytest.skip(f"{named} is not built")
-    return named
+    """The image under test: $BAKERY_IMAGE, else the default series' image if it is built."""
+    reference = os.environ.get("BAKERY_IMAGE") or references(catalog, select_images(catalog, ["3.13"])[0])[0]
+    if not engine.find(reference):
+        pytest.skip(f"{reference} is not built")
+    return reference
 
 
 @pytest.fixture(scope="module")
 def registry(workspace: Workspace, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of an empty registry on the loopback interface."""
     try:
-        with running(workspace, catalog, tmp_path_factory.mktemp("registry")) as host:
-            yield host
+        program(workspace, catalog)
     except BakeryError as error:
-        pytest.skip(f"no registry to run: {error.message}")
+        pytest.skip(f"the package docker-registry is not available: {error.message}")
+    with running(workspace, catalog, tmp_path_factory.mktemp("registry")) as host:
+        yield host

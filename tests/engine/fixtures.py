@@ -1,6 +1,6 @@
-"""A stand-in for the source of CPython: a tarball that configures, "trains" and installs in a second.
+"""A fake source of CPython: a tarball that configures, "trains" and installs in a second.
 
-It is a mock of the tarball only: Dockerfile, compile.sh, engine, base and everything in bakery are the real ones.
+Only the tarball is fake: Dockerfile, compile.sh, engine, base and everything in bakery are real.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 RELEASE = "3.13.15"
 REPOSITORY = f"bakery-tests/python-{os.getpid()}"
-"""Of this process alone, so that two test runs on one engine do not overwrite each other's images."""
+"""Unique to this process, so that two test runs on one engine do not overwrite each other's images."""
 
 CONFIGURE = """#!/bin/sh
 cat >Makefile <<'END'
@@ -71,7 +71,7 @@ def source(folder: Path, *, configure: str = CONFIGURE, seconds: int = 0, salt: 
 
 
 def repository(root: Path, original: Path, tarball: Path) -> None:
-    """Make ``root`` a copy of the repository's data whose lock pins ``tarball`` for RELEASE and tags do not collide."""
+    """Make ``root`` a copy of the repository whose lock pins ``tarball`` for RELEASE, with tags of REPOSITORY."""
     root.mkdir(parents=True)
     shutil.copyfile(original / "tasks.py", root / "tasks.py")
     for name in ("bakery", "debian", "ubuntu", "shared", "tests/image"):
@@ -82,7 +82,7 @@ def repository(root: Path, original: Path, tarball: Path) -> None:
     entry = f'file = "{tarball.name}"\nsha256 = "{digest}"\nrecorded_by = "tests"\n'
     lock.write_text(f"{head}{start}{entry}\n{rest[rest.index('[releases') :]}")
     trust = root / "shared" / "upstream.toml"
-    # A stand-in has no signature, and that of python.org would not match it.
+    # The fake tarball is not signed, and python.org's signature would not match it.
     head, _, _ = trust.read_text().partition("\n[series.")
     trust.write_text(f"{head}\n[series]\n")
     catalog = root / "shared" / "catalog.toml"

@@ -1,4 +1,4 @@
-"""The whole way from a tarball to an image on a real engine, with a stand-in for CPython's source."""
+"""Builds from a tarball to an image on a real engine, with a fake source of CPython."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.engine
 
 
 class Bench:
-    """A copy of the repository with a mirror of its own, both below a path with a space."""
+    """A copy of the repository and a mirror of tarballs, both in a path with a space."""
 
     def __init__(self, folder: Path, engine: Engine, home: Path, **how: object) -> None:
         self.engine = engine
@@ -76,26 +76,26 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, engine: Engine, workspace: Workspace) -> Iterator[Bench]:
     (workspace.home / "bases").mkdir(parents=True, exist_ok=True)
-    one = Bench(tmp_path, engine, workspace.home)
-    yield one
-    one.remove_images()
+    bench = Bench(tmp_path, engine, workspace.home)
+    yield bench
+    bench.remove_images()
 
 
-def test_a_full_build_goes_through_every_phase_and_leaves_image_log_and_record(bench: Bench) -> None:
+def test_a_full_build_runs_all_phases_and_writes_image_log_and_record(bench: Bench) -> None:
     (result,) = bench.builder().build([bench.image()])
     assert result.error == ""
-    wanted = ["source", "base", "configure", "instrumented build", "training", "optimised build", "install", "export"]
-    shown = [phase for phase in bench.phases() if phase in wanted]
-    assert list(dict.fromkeys(shown)) == wanted
+    expected = ["source", "base", "configure", "instrumented build", "training", "optimised build", "install", "export"]
+    shown = [phase for phase in bench.phases() if phase in expected]
+    assert list(dict.fromkeys(shown)) == expected
     assert f"{REPOSITORY}:{RELEASE}-bookworm" in result.tags
     assert "training with -m test --pgo" in result.log.read_text()
     record = recorded(bench.workspace, bench.image())
     assert record.id == result.id
-    assert set(wanted) <= set(record.phases)
-    assert record.source.signature == "not checked", "nobody signs a stand-in"
+    assert set(expected) <= set(record.phases)
+    assert record.source.signature == "not checked", "the fake tarball is not signed"
 
 
-def test_the_image_holds_no_source_no_compiler_no_lists_no_logs_and_no_byte_code(bench: Bench) -> None:
+def test_the_image_contains_no_source_compiler_package_lists_logs_or_byte_code(bench: Bench) -> None:
     (result,) = bench.builder().build([bench.image()])
     assert result.error == ""
     names = set()
@@ -110,7 +110,7 @@ def test_the_image_holds_no_source_no_compiler_no_lists_no_logs_and_no_byte_code
     assert [name for name in names if name.startswith(unwanted) or name.endswith(".pyc")] == []
 
 
-def test_a_second_build_compiles_nothing_and_gives_the_same_image(bench: Bench) -> None:
+def test_a_second_build_compiles_nothing_and_makes_the_same_image(bench: Bench) -> None:
     (first,) = bench.builder().build([bench.image()])
     (second,) = bench.builder().build([bench.image()])
     assert first.compiled
@@ -120,7 +120,7 @@ def test_a_second_build_compiles_nothing_and_gives_the_same_image(bench: Bench) 
     assert recorded(bench.workspace, bench.image()).phases == pytest.approx(first.phases, abs=0.1)
 
 
-def test_a_quick_build_trains_nothing_and_says_so_in_its_labels(bench: Bench) -> None:
+def test_a_quick_build_skips_the_training_and_is_labelled_quick(bench: Bench) -> None:
     (result,) = bench.builder().build([bench.image(RecipeName.QUICK)])
     assert result.error == ""
     assert "training" not in bench.phases()
@@ -128,7 +128,7 @@ def test_a_quick_build_trains_nothing_and_says_so_in_its_labels(bench: Bench) ->
     assert labels["io.github.infra7.python.recipe"] == "quick"
 
 
-def test_sizes_are_those_of_the_manifest_that_docker_save_writes(bench: Bench) -> None:
+def test_sizes_match_the_manifest_that_docker_save_writes(bench: Bench) -> None:
     (result,) = bench.builder().build([bench.image(RecipeName.QUICK)])
     data = b"".join(bench.engine.save(result.tags[0]))
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
@@ -144,34 +144,34 @@ def test_sizes_are_those_of_the_manifest_that_docker_save_writes(bench: Bench) -
     assert [sum(one) for one in zip(*parts, strict=True)] == [size.disk_bytes, size.compressed_bytes]
 
 
-def test_an_image_over_its_budget_fails_with_what_grew_since_the_last_recorded_build(bench: Bench) -> None:
+def test_an_image_over_its_budget_is_reported_with_the_parts_that_grew(bench: Bench) -> None:
     image = bench.image()
     (result,) = bench.builder().build([image])
     assert result.size is not None
     key = (image.series.name, "default", image.target.name)
 
-    def said(compressed: int, disk: int) -> str:
+    def verdict(compressed: int, disk: int) -> str:
         tight = dataclasses.replace(bench.catalog, budgets={key: Budget(compressed, disk)})
         return over_budget(bench.workspace, tight, bench.engine, image)
 
     size = result.size
     write_status(bench.root, [])
-    assert said(size.compressed_bytes, size.disk_bytes) == ""
-    assert "has no build with a breakdown to compare with" in said(size.compressed_bytes - 1, size.disk_bytes)
+    assert verdict(size.compressed_bytes, size.disk_bytes) == ""
+    assert "has no build with a breakdown to compare with" in verdict(size.compressed_bytes - 1, size.disk_bytes)
     before = {**result.anatomy, "interpreter": PartSize(0, 0)}
     tests = run_of_tests(1)
     old = local_record(release="3.13.14", built="2026-01-01", anatomy=before, platform=image.platform, tests=tests)
     write_status(bench.root, adopt([], [old]))
-    measured = said(size.compressed_bytes, size.disk_bytes - 1)
+    measured = verdict(size.compressed_bytes, size.disk_bytes - 1)
     assert "1 more than the budget of" in measured
     assert f"Interpreter: +{result.anatomy['interpreter'][0]:,} bytes on disk" in measured
     record_file(bench.workspace, image).unlink()
-    assert said(size.compressed_bytes, size.disk_bytes - 1) == measured
+    assert verdict(size.compressed_bytes, size.disk_bytes - 1) == measured
     image = dataclasses.replace(image, recipe=RecipeName.QUICK)
-    assert said(1, 1) == ""
+    assert verdict(1, 1) == ""
 
 
-def test_layers_packed_anew_reach_the_engine_and_hold_the_same(bench: Bench) -> None:
+def test_recompressed_layers_are_loaded_and_have_the_same_content(bench: Bench) -> None:
     if not bench.engine.keeps_layers:
         pytest.skip("this engine does not keep layers as they are packed")
     (plain,) = bench.builder().build([bench.image(RecipeName.QUICK)])
@@ -183,22 +183,22 @@ def test_layers_packed_anew_reach_the_engine_and_hold_the_same(bench: Bench) -> 
     for tag in packed.tags:
         image = bench.engine.require(tag)
         assert (image.id, image.layers) == (packed.id, layers)
-    said = bench.engine.client.containers.run(packed.tags[0], remove=True, network_mode="none")
-    assert said.startswith(b"Python 3.13.15\n")
+    output = bench.engine.client.containers.run(packed.tags[0], remove=True, network_mode="none")
+    assert output.startswith(b"Python 3.13.15\n")
     assert plain.size is not None and packed.size is not None
     assert packed.size.disk_bytes == plain.size.disk_bytes
     data = b"".join(bench.engine.save(packed.tags[0]))
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
         manifest = json.load(tar.extractfile("blobs/" + index["manifests"][0]["digest"].replace(":", "/")))  # type: ignore[arg-type]
-    assert {one["mediaType"].rpartition("+")[2] for one in manifest["layers"]} == {"zstd"}
-    assert packed.size.compressed_bytes == sum(one["size"] for one in manifest["layers"])
+    assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"zstd"}
+    assert packed.size.compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
     (again,) = bench.builder("zstd:1").build([bench.image(RecipeName.QUICK)])
     assert again.id == packed.id
     assert list(bench.workspace.build.glob("*.tar")) == []
 
 
-def test_a_failing_step_is_told_with_its_last_lines_and_the_log(
+def test_a_failed_step_is_reported_with_its_last_lines_and_the_log(
     tmp_path: Path, engine: Engine, workspace: Workspace
 ) -> None:
     bench = Bench(
@@ -209,13 +209,13 @@ def test_a_failing_step_is_told_with_its_last_lines_and_the_log(
     )
     (result,) = bench.builder().build([bench.image()])
     assert "nothing here" in result.error
-    # The configure runs of both stages fail; which one is told first is chance.
+    # The configure runs of both stages fail; either may be reported first.
     assert re.search(r"compile.sh (train|sysconfig)", result.error)
     assert str(result.log) in result.error
     assert "Traceback" not in result.error
 
 
-def test_nothing_is_built_of_a_tarball_with_a_bad_signature(bench: Bench) -> None:
+def test_nothing_is_built_from_a_tarball_with_a_bad_signature(bench: Bench) -> None:
     shutil.copyfile(ROOT / "shared" / "upstream.toml", bench.root / "shared" / "upstream.toml")
     signature = bench.mirror / RELEASE / f"Python-{RELEASE}.tar.xz.asc"
     shutil.copyfile(ROOT / "tests" / "unit" / "sources" / "data" / "Python-3.13.5.tar.xz.asc", signature)
@@ -232,7 +232,7 @@ def test_one_failed_image_does_not_stop_the_others(bench: Bench) -> None:
     assert second.error == ""
 
 
-def test_several_images_at_a_time_are_the_same_ones_and_a_failed_one_does_not_stop_them(bench: Bench) -> None:
+def test_images_that_are_built_in_parallel_are_the_same_and_survive_a_failed_one(bench: Bench) -> None:
     variants = [*select_images(bench.catalog, [RELEASE], variants=["default", "minimal"], recipe=RecipeName.QUICK)]
     absent = select_images(bench.catalog, ["3.10"])[0]
     first, failed, second = bench.builder(jobs=3).build([variants[0], absent, variants[1]])
@@ -240,30 +240,30 @@ def test_several_images_at_a_time_are_the_same_ones_and_a_failed_one_does_not_st
     assert first.error == ""
     assert second.image == variants[1]
     again = bench.builder().build([variants[0]])
-    assert [(one.id, one.compiled) for one in again] == [(first.id, False)]
+    assert [(result.id, result.compiled) for result in again] == [(first.id, False)]
 
 
-def test_an_interruption_ends_all_images_at_once(tmp_path: Path, engine: Engine, workspace: Workspace) -> None:
+def test_an_interruption_ends_all_builds(tmp_path: Path, engine: Engine, workspace: Workspace) -> None:
     bench = Bench(tmp_path, engine, workspace.home, seconds=300)
     environment = {**os.environ, "BAKERY_HOME": str(bench.workspace.home), "DOCKER_HOST": engine.host}
     arguments = [f"--version={RELEASE}", f"--mirror={bench.mirror}", "--target=bookworm", "--jobs=2", "--quick"]
     command = [sys.executable, "-m", "invoke", "build", *arguments, "--variant=default,minimal"]
     with subprocess.Popen(command, cwd=bench.root, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        begun = set()
+        started = set()
         for line in process.stderr:
-            # What both images need is compiled once, and told of one of them.
-            begun |= set(re.findall(r"(\S+): build steps$", line.rstrip()))
-            if line.rstrip().endswith(": build") and len(begun) == 2:
+            # Shared steps run once and are reported for one of the images only.
+            started |= set(re.findall(r"(\S+): build steps$", line.rstrip()))
+            if line.rstrip().endswith(": build") and len(started) == 2:
                 break
         process.send_signal(signal.SIGTERM)
-        said = process.stderr.read()
+        output = process.stderr.read()
     assert process.returncode == 130
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     bench.remove_images()
 
 
-def test_two_builds_of_one_image_at_once_compile_once_and_both_succeed(bench: Bench) -> None:
+def test_two_simultaneous_builds_of_an_image_compile_once_and_both_succeed(bench: Bench) -> None:
     results = []
     threads = [
         threading.Thread(target=lambda: results.extend(bench.builder().build([bench.image(RecipeName.QUICK)])))
@@ -279,7 +279,7 @@ def test_two_builds_of_one_image_at_once_compile_once_and_both_succeed(bench: Be
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_build_is_finished_by_the_same_command(
+def test_an_interrupted_build_can_be_completed(
     tmp_path: Path, engine: Engine, workspace: Workspace, number: signal.Signals
 ) -> None:
     bench = Bench(tmp_path, engine, workspace.home, seconds=6)
@@ -288,7 +288,7 @@ def test_an_interrupted_build_is_finished_by_the_same_command(
     command = [sys.executable, "-m", "invoke", "build", *arguments]
     with subprocess.Popen(
         command, cwd=bench.root, env=environment, stderr=subprocess.PIPE, text=True,
-        # What a script starts in the background ignores SIGINT, and so do these tests then.
+        # A script's background processes ignore SIGINT, so these tests may inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         assert process.stderr is not None
@@ -297,9 +297,9 @@ def test_an_interrupted_build_is_finished_by_the_same_command(
                 break
         time.sleep(1)
         process.send_signal(number)
-        said = process.stderr.read()
+        output = process.stderr.read()
     assert process.returncode == (-9 if number is signal.SIGKILL else 130)
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     (result,) = bench.builder().build([bench.image(RecipeName.QUICK)])
     assert result.error == ""
     bench.remove_images()

@@ -1,6 +1,6 @@
-"""What a debugger and a profiler see of an interpreter that runs in a container.
+"""What a debugger and a profiler can read from an interpreter that runs in a container.
 
-Executables are stripped; what the recipe promises is the dynamic symbols (the exported C API, and _PyRuntime) and frame
+Executables are stripped, but the recipe keeps the dynamic symbols (the exported C API and _PyRuntime) and frame
 pointers or unwind tables. Runs on the same image as test_image.py.
 """
 
@@ -39,7 +39,7 @@ calling_function()
 
 @pytest.fixture(scope="module")
 def running(engine: Engine, reference: str) -> Iterator[Any]:
-    """A container whose first process is Python, at work, and which lets a debugger in."""
+    """A container whose first process is a busy Python and which allows debugging (CAP_SYS_PTRACE)."""
     container = engine.client.containers.create(
         reference, ["python", "/srv/work.py"], network_mode="host", cap_add=["SYS_PTRACE"]
     )
@@ -57,27 +57,27 @@ def running(engine: Engine, reference: str) -> Iterator[Any]:
 def test_py_spy_names_the_python_functions_of_each_thread(running: Any) -> None:
     tool = shutil.which("py-spy")
     if tool is None:
-        pytest.skip("py-spy is not installed; it is among the dev extras")
+        pytest.skip("py-spy is not installed; it is one of the dev extras")
     if running.labels.get(f"{LABELS}.series", "").endswith(FREE_THREADED):
-        pytest.skip("py-spy (0.4.3) does not recognise a free-threaded interpreter")
+        pytest.skip("py-spy (0.4.3) does not support a free-threaded interpreter")
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         tar.add(Path(tool).resolve(), "py-spy")
     running.put_archive("/srv", buffer.getvalue())
-    code, said = running.exec_run(["/srv/py-spy", "dump", "--pid", "1"], privileged=True)
-    text = said.decode()
+    code, output = running.exec_run(["/srv/py-spy", "dump", "--pid", "1"], privileged=True)
+    text = output.decode()
     assert code == 0, text
     for name in ("innermost_work", "calling_function", "MainThread"):
         assert name in text
     assert text.count("innermost_work") == 2, text
 
 
-def test_gdb_names_the_exported_functions_down_to_the_entry(running: Any) -> None:
-    code, said = running.exec_run(["sh", "-c", "apt-get update && apt-get install -y --no-install-recommends gdb"])
+def test_gdb_names_the_exported_functions_of_the_whole_stack(running: Any) -> None:
+    code, output = running.exec_run(["sh", "-c", "apt-get update && apt-get install -y --no-install-recommends gdb"])
     if code:
-        pytest.skip(f"no packages can be had in a container: {said.decode()[-200:]}")
-    code, said = running.exec_run(["gdb", "--batch", "-p", "1", "-ex", "backtrace"], privileged=True)
-    frames = [line for line in said.decode().splitlines() if line.startswith("#")]
-    named = "\n".join(frames)
+        pytest.skip(f"apt cannot install packages in a container: {output.decode()[-200:]}")
+    code, output = running.exec_run(["gdb", "--batch", "-p", "1", "-ex", "backtrace"], privileged=True)
+    frames = [line for line in output.decode().splitlines() if line.startswith("#")]
+    backtrace = "\n".join(frames)
     for name in ("_PyEval_EvalFrameDefault", "PyEval_EvalCode", "Py_RunMain"):
-        assert f" {name} (" in named, said.decode()
+        assert f" {name} (" in backtrace, output.decode()

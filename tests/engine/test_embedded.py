@@ -1,4 +1,4 @@
-"""The embedded engine: its images outlive it, it comes back after any end, it never starts beside another Docker."""
+"""The embedded engine: images survive restarts, it restarts after a kill, and never runs next to another Docker."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from bakery.bases.base_images import BaseResolver
 from bakery.catalog.models import Catalog
 from bakery.catalog.platforms import host_platform
-from bakery.engine.daemons import SYSTEM_SOCKET, answers, foreign_daemon, processes
+from bakery.engine.daemons import processes
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
 from bakery.errors import BakeryError, EngineError
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.engine
 
 
 def layer() -> bytes:
-    """A tar with one file: the smallest image there is."""
+    """A tar with one file: the smallest possible layer."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         member = tarfile.TarInfo("hello")
@@ -35,21 +36,14 @@ def layer() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory, workspace: Workspace, catalog: Catalog) -> Iterator[Embedded]:
-    """A second embedded engine, below a path with a space; packages are shared with the first where it has them."""
-    if answers(SYSTEM_SOCKET) or foreign_daemon() is not None:
-        pytest.skip("a Docker of the machine's own is running")
-    home = tmp_path_factory.mktemp("a home")
-    one = Embedded(Workspace(workspace.root, home), catalog)
-    first = Embedded(workspace, catalog)
-    try:
-        first.prepare()
-    except EngineError as error:
-        pytest.skip(f"no embedded engine here: {error.message}")
-    one.folder.mkdir()
-    one.root.symlink_to(first.root)
-    yield one
-    one.down()
+def embedded(tmp_path_factory: pytest.TempPathFactory, first_embedded: Embedded) -> Iterator[Embedded]:
+    """A second embedded engine, in a path with a space, which shares the unpacked packages of the first one."""
+    workspace = replace(first_embedded.workspace, home=tmp_path_factory.mktemp("a home"))
+    second = replace(first_embedded, workspace=workspace)
+    second.folder.mkdir()
+    second.root.symlink_to(first_embedded.root)
+    yield second
+    second.down()
 
 
 def client(embedded: Embedded) -> Engine:
@@ -70,7 +64,7 @@ def test_images_survive_down_and_up(embedded: Embedded) -> None:
     engine.close()
 
 
-def test_it_comes_back_after_being_killed(embedded: Embedded) -> None:
+def test_it_restarts_after_being_killed(embedded: Embedded) -> None:
     embedded.up()
     pid = embedded.pid()
     assert pid is not None
@@ -82,14 +76,14 @@ def test_it_comes_back_after_being_killed(embedded: Embedded) -> None:
     assert embedded.pid() != pid
 
 
-def test_up_twice_is_one_engine(embedded: Embedded) -> None:
+def test_up_starts_only_one_engine(embedded: Embedded) -> None:
     embedded.up()
     pid = embedded.pid()
     embedded.up()
     assert embedded.pid() == pid
 
 
-def test_a_daemon_of_somebody_else_is_never_joined_by_ours(embedded: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_never_started_next_to_another_daemon(embedded: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded.down()
     monkeypatch.setattr("bakery.engine.embedded.foreign_daemon", lambda: 4711)
     with pytest.raises(EngineError, match="4711"):
@@ -97,14 +91,12 @@ def test_a_daemon_of_somebody_else_is_never_joined_by_ours(embedded: Embedded, m
     assert not embedded.running()
 
 
-def test_build_steps_that_a_killed_daemon_left_do_not_go_on(
-    embedded: Embedded, workspace: Workspace, catalog: Catalog
-) -> None:
-    (target,) = (one for one in catalog.targets if one.name == "bookworm")
+def test_build_steps_of_a_killed_daemon_are_ended(embedded: Embedded, workspace: Workspace, catalog: Catalog) -> None:
+    (target,) = (target for target in catalog.targets if target.name == "bookworm")
     try:
         base = BaseResolver(workspace, catalog).resolve(target, host_platform())
     except BakeryError as error:
-        pytest.skip(f"no base to build on: {error.message}")
+        pytest.skip(f"no base image is available: {error.message}")
     embedded.up()
     folder = embedded.workspace.home / "sleeping"
     folder.mkdir(exist_ok=True)

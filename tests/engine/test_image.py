@@ -1,6 +1,6 @@
-"""What only shows from outside a container: its command, its user, signals, and what people build on top.
+"""Properties of an image that only show from outside: its command, its user, signals, and what is built on top of it.
 
-Runs on $BAKERY_IMAGE, else on the default series' image where it is built (`inv build --version=3.13`).
+Runs on $BAKERY_IMAGE, else on the default series' image if it is built (`inv build --version=3.13`).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ version = "1"
 """
 
 BACKEND = '''
-"""A build backend with nothing but the standard library: compiles the extension with the flags of sysconfig."""
+"""A build backend that only needs the standard library: compiles the extension with the flags of sysconfig."""
 import hashlib, base64, shlex, subprocess, sys, sysconfig, zipfile
 
 def build_wheel(directory, config_settings=None, metadata_directory=None):
@@ -107,12 +107,12 @@ def archive(files: dict[str, str]) -> bytes:
 
 @pytest.fixture(scope="module")
 def compiler(engine: Engine, reference: str) -> Iterator[Any]:
-    """A container of the image in which somebody installed a compiler, as one does in a slim image."""
+    """A container of the image with a compiler installed, as users do in a slim image."""
     container = engine.client.containers.run(reference, ["sleep", "600"], detach=True, init=True, network_mode="host")
     try:
-        code, said = container.exec_run(["sh", "-c", "apt-get update && apt-get install -y gcc libc6-dev"])
+        code, output = container.exec_run(["sh", "-c", "apt-get update && apt-get install -y gcc libc6-dev"])
         if code:
-            pytest.skip(f"no packages can be had in a container: {said.decode()[-200:]}")
+            pytest.skip(f"apt cannot install packages in a container: {output.decode()[-200:]}")
         files = {"backend.py": BACKEND, "pyproject.toml": PYPROJECT, "forty.c": EXTENSION}
         files |= {"embedder.c": EMBEDDER, "copies.c": COPIES}
         container.put_archive("/srv", archive(files))
@@ -125,7 +125,7 @@ def run(engine: Engine, reference: str, command: list[str] | None, **options: An
     return engine.client.containers.run(reference, command, remove=True, network_mode="none", **options).decode()
 
 
-def test_without_a_command_it_is_python(engine: Engine, reference: str) -> None:
+def test_the_default_command_is_python(engine: Engine, reference: str) -> None:
     config = engine.client.images.get(reference).attrs["Config"]
     assert config["Cmd"] == ["python3"]
     assert not config.get("Entrypoint")
@@ -137,8 +137,8 @@ def test_the_command_can_be_overridden(engine: Engine, reference: str) -> None:
 
 def test_it_runs_as_an_arbitrary_user_on_a_read_only_file_system(engine: Engine, reference: str) -> None:
     code = "import os, ssl, sqlite3; print(os.getuid(), os.path.expanduser('~'))"
-    said = run(engine, reference, ["python", "-c", code], user="65432:65432", read_only=True)
-    assert said.split()[0] == "65432"
+    output = run(engine, reference, ["python", "-c", code], user="65432:65432", read_only=True)
+    assert output.split()[0] == "65432"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 3), (signal.SIGINT, 130)])
@@ -158,58 +158,58 @@ def test_signals_reach_python_as_the_first_process(engine: Engine, reference: st
         container.remove(force=True)
 
 
-def test_an_extension_is_compiled_from_its_sdist_with_the_headers_of_the_image(compiler: Any) -> None:
+def test_an_extension_compiles_from_its_sdist_with_the_headers_of_the_image(compiler: Any) -> None:
     install = "cd /srv && pip install --no-index --no-build-isolation ."
     command = f"{install} && cd / && python -c 'import forty; print(forty.answer())'"
-    code, said = compiler.exec_run(["sh", "-c", command])
-    assert code == 0, said.decode()
-    assert said.decode().splitlines()[-1] == "42"
+    code, output = compiler.exec_run(["sh", "-c", command])
+    assert code == 0, output.decode()
+    assert output.decode().splitlines()[-1] == "42"
 
 
-def test_a_program_embeds_libpython(compiler: Any) -> None:
+def test_a_program_can_embed_libpython(compiler: Any) -> None:
     command = "gcc embedder.c -o embedder $(python3-config --embed --cflags --ldflags) && ./embedder"
-    code, said = compiler.exec_run(["sh", "-c", command], workdir="/srv")
-    assert code == 0, said.decode()
-    assert said.decode().splitlines()[-1].startswith("embedded (3,")
+    code, output = compiler.exec_run(["sh", "-c", command], workdir="/srv")
+    assert code == 0, output.decode()
+    assert output.decode().splitlines()[-1].startswith("embedded (3,")
 
 
-def test_the_copies_count_that_a_program_has_of_the_data_of_libpython(compiler: Any) -> None:
-    """Code that was not compiled for any address has such (R_*_COPY); types and singletons are one all the same."""
+def test_types_and_singletons_stay_unique_in_a_program_with_copy_relocations(compiler: Any) -> None:
+    """A program that is not position-independent has copies of libpython's data (R_*_COPY)."""
     build = "gcc -fno-pic -no-pie copies.c -o copies $(python3-config --embed --cflags --ldflags)"
     command = f"{build} && readelf --relocs copies | grep --quiet 'COPY.*PyLong_Type' && ./copies"
-    code, said = compiler.exec_run(["sh", "-c", command], workdir="/srv")
-    assert code == 0, said.decode()
-    assert said.decode().splitlines()[-1] == "1 1 1 True"
+    code, output = compiler.exec_run(["sh", "-c", command], workdir="/srv")
+    assert code == 0, output.decode()
+    assert output.decode().splitlines()[-1] == "1 1 1 True"
 
 
-def test_what_was_installed_for_a_build_goes_away_and_python_stays(compiler: Any) -> None:
+def test_python_works_after_build_dependencies_are_purged(compiler: Any) -> None:
     purge = "apt-get purge -y --auto-remove gcc libc6-dev && ! command -v gcc"
-    code, said = compiler.exec_run(["sh", "-c", f"{purge} && python -c 'import ssl, sqlite3, curses, dbm.gnu'"])
-    assert code == 0, said.decode()
+    code, output = compiler.exec_run(["sh", "-c", f"{purge} && python -c 'import ssl, sqlite3, curses, dbm.gnu'"])
+    assert code == 0, output.decode()
 
 
 @pytest.fixture(scope="module", params=["minimal", "minimal-debug"])
 def minimal(request: pytest.FixtureRequest, engine: Engine, catalog: Catalog) -> str:
     (image,) = select_images(catalog, ["3.13"], variants=[request.param])
-    named = references(catalog, image)[0]
-    if not engine.images(name=named):
-        pytest.skip(f"{named} is not built")
-    return named
+    reference = references(catalog, image)[0]
+    if not engine.find(reference):
+        pytest.skip(f"{reference} is not built")
+    return reference
 
 
-def test_a_minimal_image_is_an_ordinary_user_who_runs_python(engine: Engine, minimal: str) -> None:
+def test_a_minimal_image_runs_python_as_an_ordinary_user(engine: Engine, minimal: str) -> None:
     config = engine.client.images.get(minimal).attrs["Config"]
     assert (config["User"], config["Cmd"], config.get("Entrypoint")) == ("65532:65532", ["python3"], None)
 
 
-def test_a_minimal_image_works_on_a_read_only_file_system_without_any_privilege(engine: Engine, minimal: str) -> None:
+def test_a_minimal_image_works_read_only_and_without_privileges(engine: Engine, minimal: str) -> None:
     code = (
         "import os, ssl, sqlite3, tempfile, ctypes, zoneinfo; ssl.create_default_context();"
         "zoneinfo.ZoneInfo('Asia/Tokyo'); tempfile.TemporaryFile().close(); print(os.getuid(), os.path.expanduser('~'))"
     )
     options = {"tmpfs": {"/tmp": ""}, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}
-    said = run(engine, minimal, ["python", "-c", code], read_only=True, **options)
-    assert said == "65532 /home/nonroot\n"
+    output = run(engine, minimal, ["python", "-c", code], read_only=True, **options)
+    assert output == "65532 /home/nonroot\n"
 
 
 def test_only_the_debug_variant_has_a_shell(engine: Engine, minimal: str) -> None:
@@ -222,27 +222,27 @@ def test_only_the_debug_variant_has_a_shell(engine: Engine, minimal: str) -> Non
             run(engine, minimal, ["sh", "-c", "id -u"])
 
 
-def test_an_environment_made_on_the_default_image_runs_on_the_minimal_one(
+def test_a_virtual_environment_of_the_default_image_runs_in_the_minimal_one(
     engine: Engine, reference: str, minimal: str
 ) -> None:
-    default = engine.client.containers.create(reference, ["python", "-m", "venv", "/srv/venv"], network_mode="none")
-    shipped = engine.client.containers.create(
+    builder = engine.client.containers.create(reference, ["python", "-m", "venv", "/srv/venv"], network_mode="none")
+    application = engine.client.containers.create(
         minimal, ["/srv/venv/bin/pip", "--version"], network_mode="none", environment={"HOME": "/tmp"}
     )
     try:
-        default.start()
-        assert default.wait()["StatusCode"] == 0
-        stream, _ = default.get_archive("/srv/venv")
-        shipped.put_archive("/srv", b"".join(stream))
-        shipped.start()
-        assert shipped.wait()["StatusCode"] == 0
-        assert "from /srv/venv/lib/" in shipped.logs().decode()
+        builder.start()
+        assert builder.wait()["StatusCode"] == 0
+        stream, _ = builder.get_archive("/srv/venv")
+        application.put_archive("/srv", b"".join(stream))
+        application.start()
+        assert application.wait()["StatusCode"] == 0
+        assert "from /srv/venv/lib/" in application.logs().decode()
     finally:
-        default.remove(force=True)
-        shipped.remove(force=True)
+        builder.remove(force=True)
+        application.remove(force=True)
 
 
-def test_the_labels_say_what_is_in_it(engine: Engine, reference: str) -> None:
+def test_labels_name_the_recipe_and_the_base(engine: Engine, reference: str) -> None:
     labels = engine.require(reference).labels
     assert labels[f"{LABELS}.recipe"] in ("full", "quick")
     assert labels[f"{LABELS}.base.origin"] in ("registry", "mmdebstrap", "user")

@@ -1,4 +1,4 @@
-"""The layer that holds CPython's own tests, on a real engine, with a stand-in for CPython's source."""
+"""The layer with CPython's own tests, on a real engine, with a fake source of CPython."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ pytestmark = pytest.mark.engine
 MODULES = "/usr/local/lib/python3.13/lib-dynload"
 
 
-def said(engine: Engine, image: str, command: str) -> str:
+def output_of(engine: Engine, image: str, command: str) -> str:
     return engine.client.containers.run(image, ["sh", "-c", command], remove=True, network_mode="none").decode()
 
 
-def test_the_tests_are_a_layer_on_top_of_the_image_and_the_interpreter_is_not_built_again(bench: Bench) -> None:
+def test_the_tests_are_a_layer_on_top_of_the_image_and_the_interpreter_is_not_rebuilt(bench: Bench) -> None:
     builder, image = bench.builder(), bench.image()
     (result,) = builder.build([image])
     suite = build_suite(builder, image)
@@ -29,24 +29,24 @@ def test_the_tests_are_a_layer_on_top_of_the_image_and_the_interpreter_is_not_bu
     below, above = (engine.require(name).layers for name in (result.tags[0], suite.id))
     assert above[: len(below)] == below
     assert len(above) > len(below)
-    compiled = said(engine, result.tags[0], "cat /usr/local/lib/python3.13/compiled")
-    assert said(engine, suite.id, f"cat {MODULES}/_testcapi.so") == compiled
-    added = said(engine, suite.id, f"cd {MODULES}/..; find -type f | sort").split()
+    compiled = output_of(engine, result.tags[0], "cat /usr/local/lib/python3.13/compiled")
+    assert output_of(engine, suite.id, f"cat {MODULES}/_testcapi.so") == compiled
+    added = output_of(engine, suite.id, f"cd {MODULES}/..; find -type f | sort").split()
     assert added == ["./compiled", "./lib-dynload/_testcapi.so", "./os.py", "./test/data/text", "./test/test_os.py"]
-    assert said(engine, suite.id, "id -un; cd; pwd") == "tester\n/home/tester\n"
+    assert output_of(engine, suite.id, "id -un; cd; pwd") == "tester\n/home/tester\n"
 
 
-def test_the_image_itself_is_built_without_it(bench: Bench) -> None:
+def test_the_image_itself_is_built_without_the_tests(bench: Bench) -> None:
     builder, image = bench.builder(), bench.image()
     (first,) = builder.build([image])
     assert "[test-modules" not in first.log.read_text()
     build_suite(builder, image)
     (second,) = builder.build([image])
     assert (second.id, second.compiled) == (first.id, False)
-    assert said(bench.engine, first.tags[0], "ls /usr/local/lib/python3.13").split() == ["compiled", "os.py"]
+    assert output_of(bench.engine, first.tags[0], "ls /usr/local/lib/python3.13").split() == ["compiled", "os.py"]
 
 
-def test_a_run_of_the_whole_suite_is_recorded_with_the_image_and_a_part_of_it_is_not(bench: Bench) -> None:
+def test_only_a_run_of_the_whole_suite_is_recorded(bench: Bench) -> None:
     builder, image = bench.builder(), bench.image()
     builder.build([image])
     suite = build_suite(builder, image)
@@ -63,7 +63,7 @@ def test_a_run_of_the_whole_suite_is_recorded_with_the_image_and_a_part_of_it_is
     assert recorded(bench.workspace, image).regrtest == record
 
 
-def test_another_image_than_the_one_of_this_build_is_not_tested(bench: Bench) -> None:
+def test_an_image_that_a_build_would_not_make_is_rejected(bench: Bench) -> None:
     builder, image = bench.builder(), bench.image()
     (result,) = builder.build([image])
     container = bench.engine.client.containers.run(
@@ -72,10 +72,10 @@ def test_another_image_than_the_one_of_this_build_is_not_tested(bench: Bench) ->
     container.wait()
     container.commit(*result.tags[0].rsplit(":", 1))
     container.remove()
-    with pytest.raises(BuildError, match="not what a build makes now"):
+    with pytest.raises(BuildError, match="not the image that a build makes now"):
         build_suite(builder, image)
 
 
-def test_an_image_that_is_not_there_is_told(bench: Bench) -> None:
+def test_a_missing_image_is_reported(bench: Bench) -> None:
     with pytest.raises(BuildError, match="inv build"):
         build_suite(bench.builder(), bench.image())
