@@ -17,7 +17,6 @@ from bakery.display import Clock, Display, duration, phases_text
 from bakery.engine import BuildxProcesses, Engine
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, locked, no_space
-from bakery.plan import build_arguments, definition, target_name
 from bakery.records import (
     BaseRecord,
     LocalRecord,
@@ -153,15 +152,8 @@ class Builder:
         """Run buildx and bring what it exports into the engine; returns whether anything was compiled."""
         image = stage.image
         with Export(self.workspace, self.engine, image, self._compression(image), stage=bool(stage.name)) as export:
-            plan = definition(
-                self.catalog, [image], {image: inputs.contexts},
-                network=self.engine.network, output=export.output, attest=export.proves,
-            )  # fmt: skip
-            target = plan["target"][target_name(image)]
-            if stage.name:
-                target |= {"target": stage.name, "tags": list(stage.tags)}
             clock.enter("build steps")
-            compiled = self._run_buildx(stage, build_arguments(target), clock)
+            compiled = self._run_buildx(stage, inputs.arguments(self.catalog, export, stage.name, stage.tags), clock)
             export.finish(stage.tags, inputs.tarball, self.catalog.source, clock.enter)
         return compiled
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bakery.bases import BaseImage, BaseResolver
+from bakery.build.export import Export
 from bakery.catalog import Catalog, Compression, Image
 from bakery.engine import BuildxOptions
 from bakery.files import Tell
-from bakery.plan import Inputs, made_from, revision_of
+from bakery.plan import Inputs, build_arguments, definition, made_from, revision_of, target_name
 from bakery.sources import SignatureChecker, SourceCache, load_trust
 from bakery.workspace import Workspace
 
@@ -43,6 +44,16 @@ class BuildInputs:
     base: BaseImage
     tarball: Path
     signature: str
+
+    def arguments(self, catalog: Catalog, export: Export, stage: str, tags: Sequence[str]) -> list[str]:
+        """The arguments of ``docker buildx build`` for the image of ``export``, or for ``stage`` if it has a name."""
+        plan = definition(
+            catalog, [export.image], {export.image: self.contexts},
+            network=export.engine.network, output=export.output, attest=export.proves,
+        )  # fmt: skip
+        target = plan["target"][target_name(export.image)]
+        target["tags"], target["target"] = list(tags), stage or target["target"]
+        return build_arguments(target)
 
 
 def inputs_for(

@@ -7,12 +7,13 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
+import tomli_w
+
 from bakery.build.builder import Builder
 from bakery.catalog import FILE, Image, Profile, read_toml
 from bakery.errors import BuildError, InputError
 from bakery.files import Tell, spooled, write_whole
 from bakery.oci import contents_of
-from bakery.sources import lock_text
 
 __all__ = ["record_profile", "train"]
 
@@ -55,5 +56,5 @@ def record_profile(root: Path, profile: Profile, data: bytes, tell: Tell) -> Non
     lock = read_toml(file)
     profiles = lock.table("profiles").data if "profiles" in lock.data else {}
     entry = {key: value for key, value in asdict(profile).items() if key != "series"}
-    write_whole(file, lock_text({**lock.data, "profiles": {**profiles, profile.series: entry}}))
+    write_whole(file, tomli_w.dumps({**lock.data, "profiles": {**profiles, profile.series: entry}}))
     tell(f"{profile.folder}/{FILE}: {profile.bytes:,} bytes, sha256 {profile.sha256}; recorded in shared/lock.toml")

@@ -1,6 +1,5 @@
 """CPython's source tarballs: where they come from, how they are verified, and how new releases are pinned."""
 
-from bakery.sources.lock_changes import lock_text
 from bakery.sources.providers import PYTHON_ORG
 from bakery.sources.signatures import SignatureChecker
 from bakery.sources.tarballs import SourceCache
@@ -8,5 +7,5 @@ from bakery.sources.trust import load_trust
 from bakery.sources.update import update_lock
 
 __all__ = [
-    "PYTHON_ORG", "SignatureChecker", "SourceCache", "load_trust", "lock_text", "update_lock",
+    "PYTHON_ORG", "SignatureChecker", "SourceCache", "load_trust", "update_lock",
 ]  # fmt: skip
