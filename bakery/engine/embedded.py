@@ -207,7 +207,10 @@ class Embedded:
         with self.log.open("wb") as log:
             # setsid --fork: the daemon outlives this process and is not its child.
             subprocess.run(
-                ["setsid", "--fork", self.root / "usr/sbin/dockerd", "--config-file", self.config, "--label", LABEL],
+                [
+                    "setsid", "--fork", *self._root_as_mount(), self.root / "usr/sbin/dockerd",
+                    "--config-file", self.config, "--label", LABEL,
+                ],
                 env={**os.environ, "PATH": f"{self.path}:{os.environ.get('PATH', '')}"},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=True,
             )  # fmt: skip
@@ -225,6 +228,15 @@ class Embedded:
             f"the embedded engine did not start: {' '.join(lines[-2:]) or 'no output'}",
             hint=f"Its log: {self.log}. {WAY_OUT}",
         )
+
+    def _root_as_mount(self) -> list[str | Path]:
+        """Command prefix that turns the root into a mount point, as runc expects it; in a chroot it is not one."""
+        if "/" in mount_points():
+            return []
+        root = self.runtime / "root"
+        root.mkdir(exist_ok=True)
+        script = 'mount --rbind / "$0" && mount --make-rprivate "$0" && exec chroot "$0" "$@"'
+        return ["unshare", "--mount", "--propagation=unchanged", "sh", "-c", script, root]
 
     def down(self) -> bool:
         """Stop it and return whether it was running; images and build cache are kept. Raises :exc:`EngineError`."""
