@@ -41,7 +41,7 @@ def cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return " ".join(str(one) for one in value)
+        return " ".join(str(item) for item in value)
     return str(value)
 
 

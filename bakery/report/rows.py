@@ -227,16 +227,16 @@ def status_table(catalog: Catalog, records: Sequence[BuildRecord], platform: Pla
 
 
 def _cell(series: Series, target: Target, variant: str, records: Sequence[BuildRecord], platform: Platform) -> str:
-    own = [
+    builds = [
         record
         for record in records
         if (record.series, record.target, record.platform) == (series.name, target.name, platform)
         and (record.variant or variant) == variant
         and record.tests
     ]
-    if not own:
+    if not builds:
         return NOT_BUILT
-    best = max(own, key=lambda record: (record.recipe is RecipeName.FULL, Version(record.release)))
+    best = max(builds, key=lambda record: (record.recipe is RecipeName.FULL, Version(record.release)))
     assert best.tests is not None
     mark = "✓" if not best.tests.failed else "✗"
     quick = "" if best.recipe is RecipeName.FULL else ", quick"

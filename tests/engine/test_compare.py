@@ -49,9 +49,9 @@ def images(engine: Engine) -> Iterator[list[str]]:
 def load(engine: Engine, images: list[str], reference: str, layers: list[bytes], method: str) -> None:
     """Give the engine an image by `docker load`, with layers packed by ``method``."""
     archive = Archive()
-    one = archive.image(layers, method, host_platform(), config={"Env": ["PYTHON_VERSION=3.13.15"]})
-    one["annotations"] = {"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": reference}
-    manifest = json.loads(archive.blobs[one["digest"]])
+    descriptor = archive.image(layers, method, host_platform(), config={"Env": ["PYTHON_VERSION=3.13.15"]})
+    descriptor["annotations"] = {"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": reference}
+    manifest = json.loads(archive.blobs[descriptor["digest"]])
     listed = [
         {
             "Config": f"blobs/{manifest['config']['digest'].replace(':', '/')}",
@@ -108,31 +108,35 @@ def test_sizes_from_engine_and_registry_equal_the_manifest_to_the_byte(
     push(engine, other)
 
     manifest, digest = raw(registry, name, tag)
-    wanted = [(layer["digest"], layer["size"]) for layer in manifest["layers"]]
-    assert [size for _, size in wanted] == [stored(registry, name, blob) for blob, _ in wanted]
+    expected = [(layer["digest"], layer["size"]) for layer in manifest["layers"]]
+    assert [size for _, size in expected] == [stored(registry, name, blob) for blob, _ in expected]
 
     (saved,) = comparer(own, engine, workspace, against=other).compare(image(own))
     (pulled,) = comparer(own, engine, workspace, against=other, repository=own.repository).compare(image(own))
     (bare,) = comparer(own, None, workspace, against=other, repository=own.repository).compare(image(own))
-    for found in (saved, pulled, bare):
-        assert found.ours is not None
-        assert [(layer.digest, layer.compressed_bytes) for layer in found.ours.layers] == wanted
-        assert {layer.method for layer in found.ours.layers} == {method}
-        assert found.ours.compressed_bytes == sum(size for _, size in wanted)
-        assert found.ours.digest == digest
-    assert [one.ours.source for one in (saved, pulled, bare) if one.ours] == ["engine", "registry", "registry"]
+    for comparison in (saved, pulled, bare):
+        assert comparison.ours is not None
+        assert [(layer.digest, layer.compressed_bytes) for layer in comparison.ours.layers] == expected
+        assert {layer.method for layer in comparison.ours.layers} == {method}
+        assert comparison.ours.compressed_bytes == sum(size for _, size in expected)
+        assert comparison.ours.digest == digest
+    assert [comparison.ours.source for comparison in (saved, pulled, bare) if comparison.ours] == [
+        "engine",
+        "registry",
+        "registry",
+    ]
 
     theirs = [layer["size"] for layer in raw(registry, f"{method}/other", "1")[0]["layers"]]
     disk = 5000 * 11 + 256 * 2000
-    for found in (saved, pulled):
-        told = document(found)
-        assert told["disk_bytes"] == disk + 255 * 900 + 9000
-        assert told["reference_disk_bytes"] == disk + 255 * 990 + 990
-        assert told["official_compressed_bytes"] == sum(theirs)
+    for comparison in (saved, pulled):
+        data = document(comparison)
+        assert data["disk_bytes"] == disk + 255 * 900 + 9000
+        assert data["reference_disk_bytes"] == disk + 255 * 990 + 990
+        assert data["official_compressed_bytes"] == sum(theirs)
         for kind in ("compressed_bytes", "disk_bytes"):
-            assert sum(part[kind] for part in told["ours"]["parts"].values()) == told[kind]
-        assert [one["path"] for one in told["only_in_reference"]] == ["usr/local/lib/python3.13/idlelib/a.py"]
-        assert [one["path"] for one in told["only_in_ours"]] == ["usr/local/lib/python3.13/os.py"]
+            assert sum(part[kind] for part in data["ours"]["parts"].values()) == data[kind]
+        assert [file["path"] for file in data["only_in_reference"]] == ["usr/local/lib/python3.13/idlelib/a.py"]
+        assert [file["path"] for file in data["only_in_ours"]] == ["usr/local/lib/python3.13/os.py"]
     assert (document(bare)["disk_bytes"], document(bare)["official_compressed_bytes"]) == (None, sum(theirs))
 
 
@@ -147,10 +151,10 @@ def test_an_index_with_attestations_is_read_for_each_platform(registry: str) -> 
     assert client.platforms(reference) == ("linux/amd64", "linux/arm64")
     for descriptor in archive.descriptors[::2]:
         platform = f"linux/{descriptor['platform']['architecture']}"
-        found = client.image(reference, platform)
+        remote = client.image(reference, platform)
         manifest, digest = raw(registry, "index/python", descriptor["digest"])
-        assert found.digest == digest
-        assert [layer.compressed_bytes for layer in found.manifest.layers] == [
+        assert remote.digest == digest
+        assert [layer.compressed_bytes for layer in remote.manifest.layers] == [
             stored(registry, "index/python", layer["digest"]) for layer in manifest["layers"]
         ]
         assert {layer["mediaType"] for layer in manifest["layers"]} == {f"{LAYER}+zstd"}
@@ -164,6 +168,6 @@ def test_a_different_build_in_the_registry_has_no_size_on_disk(
     load(engine, images, reference, [BASE, OLD], "gzip")
     push(engine, reference)
     load(engine, [], reference, [BASE, TOP], "gzip")
-    (found,) = comparer(own, engine, workspace, against=reference, repository=own.repository).compare(image(own))
-    assert found.ours is not None and found.ours.disk_bytes is None
-    assert any("a different build from the registry's" in note for note in found.notes)
+    (comparison,) = comparer(own, engine, workspace, against=reference, repository=own.repository).compare(image(own))
+    assert comparison.ours is not None and comparison.ours.disk_bytes is None
+    assert any("a different build from the registry's" in note for note in comparison.notes)

@@ -87,11 +87,11 @@ def comparisons() -> list[Comparison]:
 
     catalog: Catalog = load_catalog(ROOT)
 
-    def one(version: str, target: str) -> Image:
+    def select(version: str, target: str) -> Image:
         (image,) = select_images(catalog, [version], [target], platform=Platform("linux/amd64"))
         return image
 
-    image = one("3.13", "bookworm")
+    image = select("3.13", "bookworm")
     tight = dataclasses.replace(catalog, budgets={("3.13", "default", "bookworm"): Budget(25_000_000, 100_000_000)})
     ours = measured("infra7/python:3.13.15-bookworm", [BASE, PACKAGES, OURS], "zstd")
     reference = measured("reference/python:3.13-bookworm", [BASE, PACKAGES, THEIRS], "gzip")
@@ -103,7 +103,7 @@ def comparisons() -> list[Comparison]:
     before = {**compact(ours.parts), "bytecode": PartSize(0, 0), "interpreter": PartSize(11_000_000, 4_100_000)}
     record = local_record(release="3.13.14", anatomy=before)
     over = explain_excess(tight, image, first.size, compact(ours.parts), [record])
-    noble = Comparison(one("3.13", "noble"), None, official, notes=("<b>& stands in</b>",))
+    noble = Comparison(select("3.13", "noble"), None, official, notes=("<b>& a note</b>",))
     return [dataclasses.replace(first, budget=budget_of(tight, image), over_budget=over), noble]
 
 
@@ -114,7 +114,7 @@ def test_comparison_as_text(comparisons: list[Comparison], golden: Golden, form:
 
 
 def test_comparison_as_json_matches_its_schema(comparisons: list[Comparison], golden: Golden) -> None:
-    text = render([document(one) for one in comparisons], (), "json")
+    text = render([document(comparison) for comparison in comparisons], (), "json")
     schema = json.loads((ROOT / "docs" / "compare.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.Draft202012Validator(schema).validate(json.loads(text))

@@ -26,8 +26,8 @@ def test_builds_on_a_custom_base_are_not_adopted() -> None:
 
 def test_the_newer_of_two_builds_is_published() -> None:
     old, new = passed_build(built="2026-01-01"), passed_build(built="2026-02-01")
-    assert [one.built for one in adopt([old], [new])] == ["2026-02-01"]
-    assert [one.built for one in adopt([new], [old])] == ["2026-02-01"]
+    assert [record.built for record in adopt([old], [new])] == ["2026-02-01"]
+    assert [record.built for record in adopt([new], [old])] == ["2026-02-01"]
 
 
 def test_fields_that_are_only_valid_in_this_clone_are_not_published() -> None:

@@ -149,10 +149,10 @@ def test_the_boxes_of_a_treemap_fill_it_in_proportion(sizes: list[float]) -> Non
 
 def test_the_treemap_shows_every_byte_once() -> None:
     files = {f"usr/lib/{folder}/{number}": 10 * number + 1 for folder in ("a", "b", "c") for number in range(60)}
-    shown = tiles({"base": files, "pip": {"one": 5000}})
-    assert sum(tile.size for tile in shown) == sum(files.values()) + 5000
-    told = [int(size.replace(",", "")) for size in re.findall(r"([\d,]+) bytes", macro("treemap", "text", shown))]
-    assert sum(told) == sum(tile.size for tile in shown)
+    boxes = tiles({"base": files, "pip": {"pip": 5000}})
+    assert sum(tile.size for tile in boxes) == sum(files.values()) + 5000
+    labels = [int(size.replace(",", "")) for size in re.findall(r"([\d,]+) bytes", macro("treemap", "text", boxes))]
+    assert sum(labels) == sum(tile.size for tile in boxes)
 
 
 def test_the_treemap_of_an_image_without_files_has_no_boxes() -> None:

@@ -32,12 +32,12 @@ def test_a_build_that_passed_its_tests_has_a_check_mark_and_their_number() -> No
 
 
 @pytest.mark.parametrize(
-    ("failed", "recovered", "said"), [(0, 0, "suite: 430 files"), (1, 1, "suite: 430 files, 2 not as expected")]
+    ("failed", "recovered", "text"), [(0, 0, "suite: 430 files"), (1, 1, "suite: 430 files, 2 not as expected")]
 )
-def test_a_run_of_cpythons_test_suite_is_shown(failed: int, recovered: int, said: str) -> None:
+def test_a_run_of_cpythons_test_suite_is_shown(failed: int, recovered: int, text: str) -> None:
     suite = SuiteRun(when="", passed=430, failed=failed, skipped=50, expected=3, recovered=recovered)
-    (kept,) = adopt([], [passed_build(regrtest=suite)])
-    assert cell(kept) == f"✓ 3.13.15<br>180 passed<br>{said}"
+    (published,) = adopt([], [passed_build(regrtest=suite)])
+    assert cell(published) == f"✓ 3.13.15<br>180 passed<br>{text}"
 
 
 def test_a_build_that_failed_its_tests_has_no_check_mark() -> None:

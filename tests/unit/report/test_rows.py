@@ -31,8 +31,8 @@ BASELINE = {
 TODAY = date(2026, 11, 24)
 
 
-def result(one: Image, **more: object) -> BuildResult:
-    return BuildResult(one, ("infra7/python:x",), Path("/log"), **more)  # type: ignore[arg-type]
+def result(image: Image, **more: object) -> BuildResult:
+    return BuildResult(image, ("infra7/python:x",), Path("/log"), **more)  # type: ignore[arg-type]
 
 
 def test_a_built_image_is_compared_with_the_official_image(catalog: Catalog, image: Callable[..., Image]) -> None:
@@ -102,10 +102,10 @@ def test_the_list_of_images_shows_the_records_of_this_clone(
 
 @pytest.mark.parametrize("text", ["", "no json", "[1]", "null", '{"built": 5}', "\udcff"])
 def test_a_broken_record_is_ignored(catalog: Catalog, image: Callable[..., Image], tmp_path: Path, text: str) -> None:
-    clone, one = Workspace(root=tmp_path, home=tmp_path), image("3.13")
-    record_file(clone, one).parent.mkdir(parents=True)
-    record_file(clone, one).write_text(text, encoding="utf-8", errors="surrogateescape")
-    assert catalog_rows(catalog, clone, [one], TODAY)[0]["built"] is None
+    clone, built = Workspace(root=tmp_path, home=tmp_path), image("3.13")
+    record_file(clone, built).parent.mkdir(parents=True)
+    record_file(clone, built).write_text(text, encoding="utf-8", errors="surrogateescape")
+    assert catalog_rows(catalog, clone, [built], TODAY)[0]["built"] is None
 
 
 def test_the_pinned_releases_are_listed_newest_first_with_the_default_marked(catalog: Catalog) -> None:
@@ -114,7 +114,7 @@ def test_the_pinned_releases_are_listed_newest_first_with_the_default_marked(cat
     assert [row["release"] for row in rows if row["default"]] == ["3.13.15"]
     assert {row["series"] for row in rows} == {"3.13"}
     assert next(row for row in rows if row["release"] == "3.13.5")["in_pool"] is True
-    assert len(release_rows(catalog, [])) == sum(len(one.pins) for one in catalog.series)
+    assert len(release_rows(catalog, [])) == sum(len(series.pins) for series in catalog.series)
 
 
 def test_the_list_of_tags_names_the_repository(catalog: Catalog, image: Callable[..., Image]) -> None:
@@ -127,6 +127,8 @@ def test_the_list_of_tags_names_the_repository(catalog: Catalog, image: Callable
 def test_a_run_ends_with_code_2_only_if_all_errors_are_input_errors(
     codes: list[int], code: int | None, image: Callable[..., Image], tmp_path: Path
 ) -> None:
-    results = [BuildResult(image("3.13"), (), tmp_path, error="x" if one else "", exit_code=one) for one in codes]
+    results = [
+        BuildResult(image("3.13"), (), tmp_path, error="x" if status else "", exit_code=status) for status in codes
+    ]
     failure = failure_of(results)
     assert (failure.exit_code if failure else None) == code

@@ -35,12 +35,12 @@ def test_an_image_is_compared_with_the_official_image_that_it_can_replace(
     root: Path, catalog: Catalog, image: Callable[..., Image], version: str, target: str, tag: str
 ) -> None:
     for platform in ("linux/amd64", "linux/arm64"):
-        found = official_size(read_baseline(root), catalog, image(version, target, platform=platform))
-        assert found is not None
-        assert found.reference == tag
-        assert 30e6 < found.compressed_bytes < 70e6
-        assert sum(layer.compressed_bytes for layer in found.layers) == found.compressed_bytes
-        assert found.date.startswith("20") and found.source and found.digest.startswith("sha256:")
+        official = official_size(read_baseline(root), catalog, image(version, target, platform=platform))
+        assert official is not None
+        assert official.reference == tag
+        assert 30e6 < official.compressed_bytes < 70e6
+        assert sum(layer.compressed_bytes for layer in official.layers) == official.compressed_bytes
+        assert official.date.startswith("20") and official.source and official.digest.startswith("sha256:")
 
 
 def test_a_final_release_is_preferred_to_a_release_candidate(catalog: Catalog, image: Callable[..., Image]) -> None:

@@ -39,12 +39,12 @@ def test_the_default_image_has_a_budget(catalog: Catalog, image: Make) -> None:
 
 def test_a_quick_build_another_platform_and_an_unlisted_image_are_exempt(tight: Catalog, image: Make) -> None:
     assert budget_of(tight, image("3.13")) == LIMIT
-    for one in (
+    for exempt in (
         image("3.13", recipe=RecipeName.QUICK),
         image("3.13", platform=Platform("linux/arm64")),
         image("3.13", "trixie"),
     ):
-        assert budget_of(tight, one) is None
+        assert budget_of(tight, exempt) is None
 
 
 def test_a_budget_applies_to_every_release_of_its_series(tight: Catalog, image: Make) -> None:
@@ -52,7 +52,7 @@ def test_a_budget_applies_to_every_release_of_its_series(tight: Catalog, image: 
 
 
 @pytest.mark.parametrize(
-    ("compressed", "disk", "said"),
+    ("compressed", "disk", "sentences"),
     [
         (40_000_000, 110_000_000, []),
         (40_000_001, 110_000_000, ["40,000,001 bytes compressed, 1 more than the budget of 40,000,000"]),
@@ -60,11 +60,11 @@ def test_a_budget_applies_to_every_release_of_its_series(tight: Catalog, image: 
         (50_000_000, 120_000_000, ["compressed", "on disk"]),
     ],
 )
-def test_one_byte_over_is_over(compressed: int, disk: int, said: list[str]) -> None:
+def test_one_byte_over_is_over(compressed: int, disk: int, sentences: list[str]) -> None:
     over = excess(LIMIT, Size(compressed, disk))
-    assert len(over) == len(said)
-    for sentence, words in zip(over, said, strict=True):
-        assert words in sentence
+    assert len(over) == len(sentences)
+    for line, words in zip(over, sentences, strict=True):
+        assert words in line
 
 
 def test_without_a_budget_nothing_is_over() -> None:
@@ -93,11 +93,11 @@ def test_growth_lists_the_parts_that_changed_largest_first() -> None:
 
 
 def test_an_excess_names_the_budget_and_the_parts_that_grew(tight: Catalog, image: Make) -> None:
-    said = explain_excess(tight, image("3.13"), Size(40_000_100, 1), parts(base=(100, 50), pip=(12, 9)), [record()])
-    assert 'shared/budgets.toml, budget."3.13".default.bookworm' in said
-    assert "100 more than the budget" in said
-    assert "changes since the recorded build of 3.13.14 on 2026-11-01" in said
-    assert "pip and bundled wheels: +2 bytes on disk, +4 compressed" in said
+    text = explain_excess(tight, image("3.13"), Size(40_000_100, 1), parts(base=(100, 50), pip=(12, 9)), [record()])
+    assert 'shared/budgets.toml, budget."3.13".default.bookworm' in text
+    assert "100 more than the budget" in text
+    assert "changes since the recorded build of 3.13.14 on 2026-11-01" in text
+    assert "pip and bundled wheels: +2 bytes on disk, +4 compressed" in text
 
 
 def test_an_excess_without_an_earlier_record_says_so(tight: Catalog, image: Make) -> None:

@@ -39,10 +39,12 @@ LAYERS = [make_tar({"var/lib/dpkg/status": b"x" * 900}), make_tar({"usr/local/bi
 
 @pytest.fixture
 def archive() -> Archive:
-    one = Archive()
+    archive = Archive()
     for platform in ("linux/amd64", "linux/arm64"):
-        one.image(LAYERS, "zstd", platform, config={"Env": ["PYTHON_VERSION=3.13.15"]}, created="2026-11-20T01:00:00Z")
-    return one
+        archive.image(
+            LAYERS, "zstd", platform, config={"Env": ["PYTHON_VERSION=3.13.15"]}, created="2026-11-20T01:00:00Z"
+        )
+    return archive
 
 
 def publish(server: Any, archive: Archive, name: str, tag: str) -> None:
@@ -54,7 +56,9 @@ def publish(server: Any, archive: Archive, name: str, tag: str) -> None:
 
 def official_at(catalog: Catalog, host: str) -> Catalog:
     """The catalog with Debian's official images in another registry."""
-    families = tuple(dataclasses.replace(one, official=f"{host}/library/{one.official}") for one in catalog.families)
+    families = tuple(
+        dataclasses.replace(family, official=f"{host}/library/{family.official}") for family in catalog.families
+    )
     return dataclasses.replace(catalog, families=families)
 
 
@@ -67,8 +71,8 @@ def offline(nowhere: str, catalog: Catalog, root: Path) -> dict[str, Any]:
     """A catalog whose official images lie where nobody answers, and the repository's record of them."""
     host = nowhere.removeprefix("http://")
     baseline = {
-        (f"{host}/library/{tag}", platform): msgspec.structs.replace(one, reference=f"{host}/library/{tag}")
-        for (tag, platform), one in read_baseline(root).items()
+        (f"{host}/library/{tag}", platform): msgspec.structs.replace(official, reference=f"{host}/library/{tag}")
+        for (tag, platform), official in read_baseline(root).items()
     }
     return {"catalog": official_at(catalog, host), "root": root, "baseline": baseline}
 
@@ -83,27 +87,27 @@ def test_the_official_image_is_measured_by_its_manifest(
 ) -> None:
     server = serve()
     publish(server, archive, "library/python", "3.13-slim-bookworm")
-    (found,) = comparer(official_at(catalog, server.address), root).compare(image("3.13"))
-    assert found.official is not None
-    assert found.official.source == "registry"
-    assert [layer.compressed_bytes for layer in found.official.layers] == layer_bytes(archive)
-    assert (found.official.release, found.official.date) == ("3.13.15", "2026-11-20")
-    assert not any("recorded" in note for note in found.notes)
+    (comparison,) = comparer(official_at(catalog, server.address), root).compare(image("3.13"))
+    assert comparison.official is not None
+    assert comparison.official.source == "registry"
+    assert [layer.compressed_bytes for layer in comparison.official.layers] == layer_bytes(archive)
+    assert (comparison.official.release, comparison.official.date) == ("3.13.15", "2026-11-20")
+    assert not any("recorded" in note for note in comparison.notes)
 
 
 def test_without_a_registry_the_record_is_used_and_a_note_says_so(offline: dict[str, Any], image: Make) -> None:
-    (found,) = comparer(**offline).compare(image("3.13"))
-    assert found.official is not None
-    assert (found.official.source, found.official.compressed_bytes) == ("recorded", 44_365_264)
-    (note,) = (note for note in found.notes if "recorded" in note)
+    (comparison,) = comparer(**offline).compare(image("3.13"))
+    assert comparison.official is not None
+    assert (comparison.official.source, comparison.official.compressed_bytes) == ("recorded", 44_365_264)
+    (note,) = (note for note in comparison.notes if "recorded" in note)
     assert "cannot be reached" in note and "2026-09-19" in note and "docker-library/repo-info" in note
 
 
 def test_without_a_registry_and_a_record_there_is_no_official_image(offline: dict[str, Any], image: Make) -> None:
-    (found,) = comparer(**{**offline, "baseline": {}}).compare(image("3.13"))
-    assert found.official is None
-    assert any("no size of an official image is recorded" in note for note in found.notes)
-    assert document(found)["compressed_ratio"] is None
+    (comparison,) = comparer(**{**offline, "baseline": {}}).compare(image("3.13"))
+    assert comparison.official is None
+    assert any("no size of an official image is recorded" in note for note in comparison.notes)
+    assert document(comparison)["compressed_ratio"] is None
 
 
 def test_a_series_before_its_first_release_is_compared_with_release_candidates(
@@ -111,16 +115,16 @@ def test_a_series_before_its_first_release_is_compared_with_release_candidates(
 ) -> None:
     server = serve()
     publish(server, archive, "library/python", "3.15-rc-slim-trixie")
-    (found,) = comparer(official_at(catalog, server.address), root).compare(image("3.15", "trixie"))
-    assert found.official is not None
-    assert found.official.reference.endswith("python:3.15-rc-slim-trixie")
+    (comparison,) = comparer(official_at(catalog, server.address), root).compare(image("3.15", "trixie"))
+    assert comparison.official is not None
+    assert comparison.official.reference.endswith("python:3.15-rc-slim-trixie")
 
 
 def test_ubuntu_is_compared_with_the_debian_image_and_a_note_says_so(offline: dict[str, Any], image: Make) -> None:
-    (found,) = comparer(**offline).compare(image("3.13", "noble"))
-    assert found.official is not None
-    assert found.official.reference.endswith("python:3.13-slim-bookworm")
-    assert any("there is no official Python image for Ubuntu" in note for note in found.notes)
+    (comparison,) = comparer(**offline).compare(image("3.13", "noble"))
+    assert comparison.official is not None
+    assert comparison.official.reference.endswith("python:3.13-slim-bookworm")
+    assert any("there is no official Python image for Ubuntu" in note for note in comparison.notes)
     (debian,) = comparer(**offline).compare(image("3.13"))
     assert not any("no official Python image" in note for note in debian.notes)
 
@@ -128,9 +132,9 @@ def test_ubuntu_is_compared_with_the_debian_image_and_a_note_says_so(offline: di
 def test_against_accepts_any_image(serve: Any, catalog: Catalog, root: Path, image: Make, archive: Archive) -> None:
     server = serve()
     publish(server, archive, "team/other", "1")
-    (found,) = comparer(catalog, root, against=f"{server.address}/team/other:1").compare(image("3.13"))
-    assert found.official is not None
-    assert found.official.compressed_bytes == sum(layer_bytes(archive))
+    (comparison,) = comparer(catalog, root, against=f"{server.address}/team/other:1").compare(image("3.13"))
+    assert comparison.official is not None
+    assert comparison.official.compressed_bytes == sum(layer_bytes(archive))
 
 
 def test_an_unavailable_image_for_against_is_an_input_error(
@@ -146,14 +150,14 @@ def test_images_in_a_registry_are_measured_for_every_platform(
 ) -> None:
     server = serve()
     publish(server, archive, "mine/python", "3.13.15-bookworm")
-    found = comparer(**offline, repository=f"{server.address}/mine/python").compare(image("3.13"))
-    assert [one.image.platform for one in found] == ["linux/amd64", "linux/arm64"]
-    for one in found:
-        assert one.ours is not None and one.official is not None
-        assert one.ours.compressed_bytes == sum(layer_bytes(archive))
-        assert (one.ours.disk_bytes, one.official.platform) == (None, one.image.platform)
-        assert any("was not measured" in note for note in one.notes)
-        assert one.size is None and one.over_budget == ""
+    comparisons = comparer(**offline, repository=f"{server.address}/mine/python").compare(image("3.13"))
+    assert [comparison.image.platform for comparison in comparisons] == ["linux/amd64", "linux/arm64"]
+    for comparison in comparisons:
+        assert comparison.ours is not None and comparison.official is not None
+        assert comparison.ours.compressed_bytes == sum(layer_bytes(archive))
+        assert (comparison.ours.disk_bytes, comparison.official.platform) == (None, comparison.image.platform)
+        assert any("was not measured" in note for note in comparison.notes)
+        assert comparison.size is None and comparison.over_budget == ""
 
 
 def test_a_repository_without_the_image_is_an_input_error(
