@@ -16,10 +16,12 @@ from bakery.report.text import (
     FILE_PART,
     LAYER_COLUMNS,
     METHOD,
+    PART_COLUMNS,
+    REFERENCE_FILES,
     SUMMARY_COLUMNS,
     file_rows,
     layer_rows,
-    part_table,
+    part_rows,
     parts_of,
     summary_rows,
 )  # fmt: skip
@@ -46,12 +48,12 @@ def templates() -> Environment:
     )  # fmt: skip
     values = (
         compressed_chart, count, difference_chart, file_rows, files_only_in, layer_chart, layer_rows, map_chart,
-        megabytes, part_chart, part_table, parts_of, percent, ratio, summary_rows,
+        megabytes, part_chart, part_rows, parts_of, percent, ratio, summary_rows,
     )  # fmt: skip
     environment.globals |= {value.__name__: value for value in values}
     environment.globals |= {
         "file_columns": [*reversed(FILE_COLUMNS), FILE_PART], "layer_columns": LAYER_COLUMNS,
-        "summary_columns": SUMMARY_COLUMNS, "titles": TITLES,
+        "part_columns": [*PART_COLUMNS, REFERENCE_FILES], "summary_columns": SUMMARY_COLUMNS, "titles": TITLES,
     }  # fmt: skip
     return environment
 

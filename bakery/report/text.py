@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 
 from bakery.display import UNLIMITED, Column, render
 from bakery.sizes import (
@@ -21,8 +20,8 @@ from bakery.sizes import (
 )
 
 __all__ = [
-    "FILE_COLUMNS", "FILE_PART", "LAYER_COLUMNS", "METHOD", "SUMMARY_COLUMNS", "Summary", "file_rows", "full_report",
-    "layer_rows", "part_table", "parts_of", "summary_rows",
+    "FILE_COLUMNS", "FILE_PART", "LAYER_COLUMNS", "METHOD", "PART_COLUMNS", "REFERENCE_FILES", "SUMMARY_COLUMNS",
+    "Summary", "file_rows", "full_report", "layer_rows", "part_rows", "parts_of", "summary_rows",
 ]  # fmt: skip
 
 METHOD = (
@@ -124,9 +123,11 @@ PART_COLUMNS = (
     Column("difference", right=True, value=lambda row: row.difference("compressed_bytes")),
     Column("files", right=True, value=lambda row: _bytes(row.ours.files)),
 )
+REFERENCE_FILES = Column("reference", right=True, value=lambda row: row.reference and _bytes(row.reference.files))
 
 
-def _part_rows(ours: SizeReport, reference: SizeReport | None) -> list[_PartRow]:
+def part_rows(ours: SizeReport, reference: SizeReport | None) -> list[_PartRow]:
+    """The parts that are not empty in one of the images, and their sum."""
     others = reference.parts if reference and reference.parts else None
     rows = [_PartRow(TITLES[part], ours.parts[part], others[part] if others else None) for part in Part]
     filled = [row for row in rows if row.ours != Share() or (row.reference or Share()) != Share()]
@@ -137,16 +138,6 @@ def _part_rows(ours: SizeReport, reference: SizeReport | None) -> list[_PartRow]
 def parts_of(reports: Iterable[SizeReport]) -> list[Part]:
     """The parts that are not empty in one of the images."""
     return [part for part in Part if any(report.parts.get(part, Share()) != Share() for report in reports)]
-
-
-def part_table(reports: Sequence[SizeReport]) -> tuple[list[Column], list[list[object]]]:
-    """Columns and rows: the parts of each image and their sum."""
-    heads = ["part", *(head for image in reports for head in (f"on disk, {image.reference}", "compressed", "files"))]
-    rows: list[list[object]] = []
-    for title, parts in [*((TITLES[part], [part]) for part in parts_of(reports)), ("All", list(Part))]:
-        shares = [sum((report.parts.get(part, Share()) for part in parts), Share()) for report in reports]
-        rows.append([title, *(_bytes(number) for share in shares for number in vars(share).values())])
-    return [Column(head, right=at > 0, value=itemgetter(at)) for at, head in enumerate(heads)], rows
 
 
 FILE_COLUMNS = (
@@ -181,7 +172,7 @@ def full_report(comparisons: Iterable[Comparison], form: str = "table", width: i
                 section(f"Layers of {image.reference} ({image.about})", layer_rows(image), LAYER_COLUMNS)
         if ours and ours.parts:
             other = f", compared with {reference.reference}" if reference else ""
-            section(f"Breakdown of {ours.reference}{other}, in bytes", _part_rows(ours, reference), PART_COLUMNS)
+            section(f"Breakdown of {ours.reference}{other}, in bytes", part_rows(ours, reference), PART_COLUMNS)
             text.append(f"{textwrap.fill(METHOD, min(width, PROSE))}\n\n")
         for image, files in (
             (reference, files_only_in(reference, ours)),
