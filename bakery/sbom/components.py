@@ -11,7 +11,7 @@ from packageurl import PackageURL
 from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
 
-__all__ = ["STATUS", "Component", "Licences", "debian_licences", "dpkg_packages", "python_packages"]
+__all__ = ["STATUS", "Component", "Licences", "debian_licences", "dpkg_packages", "installed", "python_packages"]
 
 STATUS = r"var/lib/dpkg/status|var/lib/dpkg/status\.d/[^/]+"
 SITE = r"(?:usr/local/lib/python3[^/]*/site-packages/)"
@@ -56,28 +56,31 @@ def _paragraphs(text: str) -> list[str]:
     return re.split(r"\n\s*\n", text)
 
 
-def dpkg_packages(files: Mapping[str, bytes], family: str, release: str) -> list[Component]:
-    """The packages that are installed according to dpkg's status (status.d in an image without dpkg), by name.
-
-    ``release`` is the distribution's name in purls, such as ``debian-12``.
-    """
-    components = {}
+def installed(files: Mapping[str, bytes]) -> dict[str, Packages]:
+    """The packages that dpkg's status, or status.d in an image without dpkg, lists as installed, by name."""
+    packages = {}
     for path in sorted(files):
-        if not re.fullmatch(STATUS, path) or path.endswith(".md5sums"):
-            continue
-        for package in map(Packages, _paragraphs(files[path].decode("utf-8", "replace"))):
-            name, version = package.get("Package", ""), package.get("Version", "")
-            if not name or not package.get("Status", "install ok installed").endswith(" installed"):
-                continue
-            source = package.get("Source", "").replace(" (", "@").rstrip(")")  # libgcc-s1: gcc-12 (12.2.0-14)
-            upstream = {"upstream": source} if source != name else {}
-            qualifiers = {"arch": package.get("Architecture", ""), "distro": release, **upstream}
-            components[name] = Component(
-                "deb", name, version, PackageURL("deb", family, name, version, qualifiers).to_string(),
-                supplier=package.get("Maintainer", ""), homepage=package.get("Homepage", ""),
-                source=package.source or name,
-            )  # fmt: skip
-    return [components[name] for name in sorted(components)]
+        if re.fullmatch(STATUS, path) and not path.endswith(".md5sums"):
+            for package in map(Packages, _paragraphs(files[path].decode("utf-8", "replace"))):
+                if package.get("Package") and package.get("Status", "install ok installed").endswith(" installed"):
+                    packages[package["Package"]] = package
+    return packages
+
+
+def dpkg_packages(files: Mapping[str, bytes], family: str, release: str) -> list[Component]:
+    """The installed packages, by name; ``release`` is the distribution's name in purls, such as ``debian-12``."""
+    components = []
+    for name, package in sorted(installed(files).items()):
+        version, source = package.get("Version", ""), package.get("Source", "")
+        qualifiers = {"arch": package.get("Architecture", ""), "distro": release}
+        if source != name:
+            qualifiers["upstream"] = source.replace(" (", "@").rstrip(")")  # libgcc-s1: gcc-12 (12.2.0-14)
+        purl = PackageURL("deb", family, name, version, qualifiers).to_string()
+        components.append(Component(
+            "deb", name, version, purl, supplier=package.get("Maintainer", ""), homepage=package.get("Homepage", ""),
+            source=package.source or name,
+        ))  # fmt: skip
+    return components
 
 
 def debian_licences(copyright_file: str, licences: Licences) -> tuple[str, ...]:

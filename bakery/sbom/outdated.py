@@ -13,10 +13,10 @@ from bakery.bases import apt
 from bakery.catalog import Catalog, Image, Target, references, tags_of
 from bakery.display import Column
 from bakery.engine import Engine
-from bakery.files import Tell, locked
-from bakery.oci import ManifestError
+from bakery.files import Tell, locked, spooled
+from bakery.oci import ManifestError, contents_of
 from bakery.registry import Registry, RegistryUnavailable
-from bakery.sbom.packages import packages_in_engine, packages_in_registry
+from bakery.sbom.packages import STATUS_FILES, packages_in_registry, versions_of
 from bakery.workspace import Workspace
 
 __all__ = ["OUTDATED_COLUMNS", "Outdated", "Survey"]
@@ -88,9 +88,13 @@ class Outdated:
     def _packages(self, image: Image, reference: str, survey: Survey) -> dict[str, str] | None:
         if not self.repository:
             assert self.engine is not None
-            return packages_in_engine(self.engine, image, reference)
+            if self.engine.find(reference) is None:
+                return None
+            with spooled(self.engine.save(reference)) as archive:
+                return versions_of(contents_of(archive, image.platform, STATUS_FILES).files)
         try:
-            packages, origin = packages_in_registry(self.registry, image, reference)
+            remote = self.registry.image(reference, image.platform)
+            packages, origin = packages_in_registry(self.registry, remote)
         except (RegistryUnavailable, ManifestError) as error:
             if "answered 404" not in str(error):
                 survey.unknown.append(f"{reference}: {error}")

@@ -9,41 +9,30 @@ from typing import Any
 
 from packageurl import PackageURL
 
-from bakery.catalog import Image
-from bakery.engine import Engine
-from bakery.files import spooled
-from bakery.oci import SPDX, Overlay, contents_of, is_index, unpacked
+from bakery.oci import SPDX, Overlay, is_index, unpacked
 from bakery.registry import Registry, Remote
-from bakery.sbom.components import STATUS, dpkg_packages
+from bakery.sbom.components import STATUS, installed
 
-__all__ = ["packages_in_engine", "packages_in_registry"]
+__all__ = ["STATUS_FILES", "packages_in_registry", "versions_of"]
 
 STATUS_FILES = re.compile(STATUS)
 WHOLE_STATUS = "var/lib/dpkg/status"
 
 
-def packages_in_engine(engine: Engine, image: Image, reference: str) -> dict[str, str] | None:
-    """Versions by package of ``reference``, ``None`` if the engine does not have the image."""
-    if engine.find(reference) is None:
-        return None
-    with spooled(engine.save(reference)) as archive:
-        return _versions(contents_of(archive, image.platform, STATUS_FILES).files, image)
+def versions_of(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Versions by package according to dpkg's status files."""
+    return {name: package.get("Version", "") for name, package in installed(files).items()}
 
 
-def packages_in_registry(registry: Registry, image: Image, reference: str) -> tuple[dict[str, str], str]:
-    """Versions by package of ``reference`` in its registry, and where they were read.
+def packages_in_registry(registry: Registry, remote: Remote) -> tuple[dict[str, str], str]:
+    """Versions by package of ``remote``, and where they were read.
 
     Raises :exc:`bakery.registry.client.RegistryUnavailable` and :exc:`bakery.oci.manifests.ManifestError`.
     """
-    remote = registry.image(reference, image.platform)
-    bill = _attested_bill(registry, reference, remote.digest)
+    bill = _attested_bill(registry, remote.reference, remote.digest)
     if bill is not None:
         return _listed(bill), "its bill of materials"
-    return _versions(_status_files(registry, remote), image), "its layers"
-
-
-def _versions(files: Mapping[str, bytes], image: Image) -> dict[str, str]:
-    return {package.name: package.version for package in dpkg_packages(files, image.target.family, "")}
+    return versions_of(_status_files(registry, remote)), "its layers"
 
 
 def _attested_bill(registry: Registry, reference: str, digest: str) -> Mapping[str, Any] | None:

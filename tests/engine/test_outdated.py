@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Catalog, Image
+from bakery.catalog.platforms import AMD64
 from bakery.catalog.selection import select_images
 from bakery.sbom.outdated import Outdated
 from bakery.workspace import Workspace
@@ -95,7 +96,7 @@ class Look:
     """Compares the default image with the archive in ``line``."""
 
     def __init__(self, catalog: Catalog, folder: Path, repository: str, line: str) -> None:
-        self.image: Image = select_images(catalog, ["3.13"], platform="linux/amd64")[0]
+        self.image: Image = select_images(catalog, ["3.13"], platform=AMD64)[0]
         self.messages: list[str] = []
         workspace = Workspace(folder, folder / "home")
         self.outdated = Outdated(workspace, catalog, None, repository, self.messages.append, sources=lambda _: [line])

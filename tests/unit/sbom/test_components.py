@@ -32,6 +32,10 @@ Status: deinstall ok config-files
 Architecture: amd64
 Version: 1
 
+Package: purged
+Status: unknown ok not-installed
+Architecture: amd64
+
 Package: libacl1
 Status: install ok installed
 Architecture: amd64
