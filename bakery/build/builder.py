@@ -6,7 +6,7 @@ import functools
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -191,24 +191,14 @@ class Builder:
         image, base = result.image, inputs.base
         kept = ("tests", "regrtest", *(() if result.compiled else ("built", "seconds", "phases")))
         record = LocalRecord(
-            image=image.name,
-            series=image.series.name,
-            release=image.pin.release,
-            target=image.target.name,
-            variant=image.variant.name,
-            platform=image.platform,
-            recipe=image.recipe,
-            compression=str(self._compression(image)),
-            id=result.id,
-            tags=result.tags,
-            built=datetime.now(UTC).isoformat(timespec="seconds"),
-            seconds=round(sum(result.phases.values()), 1),
+            image=image.name, series=image.series.name, release=image.pin.release, target=image.target.name,
+            variant=image.variant.name, platform=image.platform, recipe=image.recipe,
+            compression=str(self._compression(image)), id=result.id, tags=result.tags,
+            built=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(sum(result.phases.values()), 1),
             phases={phase: round(seconds, 1) for phase, seconds in result.phases.items()},
-            compressed_bytes=result.size.compressed_bytes,
-            disk_bytes=result.size.disk_bytes,
-            anatomy=dict(result.anatomy),
+            **asdict(result.size), anatomy=dict(result.anatomy),
             base=BaseRecord(name=base.name, digest=base.digest, origin=base.origin),
             source=SourceRecord(file=image.pin.file, sha256=image.pin.sha256, signature=inputs.signature),
-        )
+        )  # fmt: skip
         same = {name: getattr(old, name) for name in kept} if old and old.id == result.id else {}
         write_record(self.workspace, image, record, **same)

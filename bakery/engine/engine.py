@@ -111,12 +111,12 @@ class Engine:
 
     def find(self, reference: str) -> EngineImage | None:
         """The image of this name or identity, ``None`` if the engine does not have it."""
-        from docker.errors import ImageNotFound
+        from docker.errors import NotFound
 
         with self.api_errors():
             try:
                 return EngineImage.from_api(self.client.images.get(reference))
-            except ImageNotFound:
+            except NotFound:
                 return None
 
     def require(self, reference: str, hint: str = "Build it first, with `inv build`.") -> EngineImage:

@@ -38,14 +38,7 @@ class ImageTestResult:
     @property
     def row(self) -> dict[str, object]:
         """A row of a report."""
-        return {
-            "image": self.image.name,
-            "passed": self.passed,
-            "failed": self.failed,
-            "skipped": self.skipped,
-            "failures": self.failures,
-            "skips": self.skips,
-        }
+        return vars(self) | {"image": self.image.name}
 
 
 def as_built(image: Image, built: EngineImage) -> Image:

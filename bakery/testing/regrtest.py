@@ -83,15 +83,10 @@ class SuiteResult:
     def row(self) -> dict[str, object]:
         """A row of a report."""
         return {
-            "image": self.image.name,
-            "result": "as expected" if self.good else "failed",
-            "passed": self.passed,
-            "failed": len(self.failed),
-            "skipped": self.skipped,
-            "expected": self.expected,
-            "failures": self.failed,
-            "recovered": self.recovered,
-        }
+            "image": self.image.name, "result": "as expected" if self.good else "failed",
+            "passed": self.passed, "failed": len(self.failed), "skipped": self.skipped, "expected": self.expected,
+            "failures": self.failed, "recovered": self.recovered,
+        }  # fmt: skip
 
 
 def expected_failures(root: Path, image: Image) -> tuple[ExpectedFailure, ...]:
@@ -206,11 +201,7 @@ def _record(builder: Builder, result: SuiteResult) -> None:
     if record is None or record.id != manifest_digest_of(builder.workspace.home, built.id):
         return
     suite_run = SuiteRun(
-        when=datetime.now(UTC).isoformat(timespec="seconds"),
-        passed=result.passed,
-        failed=len(result.failed),
-        skipped=result.skipped,
-        expected=result.expected,
-        recovered=len(result.recovered),
-    )
+        when=datetime.now(UTC).isoformat(timespec="seconds"), passed=result.passed, failed=len(result.failed),
+        skipped=result.skipped, expected=result.expected, recovered=len(result.recovered),
+    )  # fmt: skip
     write_record(builder.workspace, result.image, record, regrtest=suite_run)

@@ -9,7 +9,9 @@ import os
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,13 +19,14 @@ from packaging.version import Version
 
 from bakery.bases import apt
 from bakery.catalog.models import Catalog
+from bakery.catalog.platforms import ARM64
 from bakery.engine import daemons, discovery, embedded
 from bakery.engine.daemons import answers, version_of
 from bakery.engine.discovery import engine_status, find_engine, running_engine
 from bakery.engine.embedded import Embedded
-from bakery.engine.engine import PROVENANCE, Engine
+from bakery.engine.engine import PROVENANCE, Engine, EngineImage, EngineInfo
 from bakery.engine.scratch import fresh_engine
-from bakery.errors import EngineError, InputError
+from bakery.errors import BuildError, EngineError, InputError
 from bakery.workspace import Workspace
 
 VERSION = {"Version": "26.1.5+dfsg1", "ApiVersion": "1.45", "MinAPIVersion": "1.24", "Os": "linux", "Arch": "amd64"}
@@ -427,3 +430,56 @@ def test_an_unknown_image_store_is_rejected_with_the_known_ones(workspace: Works
     error = "'zfs' is not an image store: expected one of containerd, overlay2"
     with pytest.raises(InputError, match=error), fresh_engine(one, [], "zfs"):
         pass
+
+
+def fake_image(**attributes: Any) -> Any:
+    """An image as docker's client returns it."""
+    return SimpleNamespace(id="sha256:1", tags=["infra7/python:3.13"], attrs=attributes)
+
+
+def test_an_image_has_the_attributes_that_the_api_returns() -> None:
+    image = EngineImage.from_api(
+        fake_image(
+            Os="linux", Architecture="arm64", Created="2026-08-05T00:00:00Z",
+            Config={"Labels": {"a": "b"}}, RootFS={"Type": "layers", "Layers": ["sha256:2", "sha256:3"]},
+        )
+    )  # fmt: skip
+    layers = ("sha256:2", "sha256:3")
+    labels, created = {"a": "b"}, "2026-08-05T00:00:00Z"
+    assert image == EngineImage("sha256:1", ("infra7/python:3.13",), labels, ARM64, created, layers)
+
+
+def test_an_image_without_labels_and_layers_is_valid() -> None:
+    image = EngineImage.from_api(fake_image(Os="linux", Architecture="amd64", Config={"Labels": None}, RootFS={}))
+    assert (image.labels, image.layers, image.created) == ({}, (), "")
+
+
+@pytest.mark.parametrize(
+    ("status", "keeps_layers"),
+    [
+        ([["driver-type", "io.containerd.snapshotter.v1"]], True),
+        ([["Backing Filesystem", "extfs"]], False),
+        (None, False),
+    ],
+)
+def test_only_containerds_image_store_keeps_layers(status: list[list[str]] | None, keeps_layers: bool) -> None:
+    info = EngineInfo.from_api({"ServerVersion": "26.1.5", "Driver": "overlayfs", "NCPU": 2, "DriverStatus": status})
+    assert info == EngineInfo("26.1.5", "overlayfs", 2, 0, keeps_layers)
+
+
+def test_a_missing_image_is_reported_with_what_to_type(
+    workspace: Workspace, catalog: Catalog, fake_engine: Callable[..., str]
+) -> None:
+    engine = Engine("DOCKER_HOST", fake_engine(), Embedded(workspace, catalog))
+    with closing(engine):
+        assert engine.find("infra7/python:3.13") is None
+        with pytest.raises(BuildError, match=r"infra7/python:3\.13 is not in the engine\n +Build it first"):
+            engine.require("infra7/python:3.13")
+
+
+def test_an_error_of_the_api_is_an_engine_error(
+    workspace: Workspace, catalog: Catalog, fake_engine: Callable[..., str]
+) -> None:
+    engine = Engine("DOCKER_HOST", fake_engine(), Embedded(workspace, catalog))
+    with closing(engine), pytest.raises(EngineError, match=r"\(DOCKER_HOST\) failed or stopped answering"):
+        engine.prune()

@@ -1,0 +1,41 @@
+"""The summary of a run of tests/image, and the recipe of the image that was tested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from bakery.catalog.labels import LABELS
+from bakery.catalog.models import Image, RecipeName
+from bakery.engine.engine import EngineImage
+from bakery.errors import BuildError
+from bakery.testing.image_tests import ALL_SKIPPED, FAILED, PASSED, ImageTestResult, _result, as_built
+
+OUTPUT = 'test_a ... ok\n{"passed": 2, "failed": 1, "skipped": 0, "failures": ["test_b: no"], "skips": []}\n'
+
+
+@pytest.mark.parametrize("code", [PASSED, FAILED, ALL_SKIPPED])
+def test_the_summary_is_the_last_line_that_is_an_object(image: Callable[..., Image], code: int) -> None:
+    tested = image("3.13")
+    result = _result(tested, "python:x", code, OUTPUT)
+    assert result == ImageTestResult(tested, 2, 1, 0, ("test_b: no",))
+    assert result.row == {
+        "image": tested.name, "passed": 2, "failed": 1, "skipped": 0, "failures": ("test_b: no",), "skips": (),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("output", ["", "Traceback\n", '{"passed": 1}\n', "{\n"])
+def test_a_run_without_a_summary_is_an_error(image: Callable[..., Image], output: str) -> None:
+    with pytest.raises(BuildError, match="exited with code 1 and printed no summary"):
+        _result(image("3.13"), "python:x", FAILED, output)
+
+
+def test_a_run_that_was_killed_is_an_error(image: Callable[..., Image]) -> None:
+    with pytest.raises(BuildError, match="terminated with code 137"):
+        _result(image("3.13"), "python:x", 137, OUTPUT)
+
+
+@pytest.mark.parametrize(("label", "recipe"), [("quick", RecipeName.QUICK), ("", RecipeName.FULL)])
+def test_the_recipe_is_read_from_the_labels(image: Callable[..., Image], label: str, recipe: RecipeName) -> None:
+    assert as_built(image("3.13"), EngineImage("sha256:1", labels={f"{LABELS}.recipe": label})).recipe is recipe
