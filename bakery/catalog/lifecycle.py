@@ -1,4 +1,4 @@
-"""How long something is still supported, from a month in the data and the current day. Pure."""
+"""How long something is still supported, from a month in the data and the current day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Image indexes: what belongs to one platform in one, and two that become one. Pure.
+"""Image indexes: what belongs to one platform in one, and two that become one.
 
 An index lists a manifest for each platform, and beside them the attestations of each, which name its digest
 (https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md).

@@ -1,4 +1,4 @@
-"""Images as the matrix of a CI (https://docs.github.com/actions/using-jobs/using-a-matrix-for-your-jobs). Pure.
+"""Images as the matrix of a CI (https://docs.github.com/actions/using-jobs/using-a-matrix-for-your-jobs).
 
 All variants of a series on a target and platform are one job: they share one compilation, and a matrix has at most 256
 jobs.

@@ -1,4 +1,4 @@
-"""Which tags a push would set, and which it leaves alone. Pure.
+"""Which tags a push would set, and which it leaves alone.
 
 ``<release>-<target>-<day>`` is for good: a platform that is in it never changes. ``<release>-<target>`` takes over the
 platforms that are pushed and keeps the others. Every other tag follows it as a whole, and never loses a platform: what

@@ -1,4 +1,4 @@
-"""What a registry means by an answer that is not the wanted one, in one message. Pure."""
+"""What a registry means by an answer that is not the wanted one, in one message."""
 
 from __future__ import annotations
 

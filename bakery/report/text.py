@@ -1,4 +1,4 @@
-"""Comparisons as tables with headings, for the terminal and as Markdown. Pure."""
+"""Comparisons as tables with headings, for the terminal and as Markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The components of an image that a bill of materials lists: distribution packages and Python packages. Pure."""
+"""The components of an image that a bill of materials lists: distribution packages and Python packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The size budget: the maximum sizes of an image, and its growth since the last record. Pure."""
+"""The size budget: the maximum sizes of an image, and its growth since the last record."""
 
 from __future__ import annotations
 

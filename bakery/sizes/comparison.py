@@ -1,4 +1,4 @@
-"""The comparison of an image of ours with others, as data for every report (JSON: docs/compare.schema.json). Pure."""
+"""The comparison of an image of ours with others, as data for every report (JSON: docs/compare.schema.json)."""
 
 from __future__ import annotations
 

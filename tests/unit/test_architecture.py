@@ -6,6 +6,7 @@ import ast
 import functools
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,12 @@ MODULES = sorted(
     str(file.relative_to(BAKERY).with_suffix("")).replace("/", ".")
     for file in BAKERY.rglob("*.py")
     if file.stem != "__init__"
+)
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+PURE = next(
+    [module.removeprefix("bakery.") for module in contract["source_modules"]]
+    for contract in CONTRACTS
+    if contract["name"].startswith("Pure modules")
 )
 MAX_LINES = 400
 MAX_MODULES = 15
@@ -99,6 +106,13 @@ def test_what_a_module_offers_exists_and_is_explained(module: str) -> None:
 def test_no_module_uses_private_names_of_another(module: str) -> None:
     private = [name for names in imported_from(module).values() for name in names if name.startswith("_")]
     assert not [name for name in private if name != "__version__"]
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_modules_call_nothing_that_reads_or_writes(module: str) -> None:
+    calls = [node.func for node in ast.walk(tree(module)) if isinstance(node, ast.Call)]
+    names = {func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "") for func in calls}
+    assert not names & {"open", "read_text", "read_bytes", "write_text", "write_bytes", "print", "getenv", "run"}
 
 
 def test_listing_the_tasks_loads_neither_docker_nor_requests(root: Path) -> None:
