@@ -25,7 +25,7 @@ from bakery.report.text import (
     parts_of,
     summary_rows,
 )  # fmt: skip
-from bakery.sizes import TITLES, Comparison, Part, SizeReport, files_only_in, megabytes, ratio
+from bakery.sizes import Comparison, Part, SizeReport, files_only_in, megabytes, ratio
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -53,7 +53,7 @@ def templates() -> Environment:
     environment.globals |= {value.__name__: value for value in values}
     environment.globals |= {
         "file_columns": [*reversed(FILE_COLUMNS), FILE_PART], "layer_columns": LAYER_COLUMNS,
-        "part_columns": [*PART_COLUMNS, REFERENCE_FILES], "summary_columns": SUMMARY_COLUMNS, "titles": TITLES,
+        "part_columns": [*PART_COLUMNS, REFERENCE_FILES], "summary_columns": SUMMARY_COLUMNS, "Part": Part,
     }  # fmt: skip
     return environment
 
@@ -109,7 +109,7 @@ def layer_chart(images: Sequence[SizeReport]) -> tuple[str, list[Bar]]:
 def part_chart(images: Sequence[SizeReport], title: str, key: str) -> tuple[str, list[Bar]]:
     """The parts of each image by size; ``key`` is ``disk_bytes`` or ``compressed_bytes``."""
     rows = [
-        (image.reference, [(TITLES[part], getattr(share, key), str(part)) for part, share in image.parts.items()])
+        (image.reference, [(part.label, getattr(share, key), str(part)) for part, share in image.parts.items()])
         for image in images
     ]
     text = _sizes((image.reference, getattr(image, key) or 0) for image in images)
@@ -119,7 +119,7 @@ def part_chart(images: Sequence[SizeReport], title: str, key: str) -> tuple[str,
 def difference_chart(ours: SizeReport, reference: SizeReport) -> tuple[str, list[Bar]] | None:
     """The parts whose size on disk differs; ``None`` if no part differs."""
     changes = [(part, ours.parts[part].disk_bytes - reference.parts[part].disk_bytes) for part in Part]
-    rows = [(TITLES[part], size, str(part)) for part, size in changes if size]
+    rows = [(part.label, size, str(part)) for part, size in changes if size]
     text = "; ".join(f"{name}: {size:+,} bytes" for name, size, _ in rows)
     return (f"Difference on disk by part: {text}", delta_bars(rows)) if rows else None
 

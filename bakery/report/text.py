@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from bakery.display import UNLIMITED, Column, render
 from bakery.sizes import (
-    TITLES,
     Comparison,
     FileSize,
     Part,
@@ -129,7 +128,7 @@ REFERENCE_FILES = Column("reference", right=True, value=lambda row: row.referenc
 def part_rows(ours: SizeReport, reference: SizeReport | None) -> list[_PartRow]:
     """The parts that are not empty in one of the images, and their sum."""
     others = reference.parts if reference and reference.parts else None
-    rows = [_PartRow(TITLES[part], ours.parts[part], others[part] if others else None) for part in Part]
+    rows = [_PartRow(part.label, ours.parts[part], others[part] if others else None) for part in Part]
     filled = [row for row in rows if row.ours != Share() or (row.reference or Share()) != Share()]
     total = sum(others.values(), Share()) if others else None
     return [*filled, _PartRow("All", sum(ours.parts.values(), Share()), total)]
@@ -149,7 +148,7 @@ FILE_PART = Column("part", value=lambda row: row[2])
 
 def file_rows(files: Sequence[FileSize], most: int) -> list[tuple[int, str, str]]:
     """Files as bytes, path, part: the ``most`` largest, then one row for the rest."""
-    rows = [(file.disk_bytes, file.path, TITLES[file.part]) for file in files[:most]]
+    rows = [(file.disk_bytes, file.path, file.part.label) for file in files[:most]]
     rest = files[most:]
     if rest:
         rows.append((sum(file.disk_bytes for file in rest), f"{len(rest):,} smaller files", ""))

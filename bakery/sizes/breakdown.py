@@ -14,39 +14,32 @@ from enum import StrEnum
 from operator import add
 
 __all__ = [
-    "TITLES", "Entry", "FileSize", "Part", "Share", "Size", "breakdown", "classify", "divide", "final_files",
+    "Entry", "FileSize", "Part", "Share", "Size", "breakdown", "classify", "divide", "final_files",
     "is_base",
 ]  # fmt: skip
 
 
 class Part(StrEnum):
-    """The parts, bottom first; the values are keys in JSON and classes in page.css."""
+    """The parts, bottom first: a key in JSON and class in page.css, and the name in reports."""
 
-    BASE = "base"
-    CERTIFICATES = "certificates_and_zones"
-    PACKAGES = "packages"
-    INTERPRETER = "interpreter"
-    LIBRARY = "standard_library"
-    EXTENSIONS = "extension_modules"
-    BYTECODE = "bytecode"
-    PIP = "pip"
-    HEADERS = "headers"
-    OTHER = "other"
+    label: str
 
+    BASE = "base", "Base"
+    CERTIFICATES = "certificates_and_zones", "Certificates and time zones"
+    PACKAGES = "packages", "Libraries and other packages"
+    INTERPRETER = "interpreter", "Interpreter"
+    LIBRARY = "standard_library", "Standard library (.py)"
+    EXTENSIONS = "extension_modules", "Extension modules (.so)"
+    BYTECODE = "bytecode", "Bytecode (.pyc)"
+    PIP = "pip", "pip and bundled wheels"
+    HEADERS = "headers", "Headers and build settings"
+    OTHER = "other", "Other"
 
-TITLES = {
-    Part.BASE: "Base",
-    Part.CERTIFICATES: "Certificates and time zones",
-    Part.PACKAGES: "Libraries and other packages",
-    Part.INTERPRETER: "Interpreter",
-    Part.LIBRARY: "Standard library (.py)",
-    Part.EXTENSIONS: "Extension modules (.so)",
-    Part.BYTECODE: "Bytecode (.pyc)",
-    Part.PIP: "pip and bundled wheels",
-    Part.HEADERS: "Headers and build settings",
-    Part.OTHER: "Other",
-}
-"""Names of the parts in reports."""
+    def __new__(cls, key: str, label: str) -> Part:
+        part = str.__new__(cls, key)
+        part._value_, part.label = key, label
+        return part
+
 
 # Paths under a prefix such as usr/local; the first match counts.
 INSTALLED = (

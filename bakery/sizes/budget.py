@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from bakery.catalog import Budget, Catalog, Image, RecipeName
 from bakery.records import BuildRecord, PartSize
-from bakery.sizes.breakdown import TITLES, Part, Share, Size
+from bakery.sizes.breakdown import Part, Share, Size
 
 __all__ = ["budget_of", "changes", "compact", "excess", "explain_excess", "growth", "last_record"]
 
@@ -71,9 +71,9 @@ def changes(old: Mapping[str, PartSize], new: Mapping[str, PartSize]) -> list[tu
 
 def growth(old: Mapping[str, PartSize], new: Mapping[str, PartSize]) -> tuple[str, ...]:
     """A line for each part that changed, largest change first."""
-    titles = {str(part): TITLES[part] for part in Part}
+    labels = {str(part): part.label for part in Part}
     return tuple(
-        f"{titles.get(part, part)}: {disk:+,} bytes on disk, {compressed:+,} compressed"
+        f"{labels.get(part, part)}: {disk:+,} bytes on disk, {compressed:+,} compressed"
         for part, disk, compressed in changes(old, new)
     )
 

@@ -220,7 +220,7 @@ def test_nothing_is_built_from_a_tarball_with_a_bad_signature(bench: Bench) -> N
     signature = bench.mirror / RELEASE / f"Python-{RELEASE}.tar.xz.asc"
     shutil.copyfile(ROOT / "tests" / "unit" / "sources" / "data" / "Python-3.13.5.tar.xz.asc", signature)
     (result,) = bench.builder().build([bench.image()])
-    assert "does not fit the file: its bytes are not those that were signed" in result.error
+    assert "does not match the file: its bytes are not those that were signed" in result.error
     assert not result.log.exists(), "buildx was started"
     assert bench.engine.images(name=result.tags[0]) == []
 
