@@ -24,6 +24,7 @@ import pytest
 
 from bakery.bases import apt
 from bakery.catalog.models import Catalog
+from bakery.catalog.platforms import AMD64
 from bakery.catalog.selection import select_images
 from bakery.engine.buildx import BuildxOptions
 from bakery.engine.engine import Engine
@@ -102,7 +103,7 @@ def context(engine: Engine, workspace: Workspace, tmp_path: Path) -> Iterator[Pa
 
 def everything(engine: Engine, catalog: Catalog, folder: Path, options: BuildxOptions) -> tuple[str, bytes, list[str]]:
     """What buildx said, all blobs of the image and its provenance unpacked, and the files of its layers."""
-    (image,) = select_images(catalog, ["3.13"], platform="linux/amd64")
+    (image,) = select_images(catalog, ["3.13"], platform=AMD64)
     archive = folder.parent / "image.tar"
     command = [
         *engine.buildx, "build", "--progress=plain", "--network=host", "--provenance=mode=max",
