@@ -1,4 +1,4 @@
-"""Files that several processes share: locks, digests, and writes that are either whole or not there."""
+"""Files that several processes share: locks, digests, and atomic writes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from bakery.errors import BakeryError, DiskFullError
 __all__ = [
     "Tell",
     "disk_full",
+    "free_space",
     "locked",
     "no_space",
     "require_space",
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 Tell = Callable[[str], None]
-"""How a long step tells the user what it is doing: one line without a newline."""
+"""Reports progress to the user: takes one line without a newline."""
 
 
 def sha256_of(file: Path) -> str:
@@ -39,7 +40,7 @@ def sha256_of(file: Path) -> str:
 
 @contextmanager
 def spooled(chunks: Iterable[bytes]) -> Iterator[IO[bytes]]:
-    """A stream that can be read at any place from one that cannot: a temporary file, gone with the block."""
+    """A seekable stream of ``chunks``: a temporary file that is deleted at the end of the block."""
     with tempfile.TemporaryFile() as spool:
         spool.writelines(chunks)
         spool.seek(0)
@@ -47,10 +48,10 @@ def spooled(chunks: Iterable[bytes]) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def locked(file: Path, what: str, tell: Tell) -> Iterator[None]:
-    """Hold an exclusive lock on ``file``; where another process holds it, say so once and wait.
+def locked(file: Path, subject: str, tell: Tell) -> Iterator[None]:
+    """Hold an exclusive lock on ``file``; if another process holds it, report that once and wait.
 
-    The lock is the kernel's (flock), so it ends with its process, however that ends.
+    ``subject`` is what the lock protects, for the message. The kernel releases the lock (flock) when its process ends.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+", encoding="utf-8") as stream:
@@ -59,7 +60,7 @@ def locked(file: Path, what: str, tell: Tell) -> Iterator[None]:
         except BlockingIOError:
             stream.seek(0)
             holder = stream.read().strip()
-            tell(f"waiting: another process{f' ({holder})' if holder else ''} is busy with {what}")
+            tell(f"waiting: another process{f' ({holder})' if holder else ''} is busy with {subject}")
             fcntl.flock(stream, fcntl.LOCK_EX)
         stream.truncate(0)
         stream.write(f"pid {os.getpid()}")
@@ -69,9 +70,9 @@ def locked(file: Path, what: str, tell: Tell) -> Iterator[None]:
 
 @contextmanager
 def staged_folder(final: Path) -> Iterator[Path]:
-    """A temporary folder beside ``final`` that takes its place when the block ends well, and vanishes when not.
+    """A temporary folder next to ``final`` that replaces it if the block succeeds, and is removed if it fails.
 
-    What a killed process left behind is swept by the next one; callers hold a lock on ``final``.
+    Leftovers of killed processes are removed as well: callers have to hold a lock on ``final``.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
     for stale in final.parent.glob(f".{final.name}.*.partial"):
@@ -88,7 +89,7 @@ def staged_folder(final: Path) -> Iterator[Path]:
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write ``text`` so that a reader sees the old file or the new one, never a part."""
+    """Write ``text`` atomically: a reader sees the old file or the new one, never a part."""
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     try:
@@ -103,7 +104,7 @@ def write_whole(file: Path, text: str) -> None:
 
 @contextmanager
 def disk_full(where: Path) -> Iterator[None]:
-    """Turn a failed write into :exc:`DiskFullError` or, for another reason, :exc:`BakeryError`; both name the place."""
+    """Turn a failed write below ``where`` into :exc:`DiskFullError` or, for other reasons, :exc:`BakeryError`."""
     try:
         yield
     except OSError as error:
@@ -115,28 +116,32 @@ def disk_full(where: Path) -> Iterator[None]:
 
 
 def cannot_write(error: OSError) -> BakeryError:
-    """The error for a file or folder that cannot be made or read."""
+    """The error for a file or folder that cannot be created or read."""
     return BakeryError(
         f"{error.filename}: {error.strerror}",
-        hint="Caches lie in $BAKERY_HOME (default: ~/.cache/infra7-python), logs in build/: both must be writable.",
+        hint="Caches are in $BAKERY_HOME (default: ~/.cache/infra7-python), logs in build/: both have to be writable.",
     )
 
 
 def require_space(where: Path, size: int) -> None:
     """Raise :exc:`DiskFullError` unless ``size`` bytes are free: apt hangs on a full disk instead of failing."""
-    there = where
-    while not there.exists():
-        there = there.parent
-    if shutil.disk_usage(there).free < size:
+    if free_space(where) < size:
         raise no_space(where)
+
+
+def free_space(where: Path) -> int:
+    """Free bytes on the file system of ``where``, which need not exist yet."""
+    return shutil.disk_usage(_existing(where)).free
+
+
+def _existing(where: Path) -> Path:
+    return where if where.exists() else _existing(where.parent)
 
 
 def no_space(where: Path) -> DiskFullError:
     """The error for a full file system below ``where``."""
-    while not where.exists():
-        where = where.parent
-    free = shutil.disk_usage(where).free
     return DiskFullError(
-        f"no space left on the file system of {where} ({free / 1e9:.1f} GB free); a full build needs about 8 GB",
-        hint="Make room, for example with `inv clean --cache`, then run the same again: finished steps are kept.",
+        f"no space left on the file system of {_existing(where)} ({free_space(where) / 1e9:.1f} GB free); "
+        "a full build needs about 8 GB",
+        hint="Free some space, for example with `inv clean --cache`, and repeat the command: finished steps are cached.",
     )

@@ -1,4 +1,4 @@
-"""Where things are: this clone, and the cache that all clones on a machine share."""
+"""The folders that the project writes to: this clone, and the cache that all clones on a machine share."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["Workspace", "find_workspace"]
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where things lie: the repository, and the cache that all its clones on a machine share.
+    """``root`` is this clone; ``home`` is the cache that all clones on a machine share.
 
-    ``home`` is ``$BAKERY_HOME``, else ``infra7-python`` below ``$XDG_CACHE_HOME`` or ``~/.cache``.
+    ``home`` is ``$BAKERY_HOME``, by default ``infra7-python`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
     """
 
     root: Path
@@ -27,7 +27,7 @@ class Workspace:
 
     @property
     def logs(self) -> Path:
-        """One full log for each image, overwritten by its next build."""
+        """The complete log of each image's last build."""
         return self.build / "logs"
 
     @property
@@ -37,7 +37,7 @@ class Workspace:
 
 
 def find_workspace(root: Path, environ: Mapping[str, str] = os.environ) -> Workspace:
-    """Where this clone and its machine-wide cache lie; see :class:`bakery.workspace.Workspace`."""
+    """The workspace of the clone at ``root``."""
     cache = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME", "/"), ".cache")
     return Workspace(
         root=root, home=Path(environ.get("BAKERY_HOME") or os.path.join(cache, "infra7-python")).absolute()

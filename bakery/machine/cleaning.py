@@ -1,4 +1,4 @@
-"""What `inv clean` removes, each kind apart, so that nothing goes that was not named."""
+"""What `inv clean` removes, by kind, so that nothing is removed that the user did not select."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ KINDS = {
     "images": "images that this tool built, in the engine in use",
     "cache": "the engine's build cache: the next build compiles again",
     "sources": "downloaded tarballs",
-    "layers": "layers that were packed for images: the next build packs its base again",
-    "bases": "base images made from packages, and what was chosen for each target",
+    "layers": "compressed layers: the next build compresses its base again",
+    "bases": "base images made from packages, and the cached base of each target",
     "engine": "the embedded engine with all its images and its build cache (it is stopped first)",
 }
 
 
 @dataclass(frozen=True)
 class Removal:
-    """One thing to remove: its kind, what it is called, and its path where it is a file or folder."""
+    """Something to remove: its kind, its name, and its path if it is a folder."""
 
     kind: str
-    what: str
+    name: str
     path: Path | None = None
 
 
@@ -42,15 +42,15 @@ def clean(workspace: Workspace, catalog: Catalog, kinds: Sequence[str], tell: Te
     """
     if not kinds:
         lines = "".join(f"\n    --{kind:8} {text}" for kind, text in KINDS.items())
-        raise NothingSelected(f"Nothing to remove was selected. Choose from:{lines}\n    --all")
+        raise NothingSelected(f"nothing to remove was selected; choose from:{lines}\n    --all")
     for removal in list(removals(workspace, catalog, kinds)):
-        tell(f"{'would remove' if dry else 'removing'} {removal.kind}: {removal.what}")
+        tell(f"{'would remove' if dry else 'removing'} {removal.kind}: {removal.name}")
         if not dry:
             remove(workspace, catalog, removal)
 
 
 def removals(workspace: Workspace, catalog: Catalog, kinds: Sequence[str]) -> Iterator[Removal]:
-    """What there is of ``kinds``; nothing is removed or started."""
+    """Everything of ``kinds`` that exists; nothing is removed or started."""
     paths = {
         "logs": [workspace.build],
         "sources": [workspace.home / "sources"],
@@ -72,18 +72,20 @@ def removals(workspace: Workspace, catalog: Catalog, kinds: Sequence[str]) -> It
 
 
 def remove(workspace: Workspace, catalog: Catalog, removal: Removal) -> None:
-    """Remove it. Raises :exc:`bakery.errors.EngineError` where the engine does not let go of it."""
+    """Remove it. Raises :exc:`BakeryError`, for images and build cache :exc:`bakery.errors.EngineError`."""
     if removal.kind == "engine":
         Embedded(workspace, catalog, lambda _: None).down()
     if removal.path is not None:
         shutil.rmtree(removal.path, ignore_errors=True)
         if removal.path.exists():
-            raise BakeryError(f"{removal.path} could not be removed entirely", hint="Is something in it still in use?")
+            raise BakeryError(
+                f"{removal.path} could not be removed completely", hint="Check whether a process still uses it."
+            )
         return
     engine = running_engine(workspace, catalog)
     if engine is None:
         return
     if removal.kind == "images":
-        engine.remove(removal.what)
+        engine.remove(removal.name)
     else:
         engine.prune()

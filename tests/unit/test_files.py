@@ -1,4 +1,4 @@
-"""Files that several processes share: locks that wait, and writes that are whole or not there."""
+"""Files that several processes share: locks, atomic writes, and errors of a full disk."""
 
 from __future__ import annotations
 
@@ -36,41 +36,41 @@ def holder(file: Path, root: Path) -> subprocess.Popen[str]:
 
 
 def test_lock_waits_for_another_process_and_says_so_once(tmp_path: Path, root: Path) -> None:
-    file, said, entered = tmp_path / "new" / "a.lock", list[str](), threading.Event()
+    file, messages, entered = tmp_path / "new" / "a.lock", list[str](), threading.Event()
 
     def wait() -> None:
-        with locked(file, "the source of 3.13.5", said.append):
+        with locked(file, "the source of 3.13.5", messages.append):
             entered.set()
 
     with holder(file, root) as other:
         thread = threading.Thread(target=wait)
         thread.start()
-        while not said:
+        while not messages:
             assert thread.is_alive()
         assert not entered.wait(0.05)
-        assert said == [f"waiting: another process (pid {other.pid}) is busy with the source of 3.13.5"]
+        assert messages == [f"waiting: another process (pid {other.pid}) is busy with the source of 3.13.5"]
         other.communicate("\n", timeout=10)
         thread.join(10)
     assert entered.is_set()
-    assert len(said) == 1
+    assert len(messages) == 1
 
 
 def test_lock_is_released_when_its_process_dies(tmp_path: Path, root: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     with holder(tmp_path / "a.lock", root) as other:
         other.kill()
         other.wait(10)
-    with locked(tmp_path / "a.lock", "x", said.append):
+    with locked(tmp_path / "a.lock", "x", messages.append):
         pass
-    assert said == []
+    assert messages == []
 
 
 def test_free_lock_is_silent_and_records_its_holder(tmp_path: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     for _ in range(2):
-        with locked(tmp_path / "a.lock", "x", said.append):
+        with locked(tmp_path / "a.lock", "x", messages.append):
             assert (tmp_path / "a.lock").read_text() == f"pid {os.getpid()}"
-    assert said == []
+    assert messages == []
 
 
 def test_lock_is_released_when_its_block_fails(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def inv(root: Path, tmp_path: Path) -> Run:
         (["compare", "--version=3.13", "--format=yaml"], 2, ["unknown format 'yaml'"]),
         (["compare", "--version=3.13"], 1, ["the Docker engine at tcp://127.0.0.1:1 (DOCKER_HOST) does not answer"]),
         (["plan", "--version=3.13", "--base=./nowhere"], 2, ["--base=./nowhere: no such file or folder"]),
-        (["clean"], 3, ["Nothing to remove was selected", "--sources", "--all"]),
+        (["clean"], 3, ["nothing to remove was selected", "--sources", "--all"]),
         (["engine.status", "--format=yaml"], 2, ["unknown format 'yaml'", "text, json"]),
         (["sbom"], 3, ["NothingSelected", "--version"]),
         (["sbom", "--version=3.13,3.12", "--output=x"], 2, ["--output takes the document of one image"]),

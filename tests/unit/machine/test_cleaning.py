@@ -1,4 +1,4 @@
-"""What `inv clean` removes: each kind apart, and nothing that was not named."""
+"""`inv clean` removes each kind separately, and nothing that was not selected."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from bakery.catalog.models import Catalog
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import EngineImage
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, NothingSelected
 from bakery.machine import cleaning
-from bakery.machine.cleaning import KINDS, Removal, removals, remove
+from bakery.machine.cleaning import KINDS, Removal, clean, removals, remove
 from bakery.workspace import Workspace
 
 PATHS = {
@@ -26,7 +26,7 @@ PATHS = {
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A clone and a cache with something in every place, and no engine."""
+    """A clone and a cache with files of every kind, and no engine."""
     for path in (*(path for paths in PATHS.values() for path in paths), "home/keep", "bakery"):
         (tmp_path / path / "inner").mkdir(parents=True)
         (tmp_path / path / "inner" / "file").touch()
@@ -36,22 +36,22 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 
 class FakeEngine:
-    """An engine with two of our images; ``asked`` is what it was told to do."""
+    """An engine with two images of this tool; ``calls`` records what it had to do."""
 
     host = "tcp://fake"
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, ...]] = []
+        self.calls: list[tuple[str, ...]] = []
 
     def images(self, label: str) -> list[EngineImage]:
-        self.asked.append(("images", label))
+        self.calls.append(("images", label))
         return [EngineImage("sha256:tagged", ("infra7/python:a", "infra7/python:b")), EngineImage("sha256:untagged")]
 
     def remove(self, name: str) -> None:
-        self.asked.append(("remove", name))
+        self.calls.append(("remove", name))
 
     def prune(self) -> None:
-        self.asked.append(("prune",))
+        self.calls.append(("prune",))
 
 
 def test_every_kind_is_described_on_one_line() -> None:
@@ -62,10 +62,10 @@ def test_every_kind_is_described_on_one_line() -> None:
 @pytest.mark.parametrize("kind", PATHS)
 def test_kind_removes_only_its_own_paths(clone: Workspace, catalog: Catalog, kind: str) -> None:
     found = list(removals(clone, catalog, (kind,)))
-    assert [(one.kind, one.path) for one in found] == [(kind, clone.root / path) for path in PATHS[kind]]
-    assert [one.what for one in found] == [str(one.path) for one in found]
-    for one in found:
-        remove(clone, catalog, one)
+    assert [(removal.kind, removal.path) for removal in found] == [(kind, clone.root / path) for path in PATHS[kind]]
+    assert [removal.name for removal in found] == [str(removal.path) for removal in found]
+    for removal in found:
+        remove(clone, catalog, removal)
     left = {path for paths in PATHS.values() for path in paths if (clone.root / path).exists()}
     assert left == {path for other, paths in PATHS.items() for path in paths if other != kind}
     assert (clone.root / "bakery" / "inner" / "file").exists() and (clone.home / "keep" / "inner" / "file").exists()
@@ -88,7 +88,7 @@ def test_missing_paths_are_not_listed(tmp_path: Path, catalog: Catalog, monkeypa
 def test_engine_is_contacted_only_if_needed(
     clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cleaning, "running_engine", lambda *_: pytest.fail("asked"))
+    monkeypatch.setattr(cleaning, "running_engine", lambda *_: pytest.fail("contacted"))
     assert list(removals(clone, catalog, ("logs", "sources", "bases", "engine")))
 
 
@@ -98,20 +98,20 @@ def test_only_images_of_this_tool_are_removed_under_all_their_names(
     fake = FakeEngine()
     monkeypatch.setattr(cleaning, "running_engine", lambda *_: fake)
     found = list(removals(clone, catalog, ("images",)))
-    assert fake.asked == [("images", "io.github.infra7.python.target")]
-    assert [one.what for one in found] == ["infra7/python:a", "infra7/python:b", "sha256:untagged"]
-    for one in found:
-        remove(clone, catalog, one)
-    assert fake.asked[1:] == [("remove", one.what) for one in found]
+    assert fake.calls == [("images", "io.github.infra7.python.target")]
+    assert [removal.name for removal in found] == ["infra7/python:a", "infra7/python:b", "sha256:untagged"]
+    for removal in found:
+        remove(clone, catalog, removal)
+    assert fake.calls[1:] == [("remove", removal.name) for removal in found]
 
 
 def test_whole_build_cache_is_pruned(clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeEngine()
     monkeypatch.setattr(cleaning, "running_engine", lambda *_: fake)
-    (one,) = removals(clone, catalog, ("cache",))
-    assert "tcp://fake" in one.what
-    remove(clone, catalog, one)
-    assert fake.asked == [("prune",)]
+    (removal,) = removals(clone, catalog, ("cache",))
+    assert "tcp://fake" in removal.name
+    remove(clone, catalog, removal)
+    assert fake.calls == [("prune",)]
 
 
 def test_stopped_engine_has_nothing_to_remove(clone: Workspace, catalog: Catalog) -> None:
@@ -121,14 +121,30 @@ def test_stopped_engine_has_nothing_to_remove(clone: Workspace, catalog: Catalog
 def test_embedded_engine_is_stopped_before_its_folder_is_removed(
     clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there: list[bool] = []
-    monkeypatch.setattr(Embedded, "down", lambda self: there.append(self.folder.exists()))
+    existed: list[bool] = []
+    monkeypatch.setattr(Embedded, "down", lambda self: existed.append(self.folder.exists()))
     remove(clone, catalog, next(iter(removals(clone, catalog, ("engine",)))))
-    assert there == [True]
+    assert existed == [True]
     assert not (clone.home / "engine").exists()
 
 
 def test_failed_removal_is_reported(clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
-    with pytest.raises(BakeryError, match="could not be removed entirely"):
+    with pytest.raises(BakeryError, match="could not be removed completely"):
         remove(clone, catalog, next(iter(removals(clone, catalog, ("sources",)))))
+
+
+def test_clean_reports_each_removal_and_dry_only_reports(clone: Workspace, catalog: Catalog) -> None:
+    messages: list[str] = []
+    sources = clone.home / "sources"
+    clean(clone, catalog, ["sources"], messages.append, dry=True)
+    assert sources.exists()
+    clean(clone, catalog, ["sources"], messages.append)
+    assert not sources.exists()
+    assert messages == [f"would remove sources: {sources}", f"removing sources: {sources}"]
+
+
+def test_clean_without_a_kind_lists_all_kinds(clone: Workspace, catalog: Catalog) -> None:
+    with pytest.raises(NothingSelected) as caught:
+        clean(clone, catalog, [], print)
+    assert all(f"--{kind}" in caught.value.message for kind in (*KINDS, "all"))

@@ -1,8 +1,9 @@
-"""What a machine is told that it lacks, and that nothing secret is told."""
+"""What `inv doctor` reports, and that it shows no credentials."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,15 +32,15 @@ def test_platforms_of_all_nodes_are_read() -> None:
 
 @pytest.fixture
 def findings(workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> dict[str, doctor.Finding]:
-    """What is said of a machine without an engine, behind a proxy."""
+    """The findings on a machine without an engine, behind a proxy."""
 
     def absent(*_: object, **__: object) -> None:
         raise EngineError("too old", hint="Upgrade it.")
 
     monkeypatch.setattr(doctor, "running_engine", absent)
-    monkeypatch.setattr(doctor, "_addresses", lambda _: iter(()))
+    monkeypatch.setattr(doctor, "_server_checks", lambda _: iter(()))
     monkeypatch.setenv("HTTPS_PROXY", "http://user:marker@127.0.0.1:9")
-    return {one.about: one for one in examine_machine(workspace, catalog, "", "/nowhere.pem").findings}
+    return {finding.about: finding for finding in examine_machine(workspace, catalog, "", "/nowhere.pem").findings}
 
 
 def test_unusable_engine_is_missing_with_a_remedy(findings: dict[str, doctor.Finding]) -> None:
@@ -60,7 +61,23 @@ def test_low_disk_space_is_reported(workspace: Workspace, catalog: Catalog, monk
 
     usage = shutil.disk_usage(Path("/"))
     monkeypatch.setattr(doctor, "running_engine", lambda *_, **__: None)
-    monkeypatch.setattr(doctor, "_addresses", lambda _: iter(()))
+    monkeypatch.setattr(doctor, "_server_checks", lambda _: iter(()))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000_000))
-    found = {one.about: one.state for one in examine_machine(workspace, catalog, "", None).findings}
-    assert found["disk, cache"] is State.MISSING
+    states = {finding.about: finding.state for finding in examine_machine(workspace, catalog, "", None).findings}
+    assert states["disk, cache"] is State.MISSING
+
+
+def test_missing_findings_are_the_failure() -> None:
+    findings = (doctor.Finding("engine", State.OK, "x"), doctor.Finding("memory", State.MISSING, "y"))
+    failure = doctor.Diagnosis(findings).failure
+    assert failure is not None and failure.message == "a build would fail: memory"
+    assert doctor.Diagnosis(findings[:1]).failure is None
+
+
+def test_server_is_ok_with_any_status_and_unreachable_is_a_warning(serve: Any, nowhere: str) -> None:
+    server = serve(default=(302, b"", {"Location": nowhere}))
+    assert doctor._check_server("registry", f"{server.url}/v2/", "x").state is State.OK
+    assert server.asked == ["HEAD /v2/"], "redirects are not followed"
+    unreachable = doctor._check_server("registry", nowhere, "Try this.")
+    assert (unreachable.state, unreachable.todo) == (State.WARNING, "Try this.")
+    assert "cannot be reached" in unreachable.found
