@@ -141,7 +141,7 @@ def test_sizes_match_the_manifest_that_docker_save_writes(bench: Bench) -> None:
     assert size == result.size
     assert size.compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
     parts = recorded(bench.workspace, bench.image()).anatomy.values()
-    assert [sum(one) for one in zip(*parts, strict=True)] == [size.disk_bytes, size.compressed_bytes]
+    assert [sum(sizes) for sizes in zip(*parts, strict=True)] == [size.disk_bytes, size.compressed_bytes]
 
 
 def test_an_image_over_its_budget_is_reported_with_the_parts_that_grew(bench: Bench) -> None:

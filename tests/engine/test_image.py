@@ -87,10 +87,10 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
         "forty-1.dist-info/METADATA": b"Metadata-Version: 2.1\\nName: forty\\nVersion: 1\\n",
         "forty-1.dist-info/WHEEL": f"Wheel-Version: 1.0\\nRoot-Is-Purelib: false\\nTag: {tag}\\n".encode(),
     }
-    files["forty-1.dist-info/RECORD"] = "".join(f"{one},,\\n" for one in files).encode()
+    files["forty-1.dist-info/RECORD"] = "".join(f"{path},,\\n" for path in files).encode()
     with zipfile.ZipFile(f"{directory}/{wheel}", "w") as packed:
-        for one, data in files.items():
-            packed.writestr(one, data)
+        for path, data in files.items():
+            packed.writestr(path, data)
     return wheel
 '''
 

@@ -12,35 +12,35 @@ import pytest
 from bakery.display.progress import Display, LiveDisplay, duration, make_display, phases_text
 from bakery.engine.build_log import StatusStream, Tracker
 
-ONE, TWO = (
+VERTEX, LOG = (
     {"vertexes": [{"digest": "sha256:1", "name": "[a] söme {step}"}]},
     {"logs": [{"vertex": "x", "data": "eA=="}]},
 )
-PRETTY, LINES = (lambda one: json.dumps(one, indent=1, ensure_ascii=False), lambda one: json.dumps(one))
+PRETTY, LINES = (lambda value: json.dumps(value, indent=1, ensure_ascii=False), lambda value: json.dumps(value))
 
 
 def feed(data: bytes, *cuts: int) -> list[Any]:
-    stream, found = StatusStream(), []
+    stream, items = StatusStream(), []
     for start, end in zip((0, *cuts), (*cuts, len(data)), strict=True):
-        found += stream.feed(data[start:end])
-    return [*found, *stream.feed(b"", end=True)]
+        items += stream.feed(data[start:end])
+    return [*items, *stream.feed(b"", end=True)]
 
 
 @pytest.mark.parametrize("form", [PRETTY, LINES], ids=["many lines", "one line"])
 def test_objects_are_parsed_on_one_line_or_on_many(form: Any) -> None:
-    assert feed(f"{form(ONE)}\n{form(TWO)}\n".encode()) == [ONE, TWO]
-    assert feed(f"{form(ONE)}{form(TWO)}".encode()) == [ONE, TWO]
+    assert feed(f"{form(VERTEX)}\n{form(LOG)}\n".encode()) == [VERTEX, LOG]
+    assert feed(f"{form(VERTEX)}{form(LOG)}".encode()) == [VERTEX, LOG]
 
 
 def test_text_between_objects_is_returned_line_by_line() -> None:
-    text = f"WARNING: x\n\n{PRETTY(ONE)}\nERROR: fäiled: }}{{\n  more\n{LINES(TWO)}\nlast without newline"
-    assert feed(text.encode()) == ["WARNING: x", ONE, "ERROR: fäiled: }{", "more", TWO, "last without newline"]
+    text = f"WARNING: x\n\n{PRETTY(VERTEX)}\nERROR: fäiled: }}{{\n  more\n{LINES(LOG)}\nlast without newline"
+    assert feed(text.encode()) == ["WARNING: x", VERTEX, "ERROR: fäiled: }{", "more", LOG, "last without newline"]
 
 
 @pytest.mark.parametrize("form", [PRETTY, LINES], ids=["many lines", "one line"])
 def test_the_stream_can_be_split_anywhere(form: Any) -> None:
-    data = f"first\n{form(ONE)}\nERROR: ü\n{form(TWO)}\n".encode()
-    expected = ["first", ONE, "ERROR: ü", TWO]
+    data = f"first\n{form(VERTEX)}\nERROR: ü\n{form(LOG)}\n".encode()
+    expected = ["first", VERTEX, "ERROR: ü", LOG]
     for cut in range(len(data) + 1):
         assert feed(data, cut) == expected, cut
     assert feed(data, *range(1, len(data))) == expected
@@ -48,7 +48,7 @@ def test_the_stream_can_be_split_anywhere(form: Any) -> None:
 
 def test_complete_objects_are_returned_at_once() -> None:
     stream = StatusStream()
-    assert list(stream.feed(f"{LINES(ONE)}\n{{".encode())) == [ONE]
+    assert list(stream.feed(f"{LINES(VERTEX)}\n{{".encode())) == [VERTEX]
     assert list(stream.feed(b"}\n")) == [{}]
 
 

@@ -184,10 +184,10 @@ def test_docker_host_can_be_the_embedded_engine(
     workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = Embedded(workspace, catalog)
-    found = Engine("embedded", own.host, own)
+    expected = Engine("embedded", own.host, own)
     monkeypatch.setenv("DOCKER_HOST", own.host)
     monkeypatch.setattr(Engine, "check", lambda self: self)
-    assert find_engine(workspace, catalog) == found
+    assert find_engine(workspace, catalog) == expected
 
 
 @pytest.mark.parametrize("by", ["variable", "config"])
@@ -313,16 +313,16 @@ def test_the_embedded_engine_is_never_started_next_to_another_one(
 
 def test_a_daemon_without_our_label_is_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = (7, ["dockerd", "--label", daemons.LABEL]), (8, ["/usr/bin/dockerd", "-H", "fd://"])
-    for found, expected in (([], None), ([ours], None), ([ours, theirs], 8)):
-        monkeypatch.setattr(daemons, "processes", lambda _, found=found: found)
+    for running, expected in (([], None), ([ours], None), ([ours, theirs], 8)):
+        monkeypatch.setattr(daemons, "processes", lambda _, running=running: running)
         assert daemons.foreign_daemon() == expected
 
 
 def test_each_cache_folder_has_its_own_engine_with_a_short_socket_path(catalog: Catalog, tmp_path: Path) -> None:
     long = tmp_path / ("x" * 200)
-    one, other = (Embedded(Workspace(tmp_path, home), catalog) for home in (long, tmp_path))
-    assert one.host != other.host
-    assert len(one.host.removeprefix("unix://")) < 100
+    first, second = (Embedded(Workspace(tmp_path, home), catalog) for home in (long, tmp_path))
+    assert first.host != second.host
+    assert len(first.host.removeprefix("unix://")) < 100
 
 
 class FakeClient:
@@ -342,9 +342,9 @@ class FakeClient:
 def test_an_engine_without_a_bridge_builds_with_host_networking(
     workspace: Workspace, catalog: Catalog, kind: str, networks: tuple[str, ...], network: str | None
 ) -> None:
-    one = Engine(kind, "unix:///nowhere", Embedded(workspace, catalog))
-    one.__dict__["client"] = FakeClient(*networks)
-    assert one.network == network
+    engine = Engine(kind, "unix:///nowhere", Embedded(workspace, catalog))
+    engine.__dict__["client"] = FakeClient(*networks)
+    assert engine.network == network
 
 
 def test_only_the_embedded_engine_changes_the_environment_of_docker(
@@ -353,9 +353,9 @@ def test_only_the_embedded_engine_changes_the_environment_of_docker(
     monkeypatch.setenv("PATH", "/usr/bin")
     own = Embedded(workspace, catalog)
     assert Engine("system", "unix:///x", own).environment == dict(os.environ) | PROVENANCE
-    found = Engine("embedded", own.host, own).environment
-    assert found["DOCKER_HOST"] == own.host
-    assert found["PATH"].startswith(f"{own.root}/usr/bin:") and found["PATH"].endswith(":/usr/bin")
+    environment = Engine("embedded", own.host, own).environment
+    assert environment["DOCKER_HOST"] == own.host
+    assert environment["PATH"].startswith(f"{own.root}/usr/bin:") and environment["PATH"].endswith(":/usr/bin")
 
 
 def fake_docker(folder: Path, version: str, name: str = "docker") -> Path:
@@ -387,9 +387,9 @@ def test_the_error_without_a_new_enough_buildx_names_its_version_and_the_package
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("PATH", f"{fake_docker(tmp_path / 'bin', 'v0.10.5')}:{os.environ['PATH']}")
-    one = Engine("system", "unix:///x", Embedded(workspace, catalog))
+    engine = Engine("system", "unix:///x", Embedded(workspace, catalog))
     with pytest.raises(EngineError, match=r"expected 0\.13 or newer.*docker buildx is 0\.10\.5") as caught:
-        _ = one.buildx
+        _ = engine.buildx
     assert "docker-buildx-plugin" in caught.value.hint
 
 
@@ -418,17 +418,17 @@ def test_missing_tls_certificates_are_reported(
 
 
 def test_no_second_engine_is_started_next_to_the_users_own(workspace: Workspace, catalog: Catalog) -> None:
-    one = Engine("system", "unix:///x", Embedded(workspace, catalog))
-    with pytest.raises(InputError, match="no second engine is started") as failed, fresh_engine(one, ["image"]):
+    engine = Engine("system", "unix:///x", Embedded(workspace, catalog))
+    with pytest.raises(InputError, match="no second engine is started") as failed, fresh_engine(engine, ["image"]):
         pass
     assert "unix:///x" in failed.value.message
     assert "DOCKER_HOST" in failed.value.hint
 
 
 def test_an_unknown_image_store_is_rejected_with_the_known_ones(workspace: Workspace, catalog: Catalog) -> None:
-    one = Engine("embedded", "unix:///x", Embedded(workspace, catalog))
+    engine = Engine("embedded", "unix:///x", Embedded(workspace, catalog))
     error = "'zfs' is not an image store: expected one of containerd, overlay2"
-    with pytest.raises(InputError, match=error), fresh_engine(one, [], "zfs"):
+    with pytest.raises(InputError, match=error), fresh_engine(engine, [], "zfs"):
         pass
 
 
