@@ -1,7 +1,7 @@
 """Comparisons as one self-contained HTML page: styles inside, no script, light and dark, real tables.
 
-The markup is in ``templates/``, where everything from data is escaped. The functions here return arguments for the
-macros of the templates: of ``table`` columns and rows, of the charts a text for screen readers and the geometry.
+The markup is in ``templates/``, where everything from data is escaped. The functions here return the arguments of the
+macros for charts: a label for screen readers, and the geometry. Tables are those of :mod:`bakery.report.text`.
 """
 
 from __future__ import annotations
@@ -10,21 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery.report import text
 from bakery.report.charts import Bar, Tile, delta_bars, paired_bars, stacked_bars, tiles
-from bakery.report.text import (
-    FILE_COLUMNS,
-    FILE_PART,
-    LAYER_COLUMNS,
-    METHOD,
-    PART_COLUMNS,
-    REFERENCE_FILES,
-    SUMMARY_COLUMNS,
-    file_rows,
-    layer_rows,
-    part_rows,
-    parts_of,
-    summary_rows,
-)  # fmt: skip
 from bakery.sizes import Comparison, Part, SizeReport, files_only_in, megabytes, ratio
 
 if TYPE_CHECKING:
@@ -46,15 +33,11 @@ def templates() -> Environment:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    values = (
-        compressed_chart, count, difference_chart, file_rows, files_only_in, layer_chart, layer_rows, map_chart,
-        megabytes, part_chart, part_rows, parts_of, percent, ratio, summary_rows,
+    functions = (
+        compressed_chart, count, difference_chart, files_only_in, layer_chart, map_chart, megabytes, part_chart,
+        percent, ratio,
     )  # fmt: skip
-    environment.globals |= {value.__name__: value for value in values}
-    environment.globals |= {
-        "file_columns": [*reversed(FILE_COLUMNS), FILE_PART], "layer_columns": LAYER_COLUMNS,
-        "part_columns": [*PART_COLUMNS, REFERENCE_FILES], "summary_columns": SUMMARY_COLUMNS, "Part": Part,
-    }  # fmt: skip
+    environment.globals |= {function.__name__: function for function in functions} | {"text": text, "Part": Part}
     return environment
 
 
@@ -62,7 +45,7 @@ def page(comparisons: Sequence[Comparison]) -> str:
     """The whole page, ends with a newline."""
     names = ", ".join(dict.fromkeys(comparison.image.name for comparison in comparisons)) or "nothing compared"
     template = templates().get_template("page.html")
-    return template.render(title=f"Image sizes: {names}", comparisons=comparisons, method=METHOD)
+    return template.render(title=f"Image sizes: {names}", comparisons=comparisons, method=text.METHOD)
 
 
 def count(number: int) -> str:
@@ -86,8 +69,8 @@ def compressed_chart(comparisons: Sequence[Comparison]) -> tuple[str, list[Bar]]
         for comparison, official in ((comparison, comparison.official) for comparison in comparisons)
         if comparison.ours
     ]
-    text = "; ".join(f"{name}: {megabytes(size)}, compared with {megabytes(other)}" for name, size, other in sizes)
-    return f"Bytes to pull: {text}", paired_bars(sizes)
+    label = "; ".join(f"{name}: {megabytes(size)}, compared with {megabytes(other)}" for name, size, other in sizes)
+    return f"Bytes to pull: {label}", paired_bars(sizes)
 
 
 def layer_chart(images: Sequence[SizeReport]) -> tuple[str, list[Bar]]:
@@ -102,8 +85,8 @@ def layer_chart(images: Sequence[SizeReport]) -> tuple[str, list[Bar]]:
         )
         for image in images
     ]
-    text = _sizes((image.reference, image.compressed_bytes) for image in images)
-    return f"Bytes to pull: {text}", stacked_bars(rows)
+    label = _sizes((image.reference, image.compressed_bytes) for image in images)
+    return f"Bytes to pull: {label}", stacked_bars(rows)
 
 
 def part_chart(images: Sequence[SizeReport], title: str, key: str) -> tuple[str, list[Bar]]:
@@ -112,16 +95,16 @@ def part_chart(images: Sequence[SizeReport], title: str, key: str) -> tuple[str,
         (image.reference, [(part.label, getattr(share, key), str(part)) for part, share in image.parts.items()])
         for image in images
     ]
-    text = _sizes((image.reference, getattr(image, key) or 0) for image in images)
-    return f"{title}: {text}", stacked_bars(rows)
+    label = _sizes((image.reference, getattr(image, key) or 0) for image in images)
+    return f"{title}: {label}", stacked_bars(rows)
 
 
 def difference_chart(ours: SizeReport, reference: SizeReport) -> tuple[str, list[Bar]] | None:
     """The parts whose size on disk differs; ``None`` if no part differs."""
     changes = [(part, ours.parts[part].disk_bytes - reference.parts[part].disk_bytes) for part in Part]
     rows = [(part.label, size, str(part)) for part, size in changes if size]
-    text = "; ".join(f"{name}: {size:+,} bytes" for name, size, _ in rows)
-    return (f"Difference on disk by part: {text}", delta_bars(rows)) if rows else None
+    label = "; ".join(f"{name}: {size:+,} bytes" for name, size, _ in rows)
+    return (f"Difference on disk by part: {label}", delta_bars(rows)) if rows else None
 
 
 def map_chart(image: SizeReport) -> tuple[str, list[Tile]]:

@@ -13,17 +13,15 @@ from bakery.catalog import (
     Image,
     Platform,
     RecipeName,
-    Series,
     Stability,
-    Target,
     flag,
     latest_series,
     select_images,
     support,
     tags_of,
-)  # fmt: skip
+)
 from bakery.display import Column, duration
-from bakery.records import BuildRecord, ComparedWith, SuiteRun, read_record
+from bakery.records import BuildRecord, ComparedWith, read_record
 from bakery.report.text import Summary
 from bakery.sizes import OfficialImage, SizeReport, megabytes, official_size, official_tags
 from bakery.workspace import Workspace
@@ -213,40 +211,28 @@ NOT_BUILT = "not yet built"
 
 
 def status_table(catalog: Catalog, records: Sequence[BuildRecord], platform: Platform) -> str:
-    """Markdown: a row for each series, a column for each target, with the tested builds of the default variant.
-
-    Records that are older than variants do not name theirs; they are of the default one.
-    """
+    """Markdown: a row for each series, a column for each target, with the tested builds of the default variant."""
+    default = catalog.default_variant.name  # of records from before there were variants, which do not name theirs
+    builds = [record for record in records if record.platform == platform and record.variant in ("", default)]
     heads = ["", *(f"{target.name}<br>{target.family} {target.version}" for target in catalog.targets)]
     lines = [heads, ["---"] * len(heads)]
     for series in catalog.series:
-        state = f"**{series.name}**<br>{series.status}, {series.until}"
-        variant = catalog.default_variant.name
-        lines.append([state, *(_cell(series, target, variant, records, platform) for target in catalog.targets)])
+        mine = [record for record in builds if record.series == series.name]
+        cells = (_cell([record for record in mine if record.target == target.name]) for target in catalog.targets)
+        lines.append([f"**{series.name}**<br>{series.status}, {series.until}", *cells])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _cell(series: Series, target: Target, variant: str, records: Sequence[BuildRecord], platform: Platform) -> str:
-    builds = [
-        record
-        for record in records
-        if (record.series, record.target, record.platform) == (series.name, target.name, platform)
-        and (record.variant or variant) == variant
-        and record.tests
-    ]
-    if not builds:
+def _cell(builds: Sequence[BuildRecord]) -> str:
+    """The newest tested build, a full one if there is any, with its tests and its run of CPython's own test suite."""
+    tested = [(record, record.tests) for record in builds if record.tests]
+    if not tested:
         return NOT_BUILT
-    best = max(builds, key=lambda record: (record.recipe is RecipeName.FULL, Version(record.release)))
-    assert best.tests is not None
-    mark = "✓" if not best.tests.failed else "✗"
+    best, tests = max(tested, key=lambda pair: (pair[0].recipe is RecipeName.FULL, Version(pair[0].release)))
     quick = "" if best.recipe is RecipeName.FULL else ", quick"
-    counts = f"{best.tests.passed} passed" + (f", {best.tests.failed} failed" if best.tests.failed else "")
-    return f"{mark} {best.release}{quick}<br>{counts}{_suite(best.regrtest)}"
-
-
-def _suite(run: SuiteRun | None) -> str:
-    """The result of CPython's own test suite in test files; empty if it was not run."""
-    if run is None:
-        return ""
-    bad = run.failed + run.recovered
-    return f"<br>suite: {run.passed} files" + (f", {bad} not as expected" if bad else "")
+    failed = f", {tests.failed} failed" if tests.failed else ""
+    text = f"{'✗' if failed else '✓'} {best.release}{quick}<br>{tests.passed} passed{failed}"
+    if suite := best.regrtest:
+        unexpected = suite.failed + suite.recovered
+        text += f"<br>suite: {suite.passed} files" + (f", {unexpected} not as expected" if unexpected else "")
+    return text
