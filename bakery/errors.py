@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 __all__ = [
     "BakeryError",
     "BuildError",
@@ -17,6 +19,8 @@ __all__ = [
     "PublishError",
     "SourceError",
     "Unavailable",
+    "listed",
+    "unknown_value",
 ]
 
 
@@ -80,3 +84,14 @@ class Unavailable(Exception):
 
     The caller catches it and uses a fallback. The message continues a sentence that begins with a name.
     """
+
+
+def listed(names: Iterable[str]) -> str:
+    """The names as a sentence lists alternatives: ``table, markdown or json``."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def unknown_value(kind: str, value: str, names: Iterable[str]) -> InputError:
+    """The error for an option whose ``value`` is not one of ``names``; ``kind`` says what it should name."""
+    return InputError(f"unknown {kind} {value!r}", hint=f"Expected {listed(names)}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,8 +12,8 @@ import msgspec
 
 from bakery import __version__
 from bakery.benchmarks.pair import Pair
-from bakery.benchmarks.results import summary_of
-from bakery.display import Display, duration
+from bakery.benchmarks.results import COLUMNS, notes_of, rows_of, save, summary_of
+from bakery.display import Display, Report, duration
 from bakery.engine import Container, Engine
 from bakery.errors import BuildError, InputError
 from bakery.files import locked
@@ -137,6 +137,17 @@ class Session:
         self.start = time.monotonic()
         with locked(self.workspace.home / "bench" / "lock", "measuring", self.note):
             yield
+
+    def report(self, run: Callable[[Session], BenchmarkResult]) -> Report:
+        """Measure with ``run``, write the result to build/bench and report it.
+
+        ``run`` is :func:`bakery.benchmarks.run.run_benchmarks` or :func:`bakery.benchmarks.startup.run_startup`.
+        """
+        with self.display:
+            result = run(self)
+        file = save(self.workspace.build / "bench", result)
+        notes = (*notes_of(result), f"Written: {file} and {file.stem}.md")
+        return Report(rows_of(result), COLUMNS, text="\n" + "".join(f"{note}\n" for note in notes))
 
     def result(
         self, images: Sequence[tuple[MeasuredImage, Python]], benchmarks: list[BenchmarkTimes],

@@ -1,11 +1,11 @@
 """Builds images, and checks that a build is reproducible."""
 
-from bakery.build.builder import Builder, BuildResult, failure_of
-from bakery.build.inputs import BuildSettings, inputs_for
+from bakery.build.builder import Builder, BuildResult, failure_of, open_builder
+from bakery.build.inputs import planned_definition
 from bakery.build.reproducibility import Verifier, explain, verdict_rows
-from bakery.build.training import record_profile, train
+from bakery.build.training import train_all
 
 __all__ = [
-    "BuildResult", "BuildSettings", "Builder", "Verifier", "explain", "failure_of", "inputs_for", "record_profile",
-    "train", "verdict_rows",
+    "BuildResult", "Builder", "Verifier", "explain", "failure_of", "open_builder", "planned_definition", "train_all",
+    "verdict_rows",
 ]  # fmt: skip

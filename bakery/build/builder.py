@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +14,11 @@ from pathlib import Path
 from bakery.build.export import Export
 from bakery.build.inputs import BuildInputs, BuildSettings, InputResolver
 from bakery.catalog import Catalog, Compression, Image, references
-from bakery.display import Clock, Display, duration, phases_text
-from bakery.engine import BuildxProcesses, Engine
+from bakery.display import Clock, Display, duration, make_display, phases_text
+from bakery.engine import BuildxProcesses, Engine, buildx_options, default_jobs, find_engine
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, locked, no_space
+from bakery.options import Building, Selection, as_typed
 from bakery.records import (
     BaseRecord,
     LocalRecord,
@@ -29,7 +31,7 @@ from bakery.records import (
 from bakery.sizes import Size, size_and_anatomy
 from bakery.workspace import Workspace
 
-__all__ = ["BuildResult", "Builder", "failure_of"]
+__all__ = ["BuildResult", "Builder", "failure_of", "open_builder"]
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,12 @@ class Builder:
     def missing(self, images: Sequence[Image]) -> list[Image]:
         """Those of ``images`` that the engine does not have."""
         return [image for image in images if self.engine.find(references(self.catalog, image)[0]) is None]
+
+    def build_missing(self, images: Sequence[Image]) -> None:
+        """Build those of ``images`` that the engine does not have; :exc:`BuildError` if one cannot be built."""
+        for result in self.build(self.missing(images)):
+            if result.error:
+                raise BuildError(f"{result.image.name}: {result.error}")
 
     def stage(self, image: Image, name: str, tag: str) -> str:
         """Build another stage of the Dockerfile from the same inputs and tag it; returns the identity of its image."""
@@ -202,3 +210,20 @@ class Builder:
         )  # fmt: skip
         same = {name: getattr(old, name) for name in kept} if old and old.id == result.id else {}
         write_record(self.workspace, image, record, **same)
+
+
+def open_builder(
+    workspace: Workspace, catalog: Catalog, verb: str, selection: Selection, building: Building, jobs: int = 1
+) -> Builder:
+    """A builder for the engine in use, for the command ``verb`` with the user's options; ``jobs`` of 0: as many as fit.
+
+    Raises :exc:`bakery.errors.EngineError` if no engine can be used, :exc:`InputError` for invalid network settings.
+    """
+    display = make_display(sys.stderr)
+    engine = find_engine(workspace, catalog, functools.partial(display.note, ""))
+    settings = BuildSettings(
+        mirror=building.mirror, base=building.base, refresh=building.refresh, compression=building.compression,
+        jobs=jobs or default_jobs(engine.info.cpus, engine.info.memory_bytes),
+        command=as_typed(verb, selection, building), buildx=buildx_options(building, workspace),
+    )  # fmt: skip
+    return Builder(workspace, catalog, engine, display, settings)

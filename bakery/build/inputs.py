@@ -12,11 +12,11 @@ from bakery.build.export import Export
 from bakery.catalog import Catalog, Compression, Image
 from bakery.engine import BuildxOptions
 from bakery.files import Tell
-from bakery.plan import Inputs, build_arguments, definition, made_from, revision_of, target_name
+from bakery.plan import BakeFile, Inputs, build_arguments, definition, made_from, revision_of, target_name
 from bakery.sources import SignatureChecker, SourceCache, load_trust
 from bakery.workspace import Workspace
 
-__all__ = ["BuildInputs", "BuildSettings", "InputResolver", "inputs_for"]
+__all__ = ["BuildInputs", "BuildSettings", "InputResolver", "inputs_for", "planned_definition"]
 
 
 @dataclass(frozen=True)
@@ -92,3 +92,19 @@ class InputResolver:
                 bases = BaseResolver(self.workspace, self.catalog, self.settings.base, self.settings.refresh, tell)
                 self.bases[key] = bases.resolve(image.target, image.platform)
             return self.bases[key]
+
+
+def planned_definition(
+    workspace: Workspace, catalog: Catalog, images: Sequence[Image], base: str | None, tell: Tell
+) -> BakeFile:
+    """The bake definition of a build of ``images``, without using the network or an engine.
+
+    Bases are those of earlier builds, else the pinned ones, unless the user gives a ``base``.
+    """
+    bases, sources = BaseResolver(workspace, catalog, base, tell=tell), SourceCache(workspace)
+    inputs = {}
+    for image in images:
+        source, extras = sources.folder(image.pin), sources.extras_folder(image.series)
+        preview = bases.preview(image.target, image.platform)
+        inputs[image] = inputs_for(workspace, catalog, image, source, extras, preview)
+    return definition(catalog, images, inputs)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from bakery.errors import BuildError, InputError
 from bakery.files import Tell, spooled, write_whole
 from bakery.oci import contents_of
 
-__all__ = ["record_profile", "train"]
+__all__ = ["record_profile", "train", "train_all"]
 
 STAGE = "training"
 FILES = re.compile(rf"{re.escape(FILE)}|compiler")
@@ -45,6 +47,13 @@ def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
     version = match[1] if match else "unknown"
     sha256 = hashlib.sha256(data).hexdigest()
     return Profile(image.series.name, compiler.name, version, image.pin.release, sha256, len(data)), data
+
+
+def train_all(builder: Builder, images: Iterable[Image]) -> None:
+    """Train for each of ``images`` and record its profile in the repository. Raises as :func:`train` does."""
+    for image in images:
+        tell = functools.partial(builder.display.note, image.name)
+        record_profile(builder.workspace.root, *train(builder, image), tell)
 
 
 def record_profile(root: Path, profile: Profile, data: bytes, tell: Tell) -> None:

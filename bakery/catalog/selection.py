@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from packaging.version import InvalidVersion, Version
 
@@ -14,7 +15,7 @@ from bakery.catalog.platforms import Platform, host_platform
 from bakery.catalog.recipes import RecipeName
 from bakery.errors import InputError, NothingSelected
 
-__all__ = ["select_images", "split"]
+__all__ = ["on_platforms", "select_images", "split"]
 
 
 def split(values: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -59,6 +60,16 @@ def select_images(
         for kind in kinds
     )
     return tuple(dict.fromkeys(images))
+
+
+def on_platforms(images: Sequence[Image], platforms: Sequence[Platform]) -> tuple[Image, ...]:
+    """``images`` on each of ``platforms``, on this machine's if none is given; local tags name other architectures."""
+    host = host_platform()
+    return tuple(
+        replace(image, platform=platform, local="" if platform == host else platform.architecture)
+        for platform in platforms or (host,)
+        for image in images
+    )
 
 
 def _find_pin(catalog: Catalog, text: str) -> tuple[Series, Pin]:

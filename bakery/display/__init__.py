@@ -2,8 +2,9 @@
 
 from bakery.display.phases import Clock
 from bakery.display.progress import Display, duration, make_display, phases_text
-from bakery.display.tables import UNLIMITED, Column, render
+from bakery.display.tables import FORMATS, UNLIMITED, Column, Report, render, show, tell, terminal_width
 
 __all__ = [
-    "UNLIMITED", "Clock", "Column", "Display", "duration", "make_display", "phases_text", "render",
+    "FORMATS", "UNLIMITED", "Clock", "Column", "Display", "Report", "duration", "make_display", "phases_text", "render",
+    "show", "tell", "terminal_width",
 ]  # fmt: skip

@@ -1,18 +1,19 @@
-"""Renders rows as a table for the terminal, as Markdown or as JSON."""
+"""Renders rows in the formats that ``--format`` offers: :data:`FORMATS` lists them."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Sequence
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bakery.errors import InputError
+from bakery.errors import BakeryError, unknown_value
 
-__all__ = ["FORMATS", "UNLIMITED", "Column", "render"]
+__all__ = ["FORMATS", "UNLIMITED", "Column", "Report", "render", "show", "tell", "terminal_width"]
 
-FORMATS = ("table", "json", "markdown")
 UNLIMITED = 10_000
 """Columns of a table in a file or a pipe."""
 
@@ -36,7 +37,7 @@ class Column:
 
 def cell(value: object) -> str:
     """The text of a value in a table: lists are joined, an empty value is ``-``."""
-    if value is None or value == "" or value == []:
+    if value is None or value == "" or value == [] or value == ():
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -45,23 +46,8 @@ def cell(value: object) -> str:
     return str(value)
 
 
-def render(rows: Sequence[object], columns: Sequence[Column], form: str = "table", width: int = UNLIMITED) -> str:
-    """``rows`` as ``table`` or ``markdown`` (only ``columns``), or ``json`` (everything); ends with a newline.
-
-    The last column of a table that is wider than ``width`` characters is wrapped.
-    """
-    if form not in FORMATS:
-        raise InputError(f"unknown format {form!r}", hint=f"There are: {', '.join(FORMATS)}.")
-    if form == "json":
-        return json.dumps(list(rows), indent=1) + "\n"
-    cells = [[column.text(row) for column in columns] for row in rows]
-    if form == "markdown":
-        lines = [
-            [column.heading for column in columns],
-            ["---:" if column.right else "---" for column in columns],
-            *cells,
-        ]
-        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+def _table(rows: Sequence[object], columns: Sequence[Column], width: int) -> str:
+    """A table for the terminal; if it is wider than ``width`` characters, its last column is wrapped."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -71,8 +57,82 @@ def render(rows: Sequence[object], columns: Sequence[Column], form: str = "table
         last = column is columns[-1]
         justify: Literal["left", "right"] = "right" if column.right else "left"
         table.add_column(column.heading, justify=justify, no_wrap=not last, overflow="fold")
-    for line in cells:
-        table.add_row(*line)
+    for row in rows:
+        table.add_row(*(column.text(row) for column in columns))
     text = io.StringIO()
     Console(file=text, width=width, markup=False, emoji=False, force_terminal=False, color_system=None).print(table)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def _markdown(rows: Sequence[object], columns: Sequence[Column], width: int) -> str:
+    headings = [column.heading for column in columns]
+    rule = ["---:" if column.right else "---" for column in columns]
+    cells = [[column.text(row) for column in columns] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in (headings, rule, *cells))
+
+
+def _json(rows: Sequence[object], columns: Sequence[Column], width: int) -> str:
+    """The whole rows, also values that have no column."""
+    return json.dumps(list(rows), indent=1) + "\n"
+
+
+FORMATS: Mapping[str, Callable[[Sequence[object], Sequence[Column], int], str]] = {
+    "table": _table,
+    "markdown": _markdown,
+    "json": _json,
+}
+"""The output formats, each with the function that renders rows, columns and a width in it. A new format is added here
+and nowhere else: the help text of ``--format`` and its check are made from this table."""
+
+
+def render(rows: Sequence[object], columns: Sequence[Column], form: str = "table", width: int = UNLIMITED) -> str:
+    """``rows`` in one of :data:`FORMATS`, ending with a newline; :exc:`bakery.errors.InputError` for another name."""
+    if form not in FORMATS:
+        raise unknown_value("format", form, FORMATS)
+    return FORMATS[form](rows, columns, width)
+
+
+def terminal_width() -> int:
+    """Columns of the terminal; :data:`UNLIMITED` if stdout is not one."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
+
+
+def tell(text: str) -> None:
+    """Print a message to stderr: stdout is for results only."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def show(rows: Sequence[object], columns: Sequence[Column], form: str) -> None:
+    """Print ``rows`` to stdout in one of :data:`FORMATS`, no wider than the terminal."""
+    sys.stdout.write(render(rows, columns, form, terminal_width()))
+    sys.stdout.flush()
+
+
+@dataclass(frozen=True)
+class Report:
+    """The end of a command: a table and ``text`` for stdout, notes for stderr, and the error to raise, if any."""
+
+    rows: Sequence[object]
+    columns: Sequence[Column]
+    text: str = ""
+    notes: Sequence[str] = ()
+    failure: BakeryError | None = None
+
+    @classmethod
+    def of(
+        cls, keys: str, rows: Sequence[Mapping[str, object]], notes: Sequence[str] = (),
+        failure: BakeryError | None = None,
+    ) -> Report:  # fmt: skip
+        """A report whose columns are the ``keys`` of the rows; columns of numbers are aligned right."""
+        numbers = {key for key in keys.split() if rows and isinstance(rows[0].get(key), int)}
+        columns = [Column(key, key, right=key in numbers) for key in keys.split()]
+        return cls(rows, columns, notes=notes, failure=failure)
+
+    def show(self, form: str = "table") -> None:
+        """Print the report with its table in one of :data:`FORMATS`; raises its ``failure``."""
+        show(self.rows, self.columns, form)
+        print(self.text, end="", flush=True)
+        for note in self.notes:
+            tell(note)
+        if self.failure:
+            raise self.failure

@@ -1,6 +1,6 @@
 """Docker engines: the one in use, the embedded one, and buildx. The only package that imports docker."""
 
-from bakery.engine.buildx import BuildxOptions, BuildxProcesses, default_jobs
+from bakery.engine.buildx import BuildxOptions, BuildxProcesses, buildx_options, default_jobs
 from bakery.engine.containers import (
     CommandResult,
     Container,
@@ -17,6 +17,6 @@ from bakery.engine.scratch import fresh_engine
 
 __all__ = [
     "WAY_OUT", "BuildxOptions", "BuildxProcesses", "CommandResult", "Container", "ContainerOptions", "Embedded",
-    "Engine", "EngineImage", "cpu_limits", "default_jobs", "engine_status", "find_engine", "fresh_engine",
-    "idle_container", "run_container", "running_engine", "tar_of",
+    "Engine", "EngineImage", "buildx_options", "cpu_limits", "default_jobs", "engine_status", "find_engine",
+    "fresh_engine", "idle_container", "run_container", "running_engine", "tar_of",
 ]  # fmt: skip

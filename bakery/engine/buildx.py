@@ -11,9 +11,11 @@ from pathlib import Path
 
 from bakery.engine.build_log import StatusStream, Tracker
 from bakery.errors import BuildError
-from bakery.net import Network
+from bakery.net import Network, believe, users_bundle, users_network
+from bakery.options import Building
+from bakery.workspace import Workspace
 
-__all__ = ["BuildxOptions", "BuildxProcesses", "default_jobs"]
+__all__ = ["BuildxOptions", "BuildxProcesses", "buildx_options", "default_jobs"]
 
 CORES, MEMORY = 2, 4_000_000_000
 """Processors and bytes of memory for one image: the compiler uses all processors, the training one, and linking with
@@ -49,6 +51,16 @@ class BuildxOptions:
             # max: the compiled files are in a stage that is not part of the image.
             arguments += ["--cache-to", _cache(cache, slug, ",mode=max")]
         return arguments + self.network.arguments
+
+
+def buildx_options(building: Building, workspace: Workspace) -> BuildxOptions:
+    """The options that the user chose; also lets downloads of this process trust the user's certificate authorities.
+
+    Raises :exc:`bakery.errors.InputError` for invalid network settings.
+    """
+    believe(users_bundle(building.ca_bundle), workspace.home)
+    network = users_network(building.ca_bundle, building.apt_mirror)
+    return BuildxOptions(building.no_cache, building.builder or "", building.cache_from, building.cache_to, network)
 
 
 def _cache(text: str, slug: str, more: str = "") -> str:

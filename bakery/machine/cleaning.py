@@ -15,15 +15,7 @@ from bakery.workspace import Workspace
 
 __all__ = ["KINDS", "Removal", "clean", "removals", "remove"]
 
-KINDS = {
-    "logs": "logs and records of this clone (build/)",
-    "images": "images that this tool built, in the engine in use",
-    "cache": "the engine's build cache: the next build compiles again",
-    "sources": "downloaded tarballs",
-    "layers": "compressed layers: the next build compresses its base again",
-    "bases": "base images made from packages, and the cached base of each target",
-    "engine": "the embedded engine with all its images and its build cache (it is stopped first)",
-}
+KINDS = ("logs", "images", "cache", "sources", "layers", "bases", "engine")
 
 
 @dataclass(frozen=True)
@@ -36,13 +28,16 @@ class Removal:
 
 
 def clean(workspace: Workspace, catalog: Catalog, kinds: Sequence[str], tell: Tell, *, dry: bool = False) -> None:
-    """Remove everything of ``kinds`` (keys of :data:`KINDS`) and ``tell`` each removal; with ``dry``, only tell.
+    """Remove everything of ``kinds`` (see :data:`KINDS`) and ``tell`` each removal; with ``dry``, only tell.
 
     Raises :exc:`NothingSelected` if ``kinds`` is empty, and as :func:`remove` does.
     """
     if not kinds:
-        lines = "".join(f"\n    --{kind:8} {text}" for kind, text in KINDS.items())
-        raise NothingSelected(f"nothing to remove was selected; choose from:{lines}\n    --all")
+        options = ", ".join(f"--{kind}" for kind in KINDS)
+        raise NothingSelected(
+            f"nothing to remove was selected: expected {options} or --all",
+            hint="They are explained by: inv clean --help",
+        )
     for removal in list(removals(workspace, catalog, kinds)):
         tell(f"{'would remove' if dry else 'removing'} {removal.kind}: {removal.name}")
         if not dry:

@@ -21,15 +21,14 @@ from bakery.records.builds import (
     SourceRecord,
     SuiteRun,
     TestRun,
-    local_records,
     read_record,
     write_record,
 )
-from bakery.records.status import adopt, read_status, write_status
+from bakery.records.status import publish_local_records, read_status
 
 __all__ = [
     "BaseRecord", "BenchmarkEnvironment", "BenchmarkResult", "BenchmarkSettings", "BenchmarkSummary", "BenchmarkTimes",
     "BuildRecord", "ComparedWith", "LocalRecord", "MeasuredImage", "MeasuredImages", "NamedRatio", "PartSize",
-    "SourceRecord", "SuiteRun", "TestRun", "adopt", "local_records", "manifest_digest_of", "read_record", "read_status",
-    "record_attested", "write_record", "write_result", "write_status",
+    "SourceRecord", "SuiteRun", "TestRun", "manifest_digest_of", "publish_local_records", "read_record", "read_status",
+    "record_attested", "write_record", "write_result",
 ]  # fmt: skip

@@ -11,9 +11,10 @@ from packaging.version import Version
 
 from bakery.errors import ConfigError
 from bakery.files import write_whole
-from bakery.records.builds import BuildRecord, Record, json_text
+from bakery.records.builds import BuildRecord, Record, json_text, local_records
+from bakery.workspace import Workspace
 
-__all__ = ["adopt", "read_status", "write_status"]
+__all__ = ["adopt", "publish_local_records", "read_status", "write_status"]
 
 
 class Status(Record, frozen=True, kw_only=True):
@@ -57,3 +58,8 @@ def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord]) -> lis
         if key not in records or records[key].built <= record.built:
             records[key] = msgspec.convert(record, BuildRecord, from_attributes=True)
     return [records[key] for key in sorted(records, key=lambda key: (Version(records[key].release), key))]
+
+
+def publish_local_records(workspace: Workspace) -> None:
+    """Add the records of this clone's tested builds to shared/status.json."""
+    write_status(workspace.root, adopt(read_status(workspace.root), local_records(workspace)))

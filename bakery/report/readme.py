@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
-from bakery.errors import ConfigError
+from bakery.errors import BuildError, ConfigError
+from bakery.files import write_whole
 
-__all__ = ["drift", "fill"]
+__all__ = ["drift", "fill", "update_readme"]
 
 
 def marker(name: str, edge: str) -> str:
@@ -31,3 +33,18 @@ def drift(old: str, new: str) -> str:
     """A unified diff from the file's text to the rendered text; empty if they are the same."""
     lines = difflib.unified_diff(old.splitlines(True), new.splitlines(True), "README.md", "README.md as rendered")
     return "".join(lines)
+
+
+def update_readme(file: Path, parts: Mapping[str, str], *, check: bool) -> str:
+    """Write ``parts`` between their markers in README.md; returns a line about the result.
+
+    With ``check`` nothing is written, and :exc:`BuildError` shows how the file differs from its data.
+    """
+    old = file.read_text(encoding="utf-8")
+    new = fill(old, parts)
+    if new == old:
+        return "README.md is up to date"
+    if check:
+        raise BuildError(f"README.md is not up to date:\n{drift(old, new)}", hint="Render it again: inv readme")
+    write_whole(file, new)
+    return "README.md written"

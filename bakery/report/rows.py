@@ -7,8 +7,9 @@ from datetime import date
 
 from packaging.version import Version
 
-from bakery.build import BuildResult
+from bakery.build import Builder, BuildResult, failure_of
 from bakery.catalog import (
+    AMD64,
     Catalog,
     Image,
     Platform,
@@ -20,15 +21,16 @@ from bakery.catalog import (
     support,
     tags_of,
 )
-from bakery.display import Column, duration
+from bakery.display import Column, Report, duration, render
 from bakery.records import BuildRecord, ComparedWith, read_record
-from bakery.report.text import Summary
-from bakery.sizes import OfficialImage, SizeReport, megabytes, official_size, official_tags
+from bakery.report.text import SUMMARY_COLUMNS, Summary
+from bakery.sizes import OfficialImage, SizeReport, megabytes, official_size, official_tags, read_baseline
 from bakery.workspace import Workspace
 
 __all__ = [
-    "IMAGE_COLUMNS", "RELEASE_COLUMNS", "RESULT_COLUMNS", "TAG_COLUMNS", "VERDICT_COLUMNS", "catalog_rows",
-    "recorded_rows", "release_rows", "result_rows", "status_table", "tag_rows",
+    "IMAGE_COLUMNS", "RELEASE_COLUMNS", "RESULT_COLUMNS", "TAG_COLUMNS", "VERDICT_COLUMNS", "build_report",
+    "catalog_rows", "readme_parts", "recorded_rows", "release_rows", "result_rows", "status_table", "tag_report",
+    "tag_rows",
 ]  # fmt: skip
 
 Row = dict[str, object]
@@ -236,3 +238,30 @@ def _cell(builds: Sequence[BuildRecord]) -> str:
         unexpected = suite.failed + suite.recovered
         text += f"<br>suite: {suite.passed} files" + (f", {unexpected} not as expected" if unexpected else "")
     return text
+
+
+def tag_report(catalog: Catalog, images: Iterable[Image]) -> Report:
+    """The tags of ``images``."""
+    return Report(tag_rows(catalog, images), TAG_COLUMNS)
+
+
+def build_report(builder: Builder, images: Sequence[Image]) -> Report:
+    """Build ``images``; the result of each, why some failed, and the error that the run ends with."""
+    with builder.display:
+        results = builder.build(images)
+    rows = result_rows(builder.catalog, results, read_baseline(builder.workspace.root))
+    notes = [f"\n{result.image.name}: {result.error}" for result in results if result.error]
+    return Report(rows, RESULT_COLUMNS, notes=notes, failure=failure_of(results))
+
+
+def readme_parts(
+    catalog: Catalog, records: Sequence[BuildRecord], baseline: Mapping[tuple[str, str], OfficialImage]
+) -> dict[str, str]:
+    """The tables of README.md by the name of their markers: tags, build status and sizes on amd64."""
+    images = select_images(catalog, variants=[catalog.default_variant.name], everything=True)
+    sizes = recorded_rows(catalog, records, baseline, AMD64)
+    return {
+        "tags": render(tag_rows(catalog, images), TAG_COLUMNS, "markdown"),
+        "status": status_table(catalog, records, AMD64),
+        "sizes": render(sizes, SUMMARY_COLUMNS, "markdown"),
+    }

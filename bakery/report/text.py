@@ -6,13 +6,15 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bakery.display import UNLIMITED, Column, render
+from bakery.display import UNLIMITED, Column, Report, render
+from bakery.errors import BuildError
 from bakery.sizes import (
     Comparison,
     FileSize,
     Part,
     Share,
     SizeReport,
+    document,
     files_only_in,
     megabytes,
     ratio,
@@ -20,7 +22,7 @@ from bakery.sizes import (
 
 __all__ = [
     "FILE_COLUMNS", "FILE_PART", "LAYER_COLUMNS", "METHOD", "PART_COLUMNS", "REFERENCE_FILES", "SUMMARY_COLUMNS",
-    "Summary", "file_rows", "full_report", "layer_rows", "part_rows", "parts_of", "summary_rows",
+    "Summary", "comparison_report", "file_rows", "full_report", "layer_rows", "part_rows", "parts_of", "summary_rows",
 ]  # fmt: skip
 
 METHOD = (
@@ -187,3 +189,19 @@ def full_report(comparisons: Iterable[Comparison], form: str = "table", width: i
             text.append(f"Budget of {comparison.name}: {limits}: {result}.\n\n")
         text += [f"{textwrap.fill(note, min(width, PROSE), break_on_hyphens=False)}\n\n" for note in comparison.notes]
     return "".join(text).rstrip("\n") + "\n"
+
+
+def comparison_report(comparisons: Sequence[Comparison], form: str, width: int, *, brief: bool, check: bool) -> Report:
+    """The summary and, unless ``brief``, the full report; as JSON, what docs/compare.schema.json describes.
+
+    It fails if an image is not built or, with ``check``, over its size budget.
+    """
+    rows = [document(comparison) for comparison in comparisons] if form == "json" else summary_rows(comparisons)
+    detailed = form in ("table", "markdown") and not brief
+    text = f"\n{full_report(comparisons, form, width)}" if detailed else ""
+    absent = [comparison.image.name for comparison in comparisons if comparison.ours is None]
+    over = [f"{comparison.name}: {comparison.over_budget}" for comparison in comparisons if comparison.over_budget]
+    failure = BuildError("\n".join(over)) if check and over else None
+    if absent:
+        failure = BuildError(f"not built: {', '.join(absent)}", hint="Build them first, with `inv build`.")
+    return Report(rows, SUMMARY_COLUMNS, text, failure=failure)

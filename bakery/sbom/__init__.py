@@ -1,9 +1,8 @@
 """Software bills of materials, and packages that are outdated."""
 
 from bakery.sbom.document import BILL_COLUMNS, Subject, bill_of, bill_rows, bills, document, load_licences, text_of
-from bakery.sbom.outdated import OUTDATED_COLUMNS, Outdated
+from bakery.sbom.outdated import Outdated
 
 __all__ = [
-    "BILL_COLUMNS", "OUTDATED_COLUMNS", "Outdated", "Subject", "bill_of", "bill_rows", "bills", "document",
-    "load_licences", "text_of",
+    "BILL_COLUMNS", "Outdated", "Subject", "bill_of", "bill_rows", "bills", "document", "load_licences", "text_of",
 ]  # fmt: skip

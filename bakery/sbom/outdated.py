@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from bakery.bases import apt
 from bakery.catalog import Catalog, Image, Target, references, tags_of
-from bakery.display import Column
+from bakery.display import Column, Report
 from bakery.engine import Engine
+from bakery.errors import BuildError, NothingSelected
 from bakery.files import Tell, locked, spooled
 from bakery.oci import ManifestError, contents_of
 from bakery.registry import Registry, RegistryUnavailable
@@ -36,6 +37,18 @@ class Survey:
     rows: list[dict[str, str]] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+
+    def report(self, *, check: bool) -> Report:
+        """The outdated packages; with ``check``, it fails if there are any or something could not be examined.
+
+        Raises :exc:`NothingSelected` if there was no image to examine.
+        """
+        if not self.images and not self.unknown:
+            raise NothingSelected("there is no image to examine", hint="Build one first, or give a --repository.")
+        count = len({row["reference"] for row in self.rows})
+        failure = BuildError(f"{count} images are outdated, {len(self.unknown)} could not be examined")
+        failed = check and (self.rows or self.unknown)
+        return Report(self.rows, OUTDATED_COLUMNS, notes=self.unknown, failure=failure if failed else None)
 
 
 @dataclass

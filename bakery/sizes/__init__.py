@@ -4,10 +4,10 @@ from bakery.sizes.baseline import OfficialImage, megabytes, official_size, offic
 from bakery.sizes.breakdown import FileSize, Part, Share, Size
 from bakery.sizes.budget import budget_of, explain_excess
 from bakery.sizes.comparison import Comparison, SizeReport, document, files_only_in, ratio
-from bakery.sizes.measure import Comparer, record_comparison, size_and_anatomy
+from bakery.sizes.measure import Comparer, size_and_anatomy
 
 __all__ = [
     "Comparer", "Comparison", "FileSize", "OfficialImage", "Part", "Share", "Size", "SizeReport", "budget_of",
     "document", "explain_excess", "files_only_in", "megabytes", "official_size", "official_tags", "ratio",
-    "read_baseline", "record_comparison", "size_and_anatomy",
+    "read_baseline", "size_and_anatomy",
 ]  # fmt: skip

@@ -80,6 +80,14 @@ class Comparer:
     registry: Registry = field(default_factory=Registry)
     measured: dict[tuple[str, Platform], SizeReport | None] = field(default_factory=dict)
 
+    def compare_all(self, images: Sequence[Image], workspace: Workspace) -> list[Comparison]:
+        """Compare each of ``images``; a comparison with the official image is added to the image's build record."""
+        comparisons = [comparison for image in images for comparison in self.compare(image)]
+        if not self.against and not self.repository:
+            for comparison in comparisons:
+                record_comparison(workspace, comparison)
+        return comparisons
+
     def compare(self, image: Image) -> list[Comparison]:
         """Compare ``image`` on its platform; with a repository, on all platforms that the repository has."""
         if self.repository is None:

@@ -17,7 +17,7 @@ from bakery.records import TestRun, manifest_digest_of, read_record, read_status
 from bakery.sizes import budget_of, explain_excess, size_and_anatomy
 from bakery.workspace import Workspace
 
-__all__ = ["ImageTestResult", "as_built", "over_budget", "run_image_tests"]
+__all__ = ["ImageTestResult", "as_built", "image_test_failure", "over_budget", "run_image_tests"]
 
 FOLDER = "image-tests"
 PASSED, FAILED, NOTHING_SELECTED, ALL_SKIPPED = 0, 1, 3, 4
@@ -34,6 +34,11 @@ class ImageTestResult:
     skipped: int = 0
     failures: tuple[str, ...] = ()
     skips: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """A line for each failed test."""
+        return [f"{self.image.name}: {failure}" for failure in self.failures]
 
     @property
     def row(self) -> dict[str, object]:
@@ -91,6 +96,7 @@ def run_image_tests(
     A run of all tests also checks the size budget, which counts as one more test if it fails, and is recorded. Raises
     :exc:`BuildError` if the tests could not be run at all.
     """
+    write(f"testing {image.name}")
     reference = references(catalog, image)[0]
     built = engine.require(reference)
     finished = run_container(
@@ -134,3 +140,9 @@ def _result(image: Image, reference: str, code: int, output: str) -> ImageTestRe
     if code not in (PASSED, FAILED, NOTHING_SELECTED, ALL_SKIPPED):
         raise BuildError(f"the tests in {reference} were terminated with code {code}")
     return result
+
+
+def image_test_failure(results: Sequence[ImageTestResult]) -> BuildError | None:
+    """The error that a run ends with; ``None`` if every test passed in every image."""
+    failed = sum(bool(result.failures) for result in results)
+    return BuildError(f"tests failed in {failed} of {len(results)} images") if failed else None

@@ -19,7 +19,16 @@ from bakery.errors import BuildError, InputError
 from bakery.records import SuiteRun, manifest_digest_of, read_record, write_record
 from bakery.testing.image_tests import as_built
 
-__all__ = ["ExpectedFailure", "Suite", "SuiteResult", "build_suite", "expected_failures", "read_summary", "run_suite"]
+__all__ = [
+    "ExpectedFailure",
+    "Suite",
+    "SuiteResult",
+    "build_suite",
+    "expected_failures",
+    "read_summary",
+    "run_suite",
+    "suite_failure",
+]
 
 STAGE = "regrtest"
 """The stage of each family's Dockerfile; also part of the names of its images."""
@@ -73,6 +82,13 @@ class SuiteResult:
     failed: tuple[str, ...] = ()
     expected: int = 0
     recovered: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """A line for each test that did not end as expected."""
+        recovered = "no longer fails: remove it from shared/regrtest.toml"
+        lines = [f"{test} failed" for test in self.failed] + [f"{test} {recovered}" for test in self.recovered]
+        return [f"{self.image.name}: {line}" for line in lines]
 
     @property
     def good(self) -> bool:
@@ -205,3 +221,9 @@ def _record(builder: Builder, result: SuiteResult) -> None:
         skipped=result.skipped, expected=result.expected, recovered=len(result.recovered),
     )  # fmt: skip
     write_record(builder.workspace, result.image, record, regrtest=suite_run)
+
+
+def suite_failure(results: Sequence[SuiteResult]) -> BuildError | None:
+    """The error that a run ends with; ``None`` if every suite ended as expected."""
+    names = [result.image.name for result in results if not result.good]
+    return BuildError(f"CPython's test suite did not end as expected in {', '.join(names)}") if names else None

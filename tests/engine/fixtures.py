@@ -74,7 +74,7 @@ def repository(root: Path, original: Path, tarball: Path) -> None:
     """Make ``root`` a copy of the repository whose lock pins ``tarball`` for RELEASE, with tags of REPOSITORY."""
     root.mkdir(parents=True)
     shutil.copyfile(original / "tasks.py", root / "tasks.py")
-    for name in ("bakery", "debian", "ubuntu", "shared", "tests/image"):
+    for name in ("bakery", "commands", "debian", "ubuntu", "shared", "tests/image"):
         shutil.copytree(original / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     lock = root / "shared" / "lock.toml"
     head, start, rest = lock.read_text().partition(f'[releases."{RELEASE}"]\n')

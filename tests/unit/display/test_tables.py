@@ -58,7 +58,7 @@ def test_an_unknown_format_is_rejected_with_a_list_of_formats(form: str) -> None
     with pytest.raises(InputError, match="unknown format") as caught:
         render([], (), form)
     assert caught.value.exit_code == 2
-    assert caught.value.hint == "There are: table, json, markdown."
+    assert caught.value.hint == "Expected table, markdown or json."
 
 
 def test_a_column_shows_a_key_of_the_row_or_a_function_of_it() -> None:

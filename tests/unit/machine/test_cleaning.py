@@ -54,9 +54,8 @@ class FakeEngine:
         self.calls.append(("prune",))
 
 
-def test_every_kind_is_described_on_one_line() -> None:
+def test_kinds_of_removals() -> None:
     assert set(KINDS) == {"logs", "images", "cache", "sources", "layers", "bases", "engine"}
-    assert all(text and "\n" not in text for text in KINDS.values())
 
 
 @pytest.mark.parametrize("kind", PATHS)

@@ -17,7 +17,7 @@ from tests.unit.sources.fake_upstream import FakePythonOrg
 def clone(root: Path, tmp_path: Path) -> Path:
     """A copy of the repository's code and data, with one series, that a command may write into."""
     tree = tmp_path / "clone"
-    for name in ("bakery", "shared", "debian", "ubuntu"):
+    for name in ("bakery", "commands", "shared", "debian", "ubuntu"):
         shutil.copytree(root / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(root / "tasks.py", tree)
     return tree

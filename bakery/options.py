@@ -1,0 +1,231 @@
+"""The options of the commands, in groups: frozen dataclasses whose fields carry default, help text and rules.
+
+No task runner is needed to read, check or print them.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bakery.catalog import (
+    Catalog,
+    Compression,
+    Image,
+    RecipeName,
+    load_catalog,
+    on_platforms,
+    parse_compression,
+    parse_platforms,
+    select_images,
+    split,
+)
+from bakery.display import FORMATS
+from bakery.errors import InputError, listed, unknown_value
+
+__all__ = [
+    "Building", "Cleaning", "Measuring", "Output", "Publishing", "Selection", "as_typed", "make_groups", "option",
+    "options_of",
+]  # fmt: skip
+
+T = TypeVar("T")
+
+
+def option(default: T, help: str, **rules: Any) -> T:
+    """A field of an option group. An option whose ``default`` is a tuple may be repeated.
+
+    Rules: ``commas``: whether several values may be separated by commas (true by default); ``choices``: the valid
+    values; ``minimum``: the value is a number, not below this one; ``convert``: a function that makes the value of the
+    text; ``bare``: the value if the option is given without one; ``variable``: the environment variable to read if the
+    option is not given.
+    """
+    repeats = isinstance(default, tuple)
+    if repeats and rules.setdefault("commas", True):
+        help += "; repeat it or separate by commas"
+    if "choices" in rules:
+        help += f": {listed(rules['choices'])} (default: {default})"
+    return field(default=default, metadata={"help": help, "default": default, "repeats": repeats, **rules})
+
+
+def parse(name: str, value: Any, rules: Mapping[str, Any]) -> Any:
+    """The value of the option ``name`` from what the user typed; :exc:`InputError` if it is not valid."""
+    if rules["repeats"]:
+        return split(value) if rules["commas"] else tuple(value)
+    if value is None:
+        return os.environ.get(rules.get("variable", "")) or rules["default"]
+    if value is True and "bare" in rules:
+        return rules["bare"]
+    if "choices" in rules and value not in rules["choices"]:
+        raise unknown_value(name, value, rules["choices"])
+    if "convert" in rules:
+        return rules["convert"](value)
+    if "minimum" not in rules:
+        return value
+    if not value.isdecimal() or int(value) < rules["minimum"]:
+        raise InputError(f"--{name}={value}: expected a number, {rules['minimum']} or more")
+    return int(value)
+
+
+def options_of(groups: Iterable[type], names: str, changed: Mapping[str, Any]) -> dict[str, Field[Any]]:
+    """The options ``names`` of a command over ``groups``. ``changed`` ones have another help text, or are replaced."""
+    options: dict[str, Field[Any]] = {item.name: item for group in groups for item in fields(group)}
+    for name, new in changed.items():
+        rules = options[name].metadata
+        options[name] = field(metadata={**rules, "help": new}) if isinstance(new, str) else new
+    return {name: options[name] for name in names.split()}
+
+
+def make_groups(groups: Iterable[type], options: Mapping[str, Field[Any]], typed: Mapping[str, Any]) -> list[Any]:
+    """Instances of ``groups`` from what the user typed; :exc:`InputError` for a value that is not valid."""
+    values = {name: parse(name.replace("_", "-"), value, options[name].metadata) for name, value in typed.items()}
+    return [
+        group(**{item.name: values[item.name] for item in fields(group) if item.name in values}) for group in groups
+    ]
+
+
+def as_typed(verb: str, *groups: Any) -> str:
+    """The user's command with ``{version}`` for the version (see :meth:`str.format`), for hints on what to type.
+
+    ``groups`` are dataclasses of options; those that have their default value are left out.
+    """
+    words = ["inv", verb]
+    items = [(group, item) for group in groups for item in fields(group)]
+    for group, item in items:
+        if item.name in ("version", "all", "no_cache"):  # the last is always true for `inv verify`
+            continue
+        value, flag = getattr(group, item.name), f"--{item.name.replace('_', '-')}"
+        if value is True:
+            words.append(flag)
+        elif value != item.default:
+            words += [f"{flag}={text}" for text in (value if isinstance(value, tuple) else (value,))]
+    return shlex.join(words).replace("{", "{{").replace("}", "}}") + " --version={version}"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which images."""
+
+    version: tuple[str, ...] = option((), "Series (3.13; 3.13t: free-threaded) or pinned release (3.13.5)")
+    target: tuple[str, ...] = option((), "Distribution release such as bookworm (`inv images` lists them)")
+    variant: tuple[str, ...] = option((), "Variant of the image, such as default or minimal")
+    platform: tuple[str, ...] = option((), "linux/amd64 (amd64, x86_64) or linux/arm64 (arm64, arm64v8, aarch64)")
+    all: bool = option(False, "All series, targets and variants, unless --version, --target or --variant is given")
+
+    def select(
+        self, root: Path, *, recipe: RecipeName = RecipeName.FULL, everything: bool = False
+    ) -> tuple[Catalog, tuple[Image, ...]]:
+        """The catalog of the repository ``root`` and the selected images, for this machine's platform by default.
+
+        Raises :exc:`bakery.errors.NothingSelected` without a version, unless ``everything`` or ``--all`` is given.
+        """
+        catalog, everything = load_catalog(root), everything or self.all
+        platforms = parse_platforms(catalog.platforms, self.platform)
+        names = (self.version, self.target, self.variant)
+        return catalog, on_platforms(select_images(catalog, *names, everything=everything, recipe=recipe), platforms)
+
+
+@dataclass(frozen=True)
+class Building:
+    """What images are built from, how and where."""
+
+    mirror: str | None = option(
+        None, "Try this mirror of tarballs first: a URL or folder with the layout of python.org/ftp/python "
+        "(default: $BAKERY_MIRROR)", variable="BAKERY_MIRROR",
+    )  # fmt: skip
+    base: str | None = option(
+        None, "Base instead of the target's slim image: an image, OCI layout, rootfs tar or folder"
+    )
+    quick: bool = option(False, "Build without PGO and LTO: for development, never for a release")
+    no_cache: bool = option(False, "Ignore the build cache and compile again: to measure how long a build takes")
+    refresh: bool = option(False, "Resolve the bases again instead of using those of earlier builds")
+    train: bool = option(False, "Train in this build instead of using the recorded profile (`inv profile` records one)")
+    compression: Compression | None = option(
+        None, "Compression of layers: zstd (level 19), zstd:LEVEL, gzip (by the engine) or gzip:LEVEL (default: zstd)",
+        convert=parse_compression,
+    )  # fmt: skip
+    jobs: int | None = option(None, "Images to build at a time (default: one per 2 processors and 4 GB)", minimum=1)
+    builder: str | None = option(None, "buildx builder to use: local, remote or in Kubernetes (`docker buildx ls`)")
+    cache_from: tuple[str, ...] = option(
+        (), "Cache to read: a repository, or buildx options such as type=s3,...,name={image}; repeat it", commas=False
+    )
+    cache_to: tuple[str, ...] = option((), "Cache to write, in the same notation; repeat it", commas=False)
+    ca_bundle: str | None = option(None, "PEM file of private certificate authorities, trusted besides the public ones")
+    apt_mirror: str | None = option(
+        None, "Package mirror for build steps: the part of its URL before /debian, or a URL with {archive} "
+        "(default: $BAKERY_APT_MIRROR)",
+    )  # fmt: skip
+
+    @property
+    def recipe(self) -> RecipeName:
+        """The recipe of our images."""
+        return RecipeName.QUICK if self.quick else RecipeName.FULL
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """What is tested or compared, and how."""
+
+    k: tuple[str, ...] = option((), "Run only the tests whose names contain this; repeat it for more", commas=False)
+    only: tuple[str, ...] = option((), "Run only this benchmark, such as json_loads")
+    image: str | None = option(None, "Measure this image instead of ours: any reference the engine has or can pull")
+    against: str | None = option(
+        None, "Compare with this image instead of reference/python (python:3.13-slim-bookworm)"
+    )
+    repository: str | None = option(None, "Take our images from this repository of a registry, on all its platforms")
+    html: str | None = option(None, "Also write a self-contained page with charts to this file")
+    brief: bool = option(False, "Print only the summary, without layers, parts and files")
+    full: bool = option(False, "Run all of pyperformance that works without a network, instead of the subset")
+    rounds: int = option(10, "How often each command is started in each image (default: 10)", minimum=1)
+    cpu: int | None = option(None, "Number of the CPU to pin to (default: the engine's last)", minimum=0)
+    clock: str = option("wall", "Time to measure; other work on the machine affects cpu less", choices=("wall", "cpu"))
+    fresh_engine: str | None = option(
+        None, "Measure in a second embedded engine that holds both images and nothing else: other contents, above all "
+        "a build cache, can make each docker run longer. =overlay2: with that image store, Docker's default before "
+        "version 29, instead of containerd's", bare="containerd",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Publishing:
+    """Where images are pushed, and under which conditions."""
+
+    repository: str | None = option(
+        None, "Where to push, such as 127.0.0.1:5000/python (default: the catalog's repository)"
+    )
+    stamp: str | None = option(None, "End of the dated tags (default: the day of the build, such as 20261122)")
+    force: bool = option(False, "Push untested images, and move shared tags that lose a platform; lists each override")
+    sign: bool = option(False, "Sign each index with cosign before tags move to it; keyless without --key")
+    key: str | None = option(None, "cosign's key for --sign: a file or a URL; its password is in $COSIGN_PASSWORD")
+    digests: str | None = option(None, "Push by digest only, and write what was pushed to this file, for --merge")
+    merge: tuple[str, ...] = option((), "Push nothing; set the tags of what --digests=FILE wrote on other machines")
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is printed or written."""
+
+    format: str = option("table", "Output format", choices=FORMATS)
+    print: bool = option(False, "Print the bake definition and build nothing (like `inv plan`)")
+    dry: bool = option(False, "List what would be done and change nothing")
+    check: bool = option(False, "Write nothing; exit with code 1 if the file would change")
+    record: bool = option(False, "First add the records of this clone's tested builds to shared/status.json")
+    output: str | None = option(None, "Write the SPDX document of one image to this file instead of printing it")
+    releases: bool = option(False, "List the pinned releases of the series instead")
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What is removed."""
+
+    logs: bool = option(False, "Logs and records of this clone")
+    images: bool = option(False, "Images that this tool built, in the engine in use")
+    cache: bool = option(False, "The engine's build cache: the next build compiles again")
+    sources: bool = option(False, "Downloaded tarballs")
+    layers: bool = option(False, "Compressed layers of images: the next build compresses its base again")
+    bases: bool = option(False, "Base images made from packages, and the bases resolved for each target")
+    engine: bool = option(False, "The embedded engine with its images and cache")
+    all: bool = option(False, "All of these")

@@ -1,0 +1,110 @@
+"""Commands that build images, test them, or print what a build would do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bakery.catalog import Catalog, Image, RecipeName
+from bakery.display import Report, show, tell
+from bakery.options import Building, Measuring, Output, Selection, option
+from commands import lazy as bakery
+from commands.command import WORKSPACE, command
+
+
+def print_plan(catalog: Catalog, images: Sequence[Image], base: str | None) -> None:
+    """Print the bake definition of a build."""
+    print(json.dumps(bakery.build.planned_definition(WORKSPACE, catalog, images, base, tell), indent=2))
+
+
+@command(
+    "version target variant platform all mirror base quick no_cache refresh train compression jobs builder cache_from "
+    "cache_to ca_bundle apt_mirror print dry format"
+)
+def build(selection: Selection, building: Building, output: Output) -> Report | None:
+    """Build images from verified source on a pinned base; ends with a table of tags and sizes."""
+    catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
+    catalog = replace(catalog, profiles={}) if building.train else catalog
+    if output.print:
+        print_plan(catalog, images, building.base)
+        return None
+    if output.dry:
+        return bakery.report.tag_report(catalog, images)
+    builder = bakery.build.open_builder(WORKSPACE, catalog, "build", selection, building, building.jobs or 0)
+    return bakery.report.build_report(builder, images)
+
+
+@command("version target mirror base no_cache format")
+def reference(selection: Selection, building: Building) -> Report:
+    """Build the reference image (reference/python:...): the official recipe on the same base, to measure against."""
+    catalog, images = selection.select(WORKSPACE.root, recipe=RecipeName.REFERENCE)
+    builder = bakery.build.open_builder(WORKSPACE, catalog, "reference", selection, building)
+    return bakery.report.build_report(builder, images)
+
+
+@command("version target mirror base no_cache dry", no_cache="Ignore the build cache and train again")
+def profile(selection: Selection, building: Building, output: Output) -> None:
+    """Train interpreters and record their profiles (shared/profiles, shared/lock.toml), which builds then use."""
+    catalog, images = selection.select(WORKSPACE.root)
+    if output.dry:
+        print("\n".join(f"{image.name}: would train with {catalog.compiler_of(image).name}" for image in images))
+        return
+    untrained = replace(catalog, profiles={})
+    builder = bakery.build.open_builder(WORKSPACE, untrained, "profile", selection, building)
+    with builder.display:
+        bakery.build.train_all(builder, images)
+
+
+@command("version target variant all mirror base quick format")
+def verify(selection: Selection, building: Building, output: Output) -> None:
+    """Build images twice without the build cache and compare them bit for bit; exit code 1 if they differ."""
+    catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
+    builder = bakery.build.open_builder(WORKSPACE, catalog, "verify", selection, replace(building, no_cache=True))
+    with builder.display:
+        verdicts = bakery.build.Verifier(builder).verify(images)
+    show(bakery.build.verdict_rows(verdicts), bakery.report.VERDICT_COLUMNS, output.format)
+    bakery.build.explain(verdicts, tell)
+
+
+@command(
+    "version target variant platform all base quick format",
+    format=option("bake", "Definition for docker buildx or matrix of CI jobs", choices=("bake", "github")),
+)
+def plan(selection: Selection, building: Building, output: Output) -> None:
+    """Print what a build would do, as a bake definition or a CI matrix; nothing is fetched or started."""
+    catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
+    if output.format == "github":
+        print(json.dumps(bakery.plan.github_matrix(images), separators=(",", ":")))
+    else:
+        print_plan(catalog, images, building.base)
+
+
+@command("version target variant platform all mirror base quick k format", quick="Build missing images with --quick")
+def test(selection: Selection, building: Building, measuring: Measuring) -> Report:
+    """Run tests/image inside images, with the interpreter that was built; missing images are built first."""
+    catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
+    builder = bakery.build.open_builder(WORKSPACE, catalog, "test", selection, building)
+    with builder.display:
+        builder.build_missing(images)
+    run, engine = bakery.testing.run_image_tests, builder.engine
+    results = [run(WORKSPACE, catalog, engine, image, measuring.k, tell) for image in images]
+    rows, notes = [result.row for result in results], [note for result in results for note in result.notes]
+    return Report.of("image passed failed skipped", rows, notes, bakery.testing.image_test_failure(results))
+
+
+@command(
+    "version target mirror base quick only jobs format", quick="Build missing images with --quick",
+    only="Run only this test file, such as test_ssl; repeat it or separate by commas (default: the whole suite)",
+    jobs=option(None, "Test files to run at a time (default: one for each processor)", minimum=0),
+)  # fmt: skip
+def regrtest(selection: Selection, building: Building, measuring: Measuring) -> Report:
+    """Run CPython's own test suite on images, in a layer on top of them; missing images are built first."""
+    catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
+    builder = bakery.build.open_builder(WORKSPACE, catalog, "regrtest", selection, replace(building, jobs=None))
+    with builder.display:
+        builder.build_missing(images)
+        suites = [bakery.testing.build_suite(builder, image) for image in images]
+    results = [bakery.testing.run_suite(builder, suite, measuring.only, building.jobs or 0, tell) for suite in suites]
+    rows, notes = [result.row for result in results], [note for result in results for note in result.notes]
+    return Report.of("image result passed failed skipped expected", rows, notes, bakery.testing.suite_failure(results))

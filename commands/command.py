@@ -1,0 +1,86 @@
+"""The decorator that makes an Invoke task of a function whose parameters are option groups.
+
+The fields of the groups (bakery/options.py) become the signature that Invoke reads, the help texts and the checks.
+"""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import Task, task
+
+from bakery.display import Report
+from bakery.errors import BakeryError
+from bakery.options import Output, make_groups, options_of
+from bakery.workspace import find_workspace
+
+WORKSPACE = find_workspace(Path(__file__).resolve().parents[1])
+
+
+def interrupt(*_: object) -> None:
+    """Handle SIGTERM like Ctrl-C: what a script starts in the background ignores SIGINT."""
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def reported_errors() -> Iterator[None]:
+    """Report errors of the user, the machine and the network as one message and an exit code, without a traceback."""
+    signal.signal(signal.SIGTERM, interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        # The lines of a table must not end a build on a terminal that only knows ASCII.
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        yield
+    except BakeryError as error:
+        raise Exit(f"{type(error).__name__}: {error}", error.exit_code) from None
+    except KeyboardInterrupt:
+        raise Exit("\nInterrupted. Run the same command to continue: finished steps are kept.", 130) from None
+    except BrokenPipeError:
+        raise Exit(code=1) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise Exit(f"{error.filename}: {error.strerror}", 1) from None
+
+
+def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report | None]], Task[Any]]:
+    """Make a task, with the options ``names``, of a function over groups that have them; its report is printed.
+
+    ``changed`` are options that are different for this task: another help text, or another option.
+    """
+
+    def decorate(body: Callable[..., Report | None]) -> Task[Any]:
+        groups = [group for name, group in get_type_hints(body).items() if name != "return"]
+        options = options_of([*groups, Output], names, changed)
+
+        @functools.wraps(body)
+        def wrapper(_: Context, **typed: Any) -> None:
+            with reported_errors():
+                report = body(*make_groups(groups, options, typed))
+                if report:
+                    report.show(typed.get("format", "table"))
+
+        parameters = [Parameter("context", Parameter.POSITIONAL_ONLY)]
+        for name, item in options.items():
+            # Invoke converts to the type of the default; numbers stay text until they are checked.
+            default = item.metadata["default"] if isinstance(item.metadata["default"], (bool, str)) else None
+            parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default))
+        vars(wrapper)["__signature__"] = Signature(parameters)
+        made: Task[Any] = task(
+            auto_shortflags=False,
+            iterable=[name for name, item in options.items() if item.metadata["repeats"]],
+            optional=[name for name, item in options.items() if "bare" in item.metadata],
+            help={name: item.metadata["help"] for name, item in options.items()},
+        )(wrapper)
+        return made
+
+    return decorate

@@ -1,0 +1,121 @@
+"""Commands that compare images with the official ones, look into images, and list what can be built."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bakery.catalog import load_catalog
+from bakery.display import FORMATS, Report, make_display, show, tell, terminal_width
+from bakery.errors import InputError
+from bakery.files import write_whole
+from bakery.options import Building, Measuring, Output, Selection, option
+from commands import lazy as bakery
+from commands.command import WORKSPACE, command
+
+if TYPE_CHECKING:
+    from bakery.benchmarks import Session, Settings
+    from bakery.records import BenchmarkResult
+
+
+@command(
+    "version target variant all against repository html check brief format",
+    against="Compare with this image instead of the official one: any reference, in the engine or in a registry",
+    check="Exit with code 1 if an image is over its size budget (shared/catalog.toml)",
+)
+def compare(selection: Selection, measuring: Measuring, output: Output) -> Report:
+    """Compare the sizes of images with the official ones: layers, parts on disk, and files of one side only."""
+    catalog, images = selection.select(WORKSPACE.root)
+    find = bakery.engine.running_engine if measuring.repository else bakery.engine.find_engine
+    engine, options = find(WORKSPACE, catalog, tell), (measuring.against, measuring.repository)
+    baseline, records = bakery.sizes.read_baseline(WORKSPACE.root), bakery.records.read_status(WORKSPACE.root)
+    comparer = bakery.sizes.Comparer(catalog, engine, baseline, records, *options, tell)
+    comparisons = comparer.compare_all(images, WORKSPACE)
+    if measuring.html:
+        write_whole(Path(measuring.html), bakery.report.page(comparisons))
+        tell(f"{measuring.html} written")
+    return bakery.report.comparison_report(
+        comparisons, output.format, terminal_width(), brief=measuring.brief, check=output.check
+    )
+
+
+def measure(
+    selection: Selection, measuring: Measuring, settings: Settings, run: Callable[[Session], BenchmarkResult]
+) -> None:
+    """Measure each pair of images, write the results and print their tables."""
+    if measuring.image and measuring.against and not selection.version:
+        catalog, pairs = load_catalog(WORKSPACE.root), [bakery.benchmarks.free_pair(measuring.image, measuring.against)]
+    else:
+        catalog, images = selection.select(WORKSPACE.root)
+        pairs = [bakery.benchmarks.pair_of(catalog, image, measuring.image, measuring.against) for image in images]
+    engine = bakery.engine.find_engine(WORKSPACE, catalog, tell)
+    for pair in pairs:
+        session = bakery.benchmarks.Session(WORKSPACE, engine, pair, settings, make_display(sys.stderr))
+        session.report(run).show()
+
+
+@command(
+    "version target image against full only rounds cpu clock",
+    rounds=option(6, "How often each benchmark is measured in each image (default: 6)", minimum=1),
+)
+def bench(selection: Selection, measuring: Measuring) -> None:
+    """Compare the speed of images with the official recipe's, using pyperformance; results go to build/bench."""
+    chosen = (measuring.clock, measuring.full, measuring.only)
+    settings = bakery.benchmarks.Settings(measuring.rounds, measuring.cpu, *chosen)
+    measure(selection, measuring, settings, bakery.benchmarks.run_benchmarks)
+
+
+@command("version target image against rounds cpu fresh_engine")
+def startup(selection: Selection, measuring: Measuring) -> None:
+    """Compare cold starts in fresh containers with those of the official recipe; results go to build/bench."""
+    settings = bakery.benchmarks.Settings(measuring.rounds, measuring.cpu, fresh_engine=measuring.fresh_engine)
+    measure(selection, measuring, settings, bakery.benchmarks.run_startup)
+
+
+@command(
+    "version target variant mirror output format",
+    format=option("json", "The SPDX 2.3 document (json) or an overview", choices=FORMATS),
+)
+def sbom(selection: Selection, building: Building, output: Output) -> None:
+    """Print the software bill of materials (SPDX 2.3) of built images, without running them."""
+    catalog, images = selection.select(WORKSPACE.root)
+    if output.output and len(images) > 1:
+        raise InputError("--output takes the document of one image", hint="Give one --version, --target and --variant.")
+    for bill in bakery.sbom.bills(WORKSPACE, catalog, images, building.mirror, tell):
+        if output.output:
+            write_whole(Path(output.output), bakery.sbom.text_of(bill))
+        elif output.format == "json":
+            sys.stdout.write(bakery.sbom.text_of(bill))
+        else:
+            show(bakery.sbom.bill_rows(bill), bakery.sbom.BILL_COLUMNS, output.format)
+
+
+@command(
+    "version target variant repository check format",
+    repository="Examine the images in this repository of a registry (127.0.0.1:5000/python), without pulling them",
+    check="Exit with code 1 if a package is outdated, or an image or its package archive cannot be examined",
+)
+def outdated(selection: Selection, measuring: Measuring, output: Output) -> Report:
+    """List packages of images that the distribution has newer versions of (default: of all images that there are)."""
+    catalog, images = selection.select(WORKSPACE.root, everything=True)
+    engine = None if measuring.repository else bakery.engine.find_engine(WORKSPACE, catalog, tell)
+    survey = bakery.sbom.Outdated(WORKSPACE, catalog, engine, measuring.repository, tell).survey(images)
+    return survey.report(check=output.check)
+
+
+@command("version target variant all format")
+def tags(selection: Selection) -> Report:
+    """List the tags of images (default: of all images)."""
+    return bakery.report.tag_report(*selection.select(WORKSPACE.root, everything=not selection.version))
+
+
+@command("version target variant releases format")
+def images(selection: Selection, output: Output) -> Report:
+    """List what can be built, how long it is supported, and what this clone has built."""
+    catalog, found = selection.select(WORKSPACE.root, everything=True)
+    if output.releases:
+        return Report(bakery.report.release_rows(catalog, selection.version), bakery.report.RELEASE_COLUMNS)
+    return Report(bakery.report.catalog_rows(catalog, WORKSPACE, found, date.today()), bakery.report.IMAGE_COLUMNS)

@@ -1,0 +1,115 @@
+"""Commands that publish images, and keep the repository's data, this machine and its engine in order."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+from contextlib import closing
+from pathlib import Path
+
+from bakery.catalog import load_catalog
+from bakery.display import Report, tell
+from bakery.errors import EngineError
+from bakery.net import users_bundle
+from bakery.options import Building, Cleaning, Output, Publishing, Selection, option
+from commands import lazy as bakery
+from commands.command import WORKSPACE, command
+
+
+@command("version target variant platform all repository stamp force dry sign key digests merge ca_bundle format")
+def push(selection: Selection, building: Building, publishing: Publishing, output: Output) -> Report | None:
+    """Push tested images with all their tags: by digest first, tags last; safe to repeat after an interruption."""
+    catalog, images = (load_catalog(WORKSPACE.root), ()) if publishing.merge else selection.select(WORKSPACE.root)
+    bundle, digests = users_bundle(building.ca_bundle), publishing.digests
+    shelf = bakery.publish.open_shelf(publishing.repository or catalog.repository, bundle, tell)
+    with closing(shelf.wire):
+        signer = bakery.publish.make_signer(shelf.wire, publishing.key) if publishing.sign and not digests else None
+        options = (signer, publishing.stamp, publishing.force, output.dry)
+        pusher = bakery.publish.Pusher(WORKSPACE, catalog, shelf, tell, *options)
+        if publishing.merge:
+            handovers = bakery.publish.read_handovers(publishing.merge)
+        else:
+            handovers = pusher.hand_over(bakery.engine.find_engine(WORKSPACE, catalog, tell), images)
+        if digests and not output.dry:
+            bakery.publish.write_handovers(Path(digests), handovers)
+            print(f"{digests} written: {len(handovers)} images; tag them with inv push --merge={digests}")
+            return None
+        pushed = pusher.tag(handovers)
+    return Report.of("image platform tag state why", [row for result in pushed for row in result.rows])
+
+
+@command(
+    "version target check",
+    version="Series to look for newer releases of (default: all), or pinned release to verify again; repeat it",
+    target="Targets to look for newer bases of (default: all, unless --version is given); repeat it",
+)
+def update(selection: Selection, output: Output) -> None:
+    """Update shared/lock.toml to the newest releases and bases, verified; prints the diff and commit messages."""
+    catalog, names = load_catalog(WORKSPACE.root), (selection.version, selection.target)
+    result = bakery.sources.update_lock(WORKSPACE, catalog, *names, tell, write=not output.check)
+    print(result.text)
+    if result.failure:
+        raise result.failure
+
+
+@command("check record")
+def readme(output: Output) -> None:
+    """Render README's tables (tags, build status, sizes) from the catalog and shared/status.json."""
+    if output.record and not output.check:
+        bakery.records.publish_local_records(WORKSPACE)
+    records, baseline = bakery.records.read_status(WORKSPACE.root), bakery.sizes.read_baseline(WORKSPACE.root)
+    parts = bakery.report.readme_parts(load_catalog(WORKSPACE.root), records, baseline)
+    print(bakery.report.update_readme(WORKSPACE.root / "README.md", parts, check=output.check))
+
+
+@command("builder ca_bundle format", builder="buildx builder to examine (default: the one in use)")
+def doctor(building: Building) -> Report:
+    """Check that this machine has what builds need, and say what to type; exit code 1 if a build would fail."""
+    catalog, options = load_catalog(WORKSPACE.root), (building.builder or "", building.ca_bundle)
+    diagnosis = bakery.machine.examine_machine(WORKSPACE, catalog, *options)
+    return Report.of("about state found todo", diagnosis.rows, failure=diagnosis.failure)
+
+
+@command("logs images cache sources layers bases engine all dry")
+def clean(cleaning: Cleaning, output: Output) -> None:
+    """Remove what builds left on this machine: only the kinds that you name."""
+    kinds = [kind for kind in bakery.machine.KINDS if cleaning.all or getattr(cleaning, kind)]
+    catalog, print_line = load_catalog(WORKSPACE.root), functools.partial(print, flush=True)
+    bakery.machine.clean(WORKSPACE, catalog, kinds, print_line, dry=output.dry)
+
+
+@command()
+def up() -> None:
+    """Start the embedded engine, unless another engine answers."""
+    engine = bakery.engine.find_engine(WORKSPACE, load_catalog(WORKSPACE.root), tell)
+    print(f"{engine.kind} engine at {engine.host}")
+
+
+@command()
+def down() -> None:
+    """Stop the embedded engine; its images and build cache stay."""
+    stopped = bakery.engine.Embedded(WORKSPACE, load_catalog(WORKSPACE.root), tell).down()
+    print("stopped" if stopped else "the embedded engine was not running")
+
+
+@command("format", format=option("text", "Output format", choices=("text", "json")))
+def status(output: Output) -> None:
+    """Show the engine in use and what it holds; exit code 1 if none answers."""
+    found = bakery.engine.engine_status(WORKSPACE, load_catalog(WORKSPACE.root))
+    if output.format == "json":
+        print(json.dumps(found, indent=1))
+    for key, value in found.items() if output.format == "text" else ():
+        for inner, text in (value if isinstance(value, dict) else {"": value}).items():
+            print(f"{f'{key} {inner}'.strip():18} {'-' if text is None else text}")
+    if found["kind"] is None:
+        raise EngineError("no Docker engine answers", hint="Start the embedded one: inv engine.up")
+
+
+@command()
+def env() -> None:
+    """Print shell commands that point docker at the engine in use: eval "$(inv engine.env)"."""
+    engine = bakery.engine.find_engine(WORKSPACE, load_catalog(WORKSPACE.root), tell)
+    print(f"export DOCKER_HOST={shlex.quote(engine.host)}")
+    if engine.kind == "embedded":
+        print(f'export PATH={shlex.quote(engine.embedded.path)}:"$PATH"')
