@@ -9,6 +9,7 @@ import pytest
 
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.platforms import Platform
+from bakery.catalog.tags import tags_of
 from bakery.errors import InputError
 from bakery.oci.indexes import digest_of, entries_for, index_bytes, merged
 from bakery.publish.tag_moves import names_of, plan_moves
@@ -56,9 +57,13 @@ def test_what_an_archive_notes_is_not_published() -> None:
 
 def test_tags_move_from_the_most_specific_to_what_releases_share(catalog: Catalog, image: Callable[..., Image]) -> None:
     names = names_of(catalog, image("3.14"), "20261122")
-    assert names.dated == "3.14.6-bookworm-20261122"
-    assert (names.release, names.shared) == ("3.14.6-bookworm", ("3.14.6", "3.14-bookworm", "3.14", "latest"))
-    assert names_of(catalog, image("3.13.5"), "1").shared == ("3.13.5",)
+    release, *shared = tags_of(catalog, image("3.14"))
+    assert (names.dated, names.release) == ("3.14.6-bookworm-20261122", release)
+    assert sorted(names.shared) == sorted(shared)
+    are_of_release = [tag.startswith("3.14.6") for tag in names.shared]
+    assert are_of_release == sorted(are_of_release, reverse=True)
+    assert {"3.14.6", "3.14-bookworm", "3.14", "latest"} <= set(names.shared)
+    assert all(tag.startswith("3.13.5") for tag in names_of(catalog, image("3.13.5"), "1").shared)
 
 
 def test_a_shared_tag_waits_for_the_platform_that_it_would_lose(catalog: Catalog, image: Callable[..., Image]) -> None:
