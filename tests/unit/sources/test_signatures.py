@@ -69,7 +69,7 @@ def test_missing_signature_is_reported_and_retried_after_a_day(upstream: FakeUps
     assert [upstream.signatures.ensure(pin, "3.13", file) for _ in range(2)] == ["not checked"] * 2
     assert len(upstream.server.asked) == 1
     assert all(
-        line.startswith("Python-3.13.5.tar.xz: signature not checked: openpgp: python.org answered 404")
+        line.startswith("Python-3.13.5.tar.xz: signature not checked: openpgp: ") and "python.org answered 404" in line
         for line in upstream.messages
     )
     (silent,) = (upstream.workspace.home / "sources" / "signatures").glob("*.none")
@@ -82,7 +82,7 @@ def test_missing_signature_ends_the_build_if_required(upstream: FakeUpstream, fi
     pin = upstream.pin("3.13.5", GOOD)
     upstream.require()
     for _ in range(2):
-        with pytest.raises(SourceError, match=r"requires one: openpgp: python\.org answered 404"):
+        with pytest.raises(SourceError, match=r"requires one: openpgp: .*python\.org answered 404"):
             upstream.signatures.ensure(pin, "3.13", file)
     upstream.serve(pin, upstream.manager.sign(GOOD), ".asc")
     assert upstream.signatures.ensure(pin, "3.13", file).startswith("openpgp ")
