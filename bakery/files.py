@@ -143,5 +143,5 @@ def no_space(where: Path) -> DiskFullError:
     return DiskFullError(
         f"no space left on the file system of {_existing(where)} ({free_space(where) / 1e9:.1f} GB free); "
         "a full build needs about 8 GB",
-        hint="Free some space, for example with `inv clean --cache`, and repeat the command: finished steps are cached.",
+        hint="Free some space, for example with `inv clean --cache`, and try again: finished steps are cached.",
     )

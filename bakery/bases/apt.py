@@ -154,7 +154,7 @@ def is_older(version: str, other: str) -> bool:
 
 
 def download(uri: str, file: Path, sha256: str) -> None:
-    """Fetch ``uri`` with apt's own method (its proxy, its certificates); :exc:`AptError` unless the digest matches."""
+    """Download ``uri`` with apt's settings (proxy, certificates); :exc:`AptError` unless the digest matches."""
     user = ["-o", "APT::Sandbox::User=root"]
     times = ["-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20"]
     run(["/usr/lib/apt/apt-helper", *user, *times, "download-file", uri, str(file), f"SHA256:{sha256}"])
@@ -201,8 +201,8 @@ class PrivateApt:
     def candidates(self, packages: Sequence[str]) -> dict[str, str]:
         """The versions that would be installed, of those ``packages`` that the suites have."""
         text = run(["apt-cache", "policy", *packages], env=self.env)
-        found = re.findall(r"(?m)^(\S+?)(?::\w+)?:\n  Installed: .*\n  Candidate: (\S+)", text)
-        return {name: version for name, version in found if version != "(none)"}
+        entries = re.findall(r"(?m)^(\S+?)(?::\w+)?:\n  Installed: .*\n  Candidate: (\S+)", text)
+        return {name: version for name, version in entries if version != "(none)"}
 
     def sources(self, package: str) -> str:
         """The stanzas of the source package ``package`` in the lists; empty without any."""

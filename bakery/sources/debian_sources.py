@@ -25,7 +25,7 @@ def list_pins(
 ) -> list[Pin]:
     """Pins of every tarball that the host's own suite and ``suites`` list for the series ``numbers``.
 
-    Raises :exc:`bakery.bases.apt.AptError` if the host is not one of ``archive`` or no suite can be read.
+    Raises :exc:`bakery.bases.apt.AptError` if the host does not use ``archive`` or no suite can be read.
     """
     if apt.host_id() != archive.id:
         raise apt.AptError(f"this host's apt has {apt.host_id() or 'no'} packages, not {archive.id} packages")

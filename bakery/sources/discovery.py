@@ -48,7 +48,7 @@ def select_subjects(catalog: Catalog, versions: Sequence[str], targets: Sequence
     """
     images = select_images(catalog, versions, targets, everything=True)
     series = [series for series in catalog.series if series.name in versions or not (versions or targets)]
-    releases = set(versions) - {one.name for one in series}
+    releases = set(versions) - {entry.name for entry in series}
     return Subjects(
         tuple(series),
         tuple(dict.fromkeys(image.pin for image in images if image.version in releases)),

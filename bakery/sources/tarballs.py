@@ -103,7 +103,7 @@ class SourceCache:
         raise Unavailable("; ".join(failures))
 
     def _attempts(self, source: Pin | Extra, suffix: str = "", limit: int | None = None) -> list[Attempt]:
-        """The places to try, in order; a digest is expected only of the file itself, not of one with a ``suffix``."""
+        """The places to try, in order. The digest in the lock does not apply to files with a ``suffix``."""
         request = Request(
             file=source.file + suffix,
             limit=MAX_BYTES if limit is None else limit,

@@ -1,4 +1,4 @@
-"""The base that is made from packages is as small as the published one and behaves like it."""
+"""The base made from packages is as small as the published image and behaves like it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ COMPRESSED, ON_DISK = 29_000_000, 78_000_000
 
 @pytest.fixture(scope="module")
 def layer(workspace: Workspace, catalog: Catalog) -> Path:
-    """The one layer of bookworm's base as mmdebstrap makes it here, from the cache where it is there already."""
+    """The only layer of bookworm's base as mmdebstrap makes it here, or as it is cached."""
     if os.geteuid() != 0 or apt.host_id() != "debian":
-        pytest.skip("a base can be made on Debian and as root only")
-    (target,) = (one for one in catalog.targets if one.name == "bookworm")
+        pytest.skip("making a base needs root on Debian")
+    (target,) = (target for target in catalog.targets if target.name == "bookworm")
     base = BaseResolver(workspace, catalog).resolve(target, host_platform())
     if base.origin != "mmdebstrap":
         pytest.skip("the registry answers: the published base is used")
@@ -46,7 +46,7 @@ def test_base_is_not_larger_than_the_published_image(layer: Path) -> None:
 def test_base_has_the_settings_of_slim_images(layer: Path) -> None:
     overlay = ROOT / "shared" / "rootfs"
     with tarfile.open(layer) as tar:
-        for file in (one for one in overlay.rglob("*") if one.is_file()):
+        for file in (path for path in overlay.rglob("*") if path.is_file()):
             stored = tar.getmember(f"./{file.relative_to(overlay)}")
             stream = tar.extractfile(stored)
             assert stream is not None

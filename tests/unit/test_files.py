@@ -87,8 +87,8 @@ def test_staged_folder_replaces_the_old_one_atomically(tmp_path: Path) -> None:
             (stage / f"file{number}").touch()
             assert stage.parent == final.parent
             assert not (final / f"file{number}").exists()
-        assert [one.name for one in final.iterdir()] == [f"file{number}"]
-    assert [one.name for one in final.parent.iterdir()] == ["final"]
+        assert [path.name for path in final.iterdir()] == [f"file{number}"]
+    assert [path.name for path in final.parent.iterdir()] == ["final"]
     assert final.stat().st_mode & 0o777 == 0o755
 
 
@@ -99,8 +99,8 @@ def test_failed_staging_keeps_the_old_folder(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), staged_folder(final) as stage:
         (stage / "half").touch()
         raise KeyboardInterrupt
-    assert [one.name for one in final.iterdir()] == ["old"]
-    assert [one.name for one in tmp_path.iterdir()] == ["final"]
+    assert [path.name for path in final.iterdir()] == ["old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["final"]
 
 
 def test_staging_leftovers_are_removed_and_nothing_else(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_staging_leftovers_are_removed_and_nothing_else(tmp_path: Path) -> None:
         (tmp_path / name / "file").touch()
     with staged_folder(tmp_path / "final"):
         pass
-    assert sorted(one.name for one in tmp_path.iterdir()) == [".final.lock", ".final2.abc.partial", "final"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".final.lock", ".final2.abc.partial", "final"]
 
 
 def test_written_file_is_complete_and_world_readable(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_written_file_is_complete_and_world_readable(tmp_path: Path) -> None:
     write_whole(file, "zwö\n")
     assert file.read_text(encoding="utf-8") == "zwö\n"
     assert file.stat().st_mode & 0o777 == 0o644
-    assert [one.name for one in file.parent.iterdir()] == ["file.json"]
+    assert [path.name for path in file.parent.iterdir()] == ["file.json"]
 
 
 def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(OSError, match="broken"):
         write_whole(file, "new\n")
     assert file.read_text() == "old\n"
-    assert [one.name for one in tmp_path.iterdir()] == ["file.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file.json"]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

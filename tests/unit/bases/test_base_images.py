@@ -30,7 +30,7 @@ AMD64 = Platform("linux/amd64")
 
 @pytest.fixture
 def target(catalog: Catalog) -> Target:
-    return next(one for one in catalog.targets if one.name == "bookworm")
+    return next(target for target in catalog.targets if target.name == "bookworm")
 
 
 @pytest.fixture
@@ -38,11 +38,11 @@ def make(workspace: Workspace, catalog: Catalog) -> Callable[..., BaseResolver]:
     """Makes resolvers with a temporary cache; ``messages`` lists what they reported."""
     messages: list[str] = []
 
-    def one(override: str | None = None, refresh: bool = False, at: Workspace = workspace) -> BaseResolver:
+    def resolver(override: str | None = None, refresh: bool = False, at: Workspace = workspace) -> BaseResolver:
         return BaseResolver(at, catalog, override, refresh, messages.append)
 
-    one.messages = messages  # type: ignore[attr-defined]
-    return one
+    resolver.messages = messages  # type: ignore[attr-defined]
+    return resolver
 
 
 @pytest.fixture
@@ -57,10 +57,10 @@ def fake_registry(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """A registry that does not answer."""
 
-    def none(reference: str) -> str:
+    def unreachable(reference: str) -> str:
         raise registry.RegistryUnavailable("docker.io cannot be reached")
 
-    monkeypatch.setattr(registry, "manifest_digest", none)
+    monkeypatch.setattr(registry, "manifest_digest", unreachable)
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_unreachable_registry_falls_back_to_packages_and_the_result_is_cached(
     assert base.origin == "mmdebstrap"
     assert base.name == "debian:bookworm-slim (from packages, mmdebstrap)"
     folder = layout_of(base)
-    assert {one.name for one in folder.iterdir()} == {"base.json", "blobs", "index.json", "oci-layout"}
+    assert {file.name for file in folder.iterdir()} == {"base.json", "blobs", "index.json", "oci-layout"}
     assert any("cannot be reached; making an equal base from packages" in line for line in make.messages)
     assert make().resolve(target, AMD64) == base
     assert fake_bootstrap == ["bookworm linux/amd64"]
@@ -167,11 +167,11 @@ def test_unreachable_registry_falls_back_to_packages_and_the_result_is_cached(
 def test_base_from_packages_is_used_until_refresh(
     make: Any, target: Target, fake_bootstrap: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none(_: str) -> str:
+    def unreachable(_: str) -> str:
         raise registry.RegistryUnavailable("x")
 
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "manifest_digest", none)
+        patch.setattr(registry, "manifest_digest", unreachable)
         made = make().resolve(target, AMD64)
     monkeypatch.setattr(registry, "manifest_digest", lambda _: "")
     assert make().resolve(target, AMD64) == made
@@ -217,7 +217,7 @@ def test_failed_bootstrap_is_reported_and_leaves_nothing(
     ) as caught:
         make().resolve(target, AMD64)
     assert "--base=" in caught.value.hint
-    assert [one.name for one in (workspace.home / "bases").iterdir()] == ["bookworm-amd64.lock"]
+    assert [file.name for file in (workspace.home / "bases").iterdir()] == ["bookworm-amd64.lock"]
 
 
 def test_base_from_packages_needs_root(
@@ -308,7 +308,7 @@ def test_root_file_system_may_be_a_tar_with_any_compression(
     folder = layout_of(base)
     assert folder.parent == workspace.home / "bases"
     assert (base.name, base.origin) == (f"{name} (root file system given by the user)", "user")
-    assert sum(one.is_file() for one in (folder / "blobs" / "sha256").iterdir()) == 3
+    assert sum(file.is_file() for file in (folder / "blobs" / "sha256").iterdir()) == 3
     assert (tmp_path / name).exists()
 
 
@@ -321,10 +321,10 @@ def test_same_tar_is_imported_once(make: Any, target: Target, tmp_path: Path, mo
 
 def test_tar_is_imported_once_per_platform(make: Any, target: Target, tmp_path: Path) -> None:
     tar = rootfs(tmp_path / "r.tar")
-    one, other = (
+    amd64, arm64 = (
         make(str(tar)).resolve(target, platform) for platform in (Platform("linux/amd64"), Platform("linux/arm64"))
     )
-    assert one.digest != other.digest
+    assert amd64.digest != arm64.digest
 
 
 def test_relative_path_is_resolved_against_the_current_folder(
@@ -343,7 +343,7 @@ def test_root_file_system_may_be_a_folder(make: Any, target: Target, tmp_path: P
     (folder / "name\nwith line").touch()
     base = make(str(folder)).resolve(target, AMD64)
     blobs = list((layout_of(base) / "blobs" / "sha256").iterdir())
-    packed = [one for one in blobs if one.read_bytes().startswith(b"\x1f\x8b")]
+    packed = [blob for blob in blobs if blob.read_bytes().startswith(b"\x1f\x8b")]
     with tarfile.open(packed[0], "r:gz") as tar:
         names = set(tar.getnames())
     assert {"./etc/os-release", "./bin", "./name\nwith line"} <= names
@@ -375,7 +375,7 @@ def test_file_that_is_not_a_tar_is_rejected(
     with pytest.raises(InputError, match="is no tar file") as caught:
         make(str(tmp_path / "file")).resolve(target, AMD64)
     assert ".tar.xz" in caught.value.hint
-    assert [one.suffix for one in (workspace.home / "bases").iterdir()] == [".lock"]
+    assert [file.suffix for file in (workspace.home / "bases").iterdir()] == [".lock"]
 
 
 def test_host_perl_is_used_unless_it_lacks_modules() -> None:
@@ -430,7 +430,7 @@ def test_cached_base_is_ignored_if_its_layer_is_missing(
     make: Any, target: Target, no_registry: None, fake_bootstrap: list[str]
 ) -> None:
     folder = layout_of(make().resolve(target, AMD64))
-    (layer,) = (one for one in (folder / "blobs/sha256").iterdir() if one.read_bytes().startswith(b"\x1f\x8b"))
+    (layer,) = (blob for blob in (folder / "blobs/sha256").iterdir() if blob.read_bytes().startswith(b"\x1f\x8b"))
     layer.unlink()
     assert make().cached(target, AMD64) is None
 

@@ -106,8 +106,8 @@ class FakeUpstream:
 
     def cached_files(self) -> list[str]:
         """Names of the files in the cache, except locks and notes of missing signatures."""
-        found = (self.workspace.home / "sources").rglob("*")
-        return sorted(one.name for one in found if one.is_file() and one.suffix not in (".lock", ".none"))
+        paths = (self.workspace.home / "sources").rglob("*")
+        return sorted(path.name for path in paths if path.is_file() and path.suffix not in (".lock", ".none"))
 
 
 class FakePythonOrg(FakeUpstream):
@@ -150,14 +150,13 @@ class FakePythonOrg(FakeUpstream):
 
     def lock(self, *pins: Pin) -> None:
         """Pin only ``pins``."""
-        series = []
-        for one in self.whole.series:
-            number = one.number
-            own = [pin for pin in pins if f"{pin.version.major}.{pin.version.minor}" == number]
-            own.sort(key=lambda pin: pin.version, reverse=True)
-            if own:
-                series.append(dataclasses.replace(one, pins=tuple(own)))
-        self.catalog = dataclasses.replace(self.catalog, series=tuple(series))
+        pinned = []
+        for series in self.whole.series:
+            releases = [pin for pin in pins if f"{pin.version.major}.{pin.version.minor}" == series.number]
+            releases.sort(key=lambda pin: pin.version, reverse=True)
+            if releases:
+                pinned.append(dataclasses.replace(series, pins=tuple(releases)))
+        self.catalog = dataclasses.replace(self.catalog, series=tuple(pinned))
 
     def find(self, *names: str, targets: Any = (), pins: Any = ()) -> Findings:
         discovery = Discovery(self.catalog, self.signatures, self.messages.append, lambda: NOW)

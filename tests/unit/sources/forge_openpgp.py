@@ -1,6 +1,6 @@
-"""Makes OpenPGP keys and signatures for tests, sound ones and every kind of unsound one (RFC 9580, version 4, Ed25519).
+"""Makes valid and invalid OpenPGP keys and signatures for tests (RFC 9580, version 4, Ed25519).
 
-gpg itself would not make most of what an attacker could.
+gpg itself refuses to make most of what an attacker could.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OID = bytes.fromhex("2b06010401da470f01")
 HASHES = {"MD5": 1, "SHA1": 2, "SHA256": 8, "SHA512": 10}
 YEAR = 365 * 86400
 MADE = 1_735_689_600
-"""2025-01-01, when the keys of the tests are made."""
+"""2025-01-01, when the keys of the tests were created."""
 
 
 def packet(tag: int, body: bytes) -> bytes:
@@ -41,7 +41,7 @@ def armor(data: bytes, kind: str = "SIGNATURE") -> bytes:
 
 @dataclass
 class Key:
-    """A key pair; ``lasts`` is in seconds after ``made``, 0 for ever."""
+    """A key pair; ``lasts`` is in seconds after ``made``, 0 for no expiry."""
 
     name: str = "Release Manager <rm@example.org>"
     made: int = MADE
@@ -73,7 +73,7 @@ class Key:
         subpackets: bytes = b"",
         claims: str = "",
     ) -> bytes:
-        """A signature packet over ``data``; ``claims`` is the fingerprint that it names as its maker's."""
+        """A signature packet over ``data``; ``claims`` is the fingerprint that it names as its issuer."""
         issuer = bytes.fromhex(claims or self.fingerprint)
         hashed = sub(2, struct.pack(">I", self.made + 86400 if when is None else when))
         hashed += sub(33, b"\x04" + issuer) + subpackets
@@ -85,7 +85,7 @@ class Key:
         return packet(2, body)
 
     def public(self, lasts: int | None = None) -> bytes:
-        """The key as others have it, armored; ``lasts`` as a renewed copy says."""
+        """The public key, armored; ``lasts`` is the lifetime in a renewed copy."""
         lasts = self.lasts if lasts is None else lasts
         until = sub(9, struct.pack(">I", lasts)) if lasts else b""
         name = self.name.encode()

@@ -1,6 +1,6 @@
-"""A Sigstore of the tests' own: a certificate authority, a certificate log and a transparency log, on paper only.
+"""A fake Sigstore: a certificate authority, a certificate transparency log and a signature log, without servers.
 
-What it signs is checked by the real library. Each argument of :meth:`Sigstore.bundle` makes one thing unsound.
+The real library verifies what it signs. Each argument of :meth:`Sigstore.bundle` makes one part of a bundle invalid.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def seal(pair: KeyPair, data: bytes) -> bytes:
 
 @dataclass
 class Sigstore:
-    """Its keys, and what it signs with them."""
+    """The keys of the authority and the logs, and what they sign."""
 
     authority: KeyPair = field(default_factory=key)
     certificates: KeyPair = field(default_factory=key)
@@ -73,7 +73,7 @@ class Sigstore:
         )
 
     def trusted_root(self, file: Path) -> Path:
-        """Write what a client has to know of it."""
+        """Write the trusted root that a client needs."""
         since = {"start": (SIGNED - dt.timedelta(days=365)).isoformat().replace("+00:00", "Z")}
 
         def instance(pair: KeyPair) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Sigstore:
         return file
 
     def certificate(self, pair: KeyPair, identity: str, issuer: str, witnessed: bool = True) -> x509.Certificate:
-        """A certificate of ten minutes, with the log's promise in it where it is ``witnessed``."""
+        """A certificate that is valid for ten minutes, with the log's signed timestamp (SCT) if ``witnessed``."""
         builder = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([]))

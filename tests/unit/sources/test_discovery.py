@@ -26,9 +26,9 @@ DIGEST = "sha256:" + "c" * 64
 
 def test_new_patch_release_is_verified_and_pinned(org: FakePythonOrg) -> None:
     pin = org.publish("3.13.16", tarball("3.13.16", pip="26.1"))
-    found = org.find()
-    (change,) = found.changes
-    assert (found.notes, found.problems) == ([], [])
+    findings = org.find()
+    (change,) = findings.changes
+    assert (findings.notes, findings.problems) == ([], [])
     assert (change.table, change.name) == ("releases", "3.13.16")
     assert list(change.content.items()) == [
         ("file", "Python-3.13.16.tar.xz"),
@@ -74,26 +74,28 @@ def test_only_the_newest_of_several_releases_is_pinned(org: FakePythonOrg) -> No
 def test_new_series_is_reported_but_not_added(org: FakePythonOrg) -> None:
     org.publish("3.16.0")
     org.publish("3.17.0a1")
-    found = org.find()
-    assert found.changes == []
-    assert found.notes == ["Python 3.16 is out: add it to shared/catalog.toml and its signers to shared/upstream.toml"]
+    findings = org.find()
+    assert findings.changes == []
+    assert findings.notes == [
+        "Python 3.16 is out: add it to shared/catalog.toml and its signers to shared/upstream.toml"
+    ]
 
 
 def test_pinned_release_that_python_org_dropped_is_reported(org: FakePythonOrg) -> None:
     org.lock(org.pin("3.13.5", b""), org.pin("3.13.6", b""))
-    found = org.find()
-    assert found.changes == []
-    assert found.notes == ["Python 3.13.6 is pinned, but python.org no longer has it: was it withdrawn?"]
+    findings = org.find()
+    assert findings.changes == []
+    assert findings.notes == ["Python 3.13.6 is pinned, but python.org no longer has it: was it withdrawn?"]
 
 
 def test_withdrawn_release_is_not_pinned(org: FakePythonOrg) -> None:
     org.publish("3.13.6")
     pin = org.publish("3.13.7")
     del org.server.routes[org.path(pin)]
-    found = org.find()
-    assert [change.name for change in found.changes] == ["3.13.6"]
-    assert "Python 3.13.7 is listed, but its tarball is not available: " in found.notes[0]
-    assert "python.org answered 404" in found.notes[0]
+    findings = org.find()
+    assert [change.name for change in findings.changes] == ["3.13.6"]
+    assert "Python 3.13.7 is listed, but its tarball is not available: " in findings.notes[0]
+    assert "python.org answered 404" in findings.notes[0]
 
 
 def test_release_needs_both_an_announcement_and_files(org: FakePythonOrg) -> None:
@@ -112,17 +114,17 @@ def test_release_needs_both_an_announcement_and_files(org: FakePythonOrg) -> Non
 def test_broken_api_falls_back_to_the_directory(org: FakePythonOrg, broken: Any) -> None:
     org.publish("3.13.6")
     org.server.routes["/api/release/"] = broken
-    found = org.find()
-    assert [change.name for change in found.changes] == ["3.13.6"]
-    assert found.notes[0].startswith("python.org's API ")
+    findings = org.find()
+    assert [change.name for change in findings.changes] == ["3.13.6"]
+    assert findings.notes[0].startswith("python.org's API ")
 
 
 def test_broken_directory_falls_back_to_the_api(org: FakePythonOrg) -> None:
     org.publish("3.13.6")
     org.server.routes["/"] = HTML
-    found = org.find()
-    assert [change.name for change in found.changes] == ["3.13.6"]
-    assert found.notes == ["python.org's directory lists no releases"]
+    findings = org.find()
+    assert [change.name for change in findings.changes] == ["3.13.6"]
+    assert findings.notes == ["python.org's directory lists no releases"]
 
 
 def test_no_source_of_releases_is_an_error(org: FakePythonOrg) -> None:
@@ -144,8 +146,8 @@ def test_tarball_timeout_is_reported(org: FakePythonOrg, monkeypatch: pytest.Mon
     pin = org.publish("3.13.6")
     monkeypatch.setattr(http, "TIMEOUT", (2, 0.3))
     org.server.routes[org.path(pin)] = lambda request: request.server.told.released.wait(10) and 404
-    found = org.find()
-    assert found.changes == [] and "did not answer in time" in found.notes[0]
+    findings = org.find()
+    assert findings.changes == [] and "did not answer in time" in findings.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -163,9 +165,9 @@ def test_release_that_fails_verification_is_left_out_and_reported(
     org: FakePythonOrg, data: bytes | None, more: dict[str, Any], named: str
 ) -> None:
     org.publish("3.13.6", data, **more)
-    found = org.find()
-    assert found.changes == []
-    assert found.problems[0].startswith("Python 3.13.6 is not pinned: ") and named in found.problems[0]
+    findings = org.find()
+    assert findings.changes == []
+    assert findings.problems[0].startswith("Python 3.13.6 is not pinned: ") and named in findings.problems[0]
     assert org.cached_files() == []
 
 
@@ -174,9 +176,9 @@ def test_bad_signature_leaves_out_only_that_release(org: FakePythonOrg) -> None:
     pin = org.publish("3.13.6")
     org.serve(pin, org.mallory.sign(tarball("3.13.6")), ".asc")
     org.publish("3.14.1")
-    found = org.find()
-    assert [change.name for change in found.changes] == ["3.14.1"]
-    assert "not pinned for this series" in found.problems[0]
+    findings = org.find()
+    assert [change.name for change in findings.changes] == ["3.14.1"]
+    assert "not pinned for this series" in findings.problems[0]
 
 
 @pytest.mark.parametrize("require", [False, True])
@@ -184,12 +186,12 @@ def test_unsigned_release_is_pinned_unless_signatures_are_required(org: FakePyth
     org.publish("3.13.6", signed=False)
     if require:
         org.require()
-    found = org.find()
+    findings = org.find()
     if require:
-        assert found.changes == [] and "requires one" in found.problems[0]
+        assert findings.changes == [] and "requires one" in findings.problems[0]
     else:
-        assert "signed" not in found.changes[0].content
-        assert "signature: not checked\n" in found.changes[0].message
+        assert "signed" not in findings.changes[0].content
+        assert "signature: not checked\n" in findings.changes[0].message
 
 
 def test_base_follows_its_tag_on_every_platform(org: FakePythonOrg, serve: Any, catalog: Catalog) -> None:
@@ -203,8 +205,8 @@ def test_base_follows_its_tag_on_every_platform(org: FakePythonOrg, serve: Any, 
     server = serve({"/v2/debian/manifests/bookworm-slim": json.dumps(index).encode()})
     real = next(target for target in catalog.targets if target.name == "bookworm")
     base = dataclasses.replace(real.base, image=f"{server.address}/debian:bookworm-slim")
-    found = org.find(targets=[dataclasses.replace(real, base=base)])
-    (change,) = found.changes
+    findings = org.find(targets=[dataclasses.replace(real, base=base)])
+    (change,) = findings.changes
     assert (change.table, change.name) == ("bases", "bookworm")
     assert change.content["date"] == "2026-11-24"
     assert change.content["digests"] == {"linux/amd64": DIGEST, "linux/arm64": DIGEST.replace("c", "d")}
@@ -219,8 +221,8 @@ def test_base_is_unchanged_if_its_registry_gives_no_valid_response(
     server = serve(default=answer)
     real = catalog.targets[0]
     base = dataclasses.replace(real.base, image=f"{server.address}/debian:x")
-    found = org.find(targets=[dataclasses.replace(real, base=base)])
-    assert found.changes == [] and "its digests are not changed" in found.notes[0]
+    findings = org.find(targets=[dataclasses.replace(real, base=base)])
+    assert findings.changes == [] and "its digests are not changed" in findings.notes[0]
 
 
 def test_signature_of_a_pinned_release_is_recorded_on_request(org: FakePythonOrg) -> None:
@@ -237,9 +239,9 @@ def test_expired_key_rejects_new_releases_but_not_pinned_ones(org: FakePythonOrg
     org.publish_key(org.manager, lasts=3600)
     pin = org.catalog.series[0].default
     org.publish("3.13.6")
-    found = org.find(pins=[pin])
-    assert [(change.name, change.content.get("signed")) for change in found.changes] == [("3.13.5", None)]
-    assert "Python 3.13.6 is not pinned" in found.problems[0] and "key that expired" in found.problems[0]
+    findings = org.find(pins=[pin])
+    assert [(change.name, change.content.get("signed")) for change in findings.changes] == [("3.13.5", None)]
+    assert "Python 3.13.6 is not pinned" in findings.problems[0] and "key that expired" in findings.problems[0]
 
 
 def test_bundled_pip_is_recorded_without_a_signature_too(org: FakePythonOrg) -> None:
@@ -309,14 +311,14 @@ def test_unreachable_python_org_falls_back_to_the_debian_mirror(
 
     monkeypatch.setattr(apt, "download", download)
     org.server.routes["/pool/p.tar.xz.asc"] = org.manager.sign(data)
-    found = org.find()
+    findings = org.find()
     if served:
-        (change,) = found.changes
+        (change,) = findings.changes
         assert (change.content["recorded_by"], change.content["pool"]) == ("Debian forky", "pool/p.tar.xz")
         assert change.content["signed"].startswith("openpgp ")
     else:
-        assert found.changes == []
-        assert [note[:14] for note in found.notes] == ["Python 3.13.15", "Python 3.13.14"]
+        assert findings.changes == []
+        assert [note[:14] for note in findings.notes] == ["Python 3.13.15", "Python 3.13.14"]
 
 
 def test_tarball_that_differs_from_the_source_index_is_left_out(
@@ -351,10 +353,10 @@ def test_prereleases_are_enabled_by_data(org: FakePythonOrg) -> None:
 )
 def test_options_select_subjects(catalog: Catalog, chosen: Any, expected: Any) -> None:
     subjects = select_subjects(catalog, *chosen)
-    every = [one.name for one in catalog.series], [one.name for one in catalog.targets]
-    assert [one.name for one in subjects.series] == (every[0] if expected[0] == "all" else expected[0])
+    everything = [series.name for series in catalog.series], [target.name for target in catalog.targets]
+    assert [series.name for series in subjects.series] == (everything[0] if expected[0] == "all" else expected[0])
     assert [pin.release for pin in subjects.pins] == expected[1]
-    assert [one.name for one in subjects.targets] == (every[1] if expected[2] == "all" else expected[2])
+    assert [target.name for target in subjects.targets] == (everything[1] if expected[2] == "all" else expected[2])
 
 
 def test_unknown_version_is_rejected(catalog: Catalog) -> None:

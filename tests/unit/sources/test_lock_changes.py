@@ -42,7 +42,7 @@ def test_newer_releases_of_a_series(
     fake_series: Callable[..., Series], pinned: list[str], found: list[str], prereleases: bool, expected: list[str]
 ) -> None:
     pins = [Pin(release, "", "", "") for release in pinned]
-    assert [str(one) for one in newer_releases(fake_series(*pins), versions(*found), prereleases)] == expected
+    assert [str(version) for version in newer_releases(fake_series(*pins), versions(*found), prereleases)] == expected
 
 
 def test_only_a_final_release_makes_a_new_series() -> None:

@@ -1,4 +1,4 @@
-"""Signatures of tarballs: what the policy makes of a missing one, what is remembered, and the repository's keys."""
+"""Signatures of tarballs: both policies, what is cached, and the keys of this repository."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_signature_that_gpgv_does_not_report_as_good_is_rejected() -> None:
 
 def test_keys_of_this_repository_match_the_pinned_fingerprints(root: Path) -> None:
     trust = load_trust(root)
-    pinned = {one for signers in trust.signers.values() for one in signers.openpgp}
+    pinned = {key for signers in trust.signers.values() for key in signers.openpgp}
     files = sorted(trust.keys.glob("*"))
     assert files
     for file in files:

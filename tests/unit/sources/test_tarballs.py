@@ -1,4 +1,4 @@
-"""CPython's tarballs: providers in order, the same bytes or no build, and nothing half left behind."""
+"""The cache of tarballs: providers in order, the pinned bytes or no build, and no partial files."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from bakery.sources.tarballs import SourceCache
 from bakery.workspace import Workspace
 
 DATA = b"the tarball of a test " * 1000
-AGAIN = "inv build --target=jammy --version={version}"
+COMMAND = "inv build --target=jammy --version={version}"
 
 
 class Client:
-    """Everything that a fetch needs, with a list of what the user was told."""
+    """Everything that a fetch needs, with a list of the messages to the user."""
 
     def __init__(self, workspace: Workspace, make_pin: Callable[..., Pin], make_series: Callable[..., Series]) -> None:
         self.workspace, self.make_pin, self.make_series = workspace, make_pin, make_series
@@ -41,7 +41,7 @@ class Client:
 
     def fetch(self, mirror: str | None = None) -> Path:
         series = self.make_series(self.pin, *self.others)
-        return SourceCache(self.workspace, mirror, self.messages.append).fetch(self.pin, series, AGAIN)
+        return SourceCache(self.workspace, mirror, self.messages.append).fetch(self.pin, series, COMMAND)
 
     def refused(self, mirror: str | None = None) -> SourceError:
         with pytest.raises(SourceError) as caught:
@@ -51,9 +51,9 @@ class Client:
 
     def cached_files(self) -> list[str]:
         """Files in the cache, without locks."""
-        found = (self.workspace.home / "sources").rglob("*")
+        paths = (self.workspace.home / "sources").rglob("*")
         return sorted(
-            str(one.relative_to(self.workspace.home)) for one in found if one.is_file() and one.suffix != ".lock"
+            str(path.relative_to(self.workspace.home)) for path in paths if path.is_file() and path.suffix != ".lock"
         )
 
 
@@ -64,14 +64,14 @@ def client(workspace: Workspace, pin: Callable[..., Pin], fake_series: Callable[
 
 @pytest.fixture
 def python_org(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A loopback server in the place of python.org; it has nothing until a test gives it something."""
+    """A loopback server that replaces python.org; tests add routes to it."""
     server = serve()
     monkeypatch.setattr(providers, "PYTHON_ORG", server.url)
     return server
 
 
 class FakePool:
-    """Stands in for apt: answers like a host of Debian whose mirror has ``data``."""
+    """A fake apt of a Debian host whose mirror has ``data``."""
 
     def __init__(self, data: bytes | None = None, error: str = "Could not resolve 'deb.example'") -> None:
         self.data, self.error, self.asked = data, error, list[str]()
@@ -90,7 +90,7 @@ class FakePool:
 
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakePool]:
-    """Puts a fake pool in the place of the host's Debian mirror."""
+    """Replaces the host's Debian mirror by a fake one."""
 
     def put(data: bytes | None = None, host: str = "debian", **more: Any) -> FakePool:
         fake = FakePool(data, **more)
@@ -111,7 +111,7 @@ def test_mirror_comes_first_and_is_enough(client: Client, serve: Any, python_org
     client.pin = client.make_pin("3.13.5", DATA, pool="pool/p")
     folder = client.fetch(mirror.url)
     assert folder == client.folder
-    assert [one.name for one in folder.iterdir()] == ["Python-3.13.5.tar.xz"]
+    assert [file.name for file in folder.iterdir()] == ["Python-3.13.5.tar.xz"]
     assert (folder / client.pin.file).read_bytes() == DATA
     assert mirror.asked == [f"GET {PATH}"]
     assert python_org.asked == [] and fake.asked == []
@@ -163,7 +163,7 @@ def test_mirror_layout_may_be_nested_or_flat(client: Client, serve: Any, python_
 def test_mirror_may_be_a_folder_with_spaces_in_its_path(
     client: Client, python_org: Any, tmp_path: Path, inner: str, scheme: str
 ) -> None:
-    folder = tmp_path / "my own  mirror"
+    folder = tmp_path / "my  mirror"
     (folder / inner).mkdir(parents=True)
     (folder / inner / client.pin.file).write_bytes(DATA)
     client.fetch(f"{scheme}{folder}")
@@ -333,13 +333,13 @@ def test_debian_mirror_reports_a_host_of_another_distribution(client: Client, py
 
 def test_cached_release_is_suggested_with_the_exact_command(client: Client, python_org: Any) -> None:
     older, broken = client.make_pin("3.13.4", b"older"), client.make_pin("3.13.6", b"newer")
-    for one, data in ((older, b"older"), (broken, b"corrupt")):
-        folder = client.workspace.home / "sources" / one.release
+    for other, data in ((older, b"older"), (broken, b"corrupt")):
+        folder = client.workspace.home / "sources" / other.release
         folder.mkdir(parents=True)
-        (folder / one.file).write_bytes(data)
+        (folder / other.file).write_bytes(data)
     client.others = (broken, older)
     assert client.refused().hint.endswith(
-        "release of the series is available, 3.13.4: " + AGAIN.format(version="3.13.4")
+        "release of the series is available, 3.13.4: " + COMMAND.format(version="3.13.4")
     )
 
 
@@ -475,11 +475,11 @@ def test_missing_extra_names_the_file_and_the_series(
 
 def test_modified_extras_folder_is_restored(client: Client, extra: Extra, tmp_path: Path) -> None:
     (tmp_path / extra.file).write_bytes(DATA)
-    one = SourceCache(client.workspace, str(tmp_path), client.messages.append)
-    folder = one.fetch_extras(with_extra(client, extra))
+    sources = SourceCache(client.workspace, str(tmp_path), client.messages.append)
+    folder = sources.fetch_extras(with_extra(client, extra))
     (folder / extra.file).write_bytes(b"")
     (folder / "stray").touch()
-    assert [file.read_bytes() for file in one.fetch_extras(with_extra(client, extra)).iterdir()] == [DATA]
+    assert [file.read_bytes() for file in sources.fetch_extras(with_extra(client, extra)).iterdir()] == [DATA]
 
 
 def test_series_without_extras_gets_an_empty_folder(client: Client) -> None:

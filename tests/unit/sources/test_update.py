@@ -15,7 +15,7 @@ from tests.unit.sources.fake_upstream import FakePythonOrg
 
 @pytest.fixture
 def clone(root: Path, tmp_path: Path) -> Path:
-    """A copy of the repository's code and data, with one series, that a command may write into."""
+    """A copy of the repository's code and data that a command may change."""
     tree = tmp_path / "clone"
     for name in ("bakery", "commands", "shared", "debian", "ubuntu"):
         shutil.copytree(root / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -24,7 +24,6 @@ def clone(root: Path, tmp_path: Path) -> Path:
 
 
 def test_command_prints_diff_and_messages_and_writes_only_the_lock(org: FakePythonOrg, clone: Path) -> None:
-    """The whole command, in its own process, against a server in the place of python.org."""
     trust = clone / "shared" / "upstream.toml"
     text = trust.read_text(encoding="utf-8").replace(
         "7169605F62C751356D054A26A821E680E5FA6305", org.manager.fingerprint
