@@ -49,11 +49,6 @@ class SuiteConfig:
     unsuitable: Mapping[str, str]
     series: Mapping[str, Mapping[str, str]]
 
-    @property
-    def versions(self) -> dict[str, str]:
-        """The pinned releases by package."""
-        return {package.name: package.version for package in (self.pyperformance, self.pyperf)}
-
 
 @dataclass(frozen=True)
 class Benchmark:

@@ -122,4 +122,5 @@ def run_benchmarks(session: Session) -> BenchmarkResult:
         (msgspec.structs.replace(image, cpu_share=round(worker.cpu / worker.wall, 4)), worker.python)
         for image, worker in zip(images, workers, strict=True)
     ]
-    return session.result(measured, benchmarks, left_out, versions=config.versions)
+    versions = {package.name: package.version for package in (config.pyperformance, config.pyperf)}
+    return session.result(measured, benchmarks, left_out, versions=versions)

@@ -55,8 +55,6 @@ class Suite(msgspec.Struct, frozen=True):
 
 
 class _Report(msgspec.Struct, frozen=True):
-    """What benchmarks/worker.py prints."""
-
     suite: Suite
     wall: float
     cpu: float

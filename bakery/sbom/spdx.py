@@ -102,21 +102,17 @@ def _image(bill: Bill) -> Package:
 
 
 def _package(part: Component, spdx_id: str) -> Package:
+    differs = part.kind == "deb" and part.source != part.name
     references = [ExternalPackageRef(ExternalPackageRefCategory.SECURITY, "cpe23Type", part.cpe)] if part.cpe else []
     return Package(
         spdx_id, part.name, part.download or SpdxNoAssertion(), version=part.version or None, files_analyzed=False,
-        supplier=_actor(part.supplier), homepage=part.homepage or None, source_info=_source(part),
+        supplier=_actor(part.supplier), homepage=part.homepage or None,
+        source_info=f"built from Debian's source package {part.source}" if differs else None,
         checksums=[Checksum(ChecksumAlgorithm.SHA256, part.sha256)] if part.sha256 else [],
-        license_concluded=SpdxNoAssertion(),
         license_declared=get_spdx_licensing().parse(part.licence) if part.licence else SpdxNoAssertion(),
-        copyright_text=SpdxNoAssertion(),
+        license_concluded=SpdxNoAssertion(), copyright_text=SpdxNoAssertion(),
         external_references=[*references, _purl(part.purl)] if part.purl else references,
     )  # fmt: skip
-
-
-def _source(part: Component) -> str | None:
-    differs = part.kind == "deb" and part.source != part.name
-    return f"built from Debian's source package {part.source}" if differs else None
 
 
 def _actor(text: str) -> Actor | SpdxNoAssertion:
