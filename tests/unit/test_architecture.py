@@ -119,3 +119,13 @@ def test_listing_the_tasks_loads_neither_docker_nor_requests(root: Path) -> None
     script = "import sys, tasks; print(*sorted({'docker', 'requests', 'rich'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_docker_and_its_client_are_used_in_the_engine_package_only() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (covered,) = (set(entry["source_modules"]) for entry in contracts if entry.get("forbidden_modules") == ["docker"])
+    assert {f"bakery.{package}" for package in PACKAGES} - covered == {"bakery.engine"}
+    users = [module for module in MODULES if "engine.client" in source_of(module)]
+    assert not [module for module in users if not module.startswith("engine.")]
