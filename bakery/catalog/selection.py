@@ -12,7 +12,6 @@ from bakery.catalog.distributions import Target
 from bakery.catalog.models import FREE_THREADED, Catalog, Image, Series, Variant
 from bakery.catalog.pins import Pin
 from bakery.catalog.platforms import Platform, host_platform
-from bakery.catalog.recipes import RecipeName
 from bakery.errors import InputError, NothingSelected
 
 __all__ = ["on_platforms", "select_images", "split"]
@@ -31,13 +30,13 @@ def select_images(
     variants: Sequence[str] = (),
     *,
     everything: bool = False,
-    recipe: RecipeName = RecipeName.FULL,
     platform: Platform | None = None,
 ) -> tuple[Image, ...]:
     """The images of ``versions`` x ``targets`` x ``variants``, in that order and each once.
 
     A version is a series, which selects its default release, or a pinned release. The default target and the default
-    variant apply if none is given; with ``everything`` it is all series, all targets and all variants instead.
+    variant apply if none is given; with ``everything`` it is all series, all targets and all variants instead. The
+    recipe is the full one; ``dataclasses.replace`` an image's for another.
     Raises :exc:`InputError` for a name that does not exist and :exc:`NothingSelected` if no version is given.
     """
     if not versions and not everything:
@@ -54,7 +53,7 @@ def select_images(
     kinds = [_find_variant(catalog, name) for name in variants]
     kinds = kinds or list(catalog.variants if everything else [catalog.default_variant])
     images = (
-        Image(series, pin, target, kind, platform or host_platform(), recipe)
+        Image(series, pin, target, kind, platform or host_platform())
         for series, pin in pins
         for target in selected
         for kind in kinds

@@ -58,7 +58,7 @@ class Bench:
         self.shown = io.StringIO()
 
     def image(self, recipe: RecipeName = RecipeName.FULL) -> Image:
-        return select_images(self.catalog, [RELEASE], recipe=recipe)[0]
+        return dataclasses.replace(select_images(self.catalog, [RELEASE])[0], recipe=recipe)
 
     def builder(self, packing: str = "gzip", **more: Any) -> Builder:
         settings = BuildSettings(str(self.mirror), compression=parse_compression(packing), **more)
@@ -233,7 +233,8 @@ def test_one_failed_image_does_not_stop_the_others(bench: Bench) -> None:
 
 
 def test_images_that_are_built_in_parallel_are_the_same_and_survive_a_failed_one(bench: Bench) -> None:
-    variants = [*select_images(bench.catalog, [RELEASE], variants=["default", "minimal"], recipe=RecipeName.QUICK)]
+    images = select_images(bench.catalog, [RELEASE], variants=["default", "minimal"])
+    variants = [dataclasses.replace(image, recipe=RecipeName.QUICK) for image in images]
     absent = select_images(bench.catalog, ["3.10"])[0]
     first, failed, second = bench.builder(jobs=3).build([variants[0], absent, variants[1]])
     assert "no provider has Python-3.10" in failed.error

@@ -6,6 +6,7 @@ import difflib
 import json
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,8 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 
 def image_of(catalog: Catalog, version: str, target: str, recipe: RecipeName = RecipeName.FULL) -> Image:
-    (image,) = select_images(catalog, [version], [target], recipe=recipe, platform=Platform("linux/amd64"))
-    return image
+    (image,) = select_images(catalog, [version], [target], platform=Platform("linux/amd64"))
+    return replace(image, recipe=recipe)
 
 
 def everything(catalog: Catalog) -> tuple[Image, ...]:

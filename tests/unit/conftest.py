@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,8 @@ def image(catalog: Catalog) -> Callable[..., Image]:
     """One image by version and target, always for linux/amd64."""
 
     def one(version: str, target: str = "", recipe: RecipeName = RecipeName.FULL, platform: Platform = AMD64) -> Image:
-        (found,) = select_images(catalog, [version], [target] if target else [], recipe=recipe, platform=platform)
-        return found
+        (selected,) = select_images(catalog, [version], [target] if target else [], platform=platform)
+        return replace(selected, recipe=recipe)
 
     return one
 

@@ -174,9 +174,9 @@ def test_an_unknown_target_is_an_error_even_with_all(catalog: Catalog) -> None:
         select_images(catalog, [], ["xyz"], everything=True)
 
 
-def test_recipe_and_platform_are_passed_on(catalog: Catalog) -> None:
-    (image,) = select_images(catalog, ["3.13"], recipe=RecipeName.QUICK, platform=Platform("linux/riscv64"))
-    assert (image.recipe, image.platform) == (RecipeName.QUICK, "linux/riscv64")
+def test_images_are_full_builds_for_the_given_platform(catalog: Catalog) -> None:
+    (image,) = select_images(catalog, ["3.13"], platform=Platform("linux/riscv64"))
+    assert (image.recipe, image.platform) == (RecipeName.FULL, "linux/riscv64")
 
 
 @pytest.mark.parametrize(

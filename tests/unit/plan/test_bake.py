@@ -348,7 +348,8 @@ def test_every_argument_of_the_definition_is_declared_in_the_dockerfile(catalog:
 
 def test_every_argument_of_the_reference_is_declared_in_its_dockerfile(catalog: Catalog, root: Any) -> None:
     text = (root / "reference" / "Dockerfile").read_text(encoding="utf-8")
-    (image,) = select_images(catalog, ["3.13"], recipe=RecipeName.REFERENCE)
+    (image,) = select_images(catalog, ["3.13"])
+    image = replace(image, recipe=RecipeName.REFERENCE)
     assert set(target_of(catalog, image)["args"]) == set(re.findall(r"(?m)^ARG (\w+)", text))
 
 
