@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -125,7 +125,8 @@ class Selection:
         catalog, everything = load_catalog(root), everything or self.all
         platforms = parse_platforms(catalog.platforms, self.platform)
         names = (self.version, self.target, self.variant)
-        return catalog, on_platforms(select_images(catalog, *names, everything=everything, recipe=recipe), platforms)
+        images = (replace(image, recipe=recipe) for image in select_images(catalog, *names, everything=everything))
+        return catalog, on_platforms(tuple(images), platforms)
 
 
 @dataclass(frozen=True)
