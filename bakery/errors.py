@@ -9,19 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 __all__ = [
-    "BakeryError",
-    "BuildError",
-    "ConfigError",
-    "DiskFullError",
-    "EngineError",
-    "InputError",
-    "NothingSelected",
-    "PublishError",
-    "SourceError",
-    "Unavailable",
-    "listed",
-    "unknown_value",
-]
+    "BakeryError", "BuildError", "ConfigError", "DiskFullError", "EngineError", "InputError", "NothingSelected",
+    "PublishError", "SourceError", "Unavailable", "listed", "unknown_value",
+]  # fmt: skip
 
 
 class BakeryError(Exception):

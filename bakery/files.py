@@ -16,17 +16,9 @@ from typing import IO
 from bakery.errors import BakeryError, DiskFullError
 
 __all__ = [
-    "Tell",
-    "disk_full",
-    "free_space",
-    "locked",
-    "no_space",
-    "require_space",
-    "sha256_of",
-    "spooled",
-    "staged_folder",
+    "Tell", "disk_full", "free_space", "locked", "no_space", "require_space", "sha256_of", "spooled", "staged_folder",
     "write_whole",
-]
+]  # fmt: skip
 
 Tell = Callable[[str], None]
 """Reports progress to the user: takes one line without a newline."""
@@ -112,15 +104,8 @@ def disk_full(where: Path) -> Iterator[None]:
             raise no_space(where) from None
         if error.filename is None:
             raise
-        raise cannot_write(error) from None
-
-
-def cannot_write(error: OSError) -> BakeryError:
-    """The error for a file or folder that cannot be created or read."""
-    return BakeryError(
-        f"{error.filename}: {error.strerror}",
-        hint="Caches are in $BAKERY_HOME (default: ~/.cache/infra7-python), logs in build/: both have to be writable.",
-    )
+        hint = "Caches are in $BAKERY_HOME (default: ~/.cache/infra7-python), logs in build/: both have to be writable."
+        raise BakeryError(f"{error.filename}: {error.strerror}", hint=hint) from None
 
 
 def require_space(where: Path, size: int) -> None:

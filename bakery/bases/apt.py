@@ -22,17 +22,9 @@ from bakery.errors import BakeryError
 from bakery.files import staged_folder
 
 __all__ = [
-    "AptError",
-    "Mirror",
-    "PrivateApt",
-    "download",
-    "host_codename",
-    "host_id",
-    "host_mirror",
-    "is_older",
-    "keyring_of",
+    "AptError", "Mirror", "PrivateApt", "download", "host_codename", "host_id", "host_mirror", "is_older", "keyring_of",
     "run",
-]
+]  # fmt: skip
 
 TIMEOUT = 1800
 """Seconds for one tool; an emulated mmdebstrap takes minutes."""
@@ -100,9 +92,8 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
     except subprocess.TimeoutExpired:
         raise AptError(f"{Path(command[0]).name} did not finish within {TIMEOUT} s and was stopped") from None
     except FileNotFoundError:
-        raise AptError(
-            f"{command[0]} is not installed", hint="This step needs a Debian or Ubuntu host with apt and dpkg."
-        ) from None
+        hint = "This step needs a Debian or Ubuntu host with apt and dpkg."
+        raise AptError(f"{command[0]} is not installed", hint=hint) from None
     if done.returncode:
         if "No space left on device" in done.stderr:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

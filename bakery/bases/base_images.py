@@ -13,6 +13,7 @@ import shlex
 import shutil
 import tarfile
 import tempfile
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,17 +112,14 @@ class BaseResolver:
         other = (
             f"Or use another base: --base=IMAGE (for example {target.base.image}), --base=ROOTFS.tar or --base=FOLDER."
         )
+        problem = f"no registry answers for {target.base.image}, and"
         if os.geteuid() != 0:
-            raise BuildError(
-                f"no registry answers for {target.base.image}, and making a base from packages needs root",
-                hint=f"Run the same command as root. {other}",
-            )
-        if apt.host_id() != family.archive.id:
-            raise BuildError(
-                f"no registry answers for {target.base.image}, and this host's apt has {apt.host_id() or 'no'} "
-                f"packages, not {family.archive.id} packages",
-                hint=f"Build where its registry can be reached, or on a {family.archive.id} host. {other}",
-            )
+            hint = f"Run the same command as root. {other}"
+            raise BuildError(f"{problem} making a base from packages needs root", hint=hint)
+        needed, host = family.archive.id, apt.host_id() or "no"
+        if host != needed:
+            hint = f"Build where its registry can be reached, or on a {needed} host. {other}"
+            raise BuildError(f"{problem} this host's apt has {host} packages, not {needed} packages", hint=hint)
         folder = self._folder(target, platform)
         require_space(folder, SPACE)
         with staged_folder(folder) as stage:
@@ -148,22 +146,16 @@ class BaseResolver:
         mirror = apt.host_mirror()
         program, env = self._mmdebstrap(mirror, archive)
         script = str(self.workspace.root / "shared" / "base.sh")
-        stanzas = tar.with_name(f"{archive.id}.sources")
+        sources = tar.with_name(f"{archive.id}.sources")
         components = " ".join(archive.components)
-        stanzas.write_text(
-            "".join(
-                f"Types: deb\nURIs: {mirror.uris[suffix]}\nSuites: {target.name}{suffix}\nComponents: {components}\n\n"
-                for suffix in archive.suites
-                if suffix in mirror.uris
-            ),
-            encoding="utf-8",
-        )
-        hooks = {
-            "setup": shlex.join(["sh", script, "setup"]) + ' "$1" ' + shlex.join(archive.exclude),
-            "customize": shlex.join(["sh", script, "finish"])
-            + ' "$1" '
-            + shlex.join([str(stanzas), *archive.keyrings]),
-        }
+        stanzas = [
+            f"Types: deb\nURIs: {mirror.uris[suffix]}\nSuites: {target.name}{suffix}\nComponents: {components}\n\n"
+            for suffix in archive.suites
+            if suffix in mirror.uris
+        ]
+        sources.write_text("".join(stanzas), encoding="utf-8")
+        setup = shlex.join(["sh", script, "setup"]) + ' "$1" ' + shlex.join(archive.exclude)
+        customize = shlex.join(["sh", script, "finish"]) + ' "$1" ' + shlex.join([str(sources), *archive.keyrings])
         self.tell(f"making the base of {target.name} from {archive.id} packages with mmdebstrap")
         apt.run(
             [
@@ -171,12 +163,12 @@ class BaseResolver:
                 f"--architectures={platform.architecture}",
                 f"--hook-dir={program / 'usr/share/mmdebstrap/hooks/merged-usr'}",
                 f"--include={','.join((*archive.include, archive.keyring_package))}",
-                *(f"--{when}-hook={hook}" for when, hook in hooks.items()),
+                f"--setup-hook={setup}", f"--customize-hook={customize}",
                 "--skip=cleanup/apt,chroot/policy-rc.d", target.name, str(tar), *mirror.sources(target.name, archive),
             ],
             env=env,
         )  # fmt: skip
-        stanzas.unlink()
+        sources.unlink()
 
     def _mmdebstrap(self, mirror: apt.Mirror, archive: Archive) -> tuple[Path, dict[str, str]]:
         """The folder with mmdebstrap, unpacked but not installed, and the environment that its perl needs."""
@@ -185,9 +177,8 @@ class BaseResolver:
         bare = not _perl_has(PERL_MODULES)
         with locked(folder.with_suffix(".lock"), "mmdebstrap", self.tell):
             if not (folder / "usr/bin/mmdebstrap").exists():
-                private = apt.PrivateApt(
-                    self.workspace.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive)
-                )
+                sources = mirror.sources(mirror.codename, archive)
+                private = apt.PrivateApt(self.workspace.home / "apt" / mirror.codename, sources)
                 private.update()
                 with staged_folder(folder) as stage:
                     private.unpack(["mmdebstrap", f"perl-modules-{version}", f"libperl{version}"], stage)
@@ -208,8 +199,9 @@ class BaseResolver:
             return self._imported(path, override, platform)
         if not (path / "etc").is_dir():
             raise InputError(f"--base={override}: neither an OCI image layout nor a root file system (it has no etc)")
-        cache.mkdir(parents=True, exist_ok=True)
-        with disk_full(cache), tempfile.TemporaryDirectory(prefix=".folder.", suffix=".partial", dir=cache) as stage:
+        with disk_full(cache), ExitStack() as stack:
+            cache.mkdir(parents=True, exist_ok=True)
+            stage = stack.enter_context(tempfile.TemporaryDirectory(prefix=".folder.", suffix=".partial", dir=cache))
             with tarfile.open(Path(stage) / "rootfs.tar", "w") as tar:
                 tar.add(path, arcname=".", filter=lambda member: None if member.isdev() else member)
             return self._imported(Path(stage) / "rootfs.tar", override, platform)

@@ -52,11 +52,6 @@ class Finding:
     found: str
     todo: str = ""
 
-    @property
-    def row(self) -> dict[str, str]:
-        """The finding as strings, for a report."""
-        return {key: str(value) for key, value in asdict(self).items()}
-
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -67,7 +62,7 @@ class Diagnosis:
     @property
     def rows(self) -> list[dict[str, str]]:
         """The findings for a report; the keys, in order, are its columns."""
-        return [finding.row for finding in self.findings]
+        return [{key: str(value) for key, value in asdict(finding).items()} for finding in self.findings]
 
     @property
     def failure(self) -> BuildError | None:
@@ -115,9 +110,8 @@ def _no_engine() -> Finding:
     """The finding if no engine is running: not a problem if the embedded one can be started."""
     if os.geteuid() == 0 and apt.host_id() in ("debian", "ubuntu"):
         return Finding("engine", State.OK, "none is running; the embedded engine will be started", "inv engine.up")
-    return Finding(
-        "engine", State.MISSING, "none is running, and the embedded engine needs root on Debian or Ubuntu", WAY_OUT
-    )
+    text = "none is running, and the embedded engine needs root on Debian or Ubuntu"
+    return Finding("engine", State.MISSING, text, WAY_OUT)
 
 
 def platforms_in(text: str) -> tuple[str, ...]:

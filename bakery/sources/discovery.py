@@ -14,16 +14,9 @@ from bakery.bases import apt
 from bakery.catalog import Catalog, Pin, Series, Target, select_images
 from bakery.errors import SourceError, Unavailable
 from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder
-from bakery.sources import debian_sources, python_org
+from bakery.sources import debian_sources, lock_changes, python_org
 from bakery.sources.inspection import inspect_tarball
-from bakery.sources.lock_changes import (
-    LockChange,
-    base_change,
-    newer_releases,
-    recheck_change,
-    release_change,
-    unknown_series,
-)
+from bakery.sources.lock_changes import LockChange, newer_releases
 from bakery.sources.signatures import SignatureChecker
 from bakery.sources.tarballs import MAX_BYTES, SourceCache
 from bakery.sources.trust import load_trust
@@ -114,7 +107,7 @@ class Discovery:
             return
         findings.notes += published.notes
         by_version = {release.version: release for release in published.releases}
-        for number in unknown_series([series.number for series in self.catalog.series], by_version):
+        for number in lock_changes.unknown_series([series.number for series in self.catalog.series], by_version):
             findings.notes.append(
                 f"Python {number} is out: add it to shared/catalog.toml and its signers to shared/upstream.toml"
             )
@@ -174,7 +167,7 @@ class Discovery:
                 contents = inspect_tarball(file, pin.release)
                 verified = self.signatures.check(full, number, file)
             signed = verified.record if verified else ""
-            return release_change(replace(full, signed=signed, date=contents.date), contents.pip)
+            return lock_changes.release_change(replace(full, signed=signed, date=contents.date), contents.pip)
 
     def _recheck(self, pin: Pin, findings: Findings) -> None:
         """Verify the signature and the contents of a release that is pinned already."""
@@ -187,7 +180,7 @@ class Discovery:
             findings.problems.append(f"the signature of Python {pin.release} is not recorded: {error.message}")
             return
         new = replace(pin, signed=verified.record if verified else pin.signed, date=contents.date)
-        findings.changes.append(recheck_change(pin, new, contents.pip))
+        findings.changes.append(lock_changes.recheck_change(pin, new, contents.pip))
 
     def _find_base(self, target: Target, findings: Findings) -> None:
         platforms = self.catalog.family_of(target).platforms
@@ -197,7 +190,7 @@ class Discovery:
             findings.notes.append(f"{target.base.image}: {reason}; its digests are not changed")
             return
         if digests != dict(target.base.digests):
-            findings.changes.append(base_change(target, digests, f"{self.clock():%Y-%m-%d}"))
+            findings.changes.append(lock_changes.base_change(target, digests, f"{self.clock():%Y-%m-%d}"))
 
 
 def _compare_with_api(pin: Pin, release: python_org.Release) -> None:

@@ -112,7 +112,6 @@ def inspect_tarball(file: Path, release: str) -> TarballContents:
     ) as error:  # fmt: skip
         raise SourceError(f"{file.name} is not a tarball of Python {release}: {error}") from None
     if version != release:
-        raise SourceError(
-            f"{file.name} is not Python {release}: its Include/patchlevel.h is of {version or 'no version'}"
-        )
+        named = version or "no version"
+        raise SourceError(f"{file.name} is not Python {release}: its Include/patchlevel.h is of {named}")
     return TarballContents(version, pip, date)

@@ -17,18 +17,9 @@ from packaging.version import Version
 from bakery.catalog import Pin, Platform, Series, Target
 
 __all__ = [
-    "Lock",
-    "LockChange",
-    "apply_changes",
-    "base_change",
-    "lock_diff",
-    "lock_text",
-    "needed_changes",
-    "newer_releases",
-    "recheck_change",
-    "release_change",
-    "unknown_series",
-]
+    "Lock", "LockChange", "apply_changes", "base_change", "lock_diff", "lock_text", "needed_changes", "newer_releases",
+    "recheck_change", "release_change", "unknown_series",
+]  # fmt: skip
 
 Lock = Mapping[str, Any]
 """The lock as tomllib reads it: ``schema`` and tables of tables."""

@@ -27,6 +27,7 @@ BINARY = "00"
 """Class of a signature over the exact bytes; a text signature (01) also matches other line endings."""
 LEEWAY = 86400
 """Seconds that the signer's clock may be ahead of ours."""
+NOT_PINNED = "the signature was made with a key that is not pinned for this series ({})"
 REJECTIONS = {
     "BADSIG": "does not match the file: its bytes are not those that were signed",
     "EXPSIG": "has expired",
@@ -62,20 +63,18 @@ class VerifiedSignature:
 
 
 def verify(file: Path, signature: bytes, fingerprints: Sequence[str], keys: Path, now: datetime) -> VerifiedSignature:
-    """Check that ``signature`` is a detached signature of ``file`` by one of ``fingerprints``.
-
-    ``keys`` is the folder with the public keys.
+    """Check that ``signature`` is a detached signature of ``file`` by one of ``fingerprints``, with keys from ``keys``.
 
     Raises :exc:`BadSignature` if it is not, and :exc:`Unverifiable` if keys or gpgv are missing.
     """
     packets = dearmor(signature, "SIGNATURE", "the signature")
-    known = [fingerprint for fingerprint in fingerprints if (keys / f"{fingerprint}.asc").is_file()]
+    known = {fingerprint: keys / f"{fingerprint}.asc" for fingerprint in fingerprints}
+    known = {fingerprint: key for fingerprint, key in known.items() if key.is_file()}
     if not known:
         raise Unverifiable(f"none of the keys {', '.join(fingerprints)} is in {keys.parent.name}/{keys.name}")
     with tempfile.TemporaryDirectory(prefix="gpgv.") as folder:
         ring, detached = Path(folder) / "pinned.gpg", Path(folder) / "signature.sig"
-        armored = {f"{fingerprint}.asc": (keys / f"{fingerprint}.asc").read_bytes() for fingerprint in known}
-        ring.write_bytes(b"".join(dearmor(text, "PUBLIC KEY BLOCK", name) for name, text in armored.items()))
+        ring.write_bytes(b"".join(dearmor(key.read_bytes(), "PUBLIC KEY BLOCK", key.name) for key in known.values()))
         detached.write_bytes(packets)
         command = ["gpgv", "--homedir", folder, "--keyring", str(ring), "--status-fd", "1", str(detached), str(file)]
         try:
@@ -87,7 +86,7 @@ def verify(file: Path, signature: bytes, fingerprints: Sequence[str], keys: Path
             raise Unverifiable("gpgv is not installed (apt-get install gpgv)") from None
         except subprocess.TimeoutExpired:
             raise BadSignature(f"gpgv did not finish within {TIMEOUT} s") from None
-    return interpret_status(done.stdout.decode("utf-8", "replace").splitlines(), known, now, done.returncode)
+    return interpret_status(done.stdout.decode("utf-8", "replace").splitlines(), tuple(known), now, done.returncode)
 
 
 def dearmor(text: bytes, kind: str, name: str) -> bytes:
@@ -106,9 +105,7 @@ def dearmor(text: bytes, kind: str, name: str) -> bytes:
         raise BadSignature(f"{name} is not an OpenPGP {kind.lower()}: it begins with {shown!r}") from None
 
 
-def interpret_status(
-    lines: Iterable[str], fingerprints: Sequence[str], now: datetime, code: int = 0
-) -> VerifiedSignature:
+def interpret_status(lines: Iterable[str], pinned: Sequence[str], now: datetime, code: int = 0) -> VerifiedSignature:
     """The good signature that gpgv's status ``lines`` and exit ``code`` report; :exc:`BadSignature` otherwise.
 
     A key that expired after it signed is accepted, with a note: the keys in the repository are copies, and releases are
@@ -119,8 +116,8 @@ def interpret_status(
     _reject(fields, sum(keyword == "NEWSIG" for keyword, *_ in status))
     made, digest, kind, primary = int(fields["VALIDSIG"][2]), *fields["VALIDSIG"][7:10]
     when = datetime.fromtimestamp(made, UTC)
-    if primary not in fingerprints:
-        raise BadSignature(f"the signature was made with a key that is not pinned for this series ({primary})")
+    if primary not in pinned:
+        raise BadSignature(NOT_PINNED.format(primary))
     if digest not in STRONG:
         raise BadSignature(f"the signature uses a weak digest ({WEAK_DIGESTS.get(digest, f'number {digest}')})")
     if kind != BINARY:
@@ -146,15 +143,12 @@ def _reject(fields: Mapping[str, Sequence[str]], signatures: int) -> None:
         if keyword in fields:
             raise BadSignature(f"the signature {reason} (key {fields[keyword][0]})")
     if "NO_PUBKEY" in fields:
-        raise BadSignature(
-            f"the signature was made with a key that is not pinned for this series ({fields['NO_PUBKEY'][0]})"
-        )
+        raise BadSignature(NOT_PINNED.format(fields["NO_PUBKEY"][0]))
     if "ERRSIG" in fields:
         weak = WEAK_DIGESTS.get(fields["ERRSIG"][2], "")
         if weak:
             raise BadSignature(f"the signature uses a weak digest ({weak})")
-        raise BadSignature(
-            f"gpgv cannot check the signature: its class, date or key is unusable (ERRSIG {' '.join(fields['ERRSIG'])})"
-        )
+        status = " ".join(fields["ERRSIG"])
+        raise BadSignature(f"gpgv cannot check the signature: its class, date or key is unusable (ERRSIG {status})")
     if signatures == 0 or len(fields.get("VALIDSIG", ())) < 10:
         raise BadSignature("it contains no detached signature that gpgv can read")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bakery.bases import apt
@@ -17,15 +18,9 @@ from bakery.errors import SourceError, Unavailable
 from bakery.net import http
 
 __all__ = [
-    "PROVIDERS",
-    "PYTHON_ORG",
-    "Attempt",
-    "Provider",
-    "Request",
-    "from_debian_mirror",
-    "from_python_org",
+    "PROVIDERS", "PYTHON_ORG", "Attempt", "Provider", "Request", "from_debian_mirror", "from_python_org",
     "from_user_mirror",
-]
+]  # fmt: skip
 
 PYTHON_ORG = "https://www.python.org/ftp/python"
 
@@ -71,7 +66,8 @@ def from_user_mirror(request: Request) -> Iterator[Attempt]:
     paths = [*([f"{request.release}/{request.file}"] if request.release else []), request.file]
     if request.mirror.startswith(("http://", "https://")):
         for path in paths:
-            yield _url(request, f"{request.mirror.rstrip('/')}/{path}")
+            url = f"{request.mirror.rstrip('/')}/{path}"
+            yield Attempt(f"the mirror {url}", partial(_download, url, request.limit))
     elif request.mirror:
         folder = Path(request.mirror.removeprefix("file://")).expanduser()
         yield Attempt(f"the mirror {folder}", lambda file: _copy([folder / path for path in paths], file))
@@ -81,23 +77,21 @@ def from_python_org(request: Request) -> Iterator[Attempt]:
     """Upstream's own download folder."""
     if request.release:
         url = f"{PYTHON_ORG}/{request.release}/{request.file}"
-        yield Attempt("python.org", lambda file: http.download(url, file, request.limit))
+        yield Attempt("python.org", partial(_download, url, request.limit))
 
 
 def from_debian_mirror(request: Request) -> Iterator[Attempt]:
     """The mirror of the host's own apt: Debian's source packages contain upstream's tarball unchanged."""
     if request.pool:
-        yield Attempt(
-            "the host's Debian mirror", lambda file: _from_pool(request, file), lambda: _is_in_pool(request.pool)
-        )
+        yield Attempt("the host's Debian mirror", partial(_from_pool, request), partial(_is_in_pool, request.pool))
 
 
 PROVIDERS: tuple[Provider, ...] = (from_user_mirror, from_python_org, from_debian_mirror)
 """Every provider, in the order in which they are asked."""
 
 
-def _url(request: Request, url: str) -> Attempt:
-    return Attempt(f"the mirror {url}", lambda file: http.download(url, file, request.limit))
+def _download(url: str, limit: int, file: Path) -> None:
+    http.download(url, file, limit)
 
 
 def _copy(candidates: list[Path], file: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from packaging.version import InvalidVersion, Version
@@ -30,7 +29,7 @@ class Release:
 
 @dataclass(frozen=True)
 class PublishedReleases:
-    """The releases that python.org has, in ascending order, and notes on what could not be read.
+    """The releases that python.org has, and notes on what could not be read.
 
     ``complete`` tells whether both the API and the directory were read.
     """
@@ -59,15 +58,11 @@ def published_releases() -> PublishedReleases:
         notes.append(f"python.org's directory {reason}")
     if by_version is not None and folders is not None:
         both = [release for version, release in by_version.items() if Version(version.base_version) in folders]
-        return PublishedReleases(_sorted(both), tuple(notes), complete=True)
+        return PublishedReleases(tuple(both), tuple(notes), complete=True)
     if by_version is None and folders is None:
         raise Unavailable("; ".join(notes))
     releases = by_version.values() if by_version else (Release(version) for version in folders or ())
-    return PublishedReleases(_sorted(releases), tuple(notes), complete=False)
-
-
-def _sorted(releases: Iterable[Release]) -> tuple[Release, ...]:
-    return tuple(sorted(releases, key=lambda release: release.version))
+    return PublishedReleases(tuple(releases), tuple(notes), complete=False)
 
 
 def _read_api() -> list[Release]:

@@ -79,9 +79,8 @@ def _signers(name: str, table: Table) -> Signers:
     fingerprints = table.words("openpgp")
     for fingerprint in fingerprints:
         if not re.fullmatch("[0-9A-F]{40}", fingerprint):
-            raise table.fail(
-                "openpgp", f"expected fingerprints of 40 upper-case hexadecimal digits, found {fingerprint!r}"
-            )
+            expected = "expected fingerprints of 40 upper-case hexadecimal digits"
+            raise table.fail("openpgp", f"{expected}, found {fingerprint!r}")
     signers = Signers(
         openpgp=fingerprints,
         sigstore=tuple(_identity(table, entry) for entry in table.get("sigstore", list, "a list of tables")),
@@ -92,11 +91,9 @@ def _signers(name: str, table: Table) -> Signers:
 
 
 def _identity(table: Table, entry: object) -> Identity:
+    match entry:
+        case {"identity": str(identity), "issuer": str(issuer), **rest} if identity and not rest:
+            if issuer.startswith("https://"):
+                return Identity(identity, issuer)
     expected = 'expected { identity = "who@example.org", issuer = "https://..." }'
-    if not isinstance(entry, dict) or set(entry) != {"identity", "issuer"}:
-        raise table.fail("sigstore", f"{expected}, found {entry!r}")
-    if not all(isinstance(value, str) and value for value in entry.values()) or not entry["issuer"].startswith(
-        "https://"
-    ):
-        raise table.fail("sigstore", f"{expected}, found {entry!r}")
-    return Identity(entry["identity"], entry["issuer"])
+    raise table.fail("sigstore", f"{expected}, found {entry!r}")

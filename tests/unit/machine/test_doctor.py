@@ -44,7 +44,12 @@ def findings(workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyP
 
 
 def test_unusable_engine_is_missing_with_a_remedy(findings: dict[str, doctor.Finding]) -> None:
-    assert findings["engine"].row == {"about": "engine", "state": "missing", "found": "too old", "todo": "Upgrade it."}
+    assert doctor.Diagnosis((findings["engine"],)).rows[0] == {
+        "about": "engine",
+        "state": "missing",
+        "found": "too old",
+        "todo": "Upgrade it.",
+    }
 
 
 def test_proxy_credentials_are_hidden(findings: dict[str, doctor.Finding]) -> None:
