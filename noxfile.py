@@ -25,7 +25,7 @@ nox.options.sessions = ["lint", "tests"]
 nox.options.error_on_missing_interpreters = True
 
 CATALOG = load_catalog(ROOT)
-PYTHON_FILES = ("bakery", "benchmarks", "tests", "tasks.py", "noxfile.py")
+PYTHON_FILES = ("bakery", "benchmarks", "commands", "tests", "tasks.py", "noxfile.py")
 
 
 @nox.session

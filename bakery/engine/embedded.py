@@ -125,7 +125,9 @@ class Embedded:
             return
         if os.geteuid() != 0:
             raise EngineError(
-                "no Docker engine answers, and starting the embedded one needs root", hint=f"Run as root. {WAY_OUT}"
+                "no Docker engine answers, and starting the embedded one needs root",
+                hint="Run as root; or point DOCKER_HOST at Docker Engine 23 or newer; or install Docker: "
+                "sudo apt-get install docker.io docker-cli docker-buildx (Debian 13; Ubuntu without docker-cli).",
             )
         hosts = self._hosts()
         if apt.host_id() not in hosts:

@@ -43,7 +43,7 @@ def inv(root: Path, tmp_path: Path) -> Run:
         (["build", "--version=3.13", "--variant=minimum"], 2, ["unknown variant 'minimum'", "Did you mean minimal"]),
         (["build", "--version=3.13", "--compression=lz4"], 2, ["unknown compression 'lz4'", "There are: gzip"]),
         (["build"], 3, ["NothingSelected", "--version", "--all"]),
-        (["build", "--version=3.13", "--format=yaml"], 2, ["unknown format 'yaml'", "table, markdown or json"]),
+        (["build", "--version=3.13", "--format=yaml"], 2, ["unknown format 'yaml'", "Expected table, markdown"]),
         (["compare", "--version=3.13", "--format=yaml"], 2, ["unknown format 'yaml'"]),
         (["compare", "--version=3.13"], 1, ["the Docker engine at tcp://127.0.0.1:1 (DOCKER_HOST) does not answer"]),
         (["plan", "--version=3.13", "--base=./nowhere"], 2, ["--base=./nowhere: no such file or folder"]),
