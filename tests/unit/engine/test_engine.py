@@ -266,7 +266,7 @@ def test_the_embedded_engine_needs_root_and_the_error_names_alternatives(
     with pytest.raises(EngineError, match="starting the embedded one needs root") as caught:
         find_engine(workspace, catalog, lambda _: None)
     assert caught.value.exit_code == 1
-    for alternative in ("Run as root", "Install Docker Engine 23", "DOCKER_HOST"):
+    for alternative in ("Run as root", "DOCKER_HOST at Docker Engine 23", "apt-get install docker.io"):
         assert alternative in caught.value.hint
 
 
