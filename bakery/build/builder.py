@@ -25,7 +25,7 @@ from bakery.records import (
     PartSize,
     SourceRecord,
     manifest_digest_of,
-    read_record,
+    record_of,
     write_record,
 )  # fmt: skip
 from bakery.sizes import Size, size_and_anatomy
@@ -146,12 +146,11 @@ class Builder:
         inputs = self.inputs.resolve(image, self._tell(image), clock.enter)
         compiled = self._build_stage(stage, inputs, clock)
         clock.enter("measure")
-        identity = manifest_digest_of(self.workspace.home, self.engine.require(stage.tags[0]).id)
-        record = read_record(self.workspace, image)
-        known = record if record and record.id == identity else None
-        size, anatomy = size_and_anatomy(self.engine, image, stage.tags[0], known)
+        identity = self.engine.require(stage.tags[0]).id
+        digest, record = manifest_digest_of(self.workspace.home, identity), record_of(self.workspace, image, identity)
+        size, anatomy = size_and_anatomy(self.engine, image, stage.tags[0], record)
         result = BuildResult(
-            image, stage.tags, stage.log, identity, size, anatomy, compiled=compiled, phases=clock.stop()
+            image, stage.tags, stage.log, digest, size, anatomy, compiled=compiled, phases=clock.stop()
         )
         self._record(result, inputs, record)
         return result
@@ -194,7 +193,10 @@ class Builder:
         return self.settings.compression or self.catalog.compressions[image.recipe]
 
     def _record(self, result: BuildResult, inputs: BuildInputs, old: LocalRecord | None) -> None:
-        """Write the record. It keeps the test results of ``old``, and its times unless this run compiled the image."""
+        """Write the record. It keeps the test results of ``old``, a record of the same image.
+
+        It also keeps the times of ``old``, unless this run compiled the image.
+        """
         assert result.size is not None
         image, base = result.image, inputs.base
         kept = ("tests", "regrtest", *(() if result.compiled else ("built", "seconds", "phases")))
@@ -208,7 +210,7 @@ class Builder:
             base=BaseRecord(name=base.name, digest=base.digest, origin=base.origin),
             source=SourceRecord(file=image.pin.file, sha256=image.pin.sha256, signature=inputs.signature),
         )  # fmt: skip
-        same = {name: getattr(old, name) for name in kept} if old and old.id == result.id else {}
+        same = {name: getattr(old, name) for name in kept} if old else {}
         write_record(self.workspace, image, record, **same)
 
 

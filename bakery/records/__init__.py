@@ -1,6 +1,6 @@
 """Records of builds, tests and benchmarks: the files of this clone, and those that the repository publishes."""
 
-from bakery.records.attested import manifest_digest_of, record_attested
+from bakery.records.attested import manifest_digest_of, record_attested, record_of
 from bakery.records.benchmarks import (
     BenchmarkEnvironment,
     BenchmarkResult,
@@ -30,5 +30,5 @@ __all__ = [
     "BaseRecord", "BenchmarkEnvironment", "BenchmarkResult", "BenchmarkSettings", "BenchmarkSummary", "BenchmarkTimes",
     "BuildRecord", "ComparedWith", "LocalRecord", "MeasuredImage", "MeasuredImages", "NamedRatio", "PartSize",
     "SourceRecord", "SuiteRun", "TestRun", "manifest_digest_of", "publish_local_records", "read_record", "read_status",
-    "record_attested", "write_record", "write_result",
+    "record_attested", "record_of", "write_record", "write_result",
 ]  # fmt: skip

@@ -1,12 +1,15 @@
-"""Which image manifest an index with attestations belongs to, recorded in the cache when the index is made."""
+"""Images by an engine's identity: the manifest of an index with attestations, and the build record of an image."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from bakery.catalog import Image
 from bakery.files import write_whole
+from bakery.records.builds import LocalRecord, read_record
+from bakery.workspace import Workspace
 
-__all__ = ["manifest_digest_of", "record_attested"]
+__all__ = ["manifest_digest_of", "record_attested", "record_of"]
 
 
 def record_attested(home: Path, index: str, manifest: str) -> None:
@@ -24,6 +27,12 @@ def manifest_digest_of(home: Path, identity: str) -> str:
         return _file(home, identity).read_text(encoding="utf-8")
     except OSError:
         return identity
+
+
+def record_of(workspace: Workspace, image: Image, identity: str) -> LocalRecord | None:
+    """The record of the last build of ``image``, ``None`` if it is not of the engine's image ``identity``."""
+    record = read_record(workspace, image)
+    return record if record and record.id == manifest_digest_of(workspace.home, identity) else None
 
 
 def _file(home: Path, index: str) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
 from bakery.engine import Engine, EngineImage, run_container
 from bakery.errors import BuildError
-from bakery.records import TestRun, manifest_digest_of, read_record, read_status, write_record
+from bakery.records import TestRun, read_status, record_of, write_record
 from bakery.sizes import budget_of, explain_excess, size_and_anatomy
 from bakery.workspace import Workspace
 
@@ -59,10 +59,9 @@ def over_budget(workspace: Workspace, catalog: Catalog, engine: Engine, image: I
     """
     if budget_of(catalog, image) is None:
         return ""
-    reference, record = references(catalog, image)[0], read_record(workspace, image)
-    identity = manifest_digest_of(workspace.home, engine.require(reference).id)
-    known = record if record and record.id == identity else None
-    size, anatomy = size_and_anatomy(engine, image, reference, known)
+    reference = references(catalog, image)[0]
+    record = record_of(workspace, image, engine.require(reference).id)
+    size, anatomy = size_and_anatomy(engine, image, reference, record)
     return explain_excess(catalog, image, size, anatomy, read_status(workspace.root))
 
 
@@ -120,8 +119,8 @@ def run_image_tests(
     reason = over_budget(workspace, catalog, engine, as_built(image, built))
     if reason:
         result = replace(result, failed=result.failed + 1, failures=(*result.failures, reason))
-    record = read_record(workspace, image)
-    if record and record.id == manifest_digest_of(workspace.home, built.id):
+    record = record_of(workspace, image, built.id)
+    if record:
         when = datetime.now(UTC).isoformat(timespec="seconds")
         tests = TestRun(when=when, passed=result.passed, failed=result.failed, skipped=result.skipped)
         write_record(workspace, image, record, tests=tests)

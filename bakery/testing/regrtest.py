@@ -16,7 +16,7 @@ from bakery.build import Builder
 from bakery.catalog import Image, read_toml, references
 from bakery.engine import CommandResult, run_container
 from bakery.errors import BuildError, InputError
-from bakery.records import SuiteRun, manifest_digest_of, read_record, write_record
+from bakery.records import SuiteRun, record_of, write_record
 from bakery.testing.image_tests import as_built
 
 __all__ = [
@@ -212,9 +212,9 @@ def _run(builder: Builder, suite: Suite, command: list[str], write: Callable[[st
 
 def _record(builder: Builder, result: SuiteResult) -> None:
     """Add the result to the image's build record, if that is of the image that was tested."""
-    record = read_record(builder.workspace, result.image)
     built = builder.engine.require(references(builder.catalog, result.image)[0])
-    if record is None or record.id != manifest_digest_of(builder.workspace.home, built.id):
+    record = record_of(builder.workspace, result.image, built.id)
+    if record is None:
         return
     suite_run = SuiteRun(
         when=datetime.now(UTC).isoformat(timespec="seconds"), passed=result.passed, failed=len(result.failed),
