@@ -47,6 +47,7 @@ class Settings:
     """The user's options: ``cpu`` is the engine's last one by default; ``full`` and ``only`` select benchmarks.
 
     ``fresh_engine`` is the image store of a second engine for `inv startup`, which holds only the two images.
+    :exc:`InputError` if a value is not valid.
     """
 
     rounds: int
@@ -56,13 +57,11 @@ class Settings:
     only: tuple[str, ...] = ()
     fresh_engine: str | None = None
 
-    def check(self) -> Settings:
-        """The same settings; :exc:`InputError` if a value is not valid."""
+    def __post_init__(self) -> None:
         if self.rounds < 1:
             raise InputError(f"--rounds={self.rounds}: expected at least 1")
         if self.clock not in CLOCKS:
-            raise InputError(f"unknown clock {self.clock!r}", hint=f"There are: {', '.join(CLOCKS)}.")
-        return self
+            raise InputError(f"unknown clock {self.clock!r}", hint=f"Expected {' or '.join(CLOCKS)}.")
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ class Session:
         left_out: dict[str, str], commands: dict[str, tuple[str, ...]] | None = None,
         versions: Mapping[str, str] | None = None,
     ) -> BenchmarkResult:  # fmt: skip
-        """Cold starts have ``commands``; speed has ``versions``, those of pyperformance and pyperf."""
+        """The result: cold starts have ``commands``, speed has the ``versions`` of pyperformance and pyperf."""
         seconds, settings, info, python = time.monotonic() - self.start, self.settings, self.engine.info, images[0][1]
         self.display.done(self.pair.name, f"{len(benchmarks)} results, {duration(seconds)}")
         ours, reference = (
