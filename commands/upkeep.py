@@ -22,21 +22,21 @@ def push(selection: Selection, building: Building, publishing: Publishing, outpu
     """Push tested images with all their tags: by digest first, tags last; safe to repeat after an interruption."""
     catalog, images = (load_catalog(WORKSPACE.root), ()) if publishing.merge else selection.select(WORKSPACE.root)
     bundle, digests = users_bundle(building.ca_bundle), publishing.digests
-    shelf = bakery.publish.open_shelf(publishing.repository or catalog.repository, bundle, tell)
-    with closing(shelf.wire):
-        signer = bakery.publish.make_signer(shelf.wire, publishing.key) if publishing.sign and not digests else None
+    repository = bakery.publish.open_repository(publishing.repository or catalog.repository, bundle, tell)
+    with closing(repository.transport) as transport:
+        signer = bakery.publish.make_signer(transport, publishing.key) if publishing.sign and not digests else None
         options = (signer, publishing.stamp, publishing.force, output.dry)
-        pusher = bakery.publish.Pusher(WORKSPACE, catalog, shelf, tell, *options)
+        pusher = bakery.publish.Pusher(WORKSPACE, catalog, repository, tell, *options)
         if publishing.merge:
-            handovers = bakery.publish.read_handovers(publishing.merge)
+            pushed = bakery.publish.read_digests(publishing.merge)
         else:
-            handovers = pusher.hand_over(bakery.engine.find_engine(WORKSPACE, catalog, tell), images)
+            pushed = pusher.push_digests(bakery.engine.find_engine(WORKSPACE, catalog, tell), images)
         if digests and not output.dry:
-            bakery.publish.write_handovers(Path(digests), handovers)
-            print(f"{digests} written: {len(handovers)} images; tag them with inv push --merge={digests}")
+            bakery.publish.write_digests(Path(digests), pushed)
+            print(f"{digests} written: {len(pushed)} images; tag them with inv push --merge={digests}")
             return None
-        pushed = pusher.tag(handovers)
-    return Report.of("image platform tag state why", [row for result in pushed for row in result.rows])
+        reports = pusher.tag(pushed)
+    return Report.of("image platform tag state why", [row for report in reports for row in report.rows])
 
 
 @command(

@@ -1,11 +1,9 @@
-"""Makes image archives as `docker save` writes them, from the files of each layer, and tarballs of a release."""
+"""Makes image archives in the format of `docker save` from the files of each layer, and tarballs of a release."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
-import json
 import lzma
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
@@ -14,8 +12,13 @@ from typing import Any
 
 import zstandard
 
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-INDEX = "application/vnd.oci.image.index.v1+json"
+from bakery.oci.archives import blob_path
+from bakery.oci.indexes import digest_of
+from bakery.oci.layout import LayoutWriter, describe, to_json
+from bakery.oci.manifests import CONFIG, INDEX, MANIFEST
+
+__all__ = ["INDEX", "LAYER", "MANIFEST", "PACKERS", "Archive", "digest_of", "make_release", "make_tar"]
+
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
@@ -26,7 +29,7 @@ ENDS = {"gzip": "+gzip", "zstd": "+zstd", "none": ""}
 
 
 def make_tar(files: Mapping[str, bytes | str], folders: Iterable[str] = (), **header: int) -> bytes:
-    """A tar: bytes become files, text becomes a symbolic link to it; ``header`` are fields of the former."""
+    """A tar: bytes become files, text becomes the target of a symbolic link; ``header`` are fields of the files."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name in folders:
@@ -47,50 +50,57 @@ def make_tar(files: Mapping[str, bytes | str], folders: Iterable[str] = (), **he
 
 
 def make_release(folder: Path, files: Mapping[str, str]) -> Path:
-    """The tarball of 3.13.15 in ``folder``, with these files and no others."""
+    """The tarball of 3.13.15 in ``folder``, with these files only."""
     file = folder / "Python-3.13.15.tar.xz"
     tree = {f"Python-3.13.15/{name}": text.encode() for name, text in files.items()}
     file.write_bytes(lzma.compress(make_tar(tree)))
     return file
 
 
-def digest_of(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
 class Archive:
-    """An image archive under construction: blobs, and one manifest for each platform."""
+    """An image archive under construction: blobs by digest, and the descriptors of the index."""
 
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
-        self.descriptors: list[dict[str, Any]] = []
+        self.descriptors: list[Any] = []
 
-    def blob(self, data: bytes, media_type: str) -> dict[str, Any]:
-        self.blobs[digest_of(data)] = data
-        return {"mediaType": media_type, "digest": digest_of(data), "size": len(data)}
+    def blob(self, data: bytes, media_type: str, **fields: Any) -> dict[str, Any]:
+        descriptor = describe(data, media_type)
+        self.blobs[descriptor["digest"]] = data
+        return {**descriptor, **fields}
+
+    def json(self, content: Any, media_type: str, **fields: Any) -> dict[str, Any]:
+        return self.blob(to_json(content), media_type, **fields)
 
     def image(
         self, layers: Iterable[bytes], method: str = "gzip", platform: str = "linux/amd64", **config: Any
     ) -> dict[str, Any]:
+        """Add an image to the index; ``config`` are fields of its configuration."""
         system, _, machine = platform.partition("/")
         layers = list(layers)
         rootfs = {"type": "layers", "diff_ids": [digest_of(layer) for layer in layers]}
         content = {"os": system, "architecture": machine, "rootfs": rootfs, **config}
-        parts = [self.blob(PACKERS[method](layer), LAYER + ENDS[method]) for layer in layers]
         manifest = {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "config": self.blob(json.dumps(content).encode(), "application/vnd.oci.image.config.v1+json"),
-            "layers": parts,
+            "config": self.json(content, CONFIG),
+            "layers": [self.blob(PACKERS[method](layer), LAYER + ENDS[method]) for layer in layers],
         }
-        one = self.blob(json.dumps(manifest).encode(), MANIFEST)
-        one["platform"] = {"os": system, "architecture": machine}
-        self.descriptors.append(one)
-        return one
+        descriptor = self.json(manifest, MANIFEST, platform={"os": system, "architecture": machine})
+        self.descriptors.append(descriptor)
+        return descriptor
 
     def index(self) -> bytes:
-        return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": self.descriptors}).encode()
+        return to_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": self.descriptors})
 
     def save(self, **more: bytes) -> bytes:
-        files = {f"blobs/{digest.replace(':', '/')}": data for digest, data in self.blobs.items()}
-        return make_tar({**files, "index.json": self.index(), "oci-layout": b'{"imageLayoutVersion": "1.0.0"}', **more})
+        """The archive as a tar; ``more`` are further files by name."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            writer = LayoutWriter(tar)
+            for digest, data in self.blobs.items():
+                writer.file(blob_path(digest), data)
+            for name, data in {"index.json": self.index(), **more}.items():
+                writer.file(name, data)
+            writer.finish({"manifests": []})
+        return buffer.getvalue()

@@ -98,8 +98,8 @@ class BaseResolver:
             return None
         try:
             registry.manifest_digest(f"{target.base.image}@{base.digest}")
-        except registry.RegistryUnavailable as reason:
-            self.tell(f"{target.base.image}: {reason}; making an equal base from packages")
+        except registry.RegistryError as error:
+            self.tell(f"{target.base.image}: {error.message}; making an equal base from packages")
             return None
         folder = self._folder(target, platform)
         shutil.rmtree(folder, ignore_errors=True)

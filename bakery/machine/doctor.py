@@ -30,8 +30,8 @@ SPACE, LITTLE_SPACE = 8_000_000_000, 3_000_000_000
 """Free bytes that a full build needs in addition to its caches, and the minimum for any build."""
 MEMORY, LITTLE_MEMORY = 4_000_000_000, 1_500_000_000
 """Free bytes of memory that linking with full LTO needs, and the minimum for any build."""
-TIMEOUT = 4.0
-"""Seconds to wait for a server: `inv doctor` has to be quick even if none can be reached."""
+TIMEOUT = (4.0, 4.0)
+"""Seconds to connect to a server and to wait for its answer: `inv doctor` has to be quick even if none can be reached."""
 NATIVE = "docker buildx create --append --name=BUILDER ssh://HOST, then inv build --builder=BUILDER"
 
 

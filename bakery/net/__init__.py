@@ -2,7 +2,8 @@
 
 from bakery.net.build_secrets import Network, users_network
 from bakery.net.certificates import believe, context_for, users_bundle
+from bakery.net.docker_config import docker_config
 
 __all__ = [
-    "Network", "believe", "context_for", "users_bundle", "users_network",
+    "Network", "believe", "context_for", "docker_config", "users_bundle", "users_network",
 ]  # fmt: skip

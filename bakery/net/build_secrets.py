@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bakery.errors import InputError
 from bakery.net.certificates import users_bundle
+from bakery.net.docker_config import docker_config
 
 __all__ = ["Network", "users_network"]
 
@@ -88,10 +89,11 @@ def users_network(ca_bundle: str | None = None, mirror: str | None = None) -> Ne
 
 def _docker_proxies() -> dict[str, str]:
     """What docker's configuration has under ``proxies``, by scheme (https://docs.docker.com/engine/cli/proxy/)."""
-    from docker.utils.config import load_general_config
-
-    told = load_general_config().get("proxies")
-    default = told.get("default") if isinstance(told, dict) else None
+    try:
+        proxies = docker_config().get("proxies")
+    except InputError:  # buildx warns about it, and works
+        return {}
+    default = proxies.get("default") if isinstance(proxies, dict) else None
     if not isinstance(default, dict):
         return {}
     return {key.removesuffix("Proxy"): str(value) for key, value in default.items() if key.endswith("Proxy") and value}

@@ -1,8 +1,9 @@
-"""HTTP as this project needs it: no more bytes than expected, no endless waiting, nothing decoded on the way."""
+"""HTTP downloads with limits of size and time; bytes are kept as the server sends them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bakery.errors import Unavailable
@@ -11,7 +12,7 @@ __all__ = ["TIMEOUT", "UntrustedCertificate", "download", "read", "status_of"]
 
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two reads."""
-AS_IT_IS = {"Accept-Encoding": "identity"}
+HEADERS = {"Accept-Encoding": "identity"}
 
 
 class UntrustedCertificate(Unavailable):
@@ -19,58 +20,62 @@ class UntrustedCertificate(Unavailable):
 
 
 def download(url: str, file: Path, limit: int) -> None:
-    """Write what ``url`` answers to ``file``; :exc:`Unavailable` where it does not, or sends over ``limit`` bytes."""
+    """Write the content of ``url`` to ``file``; :exc:`Unavailable` without it, or if it has over ``limit`` bytes."""
     with file.open("wb") as stream:
         for chunk in _chunks(url, limit):
             stream.write(chunk)
 
 
 def read(url: str, limit: int) -> bytes:
-    """What ``url`` answers, for small things; raises as :func:`download` does."""
+    """The content of ``url``, for small files; raises as :func:`download` does."""
     return b"".join(_chunks(url, limit))
 
 
-def status_of(url: str, *, timeout: float | tuple[float, float] | None = None, follow: bool = True) -> int:
-    """The status code of a HEAD request, after redirects if ``follow``; ``timeout`` in seconds replaces TIMEOUT.
+def status_of(url: str, *, timeout: tuple[float, float] = TIMEOUT, follow: bool = True) -> int:
+    """The status code of a HEAD request, after redirects if ``follow``; ``timeout`` in seconds to connect and to read.
 
-    Raises :exc:`Unavailable`, for a TLS certificate that is not trusted :exc:`UntrustedCertificate`.
+    Raises :exc:`Unavailable` without an answer, :exc:`UntrustedCertificate` if TLS fails.
     """
-    import requests
+    import requests  # takes 0.1 s, which `inv --list` must not spend
 
-    try:
-        with requests.head(url, timeout=timeout or TIMEOUT, allow_redirects=follow) as answer:
-            return answer.status_code
-    except requests.exceptions.SSLError as error:
-        raise UntrustedCertificate(f"has a certificate that is not trusted ({_reason(error)})") from None
-    except requests.RequestException as error:
-        raise Unavailable(f"cannot be reached ({type(error).__name__})") from None
+    with _errors(timeout), requests.head(url, timeout=timeout, allow_redirects=follow) as response:
+        return response.status_code
 
 
 def _chunks(url: str, limit: int) -> Iterator[bytes]:
-    import requests  # 0.1 s that `inv --list` need not pay
+    import requests
+
+    with _errors(TIMEOUT), requests.get(url, stream=True, timeout=TIMEOUT, headers=HEADERS) as response:
+        if response.status_code != 200:
+            raise Unavailable(f"answered {response.status_code} for {url}")
+        size = 0
+        # raw: if a server declares a .tgz an encoded .tar, requests would decompress it
+        while chunk := response.raw.read(1 << 20):
+            size += len(chunk)
+            if size > limit:
+                raise Unavailable(f"sent more than {limit} bytes for {url}")
+            yield chunk
+
+
+@contextmanager
+def _errors(timeout: tuple[float, float]) -> Iterator[None]:
+    """Turn what requests and urllib3 raise into :exc:`Unavailable`."""
+    import requests
     from urllib3.exceptions import HTTPError, ReadTimeoutError
 
     try:
-        with requests.get(url, stream=True, timeout=TIMEOUT, headers=AS_IT_IS) as answer:
-            if answer.status_code != 200:
-                raise Unavailable(f"answered {answer.status_code} for {url}")
-            size = 0
-            # raw: a server that calls a .tgz an encoded .tar would have it unpacked on the way
-            while chunk := answer.raw.read(1 << 20):
-                size += len(chunk)
-                if size > limit:
-                    raise Unavailable(f"sent more than {limit} bytes for {url}")
-                yield chunk
+        yield
+    except requests.exceptions.SSLError as error:
+        raise UntrustedCertificate(f"cannot be reached ({_reason(error)})") from None
     except (requests.Timeout, ReadTimeoutError):
-        raise Unavailable(
-            f"did not answer in time ({TIMEOUT[0]:.0f} s to connect, {TIMEOUT[1]:.0f} s to read)"
-        ) from None
+        connect, read = timeout
+        raise Unavailable(f"did not answer in time ({connect:.0f} s to connect, {read:.0f} s to read)") from None
     except (requests.RequestException, HTTPError, ValueError) as error:
         raise Unavailable(f"cannot be reached ({_reason(error)})") from None
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost words of a chain of wrapped network errors."""
+    """The innermost message of a chain of wrapped network errors."""
     while error.args and isinstance(error.args[-1], BaseException):
         error = error.args[-1]
     reason = getattr(error, "reason", None)

@@ -1,36 +1,39 @@
 """Manifests, indexes, image layouts and archives as the OCI image specification defines them."""
 
-from bakery.oci.archives import (
-    CHUNK,
-    ImageArchive,
-    blob_path,
-    image_archive,
-    method_of,
-    open_layer,
-    open_member,
-    unpacked,
-)
+from bakery.oci.archives import ImageArchive, blob_path, image_archive, open_layer, open_member, read_blob, read_object
 from bakery.oci.attestations import SPDX, attest
 from bakery.oci.contents import Contents, Overlay, contents_of
-from bakery.oci.indexes import INDEX, digest_of, entries_for, index_bytes, merged
-from bakery.oci.layout import check_root_file_system, is_whole, layout_digest, open_tar, write_layout
+from bakery.oci.decompression import CHUNK, method_of, open_compressed_tar
+from bakery.oci.indexes import digest_of, entries_for, merged
+from bakery.oci.layout import check_root_file_system, describe, is_whole, layout_digest, open_tar, to_json, write_layout
 from bakery.oci.manifests import (
     ACCEPTED,
+    INDEX,
+    MANIFEST,
+    Descriptor,
+    ImageConfig,
+    ImageManifest,
+    Index,
     LayerSize,
     Manifest,
     ManifestError,
     is_index,
     labelled,
     manifest_of,
+    parse_config,
+    parse_index,
+    parse_manifest,
+    parse_object,
     pick,
     platforms_of,
 )
 from bakery.oci.recompress import recompress
 
 __all__ = [
-    "ACCEPTED", "CHUNK", "INDEX", "SPDX", "Contents", "ImageArchive", "LayerSize", "Manifest", "ManifestError",
-    "Overlay", "attest", "blob_path", "check_root_file_system", "contents_of", "digest_of", "entries_for",
-    "image_archive", "index_bytes", "is_index", "is_whole", "labelled", "layout_digest", "manifest_of", "merged",
-    "method_of", "open_layer", "open_member", "open_tar", "pick", "platforms_of", "recompress", "unpacked",
-    "write_layout",
+    "ACCEPTED", "CHUNK", "INDEX", "MANIFEST", "SPDX", "Contents", "Descriptor", "ImageArchive", "ImageConfig",
+    "ImageManifest", "Index", "LayerSize", "Manifest", "ManifestError", "Overlay", "attest", "blob_path",
+    "check_root_file_system", "contents_of", "describe", "digest_of", "entries_for", "image_archive", "is_index",
+    "is_whole", "labelled", "layout_digest", "manifest_of", "merged", "method_of", "open_compressed_tar", "open_layer",
+    "open_member", "open_tar", "parse_config", "parse_index", "parse_manifest", "parse_object", "pick", "platforms_of",
+    "read_blob", "read_object", "recompress", "to_json", "write_layout",
 ]  # fmt: skip

@@ -1,46 +1,106 @@
-"""A root file system as an OCI image layout (https://specs.opencontainers.org/image-spec/image-layout/).
+"""Writes and checks OCI image layouts (https://specs.opencontainers.org/image-spec/image-layout/).
 
-buildx takes such a folder as a named context with any builder, local or remote, under a digest that says what it is.
+buildx accepts such a folder as a named context with any builder, local or remote, and identifies it by its digest.
 """
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import hashlib
+import io
 import json
-import lzma
 import tarfile
-import zlib
+import tempfile
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
 from bakery.errors import InputError
+from bakery.oci.archives import blob_path
+from bakery.oci.decompression import CHUNK, decompressed, is_tar, read_errors
+from bakery.oci.manifests import (
+    CONFIG,
+    INDEX,
+    MANIFEST,
+    Descriptor,
+    ImageConfig,
+    ImageManifest,
+    Index,
+    ManifestError,
+    parse_index,
+    parse_manifest,
+    parse_object,
+)
 
-__all__ = ["check_root_file_system", "is_whole", "layout_digest", "open_tar", "write_layout"]
+__all__ = [
+    "LayoutWriter",
+    "check_root_file_system",
+    "describe",
+    "is_whole",
+    "layout_digest",
+    "open_tar",
+    "to_json",
+    "write_layout",
+]
 
-LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
-CONFIG = "application/vnd.oci.image.config.v1+json"
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-INDEX = "application/vnd.oci.image.index.v1+json"
 GZIP_LEVEL = 6
-UNPACKING = (EOFError, OSError, lzma.LZMAError, tarfile.TarError, zlib.error)
-"""What a damaged file raises on the way."""
 
 
-class _Digesting:
-    """Writes through to a stream and keeps SHA-256 and size of what passed."""
+def to_json(content: Mapping[str, object]) -> bytes:
+    """The one form in which this project writes JSON that has a digest."""
+    return json.dumps(content, separators=(",", ":")).encode()
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self.stream, self.sha256, self.size = stream, hashlib.sha256(), 0
 
-    def write(self, data: bytes) -> int:
-        self.sha256.update(data)
-        self.size += len(data)
-        return self.stream.write(data)
+def describe(data: bytes | IO[bytes], media_type: str) -> Descriptor:
+    """The descriptor of a blob: bytes, or a seekable stream."""
+    stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    stream.seek(0)
+    digest = f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"  # type: ignore[arg-type]
+    return {"mediaType": media_type, "digest": digest, "size": stream.seek(0, io.SEEK_END)}
 
-    def flush(self) -> None:
-        self.stream.flush()
+
+class LayoutWriter:
+    """Writes an image layout into a folder or a tar: each file once, then the index.
+
+    The same content gives the same bytes: nothing of the time or the machine is written.
+    """
+
+    def __init__(self, target: Path | tarfile.TarFile) -> None:
+        self.target, self.names = target, set[str]()
+
+    def file(self, name: str, data: bytes | IO[bytes]) -> None:
+        """Write the file ``name``, bytes or a seekable stream, unless it has been written already."""
+        if name in self.names:
+            return
+        self.names.add(name)
+        stream = io.BytesIO(data) if isinstance(data, bytes) else data
+        member = tarfile.TarInfo(name)
+        member.size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        if isinstance(self.target, tarfile.TarFile):
+            self.target.addfile(member, stream)
+            return
+        path = self.target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as copy:
+            while chunk := stream.read(CHUNK):
+                copy.write(chunk)
+
+    def blob(self, data: bytes | IO[bytes], media_type: str) -> Descriptor:
+        """Write a blob and return its descriptor."""
+        descriptor = describe(data, media_type)
+        self.file(blob_path(descriptor["digest"]), data)
+        return descriptor
+
+    def json(self, content: Mapping[str, object], media_type: str) -> Descriptor:
+        """Write a manifest, an index, a configuration or a statement as a blob and return its descriptor."""
+        return self.blob(to_json(content), media_type)
+
+    def finish(self, index: Index) -> None:
+        """Write what makes the files a layout: ``index`` and the version of the format."""
+        self.file("index.json", to_json(index))
+        self.file("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
 
 
 def write_layout(folder: Path, tar: IO[bytes], *, architecture: str, created: str) -> str:
@@ -48,92 +108,75 @@ def write_layout(folder: Path, tar: IO[bytes], *, architecture: str, created: st
 
     ``architecture`` as OCI spells it (amd64, arm64), ``created`` as RFC 3339. The same tar gives the same digest.
     """
-    blobs = folder / "blobs" / "sha256"
-    blobs.mkdir(parents=True)
-    diff = hashlib.sha256()
-    with (blobs / "layer").open("wb") as raw:
-        layer = _Digesting(raw)
-        with gzip.GzipFile(fileobj=layer, mode="wb", compresslevel=GZIP_LEVEL, mtime=0, filename="") as packed:
-            while chunk := tar.read(1 << 20):
+    folder.mkdir(parents=True, exist_ok=True)
+    diff, writer = hashlib.sha256(), LayoutWriter(folder)
+    with tempfile.TemporaryFile(dir=folder) as raw:
+        with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=GZIP_LEVEL, mtime=0, filename="") as packed:
+            while chunk := tar.read(CHUNK):
                 diff.update(chunk)
                 packed.write(chunk)
-    (blobs / "layer").rename(blobs / layer.sha256.hexdigest())
-
-    def put(media_type: str, content: dict[str, Any]) -> dict[str, Any]:
-        data = json.dumps(content, sort_keys=True).encode()
-        digest = hashlib.sha256(data).hexdigest()
-        (blobs / digest).write_bytes(data)
-        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
-
-    config = put(
-        CONFIG,
-        {
-            "architecture": architecture,
-            "os": "linux",
-            "created": created,
-            "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["bash"]},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff.hexdigest()}"]},
-            "history": [{"created": created, "created_by": "root file system from the distribution's archive"}],
-        },
-    )
-    layers = [{"mediaType": LAYER, "digest": f"sha256:{layer.sha256.hexdigest()}", "size": layer.size}]
-    manifest = put(MANIFEST, {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers})
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [manifest]}
-    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
-    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}', encoding="utf-8")
-    return str(manifest["digest"])
+        layer = writer.blob(raw, "application/vnd.oci.image.layer.v1.tar+gzip")
+    config: ImageConfig = {
+        "architecture": architecture,
+        "os": "linux",
+        "created": created,
+        "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["bash"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff.hexdigest()}"]},
+        "history": [{"created": created, "created_by": "root file system from the distribution's archive"}],
+    }
+    manifest: ImageManifest = {
+        "schemaVersion": 2, "mediaType": MANIFEST, "config": writer.json(config, CONFIG), "layers": [layer],
+    }  # fmt: skip
+    descriptor = writer.json(manifest, MANIFEST)
+    writer.finish({"schemaVersion": 2, "mediaType": INDEX, "manifests": [descriptor]})
+    return descriptor["digest"]
 
 
 def layout_digest(folder: Path) -> str:
-    """The digest of the first manifest of an image layout; :exc:`InputError` where ``folder`` is none."""
+    """The digest of the first manifest of an image layout; :exc:`InputError` if ``folder`` is not a layout."""
     try:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        return str(index["manifests"][0]["digest"])
-    except (OSError, ValueError, LookupError, TypeError):
-        raise InputError(f"{folder} is no OCI image layout: expected index.json with a manifest in it") from None
+        return parse_index(parse_object((folder / "index.json").read_bytes()))["manifests"][0]["digest"]
+    except (OSError, ManifestError, IndexError):
+        raise InputError(f"{folder} is not an OCI image layout: expected index.json with a manifest in it") from None
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether every blob that the layout's manifest names is there with its size; digests are buildx's to check."""
-    blobs = folder / "blobs" / "sha256"
+    """Whether every blob of the layout's manifest is there with its size; buildx checks the digests itself."""
     try:
-        digest = layout_digest(folder).removeprefix("sha256:")
-        manifest = json.loads((blobs / digest).read_text(encoding="utf-8"))
-        parts = [manifest["config"], *manifest["layers"]]
+        manifest = parse_manifest(parse_object((folder / blob_path(layout_digest(folder))).read_bytes()))
         return (folder / "oci-layout").exists() and all(
-            (blobs / part["digest"].removeprefix("sha256:")).stat().st_size == part["size"] for part in parts
+            (folder / blob_path(blob["digest"])).stat().st_size == blob["size"]
+            for blob in (manifest["config"], *manifest["layers"])
         )
-    except (InputError, OSError, ValueError, LookupError, TypeError):
+    except (InputError, ManifestError, OSError):
         return False
 
 
-def open_tar(file: Path) -> IO[bytes]:
-    """The bytes of a tar file without its compression (gzip, bzip2, xz); :exc:`InputError` where it is none."""
-    with file.open("rb") as stream:
-        magic = stream.read(6)
-    opener: Any = open
-    for start, one in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open)):
-        if magic.startswith(start):
-            opener = one
+def open_tar(file: Path) -> AbstractContextManager[IO[bytes]]:
+    """The bytes of a tar without its compression (gzip, bzip2, xz, zstd); :exc:`InputError` if it is not a tar."""
     try:
-        if tarfile.is_tarfile(file):
-            return opener(file, "rb")  # type: ignore[no-any-return]
-    except UNPACKING:
-        pass
-    raise InputError(
-        f"{file} is no tar file", hint="Expected a root file system as .tar, .tar.gz, .tar.bz2 or .tar.xz."
-    )
+        with file.open("rb") as stream, decompressed(stream) as opened:
+            readable = is_tar(opened.peek()[: tarfile.BLOCKSIZE])
+    except read_errors():
+        readable = False
+    if not readable:
+        raise InputError(
+            f"{file} is not a tar file",
+            hint="Expected a root file system as .tar, .tar.gz, .tar.bz2, .tar.xz or .tar.zst.",
+        )
+    return decompressed(file.open("rb"))
 
 
 def check_root_file_system(tar: Path) -> None:
-    """Raise :exc:`InputError` unless ``tar`` can be read to its end and holds a root file system (it has ``etc``)."""
-    try:
-        with open_tar(tar) as stream, tarfile.open(fileobj=stream, mode="r|") as members:
-            names = {PurePosixPath(member.name).parts[:1] for member in members}
-    except UNPACKING as error:
-        raise InputError(f"{tar} is no tar file, or breaks off: {error}") from None
+    """Raise :exc:`InputError` unless ``tar`` can be read to its end and is a root file system (it has ``etc``)."""
+    with open_tar(tar) as stream:
+        try:
+            with tarfile.open(fileobj=stream, mode="r|") as members:
+                names = {PurePosixPath(member.name).parts[:1] for member in members}
+        except read_errors() as error:
+            raise InputError(f"{tar} is not a tar file, or ends too early: {error}") from None
     if ("etc",) not in names:
         raise InputError(
-            f"{tar} is no root file system: it has no etc",
-            hint="What `docker save` writes is an image: give --base=IMAGE, or `docker export` of a container.",
+            f"{tar} is not a root file system: it has no etc",
+            hint="What `docker save` writes is an image: pass --base=IMAGE, or use `docker export` of a container.",
         )

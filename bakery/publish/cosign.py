@@ -1,4 +1,4 @@
-"""Signs what is pushed with cosign, where that is installed (https://docs.sigstore.dev/cosign/signing/overview/)."""
+"""Signs pushed images with cosign, if it is installed (https://docs.sigstore.dev/cosign/signing/overview/)."""
 
 from __future__ import annotations
 
@@ -9,45 +9,47 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.errors import InputError, PublishError
-from bakery.registry import Wire, is_loopback
+from bakery.registry import HUB, Transport, is_loopback
 
 __all__ = ["Signer", "make_signer"]
 
 
 @dataclass(frozen=True)
 class Signer:
-    """Signs digests in one repository, with a key or keyless; cosign takes its login from docker's configuration."""
+    """Signs digests in one repository, with a key or keyless; cosign reads docker's configuration for its login."""
 
     program: str
-    wire: Wire
+    transport: Transport
     key: str = ""
 
     def command(self, digest: str) -> list[str]:
-        """What is run for one digest; a key is a file or an address, its password comes by $COSIGN_PASSWORD."""
-        wire = self.wire
-        plain = ["--allow-http-registry"] if wire.base.startswith("http:") else []
-        authority = [f"--registry-cacert={wire.bundle}"] if wire.bundle and wire.bundle.is_file() else []
+        """The command that signs one digest; a key is a file or a URL, its password is in $COSIGN_PASSWORD."""
+        transport = self.transport
+        plain = ["--allow-http-registry"] if transport.base.startswith("http:") else []
+        bundle = transport.bundle
+        authority = [f"--registry-cacert={bundle}"] if bundle and bundle.is_file() else []
         key = [f"--key={self.key}"] if self.key else []
-        host = "docker.io" if wire.host == "registry-1.docker.io" else wire.host
+        host = "docker.io" if transport.host == HUB else transport.host
         insecure = ["--allow-insecure-registry"] if plain and is_loopback(host) else []
-        return [self.program, "sign", "--yes", *key, *plain, *insecure, *authority, f"{host}/{wire.path}@{digest}"]
+        reference = f"{host}/{transport.path}@{digest}"
+        return [self.program, "sign", "--yes", *key, *plain, *insecure, *authority, reference]
 
     def sign(self, digest: str) -> None:
-        """Sign the image with this digest; :exc:`PublishError` where cosign does not."""
+        """Sign the image with this digest; :exc:`PublishError` if cosign fails."""
         done = subprocess.run(
             self.command(digest), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
             env={**os.environ, "COSIGN_YES": "true"}, check=False,
         )  # fmt: skip
         if done.returncode:
-            last = [line for line in done.stderr.splitlines() if line.strip()][-1:] or ["it said nothing"]
+            last = [line for line in done.stderr.splitlines() if line.strip()][-1:] or ["it printed no error"]
             raise PublishError(
                 f"cosign did not sign {digest[:19]}: {last[0]}",
-                hint="No tag has been moved to it. With a key: --key=FILE, its password in $COSIGN_PASSWORD.",
+                hint="No tag was moved to it. With a key: --key=FILE, its password in $COSIGN_PASSWORD.",
             )
 
 
-def make_signer(wire: Wire, key: str | None) -> Signer:
-    """The signer for a repository; :exc:`InputError` where cosign is not installed or the key is not there."""
+def make_signer(transport: Transport, key: str | None) -> Signer:
+    """The signer for a repository; :exc:`InputError` if cosign is not installed or the key file does not exist."""
     program = shutil.which("cosign")
     if program is None:
         raise InputError(
@@ -55,5 +57,5 @@ def make_signer(wire: Wire, key: str | None) -> Signer:
             hint="Get it from https://docs.sigstore.dev/cosign/system_config/installation/, or push without --sign.",
         )
     if key and "://" not in key and not Path(key).is_file():
-        raise InputError(f"--key={key}: there is no such file", hint="`cosign generate-key-pair` makes one.")
-    return Signer(program, wire, key or "")
+        raise InputError(f"--key={key}: no such file", hint="`cosign generate-key-pair` creates one.")
+    return Signer(program, transport, key or "")

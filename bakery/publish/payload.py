@@ -1,88 +1,80 @@
-"""An image as it goes to a registry: the bytes that the engine keeps, manifests and layers as they are packed."""
+"""An image as it is pushed: manifests and compressed layers, byte for byte as the engine stores them."""
 
 from __future__ import annotations
 
-import json
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from bakery.catalog import Compression, Platform
 from bakery.engine import Engine
 from bakery.errors import PublishError
 from bakery.files import disk_full
-from bakery.oci import ManifestError, blob_path, entries_for, is_index, recompress
+from bakery.oci import (
+    ImageManifest,
+    blob_path,
+    entries_for,
+    is_index,
+    open_member,
+    parse_index,
+    parse_manifest,
+    parse_object,
+    read_blob,
+    read_object,
+    recompress,
+)
 from bakery.workspace import Workspace
 
-__all__ = ["Parcel", "parcel"]
+__all__ = ["Payload", "open_payload"]
 
 
-class Parcel:
-    """One image for one platform: ``entries`` are its descriptors in an index, attestations behind the image's own."""
+class Payload:
+    """An image for one platform: ``entries`` are its descriptors in an index, the image first, then attestations."""
 
     def __init__(self, archive: tarfile.TarFile, platform: Platform) -> None:
-        self.archive = archive
-        index, self.digest = self._json("index.json"), ""
-        while True:
-            listed = index.get("manifests") or []
-            if len(listed) != 1 or not is_index(listed[0]):
-                break
-            self.digest = listed[0]["digest"]
-            index = self._json(blob_path(self.digest))
+        self.archive, self.digest = archive, ""
+        index = parse_index(read_object(archive, "index.json"))
+        while len(index["manifests"]) == 1 and is_index(index["manifests"][0]):
+            self.digest = index["manifests"][0]["digest"]
+            index = parse_index(read_object(archive, blob_path(self.digest)))
         self.entries = entries_for(index, platform)
         self.digest = self.digest or self.entries[0]["digest"]
-        self.manifests = {one["digest"]: self.read(one["digest"]) for one in self.entries}
+        self.manifests = {entry["digest"]: read_blob(archive, entry["digest"]) for entry in self.entries}
+
+    def _parsed(self) -> list[ImageManifest]:
+        return [parse_manifest(parse_object(data)) for data in self.manifests.values()]
 
     @property
     def blobs(self) -> dict[str, int]:
-        """Digest and size of everything below the manifests: layers and configurations."""
-        found: dict[str, int] = {}
-        for data in self.manifests.values():
-            manifest = json.loads(data)
-            for one in (*manifest["layers"], manifest["config"]):
-                if not one.get("urls"):  # lies elsewhere, and nobody may pass it on
-                    found[one["digest"]] = one["size"]
-        return found
+        """Digest and size of everything that the manifests refer to: layers and configurations."""
+        return {
+            blob["digest"]: blob["size"]
+            for manifest in self._parsed()
+            for blob in (*manifest["layers"], manifest["config"])
+            if not blob.get("urls")  # stored elsewhere, under a licence that forbids distribution
+        }
 
     @property
     def config(self) -> str:
-        """The digest of the image's configuration, by which an engine without containerd's store knows it."""
-        return str(json.loads(self.manifests[self.entries[0]["digest"]])["config"]["digest"])
+        """The digest of the image's configuration, by which an engine without containerd's store identifies it."""
+        return self._parsed()[0]["config"]["digest"]
 
     def open(self, digest: str) -> IO[bytes]:
         """The bytes of a blob."""
-        return self._open(blob_path(digest))
-
-    def read(self, digest: str) -> bytes:
-        """The same for a small one."""
-        with self.open(digest) as stream:
-            return stream.read()
-
-    def _open(self, name: str) -> IO[bytes]:
-        try:
-            stream = self.archive.extractfile(name)
-        except KeyError:
-            stream = None
-        if stream is None:
-            raise ManifestError(f"the engine's archive of the image has no {name}")
-        return stream
-
-    def _json(self, name: str) -> dict[str, Any]:
-        with self._open(name) as stream:
-            return dict(json.load(stream))
+        return open_member(self.archive, blob_path(digest))
 
 
 @contextmanager
-def parcel(
+def open_payload(
     workspace: Workspace, engine: Engine, identity: str, platform: Platform, packing: Compression
-) -> Iterator[Parcel]:
-    """The image ``identity`` of ``engine``, in files without a name that are gone with the block or the process.
+) -> Iterator[Payload]:
+    """The image ``identity`` of ``engine``, in unnamed files that disappear with the block or the process.
 
-    An engine that unpacks layers has them packed anew by ``packing``. Raises :exc:`PublishError` where the engine
-    cannot write OCI layouts (Docker below 25).
+    If the engine stores layers uncompressed, they are compressed by ``packing``. Raises :exc:`PublishError` if the
+    engine cannot write OCI layouts (Docker before 25).
     """
     workspace.build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=workspace.build) as saved, tempfile.TemporaryFile(dir=workspace.build) as packed:
@@ -90,16 +82,16 @@ def parcel(
             saved.writelines(engine.save(identity))
             saved.seek(0)
             with tarfile.open(fileobj=saved) as tar:
-                readable = "index.json" in tar.getnames()
-            if not readable:
+                has_manifests = "index.json" in tar.getnames()
+            if not has_manifests:
                 raise PublishError(
                     f"the Docker engine at {engine.host} writes images without their manifests",
-                    hint="Docker Engine 25 or newer writes them; so does the embedded one.",
+                    hint="Docker Engine 25 or newer writes them; so does the embedded engine.",
                 )
             if not engine.keeps_layers:
-                files = [Path(f"/dev/fd/{one.fileno()}") for one in (saved, packed)]
-                recompress(files[0], files[1], packing, workspace.home / "layers")
-        source = saved if engine.keeps_layers else packed
-        source.seek(0)
-        with tarfile.open(fileobj=source) as archive:
-            yield Parcel(archive, platform)
+                source, target = (Path(f"/dev/fd/{file.fileno()}") for file in (saved, packed))
+                recompress(source, target, packing, workspace.home / "layers")
+        layout = saved if engine.keeps_layers else packed
+        layout.seek(0)
+        with tarfile.open(fileobj=layout) as archive:
+            yield Payload(archive, platform)

@@ -1,8 +1,8 @@
-"""Publishes images: what passed its tests goes up by digest, and only then tags move, the shared ones last.
+"""Pushes images: everything that passed its tests is uploaded by digest first; then tags move, shared ones last.
 
-Order for each image: layers and configurations, manifests by digest, the index by digest, a signature where one is
-wanted, the dated tag, the release's tag; when that is done for all images, the tags that several releases share. So a
-push that ends anywhere leaves each tag on something whole, and the same command again goes on from there.
+The order for each image: layers and configurations, manifests by digest, the index by digest, a signature if requested,
+the dated tag, the release's tag; after that, for all images, the tags that several releases share. A push that is
+interrupted anywhere leaves every tag complete, and the same command continues from there.
 """
 
 from __future__ import annotations
@@ -13,39 +13,35 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-from bakery.catalog import Catalog, Image, Platform
+from bakery.catalog import Catalog, Image, Platform, tags_of
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError
 from bakery.files import Tell, write_whole
+from bakery.oci import INDEX, Descriptor, ManifestError, parse_index
 from bakery.publish.cosign import Signer
 from bakery.publish.gate import approved
-from bakery.publish.payload import Parcel, parcel
-from bakery.publish.tag_moves import Move, Names, dated_index, names_of, plan_moves
-from bakery.registry import Shelf, Wire, split_reference
+from bakery.publish.payload import Payload, open_payload
+from bakery.publish.tag_moves import ImageTags, Move, dated_index, plan_moves
+from bakery.registry import PUSH, Repository, Transport, split_reference
 from bakery.workspace import Workspace
 
-__all__ = ["Handover", "Pushed", "Pusher", "open_shelf", "read_handovers", "write_handovers"]
-
-
-CHANGED = ("new", "moved")
-"""What :class:`bakery.publish.tag_moves.Move` calls a tag that has to be set."""
+__all__ = ["PushedImage", "Pusher", "TagReport", "open_repository", "read_digests", "tags_for", "write_digests"]
 
 
 @dataclass(frozen=True)
-class Handover:
-    """What one machine has put into the registry by digest, for another to tag: descriptors, platform first."""
+class PushedImage:
+    """An image that is in the registry by digest and can be tagged; ``entries`` are descriptors, the image's first."""
 
     image: str
     platform: Platform
-    names: Names
-    entries: list[dict[str, Any]] = field(hash=False)
+    names: ImageTags
+    entries: list[Descriptor] = field(hash=False)
 
 
-@dataclass
-class Pushed:
-    """What became of one image, or would."""
+@dataclass(frozen=True)
+class TagReport:
+    """What happened to the tags of one image, or would happen; ``platform`` lists all of them."""
 
     image: str
     platform: str
@@ -53,123 +49,125 @@ class Pushed:
 
     @property
     def rows(self) -> list[dict[str, str]]:
-        """A line for each tag, for a report."""
+        """A row for each tag."""
         head = {"image": self.image, "platform": self.platform}
         return [
-            {**head, "tag": one.tag, "state": one.what, "before": one.before, "after": one.after, "why": one.why}
-            for one in self.moves
+            {**head, "tag": move.tag, "state": move.state, "before": move.before, "after": move.after, "why": move.why}
+            for move in self.moves
         ]  # fmt: skip
 
 
-def open_shelf(repository: str, bundle: Path | None, tell: Tell) -> Shelf:
-    """The repository that a user names; :exc:`InputError` where it is none."""
+def tags_for(catalog: Catalog, image: Image, stamp: str) -> ImageTags:
+    """The tags of ``image``; the dated tag ends in ``stamp``: the day of the build, 20261122, or the user's choice."""
+    release, *shared = tags_of(catalog, image)
+    # Tags of the release first: a series' tag moves last.
+    shared.sort(key=lambda tag: not tag.startswith(image.version))
+    return ImageTags(f"{release}-{stamp}", release, tuple(shared))
+
+
+def open_repository(repository: str, bundle: Path | None, tell: Tell) -> Repository:
+    """The repository with this name, to push to; :exc:`InputError` if the name is not one."""
     if not re.fullmatch(r"([A-Za-z0-9.-]+(:\d+)?/|\[[0-9a-f:]+\](:\d+)?/)?[a-z0-9]+([/._-]+[a-z0-9]+)*", repository):
         raise InputError(
             f"--repository={repository}: expected a repository without a tag",
-            hint="Such as 127.0.0.1:5000/infra7/python or ghcr.io/infra7/python.",
+            hint="For example 127.0.0.1:5000/infra7/python or ghcr.io/infra7/python.",
         )
     host, path, _ = split_reference(f"{repository}:latest")
-    return Shelf(Wire(host, path, bundle, tell))
+    return Repository(Transport(host, path, PUSH, bundle, tell))
 
 
-def write_handovers(file: Path, handovers: Sequence[Handover]) -> None:
-    """Write what was pushed by digest, for :func:`read_handovers` on another machine."""
-    write_whole(file, json.dumps([asdict(one) for one in handovers], indent=1) + "\n")
+def write_digests(file: Path, images: Sequence[PushedImage]) -> None:
+    """Write what was pushed by digest, for :func:`read_digests` on another machine."""
+    write_whole(file, json.dumps([asdict(image) for image in images], indent=1) + "\n")
 
 
-def read_handovers(files: Sequence[str]) -> list[Handover]:
-    """What several machines have pushed; :exc:`InputError` where a file is none of :func:`write_handovers`."""
-    found = []
+def read_digests(files: Sequence[str]) -> list[PushedImage]:
+    """What several machines pushed by digest; :exc:`InputError` if :func:`write_digests` did not write a file."""
+    images = []
     for name in files:
         try:
-            for one in json.loads(Path(name).read_text(encoding="utf-8")):
-                names = Names(one["names"]["dated"], one["names"]["release"], tuple(one["names"]["shared"]))
-                found.append(Handover(one["image"], Platform(one["platform"]), names, list(one["entries"])))
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            raise InputError(f"{name}: expected what `inv push --digests={name}` writes: {error!r}") from None
-    return found
+            for item in json.loads(Path(name).read_text(encoding="utf-8")):
+                tags = ImageTags(item["names"]["dated"], item["names"]["release"], tuple(item["names"]["shared"]))
+                entries = parse_index({"manifests": item["entries"]})["manifests"]
+                images.append(PushedImage(item["image"], Platform(item["platform"]), tags, entries))
+        except (ManifestError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise InputError(f"{name}: expected a file that `inv push --digests={name}` wrote: {error!r}") from None
+    return images
 
 
 @dataclass
 class Pusher:
-    """Pushes to one repository; ``stamp`` is what dated tags end in, instead of the day of each build."""
+    """Pushes to one repository; dated tags end in ``stamp``, or in the day of each build without one."""
 
     workspace: Workspace
     catalog: Catalog
-    shelf: Shelf
+    repository: Repository
     tell: Tell
     signer: Signer | None = None
     stamp: str | None = None
     force: bool = False
     dry: bool = False
 
-    def hand_over(self, engine: Engine, images: Sequence[Image]) -> list[Handover]:
-        """Put ``images`` into the registry by digest; no tag moves. Nothing is sent unless all may be pushed."""
-        told = []
+    def push_digests(self, engine: Engine, images: Sequence[Image]) -> list[PushedImage]:
+        """Upload ``images`` by digest; no tag moves. Nothing is sent unless all of them may be pushed."""
+        pushed = []
         checked = approved(self.workspace, self.catalog, engine, images, self.force, self.tell)
-        self.shelf.check()
+        self.repository.check()
         for image, identity, day in checked:
             packing = self.catalog.compressions[image.recipe]
-            with parcel(self.workspace, engine, identity, image.platform, packing) as box:
-                if identity not in (box.digest, box.config):
-                    raise PublishError(f"the engine writes {image.name} as {box.digest}, which is not {identity}")
-                names = names_of(self.catalog, image, self.stamp or day)
-                dated_index(names, box.entries, self.shelf.index(names.dated))
-                self._send(box, f"{image.name} {image.platform}")
-                told.append(Handover(image.name, image.platform, names, box.entries))
-        return told
-
-    def _send(self, box: Parcel, name: str) -> None:
-        """Upload what is missing: blobs, then the manifests that name them, attestations last."""
-        sent = []
-        for digest, size in box.blobs.items():
-            opened = functools.partial(box.open, digest)
-            missing = not self.shelf.has_blob(digest) if self.dry else self.shelf.put_blob(digest, size, opened)
-            sent += [size] if missing else []
-        kinds = {one["digest"]: one["mediaType"] for one in box.entries}
-        for digest, data in box.manifests.items() if not self.dry else ():
-            if not self.shelf.has_manifest(digest):
-                self.shelf.put_manifest(digest, data, kinds[digest])
-        verb = "would be sent" if self.dry else "sent"
-        self.tell(f"{name}: {len(sent)} of {len(box.blobs)} blobs {verb}, {sum(sent) / 1e6:.1f} MB")
-
-    def tag(self, handovers: Sequence[Handover]) -> list[Pushed]:
-        """Set the tags of everything that was handed over: each image's own, then those that others share."""
-        images: dict[Names, list[Handover]] = {}
-        for one in handovers:
-            images.setdefault(one.names, []).append(one)
-        for one in handovers:
-            for digest in (str(entry["digest"]) for entry in one.entries if not self.dry):
-                if not self.shelf.has_manifest(digest):
-                    raise PublishError(f"{one.image} {one.platform}: {digest} is not in the registry: push it first")
-        pushed = []
-        for names, group in images.items():
-            entries = [entry for one in group for entry in one.entries]
-            plan = plan_moves(names, entries, {tag: self.shelf.index(tag) for tag in _all(names)}, self.force)
-            pushed.append(Pushed(group[0].image, " ".join(sorted({one.platform for one in group})), plan))
-            if not self.dry:
-                self._settle(plan[:2])
-        for done in pushed if not self.dry else ():
-            self._settle(done.moves[2:])
+            with open_payload(self.workspace, engine, identity, image.platform, packing) as payload:
+                if identity not in (payload.digest, payload.config):
+                    raise PublishError(f"the engine writes {image.name} as {payload.digest}, expected {identity}")
+                tags = tags_for(self.catalog, image, self.stamp or day)
+                dated_index(tags, payload.entries, self.repository.index(tags.dated))
+                self._send(payload, f"{image.name} {image.platform}")
+                pushed.append(PushedImage(image.name, image.platform, tags, payload.entries))
         return pushed
 
-    def _settle(self, moves: Sequence[Move]) -> None:
+    def _send(self, payload: Payload, name: str) -> None:
+        """Upload what is missing: blobs, then the manifests that refer to them, attestations last."""
+        sent, repository = [], self.repository
+        for digest, size in payload.blobs.items():
+            opened = functools.partial(payload.open, digest)
+            missing = not repository.has_blob(digest) if self.dry else repository.put_blob(digest, size, opened)
+            sent += [size] if missing else []
+        media_types = {entry["digest"]: entry["mediaType"] for entry in payload.entries}
+        for digest, data in payload.manifests.items() if not self.dry else ():
+            if not repository.has_manifest(digest):
+                repository.put_manifest(digest, data, media_types[digest])
+        verb = "would be sent" if self.dry else "sent"
+        self.tell(f"{name}: {len(sent)} of {len(payload.blobs)} blobs {verb}, {sum(sent) / 1e6:.1f} MB")
+
+    def tag(self, images: Sequence[PushedImage]) -> list[TagReport]:
+        """Set the tags of all ``images``: each image's own tags, then those that it shares with others."""
+        groups: dict[ImageTags, list[PushedImage]] = {}
+        for image in images:
+            groups.setdefault(image.names, []).append(image)
+            for entry in image.entries if not self.dry else ():
+                if not self.repository.has_manifest(entry["digest"]):
+                    raise PublishError(
+                        f"{image.image} {image.platform}: {entry['digest']} is not in the registry: push it first"
+                    )
+        reports = []
+        for tags, group in groups.items():
+            entries = [entry for image in group for entry in image.entries]
+            moves = plan_moves(tags, entries, {tag: self.repository.index(tag) for tag in tags.all}, self.force)
+            reports.append(TagReport(group[0].image, " ".join(sorted({image.platform for image in group})), moves))
+            if not self.dry:
+                self._move(moves[:2])
+        for report in reports if not self.dry else ():
+            self._move(report.moves[2:])
+        return reports
+
+    def _move(self, moves: Sequence[Move]) -> None:
         """Put the indexes by digest, sign them, and set the tags."""
         for digest, index in {move.after: move.index for move in moves if move.index}.items():
-            if not self.shelf.has_manifest(digest):
-                self.shelf.put_manifest(digest, index, _kind(index))
-            changed = any(move.after == digest and move.what in CHANGED for move in moves)
-            if self.signer and (changed or self.shelf.index(f"{digest.replace(':', '-')}.sig") is None):
+            if not self.repository.has_manifest(digest):
+                self.repository.put_manifest(digest, index, INDEX)
+            changed = any(move.after == digest and move.changes for move in moves)
+            if self.signer and (changed or not self.repository.has_manifest(f"{digest.replace(':', '-')}.sig")):
                 self.signer.sign(digest)
         for move in moves:
-            if move.what in CHANGED:
-                self.shelf.put_manifest(move.tag, move.index, _kind(move.index))
+            if move.changes:
+                self.repository.put_manifest(move.tag, move.index, INDEX)
                 self.tell(f"{move.tag} -> {move.after[:19]}")
-
-
-def _all(names: Names) -> tuple[str, ...]:
-    return (names.dated, names.release, *names.shared)
-
-
-def _kind(index: bytes) -> str:
-    return str(json.loads(index)["mediaType"])

@@ -1,17 +1,12 @@
 """Reads from and writes to container registries."""
 
-from bakery.registry.client import (
-    Registry,
-    RegistryUnavailable,
-    Remote,
-    manifest_digest,
-    platform_digest,
-    split_reference,
-)
-from bakery.registry.repository import Shelf
-from bakery.registry.transport import Wire, is_loopback
+from bakery.registry.client import Registry, RemoteImage, manifest_digest, platform_digest
+from bakery.registry.errors import RegistryError
+from bakery.registry.references import HUB, is_loopback, split_reference
+from bakery.registry.repository import Repository
+from bakery.registry.transport import PUSH, Transport
 
 __all__ = [
-    "Registry", "RegistryUnavailable", "Remote", "Shelf", "Wire", "is_loopback", "manifest_digest", "platform_digest",
-    "split_reference",
+    "HUB", "PUSH", "Registry", "RegistryError", "RemoteImage", "Repository", "Transport", "is_loopback",
+    "manifest_digest", "platform_digest", "split_reference",
 ]  # fmt: skip

@@ -1,23 +1,28 @@
-"""Who a registry is asked as: the login that docker's own configuration or its credential helpers hold.
+"""The user's login for a registry, from docker's configuration or its credential helpers.
 
-Nothing of it is ever printed: a login has no text form, and errors name the registry alone.
+Logins are never printed: they have no text form, and errors name the registry only.
 """
 
 from __future__ import annotations
 
-import warnings
+import base64
+import json
+import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bakery.errors import PublishError
+from bakery.registry.errors import RegistryError
+from bakery.registry.references import HUB
 
 __all__ = ["Login", "find_login"]
 
-HUB = "registry-1.docker.io"
+HUB_KEY = "https://index.docker.io/v1/"
+"""The key of Docker Hub in docker's configuration."""
 
 
 @dataclass(frozen=True)
 class Login:
-    """A name and its password, or an identity token that stands for both."""
+    """A name with its password, or an identity token that replaces both."""
 
     name: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
@@ -25,29 +30,64 @@ class Login:
 
     @property
     def encoded(self) -> tuple[bytes, bytes]:
-        """Name and password in UTF-8; as text they would be sent in Latin-1 (RFC 7617 leaves it open)."""
+        """Name and password in UTF-8; requests would send text in Latin-1 (RFC 7617 leaves the encoding open)."""
         return self.name.encode(), self.password.encode()
 
     def __bool__(self) -> bool:
         return bool(self.token or self.name)
 
 
-def find_login(host: str) -> Login:
-    """What `docker login HOST` left, by docker's order: credHelpers, credsStore, auths; empty where nothing is there.
+def find_login(host: str, config: Mapping[str, object]) -> Login:
+    """What `docker login HOST` stored, in docker's order: credHelpers, credsStore, auths; empty if nothing is stored.
 
-    Raises :exc:`PublishError` where docker's configuration or a helper cannot be read.
+    ``config`` is docker's configuration. Raises :exc:`RegistryError` if it is damaged or a helper fails.
     """
-    from docker import auth
-    from docker.errors import DockerException
-
+    key = HUB_KEY if host == HUB else host
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a helper that is missing is told by the error below
-            found = auth.load_config().resolve_authconfig(None if host == HUB else host) or {}
-    except (DockerException, OSError, ValueError, LookupError, AttributeError):
-        raise PublishError(
+        helper = _mapping(config.get("credHelpers")).get(key) or config.get("credsStore")
+        return (_from_helper(str(helper), key) if helper else None) or _from_auths(_mapping(config.get("auths")), key)
+    except (OSError, ValueError, LookupError, subprocess.SubprocessError):
+        raise RegistryError(
             f"docker's login for {host} cannot be read: its configuration is damaged or a credential helper failed",
-            hint=f"`docker login {host}` writes a new one; $DOCKER_CONFIG or ~/.docker holds config.json.",
+            hint=f"`docker login {host}` stores a new one in config.json of $DOCKER_CONFIG or ~/.docker.",
         ) from None
-    entry = {key.lower(): value for key, value in found.items()}
-    return Login(entry.get("username") or "", entry.get("password") or "", entry.get("identitytoken") or "")
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    if value is not None and not isinstance(value, dict):
+        raise ValueError("expected an object")
+    return value or {}
+
+
+def _from_helper(helper: str, server: str) -> Login | None:
+    """The login that a credential helper has for ``server``, ``None`` if it has none.
+
+    https://github.com/docker/docker-credential-helpers#development: the server on standard input, JSON on standard
+    output; the name ``<token>`` marks an identity token.
+    """
+    done = subprocess.run(
+        [f"docker-credential-{helper}", "get"], input=server.encode(), stdout=subprocess.PIPE, check=False
+    )
+    if done.returncode and b"credentials not found in native keychain" in done.stdout:
+        return None
+    done.check_returncode()
+    answer = _mapping(json.loads(done.stdout))
+    name, secret = str(answer["Username"]), str(answer["Secret"])
+    if not name and not secret:  # docker-credential-pass
+        return None
+    return Login(token=secret) if name == "<token>" else Login(name, secret)
+
+
+def _from_auths(auths: Mapping[str, object], key: str) -> Login:
+    """The login in the configuration itself; older entries are keyed by a URL of the host."""
+    entry = auths.get(key) or next((value for name, value in auths.items() if _host(name) == _host(key)), None)
+    login = _mapping(entry)
+    if login.get("identitytoken"):
+        return Login(token=str(login["identitytoken"]))
+    name, _, password = base64.b64decode(str(login.get("auth") or ""), validate=True).decode().partition(":")
+    return Login(name, password)
+
+
+def _host(url: str) -> str:
+    host = url.removeprefix("http://").removeprefix("https://").partition("/")[0]
+    return "docker.io" if host == "index.docker.io" else host

@@ -1,4 +1,4 @@
-"""What a registry means by an answer that is not the wanted one, in one message."""
+"""What an answer of a registry other than the expected one means, as one error."""
 
 from __future__ import annotations
 
@@ -6,71 +6,71 @@ import email.utils
 import re
 import time
 
-from bakery.errors import PublishError
+from bakery.errors import BakeryError
 
-__all__ = ["AGAIN", "Passing", "failure", "is_passing", "no_login", "retry_after"]
+__all__ = ["RESUME", "RegistryError", "Unreachable", "is_full", "login_error", "retry_after", "status_error"]
 
-PASSING = {408, 425, 429, 500, 502, 503, 504}
-"""Status codes that may be others the next time."""
 FULL = re.compile(rb"no space left|disk quota|insufficient storage|quota exceeded", re.IGNORECASE)
-AGAIN = "The same command again goes on where this one ended."
-HINTS = {
-    401: "The login is known there but may not push: ask for the right to, or name another --repository.",
-    403: "The login may not push there: ask for the right to, or name another --repository.",
-    404: "Some registries want a repository to be made first.",
+RESUME = "Run the same command again: it continues where it stopped."
+PUSH_HINTS = {
+    401: "The login is valid but may not push there: request access, or pass another --repository.",
+    403: "The login may not push there: request access, or pass another --repository.",
+    404: "Some registries require that a repository is created first.",
     405: "The registry may be read-only, or a mirror.",
-    413: "Something before the registry limits the size of uploads.",
+    413: "A proxy in front of the registry limits the size of uploads.",
 }
 
 
-class Passing(Exception):
-    """Something that may be over at the next try: ``reason`` for those who wait, ``error`` for when patience ends."""
+class RegistryError(BakeryError):
+    """A registry did not do what was asked. Exit code 1.
 
-    def __init__(self, reason: str, error: PublishError, wait: str = "") -> None:
-        super().__init__(reason)
-        self.reason, self.error, self.wait = reason, error, wait
+    ``status`` is the HTTP status of the answer, 0 without one. If another attempt may succeed, ``transient`` says what
+    happened and ``wait`` has the value of Retry-After.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 0, transient: str = "", wait: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status, self.transient, self.wait = status, transient, wait
 
 
-def is_passing(status: int, body: bytes) -> bool:
-    """Whether the same request may be answered otherwise later; a full disk answers 500 and stays full."""
-    return status in PASSING and not FULL.search(body)
+class Unreachable(RegistryError):
+    """The registry did not answer at all. Exit code 1."""
 
 
-def no_login(host: str, known: bool) -> PublishError:
-    """A 401: without a login in docker's configuration, or with one (``known``) that is not accepted."""
+def is_full(body: bytes) -> bool:
+    """Whether the registry's disk is full: it then answers 500 and will again."""
+    return bool(FULL.search(body))
+
+
+def login_error(host: str, path: str, known: bool) -> RegistryError:
+    """A 401: docker's configuration has no login, or one (``known``) that is not accepted."""
     if known:
-        return PublishError(
-            f"{host} does not accept the login that docker's configuration has for it",
-            hint=f"Log in again: docker login {host}",
+        message, verb = f"{host} does not accept the login that docker's configuration has for it", "again"
+    else:
+        message, verb = f"{host} wants a login for {path}, or has no such repository", "first"
+    return RegistryError(message, hint=f"Log in {verb}: docker login {host}", status=401)
+
+
+def status_error(host: str, what: str, status: int, body: bytes, pushes: bool) -> RegistryError:
+    """The error for ``status`` in answer to a request for ``what`` (``library/debian/manifests/12``)."""
+    if status == 507 or is_full(body):
+        return RegistryError(
+            f"{host} has no space left for {what} (it answered {status})",
+            hint="Free space there, then run the same command again: what was uploaded stays.",
+            status=status,
         )
-    return PublishError(f"{host} wants a login", hint=f"Log in first: docker login {host}")
+    # https://distribution.github.io/distribution/spec/api/#errors
+    code = re.search(rb'"code"\s*:\s*"([A-Z_]{3,40})"', body)
+    why = f" ({code[1].decode()})" if code else ": too many requests from this address" if status == 429 else ""
+    hint = PUSH_HINTS.get(status, RESUME if status in (408, 425, 429) or status >= 500 else "") if pushes else ""
+    return RegistryError(f"{host} answered {status} for {what}{why}", hint=hint, status=status)
 
 
-def failure(host: str, path: str, what: str, status: int, body: bytes) -> PublishError:
-    """The error for ``status`` in answer to ``what`` (``manifests/3.13``) of the repository ``path``."""
-    if status == 507 or FULL.search(body):
-        return PublishError(
-            f"{host} has no space left for {path} (it answered {status})",
-            hint="Make room there, then run the same again: what has arrived is kept.",
-        )
-    part = "" if "://" in what else f" for {what.partition('?')[0]}"
-    return PublishError(
-        f"{host}/{path}: the registry answered {status}{part}{_code(body)}",
-        hint=HINTS.get(status, AGAIN if status in PASSING else ""),
-    )
-
-
-def _code(body: bytes) -> str:
-    """The error code of an answer (https://distribution.github.io/distribution/spec/api/#errors)."""
-    found = re.search(rb'"code"\s*:\s*"([A-Z_]{3,40})"', body)
-    return f" ({found[1].decode()})" if found else ""
-
-
-def retry_after(text: str, otherwise: float) -> float:
-    """Seconds of a Retry-After, a number or a date (RFC 9110 10.2.3); ``otherwise`` where there is none."""
+def retry_after(text: str, default: float) -> float:
+    """Seconds of a Retry-After header, a number or a date (RFC 9110 10.2.3); ``default`` if it is neither."""
     if re.fullmatch(r"\d{1,6}", text.strip()):
         return float(text)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, TypeError):
-        return otherwise
+        return default

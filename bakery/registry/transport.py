@@ -1,53 +1,79 @@
-"""HTTP to a registry that is written to: TLS, a login, and patience with what passes by itself.
+"""HTTP to one repository of a registry: TLS, login, tokens, retries, and limits of size and time.
 
-Retried: 429 and 5xx (after Retry-After where it is given), connections that break off, answers that do not come. Not
-retried: what would be answered the same again. Messages name host and repository, never a header or an address with
-its parameters, in which registries carry secrets.
+Retried: 429 and 503, for a push also other 5xx, connections that break and answers that do not come, after Retry-After
+if the registry sends it. Not retried: what would get the same answer again. Messages name host and repository, never a
+header or a URL with its parameters, in which registries put secrets.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-from bakery.errors import PublishError
+from bakery.errors import InputError
 from bakery.files import Tell
-from bakery.net import context_for
+from bakery.net import context_for, docker_config, users_bundle
 from bakery.registry.credentials import Login, find_login
-from bakery.registry.errors import AGAIN, Passing, failure, is_passing, no_login, retry_after
+from bakery.registry.errors import (
+    RESUME,
+    RegistryError,
+    Unreachable,
+    is_full,
+    login_error,
+    retry_after,
+    status_error,
+)
+from bakery.registry.references import is_loopback
 
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["Answer", "Body", "Wire", "is_loopback"]
+__all__ = ["PULL", "PUSH", "Answer", "Body", "Policy", "Transport"]
 
-TIMEOUT = (10.0, 120.0)
-"""Seconds to connect, and between two signs of life: a registry digests a layer before it answers for it."""
-PATIENCE = 180.0
-"""Seconds that one thing is tried for."""
-PAUSE, LONGEST = 1.0, 30.0
-"""Seconds to the second try, doubled for each further one, and the longest of them."""
-PLAIN = ("WRONG_VERSION_NUMBER", "record layer failure", "UNEXPECTED_MESSAGE")
-"""How OpenSSL calls an answer in plain HTTP."""
+LARGEST = 8 << 20
+"""Bytes of the largest answer that is read; registries themselves accept manifests of 4 MiB."""
+PAUSE, LONGEST_PAUSE = 1.0, 30.0
+"""Seconds before the second attempt, doubled before each further one, and their limit."""
+PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "record layer failure", "UNEXPECTED_MESSAGE")
+"""How OpenSSL reports an answer in plain HTTP."""
 T = TypeVar("T")
 Body = bytes | Callable[[], IO[bytes]]
-"""What is sent: bytes, or a call that opens them anew for each try."""
+"""What is sent: bytes, or a function that opens them for each attempt."""
 
 
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine, where docker itself speaks HTTP without TLS."""
-    return bool(re.fullmatch(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", host))
+@dataclass(frozen=True)
+class Policy:
+    """What a client does with a repository, and how long it waits for it.
+
+    ``timeout``: seconds to connect, and between two reads. ``patience``: seconds that a request is repeated for.
+    """
+
+    pushes: bool
+    timeout: tuple[float, float]
+    patience: float
+    transient: frozenset[int]
+    """Status codes after which another attempt may succeed."""
+
+
+PULL = Policy(pushes=False, timeout=(3.0, 10.0), patience=20.0, transient=frozenset({429, 503}))
+"""Reading: an unreachable registry must not hold up a build that can do without it, so connections are not retried."""
+PUSH = Policy(
+    pushes=True, timeout=(10.0, 120.0), patience=180.0, transient=frozenset({408, 425, 429, 500, 502, 503, 504})
+)
+"""Writing: a registry verifies a layer before it answers."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, header and body of an answer."""
+    """Status, headers and body of an answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -55,21 +81,29 @@ class Answer:
 
 
 @dataclass
-class Wire:
-    """Talks to one repository of one registry; ``bundle`` holds the user's own authorities."""
+class Transport:
+    """Talks to one repository of one registry.
+
+    ``bundle`` has the user's own certificate authorities; without it, those of the environment are used.
+    """
 
     host: str
     path: str
+    policy: Policy
     bundle: Path | None = None
     tell: Tell = lambda _: None
-    patience: float = PATIENCE
     token: str = field(default="", repr=False)
     basic: bool = False
 
     @cached_property
     def login(self) -> Login:
-        """The user's login for this registry."""
-        return find_login(self.host)
+        """The user's login for this registry; a pull works without one if docker's configuration is damaged."""
+        try:
+            return find_login(self.host, docker_config())
+        except (InputError, RegistryError):
+            if self.policy.pushes:
+                raise
+            return Login()
 
     @cached_property
     def session(self) -> requests.Session:
@@ -77,9 +111,9 @@ class Wire:
         import requests
         from requests.adapters import HTTPAdapter
 
-        context = context_for(self.host, self.bundle)
+        context = context_for(self.host, self.bundle or users_bundle())
 
-        class Trusting(HTTPAdapter):
+        class Adapter(HTTPAdapter):
             def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
                 super().init_poolmanager(*args, ssl_context=context, **kwargs)
 
@@ -87,108 +121,143 @@ class Wire:
                 return super().proxy_manager_for(*args, ssl_context=context, **kwargs)
 
         session = requests.Session()
-        session.mount("https://", Trusting())
+        session.mount("https://", Adapter())
         session.trust_env = not is_loopback(self.host)
         return session
 
     def close(self) -> None:
-        """Give the connections up."""
+        """Close the connections."""
         self.session.close()
 
     @cached_property
     def base(self) -> str:
-        """Scheme and host: https, but http where this machine's own registry does not speak TLS."""
+        """Scheme and host: https, or http if the host is this machine and does not speak TLS."""
         import requests
 
         if is_loopback(self.host):
             try:
-                self.session.get(f"https://{self.host}/v2/", timeout=TIMEOUT, auth=_unsigned).close()
+                url = f"https://{self.host}/v2/"
+                self.session.get(url, timeout=self.policy.timeout, auth=_no_login, stream=True).close()
             except requests.exceptions.SSLError as error:
-                if any(word in str(error) for word in PLAIN):
+                if any(reason in str(error) for reason in PLAIN_HTTP):
                     return f"http://{self.host}"
             except requests.RequestException:
-                pass  # told by the first request that matters
+                pass  # reported by the next request
         return f"https://{self.host}"
 
-    def patiently(self, step: Callable[[], T]) -> T:
-        """What ``step`` returns, run again as long as what stops it may pass; raises :exc:`PublishError`."""
-        pause, deadline = PAUSE, time.monotonic() + self.patience
+    def retried(self, step: Callable[[], T]) -> T:
+        """What ``step`` returns, repeated while its :exc:`RegistryError` is transient and patience lasts."""
+        pause, deadline = PAUSE, time.monotonic() + self.policy.patience
         while True:
             try:
                 return step()
-            except Passing as hurdle:
-                wait = retry_after(hurdle.wait, pause)
-                if time.monotonic() + wait > deadline:
-                    raise hurdle.error from None
-                self.tell(f"{self.host} {hurdle.reason}: trying again in {wait:.0f} s")
+            except RegistryError as error:
+                wait = retry_after(error.wait, pause)
+                if not error.transient or time.monotonic() + wait > deadline:
+                    raise
+                self.tell(f"{self.host} {error.transient}: retrying in {wait:.0f} s")
             time.sleep(wait)
-            pause = min(pause * 2, LONGEST)
+            pause = min(pause * 2, LONGEST_PAUSE)
 
     def ask(
         self, verb: str, what: str, *, headers: Mapping[str, str] | None = None, body: Body = b"",
         good: tuple[int, ...] = (200,),
     ) -> Answer:  # fmt: skip
-        """The answer to :meth:`once`, asked again where that may help; raises :exc:`PublishError`."""
-        return self.patiently(lambda: self.once(verb, what, headers=headers, body=body, good=good))
+        """The answer to :meth:`once`, with retries; raises :exc:`RegistryError`."""
+        return self.retried(lambda: self.once(verb, what, headers=headers, body=body, good=good))
 
     def once(
         self, verb: str, what: str, *, headers: Mapping[str, str] | None = None, body: Body = b"",
         good: tuple[int, ...] = (200,),
     ) -> Answer:  # fmt: skip
-        """The answer for ``what``, a path below the repository or a whole address, with one of the codes ``good``.
+        """The answer for ``what``, a path in the repository or a URL, with one of the status codes ``good``.
 
-        Raises :exc:`bakery.registry.errors.Passing` where another try may help, else :exc:`PublishError`.
+        Raises :exc:`RegistryError` for any other answer, and :exc:`Unreachable` without one.
         """
-        import requests
+        with self._network_errors(), self._respond(verb, what, headers or {}, body) as response:
+            answer = self._read(response)
+        if answer.status not in good:
+            raise self._refusal(self.host, self._name(what), answer)
+        return answer
 
-        url = what if "://" in what else f"{self.base}/v2/{self.path}/{what}"
+    def _read(self, response: requests.Response) -> Answer:
+        """An answer of limited size."""
+        content = bytearray()
+        for chunk in response.iter_content(1 << 16):
+            content += chunk
+            if len(content) > LARGEST:
+                raise RegistryError(f"{self.host} answered with more than {LARGEST} bytes, too much for a manifest")
+        return Answer(response.status_code, response.headers, bytes(content))
+
+    @contextmanager
+    def open(self, what: str) -> Iterator[IO[bytes]]:
+        """The body of a 200 for ``what`` as a stream, of any size; raises as :meth:`once` does."""
+        with self._network_errors(), self._respond("GET", what, {"Accept-Encoding": "identity"}, b"") as response:
+            if response.status_code != 200:
+                raise self._refusal(self.host, self._name(what), self._read(response))
+            response.raw.auto_close = False  # a BufferedReader does not accept a stream that closes at its end
+            yield cast(IO[bytes], response.raw)
+
+    def _name(self, what: str) -> str:
+        return self.path if "://" in what else f"{self.path}/{what.partition('?')[0]}"
+
+    def _refusal(self, host: str, what: str, answer: Answer) -> RegistryError:
+        if answer.status == 401 and not (self.token and self.login):
+            return login_error(self.host, self.path, bool(self.login))
+        error = status_error(host, what, answer.status, answer.body, self.policy.pushes)
+        if answer.status in self.policy.transient and not is_full(answer.body):
+            error.transient, error.wait = f"answered {answer.status}", answer.headers.get("Retry-After", "")
+        return error
+
+    @contextmanager
+    def _network_errors(self) -> Iterator[None]:
+        """Turn what requests and urllib3 raise into a :exc:`RegistryError`."""
+        import requests
+        from urllib3.exceptions import HTTPError
+
         try:
-            answer = self._answer(verb, url, headers or {}, body)
+            yield
         except requests.exceptions.SSLError as error:
-            if "CERTIFICATE" not in str(error) and not any(word in str(error) for word in PLAIN):
-                raise self._broken("broke the connection") from None
-            raise PublishError(
+            if "CERTIFICATE" not in str(error) and not any(reason in str(error) for reason in PLAIN_HTTP):
+                raise self._unreachable("broke the connection") from None
+            raise Unreachable(
                 f"the TLS certificate of {self.host} is not trusted, or it does not speak TLS",
-                hint=f"Name your own authority's: --ca-bundle=FILE, or /etc/docker/certs.d/{self.host}/ca.crt.",
+                hint=f"Pass your authority's certificate: --ca-bundle=FILE, or /etc/docker/certs.d/{self.host}/ca.crt.",
             ) from None
         except requests.Timeout:
-            raise self._broken("did not answer in time") from None
-        except (requests.RequestException, OSError) as error:
+            raise self._unreachable("did not answer in time") from None
+        except (requests.RequestException, HTTPError) as error:
             refused = "refused" in str(error) or "resolve" in str(error)
-            raise self._broken("cannot be reached" if refused else "broke the connection") from None
-        if answer.status in good:
-            return answer
-        if answer.status == 401 and not (self.token and self.login):
-            raise no_login(self.host, bool(self.login))
-        refusal = failure(self.host, self.path, what, answer.status, answer.body)
-        if is_passing(answer.status, answer.body):
-            raise Passing(f"answered {answer.status}", refusal, answer.headers.get("Retry-After", ""))
-        raise refusal
+            raise self._unreachable("cannot be reached" if refused else "broke the connection") from None
 
-    def _broken(self, reason: str) -> Passing:
-        return Passing(reason, PublishError(f"{self.host} {reason}, also after {self.patience:.0f} s", hint=AGAIN))
+    def _unreachable(self, reason: str) -> Unreachable:
+        if not self.policy.pushes:
+            return Unreachable(f"{self.host} {reason}")
+        message = f"{self.host} {reason}; retried for {self.policy.patience:.0f} s"
+        return Unreachable(message, hint=RESUME, transient=reason)
 
-    def _answer(self, verb: str, url: str, headers: Mapping[str, str], body: Body) -> Answer:
-        """Whatever is answered, after a login where the registry wants one."""
+    def _respond(self, verb: str, what: str, headers: Mapping[str, str], body: Body) -> requests.Response:
+        """Any answer, after a login if the registry wants one."""
+        url = what if "://" in what else f"{self.base}/v2/{self.path}/{what}"
         for renewed in (False, True):
             data = body if isinstance(body, bytes) else body()
-            answer = self.session.request(
-                verb, url, data=data or None, headers=dict(headers), auth=self._sign, timeout=TIMEOUT
-            )
-            if answer.status_code != 401 or renewed:
+            response = self.session.request(
+                verb, url, data=data or None, headers=dict(headers), auth=self._sign, timeout=self.policy.timeout,
+                stream=True,
+            )  # fmt: skip
+            if response.status_code != 401 or renewed:
                 break
-            self._authorise(answer.headers.get("WWW-Authenticate", ""))
-        return Answer(answer.status_code, answer.headers, answer.content)
+            self._read(response)
+            self._authorise(response.headers.get("WWW-Authenticate", ""))
+        return response
 
     def _sign(self, request: Any) -> Any:
-        """Put the login on a request to the registry itself; storage that it redirects to has addresses of its own."""
+        """Add the login to a request to the registry itself; storage that it redirects to has URLs of its own."""
         if request.url.startswith(f"{self.base}/"):
             if self.token:
                 request.headers["Authorization"] = f"Bearer {self.token}"
             elif self.basic:
-                from requests.auth import HTTPBasicAuth
-
-                return HTTPBasicAuth(*self.login.encoded)(request)
+                return _basic(self.login)(request)
         return request
 
     def _authorise(self, challenge: str) -> None:
@@ -196,36 +265,49 @@ class Wire:
         kind, _, rest = challenge.partition(" ")
         fields = dict(re.findall(r'(\w+)="([^"]*)"', rest))
         realm = urlsplit(fields.get("realm", ""))
-        safe = realm.scheme == "https" or (realm.scheme == "http" and is_loopback(realm.netloc))
+        secret = realm.scheme == "https" or (realm.scheme == "http" and is_loopback(realm.netloc))
         if kind.lower() == "basic":
             if self.basic or not self.login.name:
-                raise no_login(self.host, self.basic)
+                raise login_error(self.host, self.path, self.basic)
             self.basic = True
-        elif kind.lower() == "bearer" and safe:
-            self.token = self._token(fields["realm"], fields.get("service", ""))
+        elif kind.lower() == "bearer" and (secret or (realm.scheme == "http" and not self.login)):
+            self.token = self._token(fields["realm"], fields.get("service"))
         else:
-            raise PublishError(f"{self.host} asks for a login in a way that is not known: expected Bearer or Basic")
+            raise RegistryError(f"{self.host} wants a login of an unsupported kind: expected Bearer or Basic")
 
-    def _token(self, realm: str, service: str) -> str:
-        scope = {"service": service, "scope": f"repository:{self.path}:pull,push"}
-        if self.login.token:
-            form = {**scope, "grant_type": "refresh_token", "refresh_token": self.login.token, "client_id": "bakery"}
-            answer = self.session.post(realm, data=form, timeout=TIMEOUT, auth=_unsigned)
+    def _token(self, realm: str, service: str | None) -> str:
+        actions = "pull,push" if self.policy.pushes else "pull"
+        scope = {"service": service, "scope": f"repository:{self.path}:{actions}"}
+        options: dict[str, Any] = {"timeout": self.policy.timeout, "stream": True, "auth": _no_login}
+        login, server = self.login, urlsplit(realm).netloc.rpartition("@")[2]
+        if login.token:
+            form = {**scope, "grant_type": "refresh_token", "refresh_token": login.token, "client_id": "bakery"}
+            response = self.session.post(realm, data=form, **options)
         else:
-            from requests.auth import HTTPBasicAuth
-
-            login = HTTPBasicAuth(*self.login.encoded) if self.login else _unsigned
-            answer = self.session.get(realm, params=scope, auth=login, timeout=TIMEOUT)
-        if answer.status_code in (400, 401, 403):
-            raise no_login(self.host, bool(self.login))
-        answer.raise_for_status()
+            options["auth"] = _basic(login) if login else _no_login
+            response = self.session.get(realm, params=scope, **options)
+        with response:
+            answer = self._read(response)
+        if answer.status in (400, 401, 403):
+            if login and not self.policy.pushes:  # an old login must not prevent what anyone may read
+                self.login = Login()
+                return self._token(realm, service)
+            raise login_error(self.host, self.path, bool(login))
+        if answer.status != 200:
+            raise self._refusal(server, f"a token for {self.path}", answer)
         try:
-            body = answer.json()
+            body = json.loads(answer.body)
             return str(body.get("token") or body["access_token"])
         except (ValueError, LookupError, AttributeError):
-            raise PublishError(f"{self.host} sends to {urlsplit(realm).netloc} for a token, which gave none") from None
+            raise RegistryError(f"{self.host} refers to {server} for a token, which answered without one") from None
 
 
-def _unsigned(request: Any) -> Any:
-    """No login; without one of ours requests would take one from ~/.netrc."""
+def _basic(login: Login) -> Callable[[Any], Any]:
+    from requests.auth import HTTPBasicAuth
+
+    return HTTPBasicAuth(*login.encoded)
+
+
+def _no_login(request: Any) -> Any:
+    """No login; without an ``auth`` of ours, requests would take one from ~/.netrc."""
     return request

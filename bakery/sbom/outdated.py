@@ -16,7 +16,7 @@ from bakery.engine import Engine
 from bakery.errors import BuildError, NothingSelected
 from bakery.files import Tell, locked, spooled
 from bakery.oci import ManifestError, contents_of
-from bakery.registry import Registry, RegistryUnavailable
+from bakery.registry import Registry, RegistryError
 from bakery.sbom.packages import STATUS_FILES, packages_in_registry, versions_of
 from bakery.workspace import Workspace
 
@@ -108,9 +108,9 @@ class Outdated:
         try:
             remote = self.registry.image(reference, image.platform)
             packages, origin = packages_in_registry(self.registry, remote)
-        except (RegistryUnavailable, ManifestError) as error:
-            if "answered 404" not in str(error):
-                survey.unknown.append(f"{reference}: {error}")
+        except (RegistryError, ManifestError) as error:
+            if not (isinstance(error, RegistryError) and error.status == 404):
+                survey.unknown.append(f"{reference}: {error.message}")
             return None
         self.tell(f"{reference}: packages read from {origin}")
         return packages

@@ -9,8 +9,8 @@ from typing import Any
 
 from packageurl import PackageURL
 
-from bakery.oci import SPDX, Overlay, is_index, unpacked
-from bakery.registry import Registry, Remote
+from bakery.oci import SPDX, Overlay, entries_for, is_index, open_compressed_tar, parse_index, parse_manifest
+from bakery.registry import Registry, RemoteImage
 from bakery.sbom.components import STATUS, installed
 
 __all__ = ["STATUS_FILES", "packages_in_registry", "versions_of"]
@@ -24,29 +24,27 @@ def versions_of(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: package.get("Version", "") for name, package in installed(files).items()}
 
 
-def packages_in_registry(registry: Registry, remote: Remote) -> tuple[dict[str, str], str]:
+def packages_in_registry(registry: Registry, remote: RemoteImage) -> tuple[dict[str, str], str]:
     """Versions by package of ``remote``, and where they were read.
 
-    Raises :exc:`bakery.registry.client.RegistryUnavailable` and :exc:`bakery.oci.manifests.ManifestError`.
+    Raises :exc:`bakery.registry.errors.RegistryError` and :exc:`bakery.oci.manifests.ManifestError`.
     """
-    bill = _attested_bill(registry, remote.reference, remote.digest)
+    bill = _attested_bill(registry, remote)
     if bill is not None:
         return _listed(bill), "its bill of materials"
     return versions_of(_status_files(registry, remote)), "its layers"
 
 
-def _attested_bill(registry: Registry, reference: str, digest: str) -> Mapping[str, Any] | None:
-    """The SPDX document that an attestation of the manifest ``digest`` contains, if there is one."""
+def _attested_bill(registry: Registry, remote: RemoteImage) -> Mapping[str, Any] | None:
+    """The SPDX document that an attestation of the image contains, if there is one."""
+    reference, digest = remote.reference, remote.digest
     tag = reference.rpartition("@" if "@" in reference else ":")[2]
-    index, _ = registry.manifest(reference, tag)
-    for descriptor in index.get("manifests", []) if is_index(index) else []:
-        if (descriptor.get("annotations") or {}).get("vnd.docker.reference.digest") != digest:
-            continue
-        manifest, _ = registry.manifest(reference, str(descriptor["digest"]))
-        for layer in manifest.get("layers", []):
-            if (layer.get("annotations") or {}).get("in-toto.io/predicate-type") == SPDX:
-                _, data = registry.ask("GET", reference, f"blobs/{layer['digest']}")
-                statement = json.loads(data)
+    content, _ = registry.manifest(reference, tag)
+    for attestation in entries_for(parse_index(content), remote.platform)[1:] if is_index(content) else []:
+        manifest, _ = registry.manifest(reference, attestation["digest"])
+        for layer in parse_manifest(manifest)["layers"]:
+            if layer.get("annotations", {}).get("in-toto.io/predicate-type") == SPDX:
+                statement = json.loads(registry.read_blob(reference, layer["digest"]))
                 subjects = {subject.get("digest", {}).get("sha256") for subject in statement.get("subject", [])}
                 if digest.removeprefix("sha256:") in subjects:
                     return dict(statement["predicate"])
@@ -67,13 +65,13 @@ def _listed(bill: Mapping[str, Any]) -> dict[str, str]:
     return versions
 
 
-def _status_files(registry: Registry, remote: Remote) -> dict[str, bytes]:
+def _status_files(registry: Registry, remote: RemoteImage) -> dict[str, bytes]:
     """Dpkg's status files, read from the top layer down until a layer has the whole status."""
     files: dict[str, bytes] = {}
     for layer in reversed(remote.manifest.layers):
         overlay = Overlay(STATUS_FILES)
-        with registry.blob(remote.reference, layer.digest) as stream, unpacked(stream, layer.method) as tar:
-            overlay.add(tar, tar)
+        with registry.open_blob(remote.reference, layer.digest) as stream, open_compressed_tar(stream) as tar:
+            overlay.add(tar)
         files = {**overlay.files, **files}
         if WHOLE_STATUS in files:
             break

@@ -10,7 +10,7 @@ from typing import IO, Any, Protocol
 
 from bakery.catalog import Platform
 from bakery.files import spooled
-from bakery.oci import CHUNK, LayerSize, image_archive, labelled, method_of, open_member, unpacked
+from bakery.oci import CHUNK, LayerSize, image_archive, labelled, method_of, open_layer, open_member
 from bakery.sizes.breakdown import Entry, FileSize, Part, Share, Size, breakdown, classify, final_files, is_base
 
 __all__ = ["SavedImage", "read_image", "saved_image"]
@@ -74,7 +74,7 @@ class _Layer:
         self.weights: dict[Part, int] = {}
         method = method_of(open_member(tar, name).read(512))
         if first:
-            with unpacked(open_member(tar, name), method) as files:
+            with open_layer(tar, name) as files:
                 self.entries = [_entry(member) for member in files]
         if not (first and is_base(self.entries)):
             self._weigh(tar, name, method)
@@ -85,7 +85,7 @@ class _Layer:
     def _weigh(self, tar: tarfile.TarFile, name: str, method: str) -> None:
         compressors: dict[Part, _Compressor] = {}
         self.entries = []
-        with unpacked(open_member(tar, name), method) as files:
+        with open_layer(tar, name) as files:
             for member in files:
                 entry = _entry(member)
                 self.entries.append(entry)

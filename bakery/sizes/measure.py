@@ -21,7 +21,7 @@ from bakery.errors import InputError
 from bakery.files import Tell
 from bakery.oci import LayerSize, ManifestError
 from bakery.records import BuildRecord, ComparedWith, PartSize, read_record, write_record
-from bakery.registry import Registry, RegistryUnavailable, Remote
+from bakery.registry import Registry, RegistryError, RemoteImage
 from bakery.sizes.baseline import OfficialImage, official_size, official_tags
 from bakery.sizes.breakdown import Size
 from bakery.sizes.budget import budget_of, compact, explain_excess
@@ -96,16 +96,16 @@ class Comparer:
         try:
             platforms = self.registry.platforms(reference) or (image.platform,)
             remotes = [self.registry.image(reference, platform) for platform in platforms]
-        except (RegistryUnavailable, ManifestError) as error:
+        except (RegistryError, ManifestError) as error:
             raise InputError(
-                f"{reference}: {error}", hint="--repository is the repository that these images were pushed to."
+                f"{reference}: {error.message}", hint="--repository is the repository that these images were pushed to."
             ) from None
         return [self._compare(dataclasses.replace(image, platform=remote.platform), remote) for remote in remotes]
 
     def _published(self, image: Image) -> str:
         return f"{self.repository}:{tags_of(self.catalog, image)[0]}"
 
-    def _compare(self, image: Image, remote: Remote | None) -> Comparison:
+    def _compare(self, image: Image, remote: RemoteImage | None) -> Comparison:
         notes: list[str] = []
         ours = self._ours(image, remote, notes)
         official = self._against(self.against, image) if self.against else self._official(image, notes)
@@ -122,7 +122,7 @@ class Comparer:
         over = explain_excess(self.catalog, image, size, compact(ours.parts), self.records)
         return dataclasses.replace(comparison, budget=budget_of(self.catalog, image), over_budget=over)
 
-    def _ours(self, image: Image, remote: Remote | None, notes: list[str]) -> SizeReport | None:
+    def _ours(self, image: Image, remote: RemoteImage | None, notes: list[str]) -> SizeReport | None:
         names = [self._published(image)] if self.repository else []
         local = self._first_local([*names, references(self.catalog, image)[0]], image.platform)
         if remote is None:
@@ -144,8 +144,8 @@ class Comparer:
         for tag in official_tags(self.catalog, image.series, image.target):
             try:
                 return _from_registry(self.registry.image(tag, image.platform))
-            except (RegistryUnavailable, ManifestError) as error:
-                reason = reason or str(error)
+            except (RegistryError, ManifestError) as error:
+                reason = reason or error.message
         recorded = official_size(self.baseline, self.catalog, image)
         if recorded is None:
             notes.append(f"{reason}, and no size of an official image is recorded to compare with.")
@@ -159,9 +159,9 @@ class Comparer:
             return self._local(reference, image.platform) or _from_registry(
                 self.registry.image(reference, image.platform)
             )
-        except (RegistryUnavailable, ManifestError) as error:
+        except (RegistryError, ManifestError) as error:
             raise InputError(
-                f"--against={reference} is neither in the engine nor available from its registry: {error}",
+                f"--against={reference} is neither in the engine nor available from its registry: {error.message}",
                 hint="Expected an image reference such as python:3.13-slim-bookworm.",
             ) from None
 
@@ -211,7 +211,7 @@ def recorded_report(official: OfficialImage, platform: Platform) -> SizeReport:
     )  # fmt: skip
 
 
-def _from_registry(remote: Remote) -> SizeReport:
+def _from_registry(remote: RemoteImage) -> SizeReport:
     measured = SizeReport(
         remote.reference, "registry", f"manifest at {remote.host}, {remote.digest[:19]}", remote.platform,
         remote.manifest.compressed_bytes, remote.manifest.layers, digest=remote.digest,

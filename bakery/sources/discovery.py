@@ -186,8 +186,8 @@ class Discovery:
         platforms = self.catalog.family_of(target).platforms
         try:
             digests = {platform: registry.platform_digest(target.base.image, platform) for platform in platforms}
-        except registry.RegistryUnavailable as reason:
-            findings.notes.append(f"{target.base.image}: {reason}; its digests are not changed")
+        except registry.RegistryError as error:
+            findings.notes.append(f"{target.base.image}: {error.message}; its digests are not changed")
             return
         if digests != dict(target.base.digests):
             findings.changes.append(lock_changes.base_change(target, digests, f"{self.clock():%Y-%m-%d}"))

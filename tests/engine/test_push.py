@@ -1,4 +1,4 @@
-"""Pushes to a real registry: complete, resumed, in the right order, and never what was not tested."""
+"""Pushes to a real registry: complete, resumable, in the right order, and only images that passed their tests."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ from bakery.catalog.tags import references
 from bakery.engine.engine import Engine
 from bakery.errors import BakeryError, InputError, PublishError
 from bakery.oci.indexes import digest_of
-from bakery.publish.push import Pusher, open_shelf, read_handovers, write_handovers
+from bakery.publish.push import Pusher, open_repository, read_digests, write_digests
 from bakery.records.attested import record_attested
 from bakery.records.builds import record_file, write_record
-from bakery.registry.transport import Wire
+from bakery.registry.errors import RegistryError
+from bakery.registry.transport import Transport
 from bakery.workspace import Workspace
 from tests.archives import Archive, make_tar
 from tests.records import local_record, run_of_tests
@@ -55,8 +56,8 @@ class Press:
         self.catalog = load_catalog(folder / "clone")
         self.workspace = Workspace(folder / "clone", folder / "home")
         self.loaded: list[str] = []
-        self.told: list[str] = []
-        self.wires: list[Wire] = []
+        self.messages: list[str] = []
+        self.transports: list[Transport] = []
 
     def image(self, platform: str = "") -> Image:
         local = platform.rpartition("/")[2]
@@ -67,15 +68,15 @@ class Press:
         self, content: bytes, platform: str = "", tests: dict[str, int] | None = None, day: str = "2026-11-22",
         **labels: str,
     ) -> str:  # fmt: skip
-        """Let the engine have an image with this content, built and tested that day; return its identity."""
+        """Load an image with this content, built and tested that day, into the engine; returns its digest."""
         image = self.image(platform)
         archive = Archive()
-        kept = {f"{LABELS}.recipe": "full", f"{LABELS}.base.origin": "registry"} | labels
-        one = archive.image([make_tar({"etc/hello": content})], "gzip", image.platform, config={"Labels": kept})
-        statement = {"subject": one["digest"], "content": digest_of(content)}
-        about = archive.image([json.dumps(statement).encode()], "none", "unknown/unknown")
-        about["annotations"] = {
-            "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": one["digest"],
+        labels = {f"{LABELS}.recipe": "full", f"{LABELS}.base.origin": "registry"} | labels
+        built = archive.image([make_tar({"etc/hello": content})], "gzip", image.platform, config={"Labels": labels})
+        statement = {"subject": built["digest"], "content": digest_of(content)}
+        attestation = archive.image([json.dumps(statement).encode()], "none", "unknown/unknown")
+        attestation["annotations"] = {
+            "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": built["digest"],
         }  # fmt: skip
         entry = archive.blob(archive.index(), "application/vnd.oci.image.index.v1+json")
         archive.descriptors[:] = [entry]
@@ -87,28 +88,28 @@ class Press:
         record = local_record(image=image.name, id=identity, built=f"{day}T10:00:00+00:00")
         run = run_of_tests(**(tests or {"passed": 3})) if tests is None or tests else None
         write_record(self.workspace, image, record, tests=run)
-        return str(one["digest"])
+        return str(built["digest"])
 
     def pusher(self, repository: str, **more: Any) -> Pusher:
         bundle = more.pop("bundle", None)
-        shelf = open_shelf(repository, bundle, self.told.append)
-        self.wires.append(shelf.wire)
-        shelf.wire.patience = more.pop("patience", 20.0)
-        return Pusher(self.workspace, self.catalog, shelf, self.told.append, **more)
+        target = open_repository(repository, bundle, self.messages.append)
+        self.transports.append(target.transport)
+        target.transport.policy = dataclasses.replace(target.transport.policy, patience=20.0)
+        return Pusher(self.workspace, self.catalog, target, self.messages.append, **more)
 
     def push(self, repository: str, *platforms: str, **more: Any) -> dict[str, str]:
-        """Push and tag; what became of each tag."""
+        """Push and tag; the state of each tag."""
         pusher = self.pusher(repository, **more)
         images = [self.image(platform) for platform in platforms or ("",)]
-        done = pusher.tag(pusher.hand_over(self.engine, images))
-        return {move.tag: move.what for one in done for move in one.moves}
+        reports = pusher.tag(pusher.push_digests(self.engine, images))
+        return {move.tag: move.state for report in reports for move in report.moves}
 
     def command(self, host: str, *more: str) -> list[str]:
-        where = [f"--version={RELEASE}", f"--repository={host}/infra7/python"]
-        return [sys.executable, "-m", "invoke", "push", *where, *more]
+        options = [f"--version={RELEASE}", f"--repository={host}/infra7/python"]
+        return [sys.executable, "-m", "invoke", "push", *options, *more]
 
     def start(self, host: str, *more: str, **environment: str) -> subprocess.Popen[str]:
-        """The command in a process of its own, which can be killed."""
+        """The command in a separate process, which can be killed."""
         return subprocess.Popen(
             self.command(host, *more), cwd=self.workspace.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, env={**os.environ, "DOCKER_HOST": self.engine.host, **environment},
@@ -120,11 +121,11 @@ def press(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     if not engine.keeps_layers:
         pytest.skip("this engine keeps its layers unpacked")
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
-    one = Press(tmp_path, engine)
-    yield one
-    for wire in one.wires:
-        wire.close()
-    for reference in dict.fromkeys(one.loaded):
+    press = Press(tmp_path, engine)
+    yield press
+    for transport in press.transports:
+        transport.close()
+    for reference in dict.fromkeys(press.loaded):
         engine.remove(reference)
 
 
@@ -139,7 +140,7 @@ def secured(workspace: Workspace, catalog: Catalog, tmp_path_factory: pytest.Tem
 
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
-    """A repository for each test."""
+    """A separate repository for each test."""
     return "t" + digest_of(request.node.name.encode())[7:19] + "/python"
 
 
@@ -150,7 +151,7 @@ def log_in(press: Press, host: str, password: str = PASSWORD) -> None:
     (folder / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
 
 
-def test_all_tags_come_in_one_go_with_the_attestations_of_the_image(press: Press, registry: str, name: str) -> None:
+def test_a_push_sets_all_tags_and_includes_attestations(press: Press, registry: str, name: str) -> None:
     digest = press.load(b"one")
     assert set(press.push(f"{registry}/{name}").values()) == {"new"}
     assert tags(registry, name) == TAGS
@@ -158,19 +159,19 @@ def test_all_tags_come_in_one_go_with_the_attestations_of_the_image(press: Press
     assert whole(registry, name, "3.13") == {host_platform(): digest}
     _, attestation = raw(registry, name, "3.13")[0]["manifests"]
     assert attestation["annotations"]["vnd.docker.reference.digest"] == digest
-    assert "annotations" not in raw(registry, name, "3.13")[0]["manifests"][0], "an archive's notes are not the image's"
+    assert "annotations" not in raw(registry, name, "3.13")[0]["manifests"][0], "annotations of the archive"
     assert set(press.push(f"{registry}/{name}").values()) == {"unchanged"}
-    assert press.told[-1].endswith(": 0 of 4 blobs sent, 0.0 MB")
+    assert press.messages[-1].endswith(": 0 of 4 blobs sent, 0.0 MB")
 
 
-def test_two_platforms_become_one_index_and_a_shared_tag_never_loses_one(
+def test_two_platforms_become_one_index_and_a_shared_tag_never_loses_a_platform(
     press: Press, registry: str, name: str
 ) -> None:
     ours, arm = press.load(b"ours"), press.load(b"arm", ARM)
     press.push(f"{registry}/{name}", "", ARM)
     assert tags(registry, name) == TAGS
     assert all(whole(registry, name, tag) == {host_platform(): ours, ARM: arm} for tag in TAGS)
-    # A rebuild of one platform leaves the other's in its release.
+    # A rebuild for one platform keeps the other platform in the release.
     newer = press.load(b"newer")
     press.push(f"{registry}/{name}", stamp="20261123")
     assert whole(registry, name, "3.13") == {host_platform(): newer, ARM: arm}
@@ -181,12 +182,12 @@ def test_two_platforms_become_one_index_and_a_shared_tag_never_loses_one(
 def test_a_new_release_of_one_platform_waits_for_the_other(press: Press, registry: str, name: str) -> None:
     old, arm = press.load(b"old"), press.load(b"arm", ARM)
     pusher = press.pusher(f"{registry}/{name}")
-    handed = pusher.hand_over(press.engine, [press.image(), press.image(ARM)])
-    pusher.tag([dataclasses.replace(one, names=_renamed(one.names, "3.13.14")) for one in handed])
+    pushed = pusher.push_digests(press.engine, [press.image(), press.image(ARM)])
+    pusher.tag([dataclasses.replace(image, names=_renamed(image.names, "3.13.14")) for image in pushed])
     assert whole(registry, name, "3.13") == {host_platform(): old, ARM: arm}
     new = press.load(b"new")
     done = press.push(f"{registry}/{name}")
-    assert [tag for tag, what in done.items() if what == "kept"] == ["3.13-bookworm", "3.13"]
+    assert [tag for tag, state in done.items() if state == "kept"] == ["3.13-bookworm", "3.13"]
     assert whole(registry, name, "3.13") == {host_platform(): old, ARM: arm}
     assert whole(registry, name, f"{RELEASE}-bookworm") == {host_platform(): new}
     arm_new = press.load(b"arm, new", ARM)
@@ -200,7 +201,7 @@ def _renamed(names: Any, release: str) -> Any:
     return type(names)(names.dated.replace(old, release), names.release.replace(old, release), shared)
 
 
-def test_a_dated_tag_never_changes_not_even_by_force(press: Press, registry: str, name: str) -> None:
+def test_a_dated_tag_never_changes_even_with_force(press: Press, registry: str, name: str) -> None:
     press.load(b"one")
     press.push(f"{registry}/{name}")
     before = {tag: raw(registry, name, tag)[1] for tag in TAGS}
@@ -212,79 +213,77 @@ def test_a_dated_tag_never_changes_not_even_by_force(press: Press, registry: str
 
 
 @pytest.mark.parametrize(
-    ("tests", "labels", "why"),
+    ("tests", "labels", "reason"),
     [
         ({}, {}, "its tests have not been run"),
-        ({"passed": 7, "failed": 1}, {}, "of its tests 1 failed"),
-        ({"passed": 0, "failed": 0}, {}, "of its tests 0 failed and 0 passed"),
-        (None, {f"{LABELS}.recipe": "quick"}, "by the recipe quick"),
-        (None, {f"{LABELS}.base.origin": "user"}, "a base of your own"),
+        ({"passed": 7, "failed": 1}, {}, "1 of its tests failed, 7 passed"),
+        ({"passed": 0, "failed": 0}, {}, "0 of its tests failed, 0 passed"),
+        (None, {f"{LABELS}.recipe": "quick"}, "it is a quick build"),
+        (None, {f"{LABELS}.base.origin": "user"}, "your own base"),
     ],
 )
-def test_what_did_not_pass_its_tests_is_not_pushed_but_by_force_that_says_so(
-    press: Press, registry: str, name: str, tests: Any, labels: dict[str, str], why: str
+def test_an_image_with_objections_is_pushed_only_with_force_which_reports_them(
+    press: Press, registry: str, name: str, tests: Any, labels: dict[str, str], reason: str
 ) -> None:
-    press.load(why.encode(), tests=tests, **labels)
-    with pytest.raises(PublishError, match=why):
+    press.load(reason.encode(), tests=tests, **labels)
+    with pytest.raises(PublishError, match=reason):
         press.push(f"{registry}/{name}")
     assert tags(registry, name) == []
     press.push(f"{registry}/{name}", force=True)
-    assert any("overridden" in line and why in line for line in press.told)
+    assert any("overridden" in line and reason in line for line in press.messages)
     assert tags(registry, name) == TAGS
 
 
-def test_another_image_than_the_tested_one_is_not_pushed(press: Press, registry: str, name: str) -> None:
+def test_an_image_that_replaced_the_tested_image_is_not_pushed(press: Press, registry: str, name: str) -> None:
     press.load(b"tested")
     record = record_file(press.workspace, press.image()).read_text()
     press.load(b"not tested")
     record_file(press.workspace, press.image()).write_text(record)
-    with pytest.raises(PublishError, match="another image than the one that is recorded"):
+    with pytest.raises(PublishError, match="not the image that is recorded"):
         press.push(f"{registry}/{name}")
 
 
-def test_an_image_that_the_engine_calls_by_its_index_is_known_by_the_manifest_that_is_recorded(
+def test_an_index_in_the_engine_is_matched_with_the_manifest_in_the_record(
     press: Press, registry: str, name: str
 ) -> None:
     manifest = press.load(b"attested")
     file = record_file(press.workspace, press.image())
     record = json.loads(file.read_text())
     file.write_text(json.dumps({**record, "id": manifest}))
-    with pytest.raises(PublishError, match="another image than the one that is recorded"):
+    with pytest.raises(PublishError, match="not the image that is recorded"):
         press.push(f"{registry}/{name}")
     record_attested(press.workspace.home, record["id"], manifest)
     assert set(press.push(f"{registry}/{name}").values()) == {"new"}
 
 
-def test_dry_says_what_would_move_and_sends_nothing(press: Press, registry: str, name: str) -> None:
+def test_a_dry_run_reports_the_moves_and_sends_nothing(press: Press, registry: str, name: str) -> None:
     press.load(b"dry")
     assert set(press.push(f"{registry}/{name}", dry=True).values()) == {"new"}
     assert tags(registry, name) == []
-    assert press.told[-1].endswith(": 4 of 4 blobs would be sent, 0.0 MB")
+    assert press.messages[-1].endswith(": 4 of 4 blobs would be sent, 0.0 MB")
 
 
-def test_machines_push_by_digest_and_one_of_them_sets_the_tags(press: Press, registry: str, name: str) -> None:
+def test_several_machines_push_by_digest_and_one_sets_the_tags(press: Press, registry: str, name: str) -> None:
     ours, arm = press.load(b"ours, by digest"), press.load(b"arm, by digest", ARM)
     files = []
     for platform in ("", ARM):
         files.append(str(press.folder / f"digests-{len(files)}.json"))
         pusher = press.pusher(f"{registry}/{name}")
-        write_handovers(Path(files[-1]), pusher.hand_over(press.engine, [press.image(platform)]))
+        write_digests(Path(files[-1]), pusher.push_digests(press.engine, [press.image(platform)]))
         assert tags(registry, name) == []
-    press.pusher(f"{registry}/{name}").tag(read_handovers(files))
+    press.pusher(f"{registry}/{name}").tag(read_digests(files))
     assert whole(registry, name, "3.13") == {host_platform(): ours, ARM: arm}
     with pytest.raises(PublishError, match="push it first"):
-        press.pusher(f"{registry}/{name}-other").tag(read_handovers(files))
+        press.pusher(f"{registry}/{name}-other").tag(read_digests(files))
 
 
-def test_a_push_that_is_killed_at_any_moment_leaves_tags_whole_and_ends_right_when_repeated(
-    press: Press, registry: str
-) -> None:
+def test_a_killed_push_leaves_all_tags_complete_and_can_be_repeated(press: Press, registry: str) -> None:
     name = "infra7/python"
     dated = {f"{RELEASE}-bookworm-20261120": press.load(random.randbytes(300_000), day="2026-11-20")}
     with faulty(registry) as proxy:
         process = press.start(proxy.address)
-        said, _ = process.communicate(timeout=60)
-        assert process.returncode == 0, said
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
         length = len(proxy.asked)
         moments = sorted(random.sample(range(1, length + 1), min(10, length)))
         for number, moment in enumerate(moments, 1):
@@ -301,8 +300,8 @@ def test_a_push_that_is_killed_at_any_moment_leaves_tags_whole_and_ends_right_wh
                 assert digest == dated[tag] if tag in dated else digest in (before, new)
             proxy.fault = lambda *_: None
             process = press.start(proxy.address)
-            said, _ = process.communicate(timeout=60)
-            assert process.returncode == 0, said
+            output, _ = process.communicate(timeout=60)
+            assert process.returncode == 0, output
             for tag in TAGS:
                 assert list(whole(registry, name, tag.replace(STAMP, f"202610{number:02}")).values()) == [new]
 
@@ -314,10 +313,10 @@ def _killed(process: subprocess.Popen[str], now: bool) -> str | None:
     return LOSE if now else None
 
 
-def once(*faults: Any, verb: str = "", part: str = "") -> Callable[[int, str, str], Any]:
-    """Each fault once, in this order, for requests with that verb and part of their path."""
+def in_turn(*faults: Any, verb: str = "", part: str = "") -> Callable[[int, str, str], Any]:
+    """Each fault once, in this order, for requests with this verb and this part of the path."""
     left = list(faults)
-    return lambda _, one, path: left.pop(0) if left and one == verb and part in path else None
+    return lambda _, method, path: left.pop(0) if left and method == verb and part in path else None
 
 
 DENIED = b'{"errors": [{"code": "DENIED", "message": "x", "detail": null}]}'
@@ -338,14 +337,14 @@ NO_SPACE = b'{"errors": [{"code": "UNKNOWN", "detail": "write /data/x: no space 
         ("GET", "manifests/3.13", [(500, {}, b"")]),
     ],
 )
-def test_what_passes_by_itself_is_waited_for(
+def test_transient_faults_are_retried(
     press: Press, registry: str, name: str, verb: str, part: str, faults: list[Any]
 ) -> None:
     digest = press.load(random.randbytes(50_000))
     with faulty(registry) as proxy:
-        proxy.fault = once(*faults, verb=verb, part=part)
+        proxy.fault = in_turn(*faults, verb=verb, part=part)
         press.push(f"{proxy.address}/{name}")
-    assert sum("trying again in" in line for line in press.told) == len(faults)
+    assert sum("retrying in" in line for line in press.messages) == len(faults)
     assert whole(registry, name, "3.13") == {host_platform(): digest}
 
 
@@ -353,7 +352,7 @@ def test_what_passes_by_itself_is_waited_for(
     ("verb", "part", "fault", "message"),
     [
         ("HEAD", "blobs", (401, {"WWW-Authenticate": 'Basic realm="x"'}, b""), "wants a login"),
-        ("POST", "uploads", (403, {}, DENIED), r"answered 403 for blobs/uploads/ \(DENIED\)"),
+        ("POST", "uploads", (403, {}, DENIED), r"answered 403 for \S+/blobs/uploads/ \(DENIED\)"),
         ("PUT", "uploads", (500, {}, NO_SPACE), "has no space left"),
         ("PUT", "uploads", (507, {}, b""), "has no space left"),
         ("PUT", "uploads", (413, {}, b""), "answered 413"),
@@ -361,35 +360,35 @@ def test_what_passes_by_itself_is_waited_for(
         ("POST", "uploads", (429, {"Retry-After": "4000"}, b""), "answered 429"),
     ],
 )
-def test_what_does_not_pass_is_told_at_once_and_moves_no_tag(
+def test_permanent_errors_are_reported_at_once_and_no_tag_moves(
     press: Press, registry: str, name: str, verb: str, part: str, fault: Any, message: str
 ) -> None:
     press.load(message.encode())
     with faulty(registry) as proxy:
-        proxy.fault = lambda _, one, path: fault if one == verb and part in path else None
-        with pytest.raises(PublishError, match=message):
+        proxy.fault = lambda _, method, path: fault if method == verb and part in path else None
+        with pytest.raises(RegistryError, match=message):
             press.push(f"{proxy.address}/{name}")
     assert tags(registry, name) == []
-    assert not any("trying again" in line for line in press.told)
+    assert not any("retrying" in line for line in press.messages)
 
 
-def test_tls_and_a_login_from_dockers_configuration(press: Press, secured: str, name: str) -> None:
+def test_a_push_uses_the_ca_bundle_and_docker_login(press: Press, secured: str, name: str) -> None:
     press.load(b"secret")
     repository = f"{secured}/{name}"
-    with pytest.raises(PublishError, match="is not trusted"):
+    with pytest.raises(RegistryError, match="is not trusted"):
         press.push(repository)
     bundle = DATA / "ca.pem"
-    with pytest.raises(PublishError, match=f"docker login {secured}"):
+    with pytest.raises(RegistryError, match=f"docker login {secured}"):
         press.push(repository, bundle=bundle)
     log_in(press, secured, "wrong")
-    with pytest.raises(PublishError, match="does not accept the login"):
+    with pytest.raises(RegistryError, match="does not accept the login"):
         press.push(repository, bundle=bundle)
     log_in(press, secured)
     assert set(press.push(repository, bundle=bundle).values()) == {"new"}
     assert set(press.push(repository, bundle=bundle).values()) == {"unchanged"}
 
 
-def test_a_credential_helper_is_asked_and_the_password_is_in_no_output_and_no_command(
+def test_a_credential_helper_is_used_and_its_password_appears_nowhere(
     press: Press, secured: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     press.load(b"helped")
@@ -410,18 +409,18 @@ def test_a_credential_helper_is_asked_and_the_password_is_in_no_output_and_no_co
             except OSError:
                 continue
     assert process.stdout is not None
-    said = process.stdout.read()
+    output = process.stdout.read()
     process.stdout.close()
-    assert process.returncode == 0, said
+    assert process.returncode == 0, output
     secret = base64.b64encode(f"{NAME}:{PASSWORD}".encode()).decode()
-    assert PASSWORD not in said and secret not in said
-    assert not [one for one in commands if PASSWORD.encode() in one or secret.encode() in one]
+    assert PASSWORD not in output and secret not in output
+    assert not [line for line in commands if PASSWORD.encode() in line or secret.encode() in line]
     assert not [
         file for file in press.workspace.build.rglob("*") if file.is_file() and PASSWORD.encode() in file.read_bytes()
     ]
 
 
-def test_a_signature_comes_before_the_tag(press: Press, registry: str, name: str) -> None:
+def test_an_index_is_signed_before_its_tag_moves(press: Press, registry: str, name: str) -> None:
     from bakery.publish.cosign import Signer
 
     press.load(b"signed")
@@ -430,14 +429,14 @@ def test_a_signature_comes_before_the_tag(press: Press, registry: str, name: str
     listing = f"http://{registry}/v2/{name}/tags/list"
     program.write_text(
         f"#!{sys.executable}\nimport sys, urllib.request\n"
-        f"try: told = urllib.request.urlopen('{listing}').read().decode()\nexcept OSError: told = ''\n"
-        f"print(' '.join(sys.argv[1:]), '|', told.strip(), file=open('{log}', 'a'))\n"
+        f"try: tags = urllib.request.urlopen('{listing}').read().decode()\nexcept OSError: tags = ''\n"
+        f"print(' '.join(sys.argv[1:]), '|', tags.strip(), file=open('{log}', 'a'))\n"
         "sys.exit('fail' in sys.argv[-1])\n"
     )
     program.chmod(0o755)
     pusher = press.pusher(f"{registry}/{name}")
-    pusher.signer = Signer(str(program), pusher.shelf.wire, "key.pem")
-    pusher.tag(pusher.hand_over(press.engine, [press.image()]))
+    pusher.signer = Signer(str(program), pusher.repository.transport, "key.pem")
+    pusher.tag(pusher.push_digests(press.engine, [press.image()]))
     (line, *_) = log.read_text().splitlines()
     assert line.startswith("sign --yes --key=key.pem --allow-http-registry")
     assert f"{registry}/{name}@{raw(registry, name, '3.13')[1]}" in line
@@ -445,5 +444,5 @@ def test_a_signature_comes_before_the_tag(press: Press, registry: str, name: str
     press.load(b"not signed", day="2026-11-23")
     program.write_text("#!/bin/sh\necho no key >&2; exit 1\n")
     with pytest.raises(PublishError, match="no key"):
-        pusher.tag(pusher.hand_over(press.engine, [press.image()]))
+        pusher.tag(pusher.push_digests(press.engine, [press.image()]))
     assert tags(registry, name) == TAGS

@@ -58,7 +58,7 @@ def no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """A registry that does not answer."""
 
     def unreachable(reference: str) -> str:
-        raise registry.RegistryUnavailable("docker.io cannot be reached")
+        raise registry.RegistryError("docker.io cannot be reached")
 
     monkeypatch.setattr(registry, "manifest_digest", unreachable)
 
@@ -168,7 +168,7 @@ def test_base_from_packages_is_used_until_refresh(
     make: Any, target: Target, fake_bootstrap: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreachable(_: str) -> str:
-        raise registry.RegistryUnavailable("x")
+        raise registry.RegistryError("x")
 
     with monkeypatch.context() as patch:
         patch.setattr(registry, "manifest_digest", unreachable)
@@ -293,7 +293,7 @@ def test_image_layout_is_used_in_place(make: Any, target: Target, tmp_path: Path
 
 def test_empty_image_layout_is_rejected(make: Any, target: Target, tmp_path: Path) -> None:
     (tmp_path / "oci-layout").touch()
-    with pytest.raises(InputError, match="is no OCI image layout"):
+    with pytest.raises(InputError, match="is not an OCI image layout"):
         make(str(tmp_path)).resolve(target, AMD64)
 
 
@@ -372,7 +372,7 @@ def test_file_that_is_not_a_tar_is_rejected(
     make: Any, target: Target, workspace: Workspace, tmp_path: Path, data: bytes
 ) -> None:
     (tmp_path / "file").write_bytes(data)
-    with pytest.raises(InputError, match="is no tar file") as caught:
+    with pytest.raises(InputError, match="is not a tar file") as caught:
         make(str(tmp_path / "file")).resolve(target, AMD64)
     assert ".tar.xz" in caught.value.hint
     assert [file.suffix for file in (workspace.home / "bases").iterdir()] == [".lock"]
@@ -448,5 +448,5 @@ def test_saved_image_is_not_mistaken_for_a_root_file_system(make: Any, target: T
 )
 def test_file_with_only_a_gzip_header_is_reported(make: Any, target: Target, tmp_path: Path, data: bytes) -> None:
     (tmp_path / "file").write_bytes(data)
-    with pytest.raises(InputError, match="is no tar file"):
+    with pytest.raises(InputError, match="is not a tar file"):
         make(str(tmp_path / "file")).resolve(target, AMD64)

@@ -1,4 +1,4 @@
-"""Image layouts: valid by the specification, and the same for the same tar."""
+"""Image layouts are valid by the specification, and the same for the same tar."""
 
 from __future__ import annotations
 
@@ -8,25 +8,18 @@ import hashlib
 import io
 import json
 import lzma
-import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from bakery.errors import InputError
 from bakery.oci.layout import layout_digest, open_tar, write_layout
+from tests.archives import make_tar
 
 CREATED = "2026-01-02T03:04:05Z"
-
-
-def make_tar(text: str = "hello") -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        member = tarfile.TarInfo("etc/motd")
-        member.size = len(text)
-        tar.addfile(member, io.BytesIO(text.encode()))
-    return buffer.getvalue()
+TAR = make_tar({"etc/motd": b"hello"})
 
 
 def blob(folder: Path, descriptor: dict[str, Any]) -> bytes:
@@ -38,8 +31,8 @@ def blob(folder: Path, descriptor: dict[str, Any]) -> bytes:
     return data
 
 
-def test_every_descriptor_matches_its_blob_and_the_diff_id_is_the_tars(tmp_path: Path) -> None:
-    tar = make_tar("x" * 3_000_000)
+def test_every_descriptor_matches_its_blob_and_the_diff_id_is_the_digest_of_the_tar(tmp_path: Path) -> None:
+    tar = make_tar({"etc/motd": b"x" * 3_000_000})
     digest = write_layout(tmp_path / "layout", io.BytesIO(tar), architecture="arm64", created=CREATED)
     folder = tmp_path / "layout"
     assert json.loads((folder / "oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
@@ -58,61 +51,62 @@ def test_every_descriptor_matches_its_blob_and_the_diff_id_is_the_tars(tmp_path:
     assert len(config["history"]) == len(manifest["layers"])
 
 
-def test_the_layout_holds_nothing_but_what_the_index_leads_to(tmp_path: Path) -> None:
-    write_layout(tmp_path / "layout", io.BytesIO(make_tar()), architecture="amd64", created=CREATED)
-    files = sorted(
-        str(one.relative_to(tmp_path / "layout")) for one in (tmp_path / "layout").rglob("*") if one.is_file()
-    )
+def test_the_layout_has_only_files_that_the_index_refers_to(tmp_path: Path) -> None:
+    write_layout(tmp_path / "layout", io.BytesIO(TAR), architecture="amd64", created=CREATED)
+    folder = tmp_path / "layout"
+    files = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
     assert len(files) == 5
-    assert [one for one in files if not one.startswith("blobs/sha256/")] == ["index.json", "oci-layout"]
+    assert [file for file in files if not file.startswith("blobs/sha256/")] == ["index.json", "oci-layout"]
 
 
 def test_the_same_tar_gives_the_same_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digests = set()
     for number, now in enumerate((1.0, 2_000_000_000.0)):
         monkeypatch.setattr("time.time", lambda now=now: now)
-        digests.add(write_layout(tmp_path / str(number), io.BytesIO(make_tar()), architecture="amd64", created=CREATED))
+        digests.add(write_layout(tmp_path / str(number), io.BytesIO(TAR), architecture="amd64", created=CREATED))
     assert len(digests) == 1
 
 
 @pytest.mark.parametrize("change", [{"architecture": "arm64"}, {"created": "2027-01-01T00:00:00Z"}, {"text": "other"}])
-def test_another_content_gives_another_digest(tmp_path: Path, change: dict[str, str]) -> None:
+def test_different_content_gives_a_different_digest(tmp_path: Path, change: dict[str, str]) -> None:
     def write(name: str, text: str = "hello", **more: str) -> str:
         return write_layout(
-            tmp_path / name, io.BytesIO(make_tar(text)), **{"architecture": "amd64", "created": CREATED, **more}
+            tmp_path / name,
+            io.BytesIO(make_tar({"etc/motd": text.encode()})),
+            **{"architecture": "amd64", "created": CREATED, **more},
         )
 
     assert write("one") != write("other", **change)
 
 
-def test_the_digest_of_a_layout_is_its_first_manifests(tmp_path: Path) -> None:
-    digest = write_layout(tmp_path / "layout", io.BytesIO(make_tar()), architecture="amd64", created=CREATED)
+def test_the_digest_of_a_layout_is_that_of_its_first_manifest(tmp_path: Path) -> None:
+    digest = write_layout(tmp_path / "layout", io.BytesIO(TAR), architecture="amd64", created=CREATED)
     assert layout_digest(tmp_path / "layout") == digest
 
 
 @pytest.mark.parametrize("text", [None, "", "no json", "[]", "{}", '{"manifests": []}', '{"manifests": [{}]}', "null"])
-def test_what_is_no_layout_is_refused(tmp_path: Path, text: str | None) -> None:
+def test_a_folder_that_is_not_a_layout_is_rejected(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "index.json").write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=r"is no OCI image layout: expected index\.json") as caught:
+    with pytest.raises(InputError, match=r"is not an OCI image layout: expected index\.json") as caught:
         layout_digest(tmp_path)
     assert str(tmp_path) in str(caught.value)
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
-def test_a_tar_is_opened_without_its_compression(tmp_path: Path, pack: Any) -> None:
-    (tmp_path / "file").write_bytes(pack(make_tar()))
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
+def test_a_tar_is_decompressed(tmp_path: Path, compress: Any) -> None:
+    (tmp_path / "file").write_bytes(compress(TAR))
     with open_tar(tmp_path / "file") as stream:
-        assert stream.read() == make_tar()
+        assert stream.read() == TAR
 
 
 @pytest.mark.parametrize(
     "data",
     [b"", b"text", gzip.compress(b"text"), b"\x28\xb5\x2f\xfd" + bytes(600)],
-    ids=["empty", "text", "gzip", "zstd"],
+    ids=["empty", "text", "gzip of text", "damaged zstd"],
 )
-def test_what_is_no_tar_is_refused_with_what_was_expected(tmp_path: Path, data: bytes) -> None:
+def test_a_file_that_is_not_a_tar_is_rejected_with_the_formats_that_are_accepted(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "file").write_bytes(data)
-    with pytest.raises(InputError, match="is no tar file") as caught:
+    with pytest.raises(InputError, match="is not a tar file") as caught:
         open_tar(tmp_path / "file")
     assert ".tar.gz" in caught.value.hint

@@ -1,10 +1,9 @@
-"""Layers packed anew: the same images, smaller, and everything that names a changed digest follows."""
+"""Recompressed layers: the same images, smaller, with all references to changed digests updated."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import json
 import random
 import tarfile
@@ -17,95 +16,67 @@ import zstandard
 
 from bakery.catalog.compression import Compression
 from bakery.errors import BakeryError
+from bakery.oci.attestations import STATEMENT
+from bakery.oci.manifests import CONFIG, INDEX, MANIFEST
 from bakery.oci.recompress import recompress
+from tests.archives import Archive, digest_of, make_tar
 
 OCI = "application/vnd.oci.image"
 DOCKER = "application/vnd.docker"
 ZSTD = Compression("zstd", 19)
 WINDOW = 8 << 20
-"""What a decoder must be able to unpack (RFC 8878, 3.1.1.1.2)."""
+"""The window that every decoder must support (RFC 8878, 3.1.1.1.2)."""
 
 
 def layer(*names: str, size: int = 5000) -> bytes:
-    """A tar with a file of each name, whose bytes are text-like and always the same."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name in names:
-            words = random.Random(name)
-            data = b" ".join(words.choice([b"def", b"return", b"self", b"import", b"0"]) for _ in range(size))
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
+    """A tar with a file of each name, whose bytes resemble text and are always the same."""
+    words = [b"def", b"return", b"self", b"import", b"0"]
+    return make_tar({name: b" ".join(random.Random(name).choices(words, k=size)) for name in names})
 
 
-class Layout:
-    """An OCI image layout in memory."""
+class Layout(Archive):
+    """An image layout with images and attestations as buildx writes them."""
 
-    def __init__(self) -> None:
-        self.blobs: dict[str, bytes] = {}
-
-    def blob(self, data: bytes, kind: str, **more: Any) -> dict[str, Any]:
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        self.blobs[digest] = data
-        return {"mediaType": kind, "digest": digest, "size": len(data), **more}
-
-    def json(self, content: Any, kind: str, **more: Any) -> dict[str, Any]:
-        return self.blob(json.dumps(content).encode(), kind, **more)
-
-    def image(self, *layers: bytes, packed: Any = gzip.compress, docker: bool = False, **more: Any) -> dict[str, Any]:
+    def built(self, *layers: bytes, packed: Any = gzip.compress, docker: bool = False, **more: Any) -> dict[str, Any]:
         """An image with ``layers``; its descriptor."""
-        kinds = (f"{DOCKER}.distribution.manifest.v2+json", f"{DOCKER}.container.image.v1+json")
-        kinds = kinds if docker else (f"{OCI}.manifest.v1+json", f"{OCI}.config.v1+json")
+        types = (f"{DOCKER}.distribution.manifest.v2+json", f"{DOCKER}.container.image.v1+json")
+        types = types if docker else (MANIFEST, CONFIG)
         tar = f"{DOCKER}.image.rootfs.diff.tar.gzip" if docker else f"{OCI}.layer.v1.tar+gzip"
-        diffs = [f"sha256:{hashlib.sha256(one).hexdigest()}" for one in layers]
-        config = self.json({"os": "linux", "rootfs": {"type": "layers", "diff_ids": diffs}}, kinds[1])
+        diff_ids = [digest_of(content) for content in layers]
         manifest = {
             "schemaVersion": 2,
-            "mediaType": kinds[0],
-            "config": config,
-            "layers": [self.blob(packed(one), tar) for one in layers],
+            "mediaType": types[0],
+            "config": self.json({"os": "linux", "rootfs": {"type": "layers", "diff_ids": diff_ids}}, types[1]),
+            "layers": [self.blob(packed(content), tar) for content in layers],
         }
-        return self.json(manifest, kinds[0], platform={"architecture": "amd64", "os": "linux"}, **more)
+        return self.json(manifest, types[0], platform={"architecture": "amd64", "os": "linux"}, **more)
 
     def attestation(self, image: dict[str, Any]) -> dict[str, Any]:
-        """What BuildKit puts beside an image: a manifest whose layers are statements about the image's digest."""
+        """BuildKit's attestation of an image: a manifest whose layers are statements about the image's digest."""
         subject = [{"name": "pkg:docker/x", "digest": {"sha256": image["digest"].removeprefix("sha256:")}}]
         statement = {"_type": "https://in-toto.io/Statement/v0.1", "subject": subject, "predicate": {"a": 1}}
-        one = self.json(statement, "application/vnd.in-toto+json", annotations={"in-toto.io/predicate-type": "x"})
-        config = self.json(
-            {"architecture": "unknown", "os": "unknown", "rootfs": {"type": "layers", "diff_ids": [one["digest"]]}},
-            f"{OCI}.config.v1+json",
-        )
-        manifest = {"schemaVersion": 2, "mediaType": f"{OCI}.manifest.v1+json", "config": config, "layers": [one]}
-        return self.json(
-            manifest,
-            f"{OCI}.manifest.v1+json",
-            annotations={
-                "vnd.docker.reference.digest": image["digest"],
-                "vnd.docker.reference.type": "attestation-manifest",
-            },
-            platform={"architecture": "unknown", "os": "unknown"},
-        )
+        layer = self.json(statement, STATEMENT, annotations={"in-toto.io/predicate-type": "x"})
+        rootfs = {"type": "layers", "diff_ids": [layer["digest"]]}
+        config = self.json({"architecture": "unknown", "os": "unknown", "rootfs": rootfs}, CONFIG)
+        annotations = {
+            "vnd.docker.reference.digest": image["digest"], "vnd.docker.reference.type": "attestation-manifest",
+        }  # fmt: skip
+        platform = {"architecture": "unknown", "os": "unknown"}
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}
+        return self.json(manifest, MANIFEST, annotations=annotations, platform=platform)
 
-    def index(self, *entries: dict[str, Any], **more: Any) -> dict[str, Any]:
-        content = {"schemaVersion": 2, "mediaType": f"{OCI}.index.v1+json", "manifests": list(entries)}
-        return self.json(content, f"{OCI}.index.v1+json", **more)
+    def nested(self, *entries: dict[str, Any], **more: Any) -> dict[str, Any]:
+        """An index within the index."""
+        return self.json({"schemaVersion": 2, "mediaType": INDEX, "manifests": list(entries)}, INDEX, **more)
 
     def write(self, file: Path, *entries: dict[str, Any]) -> Path:
-        files = {f"blobs/{digest.replace(':', '/')}": data for digest, data in self.blobs.items()}
-        files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": list(entries)}).encode()
-        files["oci-layout"] = b'{"imageLayoutVersion": "1.0.0"}'
-        with tarfile.open(file, "w") as tar:
-            for name, data in files.items():
-                member = tarfile.TarInfo(name)
-                member.size, member.mtime = len(data), 12345
-                tar.addfile(member, io.BytesIO(data))
+        self.descriptors = list(entries)
+        file.write_bytes(self.save())
         return file
 
 
-class Repacked:
-    """The result, every descriptor in it checked against the blob that it names."""
+class Recompressed:
+    """The result; every descriptor is checked against its blob."""
 
     def __init__(self, file: Path) -> None:
         self.files: dict[str, bytes] = {}
@@ -127,7 +98,7 @@ class Repacked:
         return json.loads(self.get(descriptor))
 
     def layers(self, manifest: dict[str, Any]) -> list[bytes]:
-        """The layers' content, by the method that the media types name."""
+        """The layers' content, by the compression of their media types."""
         unpacked = []
         for one in manifest["layers"]:
             method = one["mediaType"].removeprefix(f"{OCI}.layer.v1.tar+")
@@ -142,22 +113,24 @@ class Repacked:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Any:
-    """Repack a layout and read the result."""
+    """Recompresses a layout and reads the result."""
 
-    def one(layout: Layout, *entries: dict[str, Any], compression: Compression = ZSTD, name: str = "out") -> Repacked:
+    def recompressed(
+        layout: Layout, *entries: dict[str, Any], compression: Compression = ZSTD, name: str = "out"
+    ) -> Recompressed:
         source = layout.write(tmp_path / "in.tar", *entries)
         target = tmp_path / f"{name}.tar"
         digests = recompress(source, target, compression, tmp_path / "cache")
-        found = Repacked(target)
+        found = Recompressed(target)
         assert digests == tuple(entry["digest"] for entry in found.index["manifests"])
         return found
 
-    return one
+    return recompressed
 
 
-def test_content_and_configuration_stay_and_layers_are_smaller(make: Any) -> None:
+def test_content_and_configuration_stay_the_same_and_layers_get_smaller(make: Any) -> None:
     layout, layers = Layout(), (layer("a"), layer("b", "c"))
-    image = layout.image(*layers)
+    image = layout.built(*layers)
     old = json.loads(layout.blobs[image["digest"]])
     found = make(layout, image)
     manifest = found.json(found.index["manifests"][0])
@@ -169,16 +142,16 @@ def test_content_and_configuration_stay_and_layers_are_smaller(make: Any) -> Non
         assert new["size"] < was["size"]
 
 
-def test_every_decoder_can_unpack_it(make: Any) -> None:
+def test_every_decoder_supports_the_window_size(make: Any) -> None:
     layout = Layout()
-    found = make(layout, layout.image(bytes(3 * WINDOW)))
+    found = make(layout, layout.built(bytes(3 * WINDOW)))
     (one,) = found.json(found.index["manifests"][0])["layers"]
     assert zstandard.get_frame_parameters(found.get(one)).window_size <= WINDOW
 
 
-def test_nothing_is_left_of_what_was_replaced(make: Any) -> None:
+def test_replaced_blobs_are_not_written(make: Any) -> None:
     layout = Layout()
-    found = make(layout, layout.image(layer("a")))
+    found = make(layout, layout.built(layer("a")))
     manifest = found.json(found.index["manifests"][0])
     parts = [found.index["manifests"][0], manifest["config"], *manifest["layers"]]
     assert set(found.files) == {
@@ -196,19 +169,19 @@ def test_nothing_is_left_of_what_was_replaced(make: Any) -> None:
         lambda data: gzip.compress(data[:3000]) + gzip.compress(data[3000:]),
         zstandard.ZstdCompressor(level=1).compress,
     ],
-    ids=["not packed", "gzip", "gzip in two members", "zstd"],
+    ids=["uncompressed", "gzip", "gzip in two members", "zstd"],
 )
-def test_layers_may_come_packed_in_any_way(make: Any, packed: Any) -> None:
+def test_layers_of_any_compression_are_read(make: Any, packed: Any) -> None:
     layout, content = Layout(), layer("a", size=400_000)
-    found = make(layout, layout.image(content, packed=packed))
+    found = make(layout, layout.built(content, packed=packed))
     assert found.layers(found.json(found.index["manifests"][0])) == [content]
 
 
-def test_gzip_of_another_level_works_the_same_way(make: Any) -> None:
+def test_layers_are_recompressed_by_another_gzip_level(make: Any) -> None:
     layout, content = Layout(), layer("a")
     found = make(
         layout,
-        layout.image(content, packed=lambda data: gzip.compress(data, 1)),
+        layout.built(content, packed=lambda data: gzip.compress(data, 1)),
         compression=Compression("gzip", 9),
     )
     manifest = found.json(found.index["manifests"][0])
@@ -220,7 +193,7 @@ def test_gzip_of_another_level_works_the_same_way(make: Any) -> None:
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     layout = Layout()
-    source = layout.write(tmp_path / "in.tar", layout.image(layer("a"), layer("b", size=200_000)))
+    source = layout.write(tmp_path / "in.tar", layout.built(layer("a"), layer("b", size=200_000)))
     written = []
     for number in (1, 2):
         recompress(source, tmp_path / f"{number}.tar", ZSTD, tmp_path / f"cache-{number}")
@@ -228,12 +201,12 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     assert written[0] == written[1]
 
 
-def test_the_time_of_an_export_is_not_in_the_result_but_its_names_are(make: Any) -> None:
+def test_the_time_of_the_export_is_removed_and_names_stay(make: Any) -> None:
     layout, names = (
         Layout(),
         {"io.containerd.image.name": "docker.io/x/y:1", "org.opencontainers.image.ref.name": "1"},
     )
-    image = layout.image(layer("a"), annotations={**names, "org.opencontainers.image.created": "2026-01-02T03:04:05Z"})
+    image = layout.built(layer("a"), annotations={**names, "org.opencontainers.image.created": "2026-01-02T03:04:05Z"})
     found = make(layout, image)
     assert found.index["manifests"][0]["annotations"] == names
     assert found.index["manifests"][0]["platform"] == image["platform"]
@@ -241,7 +214,7 @@ def test_the_time_of_an_export_is_not_in_the_result_but_its_names_are(make: Any)
 
 def test_an_image_under_several_names_is_written_once(make: Any) -> None:
     layout = Layout()
-    image = layout.image(layer("a"))
+    image = layout.built(layer("a"))
     named = [{**image, "annotations": {"org.opencontainers.image.ref.name": name}} for name in ("1", "2")]
     found = make(layout, *named)
     first, second = found.index["manifests"]
@@ -249,14 +222,14 @@ def test_an_image_under_several_names_is_written_once(make: Any) -> None:
     assert [one["annotations"]["org.opencontainers.image.ref.name"] for one in (first, second)] == ["1", "2"]
 
 
-def test_a_layer_is_packed_once_and_taken_from_the_cache_after_that(make: Any, tmp_path: Path) -> None:
+def test_a_layer_is_compressed_once_and_then_read_from_the_cache(make: Any, tmp_path: Path) -> None:
     layout = Layout()
-    first = make(layout, layout.image(layer("base"), layer("a")), name="first")
+    first = make(layout, layout.built(layer("base"), layer("a")), name="first")
     kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").rglob("*") if file.is_file()}
     assert len(kept) == 2
     other = Layout()
-    # Packed in another way, but the same content: the cache goes by content.
-    second = make(other, other.image(layer("base"), layer("b"), packed=lambda data: data), name="second")
+    # Another compression of the same content: the cache is keyed by content.
+    second = make(other, other.built(layer("base"), layer("b"), packed=lambda data: data), name="second")
     bases = [found.json(found.index["manifests"][0])["layers"][0] for found in (first, second)]
     assert bases[0] == bases[1]
     after = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").rglob("*") if file.is_file()}
@@ -264,18 +237,18 @@ def test_a_layer_is_packed_once_and_taken_from_the_cache_after_that(make: Any, t
     assert all(after[file] == time for file, time in kept.items())
 
 
-def test_levels_and_methods_do_not_share_a_cache(make: Any) -> None:
+def test_levels_and_methods_have_separate_caches(make: Any) -> None:
     layout, sizes = Layout(), []
-    image = layout.image(layer("a", size=100_000))
+    image = layout.built(layer("a", size=100_000))
     for compression in (ZSTD, Compression("zstd", 1), Compression("gzip", 9)):
         found = make(layout, image, compression=compression)
         sizes.append(found.json(found.index["manifests"][0])["layers"][0]["size"])
     assert len(set(sizes)) == 3
 
 
-def test_a_layer_that_is_not_what_its_image_says_is_refused_and_not_kept(make: Any, tmp_path: Path) -> None:
+def test_a_layer_with_another_diff_id_is_rejected_and_not_cached(make: Any, tmp_path: Path) -> None:
     layout = Layout()
-    image = layout.image(layer("a"))
+    image = layout.built(layer("a"))
     manifest = json.loads(layout.blobs[image["digest"]])
     layout.blobs[manifest["layers"][0]["digest"]] = gzip.compress(layer("another"))
     with pytest.raises(BakeryError, match="its image's configuration says sha256:"):
@@ -283,11 +256,11 @@ def test_a_layer_that_is_not_what_its_image_says_is_refused_and_not_kept(make: A
     assert [file for file in (tmp_path / "cache").rglob("*") if file.is_file()] == []
 
 
-def test_an_attestation_stays_about_its_image(make: Any) -> None:
+def test_an_attestation_follows_the_digest_of_its_image(make: Any) -> None:
     layout = Layout()
-    image = layout.image(layer("a"))
+    image = layout.built(layer("a"))
     # BuildKit lists the image first; the order must not matter.
-    index = layout.index(layout.attestation(image), image, annotations={"io.containerd.image.name": "x"})
+    index = layout.nested(layout.attestation(image), image, annotations={"io.containerd.image.name": "x"})
     found = make(layout, index)
     (entry,) = found.index["manifests"]
     proof, packed = found.json(entry)["manifests"]
@@ -306,17 +279,17 @@ def test_an_attestation_stays_about_its_image(make: Any) -> None:
 
 def test_images_for_several_platforms_keep_their_order_and_their_platforms(make: Any) -> None:
     layout = Layout()
-    images = [layout.image(layer("base"), layer(name)) for name in ("amd64", "arm64")]
+    images = [layout.built(layer("base"), layer(name)) for name in ("amd64", "arm64")]
     images[1]["platform"] = {"architecture": "arm64", "os": "linux"}
-    found = make(layout, layout.index(*images))
+    found = make(layout, layout.nested(*images))
     entries = found.json(found.index["manifests"][0])["manifests"]
     assert [one["platform"]["architecture"] for one in entries] == ["amd64", "arm64"]
     assert [found.layers(found.json(one))[1] for one in entries] == [layer("amd64"), layer("arm64")]
 
 
-def test_dockers_own_media_types_become_ocis_which_have_a_word_for_zstd(make: Any) -> None:
+def test_docker_media_types_become_oci_media_types(make: Any) -> None:
     layout = Layout()
-    found = make(layout, layout.image(layer("a"), docker=True))
+    found = make(layout, layout.built(layer("a"), docker=True))
     (entry,) = found.index["manifests"]
     manifest = found.json(entry)
     assert entry["mediaType"] == manifest["mediaType"] == f"{OCI}.manifest.v1+json"
@@ -324,9 +297,9 @@ def test_dockers_own_media_types_become_ocis_which_have_a_word_for_zstd(make: An
     assert manifest["layers"][0]["mediaType"] == f"{OCI}.layer.v1.tar+zstd"
 
 
-def test_a_layer_that_lies_elsewhere_is_left_alone(make: Any) -> None:
+def test_a_layer_with_urls_is_left_alone(make: Any) -> None:
     layout = Layout()
-    image = layout.image(layer("a"))
+    image = layout.built(layer("a"))
     manifest = json.loads(layout.blobs[image["digest"]])
     foreign = {**manifest["layers"][0], "urls": ["https://example.org/layer"]}
     changed = layout.json({**manifest, "layers": [foreign]}, image["mediaType"])

@@ -195,13 +195,16 @@ def test_unsigned_release_is_pinned_unless_signatures_are_required(org: FakePyth
 
 
 def test_base_follows_its_tag_on_every_platform(org: FakePythonOrg, serve: Any, catalog: Catalog) -> None:
+    platforms = {"c": ("linux", "amd64"), "d": ("linux", "arm64"), "e": ("unknown", "unknown")}
     index = {
         "manifests": [
-            {"digest": DIGEST, "platform": {"os": "linux", "architecture": "amd64"}},
-            {"digest": DIGEST.replace("c", "d"), "platform": {"os": "linux", "architecture": "arm64"}},
-            {"digest": DIGEST.replace("c", "e"), "platform": {"os": "unknown", "architecture": "unknown"}},
+            {
+                "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": DIGEST.replace("c", letter),
+                "size": 1, "platform": {"os": system, "architecture": architecture},
+            }
+            for letter, (system, architecture) in platforms.items()
         ]
-    }
+    }  # fmt: skip
     server = serve({"/v2/debian/manifests/bookworm-slim": json.dumps(index).encode()})
     real = next(target for target in catalog.targets if target.name == "bookworm")
     base = dataclasses.replace(real.base, image=f"{server.address}/debian:bookworm-slim")

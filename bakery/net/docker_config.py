@@ -1,0 +1,29 @@
+"""Docker's own configuration file, which holds logins and proxies."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from bakery.errors import InputError
+
+__all__ = ["docker_config"]
+
+
+def docker_config() -> dict[str, object]:
+    """The content of config.json in $DOCKER_CONFIG or ~/.docker; empty if the file does not exist.
+
+    https://docs.docker.com/reference/cli/docker/#docker-cli-configuration-file-configjson-properties. Raises
+    :exc:`InputError` if it cannot be read.
+    """
+    file = Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser()) / "config.json"
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        raise InputError(f"{file}: expected docker's configuration, a JSON object that this user can read")
+    return content

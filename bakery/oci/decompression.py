@@ -1,0 +1,69 @@
+"""Recognises how a file is compressed by its first bytes, and decompresses it as a stream."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any, cast
+
+from bakery.oci.manifests import ManifestError
+
+__all__ = ["CHUNK", "decompressed", "is_tar", "method_of", "open_compressed_tar", "read_errors"]
+
+CHUNK = 1 << 20
+MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
+def method_of(head: bytes) -> str:
+    """The compression of a file that begins with ``head``: gzip, bzip2, xz, zstd or none."""
+    return next((method for magic, method in MAGIC.items() if head.startswith(magic)), "none")
+
+
+def is_tar(head: bytes) -> bool:
+    """Whether an uncompressed file that begins with ``head``, 512 bytes, is a tar; an empty tar is all zeros."""
+    try:
+        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return len(head) == tarfile.BLOCKSIZE and not head.strip(b"\0")
+    return True
+
+
+@contextmanager
+def decompressed(stream: IO[bytes]) -> Iterator[io.BufferedReader]:
+    """What ``stream``, at its beginning, holds after decompression; closes it at the end."""
+    raw = io.BufferedReader(cast(io.RawIOBase, stream), CHUNK)
+    method, opened = method_of(raw.peek()), cast(Any, raw)
+    if method == "zstd":
+        from zstandard import ZstdDecompressor
+
+        opened = ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+    elif method != "none":
+        openers: dict[str, Callable[[Any], Any]] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
+        opened = openers[method](raw)
+    with raw, opened, io.BufferedReader(opened, CHUNK) as buffered:
+        yield buffered
+
+
+@contextmanager
+def open_compressed_tar(stream: IO[bytes]) -> Iterator[tarfile.TarFile]:
+    """The tar in ``stream``, to be read once from beginning to end; :exc:`ManifestError` if it is not one."""
+    with decompressed(stream) as buffered:
+        if not is_tar(buffered.peek()[: tarfile.BLOCKSIZE]):
+            raise ManifestError("unknown compression of a layer: expected gzip, bzip2, xz, zstd or an uncompressed tar")
+        with tarfile.open(fileobj=buffered, mode="r|") as tar:
+            yield tar
+
+
+def read_errors() -> tuple[type[Exception], ...]:
+    """What reading a damaged archive or compressed file raises."""
+    from zstandard import ZstdError
+
+    return (
+        tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error, ZstdError, LookupError, TypeError, ValueError,
+    )  # fmt: skip

@@ -1,0 +1,29 @@
+"""Image references as docker reads them."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["HUB", "is_loopback", "split_reference"]
+
+HUB = "registry-1.docker.io"
+"""Docker Hub's registry, which references call ``docker.io``."""
+
+
+def split_reference(reference: str) -> tuple[str, str, str]:
+    """Registry host, repository, and tag or digest of ``reference``.
+
+    >>> split_reference("debian:bookworm-slim")
+    ('registry-1.docker.io', 'library/debian', 'bookworm-slim')
+    """
+    name, _, digest = reference.partition("@")
+    name, _, tag = name.rpartition(":") if re.search(r":[^/]*$", name) else (name, "", "latest")
+    host, slash, path = name.partition("/")
+    if not slash or not (re.search(r"[.:]", host) or host == "localhost"):
+        host, path = "docker.io", name if slash else f"library/{name}"
+    return (HUB if host == "docker.io" else host), path, digest or tag
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine, where docker itself allows HTTP without TLS."""
+    return bool(re.fullmatch(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", host))

@@ -1,0 +1,122 @@
+"""Logins from docker's configuration: entries of the file, credential helpers, and their order."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.errors import InputError
+from bakery.net.docker_config import docker_config
+from bakery.registry import credentials
+from bakery.registry.credentials import HUB_KEY, Login
+from bakery.registry.errors import RegistryError
+from bakery.registry.references import HUB
+
+HOST = "registry.example:5000"
+
+
+def find_login(host: str) -> Login:
+    return credentials.find_login(host, docker_config())
+
+
+AUTH = base64.b64encode("käthe:pass:word".encode()).decode()
+
+
+@pytest.fixture
+def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Writes docker's configuration, and credential helpers that print what they are given."""
+    folder = tmp_path / "docker"
+    folder.mkdir()
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    def write(content: Any, **helpers: str) -> None:
+        (folder / "config.json").write_text(content if isinstance(content, str) else json.dumps(content))
+        for name, script in helpers.items():
+            file = tmp_path / f"docker-credential-{name}"
+            file.write_text(f"#!/bin/sh\n{script}\n")
+            file.chmod(0o755)
+
+    return write
+
+
+def answer(name: str, secret: str, server: str = HOST) -> str:
+    """A helper that knows one server."""
+    found = json.dumps({"ServerURL": server, "Username": name, "Secret": secret})
+    return f"""[ "$1" = get ] && [ "$(cat)" = "{server}" ] && exec echo '{found}'
+echo "credentials not found in native keychain"; exit 1"""
+
+
+def test_without_a_configuration_there_is_no_login(configure: Any) -> None:
+    assert not find_login(HOST)
+    configure({})
+    assert not find_login(HOST)
+    configure({"auths": {HOST: {}}, "credHelpers": None})
+    assert not find_login(HOST)
+
+
+@pytest.mark.parametrize("key", [HOST, f"https://{HOST}", f"http://{HOST}/v1/"])
+def test_a_login_in_the_file_is_found_by_host_or_url(configure: Any, key: str) -> None:
+    configure({"auths": {"other.example": {"auth": "bad"}, key: {"auth": AUTH}}})
+    login = find_login(HOST)
+    assert login == Login("käthe", "pass:word")
+    assert login.encoded == ("käthe".encode(), b"pass:word")
+    assert "pass" not in repr(login)
+
+
+@pytest.mark.parametrize("key", [HUB_KEY, "docker.io", "index.docker.io"])
+def test_docker_hub_has_names_of_its_own(configure: Any, key: str) -> None:
+    configure({"auths": {key: {"auth": AUTH}}})
+    assert find_login(HUB).name == "käthe"
+
+
+def test_an_identity_token_replaces_name_and_password(configure: Any) -> None:
+    configure({"auths": {HOST: {"auth": AUTH, "identitytoken": "secret"}}})
+    assert find_login(HOST) == Login(token="secret")
+
+
+def test_a_helper_for_the_host_comes_before_the_store_and_both_before_the_file(configure: Any) -> None:
+    auths = {HOST: {"auth": AUTH}, "file.example": {"auth": AUTH}}
+    helpers = {"one": answer("helper", "a"), "two": answer("store", "b", "store.example")}
+    configure({"auths": auths, "credHelpers": {HOST: "one"}, "credsStore": "two"}, **helpers)
+    assert find_login(HOST) == Login("helper", "a")
+    assert find_login("store.example") == Login("store", "b")
+    assert find_login("file.example") == Login("käthe", "pass:word")
+
+
+def test_a_helper_is_asked_for_docker_hub_by_its_url(configure: Any) -> None:
+    configure({"credsStore": "one"}, one=answer("<token>", "secret", HUB_KEY))
+    assert find_login(HUB) == Login(token="secret")
+
+
+def test_an_empty_answer_of_a_helper_is_no_login(configure: Any) -> None:
+    configure({"credsStore": "one"}, one=answer("", ""))
+    assert not find_login(HOST)
+
+
+@pytest.mark.parametrize(
+    ("content", "script"),
+    [
+        ({"auths": []}, ""), ({"auths": {HOST: "text"}}, ""),
+        ({"auths": {HOST: {"auth": "%%%"}}}, ""), ({"auths": {HOST: {"auth": "/w=="}}}, ""), ({"credHelpers": 1}, ""),
+        ({"credsStore": "absent"}, ""), ({"credsStore": "one"}, "echo locked; exit 1"),
+        ({"credsStore": "one"}, "echo no json"), ({"credsStore": "one"}, "echo '{}'"),
+        ({"credsStore": "one"}, "echo 1"),
+    ],
+)  # fmt: skip
+def test_a_damaged_configuration_or_helper_is_reported(configure: Any, content: Any, script: str) -> None:
+    configure(content, one=script)
+    with pytest.raises(RegistryError, match=f"docker's login for {HOST} cannot be read"):
+        find_login(HOST)
+
+
+@pytest.mark.parametrize("content", ["no json", "[]", "null"])
+def test_a_configuration_that_is_not_a_json_object_is_reported(configure: Any, content: str) -> None:
+    configure(content)
+    with pytest.raises(InputError, match=r"config\.json: expected docker's configuration"):
+        find_login(HOST)
