@@ -31,7 +31,7 @@ SPACE, LITTLE_SPACE = 8_000_000_000, 3_000_000_000
 MEMORY, LITTLE_MEMORY = 4_000_000_000, 1_500_000_000
 """Free bytes of memory that linking with full LTO needs, and the minimum for any build."""
 TIMEOUT = (4.0, 4.0)
-"""Seconds to connect to a server and to wait for its answer: `inv doctor` has to be quick even if none can be reached."""
+"""Seconds to connect and to wait for an answer: `inv doctor` has to be quick even if no server can be reached."""
 NATIVE = "docker buildx create --append --name=BUILDER ssh://HOST, then inv build --builder=BUILDER"
 
 
