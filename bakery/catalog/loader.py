@@ -54,8 +54,8 @@ def load_catalog(root: Path) -> Catalog:
         check_options(table, ours, reference)
         _check_series(table, entry, compilers, ours)
     for pin in pins:
-        if _series_of(pin.release) not in {entry.number for entry in series}:
-            raise lock.fail(f'releases."{pin.release}"', f"series {_series_of(pin.release)} is not in catalog.toml")
+        if pin.series not in {entry.number for entry in series}:
+            raise lock.fail(f'releases."{pin.release}"', f"series {pin.series} is not in catalog.toml")
     variants = _variants(top)
     names = ([entry.name for entry in series], [variant.name for variant in variants], targets)
     catalog = Catalog(
@@ -75,11 +75,6 @@ def load_catalog(root: Path) -> Catalog:
     )
     top.done()
     return catalog
-
-
-def _series_of(release: str) -> str:
-    version = Version(release)
-    return f"{version.major}.{version.minor}"
 
 
 def _pin(release: str, table: Table) -> Pin:
@@ -140,7 +135,7 @@ def _series(name: str, table: Table, pins: Sequence[Pin], extras: Mapping[str, E
     if not re.fullmatch(rf"3\.\d+{FREE_THREADED}?", name):
         raise table.fail("", f"expected a series such as 3.13 or 3.13t, found {name!r}")
     number = name.removesuffix(FREE_THREADED)
-    own = sorted((pin for pin in pins if _series_of(pin.release) == number), key=lambda pin: pin.version, reverse=True)
+    own = sorted((pin for pin in pins if pin.series == number), key=lambda pin: pin.version, reverse=True)
     if not own:
         raise table.fail("", f"no release of {number} is pinned in lock.toml; expected at least one")
     files = table.words("extras")

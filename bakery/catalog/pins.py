@@ -51,6 +51,11 @@ class Pin:
         """The release as PEP 440 orders it."""
         return Version(self.release)
 
+    @property
+    def series(self) -> str:
+        """The number of its series: ``3.13`` for 3.13.5."""
+        return f"{self.version.major}.{self.version.minor}"
+
 
 @dataclass(frozen=True)
 class Extra:

@@ -87,14 +87,11 @@ def _find_pin(catalog: Catalog, text: str) -> tuple[Series, Pin]:
             hint=_nearest(text, names),
         ) from None
     for series in catalog.series:
-        own = version.release[:2] == Version(series.number).release and text.endswith(FREE_THREADED) == bool(
-            series.suffix
-        )
-        if own and len(version.release) > 2:
+        same_series = version.release[:2] == Version(series.number).release
+        if same_series and text.endswith(FREE_THREADED) == bool(series.suffix) and len(version.release) > 2:
             nearest = sorted(series.pins, key=lambda pin: abs(pin.version.micro - version.micro))[:3]
-            releases = ", ".join(
-                f"{pin.release}{series.suffix}" for pin in sorted(nearest, key=lambda pin: pin.version)
-            )
+            nearest.sort(key=lambda pin: pin.version)
+            releases = ", ".join(f"{pin.release}{series.suffix}" for pin in nearest)
             raise InputError(
                 f"release {text} is not pinned: its tarball's digest is not in shared/lock.toml",
                 hint=f"Nearest pinned releases: {releases}. All of them: inv images --version={series.name} --releases",

@@ -23,7 +23,7 @@ from bakery.catalog import (
     Options,
     RecipeName,
     references,
-)
+)  # fmt: skip
 
 __all__ = ["BakeFile", "BakeTarget", "Inputs", "build_arguments", "definition", "target_name"]
 
