@@ -1,8 +1,8 @@
-"""Nox sessions: checks of this repository, and one build and one test session for each image of the catalog.
+"""Nox sessions: checks of this repository, and sessions that build, test and measure each image of the catalog.
 
-``nox`` runs the checks. ``nox -s test-3.13-bookworm`` builds that image where it is missing and tests it;
-``nox -t py313``, ``nox -t jammy`` and ``nox -t minimal`` select by series, target, family or variant. What follows
-``--`` is passed through.
+``nox`` runs the checks. ``nox -s test-3.13-bookworm`` tests that image and builds it first if it is missing;
+``nox -t py313``, ``nox -t jammy`` and ``nox -t minimal`` select by series, target, family or variant. Arguments after
+``--`` are passed on.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PYTHON_FILES = ("bakery", "benchmarks", "commands", "tests", "tasks.py", "noxfil
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, types, shell scripts, Dockerfiles, and that README says what the data say."""
+    """Check style, types, imports, shell scripts, workflows, Dockerfiles, and that README.md matches its data."""
     session.install("-q", "-e", ".[dev]")
     session.run("ruff", "check", *PYTHON_FILES)
     session.run("ruff", "format", "--check", *PYTHON_FILES)
@@ -39,7 +39,7 @@ def lint(session: nox.Session) -> None:
     scripts = [*ROOT.glob("shared/*.sh"), *ROOT.glob("reference/*.sh")]
     session.run("shellcheck", *map(str, sorted(scripts)), "inv", ".ci/run", ".ci/stock", ".github/containerd-store")
     session.run("zizmor", "--offline", "--quiet", "--persona=pedantic", ".github/workflows")
-    if shutil.which("actionlint"):  # no package index has it for every machine
+    if shutil.which("actionlint"):  # not available from PyPI for every platform
         session.run("actionlint", external=True)
     session.run("python", "-m", "invoke", "readme", "--check")
     session.run("hadolint", *map(str, sorted(ROOT.glob("*/Dockerfile"))))
@@ -47,45 +47,49 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the unit, golden and engine tests; arguments go to pytest."""
+    """Run unit and golden tests in parallel, then engine tests; arguments, if any, go to a single run of pytest."""
     session.install("-q", "-e", ".[dev]")
-    session.run("pytest", *session.posargs)
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    session.run("pytest", "-n", "auto", "tests/unit", "tests/golden")
+    session.run("pytest", "tests/engine")  # one at a time: they share an engine
 
 
 def invoke(session: nox.Session, verb: str, series: str, target: str, variant: Variant) -> None:
-    """Run an Invoke task for one image with the interpreter that runs nox, where this project is installed."""
-    chosen = [f"--variant={variant.name}"] if variant.infix else []
-    arguments = [verb, f"--version={series}", f"--target={target}", *chosen, *session.posargs]
+    """Run an Invoke task for one image, with the interpreter that runs nox: this project is installed there."""
+    variants = [f"--variant={variant.name}"] if variant.infix else []
+    arguments = [verb, f"--version={series}", f"--target={target}", *variants, *session.posargs]
     session.run(sys.executable, "-m", "invoke", *arguments, external=True)
 
 
-def register(verb: str, what: str, variants: Sequence[Variant] = CATALOG.variants) -> None:
-    """Make one session for each image of ``variants``, and one that runs them all."""
+def register(verb: str, action: str, variants: Sequence[Variant] = CATALOG.variants) -> None:
+    """Register a session for each image of ``variants``, and one that runs them all."""
 
-    def one(series: str, target: str, variant: Variant) -> Callable[[nox.Session], None]:
+    def session_for(series: str, target: str, variant: Variant) -> Callable[[nox.Session], None]:
         return lambda session: invoke(session, verb, series, target, variant)
 
     names = []
     for series, target, variant in product(CATALOG.series, CATALOG.targets, variants):
         infix = [variant.infix] if variant.infix else []
         name = "-".join([verb, series.name, *infix, target.name])
-        body = one(series.name, target.name, variant)
-        body.__doc__ = f"{what} Python {series.name} on {' '.join([target.family, target.name, *infix])}."
+        body = session_for(series.name, target.name, variant)
+        body.__doc__ = f"{action} Python {series.name} on {' '.join([target.family, target.name, *infix])}."
         tags = [f"py{series.name.replace('.', '')}", target.name, target.family, f"{verb}s", *infix]
         nox.session(name=name, python=False, tags=tags)(body)
         names.append(name)
 
-    def every(session: nox.Session) -> None:
+    def run_all(session: nox.Session) -> None:
         for name in names:
             session.notify(name, session.posargs)
 
-    every.__doc__ = f"{what} every image of the catalog."
-    nox.session(name=verb, python=False)(every)
+    run_all.__doc__ = f"{action} every image of the catalog."
+    nox.session(name=verb, python=False)(run_all)
 
 
 register("build", "Build")
 register("test", "Test")
-register("compare", "Compare with the official image the sizes of")
+register("compare", "Compare the size of")
 register("regrtest", "Run CPython's own test suite in", [CATALOG.default_variant])
-register("bench", "Compare with the official recipe the speed of", [CATALOG.default_variant])
-register("startup", "Compare with the official recipe cold starts of", [CATALOG.default_variant])
+register("bench", "Measure the speed of", [CATALOG.default_variant])
+register("startup", "Measure cold starts of", [CATALOG.default_variant])

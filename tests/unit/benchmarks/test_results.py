@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from bakery.benchmarks.results import markdown, notes_of, rows_of, save, seconds_text, summary_of, times_of
+from bakery.benchmarks.results import COLUMNS, markdown, notes_of, rows_of, save, seconds_text, summary_of, times_of
+from bakery.benchmarks.session import Session, Settings
+from bakery.display.progress import Display
 from bakery.errors import InputError
 from bakery.records.benchmarks import (
     BenchmarkEnvironment,
@@ -19,6 +22,7 @@ from bakery.records.benchmarks import (
     read_result,
     write_result,
 )
+from bakery.workspace import Workspace
 
 replace = msgspec.structs.replace
 BENCHMARKS = [
@@ -126,3 +130,14 @@ def test_a_note_reports_that_other_processes_used_the_cpu() -> None:
 
 def test_benchmarks_that_were_left_out_are_listed_with_the_reason() -> None:
     assert notes_of(RESULT)[-1] == "Left out: dask: needs Python >=3.12."
+
+
+def test_a_session_writes_its_result_and_reports_it_with_notes(tmp_path: Path) -> None:
+    display = Display(io.StringIO())
+    session = Session(Workspace(tmp_path, tmp_path), None, None, Settings(1), display)  # type: ignore[arg-type]
+    report = session.report(lambda _: RESULT)
+    assert list(report.columns) == list(COLUMNS)
+    assert report.rows == rows_of(RESULT)
+    assert report.text.startswith("\nRatio: ")
+    assert report.text.endswith(".md\n")
+    assert len(list((tmp_path / "build" / "bench").iterdir())) == 2

@@ -1,4 +1,4 @@
-"""The commands as a user types them: exit codes, messages without tracebacks, and results on stdout alone."""
+"""The commands as a user types them: exit codes, messages without tracebacks, and only results on stdout."""
 
 from __future__ import annotations
 
@@ -10,17 +10,49 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from invoke.collection import Collection
+from invoke.loader import FilesystemLoader
 
 from bakery.catalog.models import Catalog
 from bakery.catalog.selection import select_images
 from bakery.catalog.tags import tags_of
+from bakery.display.tables import FORMATS
+from bakery.errors import listed
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+OPTIONS = {
+    "bench": "against clock cpu full image only rounds target version",
+    "build": "all apt-mirror base builder ca-bundle cache-from cache-to compression dry format jobs "
+    "mirror no-cache platform print quick refresh target train variant version",
+    "clean": "all bases cache dry engine images layers logs sources",
+    "compare": "against all brief check format html repository target variant version",
+    "doctor": "builder ca-bundle format",
+    "engine.down": "",
+    "engine.env": "",
+    "engine.status": "format",
+    "engine.up": "",
+    "images": "format releases target variant version",
+    "outdated": "check format repository target variant version",
+    "plan": "all base format platform quick target variant version",
+    "profile": "base dry mirror no-cache target version",
+    "push": "all ca-bundle digests dry force format key merge platform repository sign stamp target variant version",
+    "readme": "check record",
+    "reference": "base format mirror no-cache target version",
+    "regrtest": "base format jobs mirror only quick target version",
+    "sbom": "format mirror output target variant version",
+    "startup": "against cpu fresh-engine image rounds target version",
+    "tags": "all format target variant version",
+    "test": "all base format k mirror platform quick target variant version",
+    "update": "check target version",
+    "verify": "all base format mirror quick target variant version",
+}  # fmt: skip
+"""The options of each command."""
 
 
 @pytest.fixture
 def inv(root: Path, tmp_path: Path) -> Run:
-    """Runs `inv` in the repository, with a cache of the test's own and without any engine of the user's."""
+    """Runs `inv` in the repository with a cache of its own."""
 
     def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         home = {"BAKERY_HOME": str(tmp_path / "home"), "NO_COLOR": "1", **extra}
@@ -35,7 +67,7 @@ def inv(root: Path, tmp_path: Path) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "messages"),
     [
         (["build", "--version=3.99"], 2, ["InputError: unknown version '3.99'", "Did you mean 3.9"]),
         (["build", "--version=3.13", "--target=bookwrm"], 2, ["unknown target 'bookwrm'", "Did you mean bookworm?"]),
@@ -56,28 +88,28 @@ def inv(root: Path, tmp_path: Path) -> Run:
         (["build", "--version=3.13"], 1, ["the Docker engine at tcp://127.0.0.1:1 (DOCKER_HOST) does not answer"]),
     ],
 )
-def test_a_mistake_has_its_exit_code_and_says_what_to_do(
-    inv: Run, tmp_path: Path, arguments: list[str], code: int, said: list[str]
+def test_a_mistake_is_reported_with_its_exit_code_and_what_to_do(
+    inv: Run, tmp_path: Path, arguments: list[str], code: int, messages: list[str]
 ) -> None:
     done = inv(*arguments, DOCKER_HOST="tcp://127.0.0.1:1")
     assert done.returncode == code, done.stderr
-    for words in said:
-        assert words in done.stderr
+    for message in messages:
+        assert message in done.stderr
     assert done.stdout == ""
     assert not (tmp_path / "home").exists()
 
 
 @pytest.mark.parametrize("verb", ["test", "regrtest"])
-def test_a_test_run_with_an_unknown_format_is_refused_before_it_begins(inv: Run, verb: str) -> None:
+def test_an_unknown_format_is_rejected_before_tests_run(inv: Run, verb: str) -> None:
     done = inv(verb, "--version=3.13", "--format=yaml", DOCKER_HOST="tcp://127.0.0.1:1")
     assert done.returncode == 2
 
 
-def test_a_table_can_be_printed_where_stdout_is_ascii(inv: Run) -> None:
+def test_a_table_can_be_printed_in_ascii(inv: Run) -> None:
     assert inv("tags", "--version=3.13", PYTHONIOENCODING="ascii").returncode == 0
 
 
-def test_plan_and_build_print_mean_the_same_and_touch_nothing(inv: Run, tmp_path: Path, catalog: Catalog) -> None:
+def test_plan_and_build_print_are_the_same_and_change_nothing(inv: Run, tmp_path: Path, catalog: Catalog) -> None:
     arguments = ["--version=3.13,3.12.13", "--version", "3.13", "--target=jammy,bookworm", "--quick"]
     done = inv("plan", *arguments)
     assert inv("build", "--print", *arguments).stdout == done.stdout
@@ -86,7 +118,7 @@ def test_plan_and_build_print_mean_the_same_and_touch_nothing(inv: Run, tmp_path
     names = ["3_13_15-jammy", "3_13_15-bookworm", "3_12_13-jammy", "3_12_13-bookworm"]
     assert plan["group"]["default"]["targets"] == [f"python-{name}" for name in names]
     target = plan["target"]["python-3_13_15-bookworm"]
-    (bookworm,) = (one for one in catalog.targets if one.name == "bookworm")
+    (bookworm,) = (target for target in catalog.targets if target.name == "bookworm")
     assert target["contexts"]["base"].startswith("docker-image://debian:bookworm-slim@sha256:")
     assert target["contexts"]["base"].rpartition("@")[2] in bookworm.base.digests.values()
     assert target["contexts"]["source"] == str(tmp_path / "home" / "sources" / "3.13.15")
@@ -95,7 +127,7 @@ def test_plan_and_build_print_mean_the_same_and_touch_nothing(inv: Run, tmp_path
     assert not (tmp_path / "home").exists()
 
 
-def test_build_dry_says_what_would_be_built_and_changes_nothing(inv: Run, tmp_path: Path) -> None:
+def test_build_dry_lists_what_would_be_built_and_changes_nothing(inv: Run, tmp_path: Path) -> None:
     done = inv("build", "--dry", "--version=3.14", "--format=json", DOCKER_HOST="tcp://127.0.0.1:1")
     assert done.returncode == 0
     (row,) = json.loads(done.stdout)
@@ -104,10 +136,10 @@ def test_build_dry_says_what_would_be_built_and_changes_nothing(inv: Run, tmp_pa
     assert not (tmp_path / "home").exists()
 
 
-def test_tags_lists_every_image_where_none_is_named(inv: Run, catalog: Catalog) -> None:
+def test_tags_lists_all_images_by_default(inv: Run, catalog: Catalog) -> None:
     done = inv("tags", "--format=json")
     assert done.returncode == 0
-    expected = {one.name: list(tags_of(catalog, one)) for one in select_images(catalog, everything=True)}
+    expected = {image.name: list(tags_of(catalog, image)) for image in select_images(catalog, everything=True)}
     assert {row["image"]: row["tags"] for row in json.loads(done.stdout)} == expected
 
 
@@ -120,16 +152,16 @@ def test_images_lists_each_variant_of_each_series_on_each_target(inv: Run, catal
     assert done.stdout == "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
 
 
-def test_images_releases_lists_what_is_pinned(inv: Run, catalog: Catalog) -> None:
+def test_images_releases_lists_the_pinned_releases(inv: Run, catalog: Catalog) -> None:
     done = inv("images", "--releases", "--version=3.15", "--format=json")
     assert done.returncode == 0
-    (series,) = (one for one in catalog.series if one.name == "3.15")
+    (series,) = (series for series in catalog.series if series.name == "3.15")
     assert [(row["release"], row["sha256"]) for row in json.loads(done.stdout)] == [
         (pin.release, pin.sha256) for pin in series.pins
     ]
 
 
-def test_clean_dry_names_what_is_there_and_removes_nothing(inv: Run, tmp_path: Path) -> None:
+def test_clean_dry_lists_what_is_there_and_removes_nothing(inv: Run, tmp_path: Path) -> None:
     folder = tmp_path / "home" / "sources" / "3.13.5"
     folder.mkdir(parents=True)
     (tmp_path / "home" / "bases").mkdir()
@@ -142,27 +174,63 @@ def test_clean_dry_names_what_is_there_and_removes_nothing(inv: Run, tmp_path: P
     assert (tmp_path / "home" / "bases").exists()
 
 
-def test_the_list_names_every_command_with_one_line(inv: Run) -> None:
-    done = inv("--list")
-    assert done.returncode == 0
-    for name in ("build", "test", "plan", "tags", "images", "clean"):
-        assert f"\n  {name} " in done.stdout
-    for name in ("engine.up", "engine.down", "engine.status", "engine.env"):
-        assert f"\n  {name} " in done.stdout
-
-
-def test_every_argument_has_a_help_text_and_no_letter_of_its_own(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
-    from invoke import Collection
-    from invoke.loader import FilesystemLoader
-
-    monkeypatch.setenv("BAKERY_HOME", "/nowhere")
+@pytest.fixture
+def collection(monkeypatch: pytest.MonkeyPatch, root: Path) -> Collection:
+    """The tasks as Invoke loads them."""
     monkeypatch.syspath_prepend(str(root))
     module, _ = FilesystemLoader(start=str(root)).load("tasks")
-    collection = Collection.from_module(module)
-    assert len(collection.task_names) >= 10
+    return Collection.from_module(module)
+
+
+def test_the_list_names_every_command_with_its_line(inv: Run, collection: Collection) -> None:
+    done = inv("--list")
+    assert done.returncode == 0
+    text = " ".join(done.stdout.split())
+    assert len(collection.task_names) >= 23
+    for name in collection.task_names:
+        assert f"\n  {name} " in done.stdout
+        assert f" {name} {collection[name].__doc__.strip()} " in f"{text} "
+
+
+def test_every_command_has_help_and_every_option_a_text_and_no_short_form(inv: Run, collection: Collection) -> None:
     for name in collection.task_names:
         task = collection[name]
         assert task.__doc__ and "\n" not in task.__doc__.strip(), f"{name}: one line for --list"
-        for argument in task.get_arguments():
+        assert task.__doc__.strip().endswith("."), name
+        arguments = task.get_arguments()
+        for argument in arguments:
             assert argument.help, f"{name} --{argument.name}"
             assert not [short for short in argument.names if len(short) == 1 and short != argument.name], name
+
+
+def test_the_options_of_every_command_are_those_of_its_released_interface(collection: Collection) -> None:
+    """Scripts of users depend on these names; a new option is added here."""
+    options = {
+        name: {argument.names[0] for argument in collection[name].get_arguments()} for name in collection.task_names
+    }
+    assert options == {name: set(names.split()) for name, names in OPTIONS.items()}
+
+
+def test_every_format_is_offered_and_accepted(inv: Run) -> None:
+    done = inv("tags", "--help")
+    assert listed(FORMATS) in " ".join(done.stdout.split())
+    for form in FORMATS:
+        assert inv("tags", "--version=3.13", f"--format={form}").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["build", "--version=3.13", "--jobs=0"], "--jobs=0: expected a number, 1 or more"),
+        (["bench", "--version=3.13", "--rounds=abc"], "--rounds=abc: expected a number, 1 or more"),
+        (["bench", "--version=3.13", "--clock=sun"], "unknown clock 'sun'"),
+        (["startup", "--version=3.13", "--cpu=first"], "--cpu=first: expected a number, 0 or more"),
+        (["regrtest", "--version=3.13", "--jobs=-1"], "--jobs=-1: expected a number, 0 or more"),
+        (["plan", "--version=3.13", "--format=json"], "unknown format 'json'"),
+        (["build", "--dry", "--version=3.13", "--compression=lz4"], "unknown compression 'lz4'"),
+    ],
+)
+def test_numbers_and_choices_are_checked_before_anything_starts(inv: Run, arguments: list[str], message: str) -> None:
+    done = inv(*arguments, DOCKER_HOST="tcp://127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr

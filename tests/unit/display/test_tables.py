@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bakery.display.tables import Column, render
+from bakery.display.tables import Column, Report, render
 from bakery.errors import InputError
 
 COLUMNS = (Column("Name", "name"), Column("Count", "count", right=True))
@@ -64,3 +64,24 @@ def test_an_unknown_format_is_rejected_with_a_list_of_formats(form: str) -> None
 def test_a_column_shows_a_key_of_the_row_or_a_function_of_it() -> None:
     columns = (Column("name"), Column("Twice", value=lambda row: 2 * row["count"]))
     assert render([{"name": "a", "count": 2}], columns, "markdown").splitlines()[-1] == "| a | 4 |"
+
+
+def test_a_report_prints_its_table_and_text_to_stdout_and_its_notes_to_stderr(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Report([{"name": "a"}], [Column("name")], text="\nmore\n", notes=["a note"]).show("markdown")
+    output = capsys.readouterr()
+    assert output.out == "| name |\n| --- |\n| a |\n\nmore\n"
+    assert output.err == "a note\n"
+
+
+def test_a_report_raises_its_failure_after_everything_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match="wrong"):
+        Report([], [Column("name")], notes=["why"], failure=InputError("wrong")).show("json")
+    assert capsys.readouterr() == ("[]\n", "why\n")
+
+
+def test_a_report_of_keys_aligns_numbers_right() -> None:
+    report = Report.of("name count", [{"name": "a", "count": 1, "other": 2}])
+    assert [(column.heading, column.right) for column in report.columns] == [("name", False), ("count", True)]
+    assert Report.of("name", []).columns[0].right is False

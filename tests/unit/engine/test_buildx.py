@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bakery.engine.buildx import BuildxOptions, BuildxProcesses, default_jobs
+from bakery.engine.buildx import BuildxOptions, BuildxProcesses, buildx_options, default_jobs
 from bakery.errors import BuildError
+from bakery.options import Building
+from bakery.workspace import Workspace
 
 
 def test_a_cache_repository_has_a_tag_for_each_image() -> None:
@@ -43,3 +45,10 @@ def test_no_process_starts_after_an_interruption(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="interrupted"):
         running.run(["touch", "made"], tmp_path, {}, tmp_path / "log", lambda _: None)
     assert not (tmp_path / "made").exists()
+
+
+def test_the_users_options_reach_buildx(tmp_path: Path) -> None:
+    building = Building(no_cache=True, builder="far", cache_from=("r",), cache_to=("t",), apt_mirror="http://m/")
+    options = buildx_options(building, Workspace(tmp_path, tmp_path))
+    assert (options.no_cache, options.builder, options.cache_from, options.cache_to) == (True, "far", ("r",), ("t",))
+    assert options.network.texts["apt.mirror"] == "http://m/{archive}"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bakery.catalog.loader import load_catalog
-from bakery.errors import ConfigError
+from bakery.errors import BuildError, ConfigError
 from bakery.records.builds import BuildRecord, SuiteRun
-from bakery.records.status import adopt
-from bakery.report.readme import drift, fill
+from bakery.records.status import adopt, publish_local_records, read_status, write_status
+from bakery.report.readme import drift, fill, update_readme
 from bakery.report.rows import status_table
+from bakery.workspace import Workspace
 from tests.records import passed_build, run_of_tests
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -66,3 +68,26 @@ def test_a_missing_marker_is_an_error() -> None:
 def test_drift_is_a_diff_and_empty_if_nothing_changed() -> None:
     assert drift("a\n", "a\n") == ""
     assert "-a\n+b\n" in drift("a\n", "b\n")
+
+
+def test_the_readme_is_written_only_if_it_changes_and_never_with_check(tmp_path: Path) -> None:
+    file = tmp_path / "README.md"
+    file.write_text("<!-- a:begin -->\nold\n<!-- a:end -->\n")
+    with pytest.raises(BuildError, match=r"README.md is not up to date:(.|\n)*\+new") as caught:
+        update_readme(file, {"a": "new"}, check=True)
+    assert (caught.value.hint, file.read_text()) == (
+        "Render it again: inv readme",
+        "<!-- a:begin -->\nold\n<!-- a:end -->\n",
+    )
+    assert update_readme(file, {"a": "new"}, check=False) == "README.md written"
+    assert update_readme(file, {"a": "new"}, check=True) == "README.md is up to date"
+    assert file.read_text() == "<!-- a:begin -->\nnew\n<!-- a:end -->\n"
+
+
+def test_tested_builds_of_this_clone_are_published(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, tmp_path / "home")
+    write_status(tmp_path, adopt([], [passed_build("3.12.13")]))
+    workspace.records.mkdir(parents=True)
+    (workspace.records / "a.json").write_bytes(msgspec.json.encode(passed_build()))
+    publish_local_records(workspace)
+    assert [record.release for record in read_status(tmp_path)] == ["3.12.13", "3.13.15"]

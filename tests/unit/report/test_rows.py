@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from datetime import date
@@ -13,13 +14,17 @@ from bakery.build.builder import BuildResult, failure_of
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.tags import tags_of
+from bakery.display.progress import Display
 from bakery.display.tables import render
+from bakery.errors import BuildError
 from bakery.records.builds import record_file, write_record
-from bakery.report.rows import catalog_rows, release_rows, result_rows, tag_rows
+from bakery.report.rows import build_report, catalog_rows, release_rows, result_rows, tag_rows
 from bakery.sizes.baseline import OfficialImage
 from bakery.sizes.breakdown import Size
 from bakery.workspace import Workspace
 from tests.records import local_record
+
+ROOT = Path(__file__).resolve().parents[3]
 
 BASELINE = {
     (reference, "linux/amd64"): OfficialImage(reference, release, size, "linux/amd64")
@@ -134,3 +139,24 @@ def test_a_run_ends_with_code_2_only_if_all_errors_are_input_errors(
     ]
     failure = failure_of(results)
     assert (failure.exit_code if failure else None) == code
+
+
+class FakeBuilder:
+    """Returns results without building."""
+
+    def __init__(self, catalog: Catalog, results: list[BuildResult]) -> None:
+        self.catalog, self.workspace, self.results = catalog, Workspace(ROOT, ROOT), results
+        self.display = Display(io.StringIO())
+
+    def build(self, images: list[Image]) -> list[BuildResult]:
+        return self.results
+
+
+def test_the_report_of_a_build_explains_failures_and_fails(catalog: Catalog, image: Callable[..., Image]) -> None:
+    good = result(image("3.13"), id="sha256:1", size=Size(1_000_000, 2_000_000), compiled=True)
+    bad = result(image("3.12"), error="it broke", exit_code=1)
+    report = build_report(FakeBuilder(catalog, [good, bad]), [good.image, bad.image])  # type: ignore[arg-type]
+    assert [row["result"] for row in report.rows] == ["built", "failed"]  # type: ignore[index]
+    assert report.notes == [f"\n{bad.image.name}: it broke"]
+    assert isinstance(report.failure, BuildError)
+    assert build_report(FakeBuilder(catalog, [good]), [good.image]).failure is None  # type: ignore[arg-type]

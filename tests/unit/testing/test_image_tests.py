@@ -10,7 +10,15 @@ from bakery.catalog.labels import LABELS
 from bakery.catalog.models import Image, RecipeName
 from bakery.engine.engine import EngineImage
 from bakery.errors import BuildError
-from bakery.testing.image_tests import ALL_SKIPPED, FAILED, PASSED, ImageTestResult, _result, as_built
+from bakery.testing.image_tests import (
+    ALL_SKIPPED,
+    FAILED,
+    PASSED,
+    ImageTestResult,
+    _result,
+    as_built,
+    image_test_failure,
+)
 
 OUTPUT = 'test_a ... ok\n{"passed": 2, "failed": 1, "skipped": 0, "failures": ["test_b: no"], "skips": []}\n'
 
@@ -39,3 +47,11 @@ def test_a_run_that_was_killed_is_an_error(image: Callable[..., Image]) -> None:
 @pytest.mark.parametrize(("label", "recipe"), [("quick", RecipeName.QUICK), ("", RecipeName.FULL)])
 def test_the_recipe_is_read_from_the_labels(image: Callable[..., Image], label: str, recipe: RecipeName) -> None:
     assert as_built(image("3.13"), EngineImage("sha256:1", labels={f"{LABELS}.recipe": label})).recipe is recipe
+
+
+def test_a_run_fails_if_a_test_failed_in_any_image(image: Callable[..., Image]) -> None:
+    good = ImageTestResult(image("3.13"), passed=3)
+    bad = ImageTestResult(image("3.12"), passed=2, failed=1, failures=("test_ssl: no certificates",))
+    assert image_test_failure([good]) is None
+    assert str(image_test_failure([good, bad])) == "tests failed in 1 of 2 images"
+    assert (good.notes, bad.notes) == ([], [f"{bad.image.name}: test_ssl: no certificates"])

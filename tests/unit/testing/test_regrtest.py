@@ -18,6 +18,7 @@ from bakery.testing.regrtest import (
     main_arguments,
     read_summary,
     recovered_tests,
+    suite_failure,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -182,3 +183,14 @@ def test_the_committed_list_is_valid_and_short(image: Callable[..., Image], vers
     assert len(failures) <= 10
     tests = [test for failure in failures for test in failure.runs]
     assert len(set(tests)) == len(tests)
+
+
+def test_a_run_of_suites_fails_for_failed_tests_and_obsolete_entries(image: Callable[..., Image]) -> None:
+    good = SuiteResult(image("3.13"), passed=400)
+    bad = SuiteResult(image("3.12"), failed=("test_os",), recovered=("test_ssl",))
+    assert suite_failure([good]) is None
+    assert bad.image.name in str(suite_failure([good, bad]))
+    assert bad.notes == [
+        f"{bad.image.name}: test_os failed",
+        f"{bad.image.name}: test_ssl no longer fails: remove it from shared/regrtest.toml",
+    ]

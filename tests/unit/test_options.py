@@ -1,0 +1,133 @@
+"""Options as typed fields: what is parsed, what is rejected, and how a command is repeated in a hint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import pytest
+
+from bakery.catalog.compression import Compression
+from bakery.catalog.models import Catalog
+from bakery.catalog.platforms import Platform, host_platform
+from bakery.catalog.selection import on_platforms, select_images
+from bakery.errors import BakeryError, InputError, NothingSelected
+from bakery.machine.cleaning import KINDS
+from bakery.options import Building, Cleaning, Selection, as_typed, make_groups, option, options_of
+from bakery.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Group:
+    """Options of every kind."""
+
+    names: tuple[str, ...] = option((), "Names")
+    caches: tuple[str, ...] = option((), "Caches", commas=False)
+    count: int = option(6, "How many", minimum=1)
+    form: str = option("short", "Form", choices=("short", "long"))
+    store: str | None = option(None, "Store", bare="default")
+    place: str | None = option(None, "Place", variable="BAKERY_TEST_PLACE")
+    packing: Compression | None = option(None, "Packing", convert=lambda text: Compression(text, 1))
+    flag: bool = option(False, "Flag")
+
+
+ALL = " ".join(item.name for item in fields(Group))
+
+
+def parsed(**typed: object) -> Group:
+    options = options_of([Group], ALL, {})
+    absent = {name: [] if item.metadata["repeats"] else None for name, item in options.items()} | {"form": "short"}
+    (group,) = make_groups([Group], options, absent | {"flag": False} | typed)
+    assert isinstance(group, Group)
+    return group
+
+
+def test_options_that_are_not_given_have_their_defaults() -> None:
+    assert parsed() == Group()
+
+
+def test_repeated_values_are_split_at_commas_unless_the_option_forbids_it() -> None:
+    group = parsed(names=["3.13,3.12", "3.12"], caches=["type=s3,name=x", "r"])
+    assert group.names == ("3.13", "3.12")
+    assert group.caches == ("type=s3,name=x", "r")
+
+
+def test_numbers_values_without_an_argument_and_converted_values() -> None:
+    group = parsed(count="12", store=True, packing="zstd")
+    assert (group.count, group.store, group.packing) == (12, "default", Compression("zstd", 1))
+    assert parsed(store="other").store == "other"
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many", ""])
+def test_an_invalid_number_is_rejected(value: str) -> None:
+    with pytest.raises(InputError, match=f"--count={value}: expected a number, 1 or more"):
+        parsed(count=value)
+
+
+def test_a_value_that_is_not_a_choice_is_rejected_with_the_choices() -> None:
+    with pytest.raises(InputError, match="unknown form 'LONG'") as caught:
+        parsed(form="LONG")
+    assert caught.value.hint == "Expected short or long."
+
+
+def test_an_environment_variable_is_read_if_the_option_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAKERY_TEST_PLACE", "/there")
+    assert parsed().place == "/there"
+    assert parsed(place="/here").place == "/here"
+    monkeypatch.setenv("BAKERY_TEST_PLACE", "")
+    assert parsed().place is None
+
+
+def test_help_texts_name_choices_defaults_and_whether_an_option_repeats() -> None:
+    texts = {name: item.metadata["help"] for name, item in options_of([Group], ALL, {}).items()}
+    assert texts["form"] == "Form: short or long (default: short)"
+    assert texts["names"] == "Names; repeat it or separate by commas"
+    assert texts["caches"] == "Caches"
+
+
+def test_a_command_selects_options_and_changes_help_texts_and_rules() -> None:
+    options = options_of([Group], "count form", {"count": "Another text", "form": option("a", "F", choices=("a", "b"))})
+    assert list(options) == ["count", "form"]
+    assert options["count"].metadata["help"] == "Another text"
+    assert options["count"].metadata["minimum"] == 1
+    assert options["form"].metadata["choices"] == ("a", "b")
+
+
+def test_a_hint_repeats_the_users_options_except_the_version() -> None:
+    selection = Selection(version=("3.13.99",), target=("jammy", "noble"), all=True)
+    building = Building(mirror="/a b/{c}", quick=True, no_cache=True, compression=Compression("zstd", 3))
+    command = as_typed("build", selection, building)
+    assert command.format(version="3.13.5") == (
+        "inv build --target=jammy --target=noble '--mirror=/a b/{c}' --quick --compression=zstd:3 --version=3.13.5"
+    )
+
+
+def test_the_selection_covers_each_platform_and_local_tags_name_other_architectures(workspace: Workspace) -> None:
+    _, images = Selection(version=("3.13",), platform=["amd64", "arm64"]).select(workspace.root)  # type: ignore[arg-type]
+    assert [image.platform for image in images] == ["linux/amd64", "linux/arm64"]
+    assert [image.local for image in images if image.platform == host_platform()] == [""]
+    assert [image.local for image in images if image.platform != host_platform()] != [""]
+
+
+def test_without_platforms_images_are_for_this_machine(catalog: Catalog) -> None:
+    images = select_images(catalog, ["3.13", "3.12"])
+    assert on_platforms(images, []) == images
+    other = on_platforms(images, [Platform("linux/riscv64")])
+    assert {(image.platform, image.local) for image in other} == {("linux/riscv64", "riscv64")}
+
+
+def test_a_selection_without_a_version_is_rejected_unless_everything_is_selected(workspace: Workspace) -> None:
+    with pytest.raises(NothingSelected):
+        Selection().select(workspace.root)
+    catalog, images = Selection(all=True).select(workspace.root)
+    assert images == Selection().select(workspace.root, everything=True)[1] == select_images(catalog, everything=True)
+
+
+def test_quick_builds_have_the_quick_recipe() -> None:
+    assert [str(Building(quick=quick).recipe) for quick in (True, False)] == ["quick", "full"]
+
+
+def test_each_kind_of_removal_has_an_option_with_a_help_text() -> None:
+    texts = {item.name: item.metadata["help"] for item in fields(Cleaning)}
+    assert set(KINDS) | {"all"} == set(texts)
+    assert all(text and "\n" not in text for text in texts.values())
+    assert issubclass(NothingSelected, BakeryError)
