@@ -6,12 +6,16 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import msgspec
 from debian.deb822 import Deb822, Packages
 from packageurl import PackageURL
 from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
 
-__all__ = ["STATUS", "Component", "Licences", "debian_licences", "dpkg_packages", "installed", "python_packages"]
+__all__ = [
+    "STATUS", "Component", "Licences", "SpdxDocument", "SpdxPackage", "debian_licences", "dpkg_packages", "installed",
+    "python_packages",
+]  # fmt: skip
 
 STATUS = r"var/lib/dpkg/status|var/lib/dpkg/status\.d/[^/]+"
 SITE = r"(?:usr/local/lib/python3[^/]*/site-packages/)"
@@ -36,6 +40,33 @@ class Component:
     cpe: str = ""
     within: str = ""
     source: str = ""
+
+
+class _Reference(msgspec.Struct, frozen=True, rename="camel"):
+    reference_type: str = ""
+    reference_locator: str = ""
+
+
+class _Checksum(msgspec.Struct, frozen=True, rename="camel"):
+    algorithm: str
+    checksum_value: str
+
+
+class SpdxPackage(msgspec.Struct, frozen=True, rename="camel"):
+    """A package in an SPDX document that is read, as far as it is used."""
+
+    name: str = ""
+    version_info: str = ""
+    originator: str = ""
+    download_location: str = ""
+    external_refs: tuple[_Reference, ...] = ()
+    checksums: tuple[_Checksum, ...] = ()
+
+
+class SpdxDocument(msgspec.Struct, frozen=True):
+    """An SPDX document in JSON."""
+
+    packages: tuple[SpdxPackage, ...] = ()
 
 
 @dataclass(frozen=True)

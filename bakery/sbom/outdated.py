@@ -6,8 +6,12 @@ release, its updates and its security updates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import msgspec
+from packageurl import PackageURL
 
 from bakery.bases import apt
 from bakery.catalog import Catalog, Image, Target, references, tags_of
@@ -15,13 +19,25 @@ from bakery.display import Column, Report
 from bakery.engine import Engine
 from bakery.errors import BuildError, NothingSelected
 from bakery.files import Tell, locked, spooled
-from bakery.oci import ManifestError, contents_of
-from bakery.registry import Registry, RegistryError
-from bakery.sbom.packages import STATUS_FILES, packages_in_registry, versions_of
+from bakery.oci import (
+    SPDX,
+    ManifestError,
+    Overlay,
+    contents_of,
+    entries_for,
+    is_index,
+    open_compressed_tar,
+    parse_index,
+    parse_manifest,
+)
+from bakery.registry import Registry, RegistryError, RemoteImage
+from bakery.sbom.components import STATUS, SpdxDocument, installed
 from bakery.workspace import Workspace
 
 __all__ = ["OUTDATED_COLUMNS", "Outdated", "Survey"]
 
+STATUS_FILES = re.compile(STATUS)
+WHOLE_STATUS = "var/lib/dpkg/status"
 OUTDATED_COLUMNS = (
     Column("image", "image"),
     Column("package", "package"),
@@ -104,10 +120,13 @@ class Outdated:
             if self.engine.find(reference) is None:
                 return None
             with spooled(self.engine.save(reference)) as archive:
-                return versions_of(contents_of(archive, image.platform, STATUS_FILES).files)
+                return _versions(contents_of(archive, image.platform, STATUS_FILES).files)
         try:
             remote = self.registry.image(reference, image.platform)
-            packages, origin = packages_in_registry(self.registry, remote)
+            packages = _attested(self.registry, remote)
+            origin = "its layers" if packages is None else "its bill of materials"
+            if packages is None:
+                packages = _versions(_status_files(self.registry, remote))
         except (RegistryError, ManifestError) as error:
             if not (isinstance(error, RegistryError) and error.status == 404):
                 survey.unknown.append(f"{reference}: {error.message}")
@@ -135,3 +154,57 @@ class Outdated:
         if apt.host_id() != archive.id:
             raise apt.AptError(f"this host's apt has {apt.host_id() or 'no'} packages, not {archive.id} packages")
         return apt.host_mirror().sources(target.name, archive)
+
+
+class _Subject(msgspec.Struct, frozen=True):
+    digest: dict[str, str]
+
+
+class _Statement(msgspec.Struct, frozen=True):
+    subject: tuple[_Subject, ...]
+    predicate: SpdxDocument
+
+
+def _versions(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Versions by package according to dpkg's status files."""
+    return {name: package.get("Version", "") for name, package in installed(files).items()}
+
+
+def _attested(registry: Registry, remote: RemoteImage) -> dict[str, str] | None:
+    """Versions by distribution package from the image's attested bill of materials, if it has one."""
+    reference = remote.reference
+    content, _ = registry.manifest(reference, reference.rpartition("@" if "@" in reference else ":")[2])
+    for attestation in entries_for(parse_index(content), remote.platform)[1:] if is_index(content) else []:
+        manifest, _ = registry.manifest(reference, attestation["digest"])
+        for layer in parse_manifest(manifest)["layers"]:
+            if layer.get("annotations", {}).get("in-toto.io/predicate-type") == SPDX:
+                statement = msgspec.json.decode(registry.read_blob(reference, layer["digest"]), type=_Statement)
+                if remote.digest in {f"sha256:{subject.digest.get('sha256')}" for subject in statement.subject}:
+                    return _listed(statement.predicate)
+    return None
+
+
+def _listed(bill: SpdxDocument) -> dict[str, str]:
+    versions = {}
+    for package in bill.packages:
+        for reference in package.external_refs:
+            try:
+                purl = PackageURL.from_string(reference.reference_locator)
+            except ValueError:  # a CPE
+                continue
+            if purl.type == "deb" and purl.version:
+                versions[purl.name] = purl.version
+    return versions
+
+
+def _status_files(registry: Registry, remote: RemoteImage) -> dict[str, bytes]:
+    """Dpkg's status files, read from the top layer down until a layer has the whole status."""
+    files: dict[str, bytes] = {}
+    for layer in reversed(remote.manifest.layers):
+        overlay = Overlay(STATUS_FILES)
+        with registry.open_blob(remote.reference, layer.digest) as stream, open_compressed_tar(stream) as tar:
+            overlay.add(tar)
+        files = {**overlay.files, **files}
+        if WHOLE_STATUS in files:
+            break
+    return files

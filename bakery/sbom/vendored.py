@@ -6,18 +6,17 @@ omits, and everything in older releases, is read from headers.
 
 from __future__ import annotations
 
-import json
 import re
 import tarfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import msgspec
 from packageurl import PackageURL
 
 from bakery.errors import SourceError
-from bakery.sbom.components import Component, Licences
+from bakery.sbom.components import Component, Licences, SpdxDocument, SpdxPackage
 
 __all__ = ["bundled_in", "cpython"]
 
@@ -67,7 +66,8 @@ def bundled_in(tarball: Path, release: str, licences: Licences) -> list[Componen
 
 
 def _components(texts: Mapping[str, str], licences: Licences) -> list[Component]:
-    listed = [_listed(package, licences) for package in json.loads(texts.get(LIST, "{}")).get("packages", [])]
+    document = msgspec.json.decode(texts.get(LIST, "{}"), type=SpdxDocument)
+    listed = [_listed(package, licences) for package in document.packages]
     # Early lists contain pip as well, which is read from the image itself.
     components = {part.name: part for part in listed if part.name in licences.bundled}
     for name, version in _header_versions(texts).items():
@@ -85,17 +85,16 @@ def _header_versions(texts: Mapping[str, str]) -> dict[str, str]:
     return versions
 
 
-def _listed(package: Mapping[str, Any], licences: Licences) -> Component:
+def _listed(package: SpdxPackage, licences: Licences) -> Component:
     """A package of upstream's own list."""
-    references = {entry["referenceType"]: entry["referenceLocator"] for entry in package.get("externalRefs", [])}
-    digests = {entry["algorithm"]: entry["checksumValue"] for entry in package.get("checksums", [])}
-    part = _part(package["name"], package["versionInfo"], licences)
+    references = {reference.reference_type: reference.reference_locator for reference in package.external_refs}
+    part = _part(package.name, package.version_info, licences)
     return replace(
         part,
         purl=references.get("purl", part.purl),
-        supplier=package.get("originator", ""),
-        download=package.get("downloadLocation", ""),
-        sha256=digests.get("SHA256", ""),
+        supplier=package.originator,
+        download=package.download_location,
+        sha256=next((each.checksum_value for each in package.checksums if each.algorithm == "SHA256"), ""),
         cpe=references.get("cpe23Type", ""),
     )
 
