@@ -119,10 +119,8 @@ def host_mirror() -> Mirror:
     for suffix, uri, _ in official:
         uris.setdefault(suffix, uri)
     if not codename or "" not in uris:
-        raise AptError(
-            f"apt's sources have no archive for this host's release ({codename or 'unknown'})",
-            hint="Expected an entry for it in /etc/apt/sources.list or /etc/apt/sources.list.d/.",
-        )
+        hint = "Expected an entry for it in /etc/apt/sources.list or /etc/apt/sources.list.d/."
+        raise AptError(f"apt's sources have no archive for this host's release ({codename or 'unknown'})", hint=hint)
     return Mirror(codename, uris)
 
 

@@ -34,10 +34,8 @@ def clean(workspace: Workspace, catalog: Catalog, kinds: Sequence[str], tell: Te
     """
     if not kinds:
         options = ", ".join(f"--{kind}" for kind in KINDS)
-        raise NothingSelected(
-            f"nothing to remove was selected: expected {options} or --all",
-            hint="They are explained by: inv clean --help",
-        )
+        hint = "They are explained by: inv clean --help"
+        raise NothingSelected(f"nothing to remove was selected: expected {options} or --all", hint=hint)
     for removal in list(removals(workspace, catalog, kinds)):
         tell(f"{'would remove' if dry else 'removing'} {removal.kind}: {removal.name}")
         if not dry:
@@ -73,9 +71,8 @@ def remove(workspace: Workspace, catalog: Catalog, removal: Removal) -> None:
     if removal.path is not None:
         shutil.rmtree(removal.path, ignore_errors=True)
         if removal.path.exists():
-            raise BakeryError(
-                f"{removal.path} could not be removed completely", hint="Check whether a process still uses it."
-            )
+            hint = "Check whether a process still uses it."
+            raise BakeryError(f"{removal.path} could not be removed completely", hint=hint)
         return
     engine = running_engine(workspace, catalog)
     if engine is None:

@@ -121,10 +121,8 @@ def _from_pool(request: Request, file: Path) -> None:
             http.download(uri, file, request.limit)
     except apt.AptError as error:
         if "Hash" in error.message and "mismatch" in error.message:
-            raise SourceError(
-                f"{request.file} from the host's Debian mirror is not the pinned file: {error.message}; "
-                f"expected sha256 {request.sha256}. Nothing was built"
-            ) from None
+            problem = f"{request.file} from the host's Debian mirror is not the pinned file: {error.message}"
+            raise SourceError(f"{problem}; expected sha256 {request.sha256}. Nothing was built") from None
         raise Unavailable(error.message) from None
 
 

@@ -54,11 +54,11 @@ class SourceCache:
         if failures is None:
             return folder
         available = next((other for other in series.pins if other != pin and self._is_available(other)), None)
-        hint = f"Put {pin.file} where a mirror can serve it: --mirror=URL or --mirror=FOLDER."
-        if available:
-            version = f"{available.release}{series.suffix}"
-            hint = f"Another release of the series is available, {version}: {command.format(version=version)}"
-        raise SourceError(f"no provider has {pin.file}:{_indented(failures)}", hint=hint)
+        if not available:
+            raise _unavailable(pin.file, pin.file, failures)
+        version = f"{available.release}{series.suffix}"
+        hint = f"Another release of the series is available, {version}: {command.format(version=version)}"
+        raise _unavailable(pin.file, pin.file, failures, hint)
 
     def extras_folder(self, series: Series) -> Path:
         """The cache folder with the files that ``series`` needs in addition to its tarball.
@@ -73,9 +73,7 @@ class SourceCache:
         for extra in series.extras:
             failures = self._fetch(extra, self.home / extra.file)
             if failures is not None:
-                hint = f"Put {extra.file} where a mirror can serve it: --mirror=URL or --mirror=FOLDER."
-                needed = f"{extra.file}, which {series.name} needs"
-                raise SourceError(f"no provider has {needed}:{_indented(failures)}", hint=hint)
+                raise _unavailable(extra.file, f"{extra.file}, which {series.name} needs", failures)
         with disk_full(folder), locked(folder.with_suffix(".lock"), f"the extras of {series.name}", self.tell):
             expected = {extra.file: extra.sha256 for extra in series.extras}
             if not folder.exists() or {file.name: sha256_of(file) for file in folder.glob("*")} != expected:
@@ -123,10 +121,8 @@ class SourceCache:
                 if actual == source.sha256:
                     return None
                 shutil.rmtree(folder)
-                self.tell(
-                    f"{file}: corrupt in the cache: expected sha256 {source.sha256}, "
-                    f"found {actual}; removed, fetching it again"
-                )
+                digests = f"expected sha256 {source.sha256}, found {actual}"
+                self.tell(f"{file}: corrupt in the cache: {digests}; removed, fetching it again")
             failures = []
             for attempt in self._attempts(source):
                 try:
@@ -158,5 +154,7 @@ def _verify(file: Path, source: Pin | Extra, provider: str) -> None:
         )
 
 
-def _indented(lines: Sequence[str]) -> str:
-    return "".join(f"\n    {line}" for line in lines)
+def _unavailable(file: str, description: str, failures: Sequence[str], hint: str = "") -> SourceError:
+    reasons = "".join(f"\n    {failure}" for failure in failures)
+    hint = hint or f"Put {file} where a mirror can serve it: --mirror=URL or --mirror=FOLDER."
+    return SourceError(f"no provider has {description}:{reasons}", hint=hint)

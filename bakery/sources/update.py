@@ -43,7 +43,7 @@ class UpdateResult:
     def failure(self) -> BakeryError | None:
         """The error to raise after the report: failed verification, or a lock that is out of date and not written."""
         if self.problems:
-            return SourceError("\n  ".join(["Left out because verification failed:", *self.problems]))
+            return SourceError("\n  ".join(["left out because verification failed:", *self.problems]))
         if self.diff and not self.written:
             return BuildError(f"{LOCK} is not up to date", hint="Bring it up to date: inv update")
         return None
