@@ -33,6 +33,8 @@ __all__ = [
 ]  # fmt: skip
 
 T = TypeVar("T")
+Rules = Mapping[str, Any]
+Options = dict[str, Field[Any]]
 
 
 def option(default: T, help: str, **rules: Any) -> T:
@@ -51,7 +53,7 @@ def option(default: T, help: str, **rules: Any) -> T:
     return field(default=default, metadata={"help": help, "default": default, "repeats": repeats, **rules})
 
 
-def parse(name: str, value: Any, rules: Mapping[str, Any]) -> Any:
+def parse(name: str, value: Any, rules: Rules) -> Any:
     """The value of the option ``name`` from what the user typed; :exc:`InputError` if it is not valid."""
     if rules["repeats"]:
         return split(value) if rules["commas"] else tuple(value)
@@ -70,16 +72,16 @@ def parse(name: str, value: Any, rules: Mapping[str, Any]) -> Any:
     return int(value)
 
 
-def options_of(groups: Iterable[type], names: str, changed: Mapping[str, Any]) -> dict[str, Field[Any]]:
+def options_of(groups: Iterable[type], names: str, changed: Rules) -> Options:
     """The options ``names`` of a command over ``groups``. ``changed`` ones have another help text, or are replaced."""
-    options: dict[str, Field[Any]] = {item.name: item for group in groups for item in fields(group)}
+    options: Options = {item.name: item for group in groups for item in fields(group)}
     for name, new in changed.items():
         rules = options[name].metadata
         options[name] = field(metadata={**rules, "help": new}) if isinstance(new, str) else new
     return {name: options[name] for name in names.split()}
 
 
-def make_groups(groups: Iterable[type], options: Mapping[str, Field[Any]], typed: Mapping[str, Any]) -> list[Any]:
+def make_groups(groups: Iterable[type], options: Options, typed: Rules) -> list[Any]:
     """Instances of ``groups`` from what the user typed; :exc:`InputError` for a value that is not valid."""
     values = {name: parse(name.replace("_", "-"), value, options[name].metadata) for name, value in typed.items()}
     return [

@@ -17,7 +17,7 @@ from commands import lazy as bakery
 from commands.command import WORKSPACE, command
 
 if TYPE_CHECKING:
-    from bakery.benchmarks import Session, Settings
+    from bakery.benchmarks import Session
     from bakery.records import BenchmarkResult
 
 
@@ -42,9 +42,7 @@ def compare(selection: Selection, measuring: Measuring, output: Output) -> Repor
     )
 
 
-def measure(
-    selection: Selection, measuring: Measuring, settings: Settings, run: Callable[[Session], BenchmarkResult]
-) -> None:
+def measure(selection: Selection, measuring: Measuring, run: Callable[[Session], BenchmarkResult]) -> None:
     """Measure each pair of images, write the results and print their tables."""
     if measuring.image and measuring.against and not selection.version:
         catalog, pairs = load_catalog(WORKSPACE.root), [bakery.benchmarks.free_pair(measuring.image, measuring.against)]
@@ -53,7 +51,7 @@ def measure(
         pairs = [bakery.benchmarks.pair_of(catalog, image, measuring.image, measuring.against) for image in images]
     engine = bakery.engine.find_engine(WORKSPACE, catalog, tell)
     for pair in pairs:
-        session = bakery.benchmarks.Session(WORKSPACE, engine, pair, settings, make_display(sys.stderr))
+        session = bakery.benchmarks.Session(WORKSPACE, engine, pair, measuring, make_display(sys.stderr))
         session.report(run).show()
 
 
@@ -63,16 +61,13 @@ def measure(
 )
 def bench(selection: Selection, measuring: Measuring) -> None:
     """Compare the speed of images with the official recipe's, using pyperformance; results go to build/bench."""
-    chosen = (measuring.clock, measuring.full, measuring.only)
-    settings = bakery.benchmarks.Settings(measuring.rounds, measuring.cpu, *chosen)
-    measure(selection, measuring, settings, bakery.benchmarks.run_benchmarks)
+    measure(selection, measuring, bakery.benchmarks.run_benchmarks)
 
 
 @command("version target image against rounds cpu fresh_engine")
 def startup(selection: Selection, measuring: Measuring) -> None:
     """Compare cold starts in fresh containers with those of the official recipe; results go to build/bench."""
-    settings = bakery.benchmarks.Settings(measuring.rounds, measuring.cpu, fresh_engine=measuring.fresh_engine)
-    measure(selection, measuring, settings, bakery.benchmarks.run_startup)
+    measure(selection, measuring, bakery.benchmarks.run_startup)
 
 
 @command(

@@ -2,9 +2,9 @@
 
 from bakery.benchmarks.pair import free_pair, pair_of
 from bakery.benchmarks.run import run_benchmarks
-from bakery.benchmarks.session import Session, Settings
+from bakery.benchmarks.session import Session
 from bakery.benchmarks.startup import run_startup
 
 __all__ = [
-    "Session", "Settings", "free_pair", "pair_of", "run_benchmarks", "run_startup",
+    "Session", "free_pair", "pair_of", "run_benchmarks", "run_startup",
 ]  # fmt: skip

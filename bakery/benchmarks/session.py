@@ -17,6 +17,7 @@ from bakery.display import Display, Report, duration
 from bakery.engine import Container, Engine
 from bakery.errors import BuildError, InputError
 from bakery.files import locked
+from bakery.options import Measuring
 from bakery.records import (
     BenchmarkEnvironment,
     BenchmarkResult,
@@ -27,10 +28,9 @@ from bakery.records import (
 )  # fmt: skip
 from bakery.workspace import Workspace
 
-__all__ = ["SIDES", "Python", "Session", "Settings", "python_of"]
+__all__ = ["SIDES", "Python", "Session", "python_of"]
 
 SIDES = ("ours", "reference")
-CLOCKS = ("wall", "cpu")
 PROBE = """
 import importlib.util, json, os, platform, re, sys, sysconfig
 magic = importlib.util.MAGIC_NUMBER.hex()
@@ -40,28 +40,6 @@ model = re.search(r"(?m)^model name\\s*: (.+)$", open("/proc/cpuinfo").read())
 print(json.dumps({"key": key, "series": series, "version": platform.python_version(), "full": sys.version,
                   "cpu_model": model.group(1) if model else platform.machine(), "kernel": os.uname().release}))
 """
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The user's options: ``cpu`` is the engine's last one by default; ``full`` and ``only`` select benchmarks.
-
-    ``fresh_engine`` is the image store of a second engine for `inv startup`, which holds only the two images.
-    :exc:`InputError` if a value is not valid.
-    """
-
-    rounds: int
-    cpu: int | None = None
-    clock: str = "wall"
-    full: bool = False
-    only: tuple[str, ...] = ()
-    fresh_engine: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.rounds < 1:
-            raise InputError(f"--rounds={self.rounds}: expected at least 1")
-        if self.clock not in CLOCKS:
-            raise InputError(f"unknown clock {self.clock!r}", hint=f"Expected {' or '.join(CLOCKS)}.")
 
 
 @dataclass(frozen=True)
@@ -91,7 +69,7 @@ class Session:
     workspace: Workspace
     engine: Engine
     pair: Pair
-    settings: Settings
+    settings: Measuring
     display: Display
     start: float = 0.0
     shown: float = 0.0

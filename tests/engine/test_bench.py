@@ -18,7 +18,7 @@ from bakery.benchmarks.pair import Pair
 from bakery.benchmarks.pyperformance import DATA, Benchmark, read_config
 from bakery.benchmarks.results import notes_of, rows_of
 from bakery.benchmarks.run import run_benchmarks
-from bakery.benchmarks.session import SIDES, Session, Settings, python_of
+from bakery.benchmarks.session import SIDES, Session, python_of
 from bakery.benchmarks.startup import COMMANDS, FIGURES, run_startup
 from bakery.benchmarks.wheelhouse import Wheelhouse, tar_name
 from bakery.benchmarks.worker import WorkerContainer
@@ -28,6 +28,7 @@ from bakery.engine.containers import idle_container
 from bakery.engine.engine import Engine
 from bakery.engine.scratch import fresh_engine
 from bakery.errors import BuildError
+from bakery.options import Measuring
 from bakery.workspace import Workspace
 
 from .conftest import ROOT
@@ -93,13 +94,13 @@ def session(workspace: Workspace, engine: Engine, reference: str, tmp_path: Path
             member.size, member.mode = len(text), 0o644
             tar.addfile(member, io.BytesIO(text.encode()))
     pair = Pair(f"test-{uuid.uuid4()}", reference, reference)
-    return Session(Workspace(workspace.root, tmp_path), engine, pair, Settings(rounds=1), Display(io.StringIO()))
+    return Session(Workspace(workspace.root, tmp_path), engine, pair, Measuring(rounds=1), Display(io.StringIO()))
 
 
 def test_a_benchmark_is_measured_in_both_images_in_every_round(
     session: Session, engine: Engine, reference: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session.settings = Settings(rounds=2, cpu=0, only=("trivial", "broken"))
+    session.settings = Measuring(rounds=2, cpu=0, only=("trivial", "broken"))
     copied, copy = [], WorkerContainer.copy_interpreter
     monkeypatch.setattr(WorkerContainer, "copy_interpreter", lambda worker: (copied.append(worker.side), copy(worker)))
     result = run_benchmarks(session)
@@ -129,7 +130,7 @@ def test_each_measurement_maps_a_new_copy_of_the_interpreter(engine: Engine, ref
 
 
 def test_reasons_are_reported_if_no_benchmark_runs(session: Session) -> None:
-    session.settings = Settings(rounds=1, only=("broken",))
+    session.settings = Measuring(rounds=1, only=("broken",))
     with pytest.raises(BuildError, match=r"no benchmark could be measured:\n +broken: .* broken on purpose"):
         run_benchmarks(session)
 
@@ -194,7 +195,7 @@ def test_a_fresh_engine_has_only_the_images_and_leaves_nothing_behind(engine: En
 def test_results_from_a_fresh_engine_name_its_store(session: Session, engine: Engine) -> None:
     if engine.kind != "embedded":
         pytest.skip("not the embedded engine")
-    session.settings = Settings(rounds=1, fresh_engine="overlay2")
+    session.settings = Measuring(rounds=1, fresh_engine="overlay2")
     result = run_startup(session)
     assert (result.settings.fresh_engine, result.environment.storage) == ("overlay2", "overlay2")
     assert any("fresh engine" in note for note in notes_of(result))

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from bakery.benchmarks.results import COLUMNS, markdown, notes_of, rows_of, save, seconds_text, summary_of, times_of
-from bakery.benchmarks.session import Session, Settings
+from bakery.benchmarks.session import Session
 from bakery.display.progress import Display
 from bakery.errors import InputError
+from bakery.options import Measuring
 from bakery.records.benchmarks import (
     BenchmarkEnvironment,
     BenchmarkResult,
@@ -134,7 +135,7 @@ def test_benchmarks_that_were_left_out_are_listed_with_the_reason() -> None:
 
 def test_a_session_writes_its_result_and_reports_it_with_notes(tmp_path: Path) -> None:
     display = Display(io.StringIO())
-    session = Session(Workspace(tmp_path, tmp_path), None, None, Settings(1), display)  # type: ignore[arg-type]
+    session = Session(Workspace(tmp_path, tmp_path), None, None, Measuring(rounds=1), display)  # type: ignore[arg-type]
     report = session.report(lambda _: RESULT)
     assert list(report.columns) == list(COLUMNS)
     assert report.rows == rows_of(RESULT)

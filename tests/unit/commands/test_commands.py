@@ -223,7 +223,8 @@ def test_every_format_is_offered_and_accepted(inv: Run) -> None:
     [
         (["build", "--version=3.13", "--jobs=0"], "--jobs=0: expected a number, 1 or more"),
         (["bench", "--version=3.13", "--rounds=abc"], "--rounds=abc: expected a number, 1 or more"),
-        (["bench", "--version=3.13", "--clock=sun"], "unknown clock 'sun'"),
+        (["bench", "--version=3.13", "--rounds=0"], "--rounds=0: expected a number, 1 or more"),
+        (["bench", "--version=3.13", "--clock=sun"], "unknown clock 'sun'\n  Expected wall or cpu."),
         (["startup", "--version=3.13", "--cpu=first"], "--cpu=first: expected a number, 0 or more"),
         (["regrtest", "--version=3.13", "--jobs=-1"], "--jobs=-1: expected a number, 0 or more"),
         (["plan", "--version=3.13", "--format=json"], "unknown format 'json'"),
