@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bakery.engine.build_log import StatusStream, Tracker
 from bakery.errors import BuildError
-from bakery.net import Network, believe, users_bundle, users_network
+from bakery.net import Network, trust_bundle, users_bundle, users_network
 from bakery.options import Building
 from bakery.workspace import Workspace
 
@@ -58,7 +58,7 @@ def buildx_options(building: Building, workspace: Workspace) -> BuildxOptions:
 
     Raises :exc:`bakery.errors.InputError` for invalid network settings.
     """
-    believe(users_bundle(building.ca_bundle), workspace.home)
+    trust_bundle(users_bundle(building.ca_bundle), workspace.home)
     network = users_network(building.ca_bundle, building.apt_mirror)
     return BuildxOptions(building.no_cache, building.builder or "", building.cache_from, building.cache_to, network)
 

@@ -1,9 +1,9 @@
 """Downloads, TLS certificates, and the network settings of the user that build steps need."""
 
 from bakery.net.build_secrets import Network, users_network
-from bakery.net.certificates import believe, context_for, users_bundle
+from bakery.net.certificates import context_for, trust_bundle, users_bundle
 from bakery.net.docker_config import docker_config
 
 __all__ = [
-    "Network", "believe", "context_for", "docker_config", "users_bundle", "users_network",
+    "Network", "context_for", "docker_config", "trust_bundle", "users_bundle", "users_network",
 ]  # fmt: skip

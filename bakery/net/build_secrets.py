@@ -1,7 +1,7 @@
-"""How build steps leave the user's network: proxies, a mirror and private authorities, as secrets of those steps.
+"""Network settings of build steps: proxies, a mirror and private certificate authorities, as secrets of those steps.
 
-Not as build arguments, not even those that BuildKit knows (HTTP_PROXY): provenance with mode=max records their values,
-logins included. A secret is in no layer, no history and no provenance, and does not make a step run again.
+They are not build arguments, not even BuildKit's own (HTTP_PROXY): provenance with mode=max records their values,
+including logins. A secret is in no layer, history or provenance, and does not invalidate the cache.
 """
 
 from __future__ import annotations
@@ -19,52 +19,52 @@ from bakery.net.docker_config import docker_config
 __all__ = ["Network", "users_network"]
 
 CONFIG, MIRROR, AUTHORITIES = "apt.conf", "apt.mirror", "ca.pem"
-"""Names of the secrets; shared/apt-install.sh says what they are."""
+"""Names of the secrets; shared/apt-install.sh documents them."""
 
 LARGEST = 500 * 1024
-"""Bytes of a secret (moby/buildkit, session/secrets/secrets.go)."""
+"""BuildKit's limit of a secret in bytes (moby/buildkit, session/secrets/secrets.go)."""
 
 ARCHIVE = "{archive}"
-"""Stands in a mirror's address for the name of an archive: debian, debian-security, ubuntu."""
+"""Placeholder in a mirror's URL for the name of an archive: debian, debian-security, ubuntu."""
 SNAPSHOT = re.compile(r"/\d{8}T\d{6}Z(/|$)")
-"""The moment of an archive's state, as the distributions' snapshot services have it in their addresses."""
+"""The timestamp in the URLs of the distributions' snapshot services."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """The secrets of one run: those that pass through the environment of buildx, and the bundle, which is a file."""
+    """The secrets of a build: texts, which buildx reads from its environment, and the CA bundle, which is a file."""
 
     texts: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     bundle: Path | None = None
     silenced: tuple[str, ...] = ()
-    """Build arguments that buildx would take from docker's configuration, and that would be recorded."""
+    """Build arguments that buildx would take from docker's configuration, and that the provenance would record."""
 
     @property
     def arguments(self) -> list[str]:
-        """For ``docker buildx build``: names only."""
-        words = [word for name in self.texts for word in ("--secret", f"id={name},env={_variable(name)}")]
-        words += [word for name in self.silenced for word in ("--build-arg", f"{name}=")]
-        return words + (["--secret", f"id={AUTHORITIES},src={self.bundle}"] if self.bundle else [])
+        """Options for ``docker buildx build``, without any value of a secret."""
+        options = [option for name in self.texts for option in ("--secret", f"id={name},env={_variable(name)}")]
+        options += [option for name in self.silenced for option in ("--build-arg", f"{name}=")]
+        return options + (["--secret", f"id={AUTHORITIES},src={self.bundle}"] if self.bundle else [])
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the process of buildx has to have in its environment."""
+        """The environment variables that buildx needs."""
         return {_variable(name): text for name, text in self.texts.items()}
 
 
 def users_network(ca_bundle: str | None = None, mirror: str | None = None) -> Network:
-    """What the arguments and the environment say (http_proxy, https_proxy, $BAKERY_APT_MIRROR), or docker's proxies.
+    """The settings in arguments and environment (http_proxy, https_proxy, $BAKERY_APT_MIRROR), or docker's proxies.
 
-    A mirror has ``{archive}`` in it, or the archives' names come after it. Where it has a snapshot's moment in it, apt
-    installs the packages of that day: their list may be older than it says that it is good for.
+    A mirror's URL contains ``{archive}``, else the name of the archive is appended. If it has a snapshot's timestamp,
+    apt installs the packages of that day, and accepts package lists that have expired since.
 
-    Raises :exc:`InputError` where a value is none that apt could use.
+    Raises :exc:`InputError` if apt could not use a value.
     """
     bundle = users_bundle(ca_bundle)
     if bundle and ca_bundle and bundle.stat().st_size > LARGEST:
         raise InputError(
-            f"--ca-bundle={ca_bundle} has over {LARGEST} bytes, and BuildKit takes no larger secrets",
-            hint="Only your own authorities belong into it; the public ones are believed anyway.",
+            f"--ca-bundle={ca_bundle} has over {LARGEST} bytes, and BuildKit accepts no larger secrets",
+            hint="Put only your own authorities into it; the public ones are trusted anyway.",
         )
     bundle = bundle if bundle and bundle.is_file() and bundle.stat().st_size <= LARGEST else None
     lines, docker = [], _docker_proxies()
@@ -104,15 +104,15 @@ def _variable(name: str) -> str:
 
 
 def _url(text: str, name: str) -> str:
-    """``text`` with a scheme; an error about it does not repeat it, because a login may stand in it."""
+    """``text`` with a scheme; errors do not repeat it, because it may contain a login."""
     url = text if "://" in text else f"http://{text}"
     if not re.fullmatch(r"[a-z0-9]+://[^\s\"#&;\\]+", url):
-        raise InputError(f"{name} is no address that apt can use", hint="Expected http://[NAME:PASSWORD@]HOST[:PORT].")
+        raise InputError(f"{name} is not a URL that apt can use", hint="Expected http://[NAME:PASSWORD@]HOST[:PORT].")
     return url
 
 
 def _without_proxy(hosts: str) -> Sequence[str]:
-    """What apt is told of ``no_proxy``: it knows hosts only, so domains, which begin with a dot, are left out."""
+    """The hosts in ``no_proxy`` as apt's settings; apt does not support domains, which begin with a dot."""
     names = [name.strip() for name in hosts.split(",")]
-    named = [name for name in names if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name)]
-    return [f'Acquire::{scheme}::Proxy::{name} "DIRECT";' for name in named for scheme in ("http", "https")]
+    hosts_only = [name for name in names if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name)]
+    return [f'Acquire::{scheme}::Proxy::{name} "DIRECT";' for name in hosts_only for scheme in ("http", "https")]

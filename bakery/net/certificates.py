@@ -1,7 +1,7 @@
-"""Whose TLS certificates are believed: the public ones, and those of the user's own authority.
+"""Trusted TLS certificates: the public authorities and, in addition, those of the user.
 
-That is ``--ca-bundle``, else $REQUESTS_CA_BUNDLE, $CURL_CA_BUNDLE or $SSL_CERT_FILE, and what docker reads for one
-registry (https://docs.docker.com/engine/security/certificates/). They are believed beside the public ones, not instead.
+These come from ``--ca-bundle``, else $REQUESTS_CA_BUNDLE, $CURL_CA_BUNDLE or $SSL_CERT_FILE, and from docker's
+configuration of each registry (https://docs.docker.com/engine/security/certificates/).
 """
 
 from __future__ import annotations
@@ -13,19 +13,17 @@ from pathlib import Path
 from bakery.errors import InputError
 from bakery.files import write_whole
 
-__all__ = ["CERTIFICATES", "believe", "context_for", "registry_folder", "users_bundle"]
+__all__ = ["CERTIFICATES", "context_for", "registry_folder", "trust_bundle", "users_bundle"]
 
 CERTIFICATES = Path("/etc/docker/certs.d")
-"""Where docker looks for a registry's own authorities, in a folder named after its host and port."""
+"""Where docker looks for a registry's own authorities: in a folder named after its host and port."""
 VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
-def users_bundle(given: str | None = None) -> Path | None:
-    """The user's CA bundle, ``given`` or from the environment; :exc:`InputError` where it holds no certificate."""
-    name, text = next(
-        ((name, text) for name, text in (("--ca-bundle", given), *((v, os.environ.get(v)) for v in VARIABLES)) if text),
-        ("", ""),
-    )
+def users_bundle(option: str | None = None) -> Path | None:
+    """The user's CA bundle, ``option`` or from the environment; :exc:`InputError` if it has no certificates."""
+    choices = {"--ca-bundle": option, **{variable: os.environ.get(variable) for variable in VARIABLES}}
+    name, text = next(((name, text) for name, text in choices.items() if text), ("", ""))
     if not text:
         return None
     file = Path(text).expanduser()
@@ -35,19 +33,19 @@ def users_bundle(given: str | None = None) -> Path | None:
         ssl.create_default_context(cafile=str(file))
     except (OSError, ssl.SSLError):
         raise InputError(
-            f"{name}={text}: expected a file with certificates of authorities in PEM form",
-            hint="It begins with -----BEGIN CERTIFICATE-----; several may stand one after another.",
+            f"{name}={text}: expected a file with CA certificates in PEM format",
+            hint="It begins with -----BEGIN CERTIFICATE-----; it may contain several, one after another.",
         ) from None
     return file
 
 
 def registry_folder(host: str) -> Path:
-    """Where docker's own settings for the TLS of ``host`` lie."""
+    """The folder of docker's TLS settings for ``host``."""
     return CERTIFICATES / host
 
 
 def context_for(host: str, bundle: Path | None) -> ssl.SSLContext:
-    """The TLS settings for ``host``: public authorities, the user's, docker's for this host and its client key."""
+    """The TLS settings for ``host``: public authorities, the user's, docker's for this host, and its client key."""
     import certifi
 
     context = ssl.create_default_context(cafile=certifi.where())
@@ -67,8 +65,8 @@ def context_for(host: str, bundle: Path | None) -> ssl.SSLContext:
     return context
 
 
-def believe(bundle: Path | None, home: Path) -> None:
-    """Let all downloads of this process believe ``bundle`` beside the public authorities; ``home`` keeps both."""
+def trust_bundle(bundle: Path | None, home: Path) -> None:
+    """Make all downloads of this process trust ``bundle`` and the public authorities, joined in a file in ``home``."""
     import certifi
 
     if bundle is None or not bundle.is_file() or os.environ.get("REQUESTS_CA_BUNDLE") == str(bundle):

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NotRequired, TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 from bakery.catalog import Platform
 from bakery.errors import BakeryError
@@ -194,15 +194,15 @@ def parse_config(content: Mapping[str, object]) -> ImageConfig:
     return cast(ImageConfig, content)
 
 
-def _is_list(value: Any, kind: type) -> bool:
+def _is_list(value: object, kind: type) -> bool:
     return isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
 
-def _is_map(value: Any) -> bool:
+def _is_map(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
 
 
-def _is_descriptor(value: Any) -> bool:
+def _is_descriptor(value: object) -> bool:
     """Whether ``value`` has what a descriptor must have, and the rest in the right type if at all."""
     return (
         isinstance(value, dict)

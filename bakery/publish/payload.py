@@ -9,23 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from bakery import oci
 from bakery.catalog import Compression, Platform
 from bakery.engine import Engine
 from bakery.errors import PublishError
 from bakery.files import disk_full
-from bakery.oci import (
-    ImageManifest,
-    blob_path,
-    entries_for,
-    is_index,
-    open_member,
-    parse_index,
-    parse_manifest,
-    parse_object,
-    read_blob,
-    read_object,
-    recompress,
-)
 from bakery.workspace import Workspace
 
 __all__ = ["Payload", "open_payload"]
@@ -36,16 +24,16 @@ class Payload:
 
     def __init__(self, archive: tarfile.TarFile, platform: Platform) -> None:
         self.archive, self.digest = archive, ""
-        index = parse_index(read_object(archive, "index.json"))
-        while len(index["manifests"]) == 1 and is_index(index["manifests"][0]):
+        index = oci.parse_index(oci.read_object(archive, "index.json"))
+        while len(index["manifests"]) == 1 and oci.is_index(index["manifests"][0]):
             self.digest = index["manifests"][0]["digest"]
-            index = parse_index(read_object(archive, blob_path(self.digest)))
-        self.entries = entries_for(index, platform)
+            index = oci.parse_index(oci.read_object(archive, oci.blob_path(self.digest)))
+        self.entries = oci.entries_for(index, platform)
         self.digest = self.digest or self.entries[0]["digest"]
-        self.manifests = {entry["digest"]: read_blob(archive, entry["digest"]) for entry in self.entries}
+        self.manifests = {entry["digest"]: oci.read_blob(archive, entry["digest"]) for entry in self.entries}
 
-    def _parsed(self) -> list[ImageManifest]:
-        return [parse_manifest(parse_object(data)) for data in self.manifests.values()]
+    def _parsed(self) -> list[oci.ImageManifest]:
+        return [oci.parse_manifest(oci.parse_object(data)) for data in self.manifests.values()]
 
     @property
     def blobs(self) -> dict[str, int]:
@@ -64,7 +52,7 @@ class Payload:
 
     def open(self, digest: str) -> IO[bytes]:
         """The bytes of a blob."""
-        return open_member(self.archive, blob_path(digest))
+        return oci.open_member(self.archive, oci.blob_path(digest))
 
 
 @contextmanager
@@ -90,7 +78,7 @@ def open_payload(
                 )
             if not engine.keeps_layers:
                 source, target = (Path(f"/dev/fd/{file.fileno()}") for file in (saved, packed))
-                recompress(source, target, packing, workspace.home / "layers")
+                oci.recompress(source, target, packing, workspace.home / "layers")
         layout = saved if engine.keeps_layers else packed
         layout.seek(0)
         with tarfile.open(fileobj=layout) as archive:

@@ -12,29 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO
 
+from bakery import oci
 from bakery.catalog import Platform
-from bakery.oci import (
-    ACCEPTED,
-    ImageConfig,
-    Manifest,
-    ManifestError,
-    is_index,
-    labelled,
-    manifest_of,
-    parse_config,
-    parse_index,
-    parse_manifest,
-    parse_object,
-    pick,
-    platforms_of,
-)
 from bakery.registry.errors import RegistryError, Unreachable
 from bakery.registry.references import split_reference
 from bakery.registry.transport import PULL, Answer, Transport
 
 __all__ = ["ACCEPT", "Registry", "RemoteImage", "manifest_digest", "platform_digest"]
 
-ACCEPT = {"Accept": ", ".join(ACCEPTED)}
+ACCEPT = {"Accept": ", ".join(oci.ACCEPTED)}
 
 
 @dataclass(frozen=True)
@@ -45,8 +31,8 @@ class RemoteImage:
     host: str
     platform: Platform
     digest: str
-    manifest: Manifest
-    config: ImageConfig = field(hash=False)
+    manifest: oci.Manifest
+    config: oci.ImageConfig = field(hash=False)
 
 
 def manifest_digest(reference: str) -> str:
@@ -64,11 +50,11 @@ def platform_digest(reference: str, platform: Platform) -> str:
     """
     host, path, tag = split_reference(reference)
     content, _ = Registry(patience=0).manifest(reference, tag)
-    if not is_index(content):
+    if not oci.is_index(content):
         raise RegistryError(f"{host} answered for {path} with something other than an image index")
     try:
-        return pick(parse_index(content), platform)["digest"]
-    except ManifestError:
+        return oci.pick(oci.parse_index(content), platform)["digest"]
+    except oci.ManifestError:
         raise RegistryError(f"{host} has no {path}:{tag} for {platform}") from None
 
 
@@ -83,7 +69,7 @@ class Registry:
     def platforms(self, reference: str) -> tuple[Platform, ...]:
         """The platforms of ``reference``, sorted; empty if it is a single image without an index."""
         content, _ = self.manifest(reference, split_reference(reference)[2])
-        return tuple(sorted(filter(None, platforms_of(parse_index(content))))) if is_index(content) else ()
+        return tuple(sorted(filter(None, oci.platforms_of(oci.parse_index(content))))) if oci.is_index(content) else ()
 
     def image(self, reference: str, platform: Platform) -> RemoteImage:
         """``reference`` for ``platform``, with the exact size of each layer.
@@ -93,16 +79,16 @@ class Registry:
         """
         host, _, tag = split_reference(reference)
         content, digest = self.manifest(reference, tag)
-        single = not is_index(content)
+        single = not oci.is_index(content)
         if not single:
-            digest = pick(parse_index(content), platform)["digest"]
+            digest = oci.pick(oci.parse_index(content), platform)["digest"]
             content, _ = self.manifest(reference, digest)
-        manifest = manifest_of(parse_manifest(content))
+        manifest = oci.manifest_of(oci.parse_manifest(content))
         config = self._config(reference, manifest.config)
         actual = f"{config.get('os')}/{config.get('architecture')}"
         if single and config and actual != platform:
-            raise ManifestError(f"{reference} is an image for {actual}, not for {platform}")
-        manifest = replace(manifest, layers=labelled(manifest.layers, config))
+            raise oci.ManifestError(f"{reference} is an image for {actual}, not for {platform}")
+        manifest = replace(manifest, layers=oci.labelled(manifest.layers, config))
         return RemoteImage(reference, host, platform, digest, manifest, config)
 
     def manifest(self, reference: str, name: str) -> tuple[dict[str, object], str]:
@@ -112,8 +98,8 @@ class Registry:
         if name.startswith("sha256:") and name != digest:
             raise RegistryError(f"{host} answered with other bytes than {name}")
         try:
-            return parse_object(data), digest
-        except ManifestError:
+            return oci.parse_object(data), digest
+        except oci.ManifestError:
             raise RegistryError(f"{host} answered with something other than a manifest") from None
 
     def read_blob(self, reference: str, digest: str) -> bytes:
@@ -126,11 +112,11 @@ class Registry:
         with self._transport(reference).open(f"blobs/{digest}") as stream:
             yield stream
 
-    def _config(self, reference: str, digest: str) -> ImageConfig:
+    def _config(self, reference: str, digest: str) -> oci.ImageConfig:
         """An image's configuration; empty if it cannot be read, because it only explains the manifest."""
         try:
-            return parse_config(parse_object(self.read_blob(reference, digest)))
-        except (RegistryError, ManifestError):
+            return oci.parse_config(oci.parse_object(self.read_blob(reference, digest)))
+        except (RegistryError, oci.ManifestError):
             return {}
 
     def ask(self, verb: str, reference: str, what: str) -> Answer:

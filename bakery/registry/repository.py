@@ -10,19 +10,7 @@ from dataclasses import dataclass
 from typing import IO
 from urllib.parse import urljoin
 
-from bakery.oci import (
-    MANIFEST,
-    Index,
-    ManifestError,
-    describe,
-    digest_of,
-    is_index,
-    merged,
-    parse_config,
-    parse_index,
-    parse_manifest,
-    parse_object,
-)
+from bakery import oci
 from bakery.registry.client import ACCEPT
 from bakery.registry.errors import RegistryError
 from bakery.registry.transport import Transport
@@ -38,7 +26,7 @@ class Repository:
 
     def check(self) -> None:
         """Ask for a blob that does not exist: a missing or wrong login is reported before any work is done."""
-        self.has_blob(digest_of(b""))
+        self.has_blob(oci.digest_of(b""))
 
     def has_manifest(self, name: str) -> bool:
         """Whether the registry has a manifest under this tag or digest."""
@@ -48,7 +36,7 @@ class Repository:
         """Whether the registry has a blob."""
         return self.transport.ask("HEAD", f"blobs/{digest}", good=(200, 404)).status == 200
 
-    def index(self, name: str) -> tuple[Index, str] | None:
+    def index(self, name: str) -> tuple[oci.Index, str] | None:
         """The index of a tag or digest, and its digest; ``None`` if it does not exist.
 
         A single image is returned as an index of one, which can be merged with others.
@@ -57,19 +45,21 @@ class Repository:
         if answer.status == 404:
             return None
         try:
-            content = parse_object(answer.body)
-            index = parse_index(content) if is_index(content) else self._index_of_one(content, answer.body)
-        except (ManifestError, KeyError) as error:
+            content = oci.parse_object(answer.body)
+            index = oci.parse_index(content) if oci.is_index(content) else self._index_of_one(content, answer.body)
+        except (oci.ManifestError, KeyError) as error:
             where = f"{self.transport.host}/{self.transport.path}"
             raise RegistryError(f"{where} has something other than an image under {name}: {error}") from None
-        return index, digest_of(answer.body)
+        return index, oci.digest_of(answer.body)
 
-    def _index_of_one(self, content: dict[str, object], data: bytes) -> Index:
-        manifest = parse_manifest(content)
+    def _index_of_one(self, content: dict[str, object], data: bytes) -> oci.Index:
+        manifest = oci.parse_manifest(content)
         blob = self.transport.ask("GET", f"blobs/{manifest['config']['digest']}")
-        config = parse_config(parse_object(blob.body))
+        config = oci.parse_config(oci.parse_object(blob.body))
         platform = {"architecture": config["architecture"], "os": config["os"]}
-        return merged(None, [{**describe(data, manifest.get("mediaType") or MANIFEST), "platform": platform}])
+        return oci.merged(
+            None, [{**oci.describe(data, manifest.get("mediaType") or oci.MANIFEST), "platform": platform}]
+        )
 
     def put_blob(self, digest: str, size: int, opened: Callable[[], IO[bytes]]) -> bool:
         """Upload a blob of ``size`` bytes; returns whether it was missing."""
@@ -94,7 +84,7 @@ class Repository:
 
     def put_manifest(self, name: str, data: bytes, media_type: str) -> str:
         """Put a manifest or an index under a tag or its digest; returns its digest."""
-        digest, headers = digest_of(data), {"Content-Type": media_type}
+        digest, headers = oci.digest_of(data), {"Content-Type": media_type}
         answer = self.transport.ask("PUT", f"manifests/{name}", headers=headers, body=data, good=(200, 201, 202))
         stored = answer.headers.get("Docker-Content-Digest", digest)
         if stored != digest:

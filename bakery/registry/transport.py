@@ -251,9 +251,9 @@ class Transport:
             self._authorise(response.headers.get("WWW-Authenticate", ""))
         return response
 
-    def _sign(self, request: Any) -> Any:
+    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add the login to a request to the registry itself; storage that it redirects to has URLs of its own."""
-        if request.url.startswith(f"{self.base}/"):
+        if str(request.url).startswith(f"{self.base}/"):
             if self.token:
                 request.headers["Authorization"] = f"Bearer {self.token}"
             elif self.basic:
@@ -302,12 +302,12 @@ class Transport:
             raise RegistryError(f"{self.host} refers to {server} for a token, which answered without one") from None
 
 
-def _basic(login: Login) -> Callable[[Any], Any]:
+def _basic(login: Login) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
     from requests.auth import HTTPBasicAuth
 
     return HTTPBasicAuth(*login.encoded)
 
 
-def _no_login(request: Any) -> Any:
+def _no_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """No login; without an ``auth`` of ours, requests would take one from ~/.netrc."""
     return request

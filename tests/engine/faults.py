@@ -1,4 +1,4 @@
-"""A registry that misbehaves: a proxy on the loopback interface that answers what a test wants."""
+"""A registry with faults: a proxy on the loopback interface that injects them into requests."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 DROP = "drop"
-"""Break the connection off in the middle of the request."""
+"""Close the connection in the middle of the request."""
 LOSE = "lose"
-"""Pass the request on and break the connection off before the answer."""
+"""Forward the request and close the connection before the answer."""
 
 
 @dataclass
 class Proxy:
-    """``fault`` sees number, verb and path of each request and says what to answer: ``None`` passes it on."""
+    """``fault`` gets number, verb and path of each request and returns the answer; ``None`` forwards the request."""
 
     address: str
     fault: Callable[[int, str, str], Any] = lambda *_: None
@@ -51,11 +51,11 @@ class _Handler(BaseHTTPRequestHandler):
             passed.request(self.command, self.path, body=body, headers=dict(self.headers.items()))
             answer = passed.getresponse()
             data = answer.read()
-        kept = {key: value for key, value in answer.getheaders() if key.lower() != "transfer-encoding"}
+        headers = {key: value for key, value in answer.getheaders() if key.lower() != "transfer-encoding"}
         if fault == LOSE:
             self.close_connection = True
             return
-        self._send(answer.status, kept, data)
+        self._send(answer.status, headers, data)
 
     def _send(self, status: int, headers: dict[str, str], data: bytes) -> None:
         self.send_response_only(status)
@@ -70,14 +70,14 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _answer  # noqa: N815
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _Quiet(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Clients that are killed are what some tests are about."""
+        """Some tests kill their clients."""
 
 
 @contextmanager

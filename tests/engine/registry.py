@@ -1,4 +1,4 @@
-"""A registry of our own on the loopback interface: Debian's docker-registry, unpacked into a private folder."""
+"""A private registry on the loopback interface: Debian's docker-registry, unpacked but not installed."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ http: {{addr: "127.0.0.1:{port}", secret: tests, tls: {{certificate: {data}/serv
 auth: {{htpasswd: {{realm: tests, path: {folder}/htpasswd}}}}
 """
 DATA = Path(__file__).resolve().parents[1] / "image" / "data"
-"""Has the certificate of a server on the loopback interface, and that of its authority."""
+"""The folder with the certificates of a loopback server and of its authority."""
 NAME, PASSWORD = "tester", "open sesame"
 HTPASSWD = "$2b$05$eveBro7bab7qBPUe0Lptae4n8J9t7zIVrSPYN3Tqo2to86rWYNUwe"
-"""bcrypt of the password: the registry takes nothing else."""
+"""bcrypt hash of the password; the registry supports no other."""
 
 
 def program(workspace: Workspace, catalog: Catalog) -> Path:
-    """The unpacked program, fetched once for a machine. Raises :exc:`BakeryError` where it cannot be had."""
+    """The unpacked program, downloaded once per machine; :exc:`BakeryError` if that fails."""
     root = workspace.home / "tests" / PACKAGE
-    found = root / "usr/bin" / PACKAGE
+    executable = root / "usr/bin" / PACKAGE
     with locked(root.with_suffix(".lock"), "fetching a registry", print):
-        if not found.exists():
+        if not executable.exists():
             mirror = apt.host_mirror()
             archives = (family.archive for family in catalog.families if family.archive.id == apt.host_id())
             archive = next(archives, None)
@@ -53,18 +53,18 @@ def program(workspace: Workspace, catalog: Catalog) -> Path:
             private.update()
             with staged_folder(root) as stage:
                 private.unpack([PACKAGE], stage)
-    return found
+    return executable
 
 
 @contextmanager
 def running(workspace: Workspace, catalog: Catalog, folder: Path, *, secured: bool = False) -> Iterator[str]:
-    """Address of a registry that keeps its data below ``folder`` and ends with the block.
+    """The address of a registry that stores its data in ``folder`` and runs until the end of the block.
 
-    ``secured`` ones speak TLS and want NAME and PASSWORD.
+    If ``secured``, it uses TLS and requires NAME and PASSWORD.
     """
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     config = folder / "config.yml"
     text = CONFIG.format(folder=folder / "data", port=port)
     if secured:
@@ -89,14 +89,14 @@ def running(workspace: Workspace, catalog: Catalog, folder: Path, *, secured: bo
 
 
 def upload(archive: Archive, host: str, name: str, tag: str) -> None:
-    """Put an archive's blobs, manifests and index into the registry, as a client does that pushes."""
-    manifests = {one["digest"]: one["mediaType"] for one in archive.descriptors}
+    """Push an archive's blobs, manifests and index to the registry."""
+    manifests = {entry["digest"]: entry["mediaType"] for entry in archive.descriptors}
     for digest, data in archive.blobs.items():
         if digest not in manifests:
             start = requests.post(f"http://{host}/v2/{name}/blobs/uploads/", timeout=5)
-            where = start.headers["Location"]
-            sign = "&" if "?" in where else "?"
-            requests.put(f"{where}{sign}digest={digest}", data=data, timeout=5).raise_for_status()
+            url = start.headers["Location"]
+            sign = "&" if "?" in url else "?"
+            requests.put(f"{url}{sign}digest={digest}", data=data, timeout=5).raise_for_status()
     for digest, media_type in manifests.items():
         _put(host, name, digest, archive.blobs[digest], media_type)
     _put(host, name, tag, archive.index(), "application/vnd.oci.image.index.v1+json")
@@ -110,7 +110,7 @@ def _put(host: str, name: str, reference: str, data: bytes, media_type: str) -> 
 
 
 def raw(host: str, name: str, reference: str) -> tuple[dict[str, Any], str]:
-    """A manifest as the registry has it, read without any of this project's code, and its digest."""
+    """A manifest in the registry and its digest, read without this project's code."""
     kinds = ("oci.image.index.v1", "oci.image.manifest.v1", "docker.distribution.manifest.v2")
     accept = ", ".join(f"application/vnd.{kind}+json" for kind in kinds)
     answer = requests.get(f"http://{host}/v2/{name}/manifests/{reference}", headers={"Accept": accept}, timeout=5)
@@ -119,7 +119,7 @@ def raw(host: str, name: str, reference: str) -> tuple[dict[str, Any], str]:
 
 
 def stored(host: str, name: str, digest: str) -> int:
-    """Bytes of a blob as the registry stores it."""
+    """The size of a blob in the registry, in bytes."""
     answer = requests.head(
         f"http://{host}/v2/{name}/blobs/{digest}", timeout=5, headers={"Accept-Encoding": "identity"}
     )
@@ -128,20 +128,20 @@ def stored(host: str, name: str, digest: str) -> int:
 
 
 def tags(host: str, name: str) -> list[str]:
-    """All tags of a repository, none where it is not there."""
+    """All tags of a repository; empty if it does not exist."""
     answer = requests.get(f"http://{host}/v2/{name}/tags/list", timeout=5)
     return sorted(answer.json().get("tags") or []) if answer.ok else []
 
 
 def whole(host: str, name: str, tag: str) -> dict[str, str]:
-    """The images of a tag by platform, with their digests, after everything below it was asked for."""
-    found = {}
-    for one in raw(host, name, tag)[0]["manifests"]:
-        manifest, digest = raw(host, name, one["digest"])
-        assert digest == one["digest"]
+    """The digests of a tag's images by platform, after checking that everything they refer to exists."""
+    images = {}
+    for entry in raw(host, name, tag)[0]["manifests"]:
+        manifest, digest = raw(host, name, entry["digest"])
+        assert digest == entry["digest"]
         for blob in (manifest["config"], *manifest["layers"]):
             assert stored(host, name, blob["digest"]) == blob["size"]
-        platform = one["platform"]
+        platform = entry["platform"]
         if platform["os"] != "unknown":
-            found[f"{platform['os']}/{platform['architecture']}"] = digest
-    return found
+            images[f"{platform['os']}/{platform['architecture']}"] = digest
+    return images

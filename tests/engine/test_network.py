@@ -1,4 +1,4 @@
-"""A proxy's login, a mirror's login and a private authority install packages and are nowhere afterwards.
+"""Packages are installed with a proxy's login, a mirror's login and a private authority, which leave no trace.
 
 The steps are those of the families' Dockerfiles: their first RUN, on a real base, with shared/apt-install.sh.
 """
@@ -38,11 +38,11 @@ pytestmark = pytest.mark.engine
 
 MARKER = "mArKeR-4711"
 OUTWARDS = urllib.request.build_opener(urllib.request.ProxyHandler(urllib.request.getproxies()))
-"""The machine's own way to its mirror, as it was before a test set a proxy."""
+"""Opens URLs with the machine's own settings, as they were before a test set a proxy."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Fetches what apt asks for from the host's own mirror, as a proxy or as a mirror."""
+    """Fetches what apt requests from the host's own mirror, as a proxy or as a mirror."""
 
     def do_GET(self) -> None:
         self.server.asked.append(dict(self.headers.items()))  # type: ignore[attr-defined]
@@ -59,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def serving(behind: str, *, tls: bool) -> Iterator[tuple[str, list[dict[str, str
 
 @pytest.fixture
 def context(engine: Engine, workspace: Workspace, tmp_path: Path) -> Iterator[Path]:
-    """A folder with a Dockerfile that begins as the family's does, on a base that was made here."""
+    """A folder with a Dockerfile that begins like the family's, on a base that was made on this machine."""
     base = workspace.home / "bases" / "bookworm-amd64"
     if not (base / "oci-layout").exists() or engine.kind != "embedded":
         pytest.skip("no base made here to build on, or an engine whose steps have a network of their own")
@@ -93,7 +93,7 @@ def context(engine: Engine, workspace: Workspace, tmp_path: Path) -> Iterator[Pa
         r"^RUN .*?\$\{BUILD_PACKAGES\}", (ROOT / "debian/Dockerfile").read_text(), re.DOTALL | re.MULTILINE
     )
     assert step is not None
-    # The salt comes first: what is in a step's cache was not installed through the proxy.
+    # The salt comes first: cached steps would not use the proxy.
     lines = ["FROM base", f"RUN echo {time.time_ns()} >/salt", "ARG BUILD_PACKAGES=netbase", step[0]]
     folder = tmp_path / "context"
     folder.mkdir()
@@ -102,7 +102,7 @@ def context(engine: Engine, workspace: Workspace, tmp_path: Path) -> Iterator[Pa
 
 
 def everything(engine: Engine, catalog: Catalog, folder: Path, options: BuildxOptions) -> tuple[str, bytes, list[str]]:
-    """What buildx said, all blobs of the image and its provenance unpacked, and the files of its layers."""
+    """The output of buildx, all uncompressed blobs of the image and its provenance, and the files of its layers."""
     (image,) = select_images(catalog, ["3.13"], platform=AMD64)
     archive = folder.parent / "image.tar"
     command = [
@@ -132,7 +132,7 @@ def everything(engine: Engine, catalog: Catalog, folder: Path, options: BuildxOp
 
 
 @pytest.mark.parametrize("way", ["proxy", "docker", "mirror", "snapshot"])
-def test_packages_come_that_way_and_nothing_of_it_stays(
+def test_packages_are_installed_and_the_login_leaves_no_trace(
     engine: Engine, catalog: Catalog, context: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     archive = apt.host_mirror().uris[""]
@@ -152,15 +152,15 @@ def test_packages_come_that_way_and_nothing_of_it_stays(
             of_a_day = "/archive/{archive}/20261124T000000Z" if way == "snapshot" else ""
             network = users_network(str(DATA / "ca.pem"), f"https://{address}{of_a_day}")
         assert MARKER not in repr(network)
-        said, content, names = everything(engine, catalog, context, BuildxOptions(network=network))
-    logins = [key for one in asked for key in one if key in ("Proxy-Authorization", "Authorization")]
-    assert logins, "nothing was asked for with the login"
+        output, content, names = everything(engine, catalog, context, BuildxOptions(network=network))
+    logins = [key for headers in asked for key in headers if key in ("Proxy-Authorization", "Authorization")]
+    assert logins, "no request had the login"
     assert "usr/share/doc/netbase/copyright" in {name.removeprefix("./") for name in names}
     assert b"slsa.dev/provenance" in content
     assert MARKER.encode() not in content
-    assert MARKER not in said
+    assert MARKER not in output
     authority = (DATA / "ca.pem").read_text().splitlines()[2]
     assert authority.encode() not in content
-    assert authority not in said
+    assert authority not in output
     left = [name for name in names if name.startswith(("run/secrets", "dev/shm/", "tmp/"))]
     assert left == []

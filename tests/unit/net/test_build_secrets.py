@@ -1,4 +1,4 @@
-"""Proxies, mirrors and authorities become secrets, whose values are on no command line and in no message."""
+"""Proxies, mirrors and authorities become secrets, whose values appear on no command line and in no message."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_without_anything_set_there_are_no_secrets() -> None:
+def test_there_are_no_secrets_by_default() -> None:
     network = users_network()
     assert (network.arguments, network.environment) == ([], {})
 
 
-def test_a_login_is_in_the_environment_of_buildx_and_not_in_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_is_passed_in_the_environment_and_not_in_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://user:marker@proxy:3128")
     monkeypatch.setenv("no_proxy", "archive.example, .example")
     network = users_network(mirror="https://user:marker@mirror/")
@@ -38,9 +38,7 @@ def test_a_login_is_in_the_environment_of_buildx_and_not_in_its_arguments(monkey
     assert "marker" not in f"{network.arguments} {network!r}"
 
 
-def test_proxies_of_dockers_configuration_are_kept_from_becoming_build_arguments(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_docker_proxies_become_secrets_and_not_build_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     proxies = {"default": {"httpProxy": "http://user:marker@proxy:3128", "noProxy": "one.example"}}
     (tmp_path / "config.json").write_text(json.dumps({"proxies": proxies}))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
@@ -48,32 +46,38 @@ def test_proxies_of_dockers_configuration_are_kept_from_becoming_build_arguments
     assert network.environment["BAKERY_SECRET_APT_CONF"].startswith(
         'Acquire::http::Proxy "http://user:marker@proxy:3128";\nAcquire::http::Proxy::one.example'
     )
-    arguments = [word for word in network.arguments if word.endswith("=")]
+    arguments = [option for option in network.arguments if option.endswith("=")]
     assert arguments == ["HTTP_PROXY=", "NO_PROXY=", "http_proxy=", "no_proxy="]
 
 
-def test_a_snapshot_of_the_archive_may_be_old_and_nothing_else_may() -> None:
+def test_a_damaged_docker_configuration_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.json").write_text("{")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    assert users_network().arguments == []
+
+
+def test_expired_package_lists_are_accepted_from_snapshots_only() -> None:
     network = users_network(mirror="https://mirror/archive/{archive}/20261124T000000Z/")
     assert network.environment["BAKERY_SECRET_APT_CONF"] == 'Acquire::Check-Valid-Until "false";\n'
     assert network.environment["BAKERY_SECRET_APT_MIRROR"] == "https://mirror/archive/{archive}/20261124T000000Z"
     assert "BAKERY_SECRET_APT_CONF" not in users_network(mirror="https://mirror/20261124").environment
 
 
-def test_authorities_are_a_file_that_apt_is_told_of() -> None:
+def test_the_ca_bundle_is_a_file_in_the_settings_of_apt() -> None:
     network = users_network(str(PEM))
     assert network.arguments[-1] == f"id=ca.pem,src={PEM}"
     assert network.environment["BAKERY_SECRET_APT_CONF"] == 'Acquire::https::CAInfo "/run/secrets/ca.pem";\n'
 
 
-def test_what_is_no_address_is_told_without_the_login_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_proxy_is_reported_without_its_login(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", 'http://user:marker@x"; Dir::Bin "y')
     with pytest.raises(InputError) as caught:
         users_network()
     assert "http_proxy" in str(caught.value) and "marker" not in str(caught.value)
 
 
-def test_a_bundle_that_is_none_or_too_large_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected a file with certificates"):
+def test_a_missing_or_too_large_ca_bundle_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a file with CA certificates"):
         users_network(str(tmp_path / "absent.pem"))
     large = tmp_path / "large.pem"
     large.write_text(PEM.read_text() * 1000)
