@@ -32,6 +32,7 @@ __all__ = [
     "options_of",
 ]  # fmt: skip
 
+COMMAS = "; repeat it or separate by commas"
 T = TypeVar("T")
 Rules = Mapping[str, Any]
 Options = dict[str, Field[Any]]
@@ -47,7 +48,7 @@ def option(default: T, help: str, **rules: Any) -> T:
     """
     repeats = isinstance(default, tuple)
     if repeats and rules.setdefault("commas", True):
-        help += "; repeat it or separate by commas"
+        help += COMMAS
     if "choices" in rules:
         help += f": {listed(rules['choices'])} (default: {default})"
     return field(default=default, metadata={"help": help, "default": default, "repeats": repeats, **rules})
@@ -76,8 +77,11 @@ def options_of(groups: Iterable[type], names: str, changed: Rules) -> Options:
     """The options ``names`` of a command over ``groups``. ``changed`` ones have another help text, or are replaced."""
     options: Options = {item.name: item for group in groups for item in fields(group)}
     for name, new in changed.items():
-        rules = options[name].metadata
-        options[name] = field(metadata={**rules, "help": new}) if isinstance(new, str) else new
+        if isinstance(new, str):
+            rules = options[name].metadata
+            options[name] = field(metadata={**rules, "help": new + (COMMAS if rules.get("commas") else "")})
+        else:
+            options[name] = new
     return {name: options[name] for name in names.split()}
 
 
@@ -156,7 +160,7 @@ class Building:
         (), "Cache to read: a repository, or buildx options such as type=s3,...,name={image}; repeat it", commas=False
     )
     cache_to: tuple[str, ...] = option((), "Cache to write, in the same notation; repeat it", commas=False)
-    ca_bundle: str | None = option(None, "PEM file of private certificate authorities, trusted besides the public ones")
+    ca_bundle: str | None = option(None, "PEM file of certificate authorities to trust in addition to the public ones")
     apt_mirror: str | None = option(
         None, "Package mirror for build steps: the part of its URL before /debian, or a URL with {archive} "
         "(default: $BAKERY_APT_MIRROR)",

@@ -95,7 +95,7 @@ def test(selection: Selection, building: Building, measuring: Measuring) -> Repo
 
 @command(
     "version target mirror base quick only jobs format", quick="Build missing images with --quick",
-    only="Run only this test file, such as test_ssl; repeat it or separate by commas (default: the whole suite)",
+    only="Run only this test file, such as test_ssl (default: the whole suite)",
     jobs=option(None, "Test files to run at a time (default: one for each processor)", minimum=0),
 )  # fmt: skip
 def regrtest(selection: Selection, building: Building, measuring: Measuring) -> Report:

@@ -41,8 +41,8 @@ def push(selection: Selection, building: Building, publishing: Publishing, outpu
 
 @command(
     "version target check",
-    version="Series to look for newer releases of (default: all), or pinned release to verify again; repeat it",
-    target="Targets to look for newer bases of (default: all, unless --version is given); repeat it",
+    version="Series to look for newer releases of (default: all), or a pinned release to verify again",
+    target="Targets to look for newer bases of (default: all, unless --version is given)",
 )
 def update(selection: Selection, output: Output) -> None:
     """Update shared/lock.toml to the newest releases and bases, verified; prints the diff and commit messages."""

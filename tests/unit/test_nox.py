@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -19,10 +20,10 @@ def sessions(root: Path) -> dict[str, dict[str, Any]]:
         [sys.executable, "-m", "nox", "--list", "--json", "--tags", "builds", "tests"],
         cwd=root, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return {one["session"]: one for one in json.loads(done.stdout)}
+    return {session["session"]: session for session in json.loads(done.stdout)}
 
 
-def test_each_image_has_a_session_to_build_and_one_to_test(
+def test_each_image_has_a_build_session_and_a_test_session(
     sessions: dict[str, dict[str, Any]], catalog: Catalog
 ) -> None:
     assert set(sessions) == {
@@ -41,15 +42,53 @@ def test_sessions_are_tagged_by_series_target_family_and_verb(sessions: dict[str
     assert sessions["test-3.13-minimal-noble"]["tags"] == ["py313", "noble", "ubuntu", "tests", "minimal"]
 
 
-def test_cpythons_own_suite_runs_in_the_default_variant_only(root: Path, catalog: Catalog) -> None:
+def test_cpythons_own_suite_runs_only_in_the_default_variant(root: Path, catalog: Catalog) -> None:
     command = [sys.executable, "-m", "nox", "--list", "--json", "--tags", "regrtests"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert len(json.loads(done.stdout)) == len(catalog.series) * len(catalog.targets)
 
 
-def test_sessions_need_no_interpreter_of_their_series_and_say_what_they_do(
+def test_sessions_need_no_interpreter_of_their_series_and_have_a_description(
     sessions: dict[str, dict[str, Any]],
 ) -> None:
-    assert {one["python"] for one in sessions.values()} == {False}
-    assert {one["name"] for one in sessions.values()} == set(sessions)
-    assert all(one["description"] for one in sessions.values())
+    assert {session["python"] for session in sessions.values()} == {False}
+    assert {session["name"] for session in sessions.values()} == set(sessions)
+    assert all(session["description"] for session in sessions.values())
+
+
+@pytest.fixture(scope="module")
+def noxfile(root: Path) -> dict[str, Any]:
+    return runpy.run_path(str(root / "noxfile.py"))
+
+
+class FakeSession:
+    """Records the commands that a session runs."""
+
+    def __init__(self, *posargs: str) -> None:
+        self.posargs, self.commands = posargs, list[tuple[str, ...]]()
+
+    def install(self, *arguments: str) -> None:
+        """Install nothing."""
+
+    def run(self, *command: str, **_: object) -> None:
+        self.commands.append(command)
+
+
+def test_unit_and_golden_tests_run_in_parallel_before_the_engine_tests(noxfile: dict[str, Any]) -> None:
+    session = FakeSession()
+    noxfile["tests"].func(session)
+    assert session.commands == [("pytest", "-n", "auto", "tests/unit", "tests/golden"), ("pytest", "tests/engine")]
+
+
+def test_arguments_go_to_one_run_of_pytest(noxfile: dict[str, Any]) -> None:
+    session = FakeSession("-k", "sources")
+    noxfile["tests"].func(session)
+    assert session.commands == [("pytest", "-k", "sources")]
+
+
+def test_arguments_of_an_image_session_go_to_its_task(noxfile: dict[str, Any]) -> None:
+    session = FakeSession("--quick")
+    (minimal,) = (variant for variant in noxfile["CATALOG"].variants if variant.name == "minimal")
+    noxfile["invoke"](session, "build", "3.13", "noble", minimal)
+    options = ("--version=3.13", "--target=noble", "--variant=minimal", "--quick")
+    assert session.commands == [(sys.executable, "-m", "invoke", "build", *options)]
