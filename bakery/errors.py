@@ -4,14 +4,7 @@
 130: interrupted (the shell's own code).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
-
-__all__ = [
-    "BakeryError", "BuildError", "ConfigError", "DiskFullError", "EngineError", "InputError", "NothingSelected",
-    "PublishError", "SourceError", "Unavailable", "listed", "unknown_value",
-]  # fmt: skip
 
 
 class BakeryError(Exception):

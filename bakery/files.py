@@ -1,7 +1,5 @@
 """Files that several processes share: locks, digests, and atomic writes."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import hashlib
@@ -14,11 +12,6 @@ from pathlib import Path
 from typing import IO
 
 from bakery.errors import BakeryError, DiskFullError
-
-__all__ = [
-    "Tell", "disk_full", "free_space", "locked", "no_space", "require_space", "sha256_of", "spooled", "staged_folder",
-    "write_whole",
-]  # fmt: skip
 
 Tell = Callable[[str], None]
 """Reports progress to the user: takes one line without a newline."""

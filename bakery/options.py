@@ -3,8 +3,6 @@
 No task runner is needed to read, check or print them.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 from collections.abc import Iterable, Mapping
@@ -26,11 +24,6 @@ from bakery.catalog import (
 )
 from bakery.display import FORMATS
 from bakery.errors import InputError, listed, unknown_value
-
-__all__ = [
-    "Building", "Cleaning", "Measuring", "Output", "Publishing", "Selection", "as_typed", "make_groups", "option",
-    "options_of",
-]  # fmt: skip
 
 COMMAS = "; repeat it or separate by commas"
 T = TypeVar("T")

@@ -1,13 +1,9 @@
 """The folders that the project writes to: this clone, and the cache that all clones on a machine share."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-__all__ = ["Workspace", "find_workspace"]
 
 
 @dataclass(frozen=True)

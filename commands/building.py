@@ -1,7 +1,5 @@
 """Commands that build images, test them, or print what a build would do."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import replace

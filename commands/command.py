@@ -3,8 +3,6 @@
 The fields of the groups (bakery/options.py) become the signature that Invoke reads, the help texts and the checks.
 """
 
-from __future__ import annotations
-
 import functools
 import signal
 import sys

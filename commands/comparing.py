@@ -1,7 +1,5 @@
 """Commands that compare images with the official ones, look into images, and list what can be built."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from datetime import date
@@ -42,7 +40,7 @@ def compare(selection: Selection, measuring: Measuring, output: Output) -> Repor
     )
 
 
-def measure(selection: Selection, measuring: Measuring, run: Callable[[Session], BenchmarkResult]) -> None:
+def measure(selection: Selection, measuring: Measuring, run: "Callable[[Session], BenchmarkResult]") -> None:
     """Measure each pair of images, write the results and print their tables."""
     if measuring.image and measuring.against and not selection.version:
         catalog, pairs = load_catalog(WORKSPACE.root), [bakery.benchmarks.free_pair(measuring.image, measuring.against)]

@@ -1,7 +1,5 @@
 """Commands that publish images, and keep the repository's data, this machine and its engine in order."""
 
-from __future__ import annotations
-
 import functools
 import json
 import shlex

@@ -5,8 +5,6 @@ suites that the host does not use itself (Docker in Debian 12 is too old, in tri
 as usual.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re
@@ -20,11 +18,6 @@ from pathlib import Path
 from bakery.catalog import Archive
 from bakery.errors import BakeryError
 from bakery.files import staged_folder
-
-__all__ = [
-    "AptError", "Mirror", "PrivateApt", "download", "host_codename", "host_id", "host_mirror", "is_older", "keyring_of",
-    "run",
-]  # fmt: skip
 
 TIMEOUT = 1800
 """Seconds for one tool; an emulated mmdebstrap takes minutes."""

@@ -4,8 +4,6 @@ The base of a target is cached until it is refreshed, so that an unreliable netw
 built on. An image's labels say which base it has.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -24,8 +22,6 @@ from bakery.catalog import Archive, Catalog, Platform, Target
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, locked, require_space, sha256_of, staged_folder, write_whole
 from bakery.workspace import Workspace
-
-__all__ = ["BaseImage", "BaseResolver"]
 
 SPACE = 600_000_000
 """Bytes that making a base needs temporarily: package lists, packages, root file system, layer."""

@@ -1,13 +1,9 @@
 """The two images that a comparison measures."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, replace
 
 from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
-
-__all__ = ["Pair", "free_pair", "pair_of"]
 
 
 @dataclass(frozen=True)

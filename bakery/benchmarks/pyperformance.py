@@ -5,8 +5,6 @@ folder ``bm_NAME`` for each, with a script, a pyproject.toml and the pinned requ
 folder: then a file ``bm_OTHER.toml`` next to the pyproject.toml has the script's options for another one.
 """
 
-from __future__ import annotations
-
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +15,6 @@ from packaging.specifiers import SpecifierSet
 
 from bakery.catalog import Table, read_toml
 from bakery.errors import InputError
-
-__all__ = ["DATA", "SCRIPT", "Benchmark", "SuiteConfig", "read_config", "read_suite", "select_benchmarks"]
 
 DATA = "pyperformance/data-files/benchmarks/"
 SCRIPT = "run_benchmark.py"

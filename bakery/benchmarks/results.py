@@ -1,7 +1,5 @@
 """Tables and notes of benchmark results; bakery.benchmarks.statistics explains how ratios are computed."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Sequence
@@ -11,8 +9,6 @@ from bakery.benchmarks.statistics import Estimate, estimate, geometric_mean, rou
 from bakery.display import Column, render
 from bakery.files import write_whole
 from bakery.records import BenchmarkResult, BenchmarkSummary, BenchmarkTimes, NamedRatio, write_result
-
-__all__ = ["COLUMNS", "markdown", "notes_of", "rows_of", "save", "seconds_text", "summary_of", "times_of"]
 
 COLUMNS = (
     Column("benchmark", "benchmark"),

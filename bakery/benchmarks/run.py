@@ -8,8 +8,6 @@ copied. Both containers get the same environment and, within a round, the same P
 stays random, so that the rounds sample it.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -24,8 +22,6 @@ from bakery.benchmarks.worker import Measurement, WorkerContainer
 from bakery.engine import ContainerOptions, idle_container, tar_of
 from bakery.errors import BuildError, InputError
 from bakery.records import BenchmarkResult, BenchmarkTimes
-
-__all__ = ["run_benchmarks"]
 
 
 class _Comparison:

@@ -1,7 +1,5 @@
 """What speed and cold starts have in common: options, images, interpreters, and the result of a run."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,8 +25,6 @@ from bakery.records import (
     MeasuredImages,
 )  # fmt: skip
 from bakery.workspace import Workspace
-
-__all__ = ["SIDES", "Python", "Session", "python_of"]
 
 SIDES = ("ours", "reference")
 PROBE = """
@@ -115,7 +111,7 @@ class Session:
         with locked(self.workspace.home / "bench" / "lock", "measuring", self.note):
             yield
 
-    def report(self, run: Callable[[Session], BenchmarkResult]) -> Report:
+    def report(self, run: "Callable[[Session], BenchmarkResult]") -> Report:
         """Measure with ``run``, write the result to build/bench and report it.
 
         ``run`` is :func:`bakery.benchmarks.run.run_benchmarks` or :func:`bakery.benchmarks.startup.run_startup`.

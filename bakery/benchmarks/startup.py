@@ -16,8 +16,6 @@ If one of the images has no bash (the minimal variants), only the last figure is
 each image beforehand, so that the image's files are in memory.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess
@@ -30,8 +28,6 @@ from bakery.benchmarks.session import SIDES, Session, python_of
 from bakery.engine import Engine, cpu_limits, fresh_engine, idle_container
 from bakery.errors import BuildError, EngineError
 from bakery.records import BenchmarkResult, MeasuredImage
-
-__all__ = ["COMMANDS", "FIGURES", "Start", "parse_start", "run_startup"]
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "pass": ("python3", "-c", "pass"),

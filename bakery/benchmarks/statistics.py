@@ -8,15 +8,11 @@ differences go both ways, so the minimum would be luck, and the median ignores a
 swapped comparison the exact reciprocal.
 """
 
-from __future__ import annotations
-
 import math
 import random
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-__all__ = ["Estimate", "estimate", "geometric_mean", "round_logs"]
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95

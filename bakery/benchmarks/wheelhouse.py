@@ -6,8 +6,6 @@ both containers of a comparison. Byte code is compiled once, here, and never che
 (PEP 552, unchecked): neither image compiles anything, and both load the same files.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shlex
@@ -22,8 +20,6 @@ from bakery.benchmarks.pyperformance import Benchmark, SuiteConfig
 from bakery.engine import Container, ContainerOptions, Engine, idle_container
 from bakery.errors import BuildError
 from bakery.files import Tell, disk_full
-
-__all__ = ["FOLDER", "SITE", "TOOLS", "Wheelhouse", "settings_for", "tar_name"]
 
 FOLDER = "/bench"
 """The folder in containers to which tars are unpacked."""
@@ -93,7 +89,7 @@ class Wheelhouse:
         self.engine, self.reference, self.folder, self.tell = engine, reference, folder, tell
         self._stack = ExitStack()
 
-    def __enter__(self) -> Wheelhouse:
+    def __enter__(self) -> "Wheelhouse":
         return self
 
     def __exit__(self, *_: object) -> None:

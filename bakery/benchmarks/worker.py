@@ -1,7 +1,5 @@
 """Runs pyperf workers in containers: each process measures one benchmark with benchmarks/worker.py."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,8 +10,6 @@ from bakery.benchmarks.session import python_of
 from bakery.benchmarks.wheelhouse import FOLDER, SITE, TOOLS
 from bakery.engine import Container
 from bakery.errors import BuildError
-
-__all__ = ["Measurement", "WorkerContainer"]
 
 MARK = "WORKER "
 MIN_SECONDS = 0.08

@@ -1,7 +1,5 @@
 """Builds images: inputs, buildx, export into the engine, measurement. One failed image does not stop the others."""
 
-from __future__ import annotations
-
 import functools
 import sys
 import time
@@ -30,8 +28,6 @@ from bakery.records import (
 )  # fmt: skip
 from bakery.sizes import Size, size_and_anatomy
 from bakery.workspace import Workspace
-
-__all__ = ["BuildResult", "Builder", "failure_of", "open_builder"]
 
 
 @dataclass(frozen=True)

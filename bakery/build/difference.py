@@ -4,8 +4,6 @@ The manifest's digest covers the configuration and all layers, as a registry sto
 layers are compared file by file.
 """
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 import subprocess
@@ -17,8 +15,6 @@ from pathlib import Path
 
 from bakery.catalog import Platform
 from bakery.oci import ImageArchive, image_archive, open_layer
-
-__all__ = ["Difference", "compare_archives", "diffoscope"]
 
 KEPT = 32 << 20
 """Largest size in bytes of a file whose content is kept to locate its differences."""

@@ -4,8 +4,6 @@ An image to recompress is exported as an OCI image layout. A full build also get
 materials and BuildKit's provenance.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,8 +12,6 @@ from bakery.engine import Engine
 from bakery.oci import attest, image_archive, recompress
 from bakery.records import manifest_digest_of, record_attested
 from bakery.workspace import Workspace
-
-__all__ = ["ENGINES_OWN", "Export"]
 
 ENGINES_OWN = Compression("gzip", None)
 FAST = Compression("zstd", 1)
@@ -44,7 +40,7 @@ class Export:
         self.recompressed = self.exported.with_suffix(".packed.tar")
         self.attested = self.exported.with_suffix(".attested.tar")
 
-    def __enter__(self) -> Export:
+    def __enter__(self) -> "Export":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,5 @@
 """What enters a build: the user's settings, the verified source, the base, and the arguments of buildx."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +13,6 @@ from bakery.files import Tell
 from bakery.plan import BakeFile, Inputs, build_arguments, definition, made_from, revision_of, target_name
 from bakery.sources import SignatureChecker, SourceCache, load_trust
 from bakery.workspace import Workspace
-
-__all__ = ["BuildInputs", "BuildSettings", "InputResolver", "inputs_for", "planned_definition"]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Builds images twice without the build cache and reports whether the results are bit for bit the same."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +9,6 @@ from bakery.build.difference import Difference, compare_archives, diffoscope
 from bakery.catalog import Image, references
 from bakery.errors import BuildError
 from bakery.files import Tell
-
-__all__ = ["Verdict", "Verifier", "explain", "verdict_rows"]
 
 SHOWN = 20
 """Differences of an image that are printed; the table counts all of them."""

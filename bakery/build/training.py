@@ -1,7 +1,5 @@
 """Trains an interpreter and records its profile, which later builds of its series are compiled with."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import re
@@ -16,8 +14,6 @@ from bakery.catalog import FILE, Image, Profile, read_toml
 from bakery.errors import BuildError, InputError
 from bakery.files import Tell, spooled, write_whole
 from bakery.oci import contents_of
-
-__all__ = ["record_profile", "train", "train_all"]
 
 STAGE = "training"
 FILES = re.compile(rf"{re.escape(FILE)}|compiler")

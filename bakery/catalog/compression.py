@@ -1,13 +1,9 @@
 """How the layers of an image are packed: values of ``--compression`` and of the catalog."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 
 from bakery.errors import InputError
-
-__all__ = ["LEVELS", "Compression", "parse_compression"]
 
 LEVELS = {"gzip": (1, 9), "zstd": (1, 19)}
 """Lowest and highest level of each method. From level 20 on, unpacking zstd needs more memory than a decoder has to

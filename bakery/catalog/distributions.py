@@ -1,7 +1,5 @@
 """Distributions: families, their targets, and where the packages of a family come from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
@@ -9,8 +7,6 @@ from typing import Annotated
 from bakery.catalog.pins import BasePin
 from bakery.catalog.platforms import Platform
 from bakery.catalog.toml import Month, Rule, Words
-
-__all__ = ["Archive", "Family", "Packages", "Stability", "Target"]
 
 
 class Stability(StrEnum):

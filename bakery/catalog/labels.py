@@ -1,9 +1,5 @@
 """Prefixes of the names of image labels."""
 
-from __future__ import annotations
-
-__all__ = ["ANNOTATIONS", "LABELS"]
-
 LABELS = "io.github.infra7.python"
 """Prefix of our own labels."""
 ANNOTATIONS = "org.opencontainers.image"

@@ -1,10 +1,6 @@
 """How long something is still supported, from a month in the data and the current day."""
 
-from __future__ import annotations
-
 from datetime import date
-
-__all__ = ["NEAR", "flag", "support"]
 
 NEAR = 6
 """Months before the end of support in which tables point it out."""

@@ -1,7 +1,5 @@
 """Load and validate the catalog: every error names the file, the key, and what was expected there."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -15,8 +13,6 @@ from bakery.catalog.pins import BasePin, Extra, Pin, Profile
 from bakery.catalog.recipes import Compiler, Options, RecipeName, check_options, read_recipes
 from bakery.catalog.toml import Table, read_toml
 from bakery.errors import ConfigError, InputError
-
-__all__ = ["load_catalog"]
 
 URL = r"(https?://\S+)?"
 

@@ -1,7 +1,5 @@
 """The nouns of this project, as frozen dataclasses without behaviour beyond deriving one field from another."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,8 +11,6 @@ from bakery.catalog.pins import Extra, Pin, Profile
 from bakery.catalog.platforms import Platform
 from bakery.catalog.recipes import Compiler, Options, Recipe, RecipeName
 from bakery.catalog.toml import Bytes, Month, Rule, Words
-
-__all__ = ["FREE_THREADED", "WORD", "Budget", "Catalog", "Image", "Series", "SeriesStatus", "Variant"]
 
 FREE_THREADED = "t"
 """Marks a build without the global interpreter lock (PEP 703)."""
@@ -129,17 +125,17 @@ class Catalog:
         """The family that ``target`` belongs to."""
         return next(family for family in self.families if family.name == target.family)
 
-    def dockerfile_of(self, image: Image) -> str:
+    def dockerfile_of(self, image: "Image") -> str:
         """The Dockerfile that builds ``image``, relative to the repository's top: its recipe's or its family's."""
         folder = self.recipes[image.recipe].folder
         return f"{folder}/Dockerfile" if folder else self.family_of(image.target).dockerfile
 
-    def compiler_of(self, image: Image) -> Compiler:
+    def compiler_of(self, image: "Image") -> Compiler:
         """What compiles the interpreter of ``image``: the recipe's or series' choice if its target has it, else gcc."""
         name = self.recipes[image.recipe].compiler or image.series.compiler
         return self.compilers[name if name in image.target.compilers else "gcc"]
 
-    def profile_of(self, image: Image) -> Profile | None:
+    def profile_of(self, image: "Image") -> Profile | None:
         """The recorded profile that ``image`` is compiled with; ``None`` if its build trains, or uses no profile."""
         profile = self.profiles.get(image.series.name)
         fits = self.recipes[image.recipe].pgo and image.recipe is not RecipeName.REFERENCE

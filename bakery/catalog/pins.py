@@ -6,8 +6,6 @@ instructions: a profile fits every target and platform whose compiler can read i
 except for the functions that differ (https://clang.llvm.org/docs/UsersManual.html#profiling-with-instrumentation).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -15,8 +13,6 @@ from typing import Annotated
 from packaging.version import Version
 
 from bakery.catalog.toml import Bytes, Day, ImageReference, Rule, Sha256
-
-__all__ = ["FILE", "FOLDER", "NONE", "TRAINING", "BasePin", "Extra", "Pin", "Profile", "folder_of"]
 
 FOLDER = "shared/profiles"
 """Relative to the repository's top; has a folder for each series that has a profile, with the file ``FILE`` in it."""

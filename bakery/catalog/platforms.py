@@ -1,13 +1,9 @@
 """Platforms as OCI names them, and the other names that users and kernels have for them."""
 
-from __future__ import annotations
-
 import platform as host
 from collections.abc import Iterable, Mapping, Sequence
 
 from bakery.errors import InputError
-
-__all__ = ["AMD64", "ARM64", "Platform", "host_platform", "parse_platforms"]
 
 
 class Platform(str):
@@ -33,7 +29,7 @@ class Platform(str):
         return self.split("/")[1] if "/" in self else ""
 
     @classmethod
-    def from_descriptor(cls, platform: Mapping[str, object]) -> Platform:
+    def from_descriptor(cls, platform: Mapping[str, object]) -> "Platform":
         """The platform in a descriptor of an index; empty if the descriptor names none.
 
         arm64 has one variant (v8), which some tools leave out, so it is never part of the name.
@@ -45,14 +41,7 @@ class Platform(str):
 
 AMD64 = Platform("linux/amd64")
 ARM64 = Platform("linux/arm64")
-ALIASES = {
-    "x86_64": AMD64,
-    "amd64": AMD64,
-    "aarch64": ARM64,
-    "arm64": ARM64,
-    "arm64v8": ARM64,
-    "arm64/v8": ARM64,
-}
+ALIASES = {"x86_64": AMD64, "amd64": AMD64, "aarch64": ARM64, "arm64": ARM64, "arm64v8": ARM64, "arm64/v8": ARM64}
 """Names of architectures, as kernels and users spell them."""
 
 

@@ -1,15 +1,11 @@
 """How images are built: options for each stage, the recipes that start with them, and compilers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
 
 from bakery.catalog.toml import Rule, Table, Words
-
-__all__ = ["STAGES", "Compiler", "Options", "Recipe", "RecipeName", "check_options", "read_recipes"]
 
 REPOSITORY = Rule("an image name without tag", r"([a-z0-9.-]+(:\d+)?/)?[a-z0-9]+([/._-]+[a-z0-9]+)*")
 STAGES = ("configure", "compile", "install")

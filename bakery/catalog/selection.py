@@ -1,7 +1,5 @@
 """Select images by what a user typed: ``3.13,3.11.2``, ``bookworm``, ``--all``."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,8 +11,6 @@ from bakery.catalog.models import FREE_THREADED, Catalog, Image, Series, Variant
 from bakery.catalog.pins import Pin
 from bakery.catalog.platforms import Platform, host_platform
 from bakery.errors import InputError, NothingSelected
-
-__all__ = ["on_platforms", "select_images", "split"]
 
 
 def split(values: str | Iterable[str] | None) -> tuple[str, ...]:

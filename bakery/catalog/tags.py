@@ -6,11 +6,7 @@ series has ``latest``. A variant's name follows the version in each tag (``3.13-
 variant has no ``latest``.
 """
 
-from __future__ import annotations
-
 from bakery.catalog.models import Catalog, Image, Series
-
-__all__ = ["latest_series", "references", "tags_of"]
 
 
 def latest_series(catalog: Catalog) -> Series | None:

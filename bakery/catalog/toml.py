@@ -1,7 +1,5 @@
 """Read TOML into dataclasses: every error names the file, the key, and what was expected there."""
 
-from __future__ import annotations
-
 import difflib
 import functools
 import os
@@ -15,8 +13,6 @@ from types import UnionType
 from typing import Annotated, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from bakery.errors import ConfigError
-
-__all__ = ["Bytes", "Day", "ImageReference", "Month", "Rule", "Sha256", "Table", "Words", "read_toml"]
 
 T = TypeVar("T")
 SCHEMA = 1
@@ -86,12 +82,12 @@ class Table:
         expected = "one of " + ", ".join(f'"{value}"' for value in values)
         return kind(self.get(key, str, expected, lambda value: value in values))  # type: ignore[call-arg]
 
-    def table(self, key: str) -> Table:
+    def table(self, key: str) -> "Table":
         """The sub-table ``key``."""
         data = self.get(key, dict, "a table")
         return Table(self.file, f'{self.where}."{key}"' if "." in key else f"{self.where}.{key}".lstrip("."), data)
 
-    def tables(self, key: str) -> dict[str, Table]:
+    def tables(self, key: str) -> "dict[str, Table]":
         """The sub-tables of the table ``key`` by name.
 
         A table with ``like = "NAME"`` also has the keys of the table NAME that it does not have itself.
@@ -106,7 +102,7 @@ class Table:
                 table.data = _merged(originals[like], own)
         return tables
 
-    def entries(self, key: str) -> list[Table]:
+    def entries(self, key: str) -> "list[Table]":
         """The tables of the array ``key``."""
         data = self.get(key, list, "an array of tables", lambda value: all(isinstance(entry, dict) for entry in value))
         return [Table(self.file, f"{key}[{number}]", entry) for number, entry in enumerate(data)]

@@ -1,11 +1,7 @@
 """Measures how long the phases of a build take."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
-
-__all__ = ["Clock"]
 
 
 class Clock:

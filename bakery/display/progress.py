@@ -1,7 +1,5 @@
 """Shows the phases of builds: a live line for each image on a terminal, plain lines otherwise."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Mapping
@@ -9,8 +7,6 @@ from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-__all__ = ["Display", "LiveDisplay", "duration", "make_display", "phases_text"]
 
 
 def duration(seconds: float) -> str:
@@ -93,7 +89,7 @@ class LiveDisplay(Display):
     def __exit__(self, *_: object) -> None:
         self.live.stop()
 
-    def _render(self) -> Table:
+    def _render(self) -> "Table":
         from rich.table import Table
 
         table = Table.grid(padding=(0, 2))

@@ -1,7 +1,5 @@
 """Renders rows in the formats that ``--format`` offers: :data:`FORMATS` lists them."""
 
-from __future__ import annotations
-
 import io
 import json
 import shutil
@@ -11,8 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bakery.errors import BakeryError, unknown_value
-
-__all__ = ["FORMATS", "UNLIMITED", "Column", "Report", "render", "show", "tell", "terminal_width"]
 
 UNLIMITED = 10_000
 """Columns of a table in a file or a pipe."""
@@ -122,7 +118,7 @@ class Report:
     def of(
         cls, keys: str, rows: Sequence[Mapping[str, object]], notes: Sequence[str] = (),
         failure: BakeryError | None = None,
-    ) -> Report:  # fmt: skip
+    ) -> "Report":  # fmt: skip
         """A report whose columns are the ``keys`` of the rows; columns of numbers are aligned right."""
         numbers = {key for key in keys.split() if rows and isinstance(rows[0].get(key), int)}
         columns = [Column(key, key, right=key in numbers) for key in keys.split()]

@@ -3,15 +3,11 @@
 ``StatusStream`` parses bytes into BuildKit's status messages, ``Tracker`` derives phases and a log from them.
 """
 
-from __future__ import annotations
-
 import base64
 import codecs
 import json
 from collections.abc import Callable, Iterator
 from typing import IO, Any
-
-__all__ = ["StatusStream", "Tracker"]
 
 MARKER = "##phase "
 STAGES = (

@@ -1,7 +1,5 @@
 """Runs buildx with the user's builder and caches, and follows several builds at a time."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import threading
@@ -14,8 +12,6 @@ from bakery.errors import BuildError
 from bakery.net import Network, trust_bundle, users_bundle, users_network
 from bakery.options import Building
 from bakery.workspace import Workspace
-
-__all__ = ["BuildxOptions", "BuildxProcesses", "buildx_options", "default_jobs"]
 
 CORES, MEMORY = 2, 4_000_000_000
 """Processors and bytes of memory for one image: the compiler uses all processors, the training one, and linking with

@@ -1,7 +1,5 @@
 """Throw-away containers: for one command, or idle ones in which commands are run."""
 
-from __future__ import annotations
-
 import io
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,8 +12,6 @@ from bakery.errors import BuildError
 
 if TYPE_CHECKING:
     from docker.models.containers import Container as DockerContainer
-
-__all__ = ["CommandResult", "Container", "ContainerOptions", "cpu_limits", "idle_container", "run_container", "tar_of"]
 
 IDLE = ["python3", "-c", "import signal; signal.pause()"]
 
@@ -62,7 +58,7 @@ def cpu_limits(cpu: int | None) -> dict[str, str | int]:
 class Container:
     """A running container. Every method raises :exc:`bakery.errors.EngineError` if the engine stops answering."""
 
-    def __init__(self, engine: Engine, container: DockerContainer) -> None:
+    def __init__(self, engine: Engine, container: "DockerContainer") -> None:
         self._engine, self._container = engine, container
 
     def run(
@@ -92,7 +88,7 @@ class Container:
 
 
 @contextmanager
-def _created(engine: Engine, reference: str, command: Sequence[str], **options: Any) -> Iterator[DockerContainer]:
+def _created(engine: Engine, reference: str, command: Sequence[str], **options: Any) -> "Iterator[DockerContainer]":
     from docker.errors import APIError
 
     engine.require(reference)
@@ -139,7 +135,7 @@ def run_container(
             return CommandResult(int(container.wait()["StatusCode"]), "\n".join((*lines, rest)))
 
 
-def _log(engine: Engine, container: DockerContainer) -> Iterator[bytes]:
+def _log(engine: Engine, container: "DockerContainer") -> Iterator[bytes]:
     with engine.api_errors():
         yield from container.logs(stream=True, follow=True)
 

@@ -1,7 +1,5 @@
 """Docker daemons on this machine: processes, control groups, mounts, sockets, and versions."""
 
-from __future__ import annotations
-
 import os
 import re
 import socket
@@ -10,11 +8,6 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
-
-__all__ = [
-    "LABEL", "SYSTEM_SOCKET", "answers", "foreign_daemon", "mount_points", "processes", "processes_in",
-    "version_of",
-]  # fmt: skip
 
 LABEL = "io.github.infra7.python.engine=embedded"
 """Marks our daemons in the process list, to distinguish them from the machine's own Docker."""

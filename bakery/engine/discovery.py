@@ -4,8 +4,6 @@ A user's DOCKER_HOST, DOCKER_CONTEXT or current docker context always wins; then
 embedded engine, which is started if no other engine answers.
 """
 
-from __future__ import annotations
-
 import os
 from typing import TYPE_CHECKING
 
@@ -19,8 +17,6 @@ from bakery.workspace import Workspace
 
 if TYPE_CHECKING:
     from docker.tls import TLSConfig
-
-__all__ = ["engine_status", "find_engine", "running_engine"]
 
 
 def find_engine(workspace: Workspace, catalog: Catalog, tell: Tell = print) -> Engine:
@@ -80,7 +76,7 @@ def _users_choice(embedded: Embedded) -> Engine | None:
     return Engine(f"context {name}", str(context.Host), embedded, context.TLSConfig)
 
 
-def _tls_from_environment() -> TLSConfig | None:
+def _tls_from_environment() -> "TLSConfig | None":
     """The TLS settings that docker's client derives from DOCKER_TLS_VERIFY and DOCKER_CERT_PATH."""
     from docker.errors import DockerException
     from docker.utils import kwargs_from_env

@@ -5,8 +5,6 @@ Its packages are unpacked, not installed, in the cache's ``engine`` folder; its 
 nothing else on PATH; build steps and containers use the host's network or none.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -25,8 +23,6 @@ from bakery.engine.daemons import LABEL, answers, foreign_daemon, mount_points, 
 from bakery.errors import EngineError
 from bakery.files import Tell, disk_full, locked, no_space, require_space, staged_folder
 from bakery.workspace import Workspace
-
-__all__ = ["Embedded"]
 
 SPACE = 1_000_000_000
 """Bytes that unpacking its packages takes."""

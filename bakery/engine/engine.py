@@ -1,7 +1,5 @@
 """A Docker engine: its images, its build cache, and the environment and buildx that builds in it use."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.images import Image as DockerImage
     from docker.tls import TLSConfig
-
-__all__ = ["Engine", "EngineImage", "EngineInfo"]
 
 PROVENANCE = {"BUILDX_GIT_CHECK_DIRTY": "1"}
 """buildx marks the commit in a provenance if the working tree is dirty."""
@@ -45,7 +41,7 @@ class EngineImage:
     layers: tuple[str, ...] = ()
 
     @classmethod
-    def from_api(cls, image: DockerImage) -> EngineImage:
+    def from_api(cls, image: "DockerImage") -> "EngineImage":
         """The image that docker's client returned."""
         about = image.attrs
         config, files = about.get("Config") or {}, about.get("RootFS") or {}
@@ -69,7 +65,7 @@ class EngineInfo:
     keeps_layers: bool
 
     @classmethod
-    def from_api(cls, info: Mapping[str, Any]) -> EngineInfo:
+    def from_api(cls, info: Mapping[str, Any]) -> "EngineInfo":
         """What ``GET /info`` returned (https://docs.docker.com/reference/api/engine/version/v1.47/#tag/System)."""
         status = dict(entry[:2] for entry in info.get("DriverStatus") or [])
         return cls(
@@ -88,7 +84,7 @@ class Engine:
     kind: str
     host: str
     embedded: Embedded
-    tls: TLSConfig | None = None
+    tls: "TLSConfig | None" = None
 
     @cached_property
     def network(self) -> str | None:
@@ -191,7 +187,7 @@ class Engine:
         return {**os.environ, **PROVENANCE, "DOCKER_HOST": self.host, "PATH": path}
 
     @cached_property
-    def client(self) -> DockerClient:
+    def client(self) -> "DockerClient":
         """The engine's API, for modules of this package only. Raises :exc:`EngineError` if it does not answer."""
         import docker
 
@@ -241,7 +237,7 @@ class Engine:
                 hint="Run the same command again; it skips finished steps. `inv engine.status` shows the engine.",
             ) from None
 
-    def check(self) -> Engine:
+    def check(self) -> "Engine":
         """The same engine; :exc:`EngineError` if it is too old."""
         minimum, _ = self.embedded.minimums
         with self.api_errors():

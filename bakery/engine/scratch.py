@@ -1,7 +1,5 @@
 """A temporary second embedded engine: empty, or with some images of the first one and nothing else."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +10,6 @@ from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
 from bakery.errors import InputError
 from bakery.files import locked
-
-__all__ = ["STORES", "another", "fresh_engine"]
 
 STORES = ("containerd", "overlay2")
 """An engine's image store: containerd's, which keeps layers as they are compressed, the default since Docker 29

@@ -1,7 +1,5 @@
 """What `inv clean` removes, by kind, so that nothing is removed that the user did not select."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,8 +10,6 @@ from bakery.engine import Embedded, running_engine
 from bakery.errors import BakeryError, NothingSelected
 from bakery.files import Tell
 from bakery.workspace import Workspace
-
-__all__ = ["KINDS", "Removal", "clean", "removals", "remove"]
 
 KINDS = ("logs", "images", "cache", "sources", "layers", "bases", "engine")
 

@@ -1,7 +1,5 @@
 """What building and publishing need, whether this machine has it, and what to type if not. Starts nothing."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
@@ -23,8 +21,6 @@ from bakery.net import http, users_bundle
 from bakery.registry import split_reference
 from bakery.sources import PYTHON_ORG
 from bakery.workspace import Workspace
-
-__all__ = ["Diagnosis", "Finding", "State", "examine_machine", "platforms_in"]
 
 SPACE, LITTLE_SPACE = 8_000_000_000, 3_000_000_000
 """Free bytes that a full build needs in addition to its caches, and the minimum for any build."""

@@ -4,8 +4,6 @@ They are not build arguments, not even BuildKit's own (HTTP_PROXY): provenance w
 including logins. A secret is in no layer, history or provenance, and does not invalidate the cache.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -15,8 +13,6 @@ from pathlib import Path
 from bakery.errors import InputError
 from bakery.net.certificates import users_bundle
 from bakery.net.docker_config import docker_config
-
-__all__ = ["Network", "users_network"]
 
 CONFIG, MIRROR, AUTHORITIES = "apt.conf", "apt.mirror", "ca.pem"
 """Names of the secrets; shared/apt-install.sh documents them."""

@@ -4,16 +4,12 @@ These come from ``--ca-bundle``, else $REQUESTS_CA_BUNDLE, $CURL_CA_BUNDLE or $S
 configuration of each registry (https://docs.docker.com/engine/security/certificates/).
 """
 
-from __future__ import annotations
-
 import os
 import ssl
 from pathlib import Path
 
 from bakery.errors import InputError
 from bakery.files import write_whole
-
-__all__ = ["CERTIFICATES", "context_for", "registry_folder", "trust_bundle", "users_bundle"]
 
 CERTIFICATES = Path("/etc/docker/certs.d")
 """Where docker looks for a registry's own authorities: in a folder named after its host and port."""

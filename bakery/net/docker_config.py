@@ -1,14 +1,10 @@
 """Docker's own configuration file, which holds logins and proxies."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path
 
 from bakery.errors import InputError
-
-__all__ = ["docker_config"]
 
 
 def docker_config() -> dict[str, object]:

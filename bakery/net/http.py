@@ -1,14 +1,10 @@
 """HTTP downloads with limits of size and time; bytes are kept as the server sends them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bakery.errors import Unavailable
-
-__all__ = ["TIMEOUT", "UntrustedCertificate", "download", "read", "status_of"]
 
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two reads."""

@@ -1,7 +1,5 @@
 """Reads image archives: what `docker save` writes, and OCI image layouts in a tar."""
 
-from __future__ import annotations
-
 import json
 import tarfile
 from collections.abc import Iterator
@@ -22,8 +20,6 @@ from bakery.oci.manifests import (
     parse_object,
     pick,
 )
-
-__all__ = ["ImageArchive", "blob_path", "image_archive", "open_layer", "open_member", "read_blob", "read_object"]
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,6 @@ to the image's manifest, its index has one for the platform unknown/unknown whos
 image itself does not change: its manifest has the same digest with any attestations.
 """
 
-from __future__ import annotations
-
 import json
 import tarfile
 from collections.abc import Callable, Mapping
@@ -17,8 +15,6 @@ from bakery.errors import BakeryError
 from bakery.oci.archives import blob_path, open_member, read_blob, read_object
 from bakery.oci.layout import LayoutWriter
 from bakery.oci.manifests import Descriptor, is_attestation, parse_config, parse_index, parse_manifest, parse_object
-
-__all__ = ["SPDX", "STATEMENT", "attest"]
 
 SPDX = "https://spdx.dev/Document"
 STATEMENT = "application/vnd.in-toto+json"

@@ -1,7 +1,5 @@
 """Reads selected files from an image's layers without running it, as a container would see them."""
 
-from __future__ import annotations
-
 import posixpath
 import re
 import tarfile
@@ -12,8 +10,6 @@ from typing import IO
 from bakery.catalog import Platform
 from bakery.oci.archives import image_archive, open_layer
 from bakery.oci.manifests import ImageConfig
-
-__all__ = ["Contents", "Overlay", "contents_of"]
 
 LARGEST = 32 << 20
 """Bytes of the largest file that is read; dpkg's status file of a slim image has 0.1 MB."""

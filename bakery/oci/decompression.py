@@ -1,7 +1,5 @@
 """Recognises how a file is compressed by its first bytes, and decompresses it as a stream."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import io
@@ -13,8 +11,6 @@ from contextlib import contextmanager
 from typing import IO, Any, cast
 
 from bakery.oci.manifests import ManifestError
-
-__all__ = ["CHUNK", "decompressed", "is_tar", "method_of", "open_compressed_tar", "read_errors"]
 
 CHUNK = 1 << 20
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}

@@ -4,15 +4,11 @@ An index lists a manifest for each platform and, in addition, the attestations o
 (https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md).
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 
 from bakery.catalog import Platform
 from bakery.oci.manifests import INDEX, Descriptor, Index, pick, platforms_of
-
-__all__ = ["digest_of", "entries_for", "merged"]
 
 SUBJECT = "vnd.docker.reference.digest"
 """Annotation of an attestation: the digest of the manifest that it is about."""

@@ -3,8 +3,6 @@
 buildx accepts such a folder as a named context with any builder, local or remote, and identifies it by its digest.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import io
@@ -32,17 +30,6 @@ from bakery.oci.manifests import (
     parse_manifest,
     parse_object,
 )
-
-__all__ = [
-    "LayoutWriter",
-    "check_root_file_system",
-    "describe",
-    "is_whole",
-    "layout_digest",
-    "open_tar",
-    "to_json",
-    "write_layout",
-]
 
 GZIP_LEVEL = 6
 

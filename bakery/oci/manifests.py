@@ -6,8 +6,6 @@ Docker's schema 2 has the same fields under other media types
 unknown fields and the order of its keys, so that it can be written again under the same digest.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -16,30 +14,6 @@ from typing import NotRequired, TypedDict, cast
 
 from bakery.catalog import Platform
 from bakery.errors import BakeryError
-
-__all__ = [
-    "ACCEPTED",
-    "CONFIG",
-    "INDEX",
-    "MANIFEST",
-    "Descriptor",
-    "ImageConfig",
-    "ImageManifest",
-    "Index",
-    "LayerSize",
-    "Manifest",
-    "ManifestError",
-    "is_attestation",
-    "is_index",
-    "labelled",
-    "manifest_of",
-    "parse_config",
-    "parse_index",
-    "parse_manifest",
-    "parse_object",
-    "pick",
-    "platforms_of",
-]
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

@@ -7,8 +7,6 @@ updated. The same input gives the same bytes with the same version of the librar
 diff_id, so a base is compressed once per machine.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import tarfile
@@ -42,17 +40,11 @@ from bakery.oci.manifests import (
     parse_object,
 )
 
-__all__ = ["recompress"]
-
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 ANNOTATION = "org.opencontainers.image."
 EXPORT_TIME = "org.opencontainers.image.created"
 """Annotation with the time of the export, which would give the same images another index."""
-OCI_TYPES = {
-    DOCKER_INDEX: INDEX,
-    DOCKER_MANIFEST: MANIFEST,
-    "application/vnd.docker.container.image.v1+json": CONFIG,
-}
+OCI_TYPES = {DOCKER_INDEX: INDEX, DOCKER_MANIFEST: MANIFEST, "application/vnd.docker.container.image.v1+json": CONFIG}
 """Docker's media types do not cover zstd; OCI's equivalents do."""
 
 

@@ -4,8 +4,6 @@
 0.17; they are derived from the definition, so that the two cannot disagree.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,8 +22,6 @@ from bakery.catalog import (
     RecipeName,
     references,
 )  # fmt: skip
-
-__all__ = ["BakeFile", "BakeTarget", "Inputs", "build_arguments", "definition", "target_name"]
 
 
 @dataclass(frozen=True)

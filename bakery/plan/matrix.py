@@ -4,13 +4,9 @@ All variants of a series on a target and platform are one job: they share one co
 jobs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from bakery.catalog import Image, Platform
-
-__all__ = ["LARGEST", "github_matrix"]
 
 LARGEST = 256
 """Jobs that GitHub allows in one matrix."""

@@ -6,16 +6,12 @@ catalog in shared/, the plan, and the commit that pinned its release. BuildKit's
 image, names the commit that was checked out.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from bakery.catalog import Catalog, Image
-
-__all__ = ["made_from", "revision_of"]
 
 SHARED = (":(glob)shared/*.sh", "shared/minimal.conf", "shared/rootfs", "shared/catalog.toml", "bakery/plan/bake.py")
 """What all images are made from, as git's pathspecs."""

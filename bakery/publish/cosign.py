@@ -1,7 +1,5 @@
 """Signs pushed images with cosign, if it is installed (https://docs.sigstore.dev/cosign/signing/overview/)."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -10,8 +8,6 @@ from pathlib import Path
 
 from bakery.errors import InputError, PublishError
 from bakery.registry import HUB, Transport, is_loopback
-
-__all__ = ["Signer", "make_signer"]
 
 
 @dataclass(frozen=True)

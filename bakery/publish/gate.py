@@ -1,7 +1,5 @@
 """Which images may be published: full builds on a base that others can get, which passed their tests."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
@@ -10,8 +8,6 @@ from bakery.errors import BuildError, PublishError
 from bakery.files import Tell
 from bakery.records import LocalRecord, manifest_digest_of, read_record
 from bakery.workspace import Workspace
-
-__all__ = ["approved", "objections"]
 
 
 def objections(record: LocalRecord | None, identity: str, labels: Mapping[str, str]) -> list[str]:

@@ -1,7 +1,5 @@
 """An image as it is pushed: manifests and compressed layers, byte for byte as the engine stores them."""
 
-from __future__ import annotations
-
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -15,8 +13,6 @@ from bakery.engine import Engine
 from bakery.errors import PublishError
 from bakery.files import disk_full
 from bakery.workspace import Workspace
-
-__all__ = ["Payload", "open_payload"]
 
 
 class Payload:

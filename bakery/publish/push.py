@@ -5,8 +5,6 @@ the dated tag, the release's tag; after that, for all images, the tags that seve
 interrupted anywhere leaves every tag complete, and the same command continues from there.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import re
@@ -25,8 +23,6 @@ from bakery.publish.payload import Payload, open_payload
 from bakery.publish.tag_moves import ImageTags, Move, dated_index, plan_moves
 from bakery.registry import PUSH, Repository, Transport, split_reference
 from bakery.workspace import Workspace
-
-__all__ = ["PushedImage", "Pusher", "TagReport", "open_repository", "read_digests", "tags_for", "write_digests"]
 
 
 @dataclass(frozen=True)

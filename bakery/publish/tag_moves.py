@@ -5,15 +5,11 @@ that are pushed and keeps the others. Every other tag follows it as a whole and 
 two platforms, it stays on one release for both, or waits until the other platform has been pushed too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bakery.errors import InputError
 from bakery.oci import Descriptor, Index, digest_of, merged, platforms_of, to_json
-
-__all__ = ["ImageTags", "Move", "dated_index", "plan_moves"]
 
 Current = tuple[Index, str] | None
 """What a tag refers to now: an index and its digest, or nothing."""

@@ -1,15 +1,11 @@
 """Images by an engine's identity: the manifest of an index with attestations, and the build record of an image."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from bakery.catalog import Image
 from bakery.files import write_whole
 from bakery.records.builds import LocalRecord, read_record
 from bakery.workspace import Workspace
-
-__all__ = ["manifest_digest_of", "record_attested", "record_of"]
 
 
 def record_attested(home: Path, index: str, manifest: str) -> None:

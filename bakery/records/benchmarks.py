@@ -3,8 +3,6 @@
 docs/benchmarks.md describes the file. Durations are in seconds, times of day in ISO 8601 (UTC).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 
@@ -13,19 +11,6 @@ import msgspec
 from bakery.errors import InputError
 from bakery.files import write_whole
 from bakery.records.builds import Record, json_text
-
-__all__ = [
-    "BenchmarkEnvironment",
-    "BenchmarkResult",
-    "BenchmarkSettings",
-    "BenchmarkSummary",
-    "BenchmarkTimes",
-    "MeasuredImage",
-    "MeasuredImages",
-    "NamedRatio",
-    "read_result",
-    "write_result",
-]
 
 
 class BenchmarkSettings(Record, frozen=True, kw_only=True):

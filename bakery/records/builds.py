@@ -3,8 +3,6 @@
 Records are validated when they are read (msgspec), so the rest of the program only sees typed fields.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -14,12 +12,6 @@ import msgspec
 from bakery.catalog import Image, RecipeName
 from bakery.files import write_whole
 from bakery.workspace import Workspace
-
-__all__ = [
-    "BaseRecord", "BuildRecord", "ComparedWith", "LocalRecord", "OfficialSize", "PartSize", "Record", "ReferenceSize",
-    "SourceRecord", "SuiteRun", "TestRun", "json_text", "local_records", "read_record", "record_file",
-    "write_record",
-]  # fmt: skip
 
 
 class PartSize(NamedTuple):

@@ -1,7 +1,5 @@
 """shared/status.json: the records of tested builds that the repository publishes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -13,8 +11,6 @@ from bakery.errors import ConfigError
 from bakery.files import write_whole
 from bakery.records.builds import BuildRecord, Record, json_text, local_records
 from bakery.workspace import Workspace
-
-__all__ = ["adopt", "publish_local_records", "read_status", "write_status"]
 
 
 class Status(Record, frozen=True, kw_only=True):

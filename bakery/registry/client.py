@@ -4,8 +4,6 @@ Nothing is pulled unless a caller opens a blob: manifests and configurations are
 a login for public images; docker's own login is used if a registry wants one.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +15,6 @@ from bakery.catalog import Platform
 from bakery.registry.errors import RegistryError, Unreachable
 from bakery.registry.references import split_reference
 from bakery.registry.transport import PULL, Answer, Transport
-
-__all__ = ["ACCEPT", "Registry", "RemoteImage", "manifest_digest", "platform_digest"]
 
 ACCEPT = {"Accept": ", ".join(oci.ACCEPTED)}
 

@@ -3,8 +3,6 @@
 Logins are never printed: they have no text form, and errors name the registry only.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import subprocess
@@ -13,8 +11,6 @@ from dataclasses import dataclass, field
 
 from bakery.registry.errors import RegistryError
 from bakery.registry.references import HUB
-
-__all__ = ["Login", "find_login"]
 
 HUB_KEY = "https://index.docker.io/v1/"
 """The key of Docker Hub in docker's configuration."""

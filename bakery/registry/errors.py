@@ -1,14 +1,10 @@
 """What an answer of a registry other than the expected one means, as one error."""
 
-from __future__ import annotations
-
 import email.utils
 import re
 import time
 
 from bakery.errors import BakeryError
-
-__all__ = ["RESUME", "RegistryError", "Unreachable", "is_full", "login_error", "retry_after", "status_error"]
 
 FULL = re.compile(rb"no space left|disk quota|insufficient storage|quota exceeded", re.IGNORECASE)
 RESUME = "Run the same command again: it continues where it stopped."

@@ -1,10 +1,6 @@
 """Image references as docker reads them."""
 
-from __future__ import annotations
-
 import re
-
-__all__ = ["HUB", "is_loopback", "split_reference"]
 
 HUB = "registry-1.docker.io"
 """Docker Hub's registry, which references call ``docker.io``."""

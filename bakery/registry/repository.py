@@ -3,8 +3,6 @@
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO
@@ -14,8 +12,6 @@ from bakery import oci
 from bakery.registry.client import ACCEPT
 from bakery.registry.errors import RegistryError
 from bakery.registry.transport import Transport
-
-__all__ = ["Repository"]
 
 
 @dataclass

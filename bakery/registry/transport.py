@@ -5,8 +5,6 @@ if the registry sends it. Not retried: what would get the same answer again. Mes
 header or a URL with its parameters, in which registries put secrets.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import time
@@ -22,21 +20,11 @@ from bakery.errors import InputError
 from bakery.files import Tell
 from bakery.net import context_for, docker_config, users_bundle
 from bakery.registry.credentials import Login, find_login
-from bakery.registry.errors import (
-    RESUME,
-    RegistryError,
-    Unreachable,
-    is_full,
-    login_error,
-    retry_after,
-    status_error,
-)
+from bakery.registry.errors import RESUME, RegistryError, Unreachable, is_full, login_error, retry_after, status_error
 from bakery.registry.references import is_loopback
 
 if TYPE_CHECKING:
     import requests
-
-__all__ = ["PULL", "PUSH", "Answer", "Body", "Policy", "Transport"]
 
 LARGEST = 8 << 20
 """Bytes of the largest answer that is read; registries themselves accept manifests of 4 MiB."""
@@ -106,7 +94,7 @@ class Transport:
             return Login()
 
     @cached_property
-    def session(self) -> requests.Session:
+    def session(self) -> "requests.Session":
         """Connections that are kept open, through the user's proxies unless the registry is this machine."""
         import requests
         from requests.adapters import HTTPAdapter
@@ -180,7 +168,7 @@ class Transport:
             raise self._refusal(self.host, self._name(what), answer)
         return answer
 
-    def _read(self, response: requests.Response) -> Answer:
+    def _read(self, response: "requests.Response") -> Answer:
         """An answer of limited size."""
         content = bytearray()
         for chunk in response.iter_content(1 << 16):
@@ -236,7 +224,7 @@ class Transport:
         message = f"{self.host} {reason}; retried for {self.policy.patience:.0f} s"
         return Unreachable(message, hint=RESUME, transient=reason)
 
-    def _respond(self, verb: str, what: str, headers: Mapping[str, str], body: Body) -> requests.Response:
+    def _respond(self, verb: str, what: str, headers: Mapping[str, str], body: Body) -> "requests.Response":
         """Any answer, after a login if the registry wants one."""
         url = what if "://" in what else f"{self.base}/v2/{self.path}/{what}"
         for renewed in (False, True):
@@ -251,7 +239,7 @@ class Transport:
             self._authorise(response.headers.get("WWW-Authenticate", ""))
         return response
 
-    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    def _sign(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":
         """Add the login to a request to the registry itself; storage that it redirects to has URLs of its own."""
         if str(request.url).startswith(f"{self.base}/"):
             if self.token:
@@ -302,12 +290,12 @@ class Transport:
             raise RegistryError(f"{self.host} refers to {server} for a token, which answered without one") from None
 
 
-def _basic(login: Login) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+def _basic(login: Login) -> "Callable[[requests.PreparedRequest], requests.PreparedRequest]":
     from requests.auth import HTTPBasicAuth
 
     return HTTPBasicAuth(*login.encoded)
 
 
-def _no_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _no_login(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
     """No login; without an ``auth`` of ours, requests would take one from ~/.netrc."""
     return request

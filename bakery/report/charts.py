@@ -3,13 +3,9 @@
 Positions and widths are shares of the chart, from 0 to 1. The templates turn them into HTML.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
-
-__all__ = ["Bar", "Box", "Tile", "delta_bars", "paired_bars", "squarified", "stacked_bars", "tiles"]
 
 SPLIT = 0.035
 """Share of an image above which the treemap shows the content of a folder instead of the folder."""
@@ -32,7 +28,7 @@ class Bar:
     left: float = 0.0
     colour: str = ""
     other: int | None = None
-    pieces: tuple[Bar, ...] = ()
+    pieces: "tuple[Bar, ...]" = ()
 
 
 def stacked_bars(rows: Iterable[tuple[str, Sequence[tuple[str, int, str]]]]) -> list[Bar]:

@@ -4,8 +4,6 @@ The markup is in ``templates/``, where everything from data is escaped. The func
 macros for charts: a label for screen readers, and the geometry. Tables are those of :mod:`bakery.report.text`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +15,13 @@ from bakery.sizes import Comparison, Part, SizeReport, files_only_in, megabytes,
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["STYLE", "page", "templates"]
-
 TEMPLATES = Path(__file__).with_name("templates")
 STYLE = TEMPLATES / "page.css"
 LAYER_COLOURS = 6
 """Colours of layers in page.css: ``layer1`` and so on. All layers from the sixth on have the last one."""
 
 
-def templates() -> Environment:
+def templates() -> "Environment":
     """The Jinja environment of the page."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

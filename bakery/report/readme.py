@@ -1,7 +1,5 @@
 """The generated parts of README.md: the text between two markers is replaced, the rest is not changed."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Mapping
@@ -9,8 +7,6 @@ from pathlib import Path
 
 from bakery.errors import BuildError, ConfigError
 from bakery.files import write_whole
-
-__all__ = ["drift", "fill", "update_readme"]
 
 
 def marker(name: str, edge: str) -> str:

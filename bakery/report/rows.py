@@ -1,7 +1,5 @@
 """Rows of the tables that commands print and README has. JSON has all keys of a row, a table those of its columns."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
@@ -26,12 +24,6 @@ from bakery.records import BuildRecord, ComparedWith, read_record
 from bakery.report.text import SUMMARY_COLUMNS, Summary
 from bakery.sizes import OfficialImage, SizeReport, megabytes, official_size, official_tags, read_baseline
 from bakery.workspace import Workspace
-
-__all__ = [
-    "IMAGE_COLUMNS", "RELEASE_COLUMNS", "RESULT_COLUMNS", "TAG_COLUMNS", "VERDICT_COLUMNS", "build_report",
-    "catalog_rows", "readme_parts", "recorded_rows", "release_rows", "result_rows", "status_table", "tag_report",
-    "tag_rows",
-]  # fmt: skip
 
 Row = dict[str, object]
 
@@ -97,13 +89,7 @@ def catalog_rows(catalog: Catalog, workspace: Workspace, images: Iterable[Image]
     return rows
 
 
-RELEASE_COLUMNS = (
-    Column("release"),
-    Column("series"),
-    Column("default"),
-    Column("pool", "in_pool"),
-    Column("sha256"),
-)
+RELEASE_COLUMNS = (Column("release"), Column("series"), Column("default"), Column("pool", "in_pool"), Column("sha256"))
 
 
 def release_rows(catalog: Catalog, versions: Sequence[str]) -> list[Row]:

@@ -1,29 +1,12 @@
 """Comparisons as tables with headings, for the terminal and as Markdown."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bakery.display import UNLIMITED, Column, Report, render
 from bakery.errors import BuildError
-from bakery.sizes import (
-    Comparison,
-    FileSize,
-    Part,
-    Share,
-    SizeReport,
-    document,
-    files_only_in,
-    megabytes,
-    ratio,
-)
-
-__all__ = [
-    "FILE_COLUMNS", "FILE_PART", "LAYER_COLUMNS", "METHOD", "PART_COLUMNS", "REFERENCE_FILES", "SUMMARY_COLUMNS",
-    "Summary", "comparison_report", "file_rows", "full_report", "layer_rows", "part_rows", "parts_of", "summary_rows",
-]  # fmt: skip
+from bakery.sizes import Comparison, FileSize, Part, Share, SizeReport, document, files_only_in, megabytes, ratio
 
 METHOD = (
     "On disk: the bytes of all files in all layers. Compressed: the bytes of the layers as they are pulled, from the "
@@ -141,10 +124,7 @@ def parts_of(reports: Iterable[SizeReport]) -> list[Part]:
     return [part for part in Part if any(report.parts.get(part, Share()) != Share() for report in reports)]
 
 
-FILE_COLUMNS = (
-    Column("bytes", right=True, value=lambda row: _bytes(row[0])),
-    Column("path", value=lambda row: row[1]),
-)
+FILE_COLUMNS = (Column("bytes", right=True, value=lambda row: _bytes(row[0])), Column("path", value=lambda row: row[1]))
 FILE_PART = Column("part", value=lambda row: row[2])
 
 
@@ -175,10 +155,7 @@ def full_report(comparisons: Iterable[Comparison], form: str = "table", width: i
             other = f", compared with {reference.reference}" if reference else ""
             section(f"Breakdown of {ours.reference}{other}, in bytes", part_rows(ours, reference), PART_COLUMNS)
             text.append(f"{textwrap.fill(METHOD, min(width, PROSE))}\n\n")
-        for image, files in (
-            (reference, files_only_in(reference, ours)),
-            (ours, files_only_in(ours, reference)),
-        ):
+        for image, files in ((reference, files_only_in(reference, ours)), (ours, files_only_in(ours, reference))):
             if image and files:
                 total = sum(file.disk_bytes for file in files)
                 title = f"Only in {image.reference}: {len(files):,} files, {total:,} bytes"

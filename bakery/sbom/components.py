@@ -1,7 +1,5 @@
 """The components of an image that a bill of materials lists: distribution packages and Python packages."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,11 +9,6 @@ from debian.deb822 import Deb822, Packages
 from packageurl import PackageURL
 from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
-
-__all__ = [
-    "STATUS", "Component", "Licences", "SpdxDocument", "SpdxPackage", "debian_licences", "dpkg_packages", "installed",
-    "python_packages",
-]  # fmt: skip
 
 STATUS = r"var/lib/dpkg/status|var/lib/dpkg/status\.d/[^/]+"
 SITE = r"(?:usr/local/lib/python3[^/]*/site-packages/)"

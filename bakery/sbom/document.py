@@ -1,7 +1,5 @@
 """Bills of materials of built images, read from their layers and from CPython's tarball."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +20,6 @@ from bakery.sbom.components import Component, Licences, debian_licences, dpkg_pa
 from bakery.sbom.vendored import bundled_in, cpython
 from bakery.sources import SourceCache
 from bakery.workspace import Workspace
-
-__all__ = ["BILL_COLUMNS", "Bill", "Subject", "bill_of", "bill_rows", "bills", "document", "load_licences", "text_of"]
 
 FILES = re.compile(
     r"var/lib/dpkg/status|var/lib/dpkg/status\.d/[^/]+|usr/share/doc/[^/]+/copyright"

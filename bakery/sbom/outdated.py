@@ -4,8 +4,6 @@ The archive is queried through a private apt (:mod:`bakery.bases.apt`) with the 
 release, its updates and its security updates.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,8 +31,6 @@ from bakery.oci import (
 from bakery.registry import Registry, RegistryError, RemoteImage
 from bakery.sbom.components import STATUS, SpdxDocument, installed
 from bakery.workspace import Workspace
-
-__all__ = ["OUTDATED_COLUMNS", "Outdated", "Survey"]
 
 STATUS_FILES = re.compile(STATUS)
 WHOLE_STATUS = "var/lib/dpkg/status"

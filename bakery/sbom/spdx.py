@@ -4,8 +4,6 @@ The same image gives the same bytes: the creation time is the image's, the names
 components are in a fixed order.
 """
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime
 
@@ -23,8 +21,6 @@ from spdx_tools.spdx.validation.document_validator import validate_full_spdx_doc
 from bakery.errors import BuildError
 from bakery.sbom.components import Component
 from bakery.sbom.document import Bill
-
-__all__ = ["convert"]
 
 REFERENCE = "LicenseRef-Debian-"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

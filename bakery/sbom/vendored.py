@@ -4,8 +4,6 @@ Upstream lists it in Misc/sbom.spdx.json (from 3.12 on), with versions and the d
 omits, and everything in older releases, is read from headers.
 """
 
-from __future__ import annotations
-
 import re
 import tarfile
 from collections.abc import Mapping
@@ -17,8 +15,6 @@ from packageurl import PackageURL
 
 from bakery.errors import SourceError
 from bakery.sbom.components import Component, Licences, SpdxDocument, SpdxPackage
-
-__all__ = ["bundled_in", "cpython"]
 
 LIST = "Misc/sbom.spdx.json"
 PATTERNS = {

@@ -1,7 +1,5 @@
 """The sizes of the official images, as shared/official-sizes.json records them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,8 +7,6 @@ import msgspec
 
 from bakery.catalog import Catalog, Image, Series, Target
 from bakery.errors import ConfigError
-
-__all__ = ["OfficialImage", "OfficialLayer", "megabytes", "official_size", "official_tags", "read_baseline"]
 
 
 class OfficialLayer(msgspec.Struct, frozen=True):

@@ -5,18 +5,11 @@ compressed as one stream, so no part of it has a compressed size of its own: the
 to the sizes of the parts when each is compressed separately with the layer's method.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from operator import add
-
-__all__ = [
-    "Entry", "FileSize", "Part", "Share", "Size", "breakdown", "classify", "divide", "final_files",
-    "is_base",
-]  # fmt: skip
 
 
 class Part(StrEnum):
@@ -35,7 +28,7 @@ class Part(StrEnum):
     HEADERS = "headers", "Headers and build settings"
     OTHER = "other", "Other"
 
-    def __new__(cls, key: str, label: str) -> Part:
+    def __new__(cls, key: str, label: str) -> "Part":
         part = str.__new__(cls, key)
         part._value_, part.label = key, label
         return part
@@ -95,7 +88,7 @@ class Share:
     compressed_bytes: int = 0
     files: int = 0
 
-    def __add__(self, other: Share) -> Share:
+    def __add__(self, other: "Share") -> "Share":
         return Share(*map(add, vars(self).values(), vars(other).values()))
 
 

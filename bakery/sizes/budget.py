@@ -1,14 +1,10 @@
 """The size budget: the maximum sizes of an image, and its growth since the last record."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from bakery.catalog import Budget, Catalog, Image, RecipeName
 from bakery.records import BuildRecord, PartSize
 from bakery.sizes.breakdown import Part, Share, Size
-
-__all__ = ["budget_of", "changes", "compact", "excess", "explain_excess", "growth", "last_record"]
 
 DEFAULT_VARIANT = "default"
 """The variant of records that do not name one."""
@@ -79,11 +75,7 @@ def growth(old: Mapping[str, PartSize], new: Mapping[str, PartSize]) -> tuple[st
 
 
 def explain_excess(
-    catalog: Catalog,
-    image: Image,
-    size: Size,
-    parts: Mapping[str, PartSize],
-    records: Iterable[BuildRecord],
+    catalog: Catalog, image: Image, size: Size, parts: Mapping[str, PartSize], records: Iterable[BuildRecord]
 ) -> str:
     """Why ``image`` is over its budget, and what grew since the last recorded build; empty if it is not over."""
     over = excess(budget_of(catalog, image), size)

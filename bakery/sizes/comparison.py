@@ -1,15 +1,11 @@
 """The comparison of an image of ours with others, as data for every report (JSON: docs/compare.schema.json)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bakery.catalog import Budget, Image, Platform, RecipeName
 from bakery.oci import LayerSize
 from bakery.sizes.breakdown import FileSize, Part, Share, Size
-
-__all__ = ["Comparison", "SizeReport", "document", "files_only_in", "ratio"]
 
 
 @dataclass(frozen=True)

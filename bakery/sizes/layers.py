@@ -1,7 +1,5 @@
 """Reads the sizes and the files of an image from the output of ``docker save``, or from an OCI layout in a tar."""
 
-from __future__ import annotations
-
 import tarfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -12,8 +10,6 @@ from bakery.catalog import Platform
 from bakery.files import spooled
 from bakery.oci import CHUNK, LayerSize, image_archive, labelled, method_of, open_layer, open_member
 from bakery.sizes.breakdown import Entry, FileSize, Part, Share, Size, breakdown, classify, final_files, is_base
-
-__all__ = ["SavedImage", "read_image", "saved_image"]
 
 GZIP_LEVEL = 6
 """The level at which layers are commonly pushed to registries."""

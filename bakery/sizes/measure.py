@@ -6,8 +6,6 @@ Sources of the figures:
 - ``--against``: an image of the user's choice for both, from the engine or, if it is not there, from its registry
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,8 +26,6 @@ from bakery.sizes.budget import budget_of, compact, explain_excess
 from bakery.sizes.comparison import Comparison, SizeReport
 from bakery.sizes.layers import saved_image
 from bakery.workspace import Workspace
-
-__all__ = ["Comparer", "record_comparison", "recorded_report", "reference_names", "size_and_anatomy"]
 
 STAND_IN = "{} is a Debian image: there is no official Python image for {}."
 ESTIMATED = "{}: this engine stores layers uncompressed, so its compressed sizes are estimates (gzip -6)."

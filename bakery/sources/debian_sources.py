@@ -4,8 +4,6 @@ Debian's source packages contain upstream's tarball unchanged. If a package repa
 package is skipped.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 
@@ -13,8 +11,6 @@ from bakery.bases import apt
 from bakery.catalog import Archive, Pin
 from bakery.files import Tell
 from bakery.workspace import Workspace
-
-__all__ = ["list_pins", "parse_index"]
 
 RELEASE = r"3\.\d+\.\d+((a|b|rc)\d+)?"
 """Upstream's version number and nothing else: ``+dfsg`` marks a repacked tarball."""

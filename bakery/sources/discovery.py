@@ -3,8 +3,6 @@
 Releases come from python.org; if it cannot be reached, from the source index of the host's Debian mirror.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,8 +19,6 @@ from bakery.sources.signatures import SignatureChecker
 from bakery.sources.tarballs import MAX_BYTES, SourceCache
 from bakery.sources.trust import load_trust
 from bakery.workspace import Workspace
-
-__all__ = ["Discovery", "Findings", "Subjects", "make_discovery", "select_subjects"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ def select_subjects(catalog: Catalog, versions: Sequence[str], targets: Sequence
     )
 
 
-def make_discovery(workspace: Workspace, catalog: Catalog, tell: Tell) -> Discovery:
+def make_discovery(workspace: Workspace, catalog: Catalog, tell: Tell) -> "Discovery":
     """The discovery for this clone. It does not use the user's mirror, which has only what was pinned before."""
     trust = load_trust(workspace.root)
     return Discovery(catalog, SignatureChecker(SourceCache(workspace, None, tell), trust, tell), tell)

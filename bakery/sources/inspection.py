@@ -1,7 +1,5 @@
 """What a tarball contains, before it is trusted: its release, its date, and the pip that ensurepip bundles."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import lzma
@@ -17,8 +15,6 @@ from bakery.errors import SourceError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-__all__ = ["TarballContents", "inspect_tarball"]
 
 MAX_UNPACKED = 600_000_000
 """Bytes that a tarball may unpack to; CPython's are below 200 MB."""
@@ -76,7 +72,7 @@ class _Unpacked(io.RawIOBase):
         self.stream.close()
         super().close()
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
         view = memoryview(buffer).cast("B")
         data = self.stream.read(min(len(view), CHUNK))
         view[: len(data)] = data

@@ -4,8 +4,6 @@ This module decides nothing about trust and reads nothing: :mod:`bakery.sources.
 new, :mod:`bakery.sources.update` reads and writes the file.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +13,6 @@ import tomli_w
 from packaging.version import Version
 
 from bakery.catalog import Pin, Platform, Series, Target
-
-__all__ = [
-    "Lock", "LockChange", "apply_changes", "base_change", "lock_diff", "lock_text", "needed_changes", "newer_releases",
-    "recheck_change", "release_change", "unknown_series",
-]  # fmt: skip
 
 Lock = Mapping[str, Any]
 """The lock as tomllib reads it: ``schema`` and tables of tables."""

@@ -4,8 +4,6 @@ gpgv is made for this: it uses no key server, no web of trust, and no keyring ex
 lines are parsed, not its messages (https://github.com/gpg/gnupg/blob/master/doc/DETAILS).
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import os
@@ -15,8 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-__all__ = ["BadSignature", "ExpiredKey", "Unverifiable", "VerifiedSignature", "dearmor", "interpret_status", "verify"]
 
 TIMEOUT = 120
 """Seconds for gpgv; a tarball takes a fraction of one."""

@@ -5,8 +5,6 @@ and add it to :data:`PROVIDERS`. Nothing else has to change: :class:`bakery.sour
 byte against the lock, caches the file, and lists in its error message why each attempt failed.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,11 +14,6 @@ from pathlib import Path
 from bakery.bases import apt
 from bakery.errors import SourceError, Unavailable
 from bakery.net import http
-
-__all__ = [
-    "PROVIDERS", "PYTHON_ORG", "Attempt", "Provider", "Request", "from_debian_mirror", "from_python_org",
-    "from_user_mirror",
-]  # fmt: skip
 
 PYTHON_ORG = "https://www.python.org/ftp/python"
 

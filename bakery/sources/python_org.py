@@ -1,7 +1,5 @@
 """Which releases python.org has: its API lists what is published, its download directory what can be downloaded."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass
@@ -11,8 +9,6 @@ from packaging.version import InvalidVersion, Version
 from bakery.errors import Unavailable
 from bakery.net import http
 from bakery.sources import providers
-
-__all__ = ["API", "PublishedReleases", "Release", "published_releases", "release_files"]
 
 API = "https://www.python.org/api/v2/downloads"
 LIMIT = 32 << 20

@@ -5,8 +5,6 @@ that the lock records was verified when the release was pinned, for the digest t
 downloaded again.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,8 +18,6 @@ from bakery.sources import openpgp, sigstore
 from bakery.sources.openpgp import BadSignature, ExpiredKey, Unverifiable, VerifiedSignature
 from bakery.sources.tarballs import SourceCache
 from bakery.sources.trust import SignaturePolicy, Trust
-
-__all__ = ["NOT_CHECKED", "SignatureChecker"]
 
 NOT_CHECKED = "not checked"
 """What messages, labels and build records say in place of a signature that was not verified."""

@@ -4,8 +4,6 @@ A bundle contains everything needed: the certificate, the log entry and its incl
 the library, so no network access is needed. The library is an optional dependency of this package.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Sequence
@@ -17,8 +15,6 @@ from bakery.sources.trust import Identity
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
-
-__all__ = ["verify"]
 
 EXTRA = "pip install -e '.[sigstore]'"
 NO_CHECKPOINT = "with checkpoint"
@@ -69,7 +65,7 @@ class _Pinned:
         self.identities = identities
         self.matched: Identity | None = None
 
-    def verify(self, cert: Certificate) -> None:
+    def verify(self, cert: "Certificate") -> None:
         """Raise the library's ``VerificationError`` unless ``cert`` names one of the identities and its issuer."""
         from sigstore.errors import VerificationError
         from sigstore.verify.policy import Identity as Policy

@@ -3,8 +3,6 @@
 A provider that does not answer or does not have the file is skipped; one that sends other bytes stops the build.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +13,6 @@ from bakery.errors import SourceError, Unavailable
 from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder
 from bakery.sources.providers import PROVIDERS, Attempt, Provider, Request
 from bakery.workspace import Workspace
-
-__all__ = ["MAX_BYTES", "SourceCache"]
 
 MAX_BYTES = 200_000_000
 """Upper limit for a download, far above any tarball of CPython."""

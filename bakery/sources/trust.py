@@ -1,7 +1,5 @@
 """Who may sign upstream's releases: shared/upstream.toml, read and validated."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,8 +7,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from bakery.catalog import Table, read_toml
-
-__all__ = ["Identity", "SignaturePolicy", "Signers", "Trust", "load_trust"]
 
 
 class SignaturePolicy(StrEnum):

@@ -1,7 +1,5 @@
 """`inv update` from end to end: discovers what is new, then applies it to shared/lock.toml and reports the diff."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +10,6 @@ from bakery.files import Tell, write_whole
 from bakery.sources.discovery import make_discovery, select_subjects
 from bakery.sources.lock_changes import apply_changes, lock_diff, lock_text, needed_changes
 from bakery.workspace import Workspace
-
-__all__ = ["UpdateResult", "update_lock"]
 
 LOCK = "shared/lock.toml"
 

@@ -1,7 +1,5 @@
 """Runs tests/image inside an image, with the interpreter that was built and without a network."""
 
-from __future__ import annotations
-
 import io
 import json
 import tarfile
@@ -16,8 +14,6 @@ from bakery.errors import BuildError
 from bakery.records import TestRun, read_status, record_of, write_record
 from bakery.sizes import budget_of, explain_excess, size_and_anatomy
 from bakery.workspace import Workspace
-
-__all__ = ["ImageTestResult", "as_built", "image_test_failure", "over_budget", "run_image_tests"]
 
 FOLDER = "image-tests"
 PASSED, FAILED, NOTHING_SELECTED, ALL_SKIPPED = 0, 1, 3, 4

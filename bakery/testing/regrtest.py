@@ -4,8 +4,6 @@ The layer is a stage of the Dockerfile that no other build uses. All layers belo
 what is tested is what is published.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,17 +16,6 @@ from bakery.engine import CommandResult, run_container
 from bakery.errors import BuildError, InputError
 from bakery.records import SuiteRun, record_of, write_record
 from bakery.testing.image_tests import as_built
-
-__all__ = [
-    "ExpectedFailure",
-    "Suite",
-    "SuiteResult",
-    "build_suite",
-    "expected_failures",
-    "read_summary",
-    "run_suite",
-    "suite_failure",
-]
 
 STAGE = "regrtest"
 """The stage of each family's Dockerfile; also part of the names of its images."""

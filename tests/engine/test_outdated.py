@@ -25,10 +25,7 @@ from tests.archives import MANIFEST, Archive, digest_of, make_tar
 
 from .registry import upload
 
-pytestmark = [
-    pytest.mark.engine,
-    pytest.mark.skipif(not shutil.which("apt-cache"), reason="no apt on this machine"),
-]
+pytestmark = [pytest.mark.engine, pytest.mark.skipif(not shutil.which("apt-cache"), reason="no apt on this machine")]
 STANZA = (
     "Package: {}\nStatus: install ok installed\nArchitecture: all\nMaintainer: A Test <t@example.org>\nVersion: {}\n"
 )

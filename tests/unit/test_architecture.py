@@ -50,6 +50,24 @@ def imported_from(module: str) -> dict[str, set[str]]:
     return found
 
 
+def exported(module: str) -> set[str]:
+    """The names that other modules import from ``module``, directly or through its package."""
+    package = f"bakery.{module.rpartition('.')[0]}".rstrip(".")
+    names: set[str] = set()
+    for other in MODULES:
+        for source, imported in imported_from(other).items():
+            names |= imported if source in (f"bakery.{module}", package) else set()
+    return names
+
+
+@functools.cache
+def others(package: str) -> tuple[str, ...]:
+    """The source of everything in the repository that may import ``package`` through its ``__init__``."""
+    folders = (BAKERY, ROOT / "commands", ROOT / "tests")
+    files = [file for folder in folders for file in folder.rglob("*.py") if file.parent != BAKERY / package]
+    return tuple(file.read_text(encoding="utf-8") for file in (*files, ROOT / "noxfile.py"))
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_a_package_is_imported_by_others_only_through_what_its_init_offers(module: str) -> None:
     home = module.rpartition(".")[0]
@@ -79,27 +97,21 @@ def test_a_module_is_read_in_one_sitting(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_what_a_module_offers_exists_and_is_explained(module: str) -> None:
-    body = tree(module).body
+def test_modules_and_their_public_functions_and_classes_have_docstrings(module: str) -> None:
     assert ast.get_docstring(tree(module))
-    (offered,) = (
-        ast.literal_eval(node.value)
-        for node in body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
-    )
-    assert offered == sorted(offered, key=lambda name: (not name.isupper(), name)), "not in order"
-    assert len(offered) == len(set(offered))
-    defined = {node.name: node for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    values = {
-        ast.unparse(target)
-        for node in body
-        if isinstance(node, (ast.Assign, ast.AnnAssign))
-        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-    }
-    for name in offered:
-        assert name in defined or name in values, f"{module}.{name} does not exist"
-        if name in defined:
-            assert ast.get_docstring(defined[name]), f"{module}.{name} has no docstring"
+    definitions = [node for node in tree(module).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    public = [node for node in definitions if not node.name.startswith("_") and node.name in exported(module)]
+    assert not [node.name for node in public if not ast.get_docstring(node)]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_init_lists_in_order_exactly_what_it_imports(package: str) -> None:
+    body = ast.parse((BAKERY / package / "__init__.py").read_text(encoding="utf-8")).body
+    imported = [alias.name for node in body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    (listed,) = (ast.literal_eval(node.value) for node in body if isinstance(node, ast.Assign))
+    assert listed == sorted(imported, key=lambda name: (not name.isupper(), name))
+    unused = {name for name in listed if not any(name in text for text in others(package))}
+    assert not unused, "no other package, command or test needs them"
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -75,11 +75,7 @@ def test_benchmarks_that_are_left_out_have_a_reason() -> None:
     data = config(unsuitable={"mako": "needs a network"}, series={"3.11": {"pickle": "crashes"}})
     selected, left_out = select_benchmarks(parse_suite(TEXTS), data, "3.11", full=True)
     assert [benchmark.name for benchmark in selected] == ["tg", "unpickle"]
-    assert left_out == {
-        "dask": "needs Python >=3.12",
-        "mako": "needs a network",
-        "pickle": "crashes",
-    }
+    assert left_out == {"dask": "needs Python >=3.12", "mako": "needs a network", "pickle": "crashes"}
 
 
 def test_a_free_threaded_series_has_the_version_of_its_number() -> None:

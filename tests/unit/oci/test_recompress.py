@@ -180,9 +180,7 @@ def test_layers_of_any_compression_are_read(make: Any, packed: Any) -> None:
 def test_layers_are_recompressed_by_another_gzip_level(make: Any) -> None:
     layout, content = Layout(), layer("a")
     found = make(
-        layout,
-        layout.built(content, packed=lambda data: gzip.compress(data, 1)),
-        compression=Compression("gzip", 9),
+        layout, layout.built(content, packed=lambda data: gzip.compress(data, 1)), compression=Compression("gzip", 9)
     )
     manifest = found.json(found.index["manifests"][0])
     assert found.layers(manifest) == [content]

@@ -156,10 +156,7 @@ def test_options_are_appended_in_the_order_that_the_catalog_documents(
         ours=options("ours"),
         by_compiler={"clang": options("by_compiler"), "gcc": options("another")},
     )
-    recipes = {
-        RecipeName.FULL: (options("recipe"), options("full")),
-        RecipeName.REFERENCE: (options("reference"),),
-    }
+    recipes = {RecipeName.FULL: (options("recipe"), options("full")), RecipeName.REFERENCE: (options("reference"),)}
     changed = replace(
         catalog,
         recipes={name: replace(catalog.recipes[name], options=recipes[name]) for name in recipes},

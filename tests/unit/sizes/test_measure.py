@@ -16,14 +16,7 @@ from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
 from bakery.errors import InputError
 from bakery.files import write_whole
-from bakery.records.builds import (
-    ComparedWith,
-    OfficialSize,
-    ReferenceSize,
-    json_text,
-    record_file,
-    write_record,
-)
+from bakery.records.builds import ComparedWith, OfficialSize, ReferenceSize, json_text, record_file, write_record
 from bakery.report.rows import recorded_rows
 from bakery.report.text import SUMMARY_COLUMNS
 from bakery.sizes.baseline import read_baseline

@@ -15,9 +15,7 @@ from bakery.errors import InputError, SourceError
 from bakery.net import http
 from bakery.sources import debian_sources
 from bakery.sources.discovery import Findings, select_subjects
-from bakery.sources.lock_changes import (
-    needed_changes,
-)
+from bakery.sources.lock_changes import needed_changes
 from tests.unit.sources.fake_upstream import FakePythonOrg, tarball
 
 HTML = b"<html><body>We are down for maintenance</body></html>"
