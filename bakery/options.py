@@ -228,4 +228,7 @@ class Cleaning:
     layers: bool = option(False, "Compressed layers of images: the next build compresses its base again")
     bases: bool = option(False, "Base images made from packages, and the bases resolved for each target")
     engine: bool = option(False, "The embedded engine with its images and cache")
+    environments: bool = option(
+        False, "The private Python environments of ./inv and ./nox; the next run makes them again"
+    )
     all: bool = option(False, "All of these")

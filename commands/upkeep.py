@@ -69,7 +69,7 @@ def doctor(building: Building) -> Report:
     return Report.of("about state found todo", diagnosis.rows, failure=diagnosis.failure)
 
 
-@command("logs images cache sources layers bases engine all dry")
+@command("logs images cache sources layers bases engine environments all dry")
 def clean(cleaning: Cleaning, output: Output) -> None:
     """Remove what builds left on this machine: only the kinds that you name."""
     kinds = [kind for kind in bakery.machine.KINDS if cleaning.all or getattr(cleaning, kind)]

@@ -11,7 +11,7 @@ from bakery.errors import BakeryError, NothingSelected
 from bakery.files import Tell
 from bakery.workspace import Workspace
 
-KINDS = ("logs", "images", "cache", "sources", "layers", "bases", "engine")
+KINDS = ("logs", "images", "cache", "sources", "layers", "bases", "engine", "environments")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ def removals(workspace: Workspace, catalog: Catalog, kinds: Sequence[str]) -> It
         "layers": [workspace.home / "layers"],
         "bases": [workspace.home / "bases"],
         "engine": [workspace.home / "engine", workspace.home / "apt", workspace.home / "tools"],
+        "environments": [workspace.home / "environments", workspace.home / "python"],
     }
     for kind in kinds:
         for path in paths.get(kind, ()):

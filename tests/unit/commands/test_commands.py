@@ -25,7 +25,7 @@ OPTIONS = {
     "bench": "against clock cpu full image only rounds target version",
     "build": "all apt-mirror base builder ca-bundle cache-from cache-to compression dry format jobs "
     "mirror no-cache platform print quick refresh target train variant version",
-    "clean": "all bases cache dry engine images layers logs sources",
+    "clean": "all bases cache dry engine environments images layers logs sources",
     "compare": "against all brief check format html repository target variant version",
     "doctor": "builder ca-bundle format",
     "engine.down": "",

@@ -21,6 +21,7 @@ PATHS = {
     "layers": ["home/layers"],
     "bases": ["home/bases"],
     "engine": ["home/engine", "home/apt", "home/tools"],
+    "environments": ["home/environments", "home/python"],
 }
 
 
@@ -55,7 +56,7 @@ class FakeEngine:
 
 
 def test_kinds_of_removals() -> None:
-    assert set(KINDS) == {"logs", "images", "cache", "sources", "layers", "bases", "engine"}
+    assert set(KINDS) == {"logs", "images", "cache", "sources", "layers", "bases", "engine", "environments"}
 
 
 @pytest.mark.parametrize("kind", PATHS)
@@ -75,7 +76,7 @@ def test_listing_removes_and_starts_nothing(
 ) -> None:
     monkeypatch.setattr(cleaning, "running_engine", lambda *_: None)
     before = sorted(clone.root.rglob("*"))
-    assert len(list(removals(clone, catalog, tuple(KINDS)))) == 7
+    assert len(list(removals(clone, catalog, tuple(KINDS)))) == 9
     assert sorted(clone.root.rglob("*")) == before
 
 
