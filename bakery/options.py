@@ -18,12 +18,12 @@ from bakery.catalog import (
     load_catalog,
     on_platforms,
     parse_compression,
-    parse_platforms,
     select_images,
     split,
 )
 from bakery.display import FORMATS
 from bakery.errors import InputError, listed, unknown_value
+from bakery.platforms import parse_platforms
 
 COMMAS = "; repeat it or separate by commas"
 T = TypeVar("T")

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from bakery import oci, registry
 from bakery.bases import apt
-from bakery.catalog import Archive, Catalog, Platform, Target
+from bakery.catalog import Archive, Catalog, Target
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, locked, require_space, sha256_of, staged_folder, write_whole
+from bakery.platforms import Platform
 from bakery.workspace import Workspace
 
 SPACE = 600_000_000

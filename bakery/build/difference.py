@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.catalog import Platform
 from bakery.oci import ImageArchive, image_archive, open_layer
+from bakery.platforms import Platform
 
 KEPT = 32 << 20
 """Largest size in bytes of a file whose content is kept to locate its differences."""

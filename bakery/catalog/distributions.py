@@ -5,8 +5,8 @@ from enum import StrEnum
 from typing import Annotated
 
 from bakery.catalog.pins import BasePin
-from bakery.catalog.platforms import Platform
 from bakery.catalog.toml import Month, Rule, Words
+from bakery.platforms import Platform
 
 
 class Stability(StrEnum):

@@ -8,9 +8,9 @@ from typing import Annotated
 from bakery.catalog.compression import Compression
 from bakery.catalog.distributions import Family, Target
 from bakery.catalog.pins import Extra, Pin, Profile
-from bakery.catalog.platforms import Platform
 from bakery.catalog.recipes import Compiler, Options, Recipe, RecipeName
 from bakery.catalog.toml import Bytes, Month, Rule, Words
+from bakery.platforms import Platform
 
 FREE_THREADED = "t"
 """Marks a build without the global interpreter lock (PEP 703)."""

@@ -9,8 +9,8 @@ from packaging.version import InvalidVersion, Version
 from bakery.catalog.distributions import Target
 from bakery.catalog.models import FREE_THREADED, Catalog, Image, Series, Variant
 from bakery.catalog.pins import Pin
-from bakery.catalog.platforms import Platform, host_platform
 from bakery.errors import InputError, NothingSelected
+from bakery.platforms import Platform, host_platform
 
 
 def split(values: str | Iterable[str] | None) -> tuple[str, ...]:

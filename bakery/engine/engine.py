@@ -10,10 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakery.catalog import AMD64, Platform
 from bakery.engine.daemons import version_of
 from bakery.engine.embedded import Embedded
 from bakery.errors import BuildError, EngineError
+from bakery.platforms import AMD64, Platform
 
 if TYPE_CHECKING:
     from docker import DockerClient

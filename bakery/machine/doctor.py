@@ -13,11 +13,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bakery.bases import apt
-from bakery.catalog import Catalog, host_platform
+from bakery.catalog import Catalog
 from bakery.engine import WAY_OUT, Engine, running_engine
 from bakery.errors import BakeryError, BuildError, Unavailable
 from bakery.files import free_space
 from bakery.net import http, users_bundle
+from bakery.platforms import host_platform
 from bakery.registry import split_reference
 from bakery.sources import PYTHON_ORG
 from bakery.workspace import Workspace

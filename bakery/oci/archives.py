@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import IO
 
-from bakery.catalog import Platform
 from bakery.errors import BakeryError
 from bakery.oci.decompression import open_compressed_tar, read_errors
 from bakery.oci.manifests import (
@@ -20,6 +19,7 @@ from bakery.oci.manifests import (
     parse_object,
     pick,
 )
+from bakery.platforms import Platform
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO
 
-from bakery.catalog import Platform
 from bakery.oci.archives import image_archive, open_layer
 from bakery.oci.manifests import ImageConfig
+from bakery.platforms import Platform
 
 LARGEST = 32 << 20
 """Bytes of the largest file that is read; dpkg's status file of a slim image has 0.1 MB."""

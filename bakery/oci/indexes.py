@@ -7,8 +7,8 @@ An index lists a manifest for each platform and, in addition, the attestations o
 import hashlib
 from collections.abc import Sequence
 
-from bakery.catalog import Platform
 from bakery.oci.manifests import INDEX, Descriptor, Index, pick, platforms_of
+from bakery.platforms import Platform
 
 SUBJECT = "vnd.docker.reference.digest"
 """Annotation of an attestation: the digest of the manifest that it is about."""

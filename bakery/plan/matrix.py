@@ -6,7 +6,8 @@ jobs.
 
 from collections.abc import Sequence
 
-from bakery.catalog import Image, Platform
+from bakery.catalog import Image
+from bakery.platforms import Platform
 
 LARGEST = 256
 """Jobs that GitHub allows in one matrix."""

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import IO
 
 from bakery import oci
-from bakery.catalog import Compression, Platform
+from bakery.catalog import Compression
 from bakery.engine import Engine
 from bakery.errors import PublishError
 from bakery.files import disk_full
+from bakery.platforms import Platform
 from bakery.workspace import Workspace
 
 

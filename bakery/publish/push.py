@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from bakery.catalog import Catalog, Image, Platform, tags_of
+from bakery.catalog import Catalog, Image, tags_of
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError
 from bakery.files import Tell, write_whole
 from bakery.oci import INDEX, Descriptor, ManifestError, parse_index
+from bakery.platforms import Platform
 from bakery.publish.cosign import Signer
 from bakery.publish.gate import approved
 from bakery.publish.payload import Payload, open_payload

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import IO
 
 from bakery import oci
-from bakery.catalog import Platform
+from bakery.platforms import Platform
 from bakery.registry.errors import RegistryError, Unreachable
 from bakery.registry.references import split_reference
 from bakery.registry.transport import PULL, Answer, Transport

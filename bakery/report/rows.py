@@ -6,20 +6,9 @@ from datetime import date
 from packaging.version import Version
 
 from bakery.build import Builder, BuildResult, failure_of
-from bakery.catalog import (
-    AMD64,
-    Catalog,
-    Image,
-    Platform,
-    RecipeName,
-    Stability,
-    flag,
-    latest_series,
-    select_images,
-    support,
-    tags_of,
-)
+from bakery.catalog import Catalog, Image, RecipeName, Stability, flag, latest_series, select_images, support, tags_of
 from bakery.display import Column, Report, duration, render
+from bakery.platforms import AMD64, Platform
 from bakery.records import BuildRecord, ComparedWith, read_record
 from bakery.report.text import SUMMARY_COLUMNS, Summary
 from bakery.sizes import OfficialImage, SizeReport, megabytes, official_size, official_tags, read_baseline

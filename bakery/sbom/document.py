@@ -10,12 +10,13 @@ from typing import IO
 from packageurl import PackageURL
 
 from bakery import __version__
-from bakery.catalog import ANNOTATIONS, Catalog, Image, Platform, read_toml, references
+from bakery.catalog import ANNOTATIONS, Catalog, Image, read_toml, references
 from bakery.display import Column
 from bakery.engine import find_engine
 from bakery.errors import BuildError
 from bakery.files import Tell, spooled
 from bakery.oci import Contents, contents_of
+from bakery.platforms import Platform
 from bakery.sbom.components import Component, Licences, debian_licences, dpkg_packages, python_packages
 from bakery.sbom.vendored import bundled_in, cpython
 from bakery.sources import SourceCache

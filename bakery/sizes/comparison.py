@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from bakery.catalog import Budget, Image, Platform, RecipeName
+from bakery.catalog import Budget, Image, RecipeName
 from bakery.oci import LayerSize
+from bakery.platforms import Platform
 from bakery.sizes.breakdown import FileSize, Part, Share, Size
 
 

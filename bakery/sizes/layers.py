@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, Protocol
 
-from bakery.catalog import Platform
 from bakery.files import spooled
 from bakery.oci import CHUNK, LayerSize, image_archive, labelled, method_of, open_layer, open_member
+from bakery.platforms import Platform
 from bakery.sizes.breakdown import Entry, FileSize, Part, Share, Size, breakdown, classify, final_files, is_base
 
 GZIP_LEVEL = 6

@@ -13,11 +13,12 @@ from typing import Any
 
 import msgspec
 
-from bakery.catalog import LABELS, Catalog, Image, Platform, RecipeName, references, tags_of
+from bakery.catalog import LABELS, Catalog, Image, RecipeName, references, tags_of
 from bakery.engine import Engine
 from bakery.errors import InputError
 from bakery.files import Tell
 from bakery.oci import LayerSize, ManifestError
+from bakery.platforms import Platform
 from bakery.records import BuildRecord, ComparedWith, PartSize, read_record, write_record
 from bakery.registry import Registry, RegistryError, RemoteImage
 from bakery.sizes.baseline import OfficialImage, official_size, official_tags

@@ -12,7 +12,8 @@ from typing import Any
 import tomli_w
 from packaging.version import Version
 
-from bakery.catalog import Pin, Platform, Series, Target
+from bakery.catalog import Pin, Series, Target
+from bakery.platforms import Platform
 
 Lock = Mapping[str, Any]
 """The lock as tomllib reads it: ``schema`` and tables of tables."""

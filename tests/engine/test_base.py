@@ -12,7 +12,7 @@ import pytest
 from bakery.bases import apt
 from bakery.bases.base_images import BaseResolver
 from bakery.catalog.models import Catalog
-from bakery.catalog.platforms import host_platform
+from bakery.platforms import host_platform
 from bakery.workspace import Workspace
 
 from .conftest import ROOT

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Catalog, Image
-from bakery.catalog.platforms import host_platform
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
 from bakery.engine.engine import Engine
+from bakery.platforms import host_platform
 from bakery.registry.client import Registry
 from bakery.sizes.baseline import read_baseline
 from bakery.sizes.comparison import document

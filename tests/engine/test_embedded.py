@@ -15,11 +15,11 @@ import pytest
 
 from bakery.bases.base_images import BaseResolver
 from bakery.catalog.models import Catalog
-from bakery.catalog.platforms import host_platform
 from bakery.engine.daemons import processes
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
 from bakery.errors import BakeryError, EngineError
+from bakery.platforms import host_platform
 from bakery.workspace import Workspace
 
 pytestmark = pytest.mark.engine

@@ -24,11 +24,11 @@ import pytest
 
 from bakery.bases import apt
 from bakery.catalog.models import Catalog
-from bakery.catalog.platforms import AMD64
 from bakery.catalog.selection import select_images
 from bakery.engine.buildx import BuildxOptions
 from bakery.engine.engine import Engine
 from bakery.net.build_secrets import users_network
+from bakery.platforms import AMD64
 from bakery.workspace import Workspace
 
 from .conftest import ROOT

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Catalog, Image
-from bakery.catalog.platforms import AMD64
 from bakery.catalog.selection import select_images
+from bakery.platforms import AMD64
 from bakery.sbom.outdated import Outdated
 from bakery.workspace import Workspace
 from tests.archives import MANIFEST, Archive, digest_of, make_tar

@@ -20,12 +20,12 @@ import pytest
 from bakery.catalog.labels import LABELS
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog, Image
-from bakery.catalog.platforms import Platform, host_platform
 from bakery.catalog.selection import select_images
 from bakery.catalog.tags import references
 from bakery.engine.engine import Engine
 from bakery.errors import BakeryError, InputError, PublishError
 from bakery.oci.indexes import digest_of
+from bakery.platforms import Platform, host_platform
 from bakery.publish.push import Pusher, open_repository, read_digests, write_digests
 from bakery.records.attested import record_attested
 from bakery.records.builds import record_file, write_record

@@ -11,9 +11,9 @@ import jsonschema
 import pytest
 
 from bakery.catalog.models import Budget, Catalog, Image
-from bakery.catalog.platforms import Platform
 from bakery.catalog.selection import select_images
 from bakery.display.tables import render
+from bakery.platforms import Platform
 from bakery.records.builds import PartSize
 from bakery.report.html import STYLE, page
 from bakery.report.text import SUMMARY_COLUMNS, full_report, summary_rows

@@ -15,12 +15,12 @@ import pytest
 
 from bakery.build.builder import BuildResult
 from bakery.catalog.models import Catalog, Image
-from bakery.catalog.platforms import Platform
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
 from bakery.catalog.tags import references
 from bakery.display.tables import render
 from bakery.plan.bake import Inputs, build_arguments, definition, target_name
+from bakery.platforms import Platform
 from bakery.records.builds import write_record
 from bakery.report.rows import (
     IMAGE_COLUMNS,

@@ -16,9 +16,9 @@ import pytest
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog, Image, Series
 from bakery.catalog.pins import Pin
-from bakery.catalog.platforms import AMD64, Platform
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
+from bakery.platforms import AMD64, Platform
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,11 @@ import pytest
 
 from bakery.catalog.compression import Compression
 from bakery.catalog.models import Catalog
-from bakery.catalog.platforms import Platform, host_platform
 from bakery.catalog.selection import on_platforms, select_images
 from bakery.errors import BakeryError, InputError, NothingSelected
 from bakery.machine.cleaning import KINDS
 from bakery.options import Building, Cleaning, Selection, as_typed, make_groups, option, options_of
+from bakery.platforms import Platform, host_platform
 from bakery.workspace import Workspace
 
 

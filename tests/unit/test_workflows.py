@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from bakery.catalog.models import Catalog, Image
-from bakery.catalog.platforms import parse_platforms
 from bakery.catalog.selection import select_images
 from bakery.plan.matrix import LARGEST, github_matrix
+from bakery.platforms import parse_platforms
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

@@ -21,8 +21,8 @@ from bakery.bases import apt, base_images
 from bakery.bases.base_images import BaseImage, BaseResolver
 from bakery.catalog.distributions import Target
 from bakery.catalog.models import Catalog
-from bakery.catalog.platforms import Platform
 from bakery.errors import BuildError, InputError
+from bakery.platforms import Platform
 from bakery.workspace import Workspace
 
 AMD64 = Platform("linux/amd64")

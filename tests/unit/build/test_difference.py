@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bakery.build.difference import Difference, compare_archives
-from bakery.catalog.platforms import Platform
 from bakery.errors import BakeryError
+from bakery.platforms import Platform
 from tests.archives import Archive, make_tar
 
 PLATFORM = Platform("linux/amd64")

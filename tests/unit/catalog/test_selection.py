@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bakery.catalog.models import Catalog
-from bakery.catalog.platforms import Platform, host_platform, parse_platforms
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images, split
 from bakery.errors import InputError, NothingSelected
+from bakery.platforms import Platform, host_platform
 
 
 def names(
@@ -195,13 +195,3 @@ def test_the_default_platform_is_the_hosts_as_oci_names_it(
     monkeypatch.setattr("platform.machine", lambda: machine)
     assert host_platform() == platform
     assert select_images(catalog, ["3.13"])[0].platform == platform
-
-
-@pytest.mark.parametrize("word", ["arm64", "aarch64", "arm64v8", "linux/arm64", "linux/arm64/v8", "ARM64"])
-def test_platforms_may_be_given_by_any_of_their_names(catalog: Catalog, word: str) -> None:
-    assert parse_platforms(catalog.platforms, [word, "x86_64", "linux/amd64"]) == ("linux/arm64", "linux/amd64")
-
-
-def test_an_error_about_an_unknown_platform_lists_the_known_names(catalog: Catalog) -> None:
-    with pytest.raises(InputError, match=r"'riscv64': expected linux/amd64 or linux/arm64\n.*aarch64"):
-        parse_platforms(catalog.platforms, ["riscv64"])

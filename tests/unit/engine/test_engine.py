@@ -19,7 +19,6 @@ from packaging.version import Version
 
 from bakery.bases import apt
 from bakery.catalog.models import Catalog
-from bakery.catalog.platforms import ARM64
 from bakery.engine import daemons, discovery, embedded
 from bakery.engine.daemons import answers, version_of
 from bakery.engine.discovery import engine_status, find_engine, running_engine
@@ -27,6 +26,7 @@ from bakery.engine.embedded import Embedded
 from bakery.engine.engine import PROVENANCE, Engine, EngineImage, EngineInfo
 from bakery.engine.scratch import fresh_engine
 from bakery.errors import BuildError, EngineError, InputError
+from bakery.platforms import ARM64
 from bakery.workspace import Workspace
 
 VERSION = {"Version": "26.1.5+dfsg1", "ApiVersion": "1.45", "MinAPIVersion": "1.24", "Os": "linux", "Arch": "amd64"}

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Catalog, Image
-from bakery.catalog.platforms import Platform
 from bakery.catalog.tags import tags_of
 from bakery.errors import InputError
 from bakery.oci.indexes import digest_of, entries_for, merged
 from bakery.oci.layout import describe, to_json
+from bakery.platforms import Platform
 from bakery.publish.push import tags_for
 from bakery.publish.tag_moves import plan_moves
 

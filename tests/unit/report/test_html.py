@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Image
-from bakery.catalog.platforms import Platform
 from bakery.display.tables import Column
 from bakery.oci.manifests import LayerSize
+from bakery.platforms import Platform
 from bakery.report.charts import Box, delta_bars, paired_bars, squarified, stacked_bars, tiles
 from bakery.report.html import page, templates
 from bakery.sizes.breakdown import FileSize, Part, Share

@@ -11,9 +11,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from bakery.catalog.platforms import Platform
 from bakery.errors import BakeryError
 from bakery.oci.attestations import SPDX, attest
+from bakery.platforms import Platform
 from bakery.records.attested import manifest_digest_of, record_attested
 from bakery.sbom.components import Component
 from bakery.sbom.document import Bill, bill_rows, document, text_of

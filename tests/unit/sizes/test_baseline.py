@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bakery.catalog.models import Catalog, Image
-from bakery.catalog.platforms import Platform
 from bakery.errors import ConfigError
+from bakery.platforms import Platform
 from bakery.sizes.baseline import OfficialImage, megabytes, official_size, read_baseline
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Budget, Catalog, Image
-from bakery.catalog.platforms import Platform
 from bakery.catalog.recipes import RecipeName
+from bakery.platforms import Platform
 from bakery.records.builds import BuildRecord, PartSize
 from bakery.sizes.breakdown import Size
 from bakery.sizes.budget import budget_of, excess, explain_excess, growth, last_record

@@ -1,0 +1,19 @@
+"""The names of platforms that users may give."""
+
+from __future__ import annotations
+
+import pytest
+
+from bakery.catalog.models import Catalog
+from bakery.errors import InputError
+from bakery.platforms import parse_platforms
+
+
+@pytest.mark.parametrize("word", ["arm64", "aarch64", "arm64v8", "linux/arm64", "linux/arm64/v8", "ARM64"])
+def test_platforms_may_be_given_by_any_of_their_names(catalog: Catalog, word: str) -> None:
+    assert parse_platforms(catalog.platforms, [word, "x86_64", "linux/amd64"]) == ("linux/arm64", "linux/amd64")
+
+
+def test_an_error_about_an_unknown_platform_lists_the_known_names(catalog: Catalog) -> None:
+    with pytest.raises(InputError, match=r"'riscv64': expected linux/amd64 or linux/arm64\n.*aarch64"):
+        parse_platforms(catalog.platforms, ["riscv64"])
