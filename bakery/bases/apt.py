@@ -66,6 +66,12 @@ def host_id() -> str:
     return host_release().get("ID", "")
 
 
+def require_host(distribution: str) -> None:
+    """Raise :exc:`AptError` unless the host's packages are those of ``distribution`` (:func:`host_id`)."""
+    if host_id() != distribution:
+        raise AptError(f"this host's apt has {host_id() or 'no'} packages, not {distribution} packages")
+
+
 def host_codename() -> str:
     """The host's release name such as ``bookworm``; empty if unknown."""
     return host_release().get("VERSION_CODENAME", "")

@@ -113,10 +113,11 @@ class BaseResolver:
         if os.geteuid() != 0:
             hint = f"Run the same command as root. {other}"
             raise BuildError(f"{problem} making a base from packages needs root", hint=hint)
-        needed, host = family.archive.id, apt.host_id() or "no"
-        if host != needed:
-            hint = f"Build where its registry can be reached, or on a {needed} host. {other}"
-            raise BuildError(f"{problem} this host's apt has {host} packages, not {needed} packages", hint=hint)
+        try:
+            apt.require_host(family.archive.id)
+        except apt.AptError as error:
+            hint = f"Build where its registry can be reached, or on a {family.archive.id} host. {other}"
+            raise BuildError(f"{problem} {error.message}", hint=hint) from None
         folder = self._folder(target, platform)
         require_space(folder, SPACE)
         with staged_folder(folder) as stage:

@@ -1,7 +1,7 @@
 """Changes of shared/lock.toml: what each one writes, its commit message, and the diff of all of them.
 
-This module decides nothing about trust and reads nothing: :mod:`bakery.sources.discovery` finds and verifies what is
-new, :mod:`bakery.sources.update` reads and writes the file.
+This module decides nothing about trust and reads nothing: :mod:`bakery.sources.update` finds and verifies what is new,
+and reads and writes the file.
 """
 
 import difflib

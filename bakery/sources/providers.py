@@ -60,7 +60,7 @@ def from_user_mirror(request: Request) -> Iterator[Attempt]:
     if request.mirror.startswith(("http://", "https://")):
         for path in paths:
             url = f"{request.mirror.rstrip('/')}/{path}"
-            yield Attempt(f"the mirror {url}", partial(_download, url, request.limit))
+            yield Attempt(f"the mirror {url}", partial(http.download, url, limit=request.limit))
     elif request.mirror:
         folder = Path(request.mirror.removeprefix("file://")).expanduser()
         yield Attempt(f"the mirror {folder}", lambda file: _copy([folder / path for path in paths], file))
@@ -70,7 +70,7 @@ def from_python_org(request: Request) -> Iterator[Attempt]:
     """Upstream's own download folder."""
     if request.release:
         url = f"{PYTHON_ORG}/{request.release}/{request.file}"
-        yield Attempt("python.org", partial(_download, url, request.limit))
+        yield Attempt("python.org", partial(http.download, url, limit=request.limit))
 
 
 def from_debian_mirror(request: Request) -> Iterator[Attempt]:
@@ -81,10 +81,6 @@ def from_debian_mirror(request: Request) -> Iterator[Attempt]:
 
 PROVIDERS: tuple[Provider, ...] = (from_user_mirror, from_python_org, from_debian_mirror)
 """Every provider, in the order in which they are asked."""
-
-
-def _download(url: str, limit: int, file: Path) -> None:
-    http.download(url, file, limit)
 
 
 def _copy(candidates: list[Path], file: Path) -> None:
@@ -99,10 +95,8 @@ def _copy(candidates: list[Path], file: Path) -> None:
 
 
 def _pool_uri(path: str) -> str:
-    mirror = apt.host_mirror()
-    if apt.host_id() != "debian":
-        raise Unavailable(f"this host's apt has {apt.host_id() or 'no'} packages, not Debian packages")
-    return f"{mirror.uris['']}/{path}"
+    apt.require_host("debian")
+    return f"{apt.host_mirror().uris['']}/{path}"
 
 
 def _from_pool(request: Request, file: Path) -> None:

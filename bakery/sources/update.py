@@ -1,14 +1,24 @@
-"""`inv update` from end to end: discovers what is new, then applies it to shared/lock.toml and reports the diff."""
+"""`inv update`: finds what is new upstream, downloads and verifies it, and applies it to shared/lock.toml.
+
+Releases come from python.org; if it cannot be reached, from the source index of the host's Debian mirror.
+"""
 
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
-from bakery.catalog import Catalog
-from bakery.errors import BakeryError, BuildError, SourceError
-from bakery.files import Tell, write_whole
-from bakery.sources.discovery import make_discovery, select_subjects
-from bakery.sources.lock_changes import apply_changes, lock_diff, lock_text, needed_changes
+from bakery import registry
+from bakery.catalog import Catalog, Pin, Series, Target, select_images
+from bakery.errors import BakeryError, BuildError, SourceError, Unavailable
+from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder, write_whole
+from bakery.sources import lock_changes, published
+from bakery.sources.inspection import inspect_tarball
+from bakery.sources.lock_changes import LockChange
+from bakery.sources.published import PublishedReleases
+from bakery.sources.signatures import SignatureChecker
+from bakery.sources.tarballs import MAX_BYTES, SourceCache
+from bakery.sources.trust import load_trust
 from bakery.workspace import Workspace
 
 LOCK = "shared/lock.toml"
@@ -50,20 +60,183 @@ def update_lock(
 ) -> UpdateResult:
     """Look for newer releases and bases, verify them, and bring shared/lock.toml up to date.
 
-    ``versions`` and ``targets`` are those of the command line; see :func:`bakery.sources.discovery.select_subjects`.
-    The file is replaced only if ``write``. Notes for the user go to ``tell``. Raises :exc:`SourceError` if neither
-    python.org nor a Debian mirror lists releases, and :exc:`bakery.errors.InputError` for unknown names.
+    ``versions`` and ``targets`` are those of the command line; see :func:`select_subjects`. The user's mirror is not
+    used: it has only what was pinned before. The file is replaced only if ``write``. Notes for the user go to ``tell``.
+    Raises :exc:`SourceError` if neither python.org nor a Debian mirror lists releases, and
+    :exc:`bakery.errors.InputError` for unknown names.
     """
-    findings = make_discovery(workspace, catalog, tell).find(select_subjects(catalog, versions, targets))
+    subjects = select_subjects(catalog, versions, targets)
+    signatures = SignatureChecker(SourceCache(workspace, None, tell), load_trust(workspace.root), tell)
+    findings = Discovery(catalog, signatures, tell).find(subjects)
     for note in findings.notes:
         tell(note)
     file = workspace.root / LOCK
     old = file.read_text(encoding="utf-8")
     lock = tomllib.loads(old)
-    changes = needed_changes(lock, findings.changes)
-    new = lock_text(apply_changes(lock, changes)) if changes else old
+    changes = lock_changes.needed_changes(lock, findings.changes)
+    new = lock_changes.lock_text(lock_changes.apply_changes(lock, changes)) if changes else old
     written = write and new != old
     if written:
         write_whole(file, new)
     messages = tuple(change.message for change in changes)
-    return UpdateResult(lock_diff(old, new), messages, tuple(findings.problems), written)
+    return UpdateResult(lock_changes.lock_diff(old, new), messages, tuple(findings.problems), written)
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """What to look at: ``series`` for newer releases, ``pins`` to verify again, ``targets`` for newer bases."""
+
+    series: tuple[Series, ...] = ()
+    pins: tuple[Pin, ...] = ()
+    targets: tuple[Target, ...] = ()
+
+
+def select_subjects(catalog: Catalog, versions: Sequence[str], targets: Sequence[str]) -> Subjects:
+    """The subjects that ``versions`` (series or releases) and ``targets`` of a command line select; all without either.
+
+    Raises :exc:`bakery.errors.InputError` for an unknown name.
+    """
+    images = select_images(catalog, versions, targets, everything=True)
+    series = [series for series in catalog.series if series.name in versions or not (versions or targets)]
+    releases = set(versions) - {entry.name for entry in series}
+    return Subjects(
+        tuple(series),
+        tuple(dict.fromkeys(image.pin for image in images if image.version in releases)),
+        tuple(dict.fromkeys(image.target for image in images)) if targets or not versions else (),
+    )
+
+
+@dataclass
+class Findings:
+    """Verified changes for the lock, notes for the user, and problems: what failed verification and was left out.
+
+    A change may repeat what the lock has already (see :func:`bakery.sources.lock_changes.needed_changes`).
+    """
+
+    changes: list[LockChange] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """Looks for what is new, downloads it, and verifies it. The lock is neither read nor written."""
+
+    catalog: Catalog
+    signatures: SignatureChecker
+    tell: Tell = print
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def find(self, subjects: Subjects) -> Findings:
+        """Newer releases and bases, and signatures of releases that are pinned already.
+
+        Raises :exc:`SourceError` if neither python.org nor a Debian mirror lists releases.
+        """
+        findings = Findings()
+        by_number = {series.number: series for series in subjects.series}
+        if by_number:
+            self._find_releases(by_number, findings)
+        sources = self.signatures.sources
+        defaults = [series.default for series in by_number.values()]
+        unsigned = [pin for pin in defaults if not pin.signed and (sources.folder(pin) / pin.file).exists()]
+        for pin in dict.fromkeys((*subjects.pins, *unsigned)):
+            self._recheck(pin, findings)
+        for target in subjects.targets:
+            self._find_base(target, findings)
+        return findings
+
+    def _find_releases(self, by_number: dict[str, Series], findings: Findings) -> None:
+        releases = self._list_releases(by_number)
+        findings.notes += releases.notes
+        by_version = {pin.version: pin for pin in reversed(releases.pins)}  # the first of several suites counts
+        for number in lock_changes.unknown_series([series.number for series in self.catalog.series], by_version):
+            findings.notes.append(
+                f"Python {number} is out: add it to shared/catalog.toml and its signers to shared/upstream.toml"
+            )
+        for number, series in by_number.items():
+            if releases.complete and series.default.version not in by_version:
+                findings.notes.append(
+                    f"Python {series.default.release} is pinned, but python.org no longer has it: was it withdrawn?"
+                )
+            prereleases = self.signatures.trust.signers_of(number).prereleases
+            newer = lock_changes.newer_releases(series, by_version, prereleases)
+            self._pin_first([by_version[version] for version in newer], number, findings, releases.ids)
+
+    def _list_releases(self, numbers: Iterable[str]) -> PublishedReleases:
+        """What python.org lists, else what the host's Debian mirror lists for the series ``numbers``."""
+        try:
+            return published.list_python_org()
+        except Unavailable as error:
+            reason = str(error)
+        self.tell(f"{reason}; trying the host's Debian mirror")
+        archive = next((family.archive for family in self.catalog.families if family.archive.id == "debian"), None)
+        try:
+            if archive is None:
+                raise SourceError("no family of this repository uses Debian's archive")
+            suites = self.signatures.trust.suites
+            return published.list_debian(self.signatures.sources.workspace, archive, suites, numbers, self.tell)
+        except BakeryError as error:
+            raise SourceError(
+                f"no list of new releases is available: {reason}; {error.message}",
+                hint="Try again when python.org or a Debian mirror can be reached.",
+            ) from None
+
+    def _pin_first(self, candidates: Iterable[Pin], number: str, findings: Findings, ids: Mapping[str, str]) -> None:
+        """Pin the first of ``candidates`` that is available; one that fails verification ends the search."""
+        for pin in candidates:
+            try:
+                findings.changes.append(self._pin(pin, number, ids.get(pin.release, "")))
+            except Unavailable as reason:
+                findings.notes.append(f"Python {pin.release} is listed, but its tarball is not available: {reason}")
+                continue
+            except SourceError as error:
+                findings.problems.append(f"Python {pin.release} is not pinned: {error.message}")
+            return
+
+    def _pin(self, pin: Pin, number: str, release_id: str) -> LockChange:
+        """Download, verify and cache the tarball of a release that is not pinned yet."""
+        sources = self.signatures.sources
+        folder = sources.folder(pin)
+        with disk_full(folder), locked(folder.with_name(f"{folder.name}.lock"), pin.file, self.tell):
+            with staged_folder(folder) as stage:
+                file = stage / pin.file
+                provider = sources.download_unverified(pin, "", file, MAX_BYTES)
+                self.tell(f"{pin.file} from {provider}")
+                sha256, size = sha256_of(file), file.stat().st_size
+                if pin.sha256 and pin.sha256 != sha256:
+                    raise SourceError(f"{pin.file} from {provider} is not the file that {pin.recorded_by} lists")
+                # The API is another server than the one that has the files.
+                entry = published.release_file(release_id, pin.file)
+                for key, listed, actual in (
+                    ("sha256_sum", entry.sha256_sum, sha256), ("filesize", entry.filesize, size),
+                ):  # fmt: skip
+                    if listed and str(listed).lower() != str(actual):
+                        raise SourceError(f"{pin.file}: python.org's API has {key} {listed}, the file has {actual}")
+                contents = inspect_tarball(file, pin.release)
+                full = replace(pin, sha256=sha256, bytes=size, date=contents.date)
+                verified = self.signatures.check(full, number, file)
+            signed = verified.record if verified else ""
+            return lock_changes.release_change(replace(full, signed=signed), contents.pip)
+
+    def _recheck(self, pin: Pin, findings: Findings) -> None:
+        """Verify the signature and the contents of a release that is pinned already."""
+        series = next(series for series in self.catalog.series if pin in series.pins)
+        try:
+            file = self.signatures.sources.fetch(pin, series, "inv update --version={version}") / pin.file
+            contents = inspect_tarball(file, pin.release)
+            verified = self.signatures.check(pin, series.number, file, pinned=True)
+        except SourceError as error:
+            findings.problems.append(f"the signature of Python {pin.release} is not recorded: {error.message}")
+            return
+        new = replace(pin, signed=verified.record if verified else pin.signed, date=contents.date)
+        findings.changes.append(lock_changes.recheck_change(pin, new, contents.pip))
+
+    def _find_base(self, target: Target, findings: Findings) -> None:
+        platforms = self.catalog.family_of(target).platforms
+        try:
+            digests = {platform: registry.platform_digest(target.base.image, platform) for platform in platforms}
+        except registry.RegistryError as error:
+            findings.notes.append(f"{target.base.image}: {error.message}; its digests are not changed")
+            return
+        if digests != dict(target.base.digests):
+            findings.changes.append(lock_changes.base_change(target, digests, f"{self.clock():%Y-%m-%d}"))

@@ -10,7 +10,7 @@ import pytest
 
 from bakery.bases import apt
 from bakery.catalog.models import Catalog
-from bakery.sources import providers, python_org
+from bakery.sources import providers, published
 from bakery.workspace import Workspace
 from tests.unit.sources.fake_upstream import FakePythonOrg, FakeUpstream
 
@@ -30,7 +30,7 @@ def org(
 ) -> FakePythonOrg:
     server = serve()
     monkeypatch.setattr(providers, "PYTHON_ORG", server.url)
-    monkeypatch.setattr(python_org, "API", f"{server.url}/api")
+    monkeypatch.setattr(published, "API", f"{server.url}/api")
     monkeypatch.setattr(apt, "host_id", lambda: "fedora")
     upstream = FakePythonOrg(workspace, server, tmp_path / "keys", catalog)
     upstream.lock(upstream.publish("3.13.5"))

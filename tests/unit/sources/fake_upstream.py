@@ -17,10 +17,10 @@ from packaging.version import Version
 
 from bakery.catalog.models import Catalog
 from bakery.catalog.pins import Pin
-from bakery.sources.discovery import Discovery, Findings, Subjects
 from bakery.sources.signatures import SignatureChecker
 from bakery.sources.tarballs import SourceCache
 from bakery.sources.trust import Identity, SignaturePolicy, Signers, Trust
+from bakery.sources.update import Discovery, Findings, Subjects
 from bakery.workspace import Workspace
 from tests.unit.sources.forge_openpgp import Key
 from tests.unit.sources.forge_sigstore import Sigstore

@@ -327,7 +327,7 @@ def test_error_lists_why_each_provider_failed(
 def test_debian_mirror_reports_a_host_of_another_distribution(client: Client, python_org: Any, pool: Any) -> None:
     fake = pool(DATA, host="ubuntu")
     client.pin = client.make_pin("3.13.5", DATA, pool="pool/p")
-    assert "this host's apt has ubuntu packages, not Debian packages" in str(client.refused())
+    assert "this host's apt has ubuntu packages, not debian packages" in str(client.refused())
     assert fake.asked == []
 
 
@@ -394,7 +394,7 @@ def test_concurrent_builds_download_once(client: Client, python_org: Any) -> Non
 def test_full_disk_is_reported(client: Client, python_org: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(http, "download", full)
