@@ -113,7 +113,7 @@ def free_space(where: Path) -> int:
 
 
 def _existing(where: Path) -> Path:
-    return where if where.exists() else _existing(where.parent)
+    return next(path for path in (where, *where.parents) if path.exists())
 
 
 def no_space(where: Path) -> DiskFullError:

@@ -1,7 +1,7 @@
 """Base images, from their registry or made from signed distribution packages."""
 
-from bakery.bases.base_images import BaseImage, BaseResolver
+from bakery.bases.base_images import BaseImage, BaseResolver, registry_hosts
 
 __all__ = [
-    "BaseImage", "BaseResolver",
+    "BaseImage", "BaseResolver", "registry_hosts",
 ]  # fmt: skip

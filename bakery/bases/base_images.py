@@ -11,7 +11,6 @@ import shlex
 import shutil
 import tarfile
 import tempfile
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from pathlib import Path
 from bakery import oci, registry
 from bakery.bases import apt
 from bakery.catalog import Archive, Catalog, Target
-from bakery.errors import BakeryError, BuildError, InputError
+from bakery.errors import BuildError, InputError
 from bakery.files import Tell, disk_full, locked, require_space, sha256_of, staged_folder, write_whole
 from bakery.platforms import Platform
 from bakery.workspace import Workspace
@@ -136,7 +135,7 @@ class BaseResolver:
             digest = oci.write_layout(stage, stream, architecture=platform.architecture, created=created)
         if tar.parent == stage:
             tar.unlink()
-        stored = BaseImage(f"oci-layout://{folder}@{digest}", base.name, digest, base.origin)
+        stored = replace(base, context=f"oci-layout://{folder}@{digest}", digest=digest)
         (stage / "base.json").write_text(json.dumps(asdict(stored)), encoding="utf-8")
         return stored
 
@@ -172,7 +171,6 @@ class BaseResolver:
         """The folder with mmdebstrap, unpacked but not installed, and the environment that its perl needs."""
         folder = self.workspace.home / "tools" / f"mmdebstrap-{mirror.codename}"
         version = apt.run(["perl", "-e", 'printf "%vd", $^V']).rpartition(".")[0]
-        bare = not _perl_has(PERL_MODULES)
         with locked(folder.with_suffix(".lock"), "mmdebstrap", self.tell):
             if not (folder / "usr/bin/mmdebstrap").exists():
                 sources = mirror.sources(mirror.codename, archive)
@@ -181,7 +179,7 @@ class BaseResolver:
                 with staged_folder(folder) as stage:
                     private.unpack(["mmdebstrap", f"perl-modules-{version}", f"libperl{version}"], stage)
         libraries = [str(folder / "usr/share/perl" / version), *map(str, folder.glob(f"usr/lib/*/perl/{version}"))]
-        return folder, {"PERL5LIB": ":".join(libraries)} if bare else {}
+        return folder, {} if _perl_has(PERL_MODULES) else {"PERL5LIB": ":".join(libraries)}
 
     def _override(self, override: str, platform: Platform) -> BaseImage:
         path = Path(override).expanduser().absolute()
@@ -197,12 +195,13 @@ class BaseResolver:
             return self._imported(path, override, platform)
         if not (path / "etc").is_dir():
             raise InputError(f"--base={override}: neither an OCI image layout nor a root file system (it has no etc)")
-        with disk_full(cache), ExitStack() as stack:
+        with disk_full(cache):
             cache.mkdir(parents=True, exist_ok=True)
-            stage = stack.enter_context(tempfile.TemporaryDirectory(prefix=".folder.", suffix=".partial", dir=cache))
-            with tarfile.open(Path(stage) / "rootfs.tar", "w") as tar:
-                tar.add(path, arcname=".", filter=lambda member: None if member.isdev() else member)
-            return self._imported(Path(stage) / "rootfs.tar", override, platform)
+            with tempfile.TemporaryDirectory(prefix=".folder.", suffix=".partial", dir=cache) as stage:
+                file = Path(stage) / "rootfs.tar"
+                with tarfile.open(file, "w") as tar:
+                    tar.add(path, arcname=".", filter=lambda member: None if member.isdev() else member)
+                return self._imported(file, override, platform)
 
     def _imported(self, tar: Path, override: str, platform: Platform) -> BaseImage:
         name = f"{Path(override).name} (root file system given by the user)"
@@ -230,6 +229,11 @@ def read_base(folder: Path) -> BaseImage | None:
 def _perl_has(modules: tuple[str, ...]) -> bool:
     try:
         apt.run(["perl", *(f"-M{module}" for module in modules), "-e", "1"])
-    except BakeryError:
+    except apt.AptError:
         return False
     return True
+
+
+def registry_hosts(catalog: Catalog) -> tuple[str, ...]:
+    """The hosts of the registries that the base images of ``catalog`` come from."""
+    return tuple(dict.fromkeys(registry.split_reference(target.base.image)[0] for target in catalog.targets))

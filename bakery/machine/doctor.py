@@ -12,20 +12,19 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bakery.bases import apt
+from bakery.bases import apt, registry_hosts
 from bakery.catalog import Catalog
 from bakery.engine import WAY_OUT, Engine, running_engine
 from bakery.errors import BakeryError, BuildError, Unavailable
 from bakery.files import free_space
 from bakery.net import http, users_bundle
 from bakery.platforms import host_platform
-from bakery.registry import split_reference
 from bakery.sources import PYTHON_ORG
 from bakery.workspace import Workspace
 
-SPACE, LITTLE_SPACE = 8_000_000_000, 3_000_000_000
+SPACE = (8_000_000_000, 3_000_000_000)
 """Free bytes that a full build needs in addition to its caches, and the minimum for any build."""
-MEMORY, LITTLE_MEMORY = 4_000_000_000, 1_500_000_000
+MEMORY = (4_000_000_000, 1_500_000_000)
 """Free bytes of memory that linking with full LTO needs, and the minimum for any build."""
 TIMEOUT = (4.0, 4.0)
 """Seconds to connect and to wait for an answer: `inv doctor` has to be quick even if no server can be reached."""
@@ -87,10 +86,9 @@ def _engine(workspace: Workspace, catalog: Catalog) -> tuple[Engine | None, list
         engine = running_engine(workspace, catalog)
         if engine is None:
             return None, [_no_engine()]
-        version = engine.info.version
+        findings = [Finding("engine", State.OK, f"Docker {engine.info.version} ({engine.kind}) at {engine.host}")]
     except BakeryError as error:
         return None, [Finding("engine", State.MISSING, error.message, error.hint)]
-    findings = [Finding("engine", State.OK, f"Docker {version} ({engine.kind}) at {engine.host}")]
     if not engine.keeps_layers:
         todo = 'Set "features": {"containerd-snapshotter": true} in /etc/docker/daemon.json.'
         text = "does not keep compressed layers; they are compressed again for a push"
@@ -145,20 +143,22 @@ def _builder(catalog: Catalog, engine: Engine, name: str) -> Iterator[Finding]:
 
 def _disk(workspace: Workspace) -> Iterator[Finding]:
     for name, folder in (("cache", workspace.home), ("clone", workspace.build)):
-        free = free_space(folder)
-        state = State.OK if free >= SPACE else State.WARNING if free >= LITTLE_SPACE else State.MISSING
         todo = "A full build needs about 8 GB: free some space, for example with inv clean --cache."
-        text = f"{free / 1e9:.1f} GB free in {folder}"
-        yield Finding(f"disk, {name}", state, text, "" if state is State.OK else todo)
+        yield _resource(f"disk, {name}", free_space(folder), SPACE, f"free in {folder}", todo)
 
 
 def _memory() -> Finding:
     fields = dict(line.split()[:2] for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines())
-    free = int(fields["MemAvailable:"]) * 1024
-    state = State.OK if free >= MEMORY else State.WARNING if free >= LITTLE_MEMORY else State.MISSING
     todo = "Linking with full LTO needs 4 GB: inv build --jobs=1, or --quick during development."
-    text = f"{free / 1e9:.1f} GB available, {os.cpu_count()} processors"
-    return Finding("memory", state, text, "" if state is State.OK else todo)
+    text = f"available, {os.cpu_count()} processors"
+    return _resource("memory", int(fields["MemAvailable:"]) * 1024, MEMORY, text, todo)
+
+
+def _resource(about: str, free: int, limits: tuple[int, int], text: str, todo: str) -> Finding:
+    """The finding for ``free`` bytes; ``limits`` are enough for everything, and the minimum."""
+    enough, minimum = limits
+    state = State.OK if free >= enough else State.WARNING if free >= minimum else State.MISSING
+    return Finding(about, state, f"{free / 1e9:.1f} GB {text}", "" if state is State.OK else todo)
 
 
 def _proxies() -> Iterator[Finding]:
@@ -197,7 +197,7 @@ def _cosign() -> Finding:
 def _server_checks(catalog: Catalog) -> Iterator[Callable[[], Finding]]:
     """A check of each server that bases and tarballs come from."""
     todo = "Bases are made from packages instead, or use another base: inv build --base=IMAGE."
-    for host in dict.fromkeys(split_reference(target.base.image)[0] for target in catalog.targets):
+    for host in registry_hosts(catalog):
         yield partial(_check_server, "registry", f"https://{host}/v2/", todo)
     todo = "Tarballs come from the host's Debian mirror if it has them, or from --mirror."
     yield partial(_check_server, "python.org", PYTHON_ORG, todo)

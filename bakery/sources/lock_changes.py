@@ -30,11 +30,6 @@ class LockChange:
     content: Mapping[str, object] = field(hash=False)
     message: str
 
-    @property
-    def subject(self) -> str:
-        """The first line of the message."""
-        return self.message.partition("\n")[0]
-
 
 def newer_releases(series: Series, available: Iterable[Version], prereleases: bool) -> list[Version]:
     """The ``available`` versions that ``series`` could move to, newest first; empty if it has the newest already.
@@ -63,20 +58,15 @@ def _release_content(pin: Pin, pip: str) -> dict[str, object]:
 
 def release_change(pin: Pin, pip: str) -> LockChange:
     """Pin a release that was downloaded and verified; ``pip`` is the version that ensurepip bundles."""
-    lines = [
-        f"{pin.file}, {pin.bytes} bytes, recorded by {pin.recorded_by}.",
-        f"sha256: {pin.sha256}",
-        *_details(pin, pip),
-    ]
+    origin = f"{pin.file}, {pin.bytes} bytes, recorded by {pin.recorded_by}."
+    lines = [origin, f"sha256: {pin.sha256}", *_details(pin, pip)]
     return LockChange("releases", pin.release, _release_content(pin, pip), _message(f"Pin Python {pin.release}", lines))
 
 
 def recheck_change(old: Pin, pin: Pin, pip: str) -> LockChange:
     """Record what was learned about a release that is pinned already; ``old`` is its present pin."""
-    learned = f"the contents of the {pin.release} tarball"
-    if pin.signed != old.signed:
-        learned = f"the signature of Python {pin.release}"
-    message = _message(f"Record {learned}", _details(pin, pip))
+    signature, contents = f"the signature of Python {pin.release}", f"the contents of the {pin.release} tarball"
+    message = _message(f"Record {signature if pin.signed != old.signed else contents}", _details(pin, pip))
     return LockChange("releases", pin.release, _release_content(pin, pip), message)
 
 
@@ -111,15 +101,13 @@ def apply_changes(lock: Lock, changes: Iterable[LockChange]) -> Lock:
     """A copy of ``lock`` with ``changes``. Entries keep their place; a new release follows the next older one."""
     new = {key: dict(value) if isinstance(value, dict) else value for key, value in lock.items()}
     for change in changes:
-        table = new.setdefault(change.table, {})
-        if change.table == "releases" and change.name not in table:
-            names = list(table)
+        items = list(new.get(change.table, {}).items())
+        names = [name for name, _ in items]
+        if change.table == "releases" and change.name not in names:
             older = [name for name in names if Version(name) < Version(change.name)]
             at = names.index(max(older, key=Version)) + 1 if older else 0
-            items = list(table.items())
-            new[change.table] = dict([*items[:at], (change.name, dict(change.content)), *items[at:]])
-        else:
-            table[change.name] = dict(change.content)
+            items.insert(at, (change.name, {}))
+        new[change.table] = {**dict(items), change.name: dict(change.content)}
     return new
 
 
@@ -130,7 +118,5 @@ def lock_text(lock: Lock) -> str:
 
 def lock_diff(old: str, new: str) -> str:
     """A unified diff of two texts of the lock; empty if they are the same."""
-    lines = difflib.unified_diff(
-        old.splitlines(keepends=True), new.splitlines(keepends=True), "a/shared/lock.toml", "b/shared/lock.toml"
-    )
-    return "".join(lines)
+    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    return "".join(difflib.unified_diff(before, after, "a/shared/lock.toml", "b/shared/lock.toml"))

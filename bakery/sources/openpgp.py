@@ -64,13 +64,12 @@ def verify(file: Path, signature: bytes, fingerprints: Sequence[str], keys: Path
     Raises :exc:`BadSignature` if it is not, and :exc:`Unverifiable` if keys or gpgv are missing.
     """
     packets = dearmor(signature, "SIGNATURE", "the signature")
-    known = {fingerprint: keys / f"{fingerprint}.asc" for fingerprint in fingerprints}
-    known = {fingerprint: key for fingerprint, key in known.items() if key.is_file()}
+    known = [key for key in (keys / f"{fingerprint}.asc" for fingerprint in fingerprints) if key.is_file()]
     if not known:
         raise Unverifiable(f"none of the keys {', '.join(fingerprints)} is in {keys.parent.name}/{keys.name}")
     with tempfile.TemporaryDirectory(prefix="gpgv.") as folder:
         ring, detached = Path(folder) / "pinned.gpg", Path(folder) / "signature.sig"
-        ring.write_bytes(b"".join(dearmor(key.read_bytes(), "PUBLIC KEY BLOCK", key.name) for key in known.values()))
+        ring.write_bytes(b"".join(dearmor(key.read_bytes(), "PUBLIC KEY BLOCK", key.name) for key in known))
         detached.write_bytes(packets)
         command = ["gpgv", "--homedir", folder, "--keyring", str(ring), "--status-fd", "1", str(detached), str(file)]
         try:
@@ -82,7 +81,9 @@ def verify(file: Path, signature: bytes, fingerprints: Sequence[str], keys: Path
             raise Unverifiable("gpgv is not installed (apt-get install gpgv)") from None
         except subprocess.TimeoutExpired:
             raise BadSignature(f"gpgv did not finish within {TIMEOUT} s") from None
-    return interpret_status(done.stdout.decode("utf-8", "replace").splitlines(), tuple(known), now, done.returncode)
+    return interpret_status(
+        done.stdout.decode("utf-8", "replace").splitlines(), [key.stem for key in known], now, done.returncode
+    )
 
 
 def dearmor(text: bytes, kind: str, name: str) -> bytes:

@@ -6,7 +6,7 @@ downloaded again.
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -67,13 +67,14 @@ class SignatureChecker:
             except (Unavailable, Unverifiable) as reason:
                 reasons.append(f"{kind}: {reason}")
                 continue
-            except ExpiredKey as error:
-                if not pinned:
-                    raise self._bad(pin, suffix, error) from None
-                reasons.append(f"{kind}: {error}; is there a renewed copy of it for shared/keys?")
-                continue
             except BadSignature as error:
-                raise self._bad(pin, suffix, error) from None
+                if pinned and isinstance(error, ExpiredKey):
+                    reasons.append(f"{kind}: {error}; is there a renewed copy of it for shared/keys?")
+                    continue
+                raise SourceError(
+                    f"{pin.file}{suffix} {error}. The tarball is not used",
+                    hint="Find out who sends other bytes; trusted signers are listed in shared/upstream.toml.",
+                ) from None
             self.tell(f"{pin.file} is signed: {verified.record}{f' ({verified.note})' if verified.note else ''}")
             return verified
         why = "; ".join(reasons) or f"shared/upstream.toml lists no signer of {number}"
@@ -86,20 +87,13 @@ class SignatureChecker:
         self.tell(f"{pin.file}: signature {NOT_CHECKED}: {why}")
         return None
 
-    def _methods(self, number: str) -> list[tuple[str, str, Verify]]:
+    def _methods(self, number: str) -> Iterator[tuple[str, str, Verify]]:
         """How the series ``number`` is signed: kind, suffix of the file next to the tarball, how it is verified."""
-        signers, methods = self.trust.signers_of(number), list[tuple[str, str, Verify]]()
+        signers, keys, root = self.trust.signers_of(number), self.trust.keys, self.trusted_root
         if signers.openpgp:
-            keys, now = self.trust.keys, self.clock
-            methods.append(
-                ("openpgp", ".asc", lambda file, data: openpgp.verify(file, data, signers.openpgp, keys, now()))
-            )
+            yield "openpgp", ".asc", lambda file, data: openpgp.verify(file, data, signers.openpgp, keys, self.clock())
         if signers.sigstore:
-            root = self.trusted_root
-            methods.append(
-                ("sigstore", ".sigstore", lambda file, data: sigstore.verify(file, data, signers.sigstore, root))
-            )
-        return methods
+            yield "sigstore", ".sigstore", lambda file, data: sigstore.verify(file, data, signers.sigstore, root)
 
     def _verify(self, pin: Pin, file: Path, suffix: str, verify: Verify) -> VerifiedSignature:
         """Verify the cached signature, else the one from the first provider that has it."""
@@ -119,13 +113,6 @@ class SignatureChecker:
             raise type(error)(f"from {provider}: {error}") from None
         write_whole(cached, signature.decode("utf-8"))
         return verified
-
-    @staticmethod
-    def _bad(pin: Pin, suffix: str, error: BadSignature) -> SourceError:
-        return SourceError(
-            f"{pin.file}{suffix} {error}. The tarball is not used",
-            hint="Find out who sends other bytes; trusted signers are listed in shared/upstream.toml.",
-        )
 
     def _cached(self, pin: Pin, suffix: str) -> Path:
         return self.sources.home / "signatures" / f"{pin.file}{suffix}"

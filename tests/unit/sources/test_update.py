@@ -231,7 +231,7 @@ def test_signature_of_a_pinned_release_is_recorded_on_request(org: FakePythonOrg
     org.find()
     (change,) = org.find(pins=[pin]).changes
     assert change.content["signed"].startswith("openpgp ") and change.content["sha256"] == pin.sha256
-    assert change.subject == "Record the signature of Python 3.13.5"
+    assert change.message.startswith("Record the signature of Python 3.13.5\n")
     assert needed_changes({"releases": {"3.13.5": dict(change.content)}}, [change]) == []
     assert needed_changes({"releases": {"3.13.5": {"file": "x"}}}, [change]) == [change]
 
