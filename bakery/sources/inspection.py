@@ -1,7 +1,6 @@
 """What a tarball contains, before it is trusted: its release, its date, and the pip that ensurepip bundles."""
 
 import gzip
-import io
 import lzma
 import re
 import tarfile
@@ -9,12 +8,9 @@ import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, cast
 
 from bakery.errors import SourceError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 MAX_UNPACKED = 600_000_000
 """Bytes that a tarball may unpack to; CPython's are below 200 MB."""
@@ -39,9 +35,8 @@ class TarballContents:
 class _XzStream:
     """One xz stream, decompressed within ``MAX_MEMORY``: the standard library's file object allows a file 4 GiB."""
 
-    def __init__(self, file: Path) -> None:
-        self.raw, self.decompressor = file.open("rb"), lzma.LZMADecompressor(memlimit=MAX_MEMORY)
-        self.close = self.raw.close
+    def __init__(self, raw: IO[bytes]) -> None:
+        self.raw, self.decompressor = raw, lzma.LZMADecompressor(memlimit=MAX_MEMORY)
 
     def read(self, size: int) -> bytes:
         """At most ``size`` bytes; empty at the end."""
@@ -54,32 +49,24 @@ class _XzStream:
         return data
 
 
-class _Unpacked(io.RawIOBase):
-    """The tar inside a .tar.xz or .tgz, read in pieces of at most ``CHUNK`` bytes, up to ``MAX_UNPACKED`` in total."""
+class _Unpacked:
+    """The tar inside a .tar.xz or .tgz, of at most ``MAX_UNPACKED`` bytes, to be read from beginning to end."""
 
-    def __init__(self, file: Path) -> None:
-        with file.open("rb") as stream:
-            head = stream.read(6)
+    def __init__(self, raw: IO[bytes]) -> None:
+        head = raw.read(6)
         if not head.startswith((XZ, GZIP)):
             raise ValueError(f"expected xz or gzip, but the file begins with {head!r}")
-        self.stream = _XzStream(file) if head == XZ else gzip.GzipFile(file)
+        raw.seek(0)
+        self.stream = _XzStream(raw) if head == XZ else gzip.GzipFile(fileobj=raw)
         self.size = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        self.stream.close()
-        super().close()
-
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        view = memoryview(buffer).cast("B")
-        data = self.stream.read(min(len(view), CHUNK))
-        view[: len(data)] = data
+    def read(self, size: int) -> bytes:
+        """At most ``size`` bytes; empty at the end."""
+        data = self.stream.read(size)
         self.size += len(data)
         if self.size > MAX_UNPACKED:
             raise ValueError(f"it unpacks to more than {MAX_UNPACKED} bytes")
-        return len(data)
+        return data
 
 
 def inspect_tarball(file: Path, release: str) -> TarballContents:
@@ -90,7 +77,11 @@ def inspect_tarball(file: Path, release: str) -> TarballContents:
     """
     top, version, pip, newest = f"Python-{release}", "", "", 0
     try:
-        with _Unpacked(file) as unpacked, tarfile.open(fileobj=io.BufferedReader(unpacked, CHUNK), mode="r|") as tar:
+        # If tarfile reads a stream ("r|"), it calls read() only.
+        with (
+            file.open("rb") as raw,
+            tarfile.open(fileobj=cast(IO[bytes], _Unpacked(raw)), mode="r|", bufsize=CHUNK) as tar,
+        ):
             for member in tar:
                 if member.name != top and not member.name.startswith(f"{top}/"):
                     raise ValueError(f"it contains {member.name!r}; expected everything below {top}/")
