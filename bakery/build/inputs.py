@@ -74,7 +74,7 @@ class InputResolver:
         sources = SourceCache(self.workspace, self.settings.mirror, tell)
         source = sources.fetch(image.pin, image.series, self.settings.command)
         extras, tarball = sources.fetch_extras(image.series), source / image.pin.file
-        signatures = SignatureChecker(sources, load_trust(self.workspace.root), tell)
+        signatures = SignatureChecker(sources, load_trust(self.workspace.root))
         signature = signatures.ensure(image.pin, image.series.number, tarball)
         enter("base")
         base = self._base(image, tell)

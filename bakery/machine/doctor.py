@@ -84,8 +84,12 @@ def examine_machine(workspace: Workspace, catalog: Catalog, builder: str, bundle
 def _engine(workspace: Workspace, catalog: Catalog) -> tuple[Engine | None, list[Finding]]:
     try:
         engine = running_engine(workspace, catalog)
+        if engine is None and os.geteuid() == 0 and apt.host_id() in ("debian", "ubuntu"):
+            text = "none is running; the embedded engine will be started"
+            return None, [Finding("engine", State.OK, text, "inv engine.up")]
         if engine is None:
-            return None, [_no_engine()]
+            text = "none is running, and the embedded engine needs root on Debian or Ubuntu"
+            return None, [Finding("engine", State.MISSING, text, WAY_OUT)]
         findings = [Finding("engine", State.OK, f"Docker {engine.info.version} ({engine.kind}) at {engine.host}")]
     except BakeryError as error:
         return None, [Finding("engine", State.MISSING, error.message, error.hint)]
@@ -99,14 +103,6 @@ def _engine(workspace: Workspace, catalog: Catalog) -> tuple[Engine | None, list
         findings.append(Finding("buildx", State.MISSING, error.message, error.hint))
         return None, findings
     return engine, findings
-
-
-def _no_engine() -> Finding:
-    """The finding if no engine is running: not a problem if the embedded one can be started."""
-    if os.geteuid() == 0 and apt.host_id() in ("debian", "ubuntu"):
-        return Finding("engine", State.OK, "none is running; the embedded engine will be started", "inv engine.up")
-    text = "none is running, and the embedded engine needs root on Debian or Ubuntu"
-    return Finding("engine", State.MISSING, text, WAY_OUT)
 
 
 def platforms_in(text: str) -> tuple[str, ...]:
@@ -187,8 +183,7 @@ def _host_archive() -> Finding:
 
 
 def _cosign() -> Finding:
-    program = shutil.which("cosign")
-    if program:
+    if program := shutil.which("cosign"):
         return Finding("cosign", State.OK, program)
     todo = "Only inv push --sign needs it: https://docs.sigstore.dev/cosign/system_config/installation/"
     return Finding("cosign", State.WARNING, "not installed", todo)

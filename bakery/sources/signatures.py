@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bakery.catalog import Pin
 from bakery.errors import SourceError, Unavailable
-from bakery.files import Tell, write_whole
+from bakery.files import write_whole
 from bakery.sources import openpgp, sigstore
 from bakery.sources.openpgp import BadSignature, ExpiredKey, Unverifiable, VerifiedSignature
 from bakery.sources.tarballs import SourceCache
@@ -37,18 +37,17 @@ class SignatureChecker:
 
     sources: SourceCache
     trust: Trust
-    tell: Tell = print
     trusted_root: Path | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def ensure(self, pin: Pin, number: str, file: Path) -> str:
         """What is known about the signature of ``file``, for the build record. Raises as :meth:`check` does."""
         if pin.signed:
-            self.tell(f"{pin.file} is signed: {pin.signed} (checked when it was pinned)")
+            self.sources.tell(f"{pin.file} is signed: {pin.signed} (checked when it was pinned)")
             return pin.signed
         missing = self._cached(pin, ".none")
         if self.trust.policy is SignaturePolicy.WHEN_AVAILABLE and self._is_recent(missing):
-            self.tell(f"{pin.file}: signature {missing.read_text(encoding='utf-8')}")
+            self.sources.tell(f"{pin.file}: signature {missing.read_text(encoding='utf-8')}")
             return NOT_CHECKED
         verified = self.check(pin, number, file, pinned=True)
         return verified.record if verified else NOT_CHECKED
@@ -75,7 +74,8 @@ class SignatureChecker:
                     f"{pin.file}{suffix} {error}. The tarball is not used",
                     hint="Find out who sends other bytes; trusted signers are listed in shared/upstream.toml.",
                 ) from None
-            self.tell(f"{pin.file} is signed: {verified.record}{f' ({verified.note})' if verified.note else ''}")
+            note = f" ({verified.note})" if verified.note else ""
+            self.sources.tell(f"{pin.file} is signed: {verified.record}{note}")
             return verified
         why = "; ".join(reasons) or f"shared/upstream.toml lists no signer of {number}"
         if self.trust.policy is SignaturePolicy.REQUIRE:
@@ -84,7 +84,7 @@ class SignatureChecker:
                 hint='Provide what is missing, or set signatures = "when-available" there.',
             )
         write_whole(self._cached(pin, ".none"), f"{NOT_CHECKED}: {why}")
-        self.tell(f"{pin.file}: signature {NOT_CHECKED}: {why}")
+        self.sources.tell(f"{pin.file}: signature {NOT_CHECKED}: {why}")
         return None
 
     def _methods(self, number: str) -> Iterator[tuple[str, str, Verify]]:
@@ -103,7 +103,7 @@ class SignatureChecker:
                 return verify(file, cached.read_bytes())
             except BadSignature as error:
                 cached.unlink()
-                self.tell(f"{cached}: {error}; removed, fetching it again")
+                self.sources.tell(f"{cached}: {error}; removed, fetching it again")
         with tempfile.TemporaryDirectory(prefix="signature.") as folder:
             provider = self.sources.download_unverified(pin, suffix, Path(folder) / "signature", LIMIT)
             signature = (Path(folder) / "signature").read_bytes()

@@ -4,9 +4,8 @@ Releases come from python.org; if it cannot be reached, from the source index of
 """
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 from bakery import registry
 from bakery.catalog import Catalog, Pin, Series, Target, select_images
@@ -66,8 +65,8 @@ def update_lock(
     :exc:`bakery.errors.InputError` for unknown names.
     """
     subjects = select_subjects(catalog, versions, targets)
-    signatures = SignatureChecker(SourceCache(workspace, None, tell), load_trust(workspace.root), tell)
-    findings = Discovery(catalog, signatures, tell).find(subjects)
+    signatures = SignatureChecker(SourceCache(workspace, None, tell), load_trust(workspace.root))
+    findings = Discovery(catalog, signatures).find(subjects)
     for note in findings.notes:
         tell(note)
     file = workspace.root / LOCK
@@ -124,8 +123,6 @@ class Discovery:
 
     catalog: Catalog
     signatures: SignatureChecker
-    tell: Tell = print
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def find(self, subjects: Subjects) -> Findings:
         """Newer releases and bases, and signatures of releases that are pinned already.
@@ -150,9 +147,8 @@ class Discovery:
         findings.notes += releases.notes
         by_version = {pin.version: pin for pin in reversed(releases.pins)}  # the first of several suites counts
         for number in lock_changes.unknown_series([series.number for series in self.catalog.series], by_version):
-            findings.notes.append(
-                f"Python {number} is out: add it to shared/catalog.toml and its signers to shared/upstream.toml"
-            )
+            todo = "add it to shared/catalog.toml and its signers to shared/upstream.toml"
+            findings.notes.append(f"Python {number} is out: {todo}")
         for number, series in by_number.items():
             if releases.complete and series.default.version not in by_version:
                 findings.notes.append(
@@ -164,17 +160,18 @@ class Discovery:
 
     def _list_releases(self, numbers: Iterable[str]) -> PublishedReleases:
         """What python.org lists, else what the host's Debian mirror lists for the series ``numbers``."""
+        sources = self.signatures.sources
         try:
             return published.list_python_org()
         except Unavailable as error:
             reason = str(error)
-        self.tell(f"{reason}; trying the host's Debian mirror")
+        sources.tell(f"{reason}; trying the host's Debian mirror")
         archive = next((family.archive for family in self.catalog.families if family.archive.id == "debian"), None)
         try:
             if archive is None:
                 raise SourceError("no family of this repository uses Debian's archive")
             suites = self.signatures.trust.suites
-            return published.list_debian(self.signatures.sources.workspace, archive, suites, numbers, self.tell)
+            return published.list_debian(sources.workspace, archive, suites, numbers, sources.tell)
         except BakeryError as error:
             raise SourceError(
                 f"no list of new releases is available: {reason}; {error.message}",
@@ -197,11 +194,11 @@ class Discovery:
         """Download, verify and cache the tarball of a release that is not pinned yet."""
         sources = self.signatures.sources
         folder = sources.folder(pin)
-        with disk_full(folder), locked(folder.with_name(f"{folder.name}.lock"), pin.file, self.tell):
+        with disk_full(folder), locked(folder.with_name(f"{folder.name}.lock"), pin.file, sources.tell):
             with staged_folder(folder) as stage:
                 file = stage / pin.file
                 provider = sources.download_unverified(pin, "", file, MAX_BYTES)
-                self.tell(f"{pin.file} from {provider}")
+                sources.tell(f"{pin.file} from {provider}")
                 sha256, size = sha256_of(file), file.stat().st_size
                 if pin.sha256 and pin.sha256 != sha256:
                     raise SourceError(f"{pin.file} from {provider} is not the file that {pin.recorded_by} lists")
@@ -239,4 +236,4 @@ class Discovery:
             findings.notes.append(f"{target.base.image}: {error.message}; its digests are not changed")
             return
         if digests != dict(target.base.digests):
-            findings.changes.append(lock_changes.base_change(target, digests, f"{self.clock():%Y-%m-%d}"))
+            findings.changes.append(lock_changes.base_change(target, digests, f"{self.signatures.clock():%Y-%m-%d}"))

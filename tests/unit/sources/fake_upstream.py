@@ -90,7 +90,7 @@ class FakeUpstream:
     @property
     def signatures(self) -> SignatureChecker:
         sources = SourceCache(self.workspace, None, self.messages.append)
-        return SignatureChecker(sources, self.trust, self.messages.append, self.root, lambda: NOW)
+        return SignatureChecker(sources, self.trust, self.root, lambda: NOW)
 
     def pin(self, release: str, data: bytes, **more: Any) -> Pin:
         return Pin(release, f"Python-{release}.tar.xz", hashlib.sha256(data).hexdigest(), "a test", **more)
@@ -159,6 +159,6 @@ class FakePythonOrg(FakeUpstream):
         self.catalog = dataclasses.replace(self.catalog, series=tuple(pinned))
 
     def find(self, *names: str, targets: Any = (), pins: Any = ()) -> Findings:
-        discovery = Discovery(self.catalog, self.signatures, self.messages.append, lambda: NOW)
+        discovery = Discovery(self.catalog, self.signatures)
         series = tuple(series for series in self.catalog.series if not names or series.name in names)
         return discovery.find(Subjects(series, tuple(pins), tuple(targets)))
