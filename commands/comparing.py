@@ -28,7 +28,7 @@ def compare(selection: Selection, measuring: Measuring, output: Output) -> Repor
     """Compare the sizes of images with the official ones: layers, parts on disk, and files of one side only."""
     catalog, images = selection.select(WORKSPACE.root)
     find = bakery.engine.running_engine if measuring.repository else bakery.engine.find_engine
-    engine, options = find(WORKSPACE, catalog, tell), (measuring.against, measuring.repository)
+    engine, options = find(WORKSPACE, tell), (measuring.against, measuring.repository)
     baseline, records = bakery.sizes.read_baseline(WORKSPACE.root), bakery.records.read_status(WORKSPACE.root)
     comparer = bakery.sizes.Comparer(catalog, engine, baseline, records, *options, tell)
     comparisons = comparer.compare_all(images, WORKSPACE)
@@ -47,7 +47,7 @@ def measure(selection: Selection, measuring: Measuring, run: "Callable[[Session]
     else:
         catalog, images = selection.select(WORKSPACE.root)
         pairs = [bakery.benchmarks.pair_of(catalog, image, measuring.image, measuring.against) for image in images]
-    engine = bakery.engine.find_engine(WORKSPACE, catalog, tell)
+    engine = bakery.engine.find_engine(WORKSPACE, tell)
     for pair in pairs:
         session = bakery.benchmarks.Session(WORKSPACE, engine, pair, measuring, make_display(sys.stderr))
         session.report(run).show()
@@ -94,7 +94,7 @@ def sbom(selection: Selection, building: Building, output: Output) -> None:
 def outdated(selection: Selection, measuring: Measuring, output: Output) -> Report:
     """List packages of images that the distribution has newer versions of (default: of all images that there are)."""
     catalog, images = selection.select(WORKSPACE.root, everything=True)
-    engine = None if measuring.repository else bakery.engine.find_engine(WORKSPACE, catalog, tell)
+    engine = None if measuring.repository else bakery.engine.find_engine(WORKSPACE, tell)
     survey = bakery.sbom.Outdated(WORKSPACE, catalog, engine, measuring.repository, tell).survey(images)
     return survey.report(check=output.check)
 

@@ -28,7 +28,7 @@ def push(selection: Selection, building: Building, publishing: Publishing, outpu
         if publishing.merge:
             pushed = bakery.publish.read_digests(publishing.merge)
         else:
-            pushed = pusher.push_digests(bakery.engine.find_engine(WORKSPACE, catalog, tell), images)
+            pushed = pusher.push_digests(bakery.engine.find_engine(WORKSPACE, tell), images)
         if digests and not output.dry:
             bakery.publish.write_digests(Path(digests), pushed)
             print(f"{digests} written: {len(pushed)} images; tag them with inv push --merge={digests}")
@@ -73,28 +73,27 @@ def doctor(building: Building) -> Report:
 def clean(cleaning: Cleaning, output: Output) -> None:
     """Remove what builds left on this machine: only the kinds that you name."""
     kinds = [kind for kind in bakery.machine.KINDS if cleaning.all or getattr(cleaning, kind)]
-    catalog, print_line = load_catalog(WORKSPACE.root), functools.partial(print, flush=True)
-    bakery.machine.clean(WORKSPACE, catalog, kinds, print_line, dry=output.dry)
+    bakery.machine.clean(WORKSPACE, kinds, functools.partial(print, flush=True), dry=output.dry)
 
 
 @command()
 def up() -> None:
     """Start the embedded engine, unless another engine answers."""
-    engine = bakery.engine.find_engine(WORKSPACE, load_catalog(WORKSPACE.root), tell)
+    engine = bakery.engine.find_engine(WORKSPACE, tell)
     print(f"{engine.kind} engine at {engine.host}")
 
 
 @command()
 def down() -> None:
     """Stop the embedded engine; its images and build cache stay."""
-    stopped = bakery.engine.Embedded(WORKSPACE, load_catalog(WORKSPACE.root), tell).down()
+    stopped = bakery.engine.Embedded(WORKSPACE, tell).down()
     print("stopped" if stopped else "the embedded engine was not running")
 
 
 @command("format", format=option("text", "Output format", choices=("text", "json")))
 def status(output: Output) -> None:
     """Show the engine in use and what it holds; exit code 1 if none answers."""
-    found = bakery.engine.engine_status(WORKSPACE, load_catalog(WORKSPACE.root))
+    found = bakery.engine.engine_status(WORKSPACE)
     if output.format == "json":
         print(json.dumps(found, indent=1))
     for key, value in found.items() if output.format == "text" else ():
@@ -107,7 +106,7 @@ def status(output: Output) -> None:
 @command()
 def env() -> None:
     """Print shell commands that point docker at the engine in use: eval "$(inv engine.env)"."""
-    engine = bakery.engine.find_engine(WORKSPACE, load_catalog(WORKSPACE.root), tell)
+    engine = bakery.engine.find_engine(WORKSPACE, tell)
     print(f"export DOCKER_HOST={shlex.quote(engine.host)}")
     if engine.kind == "embedded":
         print(f'export PATH={shlex.quote(engine.embedded.path)}:"$PATH"')

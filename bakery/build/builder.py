@@ -218,7 +218,7 @@ def open_builder(
     Raises :exc:`bakery.errors.EngineError` if no engine can be used, :exc:`InputError` for invalid network settings.
     """
     display = make_display(sys.stderr)
-    engine = find_engine(workspace, catalog, functools.partial(display.note, ""))
+    engine = find_engine(workspace, functools.partial(display.note, ""))
     settings = BuildSettings(
         mirror=building.mirror, base=building.base, refresh=building.refresh, compression=building.compression,
         jobs=jobs or default_jobs(engine.info.cpus, engine.info.memory_bytes),

@@ -7,7 +7,6 @@ embedded engine, which is started if no other engine answers.
 import os
 from typing import TYPE_CHECKING
 
-from bakery.catalog import Catalog
 from bakery.engine.daemons import SYSTEM_SOCKET, answers
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
@@ -19,26 +18,26 @@ if TYPE_CHECKING:
     from docker.tls import TLSConfig
 
 
-def find_engine(workspace: Workspace, catalog: Catalog, tell: Tell = print) -> Engine:
+def find_engine(workspace: Workspace, tell: Tell = print) -> Engine:
     """The engine to use, known to be new enough; the embedded engine is started if no other engine answers.
 
     Raises :exc:`EngineError` if the user's choice does not answer or is too old, or no engine is available.
     """
-    engine = running_engine(workspace, catalog, tell)
+    engine = running_engine(workspace, tell)
     if engine is None:
-        embedded = Embedded(workspace, catalog, tell)
+        embedded = Embedded(workspace, tell)
         tell("no Docker engine answers: using the embedded one")
         embedded.up()
         engine = Engine("embedded", embedded.host, embedded)
     return engine
 
 
-def running_engine(workspace: Workspace, catalog: Catalog, tell: Tell = print) -> Engine | None:
+def running_engine(workspace: Workspace, tell: Tell = print) -> Engine | None:
     """The engine to use if one answers, known to be new enough; nothing is started.
 
     Raises :exc:`EngineError` if the user's choice does not answer, or the engine is too old or not accessible.
     """
-    embedded = Embedded(workspace, catalog, tell)
+    embedded = Embedded(workspace, tell)
     chosen = _users_choice(embedded)
     if chosen:
         return chosen.check()
@@ -88,10 +87,10 @@ def _tls_from_environment() -> "TLSConfig | None":
         raise InputError(f"DOCKER_TLS_VERIFY and DOCKER_CERT_PATH cannot be used: {error}") from None
 
 
-def engine_status(workspace: Workspace, catalog: Catalog) -> dict[str, object]:
+def engine_status(workspace: Workspace) -> dict[str, object]:
     """What ``inv engine.status`` prints; ``kind`` and ``host`` are ``None`` if no engine answers. Starts nothing."""
-    embedded = Embedded(workspace, catalog, lambda _: None)
-    engine = running_engine(workspace, catalog)
+    embedded = Embedded(workspace, lambda _: None)
+    engine = running_engine(workspace)
     return {
         "kind": engine.kind if engine else None,
         "host": engine.host if engine else None,

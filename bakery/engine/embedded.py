@@ -18,7 +18,7 @@ from pathlib import Path
 from packaging.version import Version
 
 from bakery.bases import apt
-from bakery.catalog import Catalog, Table, read_toml
+from bakery.catalog import Table, load_catalog, read_toml
 from bakery.engine.daemons import LABEL, answers, foreign_daemon, mount_points, processes, processes_in, version_of
 from bakery.errors import EngineError
 from bakery.files import Tell, disk_full, locked, no_space, require_space, staged_folder
@@ -37,7 +37,6 @@ class Embedded:
     """The private engine of one cache folder, with the image store ``store`` (:mod:`bakery.engine.scratch`)."""
 
     workspace: Workspace
-    catalog: Catalog
     tell: Tell = print
     store: str = "containerd"
 
@@ -160,7 +159,8 @@ class Embedded:
 
     def _unpack(self, suites: tuple[str, ...], packages: tuple[str, ...], own: tuple[str, ...]) -> None:
         mirror = apt.host_mirror()
-        archive = next(family.archive for family in self.catalog.families if family.archive.id == apt.host_id())
+        families = load_catalog(self.workspace.root).families
+        archive = next(family.archive for family in families if family.archive.id == apt.host_id())
         engine, buildx = self.minimums
         seen = []
         for suite in dict.fromkeys((mirror.codename, *suites)):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.catalog import LABELS, Catalog
+from bakery.catalog import LABELS
 from bakery.engine import Embedded, running_engine
 from bakery.errors import BakeryError, NothingSelected
 from bakery.files import Tell
@@ -23,7 +23,7 @@ class Removal:
     path: Path | None = None
 
 
-def clean(workspace: Workspace, catalog: Catalog, kinds: Sequence[str], tell: Tell, *, dry: bool = False) -> None:
+def clean(workspace: Workspace, kinds: Sequence[str], tell: Tell, *, dry: bool = False) -> None:
     """Remove everything of ``kinds`` (see :data:`KINDS`) and ``tell`` each removal; with ``dry``, only tell.
 
     Raises :exc:`NothingSelected` if ``kinds`` is empty, and as :func:`remove` does.
@@ -32,13 +32,13 @@ def clean(workspace: Workspace, catalog: Catalog, kinds: Sequence[str], tell: Te
         options = ", ".join(f"--{kind}" for kind in KINDS)
         hint = "They are explained by: inv clean --help"
         raise NothingSelected(f"nothing to remove was selected: expected {options} or --all", hint=hint)
-    for removal in list(removals(workspace, catalog, kinds)):
+    for removal in list(removals(workspace, kinds)):
         tell(f"{'would remove' if dry else 'removing'} {removal.kind}: {removal.name}")
         if not dry:
-            remove(workspace, catalog, removal)
+            remove(workspace, removal)
 
 
-def removals(workspace: Workspace, catalog: Catalog, kinds: Sequence[str]) -> Iterator[Removal]:
+def removals(workspace: Workspace, kinds: Sequence[str]) -> Iterator[Removal]:
     """Everything of ``kinds`` that exists; nothing is removed or started."""
     paths = {
         "logs": [workspace.build],
@@ -52,7 +52,7 @@ def removals(workspace: Workspace, catalog: Catalog, kinds: Sequence[str]) -> It
         for path in paths.get(kind, ()):
             if path.exists():
                 yield Removal(kind, str(path), path)
-    engine = running_engine(workspace, catalog) if {"images", "cache"} & set(kinds) else None
+    engine = running_engine(workspace) if {"images", "cache"} & set(kinds) else None
     if engine and "images" in kinds:
         for image in engine.images(label=f"{LABELS}.target"):
             for tag in image.tags or (image.id,):
@@ -61,17 +61,17 @@ def removals(workspace: Workspace, catalog: Catalog, kinds: Sequence[str]) -> It
         yield Removal("cache", f"build cache of {engine.host}")
 
 
-def remove(workspace: Workspace, catalog: Catalog, removal: Removal) -> None:
+def remove(workspace: Workspace, removal: Removal) -> None:
     """Remove it. Raises :exc:`BakeryError`, for images and build cache :exc:`bakery.errors.EngineError`."""
     if removal.kind == "engine":
-        Embedded(workspace, catalog, lambda _: None).down()
+        Embedded(workspace, lambda _: None).down()
     if removal.path is not None:
         shutil.rmtree(removal.path, ignore_errors=True)
         if removal.path.exists():
             hint = "Check whether a process still uses it."
             raise BakeryError(f"{removal.path} could not be removed completely", hint=hint)
         return
-    engine = running_engine(workspace, catalog)
+    engine = running_engine(workspace)
     if engine is None:
         return
     if removal.kind == "images":

@@ -72,7 +72,7 @@ def examine_machine(workspace: Workspace, catalog: Catalog, builder: str, bundle
 
     Servers are contacted concurrently.
     """
-    engine, findings = _engine(workspace, catalog)
+    engine, findings = _engine(workspace)
     if engine is not None:
         findings += _builder(catalog, engine, builder)
     findings += [*_disk(workspace), _memory(), *_proxies(), _bundle(bundle), _host_archive(), _cosign()]
@@ -81,9 +81,9 @@ def examine_machine(workspace: Workspace, catalog: Catalog, builder: str, bundle
     return Diagnosis(tuple(findings))
 
 
-def _engine(workspace: Workspace, catalog: Catalog) -> tuple[Engine | None, list[Finding]]:
+def _engine(workspace: Workspace) -> tuple[Engine | None, list[Finding]]:
     try:
-        engine = running_engine(workspace, catalog)
+        engine = running_engine(workspace)
         if engine is None and os.geteuid() == 0 and apt.host_id() in ("debian", "ubuntu"):
             text = "none is running; the embedded engine will be started"
             return None, [Finding("engine", State.OK, text, "inv engine.up")]

@@ -143,7 +143,7 @@ def bills(
 
     Raises :exc:`BuildError` if the engine does not have one of them, and what :class:`SourceCache` raises.
     """
-    engine = find_engine(workspace, catalog, tell)
+    engine = find_engine(workspace, tell)
     licences, sources = load_licences(workspace.root), SourceCache(workspace, mirror, tell)
     for image in images:
         folder = sources.fetch(image.pin, image.series, "inv sbom --version={version}")

@@ -46,9 +46,9 @@ def skip_unless_embedded_engine_can_start() -> None:
 @pytest.fixture(scope="session")
 def engine(workspace: Workspace, catalog: Catalog) -> Iterator[Engine]:
     """The engine that `inv build` would use. It keeps running, as it does after `inv build`."""
-    if running_engine(workspace, catalog) is None:
+    if running_engine(workspace) is None:
         skip_unless_embedded_engine_can_start()
-    engine = find_engine(workspace, catalog)
+    engine = find_engine(workspace)
     yield engine
     engine.close()
 
@@ -59,7 +59,7 @@ def first_embedded(workspace: Workspace, catalog: Catalog) -> Embedded:
     if answers(SYSTEM_SOCKET) or foreign_daemon() is not None:
         pytest.skip("the system's own Docker is running")
     skip_unless_embedded_engine_can_start()
-    embedded = Embedded(workspace, catalog)
+    embedded = Embedded(workspace)
     embedded.prepare()
     return embedded
 

@@ -18,7 +18,6 @@ import pytest
 from packaging.version import Version
 
 from bakery.bases import apt
-from bakery.catalog.models import Catalog
 from bakery.engine import daemons, discovery, embedded
 from bakery.engine.daemons import answers, version_of
 from bakery.engine.discovery import engine_status, find_engine, running_engine
@@ -51,8 +50,8 @@ def test_version_of_returns_the_upstream_version(text: str, version: str) -> Non
     assert version_of(text) == Version(version)
 
 
-def test_minimum_versions_are_read_from_engine_toml(workspace: Workspace, catalog: Catalog) -> None:
-    assert Embedded(workspace, catalog).minimums == (Version("23.0"), Version("0.13"))
+def test_minimum_versions_are_read_from_engine_toml(workspace: Workspace) -> None:
+    assert Embedded(workspace).minimums == (Version("23.0"), Version("0.13"))
 
 
 @pytest.fixture
@@ -121,15 +120,14 @@ def add_context(name: str, host: str, current: bool = False) -> None:
         (folder / "config.json").write_text(json.dumps({"currentContext": name}), encoding="utf-8")
 
 
-def find(workspace: Workspace, catalog: Catalog) -> tuple[str, str]:
-    engine = find_engine(workspace, catalog, lambda _: None)
+def find(workspace: Workspace) -> tuple[str, str]:
+    engine = find_engine(workspace, lambda _: None)
     engine.close()
     return engine.kind, engine.host
 
 
 def test_engines_are_chosen_in_order_of_precedence(
     workspace: Workspace,
-    catalog: Catalog,
     fake_engine: Callable[..., str],
     fake_embedded: FakeEmbedded,
     system_socket: Path,
@@ -140,59 +138,53 @@ def test_engines_are_chosen_in_order_of_precedence(
     add_context("current", hosts["current"], current=True)
     monkeypatch.setenv("DOCKER_CONTEXT", "named")
     monkeypatch.setenv("DOCKER_HOST", hosts["variable"])
-    assert find(workspace, catalog) == ("DOCKER_HOST", hosts["variable"])
+    assert find(workspace) == ("DOCKER_HOST", hosts["variable"])
     monkeypatch.delenv("DOCKER_HOST")
-    assert find(workspace, catalog) == ("context named", hosts["named"])
+    assert find(workspace) == ("context named", hosts["named"])
     monkeypatch.delenv("DOCKER_CONTEXT")
-    assert find(workspace, catalog) == ("context current", hosts["current"])
+    assert find(workspace) == ("context current", hosts["current"])
     monkeypatch.setenv("DOCKER_CONTEXT", "default")
-    assert find(workspace, catalog) == ("system", f"unix://{system_socket}")
+    assert find(workspace) == ("system", f"unix://{system_socket}")
     monkeypatch.delenv("DOCKER_CONTEXT")
     (Path(os.environ["DOCKER_CONFIG"]) / "config.json").write_text("{}", encoding="utf-8")
-    assert find(workspace, catalog) == ("system", f"unix://{system_socket}")
+    assert find(workspace) == ("system", f"unix://{system_socket}")
     assert fake_embedded.started == 0
     monkeypatch.setattr(discovery, "SYSTEM_SOCKET", Path("/nowhere"))
-    kind, host = find(workspace, catalog)
+    kind, host = find(workspace)
     assert kind == "embedded" and host.startswith("unix:///run/infra7-python/")
     assert fake_embedded.started == 1
 
 
-def test_a_running_embedded_engine_is_not_started_again(
-    workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded
-) -> None:
+def test_a_running_embedded_engine_is_not_started_again(workspace: Workspace, fake_embedded: FakeEmbedded) -> None:
     fake_embedded.runs = True
-    assert find(workspace, catalog)[0] == "embedded"
+    assert find(workspace)[0] == "embedded"
     assert fake_embedded.started == 0
 
 
-def test_running_engine_starts_nothing(workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded) -> None:
-    assert running_engine(workspace, catalog) is None
+def test_running_engine_starts_nothing(workspace: Workspace, fake_embedded: FakeEmbedded) -> None:
+    assert running_engine(workspace) is None
     assert fake_embedded.started == 0
 
 
-def test_status_without_an_engine_starts_nothing(
-    workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded
-) -> None:
-    status = engine_status(workspace, catalog)
+def test_status_without_an_engine_starts_nothing(workspace: Workspace, fake_embedded: FakeEmbedded) -> None:
+    status = engine_status(workspace)
     assert set(status) == {"kind", "host", "embedded"}
     assert (status["kind"], status["host"], status["embedded"]["pid"]) == (None, None, None)
     assert status["embedded"]["folder"] == str(workspace.home / "engine")
     assert fake_embedded.started == 0
 
 
-def test_docker_host_can_be_the_embedded_engine(
-    workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = Embedded(workspace, catalog)
+def test_docker_host_can_be_the_embedded_engine(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Embedded(workspace)
     expected = Engine("embedded", own.host, own)
     monkeypatch.setenv("DOCKER_HOST", own.host)
     monkeypatch.setattr(Engine, "check", lambda self: self)
-    assert find_engine(workspace, catalog) == expected
+    assert find_engine(workspace) == expected
 
 
 @pytest.mark.parametrize("by", ["variable", "config"])
 def test_a_missing_docker_context_is_an_input_error(
-    workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch, by: str
+    workspace: Workspace, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     if by == "variable":
         monkeypatch.setenv("DOCKER_CONTEXT", "nope")
@@ -201,24 +193,23 @@ def test_a_missing_docker_context_is_an_input_error(
         folder.mkdir()
         (folder / "config.json").write_text('{"currentContext": "nope"}', encoding="utf-8")
     with pytest.raises(InputError, match="docker context 'nope'") as caught:
-        find_engine(workspace, catalog, print)
+        find_engine(workspace, print)
     assert caught.value.exit_code == 2
     assert fake_embedded.started == 0
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", '{"currentContext": ""}', "{}"])
 def test_a_docker_configuration_without_a_context_is_ignored(
-    workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded, text: str
+    workspace: Workspace, fake_embedded: FakeEmbedded, text: str
 ) -> None:
     folder = Path(os.environ["DOCKER_CONFIG"])
     folder.mkdir()
     (folder / "config.json").write_text(text, encoding="utf-8")
-    assert find(workspace, catalog)[0] == "embedded"
+    assert find(workspace)[0] == "embedded"
 
 
 def test_no_other_engine_is_used_if_the_users_choice_does_not_answer(
     workspace: Workspace,
-    catalog: Catalog,
     fake_embedded: FakeEmbedded,
     system_socket: Path,
     nowhere: str,
@@ -227,7 +218,7 @@ def test_no_other_engine_is_used_if_the_users_choice_does_not_answer(
     host = nowhere.replace("http", "tcp")
     monkeypatch.setenv("DOCKER_HOST", host)
     with pytest.raises(EngineError, match=rf"the Docker engine at {host} \(DOCKER_HOST\) does not answer") as caught:
-        find_engine(workspace, catalog, print)
+        find_engine(workspace, print)
     assert "unset DOCKER_HOST" in caught.value.hint
     assert fake_embedded.started == 0
 
@@ -235,20 +226,20 @@ def test_no_other_engine_is_used_if_the_users_choice_does_not_answer(
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # docker's client does not close its socket
 @pytest.mark.parametrize("host", ["nonsense://x", "tcp://", "unix:///nowhere.sock"])
 def test_an_invalid_docker_host_is_an_engine_error(
-    workspace: Workspace, catalog: Catalog, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch, host: str
+    workspace: Workspace, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
     with pytest.raises(EngineError, match="does not answer"):
-        find_engine(workspace, catalog, print)
+        find_engine(workspace, print)
     gc.collect()
 
 
 def test_an_engine_that_is_too_old_is_rejected_with_the_minimum_version(
-    workspace: Workspace, catalog: Catalog, fake_engine: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, fake_engine: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", fake_engine("20.10.24+dfsg1"))
     with pytest.raises(EngineError, match=r"is 20\.10\.24\+dfsg1: too old, expected 23\.0 or newer") as caught:
-        find_engine(workspace, catalog, print)
+        find_engine(workspace, print)
     assert "Upgrade it" in caught.value.hint
 
 
@@ -260,11 +251,11 @@ def test_a_socket_answers_only_if_it_speaks_the_engine_api(system_socket: Path, 
 
 
 def test_the_embedded_engine_needs_root_and_the_error_names_alternatives(
-    workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(EngineError, match="starting the embedded one needs root") as caught:
-        find_engine(workspace, catalog, lambda _: None)
+        find_engine(workspace, lambda _: None)
     assert caught.value.exit_code == 1
     for alternative in ("Run as root", "DOCKER_HOST at Docker Engine 23", "apt-get install docker.io"):
         assert alternative in caught.value.hint
@@ -272,17 +263,17 @@ def test_the_embedded_engine_needs_root_and_the_error_names_alternatives(
 
 @pytest.mark.parametrize(("host", "named"), [("fedora", "this host is fedora"), ("", "this host is unknown")])
 def test_the_embedded_engine_needs_debian_or_ubuntu_and_the_error_names_alternatives(
-    workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, host: str, named: str
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, host: str, named: str
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(apt, "host_id", lambda: host)
     with pytest.raises(EngineError, match=f"on debian and ubuntu only; {named}") as caught:
-        find_engine(workspace, catalog, lambda _: None)
+        find_engine(workspace, lambda _: None)
     assert "DOCKER_HOST" in caught.value.hint
 
 
 def test_the_error_lists_versions_if_no_suite_has_an_engine_that_is_new_enough(
-    workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class FakeApt(apt.PrivateApt):
         def update(self) -> None:
@@ -297,17 +288,17 @@ def test_the_error_lists_versions_if_no_suite_has_an_engine_that_is_new_enough(
     monkeypatch.setattr(apt, "PrivateApt", FakeApt)
     messages: list[str] = []
     with pytest.raises(EngineError, match=r"expected docker\.io 23\.0 .*bookworm has docker\.io 20\.10\.24"):
-        find_engine(workspace, catalog, messages.append)
+        find_engine(workspace, messages.append)
     assert [line.split()[-1] for line in messages if "looking" in line] == ["bookworm", "trixie", "forky"]
 
 
 def test_the_embedded_engine_is_never_started_next_to_another_one(
-    workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "foreign_daemon", lambda: 4711)
     monkeypatch.setattr(Embedded, "prepare", lambda _: pytest.fail("unpacked next to another one"))
     with pytest.raises(EngineError, match=r"dockerd, process 4711.* never started next to another one") as caught:
-        find_engine(workspace, catalog, lambda _: None)
+        find_engine(workspace, lambda _: None)
     assert "systemctl stop docker" in caught.value.hint
 
 
@@ -318,9 +309,9 @@ def test_a_daemon_without_our_label_is_foreign(monkeypatch: pytest.MonkeyPatch) 
         assert daemons.foreign_daemon() == expected
 
 
-def test_each_cache_folder_has_its_own_engine_with_a_short_socket_path(catalog: Catalog, tmp_path: Path) -> None:
+def test_each_cache_folder_has_its_own_engine_with_a_short_socket_path(tmp_path: Path) -> None:
     long = tmp_path / ("x" * 200)
-    first, second = (Embedded(Workspace(tmp_path, home), catalog) for home in (long, tmp_path))
+    first, second = (Embedded(Workspace(tmp_path, home)) for home in (long, tmp_path))
     assert first.host != second.host
     assert len(first.host.removeprefix("unix://")) < 100
 
@@ -340,18 +331,18 @@ class FakeClient:
     [("embedded", (), "host"), ("system", ("bridge", "host"), None), ("DOCKER_HOST", ("host", "none"), "host")],
 )
 def test_an_engine_without_a_bridge_builds_with_host_networking(
-    workspace: Workspace, catalog: Catalog, kind: str, networks: tuple[str, ...], network: str | None
+    workspace: Workspace, kind: str, networks: tuple[str, ...], network: str | None
 ) -> None:
-    engine = Engine(kind, "unix:///nowhere", Embedded(workspace, catalog))
+    engine = Engine(kind, "unix:///nowhere", Embedded(workspace))
     engine.__dict__["client"] = FakeClient(*networks)
     assert engine.network == network
 
 
 def test_only_the_embedded_engine_changes_the_environment_of_docker(
-    workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin")
-    own = Embedded(workspace, catalog)
+    own = Embedded(workspace)
     assert Engine("system", "unix:///x", own).environment == dict(os.environ) | PROVENANCE
     environment = Engine("embedded", own.host, own).environment
     assert environment["DOCKER_HOST"] == own.host
@@ -367,34 +358,34 @@ def fake_docker(folder: Path, version: str, name: str = "docker") -> Path:
 
 
 def test_the_users_buildx_is_used_if_it_is_new_enough(
-    workspace: Workspace, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{fake_docker(tmp_path / 'bin', 'v0.17.1')}:{os.environ['PATH']}")
-    assert Engine("system", "unix:///x", Embedded(workspace, catalog)).buildx == ["docker", "buildx"]
+    assert Engine("system", "unix:///x", Embedded(workspace)).buildx == ["docker", "buildx"]
 
 
 def test_the_embedded_buildx_is_used_if_the_users_is_too_old(
-    workspace: Workspace, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{fake_docker(tmp_path / 'bin', 'v0.10.5')}:{os.environ['PATH']}")
-    own = Embedded(workspace, catalog)
+    own = Embedded(workspace)
     fake_docker(own.buildx.parent, "0.13.1+ds1-3", own.buildx.name)
     assert Engine("system", "unix:///x", own).buildx == [str(own.buildx)]
 
 
 def test_the_error_without_a_new_enough_buildx_names_its_version_and_the_package_to_install(
-    workspace: Workspace, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("PATH", f"{fake_docker(tmp_path / 'bin', 'v0.10.5')}:{os.environ['PATH']}")
-    engine = Engine("system", "unix:///x", Embedded(workspace, catalog))
+    engine = Engine("system", "unix:///x", Embedded(workspace))
     with pytest.raises(EngineError, match=r"expected 0\.13 or newer.*docker buildx is 0\.10\.5") as caught:
         _ = engine.buildx
     assert "docker-buildx-plugin" in caught.value.hint
 
 
 def test_missing_permission_for_the_system_engine_is_reported(
-    workspace: Workspace, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -404,29 +395,27 @@ def test_missing_permission_for_the_system_engine_is_reported(
     monkeypatch.setattr("socket.socket.connect", denied)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(EngineError) as caught:
-        find_engine(workspace, catalog, lambda _: None)
+        find_engine(workspace, lambda _: None)
     assert "permission" in str(caught.value).lower()
 
 
-def test_missing_tls_certificates_are_reported(
-    workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_tls_certificates_are_reported(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("HOST", "tcp://127.0.0.1:1"), ("TLS_VERIFY", "1"), ("CERT_PATH", "/nowhere")):
         monkeypatch.setenv(f"DOCKER_{name}", value)
     with pytest.raises((EngineError, InputError)):
-        find_engine(workspace, catalog, print)
+        find_engine(workspace, print)
 
 
-def test_no_second_engine_is_started_next_to_the_users_own(workspace: Workspace, catalog: Catalog) -> None:
-    engine = Engine("system", "unix:///x", Embedded(workspace, catalog))
+def test_no_second_engine_is_started_next_to_the_users_own(workspace: Workspace) -> None:
+    engine = Engine("system", "unix:///x", Embedded(workspace))
     with pytest.raises(InputError, match="no second engine is started") as failed, fresh_engine(engine, ["image"]):
         pass
     assert "unix:///x" in failed.value.message
     assert "DOCKER_HOST" in failed.value.hint
 
 
-def test_an_unknown_image_store_is_rejected_with_the_known_ones(workspace: Workspace, catalog: Catalog) -> None:
-    engine = Engine("embedded", "unix:///x", Embedded(workspace, catalog))
+def test_an_unknown_image_store_is_rejected_with_the_known_ones(workspace: Workspace) -> None:
+    engine = Engine("embedded", "unix:///x", Embedded(workspace))
     error = "'zfs' is not an image store: expected one of containerd, overlay2"
     with pytest.raises(InputError, match=error), fresh_engine(engine, [], "zfs"):
         pass
@@ -467,19 +456,15 @@ def test_only_containerds_image_store_keeps_layers(status: list[list[str]] | Non
     assert info == EngineInfo("26.1.5", "overlayfs", 2, 0, keeps_layers)
 
 
-def test_a_missing_image_is_reported_with_what_to_type(
-    workspace: Workspace, catalog: Catalog, fake_engine: Callable[..., str]
-) -> None:
-    engine = Engine("DOCKER_HOST", fake_engine(), Embedded(workspace, catalog))
+def test_a_missing_image_is_reported_with_what_to_type(workspace: Workspace, fake_engine: Callable[..., str]) -> None:
+    engine = Engine("DOCKER_HOST", fake_engine(), Embedded(workspace))
     with closing(engine):
         assert engine.find("infra7/python:3.13") is None
         with pytest.raises(BuildError, match=r"infra7/python:3\.13 is not in the engine\n +Build it first"):
             engine.require("infra7/python:3.13")
 
 
-def test_an_error_of_the_api_is_an_engine_error(
-    workspace: Workspace, catalog: Catalog, fake_engine: Callable[..., str]
-) -> None:
-    engine = Engine("DOCKER_HOST", fake_engine(), Embedded(workspace, catalog))
+def test_an_error_of_the_api_is_an_engine_error(workspace: Workspace, fake_engine: Callable[..., str]) -> None:
+    engine = Engine("DOCKER_HOST", fake_engine(), Embedded(workspace))
     with closing(engine), pytest.raises(EngineError, match=r"\(DOCKER_HOST\) failed or stopped answering"):
         engine.prune()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from bakery.catalog.models import Catalog
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import EngineImage
 from bakery.errors import BakeryError, NothingSelected
@@ -60,91 +59,87 @@ def test_kinds_of_removals() -> None:
 
 
 @pytest.mark.parametrize("kind", PATHS)
-def test_kind_removes_only_its_own_paths(clone: Workspace, catalog: Catalog, kind: str) -> None:
-    found = list(removals(clone, catalog, (kind,)))
+def test_kind_removes_only_its_own_paths(clone: Workspace, kind: str) -> None:
+    found = list(removals(clone, (kind,)))
     assert [(removal.kind, removal.path) for removal in found] == [(kind, clone.root / path) for path in PATHS[kind]]
     assert [removal.name for removal in found] == [str(removal.path) for removal in found]
     for removal in found:
-        remove(clone, catalog, removal)
+        remove(clone, removal)
     left = {path for paths in PATHS.values() for path in paths if (clone.root / path).exists()}
     assert left == {path for other, paths in PATHS.items() for path in paths if other != kind}
     assert (clone.root / "bakery" / "inner" / "file").exists() and (clone.home / "keep" / "inner" / "file").exists()
 
 
-def test_listing_removes_and_starts_nothing(
-    clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_listing_removes_and_starts_nothing(clone: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleaning, "running_engine", lambda *_: None)
     before = sorted(clone.root.rglob("*"))
-    assert len(list(removals(clone, catalog, tuple(KINDS)))) == 9
+    assert len(list(removals(clone, tuple(KINDS)))) == 9
     assert sorted(clone.root.rglob("*")) == before
 
 
-def test_missing_paths_are_not_listed(tmp_path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_paths_are_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleaning, "running_engine", lambda *_: None)
-    assert list(removals(Workspace(tmp_path / "a", tmp_path / "b"), catalog, tuple(KINDS))) == []
+    assert list(removals(Workspace(tmp_path / "a", tmp_path / "b"), tuple(KINDS))) == []
 
 
-def test_engine_is_contacted_only_if_needed(
-    clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_engine_is_contacted_only_if_needed(clone: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleaning, "running_engine", lambda *_: pytest.fail("contacted"))
-    assert list(removals(clone, catalog, ("logs", "sources", "bases", "engine")))
+    assert list(removals(clone, ("logs", "sources", "bases", "engine")))
 
 
 def test_only_images_of_this_tool_are_removed_under_all_their_names(
-    clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+    clone: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = FakeEngine()
     monkeypatch.setattr(cleaning, "running_engine", lambda *_: fake)
-    found = list(removals(clone, catalog, ("images",)))
+    found = list(removals(clone, ("images",)))
     assert fake.calls == [("images", "io.github.infra7.python.target")]
     assert [removal.name for removal in found] == ["infra7/python:a", "infra7/python:b", "sha256:untagged"]
     for removal in found:
-        remove(clone, catalog, removal)
+        remove(clone, removal)
     assert fake.calls[1:] == [("remove", removal.name) for removal in found]
 
 
-def test_whole_build_cache_is_pruned(clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whole_build_cache_is_pruned(clone: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeEngine()
     monkeypatch.setattr(cleaning, "running_engine", lambda *_: fake)
-    (removal,) = removals(clone, catalog, ("cache",))
+    (removal,) = removals(clone, ("cache",))
     assert "tcp://fake" in removal.name
-    remove(clone, catalog, removal)
+    remove(clone, removal)
     assert fake.calls == [("prune",)]
 
 
-def test_stopped_engine_has_nothing_to_remove(clone: Workspace, catalog: Catalog) -> None:
-    remove(clone, catalog, Removal("images", "infra7/python:a"))
+def test_stopped_engine_has_nothing_to_remove(clone: Workspace) -> None:
+    remove(clone, Removal("images", "infra7/python:a"))
 
 
 def test_embedded_engine_is_stopped_before_its_folder_is_removed(
-    clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+    clone: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     existed: list[bool] = []
     monkeypatch.setattr(Embedded, "down", lambda self: existed.append(self.folder.exists()))
-    remove(clone, catalog, next(iter(removals(clone, catalog, ("engine",)))))
+    remove(clone, next(iter(removals(clone, ("engine",)))))
     assert existed == [True]
     assert not (clone.home / "engine").exists()
 
 
-def test_failed_removal_is_reported(clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_removal_is_reported(clone: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
     with pytest.raises(BakeryError, match="could not be removed completely"):
-        remove(clone, catalog, next(iter(removals(clone, catalog, ("sources",)))))
+        remove(clone, next(iter(removals(clone, ("sources",)))))
 
 
-def test_clean_reports_each_removal_and_dry_only_reports(clone: Workspace, catalog: Catalog) -> None:
+def test_clean_reports_each_removal_and_dry_only_reports(clone: Workspace) -> None:
     messages: list[str] = []
     sources = clone.home / "sources"
-    clean(clone, catalog, ["sources"], messages.append, dry=True)
+    clean(clone, ["sources"], messages.append, dry=True)
     assert sources.exists()
-    clean(clone, catalog, ["sources"], messages.append)
+    clean(clone, ["sources"], messages.append)
     assert not sources.exists()
     assert messages == [f"would remove sources: {sources}", f"removing sources: {sources}"]
 
 
-def test_clean_without_a_kind_lists_all_kinds(clone: Workspace, catalog: Catalog) -> None:
+def test_clean_without_a_kind_lists_all_kinds(clone: Workspace) -> None:
     with pytest.raises(NothingSelected) as caught:
-        clean(clone, catalog, [], print)
+        clean(clone, [], print)
     assert all(f"--{kind}" in caught.value.message for kind in (*KINDS, "all"))
