@@ -60,7 +60,7 @@ def verify(selection: Selection, building: Building, output: Output) -> None:
     catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "verify", selection, replace(building, no_cache=True))
     with builder.display:
-        verdicts = bakery.build.Verifier(builder).verify(images)
+        verdicts = bakery.build.verify_images(builder, images)
     show(bakery.build.verdict_rows(verdicts), bakery.report.VERDICT_COLUMNS, output.format)
     bakery.build.explain(verdicts, tell)
 

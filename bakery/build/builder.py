@@ -97,13 +97,10 @@ class Builder:
                 self.processes.stop()
                 raise
 
-    def missing(self, images: Sequence[Image]) -> list[Image]:
-        """Those of ``images`` that the engine does not have."""
-        return [image for image in images if self.engine.find(references(self.catalog, image)[0]) is None]
-
     def build_missing(self, images: Sequence[Image]) -> None:
         """Build those of ``images`` that the engine does not have; :exc:`BuildError` if one cannot be built."""
-        for result in self.build(self.missing(images)):
+        missing = [image for image in images if self.engine.find(references(self.catalog, image)[0]) is None]
+        for result in self.build(missing):
             if result.error:
                 raise BuildError(f"{result.image.name}: {result.error}")
 

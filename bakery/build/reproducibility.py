@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bakery.build.builder import Builder
 from bakery.build.difference import Difference, compare_archives, diffoscope
-from bakery.catalog import Image, references
+from bakery.catalog import Image
 from bakery.errors import BuildError
 from bakery.files import Tell
 
@@ -30,36 +30,35 @@ class Verdict:
         return len(self.digests) == 2 and len(set(self.digests)) == 1
 
 
-class Verifier:
-    """Verifies with a builder that does not use the build cache."""
+def verify_images(builder: Builder, images: Sequence[Image]) -> list[Verdict]:
+    """Build each of ``images`` twice, with a builder that does not use the build cache.
 
-    def __init__(self, builder: Builder) -> None:
-        self.builder, self.folder = builder, builder.workspace.build / "verify"
+    A failed build is in its verdict.
+    """
+    return [_verify_image(builder, image) for image in images]
 
-    def verify(self, images: Sequence[Image]) -> list[Verdict]:
-        """Build each of ``images`` twice; a failed build is in its verdict."""
-        return [self._verify_image(image) for image in images]
 
-    def _verify_image(self, image: Image) -> Verdict:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        files = [self.folder / f"{image.slug}-{number}.tar" for number in (1, 2)]
-        digests: tuple[str, ...] = ()
-        try:
-            for file in files:
-                (result,) = self.builder.build([image])
-                if result.error:
-                    return Verdict(image, error=result.error)
-                if result.id in digests:
-                    return Verdict(image, (*digests, result.id))
-                digests = (*digests, result.id)
-                with file.open("wb") as stream:
-                    stream.writelines(self.builder.engine.save(references(self.builder.catalog, image)[0]))
-            differences = tuple(compare_archives(files[0], files[1], image.platform))
-            report = self.folder / f"{image.slug}.html"
-            return Verdict(image, digests, differences, report if diffoscope(files[0], files[1], report) else None)
-        finally:
-            for file in files:
-                file.unlink(missing_ok=True)
+def _verify_image(builder: Builder, image: Image) -> Verdict:
+    folder = builder.workspace.build / "verify"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{image.slug}-{number}.tar" for number in (1, 2)]
+    digests: tuple[str, ...] = ()
+    try:
+        for file in files:
+            (result,) = builder.build([image])
+            if result.error:
+                return Verdict(image, error=result.error)
+            digests = (*digests, result.id)
+            if len(digests) != len(set(digests)):
+                return Verdict(image, digests)
+            with file.open("wb") as stream:
+                stream.writelines(builder.engine.save(result.tags[0]))
+        differences = tuple(compare_archives(files[0], files[1], image.platform))
+        report = folder / f"{image.slug}.html"
+        return Verdict(image, digests, differences, report if diffoscope(files[0], files[1], report) else None)
+    finally:
+        for file in files:
+            file.unlink(missing_ok=True)
 
 
 def verdict_rows(verdicts: Iterable[Verdict]) -> list[dict[str, object]]:

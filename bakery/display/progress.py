@@ -1,8 +1,8 @@
-"""Shows the phases of builds: a live line for each image on a terminal, plain lines otherwise."""
+"""Measures the phases of builds and shows them: a live line for each image on a terminal, plain lines otherwise."""
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
@@ -26,6 +26,29 @@ def phases_text(phases: Mapping[str, float]) -> str:
     'compile 1 min 15 s'
     """
     return ", ".join(f"{phase} {duration(seconds)}" for phase, seconds in phases.items() if seconds >= 1)
+
+
+class Clock:
+    """Adds up the wall time of phases, in seconds."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self.show, self.phases, self.current, self.since = show, dict[str, float](), "", time.monotonic()
+
+    def enter(self, phase: str) -> None:
+        """Begin ``phase`` and end the current one."""
+        if phase == self.current:
+            return
+        self.stop()
+        self.current = phase
+        self.show(phase)
+
+    def stop(self) -> dict[str, float]:
+        """End the current phase and return the seconds of all phases, in the order of their first beginning."""
+        now = time.monotonic()
+        if self.current:
+            self.phases[self.current] = self.phases.get(self.current, 0.0) + now - self.since
+        self.since, self.current = now, ""
+        return self.phases
 
 
 class Display:

@@ -33,7 +33,7 @@ class Column:
 
 def cell(value: object) -> str:
     """The text of a value in a table: lists are joined, an empty value is ``-``."""
-    if value is None or value == "" or value == [] or value == ():
+    if value in (None, "", [], ()):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"

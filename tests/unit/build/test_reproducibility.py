@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from bakery.build.builder import Builder
-from bakery.build.reproducibility import Verifier, explain, verdict_rows
+from bakery.build.reproducibility import explain, verdict_rows, verify_images
 from bakery.catalog.models import Catalog, Image
 from bakery.errors import BuildError
 from bakery.workspace import Workspace
@@ -31,7 +31,7 @@ class FakeBuilder:
             return [SimpleNamespace(error=self.error, id="")]
         identity, file = self.made.pop(0)
         self.saved = file.read_bytes()
-        return [SimpleNamespace(error="", id=identity)]
+        return [SimpleNamespace(error="", id=identity, tags=("python:3.13",))]
 
 
 def archive(file: Path, content: bytes) -> Path:
@@ -42,7 +42,7 @@ def archive(file: Path, content: bytes) -> Path:
 
 
 def verify(builder: FakeBuilder, image: Image) -> Any:
-    (verdict,) = Verifier(cast(Builder, builder)).verify([image])
+    (verdict,) = verify_images(cast(Builder, builder), [image])
     assert not list((builder.workspace.build / "verify").iterdir()), "an archive was left behind"
     return verdict
 
