@@ -88,15 +88,22 @@ class Container:
 
 
 @contextmanager
-def _created(engine: Engine, reference: str, command: Sequence[str], **options: Any) -> "Iterator[DockerContainer]":
+def _refusals(engine: Engine, reference: str) -> Iterator[None]:
+    """:exc:`BuildError` if the engine refuses what the block asks for."""
     from docker.errors import APIError
 
-    engine.require(reference)
     with engine.api_errors():
         try:
-            container = engine.client.containers.create(reference, list(command), **options)
+            yield
         except APIError as error:
             raise BuildError(f"{reference} cannot be run: {error.explanation or error}") from None
+
+
+@contextmanager
+def _created(engine: Engine, reference: str, command: Sequence[str], **options: Any) -> "Iterator[DockerContainer]":
+    engine.require(reference)
+    with _refusals(engine, reference):
+        container = engine.client.containers.create(reference, list(command), **options)
     try:
         yield container
     finally:
@@ -146,7 +153,6 @@ def idle_container(engine: Engine, reference: str, options: ContainerOptions | N
 
     Raises :exc:`BuildError` if the image is missing or its container cannot be started.
     """
-    from docker.errors import APIError
     from docker.types import Mount
 
     options = options or ContainerOptions()
@@ -158,11 +164,8 @@ def idle_container(engine: Engine, reference: str, options: ContainerOptions | N
         **cpu_limits(options.cpu),
     }
     with _created(engine, reference, IDLE, entrypoint=[], user="0:0", init=True, **settings) as container:
-        with engine.api_errors():
-            try:
-                container.start()
-            except APIError as error:
-                raise BuildError(f"{reference} cannot be run: {error.explanation or error}") from None
+        with _refusals(engine, reference):
+            container.start()
         yield Container(engine, container)
 
 

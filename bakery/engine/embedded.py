@@ -87,9 +87,12 @@ class Embedded:
 
     @property
     def minimums(self) -> tuple[Version, Version]:
-        """The oldest engine and the oldest buildx that can build (shared/engine.toml)."""
-        table = read_toml(self.workspace.root / "shared" / "engine.toml")
-        return Version(table.text("engine")), Version(table.text("buildx"))
+        """The oldest engine and the oldest buildx that can build."""
+        return Version(self._settings.text("engine")), Version(self._settings.text("buildx"))
+
+    @property
+    def _settings(self) -> Table:
+        return read_toml(self.workspace.root / "shared" / "engine.toml")
 
     def pid(self) -> int | None:
         """The process id of the running daemon, or ``None``."""
@@ -116,7 +119,12 @@ class Embedded:
 
     def prepare(self) -> None:
         """Unpack its packages unless they are unpacked already. Raises :exc:`EngineError`."""
-        if self.buildx.exists() and self._unpacked() == self._required():
+        hosts = self._settings.tables("hosts")
+        host = hosts.get(apt.host_id())
+        packages, own = (host.words("packages"), host.words("own")) if host else ((), ())
+        # Compared, so that a changed list is unpacked again.
+        required, unpacked = " ".join((*packages, *own)), self.root / "packages"
+        if self.buildx.exists() and required == (unpacked.read_text("utf-8") if unpacked.exists() else ""):
             return
         if os.geteuid() != 0:
             raise EngineError(
@@ -124,8 +132,7 @@ class Embedded:
                 hint="Run as root; or point DOCKER_HOST at Docker Engine 23 or newer; or install Docker: "
                 "sudo apt-get install docker.io docker-cli docker-buildx (Debian 13; Ubuntu without docker-cli).",
             )
-        hosts = self._hosts()
-        if apt.host_id() not in hosts:
+        if host is None:
             known = " and ".join(sorted(hosts))
             raise EngineError(
                 f"no Docker engine answers, and the embedded one is available on {known} only; this host is "
@@ -133,29 +140,12 @@ class Embedded:
                 hint=WAY_OUT,
             )
         require_space(self.folder, SPACE)
-        table = hosts[apt.host_id()]
         try:
-            self._unpack(table.words("suites"), table.words("packages"), table.words("own"))
+            self._unpack(host.words("suites"), packages, own)
         except apt.AptError as error:
             raise EngineError(
                 f"the embedded engine is not available: {error.message}", hint=error.hint or WAY_OUT
             ) from None
-
-    def _hosts(self) -> dict[str, Table]:
-        """The settings in shared/engine.toml by host distribution."""
-        return read_toml(self.workspace.root / "shared" / "engine.toml").tables("hosts")
-
-    def _required(self) -> str:
-        """The packages that shared/engine.toml lists for this host, to detect when the list changes."""
-        table = self._hosts().get(apt.host_id())
-        return " ".join((*table.words("packages"), *table.words("own"))) if table else ""
-
-    def _unpacked(self) -> str:
-        """The packages that its folder was made from."""
-        try:
-            return (self.root / "packages").read_text(encoding="utf-8")
-        except OSError:
-            return ""
 
     def _unpack(self, suites: tuple[str, ...], packages: tuple[str, ...], own: tuple[str, ...]) -> None:
         mirror = apt.host_mirror()
@@ -178,7 +168,7 @@ class Embedded:
         )
         with staged_folder(self.root) as stage:
             private.unpack([name for name in packages if private.candidate(name)], stage)
-            (stage / "packages").write_text(self._required(), encoding="utf-8")
+            (stage / "packages").write_text(" ".join((*packages, *own)), encoding="utf-8")
             apt.PrivateApt(
                 self.workspace.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive)
             ).unpack(own, stage)

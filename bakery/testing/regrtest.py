@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bakery.build import Builder
 from bakery.catalog import Image, read_toml, references
-from bakery.engine import CommandResult, run_container
+from bakery.engine import run_container
 from bakery.errors import BuildError, InputError
 from bakery.records import SuiteRun, record_of, write_record
 from bakery.testing.image_tests import as_built
@@ -159,55 +159,42 @@ def run_suite(
 ) -> SuiteResult:
     """Run the suite, or the test files of ``only``, then each test that is expected to fail in a run of its own.
 
-    A run of the whole suite is recorded. Raises :exc:`BuildError` if the run does not complete.
+    A run of the whole suite is recorded, unless the image was replaced meanwhile. Raises :exc:`BuildError` if the run
+    does not complete.
     """
     expected = [failure for failure in suite.expected if not only or failure.file in only]
     arguments, summary = main_arguments(expected, only, jobs), Summary()
     if arguments:
-        finished = _run(builder, suite, ["python", "-m", "test", *arguments], write)
+        command = ["python", "-m", "test", *arguments]
+        finished = run_container(builder.engine, suite.id, command, write=write)
         if finished.code == NOTHING_RAN:
             raise InputError(
                 f"regrtest found no tests in {' '.join(only) or suite.image.name}",
                 hint="--only takes names of test files, such as test_ssl.",
             )
-        summary = _complete_summary(suite, finished)
+        complete = read_summary(f"{finished.stdout}\n")
+        if complete is None or (finished.code and not complete.failed):
+            raise BuildError(
+                f"CPython's test suite in {suite.image.name} exited with code {finished.code} before it was complete"
+            )
+        summary = complete
     runs = [run for failure in expected for run in failure.runs]
     recovered: tuple[str, ...] = ()
     if runs:
         write(f"running {len(runs)} tests that are expected to fail, one at a time")
         command = ["sh", "-c", CHECK, "sh", *runs]
-        finished = _run(builder, suite, command, lambda line: write(f"exit code {line}"))
+        finished = run_container(builder.engine, suite.id, command, write=lambda line: write(f"exit code {line}"))
         recovered = recovered_tests(finished.stdout.splitlines())
     result = SuiteResult(suite.image, summary.passed, summary.skipped, summary.failed, len(runs), recovered)
-    if not only:
-        _record(builder, result)
+    built = builder.engine.require(references(builder.catalog, suite.image)[0])
+    record = None if only else record_of(builder.workspace, suite.image, built.id)
+    if record:
+        suite_run = SuiteRun(
+            when=datetime.now(UTC).isoformat(timespec="seconds"), passed=result.passed, failed=len(result.failed),
+            skipped=result.skipped, expected=result.expected, recovered=len(result.recovered),
+        )  # fmt: skip
+        write_record(builder.workspace, suite.image, record, regrtest=suite_run)
     return result
-
-
-def _complete_summary(suite: Suite, finished: CommandResult) -> Summary:
-    summary = read_summary(f"{finished.stdout}\n")
-    if summary is None or (finished.code and not summary.failed):
-        raise BuildError(
-            f"CPython's test suite in {suite.image.name} exited with code {finished.code} before it was complete"
-        )
-    return summary
-
-
-def _run(builder: Builder, suite: Suite, command: list[str], write: Callable[[str], object]) -> CommandResult:
-    return run_container(builder.engine, suite.id, command, write=write)
-
-
-def _record(builder: Builder, result: SuiteResult) -> None:
-    """Add the result to the image's build record, if that is of the image that was tested."""
-    built = builder.engine.require(references(builder.catalog, result.image)[0])
-    record = record_of(builder.workspace, result.image, built.id)
-    if record is None:
-        return
-    suite_run = SuiteRun(
-        when=datetime.now(UTC).isoformat(timespec="seconds"), passed=result.passed, failed=len(result.failed),
-        skipped=result.skipped, expected=result.expected, recovered=len(result.recovered),
-    )  # fmt: skip
-    write_record(builder.workspace, result.image, record, regrtest=suite_run)
 
 
 def suite_failure(results: Sequence[SuiteResult]) -> BuildError | None:
