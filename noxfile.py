@@ -47,13 +47,14 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run unit and golden tests in parallel, then engine tests; arguments, if any, go to a single run of pytest."""
+    """Run unit and golden tests, then engine tests, in parallel; arguments, if any, go to a single run of pytest."""
     session.install("-q", "-e", ".[dev]")
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
     session.run("pytest", "-n", "auto", "tests/unit", "tests/golden")
-    session.run("pytest", "tests/engine")  # one at a time: they share an engine
+    # Files in parallel, the tests of a file in order: all share an engine, most wait for it or for a network.
+    session.run("pytest", "-n", "auto", "--maxprocesses=4", "--dist", "loadfile", "tests/engine")
 
 
 def invoke(session: nox.Session, verb: str, series: str, target: str, variant: Variant) -> None:

@@ -10,11 +10,14 @@ import io
 import os
 import shutil
 import tarfile
+import time
 from pathlib import Path
 
 RELEASE = "3.13.15"
 REPOSITORY = f"bakery-tests/python-{os.getpid()}"
 """Unique to this process, so that two test runs on one engine do not overwrite each other's images."""
+SALT = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(time.time_ns())
+"""Makes the engine compile the fake source once in each test run, for all tests that do not need a fresh build."""
 
 CONFIGURE = """#!/bin/sh
 cat >Makefile <<'END'

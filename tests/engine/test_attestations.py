@@ -17,6 +17,7 @@ from bakery.oci.attestations import SPDX
 from bakery.workspace import Workspace
 from tests.records import recorded
 
+from .fixtures import SALT
 from .registry import raw
 from .test_builder import Bench
 
@@ -28,7 +29,7 @@ def bench(tmp_path: Path, engine: Engine, workspace: Workspace) -> Iterator[Benc
     if not engine.keeps_layers:
         pytest.skip("this engine stores images without their indexes")
     (workspace.home / "bases").mkdir(parents=True, exist_ok=True)
-    bench = Bench(tmp_path, engine, workspace.home)
+    bench = Bench(tmp_path, engine, workspace.home, salt=SALT)
     yield bench
     bench.remove_images()
 

@@ -37,19 +37,22 @@ from bakery.workspace import Workspace
 from tests.records import local_record, recorded, run_of_tests
 
 from .conftest import ROOT
-from .fixtures import RELEASE, REPOSITORY, repository, source
+from .fixtures import RELEASE, REPOSITORY, SALT, repository, source
 
 pytestmark = pytest.mark.engine
 
 
 class Bench:
-    """A copy of the repository and a mirror of tarballs, both in a path with a space."""
+    """A copy of the repository and a mirror of tarballs, both in a path with a space.
 
-    def __init__(self, folder: Path, engine: Engine, home: Path, **how: object) -> None:
+    Builds with the same ``salt`` share the engine's build cache; by default nothing is cached.
+    """
+
+    def __init__(self, folder: Path, engine: Engine, home: Path, *, salt: str = "", **how: object) -> None:
         self.engine = engine
         self.mirror = folder / "a mirror"
         self.root = folder / "a clone"
-        repository(self.root, ROOT, source(self.mirror, salt=str(time.time_ns()), **how))  # type: ignore[arg-type]
+        repository(self.root, ROOT, source(self.mirror, salt=salt or str(time.time_ns()), **how))  # type: ignore[arg-type]
         self.catalog = load_catalog(self.root)
         self.workspace = Workspace(self.root, folder / "home")
         (self.workspace.home).mkdir()
@@ -75,21 +78,31 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, engine: Engine, workspace: Workspace) -> Iterator[Bench]:
+    """Its builds may find their steps in the build cache, from another test of this run."""
+    (workspace.home / "bases").mkdir(parents=True, exist_ok=True)
+    bench = Bench(tmp_path, engine, workspace.home, salt=SALT)
+    yield bench
+    bench.remove_images()
+
+
+@pytest.fixture
+def fresh_bench(tmp_path: Path, engine: Engine, workspace: Workspace) -> Iterator[Bench]:
+    """Its first build compiles."""
     (workspace.home / "bases").mkdir(parents=True, exist_ok=True)
     bench = Bench(tmp_path, engine, workspace.home)
     yield bench
     bench.remove_images()
 
 
-def test_a_full_build_runs_all_phases_and_writes_image_log_and_record(bench: Bench) -> None:
-    (result,) = bench.builder().build([bench.image()])
+def test_a_full_build_runs_all_phases_and_writes_image_log_and_record(fresh_bench: Bench) -> None:
+    (result,) = fresh_bench.builder().build([fresh_bench.image()])
     assert result.error == ""
     expected = ["source", "base", "configure", "instrumented build", "training", "optimised build", "install", "export"]
-    shown = [phase for phase in bench.phases() if phase in expected]
+    shown = [phase for phase in fresh_bench.phases() if phase in expected]
     assert list(dict.fromkeys(shown)) == expected
     assert f"{REPOSITORY}:{RELEASE}-bookworm" in result.tags
     assert "training with -m test --pgo" in result.log.read_text()
-    record = recorded(bench.workspace, bench.image())
+    record = recorded(fresh_bench.workspace, fresh_bench.image())
     assert record.id == result.id
     assert set(expected) <= set(record.phases)
     assert record.source.signature == "not checked", "the fake tarball is not signed"
@@ -110,21 +123,21 @@ def test_the_image_contains_no_source_compiler_package_lists_logs_or_byte_code(b
     assert [name for name in names if name.startswith(unwanted) or name.endswith(".pyc")] == []
 
 
-def test_a_second_build_compiles_nothing_and_makes_the_same_image(bench: Bench) -> None:
-    (first,) = bench.builder().build([bench.image()])
-    (second,) = bench.builder().build([bench.image()])
+def test_a_second_build_compiles_nothing_and_makes_the_same_image(fresh_bench: Bench) -> None:
+    (first,) = fresh_bench.builder().build([fresh_bench.image()])
+    (second,) = fresh_bench.builder().build([fresh_bench.image()])
     assert first.compiled
     assert not second.compiled
     assert second.id == first.id
     assert second.size == first.size
-    assert recorded(bench.workspace, bench.image()).phases == pytest.approx(first.phases, abs=0.1)
+    assert recorded(fresh_bench.workspace, fresh_bench.image()).phases == pytest.approx(first.phases, abs=0.1)
 
 
-def test_a_quick_build_skips_the_training_and_is_labelled_quick(bench: Bench) -> None:
-    (result,) = bench.builder().build([bench.image(RecipeName.QUICK)])
+def test_a_quick_build_skips_the_training_and_is_labelled_quick(fresh_bench: Bench) -> None:
+    (result,) = fresh_bench.builder().build([fresh_bench.image(RecipeName.QUICK)])
     assert result.error == ""
-    assert "training" not in bench.phases()
-    labels = bench.engine.require(result.tags[0]).labels
+    assert "training" not in fresh_bench.phases()
+    labels = fresh_bench.engine.require(result.tags[0]).labels
     assert labels["io.github.infra7.python.recipe"] == "quick"
 
 
@@ -264,10 +277,12 @@ def test_an_interruption_ends_all_builds(tmp_path: Path, engine: Engine, workspa
     bench.remove_images()
 
 
-def test_two_simultaneous_builds_of_an_image_compile_once_and_both_succeed(bench: Bench) -> None:
+def test_two_simultaneous_builds_of_an_image_compile_once_and_both_succeed(fresh_bench: Bench) -> None:
     results = []
     threads = [
-        threading.Thread(target=lambda: results.extend(bench.builder().build([bench.image(RecipeName.QUICK)])))
+        threading.Thread(
+            target=lambda: results.extend(fresh_bench.builder().build([fresh_bench.image(RecipeName.QUICK)]))
+        )
         for _ in range(2)
     ]
     for thread in threads:

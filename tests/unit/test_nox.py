@@ -77,7 +77,10 @@ class FakeSession:
 def test_unit_and_golden_tests_run_in_parallel_before_the_engine_tests(noxfile: dict[str, Any]) -> None:
     session = FakeSession()
     noxfile["tests"].func(session)
-    assert session.commands == [("pytest", "-n", "auto", "tests/unit", "tests/golden"), ("pytest", "tests/engine")]
+    assert session.commands == [
+        ("pytest", "-n", "auto", "tests/unit", "tests/golden"),
+        ("pytest", "-n", "auto", "--maxprocesses=4", "--dist", "loadfile", "tests/engine"),
+    ]
 
 
 def test_arguments_go_to_one_run_of_pytest(noxfile: dict[str, Any]) -> None:
