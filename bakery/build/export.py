@@ -68,7 +68,8 @@ class Export:
         if not self.attests:
             self._load(self.recompressed, references, set(digests), enter)
             return
-        manifest = self._manifest()
+        with self.recompressed.open("rb") as stream, image_archive(stream, self.image.platform) as archive:
+            manifest = archive.digest
         # A rebuild of the same image has another provenance, of a build that did nothing: the first one is kept.
         if all(self._has(reference, manifest) for reference in references):
             return
@@ -76,17 +77,13 @@ class Export:
 
         enter("attest")
         subject, licences = Subject(self.image, references[0], tarball, repository), load_licences(self.workspace.root)
-        with self.recompressed.open("rb") as archive:
+        with self.recompressed.open("rb") as stream:
             indexes = attest(
-                self.recompressed, self.attested, lambda: document(bill_of(archive, subject, licences)), repository
+                self.recompressed, self.attested, lambda: document(bill_of(stream, subject, licences)), repository
             )
         for index in indexes:
             record_attested(self.workspace.home, index, manifest)
         self._load(self.attested, references, set(indexes), enter)
-
-    def _manifest(self) -> str:
-        with self.recompressed.open("rb") as stream, image_archive(stream, self.image.platform) as archive:
-            return archive.digest
 
     def _ids(self, reference: str) -> set[str]:
         return {image.id for image in self.engine.images(name=reference)}

@@ -31,10 +31,7 @@ class Verdict:
 
 
 def verify_images(builder: Builder, images: Sequence[Image]) -> list[Verdict]:
-    """Build each of ``images`` twice, with a builder that does not use the build cache.
-
-    A failed build is in its verdict.
-    """
+    """Build each of ``images`` twice, with a builder that ignores the build cache; a failed build is in its verdict."""
     return [_verify_image(builder, image) for image in images]
 
 

@@ -24,12 +24,12 @@ def find_engine(workspace: Workspace, tell: Tell = print) -> Engine:
     Raises :exc:`EngineError` if the user's choice does not answer or is too old, or no engine is available.
     """
     engine = running_engine(workspace, tell)
-    if engine is None:
-        embedded = Embedded(workspace, tell)
-        tell("no Docker engine answers: using the embedded one")
-        embedded.up()
-        engine = Engine("embedded", embedded.host, embedded)
-    return engine
+    if engine:
+        return engine
+    tell("no Docker engine answers: using the embedded one")
+    embedded = Embedded(workspace, tell)
+    embedded.up()
+    return Engine("embedded", embedded.host, embedded)
 
 
 def running_engine(workspace: Workspace, tell: Tell = print) -> Engine | None:

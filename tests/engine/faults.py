@@ -30,7 +30,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def _answer(self) -> None:
-        proxy: Proxy = self.server.told  # type: ignore[attr-defined]
+        proxy: Proxy = self.server.proxy  # type: ignore[attr-defined]
         behind: str = self.server.behind  # type: ignore[attr-defined]
         with self.server.counting:  # type: ignore[attr-defined]
             proxy.asked.append(f"{self.command} {self.path}")
@@ -85,7 +85,7 @@ def faulty(behind: str) -> Iterator[Proxy]:
     """A proxy in front of the registry at the address ``behind``."""
     server = _Quiet(("127.0.0.1", 0), _Handler)
     proxy = Proxy(f"127.0.0.1:{server.server_port}")
-    server.told, server.behind, server.counting = proxy, behind, threading.Lock()  # type: ignore[attr-defined]
+    server.proxy, server.behind, server.counting = proxy, behind, threading.Lock()  # type: ignore[attr-defined]
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
     thread.start()
     try:

@@ -28,7 +28,6 @@ pytestmark = pytest.mark.engine
 def bench(tmp_path: Path, engine: Engine, workspace: Workspace) -> Iterator[Bench]:
     if not engine.keeps_layers:
         pytest.skip("this engine stores images without their indexes")
-    (workspace.home / "bases").mkdir(parents=True, exist_ok=True)
     bench = Bench(tmp_path, engine, workspace.home, salt=SALT)
     yield bench
     bench.remove_images()

@@ -48,14 +48,15 @@ class Bench:
     Builds with the same ``salt`` share the engine's build cache; by default nothing is cached.
     """
 
-    def __init__(self, folder: Path, engine: Engine, home: Path, *, salt: str = "", **how: object) -> None:
+    def __init__(self, folder: Path, engine: Engine, home: Path, *, salt: str = "", **options: object) -> None:
         self.engine = engine
         self.mirror = folder / "a mirror"
         self.root = folder / "a clone"
-        repository(self.root, ROOT, source(self.mirror, salt=salt or str(time.time_ns()), **how))  # type: ignore[arg-type]
+        repository(self.root, ROOT, source(self.mirror, salt=salt or str(time.time_ns()), **options))  # type: ignore[arg-type]
         self.catalog = load_catalog(self.root)
         self.workspace = Workspace(self.root, folder / "home")
-        (self.workspace.home).mkdir()
+        self.workspace.home.mkdir()
+        (home / "bases").mkdir(parents=True, exist_ok=True)
         (self.workspace.home / "bases").symlink_to(home / "bases")
         (self.workspace.home / "engine").symlink_to(home / "engine")
         self.shown = io.StringIO()
@@ -79,7 +80,6 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, engine: Engine, workspace: Workspace) -> Iterator[Bench]:
     """Its builds may find their steps in the build cache, from another test of this run."""
-    (workspace.home / "bases").mkdir(parents=True, exist_ok=True)
     bench = Bench(tmp_path, engine, workspace.home, salt=SALT)
     yield bench
     bench.remove_images()
@@ -88,7 +88,6 @@ def bench(tmp_path: Path, engine: Engine, workspace: Workspace) -> Iterator[Benc
 @pytest.fixture
 def fresh_bench(tmp_path: Path, engine: Engine, workspace: Workspace) -> Iterator[Bench]:
     """Its first build compiles."""
-    (workspace.home / "bases").mkdir(parents=True, exist_ok=True)
     bench = Bench(tmp_path, engine, workspace.home)
     yield bench
     bench.remove_images()
