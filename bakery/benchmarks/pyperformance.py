@@ -9,11 +9,12 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 from packaging.specifiers import SpecifierSet
 
-from bakery.catalog import Table, read_toml
+from bakery.catalog import Rule, Sha256, read_toml
 from bakery.errors import InputError
 
 DATA = "pyperformance/data-files/benchmarks/"
@@ -24,14 +25,8 @@ SCRIPT = "run_benchmark.py"
 class PinnedPackage:
     """A release of a package and the SHA-256 of its wheel."""
 
-    name: str
-    version: str
-    sha256: str
-
-    @property
-    def requirement(self) -> str:
-        """A line of a requirements file that pip checks against the digest."""
-        return f"{self.name}=={self.version} --hash=sha256:{self.sha256}"
+    version: Annotated[str, Rule("a release", r"[0-9][0-9a-z.]*")]
+    sha256: Sha256
 
 
 @dataclass(frozen=True)
@@ -44,6 +39,12 @@ class SuiteConfig:
     imports: Mapping[str, tuple[str, ...]]
     unsuitable: Mapping[str, str]
     series: Mapping[str, Mapping[str, str]]
+
+    @property
+    def requirements(self) -> str:
+        """The two pinned packages as a requirements file with the digests that pip checks."""
+        pins = {"pyperf": self.pyperf, "pyperformance": self.pyperformance}
+        return "".join(f"{name}=={pin.version} --hash=sha256:{pin.sha256}\n" for name, pin in pins.items())
 
 
 @dataclass(frozen=True)
@@ -76,26 +77,7 @@ class _Metadata(msgspec.Struct, frozen=True):
 
 def read_config(root: Path) -> SuiteConfig:
     """Read benchmarks/benchmarks.toml; :exc:`bakery.errors.ConfigError` if it is not valid."""
-    top = read_toml(root / "benchmarks" / "benchmarks.toml")
-    imports, unsuitable = top.table("imports"), top.table("unsuitable")
-    config = SuiteConfig(
-        pyperformance=_pinned(top, "pyperformance"),
-        pyperf=_pinned(top, "pyperf"),
-        subset=top.words("subset"),
-        imports={name: imports.words(name) for name in imports.data},
-        unsuitable={name: unsuitable.text(name) for name in unsuitable.data},
-        series={name: {key: table.text(key) for key in table.data} for name, table in top.tables("series").items()},
-    )
-    top.done()
-    return config
-
-
-def _pinned(top: Table, name: str) -> PinnedPackage:
-    table = top.table(name)
-    version = table.text("version", "a release", r"[0-9][0-9a-z.]*")
-    sha256 = table.text("sha256", "64 lower-case hexadecimal digits", "[0-9a-f]{64}")
-    table.done()
-    return PinnedPackage(name, version, sha256)
+    return read_toml(root / "benchmarks" / "benchmarks.toml").read(SuiteConfig)
 
 
 def read_suite(archive: Path) -> dict[str, Benchmark]:

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from bakery.benchmarks.statistics import Estimate, estimate, geometric_mean, round_logs
+from bakery.benchmarks.statistics import estimate, geometric_mean, round_logs
 from bakery.display import Column, render
 from bakery.files import write_whole
 from bakery.records import BenchmarkResult, BenchmarkSummary, BenchmarkTimes, NamedRatio, write_result
@@ -51,10 +51,10 @@ def summary_of(benchmarks: Sequence[BenchmarkTimes]) -> BenchmarkSummary:
     )  # fmt: skip
 
 
-def _ratio_cells(ratio: Estimate) -> dict[str, str | None]:
+def _ratio_cells(ratio: float, low: float | None, high: float | None) -> dict[str, str | None]:
     """``1.234x`` and ``1.220 to 1.241``; no interval after a single round."""
-    interval = None if ratio.low is None or ratio.high is None else f"{ratio.low:.3f} to {ratio.high:.3f}"
-    return {"ratio": f"{ratio.ratio:.3f}x", "interval": interval}
+    interval = None if low is None or high is None else f"{low:.3f} to {high:.3f}"
+    return {"ratio": f"{ratio:.3f}x", "interval": interval}
 
 
 def _typical(rounds: Sequence[Sequence[float]]) -> str:
@@ -66,13 +66,12 @@ def rows_of(result: BenchmarkResult) -> list[dict[str, str | None]]:
     rows = [
         {
             "benchmark": times.name, "reference": _typical(times.reference), "ours": _typical(times.ours),
-            **_ratio_cells(Estimate(times.ratio, times.low, times.high)),
+            **_ratio_cells(times.ratio, times.low, times.high),
         }
         for times in result.benchmarks
     ]  # fmt: skip
     if mean := result.summary:
-        ratio = Estimate(mean.geometric_mean, mean.low, mean.high)
-        rows.append({"benchmark": "geometric mean", **_ratio_cells(ratio)})
+        rows.append({"benchmark": "geometric mean", **_ratio_cells(mean.geometric_mean, mean.low, mean.high)})
     return rows
 
 
@@ -85,7 +84,8 @@ def notes_of(result: BenchmarkResult) -> list[str]:
     if result.summary:
         notes.append(f"Slowest: {result.summary.slowest.name}, {result.summary.slowest.ratio:.3f}x.")
     notes.append(
-        f"{settings.rounds} rounds on CPU {environment.cpu} ({environment.cpu_model}), {settings.clock} clock, "
+        f"{settings.rounds} round{'s' if settings.rounds > 1 else ''} on CPU {environment.cpu} "
+        f"({environment.cpu_model}), {settings.clock} clock, "
         f"Python {ours.python} against {reference.python}, {result.created}."
     )
     if settings.fresh_engine:

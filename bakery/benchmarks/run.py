@@ -11,69 +11,201 @@ stays random, so that the rounds sample it.
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import msgspec
 
-from bakery.benchmarks.pyperformance import Benchmark, read_config, read_suite, select_benchmarks
+from bakery.benchmarks.pyperformance import DATA, SCRIPT, Benchmark, read_config, read_suite, select_benchmarks
 from bakery.benchmarks.results import times_of
-from bakery.benchmarks.session import SIDES, Session
-from bakery.benchmarks.wheelhouse import FOLDER, SITE, Wheelhouse
-from bakery.benchmarks.worker import Measurement, WorkerContainer
-from bakery.engine import ContainerOptions, idle_container, tar_of
+from bakery.benchmarks.session import SIDES, Session, python_of
+from bakery.benchmarks.wheelhouse import FOLDER, SITE, TOOLS, Wheelhouse
+from bakery.engine import Container, ContainerOptions, idle_container, tar_of
 from bakery.errors import BuildError, InputError
 from bakery.records import BenchmarkResult, BenchmarkTimes
 
+MARK = "WORKER "
+MIN_SECONDS = 0.08
+"""The minimum duration of a value."""
+AIM_SECONDS, MAX_VALUES = 0.3, 3
+"""A process measures for about this long after a warm-up value, but at most this many values."""
+LIMIT = 110
+"""Seconds after which a process ends itself; Docker's client times out after 120 seconds without output."""
+COPY_INTERPRETER = """
+import os, shutil, sys
+with open("/proc/self/maps") as maps:
+    paths = {line.split(maxsplit=5)[5].strip() for line in maps if "/libpython" in line}
+for path in {os.path.realpath(sys.executable), *paths}:
+    shutil.copy2(path, path + ".new")
+    os.replace(path + ".new", path)
+"""
 
-class _Comparison:
-    """A comparison in progress; ``workers`` are ours and the reference's."""
 
-    def __init__(self, session: Session, workers: Sequence[WorkerContainer]) -> None:
-        self.session, self.workers = session, workers
-        self.left_out: dict[str, str] = {}
+class _Metadata(msgspec.Struct, frozen=True):
+    name: str = ""
+    inner_loops: int = 0
 
-    def prepare(self, benchmarks: Sequence[Benchmark], wheelhouse: Wheelhouse) -> list[Measurement]:
-        """Unpack each benchmark's requirements, find its loops with the reference, and run it once with ours."""
-        ours, reference = self.workers
-        measurements = []
-        for number, benchmark in enumerate(benchmarks, 1):
-            self.session.phase(f"preparing {number} of {len(benchmarks)}: {benchmark.name}", every=3)
+
+class _Run(msgspec.Struct, frozen=True):
+    warmups: list[tuple[int, float]] = []  # loops and seconds
+    values: list[float] = []
+
+
+class _Result(msgspec.Struct, frozen=True):
+    runs: list[_Run]
+    metadata: _Metadata = _Metadata()
+
+
+class Suite(msgspec.Struct, frozen=True):
+    """What pyperf writes (https://pyperf.readthedocs.io/en/latest/api.html#pyperf-json), as far as it is used."""
+
+    benchmarks: list[_Result]
+    metadata: _Metadata = _Metadata()
+
+
+class _Report(msgspec.Struct, frozen=True):
+    suite: Suite
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A result to measure: ``task`` is its number in the script; each of ``values`` values takes ``loops`` loops."""
+
+    name: str
+    benchmark: Benchmark
+    task: int
+    loops: int
+    values: int
+
+
+class WorkerContainer:
+    """A container of one of the two images, and the seconds that its workers have taken.
+
+    ``side`` is ``ours`` or ``reference``, ``reference`` the name of the image.
+    """
+
+    def __init__(self, side: str, reference: str, container: Container, clock: str) -> None:
+        self.side, self.reference, self.container, self.clock = side, reference, container, clock
+        self.python = python_of(container, reference)
+        self.wall = self.cpu = 0.0
+
+    def copy_interpreter(self) -> None:
+        """Replace the interpreter's files with copies, which the next process maps; :exc:`BuildError` if that fails.
+
+        A file keeps its place in the machine's memory while it is cached there, and copies of the same bytes differ
+        by their place, by up to 7 % in a start (docs/recipe.md).
+        """
+        result = self.container.run(["python3", "-c", COPY_INTERPRETER])
+        if result.code:
+            reason = "".join(result.output.strip().splitlines()[-1:])
+            raise BuildError(f"{self.reference}: its interpreter cannot be copied: {reason}")
+
+    def run(self, benchmark: Benchmark, seed: int, options: Sequence[str]) -> Suite:
+        """Run ``benchmark`` in a process; :exc:`BuildError` with the reason if it fails."""
+        script = f"{FOLDER}/{TOOLS}/{DATA}{benchmark.folder}/{SCRIPT}"
+        environment = {
+            "HOME": "/tmp",
+            "LANG": "C.UTF-8",
+            "PYTHONHASHSEED": str(seed),
+            "PYTHONPATH": f"{FOLDER}/{SITE}/{benchmark.folder}:{FOLDER}/{TOOLS}",
+        }
+        command = ["python3", f"{FOLDER}/worker.py", self.clock, str(LIMIT), script, "--worker"]
+        done = self.container.run([*command, *options, *benchmark.options], environment=environment, folder="/tmp")
+        lines = done.stdout.splitlines()
+        report = next((line for line in reversed(lines) if line.startswith(MARK)), None)
+        if done.code or report is None:
+            errors = [line for line in done.stderr.splitlines() if line.strip()] or lines
+            if any(line.startswith("Timeout (") for line in errors):
+                errors = [f"took more than {LIMIT} s"]
+            reason = errors[-1].strip() if errors else f"exit code {done.code}"
+            raise BuildError(f"does not run in {self.reference}: {reason}")
+        result = msgspec.json.decode(report.removeprefix(MARK), type=_Report)
+        self.wall += result.wall
+        self.cpu += result.cpu
+        return result.suite
+
+    def calibrate(self, benchmark: Benchmark) -> list[Measurement]:
+        """Find the number of loops in a value of each of the benchmark's results."""
+        options = ["--calibrate-loops", f"--min-time={MIN_SECONDS}", "--warmups=0", "--values=1"]
+        return measurements_of(benchmark, self.run(benchmark, 0, options))
+
+    def measure(self, result: Measurement, seed: int, values: int = 0) -> list[float]:
+        """The values of one process, in seconds."""
+        options = [f"--worker-task={result.task}", f"--loops={result.loops}", "--warmups=1"]
+        return values_of(self.run(result.benchmark, seed, [*options, f"--values={values or result.values}"]))
+
+
+def measurements_of(benchmark: Benchmark, suite: Suite) -> list[Measurement]:
+    """What to measure, from the suite of a calibration: a result for each task of the script."""
+    measurements = []
+    for task, result in enumerate(suite.benchmarks):
+        loops, value = result.runs[0].warmups[-1]
+        seconds = value * loops * (result.metadata.inner_loops or suite.metadata.inner_loops or 1)
+        values = max(1, min(MAX_VALUES, round(AIM_SECONDS / seconds)))
+        name = result.metadata.name or suite.metadata.name
+        measurements.append(Measurement(name, benchmark, task, loops, values))
+    return measurements
+
+
+def values_of(suite: Suite) -> list[float]:
+    """The values in the suite of a measurement, in seconds."""
+    (result,) = suite.benchmarks
+    return [value for run in result.runs for value in run.values]
+
+
+def _prepare(
+    session: Session, workers: Sequence[WorkerContainer], benchmarks: Sequence[Benchmark], wheelhouse: Wheelhouse,
+    left_out: dict[str, str],
+) -> list[Measurement]:  # fmt: skip
+    """Unpack each benchmark's requirements, find its loops with the reference, and run it once with ours.
+
+    Benchmarks that fail are added to ``left_out``.
+    """
+    ours, reference = workers
+    measurements = []
+    for number, benchmark in enumerate(benchmarks, 1):
+        session.phase(f"preparing {number} of {len(benchmarks)}: {benchmark.name}", every=3)
+        try:
+            if site := wheelhouse.site(benchmark):
+                for worker in workers:
+                    worker.container.put(f"{FOLDER}/{SITE}", site.read_bytes())
+            calibrated = reference.calibrate(benchmark)
+            for measurement in calibrated:
+                ours.measure(measurement, seed=0, values=1)
+            measurements += calibrated
+        except BuildError as error:
+            left_out[benchmark.name] = error.message
+    return measurements
+
+
+def _measure(
+    session: Session, workers: Sequence[WorkerContainer], measurements: Sequence[Measurement], left_out: dict[str, str]
+) -> list[BenchmarkTimes]:
+    """Measure all rounds; a benchmark that fails in a round is added to ``left_out``."""
+    values = {result.name: {side: list[list[float]]() for side in SIDES} for result in measurements}
+    rounds, start, done = session.settings.rounds, time.monotonic(), 0
+    for number in range(rounds):
+        for place, result in enumerate(measurements, 1):
+            left = (time.monotonic() - start) / done * (rounds * len(measurements) - done) if done else 0
+            text = f"round {number + 1} of {rounds}, {place} of {len(measurements)}: {result.name}"
+            session.phase(text, left, every=3)
+            done += 1
+            if result.name not in values:
+                continue
             try:
-                if site := wheelhouse.site(benchmark):
-                    for worker in self.workers:
-                        worker.container.put(f"{FOLDER}/{SITE}", site.read_bytes())
-                calibrated = reference.calibrate(benchmark)
-                for measurement in calibrated:
-                    ours.measure(measurement, seed=0, values=1)
-                measurements += calibrated
+                for worker in workers:
+                    worker.copy_interpreter()
+                for worker in workers if number % 2 == 0 else reversed(workers):
+                    values[result.name][worker.side].append(worker.measure(result, number + 1))
             except BuildError as error:
-                self.left_out[benchmark.name] = error.message
-        return measurements
-
-    def measure(self, measurements: Sequence[Measurement]) -> list[BenchmarkTimes]:
-        """Measure all rounds; a benchmark that fails in a round is left out."""
-        values = {result.name: {side: list[list[float]]() for side in SIDES} for result in measurements}
-        rounds, start, done = self.session.settings.rounds, time.monotonic(), 0
-        for number in range(rounds):
-            for place, result in enumerate(measurements, 1):
-                left = (time.monotonic() - start) / done * (rounds * len(measurements) - done) if done else 0
-                text = f"round {number + 1} of {rounds}, {place} of {len(measurements)}: {result.name}"
-                self.session.phase(text, left, every=3)
-                done += 1
-                if result.name not in values:
-                    continue
-                try:
-                    for worker in self.workers:
-                        worker.copy_interpreter()
-                    for worker in self.workers if number % 2 == 0 else reversed(self.workers):
-                        values[result.name][worker.side].append(worker.measure(result, number + 1))
-                except BuildError as error:
-                    self.left_out[result.name] = f"{error.message} (round {number + 1})"
-                    del values[result.name]
-        return [
-            times_of(result.name, **values[result.name], benchmark=result.benchmark.name, loops=result.loops)
-            for result in measurements
-            if result.name in values
-        ]
+                left_out[result.name] = f"{error.message} (round {number + 1})"
+                del values[result.name]
+    return [
+        times_of(result.name, **values[result.name], benchmark=result.benchmark.name, loops=result.loops)
+        for result in measurements
+        if result.name in values
+    ]
 
 
 def run_benchmarks(session: Session) -> BenchmarkResult:
@@ -107,16 +239,11 @@ def run_benchmarks(session: Session) -> BenchmarkResult:
                 worker.container.run(["python3", "-c", f"import os; os.makedirs('{FOLDER}/{SITE}')"])
                 worker.container.put(FOLDER, tools.read_bytes())
                 worker.container.put(FOLDER, tar_of("worker.py", script))
-            comparison = _Comparison(session, workers)
-            measurements = comparison.prepare(selected, wheelhouse)
-        benchmarks = comparison.measure(measurements)
-    left_out |= comparison.left_out
-    if not benchmarks:
-        reasons = "".join(f"\n    {name}: {reason}" for name, reason in left_out.items())
-        raise BuildError(f"no benchmark could be measured:{reasons}")
+            measurements = _prepare(session, workers, selected, wheelhouse, left_out)
+        benchmarks = _measure(session, workers, measurements, left_out)
     measured = [
         (msgspec.structs.replace(image, cpu_share=round(worker.cpu / worker.wall, 4)), worker.python)
         for image, worker in zip(images, workers, strict=True)
     ]
-    versions = {package.name: package.version for package in (config.pyperformance, config.pyperf)}
+    versions = {"pyperformance": config.pyperformance.version, "pyperf": config.pyperf.version}
     return session.result(measured, benchmarks, left_out, versions=versions)

@@ -127,7 +127,13 @@ class Session:
         left_out: dict[str, str], commands: dict[str, tuple[str, ...]] | None = None,
         versions: Mapping[str, str] | None = None,
     ) -> BenchmarkResult:  # fmt: skip
-        """The result: cold starts have ``commands``, speed has the ``versions`` of pyperformance and pyperf."""
+        """The result: cold starts have ``commands``, speed has the ``versions`` of pyperformance and pyperf.
+
+        :exc:`BuildError` if there are no ``benchmarks``, with the reasons.
+        """
+        if not benchmarks:
+            reasons = "".join(f"\n    {name}: {reason}" for name, reason in left_out.items())
+            raise BuildError(f"nothing could be measured:{reasons}")
         seconds, settings, info, python = time.monotonic() - self.start, self.settings, self.engine.info, images[0][1]
         self.display.done(self.pair.name, f"{len(benchmarks)} results, {duration(seconds)}")
         ours, reference = (

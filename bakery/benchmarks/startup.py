@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bakery.benchmarks.results import times_of
 from bakery.benchmarks.session import SIDES, Session, python_of
@@ -44,26 +44,14 @@ read -r began </dev/shm/began
 echo "fork $fork exec $began end $end"
 exit $code
 """
-FIGURES = {"in the container": "inside", "with the shell's fork": "forked", "CPU time": "cpu", "docker run": "whole"}
+INSIDE, FORKED, CPU, WHOLE = FIGURES = "in the container", "with the shell's fork", "CPU time", "docker run"
+"""The figures of a start, all in seconds."""
 HAS_BASH = "import shutil, sys; sys.exit(not shutil.which('bash'))"
 LIMIT = 120
 """Seconds after which a start has failed."""
 
 
-@dataclass(frozen=True)
-class Start:
-    """Seconds of a cold start: the whole ``docker run``, and the figures from bash if the image has it.
-
-    ``inside`` is the command's wall time from its ``exec``, ``forked`` from the shell's fork, ``cpu`` its CPU time.
-    """
-
-    whole: float
-    inside: float | None = None
-    forked: float | None = None
-    cpu: float | None = None
-
-
-def parse_start(output: str, whole: float) -> Start | None:
+def parse_start(output: str) -> dict[str, float] | None:
     """Read what SCRIPT printed: the times of the shell and of its children, and when the command began and ended.
 
     ``None`` if one of them is missing: the shell is not bash, or older than 5.0. The decimal separator depends on the
@@ -76,27 +64,36 @@ def parse_start(output: str, whole: float) -> Start | None:
         return None
     user_minutes, user, system_minutes, system = map(float, children.groups())
     fork, began, end = map(float, clock.groups())
-    return Start(whole, end - began, end - fork, 60 * (user_minutes + system_minutes) + user + system)
+    return {INSIDE: end - began, FORKED: end - fork, CPU: 60 * (user_minutes + system_minutes) + user + system}
 
 
-def _start(engine: Engine, image: MeasuredImage, cpu: int, command: Sequence[str], bash: bool) -> Start:
-    """A cold start, timed inside the container with ``bash``; :exc:`BuildError` if it fails."""
+def _docker_run(engine: Engine, image: MeasuredImage, cpu: int, command: Sequence[str]) -> tuple[float, str]:
+    """The seconds of a ``docker run`` and its output; :exc:`BuildError` if it fails."""
     limits = [f"--{key.replace('_', '-')}={value}" for key, value in cpu_limits(cpu).items()]
-    program, *arguments = ["bash", "-c", SCRIPT, "bash", *command] if bash else command
+    program, *arguments = command
     run = ["docker", "run", "--rm", "--network=none", *limits, f"--entrypoint={program}", image.id, *arguments]
     began = time.perf_counter()
     try:
         done = subprocess.run(run, capture_output=True, text=True, env=engine.environment, timeout=LIMIT, check=False)
     except subprocess.TimeoutExpired:
-        raise BuildError(f"{command[0]} in {image.image} took more than {LIMIT} s") from None
-    whole = time.perf_counter() - began
+        raise BuildError(f"does not run in {image.image}: took more than {LIMIT} s") from None
+    seconds = time.perf_counter() - began
     if done.returncode:
         errors = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
         raise BuildError(f"does not run in {image.image}: {errors[-1]}")
-    start = parse_start(done.stdout, whole) if bash else Start(whole)
-    if start is None:
+    return seconds, done.stdout
+
+
+def _start(engine: Engine, image: MeasuredImage, cpu: int, command: Sequence[str], bash: bool) -> dict[str, float]:
+    """The figures of cold starts of ``command``, timed inside a container only with ``bash``; raises the same."""
+    whole, _ = _docker_run(engine, image, cpu, command)
+    if not bash:
+        return {WHOLE: whole}
+    _, output = _docker_run(engine, image, cpu, ["bash", "-c", SCRIPT, "bash", *command])
+    timed = parse_start(output)
+    if timed is None:
         raise BuildError(f"the bash in {image.image} has no $EPOCHREALTIME: expected 5.0 or newer")
-    return start
+    return {**timed, WHOLE: whole}
 
 
 def run_startup(session: Session) -> BenchmarkResult:
@@ -125,7 +122,7 @@ def run_startup(session: Session) -> BenchmarkResult:
 
 def _measure(session: Session, images: Sequence[MeasuredImage]) -> BenchmarkResult:
     engine, cpu, rounds, left_out = session.engine, session.cpu, session.settings.rounds, dict[str, str]()
-    starts = {name: {side: list[Start]() for side in SIDES} for name in COMMANDS}
+    starts = {name: {side: list[dict[str, float]]() for side in SIDES} for name in COMMANDS}
     sides = list(zip(SIDES, images, strict=True))
     with session.measuring():
         measured, bash = [], True
@@ -139,19 +136,19 @@ def _measure(session: Session, images: Sequence[MeasuredImage]) -> BenchmarkResu
             for name in list(starts):
                 try:
                     for side, image in sides if number % 2 else reversed(sides):
-                        whole = _start(engine, image, cpu, COMMANDS[name], False)
-                        timed = _start(engine, image, cpu, COMMANDS[name], True) if bash else whole
-                        starts[name][side] += [replace(timed, whole=whole.whole)] if number else []
+                        figures = _start(engine, image, cpu, COMMANDS[name], bash)
+                        if number:
+                            starts[name][side].append(figures)
                 except BuildError as error:
                     left_out[name] = error.message
                     del starts[name]
-    if not starts:
-        reasons = "".join(f"\n    {name}: {reason}" for name, reason in left_out.items())
-        raise BuildError(f"nothing could be started:{reasons}")
-    benchmarks = []
-    for name, by_side in starts.items():
-        for title, figure in FIGURES.items():
-            if bash or figure == "whole":
-                ours, reference = ([[getattr(start, figure)] for start in by_side[side]] for side in SIDES)
-                benchmarks.append(times_of(f"{name}, {title}", ours, reference))
+    benchmarks = [
+        times_of(
+            f"{name}, {figure}",
+            ours=[[start[figure]] for start in by_side["ours"]],
+            reference=[[start[figure]] for start in by_side["reference"]],
+        )
+        for name, by_side in starts.items()
+        for figure in (FIGURES if bash else (WHOLE,))
+    ]
     return session.result(measured, benchmarks, left_out, {name: COMMANDS[name] for name in starts})

@@ -67,40 +67,26 @@ def settings_for(config: str, environ: Mapping[str, str]) -> tuple[dict[str, str
     return variables, paths
 
 
-def _host_settings() -> tuple[dict[str, str], list[str]]:
-    """The settings of the pip of the interpreter that runs this; empty if it has no pip."""
-    command = [sys.executable, "-m", "pip", "config", "list"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return settings_for(done.stdout if done.returncode == 0 else "", os.environ)
-
-
 def tar_name(name: str, requirements: str) -> str:
     """The file name of the tar with ``requirements``, which contains their digest."""
     return f"{name}-{hashlib.sha256(requirements.encode()).hexdigest()[:12]}.tar"
 
 
-class Wheelhouse:
+class Wheelhouse(ExitStack):
     """Installs packages in a container of the image ``reference`` and caches them as tars in ``folder``.
 
     The container is started when a tar is missing, and removed at the end of the ``with`` block.
     """
 
     def __init__(self, engine: Engine, reference: str, folder: Path, tell: Tell = print) -> None:
+        super().__init__()
         self.engine, self.reference, self.folder, self.tell = engine, reference, folder, tell
-        self._stack = ExitStack()
-
-    def __enter__(self) -> "Wheelhouse":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
 
     def tools(self, config: SuiteConfig) -> Path:
         """A tar with pyperf and pyperformance; :exc:`BuildError` if they cannot be installed."""
-        pins = f"{config.pyperf.requirement}\n{config.pyperformance.requirement}\n"
         # pyperformance itself needs a newer Python than its benchmarks do, and workers run without psutil.
         options = ["--no-deps", "--require-hashes", "--ignore-requires-python"]
-        return self._installed("pyperformance", pins, TOOLS, options)
+        return self._installed("pyperformance", config.requirements, TOOLS, options)
 
     def site(self, benchmark: Benchmark) -> Path | None:
         """A tar with the requirements of ``benchmark`` if it has any; :exc:`BuildError` if they cannot be installed."""
@@ -130,12 +116,14 @@ class Wheelhouse:
 
     @cached_property
     def _container(self) -> Container:
-        variables, paths = _host_settings()
+        command = [sys.executable, "-m", "pip", "config", "list"]  # fails if this interpreter has no pip
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        variables, paths = settings_for(done.stdout if done.returncode == 0 else "", os.environ)
         if not self.engine.host.startswith("unix:"):  # another machine does not have this machine's files
             variables = {name: value for name, value in variables.items() if not value.startswith("/")}
             paths = []
         options = ContainerOptions("host", variables, list(dict.fromkeys(paths)))
-        return self._stack.enter_context(idle_container(self.engine, self.reference, options))
+        return self.enter_context(idle_container(self.engine, self.reference, options))
 
 
 def _reason(output: str) -> str:

@@ -10,11 +10,11 @@ from bakery.catalog.pins import FILE, NONE, TRAINING, Extra, Pin, Profile
 from bakery.catalog.recipes import STAGES, Options, RecipeName
 from bakery.catalog.selection import on_platforms, select_images, split
 from bakery.catalog.tags import latest_series, references, tags_of
-from bakery.catalog.toml import Table, read_toml
+from bakery.catalog.toml import Rule, Sha256, Table, read_toml
 
 __all__ = [
     "ANNOTATIONS", "FILE", "LABELS", "NONE", "STAGES", "TRAINING", "Archive", "Budget", "Catalog", "Compression",
-    "Extra", "Image", "Options", "Pin", "Profile", "RecipeName", "Series", "Stability", "Table", "Target", "Variant",
-    "flag", "latest_series", "load_catalog", "on_platforms", "parse_compression", "read_toml", "references",
-    "select_images", "split", "support", "tags_of",
+    "Extra", "Image", "Options", "Pin", "Profile", "RecipeName", "Rule", "Series", "Sha256", "Stability", "Table",
+    "Target", "Variant", "flag", "latest_series", "load_catalog", "on_platforms", "parse_compression", "read_toml",
+    "references", "select_images", "split", "support", "tags_of",
 ]  # fmt: skip

@@ -86,11 +86,7 @@ def text_of(bill: Bill, tool: str = TOOL) -> str:
 
 def load_licences(root: Path) -> Licences:
     """Read shared/licences.toml; :exc:`bakery.errors.ConfigError` if it is not valid."""
-    top = read_toml(root / "shared" / "licences.toml")
-    tables = {name: top.table(name) for name in ("debian", "packages", "python", "bundled")}
-    names = {name: {key: table.text(key) for key in table.data} for name, table in tables.items()}
-    top.done()
-    return Licences(**names)
+    return read_toml(root / "shared" / "licences.toml").read(Licences)
 
 
 def _components(contents: Contents, subject: Subject, licences: Licences) -> list[Component]:

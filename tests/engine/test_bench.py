@@ -17,11 +17,10 @@ import pytest
 from bakery.benchmarks.pair import Pair
 from bakery.benchmarks.pyperformance import DATA, Benchmark, read_config
 from bakery.benchmarks.results import notes_of, rows_of
-from bakery.benchmarks.run import run_benchmarks
+from bakery.benchmarks.run import WorkerContainer, run_benchmarks
 from bakery.benchmarks.session import SIDES, Session, python_of
 from bakery.benchmarks.startup import COMMANDS, FIGURES, run_startup
 from bakery.benchmarks.wheelhouse import Wheelhouse, tar_name
-from bakery.benchmarks.worker import WorkerContainer
 from bakery.catalog.labels import LABELS
 from bakery.display.progress import Display
 from bakery.engine.containers import idle_container
@@ -85,8 +84,7 @@ def session(workspace: Workspace, engine: Engine, reference: str, tmp_path: Path
     with idle_container(engine, reference) as container:
         python = python_of(container, reference)
     config = read_config(ROOT)
-    pins = f"{config.pyperf.requirement}\n{config.pyperformance.requirement}\n"
-    file = tmp_path / "bench" / python.key / tar_name("pyperformance", pins)
+    file = tmp_path / "bench" / python.key / tar_name("pyperformance", config.requirements)
     file.parent.mkdir(parents=True)
     with tarfile.open(file, "w") as tar:
         for name, text in FILES.items():
@@ -131,7 +129,7 @@ def test_each_measurement_maps_a_new_copy_of_the_interpreter(engine: Engine, ref
 
 def test_reasons_are_reported_if_no_benchmark_runs(session: Session) -> None:
     session.settings = Measuring(rounds=1, only=("broken",))
-    with pytest.raises(BuildError, match=r"no benchmark could be measured:\n +broken: .* broken on purpose"):
+    with pytest.raises(BuildError, match=r"nothing could be measured:\n +broken: .* broken on purpose"):
         run_benchmarks(session)
 
 

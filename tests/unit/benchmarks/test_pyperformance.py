@@ -33,7 +33,7 @@ TEXTS = {
     "bm_mako/requirements.txt": "mako==1.1.4\nmarkupsafe==2.0.1",
     "bm_dask/pyproject.toml": '[project]\nrequires-python = ">=3.12"\ndependencies = ["pyperf", "dask"]\n',
 }
-PIN = PinnedPackage("p", "1", "0" * 64)
+PIN = PinnedPackage("1", "0" * 64)
 
 
 def config(**more: object) -> SuiteConfig:
@@ -109,7 +109,10 @@ def test_the_subset_of_the_repository_is_large_and_its_exceptions_have_reasons(r
         *(reason for reasons in config.series.values() for reason in reasons.values()),
     ]
     assert all(len(reason) > 10 for reason in reasons)
-    assert config.pyperf.requirement == f"pyperf=={config.pyperf.version} --hash=sha256:{config.pyperf.sha256}"
+    assert config.requirements.splitlines() == [
+        f"{name}=={pin.version} --hash=sha256:{pin.sha256}"
+        for name, pin in (("pyperf", config.pyperf), ("pyperformance", config.pyperformance))
+    ]
 
 
 def test_an_error_in_the_data_file_names_file_and_key(tmp_path: Path, root: Path) -> None:

@@ -121,6 +121,12 @@ def test_a_single_round_has_ratios_without_intervals() -> None:
     assert [(row["ratio"], row["interval"]) for row in rows] == [("1.200x", None)] * 2
 
 
+@pytest.mark.parametrize(("rounds", "text"), [(1, "1 round on CPU 3 (A CPU)"), (2, "2 rounds on CPU 3 (A CPU)")])
+def test_a_note_has_the_number_of_rounds(rounds: int, text: str) -> None:
+    result = replace(RESULT, settings=replace(RESULT.settings, rounds=rounds))
+    assert [note for note in notes_of(result) if note.startswith(f"{text}, wall clock, Python 3.13.15 ")]
+
+
 def test_a_note_reports_that_other_processes_used_the_cpu() -> None:
     busy = replace(RESULT, images=replace(RESULT.images, ours=image("infra7/python:3.13", 0.6)))
     cpu_time = replace(busy, settings=replace(busy.settings, clock="cpu"))
