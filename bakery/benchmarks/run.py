@@ -90,6 +90,11 @@ class WorkerContainer:
         self.python = python_of(container, reference)
         self.wall = self.cpu = 0.0
 
+    @property
+    def cpu_share(self) -> float | None:
+        """CPU seconds of the processes divided by their wall time; ``None`` if none has run to its end."""
+        return round(self.cpu / self.wall, 4) if self.wall else None
+
     def copy_interpreter(self) -> None:
         """Replace the interpreter's files with copies, which the next process maps; :exc:`BuildError` if that fails.
 
@@ -242,7 +247,7 @@ def run_benchmarks(session: Session) -> BenchmarkResult:
             measurements = _prepare(session, workers, selected, wheelhouse, left_out)
         benchmarks = _measure(session, workers, measurements, left_out)
     measured = [
-        (msgspec.structs.replace(image, cpu_share=round(worker.cpu / worker.wall, 4)), worker.python)
+        (msgspec.structs.replace(image, cpu_share=worker.cpu_share), worker.python)
         for image, worker in zip(images, workers, strict=True)
     ]
     versions = {"pyperformance": config.pyperformance.version, "pyperf": config.pyperf.version}

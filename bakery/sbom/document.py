@@ -17,15 +17,14 @@ from bakery.errors import BuildError
 from bakery.files import Tell, spooled
 from bakery.oci import Contents, contents_of
 from bakery.platforms import Platform
-from bakery.sbom.components import Component, Licences, debian_licences, dpkg_packages, python_packages
+from bakery.sbom.components import SITE, STATUS, Component, Licences, debian_licences, dpkg_packages, python_packages
 from bakery.sbom.vendored import bundled_in, cpython
 from bakery.sources import SourceCache
 from bakery.workspace import Workspace
 
 FILES = re.compile(
-    r"var/lib/dpkg/status|var/lib/dpkg/status\.d/[^/]+|usr/share/doc/[^/]+/copyright"
-    r"|usr/local/lib/python3[^/]*/site-packages/([^/]+\.dist-info/METADATA|[^/]+/_vendor/vendor\.txt)"
-    r"|usr/local/lib/python3[^/]*/site-packages/[^/]+/_vendor/(\w+\.py|\w+/__(init|about)__\.py)"
+    rf"{STATUS}|usr/share/doc/[^/]+/copyright"
+    rf"|{SITE}([^/]+\.dist-info/METADATA|[^/]+/_vendor/(vendor\.txt|\w+\.py|\w+/__(init|about)__\.py))"
 )
 """The files of an image that its bill is made from."""
 BILL_COLUMNS = (
@@ -89,20 +88,15 @@ def load_licences(root: Path) -> Licences:
     return read_toml(root / "shared" / "licences.toml").read(Licences)
 
 
-def _components(contents: Contents, subject: Subject, licences: Licences) -> list[Component]:
+def _components(contents: Contents, subject: Subject, licences: Licences) -> Iterator[Component]:
     """CPython and what it bundles, then distribution packages, then Python packages, each sorted by name."""
     target, pin = subject.image.target, subject.image.pin
-    packages = [
-        replace(package, licence=_licence(contents, package.name, licences))
-        for package in dpkg_packages(contents.files, target.family, f"{target.family}-{target.version}")
-    ]
-    upstream = [cpython(pin.release, pin.file, pin.sha256), *bundled_in(subject.tarball, pin.release, licences)]
-    return [*upstream, *packages, *python_packages(contents.files, licences)]
-
-
-def _licence(contents: Contents, package: str, licences: Licences) -> str:
-    expressions = debian_licences(contents.read(f"usr/share/doc/{package}/copyright"), licences)
-    return " AND ".join(expressions) or licences.packages.get(package, "")
+    yield cpython(pin.release, pin.file, pin.sha256)
+    yield from bundled_in(subject.tarball, pin.release, licences)
+    for package in dpkg_packages(contents.files, target.family, f"{target.family}-{target.version}"):
+        expressions = debian_licences(contents.read(f"usr/share/doc/{package.name}/copyright"), licences)
+        yield replace(package, licence=" AND ".join(expressions) or licences.packages.get(package.name, ""))
+    yield from python_packages(contents.files, licences)
 
 
 def bill_of(archive: IO[bytes], subject: Subject, licences: Licences, digest: str = "") -> Bill:
@@ -128,7 +122,7 @@ def bill_of(archive: IO[bytes], subject: Subject, licences: Licences, digest: st
         platform=image.platform,
         created=str(contents.config.get("created", "")),
         labels={key: value for key, value in labels.items() if key.startswith(ANNOTATIONS)},
-        components=_components(contents, subject, licences),
+        components=list(_components(contents, subject, licences)),
     )
 
 

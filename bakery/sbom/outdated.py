@@ -11,29 +11,18 @@ from dataclasses import dataclass, field
 import msgspec
 from packageurl import PackageURL
 
+from bakery import oci
 from bakery.bases import apt
 from bakery.catalog import Catalog, Image, Target, references, tags_of
 from bakery.display import Column, Report
 from bakery.engine import Engine
 from bakery.errors import BuildError, NothingSelected
 from bakery.files import Tell, locked, spooled
-from bakery.oci import (
-    SPDX,
-    ManifestError,
-    Overlay,
-    contents_of,
-    entries_for,
-    is_index,
-    open_compressed_tar,
-    parse_index,
-    parse_manifest,
-)
 from bakery.registry import Registry, RegistryError, RemoteImage
 from bakery.sbom.components import STATUS, SpdxDocument, installed
 from bakery.workspace import Workspace
 
 STATUS_FILES = re.compile(STATUS)
-WHOLE_STATUS = "var/lib/dpkg/status"
 OUTDATED_COLUMNS = (
     Column("image", "image"),
     Column("package", "package"),
@@ -77,13 +66,14 @@ class Outdated:
     tell: Tell = print
     sources: Callable[[Target], list[str]] | None = None
     registry: Registry = field(default_factory=Registry)
-    archives: dict[tuple[str, str], apt.PrivateApt | str] = field(default_factory=dict)
+    archives: dict[str, apt.PrivateApt | str] = field(default_factory=dict)
 
     def survey(self, images: Sequence[Image]) -> Survey:
         """What is outdated in ``images``; those that are not in the engine or registry are skipped."""
         survey = Survey()
         for image in images:
-            reference = self._reference(image)
+            tag = tags_of(self.catalog, image)[0]
+            reference = f"{self.repository}:{tag}" if self.repository else references(self.catalog, image)[0]
             packages = self._packages(image, reference, survey)
             if packages is None:
                 continue
@@ -105,26 +95,20 @@ class Outdated:
             survey.rows += rows
         return survey
 
-    def _reference(self, image: Image) -> str:
-        if self.repository:
-            return f"{self.repository}:{tags_of(self.catalog, image)[0]}"
-        return references(self.catalog, image)[0]
-
     def _packages(self, image: Image, reference: str, survey: Survey) -> dict[str, str] | None:
         if not self.repository:
             assert self.engine is not None
             if self.engine.find(reference) is None:
                 return None
             with spooled(self.engine.save(reference)) as archive:
-                return _versions(contents_of(archive, image.platform, STATUS_FILES).files)
+                return _versions(oci.contents_of(archive, image.platform, STATUS_FILES).files)
         try:
             remote = self.registry.image(reference, image.platform)
-            packages = _attested(self.registry, remote)
-            origin = "its layers" if packages is None else "its bill of materials"
+            packages, origin = _attested(self.registry, remote), "its bill of materials"
             if packages is None:
-                packages = _versions(_status_files(self.registry, remote))
-        except (RegistryError, ManifestError) as error:
-            if not (isinstance(error, RegistryError) and error.status == 404):
+                packages, origin = _versions(_status_files(self.registry, remote)), "its layers"
+        except (RegistryError, oci.ManifestError) as error:
+            if getattr(error, "status", 0) != 404:  # a registry without the image
                 survey.unknown.append(f"{reference}: {error.message}")
             return None
         self.tell(f"{reference}: packages read from {origin}")
@@ -133,9 +117,9 @@ class Outdated:
     def _archive(self, image: Image) -> apt.PrivateApt | str:
         """The archive of the image's target with its lists fetched; or why it cannot be queried."""
         target, machine = image.target, image.platform.architecture
-        key = (target.name, machine)
+        key = f"{target.name}-{machine}"
         if key not in self.archives:
-            folder = self.workspace.home / "apt" / f"outdated-{target.name}-{machine}"
+            folder = self.workspace.home / "apt" / f"outdated-{key}"
             try:
                 private = apt.PrivateApt(folder, (self.sources or self._mirror)(target), machine)
                 with locked(folder.with_suffix(".lock"), f"the lists of {target.name}", self.tell):
@@ -170,10 +154,10 @@ def _attested(registry: Registry, remote: RemoteImage) -> dict[str, str] | None:
     """Versions by distribution package from the image's attested bill of materials, if it has one."""
     reference = remote.reference
     content, _ = registry.manifest(reference, reference.rpartition("@" if "@" in reference else ":")[2])
-    for attestation in entries_for(parse_index(content), remote.platform)[1:] if is_index(content) else []:
+    for attestation in oci.entries_for(oci.parse_index(content), remote.platform)[1:] if oci.is_index(content) else []:
         manifest, _ = registry.manifest(reference, attestation["digest"])
-        for layer in parse_manifest(manifest)["layers"]:
-            if layer.get("annotations", {}).get("in-toto.io/predicate-type") == SPDX:
+        for layer in oci.parse_manifest(manifest)["layers"]:
+            if layer.get("annotations", {}).get("in-toto.io/predicate-type") == oci.SPDX:
                 statement = msgspec.json.decode(registry.read_blob(reference, layer["digest"]), type=_Statement)
                 if remote.digest in {f"sha256:{subject.digest.get('sha256')}" for subject in statement.subject}:
                     return _listed(statement.predicate)
@@ -197,10 +181,10 @@ def _status_files(registry: Registry, remote: RemoteImage) -> dict[str, bytes]:
     """Dpkg's status files, read from the top layer down until a layer has the whole status."""
     files: dict[str, bytes] = {}
     for layer in reversed(remote.manifest.layers):
-        overlay = Overlay(STATUS_FILES)
-        with registry.open_blob(remote.reference, layer.digest) as stream, open_compressed_tar(stream) as tar:
+        overlay = oci.Overlay(STATUS_FILES)
+        with registry.open_blob(remote.reference, layer.digest) as stream, oci.open_compressed_tar(stream) as tar:
             overlay.add(tar)
         files = {**overlay.files, **files}
-        if WHOLE_STATUS in files:
+        if "var/lib/dpkg/status" in files:
             break
     return files

@@ -27,7 +27,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def convert(bill: Bill, tool: str) -> dict[str, object]:
-    """The JSON of the SPDX document; :exc:`BuildError` if the library finds it invalid."""
+    """See :func:`bakery.sbom.document.document`."""
     model = _document(bill, tool)
     problems = [message.validation_message for message in validate_full_spdx_document(model)]
     if problems:
@@ -57,16 +57,15 @@ def _document(bill: Bill, tool: str) -> Document:
         container = by_name.get(part.within, image.spdx_id)
         relationships.append(Relationship(container, RelationshipType.CONTAINS, spdx_id))
     packages = [image, *(_package(part, spdx_id) for part, spdx_id in ids.items())]
+    names = {name for part in bill.components for name in re.findall(rf"{REFERENCE}([\w.-]+)", part.licence)}
     extracted = [
         ExtractedLicensingInfo(
+            f"{REFERENCE}{name}",
+            f"The licence that Debian's copyright files call {name} (in the characters that SPDX allows). Its text is "
+            "in /usr/share/doc/PACKAGE/copyright of the packages under this licence.",
             name,
-            f"The licence that Debian's copyright files call {name.removeprefix(REFERENCE)} (in the characters that "
-            "SPDX allows). Its text is in /usr/share/doc/PACKAGE/copyright of the packages under this licence.",
-            name.removeprefix(REFERENCE),
         )
-        for name in sorted(
-            {name for part in bill.components for name in re.findall(rf"{REFERENCE}[\w.-]+", part.licence)}
-        )
+        for name in sorted(names)
     ]
     return Document(creation, packages, relationships=relationships, extracted_licensing_info=extracted)
 
