@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -19,8 +18,6 @@ from bakery.display.tables import Report
 from bakery.errors import BuildError, InputError
 from bakery.options import option
 from commands.command import command
-
-MAX_CPU_SECONDS = 0.6
 
 
 @dataclass(frozen=True)
@@ -111,18 +108,10 @@ def test_sigterm_ends_a_task_like_ctrl_c() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["invoke", "--list"], ["nox", "--list"]], ids=lambda arguments: arguments[0])
-def test_listing_takes_little_time_and_loads_no_heavy_library(root: Path, arguments: list[str]) -> None:
-    """CPU time, so that other work on the machine does not fail the test."""
-
-    def cpu() -> float:
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return usage.ru_utime + usage.ru_stime
-
-    before = cpu()
+def test_listing_loads_no_heavy_library(root: Path, arguments: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", *arguments], cwd=root, capture_output=True, text=True, check=True
     )
-    assert cpu() - before <= MAX_CPU_SECONDS
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "bakery" in loaded
     assert loaded.isdisjoint({"docker", "requests", "rich", "zstandard", "jinja2", "spdx_tools"})
