@@ -2,8 +2,8 @@
 
 from bakery.oci.archives import ImageArchive, blob_path, image_archive, open_layer, open_member, read_blob, read_object
 from bakery.oci.attestations import SPDX, attest
+from bakery.oci.compression import CHUNK, Compressor, compressor, method_of, open_compressed_tar
 from bakery.oci.contents import Contents, Overlay, contents_of
-from bakery.oci.decompression import CHUNK, method_of, open_compressed_tar
 from bakery.oci.indexes import digest_of, entries_for, merged
 from bakery.oci.layout import check_root_file_system, describe, is_whole, layout_digest, open_tar, to_json, write_layout
 from bakery.oci.manifests import (
@@ -12,14 +12,13 @@ from bakery.oci.manifests import (
     MANIFEST,
     Descriptor,
     ImageConfig,
-    ImageManifest,
     Index,
     LayerSize,
-    Manifest,
     ManifestError,
+    annotations_of,
     is_index,
     labelled,
-    manifest_of,
+    layer_sizes,
     parse_config,
     parse_index,
     parse_manifest,
@@ -30,10 +29,10 @@ from bakery.oci.manifests import (
 from bakery.oci.recompress import recompress
 
 __all__ = [
-    "ACCEPTED", "CHUNK", "INDEX", "MANIFEST", "SPDX", "Contents", "Descriptor", "ImageArchive", "ImageConfig",
-    "ImageManifest", "Index", "LayerSize", "Manifest", "ManifestError", "Overlay", "attest", "blob_path",
-    "check_root_file_system", "contents_of", "describe", "digest_of", "entries_for", "image_archive", "is_index",
-    "is_whole", "labelled", "layout_digest", "manifest_of", "merged", "method_of", "open_compressed_tar", "open_layer",
-    "open_member", "open_tar", "parse_config", "parse_index", "parse_manifest", "parse_object", "pick", "platforms_of",
-    "read_blob", "read_object", "recompress", "to_json", "write_layout",
+    "ACCEPTED", "CHUNK", "INDEX", "MANIFEST", "SPDX", "Compressor", "Contents", "Descriptor", "ImageArchive",
+    "ImageConfig", "Index", "LayerSize", "ManifestError", "Overlay", "annotations_of", "attest",
+    "blob_path", "check_root_file_system", "compressor", "contents_of", "describe", "digest_of", "entries_for",
+    "image_archive", "is_index", "is_whole", "labelled", "layer_sizes", "layout_digest", "merged", "method_of",
+    "open_compressed_tar", "open_layer", "open_member", "open_tar", "parse_config", "parse_index", "parse_manifest",
+    "parse_object", "pick", "platforms_of", "read_blob", "read_object", "recompress", "to_json", "write_layout",
 ]  # fmt: skip

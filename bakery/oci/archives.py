@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from bakery.errors import BakeryError
-from bakery.oci.decompression import open_compressed_tar, read_errors
+from bakery.oci.compression import open_compressed_tar, read_errors
 from bakery.oci.manifests import (
     ImageConfig,
     ManifestError,
@@ -55,7 +55,7 @@ def _image(tar: tarfile.TarFile, platform: Platform) -> ImageArchive:
         layers = [blob_path(layer["digest"]) for layer in manifest["layers"]]
     else:
         image = json.load(open_member(tar, "manifest.json"))[0]
-        config, layers = image["Config"], list(image["Layers"])
+        config, layers = image["Config"], image["Layers"]
     return ImageArchive(tar, digest, parse_config(read_object(tar, config)), tuple(layers))
 
 

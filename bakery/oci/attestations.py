@@ -14,7 +14,7 @@ from typing import Any
 from bakery.errors import BakeryError
 from bakery.oci.archives import blob_path, open_member, read_blob, read_object
 from bakery.oci.layout import LayoutWriter
-from bakery.oci.manifests import Descriptor, is_attestation, parse_config, parse_index, parse_manifest, parse_object
+from bakery.oci.manifests import Descriptor, annotations_of, is_attestation, parse_config, parse_index, parse_manifest
 
 SPDX = "https://spdx.dev/Document"
 STATEMENT = "application/vnd.in-toto+json"
@@ -57,7 +57,7 @@ class _Editor:
         """The new descriptor of an index; several names of an image share one index."""
         old = descriptor["digest"]
         if old not in self.indexes:
-            content = parse_index(parse_object(self.replace(descriptor)))
+            content = parse_index(self.replace(descriptor))
             if not any(map(is_attestation, content["manifests"])):
                 raise BakeryError("buildx attested nothing about the image: expected its provenance")
             content["manifests"] = [
@@ -68,7 +68,7 @@ class _Editor:
 
     def manifest(self, descriptor: Descriptor) -> Descriptor:
         """The new descriptor of an attestation manifest."""
-        manifest = parse_manifest(parse_object(self.replace(descriptor)))
+        manifest = parse_manifest(self.replace(descriptor))
         statements = [json.loads(self.replace(layer)) for layer in manifest["layers"]]
         for statement in statements:
             self.publish(statement)
@@ -78,12 +78,12 @@ class _Editor:
             "subject": statements[0]["subject"],
             "predicate": self.bill(),
         }
-        annotations = [*(layer.get("annotations", {}) for layer in manifest["layers"]), {PREDICATE: SPDX}]
+        annotations = [*(annotations_of(layer) for layer in manifest["layers"]), {PREDICATE: SPDX}]
         manifest["layers"] = [
             {**self.writer.json(statement, STATEMENT), "annotations": known}
             for statement, known in zip([*statements, bill], annotations, strict=True)
         ]
-        config = parse_config(parse_object(self.replace(manifest["config"])))
+        config = parse_config(self.replace(manifest["config"]))
         config["rootfs"]["diff_ids"] = [layer["digest"] for layer in manifest["layers"]]
         manifest["config"] = {**manifest["config"], **self.writer.json(config, manifest["config"]["mediaType"])}
         return {**descriptor, **self.writer.json(manifest, descriptor["mediaType"])}

@@ -1,4 +1,4 @@
-"""Recognises how a file is compressed by its first bytes, and decompresses it as a stream."""
+"""Compresses streams, and decompresses files, whose compression is recognised by their first bytes."""
 
 import bz2
 import gzip
@@ -8,12 +8,34 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any, cast
+from typing import IO, Any, Protocol, cast
 
 from bakery.oci.manifests import ManifestError
 
 CHUNK = 1 << 20
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
+class Compressor(Protocol):
+    """Compresses a stream."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """Compress ``data``; returns what is complete."""
+
+    def flush(self) -> bytes:
+        """The end of the compressed stream."""
+
+
+def compressor(method: str, level: int | None, threads: int = 0) -> Compressor:
+    """A compressor by zstd, if that is the ``method``, else by gzip; without a ``level``, the library's default.
+
+    With one thread or more, the output of zstd does not depend on their number; without threads it differs.
+    """
+    if method == "zstd":
+        from zstandard import ZstdCompressor
+
+        return ZstdCompressor(level=level or 0, threads=threads).compressobj()
+    return zlib.compressobj(level or -1, wbits=31)
 
 
 def method_of(head: bytes) -> str:

@@ -7,7 +7,7 @@ An index lists a manifest for each platform and, in addition, the attestations o
 import hashlib
 from collections.abc import Sequence
 
-from bakery.oci.manifests import INDEX, Descriptor, Index, pick, platforms_of
+from bakery.oci.manifests import INDEX, Descriptor, Index, annotations_of, pick, platforms_of
 from bakery.platforms import Platform
 
 SUBJECT = "vnd.docker.reference.digest"
@@ -29,17 +29,13 @@ def entries_for(index: Index, platform: Platform) -> list[Descriptor]:
     image = pick(index, platform)
     if not image.get("platform"):
         image = {**image, "platform": {"architecture": platform.architecture, "os": platform.os}}
-    attestations = [
-        entry for entry in index["manifests"] if (entry.get("annotations") or {}).get(SUBJECT) == image["digest"]
-    ]
+    attestations = [entry for entry in index["manifests"] if annotations_of(entry).get(SUBJECT) == image["digest"]]
     return [_without_notes(entry) for entry in (image, *attestations)]
 
 
 def _without_notes(descriptor: Descriptor) -> Descriptor:
     """The descriptor without the annotations of the archive that it was read from."""
-    annotations = {
-        key: value for key, value in (descriptor.get("annotations") or {}).items() if key not in OF_AN_ARCHIVE
-    }
+    annotations = {key: value for key, value in annotations_of(descriptor).items() if key not in OF_AN_ARCHIVE}
     copy = descriptor.copy()
     copy.pop("annotations", None)
     return {**copy, "annotations": annotations} if annotations else copy
@@ -57,5 +53,4 @@ def merged(old: Index | None, entries: Sequence[Descriptor]) -> Index:
     ordered = [groups[platform] for platform in sorted(groups)]
     images, attestations = [group[0] for group in ordered], [entry for group in ordered for entry in group[1:]]
     new: Index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": images + attestations}
-    annotations = old.get("annotations") if old else None
-    return {**new, "annotations": annotations} if annotations else new
+    return {**new, "annotations": annotations_of(old)} if old and annotations_of(old) else new

@@ -16,7 +16,7 @@ from typing import IO
 
 from bakery.errors import InputError
 from bakery.oci.archives import blob_path
-from bakery.oci.decompression import CHUNK, decompressed, is_tar, read_errors
+from bakery.oci.compression import CHUNK, decompressed, is_tar, read_errors
 from bakery.oci.manifests import (
     CONFIG,
     INDEX,
@@ -28,7 +28,6 @@ from bakery.oci.manifests import (
     ManifestError,
     parse_index,
     parse_manifest,
-    parse_object,
 )
 
 GZIP_LEVEL = 6
@@ -122,7 +121,7 @@ def write_layout(folder: Path, tar: IO[bytes], *, architecture: str, created: st
 def layout_digest(folder: Path) -> str:
     """The digest of the first manifest of an image layout; :exc:`InputError` if ``folder`` is not a layout."""
     try:
-        return parse_index(parse_object((folder / "index.json").read_bytes()))["manifests"][0]["digest"]
+        return parse_index((folder / "index.json").read_bytes())["manifests"][0]["digest"]
     except (OSError, ManifestError, IndexError):
         raise InputError(f"{folder} is not an OCI image layout: expected index.json with a manifest in it") from None
 
@@ -130,7 +129,7 @@ def layout_digest(folder: Path) -> str:
 def is_whole(folder: Path) -> bool:
     """Whether every blob of the layout's manifest is there with its size; buildx checks the digests itself."""
     try:
-        manifest = parse_manifest(parse_object((folder / blob_path(layout_digest(folder))).read_bytes()))
+        manifest = parse_manifest((folder / blob_path(layout_digest(folder))).read_bytes())
         return (folder / "oci-layout").exists() and all(
             (folder / blob_path(blob["digest"])).stat().st_size == blob["size"]
             for blob in (manifest["config"], *manifest["layers"])

@@ -2,15 +2,16 @@
 
 https://github.com/opencontainers/image-spec/blob/main/manifest.md, image-index.md and config.md in the same folder.
 Docker's schema 2 has the same fields under other media types
-(https://distribution.github.io/distribution/spec/manifest-v2-2/). JSON is checked once, here; what passed keeps its
+(https://distribution.github.io/distribution/spec/manifest-v2-2/). JSON is checked once, here. What is valid keeps its
 unknown fields and the order of its keys, so that it can be written again under the same digest.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NotRequired, TypedDict, cast
+from typing import NotRequired, TypedDict, TypeVar, cast
+
+import msgspec
 
 from bakery.errors import BakeryError
 from bakery.platforms import Platform
@@ -22,10 +23,11 @@ DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 ACCEPTED = (INDEX, DOCKER_INDEX, MANIFEST, DOCKER_MANIFEST)
 """Media types that a registry is asked for."""
-METHODS = {"gzip": "gzip", "zstd": "zstd", "tar": "none"}
-"""Compression of a layer by the end of its media type (``...tar+gzip``, ``...tar.gzip``, ``...tar``)."""
 LABEL = 60
 """Characters of the build step that a layer is labelled with."""
+Annotations = Mapping[str, str] | None
+"""Absent and ``null`` mean the same."""
+T = TypeVar("T")
 
 
 class ManifestError(BakeryError):
@@ -38,9 +40,9 @@ class Descriptor(TypedDict):
     mediaType: str
     digest: str
     size: int
-    platform: NotRequired[Mapping[str, str]]
-    annotations: NotRequired[Mapping[str, str]]
-    urls: NotRequired[Sequence[str]]
+    platform: NotRequired[Mapping[str, object] | None]
+    annotations: NotRequired[Annotations]
+    urls: NotRequired[Sequence[str] | None]
 
 
 class Index(TypedDict):
@@ -49,7 +51,7 @@ class Index(TypedDict):
     schemaVersion: NotRequired[int]
     mediaType: NotRequired[str]
     manifests: list[Descriptor]
-    annotations: NotRequired[Mapping[str, str]]
+    annotations: NotRequired[Annotations]
 
 
 class ImageManifest(TypedDict):
@@ -59,13 +61,13 @@ class ImageManifest(TypedDict):
     mediaType: NotRequired[str]
     config: Descriptor
     layers: list[Descriptor]
-    annotations: NotRequired[Mapping[str, str]]
+    annotations: NotRequired[Annotations]
 
 
 class ContainerConfig(TypedDict, total=False):
     """How a container of an image is started; absent and ``null`` mean the same."""
 
-    Cmd: list[str]
+    Cmd: list[str] | None
     Env: list[str] | None
     Labels: dict[str, str] | None
 
@@ -80,7 +82,7 @@ class RootFileSystem(TypedDict, total=False):
 class HistoryStep(TypedDict, total=False):
     """One build step."""
 
-    created: str
+    created: str | None
     created_by: str
     empty_layer: bool
 
@@ -106,28 +108,12 @@ class LayerSize:
     label: str = ""
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """The layers of an image for one platform, bottom first, and the digest of its configuration."""
-
-    config: str
-    layers: tuple[LayerSize, ...]
-
-    @property
-    def compressed_bytes(self) -> int:
-        """Bytes of all layers, as they are pulled."""
-        return sum(layer.compressed_bytes for layer in self.layers)
-
-
 def parse_object(data: bytes) -> dict[str, object]:
     """The JSON object in ``data``; :exc:`ManifestError` if it is anything else."""
     try:
-        content = json.loads(data)
+        return msgspec.json.decode(data, type=dict[str, object])
     except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise ManifestError("expected a JSON object: an image index, a manifest or a configuration")
-    return content
+        raise ManifestError("expected a JSON object: an image index, a manifest or a configuration") from None
 
 
 def is_index(content: Mapping[str, object]) -> bool:
@@ -135,57 +121,35 @@ def is_index(content: Mapping[str, object]) -> bool:
     return content.get("mediaType") in (INDEX, DOCKER_INDEX) or ("manifests" in content and "layers" not in content)
 
 
-def parse_index(content: Mapping[str, object]) -> Index:
+def parse_index(content: Mapping[str, object] | bytes) -> Index:
     """``content`` as an index; :exc:`ManifestError` if its manifests are not descriptors."""
-    manifests = content.get("manifests") or []
-    if not isinstance(manifests, list) or not all(map(_is_descriptor, manifests)):
-        raise ManifestError("not an image index: expected descriptors with media type, digest and size")
-    return cast(Index, {**content, "manifests": manifests})
+    content = parse_object(content) if isinstance(content, bytes) else content
+    return _checked({**content, "manifests": content.get("manifests") or []}, Index, "index")
 
 
-def parse_manifest(content: Mapping[str, object]) -> ImageManifest:
+def parse_manifest(content: Mapping[str, object] | bytes) -> ImageManifest:
     """``content`` as a manifest; :exc:`ManifestError` if its configuration and layers are not descriptors."""
-    layers = content.get("layers")
-    if not isinstance(layers, list) or not all(map(_is_descriptor, [content.get("config"), *layers])):
-        raise ManifestError("not an image manifest: expected descriptors of a configuration and of layers")
-    return cast(ImageManifest, content)
+    return _checked(content, ImageManifest, "manifest")
 
 
-def parse_config(content: Mapping[str, object]) -> ImageConfig:
+def parse_config(content: Mapping[str, object] | bytes) -> ImageConfig:
     """``content`` as an image's configuration; :exc:`ManifestError` if a field that is used has another type."""
-    inner, rootfs = content.get("config") or {}, content.get("rootfs") or {}
-    steps = content.get("history") or []
-    if not (
-        all(isinstance(content.get(key, ""), str) for key in ("os", "architecture", "created"))
-        and isinstance(inner, dict)
-        and _is_list(inner.get("Env") or [], str)
-        and _is_map(inner.get("Labels") or {})
-        and isinstance(rootfs, dict)
-        and _is_list(rootfs.get("diff_ids", []), str)
-        and _is_list(steps, dict)
-    ):
-        raise ManifestError("not an image configuration: expected the fields of the OCI image specification")
-    return cast(ImageConfig, content)
+    return _checked(content, ImageConfig, "configuration")
 
 
-def _is_list(value: object, kind: type) -> bool:
-    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
+def _checked(content: Mapping[str, object] | bytes, kind: type[T], name: str) -> T:
+    """``content`` itself, with the fields that ``kind`` does not list, if those that it lists have their types."""
+    content = parse_object(content) if isinstance(content, bytes) else content
+    try:
+        msgspec.convert(content, kind)
+    except msgspec.ValidationError as error:
+        raise ManifestError(f"not an image {name}: {error}") from None
+    return cast(T, content)
 
 
-def _is_map(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
-
-
-def _is_descriptor(value: object) -> bool:
-    """Whether ``value`` has what a descriptor must have, and the rest in the right type if at all."""
-    return (
-        isinstance(value, dict)
-        and isinstance(value.get("mediaType"), str)
-        and isinstance(value.get("digest"), str)
-        and isinstance(value.get("size"), int)
-        and isinstance(value.get("platform") or {}, dict)
-        and _is_map(value.get("annotations") or {})
-    )
+def annotations_of(content: Descriptor | ImageManifest | Index) -> Mapping[str, str]:
+    """The annotations, empty if there are none."""
+    return content.get("annotations") or {}
 
 
 def is_attestation(descriptor: Descriptor) -> bool:
@@ -193,7 +157,7 @@ def is_attestation(descriptor: Descriptor) -> bool:
 
     https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md
     """
-    return (descriptor.get("annotations") or {}).get("vnd.docker.reference.type") == "attestation-manifest"
+    return annotations_of(descriptor).get("vnd.docker.reference.type") == "attestation-manifest"
 
 
 def platforms_of(index: Index) -> dict[Platform, Descriptor]:
@@ -203,8 +167,8 @@ def platforms_of(index: Index) -> dict[Platform, Descriptor]:
     """
     descriptors: dict[Platform, Descriptor] = {}
     for descriptor in index["manifests"]:
-        annotations, platform = descriptor.get("annotations") or {}, descriptor.get("platform") or {}
-        if "vnd.docker.reference.type" not in annotations and platform.get("os") != "unknown":
+        platform = descriptor.get("platform") or {}
+        if "vnd.docker.reference.type" not in annotations_of(descriptor) and platform.get("os") != "unknown":
             descriptors.setdefault(Platform.from_descriptor(platform), descriptor)
     return descriptors
 
@@ -220,27 +184,23 @@ def pick(index: Index, platform: Platform) -> Descriptor:
     raise ManifestError(f"there is no image for {platform}; available: {available}")
 
 
-def manifest_of(manifest: ImageManifest) -> Manifest:
-    """The sizes of a manifest's layers; :exc:`ManifestError` if a layer is not part of a file system."""
-    return Manifest(
-        manifest["config"]["digest"],
-        tuple(
-            LayerSize(layer["digest"], _method(layer["mediaType"]), layer["size"]) for layer in manifest["layers"]
-        ),
-    )  # fmt: skip
+def layer_sizes(manifest: ImageManifest) -> tuple[LayerSize, ...]:
+    """The layers of a manifest, bottom first; :exc:`ManifestError` if one is not part of a file system."""
+    return tuple(LayerSize(layer["digest"], _method(layer["mediaType"]), layer["size"]) for layer in manifest["layers"])
 
 
 def _method(media_type: str) -> str:
-    match = re.search(r"(?:\.|\+)(gzip|zstd|tar)$", media_type)
+    """The compression of a layer, by the end of its media type: ``...tar+gzip``, ``...tar.gzip`` or ``...tar``."""
+    match = re.search(r"[.+](gzip|zstd|tar)$", media_type)
     if not match:
         raise ManifestError(f"unsupported media type of a layer: {media_type!r}")
-    return METHODS[match[1]]
+    return "none" if match[1] == "tar" else match[1]
 
 
 def labelled(layers: Sequence[LayerSize], config: ImageConfig) -> tuple[LayerSize, ...]:
     """``layers`` with the build steps that made them, if the configuration's history has a step for each layer."""
     history = config.get("history") or []
-    steps = [str(step.get("created_by", "")) for step in history if not step.get("empty_layer")]
+    steps = [step.get("created_by", "") for step in history if not step.get("empty_layer")]
     if len(steps) != len(layers):
         return tuple(layers)
     return tuple(replace(layer, label=_label(step)) for layer, step in zip(layers, steps, strict=True))

@@ -12,8 +12,9 @@ import os
 import tarfile
 import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import zstandard
 
@@ -21,7 +22,7 @@ from bakery.catalog import Compression
 from bakery.errors import BakeryError
 from bakery.oci.archives import blob_path, open_member, read_blob, read_object
 from bakery.oci.attestations import STATEMENT
-from bakery.oci.decompression import CHUNK, decompressed
+from bakery.oci.compression import CHUNK, compressor, decompressed, read_errors
 from bakery.oci.indexes import SUBJECT
 from bakery.oci.layout import LayoutWriter
 from bakery.oci.manifests import (
@@ -32,6 +33,7 @@ from bakery.oci.manifests import (
     MANIFEST,
     Descriptor,
     ImageManifest,
+    annotations_of,
     is_attestation,
     is_index,
     parse_config,
@@ -52,7 +54,7 @@ def recompress(source: Path, target: Path, compression: Compression, cache: Path
     """Write the image layout in the tar ``source`` to the tar ``target`` with its layers compressed by ``compression``.
 
     Compressed layers are cached in ``cache``. Returns the digests of the index's entries. Raises :exc:`BakeryError` if
-    a layer is not what its configuration says.
+    a layer is damaged or does not have the content that its image's configuration records.
     """
     with tarfile.open(source) as layout, tarfile.open(target, "w") as out:
         copier = _Copier(layout, LayoutWriter(out), compression, cache)
@@ -73,19 +75,13 @@ class _Copier:
         self.cache.mkdir(parents=True, exist_ok=True)
         self.renamed = dict[str, str]()
 
-    def read(self, descriptor: Descriptor) -> dict[str, object]:
-        """The content of an index, a manifest or a configuration."""
-        return parse_object(read_blob(self.layout, descriptor["digest"]))
-
     def entry(self, descriptor: Descriptor) -> Descriptor:
         """The new descriptor of an index or a manifest; everything that it refers to is written."""
         old, media_type = descriptor["digest"], OCI_TYPES.get(descriptor["mediaType"], descriptor["mediaType"])
-        content = {**self.read(descriptor), "mediaType": media_type}
+        content = {**parse_object(read_blob(self.layout, old)), "mediaType": media_type}
         descriptor = {**descriptor, "mediaType": media_type}
-        if "annotations" in descriptor:
-            descriptor["annotations"] = {
-                key: value for key, value in descriptor["annotations"].items() if key != EXPORT_TIME
-            }
+        if annotations := annotations_of(descriptor):
+            descriptor["annotations"] = {key: value for key, value in annotations.items() if key != EXPORT_TIME}
         if is_index(content):
             index = parse_index(content)
             # An attestation names the digest of its image, so images come first; the order in the index stays.
@@ -109,18 +105,18 @@ class _Copier:
         data = read_blob(self.layout, config["digest"])
         media_type = OCI_TYPES.get(config["mediaType"], config["mediaType"])
         manifest["config"] = {**config, **self.writer.blob(data, media_type)}
-        content = parse_config(parse_object(data))
+        content = parse_config(data)
         labels = (content.get("config") or {}).get("Labels") or {}
         # What a registry shows without fetching the configuration: the same names as the labels.
         annotations = {name: value for name, value in labels.items() if name.startswith(ANNOTATION)}
         if annotations:
-            manifest["annotations"] = {**manifest.get("annotations", {}), **annotations}
+            manifest["annotations"] = {**annotations_of(manifest), **annotations}
         pairs = zip(manifest["layers"], content["rootfs"]["diff_ids"], strict=True)
         manifest["layers"] = [self.layer(layer, diff_id) for layer, diff_id in pairs]
 
     def layer(self, descriptor: Descriptor, diff_id: str) -> Descriptor:
         """The new descriptor of a layer whose uncompressed content has the digest ``diff_id``."""
-        if "urls" in descriptor:  # stored elsewhere, under a licence that forbids distribution
+        if descriptor.get("urls"):  # stored elsewhere, under a licence that forbids distribution
             return descriptor
         packed = self.cache / diff_id.removeprefix("sha256:")
         if not packed.exists():
@@ -134,8 +130,8 @@ class _Copier:
         handle, name = tempfile.mkstemp(dir=self.cache)
         try:
             with decompressed(open_member(self.layout, blob_path(digest))) as stream, open(handle, "wb") as raw:
-                packer = _packer(self.compression)
-                while chunk := stream.read(CHUNK):
+                packer = compressor(self.compression.method, self.compression.level, threads=os.cpu_count() or 1)
+                for chunk in _chunks(stream, digest):
                     content.update(chunk)
                     raw.write(packer.compress(chunk))
                 raw.write(packer.flush())
@@ -150,27 +146,25 @@ class _Copier:
 
     def attestation(self, descriptor: Descriptor, manifest: ImageManifest) -> Descriptor:
         """Make the statements of an attestation refer to the new image: their subject is its manifest's digest."""
-        annotations = descriptor.get("annotations", {})
+        annotations = annotations_of(descriptor)
         old = annotations[SUBJECT]
         new = self.renamed.get(old, old)
-        layers: list[Descriptor] = []
-        for layer in manifest["layers"]:
+        for number, layer in enumerate(manifest["layers"]):
             data = read_blob(self.layout, layer["digest"])
             if layer["mediaType"] == STATEMENT:
                 data = data.replace(old.removeprefix("sha256:").encode(), new.removeprefix("sha256:").encode())
-            layers.append({**layer, **self.writer.blob(data, layer["mediaType"])})
-        manifest["layers"] = layers
-        config = parse_config(self.read(manifest["config"]))
+            manifest["layers"][number] = {**layer, **self.writer.blob(data, layer["mediaType"])}
+        config = parse_config(read_blob(self.layout, manifest["config"]["digest"]))
         if "diff_ids" in config.get("rootfs", {}):
-            config["rootfs"]["diff_ids"] = [layer["digest"] for layer in layers]
+            config["rootfs"]["diff_ids"] = [layer["digest"] for layer in manifest["layers"]]
         manifest["config"] = {**manifest["config"], **self.writer.json(config, manifest["config"]["mediaType"])}
         return {**descriptor, "annotations": {**annotations, SUBJECT: new}}
 
 
-def _packer(compression: Compression) -> Any:
-    """A compressor of streams with ``compress`` and ``flush``."""
-    if compression.method == "zstd":
-        # With one worker or more, the output does not depend on their number; without workers it differs.
-        packer = zstandard.ZstdCompressor(level=compression.level or 0, threads=os.cpu_count() or 1)
-        return packer.compressobj()
-    return zlib.compressobj(compression.level or -1, wbits=31)
+def _chunks(stream: IO[bytes], digest: str) -> Iterator[bytes]:
+    """The content of the layer ``digest``; :exc:`BakeryError` if it is damaged."""
+    try:
+        while chunk := stream.read(CHUNK):
+            yield chunk
+    except read_errors() as error:
+        raise BakeryError(f"layer {digest} cannot be decompressed: {error!r}") from None

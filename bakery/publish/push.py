@@ -8,19 +8,22 @@ interrupted anywhere leaves every tag complete, and the same command continues f
 import functools
 import json
 import re
-from collections.abc import Sequence
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from bakery.catalog import Catalog, Image, tags_of
+from bakery.catalog import Catalog, Compression, Image, tags_of
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError
-from bakery.files import Tell, write_whole
-from bakery.oci import INDEX, Descriptor, ManifestError, parse_index
+from bakery.files import Tell, disk_full, write_whole
+from bakery.oci import INDEX, Descriptor, ManifestError, parse_index, recompress
 from bakery.platforms import Platform
 from bakery.publish.cosign import Signer
 from bakery.publish.gate import approved
-from bakery.publish.payload import Payload, open_payload
+from bakery.publish.payload import Payload
 from bakery.publish.tag_moves import ImageTags, Move, dated_index, plan_moves
 from bakery.registry import PUSH, Repository, Transport, split_reference
 from bakery.workspace import Workspace
@@ -71,6 +74,36 @@ def open_repository(repository: str, bundle: Path | None, tell: Tell) -> Reposit
         )
     host, path, _ = split_reference(f"{repository}:latest")
     return Repository(Transport(host, path, PUSH, bundle, tell))
+
+
+@contextmanager
+def open_payload(
+    workspace: Workspace, engine: Engine, identity: str, platform: Platform, packing: Compression
+) -> Iterator[Payload]:
+    """The image ``identity`` of ``engine``, in unnamed files that disappear with the block or the process.
+
+    If the engine stores layers uncompressed, they are compressed by ``packing``. Raises :exc:`PublishError` if the
+    engine cannot write OCI layouts (Docker before 25).
+    """
+    workspace.build.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=workspace.build) as saved, tempfile.TemporaryFile(dir=workspace.build) as packed:
+        with disk_full(workspace.build):
+            saved.writelines(engine.save(identity))
+            saved.seek(0)
+            with tarfile.open(fileobj=saved) as tar:
+                has_manifests = "index.json" in tar.getnames()
+            if not has_manifests:
+                raise PublishError(
+                    f"the Docker engine at {engine.host} writes images without their manifests",
+                    hint="Docker Engine 25 or newer writes them; so does the embedded engine.",
+                )
+            if not engine.keeps_layers:
+                source, target = (Path(f"/dev/fd/{file.fileno()}") for file in (saved, packed))
+                recompress(source, target, packing, workspace.home / "layers")
+        layout = saved if engine.keeps_layers else packed
+        layout.seek(0)
+        with tarfile.open(fileobj=layout) as archive:
+            yield Payload(archive, platform)
 
 
 def write_digests(file: Path, images: Sequence[PushedImage]) -> None:

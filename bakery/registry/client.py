@@ -27,8 +27,13 @@ class RemoteImage:
     host: str
     platform: Platform
     digest: str
-    manifest: oci.Manifest
+    layers: tuple[oci.LayerSize, ...]
     config: oci.ImageConfig = field(hash=False)
+
+    @property
+    def compressed_bytes(self) -> int:
+        """Bytes of all layers, as they are pulled."""
+        return sum(layer.compressed_bytes for layer in self.layers)
 
 
 def manifest_digest(reference: str) -> str:
@@ -79,13 +84,13 @@ class Registry:
         if not single:
             digest = oci.pick(oci.parse_index(content), platform)["digest"]
             content, _ = self.manifest(reference, digest)
-        manifest = oci.manifest_of(oci.parse_manifest(content))
-        config = self._config(reference, manifest.config)
+        manifest = oci.parse_manifest(content)
+        config = self._config(reference, manifest["config"]["digest"])
         actual = f"{config.get('os')}/{config.get('architecture')}"
         if single and config and actual != platform:
             raise oci.ManifestError(f"{reference} is an image for {actual}, not for {platform}")
-        manifest = replace(manifest, layers=oci.labelled(manifest.layers, config))
-        return RemoteImage(reference, host, platform, digest, manifest, config)
+        layers = oci.labelled(oci.layer_sizes(manifest), config)
+        return RemoteImage(reference, host, platform, digest, layers, config)
 
     def manifest(self, reference: str, name: str) -> tuple[dict[str, object], str]:
         """A manifest or an index by its tag or digest, and the digest of its bytes."""
@@ -111,7 +116,7 @@ class Registry:
     def _config(self, reference: str, digest: str) -> oci.ImageConfig:
         """An image's configuration; empty if it cannot be read, because it only explains the manifest."""
         try:
-            return oci.parse_config(oci.parse_object(self.read_blob(reference, digest)))
+            return oci.parse_config(self.read_blob(reference, digest))
         except (RegistryError, oci.ManifestError):
             return {}
 

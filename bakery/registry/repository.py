@@ -50,8 +50,7 @@ class Repository:
 
     def _index_of_one(self, content: dict[str, object], data: bytes) -> oci.Index:
         manifest = oci.parse_manifest(content)
-        blob = self.transport.ask("GET", f"blobs/{manifest['config']['digest']}")
-        config = oci.parse_config(oci.parse_object(blob.body))
+        config = oci.parse_config(self.transport.ask("GET", f"blobs/{manifest['config']['digest']}").body)
         platform = {"architecture": config["architecture"], "os": config["os"]}
         return oci.merged(
             None, [{**oci.describe(data, manifest.get("mediaType") or oci.MANIFEST), "platform": platform}]

@@ -157,7 +157,7 @@ def _attested(registry: Registry, remote: RemoteImage) -> dict[str, str] | None:
     for attestation in oci.entries_for(oci.parse_index(content), remote.platform)[1:] if oci.is_index(content) else []:
         manifest, _ = registry.manifest(reference, attestation["digest"])
         for layer in oci.parse_manifest(manifest)["layers"]:
-            if layer.get("annotations", {}).get("in-toto.io/predicate-type") == oci.SPDX:
+            if oci.annotations_of(layer).get("in-toto.io/predicate-type") == oci.SPDX:
                 statement = msgspec.json.decode(registry.read_blob(reference, layer["digest"]), type=_Statement)
                 if remote.digest in {f"sha256:{subject.digest.get('sha256')}" for subject in statement.subject}:
                     return _listed(statement.predicate)
@@ -180,7 +180,7 @@ def _listed(bill: SpdxDocument) -> dict[str, str]:
 def _status_files(registry: Registry, remote: RemoteImage) -> dict[str, bytes]:
     """Dpkg's status files, read from the top layer down until a layer has the whole status."""
     files: dict[str, bytes] = {}
-    for layer in reversed(remote.manifest.layers):
+    for layer in reversed(remote.layers):
         overlay = oci.Overlay(STATUS_FILES)
         with registry.open_blob(remote.reference, layer.digest) as stream, oci.open_compressed_tar(stream) as tar:
             overlay.add(tar)

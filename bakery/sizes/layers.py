@@ -1,13 +1,22 @@
 """Reads the sizes and the files of an image from the output of ``docker save``, or from an OCI layout in a tar."""
 
 import tarfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from bakery.files import spooled
-from bakery.oci import CHUNK, LayerSize, image_archive, labelled, method_of, open_layer, open_member
+from bakery.oci import (
+    CHUNK,
+    Compressor,
+    LayerSize,
+    compressor,
+    image_archive,
+    labelled,
+    method_of,
+    open_layer,
+    open_member,
+)
 from bakery.platforms import Platform
 from bakery.sizes.breakdown import Entry, FileSize, Part, Share, Size, breakdown, classify, final_files, is_base
 
@@ -79,7 +88,8 @@ class _Layer:
         self.size = LayerSize(f"{algorithm}:{digest}" if name.startswith("blobs/") else name, method, packed)
 
     def _weigh(self, tar: tarfile.TarFile, name: str, method: str) -> None:
-        compressors: dict[Part, _Compressor] = {}
+        compressors: dict[Part, Compressor] = {}
+        level = ZSTD_LEVEL if method == "zstd" else GZIP_LEVEL
         self.entries = []
         with open_layer(tar, name) as files:
             for member in files:
@@ -87,36 +97,22 @@ class _Layer:
                 self.entries.append(entry)
                 part = classify(f"{entry.path}/" if entry.folder else entry.path)
                 if part not in compressors:
-                    compressors[part] = _compressor(method)
-                compressor = compressors[part]
-                weight = len(compressor.compress(member.tobuf()))
+                    compressors[part] = compressor(method, level)
+                packer = compressors[part]
+                weight = len(packer.compress(member.tobuf()))
                 stream = files.extractfile(member) if member.isfile() else None
                 while stream is not None and (chunk := stream.read(CHUNK)):
-                    weight += len(compressor.compress(chunk))
+                    weight += len(packer.compress(chunk))
                 self.weights[part] = self.weights.get(part, 0) + weight
-        for part, compressor in compressors.items():
-            self.weights[part] += len(compressor.flush())
-
-
-class _Compressor(Protocol):
-    def compress(self, data: bytes, /) -> bytes: ...
-
-    def flush(self) -> bytes: ...
-
-
-def _compressor(method: str) -> _Compressor:
-    if method == "zstd":
-        from zstandard import ZstdCompressor
-
-        return ZstdCompressor(level=ZSTD_LEVEL).compressobj()
-    return zlib.compressobj(GZIP_LEVEL, wbits=31)
+        for part, packer in compressors.items():
+            self.weights[part] += len(packer.flush())
 
 
 def _gzip_size(stream: IO[bytes]) -> int:
-    compressor, size = zlib.compressobj(GZIP_LEVEL, wbits=31), 0
+    packer, size = compressor("gzip", GZIP_LEVEL), 0
     while chunk := stream.read(CHUNK):
-        size += len(compressor.compress(chunk))
-    return size + len(compressor.flush())
+        size += len(packer.compress(chunk))
+    return size + len(packer.flush())
 
 
 def _entry(member: tarfile.TarInfo) -> Entry:

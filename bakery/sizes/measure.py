@@ -211,7 +211,7 @@ def recorded_report(official: OfficialImage, platform: Platform) -> SizeReport:
 def _from_registry(remote: RemoteImage) -> SizeReport:
     measured = SizeReport(
         remote.reference, "registry", f"manifest at {remote.host}, {remote.digest[:19]}", remote.platform,
-        remote.manifest.compressed_bytes, remote.manifest.layers, digest=remote.digest,
+        remote.compressed_bytes, remote.layers, digest=remote.digest,
     )  # fmt: skip
     return _described(measured, remote.config)
 

@@ -154,7 +154,7 @@ def test_an_index_with_attestations_is_read_for_each_platform(registry: str) -> 
         remote = client.image(reference, platform)
         manifest, digest = raw(registry, "index/python", descriptor["digest"])
         assert remote.digest == digest
-        assert [layer.compressed_bytes for layer in remote.manifest.layers] == [
+        assert [layer.compressed_bytes for layer in remote.layers] == [
             stored(registry, "index/python", layer["digest"]) for layer in manifest["layers"]
         ]
         assert {layer["mediaType"] for layer in manifest["layers"]} == {f"{LAYER}+zstd"}

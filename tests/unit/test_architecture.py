@@ -26,8 +26,8 @@ PURE = next(
     if contract["name"].startswith("Pure modules")
 )
 MAX_LINES = 400
-MAX_MODULES = 15
-MAX_TIES = 150
+MAX_MODULES = 12
+MAX_TIES = 120
 
 
 def source_of(module: str) -> str:

@@ -254,6 +254,18 @@ def test_a_layer_with_another_diff_id_is_rejected_and_not_cached(make: Any, tmp_
     assert [file for file in (tmp_path / "cache").rglob("*") if file.is_file()] == []
 
 
+@pytest.mark.parametrize("packer", [gzip.compress, zstandard.ZstdCompressor(level=1).compress], ids=["gzip", "zstd"])
+def test_a_damaged_layer_is_reported_with_its_digest_and_not_cached(make: Any, tmp_path: Path, packer: Any) -> None:
+    layout = Layout()
+    image = layout.built(layer("a"), packed=packer)
+    (damaged,) = json.loads(layout.blobs[image["digest"]])["layers"]
+    data = layout.blobs[damaged["digest"]]
+    layout.blobs[damaged["digest"]] = data[:20] + b"\xff" * (len(data) - 20)
+    with pytest.raises(BakeryError, match=f"layer {damaged['digest']} cannot be decompressed: "):
+        make(layout, image)
+    assert [file for file in (tmp_path / "cache").rglob("*") if file.is_file()] == []
+
+
 def test_an_attestation_follows_the_digest_of_its_image(make: Any) -> None:
     layout = Layout()
     image = layout.built(layer("a"))
