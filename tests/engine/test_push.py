@@ -349,20 +349,21 @@ def test_transient_faults_are_retried(
 
 
 @pytest.mark.parametrize(
-    ("verb", "part", "fault", "message"),
+    ("request_to", "fault", "message"),
     [
-        ("HEAD", "blobs", (401, {"WWW-Authenticate": 'Basic realm="x"'}, b""), "wants a login"),
-        ("POST", "uploads", (403, {}, DENIED), r"answered 403 for \S+/blobs/uploads/ \(DENIED\)"),
-        ("PUT", "uploads", (500, {}, NO_SPACE), "has no space left"),
-        ("PUT", "uploads", (507, {}, b""), "has no space left"),
-        ("PUT", "uploads", (413, {}, b""), "answered 413"),
-        ("PUT", "manifests", (405, {}, b""), "answered 405"),
-        ("POST", "uploads", (429, {"Retry-After": "4000"}, b""), "answered 429"),
+        ("HEAD blobs", (401, {"WWW-Authenticate": 'Basic realm="x"'}, b""), "wants a login"),
+        ("POST uploads", (403, {}, DENIED), r"answered 403 for \S+/blobs/uploads/ \(DENIED\)"),
+        ("PUT uploads", (500, {}, NO_SPACE), "has no space left"),
+        ("PUT uploads", (507, {}, b""), "has no space left"),
+        ("PUT uploads", (413, {}, b""), "answered 413"),
+        ("PUT manifests", (405, {}, b""), "answered 405"),
+        ("POST uploads", (429, {"Retry-After": "4000"}, b""), "answered 429"),
     ],
 )
 def test_permanent_errors_are_reported_at_once_and_no_tag_moves(
-    press: Press, registry: str, name: str, verb: str, part: str, fault: Any, message: str
+    press: Press, registry: str, name: str, request_to: str, fault: Any, message: str
 ) -> None:
+    verb, part = request_to.split()
     press.load(message.encode())
     with faulty(registry) as proxy:
         proxy.fault = lambda _, method, path: fault if method == verb and part in path else None

@@ -23,7 +23,7 @@ from bakery.sources.trust import Identity, SignaturePolicy, Signers, Trust
 from bakery.sources.update import Discovery, Findings, Subjects
 from bakery.workspace import Workspace
 from tests.unit.sources.forge_openpgp import Key
-from tests.unit.sources.forge_sigstore import Sigstore
+from tests.unit.sources.forge_sigstore import Fault, Sigstore
 
 MADE = int(datetime(2025, 1, 1, 23, 30, tzinfo=UTC).timestamp())
 """The modification time of the files in a tarball."""
@@ -101,8 +101,10 @@ class FakeUpstream:
     def serve(self, pin: Pin, data: Any, suffix: str = "") -> None:
         self.server.routes[self.path(pin, suffix)] = data
 
-    def bundle(self, data: bytes, identity: str = MANAGER.identity, issuer: str = MANAGER.issuer, **more: Any) -> bytes:
-        return json.dumps(self.sigstore.bundle(data, identity, issuer, **more)).encode()
+    def bundle(
+        self, data: bytes, identity: str = MANAGER.identity, issuer: str = MANAGER.issuer, **fault: Any
+    ) -> bytes:
+        return json.dumps(self.sigstore.bundle(data, identity, issuer, Fault(**fault))).encode()
 
     def cached_files(self) -> list[str]:
         """Names of the files in the cache, except locks and notes of missing signatures."""

@@ -50,6 +50,8 @@ class Key:
     private: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     subkey: Key | None = None
     bound: bool = True
+    claims: str = ""
+    """The fingerprint that its signatures name as their issuer, if not its own."""
 
     @property
     def body(self) -> bytes:
@@ -65,16 +67,10 @@ class Key:
         return hashlib.sha1(self.hashed).hexdigest().upper()
 
     def signature(
-        self,
-        data: bytes,
-        kind: int = 0x00,
-        when: int | None = None,
-        digest: str = "SHA512",
-        subpackets: bytes = b"",
-        claims: str = "",
+        self, data: bytes, kind: int = 0x00, when: int | None = None, digest: str = "SHA512", subpackets: bytes = b""
     ) -> bytes:
-        """A signature packet over ``data``; ``claims`` is the fingerprint that it names as its issuer."""
-        issuer = bytes.fromhex(claims or self.fingerprint)
+        """A signature packet over ``data``."""
+        issuer = bytes.fromhex(self.claims or self.fingerprint)
         hashed = sub(2, struct.pack(">I", self.made + 86400 if when is None else when))
         hashed += sub(33, b"\x04" + issuer) + subpackets
         head = bytes([4, kind, EDDSA, HASHES[digest]]) + struct.pack(">H", len(hashed)) + hashed

@@ -1,6 +1,6 @@
 """A fake Sigstore: a certificate authority, a certificate transparency log and a signature log, without servers.
 
-The real library verifies what it signs. Each argument of :meth:`Sigstore.bundle` makes one part of a bundle invalid.
+The real library verifies what it signs. Each field of :class:`Fault` makes one part of a bundle invalid.
 """
 
 from __future__ import annotations
@@ -45,6 +45,23 @@ def b64(data: bytes) -> str:
 
 def seal(pair: KeyPair, data: bytes) -> bytes:
     return pair.sign(data, ec.ECDSA(SHA256()))
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a bundle; by default nothing."""
+
+    other: Sigstore | None = None
+    """The Sigstore whose log the bundle is in, if not the signer's own."""
+    logged: bytes | None = None
+    late: bool = False
+    witnessed: bool = True
+    forged_entry: bool = False
+    forged_tree: bool = False
+    media_type: str = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+
+SOUND = Fault()
 
 
 @dataclass
@@ -132,25 +149,12 @@ class Sigstore:
             self.authority, SHA256()
         )
 
-    def bundle(
-        self,
-        data: bytes,
-        identity: str,
-        issuer: str,
-        *,
-        other: Sigstore | None = None,
-        logged: bytes | None = None,
-        late: bool = False,
-        witnessed: bool = True,
-        forged_entry: bool = False,
-        forged_tree: bool = False,
-        media_type: str = "application/vnd.dev.sigstore.bundle.v0.3+json",
-    ) -> dict[str, Any]:
+    def bundle(self, data: bytes, identity: str, issuer: str, fault: Fault = SOUND) -> dict[str, Any]:
         """A bundle for ``data``, as JSON-ready dictionaries."""
-        pair, logger = key(), other or self
-        certificate = self.certificate(pair, identity, issuer, witnessed)
+        pair, logger = key(), fault.other or self
+        certificate = self.certificate(pair, identity, issuer, fault.witnessed)
         signature = seal(pair, data)
-        digest = hashlib.sha256(data if logged is None else logged)
+        digest = hashlib.sha256(data if fault.logged is None else fault.logged)
         pem = certificate.public_bytes(Encoding.PEM)
         record = {
             "apiVersion": "0.0.1",
@@ -161,19 +165,19 @@ class Sigstore:
             },
         }
         body = json.dumps(record, separators=(",", ":"), sort_keys=True).encode()
-        stamp = int((SIGNED + (60 * MINUTE if late else MINUTE)).timestamp())
+        stamp = int((SIGNED + (60 * MINUTE if fault.late else MINUTE)).timestamp())
         promise = {
             "body": b64(body), "integratedTime": stamp, "logID": key_id(logger.log).hex(), "logIndex": 0,
         }  # fmt: skip
         promised = seal(logger.log, json.dumps(promise, separators=(",", ":"), sort_keys=True).encode())
-        root = hashlib.sha256(b"\0" + (b"x" if forged_tree else body)).digest()
+        root = hashlib.sha256(b"\0" + (b"x" if fault.forged_tree else body)).digest()
         note = f"log.example\n1\n{b64(root)}\n"
         mark = b64(key_id(logger.log)[:4] + seal(logger.log, note.encode()))
         entry = {
             "logIndex": "0",
             "logId": {"keyId": b64(key_id(logger.log))},
             "kindVersion": {"kind": "hashedrekord", "version": "0.0.1"},
-            "integratedTime": str(stamp + (1 if forged_entry else 0)),
+            "integratedTime": str(stamp + (1 if fault.forged_entry else 0)),
             "inclusionPromise": {"signedEntryTimestamp": b64(promised)},
             "inclusionProof": {
                 "logIndex": "0", "rootHash": b64(root), "treeSize": "1", "hashes": [],
@@ -182,7 +186,7 @@ class Sigstore:
             "canonicalizedBody": b64(body),
         }  # fmt: skip
         return {
-            "mediaType": media_type,
+            "mediaType": fault.media_type,
             "verificationMaterial": {
                 "certificate": {"rawBytes": b64(certificate.public_bytes(Encoding.DER))}, "tlogEntries": [entry],
             },

@@ -7,6 +7,7 @@ import json
 import lzma
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ SIGNATURES: list[Case] = [
     ("by the manager of another series", lambda h: h.other.sign(GOOD), "a key that is not pinned for this series"),
     (
         "by another key that claims to be the pinned one",
-        lambda h: h.mallory.sign(GOOD, claims=h.manager.fingerprint),
+        lambda h: replace(h.mallory, claims=h.manager.fingerprint).sign(GOOD),
         "does not match the file",
     ),
     ("by another key that replaces the pinned key", swapped_key, "a key that is not pinned for this series"),
