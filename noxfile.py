@@ -52,7 +52,7 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    session.run("pytest", "-n", "auto", "tests/unit", "tests/golden")
+    session.run("pytest", "-n", "auto", "bakery", "tests/unit", "tests/golden")
     # Files in parallel, the tests of a file in order: all share an engine, most wait for it or for a network.
     session.run("pytest", "-n", "auto", "--maxprocesses=4", "--dist", "loadfile", "tests/engine")
 

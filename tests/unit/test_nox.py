@@ -78,7 +78,7 @@ def test_unit_and_golden_tests_run_in_parallel_before_the_engine_tests(noxfile: 
     session = FakeSession()
     noxfile["tests"].func(session)
     assert session.commands == [
-        ("pytest", "-n", "auto", "tests/unit", "tests/golden"),
+        ("pytest", "-n", "auto", "bakery", "tests/unit", "tests/golden"),
         ("pytest", "-n", "auto", "--maxprocesses=4", "--dist", "loadfile", "tests/engine"),
     ]
 
