@@ -25,7 +25,7 @@ def load_catalog(root: Path) -> Catalog:
     lock = read_toml(root / "shared" / "lock.toml")
     pins = [_pin(release, table) for release, table in lock.tables("releases").items()]
     extras = {name: table.read(Extra, name=name) for name, table in lock.tables("extras").items()}
-    bases = {name: _base(table) for name, table in lock.tables("bases").items()}
+    bases = {name: table.read(BasePin) for name, table in lock.tables("bases").items()}
     profiles = lock.tables("profiles") if "profiles" in lock.data else {}
     lock.done()
     families = _families(root, bases)
@@ -45,10 +45,11 @@ def load_catalog(root: Path) -> Catalog:
         compilers[name] = table.read(Compiler, name=name)
     for family in families:
         _check_compilers(family, compilers)
-    series = [_series(name, table, pins, extras) for name, table in top.tables("series").items()]
-    for entry, table in zip(series, top.tables("series").values(), strict=True):
+    series = []
+    for name, table in top.tables("series").items():
+        series.append(_series(name, table, pins, extras))
         check_options(table, ours, reference)
-        _check_series(table, entry, compilers, ours)
+        _check_series(table, series[-1], compilers, ours)
     for pin in pins:
         if pin.series not in {entry.number for entry in series}:
             raise lock.fail(f'releases."{pin.release}"', f"series {pin.series} is not in catalog.toml")
@@ -84,11 +85,6 @@ def _pin(release: str, table: Table) -> Pin:
     return table.read(Pin, release=release)
 
 
-def _base(table: Table) -> BasePin:
-    table.text("date", "a date, YYYY-MM-DD", r"\d{4}-\d\d-\d\d")
-    return table.read(BasePin)
-
-
 def _profile(series: str, table: Table, compilers: Collection[str]) -> Profile:
     table.text("compiler", f"one of {', '.join(compilers)}", "|".join(compilers))
     return table.read(Profile, series=series)
@@ -112,7 +108,7 @@ def _family(name: str, table: Table, bases: Mapping[str, BasePin]) -> Family:
 
 def _target(family: str, name: str, table: Table, bases: Mapping[str, BasePin]) -> Target:
     base = table.text("base", "an image reference with a tag", r"[^\s@]+:[^\s@/]+")
-    pin = bases.get(name, BasePin(base, {}))
+    pin = bases.get(name, BasePin(base, {}, date=""))
     if pin.image != base:
         raise table.fail("base", f"lock.toml pins {pin.image} for {name}; expected the same image, found {base!r}")
     return table.read(Target, name=name, family=family, base=pin)

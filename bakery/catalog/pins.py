@@ -67,10 +67,11 @@ class Extra:
 
 @dataclass(frozen=True)
 class BasePin:
-    """The published base image of a target: reference without digest, and its digest for each platform."""
+    """The published base image of a target: reference without digest, its digest for each platform, day of the pin."""
 
     image: ImageReference
     digests: Mapping[str, Digest] = field(hash=False)
+    date: Day
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,4 @@ class Profile:
     @property
     def folder(self) -> str:
         """The folder of its file, relative to the repository's top."""
-        return folder_of(self.series)
-
-
-def folder_of(series: str) -> str:
-    """The folder of the profile of ``series``, relative to the repository's top."""
-    return f"{FOLDER}/{series}"
+        return f"{FOLDER}/{self.series}"

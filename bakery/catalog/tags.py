@@ -11,10 +11,8 @@ from bakery.catalog.models import Catalog, Image, Series
 
 def latest_series(catalog: Catalog) -> Series | None:
     """The newest ordinary series whose default release is not a pre-release."""
-    final = (
-        series for series in reversed(catalog.series) if not series.suffix and not series.default.version.is_prerelease
-    )
-    return next(final, None)
+    ordinary = (series for series in reversed(catalog.series) if not series.suffix)
+    return next((series for series in ordinary if not series.default.version.is_prerelease), None)
 
 
 def tags_of(catalog: Catalog, image: Image) -> tuple[str, ...]:

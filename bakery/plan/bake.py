@@ -7,7 +7,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NotRequired, TypedDict
 
 from bakery.catalog import (
@@ -102,13 +102,13 @@ def _target(
         **option_arguments(catalog, image),
     }
     if recipe.name is not RecipeName.REFERENCE:
-        compiler, profile = catalog.compiler_of(image), catalog.profile_of(image)
+        compiler, profile, created = catalog.compiler_of(image), catalog.profile_of(image), created_at(image)
         contexts["profile"] = profile.folder if profile else TRAINING if recipe.pgo and compiler.programs else NONE
         arguments |= {
             "COMPILER_PACKAGES": " ".join(compiler.packages),
             "PGO": "1" if recipe.pgo else "0",
             "PROFILE_SHA256": profile.sha256 if profile else "",
-            "SOURCE_DATE_EPOCH": str(epoch(image.pin.date)) if image.pin.date else "",
+            "SOURCE_DATE_EPOCH": f"{datetime.fromisoformat(created).timestamp():.0f}" if created else "",
         }
     folder, _, dockerfile = catalog.dockerfile_of(image).rpartition("/")
     target: BakeTarget = {
@@ -150,9 +150,12 @@ def option_arguments(catalog: Catalog, image: Image) -> dict[str, str]:
     return arguments
 
 
-def epoch(date: str) -> int:
-    """The first second of a day ``YYYY-MM-DD`` in UTC, in seconds since 1970."""
-    return int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp())
+def created_at(image: Image) -> str:
+    """The day of the release, as a time in ISO 8601; empty if it is not recorded.
+
+    It is not the day of the build: the same content makes the same image on another day.
+    """
+    return f"{image.pin.date}T00:00:00Z" if image.pin.date else ""
 
 
 def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
@@ -167,8 +170,7 @@ def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
         "description": f"CPython {image.pin.release}{threads}, compiled from upstream's source for "
         f"{target.family.capitalize()} {target.version} ({target.name}){kind}{note}",
         "version": image.pin.release,
-        # The day of the release, not of the build: the same content makes the same image on another day.
-        "created": f"{image.pin.date}T00:00:00Z" if image.pin.date else "",
+        "created": created_at(image),
         "revision": inputs.revision,
         "source": catalog.source,
         "documentation": catalog.documentation,

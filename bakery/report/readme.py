@@ -1,7 +1,6 @@
 """The generated parts of README.md: the text between two markers is replaced, the rest is not changed."""
 
 import difflib
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,19 +8,15 @@ from bakery.errors import BuildError, ConfigError
 from bakery.files import write_whole
 
 
-def marker(name: str, edge: str) -> str:
-    """The comment that begins or ends the part called ``name``; ``edge`` is ``begin`` or ``end``."""
-    return f"<!-- {name}:{edge} -->"
-
-
 def fill(text: str, parts: Mapping[str, str]) -> str:
     """Replace the text between the markers of each part; :exc:`ConfigError` if a marker is missing."""
     for name, content in parts.items():
-        begin, end = marker(name, "begin"), marker(name, "end")
-        if not re.search(f"{re.escape(begin)}.*{re.escape(end)}", text, re.DOTALL):
-            raise ConfigError(f"README.md: expected {begin} and {end}", hint="Add them where the table belongs.")
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
         head, _, rest = text.partition(begin)
-        text = f"{head}{begin}\n{content.rstrip()}\n{end}{rest.partition(end)[2]}"
+        _, closing, tail = rest.partition(end)
+        if not closing:
+            raise ConfigError(f"README.md: expected {begin} and {end}", hint="Add them where the table belongs.")
+        text = f"{head}{begin}\n{content.rstrip()}\n{end}{tail}"
     return text
 
 

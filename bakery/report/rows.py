@@ -11,40 +11,27 @@ from bakery.display import Column, Report, duration, render
 from bakery.platforms import AMD64, Platform
 from bakery.records import BuildRecord, ComparedWith, read_record
 from bakery.report.text import SUMMARY_COLUMNS, Summary
-from bakery.sizes import OfficialImage, SizeReport, megabytes, official_size, official_tags, read_baseline
+from bakery.sizes import OfficialImage, SizeReport, megabytes, official_size, read_baseline
 from bakery.workspace import Workspace
 
 Row = dict[str, object]
 
 VERDICT_COLUMNS = (
-    Column("image"),
-    Column("result", "same"),
-    Column("manifest", "digest"),
-    Column("differences", right=True),
-)
-
+    Column("image"), Column("result", "same"), Column("manifest", "digest"), Column("differences", right=True),
+)  # fmt: skip
 TAG_COLUMNS = (Column("image"), Column("tags"))
 
 
 def tag_rows(catalog: Catalog, images: Iterable[Image]) -> list[Row]:
     """The tags of each image, and their repository."""
-    return [
-        {"image": image.name, "repository": catalog.repository, "tags": list(tags_of(catalog, image))}
-        for image in images
-    ]
+    repository = catalog.repository
+    return [{"image": image.name, "repository": repository, "tags": list(tags_of(catalog, image))} for image in images]
 
 
 IMAGE_COLUMNS = (
-    Column("image"),
-    Column("series"),
-    Column("status"),
-    Column("until", "support"),
-    Column("target"),
-    Column("distribution"),
-    Column("built"),
-    Column("recipe"),
-    Column("compressed", right=True),
-)
+    Column("image"), Column("series"), Column("status"), Column("until", "support"), Column("target"),
+    Column("distribution"), Column("built"), Column("recipe"), Column("compressed", right=True),
+)  # fmt: skip
 
 
 def catalog_rows(catalog: Catalog, workspace: Workspace, images: Iterable[Image], today: date) -> list[Row]:
@@ -100,15 +87,10 @@ def release_rows(catalog: Catalog, versions: Sequence[str]) -> list[Row]:
 
 
 RESULT_COLUMNS = (
-    Column("image"),
-    Column("result"),
-    Column("recipe"),
-    Column("compressed", right=True),
-    Column("on disk", "disk", right=True),
-    Column("official, compressed", "official"),
-    Column("time", right=True),
+    Column("image"), Column("result"), Column("recipe"), Column("compressed", right=True),
+    Column("on disk", "disk", right=True), Column("official, compressed", "official"), Column("time", right=True),
     Column("tags"),
-)
+)  # fmt: skip
 
 
 def result_rows(
@@ -166,11 +148,10 @@ def recorded_rows(
         known = record.series in series and record.target in targets
         if not known or record.recipe is not RecipeName.FULL or record.platform != platform:
             continue
-        tags = official_tags(catalog, series[record.series], targets[record.target])
+        own = series[record.series]
+        image = Image(own, own.default, targets[record.target], catalog.default_variant, platform)
         compared = record.compared or ComparedWith()
-        official = compared.official or next(
-            (baseline[tag, platform] for tag in tags if (tag, platform) in baseline), None
-        )
+        official = compared.official or official_size(baseline, catalog, image)
         reference = compared.reference
         rows.append(
             Summary(

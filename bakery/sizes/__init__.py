@@ -1,6 +1,6 @@
 """Sizes of images: by layer and by part, compared with other images and with budgets."""
 
-from bakery.sizes.baseline import OfficialImage, megabytes, official_size, official_tags, read_baseline
+from bakery.sizes.baseline import OfficialImage, megabytes, official_size, read_baseline
 from bakery.sizes.breakdown import FileSize, Part, Share, Size
 from bakery.sizes.budget import budget_of, explain_excess
 from bakery.sizes.comparison import Comparison, SizeReport, document, files_only_in, ratio
@@ -8,6 +8,6 @@ from bakery.sizes.measure import Comparer, size_and_anatomy
 
 __all__ = [
     "Comparer", "Comparison", "FileSize", "OfficialImage", "Part", "Share", "Size", "SizeReport", "budget_of",
-    "document", "explain_excess", "files_only_in", "megabytes", "official_size", "official_tags", "ratio",
+    "document", "explain_excess", "files_only_in", "megabytes", "official_size", "ratio",
     "read_baseline", "size_and_anatomy",
 ]  # fmt: skip

@@ -50,13 +50,10 @@ def read_baseline(root: Path) -> dict[tuple[str, str], OfficialImage]:
     try:
         content = msgspec.json.decode(file.read_bytes(), type=_Baseline)
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"{file}: expected images with tag, platform, release and compressed_bytes: {error}"
-        ) from None
-    return {
-        (image.reference, image.platform): msgspec.structs.replace(image, source=content.source)
-        for image in content.images
-    }
+        expected = "expected images with tag, platform, release and compressed_bytes"
+        raise ConfigError(f"{file}: {expected}: {error}") from None
+    images = (msgspec.structs.replace(image, source=content.source) for image in content.images)
+    return {(image.reference, image.platform): image for image in images}
 
 
 def official_tags(catalog: Catalog, series: Series, target: Target) -> tuple[str, ...]:

@@ -24,13 +24,10 @@ def excess(budget: Budget | None, size: Size) -> tuple[str, ...]:
     """A sentence with exact bytes for each size that is over ``budget``."""
     if budget is None:
         return ()
-    kinds = (
-        ("compressed", size.compressed_bytes, budget.compressed_bytes),
-        ("on disk", size.disk_bytes, budget.disk_bytes),
-    )
+    compressed = ("compressed", size.compressed_bytes, budget.compressed_bytes)
     return tuple(
         f"{actual:,} bytes {kind}, {actual - limit:,} more than the budget of {limit:,}"
-        for kind, actual, limit in kinds
+        for kind, actual, limit in (compressed, ("on disk", size.disk_bytes, budget.disk_bytes))
         if actual > limit
     )
 
@@ -38,40 +35,30 @@ def excess(budget: Budget | None, size: Size) -> tuple[str, ...]:
 def last_record(records: Iterable[BuildRecord], image: Image) -> BuildRecord | None:
     """The newest record of the same series, target, variant, platform and recipe; the release may differ."""
     key = (image.series.name, image.target.name, image.variant.name, image.platform, image.recipe)
-
-    def key_of(record: BuildRecord) -> tuple[str, ...]:
-        return (record.series, record.target, record.variant or DEFAULT_VARIANT, record.platform, record.recipe)
-
-    return max((record for record in records if key_of(record) == key), key=lambda record: record.built, default=None)
+    same = (
+        record
+        for record in records
+        if (record.series, record.target, record.variant or DEFAULT_VARIANT, record.platform, record.recipe) == key
+    )
+    return max(same, key=lambda record: record.built, default=None)
 
 
 def compact(parts: Mapping[Part, Share]) -> dict[str, PartSize]:
     """The parts for a record, without empty ones."""
-    return {
-        str(part): PartSize(share.disk_bytes, share.compressed_bytes)
-        for part, share in parts.items()
-        if share != Share()
-    }
-
-
-def changes(old: Mapping[str, PartSize], new: Mapping[str, PartSize]) -> list[tuple[str, int, int]]:
-    """Changes from one record's parts to another's: part, bytes on disk, bytes as pulled; largest change first."""
-    rows = []
-    for part in dict.fromkeys((*old, *new)):
-        before, after = old.get(part, PartSize(0, 0)), new.get(part, PartSize(0, 0))
-        row = (part, after.disk_bytes - before.disk_bytes, after.compressed_bytes - before.compressed_bytes)
-        if any(row[1:]):
-            rows.append(row)
-    return sorted(rows, key=lambda row: -max(abs(row[1]), abs(row[2])))
+    filled = ((str(part), share) for part, share in parts.items() if share != Share())
+    return {part: PartSize(share.disk_bytes, share.compressed_bytes) for part, share in filled}
 
 
 def growth(old: Mapping[str, PartSize], new: Mapping[str, PartSize]) -> tuple[str, ...]:
-    """A line for each part that changed, largest change first."""
+    """A line for each part that changed from one record to another, largest change first."""
     labels = {str(part): part.label for part in Part}
-    return tuple(
-        f"{labels.get(part, part)}: {disk:+,} bytes on disk, {compressed:+,} compressed"
-        for part, disk, compressed in changes(old, new)
-    )
+    rows = []
+    for part in dict.fromkeys((*old, *new)):
+        before, after = old.get(part, PartSize(0, 0)), new.get(part, PartSize(0, 0))
+        disk, compressed = after.disk_bytes - before.disk_bytes, after.compressed_bytes - before.compressed_bytes
+        text = f"{labels.get(part, part)}: {disk:+,} bytes on disk, {compressed:+,} compressed"
+        rows.append((max(abs(disk), abs(compressed)), text))
+    return tuple(text for change, text in sorted(rows, key=lambda row: -row[0]) if change)
 
 
 def explain_excess(

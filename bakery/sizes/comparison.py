@@ -1,6 +1,6 @@
 """The comparison of an image of ours with others, as data for every report (JSON: docs/compare.schema.json)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bakery.catalog import Budget, Image, RecipeName
@@ -76,10 +76,8 @@ def files_only_in(image: SizeReport | None, other: SizeReport | None) -> list[Fi
     """Files whose paths the other image does not have, largest first; empty if the files of one are unknown."""
     if image is None or other is None or not image.files or not other.files:
         return []
-    return sorted(
-        (image.files[path] for path in image.files.keys() - other.files.keys()),
-        key=lambda file: (-file.disk_bytes, file.path),
-    )
+    files = (file for path, file in image.files.items() if path not in other.files)
+    return sorted(files, key=lambda file: (-file.disk_bytes, file.path))
 
 
 def _image(image: SizeReport | None) -> dict[str, object] | None:
@@ -96,10 +94,6 @@ def _image(image: SizeReport | None) -> dict[str, object] | None:
         ],
         "parts": {str(part): vars(share) for part, share in image.parts.items()},
     }
-
-
-def _files(files: Iterable[FileSize]) -> list[dict[str, object]]:
-    return [vars(file) for file in files]
 
 
 def document(comparison: Comparison) -> dict[str, object]:
@@ -126,8 +120,8 @@ def document(comparison: Comparison) -> dict[str, object]:
         "ours": _image(ours),
         "official": _image(official),
         "reference": _image(reference),
-        "only_in_reference": _files(files_only_in(reference, ours)),
-        "only_in_ours": _files(files_only_in(ours, reference)),
+        "only_in_reference": [vars(file) for file in files_only_in(reference, ours)],
+        "only_in_ours": [vars(file) for file in files_only_in(ours, reference)],
         "budget": vars(comparison.budget) if comparison.budget else None,
         "over_budget": comparison.over_budget or None,
         "notes": list(comparison.notes),

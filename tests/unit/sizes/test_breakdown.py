@@ -6,7 +6,7 @@ import pytest
 
 from bakery.records.builds import PartSize
 from bakery.sizes.breakdown import Entry, Part, Share, breakdown, classify, divide, final_files
-from bakery.sizes.budget import changes, compact
+from bakery.sizes.budget import compact, growth
 
 
 @pytest.mark.parametrize(
@@ -112,5 +112,11 @@ def test_a_record_has_no_empty_parts_and_changes_are_computed_from_records() -> 
     old = compact({Part.BASE: Share(10, 5, 1), Part.PIP: Share(7, 3, 1), Part.OTHER: Share()})
     assert old == {"base": (10, 5), "pip": (7, 3)}
     new = compact({Part.BASE: Share(10, 5, 2), Part.PIP: Share(6, 4, 1), Part.BYTECODE: Share(100, 40, 9)})
-    assert changes(old, new) == [("bytecode", 100, 40), ("pip", -1, 1)]
-    assert changes(new, {"base": PartSize(10, 5)}) == [("bytecode", -100, -40), ("pip", -6, -4)]
+    assert growth(old, new) == (
+        "Bytecode (.pyc): +100 bytes on disk, +40 compressed",
+        "pip and bundled wheels: -1 bytes on disk, +1 compressed",
+    )  # fmt: skip
+    assert growth(new, {"base": PartSize(10, 5)}) == (
+        "Bytecode (.pyc): -100 bytes on disk, -40 compressed",
+        "pip and bundled wheels: -6 bytes on disk, -4 compressed",
+    )  # fmt: skip
