@@ -61,7 +61,7 @@ def comparer(catalog: Catalog, root: Path, **more: Any) -> Comparer:
 
 @pytest.fixture
 def offline(nowhere: str, catalog: Catalog, root: Path) -> dict[str, Any]:
-    """A catalog whose official images lie where nobody answers, and the repository's record of them."""
+    """A catalog whose official images are in a registry that does not answer, and the repository's record of them."""
     host = nowhere.removeprefix("http://")
     baseline = {
         (f"{host}/library/{tag}", platform): msgspec.structs.replace(official, reference=f"{host}/library/{tag}")
