@@ -141,12 +141,21 @@ sysconfig() {
     # Frozen modules do not depend on the compiler. Made here, they save the optimised build two links of a whole
     # interpreter, and this interpreter needs no optimisation; -fno-lto because configure's own flags come after
     # EXTRA_CFLAGS. The tarballs up to 3.9 contain them; in 3.11 and 3.12 they are C as well.
-    local goals deep=Python/deepfreeze/deepfreeze.c
+    local goals deep=Python/deepfreeze/deepfreeze.c helpers status=0
     read -r -a goals <<<"$(value FROZEN_FILES_OUT)"
-    if grep -q "^$deep:" Makefile; then goals+=("$deep"); fi
+    # Upstream spells this rule in two ways, so ask make: 2 if it knows no rule, 1 if it would make the file.
+    make --question "$deep" &>/dev/null || status=$?
+    if [ "$status" -lt 2 ]; then goals+=("$deep"); fi
     [ "${#goals[@]}" -gt 0 ] || return 0
     make --no-print-directory -j "$JOBS" EXTRA_CFLAGS=-O0 \
         "CONFIGURE_CFLAGS_NODIST=$(value CONFIGURE_CFLAGS_NODIST) -g0 -fno-lto" "${goals[@]}"
+    # The optimised build, which has no helpers, would fail after the training if something were left for them to make.
+    read -r -a goals <<<"$(value LDLIBRARY) $(value BUILDPYTHON)"
+    make --dry-run "${SKIP_HELPERS[@]}" "${goals[@]}" >/tmp/commands
+    helpers=$(printf '%s\n' "${SKIP_HELPERS[@]}" | sed '/^-o$/d' | paste --serial --delimiters='|')
+    if grep --extended-regexp --after-context=2 "^\s*(\./)?($helpers) " /tmp/commands; then
+        fail "expected make to have generated everything here, but the optimised build would still run a helper (above)"
+    fi
     # All files of the folders: one of them, getpath's, is not a goal of its own.
     local folder
     for folder in Python/frozen_modules Python/deepfreeze; do

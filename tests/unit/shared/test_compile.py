@@ -7,6 +7,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.archives import make_release
 
 HEADERS = {
@@ -19,6 +21,43 @@ HEADERS = {
     "Include/internal/pycore_runtime.h": "PyAPI_DATA(_PyRuntimeState) _PyRuntime;\n",
 }
 OPTIONS = "configure_flags=--enable-shared\nbuiltin=\nfrozen="
+
+
+# A configure that writes a Makefile, as upstream's does; a helper that writes the file named by its last argument.
+CONFIGURE = """#!/bin/sh
+touch pyconfig.h
+cat >Makefile <<'END'
+LDLIBRARY=libpython3.so
+BUILDPYTHON=python
+FROZEN_FILES_OUT=Python/frozen_modules/os.h
+DEEPFREEZE_C = Python/deepfreeze/deepfreeze.c
+python-config _bootstrap_python: ; printf 'mkdir -p $$(dirname $$1); touch $$1' >$@; chmod +x $@
+$(BUILDPYTHON): $(LDLIBRARY)
+libpython3.so: Python/frozen_modules/os.h
+$(FROZEN_FILES_OUT): _bootstrap_python
+	./_bootstrap_python $@
+@RULES@
+END
+"""
+
+
+def generate(folder: Path, rules: str) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Let compile.sh generate what a Makefile with these further rules has; returns the results' folder and the run."""
+    folder.mkdir()
+    tree, generated = folder / "tree", folder / "sysconfig"
+    (folder / "source").mkdir()
+    tarball = make_release(folder / "source", {"Modules/Setup": "", **HEADERS})
+    # The unpacked tree is there already: tarballs of make_release have no executable files.
+    tree.mkdir()
+    configure = tree / "configure"
+    configure.write_text(CONFIGURE.replace("@RULES@", rules))
+    configure.chmod(0o755)
+    environment = {
+        "SOURCE": str(folder / "source"), "TREE": str(tree), "SYSCONFIG": str(generated), "PATH": os.environ["PATH"],
+        "PYTHON_SHA256": hashlib.sha256(tarball.read_bytes()).hexdigest(), "CONFIGURE_OPTIONS": OPTIONS, "PGO": "1",
+    }  # fmt: skip
+    command = ["bash", str(Path(__file__).parents[3] / "shared" / "compile.sh"), "sysconfig"]
+    return generated, subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def unpack(folder: Path, files: dict[str, str], options: str = OPTIONS) -> tuple[Path, str]:
@@ -81,3 +120,23 @@ def test_modules_to_freeze_replace_upstreams_comment(tmp_path: Path) -> None:
     tree, _ = unpack(tmp_path, {**HEADERS, "Tools/build/freeze_modules.py": script}, options)
     frozen = "FROZEN = [\n    '<encodings>', 'linecache', \n    'io',\n]\n"
     assert (tree / "Tools/build/freeze_modules.py").read_text() == frozen
+
+
+@pytest.mark.parametrize("target", ["Python/deepfreeze/deepfreeze.c", "$(DEEPFREEZE_C)", "%/deepfreeze.c"])
+def test_frozen_c_code_is_generated_however_its_rule_is_spelled(tmp_path: Path, target: str) -> None:
+    rule = f"{target}: _bootstrap_python\n\t./_bootstrap_python $@\nlibpython3.so: Python/deepfreeze/deepfreeze.c"
+    generated, run = generate(tmp_path / "known", rule)
+    assert run.returncode == 0, run.stderr
+    assert (generated / "Python/deepfreeze/deepfreeze.c").exists()
+    generated, run = generate(tmp_path / "unknown", "")
+    assert run.returncode == 0, run.stderr
+    assert (generated / "Python/frozen_modules/os.h").exists()
+    assert not (generated / "Python/deepfreeze").exists()
+
+
+def test_what_only_a_helper_could_still_generate_fails_before_the_long_build(tmp_path: Path) -> None:
+    rule = "Python/cold.c: _bootstrap_python\n\t./_bootstrap_python $@\nlibpython3.so: Python/cold.c"
+    _, run = generate(tmp_path / "cold", rule)
+    assert run.returncode == 1
+    assert "./_bootstrap_python Python/cold.c" in run.stdout
+    assert "the optimised build would still run a helper" in run.stderr
