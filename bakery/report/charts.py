@@ -1,9 +1,9 @@
-"""The geometry of the charts on the page of sizes: which boxes there are, where, and how large.
+"""The geometry of the treemap on the page of sizes: which boxes there are, where, and how large.
 
 Positions and widths are shares of the chart, from 0 to 1. The templates turn them into HTML.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,50 +13,6 @@ TINY = 0.004
 """Share of an image below which a folder or a file has no box of its own."""
 SHAPE = 1.7
 """Width to height of the treemap; page.css has the same number."""
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A bar of a chart, or a piece of a bar: its size in bytes, and its colour as a class in page.css.
-
-    ``left`` is its start or, for a paired bar, the position of the mark, which is at ``other`` bytes.
-    """
-
-    name: str
-    size: int
-    width: float
-    left: float = 0.0
-    colour: str = ""
-    other: int | None = None
-    pieces: "tuple[Bar, ...]" = ()
-
-
-def stacked_bars(rows: Iterable[tuple[str, Sequence[tuple[str, int, str]]]]) -> list[Bar]:
-    """Bars on one scale from names and their pieces (title, bytes, colour); empty pieces are left out."""
-    sums = [(name, sum(size for _, size, _ in pieces), pieces) for name, pieces in rows]
-    longest = max((total for _, total, _ in sums), default=0) or 1
-    return [
-        Bar(
-            name,
-            total,
-            total / longest,
-            pieces=tuple(Bar(title, size, size / longest, colour=colour) for title, size, colour in pieces if size),
-        )
-        for name, total, pieces in sums
-    ]
-
-
-def paired_bars(rows: Sequence[tuple[str, int, int | None]]) -> list[Bar]:
-    """Bars on one scale: name, bytes, bytes of another image, which gets a mark."""
-    widest = max((max(size, other or 0) for _, size, other in rows), default=0) or 1
-    return [Bar(name, size, size / widest, (other or 0) / widest, other=other) for name, size, other in rows]
-
-
-def delta_bars(rows: Sequence[tuple[str, int, str]]) -> list[Bar]:
-    """Bars on one scale (name, bytes, colour), from the middle to the left if bytes are negative, else to the right."""
-    widest = max((abs(size) for _, size, _ in rows), default=0) or 1
-    shares = [(name, size, abs(size) / widest / 2, colour) for name, size, colour in rows]
-    return [Bar(name, size, width, 0.5 - width if size < 0 else 0.5, colour) for name, size, width, colour in shares]
 
 
 class Box(NamedTuple):

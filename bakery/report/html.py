@@ -1,7 +1,7 @@
 """Comparisons as one self-contained HTML page: styles inside, no script, light and dark, real tables.
 
 The markup is in ``templates/``, where everything from data is escaped. The functions here return the arguments of the
-macros for charts: a label for screen readers, and the geometry. Tables are those of :mod:`bakery.report.text`.
+macros for charts: a label for screen readers, and the sizes. Tables are those of :mod:`bakery.report.text`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.report import text
-from bakery.report.charts import Bar, Tile, delta_bars, paired_bars, stacked_bars, tiles
+from bakery.report.charts import Tile, tiles
 from bakery.sizes import Comparison, Part, SizeReport, files_only_in, megabytes, ratio
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ TEMPLATES = Path(__file__).with_name("templates")
 STYLE = TEMPLATES / "page.css"
 LAYER_COLOURS = 6
 """Colours of layers in page.css: ``layer1`` and so on. All layers from the sixth on have the last one."""
+Piece = tuple[str, int, str]
+"""A title, bytes, and a colour as a class in page.css."""
+Bars = list[tuple[str, list[Piece]]]
 
 
 def templates() -> "Environment":
@@ -30,10 +33,11 @@ def templates() -> "Environment":
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     functions = (
-        compressed_chart, count, difference_chart, files_only_in, layer_chart, map_chart, megabytes, part_chart,
-        percent, ratio,
+        compressed_chart, difference_chart, files_only_in, layer_chart, map_chart, megabytes, part_chart, percent,
+        ratio,
     )  # fmt: skip
-    environment.globals |= {function.__name__: function for function in functions} | {"text": text, "Part": Part}
+    names = {function.__name__: function for function in functions}
+    environment.globals |= {**names, "count": "{:,}".format, "text": text, "Part": Part}
     return environment
 
 
@@ -44,63 +48,48 @@ def page(comparisons: Sequence[Comparison]) -> str:
     return template.render(title=f"Image sizes: {names}", comparisons=comparisons, method=text.METHOD)
 
 
-def count(number: int) -> str:
-    """A number with separators: ``1,234,567``."""
-    return f"{number:,}"
-
-
 def percent(share: float) -> str:
     """A share in CSS: ``12.5%``, with up to three decimals."""
     return f"{100 * share:.3f}".rstrip("0").rstrip(".") + "%"
 
 
-def _sizes(sizes: Iterable[tuple[str, int]]) -> str:
-    return "; ".join(f"{name}: {megabytes(size)}" for name, size in sizes)
+def _sizes(title: str, sizes: Iterable[tuple[str, int | None]]) -> str:
+    return f"{title}: {'; '.join(f'{name}: {megabytes(size or 0)}' for name, size in sizes)}"
 
 
-def compressed_chart(comparisons: Sequence[Comparison]) -> tuple[str, list[Bar]]:
+def compressed_chart(comparisons: Sequence[Comparison]) -> tuple[str, list[tuple[str, int | None, int | None]]]:
     """The compressed size of each image, and of the image that it is compared with."""
-    sizes = [
-        (comparison.name, comparison.ours.compressed_bytes, official.compressed_bytes if official else None)
-        for comparison, official in ((comparison, comparison.official) for comparison in comparisons)
-        if comparison.ours
-    ]
+    rows = [(comparison.name, comparison.summary) for comparison in comparisons if comparison.ours]
+    sizes = [(name, row.compressed, row.official) for name, row in rows]
     label = "; ".join(f"{name}: {megabytes(size)}, compared with {megabytes(other)}" for name, size, other in sizes)
-    return f"Bytes to pull: {label}", paired_bars(sizes)
+    return f"Bytes to pull: {label}", sizes
 
 
-def layer_chart(images: Sequence[SizeReport]) -> tuple[str, list[Bar]]:
+def layer_chart(images: Sequence[SizeReport]) -> tuple[str, Bars]:
     """The layers of each image."""
-    rows = [
-        (
-            image.reference,
-            [
-                (f"layer {at}", layer.compressed_bytes, f"layer{min(at, LAYER_COLOURS)}")
-                for at, layer in enumerate(image.layers, 1)
-            ],
-        )
-        for image in images
-    ]
-    label = _sizes((image.reference, image.compressed_bytes) for image in images)
-    return f"Bytes to pull: {label}", stacked_bars(rows)
+
+    def pieces(image: SizeReport) -> list[Piece]:
+        numbered = enumerate(image.layers, 1)
+        return [(f"layer {at}", layer.compressed_bytes, f"layer{min(at, LAYER_COLOURS)}") for at, layer in numbered]
+
+    label = _sizes("Bytes to pull", ((image.reference, image.compressed_bytes) for image in images))
+    return label, [(image.reference, pieces(image)) for image in images]
 
 
-def part_chart(images: Sequence[SizeReport], title: str, key: str) -> tuple[str, list[Bar]]:
+def part_chart(images: Sequence[SizeReport], title: str, key: str) -> tuple[str, Bars]:
     """The parts of each image by size; ``key`` is ``disk_bytes`` or ``compressed_bytes``."""
-    rows = [
+    return _sizes(title, ((image.reference, getattr(image, key)) for image in images)), [
         (image.reference, [(part.label, getattr(share, key), str(part)) for part, share in image.parts.items()])
         for image in images
     ]
-    label = _sizes((image.reference, getattr(image, key) or 0) for image in images)
-    return f"{title}: {label}", stacked_bars(rows)
 
 
-def difference_chart(ours: SizeReport, reference: SizeReport) -> tuple[str, list[Bar]] | None:
+def difference_chart(ours: SizeReport, reference: SizeReport) -> tuple[str, Sequence[Piece]] | None:
     """The parts whose size on disk differs; ``None`` if no part differs."""
     changes = [(part, ours.parts[part].disk_bytes - reference.parts[part].disk_bytes) for part in Part]
     rows = [(part.label, size, str(part)) for part, size in changes if size]
     label = "; ".join(f"{name}: {size:+,} bytes" for name, size, _ in rows)
-    return (f"Difference on disk by part: {label}", delta_bars(rows)) if rows else None
+    return (f"Difference on disk by part: {label}", rows) if rows else None
 
 
 def map_chart(image: SizeReport) -> tuple[str, list[Tile]]:

@@ -10,8 +10,8 @@ from bakery.catalog import Catalog, Image, RecipeName, Stability, flag, latest_s
 from bakery.display import Column, Report, duration, render
 from bakery.platforms import AMD64, Platform
 from bakery.records import BuildRecord, ComparedWith, read_record
-from bakery.report.text import SUMMARY_COLUMNS, Summary
-from bakery.sizes import OfficialImage, SizeReport, megabytes, official_size, read_baseline
+from bakery.report.text import SUMMARY_COLUMNS
+from bakery.sizes import OfficialImage, Summary, megabytes, official_size, read_baseline
 from bakery.workspace import Workspace
 
 Row = dict[str, object]
@@ -140,10 +140,6 @@ def recorded_rows(
     rows = []
     series = {series.name: series for series in catalog.series}
     targets = {target.name: target for target in catalog.targets}
-
-    def measured(reference: str, compressed: int = 0, disk: int | None = None) -> SizeReport:
-        return SizeReport(reference, "recorded", "", platform, compressed, disk_bytes=disk)
-
     for record in records:
         known = record.series in series and record.target in targets
         if not known or record.recipe is not RecipeName.FULL or record.platform != platform:
@@ -153,15 +149,12 @@ def recorded_rows(
         compared = record.compared or ComparedWith()
         official = compared.official or official_size(baseline, catalog, image)
         reference = compared.reference
-        rows.append(
-            Summary(
-                record.image,
-                measured(record.image, record.compressed_bytes, record.disk_bytes),
-                measured(official.reference, official.compressed_bytes) if official else None,
-                measured(reference.reference, disk=reference.disk_bytes) if reference else None,
-                f"{official.reference} of {official.date}" if official else None,
-            )
-        )
+        row = Summary(
+            record.image, record.compressed_bytes, official.compressed_bytes if official else None,
+            record.disk_bytes, reference.disk_bytes if reference else None,
+            f"{official.reference} of {official.date}" if official else None,
+        )  # fmt: skip
+        rows.append(row)
     return rows
 
 

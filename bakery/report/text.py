@@ -19,25 +19,6 @@ MOST_FILES = 10
 """Files that are listed one by one; the JSON and the HTML page have more."""
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A row of the summary: an image of ours, and the images that it is compared with."""
-
-    name: str
-    ours: SizeReport | None
-    official: SizeReport | None
-    reference: SizeReport | None
-    compared_with: str | None
-
-
-def _compressed(image: SizeReport | None) -> int | None:
-    return image.compressed_bytes if image else None
-
-
-def _disk(image: SizeReport | None) -> int | None:
-    return image.disk_bytes if image else None
-
-
 def _times(ours: int | None, other: int | None) -> str | None:
     value = ratio(ours, other)
     return f"{value:.2f}x" if value else None
@@ -46,27 +27,14 @@ def _times(ours: int | None, other: int | None) -> str | None:
 # The whole definition of each column, for `inv compare` (terminal, Markdown, HTML) and for README's table of sizes.
 SUMMARY_COLUMNS = (
     Column("image", value=lambda row: row.name),
-    Column("compressed", right=True, value=lambda row: megabytes(_compressed(row.ours))),
-    Column("official", right=True, value=lambda row: megabytes(_compressed(row.official))),
-    Column("ratio", right=True, value=lambda row: _times(_compressed(row.ours), _compressed(row.official))),
-    Column("on disk", right=True, value=lambda row: megabytes(_disk(row.ours))),
-    Column("reference", right=True, value=lambda row: megabytes(_disk(row.reference))),
-    Column("ratio", right=True, value=lambda row: _times(_disk(row.ours), _disk(row.reference))),
+    Column("compressed", right=True, value=lambda row: megabytes(row.compressed)),
+    Column("official", right=True, value=lambda row: megabytes(row.official)),
+    Column("ratio", right=True, value=lambda row: _times(row.compressed, row.official)),
+    Column("on disk", right=True, value=lambda row: megabytes(row.disk)),
+    Column("reference", right=True, value=lambda row: megabytes(row.reference)),
+    Column("ratio", right=True, value=lambda row: _times(row.disk, row.reference)),
     Column("compared with", value=lambda row: row.compared_with),
 )
-
-
-def summary_rows(comparisons: Iterable[Comparison]) -> list[Summary]:
-    """A row for each comparison."""
-    rows = []
-    for comparison in comparisons:
-        image, official = comparison.image, comparison.official
-        quick = "" if comparison.is_full else " (quick)"
-        source = " (recorded)" if official and official.source == "recorded" else ""
-        name = f"{image.name}{quick}, {image.platform.architecture}"
-        label = f"{official.reference}{source}" if official else None
-        rows.append(Summary(name, comparison.ours, official, comparison.reference, label))
-    return rows
 
 
 def _bytes(size: int | None) -> str | None:
@@ -173,7 +141,7 @@ def comparison_report(comparisons: Sequence[Comparison], form: str, width: int, 
 
     It fails if an image is not built or, with ``check``, over its size budget.
     """
-    rows = [document(comparison) for comparison in comparisons] if form == "json" else summary_rows(comparisons)
+    rows = [document(comparison) if form == "json" else comparison.summary for comparison in comparisons]
     detailed = form in ("table", "markdown") and not brief
     text = f"\n{full_report(comparisons, form, width)}" if detailed else ""
     absent = [comparison.image.name for comparison in comparisons if comparison.ours is None]

@@ -3,11 +3,11 @@
 from bakery.sizes.baseline import OfficialImage, megabytes, official_size, read_baseline
 from bakery.sizes.breakdown import FileSize, Part, Share, Size
 from bakery.sizes.budget import budget_of, explain_excess
-from bakery.sizes.comparison import Comparison, SizeReport, document, files_only_in, ratio
+from bakery.sizes.comparison import Comparison, SizeReport, Summary, document, files_only_in, ratio
 from bakery.sizes.measure import Comparer, size_and_anatomy
 
 __all__ = [
-    "Comparer", "Comparison", "FileSize", "OfficialImage", "Part", "Share", "Size", "SizeReport", "budget_of",
-    "document", "explain_excess", "files_only_in", "megabytes", "official_size", "ratio",
+    "Comparer", "Comparison", "FileSize", "OfficialImage", "Part", "Share", "Size", "SizeReport", "Summary",
+    "budget_of", "document", "explain_excess", "files_only_in", "megabytes", "official_size", "ratio",
     "read_baseline", "size_and_anatomy",
 ]  # fmt: skip

@@ -66,6 +66,30 @@ class Comparison:
             return None
         return Size(self.ours.compressed_bytes, self.ours.disk_bytes)
 
+    @property
+    def summary(self) -> "Summary":
+        """The sizes that were measured, and a name that tells quick builds from full ones."""
+        image, ours, official, reference = self.image, self.ours, self.official, self.reference
+        source = " (recorded)" if official and official.source == "recorded" else ""
+        return Summary(
+            f"{image.name}{'' if self.is_full else ' (quick)'}, {image.platform.architecture}",
+            ours.compressed_bytes if ours else None, official.compressed_bytes if official else None,
+            ours.disk_bytes if ours else None, reference.disk_bytes if reference else None,
+            f"{official.reference}{source}" if official else None,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A row of the summary, in bytes: compressed, ours and the official; on disk, ours and the reference."""
+
+    name: str
+    compressed: int | None
+    official: int | None
+    disk: int | None
+    reference: int | None
+    compared_with: str | None
+
 
 def ratio(ours: int | None, other: int | None) -> float | None:
     """Ours as a multiple of the other, below 1 if ours is smaller; ``None`` if one of them is unknown."""
@@ -98,11 +122,7 @@ def _image(image: SizeReport | None) -> dict[str, object] | None:
 
 def document(comparison: Comparison) -> dict[str, object]:
     """All that is known of a comparison, as docs/compare.schema.json describes it."""
-    image, ours, official, reference = comparison.image, comparison.ours, comparison.official, comparison.reference
-    compressed = ours.compressed_bytes if ours else None
-    disk = ours.disk_bytes if ours else None
-    official_compressed = official.compressed_bytes if official else None
-    reference_disk = reference.disk_bytes if reference else None
+    image, ours, reference, sizes = comparison.image, comparison.ours, comparison.reference, comparison.summary
     return {
         "image": image.name,
         "series": image.series.name,
@@ -111,14 +131,14 @@ def document(comparison: Comparison) -> dict[str, object]:
         "variant": image.variant.name,
         "platform": image.platform,
         "recipe": str(image.recipe),
-        "compressed_bytes": compressed,
-        "disk_bytes": disk,
-        "official_compressed_bytes": official_compressed,
-        "reference_disk_bytes": reference_disk,
-        "compressed_ratio": ratio(compressed, official_compressed),
-        "disk_ratio": ratio(disk, reference_disk),
+        "compressed_bytes": sizes.compressed,
+        "disk_bytes": sizes.disk,
+        "official_compressed_bytes": sizes.official,
+        "reference_disk_bytes": sizes.reference,
+        "compressed_ratio": ratio(sizes.compressed, sizes.official),
+        "disk_ratio": ratio(sizes.disk, sizes.reference),
         "ours": _image(ours),
-        "official": _image(official),
+        "official": _image(comparison.official),
         "reference": _image(reference),
         "only_in_reference": [vars(file) for file in files_only_in(reference, ours)],
         "only_in_ours": [vars(file) for file in files_only_in(ours, reference)],

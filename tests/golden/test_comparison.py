@@ -16,7 +16,7 @@ from bakery.display.tables import render
 from bakery.platforms import Platform
 from bakery.records.builds import PartSize
 from bakery.report.html import STYLE, page
-from bakery.report.text import SUMMARY_COLUMNS, full_report, summary_rows
+from bakery.report.text import SUMMARY_COLUMNS, full_report
 from bakery.sizes.baseline import official_size, read_baseline
 from bakery.sizes.breakdown import Share, divide
 from bakery.sizes.budget import budget_of, compact, explain_excess
@@ -109,7 +109,7 @@ def comparisons() -> list[Comparison]:
 
 @pytest.mark.parametrize(("form", "suffix"), [("table", "txt"), ("markdown", "md")])
 def test_comparison_as_text(comparisons: list[Comparison], golden: Golden, form: str, suffix: str) -> None:
-    summary = render(summary_rows(comparisons), SUMMARY_COLUMNS, form)
+    summary = render([comparison.summary for comparison in comparisons], SUMMARY_COLUMNS, form)
     golden(f"compare.{suffix}", f"{summary}\n{full_report(comparisons, form)}")
 
 
