@@ -1,8 +1,7 @@
 """Speed and cold starts of two images, measured side by side."""
 
-from bakery.benchmarks.pair import free_pair, pair_of
 from bakery.benchmarks.run import run_benchmarks
-from bakery.benchmarks.session import Session
+from bakery.benchmarks.session import Session, free_pair, pair_of
 from bakery.benchmarks.startup import run_startup
 
 __all__ = [

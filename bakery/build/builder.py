@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bakery.build.export import Export
-from bakery.build.inputs import BuildInputs, BuildSettings, InputResolver
+from bakery.build.inputs import BuildInputs, InputResolver
 from bakery.catalog import Catalog, Compression, Image, references
 from bakery.display import Clock, Display, duration, make_display, phases_text
-from bakery.engine import BuildxProcesses, Engine, buildx_options, default_jobs, find_engine
+from bakery.engine import BuildxOptions, BuildxProcesses, Engine, buildx_options, default_jobs, find_engine
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, locked, no_space
 from bakery.options import Building, Selection, as_typed
@@ -72,24 +72,30 @@ class _Stage:
 
 @dataclass
 class Builder:
-    """Builds with one engine. ``inputs`` are resolved and ``processes`` stopped for all images of a run together."""
+    """Builds with one engine and the user's options; ``command`` is as for :class:`InputResolver`.
+
+    ``inputs`` are resolved and ``processes`` stopped for all images of a run together.
+    """
 
     workspace: Workspace
     catalog: Catalog
     engine: Engine
     display: Display
-    settings: BuildSettings = field(default_factory=BuildSettings)
+    building: Building = field(default_factory=Building)
+    command: str = "inv build --version={version}"
+    buildx: BuildxOptions = field(default_factory=BuildxOptions)
     inputs: InputResolver = field(init=False)
     processes: BuildxProcesses = field(init=False, default_factory=BuildxProcesses)
 
     def __post_init__(self) -> None:
-        self.inputs = InputResolver(self.workspace, self.catalog, self.settings)
+        self.inputs = InputResolver(self.workspace, self.catalog, self.building, self.command)
 
     def build(self, images: Sequence[Image]) -> list[BuildResult]:
         """Build ``images``, several at a time; failures are in the results, an interruption ends all and is raised."""
-        if self.settings.jobs == 1 or len(images) < 2:
+        jobs = self.building.jobs or 1
+        if jobs == 1 or len(images) < 2:
             return [self._build_image(image) for image in images]
-        with ThreadPoolExecutor(self.settings.jobs, "build") as pool:
+        with ThreadPoolExecutor(jobs, "build") as pool:
             try:
                 return list(pool.map(self._build_image, images))
             except BaseException:
@@ -159,10 +165,11 @@ class Builder:
 
     def _run_buildx(self, stage: _Stage, arguments: Sequence[str], clock: Clock) -> bool:
         """Run buildx; :exc:`BuildError` with the last lines of the failing step. Returns whether it compiled."""
-        options = self.settings.buildx
-        command = [*self.engine.buildx, "build", "--progress=rawjson", *options.arguments(stage.image.slug), *arguments]
-        environment = {**self.engine.environment, **options.network.environment}
-        tracker, code = self.processes.run(command, self.workspace.root, environment, stage.log, clock.enter)
+        command = [*self.engine.buildx, "build", "--progress=rawjson", *self.buildx.arguments(stage.image.slug)]
+        environment = {**self.engine.environment, **self.buildx.network.environment}
+        tracker, code = self.processes.run(
+            [*command, *arguments], self.workspace.root, environment, stage.log, clock.enter
+        )
         if code:
             lines = tracker.failure()
             if any("no space left on device" in line for line in (*lines, *tracker.text)):
@@ -183,7 +190,7 @@ class Builder:
         return Clock(show)
 
     def _compression(self, image: Image) -> Compression:
-        return self.settings.compression or self.catalog.compressions[image.recipe]
+        return self.building.compression or self.catalog.compressions[image.recipe]
 
     def _record(self, result: BuildResult, inputs: BuildInputs, old: LocalRecord | None) -> None:
         """Write the record. It keeps the test results of ``old``, a record of the same image.
@@ -216,9 +223,6 @@ def open_builder(
     """
     display = make_display(sys.stderr)
     engine = find_engine(workspace, functools.partial(display.note, ""))
-    settings = BuildSettings(
-        mirror=building.mirror, base=building.base, refresh=building.refresh, compression=building.compression,
-        jobs=jobs or default_jobs(engine.info.cpus, engine.info.memory_bytes),
-        command=as_typed(verb, selection, building), buildx=buildx_options(building, workspace),
-    )  # fmt: skip
-    return Builder(workspace, catalog, engine, display, settings)
+    command, buildx = as_typed(verb, selection, building), buildx_options(building, workspace)
+    building = replace(building, jobs=jobs or default_jobs(engine.info.cpus, engine.info.memory_bytes))
+    return Builder(workspace, catalog, engine, display, building, command, buildx)

@@ -1,35 +1,18 @@
-"""What enters a build: the user's settings, the verified source, the base, and the arguments of buildx."""
+"""What enters a build: the verified source, the base, and the arguments of buildx."""
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.bases import BaseImage, BaseResolver
 from bakery.build.export import Export
-from bakery.catalog import Catalog, Compression, Image
-from bakery.engine import BuildxOptions
+from bakery.catalog import Catalog, Image
 from bakery.files import Tell
+from bakery.options import Building
 from bakery.plan import BakeFile, Inputs, build_arguments, definition, made_from, revision_of, target_name
 from bakery.sources import SignatureChecker, SourceCache, load_trust
 from bakery.workspace import Workspace
-
-
-@dataclass(frozen=True)
-class BuildSettings:
-    """What the user chose for a build besides its images.
-
-    ``command`` is the user's command with ``{version}`` in it, for messages that say what to type; ``jobs`` is how many
-    images to build at a time; ``compression`` replaces the recipe's; ``refresh`` resolves bases again.
-    """
-
-    mirror: str | None = None
-    base: str | None = None
-    refresh: bool = False
-    compression: Compression | None = None
-    jobs: int = 1
-    command: str = "inv build --version={version}"
-    buildx: BuildxOptions = field(default_factory=BuildxOptions)
 
 
 @dataclass(frozen=True)
@@ -61,18 +44,21 @@ def inputs_for(
 
 
 class InputResolver:
-    """Fetches and verifies sources, and resolves each base once in a run, so that images of a target share it."""
+    """Fetches and verifies sources, and resolves each base once in a run, so that images of a target share it.
 
-    def __init__(self, workspace: Workspace, catalog: Catalog, settings: BuildSettings) -> None:
-        self.workspace, self.catalog, self.settings = workspace, catalog, settings
+    ``command`` is the user's command with ``{version}`` in it, for messages that say what to type.
+    """
+
+    def __init__(self, workspace: Workspace, catalog: Catalog, building: Building, command: str) -> None:
+        self.workspace, self.catalog, self.building, self.command = workspace, catalog, building, command
         self.bases: dict[tuple[str, str], BaseImage] = {}
         self.lock = threading.Lock()
 
     def resolve(self, image: Image, tell: Tell, enter: Callable[[str], None]) -> BuildInputs:
         """The inputs of ``image``; ``enter`` begins a phase. Raises :exc:`bakery.errors.BakeryError`."""
         enter("source")
-        sources = SourceCache(self.workspace, self.settings.mirror, tell)
-        source = sources.fetch(image.pin, image.series, self.settings.command)
+        sources = SourceCache(self.workspace, self.building.mirror, tell)
+        source = sources.fetch(image.pin, image.series, self.command)
         extras, tarball = sources.fetch_extras(image.series), source / image.pin.file
         signatures = SignatureChecker(sources, load_trust(self.workspace.root))
         signature = signatures.ensure(image.pin, image.series.number, tarball)
@@ -85,7 +71,7 @@ class InputResolver:
         key = (image.target.name, image.platform)
         with self.lock:
             if key not in self.bases:
-                bases = BaseResolver(self.workspace, self.catalog, self.settings.base, self.settings.refresh, tell)
+                bases = BaseResolver(self.workspace, self.catalog, self.building.base, self.building.refresh, tell)
                 self.bases[key] = bases.resolve(image.target, image.platform)
             return self.bases[key]
 

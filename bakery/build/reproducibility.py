@@ -1,17 +1,131 @@
-"""Builds images twice without the build cache and reports whether the results are bit for bit the same."""
+"""Builds images twice without the build cache and reports whether the results are bit for bit the same.
 
-from collections.abc import Iterable, Sequence
+The manifest's digest covers the configuration and all layers, as a registry stores them. If it differs, the pairs of
+layers are compared file by file.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.build.builder import Builder
-from bakery.build.difference import Difference, compare_archives, diffoscope
 from bakery.catalog import Image
 from bakery.errors import BuildError
 from bakery.files import Tell
+from bakery.oci import ImageArchive, image_archive, open_layer
+from bakery.platforms import Platform
 
 SHOWN = 20
 """Differences of an image that are printed; the table counts all of them."""
+KEPT = 32 << 20
+"""Largest size in bytes of a file whose content is kept to locate its differences."""
+SHOWN_BYTES = 8
+"""Bytes that are shown from the first difference on."""
+FIELDS = ("type", "mode", "uid", "gid", "mtime", "linkname", "size")
+"""Attributes of tarfile.TarInfo that are compared."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference between two images: in a file of a layer (counted from 1), or in the configuration (layer 0)."""
+
+    layer: int
+    path: str
+    description: str
+
+
+@dataclass(frozen=True)
+class _File:
+    header: tuple[object, ...]
+    sha256: str
+    content: bytes | None
+
+
+def compare_archives(first: Path, second: Path, platform: Platform) -> list[Difference]:
+    """The differences between the images for ``platform`` in two archives; none if their manifests are the same.
+
+    Raises :exc:`bakery.errors.BakeryError` if an archive cannot be read.
+    """
+    with (
+        first.open("rb") as first_stream, second.open("rb") as second_stream,
+        image_archive(first_stream, platform) as left, image_archive(second_stream, platform) as right,
+    ):  # fmt: skip
+        if left.digest and left.digest == right.digest:
+            return []
+        differences = list(_configurations(left.config, right.config))
+        if len(left.layers) != len(right.layers):
+            differences.append(Difference(0, "", f"{len(left.layers)} layers against {len(right.layers)}"))
+        for number, (left_layer, right_layer) in enumerate(zip(left.layers, right.layers, strict=False), 1):
+            if left_layer != right_layer:
+                differences += _layers(number, _files(left, left_layer), _files(right, right_layer))
+    return differences
+
+
+def _configurations(left: Mapping[str, object], right: Mapping[str, object]) -> Iterator[Difference]:
+    for key in sorted({*left, *right} - {"rootfs"}):
+        a, b = left.get(key), right.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            yield from (Difference(0, "", f"{key}.{inner.description}") for inner in _configurations(a, b))
+        elif a != b:
+            yield Difference(0, "", f"{key}: {a!r} against {b!r}")
+
+
+def _layers(number: int, left: Mapping[str, _File], right: Mapping[str, _File]) -> Iterator[Difference]:
+    if left == right:
+        reordered = list(left) != list(right)
+        yield Difference(
+            number, "", "the same files in another order" if reordered else "the same files, compressed differently"
+        )
+    for path in sorted({*left, *right}):
+        a, b = left.get(path), right.get(path)
+        if a is None or b is None:
+            yield Difference(number, path, f"only in the {'second' if a is None else 'first'}")
+        elif a.header != b.header:
+            fields = zip(FIELDS, a.header, b.header, strict=True)
+            yield Difference(number, path, ", ".join(f"{name} {x!r} against {y!r}" for name, x, y in fields if x != y))
+        elif a.sha256 != b.sha256:
+            yield Difference(number, path, _bytes(a.content, b.content))
+
+
+def _bytes(left: bytes | None, right: bytes | None) -> str:
+    if left is None or right is None:
+        return "other bytes"
+    offsets = [offset for offset, (a, b) in enumerate(zip(left, right, strict=True)) if a != b]
+    start, end = offsets[0], offsets[0] + SHOWN_BYTES
+    shown = f"{left[start:end].hex(' ')} against {right[start:end].hex(' ')}"
+    return f"{len(offsets)} of {len(left)} bytes, first at {start}: {shown}"
+
+
+def _files(archive: ImageArchive, layer: str) -> dict[str, _File]:
+    with open_layer(archive.tar, layer) as files:
+        return {member.name: _file(files, member) for member in files}
+
+
+def _file(files: tarfile.TarFile, member: tarfile.TarInfo) -> _File:
+    header = tuple(getattr(member, field) for field in FIELDS)
+    stream = files.extractfile(member) if member.isreg() else None
+    content = stream.read() if stream else b""
+    return _File(header, hashlib.sha256(content).hexdigest(), content if len(content) <= KEPT else None)
+
+
+def diffoscope(first: Path, second: Path, report: Path) -> bool:
+    """Have diffoscope write an HTML ``report`` on two archives; returns ``False`` if it is not installed.
+
+    It understands formats that this module does not: byte code, machine code, databases.
+    """
+    if not shutil.which("diffoscope"):
+        return False
+    with tempfile.TemporaryDirectory(dir=report.parent) as folder:
+        subprocess.run(
+            ["diffoscope", "--html", str(report), str(first), str(second)], cwd=folder, check=False,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+    return report.exists()
 
 
 @dataclass(frozen=True)

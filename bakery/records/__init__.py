@@ -1,6 +1,5 @@
 """Records of builds, tests and benchmarks: the files of this clone, and those that the repository publishes."""
 
-from bakery.records.attested import manifest_digest_of, record_attested, record_of
 from bakery.records.benchmarks import (
     BenchmarkEnvironment,
     BenchmarkResult,
@@ -21,7 +20,10 @@ from bakery.records.builds import (
     SourceRecord,
     SuiteRun,
     TestRun,
+    manifest_digest_of,
     read_record,
+    record_attested,
+    record_of,
     write_record,
 )
 from bakery.records.status import publish_local_records, read_status

@@ -8,7 +8,6 @@ from typing import Literal
 
 import msgspec
 
-from bakery.errors import InputError
 from bakery.files import write_whole
 from bakery.records.builds import Record, json_text
 
@@ -114,14 +113,6 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
     benchmarks: list[BenchmarkTimes]
     left_out: dict[str, str]
     summary: BenchmarkSummary | None
-
-
-def read_result(file: Path) -> BenchmarkResult:
-    """The result in ``file``; :exc:`InputError` if it is missing or not valid."""
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=BenchmarkResult)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: expected a result of `inv bench` or `inv startup`: {error}") from None
 
 
 def write_result(folder: Path, result: BenchmarkResult) -> Path:

@@ -1,5 +1,8 @@
 """Build records: the size, the inputs and the test results of each image, and their files in ``build/records``.
 
+An engine identifies an image with attestations by its index, which contains the time of the build; the manifest does
+not. So records have the digest of the manifest.
+
 Records are validated when they are read (msgspec), so the rest of the program only sees typed fields.
 """
 
@@ -155,3 +158,26 @@ def local_records(workspace: Workspace) -> list[LocalRecord]:
 def write_record(workspace: Workspace, image: Image, record: LocalRecord, **changes: object) -> None:
     """Write ``record``, with ``changes`` to its fields, as the record of ``image``."""
     write_whole(record_file(workspace, image), json_text(msgspec.structs.replace(record, **changes)))
+
+
+def record_attested(home: Path, index: str, manifest: str) -> None:
+    """Record that the index with digest ``index`` holds the image ``manifest`` and its attestations."""
+    write_whole(_attested(home, index), manifest)
+
+
+def manifest_digest_of(home: Path, identity: str) -> str:
+    """The digest of the image's manifest if ``identity`` is the digest of a recorded index, else ``identity``."""
+    try:
+        return _attested(home, identity).read_text(encoding="utf-8")
+    except OSError:
+        return identity
+
+
+def record_of(workspace: Workspace, image: Image, identity: str) -> LocalRecord | None:
+    """The record of the last build of ``image``, ``None`` if it is not of the engine's image ``identity``."""
+    record = read_record(workspace, image)
+    return record if record and record.id == manifest_digest_of(workspace.home, identity) else None
+
+
+def _attested(home: Path, index: str) -> Path:
+    return home / "layers" / "attested" / index.replace(":", "-")

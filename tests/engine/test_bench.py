@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from bakery.benchmarks.pair import Pair
 from bakery.benchmarks.pyperformance import DATA, Benchmark, read_config
 from bakery.benchmarks.results import notes_of, rows_of
 from bakery.benchmarks.run import WorkerContainer, run_benchmarks
-from bakery.benchmarks.session import SIDES, Session, python_of
+from bakery.benchmarks.session import SIDES, Pair, Session, python_of
 from bakery.benchmarks.startup import COMMANDS, FIGURES, run_startup
 from bakery.benchmarks.wheelhouse import Wheelhouse, tar_name
 from bakery.catalog.labels import LABELS

@@ -21,7 +21,6 @@ from typing import Any
 import pytest
 
 from bakery.build.builder import Builder
-from bakery.build.inputs import BuildSettings
 from bakery.catalog.compression import parse_compression
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Budget, Image
@@ -29,6 +28,7 @@ from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
 from bakery.display.progress import Display
 from bakery.engine.engine import Engine
+from bakery.options import Building
 from bakery.records.builds import PartSize, record_file
 from bakery.records.status import adopt, write_status
 from bakery.sizes.layers import saved_image
@@ -65,8 +65,8 @@ class Bench:
         return dataclasses.replace(select_images(self.catalog, [RELEASE])[0], recipe=recipe)
 
     def builder(self, packing: str = "gzip", **more: Any) -> Builder:
-        settings = BuildSettings(str(self.mirror), compression=parse_compression(packing), **more)
-        return Builder(self.workspace, self.catalog, self.engine, Display(self.shown), settings)
+        building = Building(str(self.mirror), compression=parse_compression(packing), **more)
+        return Builder(self.workspace, self.catalog, self.engine, Display(self.shown), building)
 
     def phases(self) -> list[str]:
         return [line.partition(": ")[2] for line in self.shown.getvalue().splitlines()]

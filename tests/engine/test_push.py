@@ -27,8 +27,7 @@ from bakery.errors import BakeryError, InputError, PublishError
 from bakery.oci.indexes import digest_of
 from bakery.platforms import Platform, host_platform
 from bakery.publish.push import Pusher, open_repository, read_digests, write_digests
-from bakery.records.attested import record_attested
-from bakery.records.builds import record_file, write_record
+from bakery.records.builds import record_attested, record_file, write_record
 from bakery.registry.errors import RegistryError
 from bakery.registry.transport import Transport
 from bakery.workspace import Workspace

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bakery.benchmarks.pair import Pair, free_pair, pair_of
 from bakery.benchmarks.pyperformance import Benchmark
 from bakery.benchmarks.run import Measurement, Suite, measurements_of, values_of
+from bakery.benchmarks.session import Pair, free_pair, pair_of
 from bakery.benchmarks.startup import CPU, FORKED, INSIDE, parse_start
 from bakery.benchmarks.wheelhouse import settings_for
 from bakery.catalog.models import Catalog, Image

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bakery.build.difference import Difference, compare_archives
+from bakery.build.reproducibility import Difference, compare_archives
 from bakery.errors import BakeryError
 from bakery.platforms import Platform
 from tests.archives import Archive, make_tar

@@ -14,7 +14,7 @@ import pytest
 from bakery.errors import BakeryError
 from bakery.oci.attestations import SPDX, attest
 from bakery.platforms import Platform
-from bakery.records.attested import manifest_digest_of, record_attested
+from bakery.records.builds import manifest_digest_of, record_attested
 from bakery.sbom.components import Component
 from bakery.sbom.document import Bill, bill_rows, document, text_of
 from tests.archives import MANIFEST, Archive, digest_of, make_tar
