@@ -165,11 +165,10 @@ class Builder:
 
     def _run_buildx(self, stage: _Stage, arguments: Sequence[str], clock: Clock) -> bool:
         """Run buildx; :exc:`BuildError` with the last lines of the failing step. Returns whether it compiled."""
-        command = [*self.engine.buildx, "build", "--progress=rawjson", *self.buildx.arguments(stage.image.slug)]
+        options = self.buildx.arguments(stage.image.slug)
+        command = [*self.engine.buildx, "build", "--progress=rawjson", *options, *arguments]
         environment = {**self.engine.environment, **self.buildx.network.environment}
-        tracker, code = self.processes.run(
-            [*command, *arguments], self.workspace.root, environment, stage.log, clock.enter
-        )
+        tracker, code = self.processes.run(command, self.workspace.root, environment, stage.log, clock.enter)
         if code:
             lines = tracker.failure()
             if any("no space left on device" in line for line in (*lines, *tracker.text)):
