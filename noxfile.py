@@ -36,7 +36,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", *PYTHON_FILES)
     session.run("lint-imports")
     session.run("mypy")
-    scripts = [*ROOT.glob("shared/*.sh"), *ROOT.glob("reference/*.sh")]
+    scripts = [*ROOT.glob("shared/*.sh"), *ROOT.glob("reference/*.sh"), ROOT / "bakery/engine/cli/docker"]
     session.run("shellcheck", *map(str, sorted(scripts)), "inv", ".ci/run", ".ci/stock", ".github/containerd-store")
     session.run("zizmor", "--offline", "--quiet", "--persona=pedantic", ".github/workflows")
     if shutil.which("actionlint"):  # not available from PyPI for every platform

@@ -107,6 +107,10 @@ def status(output: Output) -> None:
 def env() -> None:
     """Print shell commands that point docker at the engine in use: eval "$(inv engine.env)"."""
     engine = bakery.engine.find_engine(WORKSPACE, tell)
-    print(f"export DOCKER_HOST={shlex.quote(engine.host)}")
-    if engine.kind == "embedded":
-        print(f'export PATH={shlex.quote(engine.embedded.path)}:"$PATH"')
+    context = engine.kind.removeprefix("context ")
+    # A context has TLS settings, too.
+    name, value = ("DOCKER_HOST", engine.host) if context == engine.kind else ("DOCKER_CONTEXT", context)
+    print(f"export {name}={shlex.quote(value)}")
+    if engine.host == engine.embedded.host:
+        folders = f"{WORKSPACE.root / 'bakery/engine/cli'}:{engine.embedded.path}"
+        print(f'export PATH={shlex.quote(folders)}:"$PATH"')

@@ -6,10 +6,12 @@ import io
 import os
 import signal
 import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -37,8 +39,8 @@ def layer() -> bytes:
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory, first_embedded: Embedded) -> Iterator[Embedded]:
-    """A second embedded engine, in a path with a space, which shares the unpacked packages of the first one."""
-    workspace = replace(first_embedded.workspace, home=tmp_path_factory.mktemp("a home"))
+    """A second embedded engine, in a path with spaces and quotes, which shares the packages of the first one."""
+    workspace = replace(first_embedded.workspace, home=tmp_path_factory.mktemp('a user\'s "home"'))
     second = replace(first_embedded, workspace=workspace)
     second.folder.mkdir()
     second.root.symlink_to(first_embedded.root)
@@ -81,6 +83,18 @@ def test_up_starts_only_one_engine(embedded: Embedded) -> None:
     pid = embedded.pid()
     embedded.up()
     assert embedded.pid() == pid
+
+
+def test_its_environment_can_be_evaluated(embedded: Embedded) -> None:
+    embedded.up()
+    script = 'set -e; lines=$(inv engine.env); eval "$lines"; docker buildx inspect'
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_")}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", script], env={**outside, "BAKERY_HOME": str(embedded.workspace.home), "PATH": path},
+        cwd=embedded.workspace.root, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "running" in done.stdout
 
 
 def test_it_is_never_started_next_to_another_daemon(embedded: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
