@@ -8,10 +8,7 @@ from collections.abc import Iterable
 
 
 class BakeryError(Exception):
-    """A failure that the user sees as one message: what is wrong, what was expected, what to do next.
-
-    ``hint`` is what to do next; it is printed on a line of its own.
-    """
+    """A failure that the user sees as one message: what is wrong, what was expected, and (``hint``) what to do."""
 
     exit_code = 1
 

@@ -56,10 +56,7 @@ def host_platform() -> Platform:
 
 
 def parse_platforms(known: Iterable[Platform], names: Sequence[str]) -> tuple[Platform, ...]:
-    """The platforms in ``known`` that ``names`` mean (``arm64``, ``aarch64``, ``linux/arm64/v8``), each once.
-
-    Raises :exc:`InputError` for a name that means none of them.
-    """
+    """The platforms in ``known`` that ``names`` (``aarch64``) mean, once each; :exc:`InputError` for another name."""
     known, platforms = tuple(dict.fromkeys(known)), []
     for name in names:
         platform = _platform(name)

@@ -8,10 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Workspace:
-    """``root`` is this clone; ``home`` is the cache that all clones on a machine share.
-
-    ``home`` is ``$BAKERY_HOME``, by default ``infra7-python`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
-    """
+    """``root`` is this clone; ``home`` is $BAKERY_HOME, else ``infra7-python`` in $XDG_CACHE_HOME or ``~/.cache``."""
 
     root: Path
     home: Path

@@ -50,10 +50,7 @@ class BuildxOptions:
 
 
 def buildx_options(building: Building, workspace: Workspace) -> BuildxOptions:
-    """The options that the user chose; also lets downloads of this process trust the user's certificate authorities.
-
-    Raises :exc:`bakery.errors.InputError` for invalid network settings.
-    """
+    """The user's options; this process then trusts the user's CAs too. :exc:`bakery.errors.InputError` if invalid."""
     trust_bundle(users_bundle(building.ca_bundle), workspace.home)
     network = users_network(building.ca_bundle, building.apt_mirror)
     return BuildxOptions(building.no_cache, building.builder or "", building.cache_from, building.cache_to, network)
@@ -77,10 +74,7 @@ class BuildxProcesses:
         self, command: Sequence[str], folder: Path, environment: Mapping[str, str], file: Path,
         enter: Callable[[str], None],
     ) -> tuple[Tracker, int]:  # fmt: skip
-        """Run ``command``, write its log to ``file``, and return what was tracked and the exit code.
-
-        ``enter`` is called at the beginning of each phase.
-        """
+        """Run ``command``, log to ``file``, call ``enter`` at each phase; return what was tracked and the exit code."""
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("w", encoding="utf-8") as log:
             log.write(f"{' '.join(command)}\n")

@@ -64,10 +64,7 @@ class Container:
     def run(
         self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, folder: str | None = None
     ) -> CommandResult:
-        """Run ``command`` in it (``docker exec``), by default in the image's working directory, and wait for it.
-
-        Docker's client allows 120 seconds without any output.
-        """
+        """Run ``command`` in it (``docker exec``) and wait; Docker's client allows 120 seconds without any output."""
         with self._engine.api_errors():
             result: Any = self._container.exec_run(
                 list(command), environment=dict(environment or {}), workdir=folder, demux=True
@@ -149,10 +146,7 @@ def _log(engine: Engine, container: "DockerContainer") -> Iterator[bytes]:
 
 @contextmanager
 def idle_container(engine: Engine, reference: str, options: ContainerOptions | None = None) -> Iterator[Container]:
-    """A container of ``reference`` that only waits for commands to be run in it; removed at the end.
-
-    Raises :exc:`BuildError` if the image is missing or its container cannot be started.
-    """
+    """A container of ``reference`` to run commands in, then removed; :exc:`BuildError` if it cannot be started."""
     from docker.types import Mount
 
     options = options or ContainerOptions()

@@ -68,10 +68,7 @@ class Diagnosis:
 
 
 def examine_machine(workspace: Workspace, catalog: Catalog, builder: str, bundle: str | None) -> Diagnosis:
-    """Examine this machine, the buildx ``builder`` (empty: the default one) and the CA ``bundle`` of the user.
-
-    Servers are contacted concurrently.
-    """
+    """Examine this machine, the buildx ``builder`` (empty: the default one) and the user's CA ``bundle``."""
     engine, findings = _engine(workspace)
     if engine is not None:
         findings += _builder(catalog, engine, builder)

@@ -45,10 +45,7 @@ def manifest_digest(reference: str) -> str:
 
 
 def platform_digest(reference: str, platform: Platform) -> str:
-    """The digest of the manifest for ``platform``, such as ``linux/arm64``, in the index ``reference``.
-
-    Raises :exc:`RegistryError` if it cannot be read.
-    """
+    """The digest of the manifest for ``platform`` in an index; :exc:`RegistryError` if it cannot be read."""
     host, path, tag = split_reference(reference)
     content, _ = Registry(patience=0).manifest(reference, tag)
     if not oci.is_index(content):

@@ -33,10 +33,7 @@ class Repository:
         return self.transport.ask("HEAD", f"blobs/{digest}", good=(200, 404)).status == 200
 
     def index(self, name: str) -> tuple[oci.Index, str] | None:
-        """The index of a tag or digest, and its digest; ``None`` if it does not exist.
-
-        A single image is returned as an index of one, which can be merged with others.
-        """
+        """The index of a tag or digest, and its digest; ``None`` if missing. A single image becomes an index of one."""
         answer = self.transport.ask("GET", f"manifests/{name}", headers=ACCEPT, good=(200, 404))
         if answer.status == 404:
             return None

@@ -73,10 +73,7 @@ class Licences:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """The paragraphs of a control file (Debian Policy 5.1).
-
-    Deb822.iter_paragraphs would stop at the first paragraph without a field.
-    """
+    """A control file's paragraphs (Debian Policy 5.1); Deb822 would stop at the first one without a field."""
     return re.split(r"\n\s*\n", text)
 
 

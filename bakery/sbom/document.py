@@ -129,10 +129,7 @@ def bill_of(archive: IO[bytes], subject: Subject, licences: Licences, digest: st
 def bills(
     workspace: Workspace, catalog: Catalog, images: Sequence[Image], mirror: str | None, tell: Tell
 ) -> Iterator[Bill]:
-    """The bills of ``images`` in the engine in use.
-
-    Raises :exc:`BuildError` if the engine does not have one of them, and what :class:`SourceCache` raises.
-    """
+    """Bills of ``images`` in the engine; :exc:`BuildError` if it lacks one, and what :class:`SourceCache` raises."""
     engine = find_engine(workspace, tell)
     licences, sources = load_licences(workspace.root), SourceCache(workspace, mirror, tell)
     for image in images:

@@ -40,10 +40,7 @@ class Survey:
     unknown: list[str] = field(default_factory=list)
 
     def report(self, *, check: bool) -> Report:
-        """The outdated packages; with ``check``, it fails if there are any or something could not be examined.
-
-        Raises :exc:`NothingSelected` if there was no image to examine.
-        """
+        """The outdated packages; a failure with ``check``, as unknown images are. :exc:`NothingSelected` if empty."""
         if not self.images and not self.unknown:
             raise NothingSelected("there is no image to examine", hint="Build one first, or give a --repository.")
         count = len({row["reference"] for row in self.rows})

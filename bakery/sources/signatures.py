@@ -30,10 +30,7 @@ Verify = Callable[[Path, bytes], VerifiedSignature]
 
 @dataclass(frozen=True)
 class SignatureChecker:
-    """Verifies the signatures of tarballs that ``sources`` fetched.
-
-    ``trusted_root`` replaces the public Sigstore instance by another one; see :func:`bakery.sources.sigstore.verify`.
-    """
+    """Verifies signatures of tarballs from ``sources``; ``trusted_root`` replaces Sigstore's public instance."""
 
     sources: SourceCache
     trust: Trust

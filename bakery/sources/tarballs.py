@@ -20,10 +20,7 @@ MAX_BYTES = 200_000_000
 
 @dataclass(frozen=True)
 class SourceCache:
-    """Fetches tarballs into the cache and verifies them.
-
-    ``mirror`` is the user's URL or folder, see :func:`bakery.sources.providers.from_user_mirror`.
-    """
+    """Fetches tarballs into the cache and verifies them; ``mirror`` is the user's URL or folder."""
 
     workspace: Workspace
     mirror: str | None = None
@@ -57,10 +54,7 @@ class SourceCache:
         raise _unavailable(pin.file, pin.file, failures, hint)
 
     def extras_folder(self, series: Series) -> Path:
-        """The cache folder with the files that ``series`` needs in addition to its tarball.
-
-        It becomes a build context, which is empty for most series.
-        """
+        """The cache folder, a build context, of files that ``series`` needs besides its tarball; usually empty."""
         return self.home / "-".join(["extras", *(extra.name for extra in series.extras)])
 
     def fetch_extras(self, series: Series) -> Path:

@@ -26,10 +26,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Signers:
-    """Who may sign the releases of a series: fingerprints of primary OpenPGP keys, Sigstore identities.
-
-    ``prereleases`` tells whether `inv update` pins pre-releases of the series.
-    """
+    """Primary OpenPGP keys' fingerprints and identities that may sign a series; whether its pre-releases are pinned."""
 
     openpgp: tuple[str, ...] = ()
     sigstore: tuple[Identity, ...] = ()

@@ -91,10 +91,7 @@ class Subjects:
 
 
 def select_subjects(catalog: Catalog, versions: Sequence[str], targets: Sequence[str]) -> Subjects:
-    """The subjects that ``versions`` (series or releases) and ``targets`` of a command line select; all without either.
-
-    Raises :exc:`bakery.errors.InputError` for an unknown name.
-    """
+    """What ``versions`` (series, releases) and ``targets`` select, all by default; :exc:`InputError` if unknown."""
     images = select_images(catalog, versions, targets, everything=True)
     series = [series for series in catalog.series if series.name in versions or not (versions or targets)]
     releases = set(versions) - {entry.name for entry in series}

@@ -49,10 +49,7 @@ def as_built(image: Image, built: EngineImage) -> Image:
 
 
 def over_budget(workspace: Workspace, catalog: Catalog, engine: Engine, image: Image) -> str:
-    """Why the image is over the size budget of its recipe, and what grew since the last recorded build, else empty.
-
-    Its size is read from its build record, or measured if it has none.
-    """
+    """Why the image, as recorded or else measured, is over its recipe's size budget, and what grew; else empty."""
     if budget_of(catalog, image) is None:
         return ""
     reference = references(catalog, image)[0]

@@ -138,10 +138,7 @@ def recovered_tests(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def build_suite(builder: Builder, image: Image) -> Suite:
-    """Build the tests on top of ``image``, which must be in the engine.
-
-    Raises :exc:`BuildError` if a build would no longer make the image that is in the engine.
-    """
+    """Build the tests on ``image``; :exc:`BuildError` if a build would not make the image that is in the engine."""
     reference = references(builder.catalog, image)[0]
     below = builder.engine.require(reference)
     image = as_built(image, below)
