@@ -1,60 +1,46 @@
 """Follows a build by the output of ``buildx --progress=rawjson`` and the markers that compile.sh prints.
 
-``StatusStream`` parses bytes into BuildKit's status messages, ``Tracker`` derives phases and a log from them.
+``status_messages`` parses bytes, ``Tracker`` derives phases and a log from the messages.
 """
 
 import base64
 import codecs
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
 MARKER = "##phase "
 STAGES = (
-    ("[toolchain", "toolchain"),
-    ("[compiler", "toolchain"),
-    ("[packages", "packages"),
-    ("[installed", "install"),
+    ("[toolchain", "toolchain"), ("[compiler", "toolchain"), ("[packages", "packages"), ("[installed", "install"),
     ("exporting to ", "export"),
-)
+)  # fmt: skip
 """Prefixes of the names of build steps that print no marker, and the phases that these steps belong to."""
 
 
-class StatusStream:
-    """Splits buildx's standard error into JSON objects and lines of plain text.
+def status_messages(chunks: Iterable[bytes]) -> Iterator[dict[str, Any] | str]:
+    """The JSON objects and the lines of plain text in buildx's standard error, each as soon as it is complete.
 
     buildx 0.13 spreads an object over many lines, later versions write one per line; errors are text between objects.
+    At the end, an incomplete rest is text as well.
     """
-
-    def __init__(self) -> None:
-        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        self._json = json.JSONDecoder()
-        self._pending = ""
-
-    def feed(self, data: bytes, *, end: bool = False) -> Iterator[dict[str, Any] | str]:
-        """Yield the objects and lines that ``data`` completes; with ``end``, also an incomplete rest as text."""
-        self._pending += self._decode(data, end)
-        while self._pending:
-            text = self._pending.lstrip()
-            if text.startswith("{"):
+    parse, pending = json.JSONDecoder().raw_decode, ""
+    for text in codecs.iterdecode(chunks, "utf-8", "replace"):
+        pending += text
+        while pending := pending.lstrip():
+            if pending.startswith("{"):
                 try:
-                    value, used = self._json.raw_decode(text)
+                    message, used = parse(pending)
                 except json.JSONDecodeError:
-                    if not end:
-                        return
-                    yield text.rstrip()
-                    self._pending = ""
-                    return
-                self._pending = text[used:]
-                yield value
+                    break
+                pending = pending[used:]
+            elif "\n" in pending:
+                line, _, pending = pending.partition("\n")
+                message = line.rstrip()
             else:
-                line, newline, rest = text.partition("\n")
-                if not newline and not end:
-                    self._pending = text
-                    return
-                self._pending = rest
-                if line.strip():
-                    yield line.rstrip()
+                break
+            yield message
+    if pending:
+        yield pending.rstrip()
 
 
 class Tracker:
@@ -73,7 +59,7 @@ class Tracker:
         self.text: list[str] = []
 
     def take(self, status: dict[str, Any] | str) -> None:
-        """Process one message of :class:`StatusStream`."""
+        """Process one message of :func:`status_messages`."""
         if isinstance(status, str):
             self.text.append(status)
             self.log.write(f"{status}\n")

@@ -5,9 +5,10 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from bakery.engine.build_log import StatusStream, Tracker
+from bakery.engine.build_log import Tracker, status_messages
 from bakery.errors import BuildError
 from bakery.net import Network, trust_bundle, users_bundle, users_network
 from bakery.options import Building
@@ -78,15 +79,13 @@ class BuildxProcesses:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("w", encoding="utf-8") as log:
             log.write(f"{' '.join(command)}\n")
-            tracker, stream = Tracker(log, enter), StatusStream()
+            tracker = Tracker(log, enter)
             with self._started(command, folder, environment) as process:
                 assert process.stderr is not None
+                read = partial(os.read, process.stderr.fileno(), 1 << 16)
                 try:
-                    while data := os.read(process.stderr.fileno(), 1 << 16):
-                        for status in stream.feed(data):
-                            tracker.take(status)
-                    for status in stream.feed(b"", end=True):
-                        tracker.take(status)
+                    for message in status_messages(iter(read, b"")):
+                        tracker.take(message)
                 except BaseException:
                     process.terminate()
                     raise

@@ -109,14 +109,9 @@ def _created(engine: Engine, reference: str, command: Sequence[str], **options: 
 
 
 def run_container(
-    engine: Engine,
-    reference: str,
-    command: Sequence[str],
-    *,
-    write: Callable[[str], object],
-    files: tuple[str, bytes] | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> CommandResult:
+    engine: Engine, reference: str, command: Sequence[str], *, write: Callable[[str], object],
+    files: tuple[str, bytes] | None = None, environment: Mapping[str, str] | None = None,
+) -> CommandResult:  # fmt: skip
     """Run ``command`` in a container of ``reference`` without a network; the container is always removed.
 
     Its output goes to ``write`` line by line while it runs. ``files`` is a folder in the container and a tar that is

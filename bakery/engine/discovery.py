@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 
 def find_engine(workspace: Workspace, tell: Tell = print) -> Engine:
-    """The engine to use, known to be new enough; the embedded engine is started if no other engine answers.
-
-    Raises :exc:`EngineError` if the user's choice does not answer or is too old, or no engine is available.
-    """
+    """The engine in use, else the embedded one, started; :exc:`EngineError` if none answers or it is too old."""
     engine = running_engine(workspace, tell)
     if engine:
         return engine
@@ -33,10 +30,7 @@ def find_engine(workspace: Workspace, tell: Tell = print) -> Engine:
 
 
 def running_engine(workspace: Workspace, tell: Tell = print) -> Engine | None:
-    """The engine to use if one answers, known to be new enough; nothing is started.
-
-    Raises :exc:`EngineError` if the user's choice does not answer, or the engine is too old or not accessible.
-    """
+    """The engine that answers, if any; :exc:`EngineError` if it is too old or private, or a choice does not answer."""
     embedded = Embedded(workspace, tell)
     chosen = _users_choice(embedded)
     if chosen:

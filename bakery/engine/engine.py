@@ -69,12 +69,9 @@ class EngineInfo:
         """What ``GET /info`` returned (https://docs.docker.com/reference/api/engine/version/v1.47/#tag/System)."""
         status = dict(entry[:2] for entry in info.get("DriverStatus") or [])
         return cls(
-            str(info.get("ServerVersion") or ""),
-            str(info.get("Driver") or ""),
-            int(info.get("NCPU") or 1),
-            int(info.get("MemTotal") or 0),
-            str(status.get("driver-type", "")).startswith("io.containerd."),
-        )
+            str(info.get("ServerVersion") or ""), str(info.get("Driver") or ""), int(info.get("NCPU") or 1),
+            int(info.get("MemTotal") or 0), str(status.get("driver-type", "")).startswith("io.containerd."),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

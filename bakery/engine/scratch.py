@@ -18,10 +18,7 @@ STORES = ("containerd", "overlay2")
 
 @contextmanager
 def another(first: Embedded, home: Path, store: str = "containerd") -> Iterator[Embedded]:
-    """An empty engine with the packages of ``first``, in the folder ``home``; removed afterwards.
-
-    The remains of a killed process in ``home`` are removed first. Raises :exc:`EngineError`.
-    """
+    """An empty engine with the packages of ``first`` in ``home``, emptied before and after; :exc:`EngineError`."""
     first.prepare()
     scratch = replace(first, workspace=replace(first.workspace, home=home), store=store)
     with locked(home.with_name(f"{home.name}.lock"), f"the engine in {home}", first.tell):

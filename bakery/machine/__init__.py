@@ -3,6 +3,4 @@
 from bakery.machine.cleaning import KINDS, clean
 from bakery.machine.doctor import examine_machine
 
-__all__ = [
-    "KINDS", "clean", "examine_machine",
-]  # fmt: skip
+__all__ = ["KINDS", "clean", "examine_machine"]

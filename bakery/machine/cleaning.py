@@ -24,10 +24,7 @@ class Removal:
 
 
 def clean(workspace: Workspace, kinds: Sequence[str], tell: Tell, *, dry: bool = False) -> None:
-    """Remove everything of ``kinds`` (see :data:`KINDS`) and ``tell`` each removal; with ``dry``, only tell.
-
-    Raises :exc:`NothingSelected` if ``kinds`` is empty, and as :func:`remove` does.
-    """
+    """Remove ``kinds`` and ``tell`` each removal; with ``dry``, only tell. :exc:`NothingSelected` if empty."""
     if not kinds:
         options = ", ".join(f"--{kind}" for kind in KINDS)
         hint = "They are explained by: inv clean --help"

@@ -4,6 +4,4 @@ from bakery.net.build_secrets import Network, users_network
 from bakery.net.certificates import context_for, trust_bundle, users_bundle
 from bakery.net.docker_config import docker_config
 
-__all__ = [
-    "Network", "context_for", "docker_config", "trust_bundle", "users_bundle", "users_network",
-]  # fmt: skip
+__all__ = ["Network", "context_for", "docker_config", "trust_bundle", "users_bundle", "users_network"]

@@ -35,26 +35,20 @@ def users_bundle(option: str | None = None) -> Path | None:
     return file
 
 
-def registry_folder(host: str) -> Path:
-    """The folder of docker's TLS settings for ``host``."""
-    return CERTIFICATES / host
-
-
 def context_for(host: str, bundle: Path | None) -> ssl.SSLContext:
     """The TLS settings for ``host``: public authorities, the user's, docker's for this host, and its client key."""
     import certifi
 
     context = ssl.create_default_context(cafile=certifi.where())
     context.load_default_certs()
-    files = [bundle] if bundle and bundle.is_file() else []
-    folder = registry_folder(host)
-    files += sorted(folder.glob("*.crt")) if folder.is_dir() else []
+    folder = CERTIFICATES / host
+    files = [*([bundle] if bundle and bundle.is_file() else []), *sorted(folder.glob("*.crt"))]
     try:
         if bundle and bundle.is_dir():
             context.load_verify_locations(capath=str(bundle))
         for file in files:
             context.load_verify_locations(cafile=str(file))
-        for file in sorted(folder.glob("*.cert")) if folder.is_dir() else ():
+        for file in sorted(folder.glob("*.cert")):
             context.load_cert_chain(str(file), str(file.with_suffix(".key")))
     except (OSError, ssl.SSLError) as error:
         raise InputError(f"{folder}: docker's certificates for {host} cannot be read: {error}") from None

@@ -28,10 +28,7 @@ def read(url: str, limit: int) -> bytes:
 
 
 def status_of(url: str, *, timeout: tuple[float, float] = TIMEOUT, follow: bool = True) -> int:
-    """The status code of a HEAD request, after redirects if ``follow``; ``timeout`` in seconds to connect and to read.
-
-    Raises :exc:`Unavailable` without an answer, :exc:`UntrustedCertificate` if TLS fails.
-    """
+    """A HEAD request's status, after redirects if ``follow``; :exc:`Unavailable` or :exc:`UntrustedCertificate`."""
     import requests  # takes 0.1 s, which `inv --list` must not spend
 
     with _errors(timeout), requests.head(url, timeout=timeout, allow_redirects=follow) as response:

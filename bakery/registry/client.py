@@ -70,11 +70,7 @@ class Registry:
         return tuple(sorted(filter(None, oci.platforms_of(oci.parse_index(content))))) if oci.is_index(content) else ()
 
     def image(self, reference: str, platform: Platform) -> RemoteImage:
-        """``reference`` for ``platform``, with the exact size of each layer.
-
-        Raises :exc:`RegistryError` if it cannot be read and :exc:`bakery.oci.manifests.ManifestError` if the registry
-        has no such image.
-        """
+        """The image for ``platform``; :exc:`RegistryError`, or :exc:`oci.ManifestError` if it has no such image."""
         host, _, tag = split_reference(reference)
         content, digest = self.manifest(reference, tag)
         single = not oci.is_index(content)
@@ -118,10 +114,7 @@ class Registry:
             return {}
 
     def ask(self, verb: str, reference: str, what: str) -> Answer:
-        """The answer for ``what`` (``manifests/TAG``, ``blobs/DIGEST``) in the repository of ``reference``.
-
-        Raises :exc:`RegistryError` for any other answer than 200, and at once for a host that did not answer before.
-        """
+        """The answer 200 for ``what`` (``manifests/TAG``); else :exc:`RegistryError`, at once if unreachable before."""
         transport = self._transport(reference)
         if transport.host in self.unreachable:
             raise self.unreachable[transport.host]

@@ -34,10 +34,7 @@ class Login:
 
 
 def find_login(host: str, config: Mapping[str, object]) -> Login:
-    """What `docker login HOST` stored, in docker's order: credHelpers, credsStore, auths; empty if nothing is stored.
-
-    ``config`` is docker's configuration. Raises :exc:`RegistryError` if it is damaged or a helper fails.
-    """
+    """What `docker login HOST` stored in ``config``, docker's own; empty without. :exc:`RegistryError` if damaged."""
     key = HUB_KEY if host == HUB else host
     try:
         helper = _mapping(config.get("credHelpers")).get(key) or config.get("credsStore")

@@ -39,10 +39,7 @@ Body = bytes | Callable[[], IO[bytes]]
 
 @dataclass(frozen=True)
 class Policy:
-    """What a client does with a repository, and how long it waits for it.
-
-    ``timeout``: seconds to connect, and between two reads. ``patience``: seconds that a request is repeated for.
-    """
+    """How a repository is used: seconds to connect and between reads, and seconds that a request is repeated for."""
 
     pushes: bool
     timeout: tuple[float, float]
@@ -70,10 +67,7 @@ class Answer:
 
 @dataclass
 class Transport:
-    """Talks to one repository of one registry.
-
-    ``bundle`` has the user's own certificate authorities; without it, those of the environment are used.
-    """
+    """Talks to one repository; ``bundle`` has the user's certificate authorities (default: the environment's)."""
 
     host: str
     path: str
@@ -158,10 +152,7 @@ class Transport:
         self, verb: str, what: str, *, headers: Mapping[str, str] | None = None, body: Body = b"",
         good: tuple[int, ...] = (200,),
     ) -> Answer:  # fmt: skip
-        """The answer for ``what``, a path in the repository or a URL, with one of the status codes ``good``.
-
-        Raises :exc:`RegistryError` for any other answer, and :exc:`Unreachable` without one.
-        """
+        """The answer for ``what``, a path or URL, if in ``good``; else :exc:`RegistryError` or :exc:`Unreachable`."""
         with self._network_errors(), self._respond(verb, what, headers or {}, body) as response:
             answer = self._read(response)
         if answer.status not in good:

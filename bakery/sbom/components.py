@@ -63,6 +63,15 @@ class SpdxDocument(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
+class Header:
+    """A file of a component that CPython bundles, a pattern of the version that it states, and the CPE's names."""
+
+    file: str
+    version: str = ""
+    cpe: str = ""
+
+
+@dataclass(frozen=True)
 class Licences:
     """shared/licences.toml: SPDX expressions for Debian's short names of licences, and for packages by their name."""
 
@@ -70,6 +79,7 @@ class Licences:
     packages: Mapping[str, str]
     python: Mapping[str, str]
     bundled: Mapping[str, str]
+    headers: Mapping[str, Header]
 
 
 def _paragraphs(text: str) -> list[str]:

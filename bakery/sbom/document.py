@@ -27,11 +27,9 @@ FILES = re.compile(
     rf"|{SITE}([^/]+\.dist-info/METADATA|[^/]+/_vendor/(vendor\.txt|\w+\.py|\w+/__(init|about)__\.py))"
 )
 """The files of an image that its bill is made from."""
-BILL_COLUMNS = (
-    Column("package", "name"),
-    Column("version", "version"),
-    Column("licence", "licence"),
-    Column("package URL", "purl"),
+BILL_COLUMNS = tuple(
+    Column(title, key)
+    for title, key in {"package": "name", "version": "version", "licence": "licence", "package URL": "purl"}.items()
 )
 TOOL = f"infra7-python-images-{__version__}"
 
@@ -69,10 +67,7 @@ class Bill:
 
 
 def document(bill: Bill, tool: str = TOOL) -> dict[str, object]:
-    """``bill`` as an SPDX 2.3 document in JSON; ``tool`` is the name and version of its creator.
-
-    :exc:`BuildError` if spdx-tools finds it invalid, which would be a mistake of this package.
-    """
+    """``bill`` as SPDX 2.3 in JSON, created by ``tool``; :exc:`BuildError` if invalid, a mistake of this package."""
     from bakery.sbom.spdx import convert  # spdx-tools takes 0.2 s to import
 
     return convert(bill, tool)
@@ -116,14 +111,11 @@ def bill_of(archive: IO[bytes], subject: Subject, licences: Licences, digest: st
         )
     digest = contents.digest or digest
     return Bill(
-        name=subject.name,
-        namespace=f"{subject.repository or 'urn:infra7'}/spdx/{digest.removeprefix('sha256:')}",
-        digest=digest,
-        platform=image.platform,
-        created=str(contents.config.get("created", "")),
+        name=subject.name, namespace=f"{subject.repository or 'urn:infra7'}/spdx/{digest.removeprefix('sha256:')}",
+        digest=digest, platform=image.platform, created=str(contents.config.get("created", "")),
         labels={key: value for key, value in labels.items() if key.startswith(ANNOTATIONS)},
         components=list(_components(contents, subject, licences)),
-    )
+    )  # fmt: skip
 
 
 def bills(

@@ -23,12 +23,7 @@ from bakery.sbom.components import STATUS, SpdxDocument, installed
 from bakery.workspace import Workspace
 
 STATUS_FILES = re.compile(STATUS)
-OUTDATED_COLUMNS = (
-    Column("image", "image"),
-    Column("package", "package"),
-    Column("installed", "installed"),
-    Column("available", "available"),
-)
+OUTDATED_COLUMNS = tuple(Column(name, name) for name in ("image", "package", "installed", "available"))
 
 
 @dataclass
@@ -51,10 +46,7 @@ class Survey:
 
 @dataclass
 class Outdated:
-    """Examines images in the engine or, with ``repository``, in a registry; fetches each archive's lists once.
-
-    ``sources`` returns the lines of a sources.list for a target (default: the host's own mirror).
-    """
+    """Examines images in the engine or ``repository``; ``sources`` has a target's apt sources (default: the host's)."""
 
     workspace: Workspace
     catalog: Catalog

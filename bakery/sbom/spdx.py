@@ -42,13 +42,9 @@ def convert(bill: Bill, tool: str) -> dict[str, object]:
 
 def _document(bill: Bill, tool: str) -> Document:
     creation = CreationInfo(
-        spdx_version="SPDX-2.3",
-        spdx_id="SPDXRef-DOCUMENT",
-        name=bill.name,
-        document_namespace=bill.namespace,
-        creators=[Actor(ActorType.TOOL, tool)],
-        created=_time(bill.created),
-    )
+        spdx_version="SPDX-2.3", spdx_id="SPDXRef-DOCUMENT", name=bill.name, document_namespace=bill.namespace,
+        creators=[Actor(ActorType.TOOL, tool)], created=_time(bill.created),
+    )  # fmt: skip
     image = _image(bill)
     ids = {part: f"SPDXRef-{_identifier(part.kind, part.within, part.name)}" for part in bill.components}
     by_name = {part.name: spdx_id for part, spdx_id in ids.items() if not part.within}

@@ -6,6 +6,4 @@ from bakery.sources.tarballs import SourceCache
 from bakery.sources.trust import load_trust
 from bakery.sources.update import update_lock
 
-__all__ = [
-    "PYTHON_ORG", "SignatureChecker", "SourceCache", "load_trust", "update_lock",
-]  # fmt: skip
+__all__ = ["PYTHON_ORG", "SignatureChecker", "SourceCache", "load_trust", "update_lock"]

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import tomli_w
 from packaging.version import Version
 
 from bakery.catalog import Pin, Series, Target
@@ -58,8 +57,8 @@ def _release_content(pin: Pin, pip: str) -> dict[str, object]:
 
 def release_change(pin: Pin, pip: str) -> LockChange:
     """Pin a release that was downloaded and verified; ``pip`` is the version that ensurepip bundles."""
-    origin = f"{pin.file}, {pin.bytes} bytes, recorded by {pin.recorded_by}."
-    lines = [origin, f"sha256: {pin.sha256}", *_details(pin, pip)]
+    lines = [f"{pin.file}, {pin.bytes} bytes, recorded by {pin.recorded_by}.", f"sha256: {pin.sha256}"]
+    lines += _details(pin, pip)
     return LockChange("releases", pin.release, _release_content(pin, pip), _message(f"Pin Python {pin.release}", lines))
 
 
@@ -83,9 +82,8 @@ def base_change(target: Target, digests: Mapping[Platform, str], today: str) -> 
     """Move the base of ``target`` to ``digests``, by platform; ``today`` is ``YYYY-MM-DD``."""
     content = {"image": target.base.image, "date": today, "digests": dict(digests)}
     lines = [f"{platform}: {digest}" for platform, digest in digests.items()]
-    return LockChange(
-        "bases", target.name, content, _message(f"Move {target.base.image} to its state of {today}", lines)
-    )
+    message = _message(f"Move {target.base.image} to its state of {today}", lines)
+    return LockChange("bases", target.name, content, message)
 
 
 def _message(subject: str, lines: Sequence[str]) -> str:
@@ -109,11 +107,6 @@ def apply_changes(lock: Lock, changes: Iterable[LockChange]) -> Lock:
             items.insert(at, (change.name, {}))
         new[change.table] = {**dict(items), change.name: dict(change.content)}
     return new
-
-
-def lock_text(lock: Lock) -> str:
-    """The text of the file."""
-    return tomli_w.dumps(lock)
 
 
 def lock_diff(old: str, new: str) -> str:

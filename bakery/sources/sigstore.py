@@ -4,11 +4,12 @@ A bundle contains everything needed: the certificate, the log entry and its incl
 the library, so no network access is needed. The library is an optional dependency of this package.
 """
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from bakery.sources.openpgp import BadSignature, Unverifiable, VerifiedSignature
 from bakery.sources.trust import Identity
@@ -84,12 +85,10 @@ class _Pinned:
 
 def _expect_json(bundle: bytes) -> None:
     try:
-        if isinstance(json.loads(bundle), dict):
-            return
-    except (ValueError, RecursionError):
-        pass
-    shown = bundle[:40].decode("ascii", "replace").strip()
-    raise BadSignature(f"the bundle is not a JSON object: it begins with {shown!r}")
+        msgspec.json.decode(bundle, type=dict)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        shown = bundle[:40].decode("ascii", "replace").strip()
+        raise BadSignature(f"the bundle is not a JSON object: it begins with {shown!r}") from None
 
 
 def _summary(error: BaseException) -> str:

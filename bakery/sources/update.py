@@ -7,6 +7,8 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import tomli_w
+
 from bakery import registry
 from bakery.catalog import Catalog, Pin, Series, Target, select_images
 from bakery.errors import BakeryError, BuildError, SourceError, Unavailable
@@ -73,7 +75,7 @@ def update_lock(
     old = file.read_text(encoding="utf-8")
     lock = tomllib.loads(old)
     changes = lock_changes.needed_changes(lock, findings.changes)
-    new = lock_changes.lock_text(lock_changes.apply_changes(lock, changes)) if changes else old
+    new = tomli_w.dumps(lock_changes.apply_changes(lock, changes)) if changes else old
     written = write and new != old
     if written:
         write_whole(file, new)
@@ -104,10 +106,7 @@ def select_subjects(catalog: Catalog, versions: Sequence[str], targets: Sequence
 
 @dataclass
 class Findings:
-    """Verified changes for the lock, notes for the user, and problems: what failed verification and was left out.
-
-    A change may repeat what the lock has already (see :func:`bakery.sources.lock_changes.needed_changes`).
-    """
+    """Verified changes, of which the lock may have some, notes for the user, and problems: failed verification."""
 
     changes: list[LockChange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -122,10 +121,7 @@ class Discovery:
     signatures: SignatureChecker
 
     def find(self, subjects: Subjects) -> Findings:
-        """Newer releases and bases, and signatures of releases that are pinned already.
-
-        Raises :exc:`SourceError` if neither python.org nor a Debian mirror lists releases.
-        """
+        """Newer releases and bases, and signatures of pinned releases; :exc:`SourceError` if no list can be read."""
         findings = Findings()
         by_number = {series.number: series for series in subjects.series}
         if by_number:

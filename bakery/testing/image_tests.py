@@ -76,13 +76,9 @@ def _owned_by_root(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 
 def run_image_tests(
-    workspace: Workspace,
-    catalog: Catalog,
-    engine: Engine,
-    image: Image,
-    patterns: Sequence[str],
+    workspace: Workspace, catalog: Catalog, engine: Engine, image: Image, patterns: Sequence[str],
     write: Callable[[str], object],
-) -> ImageTestResult:
+) -> ImageTestResult:  # fmt: skip
     """Run the tests in ``image`` whose names match ``patterns`` (all by default); their output goes to ``write``.
 
     A run of all tests also checks the size budget, which counts as one more test if it fails, and is recorded. Raises

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 from bakery.build import Builder
-from bakery.catalog import Image, read_toml, references
+from bakery.catalog import Image, Rule, read_toml, references
 from bakery.engine import run_container
 from bakery.errors import BuildError, InputError
 from bakery.records import SuiteRun, record_of, write_record
@@ -29,11 +30,12 @@ CHECK = 'set -f; for test; do python -m test --timeout=1200 $test >/dev/null 2>&
 
 @dataclass(frozen=True)
 class ExpectedFailure:
-    """A test file, or those of its tests that match regrtest's patterns, that may fail, and why that is no defect."""
+    """A test file, or its ``tests`` (regrtest's patterns), that may fail in ``versions``, and why that is no defect."""
 
-    file: str
-    tests: tuple[str, ...]
-    reason: str
+    file: Annotated[str, Rule("a test file's name without .py", r"test\w+")]
+    reason: Annotated[str, Rule("a reason of at least four words", r"\S+( \S+){3,}")]
+    versions: tuple[str, ...]
+    tests: tuple[str, ...] = ()
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -94,16 +96,9 @@ class SuiteResult:
 
 def expected_failures(root: Path, image: Image) -> tuple[ExpectedFailure, ...]:
     """What may fail in ``image`` (shared/regrtest.toml); :exc:`bakery.errors.ConfigError` for an invalid entry."""
-    failures = []
-    for entry in read_toml(root / "shared" / "regrtest.toml").entries("expected"):
-        file = entry.text("file", "a test file's name without .py", r"test\w+")
-        tests = entry.words("tests") if "tests" in entry.data else ()
-        versions = entry.words("versions")
-        reason = entry.text("reason", "a reason of at least four words", r"\S+( \S+){3,}")
-        entry.done()
-        if {image.series.name, image.version} & set(versions):
-            failures.append(ExpectedFailure(file, tests, reason))
-    return tuple(failures)
+    entries = read_toml(root / "shared" / "regrtest.toml").entries("expected")
+    failures = [entry.read(ExpectedFailure) for entry in entries]
+    return tuple(failure for failure in failures if {image.series.name, image.version} & set(failure.versions))
 
 
 def read_summary(output: str) -> Summary | None:

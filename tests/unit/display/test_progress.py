@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 from typing import Any
 
 import pytest
 
 from bakery.display.progress import Display, LiveDisplay, duration, make_display, phases_text
-from bakery.engine.build_log import StatusStream, Tracker
+from bakery.engine.build_log import Tracker, status_messages
 
 VERTEX, LOG = (
     {"vertexes": [{"digest": "sha256:1", "name": "[a] söme {step}"}]},
@@ -20,10 +21,7 @@ PRETTY, LINES = (lambda value: json.dumps(value, indent=1, ensure_ascii=False), 
 
 
 def feed(data: bytes, *cuts: int) -> list[Any]:
-    stream, items = StatusStream(), []
-    for start, end in zip((0, *cuts), (*cuts, len(data)), strict=True):
-        items += stream.feed(data[start:end])
-    return [*items, *stream.feed(b"", end=True)]
+    return list(status_messages(data[start:end] for start, end in itertools.pairwise((0, *cuts, len(data)))))
 
 
 @pytest.mark.parametrize("form", [PRETTY, LINES], ids=["many lines", "one line"])
@@ -47,9 +45,10 @@ def test_the_stream_can_be_split_anywhere(form: Any) -> None:
 
 
 def test_complete_objects_are_returned_at_once() -> None:
-    stream = StatusStream()
-    assert list(stream.feed(f"{LINES(VERTEX)}\n{{".encode())) == [VERTEX]
-    assert list(stream.feed(b"}\n")) == [{}]
+    chunks = iter([f"{LINES(VERTEX)}\n{{".encode(), b"}\n"])
+    messages = status_messages(chunks)
+    assert next(messages) == VERTEX
+    assert next(chunks) == b"}\n", "the first object was returned before the second chunk was read"
 
 
 def test_an_incomplete_object_is_returned_as_text() -> None:
