@@ -73,18 +73,25 @@ def staged_folder(final: Path) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
 
 
+@contextmanager
+def staged_file(final: Path) -> Iterator[IO[bytes]]:
+    """A temporary file next to ``final`` that replaces it atomically if the block succeeds, and is removed if not."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(prefix=f".{final.name}.", dir=final.parent, delete=False) as stream:
+        try:
+            yield stream
+            stream.flush()
+            os.chmod(stream.name, 0o644)
+            os.replace(stream.name, final)
+        except BaseException:
+            os.unlink(stream.name)
+            raise
+
+
 def write_whole(file: Path, text: str) -> None:
     """Write ``text`` atomically: a reader sees the old file or the new one, never a part."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    try:
-        with open(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        Path(name).chmod(0o644)
-        os.replace(name, file)
-    except BaseException:
-        os.unlink(name)
-        raise
+    with staged_file(file) as stream:
+        stream.write(text.encode())
 
 
 @contextmanager

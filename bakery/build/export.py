@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bakery.catalog import Compression, Image, RecipeName
 from bakery.engine import Engine
-from bakery.oci import attest, image_archive, recompress
+from bakery.oci import Publication, image_archive, recompress
 from bakery.records import manifest_digest_of, record_attested
 from bakery.workspace import Workspace
 
@@ -64,7 +64,8 @@ class Export:
         if not self.recompresses:
             return
         enter("compress")
-        digests = recompress(self.exported, self.recompressed, self.compression, self.workspace.home / "layers")
+        packing, layers = self.compression, self.workspace.home / "layers"
+        digests = recompress(self.exported, self.recompressed, packing, layers)
         if not self.attests:
             self._load(self.recompressed, references, set(digests), enter)
             return
@@ -78,9 +79,8 @@ class Export:
         enter("attest")
         subject, licences = Subject(self.image, references[0], tarball, repository), load_licences(self.workspace.root)
         with self.recompressed.open("rb") as stream:
-            indexes = attest(
-                self.recompressed, self.attested, lambda: document(bill_of(stream, subject, licences)), repository
-            )
+            publication = Publication(lambda: document(bill_of(stream, subject, licences)), repository)
+            indexes = recompress(self.recompressed, self.attested, packing, layers, publication)
         for index in indexes:
             record_attested(self.workspace.home, index, manifest)
         self._load(self.attested, references, set(indexes), enter)

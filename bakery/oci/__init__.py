@@ -1,7 +1,7 @@
 """Manifests, indexes, image layouts and archives as the OCI image specification defines them."""
 
-from bakery.oci.archives import ImageArchive, blob_path, image_archive, open_layer, open_member, read_blob, read_object
-from bakery.oci.attestations import SPDX, attest
+from bakery.oci.archives import ImageArchive, blob_path, find_index, image_archive, open_layer, open_member, read_blob
+from bakery.oci.attestations import SPDX, Publication
 from bakery.oci.compression import CHUNK, Compressor, compressor, method_of, open_compressed_tar
 from bakery.oci.contents import Contents, Overlay, contents_of
 from bakery.oci.indexes import digest_of, entries_for, merged
@@ -30,9 +30,9 @@ from bakery.oci.recompress import recompress
 
 __all__ = [
     "ACCEPTED", "CHUNK", "INDEX", "MANIFEST", "SPDX", "Compressor", "Contents", "Descriptor", "ImageArchive",
-    "ImageConfig", "Index", "LayerSize", "ManifestError", "Overlay", "annotations_of", "attest",
-    "blob_path", "check_root_file_system", "compressor", "contents_of", "describe", "digest_of", "entries_for",
+    "ImageConfig", "Index", "LayerSize", "ManifestError", "Overlay", "Publication", "annotations_of", "blob_path",
+    "check_root_file_system", "compressor", "contents_of", "describe", "digest_of", "entries_for", "find_index",
     "image_archive", "is_index", "is_whole", "labelled", "layer_sizes", "layout_digest", "merged", "method_of",
     "open_compressed_tar", "open_layer", "open_member", "open_tar", "parse_config", "parse_index", "parse_manifest",
-    "parse_object", "pick", "platforms_of", "read_blob", "read_object", "recompress", "to_json", "write_layout",
+    "parse_object", "pick", "platforms_of", "read_blob", "recompress", "to_json", "write_layout",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from bakery.errors import BakeryError
 from bakery.oci.compression import open_compressed_tar, read_errors
 from bakery.oci.manifests import (
     ImageConfig,
+    Index,
     ManifestError,
     is_index,
     parse_config,
@@ -48,9 +49,12 @@ def image_archive(archive: IO[bytes], platform: Platform) -> Iterator[ImageArchi
 
 def _image(tar: tarfile.TarFile, platform: Platform) -> ImageArchive:
     names = set(tar.getnames())
-    digest, content = _manifest(tar, names, platform) if "index.json" in names else ("", {})
+    index = find_index(tar, platform)[1] if "index.json" in names else Index(manifests=[])
+    digest = pick(index, platform)["digest"] if index["manifests"] else ""
     if digest:
-        manifest = parse_manifest(content)
+        if blob_path(digest) not in names:
+            raise ManifestError(f"the archive does not include {platform}: {digest} is missing")
+        manifest = parse_manifest(read_blob(tar, digest))
         config = blob_path(manifest["config"]["digest"])
         layers = [blob_path(layer["digest"]) for layer in manifest["layers"]]
     else:
@@ -59,18 +63,16 @@ def _image(tar: tarfile.TarFile, platform: Platform) -> ImageArchive:
     return ImageArchive(tar, digest, parse_config(read_object(tar, config)), tuple(layers))
 
 
-def _manifest(tar: tarfile.TarFile, names: set[str], platform: Platform) -> tuple[str, dict[str, object]]:
-    """Digest and content of the manifest for ``platform``, through nested indexes; no digest if the index is empty."""
-    digest, content = "", read_object(tar, "index.json")
-    while is_index(content):
-        index = parse_index(content)
-        if not index["manifests"]:
-            return "", {}
-        digest = pick(index, platform)["digest"]
-        if blob_path(digest) not in names:
-            raise ManifestError(f"the archive does not include {platform}: {digest} is missing")
-        content = read_object(tar, blob_path(digest))
-    return digest, content
+def find_index(tar: tarfile.TarFile, platform: Platform) -> tuple[str, Index]:
+    """The index that lists the manifest for ``platform``, and its digest: empty if that is the layout's own index.
+
+    :exc:`ManifestError` if there is no image for the platform, unless an index is empty.
+    """
+    digest, index = "", parse_index(read_object(tar, "index.json"))
+    while index["manifests"] and is_index(entry := pick(index, platform)):
+        digest = entry["digest"]
+        index = parse_index(read_blob(tar, digest))
+    return digest, index
 
 
 def blob_path(digest: str) -> str:

@@ -10,7 +10,6 @@ diff_id, so a base is compressed once per machine.
 import hashlib
 import os
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,11 +19,12 @@ import zstandard
 
 from bakery.catalog import Compression
 from bakery.errors import BakeryError
+from bakery.files import staged_file
 from bakery.oci.archives import blob_path, open_member, read_blob, read_object
-from bakery.oci.attestations import STATEMENT
+from bakery.oci.attestations import PREDICATE, SPDX, STATEMENT, Publication
 from bakery.oci.compression import CHUNK, compressor, decompressed, read_errors
 from bakery.oci.indexes import SUBJECT
-from bakery.oci.layout import LayoutWriter
+from bakery.oci.layout import LayoutWriter, to_json
 from bakery.oci.manifests import (
     CONFIG,
     DOCKER_INDEX,
@@ -50,16 +50,21 @@ OCI_TYPES = {DOCKER_INDEX: INDEX, DOCKER_MANIFEST: MANIFEST, "application/vnd.do
 """Docker's media types do not cover zstd; OCI's equivalents do."""
 
 
-def recompress(source: Path, target: Path, compression: Compression, cache: Path) -> tuple[str, ...]:
+def recompress(
+    source: Path, target: Path, compression: Compression, cache: Path, publication: Publication | None = None
+) -> tuple[str, ...]:
     """Write the image layout in the tar ``source`` to the tar ``target`` with its layers compressed by ``compression``.
 
-    Compressed layers are cached in ``cache``. Returns the digests of the index's entries. Raises :exc:`BakeryError` if
-    a layer is damaged or does not have the content that its image's configuration records.
+    Compressed layers are cached in ``cache``. With a ``publication``, attestations are completed by it; the image's
+    manifest stays the same. Returns the digests of the index's entries. Raises :exc:`BakeryError` if a layer is damaged
+    or does not have the content that its image's configuration records, or if there is no attestation to complete.
     """
     with tarfile.open(source) as layout, tarfile.open(target, "w") as out:
-        copier = _Copier(layout, LayoutWriter(out), compression, cache)
+        copier = _Copier(layout, LayoutWriter(out), compression, cache, publication)
         index = parse_index(read_object(layout, "index.json"))
         index["manifests"] = [copier.entry(entry) for entry in index["manifests"]]
+        if publication and not copier.attested:
+            raise BakeryError("buildx attested nothing about the image: expected its provenance")
         copier.writer.finish(index)
     return tuple(entry["digest"] for entry in index["manifests"])
 
@@ -67,40 +72,40 @@ def recompress(source: Path, target: Path, compression: Compression, cache: Path
 class _Copier:
     """Copies what an index entry refers to from one layout to another, each blob once."""
 
-    def __init__(self, layout: tarfile.TarFile, writer: LayoutWriter, compression: Compression, cache: Path) -> None:
-        self.layout, self.writer, self.compression = layout, writer, compression
+    def __init__(
+        self, layout: tarfile.TarFile, writer: LayoutWriter, compression: Compression, cache: Path,
+        publication: Publication | None,
+    ) -> None:  # fmt: skip
+        self.layout, self.writer, self.compression, self.publication = layout, writer, compression, publication
         library = zstandard.ZSTD_VERSION if compression.method == "zstd" else zlib.ZLIB_RUNTIME_VERSION
         version = library if isinstance(library, str) else ".".join(map(str, library))
         self.cache = cache / f"{compression.method}-{version}-{compression.level}"
-        self.cache.mkdir(parents=True, exist_ok=True)
-        self.renamed = dict[str, str]()
+        self.written, self.attested = dict[str, Descriptor](), False
 
     def entry(self, descriptor: Descriptor) -> Descriptor:
         """The new descriptor of an index or a manifest; everything that it refers to is written."""
         old, media_type = descriptor["digest"], OCI_TYPES.get(descriptor["mediaType"], descriptor["mediaType"])
-        content = {**parse_object(read_blob(self.layout, old)), "mediaType": media_type}
-        descriptor = {**descriptor, "mediaType": media_type}
-        if annotations := annotations_of(descriptor):
-            descriptor["annotations"] = {key: value for key, value in annotations.items() if key != EXPORT_TIME}
-        if is_index(content):
-            index = parse_index(content)
-            # An attestation names the digest of its image, so images come first; the order in the index stays.
-            new = {entry["digest"]: self.entry(entry) for entry in sorted(index["manifests"], key=is_attestation)}
-            index["manifests"] = [new[entry["digest"]] for entry in index["manifests"]]
-            content = {**index}
-        else:
-            manifest = parse_manifest(content)
-            if is_attestation(descriptor):
-                descriptor = self.attestation(descriptor, manifest)
+        annotations = {key: value for key, value in annotations_of(descriptor).items() if key != EXPORT_TIME}
+        subject = annotations.get(SUBJECT, "")
+        if subject in self.written:
+            annotations[SUBJECT] = self.written[subject]["digest"]
+        if old not in self.written:
+            content = {**parse_object(read_blob(self.layout, old)), "mediaType": media_type}
+            if is_index(content):
+                index = parse_index(content)
+                # An attestation names the digest of its image, so images come first; the order in the index stays.
+                new = {entry["digest"]: self.entry(entry) for entry in sorted(index["manifests"], key=is_attestation)}
+                content["manifests"] = [new[entry["digest"]] for entry in index["manifests"]]
+            elif is_attestation(descriptor):
+                content = {**self.attestation(parse_manifest(content), subject, annotations.get(SUBJECT, ""))}
             else:
-                self.image(manifest)
-            content = {**manifest}
-        descriptor = {**descriptor, **self.writer.json(content, media_type)}
-        self.renamed[old] = descriptor["digest"]
-        return descriptor
+                content = {**self.image(parse_manifest(content))}
+            self.written[old] = self.writer.json(content, media_type)
+        descriptor = {**descriptor, **self.written[old]}
+        return {**descriptor, "annotations": annotations} if annotations_of(descriptor) else descriptor
 
-    def image(self, manifest: ImageManifest) -> None:
-        """Compress the layers of ``manifest``, which is changed."""
+    def image(self, manifest: ImageManifest) -> ImageManifest:
+        """``manifest`` with recompressed layers."""
         config = manifest["config"]
         data = read_blob(self.layout, config["digest"])
         media_type = OCI_TYPES.get(config["mediaType"], config["mediaType"])
@@ -113,6 +118,7 @@ class _Copier:
             manifest["annotations"] = {**annotations_of(manifest), **annotations}
         pairs = zip(manifest["layers"], content["rootfs"]["diff_ids"], strict=True)
         manifest["layers"] = [self.layer(layer, diff_id) for layer, diff_id in pairs]
+        return manifest
 
     def layer(self, descriptor: Descriptor, diff_id: str) -> Descriptor:
         """The new descriptor of a layer whose uncompressed content has the digest ``diff_id``."""
@@ -126,39 +132,41 @@ class _Copier:
 
     def compress(self, digest: str, diff_id: str, packed: Path) -> None:
         """Write the file ``packed`` from the layer ``digest``, completely or not at all."""
-        content = hashlib.sha256()
-        handle, name = tempfile.mkstemp(dir=self.cache)
-        try:
-            with decompressed(open_member(self.layout, blob_path(digest))) as stream, open(handle, "wb") as raw:
-                packer = compressor(self.compression.method, self.compression.level, threads=os.cpu_count() or 1)
-                for chunk in _chunks(stream, digest):
-                    content.update(chunk)
-                    raw.write(packer.compress(chunk))
-                raw.write(packer.flush())
+        content, packer = (
+            hashlib.sha256(),
+            compressor(self.compression.method, self.compression.level, os.cpu_count() or 1),
+        )
+        with decompressed(open_member(self.layout, blob_path(digest))) as stream, staged_file(packed) as raw:
+            for chunk in _chunks(stream, digest):
+                content.update(chunk)
+                raw.write(packer.compress(chunk))
+            raw.write(packer.flush())
             if diff_id != f"sha256:{content.hexdigest()}":
                 raise BakeryError(
                     f"layer {digest} unpacks to sha256:{content.hexdigest()}; its image's configuration says {diff_id}"
                 )
-            os.replace(name, packed)
-        except BaseException:
-            os.unlink(name)
-            raise
 
-    def attestation(self, descriptor: Descriptor, manifest: ImageManifest) -> Descriptor:
-        """Make the statements of an attestation refer to the new image: their subject is its manifest's digest."""
-        annotations = annotations_of(descriptor)
-        old = annotations[SUBJECT]
-        new = self.renamed.get(old, old)
+    def attestation(self, manifest: ImageManifest, old: str, new: str) -> ImageManifest:
+        """``manifest`` with its statements about the image ``new`` instead of ``old``, completed by the publication."""
+        subject: object = []
         for number, layer in enumerate(manifest["layers"]):
             data = read_blob(self.layout, layer["digest"])
             if layer["mediaType"] == STATEMENT:
                 data = data.replace(old.removeprefix("sha256:").encode(), new.removeprefix("sha256:").encode())
+                statement = parse_object(data)
+                if self.publication:
+                    self.publication.clean(statement)
+                data, subject = to_json(statement), statement["subject"]
             manifest["layers"][number] = {**layer, **self.writer.blob(data, layer["mediaType"])}
+        if self.publication:
+            bill = self.writer.json(self.publication.statement(subject), STATEMENT)
+            manifest["layers"].append({**bill, "annotations": {PREDICATE: SPDX}})
+            self.attested = True
         config = parse_config(read_blob(self.layout, manifest["config"]["digest"]))
         if "diff_ids" in config.get("rootfs", {}):
             config["rootfs"]["diff_ids"] = [layer["digest"] for layer in manifest["layers"]]
         manifest["config"] = {**manifest["config"], **self.writer.json(config, manifest["config"]["mediaType"])}
-        return {**descriptor, "annotations": {**annotations, SUBJECT: new}}
+        return manifest
 
 
 def _chunks(stream: IO[bytes], digest: str) -> Iterator[bytes]:

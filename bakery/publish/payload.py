@@ -11,13 +11,10 @@ class Payload:
     """An image for one platform: ``entries`` are its descriptors in an index, the image first, then attestations."""
 
     def __init__(self, archive: tarfile.TarFile, platform: Platform) -> None:
-        self.archive, self.digest = archive, ""
-        index = oci.parse_index(oci.read_object(archive, "index.json"))
-        while len(index["manifests"]) == 1 and oci.is_index(index["manifests"][0]):
-            self.digest = index["manifests"][0]["digest"]
-            index = oci.parse_index(oci.read_object(archive, oci.blob_path(self.digest)))
+        self.archive = archive
+        digest, index = oci.find_index(archive, platform)
         self.entries = oci.entries_for(index, platform)
-        self.digest = self.digest or self.entries[0]["digest"]
+        self.digest = digest or self.entries[0]["digest"]
         self.manifests = {entry["digest"]: oci.read_blob(archive, entry["digest"]) for entry in self.entries}
 
     @property

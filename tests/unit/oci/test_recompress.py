@@ -37,8 +37,11 @@ def layer(*names: str, size: int = 5000) -> bytes:
 class Layout(Archive):
     """An image layout with images and attestations as buildx writes them."""
 
-    def built(self, *layers: bytes, packed: Any = gzip.compress, docker: bool = False, **more: Any) -> dict[str, Any]:
-        """An image with ``layers``; its descriptor."""
+    def built(
+        self, *layers: bytes, packed: Any = gzip.compress, docker: bool = False, config_labels: Any = None, **more: Any
+    ) -> dict[str, Any]:
+        """An image with ``layers``; its descriptor. With labels, its manifest has ``null`` annotations."""
+        empty = {"annotations": None} if config_labels else {}
         types = (f"{DOCKER}.distribution.manifest.v2+json", f"{DOCKER}.container.image.v1+json")
         types = types if docker else (MANIFEST, CONFIG)
         tar = f"{DOCKER}.image.rootfs.diff.tar.gzip" if docker else f"{OCI}.layer.v1.tar+gzip"
@@ -46,8 +49,16 @@ class Layout(Archive):
         manifest = {
             "schemaVersion": 2,
             "mediaType": types[0],
-            "config": self.json({"os": "linux", "rootfs": {"type": "layers", "diff_ids": diff_ids}}, types[1]),
+            "config": self.json(
+                {
+                    "os": "linux",
+                    "config": {"Labels": config_labels},
+                    "rootfs": {"type": "layers", "diff_ids": diff_ids},
+                },
+                types[1],
+            ),
             "layers": [self.blob(packed(content), tar) for content in layers],
+            **empty,
         }
         return self.json(manifest, types[0], platform={"architecture": "amd64", "os": "linux"}, **more)
 
@@ -285,6 +296,18 @@ def test_an_attestation_follows_the_digest_of_its_image(make: Any) -> None:
     assert one["annotations"] == {"in-toto.io/predicate-type": "x"}
     assert found.json(manifest["config"])["rootfs"]["diff_ids"] == [one["digest"]]
     assert image["digest"].removeprefix("sha256:") not in str(found.files)
+
+
+def test_null_annotations_are_the_same_as_absent_ones(make: Any) -> None:
+    layout, names = Layout(), {"io.containerd.image.name": "x"}
+    image = layout.built(layer("a"), config_labels={"org.opencontainers.image.version": "3.13"}, annotations=None)
+    inner = layout.nested(image, {**layout.attestation(image)}, annotations=names)
+    content = {**json.loads(layout.blobs[inner["digest"]]), "annotations": None}
+    found = make(layout, layout.json(content, INDEX, annotations=None))
+    (entry,) = found.index["manifests"]
+    packed, proof = found.json(entry)["manifests"]
+    assert proof["annotations"]["vnd.docker.reference.digest"] == packed["digest"]
+    assert found.json(packed)["annotations"] == {"org.opencontainers.image.version": "3.13"}
 
 
 def test_images_for_several_platforms_keep_their_order_and_their_platforms(make: Any) -> None:

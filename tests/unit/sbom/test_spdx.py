@@ -11,14 +11,17 @@ from typing import Any
 import jsonschema
 import pytest
 
+from bakery.catalog.compression import Compression
 from bakery.errors import BakeryError
-from bakery.oci.attestations import SPDX, attest
+from bakery.oci.attestations import SPDX, Publication
+from bakery.oci.recompress import recompress
 from bakery.platforms import Platform
 from bakery.records.builds import manifest_digest_of, record_attested
 from bakery.sbom.components import Component
 from bakery.sbom.document import Bill, bill_rows, document, text_of
 from tests.archives import MANIFEST, Archive, digest_of, make_tar
 
+PACKING = Compression("zstd", 1)
 COMPONENTS = (
     Component("generic", "CPython", "3.13.15", "pkg:generic/python@3.13.15", "Python-2.0",
               "Organization: Python Software Foundation", "https://www.python.org/",
@@ -77,10 +80,20 @@ def test_unknown_fields_are_null_in_the_overview() -> None:
     assert (rows["zipp"]["version"], rows["zipp"]["licence"]) == (None, None)
 
 
-def workspace(folder: Path, *, provenance: bool = True) -> tuple[Path, dict[str, Any]]:
-    """An image layout as buildx exports it, with a provenance that contains the path of the builder's clone."""
-    archive = Archive()
-    image = archive.image([make_tar({"etc/os-release": b"x"})])
+def attest(file: Path, target: Path, bill: dict[str, object], repository: str) -> tuple[str, ...]:
+    """Complete the attestations of an image that has been recompressed already."""
+    publication = Publication(lambda: bill, repository)
+    return recompress(file, target, PACKING, file.parent / "cache", publication)
+
+
+def workspace(folder: Path, *, provenance: bool = True, null: bool = False) -> tuple[Path, dict[str, Any]]:
+    """A recompressed image layout, with a provenance that contains the path of the builder's clone.
+
+    ``null``: wherever annotations may be missing, they are ``null``.
+    """
+    archive, absent = Archive(), {"annotations": None} if null else {}
+    image = archive.image([make_tar({"etc/os-release": b"x"})], **absent)
+    image.update(absent)
     if provenance:
         vcs = {"localdir:context": "debian", "revision": "r1-dirty", "source": "/home/someone/clone"}
         statement = {
@@ -89,22 +102,24 @@ def workspace(folder: Path, *, provenance: bool = True) -> tuple[Path, dict[str,
             "predicate": {"metadata": {"https://mobyproject.org/buildkit@v1#metadata": {"vcs": vcs}}},
         }
         layer = archive.blob(json.dumps(statement).encode(), "application/vnd.in-toto+json")
-        layer["annotations"] = {"in-toto.io/predicate-type": statement["predicateType"]}
+        layer["annotations"] = None if null else {"in-toto.io/predicate-type": statement["predicateType"]}
         config = archive.blob(
             json.dumps({"rootfs": {"diff_ids": [layer["digest"]]}}).encode(), "application/vnd.oci.image.config.v1+json"
         )
-        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer], **absent}
         descriptor = archive.blob(json.dumps(manifest).encode(), MANIFEST)
         descriptor["platform"] = {"os": "unknown", "architecture": "unknown"}
         descriptor["annotations"] = {
             "vnd.docker.reference.digest": image["digest"], "vnd.docker.reference.type": "attestation-manifest",
         }  # fmt: skip
         archive.descriptors.append(descriptor)
-    inner = archive.blob(archive.index(), "application/vnd.oci.image.index.v1+json")
+    index = json.dumps({**json.loads(archive.index()), **absent}).encode()
+    inner = archive.blob(index, "application/vnd.oci.image.index.v1+json")
     archive.descriptors = [{**inner, "annotations": {"io.containerd.image.name": name}} for name in ("a:1", "a:latest")]
-    file = folder / "image.tar"
-    file.write_bytes(archive.save())
-    return file, image
+    exported, file = folder / "exported.tar", folder / "image.tar"
+    exported.write_bytes(archive.save())
+    (digest, _) = recompress(exported, file, PACKING, folder / "cache")
+    return file, json.loads(blobs(file)[f"blobs/{digest.replace(':', '/')}"])["manifests"][0]
 
 
 def blobs(file: Path) -> dict[str, bytes]:
@@ -118,7 +133,7 @@ def blobs(file: Path) -> dict[str, bytes]:
 
 def test_the_bill_becomes_a_statement_about_the_same_manifest(tmp_path: Path) -> None:
     file, image = workspace(tmp_path)
-    (digest, again) = attest(file, tmp_path / "out.tar", lambda: {"spdxVersion": "SPDX-2.3"}, "https://example.org/x")
+    (digest, again) = attest(file, tmp_path / "out.tar", {"spdxVersion": "SPDX-2.3"}, "https://example.org/x")
     assert digest == again, "both names refer to the same index"
     layout = blobs(tmp_path / "out.tar")
 
@@ -141,10 +156,17 @@ def test_the_bill_becomes_a_statement_about_the_same_manifest(tmp_path: Path) ->
     assert not any(b"someone" in data for data in layout.values()), "replaced blobs are dropped"
 
 
+def test_null_annotations_are_the_same_as_absent_ones(tmp_path: Path) -> None:
+    file, image = workspace(tmp_path, null=True)
+    (digest, _) = attest(file, tmp_path / "out.tar", {"spdxVersion": "SPDX-2.3"}, "")
+    layout = blobs(tmp_path / "out.tar")
+    assert image in json.loads(layout[f"blobs/{digest.replace(':', '/')}"])["manifests"]
+
+
 def test_a_layout_without_provenance_is_rejected(tmp_path: Path) -> None:
     file, _ = workspace(tmp_path, provenance=False)
     with pytest.raises(BakeryError, match="attested nothing"):
-        attest(file, tmp_path / "out.tar", dict, "")
+        attest(file, tmp_path / "out.tar", {}, "")
 
 
 def test_the_manifest_of_an_attested_index_is_remembered(tmp_path: Path) -> None:
