@@ -60,10 +60,7 @@ class DiskFullError(BakeryError):
 
 
 class Unavailable(Exception):
-    """A server or file cannot be reached, or does not have what was requested; the message says which.
-
-    The caller catches it and uses a fallback. The message continues a sentence that begins with a name.
-    """
+    """A server or file is unavailable: callers fall back. The message continues a sentence that begins with a name."""
 
 
 def listed(names: Iterable[str]) -> str:

@@ -30,10 +30,7 @@ class Platform(str):
 
     @classmethod
     def from_descriptor(cls, platform: Mapping[str, object]) -> "Platform":
-        """The platform in a descriptor of an index; empty if the descriptor names none.
-
-        arm64 has one variant (v8), which some tools leave out, so it is never part of the name.
-        """
+        """The platform of a descriptor, if any; without arm64's only variant (v8), which some tools leave out."""
         name = f"{platform.get('os', '')}/{platform.get('architecture', '')}" if platform else ""
         variant = platform.get("variant")
         return cls(f"{name}/{variant}" if variant and platform.get("architecture") != "arm64" else name)

@@ -1,5 +1,6 @@
 """Throw-away containers: for one command, or idle ones in which commands are run."""
 
+import codecs
 import io
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -125,8 +126,8 @@ def run_container(
                 container.put_archive(*files)
             container.start()
         lines, rest = [], ""
-        for data in _log(engine, container):
-            *complete, rest = (rest + data.decode("utf-8", "replace")).split("\n")
+        for text in codecs.iterdecode(_log(engine, container), "utf-8", "replace"):
+            *complete, rest = (rest + text).split("\n")
             for line in complete:
                 write(line)
             lines += complete

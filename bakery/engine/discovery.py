@@ -30,7 +30,7 @@ def find_engine(workspace: Workspace, tell: Tell = print) -> Engine:
 
 
 def running_engine(workspace: Workspace, tell: Tell = print) -> Engine | None:
-    """The engine that answers, if any; :exc:`EngineError` if it is too old or private, or a choice does not answer."""
+    """The engine that answers, if any; starts nothing. :exc:`EngineError` if it is too old or may not be used."""
     embedded = Embedded(workspace, tell)
     chosen = _users_choice(embedded)
     if chosen:

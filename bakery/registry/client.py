@@ -127,7 +127,4 @@ class Registry:
 
     def _transport(self, reference: str) -> Transport:
         host, path, _ = split_reference(reference)
-        if (host, path) not in self.transports:
-            policy = replace(PULL, patience=self.patience)
-            self.transports[host, path] = Transport(host, path, policy)
-        return self.transports[host, path]
+        return self.transports.setdefault((host, path), Transport(host, path, replace(PULL, patience=self.patience)))

@@ -46,10 +46,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Bill:
-    """A bill of materials: the image's name, manifest digest, platform and creation time, and its components.
-
-    ``namespace`` is a unique URI of the document; it need not resolve (SPDX 2.3, 6.5).
-    """
+    """An image's bill of materials; ``namespace`` is a unique URI, which need not resolve (SPDX 2.3, 6.5)."""
 
     name: str
     namespace: str

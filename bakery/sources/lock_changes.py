@@ -31,10 +31,7 @@ class LockChange:
 
 
 def newer_releases(series: Series, available: Iterable[Version], prereleases: bool) -> list[Version]:
-    """The ``available`` versions that ``series`` could move to, newest first; empty if it has the newest already.
-
-    Pre-releases count only if ``prereleases``, and only while the series has no final release.
-    """
+    """Versions that ``series`` could move to, newest first; ``prereleases`` count only before its final release."""
     candidates = [version for version in available if f"{version.major}.{version.minor}" == series.number]
     pinned = [pin.version for pin in series.pins]
     final = any(not version.is_prerelease for version in (*candidates, *pinned))

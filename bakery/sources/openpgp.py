@@ -59,10 +59,7 @@ class VerifiedSignature:
 
 
 def verify(file: Path, signature: bytes, fingerprints: Sequence[str], keys: Path, now: datetime) -> VerifiedSignature:
-    """Check that ``signature`` is a detached signature of ``file`` by one of ``fingerprints``, with keys from ``keys``.
-
-    Raises :exc:`BadSignature` if it is not, and :exc:`Unverifiable` if keys or gpgv are missing.
-    """
+    """Verify a detached signature by a pinned key; :exc:`BadSignature`, or :exc:`Unverifiable` without keys or gpgv."""
     packets = dearmor(signature, "SIGNATURE", "the signature")
     known = [key for key in (keys / f"{fingerprint}.asc" for fingerprint in fingerprints) if key.is_file()]
     if not known:

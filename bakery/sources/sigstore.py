@@ -25,12 +25,10 @@ NO_CHECKPOINT = "with checkpoint"
 def verify(
     file: Path, bundle: bytes, identities: Sequence[Identity], trusted_root: Path | None = None
 ) -> VerifiedSignature:
-    """Check that ``bundle`` is a signature of ``file`` by one of ``identities``.
+    """Check that ``bundle`` is a signature of ``file`` by one of ``identities``; :exc:`BadSignature` if it is not.
 
-    ``trusted_root`` is a file with a Sigstore trusted root in JSON; by default, the public instance's, which the
-    library ships. Raises :exc:`bakery.sources.openpgp.BadSignature` if it is not, and
-    :exc:`bakery.sources.openpgp.Unverifiable` if the library is missing or the bundle is too old to be verified
-    offline.
+    ``trusted_root`` is a JSON file; by default, the library's copy of the public instance's root. Raises
+    :exc:`Unverifiable` if the library is missing, or the bundle is too old to be verified offline.
     """
     try:
         from sigstore.errors import Error

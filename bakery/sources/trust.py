@@ -74,13 +74,9 @@ def _signers(name: str, table: Table) -> Signers:
         if not re.fullmatch("[0-9A-F]{40}", fingerprint):
             expected = "expected fingerprints of 40 upper-case hexadecimal digits"
             raise table.fail("openpgp", f"{expected}, found {fingerprint!r}")
-    signers = Signers(
-        openpgp=fingerprints,
-        sigstore=tuple(_identity(table, entry) for entry in table.get("sigstore", list, "a list of tables")),
-        prereleases=table.get("prereleases", bool, "true or false"),
-    )
-    table.done()
-    return signers
+    sigstore = tuple(_identity(table, entry) for entry in table.get("sigstore", list, "a list of tables"))
+    prereleases = table.get("prereleases", bool, "true or false")
+    return table.read(Signers, openpgp=fingerprints, sigstore=sigstore, prereleases=prereleases)
 
 
 def _identity(table: Table, entry: object) -> Identity:

@@ -1,0 +1,35 @@
+"""Which packages an image in a registry has: from its attested bill of materials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bakery import oci
+from bakery.platforms import AMD64
+from bakery.registry import Registry
+from bakery.sbom.outdated import _attested
+from tests.archives import INDEX, MANIFEST, Archive, digest_of
+
+
+def test_the_attested_bill_is_found_where_other_annotations_are_null(serve: Any) -> None:
+    """Absent and ``null`` mean the same: Go writes ``null`` for an empty map."""
+    archive = Archive()
+    image = {**archive.image([b""]), "annotations": None}
+    package = {"externalRefs": [{"referenceType": "purl", "referenceLocator": "pkg:deb/debian/bash@5.2-1"}]}
+    subject = {"digest": {"sha256": image["digest"].removeprefix("sha256:")}}
+    statement = {"subject": [subject], "predicate": {"packages": [package]}}
+    layers = [
+        archive.json({}, "application/vnd.in-toto+json", annotations=None),
+        archive.json(statement, "application/vnd.in-toto+json", annotations={"in-toto.io/predicate-type": oci.SPDX}),
+    ]
+    manifest = {"config": archive.json({}, "x"), "layers": layers, "annotations": None}
+    about = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": image["digest"]}
+    platform = {"os": "unknown", "architecture": "unknown"}
+    attestation = archive.json(manifest, MANIFEST, annotations=about, platform=platform)
+    index = oci.to_json({"mediaType": INDEX, "manifests": [image, attestation], "annotations": None})
+    server = serve()
+    for digest, data in {**archive.blobs, digest_of(index): index, "tag": index}.items():
+        server.routes[f"/v2/name/manifests/{digest}"] = server.routes[f"/v2/name/blobs/{digest}"] = data
+    registry = Registry()
+    remote = registry.image(f"{server.address}/name:tag", AMD64)
+    assert _attested(registry, remote) == {"bash": "5.2-1"}
