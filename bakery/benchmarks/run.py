@@ -237,13 +237,13 @@ def run_benchmarks(session: Session) -> BenchmarkResult:
         session.compare_releases(ours, reference)
         folder = session.workspace.home / "bench" / reference.key
         with Wheelhouse(engine, pair.reference, folder, session.note) as wheelhouse:
-            tools, script = wheelhouse.tools(config), (root / "benchmarks" / "worker.py").read_bytes()
+            tools, script = wheelhouse.tools(config), tar_of(root / "benchmarks" / "worker.py", "worker.py")
             suite = read_suite(tools)
             selected, left_out = select_benchmarks(suite, config, ours.series, full=settings.full, only=settings.only)
             for worker in workers:
                 worker.container.run(["python3", "-c", f"import os; os.makedirs('{FOLDER}/{SITE}')"])
                 worker.container.put(FOLDER, tools.read_bytes())
-                worker.container.put(FOLDER, tar_of("worker.py", script))
+                worker.container.put(FOLDER, script)
             measurements = _prepare(session, workers, selected, wheelhouse, left_out)
         benchmarks = _measure(session, workers, measurements, left_out)
     measured = [

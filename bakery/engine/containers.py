@@ -6,6 +6,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakery.engine.engine import Engine
@@ -159,11 +160,18 @@ def idle_container(engine: Engine, reference: str, options: ContainerOptions | N
         yield Container(engine, container)
 
 
-def tar_of(name: str, data: bytes) -> bytes:
-    """A tar with one file."""
+def tar_of(path: Path, name: str) -> bytes:
+    """A tar of the file or folder ``path`` as ``name``, owned by root, without byte code."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        member = tarfile.TarInfo(name)
-        member.size, member.mode = len(data), 0o644
-        tar.addfile(member, io.BytesIO(data))
+        tar.add(path, arcname=name, filter=_owned_by_root)
     return buffer.getvalue()
+
+
+def _owned_by_root(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    if "__pycache__" in member.name:
+        return None
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    member.mode = 0o755 if member.isdir() else 0o644
+    return member

@@ -1,15 +1,12 @@
 """Runs tests/image inside an image, with the interpreter that was built and without a network."""
 
-import io
 import json
-import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
-from bakery.engine import Engine, EngineImage, run_container
+from bakery.engine import Engine, EngineImage, run_container, tar_of
 from bakery.errors import BuildError
 from bakery.records import TestRun, read_status, record_of, write_record
 from bakery.sizes import budget_of, explain_excess, size_and_anatomy
@@ -58,23 +55,6 @@ def over_budget(workspace: Workspace, catalog: Catalog, engine: Engine, image: I
     return explain_excess(catalog, image, size, anatomy, read_status(workspace.root))
 
 
-def _archive(folder: Path) -> bytes:
-    """The tests as a tar that unpacks to ``FOLDER``, owned by root, without byte code."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        tar.add(folder, arcname=FOLDER, filter=_owned_by_root)
-    return buffer.getvalue()
-
-
-def _owned_by_root(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    if "__pycache__" in member.name:
-        return None
-    member.uid = member.gid = 0
-    member.uname = member.gname = "root"
-    member.mode = 0o755 if member.isdir() else 0o644
-    return member
-
-
 def run_image_tests(
     workspace: Workspace, catalog: Catalog, engine: Engine, image: Image, patterns: Sequence[str],
     write: Callable[[str], object],
@@ -91,7 +71,7 @@ def run_image_tests(
         engine,
         reference,
         ["python", "-B", f"/tmp/{FOLDER}/run.py", *(word for pattern in patterns for word in ("-k", pattern))],
-        files=("/tmp", _archive(workspace.root / "tests" / "image")),
+        files=("/tmp", tar_of(workspace.root / "tests" / "image", FOLDER)),
         write=write,
         environment={
             "IMAGE_RECIPE": built.labels.get(f"{LABELS}.recipe", ""),
