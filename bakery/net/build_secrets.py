@@ -87,7 +87,7 @@ def _docker_proxies() -> dict[str, str]:
     """What docker's configuration has under ``proxies``, by scheme (https://docs.docker.com/engine/cli/proxy/)."""
     try:
         proxies = docker_config().get("proxies")
-    except InputError:  # buildx warns about it, and works
+    except InputError:  # buildx only warns about it
         return {}
     default = proxies.get("default") if isinstance(proxies, dict) else None
     if not isinstance(default, dict):

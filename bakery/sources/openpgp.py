@@ -84,7 +84,7 @@ def verify(file: Path, signature: bytes, fingerprints: Sequence[str], keys: Path
 
 
 def dearmor(text: bytes, kind: str, name: str) -> bytes:
-    """The packets of one armored block of ``kind`` (RFC 9580 6.2); else :exc:`BadSignature`, which says ``name``."""
+    """The packets of one armored block of ``kind`` (RFC 9580 6.2); else :exc:`BadSignature` about ``name``."""
     lines = [line.strip() for line in text.strip().split(b"\n")]
     try:
         if lines[0] != f"-----BEGIN PGP {kind}-----".encode() or lines[-1] != f"-----END PGP {kind}-----".encode():

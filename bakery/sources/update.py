@@ -59,12 +59,11 @@ class UpdateResult:
 def update_lock(
     workspace: Workspace, catalog: Catalog, versions: Sequence[str], targets: Sequence[str], tell: Tell, *, write: bool
 ) -> UpdateResult:
-    """Look for newer releases and bases, verify them, and bring shared/lock.toml up to date.
+    """Look for newer releases and bases, verify them, and bring shared/lock.toml up to date if ``write``.
 
     ``versions`` and ``targets`` are those of the command line; see :func:`select_subjects`. The user's mirror is not
-    used: it has only what was pinned before. The file is replaced only if ``write``. Notes for the user go to ``tell``.
-    Raises :exc:`SourceError` if neither python.org nor a Debian mirror lists releases, and
-    :exc:`bakery.errors.InputError` for unknown names.
+    used: it has only what was pinned before. Raises :exc:`SourceError` if neither python.org nor a Debian mirror lists
+    releases, and :exc:`bakery.errors.InputError` for unknown names.
     """
     subjects = select_subjects(catalog, versions, targets)
     signatures = SignatureChecker(SourceCache(workspace, None, tell), load_trust(workspace.root))
