@@ -3,7 +3,7 @@
 #
 # Each phase is a build step, so that an interrupted build resumes after the last one that finished:
 #   sysconfig  unpack the tarball, configure it with the target's own compiler, keep the files that tell extensions how to
-#              be compiled and, if there is a profile, the modules that are frozen into the interpreter
+#              be compiled and, if there is a profile, the modules that upstream freezes into the interpreter
 #   train      unpack and configure; unless there is a recorded profile, compile with instrumentation and run the training
 #   compile    compile for use, with the profile if there is one
 # install.sh takes over from there; it is a separate script so that a change to it does not compile anything again.
@@ -12,8 +12,8 @@
 # from series to series is an option. Option lists below must match this text and the catalog (tests/unit/shared).
 # CONFIGURE_OPTIONS, for both configure runs:
 #   configure_flags     flags for ./configure
-#   builtin             extension modules to link into the interpreter; those that a series does not have are skipped
-#   frozen              modules to freeze in addition to upstream's own, if the series freezes any
+#   builtin             extension modules to link into libpython; those that a series does not have are skipped. Names that
+#                       begin with a letter are public: `compile` gives each of them a file, see stubs
 # COMPILE_OPTIONS, for `train` and `compile`:
 #   cc, cxx             the compilers
 #   compiler_path       folder of their programs, empty if they are on PATH
@@ -67,7 +67,8 @@ run_make() {
     if [ -n "${option[expat_flags]}" ]; then
         more=("LIBEXPAT_CFLAGS=$(sed -n 's/^LIBEXPAT_CFLAGS=//p' Makefile) ${option[expat_flags]}")
     fi
-    make --no-print-directory -j "$JOBS" "EXTRA_CFLAGS=${option[compiler_flags]}" "LDFLAGS=${option[linker_flags]}" \
+    make --no-print-directory -j "$JOBS" "EXTRA_CFLAGS=${option[compiler_flags]} ${renames[*]}" \
+        "LDFLAGS=${option[linker_flags]}" \
         "LINKFORSHARED=-Xlinker -export-dynamic ${option[executable_flags]}" "${more[@]}" "$@"
 }
 
@@ -75,7 +76,6 @@ unpack() {
     unpack_tarball "$SOURCE" "$PYTHON_SHA256" "$TREE"
     cd "$TREE"
     builtin_modules >Modules/Setup.local
-    freeze
     public_data >public-data.list
 }
 
@@ -88,10 +88,9 @@ unpack() {
 #                        becomes             math mathmodule.c _math.c -DPy_BUILD_CORE_MODULE
 # A C file tells such a line from prose that begins with the name of a module.
 builtin_modules() {
-    local modules module
-    read -r -a modules <<<"${option[builtin]}"
+    local module
     echo '*static*'
-    for module in "${modules[@]}"; do
+    for module in "${builtin[@]}"; do
         sed -n -E -e "s/^@MODULE_\w+_TRUE@($module\s.*)$/\1/p" -e "s/^#($module\s[^#]*\.c\b[^#]*)(#.*)?$/\1/p" \
             Modules/Setup.stdlib.in Modules/Setup 2>/dev/null | head -n 1 || true
     done
@@ -112,27 +111,49 @@ public_data() {
     printf '{\n%s;\n};\n' "${names//$'\n'/$';\n'}"
 }
 
-# Upstream's script freeze_modules.py (from 3.11 on) has the list of frozen modules in it. Our modules take the place of
-# the line `#'<encodings.*>',`, which upstream keeps there as a comment.
-freeze() {
-    local scripts=(Tools/*/freeze_modules.py) place="^( *)#'<encodings\\.\\*>'," modules words
-    read -r -a modules <<<"${option[frozen]}"
-    if [ "${#modules[@]}" -eq 0 ] || ! grep -q -E "$place" "${scripts[@]}" /dev/null; then return 0; fi
-    words=$(printf "'%s', " "${modules[@]}")
-    sed -i -E "s/$place/\\1$words/" "${scripts[0]}"
-    python3 "${scripts[0]}"
+# The modules in Modules/Setup.local whose names begin with a letter.
+public_modules() { sed -n -E 's/^([[:alpha:]]\w*)\s.*/\1/p' Modules/Setup.local; }
+
+# Leave the public modules out of Modules/Setup.local, so that configure, sysconfig and upstream's check of the build expect
+# files for them.
+leave_out_public_modules() { sed -i '/^[[:alpha:]]/d' Modules/Setup.local; }
+
+# Take the public modules, as arguments, off the interpreter's table of built-in modules, which makesetup wrote. That table
+# is searched before any file, so an application's own resource.py would never be imported, and math had no __file__.
+unlist() {
+    local module
+    for module in "$@"; do sed -i "/^ *{\"$module\", PyInit_$module},/d" Modules/config.c; done
 }
 
-# Run configure with the options' flags and these arguments. The distribution's Python is for freeze() only: the installed
-# files must not name it.
+# Link a small shared object for each public module, as arguments. Its code stays in libpython, where link-time optimisation
+# and the profile reach it; here PyInit_NAME only calls _PyInit_NAME, as which libpython exports it (`renames`). There it must
+# not be called PyInit_NAME: the dynamic linker searches libpython first, so a shared object of an embedding program that has
+# a PyInit_NAME of its own would get libpython's.
+# Two segments, one relocation, and no libc: each segment is one more mmap when the module is imported.
+stubs() {
+    local module folder suffix file
+    folder=$(cat pybuilddir.txt)
+    suffix=$(value EXT_SUFFIX)
+    mkdir -p stubs "$folder"
+    for module in "$@"; do
+        file=stubs/$module$suffix
+        printf 'void *_PyInit_%s(void);\nvoid *PyInit_%s(void) { return _PyInit_%s(); }\n' "$module" "$module" "$module" |
+            "${option[cc]}" -O2 -fPIC -fno-plt -fno-asynchronous-unwind-tables -shared -nostdlib -o "$file" -x c - -x none \
+                "./$(value LDLIBRARY)" -Wl,-z,relro,-z,now,-z,noseparate-code,--strip-all,--build-id=none
+        ln -sf "$PWD/$file" "$folder/"
+    done
+}
+
+# Run configure with the options' flags and these arguments.
 configure() {
     local flags
     read -r -a flags <<<"${option[configure_flags]}"
-    PYTHON_FOR_REGEN=python3 ./configure --build="$(dpkg-architecture --query DEB_BUILD_GNU_TYPE)" "${flags[@]}" "$@"
+    ./configure --build="$(dpkg-architecture --query DEB_BUILD_GNU_TYPE)" "${flags[@]}" "$@"
 }
 
 sysconfig() {
     unpack
+    leave_out_public_modules
     configure
     make --no-print-directory python-config
     mkdir -p "$SYSCONFIG"
@@ -233,23 +254,31 @@ train() {
 compile() {
     read_compile_options
     cd "$TREE"
-    local goals
-    # PY3LIBRARY, the library of the stable ABI, is empty if the series or this build does not have it.
-    read -r -a goals <<<"$(value LDLIBRARY) $(value BUILDPYTHON) $(value PY3LIBRARY)"
+    local public goals options=()
+    mapfile -t public < <(public_modules)
+    unlist "${public[@]}"
+    # test-modules.sh needs the complete list.
+    cp Modules/Setup.local Modules/Setup.linked
+    leave_out_public_modules
     if [ "$PGO" = 1 ]; then
         phase "optimised build"
         if [ -d "$SYSCONFIG/Python" ]; then cp -R "$SYSCONFIG/Python" .; fi
-        touch /tmp/now
-        settle /tmp/now
         # What upstream's profile-opt does, without the helpers: make does not pass -o on to the make that it calls.
-        local use=("CFLAGS_NODIST=${option[profile_use]}")
-        if [ -n "${option[profile_again]}" ]; then use+=("LDFLAGS_NODIST=${option[profile_use]}"); fi
-        run_make "${SKIP_HELPERS[@]}" "${use[@]}" "${goals[@]}"
-        run_make "${SKIP_HELPERS[@]}" "${use[@]}" build_all
+        options=("${SKIP_HELPERS[@]}" "CFLAGS_NODIST=${option[profile_use]}")
+        if [ -n "${option[profile_again]}" ]; then options+=("LDFLAGS_NODIST=${option[profile_use]}"); fi
     else
         phase build
-        run_make "${goals[@]}" all
     fi
+    touch /tmp/now
+    settle /tmp/now
+    # PY3LIBRARY, the library of the stable ABI, is empty if the series or this build does not have it.
+    read -r -a goals <<<"$(value LDLIBRARY) $(value BUILDPYTHON) $(value PY3LIBRARY)"
+    run_make "${options[@]}" "${goals[@]}"
+    if [ "${#public[@]}" -gt 0 ]; then
+        run_make "${options[@]}" pybuilddir.txt
+        stubs "${public[@]}"
+    fi
+    run_make "${options[@]}" build_all
     # sysconfig tells extensions how to be compiled: by the target's own compiler, with upstream's flags and none of ours.
     # Outside of make, which passes its command-line variables on to its children, because sysconfig takes from the
     # environment what a Makefile does not set.
@@ -265,7 +294,13 @@ compile() {
     settle /tmp/now
 }
 
-read_options "${CONFIGURE_OPTIONS:-}" configure_flags builtin frozen
+read_options "${CONFIGURE_OPTIONS:-}" configure_flags builtin
+read -r -a builtin <<<"${option[builtin]}"
+# Flags that give the init functions of public modules private names, see stubs.
+renames=()
+for module in "${builtin[@]}"; do
+    if [[ $module != _* ]]; then renames+=("-DPyInit_$module=_PyInit_$module"); fi
+done
 case "${1:-}" in
 sysconfig | train | compile) "$1" ;;
 *)

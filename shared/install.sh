@@ -28,8 +28,11 @@ read -r -a source_only <<<"${option[source_only]}"
 phase install
 cd "$TREE"
 # -o all: everything is up to date already (compile.sh).
+# SHAREDMODS: upstream's list of files for lib-dynload, and ours (compile.sh).
 # -x . : compileall would write three .pyc for each module, all of which are removed below.
-make --no-print-directory -o all "${SKIP_HELPERS[@]}" "DESTDIR=$OUT" "COMPILEALL_OPTS=-j0 -x ." install
+stubs=(stubs/*)
+make --no-print-directory -o all "${SKIP_HELPERS[@]}" "DESTDIR=$OUT" "SHAREDMODS=$(value SHAREDMODS) ${stubs[*]}" \
+    "COMPILEALL_OPTS=-j0 -x ." install
 
 # With the interpreter of the build tree: so pip writes scripts for the one that is being installed.
 for package in "$EXTRAS"/*.deb; do

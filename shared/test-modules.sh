@@ -33,6 +33,8 @@ compile() {
         --*) flags+=("$word") ;;
         esac
     done
+    # What is in libpython is not compiled again.
+    cp -p Modules/Setup.linked Modules/Setup.local
     cp -p pyconfig.h pyconfig.h.shipped
     ./configure --quiet "${flags[@]}" CC=gcc CXX=g++ MODULE_BUILDTYPE=shared
     mv pyconfig.h.shipped pyconfig.h

@@ -90,5 +90,7 @@ def repository(root: Path, original: Path, tarball: Path) -> None:
     trust.write_text(f"{head}\n[series]\n")
     catalog = root / "shared" / "catalog.toml"
     text = catalog.read_text().replace('"infra7/python"', f'"{REPOSITORY}"')
+    # Without this, a test's fake reference would replace the real one in the engine.
+    text = text.replace('"reference/python"', f'"{REPOSITORY}-reference"')
     # No compiler is called; installing clang would only take time.
     catalog.write_text(text.replace('compiler = "clang"', 'compiler = "gcc"'))

@@ -58,6 +58,41 @@ int main(void) {
 }
 """
 
+SEARCH_PATHS = """
+#include <Python.h>
+int main(int argc, char **argv) {
+    PyConfig config;
+    PyConfig_InitIsolatedConfig(&config);
+    config.module_search_paths_set = 1;
+    for (int i = 1; i < argc; i++)
+        PyWideStringList_Append(&config.module_search_paths, Py_DecodeLocale(argv[i], NULL));
+    PyStatus status = Py_InitializeFromConfig(&config);
+    if (PyStatus_Exception(status)) Py_ExitStatusException(status);
+    return PyRun_SimpleString(
+        "import encodings, math, xml.etree.ElementTree as tree\\n"
+        "print(*encodings.__path__, math.__file__, tree.XML('<a/>').tag)\\n"
+        "print(b'\\xc1'.decode('cp037'), '\\xfc'.encode('idna'))"
+    ) || Py_FinalizeEx();
+}
+"""
+
+LIBRARY_WITH_A_MODULE = """
+#include <Python.h>
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "select", "a module of our own", -1};
+PyMODINIT_FUNC PyInit_select(void) { return PyModule_Create(&module); }
+void add_module(void) { PyImport_AppendInittab("select", PyInit_select); }
+"""
+
+PROGRAM_WITH_THE_LIBRARY = """
+#include <Python.h>
+void add_module(void);
+int main(void) {
+    add_module();
+    Py_Initialize();
+    return PyRun_SimpleString("import select; print(select.__doc__)") || Py_FinalizeEx();
+}
+"""
+
 PYPROJECT = """
 [build-system]
 requires = []
@@ -114,7 +149,8 @@ def compiler(engine: Engine, reference: str) -> Iterator[Any]:
         if code:
             pytest.skip(f"apt cannot install packages in a container: {output.decode()[-200:]}")
         files = {"backend.py": BACKEND, "pyproject.toml": PYPROJECT, "forty.c": EXTENSION}
-        files |= {"embedder.c": EMBEDDER, "copies.c": COPIES}
+        files |= {"embedder.c": EMBEDDER, "copies.c": COPIES, "paths.c": SEARCH_PATHS}
+        files |= {"library.c": LIBRARY_WITH_A_MODULE, "program.c": PROGRAM_WITH_THE_LIBRARY}
         container.put_archive("/srv", archive(files))
         yield container
     finally:
@@ -171,6 +207,29 @@ def test_a_program_can_embed_libpython(compiler: Any) -> None:
     code, output = compiler.exec_run(["sh", "-c", command], workdir="/srv")
     assert code == 0, output.decode()
     assert output.decode().splitlines()[-1].startswith("embedded (3,")
+
+
+def test_a_program_can_bring_a_zipped_standard_library(compiler: Any) -> None:
+    """With PyConfig.module_search_paths, all encodings come from the zip (cpython #148750)."""
+    pack = "cd /usr/local/lib/python3.* && python -m zipfile -c /srv/library.zip *.py encodings collections re xml"
+    build = "cd /srv && gcc paths.c -o paths $(python3-config --embed --cflags --ldflags)"
+    run = "./paths /srv/library.zip /usr/local/lib/python3.*/lib-dynload"
+    code, output = compiler.exec_run(["sh", "-c", f"{pack} && {build} && {run}"])
+    assert code == 0, output.decode()
+    path, math, *rest = output.decode().split()[-5:]
+    assert path == "/srv/library.zip/encodings"
+    assert "/lib-dynload/math." in math
+    assert rest == ["a", "A", "b'xn--tda'"]
+
+
+def test_a_module_of_a_programs_own_library_is_not_replaced_by_libpythons(compiler: Any) -> None:
+    """The library comes after libpython, so an init function in libpython with the same name would be called."""
+    flags = "$(python3-config --embed --cflags --ldflags)"
+    build = f"gcc -shared -fPIC library.c -o liblibrary.so {flags} && gcc program.c -o program {flags} -L. -llibrary"
+    command = f"{build} && LD_LIBRARY_PATH=. ./program"
+    code, output = compiler.exec_run(["sh", "-c", command], workdir="/srv")
+    assert code == 0, output.decode()
+    assert output.decode().splitlines()[-1] == "a module of our own"
 
 
 def test_types_and_singletons_stay_unique_in_a_program_with_copy_relocations(compiler: Any) -> None:

@@ -156,10 +156,9 @@ class FilesTest(unittest.TestCase):
         self.assert_none(missing)
 
     def test_common_encodings_have_byte_code(self):
-        """The encodings that startup, URLs, ZIP archives and byte order marks need have a .pyc or are frozen."""
+        """The encodings that startup, URLs, ZIP archives and byte order marks need have a .pyc."""
         library = sysconfig.get_path("stdlib")
-        names = [name for name in ENCODINGS if not _imp.is_frozen(f"encodings.{name}")]
-        sources = [os.path.join(library, "encodings", f"{name}.py") for name in names]
+        sources = [os.path.join(library, "encodings", f"{name}.py") for name in ENCODINGS]
         self.assert_none([path for path in sources if not os.path.exists(importlib.util.cache_from_source(path))])
 
     def test_byte_code_is_validated_by_hash(self):

@@ -20,7 +20,11 @@ HEADERS = {
     "Include/cpython/code.h": "PyAPI_DATA(const int) const Py_Kinds[3];\n",
     "Include/internal/pycore_runtime.h": "PyAPI_DATA(_PyRuntimeState) _PyRuntime;\n",
 }
-OPTIONS = "configure_flags=--enable-shared\nbuiltin=\nfrozen="
+OPTIONS = "configure_flags=--enable-shared\nbuiltin="
+COMPILE_OPTIONS = (
+    "cc", "cxx", "compiler_path", "compiler_configure", "compiler_flags", "linker_flags", "executable_flags",
+    "expat_flags", "profile_generate", "profile_use", "profile_again", "training",
+)  # fmt: skip
 
 
 # A configure that writes a Makefile, as upstream's does; a helper that writes the file named by its last argument.
@@ -60,7 +64,7 @@ def generate(folder: Path, rules: str) -> tuple[Path, subprocess.CompletedProces
     return generated, subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def unpack(folder: Path, files: dict[str, str], options: str = OPTIONS) -> tuple[Path, str]:
+def unpack(folder: Path, files: dict[str, str], options: str = OPTIONS, phase: str = "train") -> tuple[Path, str]:
     """Let compile.sh unpack a tree of ``files`` that has no configure; returns the tree and the error output."""
     source = folder / "source"
     source.mkdir()
@@ -69,8 +73,9 @@ def unpack(folder: Path, files: dict[str, str], options: str = OPTIONS) -> tuple
     environment = {
         "SOURCE": str(source), "TREE": str(folder / "tree"), "PGO": "1", "PATH": os.environ["PATH"],
         "PYTHON_SHA256": hashlib.sha256(tarball.read_bytes()).hexdigest(), "CONFIGURE_OPTIONS": options,
+        "COMPILE_OPTIONS": "\n".join(f"{name}=" for name in COMPILE_OPTIONS),
     }  # fmt: skip
-    command = ["bash", str(script), "sysconfig"]
+    command = ["bash", str(script), phase]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0, "there is no configure"
     return folder / "tree", done.stderr
@@ -114,14 +119,6 @@ def test_builtin_modules_are_found_in_both_dialects_of_setup(tmp_path: Path) -> 
     assert (tree / "Modules/Setup.local").read_text() == local.format("array new/arraymodule.c")
 
 
-def test_modules_to_freeze_replace_upstreams_comment(tmp_path: Path) -> None:
-    script = "FROZEN = [\n    #'<encodings.*>',\n    'io',\n]\n"
-    options = OPTIONS.replace("frozen=", "frozen=<encodings> linecache")
-    tree, _ = unpack(tmp_path, {**HEADERS, "Tools/build/freeze_modules.py": script}, options)
-    frozen = "FROZEN = [\n    '<encodings>', 'linecache', \n    'io',\n]\n"
-    assert (tree / "Tools/build/freeze_modules.py").read_text() == frozen
-
-
 @pytest.mark.parametrize("target", ["Python/deepfreeze/deepfreeze.c", "$(DEEPFREEZE_C)", "%/deepfreeze.c"])
 def test_frozen_c_code_is_generated_however_its_rule_is_spelled(tmp_path: Path, target: str) -> None:
     rule = f"{target}: _bootstrap_python\n\t./_bootstrap_python $@\nlibpython3.so: Python/deepfreeze/deepfreeze.c"
@@ -140,3 +137,65 @@ def test_what_only_a_helper_could_still_generate_fails_before_the_long_build(tmp
     assert run.returncode == 1
     assert "./_bootstrap_python Python/cold.c" in run.stdout
     assert "the optimised build would still run a helper" in run.stderr
+
+
+def test_sysconfig_expects_files_for_modules_with_public_names(tmp_path: Path) -> None:
+    stdlib = "@MODULE_MATH_TRUE@math mathmodule.c\n@MODULE__JSON_TRUE@_json _json.c\n"
+    options = OPTIONS.replace("builtin=", "builtin=math _json")
+    tree, _ = unpack(tmp_path, {**HEADERS, "Modules/Setup.stdlib.in": stdlib}, options, "sysconfig")
+    assert (tree / "Modules/Setup.local").read_text() == "*static*\n_json _json.c\n"
+
+
+MAKEFILE = """
+BUILDPYTHON = python
+LDLIBRARY = libpython.so
+EXT_SUFFIX = .cpython-313.so
+python:
+\t@printf '#!/bin/sh\\n' >$@; chmod +x $@
+libpython.so:
+\t@echo '$(EXTRA_CFLAGS)' >$@; cp Modules/config.c linked.c
+pybuilddir.txt: python
+\t@echo build/lib >$@
+build_all: libpython.so
+\t@cp Modules/Setup.local checked; ls build/lib >files
+"""
+TABLE = """extern PyObject* PyInit_math(void);
+struct _inittab _PyImport_Inittab[] = {
+    {"math", PyInit_math},
+    {"_math", PyInit__math},
+    {"_json", PyInit__json},
+"""
+
+
+def test_public_modules_are_linked_into_libpython_but_are_files(tmp_path: Path) -> None:
+    tree, sysconfig, programs = tmp_path / "tree", tmp_path / "sysconfig", tmp_path / "programs"
+    for folder in (tree / "Modules", sysconfig, programs):
+        folder.mkdir(parents=True)
+    (tree / "Makefile").write_text(MAKEFILE)
+    (tree / "Modules/config.c").write_text(TABLE)
+    (tree / "Modules/Setup.local").write_text("*static*\nmath mathmodule.c\n_json _json.c\n")
+    for folder in (tree, sysconfig):
+        (folder / "pyconfig.h").touch()
+    (sysconfig / "Makefile").touch()
+    # A fake compiler that keeps its input and its arguments.
+    compiler = programs / "cc"
+    compiler.write_text('#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\n{ cat; echo "$@"; } >"$2"\n')
+    compiler.chmod(0o755)
+    values = {"cc": "cc", "compiler_flags": "-O3"}
+    environment = {
+        "TREE": str(tree), "SYSCONFIG": str(sysconfig), "PGO": "0", "PATH": f"{programs}:{os.environ['PATH']}",
+        "CONFIGURE_OPTIONS": OPTIONS.replace("builtin=", "builtin=math _json"),
+        "COMPILE_OPTIONS": "\n".join(f"{name}={values.get(name, '')}" for name in COMPILE_OPTIONS),
+    }  # fmt: skip
+    script = Path(__file__).parents[3] / "shared" / "compile.sh"
+    subprocess.run(["bash", str(script), "compile"], env=environment, capture_output=True, check=True)
+
+    assert (tree / "linked.c").read_text() == TABLE.replace('    {"math", PyInit_math},\n', "")
+    assert (tree / "libpython.so").read_text() == "-O3 -DPyInit_math=_PyInit_math\n"
+    assert (tree / "files").read_text() == "math.cpython-313.so\n"
+    stub = (tree / "build/lib/math.cpython-313.so").read_text()
+    assert "void *PyInit_math(void) { return _PyInit_math(); }\n" in stub
+    assert " ./libpython.so " in stub
+    # Upstream's check of the build imports what Setup.local does not list from files.
+    assert (tree / "checked").read_text() == "*static*\n_json _json.c\n"
+    assert "math" in (tree / "Modules/Setup.linked").read_text()
