@@ -26,6 +26,7 @@ nox.options.error_on_missing_interpreters = True
 
 CATALOG = load_catalog(ROOT)
 PYTHON_FILES = ("bakery", "benchmarks", "commands", "tests", "tasks.py", "noxfile.py")
+SCRIPTS = ("shared", "reference", "benchmarks")
 
 
 @nox.session
@@ -36,7 +37,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", *PYTHON_FILES)
     session.run("lint-imports")
     session.run("mypy")
-    scripts = [*ROOT.glob("shared/*.sh"), *ROOT.glob("reference/*.sh"), ROOT / "bakery/engine/cli/docker"]
+    scripts = [ROOT / "bakery/engine/cli/docker", *(file for folder in SCRIPTS for file in ROOT.glob(f"{folder}/*.sh"))]
     session.run("shellcheck", *map(str, sorted(scripts)), "inv", ".ci/run", ".ci/stock", ".github/containerd-store")
     session.run("zizmor", "--offline", "--quiet", "--persona=pedantic", ".github/workflows")
     if shutil.which("actionlint"):  # not available from PyPI for every platform

@@ -11,12 +11,9 @@ from bakery.files import write_whole
 from bakery.records import BenchmarkResult, BenchmarkSummary, BenchmarkTimes, NamedRatio, write_result
 
 COLUMNS = (
-    Column("benchmark", "benchmark"),
-    Column("reference", "reference", right=True),
-    Column("ours", "ours", right=True),
-    Column("ratio", "ratio", right=True),
+    Column("benchmark"), Column("reference", right=True), Column("ours", right=True), Column("ratio", right=True),
     Column("95 % interval", "interval", right=True),
-)
+)  # fmt: skip
 TITLES = {"bench": "Speed", "startup": "Cold starts"}
 UNITS = {0: "s", -3: "ms", -6: "us", -9: "ns"}
 BUSY = 0.95

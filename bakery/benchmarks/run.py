@@ -17,7 +17,7 @@ import msgspec
 
 from bakery.benchmarks.pyperformance import DATA, SCRIPT, Benchmark, read_config, read_suite, select_benchmarks
 from bakery.benchmarks.results import times_of
-from bakery.benchmarks.session import SIDES, Session, python_of
+from bakery.benchmarks.session import PROGRAMS, SIDES, Session, python_of
 from bakery.benchmarks.wheelhouse import FOLDER, SITE, TOOLS, Wheelhouse
 from bakery.engine import Container, ContainerOptions, idle_container, tar_of
 from bakery.errors import BuildError, InputError
@@ -30,14 +30,6 @@ AIM_SECONDS, MAX_VALUES = 0.3, 3
 """A process measures for about this long after a warm-up value, but at most this many values."""
 LIMIT = 110
 """Seconds after which a process ends itself; Docker's client times out after 120 seconds without output."""
-COPY_INTERPRETER = """
-import os, shutil, sys
-with open("/proc/self/maps") as maps:
-    paths = {line.split(maxsplit=5)[5].strip() for line in maps if "/libpython" in line}
-for path in {os.path.realpath(sys.executable), *paths}:
-    shutil.copy2(path, path + ".new")
-    os.replace(path + ".new", path)
-"""
 
 
 class _Metadata(msgspec.Struct, frozen=True):
@@ -101,7 +93,7 @@ class WorkerContainer:
         A file keeps its place in the machine's memory while it is cached there, and copies of the same bytes differ
         by their place, by up to 7 % in a start (docs/recipe.md).
         """
-        result = self.container.run(["python3", "-c", COPY_INTERPRETER])
+        result = self.container.run(["python3", "-c", (PROGRAMS / "copy_interpreter.py").read_text(encoding="utf-8")])
         if result.code:
             reason = "".join(result.output.strip().splitlines()[-1:])
             raise BuildError(f"{self.reference}: its interpreter cannot be copied: {reason}")
@@ -237,7 +229,7 @@ def run_benchmarks(session: Session) -> BenchmarkResult:
         session.compare_releases(ours, reference)
         folder = session.workspace.home / "bench" / reference.key
         with Wheelhouse(engine, pair.reference, folder, session.note) as wheelhouse:
-            tools, script = wheelhouse.tools(config), tar_of(root / "benchmarks" / "worker.py", "worker.py")
+            tools, script = wheelhouse.tools(config), tar_of(PROGRAMS / "worker.py", "worker.py")
             suite = read_suite(tools)
             selected, left_out = select_benchmarks(suite, config, ours.series, full=settings.full, only=settings.only)
             for worker in workers:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
@@ -28,15 +29,8 @@ from bakery.records import (
 from bakery.workspace import Workspace
 
 SIDES = ("ours", "reference")
-PROBE = """
-import importlib.util, json, os, platform, re, sys, sysconfig
-magic = importlib.util.MAGIC_NUMBER.hex()
-key = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}-{magic}-{sysconfig.get_platform()}"
-series = f"{sys.version_info[0]}.{sys.version_info[1]}" + ("t" if sysconfig.get_config_var("Py_GIL_DISABLED") else "")
-model = re.search(r"(?m)^model name\\s*: (.+)$", open("/proc/cpuinfo").read())
-print(json.dumps({"key": key, "series": series, "version": platform.python_version(), "full": sys.version,
-                  "cpu_model": model.group(1) if model else platform.machine(), "kernel": os.uname().release}))
-"""
+PROGRAMS = Path(__file__).resolve().parents[2] / "benchmarks"
+"""The folder with the programs that run in containers."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +86,7 @@ class Python:
 
 def python_of(container: Container, reference: str) -> Python:
     """The interpreter in a container of ``reference``; :exc:`BuildError` if it does not start."""
-    result = container.run(["python3", "-c", PROBE])
+    result = container.run(["python3", "-c", (PROGRAMS / "probe.py").read_text(encoding="utf-8")])
     if result.code:
         raise BuildError(f"{reference}: python3 does not start: {result.output.strip()}")
     return msgspec.json.decode(result.stdout, type=Python)

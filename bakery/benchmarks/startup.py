@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bakery.benchmarks.results import times_of
-from bakery.benchmarks.session import SIDES, Session, python_of
+from bakery.benchmarks.session import PROGRAMS, SIDES, Session, python_of
 from bakery.engine import Engine, cpu_limits, fresh_engine, idle_container
 from bakery.errors import BuildError, EngineError
 from bakery.records import BenchmarkResult, MeasuredImage
@@ -34,16 +34,6 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "imports": ("python3", "-c", "import asyncio, json, urllib.request, ssl, sqlite3, unittest"),
     "pip": ("pip", "--version"),
 }
-SCRIPT = """
-exec 3>/dev/shm/began
-fork=$EPOCHREALTIME
-(echo "$EPOCHREALTIME" >&3; exec "$@" >/dev/null 3>&-)
-code=$? end=$EPOCHREALTIME
-times
-read -r began </dev/shm/began
-echo "fork $fork exec $began end $end"
-exit $code
-"""
 INSIDE, FORKED, CPU, WHOLE = FIGURES = "in the container", "with the shell's fork", "CPU time", "docker run"
 """The figures of a start, all in seconds."""
 HAS_BASH = "import shutil, sys; sys.exit(not shutil.which('bash'))"
@@ -52,7 +42,7 @@ LIMIT = 120
 
 
 def parse_start(output: str) -> dict[str, float] | None:
-    """Read what SCRIPT printed: the times of the shell and of its children, and when the command began and ended.
+    """Read what benchmarks/start.sh printed.
 
     ``None`` if one of them is missing: the shell is not bash, or older than 5.0. The decimal separator depends on the
     image's locale.
@@ -89,7 +79,8 @@ def _start(engine: Engine, image: MeasuredImage, cpu: int, command: Sequence[str
     whole, _ = _docker_run(engine, image, cpu, command)
     if not bash:
         return {WHOLE: whole}
-    _, output = _docker_run(engine, image, cpu, ["bash", "-c", SCRIPT, "bash", *command])
+    script = (PROGRAMS / "start.sh").read_text(encoding="utf-8")
+    _, output = _docker_run(engine, image, cpu, ["bash", "-c", script, "bash", *command])
     timed = parse_start(output)
     if timed is None:
         raise BuildError(f"the bash in {image.image} has no $EPOCHREALTIME: expected 5.0 or newer")

@@ -20,14 +20,9 @@ def split(values: str | Iterable[str] | None) -> tuple[str, ...]:
 
 
 def select_images(
-    catalog: Catalog,
-    versions: Sequence[str] = (),
-    targets: Sequence[str] = (),
-    variants: Sequence[str] = (),
-    *,
-    everything: bool = False,
-    platform: Platform | None = None,
-) -> tuple[Image, ...]:
+    catalog: Catalog, versions: Sequence[str] = (), targets: Sequence[str] = (), variants: Sequence[str] = (), *,
+    everything: bool = False, platform: Platform | None = None,
+) -> tuple[Image, ...]:  # fmt: skip
     """The images of ``versions`` x ``targets`` x ``variants``, in that order and each once.
 
     A version is a series, which selects its default release, or a pinned release. The default target and the default
@@ -92,23 +87,25 @@ def _find_pin(catalog: Catalog, text: str) -> tuple[Series, Pin]:
                 f"release {text} is not pinned: its tarball's digest is not in shared/lock.toml",
                 hint=f"Nearest pinned releases: {releases}. All of them: inv images --version={series.name} --releases",
             )
-    raise InputError(f"unknown version {text!r}: expected a series or a pinned release", hint=_nearest(text, names))
+    raise _unknown("version", text, "a series or a pinned release", names)
 
 
 def _find_target(catalog: Catalog, text: str) -> Target:
     for target in catalog.targets:
         if text in (target.name, f"{target.family}-{target.version}", f"{target.family}:{target.version}"):
             return target
-    names = [target.name for target in catalog.targets]
-    raise InputError(f"unknown target {text!r}: expected a distribution release", hint=_nearest(text, names))
+    raise _unknown("target", text, "a distribution release", [target.name for target in catalog.targets])
 
 
 def _find_variant(catalog: Catalog, text: str) -> Variant:
-    for variant in catalog.variants:
-        if text == variant.name:
-            return variant
-    names = [variant.name for variant in catalog.variants]
-    raise InputError(f"unknown variant {text!r}: expected a variant of the images", hint=_nearest(text, names))
+    variants = {variant.name: variant for variant in catalog.variants}
+    if text not in variants:
+        raise _unknown("variant", text, "a variant of the images", list(variants))
+    return variants[text]
+
+
+def _unknown(kind: str, text: str, expected: str, names: Sequence[str]) -> InputError:
+    return InputError(f"unknown {kind} {text!r}: expected {expected}", hint=_nearest(text, names))
 
 
 def _nearest(text: str, names: Sequence[str]) -> str:

@@ -128,11 +128,9 @@ def result_rows(
 
 
 def recorded_rows(
-    catalog: Catalog,
-    records: Iterable[BuildRecord],
-    baseline: Mapping[tuple[str, str], OfficialImage],
+    catalog: Catalog, records: Iterable[BuildRecord], baseline: Mapping[tuple[str, str], OfficialImage],
     platform: Platform,
-) -> list[Summary]:
+) -> list[Summary]:  # fmt: skip
     """Rows for the full builds in shared/status.json: README's table of sizes.
 
     A build that ``inv compare`` has not measured is compared with the recorded size of the official image.
