@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bakery.catalog import Catalog, Image, RecipeName
-from bakery.display import Report, show, tell
+from bakery.display import Report, tell
 from bakery.options import Building, Measuring, Output, Selection, option
 from commands import lazy as bakery
 from commands.command import WORKSPACE, command
@@ -55,14 +55,13 @@ def profile(selection: Selection, building: Building, output: Output) -> None:
 
 
 @command("version target variant all mirror base quick format")
-def verify(selection: Selection, building: Building, output: Output) -> None:
+def verify(selection: Selection, building: Building) -> Report:
     """Build images twice without the build cache and compare them bit for bit; exit code 1 if they differ."""
     catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "verify", selection, replace(building, no_cache=True))
     with builder.display:
         verdicts = bakery.build.verify_images(builder, images)
-    show(bakery.build.verdict_rows(verdicts), bakery.report.VERDICT_COLUMNS, output.format)
-    bakery.build.explain(verdicts, tell)
+    return bakery.build.verdict_report(verdicts)
 
 
 @command(

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,7 @@ from commands import lazy as bakery
 from commands.command import WORKSPACE, command
 
 if TYPE_CHECKING:
-    from bakery.benchmarks import Session
-    from bakery.records import BenchmarkResult
+    from bakery.benchmarks import BenchmarkResult, Session
 
 
 @command(
@@ -110,5 +108,5 @@ def images(selection: Selection, output: Output) -> Report:
     """List what can be built, how long it is supported, and what this clone has built."""
     catalog, found = selection.select(WORKSPACE.root, everything=True)
     if output.releases:
-        return Report(bakery.report.release_rows(catalog, selection.version), bakery.report.RELEASE_COLUMNS)
-    return Report(bakery.report.catalog_rows(catalog, WORKSPACE, found, date.today()), bakery.report.IMAGE_COLUMNS)
+        return bakery.report.release_report(catalog, selection.version)
+    return bakery.report.image_report(catalog, WORKSPACE, found)

@@ -16,12 +16,11 @@ from dataclasses import dataclass
 import msgspec
 
 from bakery.benchmarks.pyperformance import DATA, SCRIPT, Benchmark, read_config, read_suite, select_benchmarks
-from bakery.benchmarks.results import times_of
+from bakery.benchmarks.results import BenchmarkResult, BenchmarkTimes, times_of
 from bakery.benchmarks.session import PROGRAMS, SIDES, Session, python_of
 from bakery.benchmarks.wheelhouse import FOLDER, SITE, TOOLS, Wheelhouse
 from bakery.engine import Container, ContainerOptions, idle_container, tar_of
 from bakery.errors import BuildError, InputError
-from bakery.records import BenchmarkResult, BenchmarkTimes
 
 MARK = "WORKER "
 MIN_SECONDS = 0.08

@@ -11,21 +11,25 @@ from pathlib import Path
 import msgspec
 
 from bakery import __version__
-from bakery.benchmarks.results import COLUMNS, notes_of, rows_of, save, summary_of
-from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
-from bakery.display import Display, Report, duration
-from bakery.engine import Container, Engine
-from bakery.errors import BuildError, InputError
-from bakery.files import locked
-from bakery.options import Measuring
-from bakery.records import (
+from bakery.benchmarks.results import (
+    COLUMNS,
     BenchmarkEnvironment,
     BenchmarkResult,
     BenchmarkSettings,
     BenchmarkTimes,
     MeasuredImage,
     MeasuredImages,
-)  # fmt: skip
+    notes_of,
+    rows_of,
+    save,
+    summary_of,
+)
+from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
+from bakery.display import Display, Report, duration
+from bakery.engine import Container, Engine
+from bakery.errors import BuildError, InputError
+from bakery.files import locked
+from bakery.options import Measuring
 from bakery.workspace import Workspace
 
 SIDES = ("ours", "reference")

@@ -23,11 +23,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bakery.benchmarks.results import times_of
+from bakery.benchmarks.results import BenchmarkResult, MeasuredImage, times_of
 from bakery.benchmarks.session import PROGRAMS, SIDES, Session, python_of
 from bakery.engine import Engine, cpu_limits, fresh_engine, idle_container
 from bakery.errors import BuildError, EngineError
-from bakery.records import BenchmarkResult, MeasuredImage
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "pass": ("python3", "-c", "pass"),

@@ -9,17 +9,20 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.build.builder import Builder
 from bakery.catalog import Image
+from bakery.display import Column, Report
 from bakery.errors import BuildError
-from bakery.files import Tell
 from bakery.oci import ImageArchive, image_archive, open_layer
 from bakery.platforms import Platform
 
+COLUMNS = (
+    Column("image"), Column("result", "same"), Column("manifest", "digest"), Column("differences", right=True),
+)  # fmt: skip
 SHOWN = 20
 """Differences of an image that are printed; the table counts all of them."""
 KEPT = 32 << 20
@@ -172,32 +175,23 @@ def _verify_image(builder: Builder, image: Image) -> Verdict:
             file.unlink(missing_ok=True)
 
 
-def verdict_rows(verdicts: Iterable[Verdict]) -> list[dict[str, object]]:
-    """Rows of the table, and of ``--format=json``."""
-    return [
-        {
-            "image": verdict.image.name,
-            "same": "failed" if verdict.error else "the same bits" if verdict.same else "different",
-            "digest": " ".join(dict.fromkeys(verdict.digests)),
-            "differences": len(verdict.differences),
-        }
-        for verdict in verdicts
-    ]
-
-
-def explain(verdicts: Sequence[Verdict], tell: Tell) -> None:
-    """Report all differences; :exc:`BuildError` if two builds of an image were not the same."""
+def verdict_report(verdicts: Sequence[Verdict]) -> Report:
+    """The table, all differences, and the error if two builds of an image were not the same."""
+    rows, notes = [], []
     for verdict in verdicts:
-        name = verdict.image.name
+        name, count = verdict.image.name, len(verdict.differences)
+        result = "failed" if verdict.error else "the same bits" if verdict.same else "different"
+        digest = " ".join(dict.fromkeys(verdict.digests))
+        rows.append({"image": name, "same": result, "digest": digest, "differences": count})
         if verdict.error:
-            tell(f"\n{name}: {verdict.error}")
+            notes.append(f"\n{name}: {verdict.error}")
         for difference in verdict.differences[:SHOWN]:
             layer = f"layer {difference.layer}, {difference.path or 'as a whole'}"
-            tell(f"{name}: {layer if difference.layer else 'configuration'}: {difference.description}")
-        if len(verdict.differences) > SHOWN:
-            tell(f"{name}: and {len(verdict.differences) - SHOWN} more")
+            notes.append(f"{name}: {layer if difference.layer else 'configuration'}: {difference.description}")
+        if count > SHOWN:
+            notes.append(f"{name}: and {count - SHOWN} more")
         if verdict.report:
-            tell(f"{name}: diffoscope's report: {verdict.report}")
+            notes.append(f"{name}: diffoscope's report: {verdict.report}")
     wrong = sum(not verdict.same for verdict in verdicts)
-    if wrong:
-        raise BuildError(f"{wrong} of {len(verdicts)} images are not reproducible")
+    failure = BuildError(f"{wrong} of {len(verdicts)} images are not reproducible") if wrong else None
+    return Report(rows, COLUMNS, notes=notes, failure=failure)

@@ -1,25 +1,16 @@
-"""Records of builds, tests and benchmarks: the files of this clone, and those that the repository publishes."""
+"""Records of builds and tests: the files of this clone, and those that the repository publishes."""
 
-from bakery.records.benchmarks import (
-    BenchmarkEnvironment,
-    BenchmarkResult,
-    BenchmarkSettings,
-    BenchmarkSummary,
-    BenchmarkTimes,
-    MeasuredImage,
-    MeasuredImages,
-    NamedRatio,
-    write_result,
-)
 from bakery.records.builds import (
     BaseRecord,
     BuildRecord,
     ComparedWith,
     LocalRecord,
     PartSize,
+    Record,
     SourceRecord,
     SuiteRun,
     TestRun,
+    json_text,
     manifest_digest_of,
     read_record,
     record_attested,
@@ -29,8 +20,7 @@ from bakery.records.builds import (
 from bakery.records.status import publish_local_records, read_status
 
 __all__ = [
-    "BaseRecord", "BenchmarkEnvironment", "BenchmarkResult", "BenchmarkSettings", "BenchmarkSummary", "BenchmarkTimes",
-    "BuildRecord", "ComparedWith", "LocalRecord", "MeasuredImage", "MeasuredImages", "NamedRatio", "PartSize",
-    "SourceRecord", "SuiteRun", "TestRun", "manifest_digest_of", "publish_local_records", "read_record", "read_status",
-    "record_attested", "record_of", "write_record", "write_result",
+    "BaseRecord", "BuildRecord", "ComparedWith", "LocalRecord", "PartSize", "Record", "SourceRecord", "SuiteRun",
+    "TestRun", "json_text", "manifest_digest_of", "publish_local_records", "read_record", "read_status",
+    "record_attested", "record_of", "write_record",
 ]  # fmt: skip

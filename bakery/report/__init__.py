@@ -2,19 +2,10 @@
 
 from bakery.report.html import page
 from bakery.report.readme import update_readme
-from bakery.report.rows import (
-    IMAGE_COLUMNS,
-    RELEASE_COLUMNS,
-    VERDICT_COLUMNS,
-    build_report,
-    catalog_rows,
-    readme_parts,
-    release_rows,
-    tag_report,
-)
+from bakery.report.rows import build_report, image_report, readme_parts, release_report, tag_report
 from bakery.report.text import comparison_report
 
 __all__ = [
-    "IMAGE_COLUMNS", "RELEASE_COLUMNS", "VERDICT_COLUMNS", "build_report", "catalog_rows", "comparison_report", "page",
-    "readme_parts", "release_rows", "tag_report", "update_readme",
+    "build_report", "comparison_report", "image_report", "page", "readme_parts", "release_report", "tag_report",
+    "update_readme",
 ]  # fmt: skip

@@ -16,9 +16,6 @@ from bakery.workspace import Workspace
 
 Row = dict[str, object]
 
-VERDICT_COLUMNS = (
-    Column("image"), Column("result", "same"), Column("manifest", "digest"), Column("differences", right=True),
-)  # fmt: skip
 TAG_COLUMNS = (Column("image"), Column("tags"))
 
 
@@ -185,6 +182,16 @@ def _cell(builds: Sequence[BuildRecord]) -> str:
         unexpected = suite.failed + suite.recovered
         text += f"<br>suite: {suite.passed} files" + (f", {unexpected} not as expected" if unexpected else "")
     return text
+
+
+def image_report(catalog: Catalog, workspace: Workspace, images: Iterable[Image]) -> Report:
+    """What can be built today, and what this clone has built."""
+    return Report(catalog_rows(catalog, workspace, images, date.today()), IMAGE_COLUMNS)
+
+
+def release_report(catalog: Catalog, versions: Sequence[str]) -> Report:
+    """The pinned releases."""
+    return Report(release_rows(catalog, versions), RELEASE_COLUMNS)
 
 
 def tag_report(catalog: Catalog, images: Iterable[Image]) -> Report:

@@ -7,15 +7,19 @@ from typing import Literal
 
 import pytest
 
-from bakery.benchmarks.results import COLUMNS, markdown, rows_of, summary_of, times_of
-from bakery.display.tables import render
-from bakery.records.benchmarks import (
+from bakery.benchmarks.results import (
+    COLUMNS,
     BenchmarkEnvironment,
     BenchmarkResult,
     BenchmarkSettings,
     MeasuredImage,
     MeasuredImages,
+    markdown,
+    rows_of,
+    summary_of,
+    times_of,
 )
+from bakery.display.tables import render
 
 Golden = Callable[[str, str], None]
 Kind = Literal["bench", "startup"]

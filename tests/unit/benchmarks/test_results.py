@@ -9,18 +9,25 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bakery.benchmarks.results import COLUMNS, markdown, notes_of, rows_of, save, seconds_text, summary_of, times_of
-from bakery.benchmarks.session import Session
-from bakery.display.progress import Display
-from bakery.options import Measuring
-from bakery.records.benchmarks import (
+from bakery.benchmarks.results import (
+    COLUMNS,
     BenchmarkEnvironment,
     BenchmarkResult,
     BenchmarkSettings,
     MeasuredImage,
     MeasuredImages,
+    markdown,
+    notes_of,
+    rows_of,
+    save,
+    seconds_text,
+    summary_of,
+    times_of,
     write_result,
 )
+from bakery.benchmarks.session import Session
+from bakery.display.progress import Display
+from bakery.options import Measuring
 from bakery.workspace import Workspace
 
 replace = msgspec.structs.replace

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from bakery.build.builder import Builder
-from bakery.build.reproducibility import explain, verdict_rows, verify_images
+from bakery.build.reproducibility import verdict_report, verify_images
 from bakery.catalog.models import Catalog, Image
 from bakery.errors import BuildError
 from bakery.workspace import Workspace
@@ -54,19 +54,20 @@ def test_two_builds_with_the_same_identity_are_the_same_bits(
     builder = FakeBuilder(tmp_path, catalog, ("sha256:1", file), ("sha256:1", file))
     verdict = verify(builder, image("3.13"))
     assert (verdict.same, verdict.digests, builder.builds) == (True, ("sha256:1", "sha256:1"), 2)
-    assert verdict_rows([verdict])[0]["same"] == "the same bits"
-    explain([verdict], pytest.fail)
+    report = verdict_report([verdict])
+    assert report.rows[0]["same"] == "the same bits"  # type: ignore[index]
+    assert (report.notes, report.failure) == ([], None)
 
 
 def test_the_files_that_differ_are_reported(tmp_path: Path, catalog: Catalog, image: Callable[..., Image]) -> None:
     first = archive(tmp_path / "1.tar", b"x")
     second = archive(tmp_path / "2.tar", b"y")
     verdict = verify(FakeBuilder(tmp_path, catalog, ("sha256:1", first), ("sha256:2", second)), image("3.13"))
-    messages: list[str] = []
+    report = verdict_report([verdict])
     with pytest.raises(BuildError, match="1 of 1 images are not reproducible"):
-        explain([verdict], messages.append)
-    assert messages == ["3.13.15-bookworm: layer 1, a: 1 of 1 bytes, first at 0: 78 against 79"]
-    assert verdict_rows([verdict])[0] == {
+        report.show()
+    assert report.notes == ["3.13.15-bookworm: layer 1, a: 1 of 1 bytes, first at 0: 78 against 79"]
+    assert report.rows[0] == {
         "image": "3.13.15-bookworm", "same": "different", "digest": "sha256:1 sha256:2", "differences": 1,
     }  # fmt: skip
 
@@ -75,5 +76,4 @@ def test_a_failed_build_is_not_the_same(tmp_path: Path, catalog: Catalog, image:
     builder = FakeBuilder(tmp_path, catalog, error="no room")
     verdict = verify(builder, image("3.13"))
     assert (verdict.same, verdict.error, builder.builds) == (False, "no room", 1)
-    with pytest.raises(BuildError):
-        explain([verdict], lambda _: None)
+    assert isinstance(verdict_report([verdict]).failure, BuildError)
