@@ -23,8 +23,7 @@ COLUMNS = (
 )  # fmt: skip
 TITLES = {"bench": "Speed", "startup": "Cold starts"}
 UNITS = {0: "s", -3: "ms", -6: "us", -9: "ns"}
-BUSY = 0.95
-"""If our processes had less than this share of the CPU, other processes disturbed them."""
+BUSY = 0.95  # if our processes had less than this share of the CPU, other processes disturbed them
 
 
 class BenchmarkSettings(Record, frozen=True, kw_only=True):

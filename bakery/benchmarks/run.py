@@ -23,12 +23,9 @@ from bakery.engine import Container, ContainerOptions, idle_container, tar_of
 from bakery.errors import BuildError, InputError
 
 MARK = "WORKER "
-MIN_SECONDS = 0.08
-"""The minimum duration of a value."""
-AIM_SECONDS, MAX_VALUES = 0.3, 3
-"""A process measures for about this long after a warm-up value, but at most this many values."""
-LIMIT = 110
-"""Seconds after which a process ends itself; Docker's client times out after 120 seconds without output."""
+MIN_SECONDS = 0.08  # the minimum duration of a value
+AIM_SECONDS, MAX_VALUES = 0.3, 3  # of a process after a warm-up value: about this long, at most this many values
+LIMIT = 110  # seconds after which a process ends itself; Docker's client times out after 120 seconds without output
 
 
 class _Metadata(msgspec.Struct, frozen=True):
@@ -71,10 +68,7 @@ class Measurement:
 
 
 class WorkerContainer:
-    """A container of one of the two images, and the seconds that its workers have taken.
-
-    ``side`` is ``ours`` or ``reference``, ``reference`` the name of the image.
-    """
+    """A container of the image ``reference``, which is ``side`` of the pair, and the seconds that its workers took."""
 
     def __init__(self, side: str, reference: str, container: Container, clock: str) -> None:
         self.side, self.reference, self.container, self.clock = side, reference, container, clock

@@ -33,16 +33,12 @@ from bakery.options import Measuring
 from bakery.workspace import Workspace
 
 SIDES = ("ours", "reference")
-PROGRAMS = Path(__file__).resolve().parents[2] / "benchmarks"
-"""The folder with the programs that run in containers."""
+PROGRAMS = Path(__file__).resolve().parents[2] / "benchmarks"  # which run in containers
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two image references and the name of their result.
-
-    If an image is missing, its hint says how to build it; without a hint, it is pulled.
-    """
+    """Two image references and their result's name. Hints say how to build a missing image; one without is pulled."""
 
     name: str
     ours: str
@@ -150,10 +146,7 @@ class Session:
             yield
 
     def report(self, run: "Callable[[Session], BenchmarkResult]") -> Report:
-        """Measure with ``run``, write the result to build/bench and report it.
-
-        ``run`` is :func:`bakery.benchmarks.run.run_benchmarks` or :func:`bakery.benchmarks.startup.run_startup`.
-        """
+        """Measure with ``run_benchmarks`` or ``run_startup``; write the result to build/bench and report it."""
         with self.display:
             result = run(self)
         file = save(self.workspace.build / "bench", result)

@@ -36,8 +36,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 INSIDE, FORKED, CPU, WHOLE = FIGURES = "in the container", "with the shell's fork", "CPU time", "docker run"
 """The figures of a start, all in seconds."""
 HAS_BASH = "import shutil, sys; sys.exit(not shutil.which('bash'))"
-LIMIT = 120
-"""Seconds after which a start has failed."""
+LIMIT = 120  # seconds after which a start has failed
 
 
 def parse_start(output: str) -> dict[str, float] | None:

@@ -130,13 +130,11 @@ class Builder:
         except BakeryError as error:
             result = BuildResult(image, stage.tags, log, error=str(error), exit_code=error.exit_code)
         result = replace(result, seconds=time.monotonic() - start)
-        if result.error:
-            self.display.done(image.name, "failed", ok=False)
-        else:
-            state = "built" if result.compiled else "up to date"
-            self.display.done(image.name, f"{state}, {duration(result.seconds)}")
-            if result.compiled:
-                self.display.note(image.name, phases_text(result.phases))
+        state = "built" if result.compiled else "up to date"
+        text = "failed" if result.error else f"{state}, {duration(result.seconds)}"
+        self.display.done(image.name, text, ok=not result.error)
+        if result.compiled:
+            self.display.note(image.name, phases_text(result.phases))
         return result
 
     def _build_and_measure(self, stage: _Stage) -> BuildResult:
@@ -148,9 +146,8 @@ class Builder:
         identity = self.engine.require(stage.tags[0]).id
         digest, record = manifest_digest_of(self.workspace.home, identity), record_of(self.workspace, image, identity)
         size, anatomy = size_and_anatomy(self.engine, image, stage.tags[0], record)
-        result = BuildResult(
-            image, stage.tags, stage.log, digest, size, anatomy, compiled=compiled, phases=clock.stop()
-        )
+        phases = clock.stop()
+        result = BuildResult(image, stage.tags, stage.log, digest, size, anatomy, compiled=compiled, phases=phases)
         self._record(result, inputs, record)
         return result
 
@@ -192,10 +189,7 @@ class Builder:
         return self.building.compression or self.catalog.compressions[image.recipe]
 
     def _record(self, result: BuildResult, inputs: BuildInputs, old: LocalRecord | None) -> None:
-        """Write the record. It keeps the test results of ``old``, a record of the same image.
-
-        It also keeps the times of ``old``, unless this run compiled the image.
-        """
+        """Write the record with the tests of ``old`` (the same image), and with its times unless this run compiled."""
         assert result.size is not None
         image, base = result.image, inputs.base
         kept = ("tests", "regrtest", *(() if result.compiled else ("built", "seconds", "phases")))

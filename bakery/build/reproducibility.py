@@ -23,14 +23,10 @@ from bakery.platforms import Platform
 COLUMNS = (
     Column("image"), Column("result", "same"), Column("manifest", "digest"), Column("differences", right=True),
 )  # fmt: skip
-SHOWN = 20
-"""Differences of an image that are printed; the table counts all of them."""
-KEPT = 32 << 20
-"""Largest size in bytes of a file whose content is kept to locate its differences."""
-SHOWN_BYTES = 8
-"""Bytes that are shown from the first difference on."""
-FIELDS = ("type", "mode", "uid", "gid", "mtime", "linkname", "size")
-"""Attributes of tarfile.TarInfo that are compared."""
+SHOWN = 20  # differences of an image that are printed; the table counts all of them
+KEPT = 32 << 20  # largest size in bytes of a file whose content is kept to locate its differences
+SHOWN_BYTES = 8  # that are shown from the first difference on
+FIELDS = ("type", "mode", "uid", "gid", "mtime", "linkname", "size")  # of tarfile.TarInfo that are compared
 
 
 @dataclass(frozen=True)

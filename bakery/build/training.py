@@ -1,10 +1,10 @@
 """Trains an interpreter and records its profile, which later builds of its series are compiled with."""
 
-import functools
 import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import tomli_w
@@ -48,8 +48,7 @@ def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
 def train_all(builder: Builder, images: Iterable[Image]) -> None:
     """Train for each of ``images`` and record its profile in the repository. Raises as :func:`train` does."""
     for image in images:
-        tell = functools.partial(builder.display.note, image.name)
-        record_profile(builder.workspace.root, *train(builder, image), tell)
+        record_profile(builder.workspace.root, *train(builder, image), partial(builder.display.note, image.name))
 
 
 def record_profile(root: Path, profile: Profile, data: bytes, tell: Tell) -> None:

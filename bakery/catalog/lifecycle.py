@@ -2,15 +2,11 @@
 
 from datetime import date
 
-NEAR = 6
-"""Months before the end of support in which tables point it out."""
+NEAR = 6  # months before the end of support in which tables point it out
 
 
 def support(until: str, today: date) -> str:
-    """``until`` (a month, ``YYYY-MM``) with a note if it is over or near: ``2026-10, past``.
-
-    Support lasts to the end of that month.
-    """
+    """``until`` (``YYYY-MM``; support lasts to the end of it) with a note if it is over or near: ``2026-10, past``."""
     year, month = (int(part) for part in until.split("-"))
     left = (year - today.year) * 12 + month - today.month
     if left < 0:

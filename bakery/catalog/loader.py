@@ -53,6 +53,8 @@ def load_catalog(root: Path) -> Catalog:
     for pin in pins:
         if pin.series not in {entry.number for entry in series}:
             raise lock.fail(f'releases."{pin.release}"', f"series {pin.series} is not in catalog.toml")
+    for table in profiles.values():
+        table.text("compiler", f"one of {', '.join(compilers)}", "|".join(compilers))
     variants = _variants(top)
     names = ([entry.name for entry in series], [variant.name for variant in variants], targets)
     catalog = Catalog(
@@ -63,7 +65,7 @@ def load_catalog(root: Path) -> Catalog:
         recipes=recipes,
         frame_pointers=frame_pointers.read(Options),
         compilers=compilers,
-        profiles={name: _profile(name, table, compilers) for name, table in profiles.items()},
+        profiles={name: table.read(Profile, series=name) for name, table in profiles.items()},
         variants=variants,
         compressions=_compressions(top.table("compression")),
         budgets=_budgets(read_toml(root / "shared" / "budgets.toml"), *names),
@@ -83,11 +85,6 @@ def _pin(release: str, table: Table) -> Pin:
         table.text("pip", "the version that ensurepip installs", r"\d+(\.\d+)+")
     table.text("file", f"Python-{release}.tar.xz or .tgz", rf"Python-{re.escape(release)}\.(tar\.xz|tgz)")
     return table.read(Pin, release=release)
-
-
-def _profile(series: str, table: Table, compilers: Collection[str]) -> Profile:
-    table.text("compiler", f"one of {', '.join(compilers)}", "|".join(compilers))
-    return table.read(Profile, series=series)
 
 
 def _families(root: Path, bases: Mapping[str, BasePin]) -> tuple[Family, ...]:

@@ -12,10 +12,8 @@ from bakery.catalog.recipes import Compiler, Options, Recipe, RecipeName
 from bakery.catalog.toml import Bytes, Month, Rule, Words
 from bakery.platforms import Platform
 
-FREE_THREADED = "t"
-"""Marks a build without the global interpreter lock (PEP 703)."""
-WORD = "[a-z0-9]+(-[a-z0-9]+)*"
-"""Pattern of a variant's name."""
+FREE_THREADED = "t"  # marks a build without the global interpreter lock (PEP 703)
+WORD = "[a-z0-9]+(-[a-z0-9]+)*"  # pattern of a variant's name
 
 
 class SeriesStatus(StrEnum):
@@ -92,19 +90,14 @@ class Catalog:
     series: tuple[Series, ...]
     families: tuple[Family, ...]
     recipes: Mapping[RecipeName, Recipe] = field(hash=False)
-    frame_pointers: Options
-    """For series that have them."""
+    frame_pointers: Options  # for series that have them
     compilers: Mapping[str, Compiler] = field(hash=False)
     variants: tuple[Variant, ...]
     compressions: Mapping[RecipeName, Compression] = field(hash=False)
-    budgets: Mapping[tuple[str, str, str], Budget] = field(default_factory=dict, hash=False)
-    """By series, variant and target."""
-    source: str = ""
-    """URL of this repository; empty if it has none."""
-    documentation: str = ""
-    """URL of the documentation of its images; empty if there is none."""
-    profiles: Mapping[str, Profile] = field(default_factory=dict, hash=False)
-    """By series; a build without one trains by itself."""
+    budgets: Mapping[tuple[str, str, str], Budget] = field(default_factory=dict, hash=False)  # series, variant, target
+    source: str = ""  # URL of this repository, if it has one
+    documentation: str = ""  # URL of the documentation of its images, if there is one
+    profiles: Mapping[str, Profile] = field(default_factory=dict, hash=False)  # by series; a build without one trains
 
     @property
     def targets(self) -> tuple[Target, ...]:

@@ -52,10 +52,7 @@ class Clock:
 
 
 class Display:
-    """Prints progress as lines with the time since the start, for pipes, logs and CI.
-
-    ``name`` is the name of an image or of another subject of the line.
-    """
+    """Prints progress as lines with the time since the start, for pipes, logs and CI; ``name`` is the subject's."""
 
     def __init__(self, stream: IO[str]) -> None:
         self.stream, self.start = stream, time.monotonic()

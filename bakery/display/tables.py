@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 from bakery.errors import BakeryError, unknown_value
 
-UNLIMITED = 10_000
-"""Columns of a table in a file or a pipe."""
+UNLIMITED = 10_000  # columns of a table in a file or a pipe
 
 
 @dataclass(frozen=True)

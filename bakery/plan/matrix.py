@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from bakery.catalog import Image
 from bakery.platforms import Platform
 
-LARGEST = 256
-"""Jobs that GitHub allows in one matrix."""
-RUNNERS = {"linux/amd64": "ubuntu-24.04", "linux/arm64": "ubuntu-24.04-arm"}
-"""GitHub's own runners that need no emulation."""
+LARGEST = 256  # jobs that GitHub allows in one matrix
+RUNNERS = {"linux/amd64": "ubuntu-24.04", "linux/arm64": "ubuntu-24.04-arm"}  # GitHub's own that need no emulation
 
 
 def github_matrix(images: Sequence[Image]) -> dict[str, list[dict[str, str]]]:
@@ -20,15 +18,15 @@ def github_matrix(images: Sequence[Image]) -> dict[str, list[dict[str, str]]]:
     groups: dict[tuple[str, str, Platform], list[Image]] = {}
     for image in images:
         groups.setdefault((image.version, image.target.name, image.platform), []).append(image)
-    return {"include": [_job(*key, group) for key, group in groups.items()]}
-
-
-def _job(version: str, target: str, platform: Platform, group: Sequence[Image]) -> dict[str, str]:
-    return {
-        "name": f"{version}-{target}-{platform.architecture}",
-        "version": version,
-        "target": target,
-        "variant": ",".join(image.variant.name for image in group),
-        "platform": platform,
-        "runner": RUNNERS.get(platform, "self-hosted"),
-    }
+    jobs = [
+        {
+            "name": f"{version}-{target}-{platform.architecture}",
+            "version": version,
+            "target": target,
+            "variant": ",".join(image.variant.name for image in group),
+            "platform": platform,
+            "runner": RUNNERS.get(platform, "self-hosted"),
+        }
+        for (version, target, platform), group in groups.items()
+    ]
+    return {"include": jobs}

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).with_name("templates")
 STYLE = TEMPLATES / "page.css"
-LAYER_COLOURS = 6
-"""Colours of layers in page.css: ``layer1`` and so on. All layers from the sixth on have the last one."""
-Piece = tuple[str, int, str]
-"""A title, bytes, and a colour as a class in page.css."""
+LAYER_COLOURS = 6  # layer1 and so on in page.css; all layers from the sixth on have the last one
+Piece = tuple[str, int, str]  # a title, bytes, and a colour as a class in page.css
 Bars = list[tuple[str, list[Piece]]]
 
 

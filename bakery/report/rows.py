@@ -33,32 +33,31 @@ IMAGE_COLUMNS = (
 
 def catalog_rows(catalog: Catalog, workspace: Workspace, images: Iterable[Image], today: date) -> list[Row]:
     """Each image with the state of its series and target on ``today``, and its last build in this clone."""
-    rows: list[Row] = []
+    rows = []
     for image in images:
         record = read_record(workspace, image)
         note = flag(image.target.until, today) if image.target.status is Stability.STABLE else " (unstable)"
-        rows.append(
-            {
-                "image": image.name,
-                "series": image.series.name,
-                "release": image.version,
-                "status": f"{image.series.status}{', pre-release pinned' if image.pin.version.is_prerelease else ''}",
-                "until": image.series.until,
-                "support": support(image.series.until, today),
-                "latest": image.series == latest_series(catalog),
-                "target": image.target.name,
-                "variant": image.variant.name,
-                "target_status": str(image.target.status),
-                "target_until": image.target.until,
-                "distribution": f"{image.target.family} {image.target.version}{note}",
-                "platform": image.platform,
-                "built": record and record.built,
-                "recipe": record and str(record.recipe),
-                "compressed": record and megabytes(record.compressed_bytes),
-                "compressed_bytes": record and record.compressed_bytes,
-                "disk_bytes": record and record.disk_bytes,
-            }
-        )
+        row: Row = {
+            "image": image.name,
+            "series": image.series.name,
+            "release": image.version,
+            "status": f"{image.series.status}{', pre-release pinned' if image.pin.version.is_prerelease else ''}",
+            "until": image.series.until,
+            "support": support(image.series.until, today),
+            "latest": image.series == latest_series(catalog),
+            "target": image.target.name,
+            "variant": image.variant.name,
+            "target_status": str(image.target.status),
+            "target_until": image.target.until,
+            "distribution": f"{image.target.family} {image.target.version}{note}",
+            "platform": image.platform,
+            "built": record and record.built,
+            "recipe": record and str(record.recipe),
+            "compressed": record and megabytes(record.compressed_bytes),
+            "compressed_bytes": record and record.compressed_bytes,
+            "disk_bytes": record and record.disk_bytes,
+        }
+        rows.append(row)
     return rows
 
 
@@ -94,33 +93,32 @@ def result_rows(
     catalog: Catalog, results: Iterable[BuildResult], baseline: Mapping[tuple[str, str], OfficialImage]
 ) -> list[Row]:
     """The result of each build, and the recorded size of the official image; a quick build is not compared with it."""
-    rows: list[Row] = []
+    rows = []
     for result in results:
         image, size, official = result.image, result.size, official_size(baseline, catalog, result.image)
         comparable = size if official and image.recipe is not RecipeName.QUICK else None
         share = f" ({comparable.compressed_bytes / official.compressed_bytes:.2f}x)" if official and comparable else ""
-        rows.append(
-            {
-                "image": image.name,
-                "result": "failed" if result.error else "built" if result.compiled else "up to date",
-                "recipe": str(image.recipe),
-                "variant": image.variant.name,
-                "id": result.id,
-                "platform": image.platform,
-                "compressed": size and megabytes(size.compressed_bytes),
-                "disk": size and megabytes(size.disk_bytes),
-                "compressed_bytes": size and size.compressed_bytes,
-                "disk_bytes": size and size.disk_bytes,
-                "official": official and f"{megabytes(official.compressed_bytes)} {official.reference}{share}",
-                "official_compressed_bytes": official and official.compressed_bytes,
-                "time": duration(result.seconds),
-                "seconds": round(result.seconds, 1),
-                "phases": {phase: round(seconds, 1) for phase, seconds in result.phases.items()},
-                "tags": [] if result.error else list(result.tags),
-                "log": str(result.log),
-                "error": result.error or None,
-            }
-        )
+        row: Row = {
+            "image": image.name,
+            "result": "failed" if result.error else "built" if result.compiled else "up to date",
+            "recipe": str(image.recipe),
+            "variant": image.variant.name,
+            "id": result.id,
+            "platform": image.platform,
+            "compressed": size and megabytes(size.compressed_bytes),
+            "disk": size and megabytes(size.disk_bytes),
+            "compressed_bytes": size and size.compressed_bytes,
+            "disk_bytes": size and size.disk_bytes,
+            "official": official and f"{megabytes(official.compressed_bytes)} {official.reference}{share}",
+            "official_compressed_bytes": official and official.compressed_bytes,
+            "time": duration(result.seconds),
+            "seconds": round(result.seconds, 1),
+            "phases": {phase: round(seconds, 1) for phase, seconds in result.phases.items()},
+            "tags": [] if result.error else list(result.tags),
+            "log": str(result.log),
+            "error": result.error or None,
+        }
+        rows.append(row)
     return rows
 
 

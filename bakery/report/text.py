@@ -13,10 +13,8 @@ METHOD = (
     "manifest. The size of a layer is divided among the parts in proportion to their sizes when each part is "
     "compressed separately with the layer's method."
 )
-PROSE = 120
-"""Characters after which sentences are wrapped, unless the terminal is narrower."""
-MOST_FILES = 10
-"""Files that are listed one by one; the JSON and the HTML page have more."""
+PROSE = 120  # characters after which sentences are wrapped, unless the terminal is narrower
+MOST_FILES = 10  # that are listed one by one; the JSON and the HTML page have more
 
 
 def _times(ours: int | None, other: int | None) -> str | None:
@@ -99,8 +97,7 @@ FILE_PART = Column("part", value=lambda row: row[2])
 def file_rows(files: Sequence[FileSize], most: int) -> list[tuple[int, str, str]]:
     """Files as bytes, path, part: the ``most`` largest, then one row for the rest."""
     rows = [(file.disk_bytes, file.path, file.part.label) for file in files[:most]]
-    rest = files[most:]
-    if rest:
+    if rest := files[most:]:
         rows.append((sum(file.disk_bytes for file in rest), f"{len(rest):,} smaller files", ""))
     return rows
 

@@ -110,10 +110,7 @@ def classify(path: str) -> Part:
 
 
 def is_base(entries: Iterable[Entry]) -> bool:
-    """Whether a first layer is a distribution's root file system: it has the database of a package manager.
-
-    An image made from scratch has no base; its first layer is divided into parts like any other.
-    """
+    """Whether a first layer is a base: it has a package manager's database, unlike that of an image from scratch."""
     return any(entry.path in PACKAGE_DATABASES for entry in entries)
 
 
@@ -176,7 +173,5 @@ def final_files(layers: Iterable[Sequence[Entry]]) -> dict[str, FileSize]:
 
 
 def _drop(seen: dict[str, tuple[Entry, Part]], path: str, *, itself: bool) -> None:
-    for below in [other for other in seen if other.startswith(f"{path}/")]:
-        del seen[below]
-    if itself:
-        seen.pop(path, None)
+    for file in [file for file in seen if file.startswith(f"{path}/") or (itself and file == path)]:
+        del seen[file]

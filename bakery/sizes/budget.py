@@ -6,8 +6,7 @@ from bakery.catalog import Budget, Catalog, Image, RecipeName
 from bakery.records import BuildRecord, PartSize
 from bakery.sizes.breakdown import Part, Share, Size
 
-DEFAULT_VARIANT = "default"
-"""The variant of records that do not name one."""
+DEFAULT_VARIANT = "default"  # of records that do not name one
 
 
 def budget_of(catalog: Catalog, image: Image) -> Budget | None:
@@ -25,11 +24,9 @@ def excess(budget: Budget | None, size: Size) -> tuple[str, ...]:
     if budget is None:
         return ()
     compressed = ("compressed", size.compressed_bytes, budget.compressed_bytes)
-    return tuple(
-        f"{actual:,} bytes {kind}, {actual - limit:,} more than the budget of {limit:,}"
-        for kind, actual, limit in (compressed, ("on disk", size.disk_bytes, budget.disk_bytes))
-        if actual > limit
-    )
+    checked = (compressed, ("on disk", size.disk_bytes, budget.disk_bytes))
+    text = "{:,} bytes {}, {:,} more than the budget of {:,}"
+    return tuple(text.format(actual, kind, actual - limit, limit) for kind, actual, limit in checked if actual > limit)
 
 
 def last_record(records: Iterable[BuildRecord], image: Image) -> BuildRecord | None:

@@ -20,25 +20,20 @@ from bakery.oci import (
 from bakery.platforms import Platform
 from bakery.sizes.breakdown import Entry, FileSize, Part, Share, Size, breakdown, classify, final_files, is_base
 
-GZIP_LEVEL = 6
-"""The level at which layers are commonly pushed to registries."""
-ZSTD_LEVEL = 9
-"""Level at which the parts of a layer are compressed. Their proportions hardly depend on it; 19 takes a minute."""
+GZIP_LEVEL = 6  # at which layers are commonly pushed to registries
+ZSTD_LEVEL = 9  # at which the parts of a layer are compressed: their proportions hardly depend on it; 19 takes a minute
 
 
 @dataclass(frozen=True)
 class SavedImage:
-    """An image from an archive.
-
-    With ``estimated`` the engine stores layers uncompressed, and their sizes as pulled are the result of gzip -6.
-    """
+    """An image from an archive; ``estimated`` is explained at :class:`bakery.sizes.SizeReport`."""
 
     digest: str
     layers: tuple[LayerSize, ...]
     parts: Mapping[Part, Share] = field(hash=False)
     files: Mapping[str, FileSize] = field(hash=False)
     config: Mapping[str, Any] = field(hash=False)
-    estimated: bool = False
+    estimated: bool
 
     @property
     def size(self) -> Size:
@@ -48,17 +43,11 @@ class SavedImage:
 
 
 def saved_image(chunks: Iterable[bytes], platform: Platform) -> SavedImage:
-    """The image in the output of ``docker save``, spooled to a temporary file; see :func:`read_image`."""
-    with spooled(chunks) as spool:
-        return read_image(spool, platform)
-
-
-def read_image(archive: IO[bytes], platform: Platform) -> SavedImage:
-    """The image for ``platform`` in a seekable tar; :exc:`BakeryError` if it has none.
+    """The image for ``platform`` in the output of ``docker save``; :exc:`BakeryError` if it has none.
 
     Layers are those of the OCI manifest (Docker Engine 25 and newer) or of ``manifest.json``.
     """
-    with image_archive(archive, platform) as image:
+    with spooled(chunks) as archive, image_archive(archive, platform) as image:
         read = [_Layer(image.tar, name, first=number == 0) for number, name in enumerate(image.layers)]
         sizes = tuple(layer.size for layer in read)
         return SavedImage(

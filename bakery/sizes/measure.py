@@ -29,6 +29,7 @@ from bakery.sizes.layers import saved_image
 from bakery.workspace import Workspace
 
 STAND_IN = "{} is a Debian image: there is no official Python image for {}."
+OTHER_BUILD = "The engine's {} is a different build from the registry's, so its size on disk was not measured."
 ESTIMATED = "{}: this engine stores layers uncompressed, so its compressed sizes are estimates (gzip -6)."
 
 
@@ -64,7 +65,7 @@ class Comparer:
     """Compares images with official ones, or with ``against``.
 
     Images of ours come from ``engine`` or, with ``repository``, from a registry; one of the two is required.
-    ``records`` are those of shared/status.json. ``measured`` caches images of the engine by reference and platform.
+    ``records`` are those of shared/status.json. ``measured`` are the engine's images by reference and platform.
     """
 
     catalog: Catalog
@@ -129,10 +130,7 @@ class Comparer:
             notes.append(f"{remote.reference} is not in the engine, so its size on disk was not measured.")
             return pulled
         if [layer.digest for layer in local.layers] != [layer.digest for layer in pulled.layers]:
-            notes.append(
-                f"The engine's {local.reference} is a different build from the registry's, "
-                "so its size on disk was not measured."
-            )
+            notes.append(OTHER_BUILD.format(local.reference))
             return pulled
         return dataclasses.replace(pulled, disk_bytes=local.disk_bytes, parts=local.parts, files=local.files)
 
@@ -180,11 +178,8 @@ class Comparer:
     def _local(self, reference: str, platform: Platform) -> SizeReport | None:
         """An image in the engine, read once in a run; ``None`` if the engine does not have it for ``platform``."""
         key = (reference, platform)
-        if key not in self.measured:
-            self.measured[key] = self._saved(reference, platform)
-        return self.measured[key]
-
-    def _saved(self, reference: str, platform: Platform) -> SizeReport | None:
+        if key in self.measured:
+            return self.measured[key]
         image = self.engine.find(reference) if self.engine else None
         if self.engine is None or image is None or image.platform != platform:
             return None
@@ -195,7 +190,8 @@ class Comparer:
             reference, "engine", f"docker save, {digest[:19]}", platform, saved.size.compressed_bytes, saved.layers,
             saved.size.disk_bytes, saved.parts, saved.files, digest, estimated=saved.estimated,
         )  # fmt: skip
-        return _described(measured, saved.config)
+        self.measured[key] = _described(measured, saved.config)
+        return self.measured[key]
 
 
 def recorded_report(official: OfficialImage, platform: Platform) -> SizeReport:
