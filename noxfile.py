@@ -92,6 +92,7 @@ def register(verb: str, action: str, variants: Sequence[Variant] = CATALOG.varia
 register("build", "Build")
 register("test", "Test")
 register("compare", "Compare the size of")
+register("differences", "Compare what users can observe in")
 register("regrtest", "Run CPython's own test suite in", [CATALOG.default_variant])
 register("bench", "Measure the speed of", [CATALOG.default_variant])
 register("startup", "Measure cold starts of", [CATALOG.default_variant])

@@ -38,6 +38,14 @@ def compare(selection: Selection, measuring: Measuring, output: Output) -> Repor
     )
 
 
+@command("version target variant against record format", record="Renew shared/facts from both images in the engine")
+def differences(selection: Selection, measuring: Measuring, output: Output) -> Report:
+    """Compare what users can observe in images with the official recipe's; fails if a difference has no reason."""
+    catalog, images = selection.select(WORKSPACE.root)
+    engine, report = bakery.engine.find_engine(WORKSPACE, tell), bakery.testing.differences_report
+    return report(WORKSPACE.root, catalog, engine, images, measuring.against, output)
+
+
 def measure(selection: Selection, measuring: Measuring, run: "Callable[[Session], BenchmarkResult]") -> None:
     """Measure each pair of images, write the results and print their tables."""
     if measuring.image and measuring.against and not selection.version:

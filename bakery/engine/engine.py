@@ -119,6 +119,11 @@ class Engine:
             raise BuildError(f"{reference} is not in the engine", hint=hint)
         return image
 
+    def configuration(self, reference: str) -> Mapping[str, Any]:
+        """The image's configuration as in OCI's specification: ``Env``, ``Cmd``, ``Labels`` and others."""
+        with self.api_errors():
+            return dict(self.client.images.get(reference).attrs["Config"])
+
     def images(self, *, name: str | None = None, label: str | None = None) -> list[EngineImage]:
         """The images with this name (a repository, with or without a tag) and this label; all images by default."""
         with self.api_errors():

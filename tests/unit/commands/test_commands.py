@@ -27,6 +27,7 @@ OPTIONS = {
     "mirror no-cache platform print quick refresh target train variant version",
     "clean": "all bases cache dry engine environments images layers logs sources",
     "compare": "against all brief check format html repository target variant version",
+    "differences": "against format record target variant version",
     "doctor": "builder ca-bundle format",
     "engine.down": "",
     "engine.env": "",
@@ -186,7 +187,7 @@ def test_the_list_names_every_command_with_its_line(inv: Run, collection: Collec
     done = inv("--list")
     assert done.returncode == 0
     text = " ".join(done.stdout.split())
-    assert len(collection.task_names) >= 23
+    assert len(collection.task_names) >= 24
     for name in collection.task_names:
         assert f"\n  {name} " in done.stdout
         assert f" {name} {collection[name].__doc__.strip()} " in f"{text} "

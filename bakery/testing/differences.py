@@ -1,0 +1,210 @@
+"""What users can observe in an image (shared/facts.py and its configuration), compared with the reference image.
+
+Each difference needs a reason in shared/differences.toml. shared/facts has records, JSON packed by xz: the facts of
+reference images, and the differences of ours, from which docs/differences.md is rendered.
+"""
+
+import json
+import lzma
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from bakery.catalog import Catalog, Image, RecipeName, Rule, read_toml, references
+from bakery.display import Column, Report
+from bakery.engine import Engine, idle_container, tar_of
+from bakery.errors import BuildError
+from bakery.options import Output
+
+Facts = dict[str, str]
+"""Texts by name; a name begins with a kind, as in ``names: os: fork``."""
+COLUMNS = (Column("image"), Column("facts", right=True), Column("example"), Column("reason"))
+MOST = 40
+"""Lines of an error."""
+HINT = "Mend the image or give a reason in shared/differences.toml; remove reasons for what no longer differs."
+AGAIN = "Build both images (inv build, inv reference), then record them: inv differences --record."
+
+
+class Difference(NamedTuple):
+    """A fact that differs; ``None`` for an image that does not have it. A list of three in JSON."""
+
+    name: str
+    ours: str | None
+    theirs: str | None
+
+    @property
+    def kind(self) -> str:
+        """What the fact is about."""
+        return self.name.partition(":")[0]
+
+    @property
+    def side(self) -> str:
+        """The image that has the fact: ``ours``, ``theirs`` or ``both``."""
+        return "ours" if self.theirs is None else "theirs" if self.ours is None else "both"
+
+
+class FactsRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The facts of a reference image; or the differences of an image of ours, and the number of facts compared."""
+
+    image: str
+    platform: str
+    facts: Facts = {}
+    compared: int = 0
+    differences: list[Difference] = []
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why facts differ; the head of shared/differences.toml explains the keys."""
+
+    facts: str
+    reason: Annotated[str, Rule("a reason of at least four words", r"\S+(\s+\S+){3,}\s*")]
+    side: Annotated[str, Rule("ours, theirs or both", "ours|theirs|both")] = ""
+    images: str = ".*"
+    optional: bool = False
+
+    def explains(self, difference: Difference) -> bool:
+        """Whether it is the reason for ``difference``."""
+        return self.side in ("", difference.side) and bool(re.fullmatch(self.facts, difference.name))
+
+
+Groups = list[tuple[Reason, list[Difference]]]
+
+
+def short(value: str | None, most: int = 60) -> str:
+    """A value for one line: at most ``most`` characters of it."""
+    return repr(value) if value is None or len(value) <= most else f"{value[:most]!r}..."
+
+
+def observe(engine: Engine, root: Path, reference: str, image: Image | None = None) -> Facts:
+    """The facts of the image ``reference``, observed as root in a container without a network.
+
+    Raises :exc:`BuildError` if shared/facts.py fails in it, or its Python is not that of ``image``.
+    """
+    command = ["python3", "/tmp/facts.py", json.dumps(engine.configuration(reference))]
+    with idle_container(engine, reference) as container:
+        container.put("/tmp", tar_of(root / "shared" / "facts.py", "facts.py"))
+        done = container.run(command, environment={"PYTHONDONTWRITEBYTECODE": "1"})
+    try:
+        facts = msgspec.json.decode(done.stdout, type=Facts)
+    except ValueError:
+        raise BuildError(f"shared/facts.py failed in {reference} ({done.code}): {done.output[-500:]}") from None
+    if image and facts["interpreter: version"] != image.pin.release:
+        raise BuildError(f"{reference} has Python {facts['interpreter: version']}, not {image.pin.release}", hint=AGAIN)
+    return facts
+
+
+def compare_facts(image: Image, ours: Facts, theirs: Facts) -> FactsRecord:
+    """The record of the differences between ``image`` and another one."""
+    names = sorted({*ours, *theirs})
+    found = [Difference(name, ours.get(name), theirs.get(name)) for name in names if ours.get(name) != theirs.get(name)]
+    return FactsRecord(image.name, str(image.platform), compared=len(names), differences=found)
+
+
+def record_file(root: Path, image: Image) -> Path:
+    """The record of ``image``, whatever its release: a new release replaces it."""
+    variant = image.recipe if image.recipe is RecipeName.REFERENCE else image.variant.name
+    name = f"{image.series.name}-{image.target.name}-{image.platform.architecture}-{variant}.json.xz"
+    return root / "shared" / "facts" / name
+
+
+def write_facts(file: Path, record: FactsRecord) -> None:
+    """Write ``record``: the same bytes for the same facts."""
+    data = msgspec.json.encode(record, order="deterministic")
+    file.write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
+
+
+def read_facts(file: Path) -> FactsRecord:
+    """The record in ``file``; :exc:`BuildError` if it is missing or not valid."""
+    try:
+        return msgspec.json.decode(lzma.decompress(file.read_bytes()), type=FactsRecord)
+    except (OSError, lzma.LZMAError, ValueError) as error:
+        raise BuildError(f"{file}: expected a record of facts: {error}", hint=AGAIN) from None
+
+
+def find_differences(
+    root: Path, catalog: Catalog, engine: Engine, image: Image, against: str | None, *, record: bool
+) -> FactsRecord:
+    """How the built ``image`` differs from ``against``, any image; by default, from the record of its reference.
+
+    With ``record``, the reference in the engine is observed, and both records are written. Raises :exc:`BuildError` if
+    an image or a record is missing, or the record is of another release, target or platform.
+    """
+    reference = replace(image, recipe=RecipeName.REFERENCE, variant=catalog.default_variant)
+    if against:
+        theirs = observe(engine, root, (engine.find(against) or engine.pull(against)).id)
+    elif record:
+        theirs = observe(engine, root, references(catalog, reference)[0], reference)
+        write_facts(record_file(root, reference), FactsRecord(reference.name, str(image.platform), theirs))
+    else:
+        known = read_facts(record_file(root, reference))
+        if (known.image, known.platform) != (reference.name, image.platform):
+            expected = f"expected {reference.name}, {image.platform}"
+            raise BuildError(f"the recorded facts are of {known.image}, {known.platform}; {expected}", hint=AGAIN)
+        theirs = known.facts
+    found = compare_facts(image, observe(engine, root, references(catalog, image)[0], image), theirs)
+    if record and not against:
+        write_facts(record_file(root, image), found)
+    return found
+
+
+def explain(root: Path, record: FactsRecord, *, stale: bool = True) -> tuple[Groups, list[str]]:
+    """The differences with the first reason that explains each; a line for each reason and difference without a match.
+
+    ``stale``: whether reasons need a match. Raises :exc:`bakery.errors.ConfigError` for an invalid reason.
+    """
+    entries = [entry.read(Reason) for entry in read_toml(root / "shared" / "differences.toml").entries("difference")]
+    groups = {reason: list[Difference]() for reason in entries if re.fullmatch(reason.images, record.image)}
+    rest: list[Difference] = []
+    for difference in record.differences:
+        next((found for reason, found in groups.items() if reason.explains(difference)), rest).append(difference)
+    lines = [f"{name}: ours {short(ours)}, theirs {short(theirs)}" for name, ours, theirs in rest]
+    unused = [reason for reason, found in groups.items() if stale and not found and not reason.optional]
+    lines += [f"{reason.facts}: nothing differs any more" for reason in unused]
+    return [group for group in groups.items() if group[1]], [f"{record.image}: {line}" for line in lines]
+
+
+def failure_of(lines: Sequence[str]) -> BuildError | None:
+    """The error that lists what has no match, if anything."""
+    more = [f"and {len(lines) - MOST:,} more"] if len(lines) > MOST else []
+    text = "\n".join(("differences and reasons do not match:", *lines[:MOST], *more))
+    return BuildError(text, hint=HINT) if lines else None
+
+
+def differences_report(
+    root: Path, catalog: Catalog, engine: Engine, images: Iterable[Image], against: str | None, output: Output
+) -> Report:
+    """A row for each reason; as JSON, for each difference. It fails if a difference or a reason has no match."""
+    rows: list[dict[str, object]] = []
+    lines: list[str] = []
+    for image in images:
+        record = find_differences(root, catalog, engine, image, against, record=output.record)
+        groups, unmatched = explain(root, record, stale=not against)
+        lines += unmatched
+        if output.format == "json":
+            reasons = {difference: reason.reason.strip() for reason, found in groups for difference in found}
+            rows += [{"image": image.name, **d._asdict(), "reason": reasons.get(d)} for d in record.differences]
+        else:
+            rows += [
+                {"image": image.name, "facts": len(found), "example": found[0].name, "reason": reason.reason.strip()}
+                for reason, found in groups
+            ]
+    return Report(rows, COLUMNS, failure=failure_of(lines))
+
+
+def differences_part(root: Path) -> dict[str, str]:
+    """The generated part of docs/differences.md by the name of its markers; raises what `inv differences` raises."""
+    from jinja2 import Template
+
+    records = [
+        record for record in map(read_facts, sorted((root / "shared" / "facts").glob("*.xz"))) if record.compared
+    ]
+    images = [(record, *explain(root, record)) for record in records]
+    if failure := failure_of([line for _, _, lines in images for line in lines]):
+        raise failure
+    text = Path(__file__).with_suffix(".md").read_text(encoding="utf-8")
+    return {"differences": Template(text, trim_blocks=True, lstrip_blocks=True).render(images=images, short=short)}

@@ -1,0 +1,212 @@
+"""Differences from the reference: each needs a reason, each reason a difference, and a record is of one release."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bakery.catalog.models import Catalog, Image
+from bakery.catalog.recipes import RecipeName
+from bakery.errors import BuildError, ConfigError
+from bakery.platforms import ARM64
+from bakery.testing import differences
+from bakery.testing.differences import (
+    Difference,
+    Facts,
+    FactsRecord,
+    compare_facts,
+    differences_part,
+    explain,
+    failure_of,
+    find_differences,
+    read_facts,
+    record_file,
+    write_facts,
+)
+
+THEIRS = {"interpreter: version": "3.13.15", "names: os: fork": "yes", "limits: depth": "4000"}
+OURS = {"interpreter: version": "3.13.15", "limits: depth": "8000", "commands: pip": "program"}
+ENTRY = '[[difference]]\nfacts = "{}"\nreason = "a reason of five words"\n{}\n'
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Callable[..., Path]:
+    """Writes shared/differences.toml with an entry for each pattern, or pattern and more keys."""
+    (tmp_path / "shared" / "facts").mkdir(parents=True)
+
+    def write(*entries: str | tuple[str, str]) -> Path:
+        pairs = (entry if isinstance(entry, tuple) else (entry, "") for entry in entries)
+        text = "".join(ENTRY.format(*pair) for pair in pairs)
+        (tmp_path / "shared" / "differences.toml").write_text(
+            f"schema = 1\n{text}" if text else "schema = 1\ndifference = []"
+        )
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def record(image: Callable[..., Image]) -> FactsRecord:
+    return compare_facts(image("3.13"), OURS, THEIRS)
+
+
+def test_facts_of_either_image_and_other_values_are_differences(record: FactsRecord) -> None:
+    assert (record.image, record.platform, record.compared) == ("3.13.15-bookworm", "linux/amd64", 4)
+    assert [(difference.name, difference.side) for difference in record.differences] == [
+        ("commands: pip", "ours"),
+        ("limits: depth", "both"),
+        ("names: os: fork", "theirs"),
+    ]
+
+
+def test_a_difference_without_a_reason_names_the_fact_both_values_and_what_to_do(
+    data: Callable[..., Path], record: FactsRecord
+) -> None:
+    _, lines = explain(data("names: .*", "commands: .*"), record)
+    assert lines == ["3.13.15-bookworm: limits: depth: ours '8000', theirs '4000'"]
+    failure = failure_of(lines)
+    assert failure and failure.exit_code == 1
+    assert "shared/differences.toml" in failure.hint
+
+
+def test_many_differences_are_counted_after_the_first_ones() -> None:
+    failure = failure_of([f"line {number}" for number in range(1500)])
+    assert failure and failure.message.endswith("line 39\nand 1,460 more")
+
+
+def test_every_difference_has_the_first_reason_that_matches_all_of_its_name(
+    data: Callable[..., Path], record: FactsRecord
+) -> None:
+    groups, lines = explain(data("limits: .*", "names", ".*"), record)
+    assert [(reason.facts, len(found)) for reason, found in groups] == [("limits: .*", 1), (".*", 2)]
+    assert lines == ["3.13.15-bookworm: names: nothing differs any more"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "stale"),
+    [
+        ("", True),
+        ("optional = true", False),
+        ('images = "3\\\\.13.*"', True),
+        ('images = "3\\\\.13.*-minimal.*"', False),
+        ('side = "theirs"', True),
+    ],
+)
+def test_a_reason_for_what_no_longer_differs_is_reported_unless_it_may_or_is_of_other_images(
+    data: Callable[..., Path], record: FactsRecord, keys: str, stale: bool
+) -> None:
+    _, lines = explain(data(".*", ("users: .*", keys)), record)
+    assert lines == (["3.13.15-bookworm: users: .*: nothing differs any more"] if stale else [])
+    assert explain(data(".*", ("users: .*", keys)), record, stale=False)[1] == []
+
+
+def test_a_reason_for_what_only_one_image_has_does_not_explain_another_difference(
+    data: Callable[..., Path], record: FactsRecord
+) -> None:
+    groups, lines = explain(data((".*", 'side = "ours"')), record)
+    assert [difference.name for _, found in groups for difference in found] == ["commands: pip"]
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"), [((".*", 'side = "nobody"'), "ours, theirs or both"), ((".*", 'where = "x"'), "unknown key")]
+)
+def test_an_invalid_reason_names_file_and_key(
+    data: Callable[..., Path], record: FactsRecord, entry: tuple[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"differences\.toml: difference\[0\].*{message}"):
+        explain(data(entry), record)
+
+
+def test_a_record_is_read_as_it_was_written_and_the_same_facts_give_the_same_bytes(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    write_facts(first, FactsRecord("3.13.15-bookworm", "linux/amd64", facts=THEIRS))
+    write_facts(second, FactsRecord("3.13.15-bookworm", "linux/amd64", facts=dict(reversed(THEIRS.items()))))
+    assert first.read_bytes() == second.read_bytes()
+    assert read_facts(first).facts == THEIRS
+
+
+@pytest.mark.parametrize("content", [None, b"", b"text"])
+def test_a_record_that_is_missing_or_damaged_is_an_error_that_says_how_to_renew_it(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "record.json.xz"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(BuildError, match=r"record\.json\.xz: expected a record") as raised:
+        read_facts(file)
+    assert "inv differences --record" in raised.value.hint
+
+
+@pytest.fixture
+def observed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A mock of what only an engine can observe: facts by the name of the image, and the names asked for."""
+    asked: list[str] = []
+
+    def observe(engine: object, root: Path, reference: str, image: Image | None = None) -> Facts:
+        asked.append(reference)
+        return THEIRS if reference.startswith("reference/") else OURS
+
+    monkeypatch.setattr(differences, "observe", observe)
+    return asked
+
+
+def test_the_record_replaces_the_reference_until_it_is_renewed(
+    data: Callable[..., Path], catalog: Catalog, image: Callable[..., Image], observed: list[str]
+) -> None:
+    root, ours = data(), image("3.13")
+    with pytest.raises(BuildError, match=r"3\.13-bookworm-amd64-reference\.json\.xz"):
+        find_differences(root, catalog, None, ours, None, record=False)  # type: ignore[arg-type]
+    made = find_differences(root, catalog, None, ours, None, record=True)  # type: ignore[arg-type]
+    assert observed == ["reference/python:3.13.15-bookworm", "infra7/python:3.13.15-bookworm"]
+    assert find_differences(root, catalog, None, ours, None, record=False) == made  # type: ignore[arg-type]
+    assert len(observed) == 3
+    assert read_facts(record_file(root, ours)) == made
+
+
+@pytest.mark.parametrize("other", ["release", "target", "platform"])
+def test_a_record_of_another_release_target_or_platform_is_refused(
+    data: Callable[..., Path], catalog: Catalog, image: Callable[..., Image], observed: list[str], other: str
+) -> None:
+    root, ours = data(), image("3.13")
+    others = {
+        "release": image("3.13.5"),
+        "target": image("3.13", "trixie"),
+        "platform": dataclasses.replace(ours, platform=ARM64),
+    }
+    foreign = others[other]
+    file = record_file(root, dataclasses.replace(ours, recipe=RecipeName.REFERENCE))
+    write_facts(file, FactsRecord(foreign.name, str(foreign.platform), THEIRS))
+    with pytest.raises(BuildError, match=rf"are of {foreign.name}, {foreign.platform}; expected 3\.13\.15-bookworm"):
+        find_differences(root, catalog, None, ours, None, record=False)  # type: ignore[arg-type]
+
+
+def test_the_page_lists_reasons_by_kind_with_some_of_their_facts(
+    data: Callable[..., Path], image: Callable[..., Image]
+) -> None:
+    root = data("names: .*", "limits: .*")
+    theirs = {f"names: os: {letter}": "yes" for letter in "abcdefg"} | {"limits: depth": "4000"}
+    write_facts(record_file(root, image("3.13")), compare_facts(image("3.13"), {"limits: depth": "8000"}, theirs))
+    part = differences_part(root)["differences"]
+    assert part.startswith("## 3.13.15-bookworm, linux/amd64\n\n8 of 8 facts differ.\n")
+    assert part.index("### Limits") < part.index("### Names")
+    assert "1 different:\n  `depth` ('4000', here '8000')" in part
+    assert "7 only there:\n  `os: a`,\n" in part and "and 2 more" in part
+
+
+def test_the_page_is_not_rendered_from_differences_without_a_reason(
+    data: Callable[..., Path], image: Callable[..., Image], record: FactsRecord
+) -> None:
+    root = data("names: .*")
+    write_facts(record_file(root, image("3.13")), record)
+    with pytest.raises(BuildError, match="limits: depth: ours '8000', theirs '4000'"):
+        differences_part(root)
+
+
+def test_a_long_value_is_shortened(data: Callable[..., Path]) -> None:
+    record = FactsRecord("3.13.15-bookworm", "linux/amd64", {}, 1, [Difference("sysconfig: CFLAGS", "-O3 " * 99, None)])
+    (line,) = explain(data(), record)[1]
+    assert len(line) < 140 and line.endswith("'..., theirs None")
