@@ -71,7 +71,7 @@ int main(int argc, char **argv) {
     return PyRun_SimpleString(
         "import encodings, math, xml.etree.ElementTree as tree\\n"
         "print(*encodings.__path__, math.__file__, tree.XML('<a/>').tag)\\n"
-        "print(b'\\xc1'.decode('cp037'), '\\xfc'.encode('idna'))"
+        "print(bytes([193]).decode('cp037'), chr(252).encode('idna'))"
     ) || Py_FinalizeEx();
 }
 """
