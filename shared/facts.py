@@ -33,7 +33,7 @@ import warnings
 FACTS = {}
 STDLIB = sysconfig.get_path("stdlib")
 # Folders that only the packages of the distribution write to: the packages are facts, their files follow from them.
-PACKAGED = ("/usr",)
+PACKAGED = ("/usr", "/var/lib/dpkg/info", "/var/lib/dpkg/status.d")
 OWN = ("/usr/local", "/usr/src")
 CONFIGURATION = ("Cmd", "Entrypoint", "ExposedPorts", "OnBuild", "Shell", "StopSignal", "User", "Volumes", "WorkingDir")
 UNREAL = ("/.dockerenv", "/proc", "/sys", "/dev", "/tmp/facts.py")
@@ -150,7 +150,7 @@ def files():
             packaged = entry.path.startswith(PACKAGED) and not entry.path.startswith(OWN)
             if entry.path not in skipped and not packaged:
                 add("files", entry.path, described(entry.path, entry.stat(follow_symlinks=False)))
-            if entry.path not in skipped and (not packaged or entry.path in PACKAGED):
+            if entry.path not in skipped and (not packaged or entry.path == "/usr"):
                 waiting += [entry.path] if entry.is_dir(follow_symlinks=False) else []
 
 

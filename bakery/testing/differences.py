@@ -17,14 +17,13 @@ import msgspec
 from bakery.catalog import Catalog, Image, RecipeName, Rule, read_toml, references
 from bakery.display import Column, Report
 from bakery.engine import Engine, idle_container, tar_of
-from bakery.errors import BuildError
+from bakery.errors import BuildError, ConfigError
 from bakery.options import Output
 
 Facts = dict[str, str]
 """Texts by name; a name begins with a kind, as in ``names: os: fork``."""
 COLUMNS = (Column("image"), Column("facts", right=True), Column("example"), Column("reason"))
-MOST = 40
-"""Lines of an error."""
+MOST_LINES = 40
 HINT = "Mend the image or give a reason in shared/differences.toml; remove reasons for what no longer differs."
 AGAIN = "Build both images (inv build, inv reference), then record them: inv differences --record."
 
@@ -67,11 +66,19 @@ class Reason:
     images: str = ".*"
     optional: bool = False
 
+    def __post_init__(self) -> None:
+        for pattern in (self.facts, self.images):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ConfigError(f"shared/differences.toml: {pattern}: no regular expression: {error}") from None
+
     def explains(self, difference: Difference) -> bool:
         """Whether it is the reason for ``difference``."""
         return self.side in ("", difference.side) and bool(re.fullmatch(self.facts, difference.name))
 
 
+UNEXPLAINED = Reason(".*", "", optional=True)
 Groups = list[tuple[Reason, list[Difference]]]
 
 
@@ -158,11 +165,11 @@ def explain(root: Path, record: FactsRecord, *, stale: bool = True) -> tuple[Gro
     ``stale``: whether reasons need a match. Raises :exc:`bakery.errors.ConfigError` for an invalid reason.
     """
     entries = [entry.read(Reason) for entry in read_toml(root / "shared" / "differences.toml").entries("difference")]
-    groups = {reason: list[Difference]() for reason in entries if re.fullmatch(reason.images, record.image)}
-    rest: list[Difference] = []
+    reasons = [*(reason for reason in entries if re.fullmatch(reason.images, record.image)), UNEXPLAINED]
+    groups = {reason: list[Difference]() for reason in reasons}
     for difference in record.differences:
-        next((found for reason, found in groups.items() if reason.explains(difference)), rest).append(difference)
-    lines = [f"{name}: ours {short(ours)}, theirs {short(theirs)}" for name, ours, theirs in rest]
+        next(found for reason, found in groups.items() if reason.explains(difference)).append(difference)
+    lines = [f"{name}: ours {short(ours)}, theirs {short(theirs)}" for name, ours, theirs in groups[UNEXPLAINED]]
     unused = [reason for reason, found in groups.items() if stale and not found and not reason.optional]
     lines += [f"{reason.facts}: nothing differs any more" for reason in unused]
     return [group for group in groups.items() if group[1]], [f"{record.image}: {line}" for line in lines]
@@ -170,8 +177,8 @@ def explain(root: Path, record: FactsRecord, *, stale: bool = True) -> tuple[Gro
 
 def failure_of(lines: Sequence[str]) -> BuildError | None:
     """The error that lists what has no match, if anything."""
-    more = [f"and {len(lines) - MOST:,} more"] if len(lines) > MOST else []
-    text = "\n".join(("differences and reasons do not match:", *lines[:MOST], *more))
+    more = [f"and {len(lines) - MOST_LINES:,} more"] if len(lines) > MOST_LINES else []
+    text = "\n".join(("differences and reasons do not match:", *lines[:MOST_LINES], *more))
     return BuildError(text, hint=HINT) if lines else None
 
 
@@ -185,14 +192,10 @@ def differences_report(
         record = find_differences(root, catalog, engine, image, against, record=output.record)
         groups, unmatched = explain(root, record, stale=not against)
         lines += unmatched
-        if output.format == "json":
-            reasons = {difference: reason.reason.strip() for reason, found in groups for difference in found}
-            rows += [{"image": image.name, **d._asdict(), "reason": reasons.get(d)} for d in record.differences]
-        else:
-            rows += [
-                {"image": image.name, "facts": len(found), "example": found[0].name, "reason": reason.reason.strip()}
-                for reason, found in groups
-            ]
+        for reason, found in groups:
+            known = {"image": image.name, "reason": reason.reason.strip() or None}
+            short_row: list[dict[str, object]] = [{"facts": len(found), "example": found[0].name}]
+            rows += [known | row for row in ([d._asdict() for d in found] if output.format == "json" else short_row)]
     return Report(rows, COLUMNS, failure=failure_of(lines))
 
 
@@ -200,10 +203,8 @@ def differences_part(root: Path) -> dict[str, str]:
     """The generated part of docs/differences.md by the name of its markers; raises what `inv differences` raises."""
     from jinja2 import Template
 
-    records = [
-        record for record in map(read_facts, sorted((root / "shared" / "facts").glob("*.xz"))) if record.compared
-    ]
-    images = [(record, *explain(root, record)) for record in records]
+    records = map(read_facts, sorted((root / "shared" / "facts").glob("*.xz")))
+    images = [(record, *explain(root, record)) for record in records if record.compared]
     if failure := failure_of([line for _, _, lines in images for line in lines]):
         raise failure
     text = Path(__file__).with_suffix(".md").read_text(encoding="utf-8")
