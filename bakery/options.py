@@ -21,9 +21,10 @@ from bakery.catalog import (
     select_images,
     split,
 )
-from bakery.display import FORMATS
+from bakery.display import FORMATS, tell
 from bakery.errors import InputError, listed, unknown_value
 from bakery.platforms import parse_platforms
+from bakery.workspace import find_workspace
 
 COMMAS = "; repeat it or separate by commas"
 T = TypeVar("T")
@@ -112,6 +113,9 @@ class Selection:
     target: tuple[str, ...] = option((), "Distribution release such as bookworm (`inv images` lists them)")
     variant: tuple[str, ...] = option((), "Variant of the image, such as default or minimal")
     platform: tuple[str, ...] = option((), "linux/amd64 (amd64, x86_64) or linux/arm64 (arm64, arm64v8, aarch64)")
+    source: str | None = option(
+        None, "CPython's source instead of a release: a tarball, a folder, a git checkout, or CHECKOUT@COMMIT"
+    )
     all: bool = option(False, "All series, targets and variants, unless --version, --target or --variant is given")
 
     def select(
@@ -121,11 +125,15 @@ class Selection:
 
         Raises :exc:`bakery.errors.NothingSelected` without a version, unless ``everything`` or ``--all`` is given.
         """
+        from bakery.trees import from_source  # reads archives: `inv --list` is faster without it
+
         catalog, everything = load_catalog(root), everything or self.all
         platforms = parse_platforms(catalog.platforms, self.platform)
         names = (self.version, self.target, self.variant)
-        images = (replace(image, recipe=recipe) for image in select_images(catalog, *names, everything=everything))
-        return catalog, on_platforms(tuple(images), platforms)
+        images = [replace(image, recipe=recipe) for image in select_images(catalog, *names, everything=everything)]
+        if self.source:
+            images = from_source(self.source, images, find_workspace(root).home, tell)
+        return catalog, on_platforms(images, platforms)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ def print_plan(catalog: Catalog, images: Sequence[Image], base: str | None) -> N
 
 
 @command(
-    "version target variant platform all mirror base quick no_cache refresh train compression jobs builder cache_from "
-    "cache_to ca_bundle apt_mirror print dry format"
+    "version target variant platform source all mirror base quick no_cache refresh train compression jobs builder "
+    "cache_from cache_to ca_bundle apt_mirror print dry format"
 )
 def build(selection: Selection, building: Building, output: Output) -> Report | None:
     """Build images from verified source on a pinned base; ends with a table of tags and sizes."""
@@ -33,7 +33,7 @@ def build(selection: Selection, building: Building, output: Output) -> Report | 
     return bakery.report.build_report(builder, images)
 
 
-@command("version target mirror base no_cache format")
+@command("version target source mirror base no_cache format")
 def reference(selection: Selection, building: Building) -> Report:
     """Build the reference image (reference/python:...): the official recipe on the same base, to measure against."""
     catalog, images = selection.select(WORKSPACE.root, recipe=RecipeName.REFERENCE)
@@ -41,7 +41,7 @@ def reference(selection: Selection, building: Building) -> Report:
     return bakery.report.build_report(builder, images)
 
 
-@command("version target mirror base no_cache dry", no_cache="Ignore the build cache and train again")
+@command("version target source mirror base no_cache dry", no_cache="Ignore the build cache and train again")
 def profile(selection: Selection, building: Building, output: Output) -> None:
     """Train interpreters and record their profiles (shared/profiles, shared/lock.toml), which builds then use."""
     catalog, images = selection.select(WORKSPACE.root)
@@ -54,7 +54,7 @@ def profile(selection: Selection, building: Building, output: Output) -> None:
         bakery.build.train_all(builder, images)
 
 
-@command("version target variant all mirror base quick format")
+@command("version target variant source all mirror base quick format")
 def verify(selection: Selection, building: Building) -> Report:
     """Build images twice without the build cache and compare them bit for bit; exit code 1 if they differ."""
     catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
@@ -65,7 +65,7 @@ def verify(selection: Selection, building: Building) -> Report:
 
 
 @command(
-    "version target variant platform all base quick format",
+    "version target variant platform source all base quick format",
     format=option("bake", "Definition for docker buildx or matrix of CI jobs", choices=("bake", "github")),
 )
 def plan(selection: Selection, building: Building, output: Output) -> None:
@@ -77,7 +77,7 @@ def plan(selection: Selection, building: Building, output: Output) -> None:
         print_plan(catalog, images, building.base)
 
 
-@command("version target variant platform all mirror base quick k format", quick="Build missing images with --quick")
+@command("version target variant platform source all mirror base quick k format", quick="Build missing ones --quick")
 def test(selection: Selection, building: Building, measuring: Measuring) -> Report:
     """Run tests/image inside images, with the interpreter that was built; missing images are built first."""
     catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
@@ -91,7 +91,7 @@ def test(selection: Selection, building: Building, measuring: Measuring) -> Repo
 
 
 @command(
-    "version target mirror base quick only jobs format", quick="Build missing images with --quick",
+    "version target source mirror base quick only jobs format", quick="Build missing images with --quick",
     only="Run only this test file, such as test_ssl (default: the whole suite)",
     jobs=option(None, "Test files to run at a time (default: one for each processor)", minimum=0),
 )  # fmt: skip

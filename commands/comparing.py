@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @command(
-    "version target variant all against repository html check brief format",
+    "version target variant source all against repository html check brief format",
     against="Compare with this image instead of the official one: any reference, in the engine or in a registry",
     check="Exit with code 1 if an image is over its size budget (shared/catalog.toml)",
 )
@@ -38,7 +38,7 @@ def compare(selection: Selection, measuring: Measuring, output: Output) -> Repor
     )
 
 
-@command("version target variant against record format", record="Renew shared/facts from both images in the engine")
+@command("version target variant source against record format", record="Renew shared/facts from both images")
 def differences(selection: Selection, measuring: Measuring, output: Output) -> Report:
     """Compare what users can observe in images with the official recipe's; fails if a difference has no reason."""
     catalog, images = selection.select(WORKSPACE.root)
@@ -60,7 +60,7 @@ def measure(selection: Selection, measuring: Measuring, run: "Callable[[Session]
 
 
 @command(
-    "version target image against full only rounds cpu clock",
+    "version target source image against full only rounds cpu clock",
     rounds=option(6, "How often each benchmark is measured in each image (default: 6)", minimum=1),
 )
 def bench(selection: Selection, measuring: Measuring) -> None:
@@ -68,14 +68,14 @@ def bench(selection: Selection, measuring: Measuring) -> None:
     measure(selection, measuring, bakery.benchmarks.run_benchmarks)
 
 
-@command("version target image against rounds cpu fresh_engine")
+@command("version target source image against rounds cpu fresh_engine")
 def startup(selection: Selection, measuring: Measuring) -> None:
     """Compare cold starts in fresh containers with those of the official recipe; results go to build/bench."""
     measure(selection, measuring, bakery.benchmarks.run_startup)
 
 
 @command(
-    "version target variant mirror output format",
+    "version target variant source mirror output format",
     format=option("json", "The SPDX 2.3 document (json) or an overview", choices=FORMATS),
 )
 def sbom(selection: Selection, building: Building, output: Output) -> None:
@@ -93,7 +93,7 @@ def sbom(selection: Selection, building: Building, output: Output) -> None:
 
 
 @command(
-    "version target variant repository check format",
+    "version target variant source repository check format",
     repository="Examine the images in this repository of a registry (127.0.0.1:5000/python), without pulling them",
     check="Exit with code 1 if a package is outdated, or an image or its package archive cannot be examined",
 )
@@ -105,13 +105,13 @@ def outdated(selection: Selection, measuring: Measuring, output: Output) -> Repo
     return survey.report(check=output.check)
 
 
-@command("version target variant all format")
+@command("version target variant source all format")
 def tags(selection: Selection) -> Report:
     """List the tags of images (default: of all images)."""
     return bakery.report.tag_report(*selection.select(WORKSPACE.root, everything=not selection.version))
 
 
-@command("version target variant releases format")
+@command("version target variant source releases format")
 def images(selection: Selection, output: Output) -> Report:
     """List what can be built, how long it is supported, and what this clone has built."""
     catalog, found = selection.select(WORKSPACE.root, everything=True)

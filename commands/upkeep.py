@@ -15,7 +15,9 @@ from commands import lazy as bakery
 from commands.command import WORKSPACE, command
 
 
-@command("version target variant platform all repository stamp force dry sign key digests merge ca_bundle format")
+@command(
+    "version target variant platform source all repository stamp force dry sign key digests merge ca_bundle format"
+)
 def push(selection: Selection, building: Building, publishing: Publishing, output: Output) -> Report | None:
     """Push tested images with all their tags: by digest first, tags last; safe to repeat after an interruption."""
     catalog, images = (load_catalog(WORKSPACE.root), ()) if publishing.merge else selection.select(WORKSPACE.root)

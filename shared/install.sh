@@ -68,10 +68,11 @@ for folder in "$prefix"/lib/python3.*/config-*; do
 done
 
 # sysconfig would name the folder of this build, which no image has. Its installed counterpart is where the Makefile is.
-for makefile in "$prefix"/lib/python3.*/config-*/Makefile; do
-    folder=${makefile%/Makefile}
-    sed -i -E -e "s#$TREE/(coverage.info|lcov-report)#\1#g" -e "s#$TREE#${folder#"$OUT"}#g" \
-        "$makefile" "${folder%/*}"/_sysconfigdata_*.py
+# All text files are searched: 3.14 added two (_sysconfig_vars_*.json, build-details.json).
+for folder in "$prefix"/lib/python3.*/config-*; do
+    { grep --recursive --files-with-matches --null -I --fixed-strings -e "$TREE" "$prefix" || true; } |
+        xargs --null --no-run-if-empty \
+            sed -i -E -e "s#$TREE/(coverage.info|lcov-report)#\1#g" -e "s#$TREE#${folder#"$OUT"}#g"
 done
 
 # A free-threaded build installs python3.13t twice, the second time as python3.13: one file is enough.

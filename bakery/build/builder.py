@@ -194,7 +194,7 @@ class Builder:
         image, base = result.image, inputs.base
         kept = ("tests", "regrtest", *(() if result.compiled else ("built", "seconds", "phases")))
         record = LocalRecord(
-            image=image.name, series=image.series.name, release=image.pin.release, target=image.target.name,
+            image=image.name, series=image.series.name, release=str(image.pin.version), target=image.target.name,
             variant=image.variant.name, platform=image.platform, recipe=image.recipe,
             compression=str(self._compression(image)), id=result.id, tags=result.tags,
             built=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(sum(result.phases.values()), 1),

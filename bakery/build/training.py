@@ -42,7 +42,7 @@ def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
     match = re.search(r"version (\d+(\.\d+)+)", files.get("compiler", b"").decode(errors="replace"))
     version = match[1] if match else "unknown"
     sha256 = hashlib.sha256(data).hexdigest()
-    return Profile(image.series.name, compiler.name, version, image.pin.release, sha256, len(data)), data
+    return Profile(image.series.name, compiler.name, version, str(image.pin.version), sha256, len(data)), data
 
 
 def train_all(builder: Builder, images: Iterable[Image]) -> None:

@@ -164,8 +164,8 @@ class Image:
 
     @property
     def version(self) -> str:
-        """The release with the series' letter: ``3.13.15``, ``3.13.15t``."""
-        return f"{self.pin.release}{self.series.suffix}"
+        """The release with the series' letter: ``3.13.15t``; ``3.13.15t-local`` if it is a tree of the user's own."""
+        return f"{self.pin.version}{self.series.suffix}{'-local' if self.pin.local else ''}"
 
     @property
     def is_default_release(self) -> bool:

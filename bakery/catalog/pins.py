@@ -22,6 +22,9 @@ NONE = f"{FOLDER}/none"
 TRAINING = "shared/training"
 """The folder for a build that also trains by the programs in it."""
 
+UNVERIFIED = "local, not verified"
+"""What records and labels say of the signature of a tree of the user's own (``--source``)."""
+
 Digest = Annotated[str, Rule("sha256: and 64 hexadecimal digits", "sha256:[0-9a-f]{64}")]
 PoolPath = Annotated[str, Rule("a path below pool/", r"pool/[^\s]+")]
 
@@ -41,11 +44,18 @@ class Pin:
     bytes: Bytes | None = None
     pool: PoolPath | None = None
     """Path on a Debian mirror, if a source package there has upstream's tarball."""
+    local: Annotated[str, Rule("nothing: no release is local", "")] = ""
+    """What was packed if this is a tree of the user's own (:mod:`bakery.trees`), such as ``git 0edaa75``."""
 
     @property
     def version(self) -> Version:
-        """The release as PEP 440 orders it."""
-        return Version(self.release)
+        """The release as PEP 440 orders it, without the ``+`` of a tree that is later than its release."""
+        return Version(self.release.rstrip("+"))
+
+    @property
+    def folder(self) -> str:
+        """The folder of its tarball in the cache; many trees may say that they are the same release."""
+        return f"local-{self.sha256[:16]}" if self.local else self.release
 
     @property
     def series(self) -> str:

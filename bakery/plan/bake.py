@@ -163,11 +163,12 @@ def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
     notes = {RecipeName.QUICK: " (quick: no PGO, no LTO)", RecipeName.REFERENCE: " (the official recipe, re-created)"}
     note = notes.get(image.recipe, "")
     kind = f", {image.variant.infix}" if image.variant.infix else ""
-    target = image.target
+    target, local = image.target, image.pin.local
+    origin = f"local source ({local})" if local else "upstream's source"
     threads = ", free-threaded" if image.series.suffix else ""
     annotations = {
         "title": f"Python {image.pin.release} on {target.name}{kind}{note}",
-        "description": f"CPython {image.pin.release}{threads}, compiled from upstream's source for "
+        "description": f"CPython {image.pin.release}{threads}, compiled from {origin} for "
         f"{target.family.capitalize()} {target.version} ({target.name}){kind}{note}",
         "version": image.pin.release,
         "created": created_at(image),

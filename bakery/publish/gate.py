@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
+from bakery.catalog import LABELS, UNVERIFIED, Catalog, Image, RecipeName, references
 from bakery.engine import Engine
 from bakery.errors import BuildError, PublishError
 from bakery.files import Tell
@@ -18,6 +18,8 @@ def objections(record: LocalRecord | None, identity: str, labels: Mapping[str, s
         reasons.append(f"it is a {recipe} build, and only full builds are published")
     if labels.get(f"{LABELS}.base.origin") == "user":
         reasons.append("it is built on your own base (--base)")
+    if labels.get(f"{LABELS}.source.signature") == UNVERIFIED:
+        reasons.append("it is built from your own source (--source), not from a release")
     tests = record.tests if record else None
     if record is None or record.id != identity:
         reasons.append("it is not the image that is recorded as built and tested here")

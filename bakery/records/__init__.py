@@ -11,6 +11,7 @@ from bakery.records.builds import (
     SuiteRun,
     TestRun,
     json_text,
+    local_records,
     manifest_digest_of,
     read_record,
     record_attested,
@@ -21,6 +22,6 @@ from bakery.records.status import publish_local_records, read_status
 
 __all__ = [
     "BaseRecord", "BuildRecord", "ComparedWith", "LocalRecord", "PartSize", "Record", "SourceRecord", "SuiteRun",
-    "TestRun", "json_text", "manifest_digest_of", "publish_local_records", "read_record", "read_status",
-    "record_attested", "record_of", "write_record",
+    "TestRun", "json_text", "local_records", "manifest_digest_of", "publish_local_records", "read_record",
+    "read_status", "record_attested", "record_of", "write_record",
 ]  # fmt: skip

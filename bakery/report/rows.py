@@ -1,15 +1,28 @@
 """Rows of the tables that commands print and README has. JSON has all keys of a row, a table those of its columns."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
 from packaging.version import Version
 
 from bakery.build import Builder, BuildResult, failure_of
-from bakery.catalog import Catalog, Image, RecipeName, Stability, flag, latest_series, select_images, support, tags_of
+from bakery.catalog import (
+    UNVERIFIED,
+    Catalog,
+    Image,
+    RecipeName,
+    Stability,
+    flag,
+    latest_series,
+    select_images,
+    support,
+    tags_of,
+)
 from bakery.display import Column, Report, duration, render
 from bakery.platforms import AMD64, Platform
-from bakery.records import BuildRecord, ComparedWith, read_record
+from bakery.records import BuildRecord, ComparedWith, TestRun, local_records, read_record
 from bakery.report.text import SUMMARY_COLUMNS
 from bakery.sizes import OfficialImage, Summary, megabytes, official_size, read_baseline
 from bakery.workspace import Workspace
@@ -33,8 +46,18 @@ IMAGE_COLUMNS = (
 
 def catalog_rows(catalog: Catalog, workspace: Workspace, images: Iterable[Image], today: date) -> list[Row]:
     """Each image with the state of its series and target on ``today``, and its last build in this clone."""
-    rows = []
-    for image in images:
+    rows: list[Row] = []
+    images, local = (
+        list(images),
+        [record for record in local_records(workspace) if record.source.signature == UNVERIFIED],
+    )
+    trees = [
+        replace(image, pin=replace(image.pin, release=record.release, local=UNVERIFIED), recipe=record.recipe)
+        for image, record in itertools.product(images, local)
+        if (image.series.name, image.target.name, image.variant.name, image.platform)
+        == (record.series, record.target, record.variant, record.platform)
+    ]  # what --source built
+    for image in {image.name: image for image in (*images, *trees)}.values():
         record = read_record(workspace, image)
         note = flag(image.target.until, today) if image.target.status is Stability.STABLE else " (unstable)"
         row: Row = {
@@ -168,12 +191,21 @@ def status_table(catalog: Catalog, records: Sequence[BuildRecord], platform: Pla
 
 
 def _cell(builds: Sequence[BuildRecord]) -> str:
-    """The newest tested build, a full one if there is any, with its tests and its run of CPython's own test suite."""
+    """The newest tested build, with its tests and its run of CPython's own test suite.
+
+    A full build is preferred, then one of a release to one of a source tree (``--source``).
+    """
+
+    def rank(pair: tuple[BuildRecord, TestRun]) -> tuple[bool, bool, Version]:
+        record = pair[0]
+        return record.recipe is RecipeName.FULL, record.source.signature != UNVERIFIED, Version(record.release)
+
     tested = [(record, record.tests) for record in builds if record.tests]
     if not tested:
         return NOT_BUILT
-    best, tests = max(tested, key=lambda pair: (pair[0].recipe is RecipeName.FULL, Version(pair[0].release)))
+    best, tests = max(tested, key=rank)
     quick = "" if best.recipe is RecipeName.FULL else ", quick"
+    quick += ", tarball not verified" if best.source.signature == UNVERIFIED else ""
     failed = f", {tests.failed} failed" if tests.failed else ""
     text = f"{'✗' if failed else '✓'} {best.release}{quick}<br>{tests.passed} passed{failed}"
     if suite := best.regrtest:

@@ -39,6 +39,8 @@ class SignatureChecker:
 
     def ensure(self, pin: Pin, number: str, file: Path) -> str:
         """What is known about the signature of ``file``, for the build record. Raises as :meth:`check` does."""
+        if pin.local:
+            return pin.signed
         if pin.signed:
             self.sources.tell(f"{pin.file} is signed: {pin.signed} (checked when it was pinned)")
             return pin.signed

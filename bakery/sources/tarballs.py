@@ -34,7 +34,7 @@ class SourceCache:
 
     def folder(self, pin: Pin) -> Path:
         """The cache folder of one tarball, which contains nothing else: it becomes a build context."""
-        return self.home / pin.release
+        return self.home / pin.folder
 
     def fetch(self, pin: Pin, series: Series, command: str) -> Path:
         """The folder with the verified tarball of ``pin``, from the cache or the first provider that has it.

@@ -5,6 +5,7 @@ security holes in every image based on this one.
 """
 
 import _imp
+import contextlib
 import glob
 import grp
 import importlib.util
@@ -89,6 +90,8 @@ SOURCE_ONLY = (
     "/nturl2path.py",
 )
 ENCODINGS = ("__init__", "aliases", "ascii", "cp437", "idna", "latin_1", "punycode", "utf_8", "utf_8_sig", "utf_16")
+# Folders and files that the build stage alone has.
+BUILD_ONLY = (b"/usr/src/python", b"/out/usr/local", b"/mnt/source", b"/mnt/profile", b"/mnt/extras", b"code.profclang")
 
 
 class FilesTest(unittest.TestCase):
@@ -200,6 +203,17 @@ class FilesTest(unittest.TestCase):
         for folder in ("/usr/src", "/mnt", "/build"):
             with self.subTest(folder=folder):
                 self.assert_none(path for path, _ in self.below(folder))
+
+    def test_no_file_names_a_folder_of_the_build(self):
+        """No file, text or binary, names a folder or file that only the build stage has."""
+        named = []
+        for path, info in self.entries:
+            if not stat.S_ISREG(info.st_mode):
+                continue
+            with contextlib.suppress(PermissionError), open(path, "rb") as file:
+                content = file.read()
+                named += [f"{path} ({name.decode()})" for name in BUILD_ONLY if name in content]
+        self.assert_none(named)
 
     def test_no_compiler(self):
         """No compiler, linker or make is on PATH."""

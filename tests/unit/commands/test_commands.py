@@ -22,31 +22,32 @@ from bakery.errors import listed
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 OPTIONS = {
-    "bench": "against clock cpu full image only rounds target version",
+    "bench": "against clock cpu full image only rounds source target version",
     "build": "all apt-mirror base builder ca-bundle cache-from cache-to compression dry format jobs "
-    "mirror no-cache platform print quick refresh target train variant version",
+    "mirror no-cache platform print quick refresh source target train variant version",
     "clean": "all bases cache dry engine environments images layers logs sources",
-    "compare": "against all brief check format html repository target variant version",
-    "differences": "against format record target variant version",
+    "compare": "against all brief check format html repository source target variant version",
+    "differences": "against format record source target variant version",
     "doctor": "builder ca-bundle format",
     "engine.down": "",
     "engine.env": "",
     "engine.status": "format",
     "engine.up": "",
-    "images": "format releases target variant version",
-    "outdated": "check format repository target variant version",
-    "plan": "all base format platform quick target variant version",
-    "profile": "base dry mirror no-cache target version",
-    "push": "all ca-bundle digests dry force format key merge platform repository sign stamp target variant version",
+    "images": "format releases source target variant version",
+    "outdated": "check format repository source target variant version",
+    "plan": "all base format platform quick source target variant version",
+    "profile": "base dry mirror no-cache source target version",
+    "push": "all ca-bundle digests dry force format key merge platform repository sign stamp "
+    "source target variant version",
     "readme": "check record",
-    "reference": "base format mirror no-cache target version",
-    "regrtest": "base format jobs mirror only quick target version",
-    "sbom": "format mirror output target variant version",
-    "startup": "against cpu fresh-engine image rounds target version",
-    "tags": "all format target variant version",
-    "test": "all base format k mirror platform quick target variant version",
+    "reference": "base format mirror no-cache source target version",
+    "regrtest": "base format jobs mirror only quick source target version",
+    "sbom": "format mirror output source target variant version",
+    "startup": "against cpu fresh-engine image rounds source target version",
+    "tags": "all format source target variant version",
+    "test": "all base format k mirror platform quick source target variant version",
     "update": "check target version",
-    "verify": "all base format mirror quick target variant version",
+    "verify": "all base format mirror quick source target variant version",
 }  # fmt: skip
 """The options of each command."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from bakery.catalog.loader import load_catalog
 from bakery.errors import BuildError, ConfigError
-from bakery.records.builds import BuildRecord, SuiteRun
+from bakery.records.builds import BuildRecord, SourceRecord, SuiteRun
 from bakery.records.status import adopt, publish_local_records, read_status, write_status
 from bakery.report.readme import drift, fill, update_readme
 from bakery.report.rows import status_table
@@ -49,6 +49,14 @@ def test_a_build_that_failed_its_tests_has_no_check_mark() -> None:
 def test_a_quick_build_is_marked_and_a_full_build_is_preferred() -> None:
     assert "quick" in cell(passed_build(recipe="quick"))
     assert "quick" not in cell(passed_build(recipe="quick"), passed_build("3.13.5"))
+
+
+def test_a_build_of_a_source_tree_is_marked_and_one_of_a_release_is_preferred() -> None:
+    source = SourceRecord(file="Python-3.13.16.tar.xz", sha256="2", signature="local, not verified")
+    tree = passed_build("3.13.16", image="3.13.16-local-bookworm", source=source)
+    (published,) = adopt([], [tree])
+    assert cell(published) == "✓ 3.13.16, tarball not verified<br>180 passed"
+    assert cell(passed_build(), published) == "✓ 3.13.15<br>180 passed"
 
 
 def test_builds_for_other_platforms_do_not_count() -> None:

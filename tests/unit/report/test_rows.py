@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from bakery.catalog.tags import tags_of
 from bakery.display.progress import Display
 from bakery.display.tables import render
 from bakery.errors import BuildError
-from bakery.records.builds import record_file, write_record
+from bakery.records.builds import SourceRecord, record_file, write_record
 from bakery.report.rows import build_report, catalog_rows, release_rows, result_rows, tag_rows
 from bakery.sizes.baseline import OfficialImage
 from bakery.sizes.breakdown import Size
@@ -104,6 +105,21 @@ def test_the_list_of_images_shows_the_records_of_this_clone(
     assert (first["status"], first["distribution"]) == ("security", "debian 12")
     assert second["status"] == "bugfix, pre-release pinned"
     assert [row["latest"] for row in catalog_rows(catalog, clone, [image("3.14"), built], TODAY)] == [True, False]
+
+
+def test_a_source_tree_that_was_built_is_in_the_list_of_images(
+    catalog: Catalog, image: Callable[..., Image], tmp_path: Path
+) -> None:
+    clone, default, noble = Workspace(root=tmp_path, home=tmp_path / "home"), image("3.14"), image("3.14", "noble")
+    tree = replace(default, pin=replace(default.pin, release="3.14.7+", local="git 0edaa75"))
+    source = SourceRecord(file="Python-3.14.7+.tar.xz", sha256="0" * 64, signature="local, not verified")
+    series = {"series": "3.14", "release": "3.14.7", "target": "bookworm", "variant": "default"}
+    write_record(clone, tree, local_record(**series, source=source, compressed_bytes=33_000_000))
+    rows = catalog_rows(catalog, clone, [default, noble], TODAY)
+    assert [row["image"] for row in rows] == [default.name, noble.name, "3.14.7-local-bookworm"]
+    assert [row["compressed"] for row in rows] == [None, None, "33.0 MB"]
+    assert len(catalog_rows(catalog, clone, [noble], TODAY)) == 1
+    assert len(catalog_rows(catalog, clone, [tree], TODAY)) == 1
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[1]", "null", '{"built": 5}', "\udcff"])

@@ -1,0 +1,223 @@
+"""A folder, a git checkout, one of its commits or a tarball, packed as upstream packs a release: ``--source``.
+
+Everything is below ``Python-VERSION/``, sorted, of one time and owner: the same tree makes the same bytes. After that
+it is built, tested and recorded like a verified tarball, under names that no release has.
+"""
+
+import hashlib
+import io
+import lzma
+import os
+import re
+import stat
+import subprocess
+import tarfile
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from os.path import dirname, join, normpath
+from pathlib import Path
+from typing import NamedTuple
+
+from bakery.catalog import UNVERIFIED, Image, Pin
+from bakery.errors import InputError
+from bakery.files import Tell, disk_full, locked, staged_folder
+
+MAX_BYTES = 600_000_000
+"""Upper limit for a tree; CPython's are below 150 MB."""
+MADE_BY_BUILD = re.compile(r"Modules/config\.c|.*/frozen_modules/.*|.*\.new\.[ch]")
+"""Files that Makefile.pre.in names and no tree has."""
+
+
+class Entry(NamedTuple):
+    """A file below the tree's top, or a symbolic link, whose ``data`` is its target."""
+
+    data: bytes
+    executable: bool = False
+    link: bool = False
+
+
+class Tree(NamedTuple):
+    """Files by name, where they come from, and the time that all of them get, in seconds since 1970."""
+
+    files: dict[str, Entry]
+    origin: str
+    time: int
+
+
+def from_source(source: str, images: Sequence[Image], home: Path, tell: Tell) -> list[Image]:
+    """Those of ``images`` that the tree ``source`` can be built as, of it instead of a release.
+
+    The tree is packed into the cache ``home``. Raises :exc:`InputError` if it is not a tree of CPython that can be
+    built, or of another series than all of ``images``.
+    """
+    try:
+        tree = _read(source, tell)
+        release, files = _check(tree.files, tell)
+    except (ValueError, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
+        raise InputError(f"--source={source}: {error}") from None
+    series = ".".join(release.split(".")[:2])
+    fitting = [image for image in images if image.series.number == series]
+    if not fitting:
+        problem = f"--source={source} is Python {release}, which is not of the series {images[0].series.name}"
+        raise InputError(problem, hint=f"Give --version={series}.")
+    data, file = _pack(f"Python-{release}", files, tree.time), f"Python-{release}.tar.xz"
+    day, sha256 = f"{datetime.fromtimestamp(tree.time, UTC):%Y-%m-%d}", hashlib.sha256(data).hexdigest()
+    pin = Pin(release, file, sha256, "--source", UNVERIFIED, day, len(data), local=tree.origin)
+    folder = home / "sources" / pin.folder
+    with disk_full(folder), locked(folder.with_name(f"{folder.name}.lock"), file, tell), staged_folder(folder) as stage:
+        (stage / file).write_bytes(data)
+    tell(f"Python {release} from {tree.origin}: {len(files)} files, sha256 {sha256}, {UNVERIFIED}")
+    return [replace(image, pin=pin) for image in fitting]
+
+
+def _check(files: dict[str, Entry], tell: Tell) -> tuple[str, dict[str, Entry]]:
+    """The release that a tree says it is, and its files with the executable bits that they need.
+
+    The release is such as ``3.14.7``, or ``3.15.0a2+`` after one. Raises :exc:`ValueError` if it cannot be built.
+    """
+    for name in ("Include/patchlevel.h", "Makefile.pre.in", "configure"):
+        if name not in files:
+            hint = "; Tools/build/regen-configure.sh makes it" if name == "configure" else ""
+            raise ValueError(
+                f"no source of CPython: {name} is missing{hint}" if files else "expected files, found none"
+            )
+    header, makefile = (
+        files[name].data.decode(errors="replace") for name in ("Include/patchlevel.h", "Makefile.pre.in")
+    )
+    release = re.search(r'(?m)^#define PY_VERSION\s+"(3\.\d+\.\d+(?:(?:a|b|rc)\d+)?\+?)"', header)
+    if not release:
+        raise ValueError("no source of CPython 3: Include/patchlevel.h has no PY_VERSION")
+    built = [name for name in files if name in ("Makefile", "config.status") or name.endswith((".o", ".so"))]
+    if built:
+        raise ValueError(f"there are results of a build ({', '.join(built[:3])}): run `make distclean` there first")
+    for name, entry in files.items():
+        target = entry.data.decode(errors="replace") if entry.link else ""
+        if normpath(join(dirname(name), target)).startswith(("/", "..")):
+            raise ValueError(f"a link leaves the tree: {name} -> {target}")
+    named = set(re.findall(r"\$\(srcdir\)/([\w./-]+\.[ch])\b", makefile))
+    missing = sorted(name for name in named - files.keys() if not MADE_BY_BUILD.fullmatch(name))
+    if missing:
+        tell(f"missing, though Makefile.pre.in names them (`make regen-all` makes some): {', '.join(missing)}")
+    lost = [name for name, entry in files.items() if entry.data.startswith(b"#!") and not entry.executable]
+    if "configure" in lost:
+        tell(f"executable bits are lost, and restored for all files that begin with #!: {len(lost)}")
+    return release[1], files | {name: files[name]._replace(executable=True) for name in lost}
+
+
+def _pack(top: str, files: dict[str, Entry], seconds: int) -> bytes:
+    packed = io.BytesIO()
+    with lzma.open(packed, "wb", preset=0) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
+        for name, entry in sorted(files.items()):
+            member = tarfile.TarInfo(f"{top}/{name}")
+            member.mode, member.mtime = 0o755 if entry.executable else 0o644, seconds
+            if entry.link:
+                member.type, member.linkname = tarfile.SYMTYPE, entry.data.decode()
+            else:
+                member.size = len(entry.data)
+            tar.addfile(member, io.BytesIO(entry.data))
+    return packed.getvalue()
+
+
+def _read(source: str, tell: Tell) -> Tree:
+    """The tree at ``source``: a name with an ``@`` is a path if that exists, else a path and a commit."""
+    path, commit = Path(source).expanduser(), ""
+    if not path.exists() and "@" in source:
+        path, commit = Path(source.rpartition("@")[0]).expanduser(), source.rpartition("@")[2]
+    if path.is_file() and not commit:
+        return _read_tarball(path)
+    if not path.is_dir():
+        kind = "a git checkout" if commit else "a file or a folder"
+        raise ValueError(f"expected {kind}, but {path} {'is none' if path.exists() else 'does not exist'}")
+    if commit or (path / "HEAD").is_file():
+        return _read_commit(path, commit or "HEAD", tell)
+    if (path / ".git").exists():
+        changed, (head, time) = _changes(path), _git(path, "log", "-1", "--format=%H %ct").decode().split()
+        names = _git(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard").decode().split("\0")
+        files = _read_files(path, (path / name for name in names if name and os.path.lexists(path / name)))
+        return Tree(files, f"git {head}{f' with {changed} changed files' if changed else ''}", int(time))
+    if any(path.iterdir()) and not (path / "Include").is_dir():  # this may be any folder: do not read all of it
+        raise ValueError("no source of CPython: Include/patchlevel.h is missing")
+    paths = [
+        file for file in path.rglob("*") if "__pycache__" not in file.parts and (file.is_symlink() or not file.is_dir())
+    ]
+    return Tree(_read_files(path, paths), "a folder", max((int(file.lstat().st_mtime) for file in paths), default=0))
+
+
+def _read_files(top: Path, paths: Iterable[Path]) -> dict[str, Entry]:
+    files, size = {}, 0
+    for path in paths:
+        status = path.lstat()
+        if stat.S_ISDIR(status.st_mode):  # or a submodule
+            continue
+        link, size = stat.S_ISLNK(status.st_mode), size + status.st_size
+        if not (link or stat.S_ISREG(status.st_mode)):
+            raise ValueError(f"{path} is neither a file, a folder nor a symbolic link")
+        if size > MAX_BYTES:
+            raise ValueError(f"expected less than {MAX_BYTES} bytes, as CPython's source has")
+        data = os.readlink(path).encode() if link else path.read_bytes()
+        files[str(path.relative_to(top))] = Entry(data, bool(status.st_mode & 0o100) and not link, link)
+    return files
+
+
+def _git(path: Path, *arguments: str, data: bytes = b"") -> bytes:
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    command = ["git", "-C", str(path), *arguments]
+    try:
+        done = subprocess.run(command, env=environment, input=data, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise ValueError("reading a git checkout needs git: apt-get install git") from None
+    if done.returncode:
+        raise ValueError(f"git {arguments[0]}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
+
+
+def _changes(path: Path) -> int:
+    """How many files of a checkout differ from its commit."""
+    return len(_git(path, "status", "--porcelain", "--untracked-files=all").splitlines())
+
+
+def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
+    """The files of a commit. ``git archive`` would stop at the first one that a partial clone lacks."""
+    revision, time = _git(path, "log", "-1", "--format=%H %ct", f"{commit}^{{commit}}", "--").decode().split()
+    if (path / ".git").exists() and (changed := _changes(path)):
+        tell(f"{path}: {changed} changed files are not in {commit}; --source={path} would contain them")
+    lines = [line.split("\t", 1) for line in _git(path, "ls-tree", "-r", "-z", revision).decode().split("\0") if line]
+    listing = [(*head.split(), name) for head, name in lines]
+    objects = _git(path, "rev-list", "--objects", "--missing=print", "--no-walk", revision).decode().splitlines()
+    lacking = {line[1:] for line in objects if line.startswith("?")}
+    wanted = [blob for blob in listing if blob[1] == "blob" and blob[2] not in lacking]  # others are submodules
+    identities = "".join(f"{identity}\n" for _, _, identity, _ in wanted)
+    blobs, files = io.BytesIO(_git(path, "cat-file", "--batch", data=identities.encode())), {}
+    for mode, _, _, name in wanted:
+        files[name] = Entry(blobs.read(int(blobs.readline().split()[2])), mode == "100755", mode == "120000")
+        blobs.read(1)
+    if missing := [name for *_, name in listing if name not in files]:
+        more = f" and {len(missing) - 9} more" if len(missing) > 9 else ""
+        tell(f"{path} does not have these files of {commit}, which are left out: {', '.join(missing[:9])}{more}")
+    return Tree(files, f"git {revision}", int(time))
+
+
+def _read_tarball(file: Path) -> Tree:
+    files, size, newest = dict[str, Entry](), 0, 0
+    with tarfile.open(file) as tar:
+        for member in tar:
+            name, size = normpath(member.name), size + member.size
+            newest = max(newest, 0 if member.isdir() else int(member.mtime))
+            if name.startswith(("/", "..")) or size > MAX_BYTES:
+                raise ValueError(f"{member.name} is outside of it, or it has more than {MAX_BYTES} bytes")
+            if member.issym():
+                files[name] = Entry(member.linkname.encode(), link=True)
+            elif member.isreg() or member.islnk():
+                content = tar.extractfile(member)
+                files[name] = Entry(content.read() if content else b"", bool(member.mode & 0o100))
+            elif not member.isdir():
+                raise ValueError(f"{member.name} is neither a file, a folder nor a link")
+    tops = sorted({name.partition("/")[0] for name in files})
+    if len(tops) != 1 and "configure" not in files:
+        raise ValueError(f"expected one folder at the top, found {', '.join(tops[:5]) or 'nothing'}")
+    if len(tops) == 1:
+        files = {name.partition("/")[2]: entry for name, entry in files.items()}
+    files = {name: entry for name, entry in files.items() if not name.startswith(".git/")}
+    return Tree(files, file.name, newest)

@@ -1,0 +1,267 @@
+"""--source: trees of the user's own become tarballs, names and errors. git and tar are the real ones."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bakery.catalog import UNVERIFIED, Catalog, Image, references
+from bakery.catalog.selection import select_images
+from bakery.errors import InputError
+from bakery.plan.bake import Inputs, labels
+from bakery.publish.gate import objections
+from bakery.trees import from_source
+from tests.archives import make_tar
+
+Read = Callable[..., tuple[Image, dict[str, tarfile.TarInfo]]]
+FILES = {
+    "Include/patchlevel.h": '#define PY_VERSION "3.14.7"\n',
+    "Lib/os.py": "",
+    "Makefile.pre.in": "Parser/parser.c: $(srcdir)/Parser/parser.c $(srcdir)/Modules/config.c\n",
+    "Modules/makesetup": "#! /bin/sh\n",
+    "Parser/parser.c": "",
+    "configure": "#! /bin/sh\n",
+}
+INPUTS = Inputs("source", "extras", "base", "debian", "sha256:0", "registry")
+
+
+def write(folder: Path, files: Mapping[str, str] = FILES, mode: int = 0o644) -> Path:
+    """``files`` in ``folder``, all with the same ``mode`` and a time of 2026-01-02."""
+    for name, text in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(mode)
+        os.utime(file, (1767312000, 1767312000))
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git with a fixed author and time."""
+    words = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main", *arguments)
+    environment = {**os.environ, "GIT_COMMITTER_DATE": "2025-10-09T08:00:00Z", "GIT_CONFIG_GLOBAL": os.devnull}
+    command = ["git", "-C", str(folder), *words]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A folder with the least that counts as CPython."""
+    return write(tmp_path / "tree")
+
+
+@pytest.fixture
+def checkout(tree: Path) -> Path:
+    """The same as a git checkout."""
+    git(tree, "init", "--quiet")
+    git(tree, "add", ".")
+    git(tree, "commit", "--quiet", "--message=first")
+    return tree
+
+
+@pytest.fixture
+def told() -> list[str]:
+    """What was reported to the user."""
+    return []
+
+
+@pytest.fixture
+def read(catalog: Catalog, tmp_path: Path, told: list[str]) -> Read:
+    """The image of a ``--source``, and the members of its tarball by name."""
+
+    def packed(source: object, version: str = "3.14") -> tuple[Image, dict[str, tarfile.TarInfo]]:
+        (image,) = from_source(str(source), select_images(catalog, [version]), tmp_path / "home", told.append)
+        with tarfile.open(tmp_path / "home" / "sources" / image.pin.folder / image.pin.file) as tar:
+            return image, {member.name: member for member in tar}
+
+    return packed
+
+
+def test_a_tree_has_names_that_no_release_has(catalog: Catalog, read: Read, tree: Path) -> None:
+    image, _ = read(tree, "3.14t")
+    assert image.name == "3.14.7t-local-bookworm"
+    assert references(catalog, image) == ("infra7/python:3.14.7t-local-bookworm", "infra7/python:3.14.7t-local")
+    assert image.pin.date == "2026-01-02"
+    texts = labels(catalog, image, INPUTS)
+    assert texts["io.github.infra7.python.source.signature"] == UNVERIFIED == "local, not verified"
+    assert "compiled from local source (a folder)" in texts["org.opencontainers.image.description"]
+
+
+def test_a_tree_is_not_published(catalog: Catalog, read: Read, tree: Path) -> None:
+    image, _ = read(tree)
+    reasons = objections(None, "sha256:1", labels(catalog, image, INPUTS))
+    assert any("--source" in reason for reason in reasons)
+    release = replace(image, pin=image.series.default)
+    assert not any("--source" in reason for reason in objections(None, "sha256:1", labels(catalog, release, INPUTS)))
+
+
+def test_the_same_tree_makes_the_same_tarball_whatever_holds_it(read: Read, checkout: Path, tmp_path: Path) -> None:
+    commit, _ = read(f"{checkout}@main")
+    work_tree, members = read(checkout)
+    git(tmp_path, "clone", "--quiet", "--bare", str(checkout), "bare")
+    bare, _ = read(tmp_path / "bare")
+    tarball = tmp_path / "source.tgz"
+    with tarfile.open(tarball, "w:gz") as tar:  # with .git
+        for file in checkout.rglob("*"):
+            os.utime(file, (1759996800, 1759996800))
+        tar.add(checkout, "cpython-1f2e3d")
+    packed, _ = read(tarball)
+    git(checkout, "archive", f"--output={tmp_path}/archive.tar", "--prefix=cpython/", "main")
+    archive, _ = read(tmp_path / "archive.tar")
+    assert packed.pin.local == "source.tgz"
+    assert packed.pin.sha256 == commit.pin.sha256 == work_tree.pin.sha256 == bare.pin.sha256 == archive.pin.sha256
+    assert commit.pin.local == f"git {git(checkout, 'rev-parse', 'HEAD')}"
+    assert commit.pin.date == "2025-10-09"
+    assert list(members) == sorted(f"Python-3.14.7/{name}" for name in FILES)
+    assert {(member.mtime, member.uid, member.uname) for member in members.values()} == {(1759996800, 0, "")}
+
+
+def test_lost_executable_bits_are_restored_and_reported(read: Read, tree: Path, told: list[str]) -> None:
+    _, members = read(tree)
+    modes = {name.partition("/")[2]: member.mode for name, member in members.items()}
+    assert [name for name, mode in modes.items() if mode == 0o755] == ["Modules/makesetup", "configure"]
+    assert "executable bits are lost, and restored for all files that begin with #!: 2" in told
+
+
+def test_changed_and_new_files_belong_to_a_checkout_but_not_to_its_commit(
+    read: Read, checkout: Path, told: list[str]
+) -> None:
+    write(checkout, {".gitignore": "*.log\n", "Lib/os.py": "patched\n", "build.log": "ignored"})
+    (checkout / "Lib/new.py").write_text("")
+    _, members = read(checkout)
+    assert "with 3 changed files" in told[-1]
+    assert "Python-3.14.7/Lib/new.py" in members
+    assert members["Python-3.14.7/Lib/os.py"].size == len("patched\n")
+    assert "Python-3.14.7/build.log" not in members
+    _, members = read(f"{checkout}@HEAD")
+    assert "Python-3.14.7/Lib/new.py" not in members
+    assert members["Python-3.14.7/Lib/os.py"].size == 0
+    assert any("3 changed files are not in HEAD" in line for line in told)
+
+
+def test_a_commit_without_some_of_its_blobs_is_packed_without_them(read: Read, checkout: Path, told: list[str]) -> None:
+    write(checkout, {"Misc/svnmap.txt": "large\n"})
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "--message=second")
+    blob = git(checkout, "rev-parse", "HEAD:Misc/svnmap.txt")
+    (checkout / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    _, members = read(f"{checkout}@HEAD")
+    assert len(members) == len(FILES)
+    assert f"{checkout} does not have these files of HEAD, which are left out: Misc/svnmap.txt" in told
+
+
+def test_a_branch_after_a_release_keeps_its_plus_but_not_in_tags(read: Read, tree: Path) -> None:
+    write(tree, {"Include/patchlevel.h": '#define PY_VERSION    "3.15.0a2+"\n'})
+    image, members = read(tree, "3.15")
+    assert image.pin.release == "3.15.0a2+", "what PYTHON_VERSION has to say"
+    assert image.version == "3.15.0a2-local"
+    assert image.pin.version.is_prerelease
+    assert "Python-3.15.0a2+/configure" in members
+
+
+def test_generated_files_that_are_missing_are_reported(read: Read, tree: Path, told: list[str]) -> None:
+    (tree / "Parser/parser.c").unlink()
+    read(tree)
+    assert any("regen-all" in line and line.endswith("Parser/parser.c") for line in told)
+
+
+def test_a_tree_of_another_series_is_an_error(read: Read, tree: Path) -> None:
+    with pytest.raises(InputError, match=r"is Python 3\.14\.7, which is not of the series 3\.13"):
+        read(tree, "3.13")
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"configure": None}, "configure is missing; Tools/build/regen-configure.sh makes it"),
+        ({"Include/patchlevel.h": None}, "Include/patchlevel.h is missing"),
+        ({"Include/patchlevel.h": "#define PY_VERSION 2\n"}, "has no PY_VERSION"),
+        ({"Makefile": "", "Python/ceval.o": ""}, "results of a build (Makefile, Python/ceval.o)"),
+    ],
+)
+def test_a_folder_that_cannot_be_built_is_an_error(
+    read: Read, tree: Path, files: Mapping[str, str | None], message: str
+) -> None:
+    for name, text in files.items():
+        (tree / name).unlink(missing_ok=True)
+        write(tree, {} if text is None else {name: text})
+    with pytest.raises(InputError) as caught:
+        read(tree)
+    assert message in str(caught.value)
+    assert str(tree) in str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../secret"])
+def test_links_that_leave_the_tree_and_pipes_are_errors(read: Read, tree: Path, target: str) -> None:
+    (tree / "Lib/inside").symlink_to("../configure")
+    _, members = read(tree)
+    assert members["Python-3.14.7/Lib/inside"].linkname == "../configure"
+    (tree / "Lib/link").symlink_to(target)
+    with pytest.raises(InputError, match=f"leaves the tree: Lib/link -> {target}"):
+        read(tree)
+    (tree / "Lib/link").unlink()
+    os.mkfifo(tree / "Lib/pipe")
+    with pytest.raises(InputError, match="pipe is neither a file"):
+        read(tree)
+
+
+def test_names_of_nothing_are_errors(read: Read, tree: Path, tmp_path: Path, checkout: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    text = tmp_path / "text"
+    text.write_text("no archive")
+    for source, message in (
+        (tmp_path / "nothing", "does not exist"),
+        (tmp_path / "empty", "expected files, found none"),
+        (text, "could not be opened"),
+        (f"{text}@main", "expected a git checkout"),
+        (f"{checkout}@nowhere", "git log: fatal: "),
+        (tmp_path, "Include/patchlevel.h is missing"),
+    ):
+        with pytest.raises(InputError) as caught:
+            read(source)
+        assert message in str(caught.value), source
+
+
+@pytest.mark.parametrize(
+    ("tar", "message"),
+    [
+        (make_tar({"a/configure": b"", "b/configure": b""}), "expected one folder at the top, found a, b"),
+        (make_tar({}), "expected one folder at the top, found nothing"),
+        (make_tar({"../configure": b""}), "../configure is outside of it"),
+        (make_tar({"/etc/configure": b""}), "/etc/configure is outside of it"),
+        (make_tar({"a/configure": b"x" * 20000})[:9000], "unexpected end of data"),
+    ],
+)
+def test_a_tarball_that_is_not_one_tree_is_an_error(read: Read, tmp_path: Path, tar: bytes, message: str) -> None:
+    file = tmp_path / "source.tar"
+    file.write_bytes(tar)
+    with pytest.raises(InputError) as caught:
+        read(file)
+    assert message in str(caught.value)
+
+
+def test_a_tarball_without_a_folder_at_the_top_is_a_tree(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "source.tar"
+    file.write_bytes(make_tar({f"./{name}": text.encode() for name, text in FILES.items()}, mtime=86400))
+    image, members = read(file)
+    assert image.pin.date == "1970-01-02"
+    assert len(members) == len(FILES)
+
+
+def test_a_pipe_in_a_tarball_is_an_error(read: Read, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        member = tarfile.TarInfo("a/pipe")
+        member.type = tarfile.FIFOTYPE
+        tar.addfile(member)
+    file = tmp_path / "source.tar"
+    file.write_bytes(buffer.getvalue())
+    with pytest.raises(InputError, match="a/pipe is neither a file, a folder nor a link"):
+        read(file)
