@@ -26,7 +26,7 @@ nox.options.error_on_missing_interpreters = True
 
 CATALOG = load_catalog(ROOT)
 PYTHON_FILES = ("bakery", "benchmarks", "commands", "tests", "tasks.py", "noxfile.py")
-SCRIPTS = ("shared", "reference", "benchmarks")
+SCRIPTS = ("shared", "reference", "benchmarks", "tests/engine")
 
 
 @nox.session

@@ -1,68 +1,94 @@
-#!/bin/sh
-# base.sh setup ROOT PACKAGE...            - mmdebstrap's setup hook: before packages are unpacked
-# base.sh finish ROOT SOURCES KEYRING...   - mmdebstrap's customize hook: after they are configured
+#!/bin/bash
+# base.sh pin ROOT PACKAGE...                          - mmdebstrap's setup hook: packages that must not be chosen
+# base.sh finish SETTINGS TOOLS ROOT TAR KEYRING...    - turn the root file system ROOT into TAR
 #
-# Together they give a root file system the settings that the published slim images carry (shared/rootfs), so that
-# `apt-get install` in a derived image behaves the same.
-#   PACKAGE  must not be chosen while the base is made
-#   SOURCES  file to put into /etc/apt/sources.list.d/: a deb822 stanza for each suite, without Signed-By
-#   KEYRING  candidates for Signed-By; the first that exists in the root file system is used
-set -eu
-verb=$1 root=$2
-shift 2
-overlay=$(dirname "$0")/rootfs
-settings=$root/etc/dpkg/dpkg.cfg.d/docker
-pin=$root/etc/apt/preferences.d/bootstrap
+# Give a root file system that mmdebstrap made from packages the settings of the published image. ROOT has its package lists
+# still: what is newer than the main suite's Release file gets the date of that file, so the same packages give the same TAR.
+#   SETTINGS  debuerreotype, the program that makes Debian's published images;
+#             or a folder, from the top of the repository, with files to copy and dpkg's excludes
+#   TOOLS     folder in which debuerreotype is unpacked
+#   KEYRING   candidates for Signed-By of the sources; the first that ROOT has is used
+set -euo pipefail
 
-setup() {
-    mkdir -p "$(dirname "$settings")" "$(dirname "$pin")"
-    cp "$overlay/etc/dpkg/dpkg.cfg.d/docker" "$settings"
-    mkdir -p "$root/usr/sbin"
-    cp "$overlay/usr/sbin/policy-rc.d" "$root/usr/sbin/"
-    for package in "$@"; do
+pin() {
+    local root=$1 package
+    for package in "${@:2}"; do
         printf 'Package: %s\nPin: release *\nPin-Priority: -1\n\n' "$package"
-    done >"$pin"
+    done >"$root/etc/apt/preferences.d/bootstrap"
 }
 
-# Delete what dpkg's path filter would have excluded if it had been active from the first package on.
-slim() {
-    includes=$(sed -n 's/^path-include //p' "$settings")
+# One stanza for each archive, as in the published images.
+write_sources() {
+    local root=$1 id=$2 keyring uri suite rest components separator='' uris=()
+    local -A suites=()
+    for keyring in "${@:3}" ''; do
+        if [[ $keyring && -e $root$keyring ]]; then break; fi
+    done
+    while read -r uri suite rest; do
+        [[ ${suites[$uri]-} ]] || uris+=("$uri")
+        suites[$uri]+=" $suite"
+        components=$rest
+    done < <(sed -n -E 's/^deb (\[[^]]*\] )?//p' "$root/etc/apt/sources.list")
+    for uri in "${uris[@]}"; do
+        printf '%sTypes: deb\nURIs: %s\nSuites:%s\nComponents: %s\n' "$separator" "$uri" "${suites[$uri]}" "$components"
+        if [[ $keyring ]]; then echo "Signed-By: $keyring"; fi
+        separator=$'\n'
+    done >"$root/etc/apt/sources.list.d/$id.sources"
+    rm "$root/etc/apt/sources.list"
+}
+
+# debuerreotype-init 0.15 calls these instead of debootstrap and wget.
+adopt() { mv "$MADE" "${*: -3:1}"; }
+wget() { echo "Date: @$SOURCE_DATE_EPOCH"; }
+
+by_debuerreotype() {
+    local root=$1 tar=$2 suite=$3
+    export MADE=$root.made
+    mv "$root" "$MADE"
+    export -f adopt wget
+    debuerreotype-init --non-debian --debootstrap=adopt --debootstrap-script=/dev/null "$root" "$suite" none:
+    debuerreotype-minimizing-config "$root"
+    debuerreotype-slimify "$root"
+    rm -f "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old
+    # /etc/machine-id is left out by debuerreotype's examples/debian.sh, too: a container was never booted.
+    debuerreotype-tar --exclude ./etc/machine-id "$root" "$tar"
+}
+
+by_folder() {
+    local settings=$1 root=$2 tar=$3 filters=$2/etc/dpkg/dpkg.cfg.d/excludes pattern patterns includes=()
+    cp -R "$settings/." "$root/"
+    # A package that starts its service by upstart's program must not fail (configure_oci in Ubuntu's livecd-rootfs).
+    chroot "$root" dpkg-divert --quiet --local --rename --add /sbin/initctl
+    printf '#!/bin/sh\nexit 0\n' >"$root/sbin/initctl"
+    chmod 755 "$root/sbin/initctl"
     set -f # the patterns are find's, not the shell's
-    set --
-    for pattern in $includes; do set -- "$@" -not -path "$root$pattern"; done
-    excludes=$(sed -n 's/^path-exclude //p' "$settings")
-    for pattern in $excludes; do
-        folder=$root${pattern%/*}
-        [ -d "$folder" ] || continue
-        find "$folder" -mindepth 1 -not -type d "$@" -delete
-        find "$folder" -mindepth 1 -depth -type d -empty -delete
+    patterns=$(sed -n 's/^path-include=//p' "$filters")
+    for pattern in $patterns; do includes+=(-not -path "$root$pattern"); done
+    patterns=$(sed -n 's/^path-exclude=//p' "$filters")
+    # Folders stay: update-alternatives links manual pages that packages have elsewhere into /usr/share/man/man1.
+    for pattern in $patterns; do
+        find "$root/usr/share" -path "$root$pattern" -not -type d "${includes[@]}" -delete
     done
     set +f
+    rm -f "$root"/etc/{machine-id,hostname,resolv.conf} "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old \
+        "$root/var/cache/ldconfig/aux-cache"
+    find "$root"/var/lib/apt/lists "$root"/var/cache/apt "$root"/var/log -type f -delete
+    tar --create --file="$tar" --directory="$root" --sort=name --numeric-owner --exclude='./dev/*' \
+        --mtime="@$SOURCE_DATE_EPOCH" --clamp-mtime .
+    touch --date="@$SOURCE_DATE_EPOCH" "$tar"
 }
 
 finish() {
-    sources=$1
-    shift
-    rm -f "$pin" "$root/etc/resolv.conf" "$root/etc/hostname"
-    slim
-    cp -R "$overlay/." "$root/"
-    for keyring in "$@"; do
-        [ -e "$root$keyring" ] || continue
-        rm -f "$root/etc/apt/sources.list"
-        sed "s|^Components:.*|&\nSigned-By: $keyring|" "$sources" >"$root/etc/apt/sources.list.d/$(basename "$sources")"
-        break
-    done
-    # mmdebstrap lets apt clean up, but with docker-clean's empty Dir::Cache::pkgcache apt does not find its caches (47 MB).
-    find "$root/var/lib/apt/lists" "$root/var/cache/apt" -type f -delete
-    rm -rf "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old "$root/var/cache/ldconfig/aux-cache" "$root"/var/log/apt \
-        "$root"/var/log/*.log
+    local settings tools=$2 root=$3 tar=$4 id suite date
+    settings=$(dirname "$0")/../$1
+    id=$(sed -n 's/^ID=//p' "$root/etc/os-release")
+    suite=$(sed -n 's/^VERSION_CODENAME=//p' "$root/etc/os-release")
+    date=$(sed -n 's/^Date: //p' "$root"/var/lib/apt/lists/*_dists_"$suite"_*Release)
+    SOURCE_DATE_EPOCH=$(date --date="$date" +%s)
+    export SOURCE_DATE_EPOCH PATH="$tools/usr/share/debuerreotype/scripts:$PATH"
+    write_sources "$root" "$id" "${@:5}"
+    rm -f "$root/etc/apt/preferences.d/bootstrap" "$root/var/lib/dpkg/arch"
+    if [[ -d $settings ]]; then by_folder "$settings" "$root" "$tar"; else by_debuerreotype "$root" "$tar" "$suite"; fi
 }
 
-case $verb in
-setup) setup "$@" ;;
-finish) finish "$@" ;;
-*)
-    echo "usage: base.sh setup|finish ROOT ..." >&2
-    exit 2
-    ;;
-esac
+"$@"

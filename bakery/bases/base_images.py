@@ -4,6 +4,7 @@ The base of a target is cached until it is refreshed, so that an unreliable netw
 built on. An image's labels say which base it has.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -27,19 +28,21 @@ SPACE = 600_000_000
 """Bytes that making a base needs temporarily: package lists, packages, root file system, layer."""
 PERL_MODULES = ("File::Find", "Getopt::Long", "Math::BigInt", "Pod::Usage", "Term::ANSIColor", "Time::HiRes")
 """What mmdebstrap needs in addition to perl-base, the only perl of a minimal Debian."""
+SCRIPT = Path("shared", "base.sh")
 
 
 @dataclass(frozen=True)
 class BaseImage:
     """A base image: its build context for buildx, its name, its manifest's digest, and its origin.
 
-    ``origin`` is ``registry``, ``mmdebstrap`` or ``user``.
+    ``origin`` is ``registry``, ``mmdebstrap`` or ``user``. ``recipe`` identifies how a base from packages was made.
     """
 
     context: str
     name: str
     digest: str
     origin: str
+    recipe: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,11 +75,11 @@ class BaseResolver:
         return self.cached(target, platform) or self.pinned(target, platform)
 
     def cached(self, target: Target, platform: Platform) -> BaseImage | None:
-        """The base of an earlier build, if it is complete and the lock has not changed since."""
+        """The base of an earlier build, if it is complete and neither the lock nor the recipe has changed since."""
         base = read_base(self._folder(target, platform))
-        if base is not None and base.origin == "registry" and base.digest != target.base.digests.get(platform):
-            return None
-        return base
+        if base is not None and base.origin == "registry":
+            return base if base.digest == target.base.digests.get(platform) else None
+        return base if base is not None and base.recipe == self._recipe(target) else None
 
     def pinned(self, target: Target, platform: Platform) -> BaseImage:
         """The published base at the digest in the lock, whether it can be reached or not."""
@@ -126,11 +129,12 @@ class BaseResolver:
             except apt.AptError as error:
                 raise BuildError(f"the base of {target.name} could not be made: {error.message}", hint=other) from None
             name = f"{target.base.image} (from packages, mmdebstrap)"
-            return self._store(tar, folder, stage, BaseImage("", name, "", "mmdebstrap"), platform)
+            base = BaseImage("", name, "", "mmdebstrap", self._recipe(target))
+            return self._store(tar, folder, stage, base, platform)
 
     def _store(self, tar: Path, folder: Path, stage: Path, base: BaseImage, platform: Platform) -> BaseImage:
         """Turn ``tar`` into an image layout with its record in ``stage``, which becomes ``folder`` later."""
-        created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        created = datetime.fromtimestamp(tar.stat().st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         with oci.open_tar(tar) as stream:
             digest = oci.write_layout(stage, stream, architecture=platform.architecture, created=created)
         if tar.parent == stage:
@@ -141,43 +145,43 @@ class BaseResolver:
 
     def _bootstrap(self, target: Target, platform: Platform, archive: Archive, tar: Path) -> None:
         mirror = apt.host_mirror()
-        program, env = self._mmdebstrap(mirror, archive)
-        script = str(self.workspace.root / "shared" / "base.sh")
-        sources = tar.with_name(f"{archive.id}.sources")
-        components = " ".join(archive.components)
-        stanzas = [
-            f"Types: deb\nURIs: {mirror.uris[suffix]}\nSuites: {target.name}{suffix}\nComponents: {components}\n\n"
-            for suffix in archive.suites
-            if suffix in mirror.uris
-        ]
-        sources.write_text("".join(stanzas), encoding="utf-8")
-        setup = shlex.join(["sh", script, "setup"]) + ' "$1" ' + shlex.join(archive.exclude)
-        customize = shlex.join(["sh", script, "finish"]) + ' "$1" ' + shlex.join([str(sources), *archive.keyrings])
+        tools, env = self._tools(mirror, archive)
+        script, rootfs = str(self.workspace.root / SCRIPT), str(tar.with_suffix(""))
         self.tell(f"making the base of {target.name} from {archive.id} packages with mmdebstrap")
+        # In a mount namespace of its own: mmdebstrap's mounts end with it, even if it is killed.
         apt.run(
             [
-                "perl", str(program / "usr/bin/mmdebstrap"), "--mode=root", "--variant=minbase", "--format=tar",
-                f"--architectures={platform.architecture}",
-                f"--hook-dir={program / 'usr/share/mmdebstrap/hooks/merged-usr'}",
-                f"--include={','.join((*archive.include, archive.keyring_package))}",
-                f"--setup-hook={setup}", f"--customize-hook={customize}",
-                "--skip=cleanup/apt,chroot/policy-rc.d", target.name, str(tar), *mirror.sources(target.name, archive),
+                "unshare", "--mount", "perl", str(tools / "usr/bin/mmdebstrap"),
+                "--mode=root", "--variant=minbase", "--format=directory", f"--architectures={platform.architecture}",
+                *(f"--hook-dir={tools / 'usr/share/mmdebstrap/hooks' / hook}" for hook in target.hooks),
+                f"--include={','.join(archive.include)}",
+                f"--setup-hook={shlex.join(['bash', script, 'pin'])} \"$1\" {shlex.join(archive.exclude)}",
+                "--skip=cleanup/apt", target.name, rootfs, *mirror.sources(target.name, archive),
             ],
             env=env,
         )  # fmt: skip
-        sources.unlink()
+        apt.run(["bash", script, "finish", archive.settings, str(tools), rootfs, str(tar), *archive.keyrings])
+        shutil.rmtree(rootfs)
 
-    def _mmdebstrap(self, mirror: apt.Mirror, archive: Archive) -> tuple[Path, dict[str, str]]:
-        """The folder with mmdebstrap, unpacked but not installed, and the environment that its perl needs."""
-        folder = self.workspace.home / "tools" / f"mmdebstrap-{mirror.codename}"
+    def _recipe(self, target: Target) -> str:
+        """A digest of the script and the settings that make a base of ``target`` from packages."""
+        archive, root = self.catalog.family_of(target).archive, self.workspace.root
+        files = [root / SCRIPT, *sorted(file for file in (root / archive.settings).rglob("*") if file.is_file())]
+        parts = [repr((archive, target.hooks)).encode(), *(file.read_bytes() for file in files)]
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+    def _tools(self, mirror: apt.Mirror, archive: Archive) -> tuple[Path, dict[str, str]]:
+        """The folder with the tools, unpacked but not installed, and the environment that mmdebstrap's perl needs."""
+        folder = self.workspace.home / "tools" / f"bases-{mirror.codename}"
         version = apt.run(["perl", "-e", 'printf "%vd", $^V']).rpartition(".")[0]
+        program = [] if "/" in archive.settings else [archive.settings]
         with locked(folder.with_suffix(".lock"), "mmdebstrap", self.tell):
             if not (folder / "usr/bin/mmdebstrap").exists():
                 sources = mirror.sources(mirror.codename, archive)
                 private = apt.PrivateApt(self.workspace.home / "apt" / mirror.codename, sources)
                 private.update()
                 with staged_folder(folder) as stage:
-                    private.unpack(["mmdebstrap", f"perl-modules-{version}", f"libperl{version}"], stage)
+                    private.unpack(["mmdebstrap", f"perl-modules-{version}", f"libperl{version}", *program], stage)
         libraries = [str(folder / "usr/share/perl" / version), *map(str, folder.glob(f"usr/lib/*/perl/{version}"))]
         return folder, {} if _perl_has(PERL_MODULES) else {"PERL5LIB": ":".join(libraries)}
 

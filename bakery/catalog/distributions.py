@@ -24,9 +24,9 @@ class Archive:
     components: Words
     suites: Words
     keyrings: Words
-    keyring_package: str
     exclude: Words
     include: Words
+    settings: Annotated[str, Rule("debuerreotype, or a folder such as ubuntu/rootfs", r"debuerreotype|[\w.-]+/[\w.-]+")]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Target:
     until: Month
     base: BasePin
     compilers: Words
+    hooks: Words
 
 
 @dataclass(frozen=True)

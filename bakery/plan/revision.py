@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bakery.catalog import Catalog, Image
 
-SHARED = (":(glob)shared/*.sh", "shared/minimal.conf", "shared/rootfs", "shared/catalog.toml", "bakery/plan/bake.py")
+SHARED = (":(glob)shared/*.sh", "shared/minimal.conf", "shared/catalog.toml", "bakery/plan/bake.py")
 """What all images are made from, as git's pathspecs."""
 LOCK = "shared/lock.toml"
 DIRTY = "-dirty"

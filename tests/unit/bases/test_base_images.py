@@ -243,36 +243,85 @@ def test_base_from_packages_needs_a_matching_host(
     assert "--base=ROOTFS.tar" in caught.value.hint
 
 
-def test_mmdebstrap_gets_target_platform_packages_and_both_hooks(
+def test_mmdebstrap_gets_target_platform_packages_and_hooks(
     make: Any, target: Target, workspace: Workspace, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands: list[list[str]] = []
-    stanzas: list[str] = []
 
     def fake_run(command: list[str], **_: Any) -> str:
+        (tmp_path / "rootfs").mkdir(exist_ok=True)
         commands.append(command)
-        stanzas.append((tmp_path / "debian.sources").read_text(encoding="utf-8"))
         return ""
 
     mirror = apt.Mirror("trixie", {"": "http://deb.example/debian", "-security": "http://deb.example/security"})
     monkeypatch.setattr(apt, "host_mirror", lambda: mirror)
     monkeypatch.setattr(apt, "run", fake_run)
-    monkeypatch.setattr(BaseResolver, "_mmdebstrap", lambda *_: (Path("/tools"), {}))
+    monkeypatch.setattr(BaseResolver, "_tools", lambda *_: (Path("/tools"), {}))
     archive = catalog.family_of(target).archive
     make()._bootstrap(target, Platform("linux/arm64"), archive, tmp_path / "rootfs.tar")
-    (command,) = commands
+    command, finish = commands
     assert "--architectures=arm64" in command
-    assert f"--include={','.join(archive.include)},debian-archive-keyring" in command
-    assert command[command.index("bookworm") + 1] == str(tmp_path / "rootfs.tar")
+    assert "--include=debian-archive-keyring" in command
+    assert command[command.index("bookworm") + 1] == str(tmp_path / "rootfs")
     assert [line.split("]")[-1].split()[-3:] for line in command[-2:]] == [
         ["http://deb.example/debian", "bookworm", "main"],
         ["http://deb.example/security", "bookworm-security", "main"],
     ]
     script = workspace.root / "shared" / "base.sh"
     assert script.exists()
-    assert [word.partition("=")[0] for word in command if str(script) in word] == ["--setup-hook", "--customize-hook"]
-    assert "URIs: http://deb.example/security\nSuites: bookworm-security\n" in stanzas[0]
-    assert not (tmp_path / "debian.sources").exists()
+    assert [word for word in command if "hook" in word] == [
+        "--hook-dir=/tools/usr/share/mmdebstrap/hooks/merged-usr",
+        f'--setup-hook=bash {script} pin "$1" usrmerge',
+    ]
+    places = ["/tools", str(tmp_path / "rootfs"), str(tmp_path / "rootfs.tar")]
+    assert finish == ["bash", str(script), "finish", "debuerreotype", *places, *archive.keyrings]
+    assert not (tmp_path / "rootfs").exists()
+
+
+def test_a_change_of_the_recipe_makes_the_base_again(
+    make: Any, target: Target, catalog: Catalog, no_registry: None, fake_bootstrap: list[str], tmp_path: Path
+) -> None:
+    made = make().resolve(target, AMD64)
+    changed = dataclasses.replace(target, hooks=())
+    assert make().cached(changed, AMD64) is None
+    moved = Workspace(root=tmp_path / "clone", home=layout_of(made).parents[1])
+    (moved.root / "shared").mkdir(parents=True)
+    (moved.root / "shared" / "base.sh").write_text("# another script\n")
+    assert make(at=moved).cached(target, AMD64) is None
+    assert make().cached(target, AMD64) == made
+    record = layout_of(made) / "base.json"
+    older = {key: value for key, value in json.loads(record.read_text()).items() if key != "recipe"}
+    record.write_text(json.dumps(older))
+    assert make().cached(target, AMD64) is None
+    assert make().resolve(target, AMD64) == made
+    assert len(fake_bootstrap) == 2
+
+
+def test_the_recipe_includes_the_files_of_its_settings(
+    make: Any, catalog: Catalog, workspace: Workspace, tmp_path: Path
+) -> None:
+    noble = next(target for target in catalog.targets if target.name == "noble")
+    clone = Workspace(root=tmp_path, home=workspace.home)
+    for folder in ("shared", "ubuntu"):
+        shutil.copytree(workspace.root / folder, tmp_path / folder)
+    recipe = make(at=clone)._recipe(noble)
+    assert recipe == make()._recipe(noble)
+    (tmp_path / "ubuntu/rootfs/etc/apt/apt.conf.d/docker-clean").unlink()
+    assert make(at=clone)._recipe(noble) != recipe
+
+
+def test_the_same_root_file_system_gives_the_same_base(
+    make: Any, target: Target, no_registry: None, fake_bootstrap: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bootstrap(_: BaseResolver, target: Target, platform: str, archive: object, tar: Path) -> None:
+        os.utime(rootfs(tar), (1_700_000_000, 1_700_000_000))
+
+    monkeypatch.setattr(BaseResolver, "_bootstrap", bootstrap)
+    first = make().resolve(target, AMD64)
+    assert make(refresh=True).resolve(target, AMD64).digest == first.digest
+    manifest = json.loads((layout_of(first) / "blobs" / first.digest.replace(":", "/")).read_text())
+    config = layout_of(first) / "blobs" / manifest["config"]["digest"].replace(":", "/")
+    assert json.loads(config.read_text())["created"] == "2023-11-14T22:13:20Z"
 
 
 @pytest.mark.parametrize(
