@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery.benchmarks.wheelhouse import settings_for
 from bakery.engine.engine import Engine
 from bakery.workspace import Workspace
 
@@ -120,6 +122,30 @@ def shell(workspace: Workspace, home: Path) -> Shell:
 def test_build_commands_use_buildkit_and_the_network_of_the_host(shell: Shell, home: Path, command: str) -> None:
     shell(f'docker context create own --docker "host=$DOCKER_HOST"; {command} {BUILD}')
     assert (home / "out/built").read_text() == "secret content"
+
+
+def test_the_example_of_docs_minimal_is_built_by_docker_build(shell: Shell, home: Path, engine: Engine) -> None:
+    """As docs/minimal.md says, with pip's settings and the CA certificates as secrets."""
+    for reference in re.findall("^FROM ([^ \n]+)", (ROOT / "docs/minimal/Dockerfile").read_text(), re.MULTILINE):
+        if not engine.find(reference):
+            pytest.skip(f"{reference} is not built")
+    config = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
+    variables, _ = settings_for(config.stdout, os.environ)
+    secrets, lines = "", ["[global]"]
+    for name in ("index-url", "extra-index-url", "proxy", "trusted-host", "timeout"):
+        value = variables.get(f"PIP_{name.upper().replace('-', '_')}")
+        lines += [f"{name} = {value}"] if value else []
+    if "PIP_CERT" in variables:
+        lines.append("cert = /run/secrets/ca.pem")
+        secrets = f"--secret id=pip.conf,src=pip.conf --secret id=ca.pem,src={variables['PIP_CERT']}"
+        (home / "pip.conf").write_text("\n".join(lines))
+    tag = f"bakery-tests/minimal-{os.getpid()}"
+    try:
+        shell(f"docker build {secrets} --tag={tag} '{ROOT}/docs/minimal'")
+        assert shell(f"docker run --rm --network=none {tag} python -c 'import app; print(app.app.title)'")
+    finally:
+        if engine.find(tag):
+            engine.remove(tag)
 
 
 def test_the_old_builder_and_a_network_can_still_be_selected(shell: Shell) -> None:

@@ -1,0 +1,64 @@
+"""Programs that other people use or build on a Python image: each file in use/ is one kind, a script that must succeed.
+
+A script runs with `bash -xeuo pipefail` in /srv, in a new container of the image under test with a compiler, with the
+host's settings of pip and network. Its first lines say what it protects. It also passes on the image of the official
+recipe (`BAKERY_IMAGE=reference/python:3.13`): a script that fails there shows nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bakery.benchmarks.wheelhouse import settings_for
+from bakery.engine.engine import Engine
+
+pytestmark = pytest.mark.engine
+
+FOLDER = Path(__file__).with_name("use")
+COMPILERS = "gcc g++ libc6-dev make pkg-config"
+UNAVAILABLE = ("No matching distribution found", "Temporary failure resolving", "Unable to locate package",
+               "Failed to fetch", "Connection to ", "error sending request")  # fmt: skip
+"""What pip, apt and uv report if a package or an index is not available."""
+
+
+@pytest.fixture(scope="module")
+def compilers(engine: Engine, reference: str) -> Iterator[str]:
+    """An image with compilers, derived from the image under test."""
+    name, tag = f"bakery-tests/use-{os.getpid()}", "compilers"
+    install = f"apt-get update && apt-get install -y --no-install-recommends {COMPILERS}"
+    container = engine.client.containers.run(reference, ["sleep", "600"], detach=True, init=True, network_mode="host")
+    try:
+        code, output = container.exec_run(["sh", "-c", install])
+        if code:
+            pytest.skip(f"apt cannot install packages in a container: {output.decode()[-200:]}")
+        container.commit(name, tag)
+    finally:
+        container.remove(force=True)
+    yield f"{name}:{tag}"
+    engine.remove(f"{name}:{tag}")
+
+
+@pytest.mark.parametrize("script", sorted(FOLDER.glob("*.sh")), ids=lambda script: script.stem)
+def test_it_works_as_with_the_official_image(engine: Engine, compilers: str, script: Path) -> None:
+    config = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
+    variables, paths = settings_for(config.stdout, os.environ)
+    container = engine.client.containers.run(
+        compilers, ["sleep", "1200"], detach=True, init=True, network_mode="host", cap_add=["SYS_PTRACE"],
+        environment={**variables, "PIP_ROOT_USER_ACTION": "ignore", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        volumes=[f"{path}:{path}:ro" for path in paths],
+    )  # fmt: skip
+    try:
+        code, output = container.exec_run(["bash", "-xeuo", "pipefail", "-c", script.read_text()], workdir="/srv")
+    finally:
+        container.remove(force=True)
+    text = output.decode(errors="replace")
+    unavailable = next((line for line in text.splitlines() if any(part in line for part in UNAVAILABLE)), None)
+    if code and unavailable:
+        pytest.skip(unavailable)
+    assert code == 0, text[-3000:]

@@ -1,0 +1,18 @@
+# Profilers read the interpreter's memory, replace its allocators or sample its frames.
+pip install --quiet py-spy memray scalene
+cat >app.py <<'P'
+import time
+def calculate(end):
+    blocks = []
+    while time.monotonic() < end:
+        blocks = [bytes(1_000_000), sum(range(1000))]
+    return blocks
+calculate(time.monotonic() + 2)
+P
+py-spy record --format=raw --output=stacks --native --duration=1 -- python app.py || py-spy record --format=raw --output=stacks --duration=1 -- python app.py
+grep --quiet "calculate (app.py" stacks
+memray run --native --quiet --force --output=memory app.py
+memray stats memory | grep "calculate"
+python -X perf app.py && grep --quiet "py::calculate:" /tmp/perf-*.map
+python -m cProfile app.py | grep --quiet "(calculate)"
+scalene run --help >/dev/null
