@@ -6,16 +6,20 @@
 
 from collections.abc import Iterable
 
+from bakery.redaction import redact
+
 
 class BakeryError(Exception):
-    """A failure that the user sees as one message: what is wrong, what was expected, and (``hint``) what to do."""
+    """A failure that the user sees as one message: what is wrong, what was expected, and (``hint``) what to do.
+
+    Secrets in both are redacted.
+    """
 
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = redact(message), redact(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
@@ -61,6 +65,9 @@ class DiskFullError(BakeryError):
 
 class Unavailable(Exception):
     """A server or file is unavailable: callers fall back. The message continues a sentence that begins with a name."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
 
 
 def listed(names: Iterable[str]) -> str:

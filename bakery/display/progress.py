@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
+from bakery.redaction import redact
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -71,7 +73,7 @@ class Display:
         """Show a message that stays visible after the phase is over."""
         elapsed = int(time.monotonic() - self.start)
         # One write for each line: images that are built at the same time share the stream.
-        self.stream.write(f"[{elapsed // 60:3}:{elapsed % 60:02}] {name + ': ' if name else ''}{text}\n")
+        self.stream.write(f"[{elapsed // 60:3}:{elapsed % 60:02}] {name + ': ' if name else ''}{redact(text)}\n")
         self.stream.flush()
 
     def done(self, name: str, text: str, *, ok: bool = True) -> None:
@@ -124,14 +126,14 @@ class LiveDisplay(Display):
         self._set(name, phase, "")
 
     def note(self, name: str, text: str) -> None:
-        self.console.print(f"{name + ': ' if name else ''}{text}", soft_wrap=True)
+        self.console.print(f"{name + ': ' if name else ''}{redact(text)}", soft_wrap=True)
 
     def done(self, name: str, text: str, *, ok: bool = True) -> None:
         self._set(name, text, "ok" if ok else "failed")
 
     def _set(self, name: str, text: str, state: str) -> None:
         now = time.monotonic()
-        self.rows[name] = _Row(self.rows[name].started if name in self.rows else now, now, text, state)
+        self.rows[name] = _Row(self.rows[name].started if name in self.rows else now, now, redact(text), state)
 
 
 def make_display(stream: IO[str]) -> Display:

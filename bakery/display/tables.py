@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bakery.errors import BakeryError, unknown_value
+from bakery.redaction import redact
 
 UNLIMITED = 10_000  # columns of a table in a file or a pipe
 
@@ -94,12 +95,12 @@ def terminal_width() -> int:
 
 def tell(text: str) -> None:
     """Print a message to stderr: stdout is for results only."""
-    print(text, file=sys.stderr, flush=True)
+    print(redact(text), file=sys.stderr, flush=True)
 
 
 def show(rows: Sequence[object], columns: Sequence[Column], form: str) -> None:
     """Print ``rows`` to stdout in one of :data:`FORMATS`, no wider than the terminal."""
-    sys.stdout.write(render(rows, columns, form, terminal_width()))
+    sys.stdout.write(redact(render(rows, columns, form, terminal_width())))
     sys.stdout.flush()
 
 
@@ -126,7 +127,7 @@ class Report:
     def show(self, form: str = "table") -> None:
         """Print the report with its table in one of :data:`FORMATS`; raises its ``failure``."""
         show(self.rows, self.columns, form)
-        print(self.text, end="", flush=True)
+        print(redact(self.text), end="", flush=True)
         for note in self.notes:
             tell(note)
         if self.failure:

@@ -9,6 +9,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
+from bakery.redaction import redact
+
 MARKER = "##phase "
 STAGES = (
     ("[toolchain", "toolchain"), ("[compiler", "toolchain"), ("[packages", "packages"), ("[installed", "install"),
@@ -58,11 +60,15 @@ class Tracker:
         self.compiled = False
         self.text: list[str] = []
 
+    def write(self, line: str) -> None:
+        """Write ``line`` to the log without secrets."""
+        self.log.write(f"{redact(line)}\n")
+
     def take(self, status: dict[str, Any] | str) -> None:
         """Process one message of :func:`status_messages`."""
         if isinstance(status, str):
             self.text.append(status)
-            self.log.write(f"{status}\n")
+            self.write(status)
             return
         for vertex in status.get("vertexes") or ():
             self._vertex(vertex)
@@ -80,7 +86,7 @@ class Tracker:
         self.names[digest] = name
         if vertex.get("started") and digest not in self.started:
             self.started.add(digest)
-            self.log.write(f"#{number} {name}{' (cached)' if vertex.get('cached') else ''}\n")
+            self.write(f"#{number} {name}{' (cached)' if vertex.get('cached') else ''}")
             if not vertex.get("cached"):
                 for start, phase in STAGES:
                     if name.startswith(start) and not name.endswith(" FROM base"):
@@ -90,10 +96,10 @@ class Tracker:
         error = vertex.get("error") or ""
         if error and not error.endswith("context canceled") and self.failed is None:
             self.failed = digest
-            self.log.write(f"#{number} ERROR {error}\n")
+            self.write(f"#{number} ERROR {error}")
 
     def _line(self, digest: str, line: str) -> None:
-        self.log.write(f"#{self.numbers.get(digest, 0)} {line}\n")
+        self.write(f"#{self.numbers.get(digest, 0)} {line}")
         if line.startswith(MARKER):
             self.compiled = True
             self.enter(line.removeprefix(MARKER).strip())

@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from bakery.engine.build_log import Tracker, status_messages
-from bakery.errors import BuildError
+from bakery.errors import BuildError, InputError
 from bakery.net import Network, trust_bundle, users_bundle, users_network
 from bakery.options import Building
+from bakery.redaction import redact
 from bakery.workspace import Workspace
 
 CORES, MEMORY = 2, 4_000_000_000
@@ -54,10 +55,19 @@ def buildx_options(building: Building, workspace: Workspace) -> BuildxOptions:
     """The user's options; this process then trusts the user's CAs too. :exc:`bakery.errors.InputError` if invalid."""
     trust_bundle(users_bundle(building.ca_bundle), workspace.home)
     network = users_network(building.ca_bundle, building.apt_mirror)
-    return BuildxOptions(building.no_cache, building.builder or "", building.cache_from, building.cache_to, network)
+    options = BuildxOptions(building.no_cache, building.builder or "", building.cache_from, building.cache_to, network)
+    options.arguments("")  # reports invalid ones before anything is downloaded
+    return options
 
 
 def _cache(text: str, slug: str, more: str = "") -> str:
+    if redact(text) != text:
+        raise InputError(
+            "--cache-to and --cache-from must not contain keys or logins: other users can list a process's arguments",
+            hint="buildx reads $AWS_ACCESS_KEY_ID, $AWS_SECRET_ACCESS_KEY and $AWS_SESSION_TOKEN for type=s3, "
+            "$ACTIONS_RUNTIME_TOKEN for type=gha, and `docker login` for a registry; BuildKit's own environment has "
+            "the login for type=azblob.",
+        )
     if "=" in text:
         return text.replace("{image}", slug)
     return f"type=registry,ref={text}:{slug}{more}"
@@ -78,8 +88,9 @@ class BuildxProcesses:
         """Run ``command``, log to ``file``, call ``enter`` at each phase; return what was tracked and the exit code."""
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("w", encoding="utf-8") as log:
-            log.write(f"{' '.join(command)}\n")
+            file.chmod(0o600)
             tracker = Tracker(log, enter)
+            tracker.write(" ".join(command))
             with self._started(command, folder, environment) as process:
                 assert process.stderr is not None
                 read = partial(os.read, process.stderr.fileno(), 1 << 16)

@@ -8,6 +8,7 @@ nothing else on PATH; build steps and containers use the host's network or none.
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -30,6 +31,10 @@ START_SECONDS = 60
 STOP_SECONDS = 60
 KEEP_CACHE = "40GB"
 WAY_OUT = "Install Docker Engine 23 or newer, or point DOCKER_HOST at one."
+
+
+INHERITED = re.compile(r"(?i)(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)|HOME|TMPDIR|LANG|TZ|DOCKER_TMPDIR")
+"""What dockerd and its build steps need of the starter's environment, which may hold secrets."""
 
 
 @dataclass(frozen=True)
@@ -192,14 +197,16 @@ class Embedded:
         (self.runtime / "docker.pid").unlink(missing_ok=True)
         self.sweep()
         self.tell("starting the embedded engine")
+        inherited = {key: value for key, value in os.environ.items() if INHERITED.fullmatch(key)}
         with self.log.open("wb") as log:
+            self.log.chmod(0o600)
             # setsid --fork: the daemon outlives this process and is not its child.
             subprocess.run(
                 [
                     "setsid", "--fork", *self._root_as_mount(), self.root / "usr/sbin/dockerd",
                     "--config-file", self.config, "--label", LABEL,
                 ],
-                env={**os.environ, "PATH": f"{self.path}:{os.environ.get('PATH', '')}"},
+                env={**inherited, "PATH": f"{self.path}:{os.environ.get('PATH', '')}"},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=True,
             )  # fmt: skip
         started = time.monotonic()

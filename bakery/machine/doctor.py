@@ -19,6 +19,7 @@ from bakery.errors import BakeryError, BuildError, Unavailable
 from bakery.files import free_space
 from bakery.net import http, users_bundle
 from bakery.platforms import host_platform
+from bakery.redaction import redact
 from bakery.sources import PYTHON_ORG
 from bakery.workspace import Workspace
 
@@ -158,7 +159,7 @@ def _proxies() -> Iterator[Finding]:
     for name in ("http_proxy", "https_proxy", "no_proxy"):
         value = os.environ.get(name) or os.environ.get(name.upper())
         if value:
-            yield Finding(name, State.OK, re.sub(r"//[^/@]*@", "//...@", value))  # without credentials
+            yield Finding(name, State.OK, redact(value))
 
 
 def _bundle(option: str | None) -> Finding:

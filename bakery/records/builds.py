@@ -14,6 +14,7 @@ import msgspec
 
 from bakery.catalog import Image, RecipeName
 from bakery.files import write_whole
+from bakery.redaction import redact
 from bakery.workspace import Workspace
 
 
@@ -129,7 +130,7 @@ class LocalRecord(BuildRecord, frozen=True, kw_only=True):
 def json_text(record: Record) -> str:
     """``record`` as the text of a JSON file."""
     # msgspec does not encode subclasses of str, such as Platform, by itself: enc_hook does.
-    return json.dumps(msgspec.to_builtins(record, enc_hook=str), indent=1) + "\n"
+    return redact(json.dumps(msgspec.to_builtins(record, enc_hook=str), indent=1)) + "\n"
 
 
 def record_file(workspace: Workspace, image: Image) -> Path:

@@ -468,3 +468,22 @@ def test_an_error_of_the_api_is_an_engine_error(workspace: Workspace, fake_engin
     engine = Engine("DOCKER_HOST", fake_engine(), Embedded(workspace))
     with closing(engine), pytest.raises(EngineError, match=r"\(DOCKER_HOST\) failed or stopped answering"):
         engine.prune()
+
+
+def test_the_embedded_daemon_inherits_no_secrets(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Embedded(workspace)
+    program, seen = engine.root / "usr/sbin/dockerd", workspace.home / "environment"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\nenv >{seen}.new && mv {seen}.new {seen}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(Embedded, "runtime", workspace.home / "run")
+    monkeypatch.setattr(Embedded, "sweep", lambda _: None)
+    monkeypatch.setattr(embedded, "mount_points", lambda: ["/"])
+    monkeypatch.setattr(embedded, "answers", lambda _: seen.exists())
+    for name in ("AWS_SECRET_ACCESS_KEY", "COSIGN_PASSWORD", "GITHUB_TOKEN", "BAKERY_MIRROR", "http_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, f"value of {name}")
+    engine._start()
+    names = {line.partition("=")[0] for line in seen.read_text(encoding="utf-8").splitlines()}
+    assert {"PATH", "http_proxy", "NO_PROXY"} <= names
+    assert not names & {"AWS_SECRET_ACCESS_KEY", "COSIGN_PASSWORD", "GITHUB_TOKEN", "BAKERY_MIRROR"}
+    assert engine.log.stat().st_mode & 0o777 == 0o600

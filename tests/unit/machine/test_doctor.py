@@ -39,7 +39,7 @@ def findings(workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(doctor, "running_engine", absent)
     monkeypatch.setattr(doctor, "_server_checks", lambda _: iter(()))
-    monkeypatch.setenv("HTTPS_PROXY", "http://user:marker@127.0.0.1:9")
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:mark/er@127.0.0.1:9")
     return {finding.about: finding for finding in examine_machine(workspace, catalog, "", "/nowhere.pem").findings}
 
 
