@@ -94,6 +94,8 @@ def ask(kind, name, function):
 
 def output(*command):
     """What a program prints, without white space around it."""
+    # Docker's client gives up on a command that is silent for two minutes; on a busy machine this takes seconds.
+    print(".", end="", file=sys.stderr, flush=True)
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False
     )
