@@ -36,11 +36,6 @@ class Difference(NamedTuple):
     theirs: str | None
 
     @property
-    def kind(self) -> str:
-        """What the fact is about."""
-        return self.name.partition(":")[0]
-
-    @property
     def side(self) -> str:
         """The image that has the fact: ``ours``, ``theirs`` or ``both``."""
         return "ours" if self.theirs is None else "theirs" if self.ours is None else "both"
@@ -90,8 +85,9 @@ def short(value: str | None, most: int = 60) -> str:
 def observe(engine: Engine, root: Path, reference: str, image: Image | None = None) -> Facts:
     """The facts of the image ``reference``, observed as root in a container without a network.
 
-    Raises :exc:`BuildError` if shared/facts.py fails in it, or its Python is not that of ``image``.
+    Raises :exc:`BuildError` if it is missing, shared/facts.py fails in it, or its Python is not that of ``image``.
     """
+    engine.require(reference, AGAIN)
     command = ["python3", "/tmp/facts.py", json.dumps(engine.configuration(reference))]
     with idle_container(engine, reference) as container:
         container.put("/tmp", tar_of(root / "shared" / "facts.py", "facts.py"))
@@ -99,7 +95,8 @@ def observe(engine: Engine, root: Path, reference: str, image: Image | None = No
     try:
         facts = msgspec.json.decode(done.stdout, type=Facts)
     except ValueError:
-        raise BuildError(f"shared/facts.py failed in {reference} ({done.code}): {done.output[-500:]}") from None
+        error = f"shared/facts.py ended with exit code {done.code} in {reference}"
+        raise BuildError(f"{error}: {done.output[-500:].strip() or 'no output'}", hint=AGAIN) from None
     if image and facts["interpreter: version"] != image.pin.release:
         raise BuildError(f"{reference} has Python {facts['interpreter: version']}, not {image.pin.release}", hint=AGAIN)
     return facts
@@ -130,7 +127,8 @@ def read_facts(file: Path) -> FactsRecord:
     try:
         return msgspec.json.decode(lzma.decompress(file.read_bytes()), type=FactsRecord)
     except (OSError, lzma.LZMAError, ValueError) as error:
-        raise BuildError(f"{file}: expected a record of facts: {error}", hint=AGAIN) from None
+        what = getattr(error, "strerror", None) or error
+        raise BuildError(f"shared/facts/{file.name}: expected a record of facts: {what}", hint=AGAIN) from None
 
 
 def find_differences(
