@@ -111,10 +111,11 @@ def tags(selection: Selection) -> Report:
     return bakery.report.tag_report(*selection.select(WORKSPACE.root, everything=not selection.version))
 
 
-@command("version target variant source releases format")
-def images(selection: Selection, output: Output) -> Report:
+@command("version target variant source mirror releases format")
+def images(selection: Selection, building: Building, output: Output) -> Report:
     """List what can be built, how long it is supported, and what this clone has built."""
     catalog, found = selection.select(WORKSPACE.root, everything=True)
     if output.releases:
-        return bakery.report.release_report(catalog, selection.version)
+        sources = bakery.sources.SourceCache(WORKSPACE, building.mirror, tell)
+        return bakery.report.release_report(catalog, selection.version, sources)
     return bakery.report.image_report(catalog, WORKSPACE, found)

@@ -1,7 +1,8 @@
 """Rows of the tables that commands print and README has. JSON has all keys of a row, a table those of its columns."""
 
+import functools
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -12,6 +13,7 @@ from bakery.catalog import (
     UNVERIFIED,
     Catalog,
     Image,
+    Pin,
     RecipeName,
     Stability,
     flag,
@@ -25,6 +27,7 @@ from bakery.platforms import AMD64, Platform
 from bakery.records import BuildRecord, ComparedWith, TestRun, local_records, read_record
 from bakery.report.text import SUMMARY_COLUMNS
 from bakery.sizes import OfficialImage, Summary, megabytes, official_size, read_baseline
+from bakery.sources import SourceCache
 from bakery.workspace import Workspace
 
 Row = dict[str, object]
@@ -84,11 +87,18 @@ def catalog_rows(catalog: Catalog, workspace: Workspace, images: Iterable[Image]
     return rows
 
 
-RELEASE_COLUMNS = (Column("release"), Column("series"), Column("default"), Column("pool", "in_pool"), Column("sha256"))
+RELEASE_COLUMNS = (
+    Column("release"), Column("series"), Column("default"), Column("pool", "in_pool"),
+    Column("available from", "where"), Column("sha256"),
+)  # fmt: skip
 
 
-def release_rows(catalog: Catalog, versions: Sequence[str]) -> list[Row]:
-    """All pinned releases of the series of ``versions``, or of all series, newest first."""
+def release_rows(catalog: Catalog, versions: Sequence[str], where: Callable[[Pin], str]) -> list[Row]:
+    """All pinned releases of the series of ``versions``, or of all series, newest first.
+
+    ``where`` says where this machine can have a tarball; see :meth:`bakery.sources.SourceCache.where`.
+    """
+    where = functools.cache(where)  # a free-threaded build has the same tarballs
     selected = {image.series.name for image in select_images(catalog, versions, everything=True)}
     return [
         {
@@ -96,6 +106,7 @@ def release_rows(catalog: Catalog, versions: Sequence[str]) -> list[Row]:
             "series": series.name,
             "default": pin == series.default,
             "in_pool": pin.pool is not None,
+            "where": where(pin) or None,
             "file": pin.file,
             "sha256": pin.sha256,
         }
@@ -219,9 +230,9 @@ def image_report(catalog: Catalog, workspace: Workspace, images: Iterable[Image]
     return Report(catalog_rows(catalog, workspace, images, date.today()), IMAGE_COLUMNS)
 
 
-def release_report(catalog: Catalog, versions: Sequence[str]) -> Report:
-    """The pinned releases."""
-    return Report(release_rows(catalog, versions), RELEASE_COLUMNS)
+def release_report(catalog: Catalog, versions: Sequence[str], sources: SourceCache) -> Report:
+    """The pinned releases, and where ``sources`` can have them from."""
+    return Report(release_rows(catalog, versions, sources.where), RELEASE_COLUMNS)
 
 
 def tag_report(catalog: Catalog, images: Iterable[Image]) -> Report:

@@ -8,7 +8,7 @@ byte against the lock, caches the file, and lists in its error message why each 
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from bakery.bases import apt
@@ -60,17 +60,20 @@ def from_user_mirror(request: Request) -> Iterator[Attempt]:
     if request.mirror.startswith(("http://", "https://")):
         for path in paths:
             url = f"{request.mirror.rstrip('/')}/{path}"
-            yield Attempt(f"the mirror {url}", partial(http.download, url, limit=request.limit))
+            yield Attempt(f"the mirror {url}", partial(http.download, url, limit=request.limit), partial(_answers, url))
     elif request.mirror:
         folder = Path(request.mirror.removeprefix("file://")).expanduser()
-        yield Attempt(f"the mirror {folder}", lambda file: _copy([folder / path for path in paths], file))
+        files = [folder / path for path in paths]
+        yield Attempt(f"the mirror {folder}", partial(_copy, files), lambda: any(file.is_file() for file in files))
 
 
 def from_python_org(request: Request) -> Iterator[Attempt]:
     """Upstream's own download folder."""
     if request.release:
         url = f"{PYTHON_ORG}/{request.release}/{request.file}"
-        yield Attempt("python.org", partial(http.download, url, limit=request.limit))
+        download = partial(http.download, url, limit=request.limit)
+        # It keeps all releases: one request says whether this machine reaches it.
+        yield Attempt("python.org", download, partial(_reaches, f"{PYTHON_ORG}/"))
 
 
 def from_debian_mirror(request: Request) -> Iterator[Attempt]:
@@ -116,6 +119,16 @@ def _from_pool(request: Request, file: Path) -> None:
 def _is_in_pool(path: str) -> bool:
     """Whether the mirror serves the file: its index may list files that it no longer has."""
     try:
-        return http.status_of(_pool_uri(path)) == 200
+        return _answers(_pool_uri(path))
     except (Unavailable, apt.AptError):
         return False
+
+
+def _answers(url: str) -> bool:
+    try:
+        return http.status_of(url) == 200
+    except Unavailable:
+        return False
+
+
+_reaches = cache(_answers)

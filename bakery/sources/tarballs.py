@@ -17,6 +17,8 @@ from bakery.workspace import Workspace
 MAX_BYTES = 200_000_000
 """Upper limit for a download, far above any tarball of CPython."""
 
+TREES = "\n  `inv images --releases` lists what is available; --source=PATH builds a source tree of your own."
+
 
 @dataclass(frozen=True)
 class SourceCache:
@@ -40,18 +42,19 @@ class SourceCache:
         """The folder with the verified tarball of ``pin``, from the cache or the first provider that has it.
 
         ``command`` is what the user typed, with ``{version}`` for the version; the error message suggests it with
-        another release of ``series`` that is available. Raises :exc:`SourceError` and :exc:`DiskFullError`.
+        the nearest release of ``series`` that is available. Raises :exc:`SourceError` and :exc:`DiskFullError`.
         """
         folder = self.folder(pin)
         failures = self._fetch(pin, folder)
         if failures is None:
             return folder
-        available = next((other for other in series.pins if other != pin and self._is_available(other)), None)
-        if not available:
-            raise _unavailable(pin.file, pin.file, failures)
-        version = f"{available.release}{series.suffix}"
-        hint = f"Another release of the series is available, {version}: {command.format(version=version)}"
-        raise _unavailable(pin.file, pin.file, failures, hint)
+        others = sorted(series.pins, key=lambda other: abs(other.version.micro - pin.version.micro))
+        available = next((other for other in others if other != pin and self.where(other)), None)
+        hint = ""
+        if available:
+            version = f"{available.release}{series.suffix}"
+            hint = f"The nearest release that is available is {version}: {command.format(version=version)}"
+        raise _unavailable(pin.file, pin.file, failures, hint, TREES)
 
     def extras_folder(self, series: Series) -> Path:
         """The cache folder, a build context, of files that ``series`` needs besides its tarball; usually empty."""
@@ -126,12 +129,12 @@ class SourceCache:
                 return None
         return failures
 
-    def _is_available(self, pin: Pin) -> bool:
-        """Whether a tarball is intact in the cache, or a provider reports that it serves it."""
+    def where(self, pin: Pin) -> str:
+        """Where a tarball can be had, without a download: the cache if it is intact there, a provider, or ``""``."""
         file = self.folder(pin) / pin.file
-        if file.exists():
-            return sha256_of(file) == pin.sha256
-        return any(attempt.is_served() for attempt in self._attempts(pin))
+        if file.exists() and sha256_of(file) == pin.sha256:
+            return "cache"
+        return next((attempt.name for attempt in self._attempts(pin) if attempt.is_served()), "")
 
 
 def _verify(file: Path, source: Pin | Extra, provider: str) -> None:
@@ -144,7 +147,7 @@ def _verify(file: Path, source: Pin | Extra, provider: str) -> None:
         )
 
 
-def _unavailable(file: str, description: str, failures: Sequence[str], hint: str = "") -> SourceError:
+def _unavailable(file: str, description: str, failures: Sequence[str], hint: str = "", more: str = "") -> SourceError:
     reasons = "".join(f"\n    {failure}" for failure in failures)
     hint = hint or f"Put {file} where a mirror can serve it: --mirror=URL or --mirror=FOLDER."
-    return SourceError(f"no provider has {description}:{reasons}", hint=hint)
+    return SourceError(f"no provider has {description}:{reasons}", hint=f"{hint}{more}")

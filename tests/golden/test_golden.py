@@ -193,7 +193,9 @@ def test_images(catalog: Catalog, golden: Golden, tmp_path: Path, form: str, suf
 
 
 def test_pinned_releases(catalog: Catalog, golden: Golden) -> None:
-    golden("releases.txt", render(release_rows(catalog, []), RELEASE_COLUMNS))
+    golden(
+        "releases.txt", render(release_rows(catalog, [], lambda pin: (pin.pool and "the pool") or ""), RELEASE_COLUMNS)
+    )
 
 
 @pytest.mark.parametrize(("form", "suffix"), [("table", "txt"), ("markdown", "md"), ("json", "json")])

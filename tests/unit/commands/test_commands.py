@@ -33,7 +33,7 @@ OPTIONS = {
     "engine.env": "",
     "engine.status": "format",
     "engine.up": "",
-    "images": "format releases source target variant version",
+    "images": "format mirror releases source target variant version",
     "outdated": "check format repository source target variant version",
     "plan": "all base format platform quick source target variant version",
     "profile": "base dry mirror no-cache source target version",

@@ -131,12 +131,13 @@ def test_a_broken_record_is_ignored(catalog: Catalog, image: Callable[..., Image
 
 
 def test_the_pinned_releases_are_listed_newest_first_with_the_default_marked(catalog: Catalog) -> None:
-    rows = release_rows(catalog, ["3.13"])
+    rows = release_rows(catalog, ["3.13"], lambda pin: "cache" if pin.release == "3.13.15" else "")
     assert [row["release"] for row in rows[:2]] == ["3.13.15", "3.13.14"]
     assert [row["release"] for row in rows if row["default"]] == ["3.13.15"]
+    assert [row["where"] for row in rows[:2]] == ["cache", None]
     assert {row["series"] for row in rows} == {"3.13"}
     assert next(row for row in rows if row["release"] == "3.13.5")["in_pool"] is True
-    assert len(release_rows(catalog, [])) == sum(len(series.pins) for series in catalog.series)
+    assert len(release_rows(catalog, [], lambda _: "")) == sum(len(series.pins) for series in catalog.series)
 
 
 def test_the_list_of_tags_names_the_repository(catalog: Catalog, image: Callable[..., Image]) -> None:

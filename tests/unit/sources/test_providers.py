@@ -72,7 +72,35 @@ def test_added_provider_is_listed_in_the_error_and_suggests_what_it_serves(
     missing = pin("3.13.4", DATA)
     with pytest.raises(SourceError, match="the USB stick: has only") as caught:
         sources.fetch(missing, fake_series(missing, pin("3.13.5", DATA)), "inv build --version={version}")
-    assert caught.value.hint == "Another release of the series is available, 3.13.5: inv build --version=3.13.5"
+    assert caught.value.hint.splitlines() == [
+        "The nearest release that is available is 3.13.5: inv build --version=3.13.5",
+        "  `inv images --releases` lists what is available; --source=PATH builds a source tree of your own.",
+    ]
+
+
+def test_the_nearest_release_is_suggested_and_all_that_can_be_had_are_listed(
+    cache: Any, pin: Any, fake_series: Any
+) -> None:
+    sources, _ = cache()
+    releases = ["3.13.9", "3.13.8", "3.13.5", "3.13.4", "3.13.1"]
+    pins = {release: pin(release, DATA) for release in releases}
+    (sources.folder(pins["3.13.9"])).mkdir(parents=True)
+    (sources.folder(pins["3.13.9"]) / pins["3.13.9"].file).write_bytes(DATA)
+    (sources.folder(pins["3.13.1"])).mkdir()
+    (sources.folder(pins["3.13.1"]) / pins["3.13.1"].file).write_bytes(b"corrupt")
+    assert [sources.where(pins[release]) for release in releases] == ["cache", "", "the USB stick", "", ""]
+    series = fake_series(*pins.values())
+    for wanted, nearest in (("3.13.8", "3.13.9"), ("3.13.4", "3.13.5")):
+        with pytest.raises(SourceError, match=f"is available is {nearest}:"):
+            sources.fetch(pins[wanted], series, "{version}")
+
+
+def test_a_mirror_says_what_it_has_without_a_download(workspace: Workspace, pin: Any, tmp_path: Path) -> None:
+    (tmp_path / "3.13.5").mkdir()
+    (tmp_path / "3.13.5" / pin("3.13.5", DATA).file).write_bytes(DATA)
+    sources = SourceCache(workspace, str(tmp_path), print, PROVIDERS[:1])
+    assert sources.where(pin("3.13.5", DATA)) == f"the mirror {tmp_path}"
+    assert sources.where(pin("3.13.4", DATA)) == ""
 
 
 def test_signature_and_unpinned_release_are_requested_without_a_digest(
