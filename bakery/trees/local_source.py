@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bakery.catalog import UNVERIFIED, Image, Pin
-from bakery.errors import InputError
+from bakery.errors import InputError, listed
 from bakery.files import Tell, disk_full, locked, staged_folder
 
 MAX_BYTES = 600_000_000
@@ -55,7 +55,7 @@ def from_source(source: str, images: Sequence[Image], home: Path, tell: Tell) ->
     try:
         tree = _read(source, tell)
         release, files = _check(tree.files, tell)
-    except (ValueError, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
+    except (ValueError, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, KeyError, OSError) as error:
         raise InputError(f"--source={source}: {error}") from None
     series = ".".join(release.split(".")[:2])
     fitting = [image for image in images if image.series.number == series]
@@ -77,15 +77,11 @@ def _check(files: dict[str, Entry], tell: Tell) -> tuple[str, dict[str, Entry]]:
 
     The release is such as ``3.14.7``, or ``3.15.0a2+`` after one. Raises :exc:`ValueError` if it cannot be built.
     """
-    for name in ("Include/patchlevel.h", "Makefile.pre.in", "configure"):
-        if name not in files:
-            hint = "; Tools/build/regen-configure.sh makes it" if name == "configure" else ""
-            raise ValueError(
-                f"no source of CPython: {name} is missing{hint}" if files else "expected files, found none"
-            )
-    header, makefile = (
-        files[name].data.decode(errors="replace") for name in ("Include/patchlevel.h", "Makefile.pre.in")
-    )
+    needed = ("Include/patchlevel.h", "Makefile.pre.in", "configure")
+    if absent := [name for name in needed if name not in files]:
+        hint = " (Tools/build/regen-configure.sh makes it)" if absent == ["configure"] else ""
+        raise ValueError(f"no source of CPython: it has no {listed(absent)}{hint}" if files else "it has no files")
+    header, makefile = (files[name].data.decode(errors="replace") for name in needed[:2])
     release = re.search(r'(?m)^#define PY_VERSION\s+"(3\.\d+\.\d+(?:(?:a|b|rc)\d+)?\+?)"', header)
     if not release:
         raise ValueError("no source of CPython 3: Include/patchlevel.h has no PY_VERSION")
@@ -94,7 +90,7 @@ def _check(files: dict[str, Entry], tell: Tell) -> tuple[str, dict[str, Entry]]:
         raise ValueError(f"there are results of a build ({', '.join(built[:3])}): run `make distclean` there first")
     for name, entry in files.items():
         target = entry.data.decode(errors="replace") if entry.link else ""
-        if normpath(join(dirname(name), target)).startswith(("/", "..")):
+        if f"{normpath(join(dirname(name), target))}/".startswith(("/", "../")):
             raise ValueError(f"a link leaves the tree: {name} -> {target}")
     named = set(re.findall(r"\$\(srcdir\)/([\w./-]+\.[ch])\b", makefile))
     missing = sorted(name for name in named - files.keys() if not MADE_BY_BUILD.fullmatch(name))
@@ -129,24 +125,23 @@ def _read(source: str, tell: Tell) -> Tree:
         return _read_tarball(path)
     if not path.is_dir():
         kind = "a git checkout" if commit else "a file or a folder"
-        raise ValueError(f"expected {kind}, but {path} {'is none' if path.exists() else 'does not exist'}")
+        raise ValueError(f"expected {kind}{'' if path.exists() else f'; {path} does not exist'}")
     if commit or (path / "HEAD").is_file():
         return _read_commit(path, commit or "HEAD", tell)
     if (path / ".git").exists():
         changed, (head, time) = _changes(path), _git(path, "log", "-1", "--format=%H %ct").decode().split()
         names = _git(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard").decode().split("\0")
-        files = _read_files(path, (path / name for name in names if name and os.path.lexists(path / name)))
+        files, _ = _read_files(path, (path / name for name in names if name and os.path.lexists(path / name)))
         return Tree(files, f"git {head}{f' with {changed} changed files' if changed else ''}", int(time))
     if any(path.iterdir()) and not (path / "Include").is_dir():  # this may be any folder: do not read all of it
-        raise ValueError("no source of CPython: Include/patchlevel.h is missing")
-    paths = [
-        file for file in path.rglob("*") if "__pycache__" not in file.parts and (file.is_symlink() or not file.is_dir())
-    ]
-    return Tree(_read_files(path, paths), "a folder", max((int(file.lstat().st_mtime) for file in paths), default=0))
+        raise ValueError("no source of CPython: it has no Include/patchlevel.h")
+    files, newest = _read_files(path, (file for file in path.rglob("*") if "__pycache__" not in file.parts))
+    return Tree(files, "a folder", newest)
 
 
-def _read_files(top: Path, paths: Iterable[Path]) -> dict[str, Entry]:
-    files, size = {}, 0
+def _read_files(top: Path, paths: Iterable[Path]) -> tuple[dict[str, Entry], int]:
+    """The files by name, and the time of the newest."""
+    files, size, newest = {}, 0, 0
     for path in paths:
         status = path.lstat()
         if stat.S_ISDIR(status.st_mode):  # or a submodule
@@ -158,12 +153,13 @@ def _read_files(top: Path, paths: Iterable[Path]) -> dict[str, Entry]:
             raise ValueError(f"expected less than {MAX_BYTES} bytes, as CPython's source has")
         data = os.readlink(path).encode() if link else path.read_bytes()
         files[str(path.relative_to(top))] = Entry(data, bool(status.st_mode & 0o100) and not link, link)
-    return files
+        newest = max(newest, int(status.st_mtime))
+    return files, newest
 
 
 def _git(path: Path, *arguments: str, data: bytes = b"") -> bytes:
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    command = ["git", "-C", str(path), *arguments]
+    command = ["git", "-C", str(path), "-c", "log.showSignature=false", *arguments]
     try:
         done = subprocess.run(command, env=environment, input=data, capture_output=True, check=False)
     except FileNotFoundError:
@@ -205,7 +201,7 @@ def _read_tarball(file: Path) -> Tree:
         for member in tar:
             name, size = normpath(member.name), size + member.size
             newest = max(newest, 0 if member.isdir() else int(member.mtime))
-            if name.startswith(("/", "..")) or size > MAX_BYTES:
+            if name.startswith(("/", "../")) or size > MAX_BYTES:
                 raise ValueError(f"{member.name} is outside of it, or it has more than {MAX_BYTES} bytes")
             if member.issym():
                 files[name] = Entry(member.linkname.encode(), link=True)
