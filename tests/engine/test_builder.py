@@ -72,7 +72,7 @@ class Bench:
         return [line.partition(": ")[2] for line in self.shown.getvalue().splitlines()]
 
     def remove_images(self) -> None:
-        for name in (REPOSITORY, f"{REPOSITORY}-regrtest"):
+        for name in (REPOSITORY, f"{REPOSITORY}-regrtest", f"{REPOSITORY}-reference"):
             for image in self.engine.images(name=name):
                 self.engine.remove(image.id)
 
