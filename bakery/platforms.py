@@ -38,8 +38,11 @@ class Platform(str):
 
 AMD64 = Platform("linux/amd64")
 ARM64 = Platform("linux/arm64")
-ALIASES = {"x86_64": AMD64, "amd64": AMD64, "aarch64": ARM64, "arm64": ARM64, "arm64v8": ARM64, "arm64/v8": ARM64}
-"""Names of architectures, as kernels and users spell them."""
+ALIASES = {
+    **dict.fromkeys(("x86_64", "amd64", "x86", "x64", "x86-64", "amd64/v1"), AMD64),
+    **dict.fromkeys(("aarch64", "arm64", "arm64v8", "arm64/v8", "armv8"), ARM64),
+}
+"""Names of architectures, as kernels, distributions and users spell them; 32-bit platforms are not built."""
 
 
 def _platform(name: str) -> Platform:

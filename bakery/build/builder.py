@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bakery.build.export import Export
+from bakery.build.export import Export, Packed, Stage
 from bakery.build.inputs import BuildInputs, InputResolver
-from bakery.catalog import Catalog, Compression, Image, references
+from bakery.catalog import Catalog, Compression, Image, all_references, references
 from bakery.display import Clock, Display, duration, make_display, phases_text
 from bakery.engine import BuildxOptions, BuildxProcesses, Engine, buildx_options, default_jobs, find_engine
 from bakery.errors import BakeryError, BuildError, InputError
@@ -35,7 +35,8 @@ class BuildResult:
     """The outcome of one image's build; ``error`` is empty if it succeeded.
 
     ``seconds`` and ``phases`` are wall time; ``anatomy`` is what :func:`bakery.sizes.breakdown.compact` returns;
-    ``compiled`` is false if everything came from the build cache.
+    ``compiled`` is false if everything came from the build cache; ``twin`` is the image with gzip layers, unless the
+    image has them itself.
     """
 
     image: Image
@@ -43,6 +44,7 @@ class BuildResult:
     log: Path
     id: str = ""
     size: Size | None = None
+    twin: Packed | None = None
     anatomy: Mapping[str, PartSize] = field(default_factory=dict)
     seconds: float = 0.0
     compiled: bool = False
@@ -58,16 +60,6 @@ def failure_of(results: Sequence[BuildResult]) -> BakeryError | None:
         return None
     kind = InputError if set(codes) == {InputError.exit_code} else BuildError
     return kind(f"{len(codes)} of {len(results)} images failed")
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """A stage of the Dockerfile to build, the image's own if ``name`` is empty, with its tags and its log."""
-
-    image: Image
-    tags: tuple[str, ...]
-    log: Path
-    name: str = ""
 
 
 @dataclass
@@ -112,7 +104,8 @@ class Builder:
 
     def stage(self, image: Image, name: str, tag: str) -> str:
         """Build another stage of the Dockerfile from the same inputs and tag it; returns the identity of its image."""
-        stage = _Stage(image, (tag,), self.workspace.logs / f"{image.slug}-{name}.log", name)
+        log = self.workspace.logs / f"{image.slug}-{name}.log"
+        stage = Stage(image, log, {(tag,): self._compression(image)}, name)
         with disk_full(self.workspace.build), locked(stage.log.with_suffix(".lock"), name, self._tell(image)):
             clock = self._clock(image)
             self._build_stage(stage, self.inputs.resolve(image, self._tell(image), clock.enter), clock)
@@ -121,14 +114,15 @@ class Builder:
 
     def _build_image(self, image: Image) -> BuildResult:
         log = self.workspace.logs / f"{image.slug}.log"
-        stage = _Stage(image, references(self.catalog, image), log)
+        stage = Stage(image, log, self._packings(image))
         start = time.monotonic()
         try:
             lock = locked(log.with_suffix(".lock"), f"building {image.name}", self._tell(image))
             with disk_full(self.workspace.build), lock:
                 result = self._build_and_measure(stage)
         except BakeryError as error:
-            result = BuildResult(image, stage.tags, log, error=str(error), exit_code=error.exit_code)
+            tags = references(self.catalog, image)
+            result = BuildResult(image, tags, log, error=str(error), exit_code=error.exit_code)
         result = replace(result, seconds=time.monotonic() - start)
         state = "built" if result.compiled else "up to date"
         text = "failed" if result.error else f"{state}, {duration(result.seconds)}"
@@ -137,30 +131,28 @@ class Builder:
             self.display.note(image.name, phases_text(result.phases))
         return result
 
-    def _build_and_measure(self, stage: _Stage) -> BuildResult:
+    def _build_and_measure(self, stage: Stage) -> BuildResult:
         """Build the image and record it; an image that was measured before is not measured again."""
-        image, clock = stage.image, self._clock(stage.image)
+        image, clock, tags = stage.image, self._clock(stage.image), references(self.catalog, stage.image)
         inputs = self.inputs.resolve(image, self._tell(image), clock.enter)
-        compiled = self._build_stage(stage, inputs, clock)
+        compiled, packed = self._build_stage(stage, inputs, clock)
         clock.enter("measure")
-        identity = self.engine.require(stage.tags[0]).id
+        identity = self.engine.require(tags[0]).id
         digest, record = manifest_digest_of(self.workspace.home, identity), record_of(self.workspace, image, identity)
-        size, anatomy = size_and_anatomy(self.engine, image, stage.tags[0], record)
-        phases = clock.stop()
-        result = BuildResult(image, stage.tags, stage.log, digest, size, anatomy, compiled=compiled, phases=phases)
+        size, anatomy = size_and_anatomy(self.engine, image, tags[0], record)
+        twin, phases = packed[1] if packed[1:] else None, clock.stop()
+        result = BuildResult(image, tags, stage.log, digest, size, twin, anatomy, compiled=compiled, phases=phases)
         self._record(result, inputs, record)
         return result
 
-    def _build_stage(self, stage: _Stage, inputs: BuildInputs, clock: Clock) -> bool:
+    def _build_stage(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, list[Packed]]:
         """Run buildx and bring what it exports into the engine; returns whether anything was compiled."""
-        image = stage.image
-        with Export(self.workspace, self.engine, image, self._compression(image), stage=bool(stage.name)) as export:
+        with Export(self.workspace, self.engine, stage) as export:
             clock.enter("build steps")
-            compiled = self._run_buildx(stage, inputs.arguments(self.catalog, export, stage.name, stage.tags), clock)
-            export.finish(stage.tags, inputs.tarball, self.catalog.source, clock.enter)
-        return compiled
+            compiled = self._run_buildx(stage, inputs.arguments(self.catalog, export), clock)
+            return compiled, export.finish(inputs.tarball, self.catalog.source, clock.enter)
 
-    def _run_buildx(self, stage: _Stage, arguments: Sequence[str], clock: Clock) -> bool:
+    def _run_buildx(self, stage: Stage, arguments: Sequence[str], clock: Clock) -> bool:
         """Run buildx; :exc:`BuildError` with the last lines of the failing step. Returns whether it compiled."""
         options = self.buildx.arguments(stage.image.slug)
         command = [*self.engine.buildx, "build", "--progress=rawjson", *options, *arguments]
@@ -188,6 +180,13 @@ class Builder:
     def _compression(self, image: Image) -> Compression:
         return self.building.compression or self.catalog.compressions[image.recipe]
 
+    def _packings(self, image: Image) -> dict[tuple[str, ...], Compression]:
+        """How ``image`` is compressed under which names: gzip twins are separate unless it has gzip layers itself."""
+        (names, twins), compression = all_references(self.catalog, image), self._compression(image)
+        if not twins or compression.method == "gzip":
+            return {names + twins: compression}
+        return {names: compression, twins: self.catalog.compressions["twin"]}
+
     def _record(self, result: BuildResult, inputs: BuildInputs, old: LocalRecord | None) -> None:
         """Write the record with the tests of ``old`` (the same image), and with its times unless this run compiled."""
         assert result.size is not None
@@ -200,6 +199,8 @@ class Builder:
             built=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(sum(result.phases.values()), 1),
             phases={phase: round(seconds, 1) for phase, seconds in result.phases.items()},
             **asdict(result.size), anatomy=dict(result.anatomy),
+            twin=result.twin.id if result.twin else "",
+            gzip_bytes=result.twin.compressed_bytes if result.twin else 0,
             base=BaseRecord(name=base.name, digest=base.digest, origin=base.origin),
             source=SourceRecord(file=image.pin.file, sha256=image.pin.sha256, signature=inputs.signature),
         )  # fmt: skip

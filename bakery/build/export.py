@@ -4,7 +4,8 @@ An image to recompress is exported as an OCI image layout. A full build also get
 materials and BuildKit's provenance.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bakery.catalog import Compression, Image, RecipeName
@@ -17,26 +18,44 @@ ENGINES_OWN = Compression("gzip", None)
 FAST = Compression("zstd", 1)
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A stage of the Dockerfile to build, the image's own if ``name`` is empty, with its log.
+
+    ``packings``: how it is compressed under which names, the twin last.
+    """
+
+    image: Image
+    log: Path
+    packings: Mapping[tuple[str, ...], Compression]
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """An image in the engine: the digest of its manifest, and the bytes of its layers as they are pulled."""
+
+    id: str
+    compressed_bytes: int
+
+
 class Export:
     """The export of one image, as a context manager that removes its temporary files.
 
     An engine that unpacks layers is loaded by buildx directly: it would discard the compressed layers, and compress
-    them in its own way when they are pushed. Only full builds are attested, because no others are published. ``stage``
-    means that another stage of the Dockerfile is built, which is not published either. The reference image gets
-    BuildKit's provenance, which the official images have too: an engine takes longer to start a container of an index.
+    them in its own way when they are pushed. Only full builds are attested, because no others are published. A stage
+    with a name is not published either. The reference image gets BuildKit's provenance, which the official images have
+    too: an engine takes longer to start a container of an index.
     """
 
-    def __init__(
-        self, workspace: Workspace, engine: Engine, image: Image, compression: Compression, *, stage: bool = False
-    ) -> None:
-        self.workspace, self.engine, self.image = workspace, engine, image
-        self.recompresses = compression != ENGINES_OWN and engine.keeps_layers
-        # Other stages stay in this engine, but their lower layers must be those of the image.
-        self.compression = FAST if stage else compression
-        full = self.recompresses and image.recipe is RecipeName.FULL
-        self.attests, self.stamps = full and not stage, full and bool(image.pin.date)
-        self.proves = self.attests or (engine.keeps_layers and image.recipe is RecipeName.REFERENCE and not stage)
-        self.exported = workspace.build / f"{image.slug}.oci.tar"
+    def __init__(self, workspace: Workspace, engine: Engine, stage: Stage) -> None:
+        self.workspace, self.engine, self.stage, self.image = workspace, engine, stage, stage.image
+        self.recompresses = ENGINES_OWN not in stage.packings.values() and engine.keeps_layers
+        full = self.recompresses and self.image.recipe is RecipeName.FULL
+        self.attests, self.stamps = full and not stage.name, full and bool(self.image.pin.date)
+        reference = engine.keeps_layers and self.image.recipe is RecipeName.REFERENCE and not stage.name
+        self.proves = self.attests or reference
+        self.exported = workspace.build / f"{self.image.slug}.oci.tar"
         self.recompressed = self.exported.with_suffix(".packed.tar")
         self.attested = self.exported.with_suffix(".attested.tar")
 
@@ -56,34 +75,43 @@ class Export:
         stamp = ",rewrite-timestamp=true" if self.stamps else ""
         return f"type=oci,dest={self.exported.relative_to(self.workspace.root)}{stamp}"
 
-    def finish(self, references: Sequence[str], tarball: Path, repository: str, enter: Callable[[str], None]) -> None:
+    def finish(self, tarball: Path, repository: str, enter: Callable[[str], None]) -> list[Packed]:
         """Load what buildx exported into the engine, unless the engine has it already; ``enter`` begins a phase.
 
         The bill of materials names what is in ``tarball``; ``repository`` is this repository's URL.
         """
-        if not self.recompresses:
-            return
+        packings = self.stage.packings.items() if self.recompresses else ()
+        return [self._pack(*packing, tarball, repository, enter) for packing in packings]
+
+    def _pack(
+        self, names: tuple[str, ...], packing: Compression, tarball: Path, repository: str, enter: Callable[[str], None]
+    ) -> Packed:
         enter("compress")
-        packing, layers = self.compression, self.workspace.home / "layers"
-        digests = recompress(self.exported, self.recompressed, packing, layers)
-        if not self.attests:
-            self._load(self.recompressed, references, set(digests), enter)
-            return
+        # Other stages stay in this engine, but their lower layers must be those of the image.
+        packing, layers = FAST if self.stage.name else packing, self.workspace.home / "layers"
+        tags = {name.rpartition(":")[2] for name in names}
+        digests = recompress(self.exported, self.recompressed, packing, layers, tags=tags)
         with self.recompressed.open("rb") as stream, image_archive(stream, self.image.platform) as archive:
-            manifest = archive.digest
+            packed = Packed(archive.digest, sum(archive.tar.getmember(name).size for name in archive.layers))
+        if not self.attests:
+            self._load(self.recompressed, names, set(digests), enter)
+            return packed
         # A rebuild of the same image has another provenance, of a build that did nothing: the first one is kept.
-        if all(self._has(reference, manifest) for reference in references):
-            return
+        if all(self._has(name, packed.id) for name in names):
+            return packed
         from bakery.sbom import Subject, bill_of, document, load_licences  # 0.08 s, which `inv plan` does not need
 
         enter("attest")
-        subject, licences = Subject(self.image, references[0], tarball, repository), load_licences(self.workspace.root)
+        subject, licences = Subject(self.image, names[0], tarball, repository), load_licences(self.workspace.root)
         with self.recompressed.open("rb") as stream:
             publication = Publication(lambda: document(bill_of(stream, subject, licences)), repository)
+            # The image has its mark.
+            packing = replace(packing, marked=False)
             indexes = recompress(self.recompressed, self.attested, packing, layers, publication)
         for index in indexes:
-            record_attested(self.workspace.home, index, manifest)
-        self._load(self.attested, references, set(indexes), enter)
+            record_attested(self.workspace.home, index, packed.id)
+        self._load(self.attested, names, set(indexes), enter)
+        return packed
 
     def _ids(self, reference: str) -> set[str]:
         return {image.id for image in self.engine.images(name=reference)}
@@ -93,7 +121,7 @@ class Export:
         ids = self._ids(reference)
         return len(ids) == 1 and manifest not in ids and {manifest_digest_of(self.workspace.home, *ids)} == {manifest}
 
-    def _load(self, archive: Path, references: Sequence[str], digests: set[str], enter: Callable[[str], None]) -> None:
+    def _load(self, archive: Path, references: Iterable[str], digests: set[str], enter: Callable[[str], None]) -> None:
         enter("load")
         if any(self._ids(reference) != digests for reference in references):
             self.engine.load(archive)

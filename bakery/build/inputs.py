@@ -24,14 +24,14 @@ class BuildInputs:
     tarball: Path
     signature: str
 
-    def arguments(self, catalog: Catalog, export: Export, stage: str, tags: Sequence[str]) -> list[str]:
-        """The arguments of ``docker buildx build`` for the image of ``export``, or for ``stage`` if it has a name."""
+    def arguments(self, catalog: Catalog, export: Export) -> list[str]:
+        """The arguments of ``docker buildx build`` for the stage of ``export``."""
         plan = definition(
             catalog, [export.image], {export.image: self.contexts},
             network=export.engine.network, output=export.output, attest=export.proves,
         )  # fmt: skip
         target = plan["target"][target_name(export.image)]
-        target["tags"], target["target"] = list(tags), stage or target["target"]
+        target["tags"], target["target"] = list(sum(export.stage.packings, ())), export.stage.name or target["target"]
         return build_arguments(target)
 
 

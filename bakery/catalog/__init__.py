@@ -9,12 +9,12 @@ from bakery.catalog.models import Budget, Catalog, Image, Series, Variant
 from bakery.catalog.pins import FILE, NONE, TRAINING, UNVERIFIED, Extra, Pin, Profile
 from bakery.catalog.recipes import STAGES, Options, RecipeName
 from bakery.catalog.selection import on_platforms, select_images, split
-from bakery.catalog.tags import latest_series, references, tags_of
+from bakery.catalog.tags import GZIP, aliases_of, all_references, latest_series, references, tags_of
 from bakery.catalog.toml import Rule, Sha256, Table, read_toml
 
 __all__ = [
-    "ANNOTATIONS", "FILE", "LABELS", "NONE", "STAGES", "TRAINING", "UNVERIFIED", "Archive", "Budget", "Catalog",
-    "Compression", "Extra", "Image", "Options", "Pin", "Profile", "RecipeName", "Rule", "Series", "Sha256",
-    "Stability", "Table", "Target", "Variant", "flag", "latest_series", "load_catalog", "on_platforms",
-    "parse_compression", "read_toml", "references", "select_images", "split", "support", "tags_of",
+    "ANNOTATIONS", "FILE", "GZIP", "LABELS", "NONE", "STAGES", "TRAINING", "UNVERIFIED", "Archive", "Budget", "Catalog",
+    "Compression", "Extra", "Image", "Options", "Pin", "Profile", "RecipeName", "Rule", "Series", "Sha256", "Stability",
+    "Table", "Target", "Variant", "aliases_of", "all_references", "flag", "latest_series", "load_catalog",
+    "on_platforms", "parse_compression", "read_toml", "references", "select_images", "split", "support", "tags_of",
 ]  # fmt: skip

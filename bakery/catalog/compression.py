@@ -5,17 +5,23 @@ from dataclasses import dataclass
 
 from bakery.errors import InputError
 
-LEVELS = {"gzip": (1, 9), "zstd": (1, 19)}
-"""Lowest and highest level of each method. From level 20 on, unpacking zstd needs more memory than a decoder has to
-support (RFC 8878: 8 MiB); restricted to that, these levels gain 0.1 %."""
+LEVELS = {"gzip": (1, 12), "zstd": (1, 19)}
+"""Lowest and highest level of each method. gzip's levels above zlib's 9 are libdeflate's. From zstd's level 20 on,
+unpacking needs more memory than a decoder has to support (RFC 8878: 8 MiB); restricted to that, these levels gain
+0.1 %."""
 
 
 @dataclass(frozen=True)
 class Compression:
-    """A method and its level; without a level the engine's own output is kept."""
+    """A method and its level; without a level the engine's own output is kept.
+
+    ``marked``: the last layer's tar ends in more zeros, so that an image with the same files has another chain of
+    layers. BuildKit identifies a base by that chain: a builder that knows both would use the layers that it saw first.
+    """
 
     method: str
     level: int | None
+    marked: bool = False
 
     def __str__(self) -> str:
         return self.method if self.level is None else f"{self.method}:{self.level}"
@@ -28,7 +34,7 @@ def parse_compression(text: str) -> Compression:
     if match is None or method not in LEVELS:
         raise InputError(
             f"unknown compression {text!r}: expected a method, or a method and its level",
-            hint="There are: gzip (as the engine packs), gzip:1 to gzip:9, zstd (the same as zstd:19), zstd:1 to :19.",
+            hint="There are: gzip (as the engine packs), gzip:1 to gzip:12, zstd (the same as zstd:19), zstd:1 to :19.",
         )
     lowest, highest = LEVELS[method]
     level = int(match[2]) if match[2] else highest if method == "zstd" else None

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
@@ -159,14 +160,18 @@ def _variants(top: Table) -> tuple[Variant, ...]:
     return tuple(variants)
 
 
-def _compressions(table: Table) -> dict[RecipeName, Compression]:
-    compressions = {}
-    for name in RecipeName:
+def _compressions(table: Table) -> dict[str, Compression]:
+    compressions = dict[str, Compression]()
+    for name in (*RecipeName, "twin"):
         text = table.text(name)
         try:
             compressions[name] = parse_compression(text)
         except InputError:
             raise table.fail(name, f'expected a method and its level such as "zstd:19", found {text!r}') from None
+    twin = compressions["twin"]
+    if twin.method != "gzip" or twin.level is None:
+        raise table.fail("twin", f"expected gzip with a level, found {str(twin)!r}")
+    compressions["twin"] = replace(twin, marked=True)
     table.done()
     return compressions
 

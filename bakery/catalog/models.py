@@ -14,6 +14,7 @@ from bakery.platforms import Platform
 
 FREE_THREADED = "t"  # marks a build without the global interpreter lock (PEP 703)
 WORD = "[a-z0-9]+(-[a-z0-9]+)*"  # pattern of a variant's name
+INFIX = f"(?!(.*-)?(slim|gzip)$)({WORD})?"  # of a variant's tags; aliases and twins have the other two
 
 
 class SeriesStatus(StrEnum):
@@ -68,7 +69,7 @@ class Variant:
     """
 
     name: str
-    infix: Annotated[str, Rule('letters, digits and hyphens, or ""', f"({WORD})?")]
+    infix: Annotated[str, Rule('letters, digits and hyphens, or "", but not slim or gzip', INFIX)]
     stage: Annotated[str, Rule("a stage of the Dockerfiles", "[a-z0-9][a-z0-9_.-]*")]
     lacks: Words
 
@@ -93,7 +94,7 @@ class Catalog:
     frame_pointers: Options  # for series that have them
     compilers: Mapping[str, Compiler] = field(hash=False)
     variants: tuple[Variant, ...]
-    compressions: Mapping[RecipeName, Compression] = field(hash=False)
+    compressions: Mapping[str, Compression] = field(hash=False)  # by recipe; of gzip twins: twin
     budgets: Mapping[tuple[str, str, str], Budget] = field(default_factory=dict, hash=False)  # series, variant, target
     source: str = ""  # URL of this repository, if it has one
     documentation: str = ""  # URL of the documentation of its images, if there is one

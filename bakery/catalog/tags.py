@@ -4,9 +4,16 @@ Every image has ``<release>-<target>``. The series' default release also has ``<
 older release never moves that tag. On the default target both also exist without the target, and the newest stable
 series has ``latest``. A variant's name follows the version in each tag (``3.13-minimal-bookworm``, ``3.13-minimal``); a
 variant has no ``latest``.
+
+Aliases are the official images' names: each tag of the default variant also exists with ``slim`` after the version
+(``3.13-slim-bookworm``, ``slim``). Every tag has a twin ending in ``-gzip``: the same content in gzip layers.
 """
 
 from bakery.catalog.models import Catalog, Image, Series
+from bakery.catalog.recipes import RecipeName
+
+GZIP = "-gzip"
+"""The end of a twin's tags."""
 
 
 def latest_series(catalog: Catalog) -> Series | None:
@@ -30,10 +37,35 @@ def tags_of(catalog: Catalog, image: Image) -> tuple[str, ...]:
     return tuple(tags)
 
 
+def aliases_of(catalog: Catalog, image: Image) -> tuple[str, ...]:
+    """Other tags of ``image``, by the official images' rules, most specific first."""
+    if image.variant.infix:
+        return ()
+    versions, series = [image.version], image.series
+    if image.is_default_release:
+        versions += [f"{series.name}-rc"] if image.pin.version.is_prerelease else []
+        versions += [series.name, *(["3", ""] if series == latest_series(catalog) else [])]
+    names = [f"{version}-slim".lstrip("-") for version in versions]
+    on_target = tuple(f"{name}-{image.target.name}" for name in names)
+    return (*on_target, *names) if image.target.name == catalog.default_target else on_target
+
+
 def references(catalog: Catalog, image: Image) -> tuple[str, ...]:
     """The tags of ``image`` with its recipe's repository: ``infra7/python:3.13-bookworm``.
 
     They end in the platform if it is not the machine's: ``infra7/python:3.13-bookworm-arm64``.
     """
-    repository, end = catalog.recipes[image.recipe].repository, f"-{image.local}" if image.local else ""
-    return tuple(f"{repository}:{tag}{end}" for tag in tags_of(catalog, image))
+    return tuple(_reference(catalog, image, tag) for tag in tags_of(catalog, image))
+
+
+def all_references(catalog: Catalog, image: Image) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """:func:`references` and aliases, and the twins of all; the reference image has neither aliases nor twins."""
+    if image.recipe is RecipeName.REFERENCE:
+        return references(catalog, image), ()
+    tags = (*tags_of(catalog, image), *aliases_of(catalog, image))
+    names, twins = (tuple(_reference(catalog, image, tag + end) for tag in tags) for end in ("", GZIP))
+    return names, twins
+
+
+def _reference(catalog: Catalog, image: Image, tag: str) -> str:
+    return f"{catalog.recipes[image.recipe].repository}:{tag}{f'-{image.local}' if image.local else ''}"

@@ -4,15 +4,19 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Protocol, cast
+
+import deflate
 
 from bakery.oci.manifests import ManifestError
 
 CHUNK = 1 << 20
+ZLIB_BEST = 9
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
@@ -36,6 +40,28 @@ def compressor(method: str, level: int | None, threads: int = 0) -> Compressor:
 
         return ZstdCompressor(level=level or 0, threads=threads).compressobj()
     return zlib.compressobj(level or -1, wbits=31)
+
+
+def compressed(chunks: Iterable[bytes], method: str, level: int | None) -> Iterator[bytes]:
+    """``chunks`` as a compressed stream: by libdeflate, which takes them as a whole, if zlib has no such ``level``.
+
+    Layers of 3.13.15 on bookworm (127.8 MB): libdeflate's level 12 makes 43.94 MB in 16 s of CPU time, zlib's level 9
+    45.90 MB in 14 s, zopfli with 5 iterations 44.16 MB in 170 s.
+    """
+    if method == "gzip" and level and level > ZLIB_BEST:
+        yield bytes(deflate.gzip_compress(b"".join(chunks), level))
+        return
+    packer = compressor(method, level, os.cpu_count() or 1)
+    yield from map(packer.compress, chunks)
+    yield packer.flush()
+
+
+def library_of(method: str, level: int | None) -> str:
+    """The version of the library that compresses, on which the bytes depend."""
+    from zstandard import ZSTD_VERSION
+
+    zlib_or_deflate = deflate.__version__ if (level or 0) > ZLIB_BEST else zlib.ZLIB_RUNTIME_VERSION
+    return ".".join(map(str, ZSTD_VERSION)) if method == "zstd" else zlib_or_deflate
 
 
 def method_of(head: bytes) -> str:

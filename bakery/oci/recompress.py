@@ -8,21 +8,16 @@ diff_id, so a base is compressed once per machine.
 """
 
 import hashlib
-import os
 import tarfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import IO
-
-import zstandard
 
 from bakery.catalog import Compression
 from bakery.errors import BakeryError
 from bakery.files import staged_file
 from bakery.oci.archives import blob_path, open_member, read_blob, read_object
 from bakery.oci.attestations import PREDICATE, SPDX, STATEMENT, Publication
-from bakery.oci.compression import CHUNK, compressor, decompressed, read_errors
+from bakery.oci.compression import CHUNK, compressed, decompressed, library_of, read_errors
 from bakery.oci.indexes import SUBJECT
 from bakery.oci.layout import LayoutWriter, to_json
 from bakery.oci.manifests import (
@@ -42,8 +37,11 @@ from bakery.oci.manifests import (
     parse_object,
 )
 
+MARK = bytes(2 * tarfile.BLOCKSIZE)
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 ANNOTATION = "org.opencontainers.image."
+NAME = "org.opencontainers.image.ref.name"
+"""Annotation with an image's tag, in the index of a layout."""
 EXPORT_TIME = "org.opencontainers.image.created"
 """Annotation with the time of the export, which would give the same images another index."""
 OCI_TYPES = {DOCKER_INDEX: INDEX, DOCKER_MANIFEST: MANIFEST, "application/vnd.docker.container.image.v1+json": CONFIG}
@@ -51,18 +49,25 @@ OCI_TYPES = {DOCKER_INDEX: INDEX, DOCKER_MANIFEST: MANIFEST, "application/vnd.do
 
 
 def recompress(
-    source: Path, target: Path, compression: Compression, cache: Path, publication: Publication | None = None
+    source: Path,
+    target: Path,
+    compression: Compression,
+    cache: Path,
+    publication: Publication | None = None,
+    tags: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Write the image layout in the tar ``source`` to the tar ``target`` with its layers compressed by ``compression``.
 
     Compressed layers are cached in ``cache``. With a ``publication``, attestations are completed by it; the image's
-    manifest stays the same. Returns the digests of the index's entries. Raises :exc:`BakeryError` if a layer is damaged
-    or does not have the content that its image's configuration records, or if there is no attestation to complete.
+    manifest stays the same. With ``tags``, other entries of the index are left out. Returns the digests of the index's
+    entries. Raises :exc:`BakeryError` if a layer is damaged or does not have the content that its image's configuration
+    records, or if there is no attestation to complete.
     """
     with tarfile.open(source) as layout, tarfile.open(target, "w") as out:
         copier = _Copier(layout, LayoutWriter(out), compression, cache, publication)
         index = parse_index(read_object(layout, "index.json"))
-        index["manifests"] = [copier.entry(entry) for entry in index["manifests"]]
+        entries = (entry for entry in index["manifests"] if not tags or annotations_of(entry).get(NAME) in tags)
+        index["manifests"] = [copier.entry(entry) for entry in entries]
         if publication and not copier.attested:
             raise BakeryError("buildx attested nothing about the image: expected its provenance")
         copier.writer.finish(index)
@@ -77,9 +82,9 @@ class _Copier:
         publication: Publication | None,
     ) -> None:  # fmt: skip
         self.layout, self.writer, self.compression, self.publication = layout, writer, compression, publication
-        library = zstandard.ZSTD_VERSION if compression.method == "zstd" else zlib.ZLIB_RUNTIME_VERSION
-        version = library if isinstance(library, str) else ".".join(map(str, library))
-        self.cache = cache / f"{compression.method}-{version}-{compression.level}"
+        self.cache = (
+            cache / f"{compression.method}-{library_of(compression.method, compression.level)}-{compression.level}"
+        )
         self.written, self.attested = dict[str, Descriptor](), False
 
     def entry(self, descriptor: Descriptor) -> Descriptor:
@@ -108,43 +113,59 @@ class _Copier:
         """``manifest`` with recompressed layers."""
         config = manifest["config"]
         data = read_blob(self.layout, config["digest"])
+        content = parse_config(data)
+        diff_ids = content["rootfs"]["diff_ids"]
+        last, end = len(diff_ids) - 1, MARK if self.compression.marked else b""
+        pairs = enumerate(zip(manifest["layers"], diff_ids, strict=True))
+        manifest["layers"] = [self.layer(*pair, end if number == last else b"") for number, pair in pairs]
+        if end and diff_ids:
+            diff_ids[-1] = _content_digest(self.packed(diff_ids[-1], end))
+            data = to_json(content)
         media_type = OCI_TYPES.get(config["mediaType"], config["mediaType"])
         manifest["config"] = {**config, **self.writer.blob(data, media_type)}
-        content = parse_config(data)
         labels = (content.get("config") or {}).get("Labels") or {}
         # What a registry shows without fetching the configuration: the same names as the labels.
         annotations = {name: value for name, value in labels.items() if name.startswith(ANNOTATION)}
         if annotations:
             manifest["annotations"] = {**annotations_of(manifest), **annotations}
-        pairs = zip(manifest["layers"], content["rootfs"]["diff_ids"], strict=True)
-        manifest["layers"] = [self.layer(layer, diff_id) for layer, diff_id in pairs]
         return manifest
 
-    def layer(self, descriptor: Descriptor, diff_id: str) -> Descriptor:
-        """The new descriptor of a layer whose uncompressed content has the digest ``diff_id``."""
+    def packed(self, diff_id: str, end: bytes) -> Path:
+        """The file in the cache with the compressed layer ``diff_id`` and ``end``."""
+        return self.cache / f"{diff_id.removeprefix('sha256:')}{'-marked' if end else ''}"
+
+    def layer(self, descriptor: Descriptor, diff_id: str, end: bytes) -> Descriptor:
+        """The new descriptor of a layer whose uncompressed content has the digest ``diff_id``, followed by ``end``."""
         if descriptor.get("urls"):  # stored elsewhere, under a licence that forbids distribution
             return descriptor
-        packed = self.cache / diff_id.removeprefix("sha256:")
+        packed = self.packed(diff_id, end)
         if not packed.exists():
-            self.compress(descriptor["digest"], diff_id, packed)
+            self.compress(descriptor["digest"], diff_id, end)
         with packed.open("rb") as stream:
             return {**descriptor, **self.writer.blob(stream, f"{LAYER}+{self.compression.method}")}
 
-    def compress(self, digest: str, diff_id: str, packed: Path) -> None:
-        """Write the file ``packed`` from the layer ``digest``, completely or not at all."""
-        content, packer = (
-            hashlib.sha256(),
-            compressor(self.compression.method, self.compression.level, os.cpu_count() or 1),
-        )
-        with decompressed(open_member(self.layout, blob_path(digest))) as stream, staged_file(packed) as raw:
-            for chunk in _chunks(stream, digest):
-                content.update(chunk)
-                raw.write(packer.compress(chunk))
-            raw.write(packer.flush())
-            if diff_id != f"sha256:{content.hexdigest()}":
-                raise BakeryError(
-                    f"layer {digest} unpacks to sha256:{content.hexdigest()}; its image's configuration says {diff_id}"
-                )
+    def compress(self, digest: str, diff_id: str, end: bytes) -> None:
+        """Write the layer ``digest`` and ``end`` to the cache, completely or not at all; what is read back counts."""
+        content = hashlib.sha256()
+
+        def chunks() -> Iterator[bytes]:
+            try:
+                with decompressed(open_member(self.layout, blob_path(digest))) as stream:
+                    while chunk := stream.read(CHUNK):
+                        content.update(chunk)
+                        yield chunk
+            except read_errors() as error:
+                raise BakeryError(f"layer {digest} cannot be decompressed: {error!r}") from None
+            if (found := f"sha256:{content.hexdigest()}") != diff_id:
+                raise BakeryError(f"layer {digest} unpacks to {found}; its image's configuration says {diff_id}")
+            content.update(end)
+            yield end
+
+        with staged_file(self.packed(diff_id, end)) as raw:
+            raw.writelines(compressed(chunks(), self.compression.method, self.compression.level))
+            raw.flush()
+            if _content_digest(Path(raw.name)) != f"sha256:{content.hexdigest()}":
+                raise BakeryError(f"layer {digest} is not the same after {self.compression} has compressed it")
 
     def attestation(self, manifest: ImageManifest, old: str, new: str) -> ImageManifest:
         """``manifest`` with its statements about the image ``new`` instead of ``old``, completed by the publication."""
@@ -169,10 +190,7 @@ class _Copier:
         return manifest
 
 
-def _chunks(stream: IO[bytes], digest: str) -> Iterator[bytes]:
-    """The content of the layer ``digest``; :exc:`BakeryError` if it is damaged."""
-    try:
-        while chunk := stream.read(CHUNK):
-            yield chunk
-    except read_errors() as error:
-        raise BakeryError(f"layer {digest} cannot be decompressed: {error!r}") from None
+def _content_digest(packed: Path) -> str:
+    """The digest of a compressed file's content."""
+    with decompressed(packed.open("rb")) as stream:
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"

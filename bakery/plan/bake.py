@@ -20,7 +20,7 @@ from bakery.catalog import (
     Image,
     Options,
     RecipeName,
-    references,
+    all_references,
 )  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def _target(
         "contexts": contexts,
         "args": dict(sorted(arguments.items())),
         "labels": labels(catalog, image, inputs),
-        "tags": list(references(catalog, image)),
+        "tags": list(sum(all_references(catalog, image), ())),
         "platforms": [image.platform],
         # An attestation holds the time of the build and is part of the image's digest: only images that are published
         # have one, and the references that they are measured against (bakery/build/export.py).

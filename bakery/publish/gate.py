@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from bakery.catalog import LABELS, UNVERIFIED, Catalog, Image, RecipeName, references
+from msgspec.structs import replace
+
+from bakery.catalog import GZIP, LABELS, UNVERIFIED, Catalog, Image, RecipeName, all_references
 from bakery.engine import Engine
 from bakery.errors import BuildError, PublishError
 from bakery.files import Tell
@@ -32,36 +34,34 @@ def objections(record: LocalRecord | None, identity: str, labels: Mapping[str, s
 
 def approved(
     workspace: Workspace, catalog: Catalog, engine: Engine, images: Sequence[Image], force: bool, tell: Tell
-) -> list[tuple[Image, str, str]]:
-    """Each image with its ID in the engine and the day of its build (20261122), if all may be published.
+) -> list[tuple[Image, str, str, str]]:
+    """Each image and its gzip twin, if both may be published: the image, the end of its tags, its ID, its day.
 
-    ``force`` overrides objections and reports them. Raises :exc:`PublishError` for images that may not be published and
-    :exc:`BuildError` for images that are not built.
+    The ID is the engine's, the day is that of its build (20261122). ``force`` overrides objections and reports them.
+    Raises :exc:`PublishError` for images that may not be published and :exc:`BuildError` for images that are not built.
     """
     images_to_push, refused = [], list[str]()
     for image in images:
         record = read_record(workspace, image)
-        identity, labels = _in_engine(catalog, engine, image)
-        for reason in objections(record, manifest_digest_of(workspace.home, identity), labels):
-            if force:
-                tell(f"{image.name} {image.platform}: overridden: {reason}")
-            else:
-                refused.append(f"{image.name} {image.platform}: {reason}")
-        images_to_push.append((image, identity, record.built[:10].replace("-", "") if record else ""))
+        day = record.built[:10].replace("-", "") if record else ""
+        for end, (reference, *_) in zip(("", GZIP), all_references(catalog, image), strict=True):
+            name, built = f"{image.name}{end}", engine.find(reference)
+            if built is None or built.platform.architecture != image.platform.architecture:
+                raise BuildError(
+                    f"{name} for {image.platform} is not in the engine",
+                    hint="Build and test it first: `inv build`, `inv test`.",
+                )
+            identity = manifest_digest_of(workspace.home, built.id)
+            recorded = replace(record, id=record.twin or record.id) if record and end else record
+            for reason in objections(recorded, identity, built.labels):
+                if force:
+                    tell(f"{name} {image.platform}: overridden: {reason}")
+                else:
+                    refused.append(f"{name} {image.platform}: {reason}")
+            images_to_push.append((image, end, built.id, day))
     if refused:
         raise PublishError(
             "nothing was pushed:\n    " + "\n    ".join(refused),
             hint="`inv test` runs the tests and records their results; --force overrides these objections.",
         )
     return images_to_push
-
-
-def _in_engine(catalog: Catalog, engine: Engine, image: Image) -> tuple[str, Mapping[str, str]]:
-    """ID and labels of the image that the engine has under the name of ``image``."""
-    built = engine.find(references(catalog, image)[0])
-    if built is not None and built.platform.architecture == image.platform.architecture:
-        return built.id, built.labels
-    raise BuildError(
-        f"{image.name} for {image.platform} is not in the engine",
-        hint="Build and test it first: `inv build`, `inv test`.",
-    )

@@ -12,10 +12,10 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from bakery.catalog import Catalog, Compression, Image, tags_of
+from bakery.catalog import Catalog, Compression, Image, aliases_of, tags_of
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError
 from bakery.files import Tell, disk_full, write_whole
@@ -57,12 +57,12 @@ class TagReport:
         ]  # fmt: skip
 
 
-def tags_for(catalog: Catalog, image: Image, stamp: str) -> ImageTags:
-    """The tags of ``image``; the dated tag ends in ``stamp``: the day of the build, 20261122, or the user's choice."""
-    release, *shared = tags_of(catalog, image)
+def tags_for(catalog: Catalog, image: Image, stamp: str, end: str = "") -> ImageTags:
+    """The tags of ``image``, all with this ``end``; the dated tag has ``stamp``: the day of the build, or a choice."""
+    release, *shared = (*tags_of(catalog, image), *aliases_of(catalog, image))
     # Tags of the release first: a series' tag moves last.
     shared.sort(key=lambda tag: not tag.startswith(image.version))
-    return ImageTags(f"{release}-{stamp}", release, tuple(shared))
+    return ImageTags(f"{release}-{stamp}{end}", f"{release}{end}", tuple(f"{tag}{end}" for tag in shared))
 
 
 def open_repository(repository: str, bundle: Path | None, tell: Tell) -> Repository:
@@ -99,7 +99,8 @@ def open_payload(
                 )
             if not engine.keeps_layers:
                 source, target = (Path(f"/dev/fd/{file.fileno()}") for file in (saved, packed))
-                recompress(source, target, packing, workspace.home / "layers")
+                # The engine identifies the image by its configuration, which a mark would change.
+                recompress(source, target, replace(packing, marked=False), workspace.home / "layers")
         layout = saved if engine.keeps_layers else packed
         layout.seek(0)
         with tarfile.open(fileobj=layout) as archive:
@@ -143,15 +144,15 @@ class Pusher:
         pushed = []
         checked = approved(self.workspace, self.catalog, engine, images, self.force, self.tell)
         self.repository.check()
-        for image, identity, day in checked:
-            packing = self.catalog.compressions[image.recipe]
+        for image, end, identity, day in checked:
+            name, packing = f"{image.name}{end}", self.catalog.compressions["twin" if end else image.recipe]
             with open_payload(self.workspace, engine, identity, image.platform, packing) as payload:
                 if identity not in (payload.digest, payload.config):
-                    raise PublishError(f"the engine writes {image.name} as {payload.digest}, expected {identity}")
-                tags = tags_for(self.catalog, image, self.stamp or day)
+                    raise PublishError(f"the engine writes {name} as {payload.digest}, expected {identity}")
+                tags = tags_for(self.catalog, image, self.stamp or day, end)
                 dated_index(tags, payload.entries, self.repository.index(tags.dated))
-                self._send(payload, f"{image.name} {image.platform}")
-                pushed.append(PushedImage(image.name, image.platform, tags, payload.entries))
+                self._send(payload, f"{name} {image.platform}")
+                pushed.append(PushedImage(name, image.platform, tags, payload.entries))
         return pushed
 
     def _send(self, payload: Payload, name: str) -> None:

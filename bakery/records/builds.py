@@ -93,7 +93,8 @@ class BuildRecord(Record, frozen=True, kw_only=True):
     """A build as shared/status.json records it: ``built`` is the time of its end (ISO 8601), ``seconds`` its duration.
 
     ``variant`` is empty in records that are older than variants; they are of the default one. ``anatomy`` has the sizes
-    of all parts that are not empty, by the value of :class:`bakery.sizes.Part`.
+    of all parts that are not empty, by the value of :class:`bakery.sizes.Part`. ``gzip_bytes`` is the size of the
+    gzip twin as it is pulled.
     """
 
     image: str
@@ -109,6 +110,7 @@ class BuildRecord(Record, frozen=True, kw_only=True):
     source: SourceRecord
     compressed_bytes: int
     disk_bytes: int
+    gzip_bytes: int = 0
     anatomy: dict[str, PartSize] = {}
     compared: ComparedWith | None = None
     tests: TestRun | None = None
@@ -118,10 +120,11 @@ class BuildRecord(Record, frozen=True, kw_only=True):
 class LocalRecord(BuildRecord, frozen=True, kw_only=True):
     """A build as ``build/records`` records it: with fields that are only valid in this clone.
 
-    ``id`` is the image's digest in the engine; ``phases`` has the seconds that each phase of the build took.
+    ``id`` is the image's digest in the engine, ``twin`` its gzip twin's; ``phases`` has the seconds of each phase.
     """
 
     id: str
+    twin: str = ""
     compression: str = ""
     tags: tuple[str, ...] = ()
     phases: dict[str, float] = {}

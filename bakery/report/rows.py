@@ -16,12 +16,13 @@ from bakery.catalog import (
     Pin,
     RecipeName,
     Stability,
+    aliases_of,
     flag,
     latest_series,
     select_images,
     support,
     tags_of,
-)
+)  # fmt: skip
 from bakery.display import Column, Report, duration, render
 from bakery.platforms import AMD64, Platform
 from bakery.records import BuildRecord, ComparedWith, TestRun, local_records, read_record
@@ -33,17 +34,24 @@ from bakery.workspace import Workspace
 Row = dict[str, object]
 
 TAG_COLUMNS = (Column("image"), Column("tags"))
+TAG_NOTES = ("Aliases: the official image's names (3.13-slim, slim). All have twins with gzip layers (3.13-gzip).",)
 
 
 def tag_rows(catalog: Catalog, images: Iterable[Image]) -> list[Row]:
-    """The tags of each image, and their repository."""
-    repository = catalog.repository
-    return [{"image": image.name, "repository": repository, "tags": list(tags_of(catalog, image))} for image in images]
+    """The tags of each image, their aliases, and their repository."""
+    return [
+        {
+            "image": image.name, "repository": catalog.repository, "tags": list(tags_of(catalog, image)),
+            "aliases": list(aliases_of(catalog, image)),
+        }
+        for image in images
+    ]  # fmt: skip
 
 
 IMAGE_COLUMNS = (
     Column("image"), Column("series"), Column("status"), Column("until", "support"), Column("target"),
     Column("distribution"), Column("built"), Column("recipe"), Column("compressed", right=True),
+    Column("gzip", right=True),
 )  # fmt: skip
 
 
@@ -81,6 +89,8 @@ def catalog_rows(catalog: Catalog, workspace: Workspace, images: Iterable[Image]
             "recipe": record and str(record.recipe),
             "compressed": record and megabytes(record.compressed_bytes),
             "compressed_bytes": record and record.compressed_bytes,
+            "gzip": megabytes(record.gzip_bytes) if record and record.gzip_bytes else None,
+            "gzip_bytes": (record and record.gzip_bytes) or None,
             "disk_bytes": record and record.disk_bytes,
         }
         rows.append(row)
@@ -118,8 +128,8 @@ def release_rows(catalog: Catalog, versions: Sequence[str], where: Callable[[Pin
 
 RESULT_COLUMNS = (
     Column("image"), Column("result"), Column("recipe"), Column("compressed", right=True),
-    Column("on disk", "disk", right=True), Column("official, compressed", "official"), Column("time", right=True),
-    Column("tags"),
+    Column("gzip", right=True), Column("on disk", "disk", right=True), Column("official, compressed", "official"),
+    Column("time", right=True), Column("tags"),
 )  # fmt: skip
 
 
@@ -130,8 +140,10 @@ def result_rows(
     rows = []
     for result in results:
         image, size, official = result.image, result.size, official_size(baseline, catalog, result.image)
-        comparable = size if official and image.recipe is not RecipeName.QUICK else None
-        share = f" ({comparable.compressed_bytes / official.compressed_bytes:.2f}x)" if official and comparable else ""
+        compared = official.compressed_bytes if official and image.recipe is not RecipeName.QUICK else 0
+        share, twin = (
+            f" ({part.compressed_bytes / compared:.2f}x)" if compared and part else "" for part in (size, result.twin)
+        )
         row: Row = {
             "image": image.name,
             "result": "failed" if result.error else "built" if result.compiled else "up to date",
@@ -142,6 +154,8 @@ def result_rows(
             "compressed": size and megabytes(size.compressed_bytes),
             "disk": size and megabytes(size.disk_bytes),
             "compressed_bytes": size and size.compressed_bytes,
+            "gzip": result.twin and f"{megabytes(result.twin.compressed_bytes)}{twin}",
+            "gzip_bytes": result.twin and result.twin.compressed_bytes,
             "disk_bytes": size and size.disk_bytes,
             "official": official and f"{megabytes(official.compressed_bytes)} {official.reference}{share}",
             "official_compressed_bytes": official and official.compressed_bytes,
@@ -237,7 +251,7 @@ def release_report(catalog: Catalog, versions: Sequence[str], sources: SourceCac
 
 def tag_report(catalog: Catalog, images: Iterable[Image]) -> Report:
     """The tags of ``images``."""
-    return Report(tag_rows(catalog, images), TAG_COLUMNS)
+    return Report(tag_rows(catalog, images), TAG_COLUMNS, notes=TAG_NOTES)
 
 
 def build_report(builder: Builder, images: Sequence[Image]) -> Report:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from bakery.catalog import LABELS, Catalog, Image, RecipeName, references, tags_of
+from bakery.catalog import GZIP, LABELS, Catalog, Image, RecipeName, references, tags_of
 from bakery.engine import Engine
 from bakery.errors import InputError
 from bakery.files import Tell
@@ -21,7 +21,7 @@ from bakery.oci import LayerSize, ManifestError
 from bakery.platforms import Platform
 from bakery.records import BuildRecord, ComparedWith, PartSize, read_record, write_record
 from bakery.registry import Registry, RegistryError, RemoteImage
-from bakery.sizes.baseline import OfficialImage, official_size, official_tags
+from bakery.sizes.baseline import OfficialImage, megabytes, official_size, official_tags
 from bakery.sizes.breakdown import Size
 from bakery.sizes.budget import budget_of, compact, explain_excess
 from bakery.sizes.comparison import Comparison, SizeReport
@@ -52,6 +52,16 @@ def size_and_anatomy(
     return saved.size, compact(saved.parts)
 
 
+def with_twin(comparison: Comparison, workspace: Workspace) -> Comparison:
+    """``comparison`` with a note about the gzip twin, if the record of the measured image has one."""
+    record, official = read_record(workspace, comparison.image), comparison.official
+    if not record or not record.gzip_bytes or Size(record.compressed_bytes, record.disk_bytes) != comparison.size:
+        return comparison
+    share = f", {record.gzip_bytes / official.compressed_bytes:.2f}x of {official.reference}" if official else ""
+    note = f"Its twin with gzip layers ({comparison.image.name}{GZIP}): {megabytes(record.gzip_bytes)}{share}."
+    return dataclasses.replace(comparison, notes=(*comparison.notes, note))
+
+
 def record_comparison(workspace: Workspace, comparison: Comparison) -> None:
     """Add the images that a build was compared with to its record, if that is of the image that was measured."""
     record = read_record(workspace, comparison.image)
@@ -80,7 +90,7 @@ class Comparer:
 
     def compare_all(self, images: Sequence[Image], workspace: Workspace) -> list[Comparison]:
         """Compare each of ``images``; a comparison with the official image is added to the image's build record."""
-        comparisons = [comparison for image in images for comparison in self.compare(image)]
+        comparisons = [with_twin(comparison, workspace) for image in images for comparison in self.compare(image)]
         if not self.against and not self.repository:
             for comparison in comparisons:
                 record_comparison(workspace, comparison)

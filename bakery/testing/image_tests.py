@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
-from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
+from bakery.catalog import LABELS, Catalog, Image, RecipeName, all_references, references
 from bakery.engine import Engine, EngineImage, run_container, tar_of
 from bakery.errors import BuildError
-from bakery.records import TestRun, read_status, record_of, write_record
+from bakery.records import TestRun, manifest_digest_of, read_status, record_of, write_record
 from bakery.sizes import budget_of, explain_excess, size_and_anatomy
 from bakery.workspace import Workspace
 
@@ -55,13 +56,29 @@ def over_budget(workspace: Workspace, catalog: Catalog, engine: Engine, image: I
     return explain_excess(catalog, image, size, anatomy, read_status(workspace.root))
 
 
+def twin_failure(engine: Engine, tested: EngineImage, twin: str, home: Path, digest: str) -> str:
+    """Why ``twin`` is not the image that is recorded with the ``digest``, or not the ``tested`` one, else empty.
+
+    What is tested is tested once: the twin has to have the same layers and configuration, and to start.
+    """
+    image = engine.find(twin)
+    if image is None or manifest_digest_of(home, image.id) != digest:
+        return f"{twin} is not the image that was built together with this one: run `inv build` again"
+    ours, packed = (replace(each, id="", tags=(), layers=each.layers[:-1]) for each in (tested, image))
+    if ours != packed or len(image.layers) != len(tested.layers):  # the last one has a mark
+        return f"{twin} has other layers or another configuration"
+    code = run_container(engine, twin, ["python", "-c", ""], write=str).code
+    return f"{twin}: python exited with code {code}" if code else ""
+
+
 def run_image_tests(
     workspace: Workspace, catalog: Catalog, engine: Engine, image: Image, patterns: Sequence[str],
     write: Callable[[str], object],
 ) -> ImageTestResult:  # fmt: skip
     """Run the tests in ``image`` whose names match ``patterns`` (all by default); their output goes to ``write``.
 
-    A run of all tests also checks the size budget, which counts as one more test if it fails, and is recorded. Raises
+    A run of all tests also checks the size budget and the gzip twin, which count as more tests if they fail, and is
+    recorded. Raises
     :exc:`BuildError` if the tests could not be run at all.
     """
     write(f"testing {image.name}")
@@ -85,10 +102,13 @@ def run_image_tests(
         )
     if patterns:
         return result
-    reason = over_budget(workspace, catalog, engine, as_built(image, built))
-    if reason:
-        result = replace(result, failed=result.failed + 1, failures=(*result.failures, reason))
+    reasons = [over_budget(workspace, catalog, engine, as_built(image, built))]
     record = record_of(workspace, image, built.id)
+    if record and record.twin:
+        twin = all_references(catalog, image)[1][0]
+        reasons.append(twin_failure(engine, built, twin, workspace.home, record.twin))
+    for reason in filter(None, reasons):
+        result = replace(result, failed=result.failed + 1, failures=(*result.failures, reason))
     if record:
         when = datetime.now(UTC).isoformat(timespec="seconds")
         tests = TestRun(when=when, passed=result.passed, failed=result.failed, skipped=result.skipped)

@@ -22,6 +22,8 @@ class Proxy:
 
     address: str
     fault: Callable[[int, str, str], Any] = lambda *_: None
+    takes: Callable[[str, bytes], bool] = lambda *_: True
+    """Whether a manifest with this media type and content is accepted."""
     asked: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
 
@@ -43,6 +45,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         body = self.rfile.read(length)
+        manifest = self.command == "PUT" and "/manifests/" in self.path
+        if manifest and not proxy.takes(self.headers.get("Content-Type", ""), body):
+            fault = (400, {}, b'{"errors": [{"code": "MANIFEST_INVALID"}]}')
         if isinstance(fault, tuple):
             status, headers, data = fault
             self._send(status, headers, data)

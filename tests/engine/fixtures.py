@@ -28,6 +28,7 @@ python-config:
 python: Modules/config.c
 \t@echo compiling; sleep $(SECONDS_TO_COMPILE); echo compiled >>compiled
 \t@printf '#!/bin/sh\\necho Python 3.13.15\\necho 1 test OK.\\necho Result: SUCCESS\\n' >python; chmod +x python
+\t@echo '# $(SALT)' >>python
 profile-gen-stamp:
 \t@echo instrumenting; touch $@
 profile-run-stamp:
@@ -45,6 +46,7 @@ sharedmods: python
 \t@cp compiled build/lib/_testcapi.so; touch build/lib/_json.so
 END
 echo "SECONDS_TO_COMPILE = $(cat seconds)" >>Makefile
+echo "SALT = $(cat salt)" >>Makefile
 case "$*" in *--disable-test-modules*) echo "TEST_MODULES = no" ;; *) echo "TEST_MODULES = yes" ;; esac >>Makefile
 printf '#!/bin/sh\necho "%s"\n' "$*" >config.status
 chmod +x config.status
@@ -54,7 +56,10 @@ touch Lib/test/test_os.py Lib/test/data/text Lib/idlelib/tests/test_idle.py Modu
 
 
 def source(folder: Path, *, configure: str = CONFIGURE, seconds: int = 0, salt: str = "") -> Path:
-    """Write the tarball below ``folder`` in the mirror's layout; ``salt`` makes the engine rebuild it."""
+    """Write the tarball below ``folder`` in the mirror's layout; ``salt`` makes the engine rebuild it.
+
+    The salt is part of the interpreter, so that a builder has not seen the image in an earlier run.
+    """
     file = folder / RELEASE / f"Python-{RELEASE}.tar.xz"
     file.parent.mkdir(parents=True, exist_ok=True)
     files = {

@@ -21,6 +21,8 @@ from bakery.workspace import Workspace
 from tests.archives import Archive, digest_of
 
 PACKAGE = "docker-registry"
+BASE = {"libc6", "libcrypt1", "libgcc-s1"}
+"""Libraries that every Debian and Ubuntu has."""
 CONFIG = """
 version: 0.1
 storage: {{filesystem: {{rootdirectory: {folder}}}, delete: {{enabled: true}}}}
@@ -38,11 +40,14 @@ HTPASSWD = "$2b$05$eveBro7bab7qBPUe0Lptae4n8J9t7zIVrSPYN3Tqo2to86rWYNUwe"
 """bcrypt hash of the password; the registry supports no other."""
 
 
-def program(workspace: Workspace, catalog: Catalog) -> Path:
-    """The unpacked program, downloaded once per machine; :exc:`BakeryError` if that fails."""
-    root = workspace.home / "tests" / PACKAGE
-    executable = root / "usr/bin" / PACKAGE
-    with locked(root.with_suffix(".lock"), "fetching a registry", print):
+def program(workspace: Workspace, catalog: Catalog, package: str = PACKAGE) -> Path:
+    """The unpacked program of a package and its libraries, downloaded once per machine; :exc:`BakeryError` on failure.
+
+    The libraries are found by the dynamic linker with $LD_LIBRARY_PATH.
+    """
+    root = workspace.home / "tests" / package
+    executable = root / "usr/bin" / package
+    with locked(root.with_suffix(".lock"), f"fetching {package}", print):
         if not executable.exists():
             mirror = apt.host_mirror()
             archives = (family.archive for family in catalog.families if family.archive.id == apt.host_id())
@@ -52,7 +57,13 @@ def program(workspace: Workspace, catalog: Catalog) -> Path:
             private = apt.PrivateApt(workspace.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive))
             private.update()
             with staged_folder(root) as stage:
-                private.unpack([PACKAGE], stage)
+                listed = subprocess.run(
+                    ["apt-cache", "depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts",
+                     "--no-breaks", "--no-replaces", "--no-enhances", "--important", package],
+                    env=private.env, capture_output=True, text=True, check=True,
+                ).stdout  # fmt: skip
+                libraries = set(re.findall(r"^(lib[\w.+-]+)$", listed, re.MULTILINE)) - BASE
+                private.unpack([package, *sorted(libraries)], stage)
     return executable
 
 

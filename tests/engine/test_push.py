@@ -21,7 +21,7 @@ from bakery.catalog.labels import LABELS
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.selection import select_images
-from bakery.catalog.tags import references
+from bakery.catalog.tags import all_references
 from bakery.engine.engine import Engine
 from bakery.errors import BakeryError, InputError, PublishError
 from bakery.oci.indexes import digest_of
@@ -42,7 +42,9 @@ from .registry import DATA, NAME, PASSWORD, raw, running, tags, whole
 pytestmark = pytest.mark.engine
 
 STAMP = "20261122"
-TAGS = sorted([f"{RELEASE}-bookworm", f"{RELEASE}-bookworm-{STAMP}", "3.13-bookworm", RELEASE, "3.13"])
+ENDS = ("", "-bookworm", "-slim", "-slim-bookworm")
+TAGS = sorted([f"{RELEASE}-bookworm-{STAMP}", *(f"{version}{end}" for version in (RELEASE, "3.13") for end in ENDS)])
+TWINS = sorted(f"{tag}-gzip" for tag in TAGS)
 ARM = "linux/arm64"
 
 
@@ -79,10 +81,12 @@ class Press:
         }  # fmt: skip
         entry = archive.blob(archive.index(), "application/vnd.oci.image.index.v1+json")
         archive.descriptors[:] = [entry]
-        reference = references(self.catalog, image)[0]
-        entry["annotations"] = {"io.containerd.image.name": f"docker.io/{reference}"}
+        reference, twin = (names[0] for names in all_references(self.catalog, image))
+        archive.descriptors[:] = [
+            {**entry, "annotations": {"io.containerd.image.name": f"docker.io/{name}"}} for name in (reference, twin)
+        ]
         list(self.engine.client.images.load(io.BytesIO(archive.save())))
-        self.loaded.append(reference)
+        self.loaded += [reference, twin]
         identity = self.engine.require(reference).id
         record = local_record(image=image.name, id=identity, built=f"{day}T10:00:00+00:00")
         run = run_of_tests(**(tests or {"passed": 3})) if tests is None or tests else None
@@ -153,8 +157,8 @@ def log_in(press: Press, host: str, password: str = PASSWORD) -> None:
 def test_a_push_sets_all_tags_and_includes_attestations(press: Press, registry: str, name: str) -> None:
     digest = press.load(b"one")
     assert set(press.push(f"{registry}/{name}").values()) == {"new"}
-    assert tags(registry, name) == TAGS
-    assert {raw(registry, name, tag)[1] for tag in TAGS} == {raw(registry, name, TAGS[0])[1]}
+    assert tags(registry, name) == sorted([*TAGS, *TWINS])
+    assert {raw(registry, name, tag)[1] for tag in [*TAGS, *TWINS]} == {raw(registry, name, TAGS[0])[1]}
     assert whole(registry, name, "3.13") == {host_platform(): digest}
     _, attestation = raw(registry, name, "3.13")[0]["manifests"]
     assert attestation["annotations"]["vnd.docker.reference.digest"] == digest
@@ -168,7 +172,7 @@ def test_two_platforms_become_one_index_and_a_shared_tag_never_loses_a_platform(
 ) -> None:
     ours, arm = press.load(b"ours"), press.load(b"arm", ARM)
     press.push(f"{registry}/{name}", "", ARM)
-    assert tags(registry, name) == TAGS
+    assert tags(registry, name) == sorted([*TAGS, *TWINS])
     assert all(whole(registry, name, tag) == {host_platform(): ours, ARM: arm} for tag in TAGS)
     # A rebuild for one platform keeps the other platform in the release.
     newer = press.load(b"newer")
@@ -186,7 +190,9 @@ def test_a_new_release_of_one_platform_waits_for_the_other(press: Press, registr
     assert whole(registry, name, "3.13") == {host_platform(): old, ARM: arm}
     new = press.load(b"new")
     done = press.push(f"{registry}/{name}")
-    assert [tag for tag, state in done.items() if state == "kept"] == ["3.13-bookworm", "3.13"]
+    assert [tag for tag, state in done.items() if state == "kept"] == [
+        f"{tag}{end}" for end in ("", "-gzip") for tag in ("3.13-bookworm", "3.13", "3.13-slim-bookworm", "3.13-slim")
+    ]
     assert whole(registry, name, "3.13") == {host_platform(): old, ARM: arm}
     assert whole(registry, name, f"{RELEASE}-bookworm") == {host_platform(): new}
     arm_new = press.load(b"arm, new", ARM)
@@ -203,7 +209,7 @@ def _renamed(names: Any, release: str) -> Any:
 def test_a_dated_tag_never_changes_even_with_force(press: Press, registry: str, name: str) -> None:
     press.load(b"one")
     press.push(f"{registry}/{name}")
-    before = {tag: raw(registry, name, tag)[1] for tag in TAGS}
+    before = {tag: raw(registry, name, tag)[1] for tag in [*TAGS, *TWINS]}
     press.load(b"another of that day")
     with pytest.raises(InputError, match="a dated tag never changes"):
         press.push(f"{registry}/{name}", force=True)
@@ -230,7 +236,7 @@ def test_an_image_with_objections_is_pushed_only_with_force_which_reports_them(
     assert tags(registry, name) == []
     press.push(f"{registry}/{name}", force=True)
     assert any("overridden" in line and reason in line for line in press.messages)
-    assert tags(registry, name) == TAGS
+    assert tags(registry, name) == sorted([*TAGS, *TWINS])
 
 
 def test_an_image_that_replaced_the_tested_image_is_not_pushed(press: Press, registry: str, name: str) -> None:
@@ -296,12 +302,13 @@ def test_a_killed_push_leaves_all_tags_complete_and_can_be_repeated(press: Press
             assert process.returncode == -signal.SIGKILL
             for tag in tags(registry, name):
                 (digest,) = whole(registry, name, tag).values()
-                assert digest == dated[tag] if tag in dated else digest in (before, new)
+                own = dated.get(tag.removesuffix("-gzip"))
+                assert digest == own if own else digest in (before, new)
             proxy.fault = lambda *_: None
             process = press.start(proxy.address)
             output, _ = process.communicate(timeout=60)
             assert process.returncode == 0, output
-            for tag in TAGS:
+            for tag in [*TAGS, *TWINS]:
                 assert list(whole(registry, name, tag.replace(STAMP, f"202610{number:02}")).values()) == [new]
 
 
@@ -445,4 +452,4 @@ def test_an_index_is_signed_before_its_tag_moves(press: Press, registry: str, na
     program.write_text("#!/bin/sh\necho no key >&2; exit 1\n")
     with pytest.raises(PublishError, match="no key"):
         pusher.tag(pusher.push_digests(press.engine, [press.image()]))
-    assert tags(registry, name) == TAGS
+    assert tags(registry, name) == sorted([*TAGS, *TWINS])

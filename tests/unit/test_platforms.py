@@ -14,6 +14,19 @@ def test_platforms_may_be_given_by_any_of_their_names(catalog: Catalog, word: st
     assert parse_platforms(catalog.platforms, [word, "x86_64", "linux/amd64"]) == ("linux/arm64", "linux/amd64")
 
 
+@pytest.mark.parametrize(
+    "word", ["x86", "X64", "x86-64", "x86_64", "amd64", "linux/x86", "linux/amd64", "linux/amd64/v1"]
+)
+def test_x86_means_amd64(catalog: Catalog, word: str) -> None:
+    assert parse_platforms(catalog.platforms, [word]) == ("linux/amd64",)
+
+
+@pytest.mark.parametrize("word", ["arm", "armv7", "i386", "linux/386", "windows/amd64", "amd64/v3"])
+def test_another_platform_is_never_taken_for_one_of_ours(catalog: Catalog, word: str) -> None:
+    with pytest.raises(InputError, match="expected linux/amd64 or linux/arm64"):
+        parse_platforms(catalog.platforms, [word])
+
+
 def test_an_error_about_an_unknown_platform_lists_the_known_names(catalog: Catalog) -> None:
     with pytest.raises(InputError, match=r"'riscv64': expected linux/amd64 or linux/arm64\n.*aarch64"):
         parse_platforms(catalog.platforms, ["riscv64"])

@@ -453,6 +453,10 @@ def test_a_repository_with_a_tag_is_rejected(data_tree: Path) -> None:
             "variants.Slim: expected a name in lower",
         ),
         (lambda data: data["variants"]["minimal"].update(lack=[]), "variants.minimal.lack: unknown key"),
+        (lambda data: data["variants"]["minimal"].update(infix="slim"), "variants.minimal.infix: expected letters"),
+        (lambda data: data["variants"]["minimal"].update(infix="x-gzip"), "variants.minimal.infix: expected letters"),
+        (lambda data: data["compression"].update(twin="zstd:19"), "compression.twin: expected gzip with a level"),
+        (lambda data: data["compression"].pop("twin"), "compression.twin: missing"),
         (lambda data: data["compression"].update(full="zstd:22"), "compression.full: expected a method and its level"),
     ],
 )

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from bakery.catalog.models import Catalog, Image
+from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
-from bakery.catalog.tags import latest_series, references, tags_of
+from bakery.catalog.tags import aliases_of, all_references, latest_series, references, tags_of
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,48 @@ def test_a_variants_name_follows_the_version_in_each_of_its_tags(
     assert " ".join(tags_of(catalog, image)) == tags
 
 
+@pytest.mark.parametrize(
+    ("version", "target", "aliases"),
+    [
+        ("3.13", "bookworm", "3.13.15-slim-bookworm 3.13-slim-bookworm 3.13.15-slim 3.13-slim"),
+        ("3.13", "trixie", "3.13.15-slim-trixie 3.13-slim-trixie"),
+        ("3.13.5", "bookworm", "3.13.5-slim-bookworm 3.13.5-slim"),
+        (
+            "3.14", "bookworm",
+            "3.14.6-slim-bookworm 3.14-slim-bookworm 3-slim-bookworm slim-bookworm 3.14.6-slim 3.14-slim 3-slim slim",
+        ),
+        ("3.14", "trixie", "3.14.6-slim-trixie 3.14-slim-trixie 3-slim-trixie slim-trixie"),
+        ("3.14.5", "trixie", "3.14.5-slim-trixie"),
+        ("3.15", "trixie", "3.15.0b3-slim-trixie 3.15-rc-slim-trixie 3.15-slim-trixie"),
+        ("3.14t", "bookworm", "3.14.6t-slim-bookworm 3.14t-slim-bookworm 3.14.6t-slim 3.14t-slim"),
+    ],
+)  # fmt: skip
+def test_the_official_slim_names_are_aliases(
+    catalog: Catalog, image: Callable[..., Image], version: str, target: str, aliases: str
+) -> None:
+    assert " ".join(aliases_of(catalog, image(version, target))) == aliases
+
+
+def test_variants_have_no_slim_aliases_but_twins(catalog: Catalog) -> None:
+    (image,) = select_images(catalog, ["3.13"], ["jammy"], ["minimal"])
+    assert aliases_of(catalog, image) == ()
+    assert all_references(catalog, image)[1] == (
+        "infra7/python:3.13.15-minimal-jammy-gzip", "infra7/python:3.13-minimal-jammy-gzip",
+    )  # fmt: skip
+
+
+def test_every_tag_and_alias_has_a_twin_that_ends_in_gzip(catalog: Catalog, image: Callable[..., Image]) -> None:
+    names, twins = all_references(catalog, image("3.13"))
+    assert names[:4] == references(catalog, image("3.13"))
+    assert {"infra7/python:3.13-slim", "infra7/python:3.13-slim-bookworm"} <= set(names)
+    assert twins == tuple(f"{name}-gzip" for name in names)
+
+
+def test_the_reference_image_has_neither_aliases_nor_twins(catalog: Catalog, image: Callable[..., Image]) -> None:
+    official = dataclasses.replace(image("3.13"), recipe=RecipeName.REFERENCE)
+    assert all_references(catalog, official) == (references(catalog, official), ())
+
+
 def every(catalog: Catalog) -> list[Image]:
     return list(
         select_images(catalog, [pin.release for series in catalog.series for pin in series.pins], everything=True)
@@ -59,7 +102,7 @@ def every(catalog: Catalog) -> list[Image]:
 def test_no_two_images_share_a_tag(catalog: Catalog) -> None:
     seen: dict[str, str] = {}
     for image in every(catalog):
-        for tag in tags_of(catalog, image):
+        for tag in itertools.chain(*all_references(catalog, image)):
             assert seen.setdefault(tag, image.name) == image.name, tag
 
 
@@ -67,7 +110,7 @@ def test_an_older_release_never_gets_the_tags_of_its_series(catalog: Catalog) ->
     older = [image for image in every(catalog) if image.pin != image.series.default]
     assert len(older) > 100
     for image in older:
-        for tag in tags_of(catalog, image):
+        for tag in (*tags_of(catalog, image), *aliases_of(catalog, image)):
             assert tag.startswith(image.pin.release), (image.name, tag)
 
 
@@ -99,7 +142,7 @@ def test_every_image_has_a_unique_tag_and_all_tags_are_valid_for_docker(catalog:
     import re
 
     for image, tag in itertools.chain.from_iterable(
-        ((image, tag) for tag in tags_of(catalog, image)) for image in every(catalog)
+        ((image, tag) for tag in (*tags_of(catalog, image), *aliases_of(catalog, image))) for image in every(catalog)
     ):
         assert re.fullmatch(r"[\w][\w.-]{0,127}", tag), (image.name, tag)
     assert all(tags_of(catalog, image)[0] == image.name for image in every(catalog))

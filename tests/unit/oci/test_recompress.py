@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import random
+import sys
 import tarfile
 import zlib
 from pathlib import Path
@@ -198,6 +199,62 @@ def test_layers_are_recompressed_by_another_gzip_level(make: Any) -> None:
     assert manifest["layers"][0]["mediaType"] == f"{OCI}.layer.v1.tar+gzip"
     packer = zlib.compressobj(9, wbits=31)
     assert found.get(manifest["layers"][0]) == packer.compress(content) + packer.flush()
+
+
+def test_libdeflate_packs_more_tightly_than_zlib_and_always_to_the_same_bytes(make: Any, tmp_path: Path) -> None:
+    layout, content, packed = Layout(), layer("a", size=50_000), []
+    for level in (9, 12):
+        found = make(layout, layout.built(content), compression=Compression("gzip", level))
+        manifest = found.json(found.index["manifests"][0])
+        assert found.layers(manifest) == [content]
+        assert manifest["layers"][0]["mediaType"] == f"{OCI}.layer.v1.tar+gzip"
+        packed.append(found.get(manifest["layers"][0]))
+    assert len(packed[1]) < len(packed[0])
+    assert packed[1][4:8] == bytes(4), "no time in the header"
+    source = layout.write(tmp_path / "again.tar", layout.built(content))
+    recompress(source, tmp_path / "2.tar", Compression("gzip", 12), tmp_path / "another cache")
+    assert packed[1] in (tmp_path / "2.tar").read_bytes()
+
+
+def test_only_the_entries_with_the_requested_tags_are_written(tmp_path: Path) -> None:
+    layout = Layout()
+    image = layout.built(layer("a"))
+    named = [{**image, "annotations": {"org.opencontainers.image.ref.name": name}} for name in ("1", "1-gzip")]
+    source = layout.write(tmp_path / "in.tar", *named)
+    for name, packing in (("1", ZSTD), ("1-gzip", Compression("gzip", 12))):
+        recompress(source, tmp_path / "out.tar", packing, tmp_path / "cache", tags={name})
+        found = Recompressed(tmp_path / "out.tar")
+        (entry,) = found.index["manifests"]
+        assert entry["annotations"]["org.opencontainers.image.ref.name"] == name
+        assert found.layers(found.json(entry)) == [layer("a")]
+
+
+def test_a_mark_gives_the_same_files_another_chain_of_layers_and_is_added_once(make: Any, tmp_path: Path) -> None:
+    layout, layers = Layout(), (layer("a"), layer("b"))
+    image, plain = layout.built(*layers), Compression("gzip", 12)
+    found = make(layout, image, compression=Compression("gzip", 12, marked=True), name="marked")
+    manifest = found.json(found.index["manifests"][0])
+    assert found.layers(manifest) == [layers[0], layers[1] + bytes(1024)]
+    diff_ids = found.json(manifest["config"])["rootfs"]["diff_ids"]
+    assert diff_ids == [digest_of(content) for content in found.layers(manifest)]
+    again = make(layout, image, compression=Compression("gzip", 12, marked=True), name="again")
+    assert again.files == found.files, "from the cache"
+    recompress(tmp_path / "marked.tar", tmp_path / "copy.tar", plain, tmp_path / "cache")
+    assert Recompressed(tmp_path / "copy.tar").files == found.files
+
+
+def test_what_a_compressor_wrote_is_read_back_before_it_is_cached(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A compressor with a fault, as no real one has it.
+    wrong = [gzip.compress(b"something else")]
+    monkeypatch.setattr(
+        sys.modules[recompress.__module__], "compressed", lambda chunks, *_: wrong if list(chunks) else []
+    )
+    layout = Layout()
+    with pytest.raises(BakeryError, match="is not the same after gzip:12 has compressed it"):
+        make(layout, layout.built(layer("a")), compression=Compression("gzip", 12))
+    assert [file for file in (tmp_path / "cache").rglob("*") if file.is_file()] == []
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:

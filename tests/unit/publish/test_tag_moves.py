@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Catalog, Image
-from bakery.catalog.tags import tags_of
+from bakery.catalog.tags import aliases_of, tags_of
 from bakery.errors import InputError
 from bakery.oci.indexes import digest_of, entries_for, merged
 from bakery.oci.layout import describe, to_json
@@ -61,7 +61,7 @@ def test_annotations_of_an_archive_are_not_published() -> None:
 
 def test_tags_of_a_release_move_before_tags_that_releases_share(catalog: Catalog, image: Callable[..., Image]) -> None:
     tags = tags_for(catalog, image("3.14"), "20261122")
-    release, *shared = tags_of(catalog, image("3.14"))
+    release, *shared = (*tags_of(catalog, image("3.14")), *aliases_of(catalog, image("3.14")))
     assert (tags.dated, tags.release) == ("3.14.6-bookworm-20261122", release)
     assert sorted(tags.shared) == sorted(shared)
     assert tags.all == (tags.dated, tags.release, *tags.shared)
@@ -69,6 +69,12 @@ def test_tags_of_a_release_move_before_tags_that_releases_share(catalog: Catalog
     assert of_release == sorted(of_release, reverse=True)
     assert {"3.14.6", "3.14-bookworm", "3.14", "latest"} <= set(tags.shared)
     assert all(tag.startswith("3.13.5") for tag in tags_for(catalog, image("3.13.5"), "1").shared)
+
+
+def test_each_tag_of_a_twin_ends_in_gzip(catalog: Catalog, image: Callable[..., Image]) -> None:
+    tags, twins = (tags_for(catalog, image("3.14"), "20261122", end) for end in ("", "-gzip"))
+    assert twins.dated == "3.14.6-bookworm-20261122-gzip"
+    assert twins.all == tuple(f"{tag}-gzip" for tag in tags.all)
 
 
 def test_a_shared_tag_waits_for_the_platform_that_it_would_lose(catalog: Catalog, image: Callable[..., Image]) -> None:

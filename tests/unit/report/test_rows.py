@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bakery.build.builder import BuildResult, failure_of
+from bakery.build.export import Packed
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.tags import tags_of
@@ -57,6 +58,16 @@ def test_a_built_image_is_compared_with_the_official_image(catalog: Catalog, ima
     assert row["phases"] == {"source": 0.0, "compile": 185.4}
     assert row["tags"] == ["infra7/python:x"]
     assert row["error"] is None
+
+
+def test_a_twin_has_its_size_and_is_compared_with_the_official_image(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    built = result(image("3.13"), size=Size(40_000_000, 120_000_000), twin=Packed("sha256:2", 45_000_000))
+    (row,) = result_rows(catalog, [built], BASELINE)
+    assert (row["gzip"], row["gzip_bytes"]) == ("45.0 MB (0.90x)", 45_000_000)
+    (row,) = result_rows(catalog, [result(image("3.13"), size=Size(40_000_000, 120_000_000))], BASELINE)
+    assert (row["gzip"], row["gzip_bytes"]) == (None, None)
 
 
 def test_a_cached_image_is_up_to_date(catalog: Catalog, image: Callable[..., Image]) -> None:
@@ -143,7 +154,7 @@ def test_the_pinned_releases_are_listed_newest_first_with_the_default_marked(cat
 def test_the_list_of_tags_names_the_repository(catalog: Catalog, image: Callable[..., Image]) -> None:
     tags = list(tags_of(catalog, image("3.13.5", "jammy")))
     assert tag_rows(catalog, [image("3.13.5", "jammy")]) == [
-        {"image": "3.13.5-jammy", "repository": "infra7/python", "tags": tags}
+        {"image": "3.13.5-jammy", "repository": "infra7/python", "tags": tags, "aliases": ["3.13.5-slim-jammy"]}
     ]
 
 

@@ -21,7 +21,7 @@ from bakery.report.rows import recorded_rows
 from bakery.report.text import SUMMARY_COLUMNS
 from bakery.sizes.baseline import read_baseline
 from bakery.sizes.comparison import Comparison, SizeReport, document
-from bakery.sizes.measure import Comparer, record_comparison, reference_names
+from bakery.sizes.measure import Comparer, record_comparison, reference_names, with_twin
 from bakery.workspace import Workspace
 from tests.archives import Archive, digest_of, make_tar
 from tests.records import local_record
@@ -205,6 +205,16 @@ def test_a_comparison_is_added_to_the_record_of_the_build(tmp_path: Path, finish
             "reference": {"reference": "reference", "disk_bytes": 310},
         },
     }
+
+
+def test_a_comparison_mentions_the_gzip_twin_of_the_measured_image(tmp_path: Path, finished: Comparison) -> None:
+    workspace = Workspace(tmp_path, tmp_path / "home")
+    assert with_twin(finished, workspace) == finished
+    write_record(workspace, finished.image, local_record(compressed_bytes=100, disk_bytes=300, gzip_bytes=150))
+    note = "Its twin with gzip layers (3.13.15-bookworm-gzip): 0.0 MB, 0.75x of official."
+    assert with_twin(finished, workspace).notes == (*finished.notes, note)
+    write_record(workspace, finished.image, local_record(compressed_bytes=101, disk_bytes=300, gzip_bytes=150))
+    assert with_twin(finished, workspace) == finished
 
 
 @pytest.mark.parametrize("record", [None, json_text(local_record(compressed_bytes=100, disk_bytes=301)), "broken"])

@@ -1,0 +1,298 @@
+"""Twins with gzip layers: the same content, made, attested, tested and pushed together; images derived from them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.catalog.models import Catalog
+from bakery.catalog.tags import all_references
+from bakery.engine.embedded import Embedded
+from bakery.engine.engine import Engine
+from bakery.engine.scratch import another
+from bakery.errors import BakeryError
+from bakery.oci.compression import decompressed
+from bakery.oci.indexes import digest_of
+from bakery.oci.manifests import DOCKER_MANIFEST, MANIFEST
+from bakery.publish.cosign import Signer
+from bakery.publish.push import Pusher, open_repository
+from bakery.records.builds import read_record, write_record
+from bakery.testing.image_tests import twin_failure
+from bakery.workspace import Workspace
+from tests.records import run_of_tests
+
+from .faults import faulty
+from .fixtures import SALT
+from .registry import program, raw, tags
+from .test_attestations import inspected
+from .test_builder import Bench
+
+pytestmark = pytest.mark.engine
+
+DOCKERFILE = "ARG BASE\nFROM ${BASE}\nRUN echo hello >/hello\n"
+DOCKER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+OCI = "application/vnd.oci.image.layer.v1.tar"
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace) -> Iterator[Bench]:
+    """A clone with a full build of an image and its twin."""
+    if not engine.keeps_layers:
+        pytest.skip("this engine does not keep layers as they are packed")
+    bench = Bench(tmp_path_factory.mktemp("bench"), engine, workspace.home, salt=SALT)
+    (result,) = bench.builder("zstd:1").build([bench.image()])
+    assert result.error == ""
+    yield bench
+    bench.remove_images()
+
+
+def names(bench: Bench) -> tuple[str, str]:
+    """The image and its twin."""
+    first, twins = all_references(bench.catalog, bench.image())
+    return first[0], twins[0]
+
+
+def blobs_of(engine: Engine, reference: str) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The manifest of an image in the engine, and all blobs by digest, read without this project's code."""
+    with tarfile.open(fileobj=io.BytesIO(b"".join(engine.save(reference)))) as tar:
+        blobs = {
+            member.name.removeprefix("blobs/").replace("/", ":"): tar.extractfile(member).read()  # type: ignore[union-attr]
+            for member in tar
+            if member.isfile()
+        }
+    content = json.loads(blobs["index.json"])
+    while "layers" not in content:
+        content = json.loads(blobs[content["manifests"][0]["digest"]])
+    return content, blobs
+
+
+def manifest_of(engine: Engine, reference: str) -> dict[str, Any]:
+    return blobs_of(engine, reference)[0]
+
+
+def config_of(engine: Engine, reference: str) -> Any:
+    manifest, blobs = blobs_of(engine, reference)
+    return json.loads(blobs[manifest["config"]["digest"]])
+
+
+def unpacked(engine: Engine, reference: str) -> bytes:
+    """The last layer's tar."""
+    manifest, blobs = blobs_of(engine, reference)
+    with decompressed(io.BytesIO(blobs[manifest["layers"][-1]["digest"]])) as stream:
+        return stream.read()
+
+
+def test_a_twin_has_the_same_configuration_and_content_in_gzip_layers(bench: Bench) -> None:
+    image, twin = names(bench)
+    ours, packed = (manifest_of(bench.engine, name) for name in (image, twin))
+    assert packed["layers"][0] != ours["layers"][0]
+    own, other = config_of(bench.engine, image), config_of(bench.engine, twin)
+    # Only the last diff_id differs: more zeros at the end of that tar give the twin another chain of layers, without
+    # which a builder that knows both uses the layers that it saw first.
+    last, marked = (config["rootfs"]["diff_ids"].pop() for config in (own, other))
+    assert own == other
+    content, same = (unpacked(bench.engine, name) for name in (image, twin))
+    assert same == content + bytes(1024)
+    assert (last, marked) == (digest_of(content), digest_of(same))
+    assert {layer["mediaType"] for layer in ours["layers"]} == {f"{OCI}+zstd"}
+    assert {layer["mediaType"] for layer in packed["layers"]} == {f"{OCI}+gzip"}
+    record = read_record(bench.workspace, bench.image())
+    assert record is not None and record.twin and record.twin != record.id
+    assert record.gzip_bytes == sum(layer["size"] for layer in packed["layers"])
+    for name, same in zip((image, twin), all_references(bench.catalog, bench.image()), strict=True):
+        assert {bench.engine.require(other).id for other in same} == {bench.engine.require(name).id}
+
+
+def test_a_rebuild_loads_neither_the_image_nor_its_twin_again(bench: Bench) -> None:
+    before = [bench.engine.require(name).id for name in names(bench)]
+    (again,) = bench.builder("zstd:1").build([bench.image()])
+    assert not {"attest", "load"} & set(again.phases)
+    assert [bench.engine.require(name).id for name in names(bench)] == before
+
+
+def test_the_twin_is_tested_to_be_the_image_that_was_built_and_to_start(bench: Bench) -> None:
+    (image, twin), engine = names(bench), bench.engine
+    record, tested, home = read_record(bench.workspace, bench.image()), engine.require(image), bench.workspace.home
+    assert record is not None
+    assert twin_failure(engine, tested, twin, home, record.twin) == ""
+    assert "not the image that was built together" in twin_failure(engine, tested, twin, home, record.id)
+    assert "not the image" in twin_failure(engine, tested, f"{twin}-absent", home, record.twin)
+    context = f"FROM {twin}\nLABEL other=content\n"
+    subprocess.run(
+        [*engine.buildx, "build", "--provenance=false", "--tag", f"{twin}-other", "-"],
+        input=context, env=engine.environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    other = engine.require(f"{twin}-other").id
+    assert "another configuration" in twin_failure(engine, tested, f"{twin}-other", home, other)
+    engine.remove(f"{twin}-other")
+
+
+def test_both_are_pushed_with_all_tags_attestations_and_signatures(bench: Bench, registry: str, tmp_path: Path) -> None:
+    record = read_record(bench.workspace, bench.image())
+    assert record is not None
+    write_record(bench.workspace, bench.image(), record, tests=run_of_tests(passed=3))
+    repository = open_repository(f"{registry}/twins", None, print)
+    signer = tmp_path / "cosign"
+    signer.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/signed\n')
+    signer.chmod(0o755)
+    pusher = Pusher(bench.workspace, bench.catalog, repository, print, Signer(str(signer), repository.transport))
+    pushed = pusher.push_digests(bench.engine, [bench.image()])
+    pusher.tag(pushed)
+    repository.transport.close()
+    assert [image.image for image in pushed] == ["3.13.15-bookworm", "3.13.15-bookworm-gzip"]
+    assert {f"{tag}-gzip" for tag in tags(registry, "twins") if not tag.endswith("-gzip")} == {
+        tag for tag in tags(registry, "twins") if tag.endswith("-gzip")
+    }
+    signed = (tmp_path / "signed").read_text()
+    for tag, digest, method in (("3.13-slim", record.id, "zstd"), ("3.13-slim-gzip", record.twin, "gzip")):
+        index, own = raw(registry, "twins", tag)
+        assert own in signed
+        image, attestation = index["manifests"]
+        assert (image["digest"], attestation["annotations"]["vnd.docker.reference.digest"]) == (digest, digest)
+        manifest = raw(registry, "twins", digest)[0]
+        assert {layer["mediaType"] for layer in manifest["layers"]} == {f"{OCI}+{method}"}
+        for kind, key in (("SBOM", "SPDX"), ("Provenance", "SLSA")):
+            assert inspected(bench.engine, f"{registry}/twins:{tag}", kind)[key]
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [("absent", "-gzip for linux/.* is not in the engine"), ("another", "-gzip linux/.*: it is not the image")],
+)
+def test_nothing_is_pushed_if_the_twin_is_not_the_one_that_was_tested(
+    bench: Bench, registry: str, fault: str, message: str
+) -> None:
+    record, twin = read_record(bench.workspace, bench.image()), names(bench)[1]
+    assert record is not None
+    changed = {"tests": run_of_tests(passed=3), **({"twin": "sha256:" + "0" * 64} if fault == "another" else {})}
+    write_record(bench.workspace, bench.image(), record, **changed)
+    kept = bench.engine.client.images.get(twin)
+    kept.tag(f"{twin}-kept")
+    repository = open_repository(f"{registry}/{fault}", None, print)
+    try:
+        if fault == "absent":
+            bench.engine.remove(twin)
+        message = (
+            "-gzip for linux/.* is not in the engine" if fault == "absent" else "-gzip linux/.*: it is not the image"
+        )
+        with pytest.raises(BakeryError, match=message):
+            Pusher(bench.workspace, bench.catalog, repository, print).push_digests(bench.engine, [bench.image()])
+    finally:
+        repository.transport.close()
+        kept.tag(twin)
+        bench.engine.remove(f"{twin}-kept")
+        write_record(bench.workspace, bench.image(), record)
+    assert tags(registry, fault) == []
+
+
+@dataclass(frozen=True)
+class Readers:
+    """Who reads what was derived: skopeo, and an engine without containerd's image store."""
+
+    skopeo: list[str]
+    older: Engine
+    folder: Path
+
+    def copy(self, *words: str) -> subprocess.CompletedProcess[str]:
+        tls = ["--src-tls-verify=false", "--dest-tls-verify=false"]
+        return subprocess.run([*self.skopeo, "copy", *tls, *words], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def readers(
+    workspace: Workspace, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory, first_embedded: Embedded
+) -> Iterator[Readers]:
+    try:
+        executable = program(workspace, catalog, "skopeo")
+    except (BakeryError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"the package skopeo is not available: {error}")
+    folders = sorted({str(file.parent) for file in executable.parents[1].rglob("*.so*")})
+    libraries = ":".join([*folders, os.environ.get("LD_LIBRARY_PATH", "")])
+    skopeo = ["env", f"LD_LIBRARY_PATH={libraries}", str(executable), "--insecure-policy"]
+    with another(first_embedded, tmp_path_factory.mktemp("older"), "overlay2") as embedded:
+        older = Engine("embedded", embedded.host, embedded)
+        yield Readers(skopeo, older, tmp_path_factory.mktemp("copies") / "copy")
+        older.close()
+
+
+def derive(engine: Engine, base: str, reference: str, *options: str, output: str = "") -> None:
+    """Build an application's image from ``base`` and push it."""
+    subprocess.run(
+        [*engine.buildx, "build", "--network=host", f"--build-arg=BASE={base}", *options,
+         f"--output=type=image,name={reference},push=true{output}", "-"],
+        input=DOCKERFILE, env=engine.environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+
+def derived(bench: Bench, host: str, tag: str) -> dict[str, Any]:
+    """Derive an image as ``tag`` says (BASE-OPTION) and return its manifest, as the registry has it."""
+    base, option = tag.split("-")
+    options = {"proven": ["--provenance=true"]}.get(option, ["--provenance=false"])
+    output = ",oci-mediatypes=true" if option == "oci" else ""
+    derive(bench.engine, names(bench)[base == "gzip"], f"{host}/derived:{tag}", *options, output=output)
+    content = raw(host, "derived", tag)[0]
+    return raw(host, "derived", content["manifests"][0]["digest"])[0] if "manifests" in content else content
+
+
+@pytest.mark.parametrize(
+    ("tag", "manifest", "layer"),
+    [
+        # Not a media type of Docker's schema: what the twins are for.
+        ("zstd-plain", DOCKER_MANIFEST, "application/vnd.docker.image.rootfs.diff.tar.zstd"),
+        # The builder has seen the same files with zstd layers before.
+        ("gzip-plain", DOCKER_MANIFEST, DOCKER_GZIP),
+        ("gzip-proven", MANIFEST, f"{OCI}+gzip"),
+        ("zstd-proven", MANIFEST, f"{OCI}+zstd"),
+        ("zstd-oci", MANIFEST, f"{OCI}+zstd"),
+    ],
+)
+def test_media_types_of_derived_images_and_who_reads_them(
+    bench: Bench, readers: Readers, registry: str, tag: str, manifest: str, layer: str
+) -> None:
+    made, reference = derived(bench, registry, tag), f"{registry}/derived:{tag}"
+    assert made["mediaType"] == manifest
+    assert made["layers"][0]["mediaType"] == layer, "of the base"
+    forms = ([], ["--format=v2s2"]) if tag.startswith("gzip") else ([],)
+    for form in forms:
+        copied = readers.copy(*form, f"docker://{reference}", f"dir:{readers.folder}")
+        assert (copied.returncode == 0) == (tag != "zstd-plain"), copied.stderr
+    for engine in (bench.engine, readers.older) if tag != "zstd-plain" else ():
+        engine.pull(reference)
+        output = engine.client.containers.run(reference, ["cat", "/hello"], remove=True, network_mode="none")
+        assert output == b"hello\n"
+        engine.remove(reference)
+
+
+def only_v2s2(media_type: str, body: bytes) -> bool:
+    """What a registry accepts that knows nothing but Docker's schema 2: a double, as no such registry is to be had."""
+    content = json.loads(body)
+    return media_type == DOCKER_MANIFEST and {layer["mediaType"] for layer in content["layers"]} == {DOCKER_GZIP}
+
+
+def test_a_registry_of_dockers_schema_only_takes_what_is_derived_from_a_twin(
+    bench: Bench, readers: Readers, registry: str
+) -> None:
+    with faulty(registry) as double:
+        double.takes = only_v2s2
+        assert derived(bench, double.address, "gzip-plain")["mediaType"] == DOCKER_MANIFEST
+        for tag in ("zstd-plain", "zstd-proven"):
+            with pytest.raises(subprocess.CalledProcessError):
+                derived(bench, double.address, tag)
+        # The twin itself has OCI media types; a client converts them.
+        twin = names(bench)[1]
+        bench.engine.client.images.get(twin).tag(f"{registry}/plain:twin")
+        for line in bench.engine.client.api.push(f"{registry}/plain:twin", stream=True, decode=True):
+            assert "error" not in line, line["error"]
+        bench.engine.remove(f"{registry}/plain:twin")
+        source, target = f"docker://{registry}/plain:twin", f"docker://{double.address}/plain:copied"
+        copied = readers.copy("--format=v2s2", source, target)
+        assert copied.returncode == 0, copied.stderr
