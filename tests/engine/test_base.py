@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import tarfile
 import tomllib
 from collections.abc import Iterator
@@ -18,8 +19,14 @@ import pytest
 from bakery.bases import apt
 from bakery.bases.base_images import BaseResolver
 from bakery.catalog.models import Catalog, Target
+from bakery.engine.buildx import BuildxOptions
+from bakery.engine.engine import Engine
+from bakery.net.build_secrets import users_network
+from bakery.oci.layout import layout_digest
 from bakery.platforms import host_platform
 from bakery.workspace import Workspace
+
+from .conftest import ROOT
 
 pytestmark = pytest.mark.engine
 
@@ -42,16 +49,21 @@ def target(request: pytest.FixtureRequest, catalog: Catalog) -> Target:
 
 
 @pytest.fixture(scope="module")
-def layer(workspace: Workspace, catalog: Catalog, target: Target) -> Path:
-    """The only layer of the target's base as it is made here or cached."""
+def layout(workspace: Workspace, catalog: Catalog, target: Target) -> Path:
+    """The target's base as it is made here or cached."""
     if os.geteuid() != 0 or apt.host_id() != "debian":
         pytest.skip("making a base needs root on Debian")
     base = BaseResolver(workspace, catalog).resolve(target, host_platform())
     if base.origin != "mmdebstrap":
         pytest.skip("the registry answers: the published base is used")
-    folder = Path(base.context.removeprefix("oci-layout://").partition("@")[0])
-    manifest = json.loads((folder / "blobs" / base.digest.replace(":", "/")).read_text())
-    return folder / "blobs" / manifest["layers"][0]["digest"].replace(":", "/")
+    return Path(base.context.removeprefix("oci-layout://").partition("@")[0])
+
+
+@pytest.fixture(scope="module")
+def layer(layout: Path) -> Path:
+    """The only layer of the base."""
+    manifest = json.loads((layout / "blobs" / layout_digest(layout).replace(":", "/")).read_text())
+    return layout / "blobs" / manifest["layers"][0]["digest"].replace(":", "/")
 
 
 @pytest.fixture(scope="module")
@@ -174,3 +186,32 @@ def test_apt_uses_signed_sources(target: Target, layer: Path) -> None:
         names = tar.getnames()
     keyring = text.split("Signed-By: ")[1].split()[0]
     assert keyring.removeprefix("/") in names
+
+
+@pytest.mark.parametrize(
+    ("packages", "program"),
+    [
+        # Both failed on a base without folders of manual pages, or with /usr/share/groff excluded.
+        ("default-jre-headless", "java -version 2>&1 | grep OpenJDK"),
+        ("postgresql-client", "psql --version && test -L /usr/share/man/man1/psql.1.gz"),
+        ("groff", "printf '.TH A 1\\n.SH NAME\\nhello\\n' | groff -man -T ascii | grep hello"),
+    ],
+)
+def test_packages_with_manual_pages_and_macros_can_be_installed(
+    engine: Engine, layout: Path, tmp_path: Path, packages: str, program: str
+) -> None:
+    step = re.search(
+        r"^RUN .*?\$\{BUILD_PACKAGES\}", (ROOT / "debian/Dockerfile").read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert step is not None
+    lines = ["FROM base", f"ARG BUILD_PACKAGES={packages}", step[0], f"RUN {program}"]
+    (tmp_path / "Dockerfile").write_text("\n".join(lines) + "\n")
+    options = BuildxOptions(network=users_network())
+    command = [
+        *engine.buildx, "build", "--progress=plain", "--network=host", *options.arguments("base"),
+        "--build-context", f"base=oci-layout://{layout}", "--build-context", f"shared={ROOT / 'shared'}",
+        "--output=type=cacheonly", str(tmp_path),
+    ]  # fmt: skip
+    environment = {**engine.environment, **options.network.environment}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
