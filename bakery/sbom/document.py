@@ -83,7 +83,7 @@ def load_licences(root: Path) -> Licences:
 def _components(contents: Contents, subject: Subject, licences: Licences) -> Iterator[Component]:
     """CPython and what it bundles, then distribution packages, then Python packages, each sorted by name."""
     target, pin = subject.image.target, subject.image.pin
-    yield cpython(pin.release, pin.file, pin.sha256)
+    yield cpython(pin)
     yield from bundled_in(subject.tarball, pin.release, licences)
     for package in dpkg_packages(contents.files, target.family, f"{target.family}-{target.version}"):
         expressions = debian_licences(contents.read(f"usr/share/doc/{package.name}/copyright"), licences)

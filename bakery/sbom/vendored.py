@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 from packageurl import PackageURL
 
+from bakery.catalog import Pin
 from bakery.errors import SourceError
 from bakery.sbom.components import Component, Licences, SpdxDocument, SpdxPackage
 from bakery.sources import PYTHON_ORG
@@ -20,13 +21,14 @@ from bakery.sources import PYTHON_ORG
 LIST = "Misc/sbom.spdx.json"
 
 
-def cpython(release: str, file: str, sha256: str) -> Component:
-    """CPython itself, by the tarball that it was compiled from."""
-    base = re.sub(r"(a|b|rc)\d+$", "", release)
+def cpython(pin: Pin) -> Component:
+    """CPython itself, by the tarball that it was compiled from; nobody publishes a tree of the user's own."""
+    release, base = str(pin.version), pin.version.base_version
     update = release.removeprefix(base) or "*"
     return Component(
         "generic", "CPython", release, _purl("python", release), "Python-2.0",
-        "Organization: Python Software Foundation", "https://www.python.org/", f"{PYTHON_ORG}/{base}/{file}", sha256,
+        "Organization: Python Software Foundation", "https://www.python.org/",
+        "" if pin.local else f"{PYTHON_ORG}/{base}/{pin.file}", pin.sha256,
         f"cpe:2.3:a:python:python:{base}:{update}:*:*:*:*:*:*",
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery.catalog import Pin
 from bakery.errors import BakeryError, SourceError
 from bakery.oci.contents import contents_of
 from bakery.sbom.components import Licences, debian_licences, dpkg_packages, python_packages
@@ -162,9 +163,14 @@ def test_an_invalid_list_is_an_error_that_names_the_tarball(tmp_path: Path, lice
     ("release", "folder", "cpe"), [("3.13.15", "3.13.15", "3.13.15:*"), ("3.15.0b3", "3.15.0", "3.15.0:b3")]
 )
 def test_cpython_is_listed_with_its_download_url_and_cpe(release: str, folder: str, cpe: str) -> None:
-    component = cpython(release, f"Python-{release}.tar.xz", "c" * 64)
+    component = cpython(Pin(release, f"Python-{release}.tar.xz", "c" * 64, "a test"))
     assert component.download == f"https://www.python.org/ftp/python/{folder}/Python-{release}.tar.xz"
     assert component.cpe == f"cpe:2.3:a:python:python:{cpe}:*:*:*:*:*:*"
+
+
+def test_a_source_tree_of_the_users_own_has_no_download_url() -> None:
+    component = cpython(Pin("3.14.7+", "Python-3.14.7+.tar.xz", "c" * 64, "--source", local="a folder"))
+    assert (component.version, component.download, component.sha256) == ("3.14.7", "", "c" * 64)
 
 
 def contents(*layers: bytes, method: str = "zstd") -> dict[str, bytes]:
