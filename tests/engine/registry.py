@@ -40,6 +40,17 @@ HTPASSWD = "$2b$05$eveBro7bab7qBPUe0Lptae4n8J9t7zIVrSPYN3Tqo2to86rWYNUwe"
 """bcrypt hash of the password; the registry supports no other."""
 
 
+def libraries(private: apt.PrivateApt, package: str) -> list[str]:
+    """The libraries that a package needs, directly or by other libraries."""
+    found, new = set[str](), {package}
+    while new:
+        command = ["apt-cache", "depends", "--important", *sorted(new)]
+        listed = subprocess.run(command, env=private.env, capture_output=True, text=True, check=True).stdout
+        new = set(re.findall(r"^ +Depends: (lib[\w.+-]+)$", listed, re.MULTILINE)) - BASE - found
+        found |= new
+    return sorted(found)
+
+
 def program(workspace: Workspace, catalog: Catalog, package: str = PACKAGE) -> Path:
     """The unpacked program of a package and its libraries, downloaded once per machine; :exc:`BakeryError` on failure.
 
@@ -57,13 +68,7 @@ def program(workspace: Workspace, catalog: Catalog, package: str = PACKAGE) -> P
             private = apt.PrivateApt(workspace.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive))
             private.update()
             with staged_folder(root) as stage:
-                listed = subprocess.run(
-                    ["apt-cache", "depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts",
-                     "--no-breaks", "--no-replaces", "--no-enhances", "--important", package],
-                    env=private.env, capture_output=True, text=True, check=True,
-                ).stdout  # fmt: skip
-                libraries = set(re.findall(r"^(lib[\w.+-]+)$", listed, re.MULTILINE)) - BASE
-                private.unpack([package, *sorted(libraries)], stage)
+                private.unpack([package, *libraries(private, package)], stage)
     return executable
 
 
