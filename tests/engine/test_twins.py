@@ -225,12 +225,13 @@ def readers(
 
 
 def derive(engine: Engine, base: str, reference: str, *options: str, output: str = "") -> None:
-    """Build an application's image from ``base`` and push it."""
+    """Build an application's image from ``base`` and push it; the engine does not keep it."""
     subprocess.run(
         [*engine.buildx, "build", "--network=host", f"--build-arg=BASE={base}", *options,
          f"--output=type=image,name={reference},push=true{output}", "-"],
         input=DOCKERFILE, env=engine.environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
+    engine.remove(reference)
 
 
 def derived(bench: Bench, host: str, tag: str) -> dict[str, Any]:
