@@ -2,8 +2,9 @@
 pip install --quiet shiv
 mkdir app
 cat >app/__main__.py <<'P'
-import importlib.resources, sys
-print("from", __file__.rpartition("/")[0] == sys.argv[0], (importlib.resources.files() / "data").read_text())
+import sys
+folder = __file__.rpartition("/")[0]
+print("from", folder == sys.argv[0], __loader__.get_data(f"{folder}/data").decode())
 P
 echo -n data >app/data
 python -m zipapp --compress --python="/usr/bin/env python3" app
