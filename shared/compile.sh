@@ -141,6 +141,9 @@ stubs() {
             "${option[cc]}" -O2 -fPIC -fno-plt -fno-asynchronous-unwind-tables -shared -nostdlib -o "$file" -x c - -x none \
                 "./$(value LDLIBRARY)" -Wl,-z,relro,-z,now,-z,noseparate-code,--strip-all,--build-id=none
         ln -sf "$PWD/$file" "$folder/"
+        # Up to 3.11 setup.py removes that link, because it takes the module for a built-in one; then ensurepip and setup.py
+        # itself have no math. Lib is on the path of a build tree as well, and installs no shared objects.
+        ln -sf "$PWD/$file" "Lib/$module.so"
     done
 }
 

@@ -157,7 +157,7 @@ libpython.so:
 pybuilddir.txt: python
 \t@echo build/lib >$@
 build_all: libpython.so
-\t@cp Modules/Setup.local checked; ls build/lib >files
+\t@cp Modules/Setup.local checked; ls build/lib >files; rm build/lib/*  # as setup.py does up to 3.11
 """
 TABLE = """extern PyObject* PyInit_math(void);
 struct _inittab _PyImport_Inittab[] = {
@@ -169,7 +169,7 @@ struct _inittab _PyImport_Inittab[] = {
 
 def test_public_modules_are_linked_into_libpython_but_are_files(tmp_path: Path) -> None:
     tree, sysconfig, programs = tmp_path / "tree", tmp_path / "sysconfig", tmp_path / "programs"
-    for folder in (tree / "Modules", sysconfig, programs):
+    for folder in (tree / "Modules", tree / "Lib", sysconfig, programs):
         folder.mkdir(parents=True)
     (tree / "Makefile").write_text(MAKEFILE)
     (tree / "Modules/config.c").write_text(TABLE)
@@ -193,7 +193,8 @@ def test_public_modules_are_linked_into_libpython_but_are_files(tmp_path: Path) 
     assert (tree / "linked.c").read_text() == TABLE.replace('    {"math", PyInit_math},\n', "")
     assert (tree / "libpython.so").read_text() == "-O3 -DPyInit_math=_PyInit_math\n"
     assert (tree / "files").read_text() == "math.cpython-313.so\n"
-    stub = (tree / "build/lib/math.cpython-313.so").read_text()
+    stub = (tree / "stubs/math.cpython-313.so").read_text()
+    assert (tree / "Lib/math.so").read_text() == stub, "setup.py, ensurepip and compileall of a build tree need it"
     assert "void *PyInit_math(void) { return _PyInit_math(); }\n" in stub
     assert " ./libpython.so " in stub
     # Upstream's check of the build imports what Setup.local does not list from files.
