@@ -4,7 +4,9 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,12 +17,33 @@ from bakery.errors import BakeryError, DiskFullError
 
 Tell = Callable[[str], None]
 """Reports progress to the user: takes one line without a newline."""
+FILE_TYPES = {
+    stat.S_IFREG: "a regular file", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a device", stat.S_IFCHR: "a device",
+}  # fmt: skip
 
 
 def sha256_of(file: Path) -> str:
     """SHA-256 of the bytes of ``file``, 64 hexadecimal digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def require_type(path: Path, expected: int = stat.S_IFREG) -> bool:
+    """Whether ``path`` exists; :exc:`BakeryError` if it is not of the type ``expected``, such as ``stat.S_IFDIR``.
+
+    A link in a cache may lead anywhere, and to open a FIFO waits for a writer that may never come.
+    """
+    try:
+        actual = stat.S_IFMT(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
+    if actual != expected:
+        raise BakeryError(
+            f"{path} is {FILE_TYPES[actual]}: expected {FILE_TYPES[expected]}",
+            hint="Find out who made it; remove it, then run the same command again.",
+        )
+    return True
 
 
 @contextmanager
@@ -39,18 +62,29 @@ def locked(file: Path, subject: str, tell: Tell) -> Iterator[None]:
     ``subject`` is what the lock protects, for the message. The kernel releases the lock (flock) when its process ends.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a+", encoding="utf-8") as stream:
+    require_type(file)
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    with os.fdopen(os.open(file, flags, 0o644), "r+", encoding="utf-8", errors="replace") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            stream.seek(0)
-            holder = stream.read().strip()
-            tell(f"waiting: another process{f' ({holder})' if holder else ''} is busy with {subject}")
+            holder = re.match(r"pid \d+", stream.read(64))
+            tell(f"waiting: another process{f' ({holder[0]})' if holder else ''} is busy with {subject}")
             fcntl.flock(stream, fcntl.LOCK_EX)
-        stream.truncate(0)
+        stream.seek(0)
+        stream.truncate()
         stream.write(f"pid {os.getpid()}")
         stream.flush()
         yield
+
+
+def _sync(path: Path) -> None:
+    """Write a file's or a folder's content to the disk: after a power cut, a renamed file could be empty otherwise."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -66,9 +100,13 @@ def staged_folder(final: Path) -> Iterator[Path]:
     try:
         stage.chmod(0o755)
         yield stage
-        if final.exists():
+        for path in (stage, *stage.rglob("*")):
+            if not path.is_symlink() and (path.is_file() or path.is_dir()):
+                _sync(path)
+        if require_type(final, stat.S_IFDIR):
             shutil.rmtree(final)
         stage.rename(final)
+        _sync(final.parent)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 
@@ -82,10 +120,12 @@ def staged_file(final: Path) -> Iterator[IO[bytes]]:
             yield stream
             stream.flush()
             os.chmod(stream.name, 0o644)
+            os.fsync(stream.fileno())
             os.replace(stream.name, final)
         except BaseException:
             os.unlink(stream.name)
             raise
+    _sync(final.parent)
 
 
 def write_whole(file: Path, text: str) -> None:

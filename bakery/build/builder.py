@@ -150,7 +150,7 @@ class Builder:
         with Export(self.workspace, self.engine, stage) as export:
             clock.enter("build steps")
             compiled = self._run_buildx(stage, inputs.arguments(self.catalog, export), clock)
-            return compiled, export.finish(inputs.tarball, self.catalog.source, clock.enter)
+            return compiled, export.finish(inputs.tarball, self.catalog.source, clock.enter, self._tell(stage.image))
 
     def _run_buildx(self, stage: Stage, arguments: Sequence[str], clock: Clock) -> bool:
         """Run buildx; :exc:`BuildError` with the last lines of the failing step. Returns whether it compiled."""

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from bakery.catalog import Compression, Image, RecipeName
 from bakery.engine import Engine
-from bakery.oci import Publication, image_archive, recompress
+from bakery.files import Tell
+from bakery.oci import LayerCache, Publication, image_archive, recompress
 from bakery.records import manifest_digest_of, record_attested
 from bakery.workspace import Workspace
 
@@ -75,12 +76,13 @@ class Export:
         stamp = ",rewrite-timestamp=true" if self.stamps else ""
         return f"type=oci,dest={self.exported.relative_to(self.workspace.root)}{stamp}"
 
-    def finish(self, tarball: Path, repository: str, enter: Callable[[str], None]) -> list[Packed]:
+    def finish(self, tarball: Path, repository: str, enter: Callable[[str], None], tell: Tell) -> list[Packed]:
         """Load what buildx exported into the engine, unless the engine has it already; ``enter`` begins a phase.
 
         The bill of materials names what is in ``tarball``; ``repository`` is this repository's URL.
         """
         packings = self.stage.packings.items() if self.recompresses else ()
+        self.layers = LayerCache(self.workspace.home / "layers", tell)
         return [self._pack(*packing, tarball, repository, enter) for packing in packings]
 
     def _pack(
@@ -88,9 +90,9 @@ class Export:
     ) -> Packed:
         enter("compress")
         # Other stages stay in this engine, but their lower layers must be those of the image.
-        packing, layers = FAST if self.stage.name else packing, self.workspace.home / "layers"
+        packing = FAST if self.stage.name else packing
         tags = {name.rpartition(":")[2] for name in names}
-        digests = recompress(self.exported, self.recompressed, packing, layers, tags=tags)
+        digests = recompress(self.exported, self.recompressed, packing, self.layers, tags=tags)
         with self.recompressed.open("rb") as stream, image_archive(stream, self.image.platform) as archive:
             packed = Packed(archive.digest, sum(archive.tar.getmember(name).size for name in archive.layers))
         if not self.attests:
@@ -107,7 +109,7 @@ class Export:
             publication = Publication(lambda: document(bill_of(stream, subject, licences)), repository)
             # The image has its mark.
             packing = replace(packing, marked=False)
-            indexes = recompress(self.recompressed, self.attested, packing, layers, publication)
+            indexes = recompress(self.recompressed, self.attested, packing, self.layers, publication)
         for index in indexes:
             record_attested(self.workspace.home, index, packed.id)
         self._load(self.attested, names, set(indexes), enter)

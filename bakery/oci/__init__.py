@@ -26,13 +26,14 @@ from bakery.oci.manifests import (
     pick,
     platforms_of,
 )
-from bakery.oci.recompress import recompress
+from bakery.oci.recompress import LayerCache, recompress
 
 __all__ = [
     "ACCEPTED", "CHUNK", "INDEX", "MANIFEST", "SPDX", "Compressor", "Contents", "Descriptor", "ImageArchive",
-    "ImageConfig", "Index", "LayerSize", "ManifestError", "Overlay", "Publication", "annotations_of", "blob_path",
-    "check_root_file_system", "compressor", "contents_of", "describe", "digest_of", "entries_for", "find_index",
-    "image_archive", "is_index", "is_whole", "labelled", "layer_sizes", "layout_digest", "merged", "method_of",
+    "ImageConfig", "Index", "LayerCache", "LayerSize", "ManifestError", "Overlay", "Publication", "annotations_of",
+    "blob_path", "check_root_file_system", "compressor", "contents_of", "describe", "digest_of", "entries_for",
+    "find_index", "image_archive", "is_index", "is_whole", "labelled", "layer_sizes", "layout_digest", "merged",
+    "method_of",
     "open_compressed_tar", "open_layer", "open_member", "open_tar", "parse_config", "parse_index", "parse_manifest",
     "parse_object", "pick", "platforms_of", "read_blob", "recompress", "to_json", "write_layout",
 ]  # fmt: skip

@@ -8,16 +8,19 @@ diff_id, so a base is compressed once per machine.
 """
 
 import hashlib
+import os
 import tarfile
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from bakery.catalog import Compression
 from bakery.errors import BakeryError
-from bakery.files import staged_file
+from bakery.files import Tell, require_type, staged_file
 from bakery.oci.archives import blob_path, open_member, read_blob, read_object
 from bakery.oci.attestations import PREDICATE, SPDX, STATEMENT, Publication
-from bakery.oci.compression import CHUNK, compressed, decompressed, library_of, read_errors
+from bakery.oci.compression import CHUNK, compressed, decompressed, library_of, method_of, read_errors
 from bakery.oci.indexes import SUBJECT
 from bakery.oci.layout import LayoutWriter, to_json
 from bakery.oci.manifests import (
@@ -48,11 +51,50 @@ OCI_TYPES = {DOCKER_INDEX: INDEX, DOCKER_MANIFEST: MANIFEST, "application/vnd.do
 """Docker's media types do not cover zstd; OCI's equivalents do."""
 
 
+@dataclass(frozen=True)
+class LayerCache:
+    """Compressed layers in ``folder``, by compression and digest of their content, which each use checks."""
+
+    folder: Path
+    tell: Tell
+
+    def open(self, packed: Path, method: str, diff_id: str, end: bytes) -> IO[bytes] | None:
+        """The file ``packed`` if it is the layer ``diff_id`` and ``end``, compressed by ``method``, else ``None``."""
+        stream = None
+        try:
+            if not require_type(packed):
+                return None
+            # Without a buffer: whoever reads the copy of the descriptor moves the position of both.
+            stream, content, size, tail = packed.open("rb", buffering=0), hashlib.sha256(), 0, b""
+            packing = method_of(stream.read(8))
+            stream.seek(0)
+            with decompressed(os.fdopen(os.dup(stream.fileno()), "rb")) as opened:
+                while chunk := opened.read(CHUNK):
+                    size, tail = size + len(chunk), tail + chunk
+                    content.update(tail[: max(len(tail) - len(end), 0)])
+                    tail = tail[max(len(tail) - len(end), 0) :]
+            # gzip's last four bytes are its content's size. Python's gzip ignores zeros that follow; Go's does not.
+            stream.seek(-4, os.SEEK_END)
+            complete = method != "gzip" or stream.read() == (size % 2**32).to_bytes(4, "little")
+            found = f"sha256:{content.hexdigest()}"
+            if (found, tail, packing, complete) == (diff_id, end, method, True):
+                return stream
+            problem = f"expected {diff_id} in {method}, found {found} in {packing}"
+        except BakeryError as error:
+            problem = error.message
+        except read_errors() as error:
+            problem = repr(error)
+        if stream:
+            stream.close()
+        self.tell(f"{packed}: damaged in the cache: {problem}; compressing the layer again")
+        return None
+
+
 def recompress(
     source: Path,
     target: Path,
     compression: Compression,
-    cache: Path,
+    cache: LayerCache,
     publication: Publication | None = None,
     tags: Collection[str] = (),
 ) -> tuple[str, ...]:
@@ -78,13 +120,12 @@ class _Copier:
     """Copies what an index entry refers to from one layout to another, each blob once."""
 
     def __init__(
-        self, layout: tarfile.TarFile, writer: LayoutWriter, compression: Compression, cache: Path,
+        self, layout: tarfile.TarFile, writer: LayoutWriter, compression: Compression, cache: LayerCache,
         publication: Publication | None,
     ) -> None:  # fmt: skip
         self.layout, self.writer, self.compression, self.publication = layout, writer, compression, publication
-        self.cache = (
-            cache / f"{compression.method}-{library_of(compression.method, compression.level)}-{compression.level}"
-        )
+        library = library_of(compression.method, compression.level)
+        self.cache, self.folder = cache, cache.folder / f"{compression.method}-{library}-{compression.level}"
         self.written, self.attested = dict[str, Descriptor](), False
 
     def entry(self, descriptor: Descriptor) -> Descriptor:
@@ -132,16 +173,18 @@ class _Copier:
 
     def packed(self, diff_id: str, end: bytes) -> Path:
         """The file in the cache with the compressed layer ``diff_id`` and ``end``."""
-        return self.cache / f"{diff_id.removeprefix('sha256:')}{'-marked' if end else ''}"
+        return self.folder / f"{diff_id.removeprefix('sha256:')}{'-marked' if end else ''}"
 
     def layer(self, descriptor: Descriptor, diff_id: str, end: bytes) -> Descriptor:
         """The new descriptor of a layer whose uncompressed content has the digest ``diff_id``, followed by ``end``."""
         if descriptor.get("urls"):  # stored elsewhere, under a licence that forbids distribution
             return descriptor
         packed = self.packed(diff_id, end)
-        if not packed.exists():
+        stream = self.cache.open(packed, self.compression.method, diff_id, end)
+        if stream is None:
             self.compress(descriptor["digest"], diff_id, end)
-        with packed.open("rb") as stream:
+            stream = packed.open("rb")
+        with stream:
             return {**descriptor, **self.writer.blob(stream, f"{LAYER}+{self.compression.method}")}
 
     def compress(self, digest: str, diff_id: str, end: bytes) -> None:

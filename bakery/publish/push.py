@@ -19,7 +19,7 @@ from bakery.catalog import Catalog, Compression, Image, aliases_of, tags_of
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError
 from bakery.files import Tell, disk_full, write_whole
-from bakery.oci import INDEX, Descriptor, ManifestError, parse_index, recompress
+from bakery.oci import INDEX, Descriptor, LayerCache, ManifestError, parse_index, recompress
 from bakery.platforms import Platform
 from bakery.publish.cosign import Signer
 from bakery.publish.gate import approved
@@ -78,7 +78,7 @@ def open_repository(repository: str, bundle: Path | None, tell: Tell) -> Reposit
 
 @contextmanager
 def open_payload(
-    workspace: Workspace, engine: Engine, identity: str, platform: Platform, packing: Compression
+    workspace: Workspace, engine: Engine, identity: str, platform: Platform, packing: Compression, tell: Tell
 ) -> Iterator[Payload]:
     """The image ``identity`` of ``engine``, in unnamed files that disappear with the block or the process.
 
@@ -100,7 +100,8 @@ def open_payload(
             if not engine.keeps_layers:
                 source, target = (Path(f"/dev/fd/{file.fileno()}") for file in (saved, packed))
                 # The engine identifies the image by its configuration, which a mark would change.
-                recompress(source, target, replace(packing, marked=False), workspace.home / "layers")
+                layers = LayerCache(workspace.home / "layers", tell)
+                recompress(source, target, replace(packing, marked=False), layers)
         layout = saved if engine.keeps_layers else packed
         layout.seek(0)
         with tarfile.open(fileobj=layout) as archive:
@@ -146,7 +147,7 @@ class Pusher:
         self.repository.check()
         for image, end, identity, day in checked:
             name, packing = f"{image.name}{end}", self.catalog.compressions["twin" if end else image.recipe]
-            with open_payload(self.workspace, engine, identity, image.platform, packing) as payload:
+            with open_payload(self.workspace, engine, identity, image.platform, packing, self.tell) as payload:
                 if identity not in (payload.digest, payload.config):
                     raise PublishError(f"the engine writes {name} as {payload.digest}, expected {identity}")
                 tags = tags_for(self.catalog, image, self.stamp or day, end)

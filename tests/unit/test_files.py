@@ -5,15 +5,18 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bakery.errors import DiskFullError
-from bakery.files import disk_full, locked, no_space, sha256_of, staged_folder, write_whole
+from bakery import files
+from bakery.errors import BakeryError, DiskFullError
+from bakery.files import disk_full, locked, no_space, sha256_of, staged_file, staged_folder, write_whole
 
 HOLDER = """
 import sys
@@ -157,3 +160,68 @@ def test_digest_covers_all_bytes(tmp_path: Path) -> None:
     data = bytes(range(256)) * 5000
     (tmp_path / "file").write_bytes(data)
     assert sha256_of(tmp_path / "file") == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("make", [staged_folder, staged_file])
+def test_content_is_on_the_disk_before_and_after_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Any
+) -> None:
+    """Records the calls, because a power cut cannot be had."""
+    calls = list[str]()
+
+    def record(module: Any, name: str) -> None:
+        real = getattr(module, name)
+
+        def recorded(target: Any, *more: Any) -> Any:
+            path = Path(os.readlink(f"/dev/fd/{target}")) if isinstance(target, int) else Path(target)
+            calls.append(f"{name} {'stage' if path.name.startswith('.') else path.name}")
+            return real(target, *more)
+
+        monkeypatch.setattr(module, name, recorded)
+
+    for name in ("fsync", "replace", "rename"):
+        record(os, name)
+    with make(tmp_path / "cache" / "final") as stage:
+        if isinstance(stage, Path):
+            (stage / "file").write_text("content")
+            (stage / "dangling").symlink_to("nowhere")
+    before = ["fsync stage", "fsync file"] if make is staged_folder else ["fsync stage"]
+    assert calls == [*before, "rename stage" if make is staged_folder else "replace stage", "fsync cache"]
+
+
+def plant(kind: str, file: Path, elsewhere: Path) -> None:
+    """Something at ``file`` that is not a regular file."""
+    makers = {
+        "a symbolic link": lambda: file.symlink_to(elsewhere), "a FIFO": lambda: os.mkfifo(file),
+        "a folder": file.mkdir, "a socket": lambda: os.mknod(file, stat.S_IFSOCK),
+    }  # fmt: skip
+    makers[kind]()
+
+
+@pytest.mark.parametrize("kind", ["a symbolic link", "a FIFO", "a folder", "a socket"])
+def test_lock_that_is_no_regular_file_is_refused_and_followed_nowhere(tmp_path: Path, kind: str) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    plant(kind, tmp_path / "a.lock", victim)
+    with pytest.raises(BakeryError, match=rf"a\.lock is {kind}: expected a regular file"):
+        locked(tmp_path / "a.lock", "x", print).__enter__()
+    assert victim.read_text() == "precious"
+
+
+def test_link_made_at_the_last_moment_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.lock").symlink_to(tmp_path / "victim")
+    monkeypatch.setattr(files, "require_type", lambda _: True)
+    with pytest.raises(OSError, match="symbolic links"):
+        locked(tmp_path / "a.lock", "x", print).__enter__()
+    assert not (tmp_path / "victim").exists()
+
+
+def test_folder_is_not_staged_over_a_link(tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "final").symlink_to(tmp_path / "precious")
+    with (
+        pytest.raises(BakeryError, match="final is a symbolic link: expected a folder"),
+        staged_folder(tmp_path / "final"),
+    ):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["final", "precious"]

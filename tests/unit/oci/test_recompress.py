@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import random
 import sys
 import tarfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from bakery.catalog.compression import Compression
 from bakery.errors import BakeryError
 from bakery.oci.attestations import STATEMENT
 from bakery.oci.manifests import CONFIG, INDEX, MANIFEST
-from bakery.oci.recompress import recompress
+from bakery.oci.recompress import LayerCache, recompress
 from tests.archives import Archive, digest_of, make_tar
 
 OCI = "application/vnd.oci.image"
@@ -132,7 +134,7 @@ def make(tmp_path: Path) -> Any:
     ) -> Recompressed:
         source = layout.write(tmp_path / "in.tar", *entries)
         target = tmp_path / f"{name}.tar"
-        digests = recompress(source, target, compression, tmp_path / "cache")
+        digests = recompress(source, target, compression, LayerCache(tmp_path / "cache", print))
         found = Recompressed(target)
         assert digests == tuple(entry["digest"] for entry in found.index["manifests"])
         return found
@@ -212,7 +214,7 @@ def test_libdeflate_packs_more_tightly_than_zlib_and_always_to_the_same_bytes(ma
     assert len(packed[1]) < len(packed[0])
     assert packed[1][4:8] == bytes(4), "no time in the header"
     source = layout.write(tmp_path / "again.tar", layout.built(content))
-    recompress(source, tmp_path / "2.tar", Compression("gzip", 12), tmp_path / "another cache")
+    recompress(source, tmp_path / "2.tar", Compression("gzip", 12), LayerCache(tmp_path / "another cache", print))
     assert packed[1] in (tmp_path / "2.tar").read_bytes()
 
 
@@ -222,7 +224,7 @@ def test_only_the_entries_with_the_requested_tags_are_written(tmp_path: Path) ->
     named = [{**image, "annotations": {"org.opencontainers.image.ref.name": name}} for name in ("1", "1-gzip")]
     source = layout.write(tmp_path / "in.tar", *named)
     for name, packing in (("1", ZSTD), ("1-gzip", Compression("gzip", 12))):
-        recompress(source, tmp_path / "out.tar", packing, tmp_path / "cache", tags={name})
+        recompress(source, tmp_path / "out.tar", packing, LayerCache(tmp_path / "cache", print), tags={name})
         found = Recompressed(tmp_path / "out.tar")
         (entry,) = found.index["manifests"]
         assert entry["annotations"]["org.opencontainers.image.ref.name"] == name
@@ -239,7 +241,7 @@ def test_a_mark_gives_the_same_files_another_chain_of_layers_and_is_added_once(m
     assert diff_ids == [digest_of(content) for content in found.layers(manifest)]
     again = make(layout, image, compression=Compression("gzip", 12, marked=True), name="again")
     assert again.files == found.files, "from the cache"
-    recompress(tmp_path / "marked.tar", tmp_path / "copy.tar", plain, tmp_path / "cache")
+    recompress(tmp_path / "marked.tar", tmp_path / "copy.tar", plain, LayerCache(tmp_path / "cache", print))
     assert Recompressed(tmp_path / "copy.tar").files == found.files
 
 
@@ -262,7 +264,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     source = layout.write(tmp_path / "in.tar", layout.built(layer("a"), layer("b", size=200_000)))
     written = []
     for number in (1, 2):
-        recompress(source, tmp_path / f"{number}.tar", ZSTD, tmp_path / f"cache-{number}")
+        recompress(source, tmp_path / f"{number}.tar", ZSTD, LayerCache(tmp_path / f"cache-{number}", print))
         written.append((tmp_path / f"{number}.tar").read_bytes())
     assert written[0] == written[1]
 
@@ -301,6 +303,42 @@ def test_a_layer_is_compressed_once_and_then_read_from_the_cache(make: Any, tmp_
     after = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").rglob("*") if file.is_file()}
     assert len(after) == 3
     assert all(after[file] == time for file, time in kept.items())
+
+
+DAMAGE: dict[str, Callable[[Path, Path], object]] = {
+    "emptied": lambda file, _: file.write_bytes(b""),
+    "cut short": lambda file, _: file.write_bytes(file.read_bytes()[:-5]),
+    "overwritten": lambda file, _: file.write_bytes(b"\0" * file.stat().st_size),
+    "zeros appended": lambda file, _: file.write_bytes(file.read_bytes() + b"\0"),
+    "another layer": lambda file, other: file.write_bytes(other.read_bytes()),
+    "uncompressed": lambda file, _: file.write_bytes(layer("a")),
+    "in the other compression": lambda file, _: file.write_bytes(
+        gzip.compress(layer("a")) if "zstd" in str(file) else zstandard.compress(layer("a"))
+    ),
+    "a link": lambda file, other: (file.unlink(), file.symlink_to(other)),
+    "a FIFO": lambda file, _: (file.unlink(), os.mkfifo(file)),
+}
+
+
+@pytest.mark.parametrize("compression", [ZSTD, Compression("gzip", 9), Compression("gzip", 12, True)], ids=str)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_layer_in_the_cache_is_reported_and_compressed_again(
+    make: Any, tmp_path: Path, compression: Compression, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = Layout()
+    image = layout.built(layer("b"), layer("a"))  # the last one is marked
+    first = make(layout, image, compression=compression)
+    names = (digest_of(layer(name)).removeprefix("sha256:") for name in ("a", "b"))
+    (file,), (other,) = ([*(tmp_path / "cache").glob(f"*/{name}*")] for name in names)
+    assert capsys.readouterr().out == ""
+    DAMAGE[damage](file, other)
+    second = make(layout, image, compression=compression)
+    assert second.files == first.files
+    told = capsys.readouterr().out
+    assert f"{file}: damaged in the cache: " in told and told.count("\n") == 1
+    assert file.is_file() and not file.is_symlink()
+    make(layout, image, compression=compression)
+    assert capsys.readouterr().out == ""
 
 
 def test_levels_and_methods_have_separate_caches(make: Any) -> None:

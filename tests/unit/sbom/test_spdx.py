@@ -14,7 +14,7 @@ import pytest
 from bakery.catalog.compression import Compression
 from bakery.errors import BakeryError
 from bakery.oci.attestations import SPDX, Publication
-from bakery.oci.recompress import recompress
+from bakery.oci.recompress import LayerCache, recompress
 from bakery.platforms import Platform
 from bakery.records.builds import manifest_digest_of, record_attested
 from bakery.sbom.components import Component
@@ -83,7 +83,7 @@ def test_unknown_fields_are_null_in_the_overview() -> None:
 def attest(file: Path, target: Path, bill: dict[str, object], repository: str) -> tuple[str, ...]:
     """Complete the attestations of an image that has been recompressed already."""
     publication = Publication(lambda: bill, repository)
-    return recompress(file, target, PACKING, file.parent / "cache", publication)
+    return recompress(file, target, PACKING, LayerCache(file.parent / "cache", print), publication)
 
 
 def workspace(folder: Path, *, provenance: bool = True, null: bool = False) -> tuple[Path, dict[str, Any]]:
@@ -118,7 +118,7 @@ def workspace(folder: Path, *, provenance: bool = True, null: bool = False) -> t
     archive.descriptors = [{**inner, "annotations": {"io.containerd.image.name": name}} for name in ("a:1", "a:latest")]
     exported, file = folder / "exported.tar", folder / "image.tar"
     exported.write_bytes(archive.save())
-    (digest, _) = recompress(exported, file, PACKING, folder / "cache")
+    (digest, _) = recompress(exported, file, PACKING, LayerCache(folder / "cache", print))
     return file, json.loads(blobs(file)[f"blobs/{digest.replace(':', '/')}"])["manifests"][0]
 
 
