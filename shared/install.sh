@@ -5,6 +5,8 @@
 #   prune        what to leave out: shell patterns relative to /usr/local
 #   source_only  modules without byte code: shell patterns relative to the standard library
 #
+# EXTRAS_SHA256   the files that EXTRAS has to have, as sha256sum prints them; they are verified like the tarball
+#
 # Folders:
 #   TREE=/usr/src/python  the compiled source
 #   SYSCONFIG=/sysconfig  what the target's own compiler was configured to (compile.sh sysconfig)
@@ -24,6 +26,11 @@ prefix=$OUT/usr/local
 read_options "${INSTALL_OPTIONS:-}" prune source_only
 read -r -a prune <<<"${option[prune]}"
 read -r -a source_only <<<"${option[source_only]}"
+
+extras=("$EXTRAS"/*)
+mapfile -t digests < <(printf '%s' "${EXTRAS_SHA256:-}" | sed -n "s#  #&$EXTRAS/#p")
+if [ "${#extras[@]}" -ne "${#digests[@]}" ]; then fail "expected ${#digests[@]} files in $EXTRAS, found ${#extras[@]}"; fi
+if [ "${#digests[@]}" -gt 0 ]; then printf '%s\n' "${digests[@]}" | sha256sum --check --strict -; fi
 
 phase install
 cd "$TREE"

@@ -108,6 +108,7 @@ def _target(
             "COMPILER_PACKAGES": " ".join(compiler.packages),
             "PGO": "1" if recipe.pgo else "0",
             "PROFILE_SHA256": profile.sha256 if profile else "",
+            "EXTRAS_SHA256": "\n".join(f"{extra.sha256}  {extra.file}" for extra in series.extras),
             "SOURCE_DATE_EPOCH": f"{datetime.fromisoformat(created).timestamp():.0f}" if created else "",
         }
     folder, _, dockerfile = catalog.dockerfile_of(image).rpartition("/")

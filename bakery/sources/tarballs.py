@@ -4,13 +4,14 @@ A provider that does not answer or does not have the file is skipped; one that s
 """
 
 import shutil
-from collections.abc import Sequence
+import stat
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.catalog import Extra, Pin, Series
 from bakery.errors import SourceError, Unavailable
-from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder
+from bakery.files import Tell, disk_full, locked, require_type, sha256_of, staged_folder
 from bakery.sources.providers import PROVIDERS, Attempt, Provider, Request
 from bakery.workspace import Workspace
 
@@ -69,7 +70,7 @@ class SourceCache:
                 raise _unavailable(extra.file, f"{extra.file}, which {series.name} needs", failures)
         with disk_full(folder), locked(folder.with_suffix(".lock"), f"the extras of {series.name}", self.tell):
             expected = {extra.file: extra.sha256 for extra in series.extras}
-            if not folder.exists() or {file.name: sha256_of(file) for file in folder.glob("*")} != expected:
+            if not _holds(folder, expected) or any(sha256_of(folder / name) != expected[name] for name in expected):
                 with staged_folder(folder) as stage:
                     for name in expected:
                         shutil.copyfile(self.home / name / name, stage / name)
@@ -109,7 +110,7 @@ class SourceCache:
         """Put ``source`` into ``folder``, verified; if no provider has it, return the reason of each."""
         file = folder / source.file
         with disk_full(folder), locked(folder.with_name(f"{folder.name}.lock"), source.file, self.tell):
-            if file.exists():
+            if _holds(folder, [source.file]):
                 actual = sha256_of(file)
                 if actual == source.sha256:
                     return None
@@ -131,10 +132,25 @@ class SourceCache:
 
     def where(self, pin: Pin) -> str:
         """Where a tarball can be had, without a download: the cache if it is intact there, a provider, or ``""``."""
-        file = self.folder(pin) / pin.file
-        if file.exists() and sha256_of(file) == pin.sha256:
+        folder = self.folder(pin)
+        if _holds(folder, [pin.file]) and sha256_of(folder / pin.file) == pin.sha256:
             return "cache"
         return next((attempt.name for attempt in self._attempts(pin) if attempt.is_served()), "")
+
+
+def _holds(folder: Path, names: Collection[str]) -> bool:
+    """Whether ``folder`` has all files ``names``; :exc:`BakeryError` for anything else, since it is a build context."""
+    if not require_type(folder, stat.S_IFDIR):
+        return False
+    present = sorted(folder.iterdir())
+    for path in present:
+        require_type(path)
+        if path.name not in names:
+            raise SourceError(
+                f"{path} is not a file of this tool: expected {' '.join(names) or 'an empty folder'}",
+                hint="Find out who made it; remove it, then run the same command again.",
+            )
+    return len(present) == len(names)
 
 
 def _verify(file: Path, source: Pin | Extra, provider: str) -> None:

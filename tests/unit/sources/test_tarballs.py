@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import hashlib
 import os
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -477,7 +478,6 @@ def test_modified_extras_folder_is_restored(client: Client, extra: Extra, tmp_pa
     sources = SourceCache(client.workspace, str(tmp_path), client.messages.append)
     folder = sources.fetch_extras(with_extra(client, extra))
     (folder / extra.file).write_bytes(b"")
-    (folder / "stray").touch()
     assert [file.read_bytes() for file in sources.fetch_extras(with_extra(client, extra)).iterdir()] == [DATA]
 
 
@@ -486,3 +486,66 @@ def test_series_without_extras_gets_an_empty_folder(client: Client) -> None:
         client.make_series(client.pin)
     )
     assert list(folder.iterdir()) == []
+
+
+INTRUDERS: dict[str, tuple[Callable[[Path, Path], object], str]] = {
+    "a link": (lambda path, other: path.symlink_to(other), "is a symbolic link: expected a regular file"),
+    "a FIFO": (lambda path, _: os.mkfifo(path), "is a FIFO: expected a regular file"),
+    "a device": (
+        lambda path, _: os.mknod(path, stat.S_IFCHR, os.makedev(1, 3)),
+        "is a device: expected a regular file",
+    ),
+    "a socket": (lambda path, _: os.mknod(path, stat.S_IFSOCK), "is a socket: expected a regular file"),
+    "a folder": (lambda path, _: path.mkdir(), "is a folder: expected a regular file"),
+}
+
+
+@pytest.mark.parametrize("kind", INTRUDERS)
+@pytest.mark.parametrize("name", ["the file", "stray", ".hidden"])
+def test_what_is_no_file_of_the_cache_is_refused_by_name(
+    client: Client, extra: Extra, tmp_path: Path, kind: str, name: str
+) -> None:
+    if kind == "a device" and os.geteuid() != 0:
+        pytest.skip("only root can make devices")
+    (tmp_path / client.pin.file).write_bytes(DATA)
+    (tmp_path / extra.file).write_bytes(DATA)
+    sources = SourceCache(client.workspace, str(tmp_path), client.messages.append)
+    series = with_extra(client, extra)
+    folders = {sources.fetch(client.pin, series, COMMAND): client.pin.file, sources.fetch_extras(series): extra.file}
+    make, problem = INTRUDERS[kind]
+    for folder, file in folders.items():
+        path = folder / (file if name == "the file" else name)
+        path.unlink(missing_ok=True)
+        make(path, tmp_path / file)  # of a link: even the right bytes are another file a moment later
+    for fetch in (lambda: sources.fetch(client.pin, series, COMMAND), lambda: sources.fetch_extras(series)):
+        with pytest.raises(BakeryError, match=problem) as caught:
+            fetch()
+        assert any(f"{folder}/" in caught.value.message for folder in folders)
+
+
+@pytest.mark.parametrize("name", ["another.tar.xz", ".hidden"])
+def test_file_that_nobody_pinned_is_refused_by_name(client: Client, tmp_path: Path, name: str) -> None:
+    (tmp_path / client.pin.file).write_bytes(DATA)
+    (client.fetch(str(tmp_path)) / name).write_bytes(DATA)
+    message = client.refused(str(tmp_path)).message
+    assert f"{client.folder / name} is not a file of this tool: expected {client.pin.file}" in message
+    (client.folder / name).unlink()
+    assert client.fetch(str(tmp_path)) == client.folder
+
+
+def test_folder_of_a_release_that_is_a_link_is_refused(client: Client, tmp_path: Path) -> None:
+    (tmp_path / client.pin.file).write_bytes(DATA)
+    client.folder.parent.mkdir(parents=True)
+    client.folder.symlink_to(tmp_path)
+    with pytest.raises(BakeryError, match=r"3\.13\.5 is a symbolic link: expected a folder"):
+        client.fetch(str(tmp_path))
+
+
+def test_fifo_of_another_release_does_not_block_the_search_for_a_suggestion(client: Client, tmp_path: Path) -> None:
+    other = client.make_pin("3.13.4", b"x")
+    client.others = (other,)
+    folder = client.folder.with_name("3.13.4")
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / other.file)
+    with pytest.raises(BakeryError, match="is a FIFO"):
+        client.fetch(str(tmp_path))
