@@ -18,9 +18,21 @@ from pathlib import Path
 from bakery.catalog import Archive
 from bakery.errors import BakeryError
 from bakery.files import staged_folder
+from bakery.net import is_snapshot
 
 TIMEOUT = 1800
 """Seconds for one tool; an emulated mmdebstrap takes minutes."""
+INHERITED = re.compile(
+    r"(?im)^(?:Acquire::(?:https?|ftp|tor)::\S+|Acquire::(?:Retries|ForceIPv[46])|Dir|Dir::Bin::methods"
+    r'|Dir::Etc(?:::(?:netrc|trusted)(?:parts)?)?) "[^"]*";$'
+)
+"""What a private apt takes from the host's settings: how to reach the mirror and which keys are trusted, no policy."""
+POLICY = {
+    "APT::Get::AllowUnauthenticated": "false", "Acquire::AllowInsecureRepositories": "false",
+    "Acquire::AllowWeakRepositories": "false", "Acquire::AllowDowngradeToInsecureRepositories": "false",
+    "Acquire::Check-Valid-Until": "true", "Acquire::Check-Date": "true",
+}  # fmt: skip
+"""What verification needs (apt.conf(5), apt-secure(8)); a line of sources.list may only accept an expired list."""
 ALIASES = ("stable", "oldstable", "testing", "unstable")
 
 
@@ -36,15 +48,17 @@ class Mirror:
     uris: dict[str, str]
 
     def sources(self, suite: str, archive: Archive) -> list[str]:
-        """Lines of a sources.list for ``suite``, with the keyring that verifies it if the host has one."""
-        keyring = keyring_of(archive)
-        option = f"[signed-by={keyring}] " if keyring else ""
-        components = " ".join(archive.components)
-        return [
-            f"deb {option}{self.uris[suffix]} {suite}{suffix} {components}"
-            for suffix in archive.suites
-            if suffix in self.uris
-        ]
+        """Lines of a sources.list for ``suite``, with the keyring that verifies it if the host has one.
+
+        A snapshot's package lists may have expired since: that is what the user chose it for.
+        """
+        keyring, lines = keyring_of(archive), list[str]()
+        for suffix in (suffix for suffix in archive.suites if suffix in self.uris):
+            options = [f"signed-by={keyring}"] if keyring else []
+            options += ["check-valid-until=no"] if is_snapshot(self.uris[suffix]) else []
+            option = f"[{' '.join(options)}] " if options else ""
+            lines.append(f"deb {option}{self.uris[suffix]} {suite}{suffix} {' '.join(archive.components)}")
+        return lines
 
 
 def keyring_of(archive: Archive) -> str | None:
@@ -149,7 +163,7 @@ def download(uri: str, file: Path, sha256: str) -> None:
 
 
 class PrivateApt:
-    """An apt with its own sources and state in ``folder``; the host's are not touched.
+    """An apt with its own sources, state and policy in ``folder``; the host's are neither touched nor followed.
 
     ``machine`` is the architecture of packages (amd64, arm64); by default the host's.
     """
@@ -167,15 +181,23 @@ class PrivateApt:
             "Dir::Cache": folder / "cache",
             "Dir::Etc::sourcelist": folder / "sources.list",
             "Dir::Etc::sourceparts": "/dev/null",
+            # apt reads this file first, and would let those of the host override it.
+            "Dir::Etc::parts": "/dev/null",
+            "Dir::Etc::main": "/dev/null",
             "Dir::Etc::preferences": "/dev/null",
             "Dir::Etc::preferencesparts": "/dev/null",
             "APT::Sandbox::User": "root",
             "Acquire::Languages": "none",
             "Acquire::Retries": "2",
+            **POLICY,
         }
         if machine:
             settings |= {"APT::Architecture": machine, "APT::Architectures": machine}
-        (folder / "apt.conf").write_text("".join(f'{k} "{v}";\n' for k, v in settings.items()), encoding="utf-8")
+        lines = [
+            *INHERITED.findall(run(["apt-config", "dump"])),
+            *(f'{key} "{value}";' for key, value in settings.items()),
+        ]
+        (folder / "apt.conf").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         self.env = {"APT_CONFIG": str(folder / "apt.conf")}
 
     def update(self) -> None:

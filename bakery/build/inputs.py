@@ -2,17 +2,21 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bakery.bases import BaseImage, BaseResolver
 from bakery.build.export import Export
 from bakery.catalog import Catalog, Image
 from bakery.files import Tell
+from bakery.net import is_snapshot, users_mirror
 from bakery.options import Building
 from bakery.plan import BakeFile, Inputs, build_arguments, definition, made_from, revision_of, target_name
 from bakery.sources import SignatureChecker, SourceCache, load_trust
 from bakery.workspace import Workspace
+
+EXPIRED = "expired package lists of a snapshot were accepted (--apt-mirror)"
+"""What the labels of an image say about the verification of its packages."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class InputResolver:
         signature = signatures.ensure(image.pin, image.series.number, tarball)
         enter("base")
         base = self._base(image, tell)
-        contexts = inputs_for(self.workspace, self.catalog, image, source, extras, base)
+        relaxed = EXPIRED if is_snapshot(users_mirror(self.building.apt_mirror)) else ""
+        contexts = replace(inputs_for(self.workspace, self.catalog, image, source, extras, base), relaxed=relaxed)
         return BuildInputs(contexts, base, tarball, signature)
 
     def _base(self, image: Image, tell: Tell) -> BaseImage:

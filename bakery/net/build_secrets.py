@@ -48,6 +48,16 @@ class Network:
         return {_variable(name): text for name, text in self.texts.items()}
 
 
+def users_mirror(mirror: str | None) -> str:
+    """The URL of ``--apt-mirror``, else of $BAKERY_APT_MIRROR; empty without one."""
+    return mirror or os.environ.get("BAKERY_APT_MIRROR") or ""
+
+
+def is_snapshot(url: str) -> bool:
+    """Whether ``url`` is of one day's archive, whose package lists have expired since: its user accepts them."""
+    return bool(SNAPSHOT.search(url))
+
+
 def users_network(ca_bundle: str | None = None, mirror: str | None = None) -> Network:
     """The settings in arguments and environment (http_proxy, https_proxy, $BAKERY_APT_MIRROR), or docker's proxies.
 
@@ -72,8 +82,8 @@ def users_network(ca_bundle: str | None = None, mirror: str | None = None) -> Ne
         lines += _without_proxy(os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or docker.get("no") or "")
     if bundle:
         lines.append(f'Acquire::https::CAInfo "/run/secrets/{AUTHORITIES}";')
-    mirror = mirror or os.environ.get("BAKERY_APT_MIRROR")
-    if mirror and SNAPSHOT.search(mirror):
+    mirror = users_mirror(mirror)
+    if is_snapshot(mirror):
         lines.append('Acquire::Check-Valid-Until "false";')
     texts = {CONFIG: "\n".join(lines) + "\n"} if lines else {}
     if mirror:

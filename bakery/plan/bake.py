@@ -32,6 +32,7 @@ class Inputs:
     ``base`` is a context as buildx takes it (``docker-image://...`` or ``oci-layout://...``); ``base_digest`` is the
     digest of the base's manifest; ``base_origin`` is where it came from: ``registry``, ``mmdebstrap`` or ``user``.
     ``revision`` is the commit that the image is made from (:mod:`bakery.plan.revision`), empty if there is none.
+    ``relaxed`` says which verification of packages the user has relaxed, empty if none.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Inputs:
     base_digest: str
     base_origin: str
     revision: str = ""
+    relaxed: str = ""
 
 
 class BakeTarget(TypedDict):
@@ -183,6 +185,7 @@ def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
     return {
         **{f"{ANNOTATIONS}.{key}": value for key, value in annotations.items() if value},
         f"{LABELS}.base.origin": inputs.base_origin,
+        **({f"{LABELS}.packages.relaxed": inputs.relaxed} if inputs.relaxed else {}),
         f"{LABELS}.recipe": str(image.recipe),
         f"{LABELS}.series": image.series.name,
         f"{LABELS}.source.sha256": image.pin.sha256,

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +19,7 @@ from bakery.bases import apt
 from bakery.bases.apt import AptError, Mirror, PrivateApt, host_mirror
 from bakery.catalog.distributions import Archive
 from bakery.catalog.models import Catalog
+from tests.unit.sources.forge_openpgp import Key
 
 BOOKWORM = """\
 Packages bookworm http://deb.example/debian/
@@ -140,6 +147,14 @@ def test_sources_use_the_first_keyring_on_the_host(archive: Archive, tmp_path: P
     ]
 
 
+def test_snapshot_accepts_its_expired_lists_and_no_other_archive_does(archive: Archive) -> None:
+    mirror = Mirror("bookworm", {"": "http://a/debian/20250520T000000Z", "-security": "http://b/debian-security"})
+    assert mirror.sources("bookworm", archive) == [
+        "deb [check-valid-until=no] http://a/debian/20250520T000000Z bookworm main",
+        "deb http://b/debian-security bookworm-security main",
+    ]
+
+
 def test_host_is_identified_by_os_release(monkeypatch: pytest.MonkeyPatch) -> None:
     text = 'NAME="Debian GNU/Linux"\nID=debian\nVERSION_CODENAME="bookworm"\n# ID=x\n'
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: text)
@@ -198,3 +213,106 @@ def test_candidate_is_the_version_that_apt_would_install(
 ) -> None:
     monkeypatch.setattr(apt, "run", lambda *_, **__: output)
     assert PrivateApt(tmp_path, []).candidate("docker.io") == version
+
+
+RELAXED = """\
+APT::Get::AllowUnauthenticated "true";
+Acquire::AllowInsecureRepositories "true";
+Acquire::AllowWeakRepositories "true";
+Acquire::AllowDowngradeToInsecureRepositories "true";
+Acquire::Check-Valid-Until "false";
+Acquire::Check-Date "false";
+Acquire::Min-ValidTime "999999999";
+APT::Update::Post-Invoke {"touch @HOOK@";};
+Acquire::http::Proxy "http://proxy.example:3128";
+"""
+UPDATE = """
+import sys
+from pathlib import Path
+from bakery.bases.apt import AptError, PrivateApt
+private = PrivateApt(Path(sys.argv[1]), [sys.argv[2]])
+try:
+    private.update()
+except AptError as error:
+    print(error)
+else:
+    print("accepted:", private.candidate("hello"))
+"""
+
+
+class FileArchive:
+    """A package archive in a folder, as apt reads it from file: addresses, with one key that may sign it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.key, self.keyring = folder, Key(), folder / "key.asc"
+        self.keyring.parent.mkdir(parents=True)
+        self.keyring.write_bytes(self.key.public())
+
+    def publish(self, *, digest: str = "SHA512", days: int = 1, key: Key | None = None) -> None:
+        """Write its package list and sign it by ``digest``; the list is valid for ``days`` from now."""
+        packages = b"Package: hello\nVersion: 1\nArchitecture: all\nFilename: hello.deb\nSize: 1\nSHA256: 00\n"
+        (self.folder / "Packages").write_bytes(packages)
+        now = datetime.now(UTC)
+        day = "%a, %d %b %Y %H:%M:%S UTC"
+        release = (
+            f"Origin: Test\nSuite: test\nDate: {now - timedelta(days=9):{day}}\n"
+            f"Valid-Until: {now + timedelta(days=days):{day}}\n"
+            f"SHA256:\n {hashlib.sha256(packages).hexdigest()} {len(packages)} Packages\n"
+        ).encode()
+        (self.folder / "Release").write_bytes(release)
+        if digest:
+            (self.folder / "Release.gpg").write_bytes((key or self.key).sign(release, digest=digest))
+
+    def update(self, root: Path, host: str, options: str = "") -> str:
+        """What a private apt says of it on a host whose apt.conf.d and $APT_CONFIG have the settings ``host``."""
+        settings = self.folder.parent / "apt.conf.d"
+        settings.mkdir(exist_ok=True)
+        (settings / "99host").write_text(host)
+        line = f"deb [signed-by={self.keyring}{options}] file:{self.folder} ./"
+        command = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c"]
+        mount = 'mount --bind "$0" /etc/apt/apt.conf.d && exec "$@"'
+        program = [sys.executable, "-c", UPDATE, str(self.folder.parent / "private"), line]
+        environment = {**os.environ, "APT_CONFIG": str(settings / "99host"), "PYTHONPATH": str(root)}
+        done = subprocess.run(
+            [*command, mount, str(settings), *program], env=environment, capture_output=True, text=True, check=False
+        )
+        if "unshare" in done.stderr or "mount:" in done.stderr:
+            pytest.skip(f"cannot replace the host's settings: {done.stderr}")
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> FileArchive:
+    if not (shutil.which("apt-get") and shutil.which("unshare")):
+        pytest.skip("needs apt and unshare")
+    return FileArchive(tmp_path / "archive")
+
+
+def test_signed_archive_is_accepted_by_a_real_apt(published: FileArchive, root: Path) -> None:
+    published.publish()
+    assert published.update(root, "") == "accepted: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("how", "problem"),
+    [
+        ({"digest": ""}, "is not signed"),
+        ({"key": Key()}, "is not signed"),
+        ({"digest": "SHA1"}, "is not signed"),
+        ({"days": -2}, "is expired"),
+    ],
+    ids=["unsigned", "another key", "weak digest", "expired"],
+)
+def test_host_policy_does_not_relax_verification(
+    published: FileArchive, root: Path, tmp_path: Path, how: dict[str, Any], problem: str
+) -> None:
+    published.publish(**how)
+    assert problem in published.update(root, RELAXED.replace("@HOOK@", str(tmp_path / "hook")))
+    assert not (tmp_path / "hook").exists()
+    conf = (tmp_path / "private" / "apt.conf").read_text()
+    assert 'Acquire::http::Proxy "http://proxy.example:3128";' in conf
+
+
+def test_list_that_may_be_expired_is_accepted_for_that_line_only(published: FileArchive, root: Path) -> None:
+    published.publish(days=-2)
+    assert published.update(root, "", " check-valid-until=no") == "accepted: 1\n"
