@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import tarfile
 import tempfile
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +21,7 @@ from bakery import oci, registry
 from bakery.bases import apt
 from bakery.catalog import Archive, Catalog, Target
 from bakery.errors import BuildError, InputError
-from bakery.files import Tell, disk_full, locked, require_space, sha256_of, staged_folder, write_whole
+from bakery.files import Tell, disk_full, locked, require_space, require_type, sha256_of, staged_folder, write_whole
 from bakery.platforms import Platform
 from bakery.workspace import Workspace
 
@@ -75,11 +76,30 @@ class BaseResolver:
         return self.cached(target, platform) or self.pinned(target, platform)
 
     def cached(self, target: Target, platform: Platform) -> BaseImage | None:
-        """The base of an earlier build, if it is complete and neither the lock nor the recipe has changed since."""
-        base = read_base(self._folder(target, platform))
+        """The base of an earlier build, if it is intact and neither the lock nor the recipe has changed since.
+
+        The cache only says which of two bases was used: the published one is the lock's, and one from packages is known
+        by the digest of its layout.
+        """
+        folder, pinned, made = self._folder(target, platform), self.pinned(target, platform), self._made(target)
+        base = _read(folder)
         if base is not None and base.origin == "registry":
-            return base if base.digest == target.base.digests.get(platform) else None
-        return base if base is not None and base.recipe == self._recipe(target) else None
+            return pinned if base.digest == pinned.digest else None
+        if base is None or base.recipe != made.recipe:
+            return None
+        return self._intact(folder, base, made, platform)
+
+    def _intact(self, folder: Path, base: BaseImage, expected: BaseImage, platform: Platform) -> BaseImage | None:
+        """The layout in ``folder``, if it is ``expected`` and what its record ``base`` says; else that is reported."""
+        digest = oci.verified_digest(folder, platform.architecture)
+        if digest and replace(expected, context=base.context, digest=digest) == base:
+            return replace(base, context=f"oci-layout://{folder}@{digest}")
+        self.tell(f"{folder}: damaged or swapped: not the base that was made; making it again")
+        return None
+
+    def _made(self, target: Target) -> BaseImage:
+        """The base of ``target`` from packages, before it is made."""
+        return BaseImage("", f"{target.base.image} (from packages, mmdebstrap)", "", "mmdebstrap", self._recipe(target))
 
     def pinned(self, target: Target, platform: Platform) -> BaseImage:
         """The published base at the digest in the lock, whether it can be reached or not."""
@@ -101,7 +121,8 @@ class BaseResolver:
             self.tell(f"{target.base.image}: {error.message}; making an equal base from packages")
             return None
         folder = self._folder(target, platform)
-        shutil.rmtree(folder, ignore_errors=True)
+        if require_type(folder, stat.S_IFDIR):
+            shutil.rmtree(folder)
         write_whole(folder / "base.json", json.dumps(asdict(base)))
         return base
 
@@ -128,9 +149,7 @@ class BaseResolver:
                 self._bootstrap(target, platform, family.archive, tar)
             except apt.AptError as error:
                 raise BuildError(f"the base of {target.name} could not be made: {error.message}", hint=other) from None
-            name = f"{target.base.image} (from packages, mmdebstrap)"
-            base = BaseImage("", name, "", "mmdebstrap", self._recipe(target))
-            return self._store(tar, folder, stage, base, platform)
+            return self._store(tar, folder, stage, self._made(target), platform)
 
     def _store(self, tar: Path, folder: Path, stage: Path, base: BaseImage, platform: Platform) -> BaseImage:
         """Turn ``tar`` into an image layout with its record in ``stage``, which becomes ``folder`` later."""
@@ -211,23 +230,24 @@ class BaseResolver:
         name = f"{Path(override).name} (root file system given by the user)"
         folder = self.workspace.home / "bases" / f"user-{sha256_of(tar)[:16]}-{platform.architecture}"
         with disk_full(folder), locked(folder.with_suffix(".lock"), f"the base {override}", self.tell):
-            cached = read_base(folder)
+            record, base = _read(folder), BaseImage("", name, "", "user")
+            # The name of the file may have changed since.
+            cached = self._intact(folder, record, replace(base, name=record.name), platform) if record else None
             if cached is not None:
-                return cached
+                return replace(cached, name=name)
             oci.check_root_file_system(tar)
             with staged_folder(folder) as stage:
-                return self._store(tar, folder, stage, BaseImage("", name, "", "user"), platform)
+                return self._store(tar, folder, stage, base, platform)
 
 
-def read_base(folder: Path) -> BaseImage | None:
-    """The base in ``folder``, if it is complete; its context is the present path of ``folder``."""
+def _read(folder: Path) -> BaseImage | None:
+    """The record of the base in ``folder``, which is not checked; :exc:`BakeryError` if it is a link or the like."""
+    require_type(folder, stat.S_IFDIR)
+    require_type(folder / "base.json")
     try:
-        base = BaseImage(**json.loads((folder / "base.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return BaseImage(**json.loads((folder / "base.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
-    if base.origin == "registry":
-        return base
-    return replace(base, context=f"oci-layout://{folder}@{base.digest}") if oci.is_whole(folder) else None
 
 
 def _perl_has(modules: tuple[str, ...]) -> bool:

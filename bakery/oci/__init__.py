@@ -5,7 +5,15 @@ from bakery.oci.attestations import SPDX, Publication
 from bakery.oci.compression import CHUNK, Compressor, compressor, method_of, open_compressed_tar
 from bakery.oci.contents import Contents, Overlay, contents_of
 from bakery.oci.indexes import digest_of, entries_for, merged
-from bakery.oci.layout import check_root_file_system, describe, is_whole, layout_digest, open_tar, to_json, write_layout
+from bakery.oci.layout import (
+    check_root_file_system,
+    describe,
+    layout_digest,
+    open_tar,
+    to_json,
+    verified_digest,
+    write_layout,
+)
 from bakery.oci.manifests import (
     ACCEPTED,
     INDEX,
@@ -32,8 +40,7 @@ __all__ = [
     "ACCEPTED", "CHUNK", "INDEX", "MANIFEST", "SPDX", "Compressor", "Contents", "Descriptor", "ImageArchive",
     "ImageConfig", "Index", "LayerCache", "LayerSize", "ManifestError", "Overlay", "Publication", "annotations_of",
     "blob_path", "check_root_file_system", "compressor", "contents_of", "describe", "digest_of", "entries_for",
-    "find_index", "image_archive", "is_index", "is_whole", "labelled", "layer_sizes", "layout_digest", "merged",
-    "method_of",
+    "find_index", "image_archive", "is_index", "labelled", "layer_sizes", "layout_digest", "merged", "method_of",
     "open_compressed_tar", "open_layer", "open_member", "open_tar", "parse_config", "parse_index", "parse_manifest",
-    "parse_object", "pick", "platforms_of", "read_blob", "recompress", "to_json", "write_layout",
+    "parse_object", "pick", "platforms_of", "read_blob", "recompress", "to_json", "verified_digest", "write_layout",
 ]  # fmt: skip

@@ -14,7 +14,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from bakery.errors import InputError
+from bakery.errors import BakeryError, InputError
+from bakery.files import require_type, sha256_of
 from bakery.oci.archives import blob_path
 from bakery.oci.compression import CHUNK, decompressed, is_tar, read_errors
 from bakery.oci.manifests import (
@@ -26,6 +27,7 @@ from bakery.oci.manifests import (
     ImageManifest,
     Index,
     ManifestError,
+    parse_config,
     parse_index,
     parse_manifest,
 )
@@ -126,16 +128,25 @@ def layout_digest(folder: Path) -> str:
         raise InputError(f"{folder} is not an OCI image layout: expected index.json with a manifest in it") from None
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether every blob of the layout's manifest is there with its size; buildx checks the digests itself."""
+def verified_digest(folder: Path, architecture: str) -> str:
+    """The digest of the layout's first manifest; empty unless all that it refers to is there, as its digests say.
+
+    ``architecture`` is that of the image, as OCI spells it.
+    """
     try:
-        manifest = parse_manifest((folder / blob_path(layout_digest(folder))).read_bytes())
-        return (folder / "oci-layout").exists() and all(
-            (folder / blob_path(blob["digest"])).stat().st_size == blob["size"]
-            for blob in (manifest["config"], *manifest["layers"])
-        )
-    except (InputError, ManifestError, OSError):
-        return False
+        require_type(folder / "index.json")
+        digest = layout_digest(folder)
+        require_type(folder / blob_path(digest))
+        manifest = parse_manifest((folder / blob_path(digest)).read_bytes())
+        config = manifest["config"]["digest"]
+        for blob in (digest, config, *(layer["digest"] for layer in manifest["layers"])):
+            path = folder / blob_path(blob)
+            if not require_type(path) or f"sha256:{sha256_of(path)}" != blob:
+                return ""
+        matches = parse_config((folder / blob_path(config)).read_bytes()).get("architecture") == architecture
+        return digest if matches and (folder / "oci-layout").exists() else ""
+    except (BakeryError, OSError):
+        return ""
 
 
 def open_tar(file: Path) -> AbstractContextManager[IO[bytes]]:

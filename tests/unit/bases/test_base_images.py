@@ -21,7 +21,7 @@ from bakery.bases import apt, base_images
 from bakery.bases.base_images import BaseImage, BaseResolver
 from bakery.catalog.distributions import Target
 from bakery.catalog.models import Catalog
-from bakery.errors import BuildError, InputError
+from bakery.errors import BakeryError, BuildError, InputError
 from bakery.platforms import Platform
 from bakery.workspace import Workspace
 
@@ -149,6 +149,86 @@ def test_broken_cache_entry_is_ignored(make: Any, target: Target, workspace: Wor
     record.parent.mkdir(parents=True)
     record.write_text(text, encoding="utf-8")
     assert make().cached(target, AMD64) is None
+
+
+def test_cached_record_cannot_name_another_image(
+    make: Any, target: Target, workspace: Workspace, fake_registry: list[str]
+) -> None:
+    base = make().resolve(target, AMD64)
+    record = workspace.home / "bases" / "bookworm-amd64" / "base.json"
+    evil = {**json.loads(record.read_text()), "context": "docker-image://evil.example/x", "name": "evil.example/x"}
+    record.write_text(json.dumps(evil))
+    assert make().cached(target, AMD64) == base == make().pinned(target, AMD64)
+
+
+@pytest.mark.parametrize("evil", [{"digest": "sha256:" + "1" * 64}, {"digest": 5}, {"origin": "user"}, {"name": "x"}])
+def test_record_of_another_base_from_packages_is_not_believed(
+    make: Any, target: Target, no_registry: None, fake_bootstrap: list[str], evil: dict[str, object]
+) -> None:
+    made = make().resolve(target, AMD64)
+    record = layout_of(made) / "base.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), **evil}))
+    again = make().resolve(target, AMD64)
+    assert (again.name, again.origin) == (made.name, made.origin) and make().cached(target, AMD64) == again
+    assert len(fake_bootstrap) == 2
+    assert any("damaged or swapped: not the base that was made; making it again" in line for line in make.messages)
+
+
+def _spoil(folder: Path, what: str) -> None:
+    """Change one file of a layout, or what it is."""
+    blobs = sorted((folder / "blobs/sha256").iterdir(), key=lambda blob: blob.stat().st_size)
+    digest = json.loads((folder / "index.json").read_text())["manifests"][0]["digest"]
+    files = {"layer": next(blob for blob in blobs if blob.read_bytes().startswith(b"\x1f\x8b"))}
+    files["manifest"] = folder / "blobs" / digest.replace(":", "/")
+    files["config"] = next(blob for blob in blobs if blob not in files.values())
+    change, name = what.split(" ")
+    file, data = files[name], files[name].read_bytes()
+    file.unlink()
+    if change == "change":
+        file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    elif change == "link":
+        (folder.parent / "elsewhere").write_bytes(data)
+        file.symlink_to(folder.parent / "elsewhere")
+    else:
+        os.mkfifo(file)
+
+
+@pytest.mark.parametrize("name", ["layer", "manifest", "config"])
+@pytest.mark.parametrize("change", ["change", "link", "fifo"])
+def test_changed_file_of_a_cached_base_is_found(
+    make: Any, target: Target, no_registry: None, fake_bootstrap: list[str], change: str, name: str
+) -> None:
+    made = make().resolve(target, AMD64)
+    _spoil(layout_of(made), f"{change} {name}")
+    again = make().resolve(target, AMD64)
+    assert (again.name, again.origin) == (made.name, made.origin) and make().cached(target, AMD64) == again
+    assert len(fake_bootstrap) == 2
+    assert any("damaged or swapped" in line for line in make.messages)
+
+
+def test_bases_of_two_targets_that_were_swapped_are_found(
+    make: Any, catalog: Catalog, workspace: Workspace, no_registry: None, fake_bootstrap: list[str]
+) -> None:
+    bookworm, trixie = (next(item for item in catalog.targets if item.name == name) for name in ("bookworm", "trixie"))
+    first, second = (make().resolve(target, AMD64) for target in (bookworm, trixie))
+    bases = workspace.home / "bases"
+    (bases / "bookworm-amd64").rename(bases / "x")
+    (bases / "trixie-amd64").rename(bases / "bookworm-amd64")
+    (bases / "x").rename(bases / "trixie-amd64")
+    assert make().cached(bookworm, AMD64) is None and make().cached(trixie, AMD64) is None
+    assert [make().resolve(target, AMD64).name for target in (bookworm, trixie)] == [first.name, second.name]
+
+
+@pytest.mark.parametrize("name", ["bookworm-amd64", "bookworm-amd64/base.json"])
+def test_base_that_is_a_link_is_refused_by_name(
+    make: Any, target: Target, workspace: Workspace, fake_registry: list[str], tmp_path: Path, name: str
+) -> None:
+    make().resolve(target, AMD64)
+    path = workspace.home / "bases" / name
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BakeryError, match=f"{name} is a symbolic link"):
+        make().resolve(target, AMD64)
 
 
 def test_unreachable_registry_falls_back_to_packages_and_the_result_is_cached(
