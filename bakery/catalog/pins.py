@@ -46,6 +46,8 @@ class Pin:
     """Path on a Debian mirror, if a source package there has upstream's tarball."""
     local: Annotated[str, Rule("nothing: no release is local", "")] = ""
     """What was packed if this is a tree of the user's own (:mod:`bakery.trees`), such as ``git 0edaa75``."""
+    unsigned: Annotated[str, Rule("a day and a reason", r"\d{4}-\d\d-\d\d: .+")] = ""
+    """The day of the pin, and why no signature was checked although signers of the series are known; else empty."""
 
     @property
     def version(self) -> Version:

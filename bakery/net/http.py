@@ -3,8 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
 
 from bakery.errors import Unavailable
+
+if TYPE_CHECKING:
+    import requests
 
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two reads."""
@@ -13,6 +18,15 @@ HEADERS = {"Accept-Encoding": "identity"}
 
 class UntrustedCertificate(Unavailable):
     """The server's TLS certificate is not signed by a trusted authority."""
+
+
+def stays_secure(response: "requests.Response", **_: object) -> None:
+    """A hook of requests that ends a redirect from https to anything else, where anyone could change the answer."""
+    import requests
+
+    target = urljoin(response.url, response.headers.get("Location", ""))
+    if response.is_redirect and urlsplit(response.url).scheme == "https" != urlsplit(target).scheme:
+        raise requests.TooManyRedirects("a redirect from https to another protocol is not followed")
 
 
 def download(url: str, file: Path, limit: int) -> None:
@@ -31,14 +45,18 @@ def status_of(url: str, *, timeout: tuple[float, float] = TIMEOUT, follow: bool 
     """A HEAD request's status, after redirects if ``follow``; :exc:`Unavailable` or :exc:`UntrustedCertificate`."""
     import requests  # takes 0.1 s, which `inv --list` must not spend
 
-    with _errors(timeout), requests.head(url, timeout=timeout, allow_redirects=follow) as response:
+    hooks = {"response": stays_secure} if follow else None
+    with _errors(timeout), requests.head(url, timeout=timeout, allow_redirects=follow, hooks=hooks) as response:
         return response.status_code
 
 
 def _chunks(url: str, limit: int) -> Iterator[bytes]:
     import requests
 
-    with _errors(TIMEOUT), requests.get(url, stream=True, timeout=TIMEOUT, headers=HEADERS) as response:
+    with (
+        _errors(TIMEOUT),
+        requests.get(url, stream=True, timeout=TIMEOUT, headers=HEADERS, hooks={"response": stays_secure}) as response,
+    ):
         if response.status_code != 200:
             raise Unavailable(f"answered {response.status_code} for {url}")
         size = 0

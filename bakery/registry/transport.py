@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from bakery.errors import InputError
 from bakery.files import Tell
-from bakery.net import context_for, docker_config, users_bundle
+from bakery.net import context_for, docker_config, stays_secure, users_bundle
 from bakery.registry.credentials import Login, find_login
 from bakery.registry.errors import RESUME, RegistryError, Unreachable, is_full, login_error, retry_after, status_error
 from bakery.registry.references import is_loopback
@@ -104,6 +104,7 @@ class Transport:
 
         session = requests.Session()
         session.mount("https://", Adapter())
+        session.hooks["response"].append(stays_secure)
         session.trust_env = not is_loopback(self.host)
         return session
 

@@ -16,7 +16,7 @@ from bakery.platforms import Platform
 
 Lock = Mapping[str, Any]
 """The lock as tomllib reads it: ``schema`` and tables of tables."""
-RELEASE_KEYS = ("file", "sha256", "bytes", "pool", "recorded_by", "pip", "date", "signed")
+RELEASE_KEYS = ("file", "sha256", "bytes", "pool", "recorded_by", "pip", "date", "signed", "unsigned")
 """Keys of a release in the order in which the lock has them."""
 
 
@@ -69,7 +69,7 @@ def recheck_change(old: Pin, pin: Pin, pip: str) -> LockChange:
 def _details(pin: Pin, pip: str) -> list[str]:
     """A tarball's signature and contents as lines of a commit message."""
     return [
-        f"signature: {pin.signed or 'not checked'}",
+        f"signature: {pin.signed or f'not checked {pin.unsigned}'.strip()}",
         *([f"ensurepip bundles pip {pip}."] if pip else []),
         *([f"The newest file is from {pin.date}."] if pin.date else []),
     ]

@@ -5,6 +5,7 @@ that the lock records was verified when the release was pinned, for the digest t
 downloaded again.
 """
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from bakery.catalog import Pin
 from bakery.errors import SourceError, Unavailable
-from bakery.files import write_whole
+from bakery.files import require_type, write_whole
 from bakery.sources import openpgp, sigstore
 from bakery.sources.openpgp import BadSignature, ExpiredKey, Unverifiable, VerifiedSignature
 from bakery.sources.tarballs import SourceCache
@@ -45,7 +46,7 @@ class SignatureChecker:
             self.sources.tell(f"{pin.file} is signed: {pin.signed} (checked when it was pinned)")
             return pin.signed
         missing = self._cached(pin, ".none")
-        if self.trust.policy is SignaturePolicy.WHEN_AVAILABLE and self._is_recent(missing):
+        if self.trust.policy is not SignaturePolicy.REQUIRE and self._is_recent(missing):
             self.sources.tell(f"{pin.file}: signature {missing.read_text(encoding='utf-8')}")
             return NOT_CHECKED
         verified = self.check(pin, number, file, pinned=True)
@@ -77,14 +78,23 @@ class SignatureChecker:
             self.sources.tell(f"{pin.file} is signed: {verified.record}{note}")
             return verified
         why = "; ".join(reasons) or f"shared/upstream.toml lists no signer of {number}"
-        if self.trust.policy is SignaturePolicy.REQUIRE:
+        required = (SignaturePolicy.REQUIRE, *(() if pinned else (SignaturePolicy.REQUIRE_NEW,)))
+        if self.trust.policy in required:
             raise SourceError(
                 f"no signature of {pin.file} could be checked, and shared/upstream.toml requires one: {why}",
                 hint='Provide what is missing, or set signatures = "when-available" there.',
             )
         write_whole(self._cached(pin, ".none"), f"{NOT_CHECKED}: {why}")
+        os.utime(self._cached(pin, ".none"), (self.clock().timestamp(),) * 2)
         self.sources.tell(f"{pin.file}: signature {NOT_CHECKED}: {why}")
         return None
+
+    def why_unsigned(self, pin: Pin, number: str) -> str:
+        """For the lock: the day and why :meth:`check` has found no signature; empty if no signer is known."""
+        if not any(self._methods(number)):
+            return ""
+        reason = self._cached(pin, ".none").read_text(encoding="utf-8").removeprefix(f"{NOT_CHECKED}: ")
+        return f"{self.clock():%Y-%m-%d}: {' '.join(reason.split())}"
 
     def _methods(self, number: str) -> Iterator[tuple[str, str, Verify]]:
         """How the series ``number`` is signed: kind, suffix of the file next to the tarball, how it is verified."""
@@ -97,7 +107,7 @@ class SignatureChecker:
     def _verify(self, pin: Pin, file: Path, suffix: str, verify: Verify) -> VerifiedSignature:
         """Verify the cached signature, else the one from the first provider that has it."""
         cached = self._cached(pin, suffix)
-        if cached.exists():
+        if require_type(cached):
             try:
                 return verify(file, cached.read_bytes())
             except BadSignature as error:
@@ -117,8 +127,7 @@ class SignatureChecker:
         return self.sources.home / "signatures" / f"{pin.file}{suffix}"
 
     def _is_recent(self, file: Path) -> bool:
-        try:
-            written = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-        except FileNotFoundError:
+        if not require_type(file):
             return False
-        return self.clock() - written < RETRY_AFTER
+        age = self.clock() - datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        return timedelta(0) <= age < RETRY_AFTER  # a date that lies ahead would never expire

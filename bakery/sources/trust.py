@@ -10,9 +10,11 @@ from bakery.catalog import Table, read_toml
 
 
 class SignaturePolicy(StrEnum):
-    """Whether a tarball may be used without a signature. A bad signature is an error under both policies."""
+    """Whether a tarball may be used without a signature. A bad signature is an error under every policy."""
 
     REQUIRE = "require"
+    REQUIRE_NEW = "require-new"
+    """For releases that are pinned from now on: what is pinned already may be built without."""
     WHEN_AVAILABLE = "when-available"
 
 

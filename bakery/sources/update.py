@@ -205,7 +205,8 @@ class Discovery:
                 full = replace(pin, sha256=sha256, bytes=size, date=contents.date)
                 verified = self.signatures.check(full, number, file)
             signed = verified.record if verified else ""
-            return lock_changes.release_change(replace(full, signed=signed), contents.pip)
+            unsigned = "" if verified else self.signatures.why_unsigned(full, number)
+            return lock_changes.release_change(replace(full, signed=signed, unsigned=unsigned), contents.pip)
 
     def _recheck(self, pin: Pin, findings: Findings) -> None:
         """Verify the signature and the contents of a release that is pinned already."""
@@ -217,7 +218,8 @@ class Discovery:
         except SourceError as error:
             findings.problems.append(f"the signature of Python {pin.release} is not recorded: {error.message}")
             return
-        new = replace(pin, signed=verified.record if verified else pin.signed, date=contents.date)
+        signed = verified.record if verified else pin.signed
+        new = replace(pin, signed=signed, unsigned="" if signed else pin.unsigned, date=contents.date)
         findings.changes.append(lock_changes.recheck_change(pin, new, contents.pip))
 
     def _find_base(self, target: Target, findings: Findings) -> None:

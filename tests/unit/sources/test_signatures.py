@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Catalog
-from bakery.errors import ConfigError, SourceError
+from bakery.errors import BakeryError, ConfigError, SourceError
 from bakery.sources.openpgp import BadSignature, dearmor, interpret_status
 from bakery.sources.openpgp import verify as verify_openpgp
 from bakery.sources.trust import Identity, SignaturePolicy, Signers, load_trust
@@ -76,6 +76,38 @@ def test_missing_signature_is_reported_and_retried_after_a_day(upstream: FakeUps
     os.utime(silent, ((NOW - timedelta(days=2)).timestamp(),) * 2)
     upstream.signatures.ensure(pin, "3.13", file)
     assert len(upstream.server.asked) == 2
+
+
+@pytest.mark.parametrize("days", [1, 300])
+def test_note_of_a_missing_signature_from_the_future_is_not_believed(
+    upstream: FakeUpstream, file: Path, days: int
+) -> None:
+    pin = upstream.pin("3.13.5", GOOD)
+    upstream.signatures.ensure(pin, "3.13", file)
+    (silent,) = (upstream.workspace.home / "sources" / "signatures").glob("*.none")
+    os.utime(silent, ((NOW + timedelta(days=days)).timestamp(),) * 2)
+    upstream.serve(pin, upstream.manager.sign(GOOD), ".asc")
+    assert upstream.signatures.ensure(pin, "3.13", file).startswith("openpgp ")
+
+
+@pytest.mark.parametrize("suffix", [".none", ".asc"])
+def test_fifo_in_the_cache_of_signatures_is_refused_by_name(upstream: FakeUpstream, file: Path, suffix: str) -> None:
+    pin = upstream.pin("3.13.5", GOOD)
+    folder = upstream.workspace.home / "sources" / "signatures"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / f"{pin.file}{suffix}")
+    with pytest.raises(BakeryError, match=rf"{pin.file}\{suffix} is a FIFO"):
+        upstream.signatures.ensure(pin, "3.13", file)
+
+
+def test_pinned_release_is_built_without_a_signature_if_new_pins_alone_need_one(
+    upstream: FakeUpstream, file: Path
+) -> None:
+    upstream.trust = dataclasses.replace(upstream.trust, policy=SignaturePolicy.REQUIRE_NEW)
+    pin = upstream.pin("3.13.5", GOOD)
+    assert upstream.signatures.ensure(pin, "3.13", file) == "not checked"
+    with pytest.raises(SourceError, match="requires one"):
+        upstream.signatures.check(pin, "3.13", file)
 
 
 def test_missing_signature_ends_the_build_if_required(upstream: FakeUpstream, file: Path) -> None:

@@ -15,8 +15,9 @@ from bakery.errors import InputError, SourceError
 from bakery.net import http
 from bakery.sources import published
 from bakery.sources.lock_changes import needed_changes
+from bakery.sources.trust import SignaturePolicy
 from bakery.sources.update import Findings, select_subjects
-from tests.unit.sources.fake_upstream import FakePythonOrg, tarball
+from tests.unit.sources.fake_upstream import NOW, FakePythonOrg, tarball
 
 HTML = b"<html><body>We are down for maintenance</body></html>"
 DIGEST = "sha256:" + "c" * 64
@@ -189,7 +190,38 @@ def test_unsigned_release_is_pinned_unless_signatures_are_required(org: FakePyth
         assert findings.changes == [] and "requires one" in findings.problems[0]
     else:
         assert "signed" not in findings.changes[0].content
-        assert "signature: not checked\n" in findings.changes[0].message
+        reason = f"{NOW:%Y-%m-%d}: openpgp: python.org answered 404 for "
+        (change,) = findings.changes
+        assert str(change.content["unsigned"]).startswith(reason)
+        assert f"signature: not checked {reason}" in change.message
+
+
+def test_new_pin_needs_a_signature_if_new_pins_alone_do(org: FakePythonOrg, tmp_path: Path) -> None:
+    org.trust = dataclasses.replace(org.trust, policy=SignaturePolicy.REQUIRE_NEW)
+    org.publish("3.13.6", signed=False)
+    pinned = org.catalog.series[0].default
+    org.server.routes.pop(org.path(pinned, ".asc"), None)
+    findings = org.find(pins=[pinned])
+    assert [change.name for change in findings.changes] == ["3.13.5"]
+    (problem,) = findings.problems
+    assert "Python 3.13.6 is not pinned: no signature of Python-3.13.6.tar.xz could be checked" in problem
+
+
+def test_new_pin_of_a_series_without_signers_has_nothing_to_say(org: FakePythonOrg) -> None:
+    org.trust = dataclasses.replace(org.trust, signers={})
+    org.publish("3.13.6", signed=False)
+    (change,) = org.find().changes
+    assert {"signed", "unsigned"}.isdisjoint(change.content) and "signature: not checked\n" in change.message
+
+
+def test_signature_that_comes_later_replaces_the_note_that_there_was_none(org: FakePythonOrg) -> None:
+    org.publish("3.13.6", signed=False)
+    (change,) = org.find().changes
+    pin = org.pin("3.13.6", tarball("3.13.6"), unsigned=change.content["unsigned"])
+    org.lock(pin)
+    org.serve(pin, org.manager.sign(tarball("3.13.6")), ".asc")
+    (change,) = org.find(pins=[pin]).changes
+    assert change.content["signed"] and "unsigned" not in change.content
 
 
 def test_base_follows_its_tag_on_every_platform(org: FakePythonOrg, serve: Any, catalog: Catalog) -> None:
