@@ -1,6 +1,8 @@
 """What `inv clean` removes, by kind, so that nothing is removed that the user did not select."""
 
+import re
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +10,22 @@ from pathlib import Path
 from bakery.catalog import LABELS
 from bakery.engine import Embedded, running_engine
 from bakery.errors import BakeryError, NothingSelected
-from bakery.files import Tell
+from bakery.files import Tell, require_type
 from bakery.workspace import Workspace
 
+FOLDERS = {
+    "logs": {"build": r"logs|records|bench|verify|.+\.(oci|packed|attested)\.tar"},
+    "sources": {"sources": r"3\.\d+\.\d+\w*|local-[0-9a-f]+|extras(-\w+)*|signatures|[\w.+-]+\.deb"},
+    "layers": {"layers": r"(zstd|gzip)-[\d.]+-\w+|attested"},
+    "bases": {"bases": r".+-(amd64|arm64)|\.folder\..+\.partial"},
+    "engine": {
+        "engine": r"root|data|daemon\.json|dockerd\.log",
+        "apt": r"[a-z]+|(outdated|sources)-.+",
+        "tools": r"(mmdebstrap|bases)-[a-z]+",
+    },
+    "environments": {"environments": r"\d+", "python": r"usr|etc|lib\w*|s?bin|var|ca-certificates\.crt"},
+}
+"""What this tool makes: a pattern of names for each folder. Locks and partial files are its own everywhere."""
 KINDS = ("logs", "images", "cache", "sources", "layers", "bases", "engine", "environments")
 
 
@@ -31,22 +46,15 @@ def clean(workspace: Workspace, kinds: Sequence[str], tell: Tell, *, dry: bool =
         raise NothingSelected(f"nothing to remove was selected: expected {options} or --all", hint=hint)
     for removal in list(removals(workspace, kinds)):
         tell(f"{'would remove' if dry else 'removing'} {removal.kind}: {removal.name}")
-        if not dry:
-            remove(workspace, removal)
+        for kept in remove(workspace, removal) if not dry else ():
+            tell(f"kept {kept}: this tool did not make it")
 
 
 def removals(workspace: Workspace, kinds: Sequence[str]) -> Iterator[Removal]:
     """Everything of ``kinds`` that exists; nothing is removed or started."""
-    paths = {
-        "logs": [workspace.build],
-        "sources": [workspace.home / "sources"],
-        "layers": [workspace.home / "layers"],
-        "bases": [workspace.home / "bases"],
-        "engine": [workspace.home / "engine", workspace.home / "apt", workspace.home / "tools"],
-        "environments": [workspace.home / "environments", workspace.home / "python"],
-    }
     for kind in kinds:
-        for path in paths.get(kind, ()):
+        for name in FOLDERS.get(kind, {}):
+            path = (workspace.root if kind == "logs" else workspace.home) / name
             if path.exists():
                 yield Removal(kind, str(path), path)
     engine = running_engine(workspace) if {"images", "cache"} & set(kinds) else None
@@ -58,20 +66,40 @@ def removals(workspace: Workspace, kinds: Sequence[str]) -> Iterator[Removal]:
         yield Removal("cache", f"build cache of {engine.host}")
 
 
-def remove(workspace: Workspace, removal: Removal) -> None:
-    """Remove it. Raises :exc:`BakeryError`, for images and build cache :exc:`bakery.errors.EngineError`."""
+def remove(workspace: Workspace, removal: Removal) -> list[Path]:
+    """Remove it and return what is left of its folder, which others made.
+
+    Raises :exc:`BakeryError`, for images and build cache :exc:`bakery.errors.EngineError`.
+    """
     if removal.kind == "engine":
         Embedded(workspace, lambda _: None).down()
     if removal.path is not None:
-        shutil.rmtree(removal.path, ignore_errors=True)
-        if removal.path.exists():
-            hint = "Check whether a process still uses it."
-            raise BakeryError(f"{removal.path} could not be removed completely", hint=hint)
-        return
+        return _remove_own(removal.path, FOLDERS[removal.kind][removal.path.name])
     engine = running_engine(workspace)
     if engine is None:
-        return
+        return []
     if removal.kind == "images":
         engine.remove(removal.name)
     else:
         engine.prune()
+    return []
+
+
+def _remove_own(folder: Path, pattern: str) -> list[Path]:
+    """Remove what this tool has put into ``folder``, and the folder if it is empty then; returns what is left."""
+    require_type(folder, stat.S_IFDIR)
+    for path in folder.iterdir():
+        own = re.fullmatch(rf"{pattern}|.+\.lock|\..+\.partial", path.name)
+        if not own or (folder.name == "apt" and path.is_dir() and not (path / "apt.conf").exists()):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+        if path.exists():
+            hint = "Check whether a process still uses it."
+            raise BakeryError(f"{path} could not be removed completely", hint=hint)
+    left = sorted(folder.iterdir())
+    if not left:
+        folder.rmdir()
+    return left

@@ -23,13 +23,30 @@ PATHS = {
     "environments": ["home/environments", "home/python"],
 }
 
+MADE = (
+    "build/logs/3.13-bookworm.log", "build/logs/3.13-bookworm.lock", "build/records/3.13-bookworm.json",
+    "build/bench/a.json", "build/verify/a", "build/3.13-bookworm.oci.tar", "build/3.13-bookworm.packed.tar",
+    "build/3.13-bookworm.attested.tar", "build/.3.13.x.partial/a", "home/sources/3.13.15/Python-3.13.15.tar.xz",
+    "home/sources/3.15.0b3.lock", "home/sources/extras-wheel/a.deb", "home/sources/extras/.keep",
+    "home/sources/local-36bbc26e438e9163/a", "home/sources/signatures/a.none", "home/sources/.3.13.5.x.partial/a",
+    "home/sources/python3-wheel-whl_0.38.4-2_all.deb/a", "home/layers/zstd-1.5.7-19/a", "home/layers/gzip-1.2.13-9/a",
+    "home/layers/gzip-1.25-None/a", "home/layers/attested/sha256-1", "home/bases/bookworm-amd64/base.json",
+    "home/bases/user-0123456789abcdef-arm64/base.json", "home/bases/bookworm-amd64.lock",
+    "home/bases/.folder.x.partial/rootfs.tar", "home/engine/root/usr/bin/dockerd", "home/engine/data/a",
+    "home/engine/daemon.json", "home/engine/dockerd.log", "home/apt/bookworm/apt.conf",
+    "home/apt/outdated-bookworm-amd64/apt.conf", "home/apt/outdated-bookworm-amd64.lock",
+    "home/tools/mmdebstrap-bookworm/a", "home/tools/bases-bookworm/a", "home/environments/1945188136/a",
+    "home/python/usr/bin/python3", "home/python/ca-certificates.crt",
+)  # fmt: skip
+"""What the tool makes in these folders."""
+
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A clone and a cache with files of every kind, and no engine."""
-    for path in (*(path for paths in PATHS.values() for path in paths), "home/keep", "bakery"):
-        (tmp_path / path / "inner").mkdir(parents=True)
-        (tmp_path / path / "inner" / "file").touch()
+    for path in (*MADE, "home/keep/inner/file", "bakery/inner/file"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
     monkeypatch.setattr(cleaning, "running_engine", lambda *_: None)
     monkeypatch.setattr(Embedded, "down", lambda _: False)
     return Workspace(root=tmp_path, home=tmp_path / "home")
@@ -143,3 +160,30 @@ def test_clean_without_a_kind_lists_all_kinds(clone: Workspace) -> None:
     with pytest.raises(NothingSelected) as caught:
         clean(clone, [], print)
     assert all(f"--{kind}" in caught.value.message for kind in (*KINDS, "all"))
+
+
+@pytest.mark.parametrize("kind", PATHS)
+def test_what_others_made_is_kept_and_said(clone: Workspace, kind: str) -> None:
+    messages = list[str]()
+    folders = [clone.root / path for path in PATHS[kind]]
+    for folder in folders:
+        (folder / "notes" / "3.13.5").mkdir(parents=True)
+        (folder / "notes" / "3.13.5" / "thesis.txt").touch()
+        (folder / "mine.txt").touch()
+    clean(clone, [kind], messages.append)
+    for folder in folders:
+        assert sorted(path.name for path in folder.rglob("*")) == ["3.13.5", "mine.txt", "notes", "thesis.txt"]
+        for name in ("mine.txt", "notes"):
+            assert f"kept {folder / name}: this tool did not make it" in messages
+
+
+def test_links_are_removed_but_not_followed(clone: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").touch()
+    (clone.home / "sources" / "3.13.5").symlink_to(tmp_path / "precious")
+    clean(clone, ["sources"], print)
+    assert not (clone.home / "sources").exists() and (tmp_path / "precious" / "file").exists()
+    (clone.home / "sources").symlink_to(tmp_path / "precious")
+    with pytest.raises(BakeryError, match="sources is a symbolic link: expected a folder"):
+        clean(clone, ["sources"], print)
+    assert (tmp_path / "precious" / "file").exists()
