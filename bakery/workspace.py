@@ -1,9 +1,12 @@
 """The folders that the project writes to: this clone, and the cache that all clones on a machine share."""
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from bakery.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,26 @@ def find_workspace(root: Path, environ: Mapping[str, str] = os.environ) -> Works
     return Workspace(
         root=root, home=Path(environ.get("BAKERY_HOME") or os.path.join(cache, "infra7-python")).absolute()
     )
+
+
+def require_own_cache(home: Path) -> None:
+    """Raise :exc:`InputError` if others may have put programs into the cache and this is root, who would run them."""
+    if os.geteuid() != 0 or not home.exists():
+        return
+    home = home.resolve()
+    inside = (home, *home.iterdir())
+    for path in (*inside, *home.parents):
+        info, problem = path.lstat(), ""
+        shared = info.st_mode & stat.S_IWOTH or (info.st_mode & stat.S_IWGRP and info.st_gid != 0)
+        # A folder above it only matters if others may rename what is in it, which the sticky bit of /tmp prevents.
+        replaceable = info.st_mode & stat.S_IWOTH and not info.st_mode & stat.S_ISVTX
+        if path in inside and info.st_uid != 0:
+            problem = f"belongs to user {info.st_uid}"
+        elif (shared if path in inside else replaceable) and not stat.S_ISLNK(info.st_mode):
+            problem = f"may be changed by other users (mode {stat.S_IMODE(info.st_mode):o})"
+        if problem:
+            raise InputError(
+                f"{path} {problem}: root runs programs from the cache, so it has to be root's alone",
+                hint=f"Use another cache: BAKERY_HOME=FOLDER. Or, if you know what is in it: chown -R root:root {home} "
+                f"&& chmod -R go-w {home}",
+            )

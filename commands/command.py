@@ -19,7 +19,7 @@ from invoke.tasks import Task, task
 from bakery.display import Report
 from bakery.errors import BakeryError
 from bakery.options import Output, make_groups, options_of
-from bakery.workspace import find_workspace
+from bakery.workspace import find_workspace, require_own_cache
 
 WORKSPACE = find_workspace(Path(__file__).resolve().parents[1])
 
@@ -63,6 +63,7 @@ def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report |
         @functools.wraps(body)
         def wrapper(_: Context, **typed: Any) -> None:
             with reported_errors():
+                require_own_cache(WORKSPACE.home)
                 report = body(*make_groups(groups, options, typed))
                 if report:
                     report.show(typed.get("format", "table"))

@@ -1,0 +1,73 @@
+"""Root uses no cache that another user could have put programs into."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bakery.errors import InputError
+from bakery.workspace import require_own_cache
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders of other users")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A cache of root's in a folder like /tmp."""
+    (tmp_path / "tmp" / "home" / "tools").mkdir(parents=True)
+    (tmp_path / "tmp").chmod(0o1777)
+    return tmp_path / "tmp" / "home"
+
+
+FAULTS = {
+    "another user's": (lambda home: os.chown(home, 1000, 1000), "home belongs to user 1000"),
+    "a subfolder of another user": (lambda home: os.chown(home / "tools", 1000, 0), "tools belongs to user 1000"),
+    "a link of another user": (
+        lambda home: ((home / "engine").symlink_to("x"), os.lchown(home / "engine", 1000, 0)),
+        "engine belongs to user 1000",
+    ),
+    "for all": (lambda home: home.chmod(0o777), r"home may be changed by other users \(mode 777\)"),
+    "for all, like /tmp": (lambda home: home.chmod(0o1777), r"may be changed by other users \(mode 1777\)"),
+    "for a group": (lambda home: (os.chown(home, 0, 1000), home.chmod(0o775)), r"other users \(mode 775\)"),
+    "a subfolder for all": (lambda home: (home / "tools").chmod(0o777), r"tools may be changed by other users"),
+    "replaceable": (lambda home: home.parent.chmod(0o777), r"tmp may be changed by other users \(mode 777\)"),
+}
+
+
+@root_only
+def test_cache_of_root_alone_is_used(home: Path) -> None:
+    (home / "link").symlink_to("tools")
+    require_own_cache(home)
+    require_own_cache(home / "missing")
+
+
+@root_only
+@pytest.mark.parametrize("fault", FAULTS)
+def test_cache_that_others_may_change_is_refused_for_root(home: Path, fault: str) -> None:
+    spoil, problem = FAULTS[fault]
+    spoil(home)
+    with pytest.raises(InputError, match=problem) as caught:
+        require_own_cache(home)
+    assert "BAKERY_HOME=FOLDER" in caught.value.hint and f"chown -R root:root {home}" in caught.value.hint
+
+
+def test_cache_of_a_user_is_the_users_own_business(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    home.chmod(0o777)
+    require_own_cache(home)
+
+
+@root_only
+@pytest.mark.parametrize("fault", ["another user's", "for all", "for a group"])
+def test_script_that_makes_the_environment_refuses_it_too(root: Path, home: Path, fault: str) -> None:
+    FAULTS[fault][0](home)
+    (home / "environments").mkdir()
+    done = subprocess.run(
+        [str(root / "inv"), "--list"], env={**os.environ, "BAKERY_HOME": str(home)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and f"another user may change {home}" in done.stderr
+    assert list((home / "environments").iterdir()) == []
