@@ -36,7 +36,7 @@ def require_type(path: Path, expected: int = stat.S_IFREG) -> bool:
     """
     try:
         actual = stat.S_IFMT(path.lstat().st_mode)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     if actual != expected:
         raise BakeryError(

@@ -45,15 +45,14 @@ def require_own_cache(home: Path) -> None:
     if os.geteuid() != 0 or not home.exists():
         return
     home = home.resolve()
-    inside = (home, *home.iterdir())
-    for path in (*inside, *home.parents):
-        info, problem = path.lstat(), ""
-        shared = info.st_mode & stat.S_IWOTH or (info.st_mode & stat.S_IWGRP and info.st_gid != 0)
+    for path in (home, *home.iterdir(), *home.parents):
+        info, problem, above = path.lstat(), "", path in home.parents
         # A folder above it only matters if others may rename what is in it, which the sticky bit of /tmp prevents.
-        replaceable = info.st_mode & stat.S_IWOTH and not info.st_mode & stat.S_ISVTX
-        if path in inside and info.st_uid != 0:
+        shared = info.st_mode & stat.S_IWOTH and not (above and info.st_mode & stat.S_ISVTX)
+        shared = shared or (info.st_mode & stat.S_IWGRP and info.st_gid != 0 and not above)
+        if info.st_uid != 0 and not above:
             problem = f"belongs to user {info.st_uid}"
-        elif (shared if path in inside else replaceable) and not stat.S_ISLNK(info.st_mode):
+        elif shared and not stat.S_ISLNK(info.st_mode):
             problem = f"may be changed by other users (mode {stat.S_IMODE(info.st_mode):o})"
         if problem:
             raise InputError(

@@ -47,6 +47,11 @@ class Mirror:
     codename: str
     uris: dict[str, str]
 
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether expired package lists are accepted from a part of it."""
+        return any(map(is_snapshot, self.uris.values()))
+
     def sources(self, suite: str, archive: Archive) -> list[str]:
         """Lines of a sources.list for ``suite``, with the keyring that verifies it if the host has one.
 

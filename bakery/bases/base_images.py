@@ -29,6 +29,7 @@ SPACE = 600_000_000
 """Bytes that making a base needs temporarily: package lists, packages, root file system, layer."""
 PERL_MODULES = ("File::Find", "Getopt::Long", "Math::BigInt", "Pod::Usage", "Term::ANSIColor", "Time::HiRes")
 """What mmdebstrap needs in addition to perl-base, the only perl of a minimal Debian."""
+EXPIRED = " of a snapshot, whose expired lists were accepted"
 SCRIPT = Path("shared", "base.sh")
 
 
@@ -81,25 +82,26 @@ class BaseResolver:
         The cache only says which of two bases was used: the published one is the lock's, and one from packages is known
         by the digest of its layout.
         """
-        folder, pinned, made = self._folder(target, platform), self.pinned(target, platform), self._made(target)
+        folder, pinned = self._folder(target, platform), self.pinned(target, platform)
         base = _read(folder)
         if base is not None and base.origin == "registry":
             return pinned if base.digest == pinned.digest else None
-        if base is None or base.recipe != made.recipe:
+        if base is None or base.recipe != self._recipe(target):
             return None
-        return self._intact(folder, base, made, platform)
+        return self._intact(folder, base, self._made(target, expired=EXPIRED in str(base.name)), platform)
 
     def _intact(self, folder: Path, base: BaseImage, expected: BaseImage, platform: Platform) -> BaseImage | None:
         """The layout in ``folder``, if it is ``expected`` and what its record ``base`` says; else that is reported."""
-        digest = oci.verified_digest(folder, platform.architecture)
+        digest = oci.verified(folder, platform.architecture)
         if digest and replace(expected, context=base.context, digest=digest) == base:
             return replace(base, context=f"oci-layout://{folder}@{digest}")
         self.tell(f"{folder}: damaged or swapped: not the base that was made; making it again")
         return None
 
-    def _made(self, target: Target) -> BaseImage:
-        """The base of ``target`` from packages, before it is made."""
-        return BaseImage("", f"{target.base.image} (from packages, mmdebstrap)", "", "mmdebstrap", self._recipe(target))
+    def _made(self, target: Target, *, expired: bool) -> BaseImage:
+        """The base of ``target`` from packages, before it is made; its name says if its lists may be ``expired``."""
+        name = f"{target.base.image} (from packages{EXPIRED if expired else ''}, mmdebstrap)"
+        return BaseImage("", name, "", "mmdebstrap", self._recipe(target))
 
     def pinned(self, target: Target, platform: Platform) -> BaseImage:
         """The published base at the digest in the lock, whether it can be reached or not."""
@@ -146,10 +148,10 @@ class BaseResolver:
         with staged_folder(folder) as stage:
             tar = stage / "rootfs.tar"
             try:
-                self._bootstrap(target, platform, family.archive, tar)
+                expired = self._bootstrap(target, platform, family.archive, tar)
             except apt.AptError as error:
                 raise BuildError(f"the base of {target.name} could not be made: {error.message}", hint=other) from None
-            return self._store(tar, folder, stage, self._made(target), platform)
+            return self._store(tar, folder, stage, self._made(target, expired=expired), platform)
 
     def _store(self, tar: Path, folder: Path, stage: Path, base: BaseImage, platform: Platform) -> BaseImage:
         """Turn ``tar`` into an image layout with its record in ``stage``, which becomes ``folder`` later."""
@@ -162,7 +164,8 @@ class BaseResolver:
         (stage / "base.json").write_text(json.dumps(asdict(stored)), encoding="utf-8")
         return stored
 
-    def _bootstrap(self, target: Target, platform: Platform, archive: Archive, tar: Path) -> None:
+    def _bootstrap(self, target: Target, platform: Platform, archive: Archive, tar: Path) -> bool:
+        """Make the root file system ``tar``; returns whether the mirror is a snapshot, whose lists may be expired."""
         mirror = apt.host_mirror()
         tools, env = self._tools(mirror, archive)
         script, rootfs = str(self.workspace.root / SCRIPT), str(tar.with_suffix(""))
@@ -181,6 +184,7 @@ class BaseResolver:
         )  # fmt: skip
         apt.run(["bash", script, "finish", archive.settings, str(tools), rootfs, str(tar), *archive.keyrings])
         shutil.rmtree(rootfs)
+        return mirror.is_snapshot
 
     def _recipe(self, target: Target) -> str:
         """A digest of the script and the settings that make a base of ``target`` from packages."""

@@ -29,6 +29,9 @@ def stays_secure(response: "requests.Response", **_: object) -> None:
         raise requests.TooManyRedirects("a redirect from https to another protocol is not followed")
 
 
+SECURE = {"response": stays_secure}
+
+
 def download(url: str, file: Path, limit: int) -> None:
     """Write the content of ``url`` to ``file``; :exc:`Unavailable` without it, or if it has over ``limit`` bytes."""
     with file.open("wb") as stream:
@@ -45,7 +48,7 @@ def status_of(url: str, *, timeout: tuple[float, float] = TIMEOUT, follow: bool 
     """A HEAD request's status, after redirects if ``follow``; :exc:`Unavailable` or :exc:`UntrustedCertificate`."""
     import requests  # takes 0.1 s, which `inv --list` must not spend
 
-    hooks = {"response": stays_secure} if follow else None
+    hooks = SECURE if follow else None
     with _errors(timeout), requests.head(url, timeout=timeout, allow_redirects=follow, hooks=hooks) as response:
         return response.status_code
 
@@ -53,10 +56,7 @@ def status_of(url: str, *, timeout: tuple[float, float] = TIMEOUT, follow: bool 
 def _chunks(url: str, limit: int) -> Iterator[bytes]:
     import requests
 
-    with (
-        _errors(TIMEOUT),
-        requests.get(url, stream=True, timeout=TIMEOUT, headers=HEADERS, hooks={"response": stays_secure}) as response,
-    ):
+    with _errors(TIMEOUT), requests.get(url, stream=True, timeout=TIMEOUT, headers=HEADERS, hooks=SECURE) as response:
         if response.status_code != 200:
             raise Unavailable(f"answered {response.status_code} for {url}")
         size = 0

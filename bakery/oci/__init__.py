@@ -5,15 +5,7 @@ from bakery.oci.attestations import SPDX, Publication
 from bakery.oci.compression import CHUNK, Compressor, compressor, method_of, open_compressed_tar
 from bakery.oci.contents import Contents, Overlay, contents_of
 from bakery.oci.indexes import digest_of, entries_for, merged
-from bakery.oci.layout import (
-    check_root_file_system,
-    describe,
-    layout_digest,
-    open_tar,
-    to_json,
-    verified_digest,
-    write_layout,
-)
+from bakery.oci.layout import check_root_file_system, describe, layout_digest, open_tar, to_json, verified, write_layout
 from bakery.oci.manifests import (
     ACCEPTED,
     INDEX,
@@ -42,5 +34,5 @@ __all__ = [
     "blob_path", "check_root_file_system", "compressor", "contents_of", "describe", "digest_of", "entries_for",
     "find_index", "image_archive", "is_index", "labelled", "layer_sizes", "layout_digest", "merged", "method_of",
     "open_compressed_tar", "open_layer", "open_member", "open_tar", "parse_config", "parse_index", "parse_manifest",
-    "parse_object", "pick", "platforms_of", "read_blob", "recompress", "to_json", "verified_digest", "write_layout",
+    "parse_object", "pick", "platforms_of", "read_blob", "recompress", "to_json", "verified", "write_layout",
 ]  # fmt: skip

@@ -128,7 +128,7 @@ def layout_digest(folder: Path) -> str:
         raise InputError(f"{folder} is not an OCI image layout: expected index.json with a manifest in it") from None
 
 
-def verified_digest(folder: Path, architecture: str) -> str:
+def verified(folder: Path, architecture: str) -> str:
     """The digest of the layout's first manifest; empty unless all that it refers to is there, as its digests say.
 
     ``architecture`` is that of the image, as OCI spells it.

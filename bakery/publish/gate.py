@@ -1,6 +1,7 @@
 """Which images may be published: full builds on a base that others can get, which passed their tests."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -65,3 +66,13 @@ def approved(
             hint="`inv test` runs the tests and records their results; --force overrides these objections.",
         )
     return images_to_push
+
+
+def require_tested(home: Path, name: str, identity: str, held: str) -> None:
+    """Raise :exc:`PublishError` unless ``held`` is the image that the index ``identity`` is recorded to hold.
+
+    :func:`approved` goes by that record, which is in the cache.
+    """
+    tested = manifest_digest_of(home, identity)
+    if tested not in (identity, held):
+        raise PublishError(f"{name}: {identity} holds the image {held}; the one that was tested is {tested}")

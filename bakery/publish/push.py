@@ -22,7 +22,7 @@ from bakery.files import Tell, disk_full, write_whole
 from bakery.oci import INDEX, Descriptor, LayerCache, ManifestError, parse_index, recompress
 from bakery.platforms import Platform
 from bakery.publish.cosign import Signer
-from bakery.publish.gate import approved
+from bakery.publish.gate import approved, require_tested
 from bakery.publish.payload import Payload
 from bakery.publish.tag_moves import ImageTags, Move, dated_index, plan_moves
 from bakery.registry import PUSH, Repository, Transport, split_reference
@@ -150,6 +150,7 @@ class Pusher:
             with open_payload(self.workspace, engine, identity, image.platform, packing, self.tell) as payload:
                 if identity not in (payload.digest, payload.config):
                     raise PublishError(f"the engine writes {name} as {payload.digest}, expected {identity}")
+                require_tested(self.workspace.home, name, identity, payload.entries[0]["digest"])
                 tags = tags_for(self.catalog, image, self.stamp or day, end)
                 dated_index(tags, payload.entries, self.repository.index(tags.dated))
                 self._send(payload, f"{name} {image.platform}")

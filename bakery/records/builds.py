@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from bakery.catalog import Image, RecipeName
-from bakery.files import write_whole
+from bakery.files import require_type, write_whole
 from bakery.redaction import redact
 from bakery.workspace import Workspace
 
@@ -171,10 +171,8 @@ def record_attested(home: Path, index: str, manifest: str) -> None:
 
 def manifest_digest_of(home: Path, identity: str) -> str:
     """The digest of the image's manifest if ``identity`` is the digest of a recorded index, else ``identity``."""
-    try:
-        return _attested(home, identity).read_text(encoding="utf-8")
-    except OSError:
-        return identity
+    file = _attested(home, identity)
+    return file.read_text(encoding="utf-8", errors="replace") if require_type(file) else identity
 
 
 def record_of(workspace: Workspace, image: Image, identity: str) -> LocalRecord | None:

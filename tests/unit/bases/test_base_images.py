@@ -204,6 +204,19 @@ def test_changed_file_of_a_cached_base_is_found(
     assert any("damaged or swapped" in line for line in make.messages)
 
 
+def test_base_from_a_snapshot_says_that_its_lists_may_be_expired(
+    make: Any, target: Target, no_registry: None, fake_bootstrap: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bootstrap(_: BaseResolver, target: Target, platform: str, archive: object, tar: Path) -> bool:
+        rootfs(tar)
+        return True
+
+    monkeypatch.setattr(BaseResolver, "_bootstrap", bootstrap)
+    base = make().resolve(target, AMD64)
+    name = "debian:bookworm-slim (from packages of a snapshot, whose expired lists were accepted, mmdebstrap)"
+    assert base.name == name and make().cached(target, AMD64) == base
+
+
 def test_bases_of_two_targets_that_were_swapped_are_found(
     make: Any, catalog: Catalog, workspace: Workspace, no_registry: None, fake_bootstrap: list[str]
 ) -> None:
@@ -336,7 +349,7 @@ def test_mmdebstrap_gets_target_platform_packages_and_hooks(
     monkeypatch.setattr(apt, "run", fake_run)
     monkeypatch.setattr(BaseResolver, "_tools", lambda *_: (Path("/tools"), {}))
     archive = catalog.family_of(target).archive
-    make()._bootstrap(target, Platform("linux/arm64"), archive, tmp_path / "rootfs.tar")
+    assert not make()._bootstrap(target, Platform("linux/arm64"), archive, tmp_path / "rootfs.tar")
     command, finish = commands
     assert "--architectures=arm64" in command
     assert "--include=debian-archive-keyring" in command

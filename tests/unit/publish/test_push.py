@@ -1,0 +1,82 @@
+"""What is pushed is what was tested, whatever the records in the cache say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from bakery.catalog.models import Catalog, Image
+from bakery.errors import BakeryError, PublishError
+from bakery.publish import push
+from bakery.publish.push import Pusher
+from bakery.records.builds import manifest_digest_of, record_attested
+from bakery.workspace import Workspace
+from tests.archives import INDEX, Archive, make_tar
+
+
+class FakeEngine:
+    """Stands for an engine that stores an image with attestations, because none runs in unit tests."""
+
+    keeps_layers = True
+
+    def __init__(self) -> None:
+        archive = Archive()
+        self.manifest = archive.image([make_tar({"file": b"tested"})])
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [self.manifest]}
+        archive.descriptors = [archive.json(index, INDEX)]
+        self.identity, self.saved = archive.descriptors[0]["digest"], archive.save()
+
+    def save(self, _: str) -> Iterator[bytes]:
+        yield self.saved
+
+
+class FakeRepository:
+    """Stands for a registry that has all blobs and no tag."""
+
+    def check(self) -> None:
+        """It answers."""
+
+    def index(self, _: str) -> None:
+        """No tag."""
+
+    def has_blob(self, _: str) -> bool:
+        return True
+
+
+@pytest.fixture
+def pushed(
+    catalog: Catalog, image: Callable[..., Image], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[FakeEngine], Any]:
+    """Pushes the engine's image, of which everything has been approved; nothing is sent."""
+
+    def act(engine: FakeEngine) -> Any:
+        approved = [(image("3.13"), "", engine.identity, "20261127")]
+        monkeypatch.setattr(push, "approved", lambda *_: approved)
+        repository: Any = FakeRepository()
+        return Pusher(workspace, catalog, repository, lambda _: None, dry=True).push_digests(engine, [])  # type: ignore[arg-type]
+
+    return act
+
+
+def test_image_that_was_tested_is_pushed(pushed: Any, workspace: Workspace) -> None:
+    engine = FakeEngine()
+    record_attested(workspace.home, engine.identity, engine.manifest["digest"])
+    assert [entry["digest"] for entry in pushed(engine)[0].entries] == [engine.manifest["digest"]]
+
+
+def test_record_in_the_cache_cannot_pass_off_another_image_as_the_tested_one(pushed: Any, workspace: Workspace) -> None:
+    engine = FakeEngine()
+    record_attested(workspace.home, engine.identity, "sha256:" + "1" * 64)
+    with pytest.raises(PublishError, match=f"holds the image {engine.manifest['digest']}; the one that was tested"):
+        pushed(engine)
+
+
+def test_record_that_is_no_file_is_refused_by_name(workspace: Workspace) -> None:
+    folder = workspace.home / "layers" / "attested"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "sha256-1")
+    with pytest.raises(BakeryError, match="sha256-1 is a FIFO: expected a regular file"):
+        manifest_digest_of(workspace.home, "sha256:1")
