@@ -97,8 +97,7 @@ def _remove_own(folder: Path, pattern: str) -> list[Path]:
         else:
             path.unlink()
         if path.exists():
-            hint = "Check whether a process still uses it."
-            raise BakeryError(f"{path} could not be removed completely", hint=hint)
+            raise BakeryError(f"{path} could not be removed completely", hint="Check whether a process still uses it.")
     left = sorted(folder.iterdir())
     if not left:
         folder.rmdir()

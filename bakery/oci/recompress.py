@@ -71,8 +71,9 @@ class LayerCache:
             with decompressed(os.fdopen(os.dup(stream.fileno()), "rb")) as opened:
                 while chunk := opened.read(CHUNK):
                     size, tail = size + len(chunk), tail + chunk
-                    content.update(tail[: max(len(tail) - len(end), 0)])
-                    tail = tail[max(len(tail) - len(end), 0) :]
+                    split = max(len(tail) - len(end), 0)
+                    content.update(tail[:split])
+                    tail = tail[split:]
             # gzip's last four bytes are its content's size. Python's gzip ignores zeros that follow; Go's does not.
             stream.seek(-4, os.SEEK_END)
             complete = method != "gzip" or stream.read() == (size % 2**32).to_bytes(4, "little")
