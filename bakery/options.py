@@ -10,6 +10,7 @@ from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bakery import names
 from bakery.catalog import (
     Catalog,
     Compression,
@@ -179,11 +180,15 @@ class Measuring:
 
     k: tuple[str, ...] = option((), "Run only the tests whose names contain this; repeat it for more", commas=False)
     only: tuple[str, ...] = option((), "Run only this benchmark, such as json_loads")
-    image: str | None = option(None, "Measure this image instead of ours: any reference the engine has or can pull")
-    against: str | None = option(
-        None, "Compare with this image instead of reference/python (python:3.13-slim-bookworm)"
+    image: str | None = option(
+        None, "Measure this image instead of ours: any reference the engine has or can pull", convert=names.reference
     )
-    repository: str | None = option(None, "Take our images from this repository of a registry, on all its platforms")
+    against: str | None = option(
+        None, "Compare with this image instead of reference/python (python:3.13-slim-bookworm)", convert=names.reference
+    )
+    repository: str | None = option(
+        None, "Take our images from this repository of a registry, on all its platforms", convert=names.repository
+    )
     html: str | None = option(None, "Also write a self-contained page with charts to this file")
     brief: bool = option(False, "Print only the summary, without layers, parts and files")
     full: bool = option(False, "Run all of pyperformance that works without a network, instead of the subset")
@@ -202,9 +207,13 @@ class Publishing:
     """Where images are pushed, and under which conditions."""
 
     repository: str | None = option(
-        None, "Where to push, such as 127.0.0.1:5000/python (default: the catalog's repository)"
+        None,
+        "Where to push, such as 127.0.0.1:5000/python (default: the catalog's repository)",
+        convert=names.repository,
     )
-    stamp: str | None = option(None, "End of the dated tags (default: the day of the build, such as 20261122)")
+    stamp: str | None = option(
+        None, "End of the dated tags (default: the day of the build, such as 20261122)", convert=names.stamp
+    )
     force: bool = option(False, "Push untested images, and move shared tags that lose a platform; lists each override")
     sign: bool = option(False, "Sign each index with cosign before tags move to it; keyless without --key")
     key: str | None = option(None, "cosign's key for --sign: a file or a URL; its password is in $COSIGN_PASSWORD")

@@ -3,33 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
 
 from bakery.errors import Unavailable
 
-if TYPE_CHECKING:
-    import requests
-
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two reads."""
-HEADERS = {"Accept-Encoding": "identity"}
 
 
 class UntrustedCertificate(Unavailable):
     """The server's TLS certificate is not signed by a trusted authority."""
-
-
-def stays_secure(response: "requests.Response", **_: object) -> None:
-    """A hook of requests that ends a redirect from https to anything else, where anyone could change the answer."""
-    import requests
-
-    target = urljoin(response.url, response.headers.get("Location", ""))
-    if response.is_redirect and urlsplit(response.url).scheme == "https" != urlsplit(target).scheme:
-        raise requests.TooManyRedirects("a redirect from https to another protocol is not followed")
-
-
-SECURE = {"response": stays_secure}
 
 
 def download(url: str, file: Path, limit: int) -> None:
@@ -46,26 +28,23 @@ def read(url: str, limit: int) -> bytes:
 
 def status_of(url: str, *, timeout: tuple[float, float] = TIMEOUT, follow: bool = True) -> int:
     """A HEAD request's status, after redirects if ``follow``; :exc:`Unavailable` or :exc:`UntrustedCertificate`."""
-    import requests  # takes 0.1 s, which `inv --list` must not spend
+    from bakery.net.sessions import Session  # takes 0.1 s, which `inv --list` must not spend
 
-    hooks = SECURE if follow else None
-    with _errors(timeout), requests.head(url, timeout=timeout, allow_redirects=follow, hooks=hooks) as response:
-        return response.status_code
+    with _errors(timeout), Session() as session:
+        return session.head(url, timeout=timeout, allow_redirects=follow).status_code
 
 
 def _chunks(url: str, limit: int) -> Iterator[bytes]:
-    import requests
+    from bakery.net.sessions import Session, chunks_of
 
-    with _errors(TIMEOUT), requests.get(url, stream=True, timeout=TIMEOUT, headers=HEADERS, hooks=SECURE) as response:
+    with _errors(TIMEOUT), Session() as session, session.get(url, stream=True, timeout=TIMEOUT) as response:
         if response.status_code != 200:
             raise Unavailable(f"answered {response.status_code} for {url}")
-        size = 0
-        # raw: if a server declares a .tgz an encoded .tar, requests would decompress it
-        while chunk := response.raw.read(1 << 20):
-            size += len(chunk)
-            if size > limit:
-                raise Unavailable(f"sent more than {limit} bytes for {url}")
-            yield chunk
+        try:
+            # not decoded: some servers declare a .tgz an encoded .tar
+            yield from chunks_of(response, limit)
+        except OverflowError as error:
+            raise Unavailable(f"{error} for {url}") from None
 
 
 @contextmanager
@@ -81,7 +60,9 @@ def _errors(timeout: tuple[float, float]) -> Iterator[None]:
     except (requests.Timeout, ReadTimeoutError):
         connect, read = timeout
         raise Unavailable(f"did not answer in time ({connect:.0f} s to connect, {read:.0f} s to read)") from None
-    except (requests.RequestException, HTTPError, ValueError) as error:
+    except ValueError:  # no reason: it may quote a part of a login
+        raise Unavailable("cannot be reached (expected http[s]://[NAME:PASSWORD@]HOST, also of a proxy)") from None
+    except (requests.RequestException, HTTPError) as error:
         raise Unavailable(f"cannot be reached ({_reason(error)})") from None
 
 

@@ -9,7 +9,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, Protocol, Self, cast
 
 import deflate
 
@@ -17,6 +17,13 @@ from bakery.oci.manifests import ManifestError
 
 CHUNK = 1 << 20
 ZLIB_BEST = 9
+MEMORY = 128 << 20
+"""Bytes that a decompressor may take; zstd's own limit is the same, and xz -9 needs 65 MiB."""
+LARGEST = 32 << 30
+"""Bytes of the largest layer, uncompressed. A layer of 1 MB can unpack to a thousand times as much and more."""
+LONGEST_HEADER, HEADERS = 128 << 10, 64 << 20
+"""Bytes of an extended header, and of the names of all members with 200 for each: 300,000 files of ordinary names."""
+TOO_LARGE = "a layer is damaged or hostile: it has too many files, too long names, or too much data"
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
@@ -88,10 +95,71 @@ def decompressed(stream: IO[bytes]) -> Iterator[io.BufferedReader]:
 
         opened = ZstdDecompressor().stream_reader(raw, read_across_frames=True)
     elif method != "none":
-        openers: dict[str, Callable[[Any], Any]] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
+        openers: dict[str, Callable[[Any], Any]] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": XzReader}
         opened = openers[method](raw)
     with raw, opened, io.BufferedReader(opened, CHUNK) as buffered:
         yield buffered
+
+
+class XzReader(io.RawIOBase):
+    """Decompresses xz within :data:`MEMORY`; the standard library's file object lets a file of 1 MB take 4 GB."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self.raw, self.stream = raw, lzma.LZMADecompressor(memlimit=MEMORY)
+
+    def readable(self) -> bool:
+        """Always true."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a part of ``buffer``; returns 0 at the end of the last stream."""
+        data = b""
+        while not data:
+            packed = self.raw.read(CHUNK) if self.stream.needs_input and not self.stream.eof else b""
+            if self.stream.eof:
+                packed = (self.stream.unused_data or self.raw.read(CHUNK)).lstrip(b"\0")
+                if not packed:
+                    return 0
+                self.stream = lzma.LZMADecompressor(memlimit=MEMORY)
+            elif self.stream.needs_input and not packed:
+                raise EOFError("unexpected end of the file")
+            data = self.stream.decompress(packed, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Member(tarfile.TarInfo):
+    """A header of limited size; sparse files, whose maps are not limited, do not occur in layers."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        member = super().frombuf(buf, encoding, errors)
+        if (member.type in b"xgXLK" and member.size > LONGEST_HEADER) or member.type == tarfile.GNUTYPE_SPARSE:
+            raise ManifestError(TOO_LARGE)
+        return member
+
+    def _proc_gnusparse_10(self, *_: Any) -> None:
+        raise ManifestError(TOO_LARGE)
+
+
+class _Layer(tarfile.TarFile):
+    """A tar that is read once from beginning to end, without the list of its members, and within ceilings."""
+
+    tarinfo = _Member
+    members: list[tarfile.TarInfo]
+    total = 0
+
+    def next(self) -> tarfile.TarInfo | None:
+        try:
+            member = super().next()
+        except RecursionError:  # a header that extends a header that extends a header
+            raise ManifestError(TOO_LARGE) from None
+        self.members.clear()
+        if member is not None:
+            self.total += sum(map(len, (member.name, member.linkname, *member.pax_headers.values()))) + 200
+            if max(self.total, len(self.pax_headers) << 20) > HEADERS or member.offset_data + member.size > LARGEST:
+                raise ManifestError(TOO_LARGE)
+        return member
 
 
 @contextmanager
@@ -100,7 +168,7 @@ def open_compressed_tar(stream: IO[bytes]) -> Iterator[tarfile.TarFile]:
     with decompressed(stream) as buffered:
         if not is_tar(buffered.peek()[: tarfile.BLOCKSIZE]):
             raise ManifestError("unknown compression of a layer: expected gzip, bzip2, xz, zstd or an uncompressed tar")
-        with tarfile.open(fileobj=buffered, mode="r|") as tar:
+        with _Layer.open(fileobj=buffered, mode="r|") as tar:
             yield tar
 
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from bakery.oci.archives import image_archive, open_layer
-from bakery.oci.manifests import ImageConfig
+from bakery.oci.compression import TOO_LARGE
+from bakery.oci.manifests import ImageConfig, ManifestError
 from bakery.platforms import Platform
 
 LARGEST = 32 << 20
 """Bytes of the largest file that is read; dpkg's status file of a slim image has 0.1 MB."""
+LARGEST_TOGETHER = 64 << 20
 WHITEOUT = ".wh."
 
 
@@ -47,8 +49,8 @@ class Overlay:
         self.pattern, self.files, self.links = pattern, dict[str, bytes](), dict[str, str]()
 
     def add(self, tar: tarfile.TarFile) -> None:
-        """Read a layer."""
-        gone, below, files, links = set[str](), set[str](), dict[str, bytes](), dict[str, str]()
+        """Read a layer; :exc:`bakery.oci.manifests.ManifestError` if it has too much that matches."""
+        gone, below, files, links, size = set[str](), set[str](), dict[str, bytes](), dict[str, str](), 0
         for member in tar:
             path = member.name.removeprefix("./").strip("/")
             folder, _, name = path.rpartition("/")
@@ -68,6 +70,9 @@ class Overlay:
                 stream = tar.extractfile(member)
                 assert stream is not None
                 files[path] = stream.read()
+                size += member.size
+                if size > LARGEST_TOGETHER:
+                    raise ManifestError(TOO_LARGE)
         folders = tuple(f"{path}/" for path in below)
         for known in (self.files, self.links):
             for path in [path for path in known if path in gone or path.startswith(folders)]:

@@ -9,11 +9,12 @@ unknown fields and the order of its keys, so that it can be written again under 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NotRequired, TypedDict, TypeVar, cast
+from typing import Annotated, NotRequired, TypedDict, TypeVar, cast
 
 import msgspec
 
 from bakery.errors import BakeryError
+from bakery.names import DIGEST
 from bakery.platforms import Platform
 
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -38,8 +39,8 @@ class Descriptor(TypedDict):
     """Refers to a blob: an index, a manifest, a configuration or a layer."""
 
     mediaType: str
-    digest: str
-    size: int
+    digest: Annotated[str, msgspec.Meta(pattern=rf"\A{DIGEST}\Z")]
+    size: Annotated[int, msgspec.Meta(ge=0)]
     platform: NotRequired[Mapping[str, object] | None]
     annotations: NotRequired[Annotations]
     urls: NotRequired[Sequence[str] | None]

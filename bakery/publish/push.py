@@ -14,12 +14,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
+
+from bakery import names
 from bakery.catalog import Catalog, Compression, Image, aliases_of, tags_of
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError
 from bakery.files import Tell, disk_full, write_whole
-from bakery.oci import INDEX, Descriptor, LayerCache, ManifestError, parse_index, recompress
+from bakery.oci import INDEX, Descriptor, LayerCache, recompress
 from bakery.platforms import Platform
 from bakery.publish.cosign import Signer
 from bakery.publish.gate import approved, require_tested
@@ -36,7 +40,7 @@ class PushedImage:
     image: str
     platform: Platform
     names: ImageTags
-    entries: list[Descriptor] = field(hash=False)
+    entries: Annotated[list[Descriptor], msgspec.Meta(min_length=1)] = field(hash=False)
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,7 @@ def tags_for(catalog: Catalog, image: Image, stamp: str, end: str = "") -> Image
 
 def open_repository(repository: str, bundle: Path | None, tell: Tell) -> Repository:
     """The repository with this name, to push to; :exc:`InputError` if the name is not one."""
-    if not re.fullmatch(r"([A-Za-z0-9.-]+(:\d+)?/|\[[0-9a-f:]+\](:\d+)?/)?[a-z0-9]+([/._-]+[a-z0-9]+)*", repository):
-        raise InputError(
-            f"--repository={repository}: expected a repository without a tag",
-            hint="For example 127.0.0.1:5000/infra7/python or ghcr.io/infra7/python.",
-        )
-    host, path, _ = split_reference(f"{repository}:latest")
+    host, path, _ = split_reference(f"{names.repository(repository)}:latest")
     return Repository(Transport(host, path, PUSH, bundle, tell))
 
 
@@ -113,17 +112,25 @@ def write_digests(file: Path, images: Sequence[PushedImage]) -> None:
     write_whole(file, json.dumps([asdict(image) for image in images], indent=1) + "\n")
 
 
+def _platform(_: type, value: object) -> Platform:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9]+(/[a-z0-9_]+){1,2}", value):
+        raise ValueError(f"expected a platform such as linux/amd64, found {value!r}")
+    return Platform(value)
+
+
 def read_digests(files: Sequence[str]) -> list[PushedImage]:
     """What several machines pushed by digest; :exc:`InputError` if :func:`write_digests` did not write a file."""
-    images = []
+    images: list[PushedImage] = []
     for name in files:
         try:
-            for item in json.loads(Path(name).read_text(encoding="utf-8")):
-                tags = ImageTags(item["names"]["dated"], item["names"]["release"], tuple(item["names"]["shared"]))
-                entries = parse_index({"manifests": item["entries"]})["manifests"]
-                images.append(PushedImage(item["image"], Platform(item["platform"]), tags, entries))
-        except (ManifestError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            raise InputError(f"{name}: expected a file that `inv push --digests={name}` wrote: {error!r}") from None
+            content = msgspec.json.decode(Path(name).read_bytes())
+            checked = msgspec.convert(content, list[PushedImage], dec_hook=_platform)
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"{name}: expected a file that `inv push --digests={name}` wrote: {error}") from None
+        if not checked:
+            raise InputError(f"{name} contains no image", hint="Push again on the machine that wrote it.")
+        # The descriptors as they are, with fields that this program does not know.
+        images += [replace(image, entries=item["entries"]) for image, item in zip(checked, content, strict=True)]
     return images
 
 

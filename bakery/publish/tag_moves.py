@@ -7,10 +7,15 @@ two platforms, it stays on one release for both, or waits until the other platfo
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
 
 from bakery.errors import InputError
+from bakery.names import TAG
 from bakery.oci import Descriptor, Index, digest_of, merged, platforms_of, to_json
 
+Tag = Annotated[str, msgspec.Meta(pattern=rf"\A{TAG}\Z")]
 Current = tuple[Index, str] | None
 """What a tag refers to now: an index and its digest, or nothing."""
 
@@ -19,9 +24,9 @@ Current = tuple[Index, str] | None
 class ImageTags:
     """The tags of an image: the permanent one, that of its release and target, and shared ones, most specific first."""
 
-    dated: str
-    release: str
-    shared: tuple[str, ...]
+    dated: Tag
+    release: Tag
+    shared: tuple[Tag, ...]
 
     @property
     def all(self) -> tuple[str, ...]:

@@ -4,13 +4,12 @@ Nothing is pulled unless a caller opens a blob: manifests and configurations are
 a login for public images; docker's own login is used if a registry wants one.
 """
 
-import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import IO
 
 from bakery import oci
+from bakery.names import is_digest
 from bakery.platforms import Platform
 from bakery.registry.errors import RegistryError, Unreachable
 from bakery.registry.references import split_reference
@@ -41,7 +40,10 @@ def manifest_digest(reference: str) -> str:
     tag = split_reference(reference)[2]
     # The caller can do without: do not wait for a busy registry.
     answer = Registry(patience=0).ask("HEAD", reference, f"manifests/{tag}")
-    return str(answer.headers.get("Docker-Content-Digest", tag if tag.startswith("sha256:") else ""))
+    digest = str(answer.headers.get("Docker-Content-Digest", tag if is_digest(tag) else ""))
+    if (digest and not is_digest(digest)) or (is_digest(tag) and digest != tag):
+        raise RegistryError(f"{reference}: its registry answered with another digest: {digest[:100]!r}")
+    return digest
 
 
 def platform_digest(reference: str, platform: Platform) -> str:
@@ -78,7 +80,7 @@ class Registry:
             digest = oci.pick(oci.parse_index(content), platform)["digest"]
             content, _ = self.manifest(reference, digest)
         manifest = oci.parse_manifest(content)
-        config = self._config(reference, manifest["config"]["digest"])
+        config = self._config(reference, manifest["config"])
         actual = f"{config.get('os')}/{config.get('architecture')}"
         if single and config and actual != platform:
             raise oci.ManifestError(f"{reference} is an image for {actual}, not for {platform}")
@@ -88,28 +90,26 @@ class Registry:
     def manifest(self, reference: str, name: str) -> tuple[dict[str, object], str]:
         """A manifest or an index by its tag or digest, and the digest of its bytes."""
         data = self.ask("GET", reference, f"manifests/{name}").body
-        host, digest = split_reference(reference)[0], f"sha256:{hashlib.sha256(data).hexdigest()}"
-        if name.startswith("sha256:") and name != digest:
-            raise RegistryError(f"{host} answered with other bytes than {name}")
+        host = split_reference(reference)[0]
+        if is_digest(name):
+            self._transport(reference).verified(data, name)
         try:
-            return oci.parse_object(data), digest
+            return oci.parse_object(data), name if is_digest(name) else oci.digest_of(data)
         except oci.ManifestError:
             raise RegistryError(f"{host} answered with something other than a manifest") from None
 
-    def read_blob(self, reference: str, digest: str) -> bytes:
-        """A small blob, such as a configuration; raises :exc:`RegistryError`."""
-        return self.ask("GET", reference, f"blobs/{digest}").body
+    def read_blob(self, reference: str, blob: oci.Descriptor) -> bytes:
+        """A small blob, such as a configuration, verified; raises :exc:`RegistryError`."""
+        return self._transport(reference).blob(blob["digest"], blob["size"])
 
-    @contextmanager
-    def open_blob(self, reference: str, digest: str) -> Iterator[IO[bytes]]:
-        """A blob of any size as a stream; raises :exc:`RegistryError`."""
-        with self._transport(reference).open(f"blobs/{digest}") as stream:
-            yield stream
+    def open_blob(self, reference: str, digest: str, size: int) -> AbstractContextManager[IO[bytes]]:
+        """A blob of ``size`` bytes in a temporary file, verified; raises :exc:`RegistryError`."""
+        return self._transport(reference).open(digest, size)
 
-    def _config(self, reference: str, digest: str) -> oci.ImageConfig:
+    def _config(self, reference: str, config: oci.Descriptor) -> oci.ImageConfig:
         """An image's configuration; empty if it cannot be read, because it only explains the manifest."""
         try:
-            return oci.parse_config(self.read_blob(reference, digest))
+            return oci.parse_config(self.read_blob(reference, config))
         except (RegistryError, oci.ManifestError):
             return {}
 
@@ -121,8 +121,7 @@ class Registry:
         try:
             return transport.ask(verb, what, headers=ACCEPT)
         except Unreachable as error:
-            if not what.startswith("blobs/"):  # storage of blobs may be unreachable when the registry itself is not
-                self.unreachable[transport.host] = error
+            self.unreachable[transport.host] = error
             raise
 
     def _transport(self, reference: str) -> Transport:

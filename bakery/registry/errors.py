@@ -63,10 +63,13 @@ def status_error(host: str, what: str, status: int, body: bytes, pushes: bool) -
 
 
 def retry_after(text: str, default: float) -> float:
-    """Seconds of a Retry-After header, a number or a date (RFC 9110 10.2.3); ``default`` if it is neither."""
+    """Seconds of a Retry-After header, a number or a date (RFC 9110 10.2.3); ``default`` if it is neither.
+
+    It may be 0 or in the past: callers wait at least as long as without it.
+    """
     if re.fullmatch(r"\d{1,6}", text.strip()):
         return float(text)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, LookupError):
         return default

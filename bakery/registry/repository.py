@@ -9,6 +9,7 @@ from typing import IO
 from urllib.parse import urljoin
 
 from bakery import oci
+from bakery.names import is_digest
 from bakery.registry.client import ACCEPT
 from bakery.registry.errors import RegistryError
 from bakery.registry.transport import Transport
@@ -37,6 +38,8 @@ class Repository:
         answer = self.transport.ask("GET", f"manifests/{name}", headers=ACCEPT, good=(200, 404))
         if answer.status == 404:
             return None
+        if is_digest(name):
+            self.transport.verified(answer.body, name)
         try:
             content = oci.parse_object(answer.body)
             index = oci.parse_index(content) if oci.is_index(content) else self._index_of_one(content, answer.body)
@@ -47,7 +50,7 @@ class Repository:
 
     def _index_of_one(self, content: dict[str, object], data: bytes) -> oci.Index:
         manifest = oci.parse_manifest(content)
-        config = oci.parse_config(self.transport.ask("GET", f"blobs/{manifest['config']['digest']}").body)
+        config = oci.parse_config(self.transport.blob(manifest["config"]["digest"], manifest["config"]["size"]))
         platform = {"architecture": config["architecture"], "os": config["os"]}
         return oci.merged(
             None, [{**oci.describe(data, manifest.get("mediaType") or oci.MANIFEST), "platform": platform}]
@@ -61,7 +64,10 @@ class Repository:
             if self.transport.once("HEAD", f"blobs/{digest}", good=(200, 404)).status == 200:
                 return False
             start = self.transport.once("POST", "blobs/uploads/", headers={"Content-Length": "0"}, good=(202,))
-            url = urljoin(f"{self.transport.base}/", start.headers.get("Location", ""))
+            try:
+                url = urljoin(f"{self.transport.base}/", start.headers.get("Location", ""))
+            except ValueError:
+                raise RegistryError(f"{self.transport.host} wants an upload to an invalid URL") from None
             url += f"{'&' if '?' in url else '?'}digest={digest}"
             headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
             done = self.transport.once("PUT", url, headers=headers, body=opened, good=(201, 204, 404, 416))

@@ -5,20 +5,24 @@ if the registry sends it. Not retried: what would get the same answer again. Mes
 header or a URL with its parameters, in which registries put secrets.
 """
 
+import io
 import json
 import re
+import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from bakery.errors import InputError
-from bakery.files import Tell
-from bakery.net import context_for, docker_config, stays_secure, users_bundle
+from bakery.files import Tell, disk_full, require_space
+from bakery.names import is_digest_of
+from bakery.net import context_for, docker_config, users_bundle
 from bakery.registry.credentials import Login, find_login
 from bakery.registry.errors import RESUME, RegistryError, Unreachable, is_full, login_error, retry_after, status_error
 from bakery.registry.references import is_loopback
@@ -26,13 +30,16 @@ from bakery.registry.references import is_loopback
 if TYPE_CHECKING:
     import requests
 
-LARGEST = 8 << 20
-"""Bytes of the largest answer that is read; registries themselves accept manifests of 4 MiB."""
+LARGEST = 4 << 20
+"""Bytes of the largest answer that is read into memory: registries accept manifests of 4 MiB. JSON can take 30 times as
+many bytes once it is parsed."""
+LARGEST_TOKEN = 1 << 17
 PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds before the second attempt, doubled before each further one, and their limit."""
 PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "record layer failure", "UNEXPECTED_MESSAGE")
 """How OpenSSL reports an answer in plain HTTP."""
 T = TypeVar("T")
+Content = TypeVar("Content", bytes, IO[bytes])
 Body = bytes | Callable[[], IO[bytes]]
 """What is sent: bytes, or a function that opens them for each attempt."""
 
@@ -90,21 +97,9 @@ class Transport:
     @cached_property
     def session(self) -> "requests.Session":
         """Connections that are kept open, through the user's proxies unless the registry is this machine."""
-        import requests
-        from requests.adapters import HTTPAdapter
+        from bakery.net import sessions
 
-        context = context_for(self.host, self.bundle or users_bundle())
-
-        class Adapter(HTTPAdapter):
-            def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-                super().init_poolmanager(*args, ssl_context=context, **kwargs)
-
-            def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-                return super().proxy_manager_for(*args, ssl_context=context, **kwargs)
-
-        session = requests.Session()
-        session.mount("https://", Adapter())
-        session.hooks["response"].append(stays_secure)
+        session = sessions.Session(context_for(self.host, self.bundle or users_bundle()))
         session.trust_env = not is_loopback(self.host)
         return session
 
@@ -120,7 +115,7 @@ class Transport:
         if is_loopback(self.host):
             try:
                 url = f"https://{self.host}/v2/"
-                self.session.get(url, timeout=self.policy.timeout, auth=_no_login, stream=True).close()
+                self.session.get(url, timeout=self.policy.timeout, stream=True).close()
             except requests.exceptions.SSLError as error:
                 if any(reason in str(error) for reason in PLAIN_HTTP):
                     return f"http://{self.host}"
@@ -135,7 +130,7 @@ class Transport:
             try:
                 return step()
             except RegistryError as error:
-                wait = retry_after(error.wait, pause)
+                wait = max(pause, retry_after(error.wait, pause))
                 if not error.transient or time.monotonic() + wait > deadline:
                     raise
                 self.tell(f"{self.host} {error.transient}: retrying in {wait:.0f} s")
@@ -160,23 +155,49 @@ class Transport:
             raise self._refusal(self.host, self._name(what), answer)
         return answer
 
-    def _read(self, response: "requests.Response") -> Answer:
-        """An answer of limited size."""
-        content = bytearray()
-        for chunk in response.iter_content(1 << 16):
-            content += chunk
-            if len(content) > LARGEST:
-                raise RegistryError(f"{self.host} answered with more than {LARGEST} bytes, too much for a manifest")
-        return Answer(response.status_code, response.headers, bytes(content))
+    def _read(self, response: "requests.Response", limit: int = 0) -> Answer:
+        """An answer of limited size, also if it is compressed, which is never asked for."""
+        from bakery.net import sessions
+
+        limit = limit or LARGEST
+        try:
+            content = b"".join(sessions.chunks_of(response, limit))
+            if re.search("gzip|deflate", response.headers.get("Content-Encoding", "")):
+                content = zlib.decompressobj(47).decompress(content, limit + 1)
+        except zlib.error:
+            raise RegistryError(f"{self.host} answered with damaged data") from None
+        except OverflowError:
+            content = bytes(limit + 1)
+        if len(content) > limit:
+            raise RegistryError(f"{self.host} answered with more than {limit} bytes, too much for a manifest")
+        return Answer(response.status_code, response.headers, content)
+
+    def blob(self, digest: str, size: int) -> bytes:
+        """A small blob, such as a configuration, of ``size`` bytes; raises as :meth:`ask` does."""
+        return self.verified(self.ask("GET", f"blobs/{digest}").body, digest, size)
 
     @contextmanager
-    def open(self, what: str) -> Iterator[IO[bytes]]:
-        """The body of a 200 for ``what`` as a stream, of any size; raises as :meth:`once` does."""
-        with self._network_errors(), self._respond("GET", what, {"Accept-Encoding": "identity"}, b"") as response:
-            if response.status_code != 200:
-                raise self._refusal(self.host, self._name(what), self._read(response))
-            response.raw.auto_close = False  # a BufferedReader does not accept a stream that closes at its end
-            yield cast(IO[bytes], response.raw)
+    def open(self, digest: str, size: int) -> Iterator[IO[bytes]]:
+        """A blob of ``size`` bytes in a temporary file, verified; raises as :meth:`once` does."""
+        from bakery.net import sessions
+
+        what, folder = f"blobs/{digest}", Path(tempfile.gettempdir())
+        require_space(folder, size)
+        with disk_full(folder), tempfile.TemporaryFile() as file:
+            with self._network_errors(), self._respond("GET", what, {}, b"") as response:
+                if response.status_code != 200:
+                    raise self._refusal(self.host, self._name(what), self._read(response))
+                with suppress(OverflowError):
+                    file.writelines(sessions.chunks_of(response, size + 1))
+            self.verified(file, digest, size).seek(0)
+            yield file
+
+    def verified(self, content: Content, digest: str, size: int = -1) -> Content:
+        """``content``, bytes or a stream, if it has this ``digest`` and ``size``; else :exc:`RegistryError`."""
+        actual = len(content) if isinstance(content, bytes) else content.seek(0, io.SEEK_END)
+        if not is_digest_of(content, digest) or size not in (actual, -1):
+            raise RegistryError(f"{self.host} answered with other bytes than {digest}")
+        return content
 
     def _name(self, what: str) -> str:
         return self.path if "://" in what else f"{self.path}/{what.partition('?')[0]}"
@@ -206,7 +227,7 @@ class Transport:
             ) from None
         except requests.Timeout:
             raise self._unreachable("did not answer in time") from None
-        except (requests.RequestException, HTTPError) as error:
+        except (requests.RequestException, HTTPError, ValueError) as error:
             refused = "refused" in str(error) or "resolve" in str(error)
             raise self._unreachable("cannot be reached" if refused else "broke the connection") from None
 
@@ -225,7 +246,8 @@ class Transport:
                 verb, url, data=data or None, headers=dict(headers), auth=self._sign, timeout=self.policy.timeout,
                 stream=True,
             )  # fmt: skip
-            if response.status_code != 401 or renewed:
+            # Storage that the registry redirects to may not ask for the registry's login.
+            if response.status_code != 401 or renewed or not str(response.url).startswith(f"{self.base}/"):
                 break
             self._read(response)
             self._authorise(response.headers.get("WWW-Authenticate", ""))
@@ -244,7 +266,10 @@ class Transport:
         """Answer a 401: get a token, or use the password (https://distribution.github.io/distribution/spec/auth/)."""
         kind, _, rest = challenge.partition(" ")
         fields = dict(re.findall(r'(\w+)="([^"]*)"', rest))
-        realm = urlsplit(fields.get("realm", ""))
+        try:
+            realm = urlsplit(fields.get("realm", ""))
+        except ValueError:
+            raise RegistryError(f"{self.host} wants a token from an invalid URL") from None
         secret = realm.scheme == "https" or (realm.scheme == "http" and is_loopback(realm.netloc))
         if kind.lower() == "basic":
             if self.basic or not self.login.name:
@@ -258,16 +283,17 @@ class Transport:
     def _token(self, realm: str, service: str | None) -> str:
         actions = "pull,push" if self.policy.pushes else "pull"
         scope = {"service": service, "scope": f"repository:{self.path}:{actions}"}
-        options: dict[str, Any] = {"timeout": self.policy.timeout, "stream": True, "auth": _no_login}
+        # A request with a login is not redirected: its form, which is its body, would be sent to another host.
+        options: dict[str, Any] = {"timeout": self.policy.timeout, "stream": True, "allow_redirects": not self.login}
         login, server = self.login, urlsplit(realm).netloc.rpartition("@")[2]
         if login.token:
             form = {**scope, "grant_type": "refresh_token", "refresh_token": login.token, "client_id": "bakery"}
             response = self.session.post(realm, data=form, **options)
         else:
-            options["auth"] = _basic(login) if login else _no_login
+            options["auth"] = _basic(login) if login else None
             response = self.session.get(realm, params=scope, **options)
         with response:
-            answer = self._read(response)
+            answer = self._read(response, LARGEST_TOKEN)
         if answer.status in (400, 401, 403):
             if login and not self.policy.pushes:  # an old login must not prevent what anyone may read
                 self.login = Login()
@@ -278,7 +304,7 @@ class Transport:
         try:
             body = json.loads(answer.body)
             return str(body.get("token") or body["access_token"])
-        except (ValueError, LookupError, AttributeError):
+        except (ValueError, LookupError, AttributeError, RecursionError):
             raise RegistryError(f"{self.host} refers to {server} for a token, which answered without one") from None
 
 
@@ -286,8 +312,3 @@ def _basic(login: Login) -> "Callable[[requests.PreparedRequest], requests.Prepa
     from requests.auth import HTTPBasicAuth
 
     return HTTPBasicAuth(*login.encoded)
-
-
-def _no_login(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
-    """No login; without an ``auth`` of ours, requests would take one from ~/.netrc."""
-    return request

@@ -136,7 +136,13 @@ class _Statement(msgspec.Struct, frozen=True):
 
 def _versions(files: Mapping[str, bytes]) -> dict[str, str]:
     """Versions by package according to dpkg's status files."""
-    return {name: package.get("Version", "") for name, package in installed(files).items()}
+    return _valid({name: package.get("Version", "") for name, package in installed(files).items()})
+
+
+def _valid(versions: Mapping[str, str]) -> dict[str, str]:
+    """The packages whose names and versions are those of Debian's policy (5.6.1, 5.6.12), not options of apt."""
+    name, version = re.compile("[a-z0-9][a-z0-9+.-]+"), re.compile("[0-9][A-Za-z0-9.+:~-]*")
+    return {key: text for key, text in versions.items() if name.fullmatch(key) and version.fullmatch(text)}
 
 
 def _attested(registry: Registry, remote: RemoteImage) -> dict[str, str] | None:
@@ -147,7 +153,10 @@ def _attested(registry: Registry, remote: RemoteImage) -> dict[str, str] | None:
         manifest, _ = registry.manifest(reference, attestation["digest"])
         for layer in oci.parse_manifest(manifest)["layers"]:
             if oci.annotations_of(layer).get("in-toto.io/predicate-type") == oci.SPDX:
-                statement = msgspec.json.decode(registry.read_blob(reference, layer["digest"]), type=_Statement)
+                try:
+                    statement = msgspec.json.decode(registry.read_blob(reference, layer), type=_Statement)
+                except (ValueError, RecursionError) as error:
+                    raise oci.ManifestError(f"its bill of materials cannot be read: {error}") from None
                 if remote.digest in {f"sha256:{subject.digest.get('sha256')}" for subject in statement.subject}:
                     return _listed(statement.predicate)
     return None
@@ -163,7 +172,7 @@ def _listed(bill: SpdxDocument) -> dict[str, str]:
                 continue
             if purl.type == "deb" and purl.version:
                 versions[purl.name] = purl.version
-    return versions
+    return _valid(versions)
 
 
 def _status_files(registry: Registry, remote: RemoteImage) -> dict[str, bytes]:
@@ -171,8 +180,12 @@ def _status_files(registry: Registry, remote: RemoteImage) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for layer in reversed(remote.layers):
         overlay = oci.Overlay(STATUS_FILES)
-        with registry.open_blob(remote.reference, layer.digest) as stream, oci.open_compressed_tar(stream) as tar:
-            overlay.add(tar)
+        with registry.open_blob(remote.reference, layer.digest, layer.compressed_bytes) as blob:
+            try:
+                with oci.open_compressed_tar(blob) as tar:
+                    overlay.add(tar)
+            except oci.read_errors() as error:
+                raise oci.ManifestError(f"layer {layer.digest[:19]} cannot be read: {error}") from None
         files = {**overlay.files, **files}
         if "var/lib/dpkg/status" in files:
             break

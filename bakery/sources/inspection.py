@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import IO, cast
 
 from bakery.errors import SourceError
+from bakery.oci import XzReader
 
 MAX_UNPACKED = 600_000_000
 """Bytes that a tarball may unpack to; CPython's are below 200 MB."""
-MAX_MEMORY = 256 << 20
-"""Bytes of memory that xz may use; level -9 needs 65 MiB."""
 CHUNK = 1 << 18
 XZ, GZIP = b"\xfd7zXZ\x00", b"\x1f\x8b"
 
@@ -32,23 +31,6 @@ class TarballContents:
     date: str
 
 
-class _XzStream:
-    """One xz stream, decompressed within ``MAX_MEMORY``: the standard library's file object allows a file 4 GiB."""
-
-    def __init__(self, raw: IO[bytes]) -> None:
-        self.raw, self.decompressor = raw, lzma.LZMADecompressor(memlimit=MAX_MEMORY)
-
-    def read(self, size: int) -> bytes:
-        """At most ``size`` bytes; empty at the end."""
-        data = b""
-        while not data and not self.decompressor.eof:
-            compressed = self.raw.read(CHUNK) if self.decompressor.needs_input else b""
-            if self.decompressor.needs_input and not compressed:
-                raise EOFError("unexpected end of the file")
-            data = self.decompressor.decompress(compressed, size)
-        return data
-
-
 class _Unpacked:
     """The tar inside a .tar.xz or .tgz, of at most ``MAX_UNPACKED`` bytes, to be read from beginning to end."""
 
@@ -57,7 +39,7 @@ class _Unpacked:
         if not head.startswith((XZ, GZIP)):
             raise ValueError(f"expected xz or gzip, but the file begins with {head!r}")
         raw.seek(0)
-        self.stream = _XzStream(raw) if head == XZ else gzip.GzipFile(fileobj=raw)
+        self.stream = XzReader(raw) if head == XZ else gzip.GzipFile(fileobj=raw)
         self.size = 0
 
     def read(self, size: int) -> bytes:

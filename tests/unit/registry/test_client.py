@@ -389,8 +389,8 @@ def test_a_private_image_is_read_with_dockers_login_and_storage_never_sees_it(se
     registry, reference = Registry(), f"{server.address}/name:tag"
     image = registry.image(reference, "linux/amd64")
     assert image.config["config"]["Env"] == ["PYTHON_VERSION=3.13.15"]
-    layer = image.layers[0].digest
-    with registry.open_blob(reference, layer) as stream:
+    layer, size = image.layers[0].digest, image.layers[0].compressed_bytes
+    with registry.open_blob(reference, layer, size) as stream:
         assert stream.read() == archive.blobs[layer]
     assert len(storage.headers) == 2
     assert not any("authorization" in headers for headers in storage.headers)
@@ -422,6 +422,6 @@ def test_a_blob_that_ends_too_early_is_reported(serve: Any) -> None:
     server = serve(default=cut)
     with (
         pytest.raises(RegistryError, match="broke the connection"),
-        Registry().open_blob(f"{server.address}/name:tag", DIGEST) as stream,
+        Registry().open_blob(f"{server.address}/name:tag", DIGEST, 100) as stream,
     ):
         stream.read()

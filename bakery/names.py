@@ -1,0 +1,56 @@
+"""Names of repositories and images, tags and digests, by the grammar of the distribution specification.
+
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests. Docker adds the registry's host
+in front (https://pkg.go.dev/github.com/distribution/reference).
+"""
+
+import hashlib
+import io
+import re
+from typing import IO
+
+from bakery.errors import InputError
+
+_PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+DIGEST = r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
+_HOST = r"(?:localhost|(?=[^/]*[.:])[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?"
+REPOSITORY = rf"(?=.{{1,255}}(?:[:@]|\Z))(?:{_HOST}/)?{_PART}(?:/{_PART})*"
+REFERENCE = rf"{REPOSITORY}(?::{TAG})?(?:@{DIGEST})?"
+
+
+def reference(text: str) -> str:
+    """``text`` if it is an image's reference or identity; else :exc:`InputError`."""
+    if not re.fullmatch(REFERENCE, text):
+        raise InputError(f"{text[:300]!r} is not an image reference", hint="For example python:3.13-slim-bookworm.")
+    return text
+
+
+def repository(text: str) -> str:
+    """``text`` if it is a repository, with or without its registry's host; else :exc:`InputError`."""
+    if not re.fullmatch(REPOSITORY, text):
+        raise InputError(
+            f"--repository={text[:300]}: expected a repository without a tag",
+            hint="For example 127.0.0.1:5000/infra7/python or ghcr.io/infra7/python.",
+        )
+    return text
+
+
+def stamp(text: str) -> str:
+    """``text`` if it can be the end of a tag; else :exc:`InputError`."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
+        raise InputError(f"--stamp={text[:100]}: expected letters, digits and . _ - (at most 64), such as 20261122.2")
+    return text
+
+
+def is_digest(text: str) -> bool:
+    """Whether ``text`` is a digest and not a tag."""
+    return bool(re.fullmatch(DIGEST, text))
+
+
+def is_digest_of(content: bytes | IO[bytes], digest: str) -> bool:
+    """Whether ``content``, bytes or a stream that is read from its beginning, has this ``digest``."""
+    stream = io.BytesIO(content) if isinstance(content, bytes) else content
+    stream.seek(0)
+    algorithm, _, expected = digest.partition(":")
+    return is_digest(digest) and hashlib.file_digest(stream, algorithm).hexdigest() == expected  # type: ignore[arg-type]

@@ -1,0 +1,105 @@
+"""HTTP connections that send a login to no other host than its own, and give up answers that take too long."""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+from requests.utils import get_auth_from_url
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+GRACE, SLOWEST = 60.0, 10_000
+"""Seconds that an answer may take, and the bytes that have to come in each further second."""
+
+
+class _Patient:
+    """Closes a connection whose headers have not come within twice the timeout, which is for a single read."""
+
+    sock: socket.socket
+    timeout: float
+    late = False
+
+    def getresponse(self) -> Any:
+        """The answer; raises TimeoutError."""
+        timer = threading.Timer(2 * self.timeout, self._hang_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            response = super().getresponse()  # type: ignore[misc]
+        finally:
+            timer.cancel()
+        if self.late:
+            response.close()
+            self.close()  # type: ignore[attr-defined]
+            raise TimeoutError("headers took too long")
+        return response
+
+    def _hang_up(self) -> None:
+        self.late = True
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+
+class _Plain(HTTPConnectionPool):
+    ConnectionCls = type("Connection", (_Patient, HTTPConnection), {})
+
+
+class _Secure(HTTPSConnectionPool):
+    ConnectionCls = type("Connection", (_Patient, HTTPSConnection), {})
+
+
+class _Adapter(HTTPAdapter):
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self.tls: dict[str, Any] = {"ssl_context": context} if context else {}
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **{**kwargs, **self.tls})
+        self.poolmanager.pool_classes_by_scheme = {"http": _Plain, "https": _Secure}
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **{**kwargs, **self.tls})
+        manager.pool_classes_by_scheme = {"http": _Plain, "https": _Secure}
+        return manager
+
+
+class Session(requests.Session):
+    """The environment's proxies and CA bundle, but never ~/.netrc. A request without ``auth`` uses its URL's login."""
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        super().__init__()
+        self.auth = _own_login
+        self.headers["Accept-Encoding"] = "identity"
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, _Adapter(context))
+
+    def rebuild_auth(self, prepared_request: Any, response: requests.Response) -> None:
+        """No login after a redirect to another host, nor one from ~/.netrc; https never becomes http."""
+        if str(response.url).startswith("https:") and not str(prepared_request.url).startswith("https:"):
+            raise requests.TooManyRedirects("a redirect from https to another protocol is not followed")
+        if self.should_strip_auth(response.request.url, prepared_request.url):  # type: ignore[no-untyped-call]
+            prepared_request.headers.pop("Authorization", None)
+
+
+def _own_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    name, password = get_auth_from_url(str(request.url))
+    return HTTPBasicAuth(name.encode(), password.encode())(request) if name or password else request
+
+
+def chunks_of(response: requests.Response, limit: int) -> Iterator[bytes]:
+    """The body as it is sent, without decoding; OverflowError if it has over ``limit`` bytes, requests.Timeout."""
+    size, start = 0, time.monotonic()
+    while chunk := response.raw.read1(1 << 16):
+        size += len(chunk)
+        if size > limit:
+            raise OverflowError(f"sent more than {limit} bytes")
+        if time.monotonic() - start > GRACE + size / SLOWEST:
+            raise requests.Timeout("too slow")
+        yield chunk

@@ -1,0 +1,118 @@
+"""Which host gets which login, and how long and how large an answer may be."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.errors import Unavailable
+from bakery.net import http, sessions
+
+LIMIT = 1 << 20
+
+
+@pytest.fixture
+def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login for this machine that nothing may send."""
+    file = tmp_path / "netrc"
+    file.write_text("machine 127.0.0.1 login netrc password netrc\nmachine localhost login netrc password netrc\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(file))
+
+
+def logins(server: Any) -> list[str | None]:
+    return [headers.get("authorization") for headers in server.headers]
+
+
+@pytest.mark.usefixtures("netrc")
+def test_netrc_is_never_sent_not_even_after_a_redirect(serve: Any) -> None:
+    server, other = serve(default=b"data"), serve(default=b"data")
+    server.routes["/moved"] = (302, b"", {"Location": f"{other.url.replace('127.0.0.1', 'localhost')}/x"})
+    assert http.read(f"{server.url}/x", LIMIT) == b"data"
+    assert http.read(f"{server.url}/moved", LIMIT) == b"data"
+    assert http.status_of(f"{server.url}/moved") == 200
+    assert logins(server) == [None] * 3
+    assert logins(other) == [None] * 2
+
+
+@pytest.mark.usefixtures("netrc")
+def test_a_mirrors_login_is_sent_to_the_mirror_and_not_to_where_it_redirects(serve: Any) -> None:
+    server, other = serve(default=b"data"), serve(default=b"data")
+    server.routes["/moved"] = (307, b"", {"Location": f"{other.url}/x"})
+    server.routes["/near"] = (307, b"", {"Location": "/x"})
+    mirror = server.url.replace("://", "://name:p%40ss@")
+    for path in ("x", "moved", "near"):
+        assert http.read(f"{mirror}/{path}", LIMIT) == b"data"
+    assert logins(server) == ["Basic bmFtZTpwQHNz"] * 4
+    assert logins(other) == [None]
+
+
+@pytest.mark.parametrize("login", ["name:S3cret@", "name:S3cr/et@", "S3cret@", "name:S3cr%2Fet@", "na/me:S3cret@"])
+def test_a_mirrors_login_is_in_no_message(serve: Any, nowhere: str, login: str) -> None:
+    server = serve(default=404)
+    for url in (server.url, nowhere, "https://[::1"):
+        with pytest.raises(Unavailable) as caught:
+            http.read(url.replace("://", f"://{login}") + "/file", LIMIT)
+        assert "S3cr" not in str(caught.value)
+        assert "et@" not in str(caught.value)
+
+
+def test_a_long_answer_ends_at_its_limit(serve: Any) -> None:
+    sent: list[int] = []
+
+    def endless(request: Any) -> None:
+        request.send_response(200)
+        request.end_headers()
+        sent.extend(request.wfile.write(bytes(1 << 20)) for _ in range(1000))
+
+    server = serve(default=endless)
+    with pytest.raises(Unavailable, match=f"sent more than {LIMIT} bytes"):
+        http.read(f"{server.url}/x", LIMIT)
+    assert len(sent) < 100
+
+
+def test_a_compressed_answer_is_kept_as_it_was_sent(serve: Any) -> None:
+    data = gzip.compress(bytes(LIMIT * 50))
+    server = serve(default=(200, data, {"Content-Encoding": "gzip"}))
+    assert http.read(f"{server.url}/x", LIMIT) == data
+    assert server.headers[0]["accept-encoding"] == "identity"
+
+
+def drip(request: Any, *, head: bool) -> None:
+    """Send a byte at a time, each soon enough for a single read, until the client hangs up."""
+    if not head:
+        request.send_response(200)
+        request.end_headers()
+    for number in range(10_000):
+        if request.server.told.released.wait(0.02):
+            break
+        request.wfile.write(b"HTTP/1.0 200 OK\r\nX: "[number : number + 1] or b"x")
+        request.wfile.flush()
+
+
+@pytest.mark.parametrize("head", [False, True])
+def test_a_server_that_sends_a_byte_at_a_time_is_given_up(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, head: bool
+) -> None:
+    monkeypatch.setattr(sessions, "GRACE", 0.3)
+    monkeypatch.setattr(http, "TIMEOUT", (0.3, 0.3))
+    server = serve(default=lambda request: drip(request, head=head))
+    with pytest.raises(Unavailable, match="did not answer in time"):
+        http.read(f"{server.url}/x", LIMIT)
+
+
+def test_a_slow_but_steady_answer_is_read(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "GRACE", 0.05)
+
+    def steady(request: Any) -> None:
+        request.send_response(200)
+        request.end_headers()
+        for _ in range(10):
+            time.sleep(0.02)
+            request.wfile.write(bytes(50_000))
+
+    assert len(http.read(f"{serve(default=steady).url}/x", LIMIT)) == 500_000

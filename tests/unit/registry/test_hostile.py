@@ -1,0 +1,296 @@
+"""Registries that lie, stall or send too much: nothing unverified is read, memory and requests stay within limits."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import json
+import lzma
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from bakery.registry import Registry, RegistryError, Repository, Transport, manifest_digest, transport
+from bakery.registry.errors import retry_after
+from bakery.registry.transport import PULL, PUSH
+from tests.archives import Archive, digest_of, make_tar
+from tests.unit.registry.test_client import publish
+
+MEMORY = 300_000_000
+BOMB = 400 << 20
+DIGEST = "sha256:" + "a" * 64
+
+
+def compressed(parts: Any, packer: Any = None) -> bytes:
+    packer = packer or zstandard.ZstdCompressor(level=1).compressobj()
+    return b"".join(packer.compress(part) for part in parts) + packer.flush()
+
+
+def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    member = tarfile.TarInfo(name)
+    member.size, member.type = size, kind
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+def zeros(size: int) -> Any:
+    return (bytes(1 << 20) for _ in range(size >> 20))
+
+
+@functools.cache
+def layer_bomb(kind: str) -> bytes:
+    """A small layer that takes much memory if it is read without ceilings."""
+    if kind == "files":
+        return compressed(b"".join(header(f"{n}/{m}", 0) for m in range(1000)) for n in range(600))
+    if kind == "sparse map":
+        pax = b"".join(
+            b"%d %s=%s\n" % (len(key) + len(value) + 5, key, value)
+            for key, value in [(b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"), (b"GNU.sparse.name", b"x")]
+        )
+        start = header("x", len(pax), tarfile.XHDTYPE) + pax.ljust(512, b"\0") + header("x", BOMB)
+        return compressed((start, b"99999999\n", *[b"1\n" * (1 << 19)] * 256))
+    if kind == "headers in headers":
+        return compressed([header("x", 1 << 20, tarfile.XHDTYPE) + b"9 a=" + bytes((1 << 20) - 4)] * 400)
+    if kind == "status":
+        return compressed(
+            part for n in range(20) for part in (header(f"var/lib/dpkg/status.d/{n}", 31 << 20), *zeros(31 << 20))
+        )
+    if kind == "xz":
+        filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}]
+        return compressed(zeros(BOMB), lzma.LZMACompressor(filters=filters))
+    kinds = {"pax": tarfile.XHDTYPE, "global": tarfile.XGLTYPE, "name": tarfile.GNUTYPE_LONGNAME}
+    if kind in kinds:
+        return compressed([header("x", BOMB, kinds[kind]), *zeros(BOMB)])
+    return compressed([header("x", 1 << 50), *zeros(BOMB)])
+
+
+SCRIPT = r"""
+import re, sys
+from bakery import oci
+from bakery.errors import BakeryError
+from bakery.registry import Registry
+from bakery.sbom.outdated import _attested, _status_files
+from bakery.platforms import AMD64
+registry = Registry(patience=0)
+try:
+    remote = registry.image(sys.argv[1], AMD64)
+    _attested(registry, remote)
+    print(_status_files(registry, remote).keys())
+except BakeryError as error:
+    print(type(error).__name__, error)
+# Not getrusage, whose maximum includes that of the process that started this one.
+print(1024 * int(re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read())[1]))
+"""
+
+
+def memory_of(reference: str) -> tuple[str, int]:
+    """What a process reports that reads the packages of a remote image, and the most bytes of memory that it took."""
+    done = subprocess.run([sys.executable, "-c", SCRIPT, reference], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    *lines, peak = done.stdout.splitlines()
+    return "\n".join(lines), int(peak)
+
+
+def endless(request: Any) -> None:
+    request.send_response(200)
+    request.end_headers()
+    for _ in range(700):
+        request.wfile.write(bytes(1 << 20))
+
+
+ANSWERS: dict[str, Callable[[], Any]] = {
+    "a long body": lambda: endless,
+    "gzip": lambda: (200, compressed(zeros(BOMB), zlib.compressobj(wbits=31)), {"Content-Encoding": "gzip"}),
+    "zstd": lambda: (200, compressed(zeros(BOMB)), {"Content-Encoding": "zstd"}),
+    "many objects": lambda: b'{"manifests":[' + b"{}," * 1_390_000 + b"{}]}",
+    "deep": lambda: b'{"a":' + b"[" * 2_000_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_a_hostile_manifest_takes_little_memory(serve: Any, kind: str) -> None:
+    server = serve(default=ANSWERS[kind]())
+    text, peak = memory_of(f"{server.address}/name:tag")
+    assert re.match("RegistryError|ManifestError", text), text
+    assert peak < MEMORY
+
+
+@pytest.mark.parametrize("kind", ["gzip", "many objects"])
+def test_a_hostile_token_takes_little_memory(serve: Any, kind: str) -> None:
+    server = serve({"/token": ANSWERS[kind]()})
+    server.default = (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
+    text, peak = memory_of(f"{server.address}/name:tag")
+    assert text.startswith("RegistryError"), text
+    assert peak < MEMORY
+
+
+LAYERS = ["files", "sparse map", "headers in headers", "status", "xz", "pax", "global", "name", "a large file"]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_a_hostile_layer_takes_little_memory(serve: Any, kind: str) -> None:
+    archive = Archive()
+    descriptor = archive.image([make_tar({"x": b""})])
+    manifest = json.loads(archive.blobs[descriptor["digest"]])
+    manifest["layers"] = [archive.blob(layer_bomb(kind), "application/vnd.oci.image.layer.v1.tar+zstd")]
+    archive.descriptors = [
+        archive.blob(json.dumps(manifest).encode(), descriptor["mediaType"], platform=descriptor["platform"])
+    ]
+    server = serve()
+    publish(server, archive)
+    text, peak = memory_of(f"{server.address}/name:tag")
+    assert re.match("ManifestError|RegistryError", text), text
+    assert peak < MEMORY
+
+
+@pytest.fixture
+def archive() -> Archive:
+    """An image for one platform."""
+    archive = Archive()
+    archive.image([make_tar({"var/lib/dpkg/status": b"x" * 900})])
+    return archive
+
+
+@pytest.mark.parametrize("change", [lambda data: data + b" ", lambda data: data[:-1], lambda data: b"y" + data[1:]])
+def test_a_blob_is_verified_before_it_is_used(serve: Any, archive: Archive, change: Any) -> None:
+    server = serve()
+    publish(server, archive)
+    registry, reference = Registry(patience=0), f"{server.address}/name:tag"
+    image = registry.image(reference, "linux/amd64")
+    assert image.config
+    for digest, data in archive.blobs.items():
+        server.routes[f"/v2/name/blobs/{digest}"] = change(data)
+    assert registry.image(reference, "linux/amd64").config == {}
+    (layer,) = image.layers
+    with (
+        pytest.raises(RegistryError, match=r"other bytes than|broke the connection"),
+        registry.open_blob(reference, layer.digest, layer.compressed_bytes),
+    ):
+        pytest.fail("it was given out")
+    with pytest.raises(RegistryError, match="other bytes than"):
+        registry.read_blob(reference, {"mediaType": "", "digest": layer.digest, "size": layer.compressed_bytes})
+
+
+def test_a_blob_must_have_the_size_in_its_manifest(serve: Any, archive: Archive) -> None:
+    server = serve()
+    publish(server, archive)
+    registry, reference = Registry(patience=0), f"{server.address}/name:tag"
+    (layer,) = registry.image(reference, "linux/amd64").layers
+    for size in (layer.compressed_bytes - 1, layer.compressed_bytes + 1):
+        with pytest.raises(RegistryError, match="other bytes than"), registry.open_blob(reference, layer.digest, size):
+            pytest.fail("it was given out")
+
+
+@pytest.mark.parametrize("digest", ["sha256:..", "latest", DIGEST + "\n", "md5:" + "a" * 32, "sha256:" + "A" * 64])
+def test_a_digest_in_a_header_must_be_one(serve: Any, digest: str) -> None:
+    server = serve(default=(200, b"", {"Docker-Content-Digest": digest.strip() + "x"}))
+    with pytest.raises(RegistryError, match="answered with another digest"):
+        manifest_digest(f"{server.address}/x:tag")
+
+
+def test_a_digest_in_a_header_must_be_the_one_that_was_asked_for(serve: Any) -> None:
+    server = serve(default=(200, b"", {"Docker-Content-Digest": "sha256:" + "b" * 64}))
+    with pytest.raises(RegistryError, match="answered with another digest"):
+        manifest_digest(f"{server.address}/x@{DIGEST}")
+
+
+RETRY_AFTER = [
+    "0", "-1", "", "soon", "9" * 400, "1e9", "Wed, 21 Oct 2015 07:28:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT",
+    "Fri, 99 Dec 9999 99:99:99 GMT", "Mon, 01 Jan 0001 00:00:00 -0000", "\u00b2", "1" * 7,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", RETRY_AFTER)
+def test_another_attempt_is_never_made_sooner_than_without_retry_after(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(transport.time, "sleep", waits.append)
+    now = [0.0]
+    monkeypatch.setattr(transport.time, "monotonic", lambda: now[0] + sum(waits))
+    server = serve(default=(503, b"", {"Retry-After": text}))
+    with pytest.raises(RegistryError, match="answered 503"):
+        Registry().image(f"{server.address}/name:tag", "linux/amd64")
+    assert waits[:4] == [1.0, 2.0, 4.0, 8.0][: len(waits)]
+    assert sum(waits) <= PULL.patience
+    assert len(server.asked) == len(waits) + 1
+    assert retry_after(text, 1.0) >= 0
+
+
+def log_in(host: str, **entry: str) -> None:
+    folder = Path(os.environ["DOCKER_CONFIG"])
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps({"auths": {host: entry}}))
+
+
+PASSWORD = {"auth": base64.b64encode(b"name:S3cret").decode()}
+REFRESH = {"identitytoken": "S3cret"}
+
+
+@pytest.mark.parametrize("entry", [PASSWORD, REFRESH])
+@pytest.mark.parametrize("status", [302, 307, 308])
+def test_a_token_request_with_a_login_follows_no_redirect(serve: Any, status: int, entry: dict[str, str]) -> None:
+    server, other = serve(), serve(default=b'{"token": "x"}')
+    server.default = (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
+    server.routes["/token"] = (status, b"", {"Location": f"{other.url}/token"})
+    log_in(server.address, **entry)
+    repository = Repository(Transport(server.address, "name", PUSH))
+    with pytest.raises(RegistryError, match=f"answered {status} for a token") as caught:
+        repository.check()
+    assert other.asked == []
+    assert "S3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("entry", [PASSWORD, REFRESH])
+@pytest.mark.parametrize("kind", ["Basic", "Bearer"])
+def test_storage_gets_no_login_even_if_it_asks_for_one(
+    serve: Any, archive: Archive, kind: str, entry: dict[str, str]
+) -> None:
+    server, storage = serve(), serve()
+    storage.default = (401, b"", {"WWW-Authenticate": f'{kind} realm="{storage.url}/token"'})
+    storage.routes["/token"] = b'{"token": "x"}'
+    server.default = (307, b"", {"Location": f"{storage.url}/blob"})
+    log_in(server.address, **entry)
+    with pytest.raises(RegistryError):
+        Registry(patience=0).read_blob(f"{server.address}/name:tag", {"mediaType": "", "digest": DIGEST, "size": 1})
+    assert storage.asked == ["GET /blob"]
+    assert not any("authorization" in headers for headers in storage.headers)
+
+
+def test_netrc_is_not_sent_to_registries(
+    serve: Any, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login netrc password netrc\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setattr(transport, "is_loopback", lambda host: host != "127.0.0.1")
+    server, storage = serve(), serve()
+    publish(storage, archive)
+    server.default = lambda request: (307, b"", {"Location": f"{storage.url}{request.path}"})
+    Registry(patience=0).image(f"{server.address}/name:tag", "linux/amd64")
+    assert not any("authorization" in headers for headers in (*server.headers, *storage.headers))
+
+
+@pytest.mark.parametrize("realm", ["https://[::1", "http://[", "//", "https://a]b/"])
+def test_an_invalid_realm_is_reported(serve: Any, realm: str) -> None:
+    server = serve(default=(401, b"", {"WWW-Authenticate": f'Bearer realm="{realm}"'}))
+    with pytest.raises(RegistryError):
+        manifest_digest(f"{server.address}/x:tag")
+
+
+@pytest.mark.parametrize("location", ["https://[::1", "http://[", "http://a b/"])
+def test_an_invalid_location_is_reported(serve: Any, location: str) -> None:
+    server = serve(default=(307, b"", {"Location": location}))
+    with pytest.raises(RegistryError):
+        manifest_digest(f"{server.address}/x:tag")
+    server.default = lambda request: 404 if request.command == "HEAD" else (202, b"", {"Location": location})
+    with pytest.raises(RegistryError):
+        Repository(Transport(server.address, "x", PUSH)).put_blob(digest_of(b"x"), 1, lambda: io.BytesIO(b"x"))

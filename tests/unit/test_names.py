@@ -1,0 +1,135 @@
+"""Names in registries are checked wherever they enter: options, handovers, references, descriptors."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery import names
+from bakery.errors import InputError
+from bakery.oci.manifests import ManifestError, parse_index
+from bakery.options import Measuring, Publishing, make_groups, options_of
+from bakery.platforms import AMD64
+from bakery.publish import open_repository, read_digests, write_digests
+from bakery.publish.push import PushedImage
+from bakery.publish.tag_moves import ImageTags
+from bakery.registry import split_reference
+
+DIGEST = "sha256:" + "a" * 64
+BAD_NAMES = [
+    "", "..", "../x", "a/../b", "a" * 256, "a/..", "a//b", "a/", "A/b/c", "a/B", "a b", "a\n", "a/b\n", "-a", "a-",
+    "a___b", "a..b", "a/.b", "https://host/a", "host:port/a", "name:password@host/a", "a/" * 200 + "a", "a?x=1", "a#b",
+    "a%2e%2e/b", "é",
+]  # fmt: skip
+BAD_TAGS = ["..", ".", "-x", "a/b", "../../x", "a" * 129, "a b", "a:b", "a\n", "", "é", "a?digest=x", "a@b"]
+BAD_DIGESTS = [
+    "sha256:",
+    "sha256:..",
+    "sha256:" + "a" * 63,
+    "sha256:" + "A" * 64,
+    "md5:" + "a" * 32,
+    "a" * 64,
+    f"{DIGEST}\n",
+]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_a_repository_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(InputError):
+        open_repository(name, None, print)
+    with pytest.raises(InputError):
+        split_reference(f"{name}:tag")
+    for group in (Publishing, Measuring):
+        with pytest.raises(InputError, match="expected a repository without a tag"):
+            make_groups([group], options_of([group], "repository", {}), {"repository": name})
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "a/b-c/d__e/f.g", "127.0.0.1:5000/a", "[::1]:5000/a/b", "ghcr.io/x/python", "a--b"]
+)
+def test_a_repository_is_accepted(name: str) -> None:
+    assert names.repository(name) == name
+    assert names.reference(f"{name}:3.13-bookworm@{DIGEST}")
+
+
+@pytest.mark.parametrize("tag", BAD_TAGS)
+def test_a_reference_with_a_bad_tag_is_refused(tag: str) -> None:
+    with pytest.raises(InputError):
+        split_reference(f"host.example/name:{tag}")
+    for option in ("image", "against"):
+        with pytest.raises(InputError):
+            make_groups([Measuring], options_of([Measuring], option, {}), {option: f"host.example/name:{tag}"})
+
+
+@pytest.mark.parametrize("digest", BAD_DIGESTS)
+def test_a_bad_digest_is_refused(digest: str) -> None:
+    with pytest.raises(InputError):
+        split_reference(f"name@{digest}")
+    with pytest.raises(ManifestError, match="not an image index"):
+        parse_index({"manifests": [{"mediaType": "m", "digest": digest, "size": 1}]})
+
+
+@pytest.mark.parametrize("stamp", [*BAD_TAGS[3:], "../x", "$(id)", "a;b", "x" * 65])
+def test_a_stamp_that_is_no_end_of_a_tag_is_refused(stamp: str) -> None:
+    with pytest.raises(InputError, match="--stamp"):
+        make_groups([Publishing], options_of([Publishing], "stamp", {}), {"stamp": stamp})
+
+
+@pytest.fixture
+def pushed() -> PushedImage:
+    """One image in a handover."""
+    entry: Any = {"mediaType": "m", "digest": DIGEST, "size": 1, "artifactType": "kept"}
+    return PushedImage("3.13.5-bookworm", AMD64, ImageTags("3.13.5-bookworm-1", "3.13.5-bookworm", ("3.13",)), [entry])
+
+
+def test_a_handover_is_read_as_it_was_written(tmp_path: Path, pushed: PushedImage) -> None:
+    file = tmp_path / "digests.json"
+    write_digests(file, [pushed])
+    assert read_digests([str(file)]) == [pushed]
+    assert read_digests([str(file)])[0].entries == pushed.entries
+
+
+@pytest.mark.parametrize("tag", BAD_TAGS)
+@pytest.mark.parametrize("key", ["dated", "release", "shared"])
+def test_a_handover_with_a_bad_tag_is_refused(tmp_path: Path, pushed: PushedImage, key: str, tag: str) -> None:
+    content = asdict(pushed)
+    content["names"][key] = [tag] if key == "shared" else tag
+    file = tmp_path / "digests.json"
+    file.write_text(json.dumps([content]))
+    with pytest.raises(InputError, match="expected a file that `inv push --digests"):
+        read_digests([str(file)])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"entries": []}, {"entries": [{"mediaType": "m", "digest": "../x", "size": 1}]}, {"platform": 5}, {"names": 1},
+        {"platform": "../x"},
+        {"entries": [{"mediaType": "m", "digest": DIGEST, "size": -1}]}, {"image": None}, {"entries": 7},
+    ],
+)  # fmt: skip
+def test_a_handover_with_nonsense_is_refused(tmp_path: Path, pushed: PushedImage, change: dict[str, Any]) -> None:
+    file = tmp_path / "digests.json"
+    file.write_text(json.dumps([{**asdict(pushed), **change}]))
+    with pytest.raises(InputError, match="expected a file that `inv push --digests"):
+        read_digests([str(file)])
+
+
+@pytest.mark.parametrize("text", ["[1]", "{}", "", "7", "null", "[" * 100_000, '[{"a":1}]', "\xff"])
+def test_a_file_that_is_no_handover_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "digests.json"
+    file.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match="expected a file that `inv push --digests"):
+        read_digests([str(file)])
+
+
+def test_an_empty_handover_is_refused(tmp_path: Path, pushed: PushedImage) -> None:
+    full, empty = tmp_path / "full.json", tmp_path / "empty.json"
+    write_digests(full, [pushed])
+    empty.write_text("[]")
+    with pytest.raises(InputError, match=r"empty\.json contains no image"):
+        read_digests([str(full), str(empty)])
