@@ -12,8 +12,10 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from bakery.catalog import Archive
 from bakery.errors import BakeryError
@@ -33,7 +35,13 @@ POLICY = {
     "Acquire::Check-Valid-Until": "true", "Acquire::Check-Date": "true",
 }  # fmt: skip
 """What verification needs (apt.conf(5), apt-secure(8)); a line of sources.list may only accept an expired list."""
+HOSTS_LOGINS = Path("/etc/apt/auth.conf")
 ALIASES = ("stable", "oldstable", "testing", "unstable")
+
+
+LOGINS: dict[str, str] = {}
+"""The URIs of the host's sources that have a login, by the same without it: logins are in no list of sources and in no
+argument, because the former can end up in images and the latter in the list of processes."""
 
 
 class AptError(BakeryError):
@@ -42,7 +50,7 @@ class AptError(BakeryError):
 
 @dataclass(frozen=True)
 class Mirror:
-    """The mirror that the host's apt uses: URIs by suite suffix (``""``, ``-updates``, ``-security``)."""
+    """The mirror that the host's apt uses: URIs, without logins, by suffix of a suite: ``""``, ``-security``."""
 
     codename: str
     uris: dict[str, str]
@@ -135,11 +143,34 @@ def host_mirror() -> Mirror:
         official = sorted(entries, key=lambda entry: -suites[entry[1]])
     uris: dict[str, str] = {}
     for suffix, uri, _ in official:
-        uris.setdefault(suffix, uri)
+        public = re.sub("//.*@", "//", uri)
+        uris.setdefault(suffix, public)
+        if public != uri:
+            LOGINS[public] = uri
     if not codename or "" not in uris:
         hint = "Expected an entry for it in /etc/apt/sources.list or /etc/apt/sources.list.d/."
         raise AptError(f"apt's sources have no archive for this host's release ({codename or 'unknown'})", hint=hint)
     return Mirror(codename, uris)
+
+
+def with_login(uri: str) -> str:
+    """``uri`` with the login that the host's sources have for it, if any."""
+    return next((f"{full}{uri.removeprefix(bare)}" for bare, full in LOGINS.items() if uri.startswith(bare)), uri)
+
+
+def write_logins(file: Path) -> bool:
+    """Write the logins of the host's sources and its auth.conf for apt (apt_auth.conf(5)); false if there are none."""
+    file.unlink(missing_ok=True)
+    lines = []
+    for bare, full in LOGINS.items():
+        name, _, password = full.partition("//")[2].rpartition("@")[0].partition(":")
+        lines.append(f"machine {bare} login {unquote(name)} password {unquote(password)}\n")
+    with suppress(OSError):
+        lines += [HOSTS_LOGINS.read_text(encoding="utf-8")] if lines else []
+    if lines:
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+            stream.writelines(lines)
+    return bool(lines)
 
 
 def _index_targets(codename: str, *options: str) -> list[tuple[str, str, str]]:
@@ -162,9 +193,13 @@ def is_older(version: str, other: str) -> bool:
 
 def download(uri: str, file: Path, sha256: str) -> None:
     """Download ``uri`` with apt's settings (proxy, certificates); :exc:`AptError` unless the digest matches."""
-    user = ["-o", "APT::Sandbox::User=root"]
+    logins = file.with_name(f".{file.name}.auth.conf")
+    user = ["-o", "APT::Sandbox::User=root", *(["-o", f"Dir::Etc::netrc={logins}"] if write_logins(logins) else [])]
     times = ["-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20"]
-    run(["/usr/lib/apt/apt-helper", *user, *times, "download-file", uri, str(file), f"SHA256:{sha256}"])
+    try:
+        run(["/usr/lib/apt/apt-helper", *user, *times, "download-file", uri, str(file), f"SHA256:{sha256}"])
+    finally:
+        logins.unlink(missing_ok=True)
 
 
 class PrivateApt:
@@ -196,12 +231,16 @@ class PrivateApt:
             "Acquire::Retries": "2",
             **POLICY,
         }
+        if write_logins(folder / "auth.conf"):
+            settings["Dir::Etc::netrc"] = folder / "auth.conf"
         if machine:
             settings |= {"APT::Architecture": machine, "APT::Architectures": machine}
         lines = [
             *INHERITED.findall(run(["apt-config", "dump"])),
             *(f'{key} "{value}";' for key, value in settings.items()),
         ]
+        (folder / "apt.conf").touch(0o600)  # the host's proxies can have passwords
+        (folder / "apt.conf").chmod(0o600)
         (folder / "apt.conf").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         self.env = {"APT_CONFIG": str(folder / "apt.conf")}
 

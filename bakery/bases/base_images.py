@@ -22,11 +22,13 @@ from bakery.bases import apt
 from bakery.catalog import Archive, Catalog, Target
 from bakery.errors import BuildError, InputError
 from bakery.files import Tell, disk_full, locked, require_space, require_type, sha256_of, staged_folder, write_whole
+from bakery.names import reference
 from bakery.platforms import Platform
 from bakery.workspace import Workspace
 
 SPACE = 600_000_000
 """Bytes that making a base needs temporarily: package lists, packages, root file system, layer."""
+APT_LOGINS = "etc/apt/auth.conf"
 PERL_MODULES = ("File::Find", "Getopt::Long", "Math::BigInt", "Pod::Usage", "Term::ANSIColor", "Time::HiRes")
 """What mmdebstrap needs in addition to perl-base, the only perl of a minimal Debian."""
 EXPIRED = " of a snapshot, whose expired lists were accepted"
@@ -170,6 +172,10 @@ class BaseResolver:
         tools, env = self._tools(mirror, archive)
         script, rootfs = str(self.workspace.root / SCRIPT), str(tar.with_suffix(""))
         self.tell(f"making the base of {target.name} from {archive.id} packages with mmdebstrap")
+        logins, login_hooks = tar.with_name("auth.conf"), list[str]()
+        if apt.write_logins(logins):
+            self.tell("apt's sources have a login, which images do not get: build steps need --apt-mirror=URL, too")
+            login_hooks = [f'--setup-hook={shlex.join(["install", "-D", "-m600", str(logins)])} "$1/{APT_LOGINS}"']
         # In a mount namespace of its own: mmdebstrap's mounts end with it, even if it is killed.
         apt.run(
             [
@@ -178,10 +184,12 @@ class BaseResolver:
                 *(f"--hook-dir={tools / 'usr/share/mmdebstrap/hooks' / hook}" for hook in target.hooks),
                 f"--include={','.join(archive.include)}",
                 f"--setup-hook={shlex.join(['bash', script, 'pin'])} \"$1\" {shlex.join(archive.exclude)}",
-                "--skip=cleanup/apt", target.name, rootfs, *mirror.sources(target.name, archive),
+                *login_hooks, "--skip=cleanup/apt", target.name, rootfs, *mirror.sources(target.name, archive),
             ],
             env=env,
         )  # fmt: skip
+        for file in (logins, Path(rootfs, APT_LOGINS)):
+            file.unlink(missing_ok=True)
         apt.run(["bash", script, "finish", archive.settings, str(tools), rootfs, str(tar), *archive.keyrings])
         shutil.rmtree(rootfs)
         return mirror.is_snapshot
@@ -213,6 +221,7 @@ class BaseResolver:
         if not path.exists():
             if override.startswith(("/", ".", "~")) or re.search(r"\.(tar(\.\w+)?|tgz|tbz|txz)$", override):
                 raise InputError(f"--base={override}: no such file or folder")
+            reference(override)
             return BaseImage(f"docker-image://{override}", override, override.partition("@")[2], "user")
         if (path / "oci-layout").exists():
             digest = oci.layout_digest(path)

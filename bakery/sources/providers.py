@@ -108,7 +108,7 @@ def _from_pool(request: Request, file: Path) -> None:
         if request.sha256:
             apt.download(uri, file, request.sha256)
         else:  # apt's download helper would insist on a digest
-            http.download(uri, file, request.limit)
+            http.download(apt.with_login(uri), file, request.limit)
     except apt.AptError as error:
         if "Hash" in error.message and "mismatch" in error.message:
             problem = f"{request.file} from the host's Debian mirror is not the pinned file: {error.message}"
@@ -119,7 +119,7 @@ def _from_pool(request: Request, file: Path) -> None:
 def _is_in_pool(path: str) -> bool:
     """Whether the mirror serves the file: its index may list files that it no longer has."""
     try:
-        return _answers(_pool_uri(path))
+        return _answers(apt.with_login(_pool_uri(path)))
     except (Unavailable, apt.AptError):
         return False
 

@@ -316,3 +316,57 @@ def test_host_policy_does_not_relax_verification(
 def test_list_that_may_be_expired_is_accepted_for_that_line_only(published: FileArchive, root: Path) -> None:
     published.publish(days=-2)
     assert published.update(root, "", " check-valid-until=no") == "accepted: 1\n"
+
+
+PRIVATE = "".join(
+    f"Packages bookworm{suffix} http://n%40me:S3cr%2Fet@deb.example:8080/debian\n" for suffix in ("", "-updates")
+)
+
+
+@pytest.fixture
+def private(host: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mirror:
+    """The mirror of a host whose apt sources contain a login, and that has another one in auth.conf."""
+    (tmp_path / "hosts.conf").write_text("machine other.example login a password b\n")
+    monkeypatch.setattr(apt, "HOSTS_LOGINS", tmp_path / "hosts.conf")
+    monkeypatch.setattr(apt, "LOGINS", {})
+    host("bookworm", PRIVATE)
+    return host_mirror()
+
+
+def test_logins_of_the_hosts_sources_are_in_no_list_of_sources(private: Mirror, archive: Archive) -> None:
+    assert private.uris == dict.fromkeys(("", "-updates"), "http://deb.example:8080/debian")
+    assert "S3cr" not in repr(private)
+    assert private.sources("trixie", archive)[0] == "deb http://deb.example:8080/debian trixie main"
+    assert apt.with_login(f"{private.uris['']}/pool/x") == "http://n%40me:S3cr%2Fet@deb.example:8080/debian/pool/x"
+    assert apt.with_login("http://other.example/debian") == "http://other.example/debian"
+
+
+@pytest.mark.usefixtures("private")
+def test_a_private_apt_reads_logins_from_a_file_that_only_its_owner_reads(tmp_path: Path) -> None:
+    private = PrivateApt(tmp_path / "apt", [])
+    logins = tmp_path / "apt/auth.conf"
+    assert logins.read_text().splitlines() == [
+        "machine http://deb.example:8080/debian login n@me password S3cr/et",
+        "machine other.example login a password b",
+    ]
+    assert logins.stat().st_mode & 0o777 == 0o600
+    assert f'Dir::Etc::netrc "{logins}";' in Path(private.env["APT_CONFIG"]).read_text()
+    apt.LOGINS.clear()
+    PrivateApt(tmp_path / "apt", [])
+    assert not logins.exists()
+
+
+@pytest.mark.usefixtures("private")
+def test_a_download_by_apt_has_no_login_among_its_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def fake_run(command: list[str]) -> str:
+        (option,) = [word for word in command if "netrc" in word]
+        seen.append(Path(option.partition("=")[2]).read_text())
+        assert "S3cr" not in " ".join(command)
+        return ""
+
+    monkeypatch.setattr(apt, "run", fake_run)
+    apt.download("http://deb.example:8080/debian/pool/x", tmp_path / "x", "0" * 64)
+    assert "password S3cr/et" in seen[0]
+    assert not [file for file in tmp_path.iterdir() if "auth" in file.name]

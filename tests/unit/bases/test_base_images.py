@@ -9,6 +9,7 @@ import json
 import lzma
 import os
 import shutil
+import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -590,3 +591,35 @@ def test_file_with_only_a_gzip_header_is_reported(make: Any, target: Target, tmp
     (tmp_path / "file").write_bytes(data)
     with pytest.raises(InputError, match="is not a tar file"):
         make(str(tmp_path / "file")).resolve(target, AMD64)
+
+
+def test_a_login_of_the_hosts_sources_is_neither_in_an_argument_nor_in_the_image(
+    make: Any, target: Target, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, rootfs = "http://deb.example/debian", tmp_path / "rootfs"
+    commands: list[list[str]] = []
+
+    def fake_run(command: list[str], **_: Any) -> str:
+        commands.append(command)
+        for hook in (word.removeprefix("--setup-hook=") for word in command if word.startswith("--setup-hook=install")):
+            subprocess.run(["sh", "-c", hook, "sh", str(rootfs)], check=True)
+            assert "S3cr" in (rootfs / "etc/apt/auth.conf").read_text()
+        if "finish" in command:
+            assert not [file for file in rootfs.rglob("*") if file.is_file()]
+        return ""
+
+    monkeypatch.setattr(apt, "LOGINS", {uri: uri.replace("//", "//name:S3cret@")})
+    monkeypatch.setattr(apt, "host_mirror", lambda: apt.Mirror("trixie", {"": uri}))
+    monkeypatch.setattr(apt, "run", fake_run)
+    monkeypatch.setattr(BaseResolver, "_tools", lambda *_: (Path("/tools"), {}))
+    make()._bootstrap(target, AMD64, catalog.family_of(target).archive, tmp_path / "rootfs.tar")
+    assert len(commands) == 2
+    assert "S3cr" not in str(commands)
+    assert not (tmp_path / "auth.conf").exists()
+
+
+@pytest.mark.parametrize("base", ["name:S3cret@host.example/image", "image:../x", "Image/x y", "a/../b"])
+def test_a_base_that_is_no_reference_is_refused(make: Any, target: Target, base: str) -> None:
+    with pytest.raises(InputError, match="not an image reference") as caught:
+        make(override=base).resolve(target, AMD64)
+    assert "S3cret" not in str(caught.value)
