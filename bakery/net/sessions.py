@@ -82,10 +82,16 @@ class Session(requests.Session):
 
     def rebuild_auth(self, prepared_request: Any, response: requests.Response) -> None:
         """No login after a redirect to another host, nor one from ~/.netrc; https never becomes http."""
-        if str(response.url).startswith("https:") and not str(prepared_request.url).startswith("https:"):
-            raise requests.TooManyRedirects("a redirect from https to another protocol is not followed")
+        insecure = str(response.url).startswith("https:") and not str(prepared_request.url).startswith("https:")
+        vars(prepared_request)["insecure"] = insecure
         if self.should_strip_auth(response.request.url, prepared_request.url):  # type: ignore[no-untyped-call]
             prepared_request.headers.pop("Authorization", None)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Raises requests.TooManyRedirects instead of leaving https."""
+        if vars(request).get("insecure"):
+            raise requests.TooManyRedirects("a redirect from https to another protocol is not followed")
+        return super().send(request, **kwargs)
 
 
 def _own_login(request: requests.PreparedRequest) -> requests.PreparedRequest:

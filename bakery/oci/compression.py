@@ -14,11 +14,10 @@ from typing import IO, Any, Protocol, Self, cast
 import deflate
 
 from bakery.oci.manifests import ManifestError
+from bakery.xz import XzReader
 
 CHUNK = 1 << 20
 ZLIB_BEST = 9
-MEMORY = 128 << 20
-"""Bytes that a decompressor may take; zstd's own limit is the same, and xz -9 needs 65 MiB."""
 LARGEST = 32 << 30
 """Bytes of the largest layer, uncompressed. A layer of 1 MB can unpack to a thousand times as much and more."""
 LONGEST_HEADER, HEADERS = 128 << 10, 64 << 20
@@ -99,33 +98,6 @@ def decompressed(stream: IO[bytes]) -> Iterator[io.BufferedReader]:
         opened = openers[method](raw)
     with raw, opened, io.BufferedReader(opened, CHUNK) as buffered:
         yield buffered
-
-
-class XzReader(io.RawIOBase):
-    """Decompresses xz within :data:`MEMORY`; the standard library's file object lets a file of 1 MB take 4 GB."""
-
-    def __init__(self, raw: IO[bytes]) -> None:
-        self.raw, self.stream = raw, lzma.LZMADecompressor(memlimit=MEMORY)
-
-    def readable(self) -> bool:
-        """Always true."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a part of ``buffer``; returns 0 at the end of the last stream."""
-        data = b""
-        while not data:
-            packed = self.raw.read(CHUNK) if self.stream.needs_input and not self.stream.eof else b""
-            if self.stream.eof:
-                packed = (self.stream.unused_data or self.raw.read(CHUNK)).lstrip(b"\0")
-                if not packed:
-                    return 0
-                self.stream = lzma.LZMADecompressor(memlimit=MEMORY)
-            elif self.stream.needs_input and not packed:
-                raise EOFError("unexpected end of the file")
-            data = self.stream.decompress(packed, len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
 
 class _Member(tarfile.TarInfo):

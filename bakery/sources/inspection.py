@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from bakery.errors import SourceError
-from bakery.oci import XzReader
+from bakery.xz import XzReader
 
 MAX_UNPACKED = 600_000_000
 """Bytes that a tarball may unpack to; CPython's are below 200 MB."""

@@ -342,14 +342,17 @@ def test_logins_of_the_hosts_sources_are_in_no_list_of_sources(private: Mirror, 
 
 
 @pytest.mark.usefixtures("private")
-def test_a_private_apt_reads_logins_from_a_file_that_only_its_owner_reads(tmp_path: Path) -> None:
+def test_a_private_apt_reads_logins_from_a_file_that_only_its_owner_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apt, "run", lambda _: 'Acquire::http::Proxy "http://name:password@proxy.example";')
     private = PrivateApt(tmp_path / "apt", [])
     logins = tmp_path / "apt/auth.conf"
     assert logins.read_text().splitlines() == [
         "machine http://deb.example:8080/debian login n@me password S3cr/et",
         "machine other.example login a password b",
     ]
-    assert logins.stat().st_mode & 0o777 == 0o600
+    assert [file.stat().st_mode & 0o777 for file in (logins, tmp_path / "apt/apt.conf")] == [0o600, 0o600]
     assert f'Dir::Etc::netrc "{logins}";' in Path(private.env["APT_CONFIG"]).read_text()
     apt.LOGINS.clear()
     PrivateApt(tmp_path / "apt", [])

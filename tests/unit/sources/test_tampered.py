@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from bakery import xz
 from bakery.errors import SourceError
-from bakery.oci import compression
 from bakery.sources import inspection, tarballs
 from tests.unit.sources.fake_upstream import MANAGER, FakeUpstream, files_of, tar_of, tarball, tgz
 from tests.unit.sources.forge_openpgp import MADE, YEAR, Key, armor, packet, sub
@@ -301,7 +301,7 @@ def test_file_that_is_not_the_named_release_is_rejected(
 ) -> None:
     monkeypatch.setattr(inspection, "MAX_UNPACKED", 20_000_000)
     if data is None:
-        monkeypatch.setattr(compression, "MEMORY", 1 << 20)
+        monkeypatch.setattr(xz, "MEMORY", 1 << 20)
         data = lzma.compress(tar_of(files_of("3.13.5")), preset=9)
     file = tmp_path / "Python-3.13.5.tar.xz"
     file.write_bytes(data)
