@@ -17,14 +17,15 @@ import msgspec
 from bakery.catalog import Catalog, Image, RecipeName, Rule, read_toml, references
 from bakery.display import Column, Report
 from bakery.engine import Engine, idle_container, tar_of
-from bakery.errors import BuildError, ConfigError
+from bakery.errors import BuildError, ConfigError, InputError
+from bakery.files import staged_file
 from bakery.options import Output
 
 Facts = dict[str, str]
 """Texts by name; a name begins with a kind, as in ``names: os: fork``."""
 COLUMNS = (Column("image"), Column("facts", right=True), Column("example"), Column("reason"))
 MOST_LINES = 40
-HINT = "Mend the image or give a reason in shared/differences.toml; remove reasons for what no longer differs."
+HINT = "Fix the image or give a reason in shared/differences.toml; remove reasons for what no longer differs."
 AGAIN = "Build both images (inv build, inv reference), then record them: inv differences --record."
 
 
@@ -66,7 +67,7 @@ class Reason:
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise ConfigError(f"shared/differences.toml: {pattern}: no regular expression: {error}") from None
+                raise ConfigError(f"shared/differences.toml: {pattern}: not a regular expression: {error}") from None
 
     def explains(self, difference: Difference) -> bool:
         """Whether it is the reason for ``difference``."""
@@ -119,7 +120,8 @@ def record_file(root: Path, image: Image) -> Path:
 def write_facts(file: Path, record: FactsRecord) -> None:
     """Write ``record``: the same bytes for the same facts."""
     data = msgspec.json.encode(record, order="deterministic")
-    file.write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
+    with staged_file(file) as stream:
+        stream.write(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
 
 
 def read_facts(file: Path) -> FactsRecord:
@@ -136,15 +138,17 @@ def find_differences(
 ) -> FactsRecord:
     """How the built ``image`` differs from ``against``, any image; by default, from the record of its reference.
 
-    With ``record``, the reference in the engine is observed, and both records are written. Raises :exc:`BuildError` if
-    an image or a record is missing, or the record is of another release, target or platform.
+    With ``record``, the reference in the engine is observed, and both records are written. The reference of a source
+    tree is always the one in the engine. Raises :exc:`BuildError` if an image or a record is missing, or the record is
+    of another release, target or platform; :exc:`InputError` if what would be recorded is not a release's.
     """
+    if record and (against or image.pin.local):
+        raise InputError("--record takes neither --against nor --source: a release and its reference are recorded")
     reference = replace(image, recipe=RecipeName.REFERENCE, variant=catalog.default_variant)
     if against:
         theirs = observe(engine, root, (engine.find(against) or engine.pull(against)).id)
-    elif record:
+    elif record or image.pin.local:
         theirs = observe(engine, root, references(catalog, reference)[0], reference)
-        write_facts(record_file(root, reference), FactsRecord(reference.name, str(image.platform), theirs))
     else:
         known = read_facts(record_file(root, reference))
         if (known.image, known.platform) != (reference.name, image.platform):
@@ -152,7 +156,8 @@ def find_differences(
             raise BuildError(f"the recorded facts are of {known.image}, {known.platform}; {expected}", hint=AGAIN)
         theirs = known.facts
     found = compare_facts(image, observe(engine, root, references(catalog, image)[0], image), theirs)
-    if record and not against:
+    if record:
+        write_facts(record_file(root, reference), FactsRecord(reference.name, str(image.platform), theirs))
         write_facts(record_file(root, image), found)
     return found
 

@@ -10,7 +10,7 @@ import pytest
 
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.recipes import RecipeName
-from bakery.errors import BuildError, ConfigError
+from bakery.errors import BuildError, ConfigError, InputError
 from bakery.platforms import ARM64
 from bakery.testing import differences
 from bakery.testing.differences import (
@@ -35,7 +35,7 @@ ENTRY = '[[difference]]\nfacts = "{}"\nreason = "a reason of five words"\n{}\n'
 @pytest.fixture
 def data(tmp_path: Path) -> Callable[..., Path]:
     """Writes shared/differences.toml with an entry for each pattern, or pattern and more keys."""
-    (tmp_path / "shared" / "facts").mkdir(parents=True)
+    (tmp_path / "shared").mkdir()
 
     def write(*entries: str | tuple[str, str]) -> Path:
         pairs = (entry if isinstance(entry, tuple) else (entry, "") for entry in entries)
@@ -121,6 +121,13 @@ def test_an_invalid_reason_names_file_and_key(
         explain(data(entry), record)
 
 
+@pytest.mark.parametrize("key", ["facts", "images"])
+def test_an_invalid_pattern_is_an_error_that_names_it(data: Callable[..., Path], record: FactsRecord, key: str) -> None:
+    entry = "*" if key == "facts" else (".*", 'images = "*"')
+    with pytest.raises(ConfigError, match=r"differences\.toml: \*: not a regular expression: nothing to repeat"):
+        explain(data(entry), record)
+
+
 def test_a_record_is_read_as_it_was_written_and_the_same_facts_give_the_same_bytes(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     write_facts(first, FactsRecord("3.13.15-bookworm", "linux/amd64", facts=THEIRS))
@@ -167,6 +174,20 @@ def test_the_record_replaces_the_reference_until_it_is_renewed(
     assert read_facts(record_file(root, ours)) == made
 
 
+def test_a_source_tree_is_compared_with_its_own_reference_and_replaces_no_record(
+    data: Callable[..., Path], catalog: Catalog, image: Callable[..., Image], observed: list[str]
+) -> None:
+    root, release = data(), image("3.13")
+    tree = dataclasses.replace(release, pin=dataclasses.replace(release.pin, local="a folder"))
+    find_differences(root, catalog, None, tree, None, record=False)  # type: ignore[arg-type]
+    names = ["reference/python:3.13.15-local-bookworm", "infra7/python:3.13.15-local-bookworm"]
+    assert observed == names
+    for ours, against in ((tree, None), (release, "python:3.13-slim")):
+        with pytest.raises(InputError, match="--record takes neither --against nor --source"):
+            find_differences(root, catalog, None, ours, against, record=True)  # type: ignore[arg-type]
+    assert observed == names and not (root / "shared" / "facts").exists()
+
+
 @pytest.mark.parametrize("other", ["release", "target", "platform"])
 def test_a_record_of_another_release_target_or_platform_is_refused(
     data: Callable[..., Path], catalog: Catalog, image: Callable[..., Image], observed: list[str], other: str
@@ -193,8 +214,8 @@ def test_the_page_lists_reasons_by_kind_with_some_of_their_facts(
     part = differences_part(root)["differences"]
     assert part.startswith("## 3.13.15-bookworm, linux/amd64\n\n8 of 8 facts differ.\n")
     assert part.index("### Limits") < part.index("### Names")
-    assert "1 different:\n  `depth` ('4000', here '8000')" in part
-    assert "7 only there:\n  `os: a`,\n" in part and "and 2 more" in part
+    assert "1 different:\n  `depth` ('4000'; in this image '8000')" in part
+    assert "7 only in the reference:\n  `os: a`,\n" in part and "and 2 more" in part
 
 
 def test_the_page_is_not_rendered_from_differences_without_a_reason(
