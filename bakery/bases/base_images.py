@@ -217,7 +217,7 @@ class BaseResolver:
         return folder, {} if _perl_has(PERL_MODULES) else {"PERL5LIB": ":".join(libraries)}
 
     def _override(self, override: str, platform: Platform) -> BaseImage:
-        path = Path(override).expanduser().absolute()
+        path = Path(os.path.expanduser(override)).absolute()
         if not path.exists():
             if override.startswith(("/", ".", "~")) or re.search(r"\.(tar(\.\w+)?|tgz|tbz|txz)$", override):
                 raise InputError(f"--base={override}: no such file or folder")

@@ -22,7 +22,7 @@ def users_bundle(option: str | None = None) -> Path | None:
     name, text = next(((name, text) for name, text in choices.items() if text), ("", ""))
     if not text:
         return None
-    file = Path(text).expanduser()
+    file = Path(os.path.expanduser(text))
     if file.is_dir() and name != "--ca-bundle":
         return file
     try:

@@ -13,7 +13,7 @@ def docker_config() -> dict[str, object]:
     https://docs.docker.com/reference/cli/docker/#docker-cli-configuration-file-configjson-properties. Raises
     :exc:`InputError` if it cannot be read.
     """
-    file = Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser()) / "config.json"
+    file = Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")) / "config.json"
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
+from os.path import expanduser
 from pathlib import Path
 
 from bakery.bases import apt
@@ -62,7 +63,7 @@ def from_user_mirror(request: Request) -> Iterator[Attempt]:
             url = f"{request.mirror.rstrip('/')}/{path}"
             yield Attempt(f"the mirror {url}", partial(http.download, url, limit=request.limit), partial(_answers, url))
     elif request.mirror:
-        folder = Path(request.mirror.removeprefix("file://")).expanduser()
+        folder = Path(expanduser(request.mirror.removeprefix("file://")))
         files = [folder / path for path in paths]
         yield Attempt(f"the mirror {folder}", partial(_copy, files), lambda: any(file.is_file() for file in files))
 

@@ -1,4 +1,4 @@
-"""Source trees of the user's, packed as tarballs that enter a build as verified ones do (``--source``)."""
+"""The user's own source trees, packed as tarballs that enter a build like verified ones (``--source``)."""
 
 from bakery.trees.local_source import from_source
 

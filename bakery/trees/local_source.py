@@ -1,6 +1,6 @@
 """A folder, a git checkout, one of its commits or a tarball, packed as upstream packs a release: ``--source``.
 
-Everything is below ``Python-VERSION/``, sorted, of one time and owner: the same tree makes the same bytes. After that
+Everything is in ``Python-VERSION/``, sorted, with one time and owner: the same tree makes the same bytes. From there on
 it is built, tested and recorded like a verified tarball, under names that no release has.
 """
 
@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from os.path import dirname, join, normpath
+from os.path import dirname, expanduser, join, normpath
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,11 +27,11 @@ from bakery.files import Tell, disk_full, locked, staged_folder
 MAX_BYTES = 600_000_000
 """Upper limit for a tree; CPython's are below 150 MB."""
 MADE_BY_BUILD = re.compile(r"Modules/config\.c|.*/frozen_modules/.*|.*\.new\.[ch]")
-"""Files that Makefile.pre.in names and no tree has."""
+"""Files that Makefile.pre.in lists and the build generates."""
 
 
 class Entry(NamedTuple):
-    """A file below the tree's top, or a symbolic link, whose ``data`` is its target."""
+    """A file of the tree, or a symbolic link, whose ``data`` is its target."""
 
     data: bytes
     executable: bool = False
@@ -39,7 +39,7 @@ class Entry(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """Files by name, where they come from, and the time that all of them get, in seconds since 1970."""
+    """Files by name, their origin, and the time that all of them get, in seconds since 1970."""
 
     files: dict[str, Entry]
     origin: str
@@ -47,23 +47,26 @@ class Tree(NamedTuple):
 
 
 def from_source(source: str, images: Sequence[Image], home: Path, tell: Tell) -> list[Image]:
-    """Those of ``images`` that the tree ``source`` can be built as, of it instead of a release.
+    """The ``images`` of the series that the tree ``source`` belongs to, to be built from it instead of a release.
 
-    The tree is packed into the cache ``home``. Raises :exc:`InputError` if it is not a tree of CPython that can be
-    built, or of another series than all of ``images``.
+    The tree is packed into the cache ``home``. Raises :exc:`InputError` if it is not a source tree of CPython that can
+    be built, or if none of ``images`` is of its series.
     """
     try:
         tree = _read(source, tell)
         release, files = _check(tree.files, tell)
-    except (ValueError, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, KeyError, OSError) as error:
+        day = f"{datetime.fromtimestamp(tree.time, UTC):%Y-%m-%d}"
+    except (
+        ValueError, ArithmeticError, LookupError, EOFError, OSError, tarfile.TarError, lzma.LZMAError, zlib.error,
+    ) as error:  # fmt: skip
         raise InputError(f"--source={source}: {error}") from None
     series = ".".join(release.split(".")[:2])
     fitting = [image for image in images if image.series.number == series]
     if not fitting:
-        problem = f"--source={source} is Python {release}, which is not of the series {images[0].series.name}"
-        raise InputError(problem, hint=f"Give --version={series}.")
+        problem = f"--source={source} is Python {release}, not {images[0].series.name}"
+        raise InputError(problem, hint=f"Use --version={series}.")
     data, file = _pack(f"Python-{release}", files, tree.time), f"Python-{release}.tar.xz"
-    day, sha256 = f"{datetime.fromtimestamp(tree.time, UTC):%Y-%m-%d}", hashlib.sha256(data).hexdigest()
+    sha256 = hashlib.sha256(data).hexdigest()
     pin = Pin(release, file, sha256, "--source", UNVERIFIED, day, len(data), local=tree.origin)
     folder = home / "sources" / pin.folder
     with disk_full(folder), locked(folder.with_name(f"{folder.name}.lock"), file, tell), staged_folder(folder) as stage:
@@ -79,26 +82,26 @@ def _check(files: dict[str, Entry], tell: Tell) -> tuple[str, dict[str, Entry]]:
     """
     needed = ("Include/patchlevel.h", "Makefile.pre.in", "configure")
     if absent := [name for name in needed if name not in files]:
-        hint = " (Tools/build/regen-configure.sh makes it)" if absent == ["configure"] else ""
-        raise ValueError(f"no source of CPython: it has no {listed(absent)}{hint}" if files else "it has no files")
+        hint = " (Tools/build/regen-configure.sh generates it)" if absent == ["configure"] else ""
+        raise ValueError(f"not a source tree of CPython: it lacks {listed(absent)}{hint}" if files else "it is empty")
     header, makefile = (files[name].data.decode(errors="replace") for name in needed[:2])
     release = re.search(r'(?m)^#define PY_VERSION\s+"(3\.\d+\.\d+(?:(?:a|b|rc)\d+)?\+?)"', header)
     if not release:
-        raise ValueError("no source of CPython 3: Include/patchlevel.h has no PY_VERSION")
+        raise ValueError("not a source tree of CPython 3: Include/patchlevel.h defines no PY_VERSION")
     built = [name for name in files if name in ("Makefile", "config.status") or name.endswith((".o", ".so"))]
     if built:
-        raise ValueError(f"there are results of a build ({', '.join(built[:3])}): run `make distclean` there first")
+        raise ValueError(f"it contains build output ({', '.join(built[:3])}): run `make distclean` in it first")
     for name, entry in files.items():
         target = entry.data.decode(errors="replace") if entry.link else ""
         if f"{normpath(join(dirname(name), target))}/".startswith(("/", "../")):
-            raise ValueError(f"a link leaves the tree: {name} -> {target}")
+            raise ValueError(f"a link points outside the tree: {name} -> {target}")
     named = set(re.findall(r"\$\(srcdir\)/([\w./-]+\.[ch])\b", makefile))
     missing = sorted(name for name in named - files.keys() if not MADE_BY_BUILD.fullmatch(name))
     if missing:
-        tell(f"missing, though Makefile.pre.in names them (`make regen-all` makes some): {', '.join(missing)}")
+        tell(f"missing, although Makefile.pre.in lists them (`make regen-all` generates some): {', '.join(missing)}")
     lost = [name for name, entry in files.items() if entry.data.startswith(b"#!") and not entry.executable]
     if "configure" in lost:
-        tell(f"executable bits are lost, and restored for all files that begin with #!: {len(lost)}")
+        tell(f"executable bits were lost; restored for all {len(lost)} files that begin with #!")
     return release[1], files | {name: files[name]._replace(executable=True) for name in lost}
 
 
@@ -117,10 +120,10 @@ def _pack(top: str, files: dict[str, Entry], seconds: int) -> bytes:
 
 
 def _read(source: str, tell: Tell) -> Tree:
-    """The tree at ``source``: a name with an ``@`` is a path if that exists, else a path and a commit."""
-    path, commit = Path(source).expanduser(), ""
+    """The tree at ``source``: a path, even with an ``@`` in it if it exists, else a path, an ``@`` and a commit."""
+    path, commit = Path(expanduser(source)), ""
     if not path.exists() and "@" in source:
-        path, commit = Path(source.rpartition("@")[0]).expanduser(), source.rpartition("@")[2]
+        path, commit = Path(expanduser(source.rpartition("@")[0])), source.rpartition("@")[2]
     if path.is_file() and not commit:
         return _read_tarball(path)
     if not path.is_dir():
@@ -133,14 +136,14 @@ def _read(source: str, tell: Tell) -> Tree:
         names = _git(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard").decode().split("\0")
         files, _ = _read_files(path, (path / name for name in names if name and os.path.lexists(path / name)))
         return Tree(files, f"git {head}{f' with {changed} changed files' if changed else ''}", int(time))
-    if any(path.iterdir()) and not (path / "Include").is_dir():  # this may be any folder: do not read all of it
-        raise ValueError("no source of CPython: it has no Include/patchlevel.h")
+    if any(path.iterdir()) and not (path / "Include").is_dir():  # it may be any folder: do not read it all
+        raise ValueError("not a source tree of CPython: it lacks Include/patchlevel.h")
     files, newest = _read_files(path, (file for file in path.rglob("*") if "__pycache__" not in file.parts))
     return Tree(files, "a folder", newest)
 
 
 def _read_files(top: Path, paths: Iterable[Path]) -> tuple[dict[str, Entry], int]:
-    """The files by name, and the time of the newest."""
+    """The files by name, and the newest one's time."""
     files, size, newest = {}, 0, 0
     for path in paths:
         status = path.lstat()
@@ -150,7 +153,7 @@ def _read_files(top: Path, paths: Iterable[Path]) -> tuple[dict[str, Entry], int
         if not (link or stat.S_ISREG(status.st_mode)):
             raise ValueError(f"{path} is neither a file, a folder nor a symbolic link")
         if size > MAX_BYTES:
-            raise ValueError(f"expected less than {MAX_BYTES} bytes, as CPython's source has")
+            raise ValueError(f"expected CPython's source, found more than {MAX_BYTES} bytes")
         data = os.readlink(path).encode() if link else path.read_bytes()
         files[str(path.relative_to(top))] = Entry(data, bool(status.st_mode & 0o100) and not link, link)
         newest = max(newest, int(status.st_mtime))
@@ -175,10 +178,10 @@ def _changes(path: Path) -> int:
 
 
 def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
-    """The files of a commit. ``git archive`` would stop at the first one that a partial clone lacks."""
+    """The files of a commit. ``git archive`` would stop at the first file that a partial clone lacks."""
     revision, time = _git(path, "log", "-1", "--format=%H %ct", f"{commit}^{{commit}}", "--").decode().split()
     if (path / ".git").exists() and (changed := _changes(path)):
-        tell(f"{path}: {changed} changed files are not in {commit}; --source={path} would contain them")
+        tell(f"{path}: {changed} changed files are not in {commit}; --source={path} would include them")
     lines = [line.split("\t", 1) for line in _git(path, "ls-tree", "-r", "-z", revision).decode().split("\0") if line]
     listing = [(*head.split(), name) for head, name in lines]
     objects = _git(path, "rev-list", "--objects", "--missing=print", "--no-walk", revision).decode().splitlines()
@@ -191,7 +194,7 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
         blobs.read(1)
     if missing := [name for *_, name in listing if name not in files]:
         more = f" and {len(missing) - 9} more" if len(missing) > 9 else ""
-        tell(f"{path} does not have these files of {commit}, which are left out: {', '.join(missing[:9])}{more}")
+        tell(f"{path} lacks these files of {commit}; they are left out: {', '.join(missing[:9])}{more}")
     return Tree(files, f"git {revision}", int(time))
 
 
@@ -202,7 +205,7 @@ def _read_tarball(file: Path) -> Tree:
             name, size = normpath(member.name), size + member.size
             newest = max(newest, 0 if member.isdir() else int(member.mtime))
             if name.startswith(("/", "../")) or size > MAX_BYTES:
-                raise ValueError(f"{member.name} is outside of it, or it has more than {MAX_BYTES} bytes")
+                raise ValueError(f"{member.name} is outside the tree, or the tree has more than {MAX_BYTES} bytes")
             if member.issym():
                 files[name] = Entry(member.linkname.encode(), link=True)
             elif member.isreg() or member.islnk():

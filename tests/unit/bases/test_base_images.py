@@ -497,7 +497,9 @@ def test_folder_without_etc_is_rejected(make: Any, target: Target, tmp_path: Pat
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("choice", ["/nowhere/rootfs", "./rootfs", "../r.tar", "~/r", "r.tar", "sub/r.tar"])
+@pytest.mark.parametrize(
+    "choice", ["/nowhere/rootfs", "./rootfs", "../r.tar", "~/r", "~no-such-user/r", "r.tar", "sub/r.tar"]
+)
 def test_missing_path_is_not_mistaken_for_an_image(make: Any, target: Target, choice: str) -> None:
     with pytest.raises(InputError, match="no such file or folder") as caught:
         make(choice).resolve(target, AMD64)
