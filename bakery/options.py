@@ -231,7 +231,7 @@ class Output:
     check: bool = option(False, "Write nothing; exit with code 1 if the file would change")
     record: bool = option(False, "First add the records of this clone's tested builds to shared/status.json")
     output: str | None = option(None, "Write the SPDX document of one image to this file instead of printing it")
-    releases: bool = option(False, "List the pinned releases instead, and where this machine can have their tarballs")
+    releases: bool = option(False, "List the pinned releases instead, and where this machine can get their tarballs")
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class LayerCache:
         try:
             if not require_type(packed):
                 return None
-            # Without a buffer: whoever reads the copy of the descriptor moves the position of both.
+            # Without a buffer: reading from the duplicated descriptor moves the position of both.
             stream, content, size, tail = packed.open("rb", buffering=0), hashlib.sha256(), 0, b""
             packing = method_of(stream.read(8))
             stream.seek(0)

@@ -106,7 +106,7 @@ RELEASE_COLUMNS = (
 def release_rows(catalog: Catalog, versions: Sequence[str], where: Callable[[Pin], str]) -> list[Row]:
     """All pinned releases of the series of ``versions``, or of all series, newest first.
 
-    ``where`` says where this machine can have a tarball; see :meth:`bakery.sources.SourceCache.where`.
+    ``where`` says where this machine can get a tarball; see :meth:`bakery.sources.SourceCache.where`.
     """
     where = functools.cache(where)  # a free-threaded build has the same tarballs
     selected = {image.series.name for image in select_images(catalog, versions, everything=True)}
@@ -245,7 +245,7 @@ def image_report(catalog: Catalog, workspace: Workspace, images: Iterable[Image]
 
 
 def release_report(catalog: Catalog, versions: Sequence[str], sources: SourceCache) -> Report:
-    """The pinned releases, and where ``sources`` can have them from."""
+    """The pinned releases, and where ``sources`` can get them."""
     return Report(release_rows(catalog, versions, sources.where), RELEASE_COLUMNS)
 
 

@@ -18,7 +18,7 @@ from bakery.workspace import Workspace
 MAX_BYTES = 200_000_000
 """Upper limit for a download, far above any tarball of CPython."""
 
-TREES = "\n  `inv images --releases` lists what is available; --source=PATH builds a source tree of your own."
+TREES = "\n  `inv images --releases` lists what is available; --source=PATH builds your own source tree."
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class SourceCache:
         return failures
 
     def where(self, pin: Pin) -> str:
-        """Where a tarball can be had, without a download: the cache if it is intact there, a provider, or ``""``."""
+        """Where a tarball is available, without a download: the cache if intact, a provider, or ``""``."""
         folder = self.folder(pin)
         if _holds(folder, [pin.file]) and sha256_of(folder / pin.file) == pin.sha256:
             return "cache"

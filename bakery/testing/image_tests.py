@@ -59,7 +59,7 @@ def over_budget(workspace: Workspace, catalog: Catalog, engine: Engine, image: I
 def twin_failure(engine: Engine, tested: EngineImage, twin: str, home: Path, digest: str) -> str:
     """Why ``twin`` is not the image that is recorded with the ``digest``, or not the ``tested`` one, else empty.
 
-    What is tested is tested once: the twin has to have the same layers and configuration, and to start.
+    The tests run once; the twin must have the same layers and configuration, and start.
     """
     image = engine.find(twin)
     if image is None or manifest_digest_of(home, image.id) != digest:
@@ -77,9 +77,8 @@ def run_image_tests(
 ) -> ImageTestResult:  # fmt: skip
     """Run the tests in ``image`` whose names match ``patterns`` (all by default); their output goes to ``write``.
 
-    A run of all tests also checks the size budget and the gzip twin, which count as more tests if they fail, and is
-    recorded. Raises
-    :exc:`BuildError` if the tests could not be run at all.
+    A run of all tests is recorded, and also checks the size budget and the gzip twin; each counts as a failed test if it
+    fails. Raises :exc:`BuildError` if the tests could not be run at all.
     """
     write(f"testing {image.name}")
     reference = references(catalog, image)[0]

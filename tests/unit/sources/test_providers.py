@@ -74,7 +74,7 @@ def test_added_provider_is_listed_in_the_error_and_suggests_what_it_serves(
         sources.fetch(missing, fake_series(missing, pin("3.13.5", DATA)), "inv build --version={version}")
     assert caught.value.hint.splitlines() == [
         "The nearest release that is available is 3.13.5: inv build --version=3.13.5",
-        "  `inv images --releases` lists what is available; --source=PATH builds a source tree of your own.",
+        "  `inv images --releases` lists what is available; --source=PATH builds your own source tree.",
     ]
 
 
