@@ -54,9 +54,8 @@ class Pair:
 
 def pair_of(catalog: Catalog, image: Image, ours: str | None, against: str | None) -> Pair:
     """``image`` and its reference image. ``ours`` and ``against`` replace either of them."""
-    version = image.series.name if image.is_default_release else image.version
     official = references(catalog, replace(image, recipe=RecipeName.REFERENCE))[0]
-    arguments = f"--version={version} --target={image.target.name}"
+    arguments = f"{image.typed(image.series.name)} --target={image.target.name}"
     return Pair(
         image.slug,
         ours or references(catalog, image)[0],

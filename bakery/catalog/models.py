@@ -168,6 +168,13 @@ class Image:
         """The release with the series' letter: ``3.13.15t``; ``3.13.15t-local`` if it is a tree of the user's own."""
         return f"{self.pin.version}{self.series.suffix}{'-local' if self.pin.local else ''}"
 
+    def typed(self, series: str) -> str:
+        """The options that select its release in ``series``, for hints on what to type: ``--version=3.13``."""
+        if self.pin.local:
+            return f"--version={series} {self.pin.recorded_by}"
+        suffix = series.removeprefix(self.series.number)
+        return f"--version={series if self.is_default_release else f'{self.pin.release}{suffix}'}"
+
     @property
     def is_default_release(self) -> bool:
         """Whether this is the release that the series' own tags stand for."""

@@ -77,8 +77,8 @@ def run_image_tests(
 ) -> ImageTestResult:  # fmt: skip
     """Run the tests in ``image`` whose names match ``patterns`` (all by default); their output goes to ``write``.
 
-    A run of all tests is recorded, and also checks the size budget and the gzip twin; each counts as a failed test if it
-    fails. Raises :exc:`BuildError` if the tests could not be run at all.
+    A run of all tests is recorded, and also checks the size budget and the gzip twin; a failed check counts as a failed
+    test. Raises :exc:`BuildError` if the tests could not be run at all.
     """
     write(f"testing {image.name}")
     reference = references(catalog, image)[0]

@@ -9,6 +9,7 @@ import io
 import lzma
 import os
 import re
+import shlex
 import stat
 import subprocess
 import tarfile
@@ -67,7 +68,8 @@ def from_source(source: str, images: Sequence[Image], home: Path, tell: Tell) ->
         raise InputError(problem, hint=f"Use --version={series}.")
     data, file = _pack(f"Python-{release}", files, tree.time), f"Python-{release}.tar.xz"
     sha256 = hashlib.sha256(data).hexdigest()
-    pin = Pin(release, file, sha256, "--source", UNVERIFIED, day, len(data), local=tree.origin)
+    option = shlex.join([f"--source={source}"])
+    pin = Pin(release, file, sha256, option, UNVERIFIED, day, len(data), local=tree.origin)
     folder = home / "sources" / pin.folder
     with disk_full(folder), locked(folder.with_name(f"{folder.name}.lock"), file, tell), staged_folder(folder) as stage:
         (stage / file).write_bytes(data)

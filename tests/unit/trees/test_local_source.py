@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery.benchmarks.session import pair_of
 from bakery.catalog import UNVERIFIED, Catalog, Image, references
 from bakery.catalog.selection import select_images
 from bakery.errors import InputError
@@ -92,6 +93,14 @@ def test_a_tree_has_names_that_no_release_has(catalog: Catalog, read: Read, tree
     texts = labels(catalog, image, INPUTS)
     assert texts["io.github.infra7.python.source.signature"] == UNVERIFIED == "local, not verified"
     assert "compiled from local source (a folder)" in texts["org.opencontainers.image.description"]
+
+
+def test_hints_name_the_options_that_select_a_tree(catalog: Catalog, read: Read, tree: Path, tmp_path: Path) -> None:
+    image, _ = read(tree.rename(tmp_path / "a tree"), "3.14t")
+    options = f"--version=3.14t '--source={tmp_path}/a tree' --target=bookworm"
+    assert pair_of(catalog, image, None, None).reference_hint == f"Build it first: inv reference {options}"
+    older = select_images(catalog, ["3.13.5"])[0]
+    assert (older.typed("3.13"), older.typed("3.13t")) == ("--version=3.13.5", "--version=3.13.5t")
 
 
 def test_a_tree_is_not_published(catalog: Catalog, read: Read, tree: Path) -> None:
