@@ -8,12 +8,13 @@ Records are validated when they are read (msgspec), so the rest of the program o
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
 from bakery.catalog import Image, RecipeName
 from bakery.files import require_type, write_whole
+from bakery.names import REFERENCE
 from bakery.redaction import redact
 from bakery.workspace import Workspace
 
@@ -126,7 +127,7 @@ class LocalRecord(BuildRecord, frozen=True, kw_only=True):
     id: str
     twin: str = ""
     compression: str = ""
-    tags: tuple[str, ...] = ()
+    tags: tuple[Annotated[str, msgspec.Meta(pattern=rf"\A{REFERENCE}\Z")], ...] = ()
     phases: dict[str, float] = {}
 
 

@@ -17,7 +17,10 @@ from bakery.platforms import AMD64
 from bakery.publish import open_repository, read_digests, write_digests
 from bakery.publish.push import PushedImage
 from bakery.publish.tag_moves import ImageTags
+from bakery.records.builds import json_text, local_records
 from bakery.registry import split_reference
+from bakery.workspace import Workspace
+from tests.records import local_record
 
 DIGEST = "sha256:" + "a" * 64
 BAD_NAMES = [
@@ -133,3 +136,14 @@ def test_an_empty_handover_is_refused(tmp_path: Path, pushed: PushedImage) -> No
     empty.write_text("[]")
     with pytest.raises(InputError, match=r"empty\.json contains no image"):
         read_digests([str(full), str(empty)])
+
+
+@pytest.mark.parametrize(
+    "tag", ["../x:1", "infra7/python:../x", "infra7/python:a b", "A/b:1", "name:password@host/x:1"]
+)
+def test_a_record_with_a_bad_tag_is_not_valid(tmp_path: Path, tag: str) -> None:
+    workspace = Workspace(tmp_path, tmp_path)
+    for tags, count in ((("infra7/python:3.13-bookworm",), 1), ((tag,), 0)):
+        workspace.records.mkdir(parents=True, exist_ok=True)
+        (workspace.records / "image.json").write_text(json_text(local_record(tags=tags)))
+        assert len(local_records(workspace)) == count
