@@ -60,7 +60,7 @@ def verify(selection: Selection, building: Building) -> Report:
     catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "verify", selection, replace(building, no_cache=True))
     with builder.display:
-        verdicts = bakery.build.verify_images(builder, images)
+        verdicts = [bakery.build.verify_image(builder, image) for image in images]
     return bakery.build.verdict_report(verdicts)
 
 

@@ -116,6 +116,6 @@ def images(selection: Selection, building: Building, output: Output) -> Report:
     """List what can be built, how long it is supported, and what this clone has built."""
     catalog, found = selection.select(WORKSPACE.root, everything=True)
     if output.releases:
-        sources = bakery.sources.SourceCache(WORKSPACE, building.mirror, tell)
-        return bakery.report.release_report(catalog, selection.version, sources)
+        where = bakery.sources.SourceCache(WORKSPACE, building.mirror, tell).where
+        return bakery.report.release_report(catalog, selection.version, where)
     return bakery.report.image_report(catalog, WORKSPACE, found)

@@ -211,19 +211,13 @@ def markdown(result: BenchmarkResult) -> str:
     return f"# {TITLES[result.kind]} of {result.name}\n\n{render(rows_of(result), COLUMNS, 'markdown')}{notes}"
 
 
-def write_result(folder: Path, result: BenchmarkResult) -> Path:
-    """Write ``KIND-NAME.json`` in ``folder`` and return its path.
+def save(folder: Path, result: BenchmarkResult) -> Path:
+    """Write ``KIND-NAME.json`` in ``folder`` and, next to it, its page (``.md``); return the path of the result.
 
     The name of a result from a fresh engine ends with the image store, so that each store keeps its result.
     """
     parts = (result.kind, result.name, result.settings.fresh_engine)
     file = folder / ("-".join(part for part in parts if part) + ".json")
     write_whole(file, json_text(result))
-    return file
-
-
-def save(folder: Path, result: BenchmarkResult) -> Path:
-    """Write the result and, next to it, its page (``.md``); return the path of the result."""
-    file = write_result(folder, result)
     write_whole(file.with_suffix(".md"), markdown(result))
     return file

@@ -2,10 +2,10 @@
 
 from bakery.build.builder import Builder, BuildResult, failure_of, open_builder
 from bakery.build.inputs import planned_definition
-from bakery.build.reproducibility import verdict_report, verify_images
+from bakery.build.reproducibility import verdict_report, verify_image
 from bakery.build.training import train_all
 
 __all__ = [
     "BuildResult", "Builder", "failure_of", "open_builder", "planned_definition", "train_all", "verdict_report",
-    "verify_images",
+    "verify_image",
 ]  # fmt: skip

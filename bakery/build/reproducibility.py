@@ -143,12 +143,8 @@ class Verdict:
         return len(self.digests) == 2 and len(set(self.digests)) == 1
 
 
-def verify_images(builder: Builder, images: Sequence[Image]) -> list[Verdict]:
-    """Build each of ``images`` twice, with a builder that ignores the build cache; a failed build is in its verdict."""
-    return [_verify_image(builder, image) for image in images]
-
-
-def _verify_image(builder: Builder, image: Image) -> Verdict:
+def verify_image(builder: Builder, image: Image) -> Verdict:
+    """Build ``image`` twice, with a builder that ignores the build cache; a failed build is in the verdict."""
     folder = builder.workspace.build / "verify"
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{image.slug}-{number}.tar" for number in (1, 2)]

@@ -20,12 +20,6 @@ def fill(text: str, parts: Mapping[str, str], file: str = "README.md") -> str:
     return text
 
 
-def drift(old: str, new: str, file: str = "README.md") -> str:
-    """A unified diff from the file's text to the rendered text; empty if they are the same."""
-    lines = difflib.unified_diff(old.splitlines(True), new.splitlines(True), file, f"{file} as rendered")
-    return "".join(lines)
-
-
 def update_readme(file: Path, parts: Mapping[str, str], *, check: bool) -> str:
     """Write ``parts`` between their markers in ``file``; returns a line about the result.
 
@@ -36,7 +30,7 @@ def update_readme(file: Path, parts: Mapping[str, str], *, check: bool) -> str:
     if new == old:
         return f"{file.name} is up to date"
     if check:
-        lines = drift(old, new, file.name)
-        raise BuildError(f"{file.name} is not up to date:\n{lines}", hint="Render it again: inv readme")
+        lines = difflib.unified_diff(old.splitlines(True), new.splitlines(True), file.name, f"{file.name} as rendered")
+        raise BuildError(f"{file.name} is not up to date:\n{''.join(lines)}", hint="Render it again: inv readme")
     write_whole(file, new)
     return f"{file.name} written"

@@ -28,7 +28,6 @@ from bakery.platforms import AMD64, Platform
 from bakery.records import BuildRecord, ComparedWith, TestRun, local_records, read_record
 from bakery.report.text import SUMMARY_COLUMNS
 from bakery.sizes import OfficialImage, Summary, megabytes, official_size, read_baseline
-from bakery.sources import SourceCache
 from bakery.workspace import Workspace
 
 Row = dict[str, object]
@@ -37,15 +36,16 @@ TAG_COLUMNS = (Column("image"), Column("tags"))
 TAG_NOTES = ("Aliases: the official image's names (3.13-slim, slim). All have twins with gzip layers (3.13-gzip).",)
 
 
-def tag_rows(catalog: Catalog, images: Iterable[Image]) -> list[Row]:
+def tag_report(catalog: Catalog, images: Iterable[Image]) -> Report:
     """The tags of each image, their aliases, and their repository."""
-    return [
+    rows = [
         {
             "image": image.name, "repository": catalog.repository, "tags": list(tags_of(catalog, image)),
             "aliases": list(aliases_of(catalog, image)),
         }
         for image in images
     ]  # fmt: skip
+    return Report(rows, TAG_COLUMNS, notes=TAG_NOTES)
 
 
 IMAGE_COLUMNS = (
@@ -55,18 +55,14 @@ IMAGE_COLUMNS = (
 )  # fmt: skip
 
 
-def catalog_rows(catalog: Catalog, workspace: Workspace, images: Iterable[Image], today: date) -> list[Row]:
-    """Each image with the state of its series and target on ``today``, and its last build in this clone."""
-    rows: list[Row] = []
-    images, local = (
-        list(images),
-        [record for record in local_records(workspace) if record.source.signature == UNVERIFIED],
-    )
+def image_report(catalog: Catalog, workspace: Workspace, images: Sequence[Image], today: date | None = None) -> Report:
+    """Each image with the state of its series and target ``today``, and its last build in this clone."""
+    rows, today = list[Row](), today or date.today()
     trees = [
         replace(image, pin=replace(image.pin, release=record.release, local=UNVERIFIED), recipe=record.recipe)
-        for image, record in itertools.product(images, local)
-        if (image.series.name, image.target.name, image.variant.name, image.platform)
-        == (record.series, record.target, record.variant, record.platform)
+        for image, record in itertools.product(images, local_records(workspace))
+        if (image.series.name, image.target.name, image.variant.name, image.platform, UNVERIFIED)
+        == (record.series, record.target, record.variant, record.platform, record.source.signature)
     ]  # what --source built
     for image in {image.name: image for image in (*images, *trees)}.values():
         record = read_record(workspace, image)
@@ -94,7 +90,7 @@ def catalog_rows(catalog: Catalog, workspace: Workspace, images: Iterable[Image]
             "disk_bytes": record and record.disk_bytes,
         }
         rows.append(row)
-    return rows
+    return Report(rows, IMAGE_COLUMNS)
 
 
 RELEASE_COLUMNS = (
@@ -103,14 +99,14 @@ RELEASE_COLUMNS = (
 )  # fmt: skip
 
 
-def release_rows(catalog: Catalog, versions: Sequence[str], where: Callable[[Pin], str]) -> list[Row]:
+def release_report(catalog: Catalog, versions: Sequence[str], where: Callable[[Pin], str]) -> Report:
     """All pinned releases of the series of ``versions``, or of all series, newest first.
 
     ``where`` says where this machine can get a tarball; see :meth:`bakery.sources.SourceCache.where`.
     """
     where = functools.cache(where)  # a free-threaded build has the same tarballs
     selected = {image.series.name for image in select_images(catalog, versions, everything=True)}
-    return [
+    rows = [
         {
             "release": f"{pin.release}{series.suffix}",
             "series": series.name,
@@ -124,6 +120,7 @@ def release_rows(catalog: Catalog, versions: Sequence[str], where: Callable[[Pin
         if series.name in selected
         for pin in series.pins
     ]
+    return Report(rows, RELEASE_COLUMNS)
 
 
 RESULT_COLUMNS = (
@@ -239,21 +236,6 @@ def _cell(builds: Sequence[BuildRecord]) -> str:
     return text
 
 
-def image_report(catalog: Catalog, workspace: Workspace, images: Iterable[Image]) -> Report:
-    """What can be built today, and what this clone has built."""
-    return Report(catalog_rows(catalog, workspace, images, date.today()), IMAGE_COLUMNS)
-
-
-def release_report(catalog: Catalog, versions: Sequence[str], sources: SourceCache) -> Report:
-    """The pinned releases, and where ``sources`` can get them."""
-    return Report(release_rows(catalog, versions, sources.where), RELEASE_COLUMNS)
-
-
-def tag_report(catalog: Catalog, images: Iterable[Image]) -> Report:
-    """The tags of ``images``."""
-    return Report(tag_rows(catalog, images), TAG_COLUMNS, notes=TAG_NOTES)
-
-
 def build_report(builder: Builder, images: Sequence[Image]) -> Report:
     """Build ``images``; the result of each, why some failed, and the error that the run ends with."""
     with builder.display:
@@ -270,7 +252,7 @@ def readme_parts(
     images = select_images(catalog, variants=[catalog.default_variant.name], everything=True)
     sizes = recorded_rows(catalog, records, baseline, AMD64)
     return {
-        "tags": render(tag_rows(catalog, images), TAG_COLUMNS, "markdown"),
+        "tags": render(tag_report(catalog, images).rows, TAG_COLUMNS, "markdown"),
         "status": status_table(catalog, records, AMD64),
         "sizes": render(sizes, SUMMARY_COLUMNS, "markdown"),
     }

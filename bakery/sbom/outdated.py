@@ -120,8 +120,7 @@ class Outdated:
 
     def _mirror(self, target: Target) -> list[str]:
         archive = self.catalog.family_of(target).archive
-        if apt.host_id() != archive.id:
-            raise apt.AptError(f"this host's apt has {apt.host_id() or 'no'} packages, not {archive.id} packages")
+        apt.require_host(archive.id)
         return apt.host_mirror().sources(target.name, archive)
 
 

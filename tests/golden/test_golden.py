@@ -23,14 +23,12 @@ from bakery.plan.bake import Inputs, build_arguments, definition, target_name
 from bakery.platforms import Platform
 from bakery.records.builds import write_record
 from bakery.report.rows import (
-    IMAGE_COLUMNS,
-    RELEASE_COLUMNS,
     RESULT_COLUMNS,
     TAG_COLUMNS,
-    catalog_rows,
-    release_rows,
+    image_report,
+    release_report,
     result_rows,
-    tag_rows,
+    tag_report,
 )
 from bakery.sizes.baseline import OfficialImage
 from bakery.sizes.breakdown import Size
@@ -153,7 +151,7 @@ def test_bake_definition_of_a_variant(
 
 def test_tags_of_every_variant(catalog: Catalog, golden: Golden) -> None:
     images = select_images(catalog, ["3.13", "3.13.5", "3.14t"], ["bookworm", "noble"], everything=True)
-    golden("tags-variants.txt", render(tag_rows(catalog, images), TAG_COLUMNS))
+    golden("tags-variants.txt", render(tag_report(catalog, images).rows, TAG_COLUMNS))
 
 
 def test_bake_definition_of_several_images(catalog: Catalog, golden: Golden) -> None:
@@ -173,13 +171,13 @@ def test_build_arguments(catalog: Catalog, golden: Golden) -> None:
 
 @pytest.mark.parametrize(("form", "suffix"), [("table", "txt"), ("markdown", "md")])
 def test_tags_of_everything(catalog: Catalog, golden: Golden, form: str, suffix: str) -> None:
-    golden(f"tags.{suffix}", render(tag_rows(catalog, everything(catalog)), TAG_COLUMNS, form))
+    golden(f"tags.{suffix}", render(tag_report(catalog, everything(catalog)).rows, TAG_COLUMNS, form))
 
 
 def test_tags_of_every_pinned_release_of_a_series(catalog: Catalog, golden: Golden) -> None:
     (series,) = (series for series in catalog.series if series.name == "3.13")
     images = select_images(catalog, [pin.release for pin in series.pins], platform=Platform("linux/amd64"))
-    golden("tags-3.13-releases.txt", render(tag_rows(catalog, images), TAG_COLUMNS))
+    golden("tags-3.13-releases.txt", render(tag_report(catalog, images).rows, TAG_COLUMNS))
 
 
 @pytest.mark.parametrize(("form", "suffix"), [("table", "txt"), ("markdown", "md")])
@@ -188,13 +186,15 @@ def test_images(catalog: Catalog, golden: Golden, tmp_path: Path, form: str, suf
     record = local_record(built="2026-01-02T03:04:05+00:00", compressed_bytes=41_234_567, disk_bytes=1)
     write_record(workspace, image_of(catalog, "3.13", "bookworm"), record)
     golden(
-        f"images.{suffix}", render(catalog_rows(catalog, workspace, everything(catalog), TODAY), IMAGE_COLUMNS, form)
+        f"images.{suffix}",
+        render(image_report(catalog, workspace, everything(catalog), TODAY).rows, IMAGE_COLUMNS, form),
     )
 
 
 def test_pinned_releases(catalog: Catalog, golden: Golden) -> None:
     golden(
-        "releases.txt", render(release_rows(catalog, [], lambda pin: (pin.pool and "the pool") or ""), RELEASE_COLUMNS)
+        "releases.txt",
+        render(release_report(catalog, [], lambda pin: (pin.pool and "the pool") or "").rows, RELEASE_COLUMNS),
     )
 
 

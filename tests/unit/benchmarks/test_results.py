@@ -23,7 +23,6 @@ from bakery.benchmarks.results import (
     seconds_text,
     summary_of,
     times_of,
-    write_result,
 )
 from bakery.benchmarks.session import Session
 from bakery.display.progress import Display
@@ -96,7 +95,7 @@ def test_published_results_are_rewritten_byte_for_byte(root: Path, tmp_path: Pat
     assert files
     for file in files:
         result = read_result(file)
-        copy = write_result(tmp_path, result)
+        copy = save(tmp_path, result)
         assert (copy.name, copy.read_bytes()) == (file.name, file.read_bytes())
         assert file.with_suffix(".md").read_text(encoding="utf-8") == markdown(result)
         assert result.benchmarks == [
@@ -115,7 +114,7 @@ def test_a_file_that_is_not_a_result_is_rejected(tmp_path: Path) -> None:
 
 def test_cold_starts_in_different_image_stores_have_different_files(tmp_path: Path) -> None:
     names = [
-        write_result(tmp_path, replace(STARTUP, settings=replace(STARTUP.settings, fresh_engine=store))).name
+        save(tmp_path, replace(STARTUP, settings=replace(STARTUP.settings, fresh_engine=store))).name
         for store in (None, "containerd", "overlay2")
     ]
     assert names == [f"startup-3.13.15-bookworm-amd64{end}.json" for end in ("", "-containerd", "-overlay2")]

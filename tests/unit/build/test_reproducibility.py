@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from bakery.build.builder import Builder
-from bakery.build.reproducibility import verdict_report, verify_images
+from bakery.build.reproducibility import verdict_report, verify_image
 from bakery.catalog.models import Catalog, Image
 from bakery.errors import BuildError
 from bakery.workspace import Workspace
@@ -42,7 +42,7 @@ def archive(file: Path, content: bytes) -> Path:
 
 
 def verify(builder: FakeBuilder, image: Image) -> Any:
-    (verdict,) = verify_images(cast(Builder, builder), [image])
+    verdict = verify_image(cast(Builder, builder), image)
     assert not list((builder.workspace.build / "verify").iterdir()), "an archive was left behind"
     return verdict
 

@@ -20,7 +20,7 @@ from bakery.display.progress import Display
 from bakery.display.tables import render
 from bakery.errors import BuildError
 from bakery.records.builds import SourceRecord, record_file, write_record
-from bakery.report.rows import build_report, catalog_rows, release_rows, result_rows, tag_rows
+from bakery.report.rows import build_report, image_report, release_report, result_rows, tag_report
 from bakery.sizes.baseline import OfficialImage
 from bakery.sizes.breakdown import Size
 from bakery.workspace import Workspace
@@ -109,13 +109,13 @@ def test_the_list_of_images_shows_the_records_of_this_clone(
     built, other = image("3.13"), image("3.15", "noble")
     record = local_record(built="2026-01-02T03:04:05+00:00", compressed_bytes=41_200_000, disk_bytes=5)
     write_record(clone, built, record)
-    first, second = catalog_rows(catalog, clone, [built, other], TODAY)
+    first, second = image_report(catalog, clone, [built, other], TODAY).rows
     assert (first["built"], first["recipe"], first["compressed"]) == (record.built, "full", "41.2 MB")
     assert (second["built"], second["recipe"], second["compressed"]) == (None, None, None)
     assert (first["series"], first["until"], first["target"]) == ("3.13", "2029-10", "bookworm")
     assert (first["status"], first["distribution"]) == ("security", "debian 12")
     assert second["status"] == "bugfix, pre-release pinned"
-    assert [row["latest"] for row in catalog_rows(catalog, clone, [image("3.14"), built], TODAY)] == [True, False]
+    assert [row["latest"] for row in image_report(catalog, clone, [image("3.14"), built], TODAY).rows] == [True, False]
 
 
 def test_a_source_tree_that_was_built_is_in_the_list_of_images(
@@ -126,11 +126,11 @@ def test_a_source_tree_that_was_built_is_in_the_list_of_images(
     source = SourceRecord(file="Python-3.14.7+.tar.xz", sha256="0" * 64, signature="local, not verified")
     series = {"series": "3.14", "release": "3.14.7", "target": "bookworm", "variant": "default"}
     write_record(clone, tree, local_record(**series, source=source, compressed_bytes=33_000_000))
-    rows = catalog_rows(catalog, clone, [default, noble], TODAY)
+    rows = image_report(catalog, clone, [default, noble], TODAY).rows
     assert [row["image"] for row in rows] == [default.name, noble.name, "3.14.7-local-bookworm"]
     assert [row["compressed"] for row in rows] == [None, None, "33.0 MB"]
-    assert len(catalog_rows(catalog, clone, [noble], TODAY)) == 1
-    assert len(catalog_rows(catalog, clone, [tree], TODAY)) == 1
+    assert len(image_report(catalog, clone, [noble], TODAY).rows) == 1
+    assert len(image_report(catalog, clone, [tree], TODAY).rows) == 1
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[1]", "null", '{"built": 5}', "\udcff"])
@@ -138,22 +138,22 @@ def test_a_broken_record_is_ignored(catalog: Catalog, image: Callable[..., Image
     clone, built = Workspace(root=tmp_path, home=tmp_path), image("3.13")
     record_file(clone, built).parent.mkdir(parents=True)
     record_file(clone, built).write_text(text, encoding="utf-8", errors="surrogateescape")
-    assert catalog_rows(catalog, clone, [built], TODAY)[0]["built"] is None
+    assert image_report(catalog, clone, [built], TODAY).rows[0]["built"] is None
 
 
 def test_the_pinned_releases_are_listed_newest_first_with_the_default_marked(catalog: Catalog) -> None:
-    rows = release_rows(catalog, ["3.13"], lambda pin: "cache" if pin.release == "3.13.15" else "")
+    rows = release_report(catalog, ["3.13"], lambda pin: "cache" if pin.release == "3.13.15" else "").rows
     assert [row["release"] for row in rows[:2]] == ["3.13.15", "3.13.14"]
     assert [row["release"] for row in rows if row["default"]] == ["3.13.15"]
     assert [row["where"] for row in rows[:2]] == ["cache", None]
     assert {row["series"] for row in rows} == {"3.13"}
     assert next(row for row in rows if row["release"] == "3.13.5")["in_pool"] is True
-    assert len(release_rows(catalog, [], lambda _: "")) == sum(len(series.pins) for series in catalog.series)
+    assert len(release_report(catalog, [], lambda _: "").rows) == sum(len(series.pins) for series in catalog.series)
 
 
 def test_the_list_of_tags_names_the_repository(catalog: Catalog, image: Callable[..., Image]) -> None:
     tags = list(tags_of(catalog, image("3.13.5", "jammy")))
-    assert tag_rows(catalog, [image("3.13.5", "jammy")]) == [
+    assert tag_report(catalog, [image("3.13.5", "jammy")]).rows == [
         {"image": "3.13.5-jammy", "repository": "infra7/python", "tags": tags, "aliases": ["3.13.5-slim-jammy"]}
     ]
 
