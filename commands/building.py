@@ -77,7 +77,9 @@ def plan(selection: Selection, building: Building, output: Output) -> None:
         print_plan(catalog, images, building.base)
 
 
-@command("version target variant platform source all mirror base quick k format", quick="Build missing ones --quick")
+@command(
+    "version target variant platform source all mirror base quick k format", quick="Build missing images with --quick"
+)
 def test(selection: Selection, building: Building, measuring: Measuring) -> Report:
     """Run tests/image inside images, with the interpreter that was built; missing images are built first."""
     catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)

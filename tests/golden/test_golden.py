@@ -22,14 +22,7 @@ from bakery.display.tables import render
 from bakery.plan.bake import Inputs, build_arguments, definition, target_name
 from bakery.platforms import Platform
 from bakery.records.builds import write_record
-from bakery.report.rows import (
-    RESULT_COLUMNS,
-    TAG_COLUMNS,
-    image_report,
-    release_report,
-    result_rows,
-    tag_report,
-)
+from bakery.report.rows import RESULT_COLUMNS, TAG_COLUMNS, image_report, release_report, result_rows, tag_report
 from bakery.sizes.baseline import OfficialImage
 from bakery.sizes.breakdown import Size
 from bakery.workspace import Workspace
@@ -185,17 +178,13 @@ def test_images(catalog: Catalog, golden: Golden, tmp_path: Path, form: str, suf
     workspace = Workspace(root=tmp_path, home=tmp_path / "home")
     record = local_record(built="2026-01-02T03:04:05+00:00", compressed_bytes=41_234_567, disk_bytes=1)
     write_record(workspace, image_of(catalog, "3.13", "bookworm"), record)
-    golden(
-        f"images.{suffix}",
-        render(image_report(catalog, workspace, everything(catalog), TODAY).rows, IMAGE_COLUMNS, form),
-    )
+    report = image_report(catalog, workspace, everything(catalog), TODAY)
+    golden(f"images.{suffix}", render(report.rows, report.columns, form))
 
 
 def test_pinned_releases(catalog: Catalog, golden: Golden) -> None:
-    golden(
-        "releases.txt",
-        render(release_report(catalog, [], lambda pin: (pin.pool and "the pool") or "").rows, RELEASE_COLUMNS),
-    )
+    report = release_report(catalog, [], lambda pin: (pin.pool and "the pool") or "")
+    golden("releases.txt", render(report.rows, report.columns))
 
 
 @pytest.mark.parametrize(("form", "suffix"), [("table", "txt"), ("markdown", "md"), ("json", "json")])
