@@ -40,8 +40,8 @@ ALIASES = ("stable", "oldstable", "testing", "unstable")
 
 
 LOGINS: dict[str, str] = {}
-"""The URIs of the host's sources that have a login, by the same without it: logins are in no list of sources and in no
-argument, because the former can end up in images and the latter in the list of processes."""
+"""URIs with a login, from the host's sources, by the same URI without it. apt reads logins from auth.conf: lists
+of sources can end up in images, and other users can list the arguments of processes."""
 
 
 class AptError(BakeryError):

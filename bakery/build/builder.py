@@ -181,7 +181,7 @@ class Builder:
         return self.building.compression or self.catalog.compressions[image.recipe]
 
     def _packings(self, image: Image) -> dict[tuple[str, ...], Compression]:
-        """How ``image`` is compressed under which names: gzip twins are separate unless it has gzip layers itself."""
+        """The compression for each group of names: twins are a separate image unless ``image`` has gzip layers."""
         (names, twins), compression = all_references(self.catalog, image), self._compression(image)
         if not twins or compression.method == "gzip":
             return {names + twins: compression}

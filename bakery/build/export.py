@@ -23,7 +23,7 @@ FAST = Compression("zstd", 1)
 class Stage:
     """A stage of the Dockerfile to build, the image's own if ``name`` is empty, with its log.
 
-    ``packings``: how it is compressed under which names, the twin last.
+    ``packings`` has the compression of the image for each group of names, the twin's last.
     """
 
     image: Image
@@ -107,7 +107,7 @@ class Export:
         subject, licences = Subject(self.image, names[0], tarball, repository), load_licences(self.workspace.root)
         with self.recompressed.open("rb") as stream:
             publication = Publication(lambda: document(bill_of(stream, subject, licences)), repository)
-            # The image has its mark.
+            # The image already has its mark.
             packing = replace(packing, marked=False)
             indexes = recompress(self.recompressed, self.attested, packing, self.layers, publication)
         for index in indexes:

@@ -34,7 +34,7 @@ def parse_compression(text: str) -> Compression:
     if match is None or method not in LEVELS:
         raise InputError(
             f"unknown compression {text!r}: expected a method, or a method and its level",
-            hint="There are: gzip (as the engine packs), gzip:1 to gzip:12, zstd (the same as zstd:19), zstd:1 to :19.",
+            hint="Available: gzip (by the engine), gzip:1 to gzip:12, zstd (the same as zstd:19), zstd:1 to zstd:19.",
         )
     lowest, highest = LEVELS[method]
     level = int(match[2]) if match[2] else highest if method == "zstd" else None

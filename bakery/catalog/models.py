@@ -165,7 +165,7 @@ class Image:
 
     @property
     def version(self) -> str:
-        """The release with the series' letter: ``3.13.15t``; ``3.13.15t-local`` if it is a tree of the user's own."""
+        """The release with the series' letter: ``3.13.15t``; ``3.13.15t-local`` for the user's own tree."""
         return f"{self.pin.version}{self.series.suffix}{'-local' if self.pin.local else ''}"
 
     def typed(self, series: str) -> str:

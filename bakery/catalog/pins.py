@@ -23,7 +23,7 @@ TRAINING = "shared/training"
 """The folder for a build that also trains by the programs in it."""
 
 UNVERIFIED = "local, not verified"
-"""What records and labels say of the signature of a tree of the user's own (``--source``)."""
+"""What records and labels say of the signature of the user's own tree (``--source``)."""
 
 Digest = Annotated[str, Rule("sha256: and 64 hexadecimal digits", "sha256:[0-9a-f]{64}")]
 PoolPath = Annotated[str, Rule("a path below pool/", r"pool/[^\s]+")]
@@ -45,7 +45,7 @@ class Pin:
     pool: PoolPath | None = None
     """Path on a Debian mirror, if a source package there has upstream's tarball."""
     local: Annotated[str, Rule("nothing: no release is local", "")] = ""
-    """What was packed if this is a tree of the user's own (:mod:`bakery.trees`), such as ``git 0edaa75``."""
+    """What was packed if this is the user's own tree (:mod:`bakery.trees`), such as ``git 0edaa75``."""
     unsigned: Annotated[str, Rule("a day and a reason", r"\d{4}-\d\d-\d\d: .+")] = ""
     """The day of the pin, and why no signature was checked although signers of the series are known; else empty."""
 

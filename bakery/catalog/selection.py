@@ -111,4 +111,4 @@ def _unknown(kind: str, text: str, expected: str, names: Sequence[str]) -> Input
 def _nearest(text: str, names: Sequence[str]) -> str:
     close = difflib.get_close_matches(text, names, n=2, cutoff=0.5)
     meant = f"Did you mean {' or '.join(close)}? " if close else ""
-    return f"{meant}There are: {', '.join(names)}."
+    return f"{meant}Available: {', '.join(names)}."

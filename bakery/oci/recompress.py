@@ -53,7 +53,7 @@ OCI_TYPES = {DOCKER_INDEX: INDEX, DOCKER_MANIFEST: MANIFEST, "application/vnd.do
 
 @dataclass(frozen=True)
 class LayerCache:
-    """Compressed layers in ``folder``, by compression and digest of their content, which each use checks."""
+    """Compressed layers in ``folder``, by compression and digest of their content, which is checked at each use."""
 
     folder: Path
     tell: Tell

@@ -22,7 +22,7 @@ LIST = "Misc/sbom.spdx.json"
 
 
 def cpython(pin: Pin) -> Component:
-    """CPython itself, by the tarball that it was compiled from; nobody publishes a tree of the user's own."""
+    """CPython itself, by the tarball that it was compiled from; the user's own tree has no download location."""
     release, base = str(pin.version), pin.version.base_version
     update = release.removeprefix(base) or "*"
     return Component(

@@ -33,7 +33,7 @@ def test_an_error_about_an_unknown_method_lists_the_methods(text: str) -> None:
     with pytest.raises(InputError, match="unknown compression") as caught:
         parse_compression(text)
     assert caught.value.exit_code == 2
-    assert "zstd:1 to :19" in caught.value.hint
+    assert "zstd:1 to zstd:19" in caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["zstd:20", "zstd:22", "zstd:0", "gzip:13", "gzip:0"])

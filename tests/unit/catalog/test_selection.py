@@ -91,7 +91,7 @@ def test_an_error_about_an_unknown_variant_suggests_the_nearest_name(
         select_images(catalog, ["3.13"], [], [variant])
     assert caught.value.exit_code == 2
     assert f"Did you mean {nearest}" in caught.value.hint
-    assert "There are: default, minimal, minimal-debug." in caught.value.hint
+    assert "Available: default, minimal, minimal-debug." in caught.value.hint
 
 
 def test_a_free_threaded_build_is_a_separate_series_with_the_same_releases(catalog: Catalog) -> None:
@@ -130,7 +130,7 @@ def test_an_error_about_a_nonsense_version_shows_what_a_version_looks_like(catal
     with pytest.raises(InputError, match="is not a Python version: expected a series such as") as caught:
         select_images(catalog, [version])
     assert caught.value.exit_code == 2
-    assert "There are: 3.9," in caught.value.hint
+    assert "Available: 3.9," in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -160,13 +160,13 @@ def test_an_error_about_an_unknown_target_suggests_the_nearest_name(
         select_images(catalog, ["3.13"], [target])
     assert caught.value.exit_code == 2
     assert f"Did you mean {nearest}?" in caught.value.hint
-    assert f"There are: {', '.join(target.name for target in catalog.targets)}." in caught.value.hint
+    assert f"Available: {', '.join(target.name for target in catalog.targets)}." in caught.value.hint
 
 
 def test_an_error_about_a_target_without_a_near_name_lists_all_targets(catalog: Catalog) -> None:
     with pytest.raises(InputError) as caught:
         select_images(catalog, ["3.13"], ["xyz"])
-    assert caught.value.hint == f"There are: {', '.join(target.name for target in catalog.targets)}."
+    assert caught.value.hint == f"Available: {', '.join(target.name for target in catalog.targets)}."
 
 
 def test_an_unknown_target_is_an_error_even_with_all(catalog: Catalog) -> None:

@@ -75,7 +75,7 @@ def inv(root: Path, tmp_path: Path) -> Run:
         (["build", "--version=3.13", "--target=bookwrm"], 2, ["unknown target 'bookwrm'", "Did you mean bookworm?"]),
         (["test", "--version=3.13.99"], 2, ["release 3.13.99 is not pinned", "3.13.15"]),
         (["build", "--version=3.13", "--variant=minimum"], 2, ["unknown variant 'minimum'", "Did you mean minimal"]),
-        (["build", "--version=3.13", "--compression=lz4"], 2, ["unknown compression 'lz4'", "There are: gzip"]),
+        (["build", "--version=3.13", "--compression=lz4"], 2, ["unknown compression 'lz4'", "Available: gzip"]),
         (["build"], 3, ["NothingSelected", "--version", "--all"]),
         (["build", "--version=3.13", "--format=yaml"], 2, ["unknown format 'yaml'", "Expected table, markdown"]),
         (["compare", "--version=3.13", "--format=yaml"], 2, ["unknown format 'yaml'"]),

@@ -1,4 +1,4 @@
-"""--source: trees of the user's own become tarballs, names and errors. git and tar are the real ones."""
+"""--source: how a user's own tree becomes a tarball, its names, and errors. git and tar are the real ones."""
 
 from __future__ import annotations
 
