@@ -1,7 +1,7 @@
 """What can go wrong, each error with the exit code that shell scripts may rely on.
 
 0: done. 1: a build or test failed, or a check found a difference. 2: bad input or configuration. 3: nothing selected.
-130: interrupted (the shell's own code).
+128 and a signal's number: ended by it, such as 130 by Ctrl-C (the shell's own code).
 """
 
 from collections.abc import Iterable

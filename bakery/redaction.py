@@ -1,4 +1,4 @@
-"""Removes secrets from texts before they are shown, logged or recorded: logins in URLs, keys and tokens by name."""
+"""Makes texts safe to be shown, logged or recorded: without logins in URLs, keys, tokens and control characters."""
 
 import re
 
@@ -7,7 +7,25 @@ _SECRET = re.compile(
     r"(?i)secret|token|passw|pwd|credential|(access|account|api|private)[_-]?key|^x-.*signature$|^(sig|auth)$"
 )
 _VALUE = re.compile(r"""(?<![\w.-])([\w.-]+)=("[^"]*"|[^\s&,"']+)""")
+_CONTROL = re.compile("\x1b\\[[0-9;]*m|[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _HEADER = re.compile(r"(?i)(authorization\W{1,4}(?:(?:basic|bearer) +)?)[^\s,\"']+")
+
+
+def printable(text: str) -> str:
+    r"""``text`` without colours; other control characters, and bytes of names that are not UTF-8, as escapes.
+
+    They could move the cursor, retitle the terminal or hide a part of a line; a lone surrogate cannot be encoded.
+
+    >>> printable("\x1b[31mred\x1b[0m \x1b]0;title\x07 \udcff")
+    'red \\u001b]0;title\\u0007 \\udcff'
+    """
+    return _CONTROL.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    if match[0] == "\r":
+        return "\n"
+    return "" if len(match[0]) > 1 else f"\\u{ord(match[0]):04x}"
 
 
 def redact(text: str) -> str:
@@ -18,6 +36,7 @@ def redact(text: str) -> str:
     >>> redact("docker-image://debian:12@sha256:abc")
     'docker-image://debian:12@sha256:abc'
     """
+    text = printable(text)
     if "@" in text:
         text = re.sub(r"\S+", lambda word: _without_login(word[0]), text)
     text = _VALUE.sub(lambda pair: f"{pair[1]}={HIDDEN}" if _SECRET.search(pair[1]) else pair[0], text)

@@ -34,14 +34,19 @@ class Workspace:
 
 def find_workspace(root: Path, environ: Mapping[str, str] = os.environ) -> Workspace:
     """The workspace of the clone at ``root``."""
-    cache = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME", "/"), ".cache")
+    cache = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME") or "/", ".cache")
     return Workspace(
         root=root, home=Path(environ.get("BAKERY_HOME") or os.path.join(cache, "infra7-python")).absolute()
     )
 
 
 def require_own_cache(home: Path) -> None:
-    """Raise :exc:`InputError` if others may have put programs into the cache and this is root, who would run them."""
+    """Raise :exc:`InputError` if others may have put programs into the cache and this is root, who would run them.
+
+    Also if the environment names no folder for the cache.
+    """
+    if not any(os.environ.get(name) for name in ("BAKERY_HOME", "XDG_CACHE_HOME", "HOME")):
+        raise InputError("HOME is not set: there is no folder for the cache", hint="Set HOME, or BAKERY_HOME=FOLDER.")
     if os.geteuid() != 0 or not home.exists():
         return
     home = home.resolve()

@@ -16,6 +16,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
+from bakery import process
 from bakery.display import Report
 from bakery.errors import BakeryError
 from bakery.options import Output, make_groups, options_of
@@ -24,30 +25,22 @@ from bakery.workspace import find_workspace, require_own_cache
 WORKSPACE = find_workspace(Path(__file__).resolve().parents[1])
 
 
-def interrupt(*_: object) -> None:
-    """Handle SIGTERM like Ctrl-C: what a script starts in the background ignores SIGINT."""
-    raise KeyboardInterrupt
-
-
 @contextmanager
 def reported_errors() -> Iterator[None]:
-    """Report errors of the user, the machine and the network as one message and an exit code, without a traceback."""
-    signal.signal(signal.SIGTERM, interrupt)
-    for stream in (sys.stdout, sys.stderr):
-        # The lines of a table must not end a build on a terminal that only knows ASCII.
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    """Report every error as one message and an exit code, without a traceback."""
+    process.prepare()
     try:
         yield
+        sys.stdout.flush()
     except BakeryError as error:
         raise Exit(f"{type(error).__name__}: {error}", error.exit_code) from None
-    except KeyboardInterrupt:
-        raise Exit("\nInterrupted. Run the same command to continue: finished steps are kept.", 130) from None
-    except BrokenPipeError:
-        raise Exit(code=1) from None
-    except OSError as error:
-        if error.filename is None:
-            raise
-        raise Exit(f"{error.filename}: {error.strerror}", 1) from None
+    except KeyboardInterrupt as error:
+        code = 128 + (error.args or (signal.SIGINT,))[0]
+        raise Exit("\nInterrupted. Run the same command to continue: finished steps are kept.", code) from None
+    except Exit:
+        raise
+    except Exception as error:
+        raise Exit(process.describe(error), 1) from None
 
 
 def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report | None]], Task[Any]]:

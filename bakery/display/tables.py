@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bakery.errors import BakeryError, unknown_value
-from bakery.redaction import redact
+from bakery.redaction import printable, redact
 
 UNLIMITED = 10_000  # columns of a table in a file or a pipe
 
@@ -60,10 +61,15 @@ def _table(rows: Sequence[object], columns: Sequence[Column], width: int) -> str
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
+def _escaped(text: str) -> str:
+    """``text`` in a cell of a Markdown table: it does not end the cell, the line or begin code."""
+    return re.sub(r"([\\|`])", r"\\\1", " ".join(printable(text).splitlines()))
+
+
 def _markdown(rows: Sequence[object], columns: Sequence[Column], width: int) -> str:
     headings = [column.heading for column in columns]
     rule = ["---:" if column.right else "---" for column in columns]
-    cells = [[column.text(row) for column in columns] for row in rows]
+    cells = [[_escaped(column.text(row)) for column in columns] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in (headings, rule, *cells))
 
 

@@ -144,3 +144,16 @@ def test_uv_is_used_if_python_is_missing(entrance: Entrance) -> None:
     Path(f"{entrance.log}.python").write_text(PYTHON)
     assert entrance.run("./inv").returncode == 3
     assert entrance.installs == 1
+
+
+def test_unset_home_exits_2_with_what_to_set(entrance: Entrance) -> None:
+    done = entrance.run("/usr/bin/env", "-u", "HOME", "-u", "BAKERY_HOME", "./inv")
+    assert done.returncode == 2
+    assert "HOME is not set" in done.stderr and "BAKERY_HOME=FOLDER" in done.stderr
+
+
+def test_cache_that_cannot_be_written_exits_2_with_what_to_set(entrance: Entrance) -> None:
+    entrance.home.write_text("a file")
+    done = entrance.run("./inv")
+    assert done.returncode == 2
+    assert f"the cache {entrance.home} cannot be written" in done.stderr and "BAKERY_HOME=FOLDER" in done.stderr

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from invoke.exceptions import Exit
 from bakery.display.tables import Report
 from bakery.errors import BuildError, InputError
 from bakery.options import option
+from bakery.plan.revision import revision_of
 from commands.command import command
 
 
@@ -31,9 +35,10 @@ class Group:
 
 @pytest.fixture(autouse=True)
 def _signal_handler() -> object:
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     yield
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @command("names rounds store format")
@@ -86,25 +91,95 @@ def test_an_error_becomes_a_message_and_an_exit_code(error: BaseException, code:
     assert (caught.value.code, caught.value.message) == (code, message)
 
 
-def test_an_unexpected_error_keeps_its_traceback() -> None:
+def test_an_unexpected_error_is_one_line_that_names_a_private_file_with_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     @command()
     def failing() -> None:
         """Fail."""
-        raise OSError("no file name")
+        raise LookupError("first\nsecond\x1b[2J https://name:hunter2@host/")
 
-    with pytest.raises(OSError, match="no file name"):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(Exit) as caught:
         failing(Context())
+    (file,) = tmp_path.glob("bakery-error.*.txt")
+    assert caught.value.code == 1
+    assert caught.value.message == (
+        "unexpected LookupError: first second\\u001b[2J https://...@host/ "
+        f"(a fault of this tool; please report it with the full text: {file})"
+    )
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    text = file.read_text()
+    assert "Traceback" in text and "in failing" in text and "hunter2" not in text
 
 
-def test_sigterm_ends_a_task_like_ctrl_c() -> None:
+def test_an_unexpected_error_is_reported_even_if_its_text_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @command()
+    def failing() -> None:
+        """Fail."""
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(Exit) as caught:
+        failing(Context())
+    assert "unexpected RecursionError: too deep" in str(caught.value.message)
+    assert "could not be written: No such file or directory" in str(caught.value.message)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_task_like_ctrl_c_with_its_own_exit_code(number: int, code: int) -> None:
     @command()
     def waiting() -> None:
         """Wait."""
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
 
     with pytest.raises(Exit) as caught:
         waiting(Context())
-    assert caught.value.code == 130
+    assert caught.value.code == code
+
+
+def test_sighup_stays_ignored_under_nohup() -> None:
+    @command()
+    def surviving() -> None:
+        """Survive."""
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    surviving(Context())
+
+
+@pytest.mark.parametrize(
+    ("streams", "code", "message"),
+    [
+        (">/dev/full", 1, "stdout or a temporary file: No space left on device\n"),
+        (">&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+        ("<&- >&- 2>/dev/full", 0, ""),
+        ("| true; exit ${PIPESTATUS[0]}", 1, ""),
+    ],
+)
+def test_lost_standard_streams_end_without_a_traceback(root: Path, streams: str, code: int, message: str) -> None:
+    line = f"{sys.executable} -m invoke images {streams}"
+    done = subprocess.run(["bash", "-c", line], cwd=root, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, message)
+
+
+def test_a_clone_in_a_folder_whose_name_is_not_utf_8(root: Path, tmp_path: Path) -> None:
+    clone = Path(os.fsdecode(os.fsencode(tmp_path) + b"/clone-\xff"))
+    clone.mkdir()
+    for name in ("bakery", "commands"):
+        shutil.copytree(root / name, clone / name)
+    shutil.copy(root / "tasks.py", clone)
+    subprocess.run(["git", "init", "--quiet", clone], check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "images"], cwd=clone, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(clone)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"ConfigError: {tmp_path}/clone-\\udcff/shared/lock.toml: the file is missing")
+    assert revision_of(clone, ["bakery"], "0" * 64) == ""
 
 
 @pytest.mark.parametrize("arguments", [["invoke", "--list"], ["nox", "--list"]], ids=lambda arguments: arguments[0])
