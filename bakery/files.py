@@ -14,18 +14,15 @@ from pathlib import Path
 from typing import IO
 
 from bakery.errors import BakeryError, DiskFullError
+from bakery.regular_files import FILE_TYPES, open_regular
 
 Tell = Callable[[str], None]
 """Reports progress to the user: takes one line without a newline."""
-FILE_TYPES = {
-    stat.S_IFREG: "a regular file", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a FIFO",
-    stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a device", stat.S_IFCHR: "a device",
-}  # fmt: skip
 
 
 def sha256_of(file: Path) -> str:
-    """SHA-256 of the bytes of ``file``, 64 hexadecimal digits."""
-    with file.open("rb") as stream:
+    """SHA-256 of the bytes of ``file``, a regular one, 64 hexadecimal digits."""
+    with open_regular(file) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

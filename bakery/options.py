@@ -4,6 +4,7 @@ No task runner is needed to read, check or print them.
 """
 
 import os
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
@@ -63,7 +64,7 @@ def parse(name: str, value: Any, rules: Rules) -> Any:
         return rules["convert"](value)
     if "minimum" not in rules:
         return value
-    if not value.isdecimal() or int(value) < rules["minimum"]:
+    if not re.fullmatch("[0-9]{1,9}", value) or int(value) < rules["minimum"]:
         raise InputError(f"--{name}={value}: expected a number, {rules['minimum']} or more")
     return int(value)
 

@@ -113,7 +113,7 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
     try:
         done = subprocess.run(
             command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            timeout=TIMEOUT,
+            timeout=TIMEOUT, errors="replace",
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise AptError(f"{Path(command[0]).name} did not finish within {TIMEOUT} s and was stopped") from None

@@ -218,7 +218,7 @@ class BaseResolver:
 
     def _override(self, override: str, platform: Platform) -> BaseImage:
         path = Path(os.path.expanduser(override)).absolute()
-        if not path.exists():
+        if not os.path.exists(path):  # Path.exists fails for a name that is too long
             if override.startswith(("/", ".", "~")) or re.search(r"\.(tar(\.\w+)?|tgz|tbz|txz)$", override):
                 raise InputError(f"--base={override}: no such file or folder")
             reference(override)
@@ -227,6 +227,8 @@ class BaseResolver:
             digest = oci.layout_digest(path)
             return BaseImage(f"oci-layout://{path}@{digest}", str(path), digest, "user")
         cache = self.workspace.home / "bases"
+        if not path.is_dir() and not path.is_file():
+            raise InputError(f"--base={override}: expected a file or a folder, not a FIFO, a socket or a device")
         if not path.is_dir():
             return self._imported(path, override, platform)
         if not (path / "etc").is_dir():

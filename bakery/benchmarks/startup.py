@@ -62,7 +62,9 @@ def _docker_run(engine: Engine, image: MeasuredImage, cpu: int, command: Sequenc
     run = ["docker", "run", "--rm", "--network=none", *limits, f"--entrypoint={program}", image.id, *arguments]
     began = time.perf_counter()
     try:
-        done = subprocess.run(run, capture_output=True, text=True, env=engine.environment, timeout=LIMIT, check=False)
+        done = subprocess.run(
+            run, capture_output=True, text=True, env=engine.environment, timeout=LIMIT, errors="replace", check=False
+        )
     except subprocess.TimeoutExpired:
         raise BuildError(f"does not run in {image.image}: took more than {LIMIT} s") from None
     seconds = time.perf_counter() - began

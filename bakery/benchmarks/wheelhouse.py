@@ -117,7 +117,7 @@ class Wheelhouse(ExitStack):
     @cached_property
     def _container(self) -> Container:
         command = [sys.executable, "-m", "pip", "config", "list"]  # fails if this interpreter has no pip
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         variables, paths = settings_for(done.stdout if done.returncode == 0 else "", os.environ)
         if not self.engine.host.startswith("unix:"):  # another machine does not have this machine's files
             variables = {name: value for name, value in variables.items() if not value.startswith("/")}

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from bakery.catalog.compression import Compression, parse_compression
 from bakery.catalog.distributions import Family, Target
@@ -80,7 +80,7 @@ def load_catalog(root: Path) -> Catalog:
 def _pin(release: str, table: Table) -> Pin:
     try:
         Version(release)
-    except InvalidVersion:
+    except ValueError:  # also for a number of more digits than int() takes
         raise table.fail("", f"expected a release such as 3.13.5 or 3.15.0b3, found {release!r}") from None
     if "pip" in table.data:
         table.text("pip", "the version that ensurepip installs", r"\d+(\.\d+)+")
@@ -122,7 +122,7 @@ def _check_compilers(family: Family, compilers: Collection[str]) -> None:
 
 
 def _series(name: str, table: Table, pins: Sequence[Pin], extras: Mapping[str, Extra]) -> Series:
-    if not re.fullmatch(rf"3\.\d+{FREE_THREADED}?", name):
+    if not re.fullmatch(rf"3\.\d{{1,3}}{FREE_THREADED}?", name):
         raise table.fail("", f"expected a series such as 3.13 or 3.13t, found {name!r}")
     number = name.removesuffix(FREE_THREADED)
     own = sorted((pin for pin in pins if pin.series == number), key=lambda pin: pin.version, reverse=True)

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from bakery.catalog.distributions import Target
 from bakery.catalog.models import FREE_THREADED, Catalog, Image, Series, Variant
@@ -72,7 +72,7 @@ def _find_pin(catalog: Catalog, text: str) -> tuple[Series, Pin]:
     names = [series.name for series in catalog.series]
     try:
         version = Version(text.removesuffix(FREE_THREADED))
-    except InvalidVersion:
+    except ValueError:  # also for a number of more digits than int() takes
         raise InputError(
             f"{text!r} is not a Python version: expected a series such as 3.13 or a release such as 3.13.5",
             hint=_nearest(text, names),

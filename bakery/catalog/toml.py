@@ -7,15 +7,20 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from bakery.errors import ConfigError
+from bakery.regular_files import read_regular
 
 T = TypeVar("T")
 SCHEMA = 1
+DEEPEST = 30
+"""Levels of tables and lists; the catalog has 4."""
+DAY = r"\d{4}-\d\d-\d\d"
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Rule:
 
 Words = tuple[str, ...]
 Bytes = Annotated[int, Rule("a size in bytes")]
-Day = Annotated[str, Rule("a date, YYYY-MM-DD", r"\d{4}-\d\d-\d\d")]
+Day = Annotated[str, Rule("a date, YYYY-MM-DD", DAY)]
 Month = Annotated[str, Rule("a month, YYYY-MM", r"\d{4}-(0[1-9]|1[0-2])")]
 Sha256 = Annotated[str, Rule("64 lower-case hexadecimal digits", "[0-9a-f]{64}")]
 ImageReference = Annotated[str, Rule("an image reference with a tag", r"[^\s@]+:[^\s@/]+")]
@@ -66,8 +71,9 @@ class Table:
         return value
 
     def text(self, key: str, expected: str = "a string", pattern: str = "(?s).*") -> str:
-        """A string that matches ``pattern`` from end to end."""
-        return self.get(key, str, expected, lambda value: re.fullmatch(pattern, value))
+        """A string that matches ``pattern`` from end to end, and is a day if that is :data:`DAY`."""
+        check = _is_day if pattern == DAY else functools.partial(re.fullmatch, pattern)
+        return self.get(key, str, expected, check)
 
     def words(self, key: str) -> Words:
         """A list of strings without white space: each becomes one argument of a command."""
@@ -155,6 +161,24 @@ def _hints(kind: type) -> dict[str, object]:
     return get_type_hints(kind, include_extras=True)
 
 
+def _is_day(text: str) -> bool:
+    try:
+        return bool(re.fullmatch(DAY, text) and date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def _require_plain(value: object, depth: int = 0) -> None:
+    """Raise :exc:`ValueError` for values that no error could show: too deep, or a number of thousands of digits."""
+    if depth > DEEPEST:
+        raise ValueError(f"more than {DEEPEST} levels of tables and lists")
+    if isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _require_plain(inner, depth + 1)
+    elif isinstance(value, int):
+        str(value)
+
+
 def _merged(base: Mapping[str, object], own: Mapping[str, object]) -> dict[str, object]:
     """``base`` with the values of ``own``, which win; tables are merged key by key."""
     both = dict(base)
@@ -167,12 +191,14 @@ def _merged(base: Mapping[str, object], own: Mapping[str, object]) -> dict[str, 
 def read_toml(file: Path) -> Table:
     """The top table of ``file``, with a valid ``schema``; raises :exc:`ConfigError` if it cannot be read."""
     try:
-        table = Table(file, "", tomllib.loads(file.read_text(encoding="utf-8")))
+        table = Table(file, "", tomllib.loads(read_regular(file).decode()))
+        _require_plain(table.data)
     except FileNotFoundError:
         raise ConfigError(
             f"{file}: the file is missing", hint=f"Restore it: git checkout -- {file.parent.name}/{file.name}"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: not valid TOML: {error}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{file}: not valid TOML: {reason}") from None
     table.get("schema", int, f"{SCHEMA}", lambda value: value == SCHEMA)
     return table

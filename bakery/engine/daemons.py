@@ -7,7 +7,7 @@ from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 LABEL = "io.github.infra7.python.engine=embedded"
 """Marks our daemons in the process list, to distinguish them from the machine's own Docker."""
@@ -23,7 +23,7 @@ def version_of(text: str) -> Version:
     match = re.search(r"\d+(\.\d+)+", text.rpartition(":")[2])
     try:
         return Version(match[0] if match else "0")
-    except InvalidVersion:
+    except ValueError:
         return Version("0")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bakery.engine.daemons import SYSTEM_SOCKET, answers
 from bakery.engine.embedded import Embedded
-from bakery.engine.engine import Engine
+from bakery.engine.engine import CLIENT_ERRORS, Engine
 from bakery.errors import EngineError, InputError
 from bakery.files import Tell
 from bakery.workspace import Workspace
@@ -57,12 +57,13 @@ def _users_choice(embedded: Embedded) -> Engine | None:
     from docker.context.config import get_current_context_name
     from docker.errors import DockerException
 
-    name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
-    if name in ("", "default"):
-        return None
+    name = os.environ.get("DOCKER_CONTEXT", "")
     try:
+        name = name or get_current_context_name()
+        if name in ("", "default"):
+            return None
         context = ContextAPI.get_context(name)
-    except (DockerException, OSError, ValueError) as error:
+    except (*CLIENT_ERRORS, DockerException) as error:
         raise InputError(f"docker context {name!r} cannot be read: {error}") from None
     if context is None:
         raise InputError(f"docker context {name!r} does not exist", hint="`docker context ls` lists them.")
@@ -77,7 +78,7 @@ def _tls_from_environment() -> "TLSConfig | None":
     try:
         tls: TLSConfig | None = kwargs_from_env().get("tls")
         return tls
-    except DockerException as error:
+    except (*CLIENT_ERRORS, DockerException) as error:
         raise InputError(f"DOCKER_TLS_VERIFY and DOCKER_CERT_PATH cannot be used: {error}") from None
 
 

@@ -30,6 +30,7 @@ SPACE = 1_000_000_000
 START_SECONDS = 60
 STOP_SECONDS = 60
 KEEP_CACHE = "40GB"
+VERSION = r"\d{1,4}(\.\d{1,4})+"
 WAY_OUT = "Install Docker Engine 23 or newer, or point DOCKER_HOST at one."
 
 
@@ -93,7 +94,8 @@ class Embedded:
     @property
     def minimums(self) -> tuple[Version, Version]:
         """The oldest engine and the oldest buildx that can build."""
-        return Version(self._settings.text("engine")), Version(self._settings.text("buildx"))
+        engine, buildx = (self._settings.text(name, "a version", VERSION) for name in ("engine", "buildx"))
+        return Version(engine), Version(buildx)
 
     @property
     def _settings(self) -> Table:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from docker.models.images import Image as DockerImage
     from docker.tls import TLSConfig
 
+CLIENT_ERRORS = (OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
+"""What docker's client raises besides its own errors: of sockets, addresses, answers and configuration files."""
 PROVENANCE = {"BUILDX_GIT_CHECK_DIRTY": "1"}
 """buildx marks the commit in a provenance if the working tree is dirty."""
 
@@ -195,7 +197,7 @@ class Engine:
 
         try:
             return docker.DockerClient(base_url=self.host, tls=self.tls or False, timeout=120, version="auto")
-        except (docker.errors.DockerException, OSError) as error:
+        except (*CLIENT_ERRORS, docker.errors.DockerException) as error:
             raise EngineError(
                 f"the Docker engine at {self.host} ({self.kind}) does not answer: {error}",
                 hint="Start it; or unset DOCKER_HOST and use docker's default context to have another engine found.",
@@ -211,8 +213,9 @@ class Engine:
             candidates.insert(0, ["docker", "buildx"])
         for command in candidates:
             done = subprocess.run(
-                [*command, "version"], capture_output=True, text=True, env=self.environment, check=False
-            )
+                [*command, "version"], capture_output=True, encoding="utf-8", errors="replace", env=self.environment,
+                check=False,
+            )  # fmt: skip
             if done.returncode == 0:
                 version = version_of(done.stdout)
                 if version >= minimum:
@@ -233,7 +236,7 @@ class Engine:
 
         try:
             yield
-        except (DockerException, OSError) as error:  # an OSError of sockets or of requests
+        except (*CLIENT_ERRORS, DockerException) as error:
             raise EngineError(
                 f"the Docker engine at {self.host} ({self.kind}) failed or stopped answering: {error}",
                 hint="Run the same command again; it skips finished steps. `inv engine.status` shows the engine.",

@@ -150,4 +150,5 @@ def read_errors() -> tuple[type[Exception], ...]:
 
     return (
         tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error, ZstdError, LookupError, TypeError, ValueError,
+        RecursionError, ArithmeticError,
     )  # fmt: skip

@@ -31,6 +31,7 @@ from bakery.oci.manifests import (
     parse_index,
     parse_manifest,
 )
+from bakery.regular_files import open_regular, read_regular
 
 GZIP_LEVEL = 6
 
@@ -123,7 +124,7 @@ def write_layout(folder: Path, tar: IO[bytes], *, architecture: str, created: st
 def layout_digest(folder: Path) -> str:
     """The digest of the first manifest of an image layout; :exc:`InputError` if ``folder`` is not a layout."""
     try:
-        return parse_index((folder / "index.json").read_bytes())["manifests"][0]["digest"]
+        return parse_index(read_regular(folder / "index.json"))["manifests"][0]["digest"]
     except (OSError, ManifestError, IndexError):
         raise InputError(f"{folder} is not an OCI image layout: expected index.json with a manifest in it") from None
 
@@ -152,7 +153,7 @@ def verified(folder: Path, architecture: str) -> str:
 def open_tar(file: Path) -> AbstractContextManager[IO[bytes]]:
     """The bytes of a tar without its compression (gzip, bzip2, xz, zstd); :exc:`InputError` if it is not a tar."""
     try:
-        with file.open("rb") as stream, decompressed(stream) as opened:
+        with open_regular(file) as stream, decompressed(stream) as opened:
             readable = is_tar(opened.peek()[: tarfile.BLOCKSIZE])
     except read_errors():
         readable = False
@@ -161,7 +162,7 @@ def open_tar(file: Path) -> AbstractContextManager[IO[bytes]]:
             f"{file} is not a tar file",
             hint="Expected a root file system as .tar, .tar.gz, .tar.bz2, .tar.xz or .tar.zst.",
         )
-    return decompressed(file.open("rb"))
+    return decompressed(open_regular(file))
 
 
 def check_root_file_system(tar: Path) -> None:

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import msgspec
+from packaging.version import Version
 
 from bakery.catalog import Image, RecipeName
 from bakery.files import require_type, write_whole
 from bakery.names import REFERENCE
 from bakery.redaction import redact
+from bakery.regular_files import read_regular
 from bakery.workspace import Workspace
+
+RELEASE = r"^3\.[0-9]{1,3}\.[0-9]{1,3}((a|b|rc)[0-9]{1,3})?\+?\Z"
 
 
 class PartSize(NamedTuple):
@@ -100,7 +104,7 @@ class BuildRecord(Record, frozen=True, kw_only=True):
 
     image: str
     series: str
-    release: str
+    release: Annotated[str, msgspec.Meta(pattern=RELEASE)]
     target: str
     variant: str = ""
     platform: str
@@ -116,6 +120,11 @@ class BuildRecord(Record, frozen=True, kw_only=True):
     compared: ComparedWith | None = None
     tests: TestRun | None = None
     regrtest: SuiteRun | None = None
+
+    @property
+    def version(self) -> Version:
+        """The release as PEP 440 orders it, without the ``+`` of a tree that is later than its release."""
+        return Version(self.release.rstrip("+"))
 
 
 class LocalRecord(BuildRecord, frozen=True, kw_only=True):
@@ -144,8 +153,8 @@ def record_file(workspace: Workspace, image: Image) -> Path:
 
 def _read(file: Path) -> LocalRecord | None:
     try:
-        return msgspec.json.decode(file.read_bytes(), type=LocalRecord)
-    except (OSError, ValueError):
+        return msgspec.json.decode(read_regular(file), type=LocalRecord)
+    except (OSError, ValueError, RecursionError):
         return None
 
 

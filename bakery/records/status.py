@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from packaging.version import Version
 
 from bakery.errors import ConfigError
 from bakery.files import write_whole
 from bakery.records.builds import BuildRecord, Record, json_text, local_records
+from bakery.regular_files import read_regular
 from bakery.workspace import Workspace
 
 
@@ -29,8 +29,8 @@ def read_status(root: Path) -> list[BuildRecord]:
     """All published records; :exc:`ConfigError` if the file is missing or not valid."""
     file = status_file(root)
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Status).records
-    except (OSError, ValueError) as error:
+        return msgspec.json.decode(read_regular(file), type=Status).records
+    except (OSError, ValueError, RecursionError) as error:
         hint = "`inv readme --record` wrote this file; `git checkout shared/status.json` restores it."
         raise ConfigError(f"{file}: expected an object with valid build records: {error}", hint=hint) from None
 
@@ -53,7 +53,7 @@ def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord]) -> lis
             continue
         if key not in records or records[key].built <= record.built:
             records[key] = msgspec.convert(record, BuildRecord, from_attributes=True)
-    return [records[key] for key in sorted(records, key=lambda key: (Version(records[key].release), key))]
+    return [records[key] for key in sorted(records, key=lambda key: (records[key].version, key))]
 
 
 def publish_local_records(workspace: Workspace) -> None:

@@ -220,7 +220,7 @@ def _cell(builds: Sequence[BuildRecord]) -> str:
 
     def rank(pair: tuple[BuildRecord, TestRun]) -> tuple[bool, bool, Version]:
         record = pair[0]
-        return record.recipe is RecipeName.FULL, record.source.signature != UNVERIFIED, Version(record.release)
+        return record.recipe is RecipeName.FULL, record.source.signature != UNVERIFIED, record.version
 
     tested = [(record, record.tests) for record in builds if record.tests]
     if not tested:

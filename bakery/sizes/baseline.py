@@ -7,6 +7,7 @@ import msgspec
 
 from bakery.catalog import Catalog, Image, Series, Target
 from bakery.errors import ConfigError
+from bakery.regular_files import read_regular
 
 
 class OfficialLayer(msgspec.Struct, frozen=True):
@@ -48,8 +49,8 @@ def read_baseline(root: Path) -> dict[tuple[str, str], OfficialImage]:
     """Official images by (reference, platform); :exc:`ConfigError` if the file is missing or not valid."""
     file = root / "shared" / "official-sizes.json"
     try:
-        content = msgspec.json.decode(file.read_bytes(), type=_Baseline)
-    except (OSError, ValueError) as error:
+        content = msgspec.json.decode(read_regular(file), type=_Baseline)
+    except (OSError, ValueError, RecursionError) as error:
         expected = "expected images with tag, platform, release and compressed_bytes"
         raise ConfigError(f"{file}: {expected}: {error}") from None
     images = (msgspec.structs.replace(image, source=content.source) for image in content.images)

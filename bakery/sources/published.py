@@ -24,7 +24,7 @@ T = TypeVar("T")
 API = "https://www.python.org/api/v2/downloads"
 LIMIT = 32 << 20
 """Bytes of the largest response that is read; the list of all releases has about 1 MB."""
-RELEASE = r"3\.[0-9]+\.[0-9]+((a|b|rc)[0-9]+)?"
+RELEASE = r"3\.[0-9]{1,3}\.[0-9]{1,3}((a|b|rc)[0-9]{1,3})?"
 """Upstream's version number and nothing else: ``+dfsg`` marks a repacked tarball."""
 
 
@@ -97,7 +97,7 @@ def _read_api() -> dict[Version, str]:
 def _read_directory() -> set[Version]:
     """The versions, at least one, that the download directory has a folder for."""
     page = http.read(f"{providers.PYTHON_ORG}/", LIMIT).decode("utf-8", "replace")
-    versions = {Version(name) for name in re.findall(r'href="(?:[^"]*/)?(3\.[0-9]+\.[0-9]+)/"', page)}
+    versions = {Version(name) for name in re.findall(r'href="(?:[^"]*/)?(3\.[0-9]{1,3}\.[0-9]{1,3})/"', page)}
     if not versions:
         raise Unavailable("lists no releases")
     return versions
@@ -161,7 +161,7 @@ def parse_source_index(text: str, recorded_by: str) -> Iterator[Pin]:
             continue
         for entry in stanza.get("Checksums-Sha256", ()):
             line = f"{entry['sha256']} {entry['size']} {entry['name']}"
-            tarball = re.fullmatch(r"[0-9a-f]{64} \d+ \S+\.orig\.tar\.(xz|gz)", line)
+            tarball = re.fullmatch(r"[0-9a-f]{64} [0-9]{1,12} \S+\.orig\.tar\.(xz|gz)", line)
             if tarball:
                 suffix = "tar.xz" if tarball[1] == "xz" else "tgz"
                 yield Pin(

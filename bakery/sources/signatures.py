@@ -9,12 +9,12 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bakery.catalog import Pin
 from bakery.errors import SourceError, Unavailable
-from bakery.files import require_type, write_whole
+from bakery.files import require_type, staged_file, write_whole
 from bakery.sources import openpgp, sigstore
 from bakery.sources.openpgp import BadSignature, ExpiredKey, Unverifiable, VerifiedSignature
 from bakery.sources.tarballs import SourceCache
@@ -24,8 +24,8 @@ NOT_CHECKED = "not checked"
 """What messages, labels and build records say in place of a signature that was not verified."""
 LIMIT = 64 << 10
 """Bytes of the largest signature that is read: OpenPGP signatures have 1 KB, Sigstore bundles 6 KB."""
-RETRY_AFTER = timedelta(days=1)
-"""How long a missing signature is cached as missing."""
+RETRY_AFTER = 86400
+"""Seconds for which a missing signature is cached as missing."""
 Verify = Callable[[Path, bytes], VerifiedSignature]
 
 
@@ -47,7 +47,7 @@ class SignatureChecker:
             return pin.signed
         missing = self._cached(pin, ".none")
         if self.trust.policy is not SignaturePolicy.REQUIRE and self._is_recent(missing):
-            self.sources.tell(f"{pin.file}: signature {missing.read_text(encoding='utf-8')}")
+            self.sources.tell(f"{pin.file}: signature {missing.read_text(encoding='utf-8', errors='replace')}")
             return NOT_CHECKED
         verified = self.check(pin, number, file, pinned=True)
         return verified.record if verified else NOT_CHECKED
@@ -120,7 +120,8 @@ class SignatureChecker:
             verified = verify(file, signature)
         except BadSignature as error:
             raise type(error)(f"from {provider}: {error}") from None
-        write_whole(cached, signature.decode("utf-8"))
+        with staged_file(cached) as stream:
+            stream.write(signature)
         return verified
 
     def _cached(self, pin: Pin, suffix: str) -> Path:
@@ -129,5 +130,5 @@ class SignatureChecker:
     def _is_recent(self, file: Path) -> bool:
         if not require_type(file):
             return False
-        age = self.clock() - datetime.fromtimestamp(file.stat().st_mtime, UTC)
-        return timedelta(0) <= age < RETRY_AFTER  # a date that lies ahead would never expire
+        age = self.clock().timestamp() - file.stat().st_mtime
+        return 0 <= age < RETRY_AFTER  # a date that lies ahead would never expire

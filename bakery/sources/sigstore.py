@@ -50,7 +50,7 @@ def verify(
         if str(error).endswith(NO_CHECKPOINT):
             raise Unverifiable(f"the bundle cannot be verified offline: {error}") from None
         raise BadSignature(f"the bundle does not prove the file: {_summary(error)}") from None
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise BadSignature(f"the bundle is malformed: {type(error).__name__}: {_summary(error)}") from None
     assert pinned.matched is not None
     made = parsed.signing_certificate.not_valid_before_utc  # certificates are valid for ten minutes

@@ -20,6 +20,7 @@ from bakery.engine import Engine, idle_container, tar_of
 from bakery.errors import BuildError, ConfigError, InputError
 from bakery.files import staged_file
 from bakery.options import Output
+from bakery.regular_files import read_regular
 
 Facts = dict[str, str]
 """Texts by name; a name begins with a kind, as in ``names: os: fork``."""
@@ -66,7 +67,7 @@ class Reason:
         for pattern in (self.facts, self.images):
             try:
                 re.compile(pattern)
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
                 raise ConfigError(f"shared/differences.toml: {pattern}: not a regular expression: {error}") from None
 
     def explains(self, difference: Difference) -> bool:
@@ -127,8 +128,8 @@ def write_facts(file: Path, record: FactsRecord) -> None:
 def read_facts(file: Path) -> FactsRecord:
     """The record in ``file``; :exc:`BuildError` if it is missing or not valid."""
     try:
-        return msgspec.json.decode(lzma.decompress(file.read_bytes()), type=FactsRecord)
-    except (OSError, lzma.LZMAError, ValueError) as error:
+        return msgspec.json.decode(lzma.decompress(read_regular(file)), type=FactsRecord)
+    except (OSError, lzma.LZMAError, EOFError, ValueError, RecursionError) as error:
         what = getattr(error, "strerror", None) or error
         raise BuildError(f"shared/facts/{file.name}: expected a record of facts: {what}", hint=AGAIN) from None
 

@@ -58,7 +58,8 @@ def from_source(source: str, images: Sequence[Image], home: Path, tell: Tell) ->
         release, files = _check(tree.files, tell)
         day = f"{datetime.fromtimestamp(tree.time, UTC):%Y-%m-%d}"
     except (
-        ValueError, ArithmeticError, LookupError, EOFError, OSError, tarfile.TarError, lzma.LZMAError, zlib.error,
+        ValueError, ArithmeticError, LookupError, EOFError, OSError, RecursionError, tarfile.TarError, lzma.LZMAError,
+        zlib.error,
     ) as error:  # fmt: skip
         raise InputError(f"--source={source}: {error}") from None
     series = ".".join(release.split(".")[:2])
@@ -114,7 +115,7 @@ def _pack(top: str, files: dict[str, Entry], seconds: int) -> bytes:
             member = tarfile.TarInfo(f"{top}/{name}")
             member.mode, member.mtime = 0o755 if entry.executable else 0o644, seconds
             if entry.link:
-                member.type, member.linkname = tarfile.SYMTYPE, entry.data.decode()
+                member.type, member.linkname = tarfile.SYMTYPE, os.fsdecode(entry.data)
             else:
                 member.size = len(entry.data)
             tar.addfile(member, io.BytesIO(entry.data))
