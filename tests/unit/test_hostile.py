@@ -1,0 +1,355 @@
+"""Hostile files, answers and arguments: every reader ends in its result or in an error that the user can read.
+
+Hypothesis makes inputs that nobody thought of; those that once ended in a traceback or hung are examples by name. Tests
+that would hang open a FIFO that has no writer, or a device that never ends.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from bakery import oci
+from bakery.bases import BaseResolver
+from bakery.catalog.compression import parse_compression
+from bakery.catalog.loader import load_catalog
+from bakery.catalog.models import Catalog
+from bakery.catalog.selection import select_images
+from bakery.display.tables import FORMATS, Column, render
+from bakery.engine.daemons import version_of
+from bakery.engine.discovery import running_engine
+from bakery.engine.engine import Engine
+from bakery.errors import BakeryError, ConfigError, EngineError, InputError
+from bakery.oci.archives import image_archive
+from bakery.oci.manifests import parse_config, parse_index, parse_manifest
+from bakery.options import parse
+from bakery.platforms import AMD64, parse_platforms
+from bakery.records import local_records, read_status
+from bakery.records.status import adopt
+from bakery.redaction import printable, redact
+from bakery.registry.credentials import find_login
+from bakery.registry.references import split_reference
+from bakery.sizes import read_baseline
+from bakery.sources.openpgp import BadSignature, dearmor
+from bakery.sources.published import parse_source_index
+from bakery.sources.tarballs import SourceCache
+from bakery.sources.trust import load_trust
+from bakery.testing.differences import read_facts
+from bakery.trees import from_source
+from bakery.workspace import Workspace, find_workspace, require_own_cache
+from tests.records import local_record
+
+EXAMPLES = settings(
+    max_examples=25, deadline=None, database=None, derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+DIGITS = "9" * 5000
+DEEP = 100_000
+DEEP_JSON = b"[" * DEEP + b"]" * DEEP
+DEEP_OBJECT = b'{"a":' * DEEP + b"1" + b"}" * DEEP
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+BYTES = st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode())
+NAMES = st.text(max_size=40) | st.from_regex(r"3\.\d{1,6}(\.\d+)*[a-z]*\d*", fullmatch=True)
+HOSTILE_JSON = (DEEP_JSON, DEEP_OBJECT, DIGITS.encode(), b'"\xff"', b'"\\ud800"', b"")
+
+
+def hostile(function: Callable[..., None]) -> Callable[..., None]:
+    """A test of ``data``: each of :data:`HOSTILE_JSON`, and bytes and JSON that Hypothesis makes."""
+    for data in HOSTILE_JSON:
+        function = example(data)(function)
+    return EXAMPLES(given(BYTES)(function))
+
+
+def attempt(reader: Callable[[], Any], *more: type[Exception]) -> None:
+    """Call ``reader``, which may raise what the user can read, and nothing else."""
+    try:
+        reader()
+    except (BakeryError, *more) as error:
+        str(error).encode()
+
+
+def damaged(value: Any, paths: st.DataObject, other: st.SearchStrategy[Any] = JSON) -> Any:
+    """``value``, a JSON value, with one of its parts replaced."""
+    if isinstance(value, dict) and value and paths.draw(st.booleans() | st.just(True)):
+        key = paths.draw(st.sampled_from(sorted(value)))
+        return {**value, key: damaged(value[key], paths, other)}
+    if isinstance(value, list) and value and paths.draw(st.booleans()):
+        return [damaged(value[0], paths, other), *value[1:]]
+    return paths.draw(other)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The top of a repository with an empty folder shared/."""
+    (tmp_path / "shared").mkdir()
+    return tmp_path
+
+
+# --- answers and JSON files
+
+
+@hostile
+def test_manifests(data: bytes) -> None:
+    for reader in (parse_index, parse_manifest, parse_config):
+        attempt(lambda reader=reader: reader(data))
+
+
+@hostile
+def test_records_of_this_clone(folder: Path, data: bytes) -> None:
+    workspace = Workspace(folder, folder / "home")
+    workspace.records.mkdir(parents=True, exist_ok=True)
+    (workspace.records / "a.json").write_bytes(data)
+    assert local_records(workspace) == []
+
+
+@hostile
+def test_published_records(folder: Path, data: bytes) -> None:
+    (folder / "shared" / "status.json").write_bytes(data)
+    with pytest.raises(ConfigError, match=r"status\.json"):
+        read_status(folder)
+
+
+@EXAMPLES
+@given(st.data())
+def test_a_record_with_one_wrong_value(folder: Path, data: st.DataObject) -> None:
+    record = damaged(json.loads(msgspec.json.encode(local_record(), enc_hook=str)), data)
+    workspace = Workspace(folder, folder / "home")
+    workspace.records.mkdir(parents=True, exist_ok=True)
+    (workspace.records / "a.json").write_text(json.dumps(record))
+    adopt(local_records(workspace), local_records(workspace))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"disk_bytes": "1 MB"}, {"release": f"3.{DIGITS}.1"}, {"release": "latest"}, {"anatomy": {"a": ["x", 1]}}],
+)
+def test_a_record_with_text_for_a_size_or_an_impossible_release_is_not_valid(folder: Path, change: Any) -> None:
+    record = {**json.loads(msgspec.json.encode(local_record(), enc_hook=str)), **change}
+    workspace = Workspace(folder, folder / "home")
+    workspace.records.mkdir(parents=True)
+    (workspace.records / "a.json").write_text(json.dumps(record))
+    assert local_records(workspace) == []
+
+
+@hostile
+def test_official_sizes(folder: Path, data: bytes) -> None:
+    (folder / "shared" / "official-sizes.json").write_bytes(data)
+    attempt(lambda: read_baseline(folder))
+
+
+@hostile
+def test_facts(folder: Path, data: bytes) -> None:
+    for content in (data, lzma.compress(data)[:-1], lzma.compress(data)):
+        (folder / "facts.xz").write_bytes(content)
+        attempt(lambda: read_facts(folder / "facts.xz"))
+
+
+@hostile
+def test_image_layouts(folder: Path, data: bytes) -> None:
+    (folder / "index.json").write_bytes(data)
+    (folder / "rootfs.tar").write_bytes(data)
+    attempt(lambda: oci.layout_digest(folder))
+    assert not oci.verified(folder, "amd64")
+    attempt(lambda: oci.check_root_file_system(folder / "rootfs.tar"))
+    with (folder / "rootfs.tar").open("rb") as stream:
+        attempt(lambda: image_archive(stream, AMD64).__enter__())
+
+
+@EXAMPLES
+@given(st.dictionaries(st.sampled_from(["credsStore", "credHelpers", "auths", "registry"]), JSON))
+@example({"credsStore": 5})
+@example({"credsStore": "\0"})
+@example({"credHelpers": {"registry": ["x"]}})
+@example({"auths": {"registry": {"auth": "\ud800"}}})
+def test_logins(config: dict[str, object]) -> None:
+    attempt(lambda: find_login("registry", config).encoded)
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"currentContext": 5}', b'{"currentContext": []}', DEEP_OBJECT])
+def test_current_docker_context(folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    (folder / "config.json").write_bytes(content)
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    monkeypatch.setattr("bakery.engine.discovery.SYSTEM_SOCKET", folder / "missing")
+    attempt(lambda: running_engine(Workspace(folder, folder / "home")))
+
+
+@pytest.mark.parametrize("host", ["https://[::1", "tcp://[::1", "x://", "tcp://a:99999999", "\ud800", "://"])
+def test_addresses_of_engines(folder: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    engine = Engine("DOCKER_HOST", host, None)  # type: ignore[arg-type]
+    with pytest.raises(EngineError, match="does not answer"):
+        _ = engine.client
+
+
+@EXAMPLES
+@given(st.binary(max_size=300))
+@example(b"-----BEGIN PGP SIGNATURE-----\nComment: \xff\n\n\xff\n-----END PGP SIGNATURE-----")
+def test_armour(data: bytes) -> None:
+    for text in (data, b"-----BEGIN PGP SIGNATURE-----\n" + data + b"\n-----END PGP SIGNATURE-----"):
+        attempt(lambda text=text: dearmor(text, "SIGNATURE", "it"), BadSignature)
+
+
+@EXAMPLES
+@given(st.text(max_size=200))
+@example(
+    f"Package: p\nDirectory: pool/p\nVersion: 3.{DIGITS}.1-1\nChecksums-Sha256:\n {'a' * 64} {DIGITS} p.orig.tar.xz\n"
+)
+def test_source_indexes(text: str) -> None:
+    attempt(lambda: list(parse_source_index(text, "a test")))
+
+
+# --- TOML
+
+
+LOCK = 'schema = 1\n[releases."{}"]\nfile = "Python-{}.tar.xz"\nsha256 = "{}"\nrecorded_by = "x"\n'
+HOSTILE_TOML = {
+    "arrays": "a = " + "[" * DEEP + "]" * DEEP,
+    "tables": "a = " + "{a=" * DEEP + "1" + "}" * DEEP,
+    "dotted keys": f"schema = 1\n{'.'.join(['a'] * 5000)} = 1",
+    "digits": f"schema = {DIGITS}",
+    "hexadecimal digits": f"schema = 0x{'f' * 5000}",
+    "not UTF-8": b"a = '\xff'",
+    "a version of 5,000 digits": LOCK.format(f"3.{DIGITS}.1", f"3.{DIGITS}.1", "a" * 64),
+    "no such day": LOCK.format("3.13.5", "3.13.5", "a" * 64) + 'date = "9999-99-99"\n',
+    "the week of a day": LOCK.format("3.13.5", "3.13.5", "a" * 64) + 'date = "2026-W01-1"\n',
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_TOML)
+def test_toml_of_the_lock(folder: Path, name: str) -> None:
+    text = HOSTILE_TOML[name]
+    (folder / "shared" / "lock.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError, match=r"lock\.toml"):
+        load_catalog(folder)
+
+
+@EXAMPLES
+@given(st.text(max_size=200), st.sampled_from(["lock", "upstream"]))
+def test_toml(folder: Path, text: str, name: str) -> None:
+    (folder / "shared" / f"{name}.toml").write_text(f"schema = 1\n{text}", encoding="utf-8", errors="replace")
+    attempt(lambda: load_catalog(folder) if name == "lock" else load_trust(folder))
+
+
+# --- what is no regular file
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    """A FIFO that has no writer."""
+    os.mkfifo(tmp_path / "fifo")
+    return tmp_path / "fifo"
+
+
+@pytest.mark.parametrize("path", ["fifo", "/dev/zero", "/dev/stdin"])
+def test_base_and_source_that_are_no_regular_files_are_refused(fifo: Path, catalog: Catalog, path: str) -> None:
+    name = str(fifo) if path == "fifo" else path
+    if path == "/dev/stdin" and Path(path).is_file():
+        pytest.skip("standard input is a file")
+    workspace, (target, *_) = Workspace(fifo.parent, fifo.parent / "home"), catalog.targets
+    with pytest.raises(InputError, match="expected a file or a folder"):
+        BaseResolver(workspace, catalog, name).resolve(target, AMD64)
+    with pytest.raises(InputError, match="expected a file or a folder"):
+        from_source(name, select_images(catalog, ["3.13"]), workspace.home, print)
+
+
+def test_cached_tarball_that_is_a_fifo_is_refused(fifo: Path, catalog: Catalog) -> None:
+    (image,) = select_images(catalog, ["3.13"])
+    cache = SourceCache(Workspace(fifo.parent, fifo.parent / "home"), None, print)
+    cache.folder(image.pin).mkdir(parents=True)
+    fifo.rename(cache.folder(image.pin) / image.pin.file)
+    with pytest.raises(BakeryError, match="is a FIFO"):
+        cache.fetch(image.pin, image.series, "inv build")
+
+
+def test_data_files_that_are_fifos_are_refused(folder: Path) -> None:
+    for name in ("lock.toml", "status.json", "official-sizes.json", "facts.xz"):
+        os.mkfifo(folder / "shared" / name)
+    os.mkfifo(folder / "index.json")
+    for reader in (
+        lambda: load_catalog(folder), lambda: read_status(folder), lambda: read_baseline(folder),
+        lambda: read_facts(folder / "shared" / "facts.xz"), lambda: oci.layout_digest(folder),
+    ):  # fmt: skip
+        with pytest.raises(BakeryError):
+            reader()
+
+
+# --- arguments
+
+
+@EXAMPLES
+@given(NAMES)
+@example(f"3.{DIGITS}")
+@example(f"3.13.{DIGITS}t")
+@example("\udcff")
+@example("~nobody-at-all/x")
+@example("x" * 5000)
+def test_arguments(catalog: Catalog, text: str) -> None:
+    root = Path("/nonexistent")
+    for reader in (
+        lambda: select_images(catalog, [text], [text], [text]), lambda: select_images(catalog, ["3.13"], [text]),
+        lambda: select_images(catalog, ["3.13"], [], [text]), lambda: parse_platforms(catalog.platforms, [text]),
+        lambda: parse_compression(text), lambda: parse("jobs", text, {"repeats": False, "minimum": 1}),
+        lambda: split_reference(text), lambda: version_of(text),
+    ):  # fmt: skip
+        attempt(reader)
+    if "\0" not in text and not text.startswith("/") and "/" not in text:
+        images = select_images(catalog, ["3.13"])
+        with pytest.raises(InputError, match="--source="):
+            from_source(text + "/no-such-file", images, root, print)
+        base = BaseResolver(Workspace(root, root), catalog, text + "-none")
+        attempt(lambda: base.preview(catalog.targets[0], AMD64))
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "", "x", "٣", f"1{DIGITS}", "1e3", " 1"])
+def test_numbers_that_no_option_takes_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="expected a number, 1 or more"):
+        parse("jobs", text, {"repeats": False, "minimum": 1})
+
+
+def test_unset_home_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "BAKERY_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InputError, match="HOME is not set") as caught:
+        require_own_cache(find_workspace(tmp_path).home)
+    assert "BAKERY_HOME=FOLDER" in caught.value.hint
+
+
+# --- output
+
+
+@EXAMPLES
+@given(st.text(max_size=60))
+@example("\x1b]0;title\x07\x1b[2J")
+@example("\x9b31m\u202e\udcff")
+def test_no_control_character_reaches_a_message_or_a_table(text: str) -> None:
+    allowed = {"\n", "\t"}
+    shown = [str(BakeryError(text, hint=text)), printable(text)]
+    shown += [redact(render([{"a": text}], (Column("a"),), form)) for form in FORMATS]
+    for result in shown:
+        result.encode()
+        assert not [char for char in result if (ord(char) < 32 or 127 <= ord(char) < 160) and char not in allowed]
+    assert json.loads(redact(render([{"a": text}], (Column("a"),), "json")))
+
+
+def test_colours_are_removed_and_carriage_returns_begin_lines() -> None:
+    assert printable("\x1b[1;31merror:\x1b[0m no\rtwo") == "error: no\ntwo"
+
+
+@pytest.mark.parametrize("text", ["a|b", "`rm`", "a\\|b", "a\nb", "a\r\nb", "|||"])
+def test_a_cell_stays_one_cell_of_a_markdown_table(text: str) -> None:
+    *_, line = render([{"a": text, "b": "end"}], (Column("a"), Column("b")), "markdown").splitlines()
+    assert render([{"a": text}], (Column("a"),), "markdown").count("\n") == 3
+    plain = line.replace("\\\\", "").replace("\\|", "").replace("\\`", "")
+    assert plain.count("|") == 3 and "`" not in plain
