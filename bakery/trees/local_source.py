@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bakery.catalog import UNVERIFIED, Image, Pin
-from bakery.errors import InputError, listed
+from bakery.errors import InputError
 from bakery.files import Tell, disk_full, locked, staged_folder
 
 MAX_BYTES = 600_000_000
@@ -86,11 +86,11 @@ def _check(files: dict[str, Entry], tell: Tell) -> tuple[str, dict[str, Entry]]:
     needed = ("Include/patchlevel.h", "Makefile.pre.in", "configure")
     if absent := [name for name in needed if name not in files]:
         hint = " (Tools/build/regen-configure.sh generates it)" if absent == ["configure"] else ""
-        raise ValueError(f"not a source tree of CPython: it lacks {listed(absent)}{hint}" if files else "it is empty")
+        raise ValueError(f"not CPython's source: it lacks {', '.join(absent)}{hint}" if files else "it is empty")
     header, makefile = (files[name].data.decode(errors="replace") for name in needed[:2])
     release = re.search(r'(?m)^#define PY_VERSION\s+"(3\.\d+\.\d+(?:(?:a|b|rc)\d+)?\+?)"', header)
     if not release:
-        raise ValueError("not a source tree of CPython 3: Include/patchlevel.h defines no PY_VERSION")
+        raise ValueError("not CPython 3's source: Include/patchlevel.h defines no PY_VERSION")
     built = [name for name in files if name in ("Makefile", "config.status") or name.endswith((".o", ".so"))]
     if built:
         raise ValueError(f"it contains build output ({', '.join(built[:3])}): run `make distclean` in it first")
@@ -140,7 +140,7 @@ def _read(source: str, tell: Tell) -> Tree:
         files, _ = _read_files(path, (path / name for name in names if name and os.path.lexists(path / name)))
         return Tree(files, f"git {head}{f' with {changed} changed files' if changed else ''}", int(time))
     if any(path.iterdir()) and not (path / "Include").is_dir():  # it may be any folder: do not read it all
-        raise ValueError("not a source tree of CPython: it lacks Include/patchlevel.h")
+        raise ValueError("not CPython's source: it lacks Include/patchlevel.h")
     files, newest = _read_files(path, (file for file in path.rglob("*") if "__pycache__" not in file.parts))
     return Tree(files, "a folder", newest)
 
@@ -185,14 +185,13 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
     revision, time = _git(path, "log", "-1", "--format=%H %ct", f"{commit}^{{commit}}", "--").decode().split()
     if (path / ".git").exists() and (changed := _changes(path)):
         tell(f"{path}: {changed} changed files are not in {commit}; --source={path} would include them")
-    lines = [line.split("\t", 1) for line in _git(path, "ls-tree", "-r", "-z", revision).decode().split("\0") if line]
-    listing = [(*head.split(), name) for head, name in lines]
+    listing = re.findall(r"(\d+) (\w+) (\w+)\t([^\0]+)\0", _git(path, "ls-tree", "-r", "-z", revision).decode())
     objects = _git(path, "rev-list", "--objects", "--missing=print", "--no-walk", revision).decode().splitlines()
     lacking = {line[1:] for line in objects if line.startswith("?")}
-    wanted = [blob for blob in listing if blob[1] == "blob" and blob[2] not in lacking]  # others are submodules
-    identities = "".join(f"{identity}\n" for _, _, identity, _ in wanted)
+    present = [entry for entry in listing if entry[1] == "blob" and entry[2] not in lacking]  # others are submodules
+    identities = "".join(f"{identity}\n" for _, _, identity, _ in present)
     blobs, files = io.BytesIO(_git(path, "cat-file", "--batch", data=identities.encode())), {}
-    for mode, _, _, name in wanted:
+    for mode, _, _, name in present:
         files[name] = Entry(blobs.read(int(blobs.readline().split()[2])), mode == "100755", mode == "120000")
         blobs.read(1)
     if missing := [name for *_, name in listing if name not in files]:
