@@ -348,7 +348,7 @@ def paths():
     for scheme in sysconfig.get_scheme_names():
         for name, path in sysconfig.get_paths(scheme).items():
             add("paths", f"{scheme} {name}", path)
-    for name in ("c", "m", "ssl", "crypto", "sqlite3", "z", "ffi", "python" + sysconfig.get_config_var("LDVERSION")):
+    for name in ("c", "m", "ssl", "crypto", "sqlite3", "z", "ffi", f"python{sysconfig.get_config_var('LDVERSION')}"):
         ask("paths", "find_library " + name, lambda name=name: ctypes.util.find_library(name))
     ask("paths", "time zones", lambda: ":".join(module("zoneinfo").TZPATH))
     ask("paths", "types of files", lambda: [path for path in module("mimetypes").knownfiles if os.path.exists(path)])
@@ -438,8 +438,7 @@ def pip():
     ask("pip", "version", lambda: output(sys.executable, "-m", "pip", "--version"))
     ask("pip", "configuration", lambda: output(sys.executable, "-m", "pip", "config", "list"))
     ask("pip", "bundled", lambda: module("ensurepip").version())
-    tags = module("pip._internal.utils.compatibility_tags")
-    ask("pip", "tags", lambda: tags.get_supported())
+    ask("pip", "tags", lambda: module("pip._internal.utils.compatibility_tags").get_supported())
 
 
 def main():
