@@ -127,8 +127,9 @@ def staged_file(final: Path) -> Iterator[IO[bytes]]:
 
 def write_whole(file: Path, text: str) -> None:
     """Write ``text`` atomically: a reader sees the old file or the new one, never a part."""
+    require_type(file)  # root could replace a device, such as /dev/stdout
     with staged_file(file) as stream:
-        stream.write(text.encode())
+        stream.write(text.encode(errors="backslashreplace"))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from bakery.display import Report, tell
 from bakery.errors import EngineError
 from bakery.net import users_bundle
 from bakery.options import Building, Cleaning, Output, Publishing, Selection, option
+from bakery.redaction import redact
 from commands import lazy as bakery
 from commands.command import WORKSPACE, command
 
@@ -102,7 +103,7 @@ def status(output: Output) -> None:
         print(json.dumps(found, indent=1))
     for key, value in found.items() if output.format == "text" else ():
         for inner, text in (value if isinstance(value, dict) else {"": value}).items():
-            print(f"{f'{key} {inner}'.strip():18} {'-' if text is None else text}")
+            print(redact(f"{f'{key} {inner}'.strip():18} {'-' if text is None else text}"))
     if found["kind"] is None:
         raise EngineError("no Docker engine answers", hint="Start the embedded one: inv engine.up")
 

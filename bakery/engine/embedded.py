@@ -22,7 +22,7 @@ from bakery.bases import apt
 from bakery.catalog import Table, load_catalog, read_toml
 from bakery.engine.daemons import LABEL, answers, foreign_daemon, mount_points, processes, processes_in, version_of
 from bakery.errors import EngineError
-from bakery.files import Tell, disk_full, locked, no_space, require_space, staged_folder
+from bakery.files import Tell, disk_full, locked, no_space, require_space, require_type, staged_folder
 from bakery.workspace import Workspace
 
 SPACE = 1_000_000_000
@@ -131,7 +131,9 @@ class Embedded:
         packages, own = (host.words("packages"), host.words("own")) if host else ((), ())
         # Compared, so that a changed list is unpacked again.
         required, unpacked = " ".join((*packages, *own)), self.root / "packages"
-        if self.buildx.exists() and required == (unpacked.read_text("utf-8") if unpacked.exists() else ""):
+        if self.buildx.exists() and required == (
+            unpacked.read_text("utf-8", "replace") if require_type(unpacked) else ""
+        ):
             return
         if os.geteuid() != 0:
             raise EngineError(

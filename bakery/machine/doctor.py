@@ -205,9 +205,11 @@ def _server_checks(catalog: Catalog) -> Iterator[Callable[[], Finding]]:
 
 def _check_server(about: str, url: str, todo: str) -> Finding:
     """Whether a server answers at ``url``, with any status."""
-    host = urlsplit(url).hostname
     try:
+        host = urlsplit(url).hostname
         http.status_of(url, timeout=TIMEOUT, follow=False)
+    except ValueError:
+        return Finding(about, State.WARNING, "not a valid URL", todo)
     except http.UntrustedCertificate:
         return Finding(about, State.WARNING, f"{host}: untrusted certificate", "Pass its authority: --ca-bundle=FILE.")
     except Unavailable as reason:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bakery.errors import InputError
 from bakery.files import write_whole
+from bakery.regular_files import open_regular
 
 CERTIFICATES = Path("/etc/docker/certs.d")
 """Where docker looks for a registry's own authorities: in a folder named after its host and port."""
@@ -26,6 +27,7 @@ def users_bundle(option: str | None = None) -> Path | None:
     if file.is_dir() and name != "--ca-bundle":
         return file
     try:
+        open_regular(file).close()
         ssl.create_default_context(cafile=str(file))
     except (OSError, ssl.SSLError):
         raise InputError(
@@ -61,7 +63,7 @@ def trust_bundle(bundle: Path | None, home: Path) -> None:
 
     if bundle is None or not bundle.is_file() or os.environ.get("REQUESTS_CA_BUNDLE") == str(bundle):
         return
-    both = Path(certifi.where()).read_text(encoding="utf-8") + bundle.read_text(encoding="utf-8")
+    both = Path(certifi.where()).read_text(encoding="utf-8") + bundle.read_text("utf-8", "replace")
     file = home / "authorities.pem"
     write_whole(file, both)
     os.environ["REQUESTS_CA_BUNDLE"] = str(file)

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from bakery.errors import InputError
+from bakery.regular_files import read_regular
 
 
 def docker_config() -> dict[str, object]:
@@ -15,10 +16,10 @@ def docker_config() -> dict[str, object]:
     """
     file = Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")) / "config.json"
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(read_regular(file))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise InputError(f"{file}: expected docker's configuration, a JSON object that this user can read")

@@ -150,5 +150,5 @@ def read_errors() -> tuple[type[Exception], ...]:
 
     return (
         tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error, ZstdError, LookupError, TypeError, ValueError,
-        RecursionError, ArithmeticError,
+        AttributeError, RecursionError, ArithmeticError,
     )  # fmt: skip

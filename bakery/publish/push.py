@@ -30,6 +30,7 @@ from bakery.publish.gate import approved, require_tested
 from bakery.publish.payload import Payload
 from bakery.publish.tag_moves import ImageTags, Move, dated_index, plan_moves
 from bakery.registry import PUSH, Repository, Transport, split_reference
+from bakery.regular_files import read_regular
 from bakery.workspace import Workspace
 
 
@@ -123,7 +124,7 @@ def read_digests(files: Sequence[str]) -> list[PushedImage]:
     images: list[PushedImage] = []
     for name in files:
         try:
-            content = msgspec.json.decode(Path(name).read_bytes())
+            content = msgspec.json.decode(read_regular(Path(name)))
             checked = msgspec.convert(content, list[PushedImage], dec_hook=_platform)
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{name}: expected a file that `inv push --digests={name}` wrote: {error}") from None

@@ -38,8 +38,10 @@ def find_login(host: str, config: Mapping[str, object]) -> Login:
     key = HUB_KEY if host == HUB else host
     try:
         helper = _mapping(config.get("credHelpers")).get(key) or config.get("credsStore")
-        return (_from_helper(str(helper), key) if helper else None) or _from_auths(_mapping(config.get("auths")), key)
-    except (OSError, ValueError, LookupError, subprocess.SubprocessError):
+        login = (_from_helper(str(helper), key) if helper else None) or _from_auths(_mapping(config.get("auths")), key)
+        f"{login.name}{login.password}{login.token}".encode()  # JSON has escapes for text that no encoding has
+        return login
+    except (OSError, ValueError, LookupError, RecursionError, subprocess.SubprocessError):
         raise RegistryError(
             f"docker's login for {host} cannot be read: its configuration is damaged or a credential helper failed",
             hint=f"`docker login {host}` stores a new one in config.json of $DOCKER_CONFIG or ~/.docker.",

@@ -4,8 +4,10 @@ Upstream lists it in Misc/sbom.spdx.json (from 3.12 on), with versions and the d
 omits, and everything in older releases, is read from headers.
 """
 
+import lzma
 import re
 import tarfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +47,10 @@ def bundled_in(tarball: Path, release: str, licences: Licences) -> list[Componen
                 if member.name in paths and (stream := tar.extractfile(member)) is not None:
                     texts[paths[member.name]] = stream.read().decode("utf-8", "replace")
         return _components(texts, licences)
-    except (OSError, EOFError, tarfile.TarError, ValueError, LookupError, TypeError) as error:
+    except (
+        OSError, EOFError, ValueError, LookupError, TypeError, RecursionError, tarfile.TarError, lzma.LZMAError,
+        zlib.error,
+    ) as error:  # fmt: skip
         raise SourceError(f"{tarball.name}: the components that it bundles cannot be read: {error!r}") from None
 
 

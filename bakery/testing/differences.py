@@ -96,7 +96,7 @@ def observe(engine: Engine, root: Path, reference: str, image: Image | None = No
         done = container.run(command, environment={"PYTHONDONTWRITEBYTECODE": "1"})
     try:
         facts = msgspec.json.decode(done.stdout, type=Facts)
-    except ValueError:
+    except (ValueError, RecursionError):
         error = f"shared/facts.py ended with exit code {done.code} in {reference}"
         raise BuildError(f"{error}: {done.output[-500:].strip() or 'no output'}", hint=AGAIN) from None
     if image and facts["interpreter: version"] != image.pin.release:

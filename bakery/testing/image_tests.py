@@ -121,8 +121,9 @@ def _result(image: Image, reference: str, code: int, output: str) -> ImageTestRe
     try:
         counts = json.loads(summary)
         failures, skips = (tuple(map(str, counts[key])) for key in ("failures", "skips"))
-        result = ImageTestResult(image, counts["passed"], counts["failed"], counts["skipped"], failures, skips)
-    except (ValueError, LookupError, TypeError):
+        passed, failed, skipped = (int(counts[key]) for key in ("passed", "failed", "skipped"))
+        result = ImageTestResult(image, passed, failed, skipped, failures, skips)
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
         raise BuildError(f"the tests in {reference} exited with code {code} and printed no summary") from None
     if code not in (PASSED, FAILED, NOTHING_SELECTED, ALL_SKIPPED):
         raise BuildError(f"the tests in {reference} were terminated with code {code}")

@@ -127,8 +127,8 @@ def test_written_file_is_complete_and_world_readable(tmp_path: Path) -> None:
 def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "file.json"
     write_whole(file, "old\n")
-    with pytest.raises(UnicodeEncodeError):
-        write_whole(file, "new \udcff")
+    with pytest.raises(UnicodeEncodeError), staged_file(file) as stream:
+        stream.write(b"new " + "\udcff".encode())
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "broken")))
     with pytest.raises(OSError, match="broken"):
         write_whole(file, "new\n")

@@ -6,6 +6,7 @@ that would hang open a FIFO that has no writer, or a device that never ends.
 
 from __future__ import annotations
 
+import io
 import json
 import lzma
 import os
@@ -29,10 +30,14 @@ from bakery.engine.daemons import version_of
 from bakery.engine.discovery import running_engine
 from bakery.engine.engine import Engine
 from bakery.errors import BakeryError, ConfigError, EngineError, InputError
+from bakery.files import write_whole
+from bakery.machine.doctor import _check_server
+from bakery.net import docker_config, users_bundle
 from bakery.oci.archives import image_archive
 from bakery.oci.manifests import parse_config, parse_index, parse_manifest
 from bakery.options import parse
 from bakery.platforms import AMD64, parse_platforms
+from bakery.publish import read_digests
 from bakery.records import local_records, read_status
 from bakery.records.status import adopt
 from bakery.redaction import printable, redact
@@ -46,6 +51,7 @@ from bakery.sources.trust import load_trust
 from bakery.testing.differences import read_facts
 from bakery.trees import from_source
 from bakery.workspace import Workspace, find_workspace, require_own_cache
+from tests.archives import make_tar
 from tests.records import local_record
 
 EXAMPLES = settings(
@@ -178,6 +184,55 @@ def test_logins(config: dict[str, object]) -> None:
     attempt(lambda: find_login("registry", config).encoded)
 
 
+@hostile
+@example(b"[]")
+def test_the_users_docker_configuration(folder: Path, data: bytes) -> None:
+    (folder / "config.json").write_bytes(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_CONFIG", str(folder))
+        attempt(lambda: find_login("registry", docker_config()))
+
+
+@pytest.mark.parametrize(
+    "answer", [DEEP_OBJECT, b"[]", b'{"Username": "a", "Secret": "\\ud800"}', b"\xff", b'{"Username": 1}']
+)
+def test_answers_of_a_credential_helper(folder: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    (folder / "answer").write_bytes(answer)
+    (folder / "docker-credential-fake").write_text(f"#!/bin/sh\ncat {folder}/answer\n")
+    (folder / "docker-credential-fake").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    with pytest.raises(BakeryError, match="docker's login for registry cannot be read"):
+        find_login("registry", {"credsStore": "fake"})
+
+
+@hostile
+@example(b"[1, 2]")
+@example(b'[{"image": 1, "platform": 2, "names": 3, "entries": 4}]')
+def test_handovers(folder: Path, data: bytes) -> None:
+    (folder / "digests.json").write_bytes(data)
+    with pytest.raises(InputError, match=r"digests\.json"):
+        read_digests([str(folder / "digests.json")])
+
+
+@hostile
+@example(b'[{"Config": 5, "Layers": 5}]')
+@example(b'[{"Config": "manifest.json", "Layers": 5}]')
+def test_what_docker_save_writes(folder: Path, data: bytes) -> None:
+    for name in ("manifest.json", "index.json"):
+        stream = io.BytesIO(make_tar({name: data}))
+        with pytest.raises(BakeryError), image_archive(stream, AMD64):
+            pass
+
+
+@hostile
+def test_records_of_bases(folder: Path, catalog: Catalog, data: bytes) -> None:
+    base = folder / "home" / "bases" / "bookworm-amd64"
+    base.mkdir(parents=True, exist_ok=True)
+    (base / "base.json").write_bytes(data)
+    (target,) = (target for target in catalog.targets if target.name == "bookworm")
+    assert BaseResolver(Workspace(folder, folder / "home"), catalog).cached(target, AMD64) is None
+
+
 @pytest.mark.parametrize("content", [b"[]", b'{"currentContext": 5}', b'{"currentContext": []}', DEEP_OBJECT])
 def test_current_docker_context(folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     (folder / "config.json").write_bytes(content)
@@ -285,6 +340,28 @@ def test_data_files_that_are_fifos_are_refused(folder: Path) -> None:
             reader()
 
 
+def test_ca_bundle_and_handover_that_are_fifos_are_refused(fifo: Path) -> None:
+    with pytest.raises(InputError, match="expected a file with CA certificates"):
+        users_bundle(str(fifo))
+    with pytest.raises(InputError, match="expected a regular file, not a FIFO"):
+        read_digests([str(fifo)])
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link"])
+def test_a_file_that_is_written_replaces_no_device_and_no_link(fifo: Path, kind: str) -> None:
+    file = fifo
+    if kind == "link":
+        (file := fifo.with_name("link")).symlink_to("/dev/null")
+    with pytest.raises(BakeryError, match="expected a regular file"):
+        write_whole(file, "text")
+    assert file.is_symlink() or file.is_fifo()
+
+
+def test_names_that_are_not_utf_8_are_written_as_escapes(folder: Path) -> None:
+    write_whole(folder / "file", "a \udcff")
+    assert (folder / "file").read_text() == "a \\udcff"
+
+
 # --- arguments
 
 
@@ -316,6 +393,19 @@ def test_arguments(catalog: Catalog, text: str) -> None:
 def test_numbers_that_no_option_takes_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="expected a number, 1 or more"):
         parse("jobs", text, {"repeats": False, "minimum": 1})
+
+
+def test_mirrors_without_a_valid_url_are_findings_of_the_doctor() -> None:
+    finding = _check_server("mirror", "https://[::1", "Mend it.")
+    assert (finding.state, finding.found, finding.todo) == ("warning", "not a valid URL", "Mend it.")
+
+
+def test_a_cache_that_cannot_be_written_is_reported(catalog: Catalog) -> None:
+    (image,) = select_images(catalog, ["3.13"])
+    home = Path("/proc/self/fdinfo/none")
+    with pytest.raises(BakeryError, match="/proc/self/fdinfo/none") as caught:
+        SourceCache(Workspace(home, home), None, print).fetch(image.pin, image.series, "inv build")
+    assert "$BAKERY_HOME" in caught.value.hint
 
 
 def test_unset_home_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
