@@ -11,6 +11,7 @@ import grp
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import stat
 import sys
@@ -212,6 +213,10 @@ class FilesTest(unittest.TestCase):
                 continue
             with contextlib.suppress(PermissionError), open(path, "rb") as file:
                 content = file.read()
+                if path.endswith(".so") and sys.version_info < (3, 12):
+                    # setup.py compiles modules by their absolute paths, which assertions and errors name (__FILE__), as
+                    # in the official images.
+                    content = re.sub(rb"/usr/src/python/[\w/]+\.[ch]\0", b"", content)
                 named += [f"{path} ({name.decode()})" for name in BUILD_ONLY if name in content]
         self.assert_none(named)
 
