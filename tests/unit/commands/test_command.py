@@ -35,7 +35,7 @@ class Group:
 
 @pytest.fixture(autouse=True)
 def _signal_handler() -> object:
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)
@@ -135,6 +135,8 @@ def test_a_signal_ends_a_task_like_ctrl_c_with_its_own_exit_code(number: int, co
         """Wait."""
         os.kill(os.getpid(), number)
 
+    # A script's background job ignores SIGINT, nohup SIGHUP, and these tests may run in either.
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     with pytest.raises(Exit) as caught:
         waiting(Context())
     assert caught.value.code == code
