@@ -113,7 +113,9 @@ def write_digests(file: Path, images: Sequence[PushedImage]) -> None:
     write_whole(file, json.dumps([asdict(image) for image in images], indent=1) + "\n")
 
 
-def _platform(_: type, value: object) -> Platform:
+def _platform(kind: type, value: object) -> object:
+    if kind is not Platform:  # a value of a descriptor's platform
+        return value
     if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9]+(/[a-z0-9_]+){1,2}", value):
         raise ValueError(f"expected a platform such as linux/amd64, found {value!r}")
     return Platform(value)

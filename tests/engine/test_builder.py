@@ -274,7 +274,7 @@ def test_an_interruption_ends_all_builds(tmp_path: Path, engine: Engine, workspa
                 break
         process.send_signal(signal.SIGTERM)
         output = process.stderr.read()
-    assert process.returncode == 130
+    assert process.returncode == 143
     assert "Traceback" not in output
     bench.remove_images()
 
@@ -316,7 +316,7 @@ def test_an_interrupted_build_can_be_completed(
         time.sleep(1)
         process.send_signal(number)
         output = process.stderr.read()
-    assert process.returncode == (-9 if number is signal.SIGKILL else 130)
+    assert process.returncode == (-9 if number is signal.SIGKILL else 128 + number)
     assert "Traceback" not in output
     (result,) = bench.builder().build([bench.image(RecipeName.QUICK)])
     assert result.error == ""
