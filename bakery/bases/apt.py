@@ -159,7 +159,7 @@ def with_login(uri: str) -> str:
 
 
 def write_logins(file: Path) -> bool:
-    """Write the logins of the host's sources and its auth.conf for apt (apt_auth.conf(5)); false if there are none."""
+    """Write the logins of the host's sources and its auth.conf for apt (apt_auth.conf(5)); whether there were any."""
     file.unlink(missing_ok=True)
     lines = []
     for bare, full in LOGINS.items():

@@ -2,9 +2,9 @@
 
 buildx has no zstd level above about 11 of the reference library's 19: for the default image of 3.13 on bookworm, gzip
 makes 43.0 MB, buildx's ``compression-level=22`` 34.3 MB, and level 19 30.3 MB. The content does not change:
-configurations and the digests of uncompressed layers (diff_id) stay the same; manifests, and what refers to them, are
-updated. The same input gives the same bytes with the same version of the library. Compressed layers are cached by
-diff_id, so a base is compressed once per machine.
+configurations and the digests of uncompressed layers (diff_id) stay the same, except for a twin's :data:`MARK`;
+manifests, and what refers to them, are updated. The same input gives the same bytes with the same version of the
+library. Compressed layers are cached by diff_id, so a base is compressed once per machine.
 """
 
 import hashlib
@@ -41,6 +41,7 @@ from bakery.oci.manifests import (
 )
 
 MARK = bytes(2 * tarfile.BLOCKSIZE)
+"""Ends the last layer of a twin: BuildKit identifies a base by its diff_ids and would mix up the two compressions."""
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 ANNOTATION = "org.opencontainers.image."
 NAME = "org.opencontainers.image.ref.name"
@@ -58,8 +59,11 @@ class LayerCache:
     folder: Path
     tell: Tell
 
-    def open(self, packed: Path, method: str, diff_id: str, end: bytes) -> IO[bytes] | None:
-        """The file ``packed`` if it is the layer ``diff_id`` and ``end``, compressed by ``method``, else ``None``."""
+    def open(self, packed: Path, method: str, diff_id: str, end: bytes) -> tuple[IO[bytes], str] | None:
+        """The file ``packed`` if it is the layer ``diff_id`` and ``end``, compressed by ``method``, else ``None``.
+
+        Second, the digest of both.
+        """
         stream = None
         try:
             if not require_type(packed):
@@ -79,7 +83,8 @@ class LayerCache:
             complete = method != "gzip" or stream.read() == (size % 2**32).to_bytes(4, "little")
             found = f"sha256:{content.hexdigest()}"
             if (found, tail, packing, complete) == (diff_id, end, method, True):
-                return stream
+                content.update(end)
+                return stream, f"sha256:{content.hexdigest()}"
             problem = f"expected {diff_id} in {method}, found {found} in {packing}"
         except BakeryError as error:
             problem = error.message
@@ -158,10 +163,9 @@ class _Copier:
         content = parse_config(data)
         diff_ids = content["rootfs"]["diff_ids"]
         last, end = len(diff_ids) - 1, MARK if self.compression.marked else b""
-        pairs = enumerate(zip(manifest["layers"], diff_ids, strict=True))
-        manifest["layers"] = [self.layer(*pair, end if number == last else b"") for number, pair in pairs]
+        for number, (layer, diff_id) in enumerate(zip(manifest["layers"], diff_ids, strict=True)):
+            manifest["layers"][number], diff_ids[number] = self.layer(layer, diff_id, end if number == last else b"")
         if end and diff_ids:
-            diff_ids[-1] = _content_digest(self.packed(diff_ids[-1], end))
             data = to_json(content)
         media_type = OCI_TYPES.get(config["mediaType"], config["mediaType"])
         manifest["config"] = {**config, **self.writer.blob(data, media_type)}
@@ -172,24 +176,24 @@ class _Copier:
             manifest["annotations"] = {**annotations_of(manifest), **annotations}
         return manifest
 
-    def packed(self, diff_id: str, end: bytes) -> Path:
-        """The file in the cache with the compressed layer ``diff_id`` and ``end``."""
-        return self.folder / f"{diff_id.removeprefix('sha256:')}{'-marked' if end else ''}"
-
-    def layer(self, descriptor: Descriptor, diff_id: str, end: bytes) -> Descriptor:
-        """The new descriptor of a layer whose uncompressed content has the digest ``diff_id``, followed by ``end``."""
+    def layer(self, descriptor: Descriptor, diff_id: str, end: bytes) -> tuple[Descriptor, str]:
+        """The new descriptor and diff_id of a layer: the content with the digest ``diff_id``, followed by ``end``."""
         if descriptor.get("urls"):  # stored elsewhere, under a licence that forbids distribution
-            return descriptor
-        packed = self.packed(diff_id, end)
-        stream = self.cache.open(packed, self.compression.method, diff_id, end)
-        if stream is None:
-            self.compress(descriptor["digest"], diff_id, end)
-            stream = packed.open("rb")
+            return descriptor, diff_id
+        packed = self.folder / f"{diff_id.removeprefix('sha256:')}{'-marked' if end else ''}"
+        cached = self.cache.open(packed, self.compression.method, diff_id, end)
+        if cached is None:
+            new = self.compress(packed, descriptor["digest"], diff_id, end)
+            cached = packed.open("rb"), new
+        stream, new = cached
         with stream:
-            return {**descriptor, **self.writer.blob(stream, f"{LAYER}+{self.compression.method}")}
+            return {**descriptor, **self.writer.blob(stream, f"{LAYER}+{self.compression.method}")}, new
 
-    def compress(self, digest: str, diff_id: str, end: bytes) -> None:
-        """Write the layer ``digest`` and ``end`` to the cache, completely or not at all; what is read back counts."""
+    def compress(self, packed: Path, digest: str, diff_id: str, end: bytes) -> str:
+        """Write the layer ``digest`` and ``end`` to ``packed``, completely or not at all; what is read back counts.
+
+        Returns the digest of what was compressed.
+        """
         content = hashlib.sha256()
 
         def chunks() -> Iterator[bytes]:
@@ -205,11 +209,15 @@ class _Copier:
             content.update(end)
             yield end
 
-        with staged_file(self.packed(diff_id, end)) as raw:
+        with staged_file(packed) as raw:
             raw.writelines(compressed(chunks(), self.compression.method, self.compression.level))
             raw.flush()
-            if _content_digest(Path(raw.name)) != f"sha256:{content.hexdigest()}":
+            new = f"sha256:{content.hexdigest()}"
+            with decompressed(Path(raw.name).open("rb")) as stream:
+                read_back = hashlib.file_digest(stream, "sha256").hexdigest()
+            if new != f"sha256:{read_back}":
                 raise BakeryError(f"layer {digest} is not the same after {self.compression} has compressed it")
+        return new
 
     def attestation(self, manifest: ImageManifest, old: str, new: str) -> ImageManifest:
         """``manifest`` with its statements about the image ``new`` instead of ``old``, completed by the publication."""
@@ -232,9 +240,3 @@ class _Copier:
             config["rootfs"]["diff_ids"] = [layer["digest"] for layer in manifest["layers"]]
         manifest["config"] = {**manifest["config"], **self.writer.json(config, manifest["config"]["mediaType"])}
         return manifest
-
-
-def _content_digest(packed: Path) -> str:
-    """The digest of a compressed file's content."""
-    with decompressed(packed.open("rb")) as stream:
-        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
