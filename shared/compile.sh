@@ -62,7 +62,9 @@ read_compile_options() {
 # make with our flags. They are given on its command line, as the official images do: so they shape this build and stay out
 # of the installed Makefile, from which every C extension takes its flags (sysconfig).
 run_make() {
-    local more=()
+    local more=() renames
+    # Private names for the init functions of the public modules, see stubs.
+    mapfile -t renames < <(public_modules | sed 's/.*/-DPyInit_&=_PyInit_&/')
     # The Makefile's own text, not its expanded value, which would lack what this command line adds.
     if [ -n "${option[expat_flags]}" ]; then
         more=("LIBEXPAT_CFLAGS=$(sed -n 's/^LIBEXPAT_CFLAGS=//p' Makefile) ${option[expat_flags]}")
@@ -75,7 +77,8 @@ run_make() {
 unpack() {
     unpack_tarball "$SOURCE" "$PYTHON_SHA256" "$TREE"
     cd "$TREE"
-    builtin_modules >Modules/Setup.local
+    builtin_modules >Modules/Setup.linked
+    cp Modules/Setup.linked Modules/Setup.local
     public_data >public-data.list
 }
 
@@ -111,8 +114,8 @@ public_data() {
     printf '{\n%s;\n};\n' "${names//$'\n'/$';\n'}"
 }
 
-# The modules in Modules/Setup.local whose names begin with a letter.
-public_modules() { sed -n -E 's/^([[:alpha:]]\w*)\s.*/\1/p' Modules/Setup.local; }
+# The modules whose names begin with a letter in Modules/Setup.linked, which Modules/Setup.local was at first.
+public_modules() { sed -n -E 's/^([[:alpha:]]\w*)\s.*/\1/p' Modules/Setup.linked; }
 
 # Leave the public modules out of Modules/Setup.local, so that configure, sysconfig and upstream's check of the build expect
 # files for them.
@@ -260,8 +263,6 @@ compile() {
     local public goals options=()
     mapfile -t public < <(public_modules)
     unlist "${public[@]}"
-    # test-modules.sh needs the complete list.
-    cp Modules/Setup.local Modules/Setup.linked
     leave_out_public_modules
     if [ "$PGO" = 1 ]; then
         phase "optimised build"
@@ -299,11 +300,6 @@ compile() {
 
 read_options "${CONFIGURE_OPTIONS:-}" configure_flags builtin
 read -r -a builtin <<<"${option[builtin]}"
-# Flags that give the init functions of public modules private names, see stubs.
-renames=()
-for module in "${builtin[@]}"; do
-    if [[ $module != _* ]]; then renames+=("-DPyInit_$module=_PyInit_$module"); fi
-done
 case "${1:-}" in
 sysconfig | train | compile) "$1" ;;
 *)
