@@ -30,7 +30,7 @@ def build(selection: Selection, building: Building, output: Output) -> Report | 
     if output.dry:
         return bakery.report.tag_report(catalog, images)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "build", selection, building, building.jobs or 0)
-    return bakery.report.build_report(builder, images)
+    return bakery.build.build_report(builder, images)
 
 
 @command("version target source mirror base no_cache format")
@@ -38,7 +38,7 @@ def reference(selection: Selection, building: Building) -> Report:
     """Build the reference image (reference/python:...): the official recipe on the same base, to measure against."""
     catalog, images = selection.select(WORKSPACE.root, recipe=RecipeName.REFERENCE)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "reference", selection, building)
-    return bakery.report.build_report(builder, images)
+    return bakery.build.build_report(builder, images)
 
 
 @command("version target source mirror base no_cache dry", no_cache="Ignore the build cache and train again")

@@ -56,12 +56,10 @@ def update(selection: Selection, output: Output) -> None:
 
 @command("check record")
 def readme(output: Output) -> None:
-    """Render README's tables and docs/differences.md from the catalog, shared/status.json and shared/facts."""
+    """Render README's and docs/'s tables and charts from the catalog, shared/ and docs/results."""
     if output.record and not output.check:
         bakery.records.publish_local_records(WORKSPACE)
-    records, baseline = bakery.records.read_status(WORKSPACE.root), bakery.sizes.read_baseline(WORKSPACE.root)
-    parts = bakery.report.readme_parts(load_catalog(WORKSPACE.root), records, baseline)
-    print(bakery.report.update_readme(WORKSPACE.root / "README.md", parts, check=output.check))
+    print("\n".join(bakery.report.render_pages(WORKSPACE.root, check=output.check)))
     page, parts = WORKSPACE.root / "docs" / "differences.md", bakery.testing.differences_part(WORKSPACE.root)
     print(bakery.report.update_readme(page, parts, check=output.check))
 

@@ -5,6 +5,7 @@ seconds, times of day in ISO 8601 (UTC).
 """
 
 import math
+import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,10 @@ import msgspec
 
 from bakery.benchmarks.statistics import estimate, geometric_mean, round_logs
 from bakery.display import Column, render
+from bakery.errors import ConfigError
 from bakery.files import write_whole
 from bakery.records import Record, json_text
+from bakery.regular_files import read_regular
 
 COLUMNS = (
     Column("benchmark"), Column("reference", right=True), Column("ours", right=True), Column("ratio", right=True),
@@ -97,6 +100,12 @@ class BenchmarkTimes(Record, frozen=True, kw_only=True):
     low: float | None
     high: float | None
 
+    @property
+    def seconds(self) -> tuple[float, float]:
+        """The typical time of ours and of the reference: the median over the rounds."""
+        ours, reference = (statistics.median(min(values) for values in side) for side in (self.ours, self.reference))
+        return ours, reference
+
 
 class BenchmarkSummary(Record, frozen=True, kw_only=True):
     """The geometric mean of all ratios with its 95 % interval, and the benchmark with the lowest ratio."""
@@ -127,6 +136,26 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
     benchmarks: list[BenchmarkTimes]
     left_out: dict[str, str]
     summary: BenchmarkSummary | None
+
+    @property
+    def stem(self) -> str:
+        """The name of its file without ``.json``; a result from a fresh engine ends with the image store."""
+        return "-".join(part for part in (self.kind, self.name, self.settings.fresh_engine) if part)
+
+    @property
+    def command(self) -> str:
+        """The command that measures this again; options that have their default value are left out."""
+        settings = self.settings
+        image = re.sub("-(amd64|arm64)$", "", self.name)
+        release, _, rest = image.replace("-local", "").partition("-")
+        variant, _, target = rest.rpartition("-")
+        words = [f"inv {self.kind} --version={release} --target={target}", f"--rounds={settings.rounds}"]
+        words += [f"--variant={variant}"] if variant else []
+        words += ["--source=PATH"] if "-local" in image else []
+        words += ["--clock=cpu"] if settings.clock == "cpu" and self.kind == "bench" else []
+        if store := settings.fresh_engine:
+            words.append("--fresh-engine" + ("" if store == "containerd" else f"={store}"))
+        return " ".join(words)
 
 
 def seconds_text(seconds: float) -> str:
@@ -163,15 +192,12 @@ def _ratio_cells(ratio: float, low: float | None, high: float | None) -> dict[st
     return {"ratio": f"{ratio:.3f}x", "interval": interval}
 
 
-def _typical(rounds: Sequence[Sequence[float]]) -> str:
-    return seconds_text(statistics.median(min(values) for values in rounds))
-
-
 def rows_of(result: BenchmarkResult) -> list[dict[str, str | None]]:
     """A row for each benchmark, then the geometric mean; times are medians over the rounds."""
     rows = [
         {
-            "benchmark": times.name, "reference": _typical(times.reference), "ours": _typical(times.ours),
+            "benchmark": times.name,
+            **dict(zip(("ours", "reference"), map(seconds_text, times.seconds), strict=True)),
             **_ratio_cells(times.ratio, times.low, times.high),
         }
         for times in result.benchmarks
@@ -216,8 +242,19 @@ def save(folder: Path, result: BenchmarkResult) -> Path:
 
     The name of a result from a fresh engine ends with the image store, so that each store keeps its result.
     """
-    parts = (result.kind, result.name, result.settings.fresh_engine)
-    file = folder / ("-".join(part for part in parts if part) + ".json")
+    file = folder / f"{result.stem}.json"
     write_whole(file, json_text(result))
     write_whole(file.with_suffix(".md"), markdown(result))
     return file
+
+
+def read_results(folder: Path) -> list[BenchmarkResult]:
+    """All results in ``folder``, by file name; :exc:`ConfigError` names a file that is not valid."""
+    results = []
+    for file in sorted(folder.glob("*.json")):
+        try:
+            results.append(msgspec.json.decode(read_regular(file), type=BenchmarkResult))
+        except (OSError, ValueError, RecursionError) as error:
+            hint = "`inv bench` and `inv startup` write these files."
+            raise ConfigError(f"{file}: expected a result of a benchmark: {error}", hint=hint) from None
+    return results

@@ -3,7 +3,7 @@
 import functools
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bakery.build.export import Export, Packed, Stage
 from bakery.build.inputs import BuildInputs, InputResolver
-from bakery.catalog import Catalog, Compression, Image, all_references, references
-from bakery.display import Clock, Display, duration, make_display, phases_text
+from bakery.catalog import Catalog, Compression, Image, RecipeName, all_references, references
+from bakery.display import Clock, Column, Display, Report, duration, make_display, phases_text
 from bakery.engine import BuildxOptions, BuildxProcesses, Engine, buildx_options, default_jobs, find_engine
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, locked, no_space
@@ -26,7 +26,7 @@ from bakery.records import (
     record_of,
     write_record,
 )  # fmt: skip
-from bakery.sizes import Size, size_and_anatomy
+from bakery.sizes import OfficialImage, Size, megabytes, official_size, read_baseline, size_and_anatomy
 from bakery.workspace import Workspace
 
 
@@ -220,3 +220,56 @@ def open_builder(
     command, buildx = as_typed(verb, selection, building), buildx_options(building, workspace)
     building = replace(building, jobs=jobs or default_jobs(engine.info.cpus, engine.info.memory_bytes))
     return Builder(workspace, catalog, engine, display, building, command, buildx)
+
+
+RESULT_COLUMNS = (
+    Column("image"), Column("result"), Column("recipe"), Column("compressed", right=True),
+    Column("gzip", right=True), Column("on disk", "disk", right=True), Column("official, compressed", "official"),
+    Column("time", right=True), Column("tags"),
+)  # fmt: skip
+
+
+def result_rows(
+    catalog: Catalog, results: Iterable[BuildResult], baseline: Mapping[tuple[str, str], OfficialImage]
+) -> list[dict[str, object]]:
+    """The result of each build, and the recorded size of the official image; a quick build is not compared with it."""
+    rows = []
+    for result in results:
+        image, size, official = result.image, result.size, official_size(baseline, catalog, result.image)
+        compared = official.compressed_bytes if official and image.recipe is not RecipeName.QUICK else 0
+        share, twin = (
+            f" ({part.compressed_bytes / compared:.2f}x)" if compared and part else "" for part in (size, result.twin)
+        )
+        row: dict[str, object] = {
+            "image": image.name,
+            "result": "failed" if result.error else "built" if result.compiled else "up to date",
+            "recipe": str(image.recipe),
+            "variant": image.variant.name,
+            "id": result.id,
+            "platform": image.platform,
+            "compressed": size and megabytes(size.compressed_bytes),
+            "disk": size and megabytes(size.disk_bytes),
+            "compressed_bytes": size and size.compressed_bytes,
+            "gzip": result.twin and f"{megabytes(result.twin.compressed_bytes)}{twin}",
+            "gzip_bytes": result.twin and result.twin.compressed_bytes,
+            "disk_bytes": size and size.disk_bytes,
+            "official": official and f"{megabytes(official.compressed_bytes)} {official.reference}{share}",
+            "official_compressed_bytes": official and official.compressed_bytes,
+            "time": duration(result.seconds),
+            "seconds": round(result.seconds, 1),
+            "phases": {phase: round(seconds, 1) for phase, seconds in result.phases.items()},
+            "tags": [] if result.error else list(result.tags),
+            "log": str(result.log),
+            "error": result.error or None,
+        }
+        rows.append(row)
+    return rows
+
+
+def build_report(builder: Builder, images: Sequence[Image]) -> Report:
+    """Build ``images``; the result of each, why some failed, and the error that the run ends with."""
+    with builder.display:
+        results = builder.build(images)
+    rows = result_rows(builder.catalog, results, read_baseline(builder.workspace.root))
+    notes = [f"\n{result.image.name}: {result.error}" for result in results if result.error]
+    return Report(rows, RESULT_COLUMNS, notes=notes, failure=failure_of(results))

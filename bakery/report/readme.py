@@ -34,3 +34,23 @@ def update_readme(file: Path, parts: Mapping[str, str], *, check: bool) -> str:
         raise BuildError(f"{file.name} is not up to date:\n{''.join(lines)}", hint="Render it again: inv readme")
     write_whole(file, new)
     return f"{file.name} written"
+
+
+def update_charts(folder: Path, files: Mapping[str, str], *, check: bool) -> str:
+    """Write ``files`` (text by name) in ``folder`` and remove its other SVG files; returns a line about the result.
+
+    With ``check`` nothing is changed, and :exc:`BuildError` names the files that differ.
+    """
+    old = {file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.svg"))}
+    changed = sorted(name for name in {*old, *files} if old.get(name) != files.get(name))
+    if not changed:
+        return f"{folder.name}: {len(files)} charts are up to date"
+    if check:
+        raise BuildError(f"{folder}: not up to date: {', '.join(changed)}", hint="Draw them again: inv readme")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in changed:
+        if name in files:
+            write_whole(folder / name, files[name])
+        else:
+            (folder / name).unlink()
+    return f"{folder.name}: {', '.join(changed)} written"

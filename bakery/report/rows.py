@@ -3,12 +3,13 @@
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 
 from packaging.version import Version
 
-from bakery.build import Builder, BuildResult, failure_of
+from bakery.benchmarks import BenchmarkResult, read_results
 from bakery.catalog import (
     UNVERIFIED,
     Catalog,
@@ -19,13 +20,14 @@ from bakery.catalog import (
     aliases_of,
     flag,
     latest_series,
+    load_catalog,
     select_images,
     support,
     tags_of,
 )  # fmt: skip
-from bakery.display import Column, Report, duration, render
+from bakery.display import Column, Report, render
 from bakery.platforms import AMD64, Platform
-from bakery.records import BuildRecord, ComparedWith, TestRun, local_records, read_record
+from bakery.records import BuildRecord, ComparedWith, TestRun, local_records, read_record, read_status
 from bakery.report.text import SUMMARY_COLUMNS
 from bakery.sizes import OfficialImage, Summary, megabytes, official_size, read_baseline
 from bakery.workspace import Workspace
@@ -123,50 +125,6 @@ def release_report(catalog: Catalog, versions: Sequence[str], where: Callable[[P
     return Report(rows, RELEASE_COLUMNS)
 
 
-RESULT_COLUMNS = (
-    Column("image"), Column("result"), Column("recipe"), Column("compressed", right=True),
-    Column("gzip", right=True), Column("on disk", "disk", right=True), Column("official, compressed", "official"),
-    Column("time", right=True), Column("tags"),
-)  # fmt: skip
-
-
-def result_rows(
-    catalog: Catalog, results: Iterable[BuildResult], baseline: Mapping[tuple[str, str], OfficialImage]
-) -> list[Row]:
-    """The result of each build, and the recorded size of the official image; a quick build is not compared with it."""
-    rows = []
-    for result in results:
-        image, size, official = result.image, result.size, official_size(baseline, catalog, result.image)
-        compared = official.compressed_bytes if official and image.recipe is not RecipeName.QUICK else 0
-        share, twin = (
-            f" ({part.compressed_bytes / compared:.2f}x)" if compared and part else "" for part in (size, result.twin)
-        )
-        row: Row = {
-            "image": image.name,
-            "result": "failed" if result.error else "built" if result.compiled else "up to date",
-            "recipe": str(image.recipe),
-            "variant": image.variant.name,
-            "id": result.id,
-            "platform": image.platform,
-            "compressed": size and megabytes(size.compressed_bytes),
-            "disk": size and megabytes(size.disk_bytes),
-            "compressed_bytes": size and size.compressed_bytes,
-            "gzip": result.twin and f"{megabytes(result.twin.compressed_bytes)}{twin}",
-            "gzip_bytes": result.twin and result.twin.compressed_bytes,
-            "disk_bytes": size and size.disk_bytes,
-            "official": official and f"{megabytes(official.compressed_bytes)} {official.reference}{share}",
-            "official_compressed_bytes": official and official.compressed_bytes,
-            "time": duration(result.seconds),
-            "seconds": round(result.seconds, 1),
-            "phases": {phase: round(seconds, 1) for phase, seconds in result.phases.items()},
-            "tags": [] if result.error else list(result.tags),
-            "log": str(result.log),
-            "error": result.error or None,
-        }
-        rows.append(row)
-    return rows
-
-
 def recorded_rows(
     catalog: Catalog, records: Iterable[BuildRecord], baseline: Mapping[tuple[str, str], OfficialImage],
     platform: Platform,
@@ -236,23 +194,86 @@ def _cell(builds: Sequence[BuildRecord]) -> str:
     return text
 
 
-def build_report(builder: Builder, images: Sequence[Image]) -> Report:
-    """Build ``images``; the result of each, why some failed, and the error that the run ends with."""
-    with builder.display:
-        results = builder.build(images)
-    rows = result_rows(builder.catalog, results, read_baseline(builder.workspace.root))
-    notes = [f"\n{result.image.name}: {result.error}" for result in results if result.error]
-    return Report(rows, RESULT_COLUMNS, notes=notes, failure=failure_of(results))
+@dataclass(frozen=True)
+class Published:
+    """What the repository publishes: records of tested builds, sizes of official images, results of benchmarks.
+
+    ``results`` are those of docs/results.
+    """
+
+    catalog: Catalog
+    records: tuple[BuildRecord, ...]
+    baseline: Mapping[tuple[str, str], OfficialImage]
+    results: tuple[BenchmarkResult, ...]
+
+    def builds(self, series: str = "", target: str = "", variant: str = "", platform: str = "") -> list[BuildRecord]:
+        """The full builds of known series and targets, the best first: releases before trees, newer before older."""
+        known = {series.name for series in self.catalog.series} | {target.name for target in self.catalog.targets}
+        wanted = {"series": series, "target": target, "platform": platform}
+        matching = [
+            record for record in self.records
+            if record.recipe is RecipeName.FULL and {record.series, record.target} <= known
+            and all(value in ("", getattr(record, key)) for key, value in wanted.items())
+            and variant in ("", variant_of(record))
+        ]  # fmt: skip
+        return sorted(matching, key=lambda record: (not is_tree(record), record.version, record.built), reverse=True)
+
+    def official(self, record: BuildRecord) -> OfficialImage | None:
+        """The official image that ``record`` is compared with by compressed size."""
+        series = next(series for series in self.catalog.series if series.name == record.series)
+        target = next(target for target in self.catalog.targets if target.name == record.target)
+        image = Image(series, series.default, target, self.catalog.default_variant, Platform(record.platform))
+        return official_size(self.baseline, self.catalog, image)
+
+    def measured(self, record: BuildRecord, kind: str) -> list[BenchmarkResult]:
+        """The results of ``kind`` (bench, startup) for the image of ``record``, in order of their files."""
+        name = f"{record.image}-{record.platform.rpartition('/')[2]}"
+        return [result for result in self.results if (result.kind, result.name) == (kind, name)]
+
+    @property
+    def featured(self) -> BuildRecord | None:
+        """The image whose figures come first: the best default one whose speed and cold starts were measured."""
+        default = self.catalog.default_variant.name
+        builds = self.builds(target=self.catalog.default_target, variant=default, platform=AMD64)
+        kinds = ("bench", "startup")
+        return next((record for record in builds if all(self.measured(record, kind) for kind in kinds)), None)
 
 
-def readme_parts(
-    catalog: Catalog, records: Sequence[BuildRecord], baseline: Mapping[tuple[str, str], OfficialImage]
-) -> dict[str, str]:
-    """The tables of README.md by the name of their markers: tags, build status and sizes on amd64."""
+def variant_of(record: BuildRecord) -> str:
+    """The variant's name, also of records that are older than variants."""
+    return record.variant or "default"
+
+
+def is_tree(record: BuildRecord) -> bool:
+    """Whether a build is of a source tree (``--source``), not of a release whose digest is pinned."""
+    return record.source.signature == UNVERIFIED
+
+
+def name_of(record: BuildRecord) -> str:
+    """The image in prose: ``3.13.15 on bookworm``, with what it is if it is not a release."""
+    variant = variant_of(record)
+    release = f"{record.release}{'t' if record.series.endswith('t') else ''}"
+    extra = f" {variant}" if variant != "default" else ""
+    return f"{release}{extra} on {record.target}{' (source tree)' if is_tree(record) else ''}"
+
+
+def size_text(size: int, other: int | None = None) -> str:
+    """A size and its ratio to another: ``35.5 MB, 0.74x``; ``35.5 MB`` if the other is unknown."""
+    return megabytes(size) + (f", {size / other:.2f}x" if other else "")
+
+
+def read_published(root: Path) -> Published:
+    """What the repository ``root`` publishes; :exc:`bakery.errors.ConfigError` if a file is missing or not valid."""
+    results = tuple(read_results(root / "docs" / "results"))
+    return Published(load_catalog(root), tuple(read_status(root)), read_baseline(root), results)
+
+
+def long_tables(published: Published, platform: Platform) -> dict[str, str]:
+    """The tables of docs/ by the name of their markers: tags, build status and sizes on ``platform``."""
+    catalog, records = published.catalog, published.records
     images = select_images(catalog, variants=[catalog.default_variant.name], everything=True)
-    sizes = recorded_rows(catalog, records, baseline, AMD64)
     return {
         "tags": render(tag_report(catalog, images).rows, TAG_COLUMNS, "markdown"),
-        "status": status_table(catalog, records, AMD64),
-        "sizes": render(sizes, SUMMARY_COLUMNS, "markdown"),
+        "status": status_table(catalog, records, platform),
+        "sizes": render(recorded_rows(catalog, records, published.baseline, platform), SUMMARY_COLUMNS, "markdown"),
     }

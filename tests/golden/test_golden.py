@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bakery.build.builder import BuildResult
+from bakery.build.builder import RESULT_COLUMNS, BuildResult, result_rows
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
@@ -22,7 +22,7 @@ from bakery.display.tables import render
 from bakery.plan.bake import Inputs, build_arguments, definition, target_name
 from bakery.platforms import Platform
 from bakery.records.builds import write_record
-from bakery.report.rows import RESULT_COLUMNS, TAG_COLUMNS, image_report, release_report, result_rows, tag_report
+from bakery.report.rows import TAG_COLUMNS, image_report, release_report, tag_report
 from bakery.sizes.baseline import OfficialImage
 from bakery.sizes.breakdown import Size
 from bakery.workspace import Workspace

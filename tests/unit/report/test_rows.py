@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.build.builder import BuildResult, failure_of
+from bakery.build.builder import BuildResult, build_report, failure_of, result_rows
 from bakery.build.export import Packed
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.recipes import RecipeName
@@ -20,7 +20,7 @@ from bakery.display.progress import Display
 from bakery.display.tables import render
 from bakery.errors import BuildError
 from bakery.records.builds import SourceRecord, record_file, write_record
-from bakery.report.rows import build_report, image_report, release_report, result_rows, tag_report
+from bakery.report.rows import image_report, release_report, tag_report
 from bakery.sizes.baseline import OfficialImage
 from bakery.sizes.breakdown import Size
 from bakery.workspace import Workspace

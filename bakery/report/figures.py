@@ -1,0 +1,204 @@
+"""The figures that README, docs/ and the site show, from the published records: short tables, and charts in SVG."""
+
+from collections.abc import Iterable, Sequence
+
+from bakery.benchmarks import BenchmarkResult, seconds_text
+from bakery.platforms import AMD64
+from bakery.report.rows import Published, is_tree, name_of, size_text, variant_of
+from bakery.report.svg import Chart, Row, svg
+
+IMPORTS = "imports"  # the cold start that README shows: six imports in a new container
+INSIDE, WHOLE = "in the container", "docker run"
+TABLE = "| {} |\n".format
+FULL_SIZE = 3  # the official image with compilers is 9 times as large as slim; a chart with it shows nothing else
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: str = "") -> str:
+    """A table in Markdown; columns whose letter in ``right`` is ``r`` are aligned right."""
+    rules = ["---:" if letter == "r" else "---" for letter in right.ljust(len(heads))]
+    return "".join(TABLE(" | ".join(cells)) for cells in (heads, rules, *rows))
+
+
+def ratio_text(ratio: float, low: float | None, high: float | None, digits: int = 2) -> str:
+    """``1.27x (1.27 to 1.28)``; no interval after a single round."""
+    interval = "" if low is None or high is None else f" ({low:.{digits}f} to {high:.{digits}f})"
+    return f"{ratio:.{digits}f}x{interval}"
+
+
+def image_of(result: BenchmarkResult) -> str:
+    """The measured image in prose: ``3.13.15-bookworm on amd64``, ``3.14.7-bookworm on amd64 (source tree)``."""
+    name, _, platform = result.name.rpartition("-")
+    return f"{name.replace('-local', '')} on {platform}{' (source tree)' if '-local' in name else ''}"
+
+
+def summaries_chart(results: Sequence[BenchmarkResult]) -> Chart | None:
+    """The geometric mean of each image's benchmarks; ``None`` if none was measured."""
+    rows = []
+    for result in sorted(results, key=lambda result: -(result.summary.geometric_mean if result.summary else 0)):
+        if mean := result.summary:
+            text = ratio_text(mean.geometric_mean, mean.low, mean.high, 3)
+            rows.append(Row(image_of(result), mean.geometric_mean, text, mean.low, mean.high))
+    caption = (
+        "Speed of each image as a multiple of the official recipe's, built on the same machine from the same release: "
+        "geometric mean of pyperformance with its 95 % interval. Right of 1x is faster."
+    )
+    return Chart("Speed compared with the official recipe", caption, tuple(rows), dots=True) if rows else None
+
+
+def speed_chart(result: BenchmarkResult) -> Chart:
+    """Every benchmark of a result, fastest first, with its interval, and the geometric mean on top."""
+    rows = [
+        Row(times.name, times.ratio, ratio_text(times.ratio, times.low, times.high), times.low, times.high)
+        for times in sorted(result.benchmarks, key=lambda times: -times.ratio)
+    ]
+    if mean := result.summary:
+        text = ratio_text(mean.geometric_mean, mean.low, mean.high, 3)
+        rows.insert(0, Row("geometric mean", mean.geometric_mean, text, mean.low, mean.high, "mean"))
+    caption = (
+        f"pyperformance in {result.images.ours.image}: the time of {result.images.reference.image} divided by ours, "
+        f"with 95 % intervals of {result.settings.rounds} rounds. Right of 1x is faster."
+    )
+    return Chart(f"Speed of {image_of(result)}", caption, tuple(rows), dots=True)
+
+
+def startup_chart(result: BenchmarkResult) -> Chart:
+    """The time of each cold start: ours and the reference's, in milliseconds."""
+    rows: list[Row] = []
+    for times in result.benchmarks:
+        command, _, figure = times.name.partition(", ")
+        if figure in (INSIDE, WHOLE):
+            ours, reference = times.seconds
+            rows += [
+                Row(f"{command}, {figure}: {ratio_text(times.ratio, times.low, times.high)}"),
+                Row("ours", ours * 1000, seconds_text(ours)),
+                Row("official recipe", reference * 1000, seconds_text(reference), kind="other"),
+            ]
+    store = f", image store {result.environment.storage}" if result.settings.fresh_engine else ""
+    caption = f"Milliseconds in a new container, median of {result.settings.rounds} rounds{store}. Shorter is better."
+    return Chart(f"Cold starts of {image_of(result)}", caption, tuple(rows))
+
+
+def sizes_chart(published: Published) -> Chart | None:
+    """Compressed sizes of all variants of the featured series next to other images of the series that are recorded."""
+    if not (featured := published.featured):
+        return None
+    official = published.official(featured)
+    places = {"series": featured.series, "target": featured.target, "platform": featured.platform}
+    builds = {variant_of(record): record for record in reversed(published.builds(**places))}
+    rows = [
+        Row(f"ours, {name}", record.compressed_bytes / 1e6, size_text(record.compressed_bytes))
+        for name, record in builds.items()
+    ]
+    most = FULL_SIZE * (official.compressed_bytes if official else featured.compressed_bytes)
+    rows += [
+        Row(image.reference, image.compressed_bytes / 1e6, size_text(image.compressed_bytes), kind="other")
+        for (_, platform), image in published.baseline.items()
+        if platform == featured.platform and image.compressed_bytes <= most
+        and image.release.rpartition(".")[0] == featured.series
+    ]  # fmt: skip
+    rows.sort(key=lambda row: row.value or 0)
+    caption = "Megabytes to pull on amd64, from the manifests. Filled: ours. Hollow: images of others, as recorded."
+    return Chart(f"Size of Python {featured.series} images", caption, tuple(rows))
+
+
+def all_sizes_chart(published: Published) -> Chart | None:
+    """The compressed size of every image, with a mark at the official image's."""
+    rows = []
+    builds = {record.image: record for record in reversed(published.builds(platform=AMD64))}
+    for record in sorted(builds.values(), key=lambda record: (record.version, record.image)):
+        official = published.official(record)
+        size, other = record.compressed_bytes, official.compressed_bytes if official else None
+        text = size_text(size, other)
+        rows.append(Row(name_of(record), size / 1e6, text, mark=other / 1e6 if other else None))
+    caption = "Megabytes to pull on amd64. The mark is the recorded python:X-slim of the same series and distribution."
+    return Chart("Size of every image", caption, tuple(rows)) if rows else None
+
+
+def chart_files(published: Published) -> dict[str, str]:
+    """The charts in docs/images: the text of each file by its name."""
+    charts = {
+        "sizes": sizes_chart(published),
+        "sizes-all": all_sizes_chart(published),
+        "speed": summaries_chart([result for result in published.results if result.kind == "bench"]),
+    }
+    for result in published.results:
+        charts[result.stem] = speed_chart(result) if result.kind == "bench" else startup_chart(result)
+    return {f"{name}.svg": svg(chart) for name, chart in charts.items() if chart}
+
+
+def key_figures(published: Published) -> str:
+    """Markdown: size, speed and cold start of the featured image, each with its command."""
+    if not (record := published.featured):
+        return "Nothing has been measured yet.\n"
+    (speed, *_), (starts, *_) = (published.measured(record, kind) for kind in ("bench", "startup"))
+    rows = []
+    if official := published.official(record):
+        share = f"**{record.compressed_bytes / official.compressed_bytes:.2f}x**"
+        sizes = f"{size_text(record.compressed_bytes)}, {official.reference}: {size_text(official.compressed_bytes)}"
+        rows.append(["size to pull", f"{share} ({sizes})", f"`inv compare --version={record.release}`"])
+    if mean := speed.summary:
+        text = ratio_text(mean.geometric_mean, mean.low, mean.high, 3)
+        slowest = f"slowest of {mean.count}: {mean.slowest.ratio:.2f}x"
+        rows.append(["speed, pyperformance", f"**{text.replace('x', 'x**', 1)}, {slowest}", f"`{speed.command}`"])
+    for figure, about in ((INSIDE, "cold start, six imports"), (WHOLE, "the same, whole `docker run`")):
+        for times in starts.benchmarks:
+            if times.name == f"{IMPORTS}, {figure}":
+                text = ratio_text(times.ratio, times.low, times.high, 1).replace("x", "x**", 1)
+                ours, reference = map(seconds_text, times.seconds)
+                rows.append([about, f"**{text}, {ours} instead of {reference}", f"`{starts.command}`"])
+    return markdown_table([f"{name_of(record)}, amd64", "compared with the official image", "command"], rows)
+
+
+def series_table(published: Published) -> str:
+    """Markdown: a row for each series with its best default image and what was measured of it; for README."""
+    rows = []
+    for series in published.catalog.series:
+        builds = published.builds(series.name, platform=AMD64)
+        tested = {record.target: "" for record in builds if record.tests and not record.tests.failed}
+        default = next((record for record in builds if variant_of(record) == "default"), None)
+        if not default:
+            rows.append([f"`{series.name}`", series.default.release, "not built yet", "", "", ""])
+            continue
+        targets = [target.name for target in published.catalog.targets if target.name in tested]
+        bench = next((result for record in builds for result in published.measured(record, "bench")), None)
+        minimal = next((record for record in builds if variant_of(record) == "minimal"), None)
+        official = published.official(default)
+        other = official.compressed_bytes if official else None
+        rows.append([
+            f"`{series.name}`", default.release + (" (source tree)" if is_tree(default) else ""),
+            ", ".join(targets) or "tests failed", size_text(default.compressed_bytes, other),
+            size_text(minimal.compressed_bytes) if minimal else "",
+            f"{bench.summary.geometric_mean:.3f}x" if bench and bench.summary else "",
+        ])  # fmt: skip
+    heads = ["tag", "release built", "built and tested on", "size, of `python:X-slim`", "`X-minimal`", "speed"]
+    return markdown_table(heads, rows, "   rrr")
+
+
+def measured_tables(published: Published) -> dict[str, str]:
+    """Markdown by part of docs/figures.md: speed and cold starts of every image with a chart for each."""
+    speed, starts, charts = [], [], {"bench": "", "startup": ""}
+    for result in published.results:
+        chart = f"![{image_of(result)}: chart](images/{result.stem}.svg)"
+        details = f"<details><summary>{image_of(result)}{store_of(result)}</summary>\n\n{chart}\n\n</details>\n\n"
+        charts[result.kind] += details
+        link = f"[{image_of(result)}](results/{result.stem}.md)"
+        if mean := result.summary:
+            text = ratio_text(mean.geometric_mean, mean.low, mean.high, 3)
+            slowest = f"{mean.slowest.name} {mean.slowest.ratio:.2f}x"
+            speed.append([link, str(mean.count), text, slowest, f"`{result.command}`"])
+        starts += [
+            [link + store_of(result), times.name, ratio_text(times.ratio, times.low, times.high), f"`{result.command}`"]
+            for times in result.benchmarks
+            if times.name.partition(", ")[2] in (INSIDE, WHOLE)
+        ]
+    heads = ["image", "results", "geometric mean (95 % interval)", "slowest", "command"]
+    return {
+        "speed": f"{markdown_table(heads, speed, ' rr')}\n{charts['bench']}",
+        "startup": f"{markdown_table(['image', 'start', 'ratio (95 % interval)', 'command'], starts)}\n"
+        f"{charts['startup']}",
+    }
+
+
+def store_of(result: BenchmarkResult) -> str:
+    """The image store of a result from a fresh engine: ``, overlay2``."""
+    return f", {result.settings.fresh_engine}" if result.settings.fresh_engine else ""

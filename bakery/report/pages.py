@@ -1,0 +1,26 @@
+"""README.md, the generated pages of docs/ and their charts: which parts each has, and where they are."""
+
+from pathlib import Path
+
+from bakery.platforms import AMD64
+from bakery.report.figures import chart_files, key_figures, measured_tables, series_table
+from bakery.report.readme import update_charts, update_readme
+from bakery.report.rows import long_tables, read_published
+
+
+def render_pages(root: Path, *, check: bool) -> list[str]:
+    """Render all of them in the repository ``root``; returns a line about each.
+
+    With ``check`` nothing is written, and :exc:`bakery.errors.BuildError` shows what differs from the data.
+    """
+    published = read_published(root)
+    tables, docs = long_tables(published, AMD64), root / "docs"
+    sizes = {"sizes": tables.pop("sizes"), **measured_tables(published)}
+    return [
+        update_readme(
+            root / "README.md", {"figures": key_figures(published), "series": series_table(published)}, check=check
+        ),
+        update_readme(docs / "images.md", tables, check=check),
+        update_readme(docs / "figures.md", sizes, check=check),
+        update_charts(docs / "images", chart_files(published), check=check),
+    ]
