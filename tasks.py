@@ -4,10 +4,10 @@ from invoke.collection import Collection
 
 from commands.building import build, plan, profile, reference, regrtest, test, verify
 from commands.comparing import bench, compare, differences, images, outdated, sbom, startup, tags
-from commands.upkeep import clean, doctor, down, env, push, readme, status, up, update
+from commands.upkeep import clean, doctor, down, env, push, readme, site, status, up, update
 
 engine = Collection("engine", up, down, status, env)
 namespace = Collection(
     build, profile, reference, test, verify, regrtest, compare, differences, bench, startup, sbom, outdated, plan, tags,
-    images, readme, update, push, doctor, clean, engine,
+    images, readme, site, update, push, doctor, clean, engine,
 )  # fmt: skip

@@ -64,6 +64,12 @@ def readme(output: Output) -> None:
     print(bakery.report.update_readme(page, parts, check=output.check))
 
 
+@command("output", output="Folder of the site (default: build/site)")
+def site(output: Output) -> None:
+    """Write a static site with a page for each image, from the records of builds, tests and benchmarks."""
+    print(bakery.report.write_site(WORKSPACE, Path(output.output or WORKSPACE.build / "site")))
+
+
 @command("builder ca_bundle format", builder="buildx builder to examine (default: the one in use)")
 def doctor(building: Building) -> Report:
     """Check that this machine has what builds need, and say what to type; exit code 1 if a build would fail."""

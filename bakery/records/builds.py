@@ -94,6 +94,16 @@ class SuiteRun(TestRun, frozen=True, kw_only=True):
     recovered: int
 
 
+class PreviousBuild(Record, frozen=True, kw_only=True):
+    """The recorded build before the newest one of an image: what the newest one is compared with."""
+
+    release: str
+    built: str
+    compressed_bytes: int
+    disk_bytes: int
+    anatomy: dict[str, PartSize] = {}
+
+
 class BuildRecord(Record, frozen=True, kw_only=True):
     """A build as shared/status.json records it: ``built`` is the time of its end (ISO 8601), ``seconds`` its duration.
 
@@ -120,6 +130,7 @@ class BuildRecord(Record, frozen=True, kw_only=True):
     compared: ComparedWith | None = None
     tests: TestRun | None = None
     regrtest: SuiteRun | None = None
+    previous: PreviousBuild | None = None
 
     @property
     def version(self) -> Version:

@@ -8,7 +8,7 @@ import msgspec
 
 from bakery.errors import ConfigError
 from bakery.files import write_whole
-from bakery.records.builds import BuildRecord, Record, json_text, local_records
+from bakery.records.builds import BuildRecord, PreviousBuild, Record, json_text, local_records
 from bakery.regular_files import read_regular
 from bakery.workspace import Workspace
 
@@ -52,7 +52,12 @@ def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord]) -> lis
         if record.tests is None or record.base.origin == "user":
             continue
         if key not in records or records[key].built <= record.built:
-            records[key] = msgspec.convert(record, BuildRecord, from_attributes=True)
+            old, new = records.get(key), msgspec.convert(record, BuildRecord, from_attributes=True)
+            if old:
+                again = old.built == record.built  # the same build, tested again
+                before = old.previous if again else msgspec.convert(old, PreviousBuild, from_attributes=True)
+                new = msgspec.structs.replace(new, previous=before)
+            records[key] = new
     return [records[key] for key in sorted(records, key=lambda key: (records[key].version, key))]
 
 

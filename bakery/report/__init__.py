@@ -4,9 +4,10 @@ from bakery.report.html import page
 from bakery.report.pages import render_pages
 from bakery.report.readme import update_readme
 from bakery.report.rows import image_report, release_report, tag_report
+from bakery.report.site import write_site
 from bakery.report.text import comparison_report
 
 __all__ = [
     "comparison_report", "image_report", "page", "release_report", "render_pages", "tag_report",
-    "update_readme",
+    "update_readme", "write_site",
 ]  # fmt: skip

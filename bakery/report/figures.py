@@ -1,6 +1,7 @@
 """The figures that README, docs/ and the site show, from the published records: short tables, and charts in SVG."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from bakery.benchmarks import BenchmarkResult, seconds_text
 from bakery.platforms import AMD64
@@ -126,26 +127,48 @@ def chart_files(published: Published) -> dict[str, str]:
     return {f"{name}.svg": svg(chart) for name, chart in charts.items() if chart}
 
 
-def key_figures(published: Published) -> str:
-    """Markdown: size, speed and cold start of the featured image, each with its command."""
+class KeyFigure(NamedTuple):
+    """A figure of the featured image: what it is, the ratio, what it was measured against, and the command."""
+
+    about: str
+    ratio: str
+    detail: str
+    command: str
+
+
+def key_rows(published: Published) -> list[KeyFigure]:
+    """Size, speed and cold start of the featured image; empty if there is none."""
     if not (record := published.featured):
-        return "Nothing has been measured yet.\n"
+        return []
     (speed, *_), (starts, *_) = (published.measured(record, kind) for kind in ("bench", "startup"))
     rows = []
     if official := published.official(record):
-        share = f"**{record.compressed_bytes / official.compressed_bytes:.2f}x**"
-        sizes = f"{size_text(record.compressed_bytes)}, {official.reference}: {size_text(official.compressed_bytes)}"
-        rows.append(["size to pull", f"{share} ({sizes})", f"`inv compare --version={record.release}`"])
+        share = f"{record.compressed_bytes / official.compressed_bytes:.2f}x"
+        detail = f"{size_text(record.compressed_bytes)} instead of {size_text(official.compressed_bytes)}"
+        detail += f" ({official.reference})"
+        rows.append(KeyFigure("size to pull", share, detail, f"inv compare --version={record.release}"))
     if mean := speed.summary:
-        text = ratio_text(mean.geometric_mean, mean.low, mean.high, 3)
-        slowest = f"slowest of {mean.count}: {mean.slowest.ratio:.2f}x"
-        rows.append(["speed, pyperformance", f"**{text.replace('x', 'x**', 1)}, {slowest}", f"`{speed.command}`"])
-    for figure, about in ((INSIDE, "cold start, six imports"), (WHOLE, "the same, whole `docker run`")):
+        ratio, _, interval = ratio_text(mean.geometric_mean, mean.low, mean.high, 3).partition(" ")
+        detail = f"{interval}; {mean.count} benchmarks, slowest {mean.slowest.ratio:.2f}x".removeprefix("; ")
+        rows.append(KeyFigure("speed, pyperformance", ratio, detail, speed.command))
+    for figure, about in ((INSIDE, "cold start, six imports"), (WHOLE, "the same, whole docker run")):
         for times in starts.benchmarks:
             if times.name == f"{IMPORTS}, {figure}":
-                text = ratio_text(times.ratio, times.low, times.high, 1).replace("x", "x**", 1)
+                ratio, _, interval = ratio_text(times.ratio, times.low, times.high, 1).partition(" ")
                 ours, reference = map(seconds_text, times.seconds)
-                rows.append([about, f"**{text}, {ours} instead of {reference}", f"`{starts.command}`"])
+                rows.append(
+                    KeyFigure(
+                        about, ratio, f"{interval}; {ours} instead of {reference}".removeprefix("; "), starts.command
+                    )
+                )
+    return rows
+
+
+def key_figures(published: Published) -> str:
+    """Markdown: :func:`key_rows` as a table."""
+    if not (record := published.featured):
+        return "Nothing has been measured yet.\n"
+    rows = [[row.about, f"**{row.ratio}** {row.detail}", f"`{row.command}`"] for row in key_rows(published)]
     return markdown_table([f"{name_of(record)}, amd64", "compared with the official image", "command"], rows)
 
 

@@ -230,6 +230,15 @@ class Published:
         name = f"{record.image}-{record.platform.rpartition('/')[2]}"
         return [result for result in self.results if (result.kind, result.name) == (kind, name)]
 
+    def tags(self, record: BuildRecord) -> tuple[str, ...]:
+        """The tags of a build and its aliases; of a source tree or a release that is no longer pinned its own name."""
+        series = next(series for series in self.catalog.series if series.name == record.series)
+        if is_tree(record) or record.release not in [pin.release for pin in series.pins]:
+            return (record.image,)
+        version, names = f"{record.release}{series.suffix}", ([record.target], [variant_of(record)])
+        (image,) = select_images(self.catalog, [version], *names, platform=Platform(record.platform))
+        return (*tags_of(self.catalog, image), *aliases_of(self.catalog, image))
+
     @property
     def featured(self) -> BuildRecord | None:
         """The image whose figures come first: the best default one whose speed and cold starts were measured."""
@@ -260,6 +269,12 @@ def name_of(record: BuildRecord) -> str:
 def size_text(size: int, other: int | None = None) -> str:
     """A size and its ratio to another: ``35.5 MB, 0.74x``; ``35.5 MB`` if the other is unknown."""
     return megabytes(size) + (f", {size / other:.2f}x" if other else "")
+
+
+def local_digests(workspace: Workspace) -> dict[tuple[str, str, str], tuple[str, str]]:
+    """Digests of the manifests of builds in this clone and of their gzip twins, by image, platform and time."""
+    records = local_records(workspace)
+    return {(record.image, record.platform, record.built): (record.id, record.twin) for record in records}
 
 
 def read_published(root: Path) -> Published:

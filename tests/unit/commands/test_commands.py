@@ -43,6 +43,7 @@ OPTIONS = {
     "reference": "base format mirror no-cache source target version",
     "regrtest": "base format jobs mirror only quick source target version",
     "sbom": "format mirror output source target variant version",
+    "site": "output",
     "startup": "against cpu fresh-engine image rounds source target version",
     "tags": "all format source target variant version",
     "test": "all base format k mirror platform quick source target variant version",

@@ -1,0 +1,131 @@
+"""The site in headless Chromium, from file://: both widths, both colour schemes, with and without JavaScript."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.report.site import write_site
+from bakery.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")
+
+# The lowest contrast of a text with the nearest background that is not transparent, and that text.
+CONTRAST = """() => {
+  const channels = (text) => (text.match(/[0-9.]+/g) || []).map(Number);
+  const linear = (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => [r, g, b].map((v) => linear(v / 255))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const background = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      if (at.tagName === "svg") return getComputedStyle(at.querySelector("rect")).fill;
+      const colour = channels(getComputedStyle(at).backgroundColor);
+      if (colour.length === 3 || colour[3] > 0) return getComputedStyle(at).backgroundColor;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  let worst = [21, ""];
+  for (const element of document.querySelectorAll("body *")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!own || element.closest("title, desc, style, option") || !element.getClientRects().length) continue;
+    const style = getComputedStyle(element);
+    const colour = element.closest("svg") ? style.fill : style.color;
+    const pair = [colour, background(element)].map((text) => light(channels(text)));
+    const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+    if (ratio < worst[0]) worst = [ratio, element.outerHTML.slice(0, 200)];
+  }
+  return worst;
+}"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    write_site(Workspace(ROOT, tmp_path_factory.mktemp("home")), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def open_page(site: Path) -> Iterator[Callable[..., Any]]:
+    """Opens a page of the site; its messages and errors are collected in ``page.problems``."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with ExitStack() as stack:
+        playwright = stack.enter_context(sync_api.sync_playwright())
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        stack.callback(browser.close)
+
+        def start(name: str, width: int = 1280, scheme: str = "light", script: bool = True) -> Any:
+            context = browser.new_context(
+                viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=script
+            )
+            page, problems = context.new_page(), []
+            page.on("console", lambda message: problems.append(message.text))
+            page.on("pageerror", lambda error: problems.append(str(error)))
+            page.on("requestfailed", lambda request: problems.append(request.url))
+            page.problems = problems
+            page.goto((site / name).as_uri())
+            return page
+
+        yield start
+
+
+def names(site: Path) -> list[str]:
+    return ["index.html", *(f"images/{file.name}" for file in sorted(site.glob("images/*.html")))]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_are_readable_and_have_no_errors(
+    site: Path, open_page: Callable[..., Any], width: int, scheme: str
+) -> None:
+    assert len(names(site)) > 6
+    for name in names(site):
+        page = open_page(name, width, scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        ratio, text = page.evaluate(CONTRAST)
+        assert ratio >= 4.5, f"{name}: {text}"
+        assert page.problems == [], name
+        page.context.close()
+
+
+def test_the_filter_shows_matching_images_only(open_page: Callable[..., Any]) -> None:
+    page = open_page("index.html")
+    rows = page.locator("#images tbody tr:visible")
+    total = rows.count()
+    page.select_option("select[name=target]", "trixie")
+    assert 0 < rows.count() < total
+    assert all("trixie" in text for text in rows.locator("th").all_inner_texts())
+    assert page.inner_text("#count") == f"{rows.count()} of {total} images"
+    page.select_option("select[name=variant]", "minimal")
+    page.select_option("select[name=series]", "3.9")
+    assert rows.count() == 0 and page.is_visible("#none")
+
+
+def test_links_between_pages_work_from_a_file(open_page: Callable[..., Any]) -> None:
+    page = open_page("index.html")
+    first = page.inner_text("#images tbody a >> nth=0")
+    page.click("#images tbody a >> nth=0")
+    assert first in page.inner_text("main")
+    page.click("text=All images")
+    assert page.is_visible("#images")
+    assert page.problems == []
+
+
+def test_a_copy_button_copies_the_text_next_to_it_or_selects_it(open_page: Callable[..., Any]) -> None:
+    page = open_page("index.html")
+    page.click("button[data-copy] >> nth=0")
+    page.wait_for_function("document.querySelector('button[data-copy]').textContent !== 'Copy'")
+    assert page.inner_text("button[data-copy] >> nth=0") in ("Copied", "Selected")
+
+
+def test_everything_can_be_read_without_javascript(site: Path, open_page: Callable[..., Any]) -> None:
+    page = open_page("index.html", script=False)
+    assert page.locator("#images tbody tr:visible").count() == len(names(site)) - 1
+    assert not page.is_visible("#filter") and not page.is_visible("button")

@@ -1,0 +1,157 @@
+"""The static site: complete, self-contained, and with the figures of the records."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bakery.errors import ConfigError
+from bakery.records.builds import BuildRecord, LocalRecord, SourceRecord
+from bakery.records.status import adopt
+from bakery.report.rows import Published, read_published
+from bakery.report.site import SECTIONS, packages_of, pages_of, site_files, write_site
+from bakery.workspace import Workspace
+from tests.records import local_record, passed_build
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Links(HTMLParser):
+    """The targets of links and the IDs of elements of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.links += [values[key] or "" for key in ("href", "src") if key in values]
+        self.ids += [values["id"] or ""] if "id" in values else []
+
+
+@pytest.fixture(scope="module")
+def published() -> Published:
+    return read_published(ROOT)
+
+
+@pytest.fixture(scope="module")
+def files(published: Published, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return site_files(published, Workspace(tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("home")))
+
+
+def test_every_link_leads_into_the_folder_and_no_id_occurs_twice(files: dict[str, str]) -> None:
+    for name, text in files.items():
+        if name.endswith(".html"):
+            page = Links(text)
+            assert len(page.ids) == len(set(page.ids)), name
+            for link in page.links:
+                path, _, anchor = link.partition("#")
+                target = "/".join([*name.split("/")[:-1], path]).replace("images/../", "") if path else name
+                assert link == "data:," or target in files, f"{name}: {link}"
+                assert not anchor or anchor in Links(files[target]).ids
+
+
+def test_there_is_a_page_for_every_full_build_with_the_figures_of_its_record(
+    published: Published, files: dict[str, str]
+) -> None:
+    assert len(published.builds()) >= 6
+    for record in published.builds():
+        text = files[f"images/{record.image}-{record.platform.rpartition('/')[2]}.html"]
+        assert record.source.sha256 in text and record.base.digest in text
+        for size in (
+            record.compressed_bytes,
+            record.disk_bytes,
+            *(part.disk_bytes for part in record.anatomy.values()),
+        ):
+            assert f"{size:,}" in text
+        if record.tests:
+            assert f"{record.tests.passed} passed, {record.tests.failed} failed" in text
+        for result in published.measured(record, "bench"):
+            for times in result.benchmarks:
+                assert f"{times.name}: {times.ratio:.2f}x" in text
+
+
+def test_a_source_tree_is_marked_and_has_only_its_own_tag(published: Published, tmp_path: Path) -> None:
+    source = SourceRecord(file="Python-3.14.7.tar.xz", sha256="2", signature="local, not verified")
+    tree = passed_build("3.14.7", image="3.14.7-local-bookworm", source=source)
+    only = Published(published.catalog, tuple(adopt([], [tree])), published.baseline, ())
+    files = site_files(only, Workspace(tmp_path, tmp_path))
+    text = files["images/3.14.7-local-bookworm-amd64.html"]
+    assert "source tree" in files["index.html"] and "not verified" in text
+    assert only.tags(only.records[0]) == ("3.14.7-local-bookworm",)
+    assert "infra7/python:3.14-slim" not in text
+
+
+def test_digests_are_those_of_the_same_build_in_this_clone(published: Published) -> None:
+    record = published.builds()[0]
+    key = (record.image, record.platform, record.built)
+    page = next(page for page in pages_of(published, {key: ("sha256:a", "sha256:b")}) if page.record is record)
+    assert (page.digest, page.twin) == ("sha256:a", "sha256:b")
+    page = next(page for page in pages_of(published, {(*key[:2], "later"): ("a", "b")}) if page.record is record)
+    assert (page.digest, page.twin) == ("", "")
+
+
+def test_packages_come_from_the_sbom_by_section(tmp_path: Path) -> None:
+    def package(name: str, locator: str) -> dict[str, object]:
+        return {
+            "name": name, "versionInfo": "1", "licenseDeclared": "MIT",
+            "externalRefs": [{"referenceLocator": locator}],
+        }  # fmt: skip
+
+    file = tmp_path / "sbom.json"
+    assert packages_of(file) == {}
+    packages = [
+        package("tar", "pkg:deb/debian/tar@1"),
+        package("expat", "pkg:generic/expat@2"),
+        package("x", "pkg:oci/x"),
+    ]
+    file.write_text(json.dumps({"packages": packages}))
+    assert packages_of(file) == {SECTIONS[0]: [("tar", "1", "MIT")], SECTIONS[1]: [("expat", "1", "MIT")]}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"packages": 3}', '{"packages": [1]}', '{"packages": [{"name": 1}'])
+def test_a_file_that_is_no_sbom_is_an_error_that_names_it(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "sbom.json"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"sbom\.json: expected an SPDX document"):
+        packages_of(file)
+
+
+def test_a_record_keeps_the_sizes_of_the_build_before_it() -> None:
+    def build(day: int, size: int) -> LocalRecord:
+        return passed_build(built=f"2026-01-0{day}", compressed_bytes=size)
+
+    def newest(published: list[BuildRecord], record: LocalRecord) -> BuildRecord:
+        (result,) = adopt(published, [record])
+        return result
+
+    first = newest([], build(1, 10))
+    second = newest([first], build(2, 12))
+    assert first.previous is None
+    assert second.previous and (second.previous.built, second.previous.compressed_bytes) == ("2026-01-01", 10)
+    again = newest([second], build(2, 12))
+    assert again.previous == second.previous, "tested again, not built again"
+    assert msgspec.json.decode(msgspec.json.encode(second), type=BuildRecord) == second
+
+
+def test_pages_of_images_that_are_gone_are_removed_and_other_files_stay(tmp_path: Path) -> None:
+    folder, workspace = tmp_path / "site", Workspace(ROOT, tmp_path)
+    (folder / "images").mkdir(parents=True)
+    for name in ("images/old.html", "CNAME"):
+        (folder / name).write_text("")
+    assert "index.html written" in write_site(workspace, folder)
+    assert not (folder / "images/old.html").exists() and (folder / "CNAME").exists()
+
+
+def test_names_from_data_are_escaped(published: Published, tmp_path: Path) -> None:
+    record = local_record(image="3.13.15-bookworm", source=SourceRecord(file="<script>", sha256="2"))
+    only = Published(published.catalog, (msgspec.convert(record, BuildRecord, from_attributes=True),), {}, ())
+    text = site_files(only, Workspace(tmp_path, tmp_path))["images/3.13.15-bookworm-amd64.html"]
+    assert not re.search("<script>", text)
