@@ -59,7 +59,8 @@ def failure_of(results: Sequence[BuildResult]) -> BakeryError | None:
     if not codes:
         return None
     kind = InputError if set(codes) == {InputError.exit_code} else BuildError
-    return kind(f"{len(codes)} of {len(results)} images failed")
+    causes = "".join(f"\n{result.image.name}: {result.error}" for result in results if result.error)
+    return kind(f"{len(codes)} of {len(results)} images failed:{causes}")
 
 
 @dataclass
@@ -223,9 +224,10 @@ def open_builder(
 
 
 RESULT_COLUMNS = (
-    Column("image"), Column("result"), Column("recipe"), Column("compressed", right=True),
-    Column("gzip", right=True), Column("on disk", "disk", right=True), Column("official, compressed", "official"),
-    Column("time", right=True), Column("tags"),
+    Column("image"), Column("result"), Column("to pull", "compressed", right=True),
+    Column("on disk", "disk", right=True), Column("time", right=True),
+    Column("recipe", value=lambda row: "" if row["recipe"] == "full" else row["recipe"], below=True),
+    Column("official", below=True), Column("gzip", below=True), Column("tags", below=True),
 )  # fmt: skip
 
 
@@ -267,9 +269,8 @@ def result_rows(
 
 
 def build_report(builder: Builder, images: Sequence[Image]) -> Report:
-    """Build ``images``; the result of each, why some failed, and the error that the run ends with."""
+    """Build ``images``; the result of each, and the error that the run ends with, which says why some failed."""
     with builder.display:
         results = builder.build(images)
     rows = result_rows(builder.catalog, results, read_baseline(builder.workspace.root))
-    notes = [f"\n{result.image.name}: {result.error}" for result in results if result.error]
-    return Report(rows, RESULT_COLUMNS, notes=notes, failure=failure_of(results))
+    return Report(rows, RESULT_COLUMNS, failure=failure_of(results))

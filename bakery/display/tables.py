@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from typing import Any, Literal
 from bakery.errors import BakeryError, unknown_value
 from bakery.redaction import printable, redact
 
+NARROW = 80  # columns of a terminal that the lines below a row fit into
 UNLIMITED = 10_000  # columns of a table in a file or a pipe
 
 
@@ -19,13 +21,15 @@ UNLIMITED = 10_000  # columns of a table in a file or a pipe
 class Column:
     """A column of a table: its heading, and the value in each row: ``value(row)`` or ``row[key]``.
 
-    The default of ``key`` is the heading. Columns of numbers are aligned ``right``.
+    The default of ``key`` is the heading. Columns of numbers are aligned ``right``. In a table for the terminal, values
+    of columns ``below`` follow on lines of their own, so that the table is not wider than :data:`NARROW` characters.
     """
 
     heading: str
     key: str = ""
     right: bool = False
     value: Callable[[Any], object] | None = None
+    below: bool = False
 
     def text(self, row: Any) -> str:
         """The text of the column's cell in ``row``."""
@@ -50,15 +54,30 @@ def _table(rows: Sequence[object], columns: Sequence[Column], width: int) -> str
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    below, columns = ([column for column in columns if column.below is side] for side in (True, False))
     for column in columns:
-        last = column is columns[-1]
+        last = column is columns[-1] and not below
         justify: Literal["left", "right"] = "right" if column.right else "left"
         table.add_column(column.heading, justify=justify, no_wrap=not last, overflow="fold")
     for row in rows:
         table.add_row(*(column.text(row) for column in columns))
     text = io.StringIO()
     Console(file=text, width=width, markup=False, emoji=False, force_terminal=False, color_system=None).print(table)
-    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
+    for at in reversed(range(len(rows) if below else 0)):  # a row is one line, below the heading and its rule
+        lines[at + 3 : at + 3] = [
+            line for column in below if column.text(rows[at]) != "-" for line in _below(column, rows[at], width)
+        ]
+        lines[at + 2 : at + 2] = [""] if at else []
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _below(column: Column, row: object, width: int) -> list[str]:
+    """The lines of a value below its row; a list has an item on each line if one line is too short."""
+    head, room = f"    {column.heading}: ", min(width, NARROW)
+    return textwrap.wrap(
+        head + column.text(row), room, subsequent_indent=" " * len(head), break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _escaped(text: str) -> str:

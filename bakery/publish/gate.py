@@ -12,24 +12,30 @@ from bakery.files import Tell
 from bakery.records import LocalRecord, manifest_digest_of, read_record
 from bakery.workspace import Workspace
 
+BUILD, TEST = "inv build", "inv test"
+OTHERWISE = "--force overrides these objections."
 
-def objections(record: LocalRecord | None, identity: str, labels: Mapping[str, str]) -> list[str]:
-    """The reasons not to publish the image ``identity`` with these ``labels``; ``record`` is that of its build."""
+
+def objections(record: LocalRecord | None, identity: str, labels: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The reasons not to publish the image ``identity`` with these ``labels``; ``record`` is that of its build.
+
+    With each comes the command that would mend it: :data:`BUILD` (and then test) or :data:`TEST`.
+    """
     reasons = []
     recipe = labels.get(f"{LABELS}.recipe", "unknown")
     if recipe != RecipeName.FULL:
-        reasons.append(f"it is a {recipe} build, and only full builds are published")
+        reasons.append((f"it is a {recipe} build, and only full builds are published", BUILD))
     if labels.get(f"{LABELS}.base.origin") == "user":
-        reasons.append("it is built on your own base (--base)")
+        reasons.append(("it is built on your own base (--base)", BUILD))
     if labels.get(f"{LABELS}.source.signature") == UNVERIFIED:
-        reasons.append("it is built from your own source (--source), not from a release")
+        reasons.append(("it is built from your own source (--source), not from a release", BUILD))
     tests = record.tests if record else None
     if record is None or record.id != identity:
-        reasons.append("it is not the image that is recorded as built and tested here")
+        reasons.append(("it is not the image that is recorded as built and tested here", BUILD))
     elif tests is None:
-        reasons.append("its tests have not been run")
+        reasons.append(("its tests have not been run", TEST))
     elif tests.failed or not tests.passed:
-        reasons.append(f"{tests.failed} of its tests failed, {tests.passed} passed")
+        reasons.append((f"{tests.failed} of its tests failed, {tests.passed} passed", TEST))
     return reasons
 
 
@@ -41,30 +47,33 @@ def approved(
     The ID is the engine's, the day is that of its build (20261122). ``force`` overrides objections and reports them.
     Raises :exc:`PublishError` for images that may not be published and :exc:`BuildError` for images that are not built.
     """
-    images_to_push, refused = [], list[str]()
+    images_to_push, refused, missing, commands = [], list[str](), list[str](), dict[str, None]()
     for image in images:
         record = read_record(workspace, image)
         day = record.built[:10].replace("-", "") if record else ""
+        version = f"--version={image.series.name}" if image.pin.local else image.typed(image.series.name)
+        arguments = f"{version} --target={image.target.name} --variant={image.variant.name}"
+        arguments += f" --platform={image.platform.architecture}"
         for end, (reference, *_) in zip(("", GZIP), all_references(catalog, image), strict=True):
             name, built = f"{image.name}{end}", engine.find(reference)
             if built is None or built.platform.architecture != image.platform.architecture:
-                raise BuildError(
-                    f"{name} for {image.platform} is not in the engine",
-                    hint="Build and test it first: `inv build`, `inv test`.",
-                )
+                missing.append(f"{name} for {image.platform} is not in the engine")
+                commands |= {f"{verb} {arguments}": None for verb in (BUILD, TEST)}
+                continue
             identity = manifest_digest_of(workspace.home, built.id)
             recorded = replace(record, id=record.twin or record.id) if record and end else record
-            for reason in objections(recorded, identity, built.labels):
+            for reason, verb in objections(recorded, identity, built.labels):
                 if force:
                     tell(f"{name} {image.platform}: overridden: {reason}")
                 else:
                     refused.append(f"{name} {image.platform}: {reason}")
+                    commands |= {f"{each} {arguments}": None for each in dict.fromkeys((verb, TEST))}
             images_to_push.append((image, end, built.id, day))
+    hint = "To mend it:" + "".join(f"\n    {command}" for command in sorted(commands))
+    if missing:
+        raise BuildError("nothing was pushed:\n    " + "\n    ".join([*missing, *refused]), hint=hint)
     if refused:
-        raise PublishError(
-            "nothing was pushed:\n    " + "\n    ".join(refused),
-            hint="`inv test` runs the tests and records their results; --force overrides these objections.",
-        )
+        raise PublishError("nothing was pushed:\n    " + "\n    ".join(refused), hint=f"{hint}\n  {OTHERWISE}")
     return images_to_push
 
 

@@ -47,7 +47,7 @@ class SignatureChecker:
             return pin.signed
         missing = self._cached(pin, ".none")
         if self.trust.policy is not SignaturePolicy.REQUIRE and self._is_recent(missing):
-            self.sources.tell(f"{pin.file}: signature {missing.read_text(encoding='utf-8', errors='replace')}")
+            self._tell_unverified(pin)
             return NOT_CHECKED
         verified = self.check(pin, number, file, pinned=True)
         return verified.record if verified else NOT_CHECKED
@@ -86,8 +86,11 @@ class SignatureChecker:
             )
         write_whole(self._cached(pin, ".none"), f"{NOT_CHECKED}: {why}")
         os.utime(self._cached(pin, ".none"), (self.clock().timestamp(),) * 2)
-        self.sources.tell(f"{pin.file}: signature {NOT_CHECKED}: {why}")
+        self._tell_unverified(pin)
         return None
+
+    def _tell_unverified(self, pin: Pin) -> None:
+        self.sources.tell(f"{pin.file}: signature {NOT_CHECKED}; its digest was. Why: {self._cached(pin, '.none')}")
 
     def why_unsigned(self, pin: Pin, number: str) -> str:
         """For the lock: the day and why :meth:`check` has found no signature; empty if no signer is known."""

@@ -85,3 +85,14 @@ def test_a_report_of_keys_aligns_numbers_right() -> None:
     report = Report.of("name count", [{"name": "a", "count": 1, "other": 2}])
     assert [(column.heading, column.right) for column in report.columns] == [("name", False), ("count", True)]
     assert Report.of("name", []).columns[0].right is False
+
+
+def test_columns_below_follow_on_lines_of_at_most_80_columns_and_are_ordinary_cells_elsewhere() -> None:
+    columns = (*COLUMNS, Column("tags", below=True), Column("empty", below=True))
+    rows = [{"name": "a", "count": 1, "tags": ["infra7/python:3.13.15-bookworm"] * 6}, {"name": "b", "tags": ["x"]}]
+    lines = render(rows, columns).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines if line and not line.startswith("    ")][2:] == ["a", "b"]
+    assert lines[-1] == "    tags: x"
+    assert sum("infra7" in line for line in lines) == 3
+    assert render(rows, columns, "markdown").splitlines()[3] == "| b | - | x | - |"

@@ -1,0 +1,70 @@
+"""A refusal to push names the commands that mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bakery.catalog.labels import LABELS
+from bakery.catalog.models import Catalog, Image
+from bakery.errors import BuildError, PublishError
+from bakery.platforms import AMD64
+from bakery.publish.gate import approved
+from bakery.records.builds import write_record
+from bakery.workspace import Workspace
+from tests.records import local_record, run_of_tests
+
+ARGUMENTS = "--version=3.13 --target=bookworm --variant=default --platform=amd64"
+BUILD, TEST = f"inv build {ARGUMENTS}", f"inv test {ARGUMENTS}"
+
+
+class Engine:
+    """Stands in for an engine that holds one image under all names, or none."""
+
+    def __init__(self, identity: str, recipe: str = "full") -> None:
+        self.image = SimpleNamespace(id=identity, platform=AMD64, labels={f"{LABELS}.recipe": recipe})
+
+    def find(self, reference: str) -> SimpleNamespace | None:
+        return self.image if self.image.id else None
+
+
+def refusal(catalog: Catalog, image: Image, folder: Path, engine: Engine) -> tuple[type[Exception], str]:
+    with pytest.raises((BuildError, PublishError)) as caught:
+        approved(Workspace(folder, folder), catalog, engine, [image], False, print)  # type: ignore[arg-type]
+    return caught.type, str(caught.value)
+
+
+def test_an_image_that_is_not_built_has_to_be_built_and_tested(
+    catalog: Catalog, image: Callable[..., Image], tmp_path: Path
+) -> None:
+    kind, text = refusal(catalog, image("3.13"), tmp_path, Engine(""))
+    assert kind is BuildError and "-gzip for linux/amd64 is not in the engine" in text
+    assert text.endswith(f"To mend it:\n    {BUILD}\n    {TEST}")
+
+
+def test_a_fresh_clone_that_never_built_the_image_is_told_to_build(
+    catalog: Catalog, image: Callable[..., Image], tmp_path: Path
+) -> None:
+    kind, text = refusal(catalog, image("3.13"), tmp_path, Engine("sha256:1"))
+    assert kind is PublishError and "recorded as built and tested here" in text
+    assert f"\n    {BUILD}\n    {TEST}\n  --force" in text
+
+
+def test_an_image_that_was_not_tested_or_failed_has_to_be_tested_only(
+    catalog: Catalog, image: Callable[..., Image], tmp_path: Path
+) -> None:
+    for tests, reason in ((None, "have not been run"), (run_of_tests(1, failed=2), "2 of its tests failed")):
+        record = local_record(id="sha256:1", twin="sha256:1", tests=tests)
+        write_record(Workspace(tmp_path, tmp_path), image("3.13"), record)
+        _, text = refusal(catalog, image("3.13"), tmp_path, Engine("sha256:1"))
+        assert reason in text and f"\n    {TEST}\n" in text and "inv build" not in text
+
+
+def test_a_quick_build_has_to_be_built_in_full(catalog: Catalog, image: Callable[..., Image], tmp_path: Path) -> None:
+    record = local_record(id="sha256:1", twin="sha256:1", tests=run_of_tests(5))
+    write_record(Workspace(tmp_path, tmp_path), image("3.13"), record)
+    _, text = refusal(catalog, image("3.13"), tmp_path, Engine("sha256:1", "quick"))
+    assert f"\n    {BUILD}\n    {TEST}\n" in text
