@@ -159,6 +159,9 @@ class Building:
     )  # fmt: skip
     jobs: int | None = option(None, "Images to build at a time (default: one per 2 processors and 4 GB)", minimum=1)
     builder: str | None = option(None, "buildx builder to use: local, remote or in Kubernetes (`docker buildx ls`)")
+    builder_id: str | None = option(
+        None, "URI of this builder, for the provenance (default: $BAKERY_BUILDER_ID)", variable="BAKERY_BUILDER_ID"
+    )
     cache_from: tuple[str, ...] = option(
         (), "Cache to read: a repository, or buildx options such as type=s3,...,name={image}; repeat it", commas=False
     )

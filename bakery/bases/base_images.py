@@ -22,7 +22,7 @@ from bakery.bases import apt
 from bakery.catalog import Archive, Catalog, Target
 from bakery.errors import BuildError, InputError
 from bakery.files import Tell, disk_full, locked, require_space, require_type, sha256_of, staged_folder, write_whole
-from bakery.names import reference
+from bakery.names import REFERENCE, reference
 from bakery.platforms import Platform
 from bakery.workspace import Workspace
 
@@ -47,6 +47,20 @@ class BaseImage:
     digest: str
     origin: str
     recipe: str = ""
+
+    @property
+    def reference(self) -> str:
+        """The base's reference with its registry, ``localhost`` if it comes from none, and without a digest.
+
+        https://specs.opencontainers.org/image-spec/annotations/#pre-defined-annotation-keys
+        """
+        if not self.context.startswith("docker-image://"):
+            name = self.name.partition(" ")[0] if self.origin == "mmdebstrap" else Path(self.name).name.lower()
+            return f"localhost/{name if re.fullmatch(REFERENCE, name) else re.sub('[^a-z0-9]+', '-', name).strip('-')}"
+        name, _, digest = self.name.partition("@")
+        host, path, tag = registry.split_reference(name)
+        host = "docker.io" if host == registry.HUB else host
+        return f"{host}/{path}" if digest and tag == "latest" else f"{host}/{path}:{tag}"
 
 
 @dataclass(frozen=True)

@@ -151,13 +151,16 @@ class Builder:
         with Export(self.workspace, self.engine, stage) as export:
             clock.enter("build steps")
             compiled = self._run_buildx(stage, inputs.arguments(self.catalog, export), clock)
-            return compiled, export.finish(inputs.tarball, self.catalog.source, clock.enter, self._tell(stage.image))
+            origin = (self.catalog.source, inputs.checkout, self.building.builder_id or "")
+            origin = (self.catalog.source, inputs.checkout, self.building.builder_id or "")
+            return compiled, export.finish(inputs.tarball, origin, clock.enter, self._tell(stage.image))
 
     def _run_buildx(self, stage: Stage, arguments: Sequence[str], clock: Clock) -> bool:
         """Run buildx; :exc:`BuildError` with the last lines of the failing step. Returns whether it compiled."""
         options = self.buildx.arguments(stage.image.slug)
         command = [*self.engine.buildx, "build", "--progress=rawjson", *options, *arguments]
-        environment = {**self.engine.environment, **self.buildx.network.environment}
+        # buildx counts ignored files as changes and records local paths: Publication.complete adds the commit.
+        environment = {**self.engine.environment, **self.buildx.network.environment, "BUILDX_GIT_INFO": "0"}
         tracker, code = self.processes.run(command, self.workspace.root, environment, stage.log, clock.enter)
         if code:
             lines = tracker.failure()

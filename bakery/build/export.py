@@ -11,7 +11,7 @@ from pathlib import Path
 from bakery.catalog import Compression, Image, RecipeName
 from bakery.engine import Engine
 from bakery.files import Tell
-from bakery.oci import LayerCache, Publication, image_archive, recompress
+from bakery.oci import LayerCache, Origin, Publication, image_archive, recompress
 from bakery.records import manifest_digest_of, record_attested
 from bakery.workspace import Workspace
 
@@ -76,17 +76,20 @@ class Export:
         stamp = ",rewrite-timestamp=true" if self.stamps else ""
         return f"type=oci,dest={self.exported.relative_to(self.workspace.root)}{stamp}"
 
-    def finish(self, tarball: Path, repository: str, enter: Callable[[str], None], tell: Tell) -> list[Packed]:
+    def finish(
+        self, tarball: Path, origin: tuple[str, str, str], enter: Callable[[str], None], tell: Tell
+    ) -> list[Packed]:
         """Load what buildx exported into the engine, unless the engine has it already; ``enter`` begins a phase.
 
-        The bill of materials names what is in ``tarball``; ``repository`` is this repository's URL.
+        The bill of materials names what is in ``tarball``; the provenance has the ``origin``: the fields of
+        :class:`bakery.oci.Origin`.
         """
         packings = self.stage.packings.items() if self.recompresses else ()
         self.layers = LayerCache(self.workspace.home / "layers", tell)
-        return [self._pack(*packing, tarball, repository, enter) for packing in packings]
+        return [self._pack(*packing, tarball, Origin(*origin), enter) for packing in packings]
 
     def _pack(
-        self, names: tuple[str, ...], packing: Compression, tarball: Path, repository: str, enter: Callable[[str], None]
+        self, names: tuple[str, ...], packing: Compression, tarball: Path, origin: Origin, enter: Callable[[str], None]
     ) -> Packed:
         enter("compress")
         # Other stages stay in this engine, but their lower layers must be those of the image.
@@ -101,12 +104,14 @@ class Export:
         # A rebuild of the same image has another provenance, of a build that did nothing: the first one is kept.
         if all(self._has(name, packed.id) for name in names):
             return packed
-        from bakery.sbom import Subject, bill_of, document, load_licences  # 0.08 s, which `inv plan` does not need
+        from bakery import sbom  # 0.08 s, which `inv plan` does not need
 
         enter("attest")
-        subject, licences = Subject(self.image, names[0], tarball, repository), load_licences(self.workspace.root)
+        subject = sbom.Subject(self.image, names[0], tarball, origin.repository)
+        licences = sbom.load_licences(self.workspace.root)
         with self.recompressed.open("rb") as stream:
-            publication = Publication(lambda: document(bill_of(stream, subject, licences)), repository)
+            bill = lambda: sbom.document(sbom.bill_of(stream, subject, licences))  # noqa: E731
+            publication = Publication(bill, origin, sbom.materials_of(self.image))
             # The image already has its mark.
             packing = replace(packing, marked=False)
             indexes = recompress(self.recompressed, self.attested, packing, self.layers, publication)

@@ -1,5 +1,6 @@
 """What enters a build: the verified source, the base, and the arguments of buildx."""
 
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -7,11 +8,11 @@ from pathlib import Path
 
 from bakery.bases import BaseImage, BaseResolver
 from bakery.build.export import Export
-from bakery.catalog import Catalog, Image
+from bakery.catalog import ANNOTATIONS, Catalog, Image
 from bakery.files import Tell
 from bakery.net import is_snapshot, users_mirror
 from bakery.options import Building
-from bakery.plan import BakeFile, Inputs, build_arguments, definition, made_from, revision_of, target_name
+from bakery.plan import BakeFile, Inputs, build_arguments, checkout_of, definition, made_from, revision_of, target_name
 from bakery.sources import SignatureChecker, SourceCache, load_trust
 from bakery.workspace import Workspace
 
@@ -21,12 +22,16 @@ EXPIRED = "expired package lists of a snapshot were accepted (--apt-mirror)"
 
 @dataclass(frozen=True)
 class BuildInputs:
-    """One image's inputs: its named contexts, its base, its tarball, and how the tarball's signature was checked."""
+    """One image's inputs: its named contexts, its base, its tarball, and how the tarball's signature was checked.
+
+    ``checkout`` is the commit of this repository that is checked out, empty if it is unknown.
+    """
 
     contexts: Inputs
     base: BaseImage
     tarball: Path
     signature: str
+    checkout: str = ""
 
     def arguments(self, catalog: Catalog, export: Export) -> list[str]:
         """The arguments of ``docker buildx build`` for the stage of ``export``."""
@@ -40,11 +45,16 @@ class BuildInputs:
 
 
 def inputs_for(
-    workspace: Workspace, catalog: Catalog, image: Image, source: Path, extras: Path, base: BaseImage
+    root: Path, catalog: Catalog, image: Image, folders: tuple[Path, Path], base: BaseImage, tell: Tell
 ) -> Inputs:
-    """The named contexts of ``image``, from what was resolved for it."""
-    revision = revision_of(workspace.root, made_from(catalog, image), image.pin.sha256)
-    return Inputs(str(source), str(extras), base.context, base.name, base.digest, base.origin, revision)
+    """The named contexts of ``image``, from what was resolved for it; ``folders`` are its source's and its extras'."""
+    source, extras = map(str, folders)
+    try:
+        revision = revision_of(root, made_from(catalog, image), image.pin.sha256)
+    except ValueError as error:
+        tell(f"no label {ANNOTATIONS}.revision: the commit that the image is made from is unknown: {error}")
+        revision = ""
+    return Inputs(source, extras, base.context, base.reference, base.digest, base.origin, revision)
 
 
 class InputResolver:
@@ -69,8 +79,12 @@ class InputResolver:
         enter("base")
         base = self._base(image, tell)
         relaxed = EXPIRED if is_snapshot(users_mirror(self.building.apt_mirror)) else ""
-        contexts = replace(inputs_for(self.workspace, self.catalog, image, source, extras, base), relaxed=relaxed)
-        return BuildInputs(contexts, base, tarball, signature)
+        contexts = inputs_for(self.workspace.root, self.catalog, image, (source, extras), base, tell)
+        try:
+            checkout = checkout_of(self.workspace.root)
+        except ValueError:  # inputs_for has reported it
+            checkout = ""
+        return BuildInputs(replace(contexts, relaxed=relaxed), base, tarball, signature, checkout)
 
     def _base(self, image: Image, tell: Tell) -> BaseImage:
         key = (image.target.name, image.platform)
@@ -89,9 +103,9 @@ def planned_definition(
     Bases are those of earlier builds, else the pinned ones, unless the user gives a ``base``.
     """
     bases, sources = BaseResolver(workspace, catalog, base, tell=tell), SourceCache(workspace)
-    inputs = {}
+    inputs, tell_once = {}, functools.cache(tell)
     for image in images:
-        source, extras = sources.folder(image.pin), sources.extras_folder(image.series)
+        folders = sources.folder(image.pin), sources.extras_folder(image.series)
         preview = bases.preview(image.target, image.platform)
-        inputs[image] = inputs_for(workspace, catalog, image, source, extras, preview)
+        inputs[image] = inputs_for(workspace.root, catalog, image, folders, preview, tell_once)
     return definition(catalog, images, inputs)

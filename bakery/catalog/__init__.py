@@ -2,7 +2,7 @@
 
 from bakery.catalog.compression import Compression, parse_compression
 from bakery.catalog.distributions import Archive, Stability, Target
-from bakery.catalog.labels import ANNOTATIONS, LABELS
+from bakery.catalog.labels import ANNOTATIONS, DIRTY, LABELS
 from bakery.catalog.lifecycle import flag, support
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Budget, Catalog, Image, Series, Variant
@@ -13,8 +13,8 @@ from bakery.catalog.tags import GZIP, aliases_of, all_references, latest_series,
 from bakery.catalog.toml import Rule, Sha256, Table, read_toml
 
 __all__ = [
-    "ANNOTATIONS", "FILE", "GZIP", "LABELS", "NONE", "STAGES", "TRAINING", "UNVERIFIED", "Archive", "Budget", "Catalog",
-    "Compression", "Extra", "Image", "Options", "Pin", "Profile", "RecipeName", "Rule", "Series", "Sha256", "Stability",
-    "Table", "Target", "Variant", "aliases_of", "all_references", "flag", "latest_series", "load_catalog",
+    "ANNOTATIONS", "DIRTY", "FILE", "GZIP", "LABELS", "NONE", "STAGES", "TRAINING", "UNVERIFIED", "Archive", "Budget",
+    "Catalog", "Compression", "Extra", "Image", "Options", "Pin", "Profile", "RecipeName", "Rule", "Series", "Sha256",
+    "Stability", "Table", "Target", "Variant", "aliases_of", "all_references", "flag", "latest_series", "load_catalog",
     "on_platforms", "parse_compression", "read_toml", "references", "select_images", "split", "support", "tags_of",
 ]  # fmt: skip

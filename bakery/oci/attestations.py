@@ -5,28 +5,59 @@ to the image's manifest, its index has one for the platform unknown/unknown whos
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 SPDX = "https://spdx.dev/Document"
 STATEMENT = "application/vnd.in-toto+json"
 PREDICATE = "in-toto.io/predicate-type"
+SLSA_0_2 = "https://slsa.dev/provenance/v0.2"
 METADATA = "https://mobyproject.org/buildkit@v1#metadata"
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where images are built: the URL of this repository, the commit that is checked out, and the builder's ID.
+
+    The commit ends in ``-dirty`` if the working tree has changes. Commit and ID are empty if they are unknown.
+    """
+
+    repository: str
+    revision: str = ""
+    builder: str = ""
+
+
+@dataclass(frozen=True)
 class Publication:
-    """What attestations are published with: ``bill()``, an SPDX document, and the URL of this repository."""
+    """What attestations are published with: ``bill()``, an SPDX document, and what BuildKit does not know.
+
+    ``materials`` maps the URI of each file that enters the build to its SHA-256.
+    """
 
     bill: Callable[[], Mapping[str, object]]
-    repository: str
+    origin: Origin
+    materials: Mapping[str, str] = field(default_factory=dict)
 
-    def clean(self, statement: dict[str, Any]) -> None:
-        """Replace the builder's clone, its path and folders, by the repository in a provenance; the commit stays."""
-        metadata = statement.get("predicate", {}).get("metadata", {}).get(METADATA, {})
-        if "vcs" in metadata:
-            public = {"source": self.repository, "revision": metadata["vcs"].get("revision", "")}
-            metadata["vcs"] = {key: value for key, value in public.items() if value}
+    def complete(self, statement: dict[str, Any]) -> None:
+        """Add builder, commit and materials to a provenance (SLSA 0.2 or 1), and remove paths of the builder's clone.
+
+        BuildKit knows verified tarballs only as local folders, and buildx counts ignored files as changes of a clone.
+        """
+        predicate = statement.get("predicate", {})
+        if "buildDefinition" in predicate:  # https://slsa.dev/spec/v1.0/provenance
+            run, definition = predicate["runDetails"], predicate["buildDefinition"]
+            materials = definition.setdefault("resolvedDependencies", [])
+            metadata = run.setdefault("metadata", {}).setdefault("buildkit_metadata", {})
+        elif statement.get("predicateType") == SLSA_0_2:  # https://slsa.dev/spec/v0.2/provenance
+            run, materials = predicate, predicate.setdefault("materials", [])
+            metadata = predicate.setdefault("metadata", {}).setdefault(METADATA, {})
+        else:
+            return
+        materials += [{"uri": uri, "digest": {"sha256": sha256}} for uri, sha256 in self.materials.items()]
+        if self.origin.builder:
+            run["builder"] = {"id": self.origin.builder}
+        vcs = {"source": self.origin.repository, "revision": self.origin.revision}
+        metadata["vcs"] = {key: value for key, value in vcs.items() if value}
 
     def statement(self, subject: object) -> dict[str, object]:
         """The statement with the bill about ``subject``."""

@@ -228,7 +228,7 @@ class _Copier:
                 data = data.replace(old.removeprefix("sha256:").encode(), new.removeprefix("sha256:").encode())
                 statement = parse_object(data)
                 if self.publication:
-                    self.publication.clean(statement)
+                    self.publication.complete(statement)
                 data, subject = to_json(statement), statement["subject"]
             manifest["layers"][number] = {**layer, **self.writer.blob(data, layer["mediaType"])}
         if self.publication:

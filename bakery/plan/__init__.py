@@ -2,8 +2,9 @@
 
 from bakery.plan.bake import BakeFile, Inputs, build_arguments, definition, target_name
 from bakery.plan.matrix import github_matrix
-from bakery.plan.revision import made_from, revision_of
+from bakery.plan.revision import checkout_of, made_from, revision_of
 
 __all__ = [
-    "BakeFile", "Inputs", "build_arguments", "definition", "github_matrix", "made_from", "revision_of", "target_name",
+    "BakeFile", "Inputs", "build_arguments", "checkout_of", "definition", "github_matrix", "made_from",
+    "revision_of", "target_name",
 ]  # fmt: skip

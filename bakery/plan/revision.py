@@ -7,16 +7,15 @@ image, names the commit that was checked out.
 """
 
 import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from bakery.catalog import Catalog, Image
+from bakery.catalog import DIRTY, Catalog, Image
+from bakery.git import git
 
 SHARED = (":(glob)shared/*.sh", "shared/minimal.conf", "shared/catalog.toml", "bakery/plan/bake.py")
 """What all images are made from, as git's pathspecs."""
 LOCK = "shared/lock.toml"
-DIRTY = "-dirty"
 
 
 def made_from(catalog: Catalog, image: Image) -> tuple[str, ...]:
@@ -33,28 +32,37 @@ def made_from(catalog: Catalog, image: Image) -> tuple[str, ...]:
 def revision_of(root: Path, paths: Sequence[str], sha256: str) -> str:
     """The commit that the image of the tarball ``sha256`` is made from; ``paths`` are what :func:`made_from` returns.
 
-    It ends in ``-dirty`` if these paths have uncommitted changes; it is empty if ``root`` is not a clone.
+    It ends in ``-dirty`` if these paths have uncommitted changes. Raises :exc:`ValueError` with the reason if the
+    commit is unknown: ``root`` is not a clone, git is missing or refuses to read it, or the clone is too shallow.
     """
-    top = _git(root, "rev-parse", "--show-toplevel")
-    if not top or not os.path.samefile(top, root):
-        return ""
     paths = (*paths, *SHARED)
-    pinned = _git(root, "log", "-1", "--format=%H", "-S", sha256, "--", LOCK)
-    commits = [commit for commit in (_git(root, "log", "-1", "--format=%H", "--", *paths), pinned) if commit]
+    _require_clone(root)
+    pinned = _ask(root, "log", "-1", "--format=%H", "-S", sha256, "--", LOCK)
+    commits = [commit for commit in (_ask(root, "log", "-1", "--format=%H", "--", *paths), pinned) if commit]
     if not commits:
-        return ""
-    newest = _git(root, "rev-list", "--topo-order", "--max-count=1", *commits)
-    changed = _git(root, "status", "--porcelain", "--", *paths)
+        raise ValueError(f"no commit of {root} has the files that the image is made from")
+    newest = _ask(root, "rev-list", "--topo-order", "--max-count=1", *commits)
+    boundary = root / _ask(root, "rev-parse", "--git-path", "shallow")
+    # A shallow clone's oldest commits look as if they had added every file.
+    if boundary.is_file() and newest in boundary.read_text().split():
+        raise ValueError("it may be older than the oldest commit of this shallow clone: git fetch --unshallow")
+    changed = _ask(root, "status", "--porcelain", "--", *paths)
     return f"{newest}{DIRTY if changed or not pinned else ''}"
 
 
-def _git(root: Path, *arguments: str) -> str:
-    """The output of git, empty if it fails or is not installed."""
-    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, errors="surrogateescape"
-        )
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+def checkout_of(root: Path) -> str:
+    """The commit that is checked out, with ``-dirty`` if files differ from it or are new; ignored files do not count.
+
+    Raises :exc:`ValueError` if ``root`` is not a clone that git can read.
+    """
+    _require_clone(root)
+    return f"{_ask(root, 'rev-parse', 'HEAD')}{DIRTY if _ask(root, 'status', '--porcelain') else ''}"
+
+
+def _require_clone(root: Path) -> None:
+    if not os.path.samefile(_ask(root, "rev-parse", "--show-toplevel"), root):
+        raise ValueError(f"{root} is not the top of a git clone")
+
+
+def _ask(root: Path, *arguments: str) -> str:
+    return os.fsdecode(git(root, *arguments)).strip()

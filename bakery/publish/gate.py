@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from bakery.catalog import GZIP, LABELS, UNVERIFIED, Catalog, Image, RecipeName, all_references
+from bakery.catalog import ANNOTATIONS, DIRTY, GZIP, LABELS, UNVERIFIED, Catalog, Image, RecipeName, all_references
 from bakery.engine import Engine
 from bakery.errors import BuildError, PublishError
 from bakery.files import Tell
@@ -29,6 +29,8 @@ def objections(record: LocalRecord | None, identity: str, labels: Mapping[str, s
         reasons.append(("it is built on your own base (--base)", BUILD))
     if labels.get(f"{LABELS}.source.signature") == UNVERIFIED:
         reasons.append(("it is built from your own source (--source), not from a release", BUILD))
+    if labels.get(f"{ANNOTATIONS}.revision", "").endswith(DIRTY):
+        reasons.append(("it is built from uncommitted changes: its label revision ends in -dirty", BUILD))
     tests = record.tests if record else None
     if record is None or record.id != identity:
         reasons.append(("it is not the image that is recorded as built and tested here", BUILD))

@@ -2,7 +2,9 @@
 
 from bakery.sbom.document import BILL_COLUMNS, Subject, bill_of, bill_rows, bills, document, load_licences, text_of
 from bakery.sbom.outdated import Outdated
+from bakery.sbom.vendored import materials_of
 
 __all__ = [
-    "BILL_COLUMNS", "Outdated", "Subject", "bill_of", "bill_rows", "bills", "document", "load_licences", "text_of",
+    "BILL_COLUMNS", "Outdated", "Subject", "bill_of", "bill_rows", "bills", "document", "load_licences", "materials_of",
+    "text_of",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from packageurl import PackageURL
 
-from bakery.catalog import Pin
+from bakery.catalog import Image, Pin
 from bakery.errors import SourceError
 from bakery.sbom.components import Component, Licences, SpdxDocument, SpdxPackage
 from bakery.sources import PYTHON_ORG
@@ -33,6 +33,13 @@ def cpython(pin: Pin) -> Component:
         "" if pin.local else f"{PYTHON_ORG}/{base}/{pin.file}", pin.sha256,
         f"cpe:2.3:a:python:python:{base}:{update}:*:*:*:*:*:*",
     )  # fmt: skip
+
+
+def materials_of(image: Image) -> dict[str, str]:
+    """The files that a build of ``image`` compiles or installs: their SHA-256 by URI."""
+    source = cpython(image.pin)
+    extras = {PackageURL("generic", name=extra.file).to_string(): extra.sha256 for extra in image.series.extras}
+    return {source.download or source.purl: image.pin.sha256, **extras}
 
 
 def bundled_in(tarball: Path, release: str, licences: Licences) -> list[Component]:

@@ -11,7 +11,6 @@ import os
 import re
 import shlex
 import stat
-import subprocess
 import tarfile
 import zlib
 from collections.abc import Iterable, Sequence
@@ -24,6 +23,7 @@ from typing import NamedTuple
 from bakery.catalog import UNVERIFIED, Image, Pin
 from bakery.errors import InputError
 from bakery.files import Tell, disk_full, locked, staged_folder
+from bakery.git import git
 
 MAX_BYTES = 600_000_000
 """Upper limit for a tree; CPython's are below 150 MB."""
@@ -135,8 +135,8 @@ def _read(source: str, tell: Tell) -> Tree:
     if commit or (path / "HEAD").is_file():
         return _read_commit(path, commit or "HEAD", tell)
     if (path / ".git").exists():
-        changed, (head, time) = _changes(path), _git(path, "log", "-1", "--format=%H %ct").decode().split()
-        names = _git(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard").decode().split("\0")
+        changed, (head, time) = _changes(path), git(path, "log", "-1", "--format=%H %ct").decode().split()
+        names = git(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard").decode().split("\0")
         files, _ = _read_files(path, (path / name for name in names if name and os.path.lexists(path / name)))
         return Tree(files, f"git {head}{f' with {changed} changed files' if changed else ''}", int(time))
     if any(path.iterdir()) and not (path / "Include").is_dir():  # it may be any folder: do not read it all
@@ -163,34 +163,22 @@ def _read_files(top: Path, paths: Iterable[Path]) -> tuple[dict[str, Entry], int
     return files, newest
 
 
-def _git(path: Path, *arguments: str, data: bytes = b"") -> bytes:
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    command = ["git", "-C", str(path), "-c", "log.showSignature=false", *arguments]
-    try:
-        done = subprocess.run(command, env=environment, input=data, capture_output=True, check=False)
-    except FileNotFoundError:
-        raise ValueError("reading a git checkout needs git: apt-get install git") from None
-    if done.returncode:
-        raise ValueError(f"git {arguments[0]}: {done.stderr.decode(errors='replace').strip()}")
-    return done.stdout
-
-
 def _changes(path: Path) -> int:
     """How many files of a checkout differ from its commit."""
-    return len(_git(path, "status", "--porcelain", "--untracked-files=all").splitlines())
+    return len(git(path, "status", "--porcelain", "--untracked-files=all").splitlines())
 
 
 def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
     """The files of a commit. ``git archive`` would stop at the first file that a partial clone lacks."""
-    revision, time = _git(path, "log", "-1", "--format=%H %ct", f"{commit}^{{commit}}", "--").decode().split()
+    revision, time = git(path, "log", "-1", "--format=%H %ct", f"{commit}^{{commit}}", "--").decode().split()
     if (path / ".git").exists() and (changed := _changes(path)):
         tell(f"{path}: {changed} changed files are not in {commit}; --source={path} would include them")
-    listing = re.findall(r"(\d+) (\w+) (\w+)\t([^\0]+)\0", _git(path, "ls-tree", "-r", "-z", revision).decode())
-    objects = _git(path, "rev-list", "--objects", "--missing=print", "--no-walk", revision).decode().splitlines()
+    listing = re.findall(r"(\d+) (\w+) (\w+)\t([^\0]+)\0", git(path, "ls-tree", "-r", "-z", revision).decode())
+    objects = git(path, "rev-list", "--objects", "--missing=print", "--no-walk", revision).decode().splitlines()
     lacking = {line[1:] for line in objects if line.startswith("?")}
     present = [entry for entry in listing if entry[1] == "blob" and entry[2] not in lacking]  # others are submodules
     identities = "".join(f"{identity}\n" for _, _, identity, _ in present)
-    blobs, files = io.BytesIO(_git(path, "cat-file", "--batch", data=identities.encode())), {}
+    blobs, files = io.BytesIO(git(path, "cat-file", "--batch", data=identities.encode())), {}
     for mode, _, _, name in present:
         files[name] = Entry(blobs.read(int(blobs.readline().split()[2])), mode == "100755", mode == "120000")
         blobs.read(1)

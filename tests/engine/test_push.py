@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from bakery.catalog.labels import LABELS
+from bakery.catalog.labels import ANNOTATIONS, LABELS
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.selection import select_images
@@ -225,6 +225,7 @@ def test_a_dated_tag_never_changes_even_with_force(press: Press, registry: str, 
         ({"passed": 0, "failed": 0}, {}, "0 of its tests failed, 0 passed"),
         (None, {f"{LABELS}.recipe": "quick"}, "it is a quick build"),
         (None, {f"{LABELS}.base.origin": "user"}, "your own base"),
+        (None, {f"{ANNOTATIONS}.revision": f"{'1' * 40}-dirty"}, "built from uncommitted changes"),
     ],
 )
 def test_an_image_with_objections_is_pushed_only_with_force_which_reports_them(

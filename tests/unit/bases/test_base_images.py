@@ -8,6 +8,7 @@ import gzip
 import json
 import lzma
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -23,6 +24,7 @@ from bakery.bases.base_images import BaseImage, BaseResolver
 from bakery.catalog.distributions import Target
 from bakery.catalog.models import Catalog
 from bakery.errors import BakeryError, BuildError, InputError
+from bakery.names import REFERENCE
 from bakery.platforms import Platform
 from bakery.workspace import Workspace
 
@@ -625,3 +627,26 @@ def test_a_base_that_is_no_reference_is_refused(make: Any, target: Target, base:
     with pytest.raises(InputError, match="not an image reference") as caught:
         make(override=base).resolve(target, AMD64)
     assert "S3cret" not in str(caught.value)
+
+
+FROM_PACKAGES = "debian:bookworm-slim (from packages, mmdebstrap)"
+ROOT = "root fs.tar (root file system given by the user)"
+
+
+@pytest.mark.parametrize(
+    ("context", "name", "origin", "expected"),
+    [
+        ("docker-image://", "debian:bookworm-slim", "registry", "docker.io/library/debian:bookworm-slim"),
+        ("docker-image://", "r.example/a/b", "user", "r.example/a/b:latest"),
+        ("docker-image://", f"r.example/a/b@sha256:{'a' * 64}", "user", "r.example/a/b"),
+        ("oci-layout://", FROM_PACKAGES, "mmdebstrap", "localhost/debian:bookworm-slim"),
+        ("oci-layout://", "/home/Someone/My Layout", "user", "localhost/my-layout"),
+        ("oci-layout://", ROOT, "user", "localhost/root-fs-tar-root-file-system-given-by-the-user"),
+    ],
+)
+def test_a_base_has_a_full_reference_that_claims_no_registry_it_does_not_come_from(
+    context: str, name: str, origin: str, expected: str
+) -> None:
+    reference = BaseImage(f"{context}x", name, "sha256:1", origin).reference
+    assert reference == expected
+    assert re.fullmatch(REFERENCE, reference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.recipes import RecipeName
-from bakery.plan.revision import made_from, revision_of
+from bakery.plan.revision import checkout_of, made_from, revision_of
 
 SHA256 = "a" * 64
 
@@ -109,5 +110,60 @@ def test_an_uncommitted_pin_is_marked_as_dirty(clone: Clone) -> None:
 def test_a_copy_that_is_not_a_clone_has_no_revision(clone: Clone) -> None:
     inside = clone.root / "a" / "copy"
     clone.commit("a/copy/debian/Dockerfile", "FROM base\n")
-    assert revision_of(inside, ["debian"], SHA256) == "", "the commits of another repository around it say nothing"
-    assert revision_of(clone.root.parent, ["debian"], SHA256) == ""
+    for root in (inside, clone.root.parent):  # the commits of another repository around a copy are not its own
+        for ask in (lambda root: revision_of(root, ["debian"], SHA256), checkout_of):
+            with pytest.raises(ValueError, match=r"not the top of a git clone|not a git repository"):
+                ask(root)
+
+
+def shallow(clone: Clone, depth: int) -> Clone:
+    copy = object.__new__(Clone)
+    copy.root = clone.root.with_name(f"shallow-{depth}")
+    clone.git("clone", "-q", f"--depth={depth}", f"file://{clone.root}", str(copy.root))
+    return copy
+
+
+def test_a_shallow_clone_has_the_same_revision_or_the_reason_why_it_has_none(clone: Clone) -> None:
+    clone.commit("README.md", "words\n")
+    changed = clone.commit("debian/Dockerfile", "FROM base AS build\n")
+    clone.commit("README.md", "more words\n")
+    assert shallow(clone, 3).revision() == clone.revision() == changed
+    with pytest.raises(ValueError, match="git fetch --unshallow"):
+        shallow(clone, 2).revision()
+    assert shallow(clone, 99).revision() == changed
+
+
+def test_an_empty_file_of_boundaries_is_a_full_clone(clone: Clone) -> None:
+    copy = shallow(clone, 1)
+    copy.git("fetch", "-q", "--unshallow")
+    assert copy.revision() == clone.revision() == clone.pinned
+
+
+def test_the_checkout_is_clean_unless_files_that_git_does_not_ignore_differ(clone: Clone) -> None:
+    head = clone.commit(".gitignore", "/build\n")
+    clone.write("build/log", "ignored\n")
+    assert checkout_of(clone.root) == checkout_of(shallow(clone, 1).root) == head
+    clone.write("new", "not ignored\n")
+    assert checkout_of(clone.root) == f"{head}-dirty"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+def test_a_clone_of_another_user_has_no_revision_and_the_reason_says_so(clone: Clone) -> None:
+    os.chown(clone.root, 4000, 4000)
+    os.chown(clone.root / ".git", 4000, 4000)
+    with pytest.raises(ValueError, match="detected dubious ownership"):
+        clone.revision()
+
+
+def test_without_git_the_reason_names_it(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(clone.root))
+    with pytest.raises(ValueError, match="git is not installed"):
+        clone.revision()
+
+
+def test_the_variables_of_a_git_hook_do_not_redirect_to_another_repository(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = clone.revision()
+    monkeypatch.setenv("GIT_DIR", str(clone.root.parent / "other" / ".git"))
+    assert (clone.revision(), checkout_of(clone.root)) == (before, before)

@@ -13,7 +13,7 @@ import pytest
 
 from bakery.catalog.compression import Compression
 from bakery.errors import BakeryError
-from bakery.oci.attestations import SPDX, Publication
+from bakery.oci.attestations import SPDX, Origin, Publication
 from bakery.oci.recompress import LayerCache, recompress
 from bakery.platforms import Platform
 from bakery.records.builds import manifest_digest_of, record_attested
@@ -82,7 +82,8 @@ def test_unknown_fields_are_null_in_the_overview() -> None:
 
 def attest(file: Path, target: Path, bill: dict[str, object], repository: str) -> tuple[str, ...]:
     """Complete the attestations of an image that has been recompressed already."""
-    publication = Publication(lambda: bill, repository)
+    origin = Origin(repository, "r1", "https://ci.example/run/1")
+    publication = Publication(lambda: bill, origin, {"pkg:generic/x": "ab" * 32})
     return recompress(file, target, PACKING, LayerCache(file.parent / "cache", print), publication)
 
 
@@ -151,9 +152,27 @@ def test_the_bill_becomes_a_statement_about_the_same_manifest(tmp_path: Path) ->
     assert bill["subject"] == provenance["subject"]
     assert (bill["predicateType"], bill["predicate"]) == (SPDX, {"spdxVersion": "SPDX-2.3"})
     vcs = provenance["predicate"]["metadata"]["https://mobyproject.org/buildkit@v1#metadata"]["vcs"]
-    assert vcs == {"revision": "r1-dirty", "source": "https://example.org/x"}, "no path on the builder's machine"
+    assert vcs == {"revision": "r1", "source": "https://example.org/x"}, "no path, and no -dirty of ignored files"
+    assert provenance["predicate"]["builder"] == {"id": "https://ci.example/run/1"}
+    assert provenance["predicate"]["materials"] == [{"uri": "pkg:generic/x", "digest": {"sha256": "ab" * 32}}]
     assert read(image["digest"])["layers"]
     assert not any(b"someone" in data for data in layout.values()), "replaced blobs are dropped"
+
+
+def test_a_provenance_of_slsa_1_is_completed_as_well() -> None:
+    vcs = {"localdir:context": "debian", "revision": "r1-dirty", "source": "/home/someone/clone"}
+    statement: dict[str, Any] = {
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {"resolvedDependencies": [{"uri": "pkg:oci/base"}]},
+            "runDetails": {"builder": {"id": "local"}, "metadata": {"buildkit_metadata": {"vcs": vcs}}},
+        },
+    }
+    Publication(dict, Origin("https://example.org/x", "r1"), {"pkg:generic/x": "ab" * 32}).complete(statement)
+    definition, run = statement["predicate"]["buildDefinition"], statement["predicate"]["runDetails"]
+    assert [material["uri"] for material in definition["resolvedDependencies"]] == ["pkg:oci/base", "pkg:generic/x"]
+    assert run["builder"] == {"id": "local"}, "an unknown builder replaces nothing"
+    assert run["metadata"]["buildkit_metadata"]["vcs"] == {"revision": "r1", "source": "https://example.org/x"}
 
 
 def test_null_annotations_are_the_same_as_absent_ones(tmp_path: Path) -> None:
