@@ -39,7 +39,7 @@ def lint(session: nox.Session) -> None:
     session.run("mypy")
     scripts = [ROOT / "bakery/engine/cli/docker", *(file for folder in SCRIPTS for file in ROOT.glob(f"{folder}/*.sh"))]
     session.run("shellcheck", *map(str, sorted(scripts)), "inv", ".ci/run", ".ci/stock", ".github/containerd-store")
-    session.run("zizmor", "--offline", "--strict-collection", "--quiet", "--persona=pedantic", ".github/workflows")
+    session.run("zizmor", "--offline", "--strict-collection", "--quiet", "--persona=pedantic", ".github")
     if shutil.which("actionlint"):  # not available from PyPI for every platform
         session.run("actionlint", external=True)
     session.run("python", "-m", "invoke", "readme", "--check")

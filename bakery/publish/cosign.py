@@ -1,13 +1,22 @@
 """Signs pushed images with cosign, if it is installed (https://docs.sigstore.dev/cosign/signing/overview/)."""
 
+import json
 import os
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.errors import InputError, PublishError
 from bakery.registry import HUB, Transport, is_loopback
+
+KINDS = {
+    "https://slsa.dev/provenance/v0.2": "slsaprovenance02",
+    "https://slsa.dev/provenance/v1": "slsaprovenance1",
+    "https://spdx.dev/Document": "spdxjson",
+}
+"""Types of attestations that cosign checks and lists by a name; it takes other URIs as they are."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +27,7 @@ class Signer:
     transport: Transport
     key: str = ""
 
-    def command(self, digest: str) -> list[str]:
+    def command(self, verb: str, digest: str, *options: str) -> list[str]:
         """The command that signs one digest; a key is a file or a URL, its password is in $COSIGN_PASSWORD."""
         transport = self.transport
         plain = ["--allow-http-registry"] if transport.base.startswith("http:") else []
@@ -28,18 +37,28 @@ class Signer:
         host = "docker.io" if transport.host == HUB else transport.host
         insecure = ["--allow-insecure-registry"] if plain and is_loopback(host) else []
         reference = f"{host}/{transport.path}@{digest}"
-        return [self.program, "sign", "--yes", *key, *plain, *insecure, *authority, reference]
+        return [self.program, verb, "--yes", *key, *plain, *insecure, *authority, *options, reference]
 
     def sign(self, digest: str) -> None:
-        """Sign the image with this digest; :exc:`PublishError` if cosign fails."""
+        """Sign the index with this digest and all that it refers to; :exc:`PublishError` if cosign fails."""
+        self._run("sign", digest, "--recursive")
+
+    def attest(self, digest: str, kind: str, predicate: object) -> None:
+        """Sign ``predicate`` of the type ``kind`` (a URI) as an attestation of the image; raises as :meth:`sign`."""
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(predicate, file)
+            file.flush()
+            self._run("attest", digest, f"--type={KINDS.get(kind, kind)}", f"--predicate={file.name}", "--replace")
+
+    def _run(self, verb: str, digest: str, *options: str) -> None:
         done = subprocess.run(
-            self.command(digest), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-            env={**os.environ, "COSIGN_YES": "true"}, check=False,
+            self.command(verb, digest, *options), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            errors="replace", env={**os.environ, "COSIGN_YES": "true"}, check=False,
         )  # fmt: skip
         if done.returncode:
             last = [line for line in done.stderr.splitlines() if line.strip()][-1:] or ["it printed no error"]
             raise PublishError(
-                f"cosign did not sign {digest[:19]}: {last[0]}",
+                f"cosign did not {verb} {digest[:19]}: {last[0]}",
                 hint="No tag was moved to it. With a key: --key=FILE, its password in $COSIGN_PASSWORD.",
             )
 

@@ -197,10 +197,21 @@ class Pusher:
             moves = plan_moves(tags, entries, {tag: self.repository.index(tag) for tag in tags.all}, self.force)
             reports.append(TagReport(group[0].image, " ".join(sorted({image.platform for image in group})), moves))
             if not self.dry:
+                if self.signer:
+                    self._attest(self.signer, group, any(move.changes for move in moves[:2]))
                 self._move(moves[:2])
         for report in reports if not self.dry else ():
             self._move(report.moves[2:])
         return reports
+
+    def _attest(self, signer: Signer, images: Sequence[PushedImage], changed: bool) -> None:
+        """Sign the statements in the attestations of ``images``, before a tag moves to them or if they are unsigned."""
+        for image in images:
+            digest, *attestations = (entry["digest"] for entry in image.entries)
+            if changed or not self.repository.has_manifest(f"{digest.replace(':', '-')}.att"):
+                for attestation in attestations:
+                    for kind, predicate in self.repository.statements(attestation):
+                        signer.attest(digest, kind, predicate)
 
     def _move(self, moves: Sequence[Move]) -> None:
         """Put the indexes by digest, sign them, and set the tags."""

@@ -3,7 +3,7 @@
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO
 from urllib.parse import urljoin
@@ -47,6 +47,15 @@ class Repository:
             where = f"{self.transport.host}/{self.transport.path}"
             raise RegistryError(f"{where} has something other than an image under {name}: {error}") from None
         return index, oci.digest_of(answer.body)
+
+    def statements(self, digest: str) -> Iterator[tuple[str, object]]:
+        """The type and the predicate of each in-toto statement in the attestation manifest with this digest."""
+        answer = self.transport.ask("GET", f"manifests/{digest}", headers=ACCEPT)
+        self.transport.verified(answer.body, digest)
+        for layer in oci.parse_manifest(oci.parse_object(answer.body))["layers"]:
+            if layer["mediaType"] == oci.STATEMENT:
+                statement = oci.parse_object(self.transport.blob(layer["digest"], layer["size"]))
+                yield str(statement.get("predicateType", "")), statement.get("predicate")
 
     def _index_of_one(self, content: dict[str, object], data: bytes) -> oci.Index:
         manifest = oci.parse_manifest(content)

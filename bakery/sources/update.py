@@ -171,7 +171,7 @@ class Discovery:
             ) from None
 
     def _pin_first(self, candidates: Iterable[Pin], number: str, findings: Findings, ids: Mapping[str, str]) -> None:
-        """Pin the first of ``candidates`` that is available; one that fails verification ends the search."""
+        """Pin the first of ``candidates`` that is available and passes verification."""
         for pin in candidates:
             try:
                 findings.changes.append(self._pin(pin, number, ids.get(pin.release, "")))
@@ -180,6 +180,7 @@ class Discovery:
                 continue
             except SourceError as error:
                 findings.problems.append(f"Python {pin.release} is not pinned: {error.message}")
+                continue
             return
 
     def _pin(self, pin: Pin, number: str, release_id: str) -> LockChange:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.selection import select_images
@@ -38,6 +44,141 @@ def test_nothing_is_permitted_but_by_a_job_and_nobody_keeps_the_token(file: Path
     assert "\npermissions: {}\n" in text
     assert "permissions: write-all" not in text
     assert text.count("actions/checkout@") == text.count("persist-credentials: false")
+
+
+def jobs(file: Path) -> dict[str, str]:
+    """The text of each job by its name."""
+    parts = re.split(r"(?m)^  ([a-z]+):\n", file.read_text().partition("\njobs:\n")[2])
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+RELEASE, NIGHTLY = jobs(ROOT / ".github/workflows/release.yml"), jobs(ROOT / ".github/workflows/nightly.yml")
+REQUIREMENTS = ROOT / ".github/requirements.txt"
+
+
+@pytest.mark.parametrize("text", [*RELEASE.values(), *NIGHTLY.values()], ids=[*RELEASE, *NIGHTLY])
+def test_jobs_that_write_install_nothing_but_locked_packages(text: str) -> None:
+    installs = re.findall(r"(?:pip|uv|npm|apt-get|curl).*", re.sub(r"(?m)^\s*#.*|name:.*", "", text))
+    locked = "pip install --quiet --require-hashes --only-binary=:all: --requirement=.github/requirements.txt"
+    assert {line.strip('"') for line in installs if "install" in line or "curl" in line} <= {locked}
+
+
+def test_the_locked_packages_are_those_that_this_project_needs_and_have_hashes() -> None:
+    lines = [line for line in REQUIREMENTS.read_text().replace("\\\n", "").splitlines() if line[0] != "#"]
+    assert [line for line in lines if " --hash=sha256:" not in line] == []
+    pins = {}
+    for line in lines:
+        pin = Requirement(line.partition(" --hash")[0])
+        (version,) = pin.specifier
+        assert version.operator == "=="
+        pins[canonicalize_name(pin.name)] = version.version
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for text in (*project["dependencies"], *project["optional-dependencies"]["sigstore"]):
+        needed = Requirement(text)
+        assert needed.specifier.contains(pins[canonicalize_name(needed.name)]), f"{text}: update {REQUIREMENTS.name}"
+
+
+def test_only_the_main_branch_signs_and_moves_tags_in_a_protected_environment() -> None:
+    signing = {name for name, text in RELEASE.items() if "inv push" in text and "--sign" in text}
+    assert signing == {name for name, text in RELEASE.items() if "id-token: write # for keyless" in text} == {"publish"}
+    assert not any("--sign" in text or "--merge" in text for text in NIGHTLY.values())
+    assert "\n    environment: release" in RELEASE["publish"]
+    for name in ("plan", "publish"):
+        assert "\n    if: github.ref == 'refs/heads/main'\n" in RELEASE[name]
+    assert "\n    needs: plan\n" in RELEASE["build"]
+
+
+def test_releases_are_built_from_the_whole_history() -> None:
+    assert "fetch-depth: 0" in RELEASE["build"]
+
+
+def test_dependabot_updates_actions_and_locked_packages() -> None:
+    text = (ROOT / ".github/dependabot.yml").read_text()
+    updated = re.findall(r"package-ecosystem: (\S+)\n    directory: (\S+)", text)
+    assert updated == [("github-actions", "/"), ("pip", "/.github")]
+
+
+def script_of(job: str, step: str) -> str:
+    """The shell script of a step."""
+    block = job.partition(f"name: {step}")[2].partition("run: |\n")[2]
+    lines = itertools.takewhile(lambda line: not line or line.startswith(" " * 10), block.splitlines())
+    return "\n".join(line[10:] for line in lines)
+
+
+def run_step(folder: Path, script: str, inv: str, **environment: str) -> tuple[int, dict[str, str]]:
+    """Run a step with ``inv`` as the program's script; returns its exit code and outputs."""
+    program, output = folder / "inv", folder / "output"
+    program.write_text(f"#!/bin/sh\n{inv}\n")
+    program.chmod(0o755)
+    settings = {
+        "PATH": f"{folder}:{os.environ['PATH']}", "RUNNER_TEMP": str(folder), "GITHUB_OUTPUT": str(output),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary"), **environment,
+    }  # fmt: skip
+    output.touch()
+    done = subprocess.run(["bash", "-eo", "pipefail", "-c", script], env=settings, cwd=folder, check=False)
+    return done.returncode, dict(line.split("=", 1) for line in output.read_text().splitlines())
+
+
+needs_jq = pytest.mark.skipif(not shutil.which("jq"), reason="the runners have jq")
+
+
+@needs_jq
+@pytest.mark.parametrize(
+    ("code", "rows", "outputs"),
+    [
+        (0, [], {"code": "0", "images": ""}),
+        (3, None, {"code": "0", "images": ""}),
+        (2, [("3.13.15-minimal-bookworm", "bookworm")], {"code": "2", "images": "3.13.15:bookworm"}),
+        (2, None, {"code": "2", "images": ""}),
+        (
+            0,
+            [("3.13.15-bookworm", "bookworm"), ("3.13.15-minimal-bookworm", "bookworm"), ("3.12.9-noble", "noble")],
+            {"code": "0", "images": "3.12.9:noble 3.13.15:bookworm"},
+        ),
+    ],
+)
+def test_nightly_releases_those_that_are_outdated_and_fails_if_one_could_not_be_asked(
+    tmp_path: Path, code: int, rows: list[tuple[str, str]] | None, outputs: dict[str, str]
+) -> None:
+    text = "" if rows is None else json.dumps([{"image": image, "target": target} for image, target in rows])
+    script = script_of(NIGHTLY["outdated"], "Compare published images")
+    assert run_step(tmp_path, script, f"echo '{text}'\nexit {code}", REPOSITORY="r.example/Python") == (0, outputs)
+    job = NIGHTLY["outdated"]
+    assert "if: steps.outdated.outputs.images != ''" in job
+    assert "if: steps.outdated.outputs.code != '0'" in job.partition("Fail if something could not be asked")[2]
+
+
+@needs_jq
+def test_the_release_plans_only_the_images_that_are_outdated(tmp_path: Path) -> None:
+    inv = 'echo "{\\"include\\":[{\\"name\\":\\"$3$4\\"}]}"'
+    script = script_of(RELEASE["plan"].replace("- id: plan", "- name: matrix"), "matrix")
+    (code, outputs) = run_step(tmp_path, script, inv, IMAGES="3.13:bookworm 3.12:noble", VERSION="", TARGET="")
+    names = [job["name"] for job in json.loads(outputs["matrix"])["include"]]
+    assert (code, names) == (0, ["--version=3.12--target=noble", "--version=3.13--target=bookworm"])
+    (tmp_path / "output").unlink()
+    (code, outputs) = run_step(tmp_path, script, inv, IMAGES="", VERSION="3.13", TARGET="")
+    assert [job["name"] for job in json.loads(outputs["matrix"])["include"]] == ["--version=3.13--target="]
+
+
+def test_a_release_that_fails_verification_does_not_keep_others_from_their_pull_request(tmp_path: Path) -> None:
+    script = script_of(NIGHTLY["update"], "Find, verify and pin")
+    code, outputs = run_step(tmp_path, script, "echo left out >&2; exit 1")
+    assert (code, outputs) == (0, {"code": "1"})
+    assert (tmp_path / "update.txt").read_text() == "left out\n", "the pull request says it"
+    order = [NIGHTLY["update"].index(text) for text in ("id: update", "gh pr create", "outputs.code != '0'")]
+    assert order == sorted(order)
+
+
+def test_logs_that_contain_the_token_are_not_uploaded(tmp_path: Path) -> None:
+    logs = tmp_path / "build" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "a b.log").write_text("password s3cret\n")
+    (logs / "good.log").write_text("nothing\n")
+    script = script_of(RELEASE["build"], "Withhold logs")
+    assert run_step(tmp_path, script, "", TOKEN="s3cret")[0] == 0
+    assert [file.name for file in logs.iterdir()] == ["good.log"]
+    assert run_step(tmp_path, script, "", TOKEN="s3cret")[0] == 0
+    assert RELEASE["build"].index("Withhold logs") < RELEASE["build"].index("path: build/logs")
 
 
 @pytest.mark.parametrize("verb", ["plan", "build", "test", "push", "doctor", "update", "readme", "outdated"])

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bakery.catalog.models import Catalog, Image
 from bakery.errors import BakeryError, PublishError
+from bakery.platforms import Platform
 from bakery.publish import push
+from bakery.publish.cosign import Signer
 from bakery.publish.push import Pusher
 from bakery.records.builds import manifest_digest_of, record_attested
 from bakery.workspace import Workspace
-from tests.archives import INDEX, Archive, make_tar
+from tests.archives import INDEX, MANIFEST, Archive, make_tar
 
 
 class FakeEngine:
@@ -80,3 +85,49 @@ def test_record_that_is_no_file_is_refused_by_name(workspace: Workspace) -> None
     os.mkfifo(folder / "sha256-1")
     with pytest.raises(BakeryError, match="sha256-1 is a FIFO: expected a regular file"):
         manifest_digest_of(workspace.home, "sha256:1")
+
+
+class Attested(FakeRepository):
+    """Stands for a registry with an image whose attestations have two statements."""
+
+    def has_manifest(self, name: str) -> bool:
+        return not name.endswith((".att", ".sig"))
+
+    def put_manifest(self, *_: object) -> None:
+        """It takes everything."""
+
+    def statements(self, digest: str) -> Iterator[tuple[str, object]]:
+        assert digest == f"sha256:{'2' * 64}"
+        yield "https://slsa.dev/provenance/v0.2", {"builder": {"id": "https://ci.example/1"}}
+        yield "https://spdx.dev/Document", {"spdxVersion": "SPDX-2.3"}
+
+
+def test_statements_are_signed_as_attestations_of_the_image_and_indexes_with_all_they_refer_to(
+    catalog: Catalog, image: Callable[..., Image], workspace: Workspace, tmp_path: Path
+) -> None:
+    program = tmp_path / "cosign"
+    program.write_text(
+        f"#!{sys.executable}\nimport sys\nfile = [a[12:] for a in sys.argv if a.startswith('--predicate=')]\n"
+        f"print(*sys.argv[1:], open(file[0]).read() if file else '', file=open('{tmp_path}/log', 'a'))\n"
+    )
+    program.chmod(0o755)
+    transport: Any = SimpleNamespace(base="https://r.example", bundle=None, host="r.example", path="python")
+    repository: Any = Attested()
+    platform = {"architecture": "amd64", "os": "linux"}
+    entries: Any = [
+        {"mediaType": MANIFEST, "digest": f"sha256:{'1' * 64}", "size": 1, "platform": platform},
+        {
+            "mediaType": MANIFEST, "digest": f"sha256:{'2' * 64}", "size": 1,
+            "platform": {"architecture": "unknown", "os": "unknown"},
+            "annotations": {"vnd.docker.reference.digest": f"sha256:{'1' * 64}"},
+        },
+    ]  # fmt: skip
+    pusher = Pusher(workspace, catalog, repository, lambda _: None, Signer(str(program), transport))
+    tags = push.tags_for(catalog, image("3.13"), "20261127")
+    pusher.tag([push.PushedImage("3.13", Platform("linux/amd64"), tags, entries)])
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["attest", "attest", "sign"]
+    assert "--type=slsaprovenance02 " in lines[0] and lines[0].endswith('{"builder": {"id": "https://ci.example/1"}}')
+    assert "--type=spdxjson " in lines[1] and lines[1].endswith('{"spdxVersion": "SPDX-2.3"}')
+    assert all(f"r.example/python@sha256:{'1' * 64}" in line for line in lines[:2])
+    assert " --recursive " in lines[2]

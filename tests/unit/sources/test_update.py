@@ -180,6 +180,17 @@ def test_bad_signature_leaves_out_only_that_release(org: FakePythonOrg) -> None:
     assert "not pinned for this series" in findings.problems[0]
 
 
+def test_a_release_that_fails_verification_does_not_keep_an_older_sound_one_from_being_pinned(
+    org: FakePythonOrg,
+) -> None:
+    org.lock(org.pin("3.13.5", b""))
+    org.publish("3.13.6")
+    org.serve(org.publish("3.13.7"), org.mallory.sign(tarball("3.13.7")), ".asc")
+    findings = org.find()
+    assert [change.name for change in findings.changes] == ["3.13.6"]
+    assert [problem.partition(":")[0] for problem in findings.problems] == ["Python 3.13.7 is not pinned"]
+
+
 @pytest.mark.parametrize("require", [False, True])
 def test_unsigned_release_is_pinned_unless_signatures_are_required(org: FakePythonOrg, require: bool) -> None:
     org.publish("3.13.6", signed=False)
