@@ -84,7 +84,8 @@ class InputResolver:
             checkout = checkout_of(self.workspace.root)
         except ValueError:  # inputs_for has reported it
             checkout = ""
-        return BuildInputs(replace(contexts, relaxed=relaxed), base, tarball, signature, checkout)
+        tools = str(sources.fetch_extras(image.variant.on(image.platform)))
+        return BuildInputs(replace(contexts, relaxed=relaxed, tools=tools), base, tarball, signature, checkout)
 
     def _base(self, image: Image, tell: Tell) -> BaseImage:
         key = (image.target.name, image.platform)
@@ -107,5 +108,6 @@ def planned_definition(
     for image in images:
         folders = sources.folder(image.pin), sources.extras_folder(image.series)
         preview = bases.preview(image.target, image.platform)
-        inputs[image] = inputs_for(workspace.root, catalog, image, folders, preview, tell_once)
+        contexts = inputs_for(workspace.root, catalog, image, folders, preview, tell_once)
+        inputs[image] = replace(contexts, tools=str(sources.extras_folder(image.variant.on(image.platform))))
     return definition(catalog, images, inputs)

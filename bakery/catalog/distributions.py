@@ -1,6 +1,7 @@
 """Distributions: families, their targets, and where the packages of a family come from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
 
@@ -31,10 +32,11 @@ class Archive:
 
 @dataclass(frozen=True)
 class Packages:
-    """What a family installs in the stage that compiles, and in every image."""
+    """What a family installs in the stage that compiles, in every image, and in addition in images of a variant."""
 
     build: Words
     runtime: Words
+    variants: Mapping[str, Words] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

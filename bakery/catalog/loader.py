@@ -46,6 +46,7 @@ def load_catalog(root: Path) -> Catalog:
         compilers[name] = table.read(Compiler, name=name)
     for family in families:
         _check_compilers(family, compilers)
+        _check_packages(family, top.table("variants").data)
     series = []
     for name, table in top.tables("series").items():
         series.append(_series(name, table, pins, extras))
@@ -56,7 +57,7 @@ def load_catalog(root: Path) -> Catalog:
             raise lock.fail(f'releases."{pin.release}"', f"series {pin.series} is not in catalog.toml")
     for table in profiles.values():
         table.text("compiler", f"one of {', '.join(compilers)}", "|".join(compilers))
-    variants = _variants(top)
+    variants = _variants(top, extras)
     names = ([entry.name for entry in series], [variant.name for variant in variants], targets)
     catalog = Catalog(
         repository=recipes[RecipeName.FULL].repository,
@@ -121,6 +122,13 @@ def _check_compilers(family: Family, compilers: Collection[str]) -> None:
             )
 
 
+def _check_packages(family: Family, variants: Collection[str]) -> None:
+    for name in family.packages.variants:
+        if name not in variants:
+            expected = f"expected names of variants ({', '.join(variants)}), found {name!r}"
+            raise ConfigError(f"{family.name}/family.toml: packages.variants: {expected}")
+
+
 def _series(name: str, table: Table, pins: Sequence[Pin], extras: Mapping[str, Extra]) -> Series:
     if not re.fullmatch(rf"3\.\d{{1,3}}{FREE_THREADED}?", name):
         raise table.fail("", f"expected a series such as 3.13 or 3.13t, found {name!r}")
@@ -128,10 +136,14 @@ def _series(name: str, table: Table, pins: Sequence[Pin], extras: Mapping[str, E
     own = sorted((pin for pin in pins if pin.series == number), key=lambda pin: pin.version, reverse=True)
     if not own:
         raise table.fail("", f"no release of {number} is pinned in lock.toml; expected at least one")
-    files = table.words("extras")
-    if not set(files) <= set(extras):
-        raise table.fail("extras", f"expected names that lock.toml pins ({', '.join(extras)}), found {list(files)!r}")
-    return table.read(Series, name=name, pins=tuple(own), extras=tuple(extras[file] for file in files))
+    return table.read(Series, name=name, pins=tuple(own), extras=_extras(table, extras))
+
+
+def _extras(table: Table, extras: Mapping[str, Extra]) -> tuple[Extra, ...]:
+    names = table.words("extras")
+    if not set(names) <= set(extras):
+        raise table.fail("extras", f"expected names that lock.toml pins ({', '.join(extras)}), found {list(names)!r}")
+    return tuple(extras[name] for name in names)
 
 
 def _check_series(table: Table, series: Series, compilers: Collection[str], ours: Options) -> None:
@@ -147,13 +159,14 @@ def _check_series(table: Table, series: Series, compilers: Collection[str], ours
         check_options(options, ours)
 
 
-def _variants(top: Table) -> tuple[Variant, ...]:
+def _variants(top: Table, extras: Mapping[str, Extra]) -> tuple[Variant, ...]:
     """The tables ``variants.NAME``; raises :exc:`ConfigError` if two variants would have the same tags."""
     variants = []
     for name, table in top.tables("variants").items():
         if not re.fullmatch(WORD, name):
             raise table.fail("", f"expected a name in lower case such as minimal, found {name!r}")
-        variants.append(table.read(Variant, name=name))
+        own = _extras(table, extras) if "extras" in table.data else ()
+        variants.append(table.read(Variant, name=name, extras=own))
     infixes = [variant.infix for variant in variants]
     if infixes.count("") != 1 or len(set(infixes)) != len(infixes):
         raise top.fail("variants", f'expected infixes that differ, one of them "", found {infixes!r}')

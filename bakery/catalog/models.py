@@ -1,7 +1,7 @@
 """The nouns of this project, as frozen dataclasses without behaviour beyond deriving one field from another."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -66,12 +66,18 @@ class Variant:
     """What an image holds in addition to the interpreter; a stage of every family's Dockerfile.
 
     ``lacks`` names features of the default image that it does not have (tests/image/support.py explains them).
+    ``extras`` are files that its stage installs.
     """
 
     name: str
     infix: Annotated[str, Rule('letters, digits and hyphens, or "", but not slim or gzip', INFIX)]
     stage: Annotated[str, Rule("a stage of the Dockerfiles", "[a-z0-9][a-z0-9_.-]*")]
     lacks: Words
+    extras: tuple[Extra, ...] = ()
+
+    def on(self, platform: Platform) -> "Variant":
+        """This variant with the extras for ``platform`` only."""
+        return replace(self, extras=tuple(extra for extra in self.extras if extra.platform in ("", platform)))
 
 
 @dataclass(frozen=True)

@@ -67,14 +67,18 @@ class Pin:
 
 @dataclass(frozen=True)
 class Extra:
-    """A file that a series needs in addition to its tarball, and the only bytes that are accepted as it."""
+    """A file that a series or a variant needs besides the tarball, and the only bytes that are accepted as it.
+
+    ``platform`` is empty if it fits all; ``pool`` is empty for a wheel, which comes from pip's package index.
+    """
 
     name: str
     file: Annotated[str, Rule("a file name", r"[^\s/]+")]
     sha256: Sha256
     recorded_by: str
-    pool: PoolPath
     bytes: Bytes
+    pool: PoolPath | None = None
+    platform: Annotated[str, Rule("a platform such as linux/amd64", r"linux/\w+(/\w+)?")] = ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from bakery.workspace import Workspace
 
 FOLDERS = {
     "logs": {"build": r"logs|records|bench|verify|.+\.(oci|packed|attested)\.tar"},
-    "sources": {"sources": r"3\.\d+\.\d+\w*|local-[0-9a-f]+|extras(-\w+)*|signatures|[\w.+-]+\.deb"},
+    "sources": {"sources": r"3\.\d+\.\d+\w*|local-[0-9a-f]+|extras(-\w+)*|signatures|[\w.+-]+\.(deb|whl)"},
     "layers": {"layers": r"(zstd|gzip)-[\d.]+-\w+|attested"},
     "bases": {"bases": r".+-(amd64|arm64)|\.folder\..+\.partial"},
     "engine": {

@@ -17,6 +17,7 @@ from bakery.catalog import (
     STAGES,
     TRAINING,
     Catalog,
+    Extra,
     Image,
     Options,
     RecipeName,
@@ -32,7 +33,8 @@ class Inputs:
     ``base`` is a context as buildx takes it (``docker-image://...`` or ``oci-layout://...``); ``base_digest`` is the
     digest of the base's manifest; ``base_origin`` is where it came from: ``registry``, ``mmdebstrap`` or ``user``.
     ``revision`` is the commit that the image is made from (:mod:`bakery.plan.revision`), empty if there is none.
-    ``relaxed`` says which verification of packages the user has relaxed, empty if none.
+    ``relaxed`` says which verification of packages the user has relaxed, empty if none. ``tools`` is a folder with
+    files that the variant needs.
     """
 
     source: str
@@ -43,6 +45,7 @@ class Inputs:
     base_origin: str
     revision: str = ""
     relaxed: str = ""
+    tools: str = ""
 
 
 class BakeTarget(TypedDict):
@@ -94,6 +97,7 @@ def _target(
 ) -> BakeTarget:
     family = catalog.family_of(image.target)
     recipe, series = catalog.recipes[image.recipe], image.series
+    packages = family.packages.variants.get(image.variant.name, ())
     contexts = {"base": inputs.base, "source": inputs.source, "extras": inputs.extras, "shared": "shared"}
     arguments = {
         "BUILD_PACKAGES": " ".join((*family.packages.build, *recipe.packages, *series.build_packages)),
@@ -106,12 +110,16 @@ def _target(
     if recipe.name is not RecipeName.REFERENCE:
         compiler, profile, created = catalog.compiler_of(image), catalog.profile_of(image), created_at(image)
         contexts["profile"] = profile.folder if profile else TRAINING if recipe.pgo and compiler.programs else NONE
+        contexts |= {"tools": inputs.tools} if image.variant.extras else {}
         arguments |= {
             "COMPILER_PACKAGES": " ".join(compiler.packages),
             "PGO": "1" if recipe.pgo else "0",
             "PROFILE_SHA256": profile.sha256 if profile else "",
-            "EXTRAS_SHA256": "\n".join(f"{extra.sha256}  {extra.file}" for extra in series.extras),
+            "EXTRAS_SHA256": _digests(series.extras),
             "SOURCE_DATE_EPOCH": f"{datetime.fromisoformat(created).timestamp():.0f}" if created else "",
+            "TOOLS_SHA256": _digests(image.variant.on(image.platform).extras),
+            "VARIANT_PACKAGES": " ".join(packages),
+            "WITH_PACKAGES": "variant" if packages else "none",
         }
     folder, _, dockerfile = catalog.dockerfile_of(image).rpartition("/")
     target: BakeTarget = {
@@ -131,6 +139,11 @@ def _target(
     if network:
         target["network"] = network
     return target
+
+
+def _digests(extras: Sequence[Extra]) -> str:
+    """The files of ``extras`` as sha256sum prints and checks them."""
+    return "\n".join(f"{extra.sha256}  {extra.file}" for extra in extras)
 
 
 def option_arguments(catalog: Catalog, image: Image) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from packaging.version import Version
 
-from bakery.catalog import Pin, Series, Target
+from bakery.catalog import Extra, Pin, Series, Target
 from bakery.platforms import Platform
 
 Lock = Mapping[str, Any]
@@ -81,6 +81,14 @@ def base_change(target: Target, digests: Mapping[Platform, str], today: str) -> 
     lines = [f"{platform}: {digest}" for platform, digest in digests.items()]
     message = _message(f"Move {target.base.image} to its state of {today}", lines)
     return LockChange("bases", target.name, content, message)
+
+
+def wheel_change(wheel: Extra) -> LockChange:
+    """Pin the file of ``wheel``, which a variant installs."""
+    keys = ("file", "sha256", "bytes", "recorded_by", "platform")
+    content = {key: getattr(wheel, key) for key in keys if getattr(wheel, key)}
+    lines = [f"{wheel.bytes} bytes, recorded by {wheel.recorded_by}.", f"sha256: {wheel.sha256}"]
+    return LockChange("extras", wheel.name, content, _message(f"Pin {wheel.file}", lines))
 
 
 def _message(subject: str, lines: Sequence[str]) -> str:

@@ -6,11 +6,15 @@ byte against the lock, caches the file, and lists in its error message why each 
 """
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from os.path import expanduser
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bakery.bases import apt
 from bakery.errors import SourceError, Unavailable
@@ -83,7 +87,13 @@ def from_debian_mirror(request: Request) -> Iterator[Attempt]:
         yield Attempt("the host's Debian mirror", partial(_from_pool, request), partial(_is_in_pool, request.pool))
 
 
-PROVIDERS: tuple[Provider, ...] = (from_user_mirror, from_python_org, from_debian_mirror)
+def from_package_index(request: Request) -> Iterator[Attempt]:
+    """The index that pip's own settings name, for wheels."""
+    if request.file.endswith(".whl"):
+        yield Attempt("pip's package index", partial(_from_index, request.file))
+
+
+PROVIDERS: tuple[Provider, ...] = (from_user_mirror, from_python_org, from_debian_mirror, from_package_index)
 """Every provider, in the order in which they are asked."""
 
 
@@ -123,6 +133,32 @@ def _is_in_pool(path: str) -> bool:
         return _answers(apt.with_login(_pool_uri(path)))
     except (Unavailable, apt.AptError):
         return False
+
+
+def _from_index(wheel: str, file: Path) -> None:
+    with newest_wheel(wheel, same_version=True) as found:
+        shutil.move(found, file)
+
+
+@contextmanager
+def newest_wheel(like: str, *, same_version: bool = False) -> Iterator[Path]:
+    """The newest wheel of the distribution, interpreter and platform of ``like`` (a file name) on pip's index.
+
+    Raises :exc:`Unavailable` with pip's reason, which is also the case without pip.
+    """
+    name, version, python, abi, platform = like.removesuffix(".whl").split("-")
+    requirement = f"{name}=={version}" if same_version else name
+    tags = [f"--platform={tag}" for tag in platform.split(".")]
+    kind = [f"--implementation={python[:2]}", f"--abi={abi}", *tags, "--only-binary=:all:", "--no-deps"]
+    with TemporaryDirectory() as folder:
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-cache-dir"]
+        done = subprocess.run(
+            [*pip, *kind, f"--dest={folder}", requirement], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            reasons = done.stderr.strip().splitlines() or [f"pip ended with {done.returncode}"]
+            raise Unavailable(f"does not have {requirement}: {reasons[-1]}")
+        yield next(Path(folder).iterdir())
 
 
 def _answers(url: str) -> bool:

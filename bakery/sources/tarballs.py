@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.catalog import Extra, Pin, Series
+from bakery.catalog import Extra, Pin, Series, Variant
 from bakery.errors import SourceError, Unavailable
 from bakery.files import Tell, disk_full, locked, require_type, sha256_of, staged_folder
 from bakery.sources.providers import PROVIDERS, Attempt, Provider, Request
@@ -57,19 +57,19 @@ class SourceCache:
             hint = f"The nearest release that is available is {version}: {command.format(version=version)}"
         raise _unavailable(pin.file, pin.file, failures, hint, TREES)
 
-    def extras_folder(self, series: Series) -> Path:
-        """The cache folder, a build context, of files that ``series`` needs besides its tarball; usually empty."""
-        return self.home / "-".join(["extras", *(extra.name for extra in series.extras)])
+    def extras_folder(self, owner: Series | Variant) -> Path:
+        """The cache folder, a build context, of files that ``owner`` needs besides the tarball; usually empty."""
+        return self.home / "-".join(["extras", *(extra.name for extra in owner.extras)])
 
-    def fetch_extras(self, series: Series) -> Path:
+    def fetch_extras(self, owner: Series | Variant) -> Path:
         """That folder, with every file in it verified. Raises as :meth:`fetch` does."""
-        folder = self.extras_folder(series)
-        for extra in series.extras:
+        folder = self.extras_folder(owner)
+        for extra in owner.extras:
             failures = self._fetch(extra, self.home / extra.file)
             if failures is not None:
-                raise _unavailable(extra.file, f"{extra.file}, which {series.name} needs", failures)
-        with disk_full(folder), locked(folder.with_suffix(".lock"), f"the extras of {series.name}", self.tell):
-            expected = {extra.file: extra.sha256 for extra in series.extras}
+                raise _unavailable(extra.file, f"{extra.file}, which {owner.name} needs", failures)
+        with disk_full(folder), locked(folder.with_suffix(".lock"), f"the extras of {owner.name}", self.tell):
+            expected = {extra.file: extra.sha256 for extra in owner.extras}
             if not _holds(folder, expected) or any(sha256_of(folder / name) != expected[name] for name in expected):
                 with staged_folder(folder) as stage:
                     for name in expected:

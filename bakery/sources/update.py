@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 import tomli_w
 
 from bakery import registry
-from bakery.catalog import Catalog, Pin, Series, Target, select_images
+from bakery.catalog import Catalog, Extra, Pin, Series, Target, select_images
 from bakery.errors import BakeryError, BuildError, SourceError, Unavailable
 from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder, write_whole
 from bakery.sources import lock_changes, published
 from bakery.sources.inspection import inspect_tarball
 from bakery.sources.lock_changes import LockChange
+from bakery.sources.providers import newest_wheel
 from bakery.sources.published import PublishedReleases
 from bakery.sources.signatures import SignatureChecker
 from bakery.sources.tarballs import MAX_BYTES, SourceCache
@@ -84,11 +85,15 @@ def update_lock(
 
 @dataclass(frozen=True)
 class Subjects:
-    """What to look at: ``series`` for newer releases, ``pins`` to verify again, ``targets`` for newer bases."""
+    """What to look at: ``series`` for newer releases, ``pins`` to verify again, ``targets`` for newer bases.
+
+    ``wheels`` are extras of variants, to look for newer ones.
+    """
 
     series: tuple[Series, ...] = ()
     pins: tuple[Pin, ...] = ()
     targets: tuple[Target, ...] = ()
+    wheels: tuple[Extra, ...] = ()
 
 
 def select_subjects(catalog: Catalog, versions: Sequence[str], targets: Sequence[str]) -> Subjects:
@@ -100,6 +105,7 @@ def select_subjects(catalog: Catalog, versions: Sequence[str], targets: Sequence
         tuple(series),
         tuple(dict.fromkeys(image.pin for image in images if image.version in releases)),
         tuple(dict.fromkeys(image.target for image in images)) if targets or not versions else (),
+        () if targets or versions else tuple(wheel for variant in catalog.variants for wheel in variant.extras),
     )
 
 
@@ -132,7 +138,22 @@ class Discovery:
             self._recheck(pin, findings)
         for target in subjects.targets:
             self._find_base(target, findings)
+        for wheel in subjects.wheels:
+            self._find_wheel(wheel, findings)
         return findings
+
+    def _find_wheel(self, wheel: Extra, findings: Findings) -> None:
+        """The newest version on pip's package index; pip compares the file with the index's digest."""
+        try:
+            with newest_wheel(wheel.file) as file:
+                new = replace(wheel, file=file.name, sha256=sha256_of(file), bytes=file.stat().st_size)
+        except Unavailable as reason:
+            findings.notes.append(f"{wheel.name}: pip's package index {reason}; {wheel.file} stays pinned")
+            return
+        if new.file == wheel.file and new.sha256 != wheel.sha256:
+            findings.problems.append(f"{wheel.file}: pinned with sha256 {wheel.sha256}, the index has {new.sha256}")
+        elif new != wheel:
+            findings.changes.append(lock_changes.wheel_change(new))
 
     def _find_releases(self, by_number: dict[str, Series], findings: Findings) -> None:
         releases = self._list_releases(by_number)

@@ -91,6 +91,7 @@ def run_image_tests(
         write=write,
         environment={
             "IMAGE_RECIPE": built.labels.get(f"{LABELS}.recipe", ""),
+            "IMAGE_VARIANT": image.variant.name,
             "IMAGE_LACKS": " ".join(image.variant.lacks),
         },
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -124,9 +125,23 @@ def test_build_commands_use_buildkit_and_the_network_of_the_host(shell: Shell, h
     assert (home / "out/built").read_text() == "secret content"
 
 
-def test_the_example_of_docs_minimal_is_built_by_docker_build(shell: Shell, home: Path, engine: Engine) -> None:
-    """As docs/minimal.md says, with pip's settings and the CA certificates as secrets."""
-    for reference in re.findall("^FROM ([^ \n]+)", (ROOT / "docs/minimal/Dockerfile").read_text(), re.MULTILINE):
+@pytest.mark.parametrize(
+    ("example", "check"),
+    [
+        ("minimal", "python -c 'import app; print(app.app.title)'"),
+        ("applications/pip", "python -c 'import main; print(main.app.test_client().get(\"/\").text)'"),
+        ("applications/uv", "python -c 'import service, uvicorn; print(service.app.title)'"),
+        ("applications/libraries", "python main.py"),
+    ],
+)
+def test_the_examples_in_docs_are_built_by_docker_build(
+    shell: Shell, home: Path, engine: Engine, tmp_path: Path, example: str, check: str
+) -> None:
+    """As the pages say, with the settings of pip and uv and the CA certificates as secrets."""
+    folder = tmp_path / "example"
+    shutil.copytree(ROOT / "docs" / example, folder)
+    references = re.findall("^FROM ([^ \n]+)", (folder / "Dockerfile").read_text(), re.MULTILINE)
+    for reference in references:
         if not engine.find(reference):
             pytest.skip(f"{reference} is not built")
     config = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
@@ -139,10 +154,18 @@ def test_the_example_of_docs_minimal_is_built_by_docker_build(shell: Shell, home
         lines.append("cert = /run/secrets/ca.pem")
         secrets = f"--secret id=pip.conf,src=pip.conf --secret id=ca.pem,src={variables['PIP_CERT']}"
         (home / "pip.conf").write_text("\n".join(lines))
-    tag = f"bakery-tests/minimal-{os.getpid()}"
+    if "PIP_INDEX_URL" in variables:
+        (home / "uv.toml").write_text(f'[[index]]\nurl = "{variables["PIP_INDEX_URL"]}"\ndefault = true\n')
+        secrets += " --secret id=uv.toml,src=uv.toml"
+    if example.endswith("uv"):
+        mounts = f"-v '{folder}':/app -w /app -v '{home}':/etc/uv:ro"
+        if "PIP_CERT" in variables:
+            mounts += f" -e SSL_CERT_FILE=/ca.pem -v {variables['PIP_CERT']}:/ca.pem:ro"
+        shell(f"docker run --rm --network=host {mounts} {references[0]} uv lock")
+    tag = f"bakery-tests/{example.replace('/', '-')}-{os.getpid()}"
     try:
-        shell(f"docker build {secrets} --tag={tag} '{ROOT}/docs/minimal'")
-        assert shell(f"docker run --rm --network=none {tag} python -c 'import app; print(app.app.title)'")
+        shell(f"docker build {secrets} --tag={tag} '{folder}'")
+        assert shell(f"docker run --rm --network=none {tag} {check}").strip() in ("FastAPI", "hello")
     finally:
         if engine.find(tag):
             engine.remove(tag)

@@ -492,3 +492,8 @@ def test_the_image_tests_know_every_feature_that_a_variant_lacks(catalog: Catalo
     )
     assert catalog.default_variant.lacks == ()
     assert {word for variant in catalog.variants for word in variant.lacks} == set(features)
+
+
+def test_packages_of_an_unknown_variant_are_an_error(data_tree: Path) -> None:
+    error = broken(data_tree, DEBIAN, lambda d: d["packages"]["variants"].update(devel=["gcc"]))
+    assert "debian/family.toml: packages.variants: expected names of variants" in str(error) and "'devel'" in str(error)

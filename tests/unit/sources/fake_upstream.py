@@ -160,7 +160,7 @@ class FakePythonOrg(FakeUpstream):
                 pinned.append(dataclasses.replace(series, pins=tuple(releases)))
         self.catalog = dataclasses.replace(self.catalog, series=tuple(pinned))
 
-    def find(self, *names: str, targets: Any = (), pins: Any = ()) -> Findings:
+    def find(self, *names: str, targets: Any = (), pins: Any = (), wheels: Any = ()) -> Findings:
         discovery = Discovery(self.catalog, self.signatures)
         series = tuple(series for series in self.catalog.series if not names or series.name in names)
-        return discovery.find(Subjects(series, tuple(pins), tuple(targets)))
+        return discovery.find(Subjects(series, tuple(pins), tuple(targets), tuple(wheels)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from bakery.catalog.models import Series
 from bakery.catalog.pins import Pin
 from bakery.errors import SourceError, Unavailable
 from bakery.sources import providers
-from bakery.sources.providers import PROVIDERS, Attempt, Request
+from bakery.sources.providers import PROVIDERS, Attempt, Request, from_package_index
 from bakery.sources.tarballs import SourceCache
 from bakery.workspace import Workspace
 
@@ -121,3 +122,41 @@ def test_signature_and_unpinned_release_are_requested_without_a_digest(
         Request(f"{file}.asc", 5, "3.15.0", "pool/p.orig.tar.xz.asc"),
         Request(file, 6, "3.15.0", "pool/p.orig.tar.xz", digest),
     ]
+
+
+WHEEL = "uv-0.13.9-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
+
+
+class Pip:
+    """A stand-in for the process of pip, which needs an index: records the arguments, and writes ``file``."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, file: str = WHEEL, error: str = "") -> None:
+        self.file, self.error = file, error
+        monkeypatch.setattr("bakery.sources.providers.subprocess.run", self.run)
+
+    def run(self, command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        self.command = command
+        folder = next(word.removeprefix("--dest=") for word in command if word.startswith("--dest="))
+        if not self.error:
+            (Path(folder) / self.file).write_bytes(b"wheel")
+        return subprocess.CompletedProcess(command, int(bool(self.error)), "", self.error)
+
+
+def test_a_wheel_comes_from_pips_index_for_its_own_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pip = Pip(monkeypatch)
+    (attempt,) = from_package_index(Request(file=WHEEL, limit=100))
+    attempt.download(tmp_path / WHEEL)
+    assert (tmp_path / WHEEL).read_bytes() == b"wheel"
+    assert "uv==0.13.9" in pip.command
+    assert {"--platform=manylinux_2_17_x86_64", "--platform=manylinux2014_x86_64", "--no-deps"} <= set(pip.command)
+
+
+def test_only_wheels_come_from_pips_index() -> None:
+    assert not list(from_package_index(Request(file="Python-3.13.15.tar.xz", limit=100)))
+
+
+def test_pips_reason_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Pip(monkeypatch, error="WARNING: x\nERROR: No matching distribution found for uv==0.13.9\n")
+    (attempt,) = from_package_index(Request(file=WHEEL, limit=100))
+    with pytest.raises(Unavailable, match=r"does not have uv==0.13.9: ERROR: No matching distribution"):
+        attempt.download(tmp_path / WHEEL)

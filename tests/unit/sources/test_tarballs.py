@@ -443,7 +443,7 @@ def test_unwritable_cache_is_reported(client: Client, python_org: Any, tmp_path:
 @pytest.fixture
 def extra() -> Extra:
     digest = hashlib.sha256(DATA).hexdigest()
-    return Extra("wheel", "python3-wheel-whl.deb", digest, "tests", "pool/main/w/wheel/x.deb", len(DATA))
+    return Extra("wheel", "python3-wheel-whl.deb", digest, "tests", len(DATA), "pool/main/w/wheel/x.deb")
 
 
 def with_extra(client: Client, extra: Extra) -> Series:

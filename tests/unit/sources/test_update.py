@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from bakery.bases import apt
 from bakery.catalog.models import Catalog
-from bakery.errors import InputError, SourceError
+from bakery.errors import InputError, SourceError, Unavailable
 from bakery.net import http
 from bakery.sources import published
 from bakery.sources.lock_changes import needed_changes
@@ -267,6 +268,35 @@ def test_base_is_unchanged_if_its_registry_gives_no_valid_response(
     base = dataclasses.replace(real.base, image=f"{server.address}/debian:x")
     findings = org.find(targets=[dataclasses.replace(real, base=base)])
     assert findings.changes == [] and "its digests are not changed" in findings.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("found", "message"), [("uv-0.14.0-py3-none-any.whl", "Pin uv-0.14.0"), ("uv-0.13.9-py3-none-any.whl", "")]
+)
+def test_newest_wheel_of_a_variant_is_pinned_unless_its_file_changed_under_the_same_name(
+    org: FakePythonOrg, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str, message: str
+) -> None:
+    (tmp_path / found).write_bytes(b"wheel")
+    monkeypatch.setattr("bakery.sources.update.newest_wheel", lambda _: contextlib.nullcontext(tmp_path / found))
+    pinned = dataclasses.replace(catalog.variants[1].extras[0], file="uv-0.13.9-py3-none-any.whl")
+    findings = org.find(wheels=[pinned])
+    if message:
+        (change,) = findings.changes
+        assert (change.table, change.name) == ("extras", pinned.name) and change.message.startswith(message)
+        assert change.content["bytes"] == 5 and change.content["platform"] == pinned.platform
+    else:
+        assert findings.changes == [] and pinned.sha256 in findings.problems[0]
+
+
+def test_wheel_stays_pinned_if_the_index_has_none(
+    org: FakePythonOrg, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(_: str) -> None:
+        raise Unavailable("does not have uv")
+
+    monkeypatch.setattr("bakery.sources.update.newest_wheel", unavailable)
+    findings = org.find(wheels=catalog.variants[1].extras[:1])
+    assert findings.changes == [] and "stays pinned" in findings.notes[0]
 
 
 def test_signature_of_a_pinned_release_is_recorded_on_request(org: FakePythonOrg) -> None:

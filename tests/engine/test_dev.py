@@ -1,0 +1,92 @@
+"""The dev variant: the same interpreter as the default image, and sdists that need compilers build in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bakery.benchmarks.wheelhouse import settings_for
+from bakery.catalog.models import Catalog
+from bakery.catalog.selection import select_images
+from bakery.catalog.tags import references
+from bakery.engine.engine import Engine
+from bakery.workspace import Workspace
+
+pytestmark = pytest.mark.engine
+
+REVISION = "org.opencontainers.image.revision"
+LISTING = "cd /usr/local && find . -type f -o -type l | LC_ALL=C sort | while read -r f; do [ -L $f ] && readlink $f || sha256sum <$f; echo $f; done"  # noqa: E501
+OWN = ("./bin/uv\n", "./bin/uvx\n", "./lib/tools/")
+SCRIPT = Path(__file__).with_name("sdists.sh")
+SDISTS = [
+    "cffi",
+    "cryptography",
+    "greenlet",
+    "lxml",
+    "mysqlclient",
+    "numpy",
+    "pillow",
+    "psycopg-c",
+    "pyyaml",
+    "pyzmq",
+    "uvloop",
+    "uwsgi",
+]
+
+
+@pytest.fixture(scope="module")
+def images(engine: Engine, catalog: Catalog) -> dict[str, str]:
+    """The default and the dev image of 3.13, by variant."""
+    names = {image.variant.name: references(catalog, image)[0]
+             for image in select_images(catalog, ["3.13"], variants=["default", "dev"])}  # fmt: skip
+    if missing := [name for name in names.values() if engine.find(name) is None]:
+        pytest.skip(f"not built: {' '.join(missing)}")
+    return names
+
+
+def run(engine: Engine, image: str, script: str) -> str:
+    output: bytes = engine.client.containers.run(image, ["bash", "-c", script], remove=True, network_mode="none")
+    return output.decode()
+
+
+def test_the_interpreter_is_the_default_images(engine: Engine, images: dict[str, str]) -> None:
+    labels = [engine.client.images.get(name).labels for name in images.values()]
+    if labels[0].get(REVISION) != labels[1].get(REVISION):
+        pytest.skip("the two images are of different commits: inv build --version=3.13 --variant=default,dev")
+    default, dev = (run(engine, images[name], LISTING) for name in ("default", "dev"))
+    pairs = zip(*[iter(dev.splitlines(keepends=True))] * 2, strict=True)
+    same = [line for pair in pairs if not pair[1].startswith(OWN) for line in pair]
+    assert "".join(same) == default
+    assert "libpython3.13.so" in default
+
+
+@pytest.fixture(scope="module")
+def builder(engine: Engine, images: dict[str, str], workspace: Workspace) -> Iterator[object]:
+    """A container of the dev image without a network, and with the cached folder of sdists, which is filled first."""
+    folder = workspace.home / "sdists"
+    if not list(folder.glob("uwsgi-*")):
+        folder.mkdir(parents=True, exist_ok=True)
+        config = subprocess.run(
+            [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
+        )
+        variables, paths = settings_for(config.stdout, os.environ)
+        mounts = [f"{SCRIPT}:/sdists.sh:ro", f"{folder}:/sources", *(f"{path}:{path}:ro" for path in paths)]
+        engine.client.containers.run(images["dev"], ["bash", "/sdists.sh", "fetch", "/sources"], remove=True,
+                                     network_mode="host", environment=variables, volumes=mounts)  # fmt: skip
+    mounts = [f"{SCRIPT}:/sdists.sh:ro", f"{folder}:/sources:ro"]
+    container = engine.client.containers.run(images["dev"], ["sleep", "7200"], detach=True, init=True,
+                                             network_mode="none", volumes=mounts)  # fmt: skip
+    yield container
+    container.remove(force=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SDISTS)
+def test_an_sdist_builds_offline_from_a_folder_of_sources(builder: object, name: str) -> None:
+    code, output = builder.exec_run(["bash", "/sdists.sh", "build", "/sources", name])  # type: ignore[attr-defined]
+    assert code == 0, output.decode(errors="replace")[-3000:]
