@@ -34,6 +34,7 @@ HEADERS = [
     "tiffio.h",
     "webp/decode.h",
     "yaml.h",
+    "zmq.h",
     "zlib.h",
 ]
 PKG_CONFIG = ["freetype2", "libffi", "libopenjp2", "libpq", "libxml-2.0", "libxslt", "libmariadb"]
