@@ -3,11 +3,11 @@
 from invoke.collection import Collection
 
 from commands.building import build, plan, profile, reference, regrtest, test, verify
-from commands.comparing import bench, compare, differences, images, outdated, sbom, startup, tags
+from commands.comparing import bench, compare, differences, images, outdated, sbom, startup, tags, vulnerabilities
 from commands.upkeep import clean, doctor, down, env, push, readme, site, status, up, update
 
 engine = Collection("engine", up, down, status, env)
 namespace = Collection(
-    build, profile, reference, test, verify, regrtest, compare, differences, bench, startup, sbom, outdated, plan, tags,
-    images, readme, site, update, push, doctor, clean, engine,
+    build, profile, reference, test, verify, regrtest, compare, differences, bench, startup, sbom, outdated,
+    vulnerabilities, plan, tags, images, readme, site, update, push, doctor, clean, engine,
 )  # fmt: skip

@@ -239,6 +239,17 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Scanning:
+    """What is searched for vulnerabilities."""
+
+    bill: str | None = option(None, "Bill of materials of the image, which `inv sbom --output=FILE` wrote")
+    tracker: str | None = option(
+        None, "JSON of Debian's security tracker: a file, or a URL such as "
+        "https://security-tracker.debian.org/tracker/data/json",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Cleaning:
     """What is removed."""
 

@@ -9,7 +9,7 @@ from bakery.catalog import load_catalog
 from bakery.display import FORMATS, Report, make_display, show, tell, terminal_width
 from bakery.errors import InputError
 from bakery.files import write_whole
-from bakery.options import Building, Measuring, Output, Selection, option
+from bakery.options import Building, Measuring, Output, Scanning, Selection, option
 from commands import lazy as bakery
 from commands.command import WORKSPACE, command
 
@@ -85,11 +85,21 @@ def sbom(selection: Selection, building: Building, output: Output) -> None:
         raise InputError("--output takes the document of one image", hint="Give one --version, --target and --variant.")
     for bill in bakery.sbom.bills(WORKSPACE, catalog, images, building.mirror, tell):
         if output.output:
-            write_whole(Path(output.output), bakery.sbom.text_of(bill))
+            file, text = Path(output.output), bakery.sbom.text_of(bill)
+            write_whole(file, text)
+            write_whole(file.with_suffix(".openvex.json"), bakery.sbom.openvex_text(text, WORKSPACE.root))
         elif output.format == "json":
             sys.stdout.write(bakery.sbom.text_of(bill))
         else:
             show(bakery.sbom.bill_rows(bill), bakery.sbom.BILL_COLUMNS, output.format)
+
+
+@command("bill tracker check format", check="Exit with code 1 if the archive has the fix of a vulnerability")
+def vulnerabilities(scanning: Scanning, output: Output) -> Report:
+    """List known vulnerabilities of an image's distribution packages: with a fix in the archive, open, not affected."""
+    names = (scanning.bill, scanning.tracker)
+    bill, tracker = (bakery.net.read_location(name, 500_000_000) if name else b"" for name in names)
+    return bakery.sbom.vulnerability_report(load_catalog(WORKSPACE.root), bill, tracker, check=output.check)
 
 
 @command(

@@ -3,8 +3,9 @@
 from bakery.net.build_secrets import Network, is_snapshot, users_mirror, users_network
 from bakery.net.certificates import context_for, trust_bundle, users_bundle
 from bakery.net.docker_config import docker_config
+from bakery.net.http import read_location
 
 __all__ = [
-    "Network", "context_for", "docker_config", "is_snapshot", "trust_bundle", "users_bundle",
+    "Network", "context_for", "docker_config", "is_snapshot", "read_location", "trust_bundle", "users_bundle",
     "users_mirror", "users_network",
 ]  # fmt: skip

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bakery.errors import Unavailable
+from bakery.errors import InputError, Unavailable
+from bakery.regular_files import read_regular
 
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two reads."""
@@ -24,6 +25,16 @@ def download(url: str, file: Path, limit: int) -> None:
 def read(url: str, limit: int) -> bytes:
     """The content of ``url``, for small files; raises as :func:`download` does."""
     return b"".join(_chunks(url, limit))
+
+
+def read_location(location: str, limit: int) -> bytes:
+    """The content of a file or a URL that the user names; :exc:`InputError` for a file that cannot be read."""
+    if location.startswith(("https://", "http://")):
+        return read(location, limit)
+    try:
+        return read_regular(Path(location).expanduser())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{location} cannot be read: {getattr(error, 'strerror', '') or error}") from None
 
 
 def status_of(url: str, *, timeout: tuple[float, float] = TIMEOUT, follow: bool = True) -> int:

@@ -1,10 +1,21 @@
 """Software bills of materials, and packages that are outdated."""
 
-from bakery.sbom.document import BILL_COLUMNS, Subject, bill_of, bill_rows, bills, document, load_licences, text_of
+from bakery.sbom.document import (
+    BILL_COLUMNS,
+    Subject,
+    bill_of,
+    bill_rows,
+    bills,
+    document,
+    load_licences,
+    openvex_text,
+    text_of,
+    vulnerability_report,
+)
 from bakery.sbom.outdated import Outdated
 from bakery.sbom.vendored import materials_of
 
 __all__ = [
     "BILL_COLUMNS", "Outdated", "Subject", "bill_of", "bill_rows", "bills", "document", "load_licences", "materials_of",
-    "text_of",
+    "openvex_text", "text_of", "vulnerability_report",
 ]  # fmt: skip

@@ -11,14 +11,15 @@ from packageurl import PackageURL
 
 from bakery import __version__
 from bakery.catalog import ANNOTATIONS, Catalog, Image, read_toml, references
-from bakery.display import Column
+from bakery.display import Column, Report
 from bakery.engine import find_engine
-from bakery.errors import BuildError
+from bakery.errors import BuildError, InputError
 from bakery.files import Tell, spooled
 from bakery.oci import Contents, contents_of
 from bakery.platforms import Platform
 from bakery.sbom.components import SITE, STATUS, Component, Licences, debian_licences, dpkg_packages, python_packages
 from bakery.sbom.vendored import bundled_in, cpython
+from bakery.sbom.vulnerabilities import FIXED, NotAffected, find_vulnerabilities, openvex, parse_bill
 from bakery.sources import SourceCache
 from bakery.workspace import Workspace
 
@@ -78,6 +79,29 @@ def text_of(bill: Bill, tool: str = TOOL) -> str:
 def load_licences(root: Path) -> Licences:
     """Read shared/licences.toml; :exc:`bakery.errors.ConfigError` if it is not valid."""
     return read_toml(root / "shared" / "licences.toml").read(Licences)
+
+
+def openvex_text(bill_text: str, root: Path) -> str:
+    """The OpenVEX document for a bill of materials, by shared/vulnerabilities.toml."""
+    tables = read_toml(root / "shared" / "vulnerabilities.toml").tables("not_affected")
+    statements = {name: table.read(NotAffected) for name, table in tables.items()}
+    return json.dumps(openvex(parse_bill(bill_text.encode()), statements), indent=1) + "\n"
+
+
+def vulnerability_report(catalog: Catalog, bill: bytes, tracker: bytes, *, check: bool) -> Report:
+    """The vulnerabilities of an image by its bill of materials and the JSON of Debian's security tracker.
+
+    With ``check`` it is a failure if the archive has the fix of one. Raises :exc:`bakery.errors.InputError`.
+    """
+    if not bill or not tracker:
+        hint = "`inv sbom --version=3.13 --output=FILE` writes a bill of materials."
+        raise InputError("--bill and --tracker must name documents that are not empty", hint=hint)
+    debian = {f"debian-{target.version}": target.name for target in catalog.targets if target.family == "debian"}
+    rows = find_vulnerabilities(bill, tracker, debian)
+    fixed = sum(row["state"] == FIXED for row in rows)
+    failure = BuildError(f"the archive has the fixes of {fixed} vulnerabilities", hint="Build the image again.")
+    keys = "state vulnerability package installed fixed urgency"
+    return Report.of(keys, rows, failure=failure if check and fixed else None)
 
 
 def _components(contents: Contents, subject: Subject, licences: Licences) -> Iterator[Component]:

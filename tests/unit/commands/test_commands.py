@@ -48,6 +48,7 @@ OPTIONS = {
     "tags": "all format source target variant version",
     "test": "all base format k mirror platform quick source target variant version",
     "update": "check target version",
+    "vulnerabilities": "bill check format tracker",
     "verify": "all base format mirror quick source target variant version",
 }  # fmt: skip
 """The options of each command."""

@@ -1,0 +1,161 @@
+"""Known vulnerabilities of an image's packages, from its bill of materials and Debian's security tracker.
+
+The tracker's data is https://security-tracker.debian.org/tracker/data/json: source packages, their CVEs, and for each
+release of Debian whether it is resolved and by which version.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+from debian.debian_support import NativeVersion
+from packageurl import PackageURL
+from packaging.version import InvalidVersion, Version
+
+from bakery.errors import InputError
+from bakery.sbom.components import SpdxPackage
+
+FIXED, OPEN, NOT_AFFECTED = "fixed in archive", "open", "not affected"
+"""The states of a vulnerability: the archive has a fixed version, it has none, or the image does not have it."""
+STATES = (FIXED, OPEN, NOT_AFFECTED)
+OPENVEX = "https://openvex.dev/ns/v0.2.0"
+
+
+class _Creation(msgspec.Struct, frozen=True):
+    created: str = ""
+
+
+class Document(msgspec.Struct, frozen=True, rename="camel"):
+    """A bill of materials that :mod:`bakery.sbom.spdx` wrote, as far as it is used; its first package is the image."""
+
+    document_namespace: str
+    packages: Annotated[tuple[SpdxPackage, ...], msgspec.Meta(min_length=1)]
+    creation_info: _Creation = _Creation()
+
+
+class _Release(msgspec.Struct, frozen=True):
+    status: str
+    fixed_version: str = ""
+    urgency: str = ""
+
+
+class _Vulnerability(msgspec.Struct, frozen=True):
+    releases: dict[str, _Release] = {}
+
+
+@dataclass(frozen=True)
+class NotAffected:
+    """A vulnerability that ``components`` do not have from version ``since`` on (empty: in any version), and why."""
+
+    components: tuple[str, ...]
+    justification: str
+    reason: str
+    source: str
+    since: str = ""
+
+
+def parse_bill(data: bytes) -> Document:
+    """The bill of materials in ``data``; :exc:`InputError` if it is not one of ours."""
+    try:
+        return msgspec.json.decode(data, type=Document)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"expected a bill of materials that `inv sbom` wrote: {error}") from None
+
+
+def parse_tracker(data: bytes) -> dict[str, dict[str, _Vulnerability]]:
+    """The tracker's data by source package and vulnerability; :exc:`InputError` if it is something else."""
+    try:
+        return msgspec.json.decode(data, type=dict[str, dict[str, _Vulnerability]])
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"expected the JSON of Debian's security tracker: {error}") from None
+
+
+def find_vulnerabilities(bill: bytes, tracker: bytes, releases: Mapping[str, str]) -> list[dict[str, str]]:
+    """A row for each vulnerability of the distribution's packages in an SPDX document, those that can be fixed first.
+
+    ``releases`` has Debian's code names by the ``distro`` of package URLs: ``{"debian-12": "bookworm"}``. Raises
+    :exc:`InputError` if no package is of such a release, or if the documents are something else.
+    """
+    data = parse_tracker(tracker)
+    rows = [row for source in _sources(parse_bill(bill), releases) for row in _rows(*source, data)]
+    return sorted(rows, key=lambda row: (STATES.index(row["state"]), row["vulnerability"], row["package"]))
+
+
+def _sources(bill: Document, releases: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Name and version of each source package in ``bill``, and the code name of its release."""
+    found = set[tuple[str, str, str]]()
+    for purl in (purl for package in bill.packages for purl in _purls(package)):
+        if purl.type == "deb" and isinstance(purl.qualifiers, dict):
+            release = releases.get(purl.qualifiers.get("distro", ""), "")
+            name, _, version = purl.qualifiers.get("upstream", "").partition("@")
+            if release and purl.version:
+                found.add((name or purl.name, version or purl.version, release))
+    if not found:
+        raise InputError("the bill of materials lists no package of Debian", hint="Ubuntu has a tracker of its own.")
+    yield from sorted(found)
+
+
+def _purls(package: SpdxPackage) -> Iterator[PackageURL]:
+    for reference in package.external_refs:
+        if reference.reference_type == "purl":
+            try:
+                yield PackageURL.from_string(reference.reference_locator)
+            except ValueError as error:
+                raise InputError(f"{reference.reference_locator[:200]!r} is not a package URL: {error}") from None
+
+
+def _rows(
+    name: str, version: str, release: str, tracker: Mapping[str, Mapping[str, _Vulnerability]]
+) -> Iterator[dict[str, str]]:
+    for vulnerability, entry in tracker.get(name, {}).items():
+        if found := entry.releases.get(release):
+            yield {
+                "state": _state(version, found), "vulnerability": vulnerability, "package": name, "installed": version,
+                "fixed": "" if found.fixed_version == "0" else found.fixed_version, "urgency": found.urgency,
+            }  # fmt: skip
+
+
+def _state(version: str, entry: _Release) -> str:
+    """What is not known to be resolved is open. The fixed version 0 says that no version was ever affected."""
+    if entry.status != "resolved":
+        return OPEN
+    try:
+        older = NativeVersion(version) < NativeVersion(entry.fixed_version)
+    except ValueError:
+        raise InputError(f"{version!r} or {entry.fixed_version!r} is not a version of a Debian package") from None
+    return FIXED if older else NOT_AFFECTED
+
+
+def openvex(bill: Document, statements: Mapping[str, NotAffected]) -> dict[str, object]:
+    """The OpenVEX document of an image: which vulnerabilities its components do not have, and why.
+
+    https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md. The same bill gives the same document.
+    """
+    image = next(_purls(bill.packages[0]), None)
+    if image is None:
+        raise InputError("the bill of materials does not begin with an image")
+    made = []
+    for vulnerability, entry in sorted(statements.items()):
+        names = [package for package in bill.packages if _is_covered(package, entry)]
+        purls = [purl.to_string() for package in names for purl in _purls(package)]
+        if purls:
+            made.append({
+                "vulnerability": {"name": vulnerability},
+                "products": [{"@id": image.to_string(), "subcomponents": [{"@id": purl} for purl in purls]}],
+                "status": "not_affected", "justification": entry.justification,
+                "impact_statement": f"{entry.reason} {entry.source}",
+            })  # fmt: skip
+    return {
+        "@context": OPENVEX, "@id": f"{bill.document_namespace}/vex", "author": "infra7 python-images",
+        "timestamp": bill.creation_info.created, "version": 1, "statements": made,
+    }  # fmt: skip
+
+
+def _is_covered(package: SpdxPackage, entry: NotAffected) -> bool:
+    if package.name not in entry.components:
+        return False
+    try:
+        return not entry.since or Version(package.version_info) >= Version(entry.since)
+    except InvalidVersion:
+        return False
