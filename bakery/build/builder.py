@@ -1,7 +1,9 @@
 """Builds images: inputs, buildx, export into the engine, measurement. One failed image does not stop the others."""
 
 import functools
+import re
 import sys
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +17,14 @@ from bakery.catalog import Catalog, Compression, Image, RecipeName, all_referenc
 from bakery.display import Clock, Column, Display, Report, duration, make_display, phases_text
 from bakery.engine import BuildxOptions, BuildxProcesses, Engine, buildx_options, default_jobs, find_engine
 from bakery.errors import BakeryError, BuildError, InputError
-from bakery.files import Tell, disk_full, locked, no_space
+from bakery.files import Tell, disk_full, locked, no_space, spooled
+from bakery.oci import contents_of
 from bakery.options import Building, Selection, as_typed
 from bakery.records import (
     BaseRecord,
     LocalRecord,
     PartSize,
+    ProfileRecord,
     SourceRecord,
     manifest_digest_of,
     record_of,
@@ -29,14 +33,17 @@ from bakery.records import (
 from bakery.sizes import OfficialImage, Size, megabytes, official_size, read_baseline, size_and_anatomy
 from bakery.workspace import Workspace
 
+FIT = "fit"
+"""The Dockerfile's stage with a file of the same name, which shared/profile-fit.sh wrote."""
+
 
 @dataclass(frozen=True)
 class BuildResult:
     """The outcome of one image's build; ``error`` is empty if it succeeded.
 
-    ``seconds`` and ``phases`` are wall time; ``anatomy`` is what :func:`bakery.sizes.breakdown.compact` returns;
-    ``compiled`` is false if everything came from the build cache; ``twin`` is the image with gzip layers, unless the
-    image has them itself.
+    ``profile`` is as in :class:`bakery.records.BuildRecord`; ``seconds`` and ``phases`` are wall time; ``anatomy`` is
+    what :func:`bakery.sizes.breakdown.compact` returns; ``compiled`` is false if everything came from the build cache;
+    ``twin`` is the image with gzip layers, unless the image has them itself.
     """
 
     image: Image
@@ -46,6 +53,7 @@ class BuildResult:
     size: Size | None = None
     twin: Packed | None = None
     anatomy: Mapping[str, PartSize] = field(default_factory=dict)
+    profile: ProfileRecord | None = None
     seconds: float = 0.0
     compiled: bool = False
     phases: Mapping[str, float] = field(default_factory=dict)
@@ -79,6 +87,8 @@ class Builder:
     buildx: BuildxOptions = field(default_factory=BuildxOptions)
     inputs: InputResolver = field(init=False)
     processes: BuildxProcesses = field(init=False, default_factory=BuildxProcesses)
+    fits: dict[Image, tuple[float, list[str]]] = field(init=False, default_factory=dict)
+    fits_lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.inputs = InputResolver(self.workspace, self.catalog, self.building, self.command)
@@ -142,18 +152,51 @@ class Builder:
         digest, record = manifest_digest_of(self.workspace.home, identity), record_of(self.workspace, image, identity)
         size, anatomy = size_and_anatomy(self.engine, image, tags[0], record)
         twin, phases = packed[1] if packed[1:] else None, clock.stop()
-        result = BuildResult(image, tags, stage.log, digest, size, twin, anatomy, compiled=compiled, phases=phases)
+        profile = self._fitting(image)[1]
+        result = BuildResult(
+            image, tags, stage.log, digest, size, twin, anatomy, profile, compiled=compiled, phases=phases
+        )  # fmt: skip
         self._record(result, inputs, record)
         return result
 
     def _build_stage(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, list[Packed]]:
         """Run buildx and bring what it exports into the engine; returns whether anything was compiled."""
+        catalog = self.catalog if stage.name == FIT else self._fitting(stage.image)[0]
         with Export(self.workspace, self.engine, stage) as export:
             clock.enter("build steps")
-            compiled = self._run_buildx(stage, inputs.arguments(self.catalog, export), clock)
-            origin = (self.catalog.source, inputs.checkout, self.building.builder_id or "")
+            compiled = self._run_buildx(stage, inputs.arguments(catalog, export), clock)
             origin = (self.catalog.source, inputs.checkout, self.building.builder_id or "")
             return compiled, export.finish(inputs.tarball, origin, clock.enter, self._tell(stage.image))
+
+    def _fitting(self, image: Image) -> tuple[Catalog, ProfileRecord | None]:
+        """The catalog to build ``image`` with, without its profile if too little of that fits; and the profile used.
+
+        A profile of the same source fits as a whole; for another release the compiler says what fits.
+        """
+        profile = self.catalog.profile_of(image)
+        if not profile or profile.recorded_on(image.pin):
+            return self.catalog, ProfileRecord(release=profile.release, tree=profile.tree) if profile else None
+        key = replace(image, variant=self.catalog.default_variant)
+        with self.fits_lock:
+            if key not in self.fits:
+                self.fits[key] = self._measure_fit(key)
+        fit, misfits = self.fits[key]
+        used = ProfileRecord(release=profile.release, tree=profile.tree, fit=fit)
+        if fit >= self.catalog.profile_fit:
+            return self.catalog, used
+        text = (
+            f"{fit:.1%} of {profile.release}'s profile fits, {self.catalog.profile_fit:.0%} is needed: training instead"
+        )
+        self._tell(image)(f"{text}; without counts would be {', '.join(misfits[:5])}")
+        return replace(self.catalog, profiles={}), None
+
+    def _measure_fit(self, image: Image) -> tuple[float, list[str]]:
+        """The share of its profile that fits ``image``, 0 to 1, and the functions that do not, the heaviest first."""
+        tag = f"{self.catalog.recipes[image.recipe].repository}-{FIT}:{image.version}-{image.target.name}"
+        with spooled(self.engine.save(self.stage(image, FIT, tag))) as saved:
+            text = contents_of(saved, image.platform, re.compile(FIT)).files.get(FIT, b"").decode()
+        share, *misfits = text.splitlines()
+        return float(share), [line.partition(" ")[2] for line in misfits]
 
     def _run_buildx(self, stage: Stage, arguments: Sequence[str], clock: Clock) -> bool:
         """Run buildx; :exc:`BuildError` with the last lines of the failing step. Returns whether it compiled."""
@@ -207,6 +250,7 @@ class Builder:
             gzip_bytes=result.twin.compressed_bytes if result.twin else 0,
             base=BaseRecord(name=base.name, digest=base.digest, origin=base.origin),
             source=SourceRecord(file=image.pin.file, sha256=image.pin.sha256, signature=inputs.signature),
+            profile=result.profile,
         )  # fmt: skip
         same = {name: getattr(old, name) for name in kept} if old else {}
         write_record(self.workspace, image, record, **same)
@@ -234,6 +278,11 @@ RESULT_COLUMNS = (
 )  # fmt: skip
 
 
+def _profile_text(profile: ProfileRecord | None) -> str:
+    """Which share of a profile of another release fits; empty if all of it does."""
+    return f" ({profile.fit:.0%} of {profile.release}'s profile)" if profile and profile.fit < 1 else ""
+
+
 def result_rows(
     catalog: Catalog, results: Iterable[BuildResult], baseline: Mapping[tuple[str, str], OfficialImage]
 ) -> list[dict[str, object]]:
@@ -248,7 +297,9 @@ def result_rows(
         row: dict[str, object] = {
             "image": image.name,
             "result": "failed" if result.error else "built" if result.compiled else "up to date",
-            "recipe": str(image.recipe),
+            "recipe": f"{image.recipe}{_profile_text(result.profile)}",
+            "profile_release": result.profile and result.profile.release,
+            "profile_fit": result.profile and result.profile.fit,
             "variant": image.variant.name,
             "id": result.id,
             "platform": image.platform,

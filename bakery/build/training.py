@@ -42,7 +42,9 @@ def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
     match = re.search(r"version (\d+(\.\d+)+)", files.get("compiler", b"").decode(errors="replace"))
     version = match[1] if match else "unknown"
     sha256 = hashlib.sha256(data).hexdigest()
-    return Profile(image.series.name, compiler.name, version, str(image.pin.version), sha256, len(data)), data
+    pin = image.pin
+    profile = Profile(image.series.name, compiler.name, version, pin.release, sha256, len(data), pin.local)
+    return profile, data
 
 
 def train_all(builder: Builder, images: Iterable[Image]) -> None:
@@ -59,6 +61,6 @@ def record_profile(root: Path, profile: Profile, data: bytes, tell: Tell) -> Non
     file = root / "shared" / "lock.toml"
     lock = read_toml(file)
     profiles = lock.table("profiles").data if "profiles" in lock.data else {}
-    entry = {key: value for key, value in asdict(profile).items() if key != "series"}
+    entry = {key: value for key, value in asdict(profile).items() if key != "series" and value != ""}
     write_whole(file, tomli_w.dumps({**lock.data, "profiles": {**profiles, profile.series: entry}}))
     tell(f"{profile.folder}/{FILE}: {profile.bytes:,} bytes, sha256 {profile.sha256}; recorded in shared/lock.toml")

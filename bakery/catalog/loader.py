@@ -68,6 +68,7 @@ def load_catalog(root: Path) -> Catalog:
         frame_pointers=frame_pointers.read(Options),
         compilers=compilers,
         profiles={name: table.read(Profile, series=name) for name, table in profiles.items()},
+        profile_fit=top.get("profile_fit", float, "a number from 0 to 1", lambda share: 0 <= share <= 1),
         variants=variants,
         compressions=_compressions(top.table("compression")),
         budgets=_budgets(read_toml(root / "shared" / "budgets.toml"), *names),

@@ -104,6 +104,7 @@ class Catalog:
     budgets: Mapping[tuple[str, str, str], Budget] = field(default_factory=dict, hash=False)  # series, variant, target
     source: str = ""  # URL of this repository, if it has one
     documentation: str = ""  # URL of the documentation of its images, if there is one
+    profile_fit: float = 0.0  # share of a profile that must fit a release (shared/profile-fit.sh), or its build trains
     profiles: Mapping[str, Profile] = field(default_factory=dict, hash=False)  # by series; a build without one trains
 
     @property

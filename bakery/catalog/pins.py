@@ -92,7 +92,10 @@ class BasePin:
 
 @dataclass(frozen=True)
 class Profile:
-    """The result of one training run, by which compiler (its name in the catalog, its version) and of which release."""
+    """The result of one training run, by which compiler (its name in the catalog, its version) and of which release.
+
+    ``tree`` says which source tree it was instead of the release's tarball, as :attr:`Pin.local` does.
+    """
 
     series: str
     compiler: str
@@ -100,6 +103,11 @@ class Profile:
     release: Annotated[str, Rule("a release such as 3.13.5", r"3\.\d+\.\d+\w*")]
     sha256: Sha256
     bytes: Bytes
+    tree: str = ""
+
+    def recorded_on(self, pin: "Pin") -> bool:
+        """Whether the training was of this release, so that all of the profile fits it."""
+        return (self.release, self.tree) == (pin.release, pin.local)
 
     @property
     def folder(self) -> str:

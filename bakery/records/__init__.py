@@ -6,6 +6,7 @@ from bakery.records.builds import (
     ComparedWith,
     LocalRecord,
     PartSize,
+    ProfileRecord,
     Record,
     SourceRecord,
     SuiteRun,
@@ -21,7 +22,7 @@ from bakery.records.builds import (
 from bakery.records.status import publish_local_records, read_status
 
 __all__ = [
-    "BaseRecord", "BuildRecord", "ComparedWith", "LocalRecord", "PartSize", "Record", "SourceRecord", "SuiteRun",
-    "TestRun", "json_text", "local_records", "manifest_digest_of", "publish_local_records", "read_record",
+    "BaseRecord", "BuildRecord", "ComparedWith", "LocalRecord", "PartSize", "ProfileRecord", "Record", "SourceRecord",
+    "SuiteRun", "TestRun", "json_text", "local_records", "manifest_digest_of", "publish_local_records", "read_record",
     "read_status", "record_attested", "record_of", "write_record",
 ]  # fmt: skip

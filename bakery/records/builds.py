@@ -104,12 +104,24 @@ class PreviousBuild(Record, frozen=True, kw_only=True):
     anatomy: dict[str, PartSize] = {}
 
 
+class ProfileRecord(Record, frozen=True, kw_only=True):
+    """The recorded profile that an interpreter was compiled with.
+
+    It is of ``release``, or of a source tree of it. ``fit`` is the share, 0 to 1, of its weight that belongs to
+    functions of the interpreter's own source; see shared/profile-fit.sh.
+    """
+
+    release: str
+    tree: str = ""
+    fit: float = 1.0
+
+
 class BuildRecord(Record, frozen=True, kw_only=True):
     """A build as shared/status.json records it: ``built`` is the time of its end (ISO 8601), ``seconds`` its duration.
 
     ``variant`` is empty in records that are older than variants; they are of the default one. ``anatomy`` has the sizes
     of all parts that are not empty, by the value of :class:`bakery.sizes.Part`. ``gzip_bytes`` is the size of the
-    gzip twin as it is pulled.
+    gzip twin as it is pulled. ``profile`` is ``None`` if the build ran the training itself or used no profile.
     """
 
     image: str
@@ -131,6 +143,7 @@ class BuildRecord(Record, frozen=True, kw_only=True):
     tests: TestRun | None = None
     regrtest: SuiteRun | None = None
     previous: PreviousBuild | None = None
+    profile: ProfileRecord | None = None
 
     @property
     def version(self) -> Version:

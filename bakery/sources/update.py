@@ -4,7 +4,7 @@ Releases come from python.org; if it cannot be reached, from the source index of
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import tomli_w
@@ -196,6 +196,7 @@ class Discovery:
         for pin in candidates:
             try:
                 findings.changes.append(self._pin(pin, number, ids.get(pin.release, "")))
+                findings.notes.extend(self._profiles_left_behind(pin, number))
             except Unavailable as reason:
                 findings.notes.append(f"Python {pin.release} is listed, but its tarball is not available: {reason}")
                 continue
@@ -203,6 +204,14 @@ class Discovery:
                 findings.problems.append(f"Python {pin.release} is not pinned: {error.message}")
                 continue
             return
+
+    def _profiles_left_behind(self, pin: Pin, number: str) -> Iterator[str]:
+        """Which recorded profiles are of another release of series ``number`` than its new ``pin``."""
+        profiles = [self.catalog.profiles.get(series.name) for series in self.catalog.series if series.number == number]
+        for profile in profiles:
+            if profile and not profile.recorded_on(pin):
+                command = f"inv profile --version={pin.release}{profile.series.removeprefix(number)}"
+                yield f"the profile of {profile.series} was recorded on {profile.release}; record it again: {command}"
 
     def _pin(self, pin: Pin, number: str, release_id: str) -> LockChange:
         """Download, verify and cache the tarball of a release that is not pinned yet."""

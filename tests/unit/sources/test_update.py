@@ -12,6 +12,7 @@ import pytest
 
 from bakery.bases import apt
 from bakery.catalog.models import Catalog
+from bakery.catalog.pins import Profile
 from bakery.errors import InputError, SourceError, Unavailable
 from bakery.net import http
 from bakery.sources import published
@@ -58,6 +59,17 @@ def test_release_of_a_sigstore_series_is_pinned_by_its_bundle(org: FakePythonOrg
     org.publish("3.14.1")
     (change,) = org.find().changes
     assert change.content["signed"] == "sigstore manager@example.org https://issuer.example/oauth 2026-03-01"
+
+
+def test_profiles_that_a_new_pin_leaves_behind_are_named(org: FakePythonOrg) -> None:
+    names = ("3.13", "3.13t", "3.14")
+    profiles = {name: Profile(name, "clang", "19.1.7", f"{name[:4]}.15", "a" * 64, 1) for name in names}
+    org.catalog = dataclasses.replace(org.catalog, profiles=profiles)
+    org.publish("3.13.16")
+    assert org.find().notes == [
+        f"the profile of {name} was recorded on 3.13.15; record it again: inv profile --version={release}"
+        for name, release in (("3.13", "3.13.16"), ("3.13t", "3.13.16t"))
+    ]
 
 
 def test_no_change_if_the_newest_release_is_pinned(org: FakePythonOrg) -> None:

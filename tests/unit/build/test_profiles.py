@@ -1,0 +1,71 @@
+"""Which profile a build uses; a fake stands in for the compiler that says how much of it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+from bakery.build.builder import Builder
+from bakery.catalog.models import Catalog, Image
+from bakery.engine.engine import Engine
+from bakery.records.builds import ProfileRecord
+from bakery.workspace import Workspace
+
+
+class Measured(Builder):
+    """A builder for which the compiler finds that ``share`` of a profile fits."""
+
+    def __init__(self, catalog: Catalog, share: float) -> None:
+        self.said: list[str] = []
+        self.share, self.measured = share, list[str]()
+        display = SimpleNamespace(note=lambda name, text: self.said.append(f"{name}: {text}"))
+        super().__init__(cast(Workspace, None), catalog, cast(Engine, None), cast(Any, display))
+
+    def _measure_fit(self, image: Image) -> tuple[float, list[str]]:
+        self.measured.append(image.name)
+        return self.share, ["_PyEval_EvalFrameDefault", "PyList_New"]
+
+
+def test_a_profile_of_the_same_release_is_used_without_asking_the_compiler(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    builder = Measured(catalog, 0.0)
+    release = catalog.profiles["3.13"].release
+    used = builder._fitting(image(release))
+    assert used == (catalog, ProfileRecord(release=release, fit=1.0))
+    assert builder.measured == []
+
+
+def test_a_profile_of_another_release_is_used_if_enough_of_it_fits(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    builder = Measured(catalog, catalog.profile_fit)
+    default = image("3.13.5")
+    minimal = replace(default, variant=catalog.variants[1])
+    record = ProfileRecord(release=catalog.profiles["3.13"].release, fit=catalog.profile_fit)
+    assert builder._fitting(default) == builder._fitting(minimal) == (catalog, record)
+    assert builder.measured == [default.name], "variants have the same interpreter"
+
+
+def test_a_build_trains_if_too_little_of_a_profile_fits_and_says_why(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    builder, old = Measured(catalog, 0.5), image("3.13.5")
+    catalog_used, record = builder._fitting(old)
+    assert record is None
+    assert catalog_used.profile_of(old) is None, "without a profile the build steps train"
+    (said,) = builder.said
+    assert "50.0% of 3.13.15's profile fits" in said
+    assert "_PyEval_EvalFrameDefault, PyList_New" in said
+
+
+def test_a_profile_of_a_tree_does_not_count_as_one_of_the_release(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    profile = replace(catalog.profiles["3.13"], tree="git 0edaa75")
+    builder = Measured(replace(catalog, profiles={"3.13": profile}), 1.0)
+    release = image(profile.release)
+    assert builder._fitting(release)[1] == ProfileRecord(release=profile.release, tree="git 0edaa75", fit=1.0)
+    assert builder.measured == [release.name]
