@@ -62,7 +62,7 @@ def test_all_selects_everything_that_is_not_given(catalog: Catalog) -> None:
     series, targets, infixes = (
         [f"{entry.default.release}{entry.suffix}" for entry in catalog.series],
         [target.name for target in catalog.targets],
-        ["-", "-dev-", "-minimal-", "-minimal-debug-"],
+        ["-", "-dev-", "-debug-", "-minimal-", "-minimal-debug-"],
     )
     every = [f"{version}{infix}{target}" for version in series for target in targets for infix in infixes]
     assert names(catalog, [], everything=True) == every
@@ -91,7 +91,7 @@ def test_an_error_about_an_unknown_variant_suggests_the_nearest_name(
         select_images(catalog, ["3.13"], [], [variant])
     assert caught.value.exit_code == 2
     assert f"Did you mean {nearest}" in caught.value.hint
-    assert "Available: default, dev, minimal, minimal-debug." in caught.value.hint
+    assert "Available: default, dev, debug, minimal, minimal-debug." in caught.value.hint
 
 
 def test_a_free_threaded_build_is_a_separate_series_with_the_same_releases(catalog: Catalog) -> None:

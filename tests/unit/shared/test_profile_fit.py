@@ -11,7 +11,8 @@ SCRIPT = Path(__file__).parents[3] / "shared" / "profile-fit.sh"
 def function(name: str, structure: int, *counts: int, first: int | None = None) -> str:
     """A function as ``llvm-profdata show --all-functions --counts`` of LLVM 19 prints it."""
     entry = "" if first is None else f"    Function count: {first}\n"
-    return f"  {name}:\n    Hash: 0x{structure:016x}\n    Counters: {len(counts)}\n{entry}    Block counts: {list(counts)}\n"
+    head = f"  {name}:\n    Hash: 0x{structure:016x}\n    Counters: {len(counts)}\n"
+    return f"{head}{entry}    Block counts: {list(counts)}\n"
 
 
 def share(folder: Path, tree: str, profile: str) -> list[str]:
