@@ -11,14 +11,13 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bakery.build.export import Export, Packed, Stage
+from bakery.build.export import Export, Packed, Stage, files_of
 from bakery.build.inputs import BuildInputs, InputResolver
 from bakery.catalog import Catalog, Compression, Image, RecipeName, all_references, references
 from bakery.display import Clock, Column, Display, Report, duration, make_display, phases_text
 from bakery.engine import BuildxOptions, BuildxProcesses, Engine, buildx_options, default_jobs, find_engine
 from bakery.errors import BakeryError, BuildError, InputError
-from bakery.files import Tell, disk_full, locked, no_space, spooled
-from bakery.oci import contents_of
+from bakery.files import Tell, disk_full, locked, no_space
 from bakery.options import Building, Selection, as_typed
 from bakery.records import (
     BaseRecord,
@@ -193,9 +192,8 @@ class Builder:
     def _measure_fit(self, image: Image) -> tuple[float, list[str]]:
         """The share of its profile that fits ``image``, 0 to 1, and the functions that do not, the heaviest first."""
         tag = f"{self.catalog.recipes[image.recipe].repository}-{FIT}:{image.version}-{image.target.name}"
-        with spooled(self.engine.save(self.stage(image, FIT, tag))) as saved:
-            text = contents_of(saved, image.platform, re.compile(FIT)).files.get(FIT, b"").decode()
-        share, *misfits = text.splitlines()
+        files = files_of(self.engine, image, self.stage(image, FIT, tag), re.compile(FIT))
+        share, *misfits = files[FIT].decode().splitlines()
         return float(share), [line.partition(" ")[2] for line in misfits]
 
     def _run_buildx(self, stage: Stage, arguments: Sequence[str], clock: Clock) -> bool:

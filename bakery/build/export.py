@@ -4,14 +4,15 @@ An image to recompress is exported as an OCI image layout. A full build also get
 materials and BuildKit's provenance.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bakery.catalog import Compression, Image, RecipeName
 from bakery.engine import Engine
-from bakery.files import Tell
-from bakery.oci import LayerCache, Origin, Publication, image_archive, recompress
+from bakery.files import Tell, spooled
+from bakery.oci import LayerCache, Origin, Publication, contents_of, image_archive, recompress
 from bakery.records import manifest_digest_of, record_attested
 from bakery.workspace import Workspace
 
@@ -38,6 +39,12 @@ class Packed:
 
     id: str
     compressed_bytes: int
+
+
+def files_of(engine: Engine, image: Image, identity: str, names: re.Pattern[str]) -> Mapping[str, bytes]:
+    """The files of ``image``'s stage ``identity`` whose names match ``names``, by name."""
+    with spooled(engine.save(identity)) as saved:
+        return contents_of(saved, image.platform, names).files
 
 
 class Export:

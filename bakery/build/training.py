@@ -10,10 +10,10 @@ from pathlib import Path
 import tomli_w
 
 from bakery.build.builder import Builder
+from bakery.build.export import files_of
 from bakery.catalog import FILE, Image, Profile, read_toml
 from bakery.errors import BuildError, InputError
-from bakery.files import Tell, spooled, write_whole
-from bakery.oci import contents_of
+from bakery.files import Tell, write_whole
 
 STAGE = "training"
 FILES = re.compile(rf"{re.escape(FILE)}|compiler")
@@ -34,8 +34,7 @@ def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
         )
     tag = f"{builder.catalog.recipes[image.recipe].repository}-{STAGE}:{image.version}-{image.target.name}"
     identity = builder.stage(image, STAGE, tag)
-    with spooled(builder.engine.save(identity)) as saved:
-        files = contents_of(saved, image.platform, FILES).files
+    files = files_of(builder.engine, image, identity, FILES)
     if FILE not in files:
         raise BuildError(f"the training of {image.name} wrote no {FILE}, but {', '.join(sorted(files)) or 'nothing'}")
     data = files[FILE]
