@@ -1,29 +1,26 @@
 #!/bin/bash
-# debug-symbols.sh - compile the interpreter once more, with debug information, and keep that in separate files.
+# debug-symbols.sh - separate the debug information of a tree that was compiled with it.
 #
-# The code is the published one: every loaded section is compared with that of the file in the image, byte for byte, and
+# Its code is the published one: every loaded section is compared with that of the file in the image, byte for byte, and
 # differs in the build id only, which ld derives from the whole file, debug information included. So the separate files get
 # the published files' ids, by which gdb, perf and elfutils find them:
 # https://sourceware.org/gdb/current/onlinedocs/gdb.html/Separate-Debug-Files.html
 #
-# COMPILE_OPTIONS   as for compile.sh, and what else `compile.sh compile` needs
-# OUT=/mnt/out      the published installation
-# TREE=/usr/src/python   as compile.sh
-# SYMBOLS=/symbols  written: usr/lib/debug/.build-id, and gdb's Python helpers where it loads them together with libpython
+# OUT=/mnt/out           the published installation
+# TREE=/usr/src/python   the tree, which `compile.sh compile` compiled with -g
+# SYMBOLS=/symbols       written: usr/lib/debug/.build-id, and gdb's Python helpers where it loads them together with libpython
 set -euo pipefail
 shopt -s nullglob
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "$0")/common.sh"
 
 OUT=${OUT:-/mnt/out} SYMBOLS=${SYMBOLS:-/symbols} TREE=${TREE:-/usr/src/python}
-export COMPILE_OPTIONS
-COMPILE_OPTIONS=$(sed -E 's/-g0\b/-g/g; s/ ?-Wl,--strip-all//' <<<"$COMPILE_OPTIONS")
-bash "$(dirname "$0")/compile.sh" compile
 
 phase "debug symbols"
 cd "$TREE"
 
-build_id() { readelf --notes "$1" 2>/dev/null | sed -n 's/.*Build ID: //p'; }
+# The build id of $1; empty if it has none, or is no ELF file but a script.
+build_id() { { readelf --notes "$1" 2>/dev/null || true; } | sed -n 's/.*Build ID: //p'; }
 
 # The loaded sections of $1 with their addresses, without the build id, as one file.
 loaded() {
