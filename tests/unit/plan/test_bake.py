@@ -358,7 +358,7 @@ def test_every_step_that_installs_packages_mounts_the_same_script_and_secrets(ca
     for dockerfile in {family.dockerfile for family in catalog.families}:
         text = (root / dockerfile).read_text(encoding="utf-8")
         steps = [step for step in re.findall(r"(?m)^RUN (?:.*\\\n)*.*$", text) if "sh /mnt/apt-install.sh" in step]
-        assert len(steps) == 6
+        assert len(steps) == 7
         for step in steps:
             assert re.findall(r"--mount=(\S+)", step)[:4] == mounts
 
