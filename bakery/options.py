@@ -197,6 +197,9 @@ class Measuring:
     brief: bool = option(False, "Print only the summary, without layers, parts and files")
     full: bool = option(False, "Run all of pyperformance that works without a network, instead of the subset")
     rounds: int = option(10, "How often each command is started in each image (default: 10)", minimum=1)
+    max_rounds: int | None = option(
+        None, "Add rounds, up to this many, until the geometric mean's interval is at most 1 % wide", minimum=1
+    )
     cpu: int | None = option(None, "Number of the CPU to pin to (default: the engine's last)", minimum=0)
     clock: str = option("wall", "Time to measure; other work on the machine affects cpu less", choices=("wall", "cpu"))
     fresh_engine: str | None = option(

@@ -1,9 +1,7 @@
 """Commands that compare images with the official ones, look into images, and list what can be built."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bakery.catalog import load_catalog
 from bakery.display import FORMATS, Report, make_display, show, tell, terminal_width
@@ -12,9 +10,6 @@ from bakery.files import write_whole
 from bakery.options import Building, Measuring, Output, Scanning, Selection, option
 from commands import lazy as bakery
 from commands.command import WORKSPACE, command
-
-if TYPE_CHECKING:
-    from bakery.benchmarks import BenchmarkResult, Session
 
 
 @command(
@@ -46,32 +41,34 @@ def differences(selection: Selection, measuring: Measuring, output: Output) -> R
     return report(WORKSPACE.root, catalog, engine, images, measuring.against, output)
 
 
-def measure(selection: Selection, measuring: Measuring, run: "Callable[[Session], BenchmarkResult]") -> None:
-    """Measure each pair of images, write the results and print their tables."""
+def measure(selection: Selection, measuring: Measuring, kind: str) -> None:
+    """Measure each pair of images by the function ``kind``, write the results and print their tables."""
     if measuring.image and measuring.against and not selection.version:
         catalog, pairs = load_catalog(WORKSPACE.root), [bakery.benchmarks.free_pair(measuring.image, measuring.against)]
     else:
         catalog, images = selection.select(WORKSPACE.root)
         pairs = [bakery.benchmarks.pair_of(catalog, image, measuring.image, measuring.against) for image in images]
-    engine = bakery.engine.find_engine(WORKSPACE, tell)
-    for pair in pairs:
-        session = bakery.benchmarks.Session(WORKSPACE, engine, pair, measuring, make_display(sys.stderr))
-        session.report(run).show()
+    engine, new = bakery.engine.find_engine(WORKSPACE, tell), bakery.benchmarks.Session
+    sessions = [new(WORKSPACE, engine, pair, measuring, make_display(sys.stderr)) for pair in pairs]
+    for session in sessions:
+        session.report(getattr(bakery.benchmarks, kind)).show()
+    if measuring.html:
+        write_whole(Path(measuring.html), bakery.report.benchmark_page([session.measured for session in sessions]))
 
 
 @command(
-    "version target source image against full only rounds cpu clock",
+    "version target source image against full only rounds max_rounds cpu clock html",
     rounds=option(6, "How often each benchmark is measured in each image (default: 6)", minimum=1),
 )
 def bench(selection: Selection, measuring: Measuring) -> None:
     """Compare the speed of images with the official recipe's, using pyperformance; results go to build/bench."""
-    measure(selection, measuring, bakery.benchmarks.run_benchmarks)
+    measure(selection, measuring, "run_benchmarks")
 
 
-@command("version target source image against rounds cpu fresh_engine")
+@command("version target source image against rounds cpu fresh_engine html")
 def startup(selection: Selection, measuring: Measuring) -> None:
     """Compare cold starts in fresh containers with those of the official recipe; results go to build/bench."""
-    measure(selection, measuring, bakery.benchmarks.run_startup)
+    measure(selection, measuring, "run_startup")
 
 
 @command(

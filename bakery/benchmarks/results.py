@@ -26,6 +26,9 @@ COLUMNS = (
 )  # fmt: skip
 TITLES = {"bench": "Speed", "startup": "Cold starts"}
 UNITS = {0: "s", -3: "ms", -6: "us", -9: "ns"}
+WIDE = 0.10  # of a ratio: a wider interval is marked in tables and charts
+SETTLED = 0.01  # of the geometric mean: rounds are added until its interval is at most as wide (--max-rounds)
+NOISY = 0.05  # spread of equal work above which a machine is noisy
 BUSY = 0.95  # if our processes had less than this share of the CPU, other processes disturbed them
 
 
@@ -41,7 +44,10 @@ class BenchmarkSettings(Record, frozen=True, kw_only=True):
 
 
 class BenchmarkEnvironment(Record, frozen=True, kw_only=True):
-    """The machine and the software of a run; ``cpu`` is the number of the CPU that it was pinned to."""
+    """The machine and the software of a run; ``cpu`` is the number of the CPU that it was pinned to.
+
+    ``noise_wall`` and ``noise_cpu``: by how much equal work differed before the run, see benchmarks/quiet.py.
+    """
 
     cpu_model: str
     cpus: int
@@ -53,6 +59,8 @@ class BenchmarkEnvironment(Record, frozen=True, kw_only=True):
     bakery: str
     pyperformance: str = ""
     pyperf: str = ""
+    noise_wall: float = 0.0
+    noise_cpu: float = 0.0
 
 
 class MeasuredImage(Record, frozen=True, kw_only=True):
@@ -74,6 +82,11 @@ class MeasuredImages(Record, frozen=True, kw_only=True):
 
     ours: MeasuredImage
     reference: MeasuredImage
+
+
+def is_wide(ratio: float, low: float | None, high: float | None, limit: float = WIDE) -> bool:
+    """Whether the interval of a ratio is wider than ``limit``, as a share of the ratio; false after a single round."""
+    return low is not None and high is not None and high - low > limit * ratio
 
 
 class NamedRatio(Record, frozen=True, kw_only=True):
@@ -189,6 +202,7 @@ def summary_of(benchmarks: Sequence[BenchmarkTimes]) -> BenchmarkSummary:
 def _ratio_cells(ratio: float, low: float | None, high: float | None) -> dict[str, str | None]:
     """``1.234x`` and ``1.220 to 1.241``; no interval after a single round."""
     interval = None if low is None or high is None else f"{low:.3f} to {high:.3f}"
+    interval = f"{interval} (wide)" if is_wide(ratio, low, high) else interval
     return {"ratio": f"{ratio:.3f}x", "interval": interval}
 
 
@@ -215,11 +229,21 @@ def notes_of(result: BenchmarkResult) -> list[str]:
     notes = [f"Ratio: time of {reference.image} / time of {ours.image}. Above 1, ours is faster."]
     if result.summary:
         notes.append(f"Slowest: {result.summary.slowest.name}, {result.summary.slowest.ratio:.3f}x.")
+    if wide := sum(is_wide(times.ratio, times.low, times.high) for times in result.benchmarks):
+        notes.append(
+            f"Wide: the interval of {wide} of {len(result.benchmarks)} results is wider than {WIDE:.0%} of its ratio. "
+            "Do not rely on these single results; more rounds narrow them."
+        )
     notes.append(
         f"{settings.rounds} round{'s' if settings.rounds > 1 else ''} on CPU {environment.cpu} "
         f"({environment.cpu_model}), {settings.clock} clock, "
         f"Python {ours.python} against {reference.python}, {result.created}."
     )
+    if environment.noise_wall:
+        notes.append(
+            f"Before the run, equal work differed by {environment.noise_wall:.1%} of wall time and "
+            f"{environment.noise_cpu:.1%} of CPU time."
+        )
     if settings.fresh_engine:
         notes.append(f"Measured in a fresh engine that holds only the two images ({environment.storage}).")
     shares = (ours.cpu_share, reference.cpu_share)

@@ -9,15 +9,16 @@ stays random, so that the rounds sample it.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import msgspec
 
 from bakery.benchmarks.pyperformance import DATA, SCRIPT, Benchmark, read_config, read_suite, select_benchmarks
-from bakery.benchmarks.results import BenchmarkResult, BenchmarkTimes, times_of
+from bakery.benchmarks.results import SETTLED, BenchmarkResult, BenchmarkTimes, is_wide, times_of
 from bakery.benchmarks.session import PROGRAMS, SIDES, Session, python_of
+from bakery.benchmarks.statistics import geometric_mean, round_logs
 from bakery.benchmarks.wheelhouse import FOLDER, SITE, TOOLS, Wheelhouse
 from bakery.engine import Container, ContainerOptions, idle_container, tar_of
 from bakery.errors import BuildError, InputError
@@ -172,10 +173,15 @@ def _prepare(
 def _measure(
     session: Session, workers: Sequence[WorkerContainer], measurements: Sequence[Measurement], left_out: dict[str, str]
 ) -> list[BenchmarkTimes]:
-    """Measure all rounds; a benchmark that fails in a round is added to ``left_out``."""
+    """Measure all rounds, and more until the mean has settled if ``max_rounds`` allows it, two at a time.
+
+    With an even number each image goes first equally often. A benchmark that fails in a round is added to ``left_out``.
+    """
     values = {result.name: {side: list[list[float]]() for side in SIDES} for result in measurements}
     rounds, start, done = session.settings.rounds, time.monotonic(), 0
-    for number in range(rounds):
+    most = max(rounds, session.settings.max_rounds or 0)
+    number = -1
+    while (number := number + 1) < rounds:
         for place, result in enumerate(measurements, 1):
             left = (time.monotonic() - start) / done * (rounds * len(measurements) - done) if done else 0
             text = f"round {number + 1} of {rounds}, {place} of {len(measurements)}: {result.name}"
@@ -191,11 +197,22 @@ def _measure(
             except BuildError as error:
                 left_out[result.name] = f"{error.message} (round {number + 1})"
                 del values[result.name]
+        if number + 1 == rounds < most and not has_settled(values):
+            rounds = min(rounds + 2, most)
     return [
         times_of(result.name, **values[result.name], benchmark=result.benchmark.name, loops=result.loops)
         for result in measurements
         if result.name in values
     ]
+
+
+def has_settled(values: Mapping[str, Mapping[str, Sequence[Sequence[float]]]]) -> bool:
+    """Whether the interval of the geometric mean is narrow enough; also if nothing is left to measure."""
+    logs = {name: round_logs(sides["ours"], sides["reference"]) for name, sides in values.items()}
+    if not logs:
+        return True
+    mean = geometric_mean(logs)
+    return mean.low is not None and not is_wide(mean.ratio, mean.low, mean.high, SETTLED)
 
 
 def run_benchmarks(session: Session) -> BenchmarkResult:
@@ -220,6 +237,7 @@ def run_benchmarks(session: Session) -> BenchmarkResult:
                 hint="Expected two images of the same series and architecture.",
             )
         session.compare_releases(ours, reference)
+        session.check_quiet(workers[1].container)
         folder = session.workspace.home / "bench" / reference.key
         with Wheelhouse(engine, pair.reference, folder, session.note) as wheelhouse:
             tools, script = wheelhouse.tools(config), tar_of(PROGRAMS / "worker.py", "worker.py")

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import msgspec
 from bakery import __version__
 from bakery.benchmarks.results import (
     COLUMNS,
+    NOISY,
     BenchmarkEnvironment,
     BenchmarkResult,
     BenchmarkSettings,
@@ -102,6 +103,8 @@ class Session:
     display: Display
     start: float = 0.0
     shown: float = 0.0
+    noise: tuple[float, float] = (0.0, 0.0)
+    measured: BenchmarkResult = field(init=False)
 
     def note(self, text: str) -> None:
         self.display.note(self.pair.name, text)
@@ -144,10 +147,24 @@ class Session:
         with locked(self.workspace.home / "bench" / "lock", "measuring", self.note):
             yield
 
+    def check_quiet(self, container: Container) -> None:
+        """Find out how much equal work differs on this machine now, and tell the user what to expect."""
+        script = (PROGRAMS / "quiet.py").read_text(encoding="utf-8")
+        lines = container.run(["python3", "-c", script]).stdout.split()
+        if len(lines) != 2:
+            raise BuildError(f"the check of the machine's noise printed {' '.join(lines) or 'nothing'}")
+        self.noise = float(lines[0]), float(lines[1])
+        wall, cpu = self.noise
+        clock = cpu if self.settings.clock == "cpu" else wall
+        state = "noisy: expect wide intervals" if clock > NOISY else "quiet"
+        advice = "; --clock=cpu is less affected" if wall > NOISY >= cpu and self.settings.clock == "wall" else ""
+        about = f"equal work differs by {wall:.1%} in wall time, {cpu:.1%} in CPU time"
+        self.note(f"{about}: the machine is {state}{advice}")
+
     def report(self, run: "Callable[[Session], BenchmarkResult]") -> Report:
         """Measure with ``run_benchmarks`` or ``run_startup``; write the result to build/bench and report it."""
         with self.display:
-            result = run(self)
+            result = self.measured = run(self)
         file = save(self.workspace.build / "bench", result)
         notes = (*notes_of(result), f"Written: {file} and {file.stem}.md")
         return Report(rows_of(result), COLUMNS, text="\n" + "".join(f"{note}\n" for note in notes))
@@ -176,14 +193,14 @@ class Session:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=round(seconds, 1),
             settings=BenchmarkSettings(
-                rounds=settings.rounds, cpu=self.cpu, clock=settings.clock,
+                rounds=len(benchmarks[0].ours), cpu=self.cpu, clock=settings.clock,
                 full=msgspec.UNSET if commands else settings.full, only=msgspec.UNSET if commands else settings.only,
                 fresh_engine=settings.fresh_engine if commands else msgspec.UNSET,
             ),
             environment=BenchmarkEnvironment(
                 cpu_model=python.cpu_model, cpus=info.cpus, cpu=self.cpu, memory_bytes=info.memory_bytes,
                 kernel=python.kernel, engine=f"{self.engine.kind} {info.version}", storage=info.storage,
-                bakery=__version__, **versions or {},
+                bakery=__version__, noise_wall=self.noise[0], noise_cpu=self.noise[1], **versions or {},
             ),
             images=MeasuredImages(ours=ours, reference=reference),
             commands=commands or {},

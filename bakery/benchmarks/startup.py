@@ -120,6 +120,8 @@ def _measure(session: Session, images: Sequence[MeasuredImage]) -> BenchmarkResu
         for image in images:
             with idle_container(engine, image.id) as container:
                 measured.append((image, python_of(container, image.image)))
+                if not session.noise[0]:
+                    session.check_quiet(container)
                 bash = container.run(["python3", "-c", HAS_BASH]).code == 0 and bash
         session.compare_releases(measured[0][1], measured[1][1])
         for number in range(rounds + 1):

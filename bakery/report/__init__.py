@@ -1,5 +1,6 @@
 """Tables, pages and charts of results and records."""
 
+from bakery.report.figures import benchmark_page
 from bakery.report.html import page
 from bakery.report.pages import render_pages
 from bakery.report.readme import update_readme
@@ -8,6 +9,6 @@ from bakery.report.site import write_site
 from bakery.report.text import comparison_report
 
 __all__ = [
-    "comparison_report", "image_report", "page", "release_report", "render_pages", "tag_report",
+    "benchmark_page", "comparison_report", "image_report", "page", "release_report", "render_pages", "tag_report",
     "update_readme", "write_site",
 ]  # fmt: skip

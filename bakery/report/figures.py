@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from bakery.benchmarks import BenchmarkResult, seconds_text
+from bakery.benchmarks import COLUMNS, BenchmarkResult, markdown, notes_of, rows_of, seconds_text
 from bakery.platforms import AMD64
+from bakery.report.html import templates
 from bakery.report.rows import Published, is_tree, name_of, size_text, variant_of
-from bakery.report.svg import Chart, Row, svg
+from bakery.report.svg import Chart, Row, page_charts, svg
 
 IMPORTS = "imports"  # the cold start that README shows: six imports in a new container
 INSIDE, WHOLE = "in the container", "docker run"
@@ -29,6 +30,8 @@ def ratio_text(ratio: float, low: float | None, high: float | None, digits: int 
 def image_of(result: BenchmarkResult) -> str:
     """The measured image in prose: ``3.13.15-bookworm on amd64``, ``3.14.7-bookworm on amd64 (source tree)``."""
     name, _, platform = result.name.rpartition("-")
+    if platform not in ("amd64", "arm64"):  # a pair of any images
+        return result.name
     return f"{name.replace('-local', '')} on {platform}{' (source tree)' if '-local' in name else ''}"
 
 
@@ -164,6 +167,11 @@ def key_rows(published: Published) -> list[KeyFigure]:
     return rows
 
 
+def result_pages(published: Published) -> dict[str, str]:
+    """The pages of results in docs/results: the text of each file by its name."""
+    return {f"{result.stem}.md": markdown(result) for result in published.results}
+
+
 def key_figures(published: Published) -> str:
     """Markdown: :func:`key_rows` as a table."""
     if not (record := published.featured):
@@ -225,3 +233,15 @@ def measured_tables(published: Published) -> dict[str, str]:
 def store_of(result: BenchmarkResult) -> str:
     """The image store of a result from a fresh engine: ``, overlay2``."""
     return f", {result.settings.fresh_engine}" if result.settings.fresh_engine else ""
+
+
+def benchmark_page(results: Sequence[BenchmarkResult]) -> str:
+    """Results of `inv bench` or `inv startup` as one self-contained page: charts, tables and notes."""
+    draw = {"bench": speed_chart, "startup": startup_chart}
+    charts = page_charts([draw[result.kind](result) for result in results])
+    return templates().get_template("benchmarks.html").render(
+        title=f"{'Speed' if results and results[0].kind == 'bench' else 'Cold starts'} of images",
+        sections=[(image_of(result), chart, result, rows_of(result), notes_of(result))
+                  for result, chart in zip(results, charts, strict=True)],
+        columns=COLUMNS,
+    )  # fmt: skip

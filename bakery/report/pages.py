@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from bakery.platforms import AMD64
-from bakery.report.figures import chart_files, key_figures, measured_tables, series_table
-from bakery.report.readme import update_charts, update_readme
+from bakery.report.figures import chart_files, key_figures, measured_tables, result_pages, series_table
+from bakery.report.readme import update_files, update_readme
 from bakery.report.rows import long_tables, read_published
 
 
@@ -22,5 +22,6 @@ def render_pages(root: Path, *, check: bool) -> list[str]:
         ),
         update_readme(docs / "images.md", tables, check=check),
         update_readme(docs / "figures.md", sizes, check=check),
-        update_charts(docs / "images", chart_files(published), check=check),
+        update_files(docs / "images", ".svg", chart_files(published), check=check),
+        update_files(docs / "results", ".md", result_pages(published), check=check),
     ]

@@ -36,17 +36,17 @@ def update_readme(file: Path, parts: Mapping[str, str], *, check: bool) -> str:
     return f"{file.name} written"
 
 
-def update_charts(folder: Path, files: Mapping[str, str], *, check: bool) -> str:
-    """Write ``files`` (text by name) in ``folder`` and remove its other SVG files; returns a line about the result.
+def update_files(folder: Path, suffix: str, files: Mapping[str, str], *, check: bool) -> str:
+    """Write ``files`` (text by name) in ``folder``, remove others with ``suffix``; returns a line about the result.
 
     With ``check`` nothing is changed, and :exc:`BuildError` names the files that differ.
     """
-    old = {file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.svg"))}
+    old = {file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob(f"*{suffix}"))}
     changed = sorted(name for name in {*old, *files} if old.get(name) != files.get(name))
     if not changed:
-        return f"{folder.name}: {len(files)} charts are up to date"
+        return f"{folder.name}: {len(files)} files are up to date"
     if check:
-        raise BuildError(f"{folder}: not up to date: {', '.join(changed)}", hint="Draw them again: inv readme")
+        raise BuildError(f"{folder}: not up to date: {', '.join(changed)}", hint="Render them again: inv readme")
     folder.mkdir(parents=True, exist_ok=True)
     for name in changed:
         if name in files:

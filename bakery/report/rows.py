@@ -277,6 +277,43 @@ def local_digests(workspace: Workspace) -> dict[tuple[str, str, str], tuple[str,
     return {(record.image, record.platform, record.built): (record.id, record.twin) for record in records}
 
 
+@dataclass(frozen=True)
+class Page:
+    """What the page of an image shows, in addition to its record."""
+
+    record: BuildRecord
+    name: str
+    file: str
+    tree: bool
+    variant: str
+    tags: tuple[str, ...]
+    digest: str
+    twin: str
+    size: str
+    official: str
+    speed: str
+
+
+def pages_of(published: Published, digests: Mapping[tuple[str, str, str], tuple[str, str]]) -> list[Page]:
+    """A page for each full build, in the order of the start page: newest series first."""
+    pages = []
+    for record in published.builds():
+        official, results = published.official(record), published.measured(record, "bench")
+        mean = next((result.summary for result in results if result.summary), None)
+        digest, twin = digests.get((record.image, record.platform, record.built), ("", ""))
+        architecture = record.platform.rpartition("/")[2]
+        page = Page(
+            record, name_of(record), f"{record.image}-{architecture}.html", is_tree(record), variant_of(record),
+            published.tags(record), digest, twin,
+            size_text(record.compressed_bytes, official.compressed_bytes if official else None),
+            f"{official.reference} of {official.date}: {size_text(official.compressed_bytes)}" if official else "",
+            f"{mean.geometric_mean:.3f}x" if mean else "",
+        )  # fmt: skip
+        pages.append(page)
+    order = [series.name for series in reversed(published.catalog.series)]
+    return sorted(pages, key=lambda page: (order.index(page.record.series), page.tree))
+
+
 def read_published(root: Path) -> Published:
     """What the repository ``root`` publishes; :exc:`bakery.errors.ConfigError` if a file is missing or not valid."""
     results = tuple(read_results(root / "docs" / "results"))

@@ -5,9 +5,7 @@ The folder needs no server and no other files; scripts only filter the table and
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bakery.errors import ConfigError
 from bakery.files import write_whole
@@ -15,32 +13,12 @@ from bakery.regular_files import read_regular
 from bakery.report.charts import Tile, tiles
 from bakery.report.figures import all_sizes_chart, key_rows, sizes_chart, speed_chart, startup_chart, summaries_chart
 from bakery.report.html import STYLE, TEMPLATES, templates
-from bakery.report.rows import Published, is_tree, local_digests, name_of, read_published, size_text, variant_of
+from bakery.report.rows import Page, Published, local_digests, pages_of, read_published, size_text
 from bakery.report.svg import page_charts
 from bakery.workspace import Workspace
 
-if TYPE_CHECKING:
-    from bakery.records import BuildRecord
-
 ASSETS = ("site.css", "site.js")
 SECTIONS = ("Distribution packages", "Python and bundled libraries")
-
-
-@dataclass(frozen=True)
-class Page:
-    """What the page of an image shows, in addition to its record."""
-
-    record: "BuildRecord"
-    name: str
-    file: str
-    tree: bool
-    variant: str
-    tags: tuple[str, ...]
-    digest: str
-    twin: str
-    size: str
-    official: str
-    speed: str
 
 
 def packages_of(file: Path) -> dict[str, list[tuple[str, str, str]]]:
@@ -65,30 +43,10 @@ def packages_of(file: Path) -> dict[str, list[tuple[str, str, str]]]:
     return packages
 
 
-def map_of(record: "BuildRecord") -> tuple[str, list[Tile]]:
-    """A treemap of the parts of an image by their size on disk."""
-    parts = {part: {part.replace("_", " "): size.disk_bytes} for part, size in record.anatomy.items()}
-    return f"Map of {record.image}; the table has its figures.", tiles(parts)
-
-
-def pages_of(published: Published, digests: Mapping[tuple[str, str, str], tuple[str, str]]) -> list[Page]:
-    """A page for each full build, in the order of the start page: newest series first."""
-    pages = []
-    for record in published.builds():
-        official, results = published.official(record), published.measured(record, "bench")
-        mean = next((result.summary for result in results if result.summary), None)
-        digest, twin = digests.get((record.image, record.platform, record.built), ("", ""))
-        architecture = record.platform.rpartition("/")[2]
-        page = Page(
-            record, name_of(record), f"{record.image}-{architecture}.html", is_tree(record), variant_of(record),
-            published.tags(record), digest, twin,
-            size_text(record.compressed_bytes, official.compressed_bytes if official else None),
-            f"{official.reference} of {official.date}: {size_text(official.compressed_bytes)}" if official else "",
-            f"{mean.geometric_mean:.3f}x" if mean else "",
-        )  # fmt: skip
-        pages.append(page)
-    order = [series.name for series in reversed(published.catalog.series)]
-    return sorted(pages, key=lambda page: (order.index(page.record.series), page.tree))
+def map_of(name: str, parts: Mapping[str, tuple[int, int]]) -> tuple[str, list[Tile]]:
+    """A treemap of the parts of an image by their size on disk; sizes are on disk and compressed."""
+    groups = {part: {part.replace("_", " "): disk} for part, (disk, _) in parts.items()}
+    return f"Map of {name}; the table has its figures.", tiles(groups)
 
 
 def site_files(published: Published, workspace: Workspace) -> dict[str, str]:
@@ -110,8 +68,8 @@ def site_files(published: Published, workspace: Workspace) -> dict[str, str]:
         charts = page_charts([*map(speed_chart, speed), *map(startup_chart, starts)])
         files[f"images/{page.file}"] = environment.get_template("site_image.html").render(
             common, page=page, record=record, charts=charts, results=[*speed, *starts],
-            map=map_of(record) if record.anatomy else None,
-            packages=packages_of(workspace.build / "sbom" / page.file.replace(".html", ".json")),
+            map=map_of(record.image, record.anatomy) if record.anatomy else None,
+            packages=packages_of(workspace.records / "sbom" / page.file.replace(".html", ".json")),
         )  # fmt: skip
     return files
 

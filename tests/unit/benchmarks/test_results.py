@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -16,6 +19,7 @@ from bakery.benchmarks.results import (
     BenchmarkSettings,
     MeasuredImage,
     MeasuredImages,
+    is_wide,
     markdown,
     notes_of,
     rows_of,
@@ -24,9 +28,11 @@ from bakery.benchmarks.results import (
     summary_of,
     times_of,
 )
-from bakery.benchmarks.session import Session
+from bakery.benchmarks.run import has_settled
+from bakery.benchmarks.session import Pair, Session
 from bakery.display.progress import Display
 from bakery.options import Measuring
+from bakery.report.figures import benchmark_page
 from bakery.workspace import Workspace
 
 replace = msgspec.structs.replace
@@ -158,3 +164,59 @@ def test_a_session_writes_its_result_and_reports_it_with_notes(tmp_path: Path) -
     assert report.text.startswith("\nRatio: ")
     assert report.text.endswith(".md\n")
     assert len(list((tmp_path / "build" / "bench").iterdir())) == 2
+
+
+def test_a_wide_interval_is_marked_and_counted() -> None:
+    wide = replace(BENCHMARKS[0], ratio=1.0, low=0.94, high=1.05)
+    narrow = replace(BENCHMARKS[0], name="narrow", ratio=1.0, low=0.96, high=1.05)
+    result = replace(RESULT, benchmarks=[wide, narrow])
+    assert [row["interval"] for row in rows_of(result)[:2]] == ["0.940 to 1.050 (wide)", "0.960 to 1.050"]
+    assert any(note.startswith("Wide: the interval of 1 of 2 results") for note in notes_of(result))
+    assert not is_wide(1.0, None, None), "a single round has no interval"
+
+
+def test_the_noise_of_the_machine_is_in_the_notes() -> None:
+    noisy = replace(RESULT, environment=replace(RESULT.environment, noise_wall=0.21, noise_cpu=0.01))
+    assert any("differed by 21.0% of wall time and 1.0% of CPU time" in note for note in notes_of(noisy))
+    assert not any("equal work" in note for note in notes_of(RESULT))
+
+
+@pytest.mark.parametrize(
+    ("clock", "printed", "text"),
+    [
+        ("wall", "0.2\n0.01\n", "noisy: expect wide intervals; --clock=cpu is less affected"),
+        ("wall", "0.01\n0.01\n", "the machine is quiet"),
+        ("cpu", "0.2\n0.01\n", "the machine is quiet"),
+        ("cpu", "0.2\n0.2\n", "the machine is noisy: expect wide intervals"),
+    ],
+)
+def test_the_user_is_told_beforehand_what_noise_to_expect(clock: str, printed: str, text: str, tmp_path: Path) -> None:
+    shown = io.StringIO()
+    pair = Pair("x", "ours", "reference")
+    workspace = Workspace(tmp_path, tmp_path)
+    session = Session(workspace, None, pair, Measuring(clock=clock), Display(shown))  # type: ignore[arg-type]
+    session.check_quiet(SimpleNamespace(run=lambda _: SimpleNamespace(stdout=printed)))  # type: ignore[arg-type]
+    assert text in " ".join(shown.getvalue().split())
+
+
+def test_the_quiet_check_prints_the_spread_of_both_clocks() -> None:
+    program = Path(__file__).resolve().parents[3] / "benchmarks" / "quiet.py"
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=True)
+    assert len([float(line) for line in done.stdout.split()]) == 2
+
+
+@pytest.mark.parametrize(("last", "settled"), [(1.0, True), (1.3, False)])
+def test_rounds_are_added_until_the_mean_has_settled(last: float, settled: bool) -> None:
+    values = {"a": {"ours": [[1.0], [1.0], [1.0]], "reference": [[1.2], [1.2], [1.2 * last]]}}
+    assert has_settled(values) is settled
+    assert has_settled({}), "nothing is left to measure"
+    assert not has_settled({"a": {"ours": [[1.0]], "reference": [[1.2]]}}), "a single round has no interval"
+
+
+def test_the_page_of_a_result_has_its_table_chart_and_notes() -> None:
+    page = benchmark_page([RESULT])
+    for row in rows_of(RESULT):
+        assert str(row["ratio"]) in page
+    assert "<svg" in page and "</html>" in page and "<script" not in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert all(note.split(":")[0] in page for note in notes_of(RESULT))

@@ -22,7 +22,7 @@ from bakery.errors import listed
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 OPTIONS = {
-    "bench": "against clock cpu full image only rounds source target version",
+    "bench": "against clock cpu full image only rounds source target version max-rounds html",
     "build": "all apt-mirror base builder builder-id ca-bundle cache-from cache-to compression dry format jobs "
     "mirror no-cache platform print quick refresh source target train variant version",
     "clean": "all bases cache dry engine environments images layers logs sources",
@@ -44,7 +44,7 @@ OPTIONS = {
     "regrtest": "base format jobs mirror only quick source target version",
     "sbom": "format mirror output source target variant version",
     "site": "output",
-    "startup": "against cpu fresh-engine image rounds source target version",
+    "startup": "against cpu fresh-engine image rounds source target version html",
     "tags": "all format source target variant version",
     "test": "all base format k mirror platform quick source target variant version",
     "update": "check target version",

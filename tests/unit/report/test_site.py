@@ -13,8 +13,8 @@ import pytest
 from bakery.errors import ConfigError
 from bakery.records.builds import BuildRecord, LocalRecord, SourceRecord
 from bakery.records.status import adopt
-from bakery.report.rows import Published, read_published
-from bakery.report.site import SECTIONS, packages_of, pages_of, site_files, write_site
+from bakery.report.rows import Published, pages_of, read_published
+from bakery.report.site import SECTIONS, packages_of, site_files, write_site
 from bakery.workspace import Workspace
 from tests.records import local_record, passed_build
 
