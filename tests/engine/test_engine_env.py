@@ -158,7 +158,9 @@ def test_the_examples_in_docs_are_built_by_docker_build(
         (home / "uv.toml").write_text(f'[[index]]\nurl = "{variables["PIP_INDEX_URL"]}"\ndefault = true\n')
         secrets += " --secret id=uv.toml,src=uv.toml"
     if example.endswith("uv"):
-        mounts = f"-v '{folder}':/app -w /app -v '{home}':/etc/uv:ro"
+        mounts = f"-v '{folder}':/app -w /app"
+        if (home / "uv.toml").exists():
+            mounts += ' -v "$PWD/uv.toml":/etc/uv/uv.toml:ro'
         if "PIP_CERT" in variables:
             mounts += f" -e SSL_CERT_FILE=/ca.pem -v {variables['PIP_CERT']}:/ca.pem:ro"
         shell(f"docker run --rm --network=host {mounts} {references[0]} uv lock")
