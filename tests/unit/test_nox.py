@@ -31,7 +31,7 @@ def test_each_image_has_a_build_session_and_a_test_session(
         for verb in ("build", "test")
         for series in catalog.series
         for target in catalog.targets
-        for infix in ("", "dev-", "minimal-", "minimal-debug-")
+        for infix in ("", "dev-", "debug-", "minimal-", "minimal-debug-")
     }
     assert {"test-3.11-jammy", "build-3.9-trixie"} <= set(sessions)
 
