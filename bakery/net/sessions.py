@@ -1,5 +1,6 @@
 """HTTP connections that send a login to no other host than its own, and give up answers that take too long."""
 
+import re
 import socket
 import ssl
 import threading
@@ -7,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -88,9 +90,11 @@ class Session(requests.Session):
             prepared_request.headers.pop("Authorization", None)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Raises requests.TooManyRedirects instead of leaving https."""
+        """Raises TooManyRedirects instead of leaving https, InvalidURL for a host that can have no address."""
         if vars(request).get("insecure"):
             raise requests.TooManyRedirects("a redirect from https to another protocol is not followed")
+        if not re.fullmatch(r"[\w.-]+|[0-9a-f:.]+(%\w+)?", urlsplit(str(request.url)).hostname or "", re.ASCII):
+            raise requests.exceptions.InvalidURL("not the name of a host")
         return super().send(request, **kwargs)
 
 

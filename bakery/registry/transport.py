@@ -227,6 +227,10 @@ class Transport:
             ) from None
         except requests.Timeout:
             raise self._unreachable("did not answer in time") from None
+        except requests.exceptions.InvalidURL:  # another attempt would get the same one
+            raise Unreachable(
+                f"{self.host} cannot be reached: an invalid URL, its own, a redirect's or a proxy's"
+            ) from None
         except (requests.RequestException, HTTPError, ValueError) as error:
             refused = "refused" in str(error) or "resolve" in str(error)
             raise self._unreachable("cannot be reached" if refused else "broke the connection") from None

@@ -39,6 +39,7 @@ def tree(module: str) -> ast.Module:
     return ast.parse(source_of(module))
 
 
+@functools.cache
 def imported_from(module: str) -> dict[str, set[str]]:
     """The names that a module imports from each module or package of this project, anywhere in it."""
     found: dict[str, set[str]] = {}
@@ -50,6 +51,7 @@ def imported_from(module: str) -> dict[str, set[str]]:
     return found
 
 
+@functools.cache
 def exported(module: str) -> set[str]:
     """The names that other modules import from ``module``, directly or through its package."""
     package = f"bakery.{module.rpartition('.')[0]}".rstrip(".")

@@ -36,6 +36,16 @@ def compressed(parts: Any, packer: Any = None) -> bytes:
     return b"".join(packer.compress(part) for part in parts) + packer.flush()
 
 
+def empty_files(folders: int, files: int) -> Any:
+    """The headers of many files, a folder at a time: the same bytes as :func:`header`'s, without its 20 us each."""
+    empty = bytearray(header("", 0))
+    start = sum(empty) - sum(empty[148:156]) + 8 * ord(" ")
+    for name in ([f"{n}/{m}".encode() for m in range(files)] for n in range(folders)):
+        yield b"".join(
+            b"%b%b%06o\0 %b" % (text, bytes(empty[len(text) : 148]), start + sum(text), empty[156:]) for text in name
+        )
+
+
 def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
     member = tarfile.TarInfo(name)
     member.size, member.type = size, kind
@@ -50,7 +60,8 @@ def zeros(size: int) -> Any:
 def layer_bomb(kind: str) -> bytes:
     """A small layer that takes much memory if it is read without ceilings."""
     if kind == "files":
-        return compressed(b"".join(header(f"{n}/{m}", 0) for m in range(1000)) for n in range(600))
+        assert b"".join(empty_files(2, 2)) == b"".join(header(f"{n}/{m}", 0) for n in range(2) for m in range(2))
+        return compressed(empty_files(600, 1000))
     if kind == "sparse map":
         pax = b"".join(
             b"%d %s=%s\n" % (len(key) + len(value) + 5, key, value)
@@ -65,8 +76,14 @@ def layer_bomb(kind: str) -> bytes:
             part for n in range(20) for part in (header(f"var/lib/dpkg/status.d/{n}", 31 << 20), *zeros(31 << 20))
         )
     if kind == "xz":
-        filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}]
-        return compressed(zeros(BOMB), lzma.LZMACompressor(filters=filters))
+        # An encoder allocates many times the dictionary, so the size that the decoder reads (1 GiB) is patched in:
+        # byte 4 of the block header, whose CRC-32 ends it (https://tukaani.org/xz/xz-file-format.txt, 3.1 and 5.3.1).
+        filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 20}]
+        stream = bytearray(compressed(zeros(BOMB), lzma.LZMACompressor(filters=filters)))
+        size = (stream[12] + 1) * 4
+        stream[16] = 36
+        stream[8 + size : 12 + size] = zlib.crc32(stream[12 : 8 + size]).to_bytes(4, "little")
+        return bytes(stream)
     kinds = {"pax": tarfile.XHDTYPE, "global": tarfile.XGLTYPE, "name": tarfile.GNUTYPE_LONGNAME}
     if kind in kinds:
         return compressed([header("x", BOMB, kinds[kind]), *zeros(BOMB)])
@@ -292,5 +309,6 @@ def test_an_invalid_location_is_reported(serve: Any, location: str) -> None:
     with pytest.raises(RegistryError):
         manifest_digest(f"{server.address}/x:tag")
     server.default = lambda request: 404 if request.command == "HEAD" else (202, b"", {"Location": location})
-    with pytest.raises(RegistryError):
+    with pytest.raises(RegistryError) as caught:
         Repository(Transport(server.address, "x", PUSH)).put_blob(digest_of(b"x"), 1, lambda: io.BytesIO(b"x"))
+    assert not caught.value.transient, "three minutes of attempts at what cannot succeed"
