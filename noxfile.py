@@ -22,6 +22,7 @@ from bakery.catalog import Variant, load_catalog  # noqa: E402
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "tests"]
+nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = True
 
 CATALOG = load_catalog(ROOT)
@@ -54,8 +55,8 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs)
         return
     session.run("pytest", "-n", "auto", "bakery", "tests/unit", "tests/golden")
-    # Files in parallel, the tests of a file in order: all share an engine, most wait for it or for a network.
-    session.run("pytest", "-n", "auto", "--maxprocesses=4", "--dist", "loadfile", "tests/engine")
+    # Groups (tests/engine/conftest.py) in parallel. Four, also on two processors: most wait for the engine or a network.
+    session.run("pytest", "-n", "4", "--dist", "loadgroup", "tests/engine")
 
 
 def invoke(session: nox.Session, verb: str, series: str, target: str, variant: Variant) -> None:

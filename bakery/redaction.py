@@ -6,7 +6,10 @@ HIDDEN = "..."
 _SECRET = re.compile(
     r"(?i)secret|token|passw|pwd|credential|(access|account|api|private)[_-]?key|^x-.*signature$|^(sig|auth)$"
 )
-_VALUE = re.compile(r"""(?<![\w.-])([\w.-]+)=("[^"]*"|[^\s&,"']+)""")
+_NAME = re.compile(r"(?<![\w.-])([\w.-]++) *= *")
+_VALUE = re.compile(r"""("[^"]*"|[^\s&,"']+)""")
+_FIELD = re.compile(r'[^"\\]*')
+"""The value in a quoted field, which may have commas, as in CSV."""
 _CONTROL = re.compile("\x1b\\[[0-9;]*m|[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _HEADER = re.compile(r"(?i)(authorization\W{1,4}(?:(?:basic|bearer) +)?)[^\s,\"']+")
 
@@ -39,8 +42,20 @@ def redact(text: str) -> str:
     text = printable(text)
     if "@" in text:
         text = re.sub(r"\S+", lambda word: _without_login(word[0]), text)
-    text = _VALUE.sub(lambda pair: f"{pair[1]}={HIDDEN}" if _SECRET.search(pair[1]) else pair[0], text)
+    text = _without_values(text)
     return _HEADER.sub(rf"\1{HIDDEN}", text)
+
+
+def _without_values(text: str) -> str:
+    """A value can have names and values itself: ``account_url=https://host/?sig=x``, ``AccountName=a;AccountKey=b``."""
+    parts, end = [], 0
+    for name in _NAME.finditer(text):
+        if name.start() >= end and _SECRET.search(name[1]):
+            pattern = _FIELD if text[name.start() - 1 : name.start()] == '"' else _VALUE
+            if value := pattern.match(text, name.end()):
+                parts += [text[end : name.end()], HIDDEN]
+                end = value.end()
+    return "".join(parts) + text[end:]
 
 
 def _without_login(word: str) -> str:

@@ -2,13 +2,14 @@
 
 from bakery.engine.buildx import BuildxOptions, BuildxProcesses, buildx_options, default_jobs
 from bakery.engine.containers import Container, ContainerOptions, cpu_limits, idle_container, run_container, tar_of
+from bakery.engine.daemons import may_mount
 from bakery.engine.discovery import engine_status, find_engine, running_engine
-from bakery.engine.embedded import WAY_OUT, Embedded
+from bakery.engine.embedded import NO_MOUNTS, WAY_OUT, WAY_OUT_OF_CONTAINER, Embedded
 from bakery.engine.engine import Engine, EngineImage
 from bakery.engine.scratch import fresh_engine
 
 __all__ = [
-    "WAY_OUT", "BuildxOptions", "BuildxProcesses", "Container", "ContainerOptions", "Embedded",
-    "Engine", "EngineImage", "buildx_options", "cpu_limits", "default_jobs", "engine_status", "find_engine",
-    "fresh_engine", "idle_container", "run_container", "running_engine", "tar_of",
+    "NO_MOUNTS", "WAY_OUT", "WAY_OUT_OF_CONTAINER", "BuildxOptions", "BuildxProcesses", "Container", "ContainerOptions",
+    "Embedded", "Engine", "EngineImage", "buildx_options", "cpu_limits", "default_jobs", "engine_status", "find_engine",
+    "fresh_engine", "idle_container", "may_mount", "run_container", "running_engine", "tar_of",
 ]  # fmt: skip

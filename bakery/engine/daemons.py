@@ -1,8 +1,10 @@
 """Docker daemons on this machine: processes, control groups, mounts, sockets, and versions."""
 
+import mmap
 import os
 import re
 import socket
+import subprocess
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -55,8 +57,26 @@ def processes_in(group: str) -> list[int]:
 
 
 def foreign_daemon() -> int | None:
-    """The process id of a dockerd that was not started by this tool, or ``None``."""
-    return next((pid for pid, arguments in processes("dockerd") if LABEL not in arguments), None)
+    """The process id of a Docker daemon that was not started by this tool, or ``None``."""
+    others = (pid for pid, arguments in processes("dockerd") if LABEL not in arguments)
+    return next((pid for pid in others if _is_docker(pid)), None)
+
+
+def _is_docker(pid: int) -> bool:
+    """Whether the program of a process has Docker's packages in it, as its names of functions show; not its name."""
+    try:
+        with open(f"/proc/{pid}/exe", "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as program:
+            return any(program.find(name) >= 0 for name in (b"docker/docker/daemon.", b"moby/moby/v2/daemon."))
+    except FileNotFoundError:
+        return False  # it has ended
+    except (OSError, ValueError):
+        return True
+
+
+def may_mount() -> bool:
+    """Whether this process may mount file systems, as an engine does for each container and build step."""
+    probe = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/tmp"]
+    return subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
 
 
 def mount_points() -> list[str]:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -20,17 +21,29 @@ from packaging.version import Version
 
 from bakery.bases import apt
 from bakery.catalog import Table, load_catalog, read_toml
-from bakery.engine.daemons import LABEL, answers, foreign_daemon, mount_points, processes, processes_in, version_of
+from bakery.engine.daemons import (
+    LABEL,
+    answers,
+    foreign_daemon,
+    may_mount,
+    mount_points,
+    processes,
+    processes_in,
+    version_of,
+)
 from bakery.errors import EngineError
 from bakery.files import Tell, disk_full, locked, no_space, require_space, require_type, staged_folder
 from bakery.workspace import Workspace
 
 SPACE = 1_000_000_000
 """Bytes that unpacking its packages takes."""
-START_SECONDS = 60
+SLOW, PATIENCE = 6.0, 600
+"""Seconds after which the user is told that it does not answer, and for which it is waited for while it runs."""
 STOP_SECONDS = 60
 KEEP_CACHE = "40GB"
 VERSION = r"\d{1,4}(\.\d{1,4})+"
+NO_MOUNTS = "this process may not mount file systems (CAP_SYS_ADMIN), which an engine does for each build step"
+WAY_OUT_OF_CONTAINER = "In a container, start it with --privileged; or point DOCKER_HOST at an engine outside of it."
 WAY_OUT = "Install Docker Engine 23 or newer, or point DOCKER_HOST at one."
 
 
@@ -112,7 +125,7 @@ class Embedded:
     def up(self) -> None:
         """Unpack and start it, as far as that is not done yet. Raises :exc:`EngineError`."""
         with disk_full(self.folder), locked(self.folder.with_suffix(".lock"), "the embedded engine", self.tell):
-            if self.running():
+            if self._answers():
                 return
             other = foreign_daemon()
             if other is not None:
@@ -122,7 +135,30 @@ class Embedded:
                     hint="Repair it or stop it (systemctl stop docker docker.socket), then run the same command again.",
                 )
             self.prepare()
+            if not may_mount():
+                raise EngineError(NO_MOUNTS, hint=WAY_OUT_OF_CONTAINER)
             self._start()
+
+    def _answers(self, grace: float = 0.0) -> bool:
+        """Whether it answers, waiting as long as its process lives, or for ``grace`` seconds until there is a process.
+
+        A busy or a starting engine can take long; another daemon on the same folder would damage its images.
+        """
+        started, told = time.monotonic(), False
+        while (pid := self.pid()) is not None or time.monotonic() - started < grace:
+            if (pid is not None or grace) and answers(self.runtime / "docker.sock"):
+                return True
+            waited = time.monotonic() - started
+            if waited > PATIENCE:
+                raise EngineError(
+                    f"the embedded engine (process {pid}) has not answered for {PATIENCE} s; its builds still run",
+                    hint=f"Its log: {self.log}. `inv engine.down` ends it.",
+                )
+            if waited > SLOW and not told:
+                self.tell(f"the embedded engine (process {pid}) does not answer yet: waiting")
+                told = True
+            time.sleep(0.1)
+        return False
 
     def prepare(self) -> None:
         """Unpack its packages unless they are unpacked already. Raises :exc:`EngineError`."""
@@ -213,13 +249,9 @@ class Embedded:
                 env={**inherited, "PATH": f"{self.path}:{os.environ.get('PATH', '')}"},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=True,
             )  # fmt: skip
-        started = time.monotonic()
-        while time.monotonic() - started < START_SECONDS:
-            if answers(self.runtime / "docker.sock"):
-                return
-            if self.pid() is None and time.monotonic() - started > 2:
-                break
-            time.sleep(0.1)
+        if self._answers(grace=2.0):
+            return
+        self._clean_up()
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         if any("no space left on device" in line for line in lines):
             raise no_space(self.folder)
@@ -251,16 +283,29 @@ class Embedded:
                     hint=f"Its log: {self.log}.",
                 )
             time.sleep(0.1)
-        self.sweep()
+        self._clean_up()
         return True
+
+    def _clean_up(self) -> None:
+        """Remove what the stopped daemon leaves behind, its files in /run included."""
+        self.sweep()
+        folder = os.path.realpath(self.runtime)
+        if not any(point.startswith(f"{folder}/") for point in mount_points()):  # or a mounted / would be emptied
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # other engines of this machine have folders there
+                self.runtime.parent.rmdir()
 
     def sweep(self) -> None:
         """End the processes and remove the mounts that a daemon leaves behind.
 
         These are its data folder, mounted on itself, and after a kill its build steps, which would go on compiling, and
-        their root file systems.
+        their root file systems, and its containerd, which the next daemon would wait 10 s for.
         """
-        for pid in processes_in(f"/{self.group}/"):
+        if self.pid() is not None:
+            return
+        own = str(self.runtime / "exec/containerd/containerd.toml")
+        containerd = [pid for pid, arguments in processes("containerd") if own in arguments]
+        for pid in (*processes_in(f"/{self.group}/"), *containerd):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         folder = os.path.realpath(self.folder)

@@ -36,8 +36,7 @@ def _remove(scratch: Embedded) -> None:
     """Stop the engine and remove all its files."""
     scratch.down()
     scratch.sweep()
-    for folder in (scratch.folder, scratch.runtime):
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(scratch.folder, ignore_errors=True)
 
 
 @contextmanager

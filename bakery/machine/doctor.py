@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from bakery.bases import apt, registry_hosts
 from bakery.catalog import Catalog
-from bakery.engine import WAY_OUT, Engine, running_engine
+from bakery.engine import NO_MOUNTS, WAY_OUT, WAY_OUT_OF_CONTAINER, Engine, may_mount, running_engine
 from bakery.errors import BakeryError, BuildError, Unavailable
 from bakery.files import free_space
 from bakery.net import http, users_bundle
@@ -82,6 +82,8 @@ def examine_machine(workspace: Workspace, catalog: Catalog, builder: str, bundle
 def _engine(workspace: Workspace) -> tuple[Engine | None, list[Finding]]:
     try:
         engine = running_engine(workspace)
+        if engine is None and os.geteuid() == 0 and not may_mount():
+            return None, [Finding("engine", State.MISSING, f"none is running, and {NO_MOUNTS}", WAY_OUT_OF_CONTAINER)]
         if engine is None and os.geteuid() == 0 and apt.host_id() in ("debian", "ubuntu"):
             text = "none is running; the embedded engine will be started"
             return None, [Finding("engine", State.OK, text, "inv engine.up")]

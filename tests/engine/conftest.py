@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,17 @@ from bakery.workspace import Workspace, find_workspace
 from .registry import program, running
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+SINGLE = ("test_use", "test_engine_env")
+"""Modules whose tests have nothing to share with each other."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In a parallel run, the tests of a module run in order in one worker, which makes their fixtures once."""
+    for item in items:
+        if item.path.is_relative_to(ROOT / "tests/engine") and item.path.stem not in SINGLE:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +74,32 @@ def first_embedded(workspace: Workspace, catalog: Catalog) -> Embedded:
     embedded = Embedded(workspace)
     embedded.prepare()
     return embedded
+
+
+@pytest.fixture(scope="session")
+def layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of compressed layers for all builds of this run: each would spend seconds on the same base."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "layers"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def compilers(engine: Engine, reference: str) -> Iterator[str]:
+    """The image under test with compilers. Its layer stays in the build cache, for other workers and the next run."""
+    name = f"bakery-tests/compilers-{os.getpid()}:latest"
+    install = "apt-get update && apt-get install -y --no-install-recommends gcc g++ libc6-dev make pkg-config"
+    done = subprocess.run(
+        [*engine.buildx, "build", "--network=host", "--provenance=false", "-",
+         f"--output=type=image,name={name},compression=uncompressed"],
+        input=f"FROM {reference}\nRUN {install}\n",
+        env=engine.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        pytest.skip(f"apt cannot install packages in a container: {done.stderr[-300:]}")
+    yield name
+    engine.remove(name)
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ class Proxy:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a body waits 40 ms for the client to acknowledge the headers
 
     def _answer(self) -> None:
         proxy: Proxy = self.server.proxy  # type: ignore[attr-defined]

@@ -6,6 +6,8 @@
 #   ROOT     folder for the root file system; does not exist yet
 #   KEYRING  verifies the archive
 set -euo pipefail
+# In memory: dpkg waits for the disk after each file.
+[ "${PRIVATE-}" ] || PRIVATE=yes exec unshare --mount "$0" "$@"
 tools=$1 root=$2 tar=$3 suite=$4 mirror=$5 keyring=$6
 export DEBOOTSTRAP_DIR=$tools/usr/share/debootstrap
 export PATH=$tools/usr/share/debuerreotype/scripts:$tools/usr/sbin:$PATH
@@ -18,6 +20,8 @@ write_sources() (
     debuerreotype-debian-sources-list --deb822 "$root" "$suite"
 )
 
+mkdir "$root"
+mount -t tmpfs -o mode=755 tmpfs "$root"
 debuerreotype-init --non-debian --debootstrap-script "$DEBOOTSTRAP_DIR/scripts/$suite" --keyring "$keyring" \
     "$root" "$suite" "$mirror"
 write_sources
@@ -27,4 +31,3 @@ debuerreotype-apt-get "$root" full-upgrade -yqq
 debuerreotype-slimify "$root"
 write_sources
 debuerreotype-tar --exclude ./etc/machine-id "$root" "$tar"
-rm -rf "$root"

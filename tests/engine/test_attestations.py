@@ -24,11 +24,12 @@ from .test_builder import Bench
 pytestmark = pytest.mark.engine
 
 
-@pytest.fixture
-def bench(tmp_path: Path, engine: Engine, workspace: Workspace) -> Iterator[Bench]:
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace) -> Iterator[Bench]:
+    """A clone whose first build is the first test's; it has layers of its own, because a test removes attestations."""
     if not engine.keeps_layers:
         pytest.skip("this engine stores images without their indexes")
-    bench = Bench(tmp_path, engine, workspace.home, salt=SALT)
+    bench = Bench(tmp_path_factory.mktemp("bench"), engine, workspace.home, salt=SALT)
     yield bench
     bench.remove_images()
 

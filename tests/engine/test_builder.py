@@ -45,10 +45,13 @@ pytestmark = pytest.mark.engine
 class Bench:
     """A copy of the repository and a mirror of tarballs, both in a path with a space.
 
-    Builds with the same ``salt`` share the engine's build cache; by default nothing is cached.
+    Builds with the same ``salt`` share the engine's build cache, those with the same folder ``layers`` the compressed
+    layers of the base; by default nothing is cached.
     """
 
-    def __init__(self, folder: Path, engine: Engine, home: Path, *, salt: str = "", **options: object) -> None:
+    def __init__(
+        self, folder: Path, engine: Engine, home: Path, *, salt: str = "", layers: Path | None = None, **options: object
+    ) -> None:
         self.engine = engine
         self.mirror = folder / "a mirror"
         self.root = folder / "a clone"
@@ -62,6 +65,8 @@ class Bench:
         (home / "bases").mkdir(parents=True, exist_ok=True)
         (self.workspace.home / "bases").symlink_to(home / "bases")
         (self.workspace.home / "engine").symlink_to(home / "engine")
+        if layers:
+            (self.workspace.home / "layers").symlink_to(layers)
         self.shown = io.StringIO()
 
     def image(self, recipe: RecipeName = RecipeName.FULL) -> Image:
@@ -81,17 +86,17 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, engine: Engine, workspace: Workspace) -> Iterator[Bench]:
-    """Its builds may find their steps in the build cache, from another test of this run."""
-    bench = Bench(tmp_path, engine, workspace.home, salt=SALT)
+def bench(tmp_path: Path, engine: Engine, workspace: Workspace, layers: Path) -> Iterator[Bench]:
+    """Its builds may find their steps in the build cache and their layers compressed, from another test of this run."""
+    bench = Bench(tmp_path, engine, workspace.home, salt=SALT, layers=layers)
     yield bench
     bench.remove_images()
 
 
 @pytest.fixture
-def fresh_bench(tmp_path: Path, engine: Engine, workspace: Workspace) -> Iterator[Bench]:
+def fresh_bench(tmp_path: Path, engine: Engine, workspace: Workspace, layers: Path) -> Iterator[Bench]:
     """Its first build compiles."""
-    bench = Bench(tmp_path, engine, workspace.home)
+    bench = Bench(tmp_path, engine, workspace.home, layers=layers)
     yield bench
     bench.remove_images()
 

@@ -28,6 +28,7 @@ from bakery.oci.indexes import digest_of
 from bakery.platforms import Platform, host_platform
 from bakery.publish.push import Pusher, open_repository, read_digests, write_digests
 from bakery.records.builds import record_attested, record_file, write_record
+from bakery.registry import transport
 from bakery.registry.errors import RegistryError
 from bakery.registry.transport import Transport
 from bakery.workspace import Workspace
@@ -124,10 +125,11 @@ def press(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     if not engine.keeps_layers:
         pytest.skip("this engine keeps its layers unpacked")
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    monkeypatch.setattr(transport, "PAUSE", 0.05)  # tests/unit/registry has the real back-off, with a clock of its own
     press = Press(tmp_path, engine)
     yield press
-    for transport in press.transports:
-        transport.close()
+    for used in press.transports:
+        used.close()
     for reference in dict.fromkeys(press.loaded):
         engine.remove(reference)
 

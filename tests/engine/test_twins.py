@@ -44,11 +44,13 @@ OCI = "application/vnd.oci.image.layer.v1.tar"
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace) -> Iterator[Bench]:
+def bench(
+    tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace, layers: Path
+) -> Iterator[Bench]:
     """A clone with a full build of an image and its twin."""
     if not engine.keeps_layers:
         pytest.skip("this engine does not keep layers as they are packed")
-    bench = Bench(tmp_path_factory.mktemp("bench"), engine, workspace.home, salt=SALT)
+    bench = Bench(tmp_path_factory.mktemp("bench"), engine, workspace.home, salt=SALT, layers=layers)
     (result,) = bench.builder("zstd:1").build([bench.image()])
     assert result.error == ""
     yield bench

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,27 +20,9 @@ from bakery.engine.engine import Engine
 pytestmark = pytest.mark.engine
 
 FOLDER = Path(__file__).with_name("use")
-COMPILERS = "gcc g++ libc6-dev make pkg-config"
 UNAVAILABLE = ("No matching distribution found", "Temporary failure resolving", "Unable to locate package",
                "Failed to fetch", "Connection to ", "error sending request")  # fmt: skip
 """What pip, apt and uv report if a package or an index is not available."""
-
-
-@pytest.fixture(scope="module")
-def compilers(engine: Engine, reference: str) -> Iterator[str]:
-    """An image with compilers, derived from the image under test."""
-    name, tag = f"bakery-tests/use-{os.getpid()}", "compilers"
-    install = f"apt-get update && apt-get install -y --no-install-recommends {COMPILERS}"
-    container = engine.client.containers.run(reference, ["sleep", "600"], detach=True, init=True, network_mode="host")
-    try:
-        code, output = container.exec_run(["sh", "-c", install])
-        if code:
-            pytest.skip(f"apt cannot install packages in a container: {output.decode()[-200:]}")
-        container.commit(name, tag)
-    finally:
-        container.remove(force=True)
-    yield f"{name}:{tag}"
-    engine.remove(f"{name}:{tag}")
 
 
 @pytest.mark.parametrize("script", sorted(FOLDER.glob("*.sh")), ids=lambda script: script.stem)

@@ -1,5 +1,5 @@
 # WSGI and ASGI servers: forking, with threads, and one in C that embeds the interpreter.
-pip install --quiet gunicorn uvicorn uwsgi
+APPEND_CFLAGS=-O0 pip install --quiet gunicorn uvicorn uwsgi # uWSGI is compiled; its speed is not what is tested
 cat >app.py <<'P'
 import resource, ssl
 def application(environ, respond):

@@ -304,6 +304,9 @@ def test_the_embedded_engine_is_never_started_next_to_another_one(
 
 def test_a_daemon_without_our_label_is_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = (7, ["dockerd", "--label", daemons.LABEL]), (8, ["/usr/bin/dockerd", "-H", "fd://"])
+    monkeypatch.setattr(
+        daemons, "_is_docker", lambda pid: True
+    )  # tests/unit/engine/test_embedded.py has real processes
     for running, expected in (([], None), ([ours], None), ([ours, theirs], 8)):
         monkeypatch.setattr(daemons, "processes", lambda _, running=running: running)
         assert daemons.foreign_daemon() == expected

@@ -1,0 +1,179 @@
+"""The embedded engine next to other processes: slow ones are waited for, foreign ones are neither trusted nor ended.
+
+Each daemon here is a real process called dockerd that only sleeps.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import UnixStreamServer
+
+import pytest
+
+from bakery.engine import daemons, embedded
+from bakery.engine.embedded import Embedded
+from bakery.errors import EngineError
+from bakery.machine import doctor
+from bakery.workspace import Workspace
+
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def engine(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embedded:
+    """An engine whose own processes are only those of its test, and which cannot be started."""
+    monkeypatch.setattr(Embedded, "runtime", tmp_path / "run" / "engine")
+    monkeypatch.setattr(Embedded, "prepare", lambda _: None)
+    monkeypatch.setattr(Embedded, "_start", lambda _: pytest.fail("a second daemon was started"))
+    monkeypatch.setattr(embedded, "foreign_daemon", lambda: None)
+    engine = Embedded(workspace, lambda _: None)
+    engine.folder.mkdir(parents=True)
+    engine.runtime.mkdir(parents=True)
+    return engine
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a process called dockerd; ``more`` is appended to its program."""
+    running = []
+
+    def start(*arguments: str, more: bytes = b"") -> subprocess.Popen[bytes]:
+        program = tmp_path / f"bin-{len(running)}" / "dockerd"
+        program.parent.mkdir()
+        program.write_bytes(Path(shutil.which("sleep") or "").read_bytes() + more)
+        program.chmod(0o755)
+        running.append(subprocess.Popen([program, "600", *arguments]))
+        while not any(pid == running[-1].pid for pid, _ in daemons.processes("dockerd")):
+            time.sleep(0.01)
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def ours(engine: Embedded, monkeypatch: pytest.MonkeyPatch) -> subprocess.Popen[bytes]:
+    """A process that passes for the engine's daemon."""
+    process = subprocess.Popen(["sleep", "600"])
+    monkeypatch.setattr(Embedded, "pid", lambda _: process.pid if process.poll() is None else None)
+    return process
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as an engine does."""
+
+    def do_GET(self) -> None:
+        self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\nOK")
+
+
+def test_a_slow_engine_is_waited_for(
+    engine: Embedded, ours: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages: list[str] = []
+    monkeypatch.setattr(embedded, "SLOW", 0.0)
+    servers = []
+
+    def answer_later(text: str) -> None:
+        messages.append(text)
+        servers.append(UnixStreamServer(str(engine.runtime / "docker.sock"), Handler))
+        threading.Thread(target=servers[0].handle_request).start()
+
+    Embedded(engine.workspace, answer_later).up()
+    assert messages == [f"the embedded engine (process {ours.pid}) does not answer yet: waiting"]
+    assert ours.poll() is None
+    servers[0].server_close()
+    ours.kill()
+    ours.wait()
+
+
+def test_an_engine_that_never_answers_is_reported_and_not_replaced(
+    engine: Embedded, ours: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "PATIENCE", 0.2)
+    monkeypatch.setattr(embedded, "processes_in", lambda _: pytest.fail("its build steps were looked for"))
+    with pytest.raises(EngineError, match=rf"process {ours.pid}\) has not answered for 0.2 s") as caught:
+        engine.up()
+    assert "inv engine.down" in caught.value.hint
+    engine.sweep()
+    assert ours.poll() is None
+    ours.kill()
+    ours.wait()
+
+
+def test_an_engine_that_ends_while_it_is_waited_for_is_started(
+    engine: Embedded, ours: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[bool] = []
+    monkeypatch.setattr(embedded, "SLOW", 0.0)
+    monkeypatch.setattr(embedded, "may_mount", lambda: True)
+    monkeypatch.setattr(Embedded, "_start", lambda _: started.append(True))
+    Embedded(engine.workspace, lambda _: ours.kill()).up()
+    assert started == [True]
+
+
+def test_a_process_that_is_only_called_dockerd_neither_blocks_nor_is_ended(engine: Embedded, start: Start) -> None:
+    other = start()
+    assert other.pid in [pid for pid, _ in daemons.processes("dockerd")]
+    assert not daemons._is_docker(other.pid)
+    assert engine.pid() is None
+    assert not engine.down()
+    engine.sweep()
+    assert other.poll() is None
+
+
+def test_a_daemon_of_docker_is_recognised_by_its_program(start: Start) -> None:
+    assert daemons._is_docker(start(more=b"github.com/docker/docker/daemon.(*Daemon).Start").pid)
+    assert daemons._is_docker(start(more=b"github.com/moby/moby/v2/daemon.(*Daemon).Start").pid)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to stop a process of its own as root")
+def test_nothing_is_left_in_run_after_down(engine: Embedded, ours: subprocess.Popen[bytes]) -> None:
+    (engine.runtime / "exec").mkdir()
+    (engine.runtime / "docker.sock").touch()
+    assert engine.down()
+    assert ours.returncode == -signal.SIGTERM
+    assert not engine.runtime.parent.exists()
+
+
+def test_a_mount_in_run_is_not_emptied(engine: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    precious = engine.runtime / "root" / "precious"
+    precious.parent.mkdir()
+    precious.touch()
+    # Stands for a mount that umount could not remove.
+    monkeypatch.setattr(embedded, "mount_points", lambda: [str(precious.parent)])
+    engine._clean_up()
+    assert precious.exists()
+
+
+def test_an_engine_is_not_started_without_the_right_to_mount(engine: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "may_mount", lambda: False)
+    with pytest.raises(EngineError, match="CAP_SYS_ADMIN") as caught:
+        engine.up()
+    assert "--privileged" in caught.value.hint
+
+
+def test_doctor_finds_out_that_mounting_is_not_allowed(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "running_engine", lambda _: None)
+    monkeypatch.setattr(doctor, "may_mount", lambda: False)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    _, (finding,) = doctor._engine(workspace)
+    assert (finding.state, "CAP_SYS_ADMIN" in finding.found) == (doctor.State.MISSING, True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
+def test_the_right_to_mount_is_found_out(root: Path) -> None:
+    script = [sys.executable, "-c", "from bakery.engine.daemons import may_mount; print(may_mount())"]
+    without = ["setpriv", "--bounding-set=-sys_admin"]
+    done = subprocess.run([*without, *script], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
