@@ -55,7 +55,7 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs)
         return
     session.run("pytest", "-n", "auto", "bakery", "tests/unit", "tests/golden")
-    # Groups (tests/engine/conftest.py) in parallel. Four, also on two processors: most wait for the engine or a network.
+    # Groups (tests/engine/conftest.py) in parallel; four, because most wait for the engine or a network.
     session.run("pytest", "-n", "4", "--dist", "loadgroup", "tests/engine")
 
 
