@@ -4,9 +4,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bakery.catalog import Catalog, Image, RecipeName
+from bakery.catalog import Catalog, Image, RecipeName, load_catalog
 from bakery.display import Report, tell
 from bakery.options import Building, Measuring, Output, Selection, option
+from bakery.platforms import host_platform, parse_platforms
 from commands import lazy as bakery
 from commands.command import WORKSPACE, command
 
@@ -54,9 +55,20 @@ def profile(selection: Selection, building: Building, output: Output) -> None:
         bakery.build.train_all(builder, images)
 
 
-@command("version target variant source all mirror base quick format")
-def verify(selection: Selection, building: Building) -> Report:
-    """Build images twice without the build cache and compare them bit for bit; exit code 1 if they differ."""
+@command(
+    "version target variant platform source all mirror base quick image format",
+    image="Build this image in a registry once more, by its labels, and compare with that",
+)
+def verify(selection: Selection, building: Building, measuring: Measuring) -> Report:
+    """Build images twice, or a published one again, and compare the bits; exit code 1 if they differ."""
+    if measuring.image:
+        catalog, building = load_catalog(WORKSPACE.root), replace(building, no_cache=True)
+        platform, *_ = *parse_platforms(catalog.platforms, selection.platform), host_platform()
+        remote = bakery.registry.Registry().image(measuring.image, platform)
+        published = bakery.build.Published(remote.reference, platform, remote.digest, remote.config)
+        builder = bakery.build.open_builder(WORKSPACE, catalog, "verify", selection, building)
+        with builder.display:
+            return bakery.build.verdict_report([bakery.build.verify_published(builder, published)])
     catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "verify", selection, replace(building, no_cache=True))
     with builder.display:

@@ -33,6 +33,10 @@ class BuildInputs:
     signature: str
     checkout: str = ""
 
+    def labels(self, catalog: Catalog, image: Image) -> dict[str, str]:
+        """The labels that a build of ``image`` gives it."""
+        return definition(catalog, [image], {image: self.contexts})["target"][target_name(image)]["labels"]
+
     def arguments(self, catalog: Catalog, export: Export) -> list[str]:
         """The arguments of ``docker buildx build`` for the stage of ``export``."""
         plan = definition(

@@ -10,14 +10,15 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bakery.build.builder import Builder
-from bakery.catalog import Image
+from bakery.catalog import ANNOTATIONS, LABELS, Catalog, Image, RecipeName, on_platforms, select_images
 from bakery.display import Column, Report
-from bakery.errors import BuildError
-from bakery.oci import ImageArchive, image_archive, open_layer
+from bakery.errors import BuildError, InputError
+from bakery.files import spooled
+from bakery.oci import ImageArchive, ImageConfig, image_archive, open_layer
 from bakery.platforms import Platform
 
 COLUMNS = (
@@ -165,6 +166,73 @@ def verify_image(builder: Builder, image: Image) -> Verdict:
     finally:
         for file in files:
             file.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Published:
+    """An image in a registry: its reference, its platform, and the digest and the configuration of its manifest."""
+
+    reference: str
+    platform: Platform
+    digest: str
+    config: ImageConfig = field(hash=False)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of the image."""
+        return (self.config.get("config") or {}).get("Labels") or {}
+
+    def select(self, catalog: Catalog) -> Image:
+        """The image of ``catalog`` that the labels name; :exc:`InputError` if there is none."""
+        keys = [f"{LABELS}.{key}" for key in ("target", "variant", "recipe", "source.sha256")]
+        version, *values = (self.labels.get(key, "") for key in (f"{ANNOTATIONS}.version", *keys))
+        hint = f"Check out the commit that it was built from: git checkout {self._revision or 'COMMIT'}"
+        if not version or not all(values):
+            raise InputError(f"{self.reference} has no labels of this tool: it cannot be built again")
+        target, variant, recipe, sha256 = values
+        images = select_images(catalog, [version], [target], [variant])
+        for image in on_platforms(images, [self.platform]):
+            if image.pin.sha256 == sha256 and recipe in list(RecipeName):
+                return replace(image, recipe=RecipeName(recipe))
+        raise InputError(f"{self.reference}: shared/lock.toml has another tarball of {version}", hint=hint)
+
+    @property
+    def _revision(self) -> str:
+        return self.labels.get(f"{ANNOTATIONS}.revision", "")
+
+    def require_same(self, planned: Mapping[str, str]) -> None:
+        """Raise :exc:`InputError` if a build here would have another commit, base or other input, by its labels."""
+        keys = dict.fromkeys([f"{ANNOTATIONS}.revision", *planned])  # a clone may not know its revision
+        wrong = [key for key in keys if self.labels.get(key) != planned.get(key)]
+        if wrong:
+            lines = [f"{key}: {self.labels.get(key)} in the image, {planned.get(key)} here" for key in wrong]
+            hint = f"git checkout {self._revision}" if self._revision else "Use the commit that it was built from."
+            raise InputError("\n    ".join([f"{self.reference} was built from other inputs:", *lines]), hint=hint)
+
+
+def verify_published(builder: Builder, published: Published) -> Verdict:
+    """Build a published image again from the inputs that its labels name, and compare the bits.
+
+    Raises :exc:`InputError` if this clone or machine has other inputs.
+    """
+    image = published.select(builder.catalog)
+    planned = builder.inputs.resolve(image, lambda _: None, lambda _: None).labels(builder.catalog, image)
+    published.require_same(planned)
+    (result,) = builder.build([image])
+    if result.error:
+        return Verdict(image, error=result.error)
+    if published.digest in (result.id, result.twin.id if result.twin else ""):
+        return Verdict(image, (published.digest, published.digest))
+    differences = list[Difference]()
+    with spooled(builder.engine.save(result.tags[0])) as stream, image_archive(stream, image.platform) as archive:
+        differences += _configurations(published.config, archive.config)
+        old, new = published.config["rootfs"]["diff_ids"], archive.config["rootfs"]["diff_ids"]
+        if len(old) != len(new):
+            differences.append(Difference(0, "", f"{len(old)} layers against {len(new)}"))
+        for number, (before, after) in enumerate(zip(old, new, strict=False), 1):
+            if before != after:
+                differences.append(Difference(number, "", f"{before} against {after}"))
+    return Verdict(image, (published.digest, result.id), tuple(differences))
 
 
 def verdict_report(verdicts: Sequence[Verdict]) -> Report:

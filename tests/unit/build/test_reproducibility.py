@@ -10,9 +10,10 @@ from typing import Any, cast
 import pytest
 
 from bakery.build.builder import Builder
-from bakery.build.reproducibility import verdict_report, verify_image
+from bakery.build.reproducibility import Published, verdict_report, verify_image, verify_published
 from bakery.catalog.models import Catalog, Image
-from bakery.errors import BuildError
+from bakery.errors import BuildError, InputError
+from bakery.platforms import Platform
 from bakery.workspace import Workspace
 from tests.archives import Archive, make_tar
 
@@ -77,3 +78,67 @@ def test_a_failed_build_is_not_the_same(tmp_path: Path, catalog: Catalog, image:
     verdict = verify(builder, image("3.13"))
     assert (verdict.same, verdict.error, builder.builds) == (False, "no room", 1)
     assert isinstance(verdict_report([verdict]).failure, BuildError)
+
+
+class Rebuilder(FakeBuilder):
+    """Builds an image whose inputs give it these labels."""
+
+    def __init__(self, root: Path, catalog: Catalog, planned: dict[str, str], *made: tuple[str, Path]) -> None:
+        super().__init__(root, catalog, *made)
+        self.inputs = SimpleNamespace(resolve=lambda *_: SimpleNamespace(labels=lambda *_: planned))
+
+    def build(self, images: list[Image]) -> list[Any]:
+        (result,) = super().build(images)
+        return [SimpleNamespace(**vars(result), twin=SimpleNamespace(id="sha256:twin"))]
+
+
+def published(image: Image, digest: str, **changed: str) -> Published:
+    labels = {
+        "org.opencontainers.image.version": image.pin.release, "org.opencontainers.image.revision": "1" * 40,
+        "io.github.infra7.python.target": "bookworm", "io.github.infra7.python.variant": "default",
+        "io.github.infra7.python.recipe": "full", "io.github.infra7.python.source.sha256": image.pin.sha256,
+    }  # fmt: skip
+    labels |= {f"io.github.infra7.python.{name}": value for name, value in changed.items()}
+    config: Any = {"config": {"Labels": labels}, "rootfs": {"diff_ids": ["sha256:1"]}}
+    return Published("r.example/python:3.13", Platform("linux/amd64"), digest, config)
+
+
+@pytest.mark.parametrize("digest", ["sha256:new", "sha256:twin"])
+def test_a_published_image_that_can_be_built_again_has_the_same_bits(
+    tmp_path: Path, catalog: Catalog, image: Callable[..., Image], digest: str
+) -> None:
+    remote = published(image("3.13"), digest)
+    builder = Rebuilder(tmp_path, catalog, dict(remote.labels), ("sha256:new", archive(tmp_path / "1.tar", b"x")))
+    verdict = verify_published(cast(Builder, builder), remote)
+    assert (verdict.same, verdict.image, builder.builds) == (True, image("3.13"), 1)
+
+
+def test_a_published_image_with_other_bits_is_a_failure_that_names_the_layers(
+    tmp_path: Path, catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    remote = published(image("3.13"), "sha256:published")
+    builder = Rebuilder(tmp_path, catalog, dict(remote.labels), ("sha256:new", archive(tmp_path / "1.tar", b"x")))
+    verdict = verify_published(cast(Builder, builder), remote)
+    assert (verdict.same, verdict.digests) == (False, ("sha256:published", "sha256:new"))
+    assert any(difference.layer == 1 for difference in verdict.differences)
+    assert isinstance(verdict_report([verdict]).failure, BuildError)
+
+
+def test_other_inputs_are_reported_before_anything_is_built(
+    tmp_path: Path, catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    remote = published(image("3.13"), "sha256:published")
+    planned = {**remote.labels, "org.opencontainers.image.revision": "2" * 40}
+    builder = Rebuilder(tmp_path, catalog, planned)
+    with pytest.raises(InputError, match=f"image.revision: {'1' * 40} in the image, {'2' * 40} here") as error:
+        verify_published(cast(Builder, builder), remote)
+    assert error.value.hint == f"git checkout {'1' * 40}" and builder.builds == 0
+
+
+def test_an_image_of_another_tarball_or_tool_cannot_be_built_again(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    with pytest.raises(InputError, match="has another tarball"):
+        published(image("3.13"), "sha256:1", **{"source.sha256": "0" * 64}).select(catalog)
+    with pytest.raises(InputError, match="no labels of this tool"):
+        published(image("3.13"), "sha256:1", target="").select(catalog)
