@@ -55,8 +55,8 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs)
         return
     session.run("pytest", "-n", "auto", "bakery", "tests/unit", "tests/golden")
-    # Groups (tests/engine/conftest.py) in parallel; four, because most wait for the engine or a network.
-    session.run("pytest", "-n", "4", "--dist", "loadgroup", "tests/engine")
+    # Files in parallel, the tests of a file in order; four, because most wait for the engine or a network.
+    session.run("pytest", "-n", "4", "--dist", "loadfile", "tests/engine")
 
 
 def invoke(session: nox.Session, verb: str, series: str, target: str, variant: Variant) -> None:

@@ -26,17 +26,6 @@ from .registry import program, running
 ROOT = Path(__file__).resolve().parents[2]
 
 
-SINGLE = ("test_use", "test_engine_env")
-"""Modules whose tests have nothing to share with each other."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In a parallel run, the tests of a module run in order in one worker, which makes their fixtures once."""
-    for item in items:
-        if item.path.is_relative_to(ROOT / "tests/engine") and item.path.stem not in SINGLE:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @pytest.fixture(scope="session")
 def workspace() -> Workspace:
     return find_workspace(ROOT)
