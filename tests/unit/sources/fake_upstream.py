@@ -117,7 +117,8 @@ class FakePythonOrg(FakeUpstream):
 
     def __init__(self, workspace: Workspace, server: Any, keys: Path, catalog: Catalog) -> None:
         super().__init__(workspace, server, keys)
-        self.catalog = self.whole = catalog
+        # Without profiles: their own test says what is noted about them.
+        self.catalog = self.whole = dataclasses.replace(catalog, profiles={})
         self.api: list[dict[str, Any]] = []
         self.folders: list[str] = []
         self.files: dict[str, list[dict[str, Any]]] = {}
