@@ -1,14 +1,17 @@
 #!/bin/bash
-# debug-symbols.sh - separate the debug information of a tree that was compiled with it.
+# debug-symbols.sh - separate the debug information of a tree that was compiled with it: functions, files and lines.
 #
-# Its code is the published one: every loaded section is compared with that of the file in the image, byte for byte, and
+# Its code is the published code: every loaded section is compared with that of the file in the image, byte for byte, and
 # differs in the build id only, which ld derives from the whole file, debug information included. So the separate files get
 # the published files' ids, by which gdb, perf and elfutils find them:
 # https://sourceware.org/gdb/current/onlinedocs/gdb.html/Separate-Debug-Files.html
 #
+# Line tables only (-gline-tables-only): with full debug information (-g) clang 19 compiles libpython 3.13.15 to other code, in
+# sections of other sizes. In unicodedata line tables swap two instructions, too: such a module is left out.
+#
 # OUT=/mnt/out           the published installation
 # TREE=/usr/src/python   the tree, which `compile.sh compile` compiled with -g
-# SYMBOLS=/symbols       written: usr/lib/debug/.build-id, and gdb's Python helpers where it loads them together with libpython
+# SYMBOLS=/symbols       written: usr/lib/debug/.build-id
 set -euo pipefail
 shopt -s nullglob
 # shellcheck source-path=SCRIPTDIR source=common.sh
@@ -28,7 +31,7 @@ loaded() {
     readelf --wide --segments "$1" | grep -E '^ +(LOAD|DYNAMIC|GNU_RELRO|TLS) ' >"$2.segments"
 }
 
-count=0
+count=0 left_out=()
 while IFS= read -r -d '' published; do
     id=$(build_id "$published")
     [ -n "$id" ] || continue # the stubs of public modules, see compile.sh
@@ -41,11 +44,13 @@ while IFS= read -r -d '' published; do
     own=$(readlink --canonicalize-existing "$own")
     loaded "$published" /tmp/published
     loaded "$own" /tmp/own
-    for suffix in "" .segments; do
-        if ! cmp /tmp/published$suffix /tmp/own$suffix; then
-            fail "expected the code of $published with debug information to be the published code, but it differs"
+    if ! cmp /tmp/published /tmp/own || ! cmp /tmp/published.segments /tmp/own.segments; then
+        if [[ $name == python3* || $name == libpython* ]]; then
+            fail "expected the code of $name with debug information to be the published code, but it differs"
         fi
-    done
+        left_out+=("$name")
+        continue
+    fi
     objcopy --dump-section ".note.gnu.build-id=/tmp/id" "$published" /dev/null
     symbols=$SYMBOLS/usr/lib/debug/.build-id/${id:0:2}/${id:2}.debug
     mkdir -p "$(dirname "$symbols")"
@@ -54,12 +59,7 @@ while IFS= read -r -d '' published; do
     chmod 644 "$symbols"
     count=$((count + 1))
 done < <(find "$OUT/usr/local" -type f \( -perm /111 -o -name '*.so*' \) -print0)
-if [ "$count" -lt 2 ]; then fail "expected files with a build id in $OUT/usr/local, found $count"; fi
-echo "$count files have debug symbols: $(du --summarize --human-readable "$SYMBOLS" | cut -f 1)"
-
-# gdb loads NAME-gdb.py for the library NAME from there (its "auto-load" directory).
-for library in "$OUT"/usr/local/lib/libpython3.*.so.*; do
-    helpers=$SYMBOLS/usr/share/gdb/auto-load${library#"$OUT"}-gdb.py
-    mkdir -p "$(dirname "$helpers")"
-    cp Tools/gdb/libpython.py "$helpers"
-done
+if [ "$count" -le "${#left_out[@]}" ]; then
+    fail "expected the code of most files in $OUT/usr/local to be the published code; it differs in: ${left_out[*]}"
+fi
+echo "$count files have debug symbols, $(du --summarize --human-readable "$SYMBOLS" | cut -f 1); left out: ${left_out[*]:-none}"

@@ -7,6 +7,8 @@ pointers or unwind tables. Runs on the same image as test_image.py.
 from __future__ import annotations
 
 import io
+import os
+import re
 import shutil
 import tarfile
 import time
@@ -17,13 +19,16 @@ from typing import Any
 import pytest
 
 from bakery.catalog.labels import LABELS
-from bakery.catalog.models import FREE_THREADED
+from bakery.catalog.models import FREE_THREADED, Catalog
+from bakery.catalog.selection import select_images
+from bakery.catalog.tags import references
 from bakery.engine.engine import Engine
 
 from .test_image import archive
 
 pytestmark = pytest.mark.engine
 
+LIBPYTHON = "libpython3.13.so.1.0"
 PROGRAM = """
 import threading, time
 def innermost_work():
@@ -81,3 +86,66 @@ def test_gdb_names_the_exported_functions_of_the_whole_stack(running: Any) -> No
     backtrace = "\n".join(frames)
     for name in ("_PyEval_EvalFrameDefault", "PyEval_EvalCode", "Py_RunMain"):
         assert f" {name} (" in backtrace, output.decode()
+
+
+@pytest.fixture(scope="module")
+def symbols(engine: Engine, reference: str, catalog: Catalog) -> str:
+    """The debug variant of the image under test, with the same interpreter."""
+    debug = references(catalog, select_images(catalog, ["3.13"], variants=["debug"])[0])[0]
+    digest = ["sha256sum", f"/usr/local/lib/{LIBPYTHON}"]
+    if os.environ.get("BAKERY_IMAGE") or not engine.find(debug):
+        pytest.skip(f"{debug} is not built: inv build --version=3.13 --variant=debug")
+    ours, theirs = (engine.client.containers.run(image, digest, remove=True) for image in (reference, debug))
+    if ours != theirs:
+        pytest.skip(f"different builds: inv build --version=3.13 --variant=default,debug for {debug} and {reference}")
+    return debug
+
+
+def debugged(engine: Engine, image: str, program: Any, command: list[str], **options: Any) -> str:
+    """What ``command`` prints in a container of ``image`` that sees the processes of ``program``."""
+    output: bytes = engine.client.containers.run(
+        image, command, pid_mode=f"container:{program.id}", network_mode="host", remove=True, stderr=True,
+        cap_add=["SYS_PTRACE"], **options,
+    )  # fmt: skip
+    return output.decode()
+
+
+def test_gdb_in_the_debug_image_shows_the_lines_of_another_containers_interpreter(
+    engine: Engine, symbols: str, running: Any
+) -> None:
+    text = debugged(engine, symbols, running, ["gdb", "--batch", "-p", "1", "-ex", "backtrace"])
+    for function, file in (("_PyEval_EvalFrameDefault", "ceval.c"), ("Py_RunMain", "main.c")):
+        assert re.search(rf"^#\d+ .*\b{function} \(.*{file}:\d+$", text, re.MULTILINE), text
+
+
+def test_gdb_reads_a_core_dump_of_another_container(engine: Engine, symbols: str, running: Any) -> None:
+    # gcore, because the kernel writes core dumps where the host says.
+    read = 'gdb --batch -c /tmp/core.1 "$(readlink -f "$(command -v python3)")" -ex backtrace'
+    script = f"gcore -o /tmp/core 1 >/dev/null 2>&1; {read}"
+    text = debugged(engine, symbols, running, ["sh", "-c", script])
+    assert re.search(r"^#\d+ .*\b_PyEval_EvalFrameDefault \(.*ceval\.c:\d+$", text, re.MULTILINE), text
+
+
+def test_symbols_have_the_build_ids_of_the_published_files(engine: Engine, symbols: str) -> None:
+    script = r"""
+import pathlib, re
+def build_id(file):
+    data = pathlib.Path(file).read_bytes()
+    found = re.search(rb"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0(.{20})", data, re.S)
+    return found and found[1].hex()
+files = [*pathlib.Path("/usr/local/lib").rglob("*.so*"), pathlib.Path("/usr/local/bin/python3").resolve()]
+ids = {build_id(file): file for file in files if not file.is_symlink()}
+ids.pop(None, None)
+for identity, file in ids.items():
+    debug = pathlib.Path("/usr/lib/debug/.build-id", identity[:2], f"{identity[2:]}.debug")
+    if not debug.exists():
+        print("without symbols:", file.name)
+    else:
+        assert build_id(debug) == identity, (file, debug)
+print(len(ids), "files")
+"""
+    output = engine.client.containers.run(symbols, ["python3", "-c", script], remove=True, network_mode="host")
+    *without, last = output.decode().splitlines()
+    assert int(last.split()[0]) > 20
+    assert not any("python3" in line.partition(": ")[2].partition(".")[0] for line in without), without
+    assert len(without) <= 2, without

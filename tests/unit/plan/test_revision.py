@@ -80,7 +80,7 @@ def test_an_image_is_made_from_its_familys_data_and_the_dockerfile_that_it_names
     catalog: Catalog, image: Callable[..., Image]
 ) -> None:
     assert made_from(catalog, image("3.13", "bookworm")) == ("debian", "debian/Dockerfile", "shared/profiles/3.13")
-    assert made_from(catalog, image("3.12", "noble")) == ("ubuntu", "debian/Dockerfile")
+    assert made_from(catalog, image("3.15", "noble")) == ("ubuntu", "debian/Dockerfile")
     reference = image("3.13", "noble", RecipeName.REFERENCE)
     assert made_from(catalog, reference) == ("ubuntu", "reference")
 
