@@ -171,6 +171,10 @@ class Building:
         None, "Package mirror for build steps: the part of its URL before /debian, or a URL with {archive} "
         "(default: $BAKERY_APT_MIRROR)",
     )  # fmt: skip
+    packages: str | None = option(
+        None, "Install exactly the distribution packages of an earlier build: a file of build/records/packages. "
+        "A snapshot archive (--apt-mirror) has versions that the archive no longer has",
+    )  # fmt: skip
 
     @property
     def recipe(self) -> RecipeName:

@@ -19,7 +19,7 @@ def print_plan(catalog: Catalog, images: Sequence[Image], base: str | None) -> N
 
 @command(
     "version target variant platform source all mirror base quick no_cache refresh train compression jobs builder "
-    "builder_id cache_from cache_to ca_bundle apt_mirror print dry format"
+    "builder_id cache_from cache_to ca_bundle apt_mirror packages print dry format"
 )
 def build(selection: Selection, building: Building, output: Output) -> Report | None:
     """Build images from verified source on a pinned base; ends with a table of tags and sizes."""

@@ -2,6 +2,7 @@
 
 import functools
 import re
+import shutil
 import sys
 import threading
 import time
@@ -20,13 +21,20 @@ from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, locked, no_space
 from bakery.options import Building, Selection, as_typed
 from bakery.records import (
+    ASKING,
+    STAGE,
     BaseRecord,
     LocalRecord,
     PartSize,
     ProfileRecord,
+    Resolution,
     SourceRecord,
     manifest_digest_of,
+    read_record,
     record_of,
+    recorded,
+    replayed,
+    resolve,
     write_record,
 )  # fmt: skip
 from bakery.sizes import OfficialImage, Size, megabytes, official_size, read_baseline, size_and_anatomy
@@ -68,6 +76,12 @@ def failure_of(results: Sequence[BuildResult]) -> BakeryError | None:
     kind = InputError if set(codes) == {InputError.exit_code} else BuildError
     causes = "".join(f"\n{result.image.name}: {result.error}" for result in results if result.error)
     return kind(f"{len(codes)} of {len(results)} images failed:{causes}")
+
+
+def _stages_after_compiling(dockerfile: Path) -> tuple[str, ...]:
+    """The stages after the one that compiles; the reference's Dockerfile has no such stage."""
+    text = dockerfile.read_text(encoding="utf-8").partition(" AS build\n")[2]
+    return tuple(re.findall(r"(?m)^FROM \S+ AS (\S+)$", text))
 
 
 @dataclass
@@ -112,13 +126,22 @@ class Builder:
             if result.error:
                 raise BuildError(f"{result.image.name}: {result.error}")
 
-    def stage(self, image: Image, name: str, tag: str) -> str:
-        """Build another stage of the Dockerfile from the same inputs and tag it; returns the identity of its image."""
+    def stage(self, image: Image, name: str, tag: str, *, packages: bool = True) -> str:
+        """Build another stage of the Dockerfile from the same inputs and tag it; returns the identity of its image.
+
+        ``packages``: whether it is on top of the image, whose packages are those of its last build.
+        """
         log = self.workspace.logs / f"{image.slug}-{name}.log"
         stage = Stage(image, log, {(tag,): self._compression(image)}, name)
         with disk_full(self.workspace.build), locked(stage.log.with_suffix(".lock"), name, self._tell(image)):
             clock = self._clock(image)
-            self._build_stage(stage, self.inputs.resolve(image, self._tell(image), clock.enter), clock)
+            inputs = self.inputs.resolve(image, self._tell(image), clock.enter)
+            log.unlink(missing_ok=True)
+            if packages:
+                last = read_record(self.workspace, image)
+                resolution = recorded(self.workspace, last.packages if last else "")
+                inputs = self._with_packages(inputs, resolution or self._resolve(stage, inputs, clock)[1])
+            self._build_stage(stage, inputs, clock)
         self.display.done(image.name, f"{name} ready")
         return self.engine.require(tag).id
 
@@ -145,7 +168,13 @@ class Builder:
         """Build the image and record it; an image that was measured before is not measured again."""
         image, clock, tags = stage.image, self._clock(stage.image), references(self.catalog, stage.image)
         inputs = self.inputs.resolve(image, self._tell(image), clock.enter)
+        stage.log.unlink(missing_ok=True)
+        asked = False
+        if image.recipe is not RecipeName.REFERENCE:
+            asked, resolution = self._resolve(stage, inputs, clock)
+            stage, inputs = replace(stage, resolution=resolution), self._with_packages(inputs, resolution)
         compiled, packed = self._build_stage(stage, inputs, clock)
+        compiled = compiled or asked
         clock.enter("measure")
         identity = self.engine.require(tags[0]).id
         digest, record = manifest_digest_of(self.workspace.home, identity), record_of(self.workspace, image, identity)
@@ -158,12 +187,42 @@ class Builder:
         self._record(result, inputs, record)
         return result
 
+    def _resolve(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, Resolution]:
+        """Ask the archive for the packages of an image, or replay them; returns whether anything was compiled."""
+        image, compiled = stage.image, False
+        about = {"target": image.target.name, "platform": str(image.platform), "base": inputs.base.digest}
+        if self.building.packages:
+            return False, replayed(self.building.packages, about, self._tell(image))
+
+        def build(folder: Path) -> None:
+            nonlocal compiled
+            options = replace(self.buildx, uncached=(ASKING, STAGE), cache_to=())
+            arguments = inputs.asking(self._fitting(image)[0], image, self.engine.network, STAGE, folder)
+            compiled = self._run_buildx(stage, options, arguments, clock)
+
+        clock.enter("build steps")
+        resolution = resolve(self.workspace, image.slug, about, build)
+        return compiled, resolution
+
+    def _with_packages(self, inputs: BuildInputs, resolution: Resolution) -> BuildInputs:
+        """``inputs`` with the lists of packages to install."""
+        folder = self.workspace.root / inputs.contexts.packages
+        shutil.rmtree(folder, ignore_errors=True)
+        resolution.write_lists(folder)
+        contexts = replace(inputs.contexts, resolution=resolution.digest, upgrades=resolution.upgrades > 0)
+        return replace(inputs, contexts=contexts)
+
     def _build_stage(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, list[Packed]]:
         """Run buildx and bring what it exports into the engine; returns whether anything was compiled."""
         catalog = self.catalog if stage.name == FIT else self._fitting(stage.image)[0]
         with Export(self.workspace, self.engine, stage) as export:
             clock.enter("build steps")
-            compiled = self._run_buildx(stage, inputs.arguments(catalog, export), clock)
+            options = self.buildx
+            if options.no_cache and inputs.contexts.resolution and not self.building.packages:
+                # The resolution has compiled already.
+                later = _stages_after_compiling(self.workspace.root / self.catalog.dockerfile_of(stage.image))
+                options = replace(options, no_cache=False, uncached=later)
+            compiled = self._run_buildx(stage, options, inputs.arguments(catalog, export), clock)
             origin = (self.catalog.source, inputs.checkout, self.building.builder_id or "")
             return compiled, export.finish(inputs.tarball, origin, clock.enter, self._tell(stage.image))
 
@@ -192,14 +251,14 @@ class Builder:
     def _measure_fit(self, image: Image) -> tuple[float, list[str]]:
         """The share of its profile that fits ``image``, 0 to 1, and the functions that do not, the heaviest first."""
         tag = f"{self.catalog.recipes[image.recipe].repository}-{FIT}:{image.version}-{image.target.name}"
-        files = files_of(self.engine, image, self.stage(image, FIT, tag), re.compile(FIT))
+        files = files_of(self.engine, image, self.stage(image, FIT, tag, packages=False), re.compile(FIT))
         share, *misfits = files[FIT].decode().splitlines()
         return float(share), [line.partition(" ")[2] for line in misfits]
 
-    def _run_buildx(self, stage: Stage, arguments: Sequence[str], clock: Clock) -> bool:
+    def _run_buildx(self, stage: Stage, options: BuildxOptions, arguments: Sequence[str], clock: Clock) -> bool:
         """Run buildx; :exc:`BuildError` with the last lines of the failing step. Returns whether it compiled."""
-        options = self.buildx.arguments(stage.image.slug)
-        command = [*self.engine.buildx, "build", "--progress=rawjson", *options, *arguments]
+        chosen = options.arguments(stage.image.slug)
+        command = [*self.engine.buildx, "build", "--progress=rawjson", *chosen, *arguments]
         # buildx counts ignored files as changes and records local paths: Publication.complete adds the commit.
         environment = {**self.engine.environment, **self.buildx.network.environment, "BUILDX_GIT_INFO": "0"}
         tracker, code = self.processes.run(command, self.workspace.root, environment, stage.log, clock.enter)
@@ -246,6 +305,7 @@ class Builder:
             **asdict(result.size), anatomy=dict(result.anatomy),
             twin=result.twin.id if result.twin else "",
             gzip_bytes=result.twin.compressed_bytes if result.twin else 0,
+            packages=inputs.contexts.resolution,
             base=BaseRecord(name=base.name, digest=base.digest, origin=base.origin),
             source=SourceRecord(file=image.pin.file, sha256=image.pin.sha256, signature=inputs.signature),
             profile=result.profile,

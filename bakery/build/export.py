@@ -4,6 +4,7 @@ An image to recompress is exported as an OCI image layout. A full build also get
 materials and BuildKit's provenance.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,8 +13,8 @@ from pathlib import Path
 from bakery.catalog import Compression, Image, RecipeName
 from bakery.engine import Engine
 from bakery.files import Tell, spooled
-from bakery.oci import LayerCache, Origin, Publication, contents_of, image_archive, recompress
-from bakery.records import manifest_digest_of, record_attested
+from bakery.oci import PACKAGES, LayerCache, Origin, Publication, contents_of, image_archive, recompress
+from bakery.records import Resolution, manifest_digest_of, record_attested, resolution_text
 from bakery.workspace import Workspace
 
 ENGINES_OWN = Compression("gzip", None)
@@ -24,13 +25,15 @@ FAST = Compression("zstd", 1)
 class Stage:
     """A stage of the Dockerfile to build, the image's own if ``name`` is empty, with its log.
 
-    ``packings`` has the compression of the image for each group of names, the twin's last.
+    ``packings`` has the compression of the image for each group of names, the twin's last. ``resolution`` has the
+    distribution's packages; ``None`` if they are not resolved, because the stage installs none that are published.
     """
 
     image: Image
     log: Path
     packings: Mapping[tuple[str, ...], Compression]
     name: str = ""
+    resolution: Resolution | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,9 @@ class Export:
         licences = sbom.load_licences(self.workspace.root)
         with self.recompressed.open("rb") as stream:
             bill = lambda: sbom.document(sbom.bill_of(stream, subject, licences))  # noqa: E731
-            publication = Publication(bill, origin, sbom.materials_of(self.image))
+            resolution = self.stage.resolution
+            more = {PACKAGES: json.loads(resolution_text(resolution))} if resolution else {}
+            publication = Publication(bill, origin, sbom.materials_of(self.image), more)
             # The image already has its mark.
             packing = replace(packing, marked=False)
             indexes = recompress(self.recompressed, self.attested, packing, self.layers, publication)

@@ -47,6 +47,14 @@ class BuildInputs:
         target["tags"], target["target"] = list(sum(export.stage.packings, ())), export.stage.name or target["target"]
         return build_arguments(target)
 
+    def asking(self, catalog: Catalog, image: Image, network: str | None, stage: str, folder: Path) -> list[str]:
+        """The arguments of ``docker buildx build`` that export what ``stage`` found in the package archive."""
+        plan = definition(catalog, [image], {image: self.contexts}, network=network, output=f"type=local,dest={folder}")
+        target = plan["target"][target_name(image)]
+        del target["contexts"]["packages"]
+        target |= {"target": stage, "tags": [], "labels": {}}
+        return build_arguments(target)
+
 
 def inputs_for(
     root: Path, catalog: Catalog, image: Image, folders: tuple[Path, Path], base: BaseImage, tell: Tell
@@ -58,7 +66,8 @@ def inputs_for(
     except ValueError as error:
         tell(f"no label {ANNOTATIONS}.revision: the commit that the image is made from is unknown: {error}")
         revision = ""
-    return Inputs(source, extras, base.context, base.reference, base.digest, base.origin, revision)
+    packages, about = f"build/packages/{image.slug}", (base.context, base.reference, base.digest, base.origin)
+    return Inputs(source, extras, *about, revision, packages=packages)
 
 
 class InputResolver:

@@ -33,7 +33,7 @@ def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
             hint="Each of its builds runs the training. To choose another compiler: [series] in shared/catalog.toml",
         )
     tag = f"{builder.catalog.recipes[image.recipe].repository}-{STAGE}:{image.version}-{image.target.name}"
-    identity = builder.stage(image, STAGE, tag)
+    identity = builder.stage(image, STAGE, tag, packages=False)
     files = files_of(builder.engine, image, identity, FILES)
     if FILE not in files:
         raise BuildError(f"the training of {image.name} wrote no {FILE}, but {', '.join(sorted(files)) or 'nothing'}")

@@ -38,10 +38,13 @@ class BuildxOptions:
     cache_from: tuple[str, ...] = ()
     cache_to: tuple[str, ...] = ()
     network: Network = field(default_factory=Network)
+    uncached: tuple[str, ...] = ()
+    """Stages for which the cache is ignored."""
 
     def arguments(self, slug: str) -> list[str]:
         """The arguments of ``docker buildx build`` for these options; ``slug`` names the image and its platform."""
         arguments = ["--no-cache"] if self.no_cache else []
+        arguments += [f"--no-cache-filter={stage}" for stage in self.uncached if not self.no_cache]
         arguments += ["--builder", self.builder] if self.builder else []
         for cache in self.cache_from:
             arguments += ["--cache-from", _cache(cache, slug)]
@@ -85,9 +88,12 @@ class BuildxProcesses:
         self, command: Sequence[str], folder: Path, environment: Mapping[str, str], file: Path,
         enter: Callable[[str], None],
     ) -> tuple[Tracker, int]:  # fmt: skip
-        """Run ``command``, log to ``file``, call ``enter`` at each phase; return what was tracked and the exit code."""
+        """Run ``command``, append to the log ``file``, call ``enter`` at each phase.
+
+        Returns what was tracked, and the exit code.
+        """
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("w", encoding="utf-8") as log:
+        with file.open("a", encoding="utf-8") as log:
             file.chmod(0o600)
             tracker = Tracker(log, enter)
             tracker.write(" ".join(command))

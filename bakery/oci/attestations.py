@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SPDX = "https://spdx.dev/Document"
+PACKAGES = "https://infra7.github.io/python/packages/v1"
+"""Predicate type of the resolution of the distribution's packages (:class:`bakery.records.Resolution`)."""
 STATEMENT = "application/vnd.in-toto+json"
 PREDICATE = "in-toto.io/predicate-type"
 SLSA_0_2 = "https://slsa.dev/provenance/v0.2"
@@ -31,12 +33,14 @@ class Origin:
 class Publication:
     """What attestations are published with: ``bill()``, an SPDX document, and what BuildKit does not know.
 
-    ``materials`` maps the URI of each file that enters the build to its SHA-256.
+    ``materials`` maps the URI of each file that enters the build to its SHA-256; ``more`` are further predicates by
+    their types.
     """
 
     bill: Callable[[], Mapping[str, object]]
     origin: Origin
     materials: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, object] = field(default_factory=dict)
 
     def complete(self, statement: dict[str, Any]) -> None:
         """Add builder, commit and materials to a provenance (SLSA 0.2 or 1), and remove paths of the builder's clone.
@@ -59,9 +63,12 @@ class Publication:
         vcs = {"source": self.origin.repository, "revision": self.origin.revision}
         metadata["vcs"] = {key: value for key, value in vcs.items() if value}
 
-    def statement(self, subject: object) -> dict[str, object]:
-        """The statement with the bill about ``subject``."""
+    def statements(self, subject: object) -> dict[str, dict[str, object]]:
+        """The statements about ``subject`` by their predicate types, the bill's first."""
         return {
-            "_type": "https://in-toto.io/Statement/v0.1", "predicateType": SPDX, "subject": subject,
-            "predicate": self.bill(),
+            kind: {
+                "_type": "https://in-toto.io/Statement/v0.1", "predicateType": kind, "subject": subject,
+                "predicate": predicate,
+            }
+            for kind, predicate in {SPDX: self.bill(), **self.more}.items()
         }  # fmt: skip

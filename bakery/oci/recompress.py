@@ -19,7 +19,7 @@ from bakery.catalog import Compression
 from bakery.errors import BakeryError
 from bakery.files import Tell, require_type, staged_file
 from bakery.oci.archives import blob_path, open_member, read_blob, read_object
-from bakery.oci.attestations import PREDICATE, SPDX, STATEMENT, Publication
+from bakery.oci.attestations import PREDICATE, STATEMENT, Publication
 from bakery.oci.compression import CHUNK, compressed, decompressed, library_of, method_of, read_errors
 from bakery.oci.indexes import SUBJECT
 from bakery.oci.layout import LayoutWriter, to_json
@@ -232,8 +232,9 @@ class _Copier:
                 data, subject = to_json(statement), statement["subject"]
             manifest["layers"][number] = {**layer, **self.writer.blob(data, layer["mediaType"])}
         if self.publication:
-            bill = self.writer.json(self.publication.statement(subject), STATEMENT)
-            manifest["layers"].append({**bill, "annotations": {PREDICATE: SPDX}})
+            for kind, about in self.publication.statements(subject).items():
+                blob = self.writer.json(about, STATEMENT)
+                manifest["layers"].append({**blob, "annotations": {PREDICATE: kind}})
             self.attested = True
         config = parse_config(read_blob(self.layout, manifest["config"]["digest"]))
         if "diff_ids" in config.get("rootfs", {}):

@@ -35,6 +35,8 @@ class Inputs:
     ``revision`` is the commit that the image is made from (:mod:`bakery.plan.revision`), empty if there is none.
     ``relaxed`` says which verification of packages the user has relaxed, empty if none. ``tools`` is a folder with
     files that the variant needs.
+    ``packages`` is a folder with the lists of packages to install, ``resolution`` their digest, and ``upgrades`` says
+    whether some of them are upgrades of the base's own packages.
     """
 
     source: str
@@ -46,6 +48,9 @@ class Inputs:
     revision: str = ""
     relaxed: str = ""
     tools: str = ""
+    packages: str = ""
+    resolution: str = ""
+    upgrades: bool = False
 
 
 class BakeTarget(TypedDict):
@@ -109,11 +114,13 @@ def _target(
     }
     if recipe.name is not RecipeName.REFERENCE:
         compiler, profile, created = catalog.compiler_of(image), catalog.profile_of(image), created_at(image)
+        contexts["packages"] = inputs.packages
         contexts["profile"] = profile.folder if profile else TRAINING if recipe.pgo and compiler.programs else NONE
         contexts |= {"tools": inputs.tools} if image.variant.extras else {}
         arguments |= {
             "COMPILER_PACKAGES": " ".join(compiler.packages),
             "PGO": "1" if recipe.pgo else "0",
+            "UPGRADES": "base" if inputs.upgrades else "none",
             "PROFILE_SHA256": profile.sha256 if profile else "",
             "EXTRAS_SHA256": _digests(series.extras),
             "SOURCE_DATE_EPOCH": f"{datetime.fromisoformat(created).timestamp():.0f}" if created else "",
@@ -199,6 +206,7 @@ def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
         **{f"{ANNOTATIONS}.{key}": value for key, value in annotations.items() if value},
         f"{LABELS}.base.origin": inputs.base_origin,
         **({f"{LABELS}.packages.relaxed": inputs.relaxed} if inputs.relaxed else {}),
+        **({f"{LABELS}.packages.sha256": inputs.resolution} if inputs.resolution else {}),
         f"{LABELS}.recipe": str(image.recipe),
         f"{LABELS}.series": image.series.name,
         f"{LABELS}.source.sha256": image.pin.sha256,

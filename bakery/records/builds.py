@@ -122,6 +122,7 @@ class BuildRecord(Record, frozen=True, kw_only=True):
     ``variant`` is empty in records that are older than variants; they are of the default one. ``anatomy`` has the sizes
     of all parts that are not empty, by the value of :class:`bakery.sizes.Part`. ``gzip_bytes`` is the size of the
     gzip twin as it is pulled. ``profile`` is ``None`` if the build ran the training itself or used no profile.
+    ``packages`` is the digest of :class:`bakery.records.packages.Resolution`.
     """
 
     image: str
@@ -138,6 +139,7 @@ class BuildRecord(Record, frozen=True, kw_only=True):
     compressed_bytes: int
     disk_bytes: int
     gzip_bytes: int = 0
+    packages: str = ""
     anatomy: dict[str, PartSize] = {}
     compared: ComparedWith | None = None
     tests: TestRun | None = None

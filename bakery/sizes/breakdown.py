@@ -18,6 +18,7 @@ class Part(StrEnum):
     label: str
 
     BASE = "base", "Base"
+    UPGRADES = "upgrades", "Upgrades of the base"
     CERTIFICATES = "certificates_and_zones", "Certificates and time zones"
     PACKAGES = "packages", "Libraries and other packages"
     INTERPRETER = "interpreter", "Interpreter"
@@ -134,9 +135,10 @@ def breakdown(layers: Sequence[tuple[Sequence[Entry], int, Mapping[Part, int]]])
     parts = dict.fromkeys(Part, Share())
     for number, (entries, compressed, weights) in enumerate(layers):
         base = number == 0 and is_base(entries)
+        whole = Part.BASE if base else Part.UPGRADES if Part.UPGRADES in weights else None
         for entry in entries:
             if not entry.folder:
-                part = Part.BASE if base else classify(entry.path)
+                part = whole or classify(entry.path)
                 parts[part] += Share(entry.size, 0, 1)
         shares = {Part.BASE: compressed} if base else divide(compressed, weights)
         for part, size in shares.items():

@@ -61,8 +61,12 @@ def growth(old: Mapping[str, PartSize], new: Mapping[str, PartSize]) -> tuple[st
 def explain_excess(
     catalog: Catalog, image: Image, size: Size, parts: Mapping[str, PartSize], records: Iterable[BuildRecord]
 ) -> str:
-    """Why ``image`` is over its budget, and what grew since the last recorded build; empty if it is not over."""
-    over = excess(budget_of(catalog, image), size)
+    """Why ``image`` is over its budget, and what grew since the last recorded build; empty if it is not over.
+
+    Upgrades of the base's own packages do not count: they must reach the image, and are gone with the next base.
+    """
+    disk, compressed = parts.get(str(Part.UPGRADES), PartSize(0, 0))
+    over = excess(budget_of(catalog, image), Size(size.compressed_bytes - compressed, size.disk_bytes - disk))
     if not over:
         return ""
     key = f'budget."{image.series.name}".{image.variant.name}.{image.target.name}'

@@ -21,6 +21,8 @@ from bakery.platforms import Platform
 from bakery.sizes.breakdown import Entry, FileSize, Part, Share, Size, breakdown, classify, final_files, is_base
 
 GZIP_LEVEL = 6  # at which layers are commonly pushed to registries
+UPGRADES = "packages.sh install base"
+"""Part of the build step that upgrades the base's own packages (debian/Dockerfile)."""
 ZSTD_LEVEL = 9  # at which the parts of a layer are compressed: their proportions hardly depend on it; 19 takes a minute
 
 
@@ -48,7 +50,8 @@ def saved_image(chunks: Iterable[bytes], platform: Platform) -> SavedImage:
     Layers are those of the OCI manifest (Docker Engine 25 and newer) or of ``manifest.json``.
     """
     with spooled(chunks) as archive, image_archive(archive, platform) as image:
-        read = [_Layer(image.tar, name, first=number == 0) for number, name in enumerate(image.layers)]
+        steps = labelled([LayerSize(name, "", 0) for name in image.layers], image.config)
+        read = [_Layer(image.tar, step, first=number == 0) for number, step in enumerate(steps)]
         sizes = tuple(layer.size for layer in read)
         return SavedImage(
             digest=image.digest,
@@ -61,9 +64,13 @@ def saved_image(chunks: Iterable[bytes], platform: Platform) -> SavedImage:
 
 
 class _Layer:
-    """The entries of a layer, and the compressed size of each part by itself. A base is one part and not divided."""
+    """The entries of a layer, and the compressed size of each part by itself.
 
-    def __init__(self, tar: tarfile.TarFile, name: str, *, first: bool) -> None:
+    A base is one part and not divided, nor are upgrades of a base's own packages.
+    """
+
+    def __init__(self, tar: tarfile.TarFile, step: LayerSize, *, first: bool) -> None:
+        name = step.digest
         self.entries: list[Entry] = []
         self.weights: dict[Part, int] = {}
         method = method_of(open_member(tar, name).read(512))
@@ -72,6 +79,8 @@ class _Layer:
                 self.entries = [_entry(member) for member in files]
         if not (first and is_base(self.entries)):
             self._weigh(tar, name, method)
+        if UPGRADES in step.label:
+            self.weights = {Part.UPGRADES: 1}
         packed = tar.getmember(name).size if method != "none" else _gzip_size(open_member(tar, name))
         algorithm, _, digest = name.removeprefix("blobs/").partition("/")
         self.size = LayerSize(f"{algorithm}:{digest}" if name.startswith("blobs/") else name, method, packed)

@@ -24,7 +24,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 OPTIONS = {
     "bench": "against clock cpu full image only rounds source target version max-rounds html",
     "build": "all apt-mirror base builder builder-id ca-bundle cache-from cache-to compression dry format jobs "
-    "mirror no-cache platform print quick refresh source target train variant version",
+    "mirror no-cache packages platform print quick refresh source target train variant version",
     "clean": "all bases cache dry engine environments images layers logs sources",
     "compare": "against all brief check format html repository source target variant version",
     "differences": "against format record source target variant version",

@@ -22,7 +22,7 @@ from bakery.plan.bake import Inputs, build_arguments, definition, labels, option
 
 INPUTS = Inputs(
     "/cache/sources/x", "/cache/sources/extras", "docker-image://base@sha256:1", "base:tag", "sha256:1", "registry",
-    "r1",
+    "r1", packages="build/packages/x",
 )  # fmt: skip
 FLAGS = {"contexts": "--build-context", "args": "--build-arg", "labels": "--label"}
 LISTS = {"tags": "--tag", "attest": "--attest", "output": "--output"}
@@ -244,7 +244,7 @@ def test_the_family_determines_dockerfile_and_packages(catalog: Catalog, image: 
 def test_the_inputs_are_named_contexts(catalog: Catalog, image: Callable[..., Image]) -> None:
     assert target_of(catalog, image("3.13"))["contexts"] == {
         "base": INPUTS.base, "source": INPUTS.source, "extras": INPUTS.extras, "shared": "shared",
-        "profile": "shared/profiles/3.13",
+        "profile": "shared/profiles/3.13", "packages": INPUTS.packages,
     }  # fmt: skip
 
 
@@ -352,15 +352,20 @@ def test_every_argument_of_the_reference_is_declared_in_its_dockerfile(catalog: 
 
 def test_every_step_that_installs_packages_mounts_the_same_script_and_secrets(catalog: Catalog, root: Any) -> None:
     mounts = [
-        "type=bind,from=shared,source=apt-install.sh,target=/mnt/apt-install.sh",
         "type=secret,id=apt.conf", "type=secret,id=apt.mirror", "type=secret,id=ca.pem,mode=0444",
     ]  # fmt: skip
     for dockerfile in {family.dockerfile for family in catalog.families}:
         text = (root / dockerfile).read_text(encoding="utf-8")
-        steps = [step for step in re.findall(r"(?m)^RUN (?:.*\\\n)*.*$", text) if "sh /mnt/apt-install.sh" in step]
-        assert len(steps) == 6
+        steps = [
+            step
+            for step in re.findall(r"(?m)^RUN (?:.*\\\n)*.*$", text)
+            if re.search(r"sh /mnt/(apt-install|packages)\.sh", step)
+        ]
+        assert len(steps) == 7
         for step in steps:
-            assert re.findall(r"--mount=(\S+)", step)[:4] == mounts
+            script = "apt-install.sh" if "sh /mnt/apt-install.sh" in step else "packages.sh"
+            first = f"type=bind,from=shared,source={script},target=/mnt/{script}"
+            assert re.findall(r"--mount=(\S+)", step)[:4] == [first, *mounts]
 
 
 def test_every_step_that_runs_a_script_mounts_what_it_sources(catalog: Catalog, root: Any) -> None:

@@ -1,0 +1,140 @@
+"""Resolutions: which versions of the distribution's packages an image has in addition to those of its base.
+
+The archive is asked before each build, by a stage of the Dockerfile for which the cache is ignored, in the target's own
+base: so it works on any host, with the network settings of the build. What is installed depends on the answer alone.
+With its resolution, a build can be repeated (``--packages``).
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from bakery.errors import BuildError, InputError
+from bakery.files import Tell, write_whole
+from bakery.records.builds import Record
+from bakery.regular_files import read_regular
+from bakery.workspace import Workspace
+
+STAGE, ASKING = "resolution", "resolve"
+"""The stage of the Dockerfile that is exported, with a file of packages, and the one that asks."""
+
+Name = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9+.-]+\Z")]
+"""A package's name, and its version (Debian Policy 5.6.1, 5.6.12): neither can be an option of apt."""
+Version = Annotated[str, msgspec.Meta(pattern=r"\A[0-9][A-Za-z0-9.+:~-]*\Z")]
+Word = Annotated[str, msgspec.Meta(pattern=r"\A[\w./-]+\Z")]
+StageName = Literal["base", "runtime", "variant"]
+STAGES: tuple[StageName, ...] = ("base", "runtime", "variant")
+"""Upgrades of the base, packages of all images on top of that, and those of a variant (debian/Dockerfile)."""
+
+
+class Package(Record, frozen=True, kw_only=True):
+    """A package to install or upgrade: the digest of its file, and the suites in which the archive has it."""
+
+    stage: StageName
+    name: Name
+    version: Version
+    architecture: Word
+    sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    suites: tuple[Word, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """What decides about the installed bits, in the notation of shared/packages.sh."""
+        return f"{self.name}={self.version} {self.architecture} {self.sha256}"
+
+
+class Resolution(Record, frozen=True, kw_only=True, tag_field="schema", tag=1):
+    """The packages of an image of ``target`` on ``platform``, in addition to those of the base with this digest."""
+
+    target: str
+    platform: str
+    base: str
+    packages: tuple[Package, ...]
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what decides about the installed bits; a suite may change its name without other bits."""
+        lines = sorted(f"{package.stage} {package.line}\n" for package in self.packages)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    @property
+    def upgrades(self) -> int:
+        """The number of the base's packages that are upgraded."""
+        return sum(package.stage == "base" for package in self.packages)
+
+    def write_lists(self, folder: Path) -> None:
+        """Write the named context ``packages`` of the Dockerfile: a list for each stage."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for stage in STAGES:
+            lines = (f"{package.line}\n" for package in self.packages if package.stage == stage)
+            (folder / stage).write_text("".join(lines), encoding="utf-8")
+
+
+def parse_packages(lines: Iterable[str]) -> tuple[Package, ...]:
+    """The packages that ``packages.sh resolve`` printed; :exc:`ValueError` for a line that is not valid."""
+    packages = []
+    for line in lines:
+        stage, package, architecture, sha256, suites = line.split(" ")
+        name, _, version = package.partition("=")
+        entry = {
+            "stage": stage, "name": name, "version": version, "architecture": architecture, "sha256": sha256,
+            "suites": sorted(set(filter(None, suites.split(",")))),
+        }  # fmt: skip
+        packages.append(msgspec.convert(entry, Package))
+    return tuple(packages)
+
+
+def resolve(workspace: Workspace, slug: str, about: Mapping[str, str], build: Callable[[Path], object]) -> Resolution:
+    """Ask the archive by ``build``, which exports the stage ``STAGE`` to a folder; ``about`` has the other fields.
+
+    ``slug`` names the image in temporary files. Raises :exc:`BuildError` if what is exported is not a resolution.
+    """
+    workspace.build.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{slug}.", dir=workspace.build) as folder:
+        build(Path(folder))
+        try:
+            packages = parse_packages((Path(folder) / "packages").read_text(encoding="utf-8").splitlines())
+        except (OSError, ValueError) as error:
+            raise BuildError(f"the packages of {about['target']} could not be resolved: {error}") from None
+    resolution = Resolution(**about, packages=packages)
+    write_whole(_file(workspace, resolution.digest), resolution_text(resolution))
+    return resolution
+
+
+def replayed(file: str, about: Mapping[str, str], tell: Tell) -> Resolution:
+    """The resolution in ``file``; :exc:`InputError` if it is not valid, or of another target or platform."""
+    resolution = _read(Path(file).expanduser())
+    if (resolution.target, resolution.platform) != (about["target"], about["platform"]):
+        what = f"{resolution.target} on {resolution.platform}, not of {about['target']} on {about['platform']}"
+        raise InputError(f"--packages={file} is a resolution of {what}")
+    if resolution.base != about["base"]:
+        tell(f"--packages={file} was resolved for another base ({resolution.base[:19]}): expect other bits")
+    return resolution
+
+
+def recorded(workspace: Workspace, digest: str) -> Resolution | None:
+    """The resolution with this digest in this clone's records; ``None`` if there is none."""
+    file = _file(workspace, digest)
+    return _read(file) if digest and file.exists() else None
+
+
+def _file(workspace: Workspace, digest: str) -> Path:
+    return workspace.records / "packages" / f"{digest}.json"
+
+
+def _read(file: Path) -> Resolution:
+    try:
+        return msgspec.json.decode(read_regular(file), type=Resolution)
+    except (OSError, ValueError, RecursionError) as error:
+        hint = "Expected a file of build/records/packages, or the predicate of an image's attestation."
+        raise InputError(f"--packages={file}: not a resolution of packages: {error}", hint=hint) from None
+
+
+def resolution_text(resolution: Resolution) -> str:
+    """``resolution`` as the text of a JSON file."""
+    return json.dumps(msgspec.to_builtins(resolution), indent=1) + "\n"

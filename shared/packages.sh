@@ -1,0 +1,134 @@
+#!/bin/sh
+# packages.sh - the distribution's packages of an image: which versions the archive has, and the installation of exactly
+# these. Runs inside the build, in the target's base.
+#
+# packages.sh resolve OUT VARIANT_PACKAGES PACKAGE...
+#     Write to OUT/packages what would be upgraded in the base ("base"), installed for PACKAGE... on top of that
+#     ("runtime"), and for VARIANT_PACKAGES on top of both ("variant"), a line for each package:
+#         STAGE NAME=VERSION ARCHITECTURE SHA256 SUITE[,SUITE]
+# packages.sh install STAGE LIST [PACKAGE...]
+#     Upgrade the base (STAGE base) or install PACKAGE... with exactly the packages of LIST, which has such lines without
+#     STAGE and SUITE. apt makes the choice again, but only among these versions; the packages that it downloads must be
+#     those of LIST by their digests, all of them and no others, before anything is unpacked.
+#
+# The secrets are those of apt-install.sh, which installs what compiles: its text is part of the cached compilation, so
+# changing it compiles everything again.
+set -eu
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+secrets=${SECRETS:-/run/secrets}
+work=$(mktemp -d -p /dev/shm) # is part of no layer
+trap 'rm -rf "$work"' EXIT
+
+{
+    if [ -n "${APT_CONFIG:-}" ]; then cat "$APT_CONFIG"; fi
+    if [ -e "$secrets/apt.conf" ]; then cat "$secrets/apt.conf"; fi
+    # Otherwise apt rolls updates out to some machines first (Ubuntu), by a number that a container does not have.
+    echo 'APT::Get::Always-Include-Phased-Updates "true";'
+    if [ -e "$secrets/apt.mirror" ]; then
+        mkdir "$work/sources"
+        # http://HOST/debian-security becomes the mirror's URL with debian-security for {archive}.
+        for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+            [ -e "$file" ] || continue
+            sed -E "s#https?://[^/ ]+/([^/ ]+)#$(sed 's#{archive}#\\1#' "$secrets/apt.mirror")#" "$file" >"$work/sources/${file##*/}"
+        done
+        printf 'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "%s";\n' "$work/sources"
+    fi
+} >"$work/apt.conf"
+export APT_CONFIG="$work/apt.conf"
+
+# A list that cannot be fetched is an error: without it, fixes would be missed in silence.
+update() { "$@" apt-get update --error-on=any >&2; }
+
+# asking COMMAND... - run a program of apt with what slim bases switch off to save space: lists that are not compressed, and
+# a cache of them, for the steps that ask several times and are part of no image.
+asking() {
+    program=$1
+    shift
+    "$program" -o Acquire::GzipIndexes=false -o Dir::Cache::pkgcache=/tmp/pkgcache.bin \
+        -o Dir::Cache::srcpkgcache=/tmp/srcpkgcache.bin "$@"
+}
+
+# simulated COMMAND... - NAME VERSION of each package that apt would unpack. apt prints
+# "Inst NAME [OLD] (VERSION ORIGIN:RELEASE/SUITE [ARCHITECTURE])".
+simulated() {
+    asking apt-get --simulate --no-install-recommends --no-remove "$@" >"$work/simulated" || { cat "$work/simulated" >&2 && exit 1; }
+    sed -nE 's/^Inst ([^ :]+)[^ ]* (\[[^]]*\] )?\(([^ ]+) .*/\1 \3/p' "$work/simulated" | sort
+}
+
+# described STAGE <LIST - the lines of OUT/packages for NAME VERSION. apt-cache madison prints
+# "NAME | VERSION | URI SUITE/COMPONENT ARCHITECTURE Packages".
+described() {
+    cat >"$work/list"
+    [ -s "$work/list" ] || return 0
+    # shellcheck disable=SC2046 # names
+    asking apt-cache madison $(cut -d' ' -f1 "$work/list") >"$work/madison"
+    # shellcheck disable=SC2046 # names and versions
+    asking apt-cache show $(tr ' ' '=' <"$work/list") | awk -v stage="$1" -v madison="$work/madison" '
+        BEGIN {
+            while ((getline line <madison) > 0) {
+                split(line, field, / *[|] */)
+                split(field[3], source, " ")
+                sub("/.*", "", source[2])
+                sub(/^ */, "", field[1])
+                suites[field[1] " " field[2]] = suites[field[1] " " field[2]] "," source[2]
+            }
+        }
+        /^Package: / { name = $2 }
+        /^Version: / { version = $2 }
+        /^Architecture: / { architecture = $2 }
+        /^SHA256: / { print stage, name "=" version, architecture, $2, substr(suites[name " " version], 2) }
+    ' | sort -u
+}
+
+resolve() {
+    out=$1 variant=$2
+    shift 2
+    update asking
+    mkdir -p "$out"
+    simulated upgrade --with-new-pkgs >"$work/base"
+    # shellcheck disable=SC2046,SC2086 # names
+    {
+        simulated install "$@" $(cut -d' ' -f1 "$work/base") >"$work/runtime"
+        simulated install "$@" $(cut -d' ' -f1 "$work/base") $variant >"$work/variant"
+    }
+    {
+        described base <"$work/base"
+        comm -13 "$work/base" "$work/runtime" | described runtime
+        comm -13 "$work/runtime" "$work/variant" | described variant
+    } >"$out/packages"
+    echo "resolved: $(wc -l <"$out/packages") packages, $(wc -l <"$work/base") of them upgrades of the base" >&2
+}
+
+install() {
+    stage=$1 list=$2
+    shift 2
+    # Nothing to install: then everything that is needed is there.
+    if [ ! -s "$list" ]; then dpkg-query --show "$@" && return; fi
+    update
+    {
+        # Nothing but the list and what is installed already ("now") is there to choose from.
+        printf 'Package: *\nPin: release %s\nPin-Priority: %s\n\n' a=now 500 '*' -1
+        sed -E 's/^([^=]+)=([^ ]+) .*/Package: \1\nPin: version \2\nPin-Priority: 990\n/' "$list"
+    } >"$work/preferences"
+    printf 'Dir::Etc::preferences "%s";\n' "$work/preferences" >>"$work/apt.conf"
+    if [ "$stage" = base ]; then set -- upgrade --with-new-pkgs; else set -- install "$@"; fi
+    set -- --yes --no-install-recommends --no-remove "$@"
+    if ! apt-get --download-only "$@"; then
+        echo "The archive does not have these versions now. If they were resolved today, start the build again; versions of" >&2
+        echo "an earlier day are in a snapshot archive (--apt-mirror)." >&2
+        exit 1
+    fi
+    cut -d' ' -f3 "$list" | sort >"$work/expected"
+    find /var/cache/apt/archives -name '*.deb' -exec sha256sum {} + | cut -d' ' -f1 | sort >"$work/found"
+    if ! cmp -s "$work/expected" "$work/found"; then
+        echo "These are not the packages of the list: expected (-) and found (+) by digest." >&2
+        diff -U0 "$work/expected" "$work/found" >&2 || exit 1
+    fi
+    apt-get --no-download "$@"
+    # As apt-install.sh does.
+    apt-get clean
+    rm -f /var/cache/apt/*.bin /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache
+    find /var/lib/apt/lists /var/log -type f -exec rm -f {} +
+}
+
+"$@"

@@ -1,0 +1,111 @@
+"""A small package archive on the loopback interface, and a base image whose apt uses it, too."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from bakery.engine.engine import Engine
+
+SUITES = ("bookworm", "bookworm-security")
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class PackageArchive:
+    """Packages in two suites, as files below ``folder``; ``url`` is where apt finds them while it is served."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.stanzas: dict[str, dict[str, str]] = {suite: {} for suite in SUITES}
+        self.url = ""
+
+    def add(self, name: str, version: str, suite: str = "bookworm", depends: str = "") -> Path:
+        """Make a package with one file, which says its version, and publish it; returns its file."""
+        tree = self.folder / "trees" / f"{name}_{version}"
+        (tree / "DEBIAN").mkdir(parents=True)
+        (tree / "usr/share").mkdir(parents=True)
+        (tree / "usr/share" / name).write_text(version)
+        fields = {
+            "Package": name, "Version": version, "Architecture": "all", "Maintainer": "A Test <t@example.org>",
+            "Description": "test", **({"Depends": depends} if depends else {}),
+        }  # fmt: skip
+        control = "".join(f"{key}: {value}\n" for key, value in fields.items())
+        (tree / "DEBIAN/control").write_text(control)
+        file = self.folder / "pool" / f"{name}_{version}_all.deb"
+        file.parent.mkdir(exist_ok=True)
+        subprocess.run(
+            ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(file)], check=True, capture_output=True,
+            env={"SOURCE_DATE_EPOCH": "1700000000", "PATH": "/usr/bin:/bin"},
+        )  # fmt: skip
+        data = file.read_bytes()
+        where = f"Filename: pool/{file.name}\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n"
+        self.stanzas[suite][name] = control + where
+        self.publish()
+        return file
+
+    def publish(self) -> None:
+        """Write the lists of both suites."""
+        for suite, stanzas in self.stanzas.items():
+            folder = self.folder / "dists" / suite
+            sums = ""
+            for machine in ("amd64", "arm64"):
+                text = "\n".join(stanzas.values()).encode()
+                name = f"main/binary-{machine}/Packages"
+                for path, data in ((name, text), (f"{name}.gz", gzip.compress(text, mtime=0))):
+                    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / path).write_bytes(data)
+                    sums += f" {hashlib.sha256(data).hexdigest()} {len(data)} {path}\n"
+            date = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S UTC")
+            about = (
+                f"Origin: Tests\nSuite: {suite}\nCodename: {suite}\nArchitectures: all amd64 arm64\nComponents: main\n"
+            )
+            (folder / "Release").write_text(f"{about}Date: {date}\nSHA256:\n{sums}")
+
+    def sources(self) -> str:
+        """The sources.list of a base."""
+        return "".join(f"deb [trusted=yes] {self.url} {suite} main\n" for suite in SUITES)
+
+
+@contextmanager
+def served(archive: PackageArchive) -> Iterator[PackageArchive]:
+    """``archive``, served."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(archive.folder))) as http:
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        archive.url = f"http://127.0.0.1:{http.server_port}"
+        yield archive
+        http.shutdown()
+        thread.join(10)
+
+
+def base_of(engine: Engine, layout: Path, archive: PackageArchive, debs: list[Path], folder: Path) -> Path:
+    """An OCI layout: the base in ``layout`` with ``archive`` in addition to its sources, and ``debs`` installed."""
+    folder.mkdir()
+    for deb in debs:
+        (folder / deb.name).write_bytes(deb.read_bytes())
+    (folder / "sources.list").write_text(archive.sources())
+    (folder / "Dockerfile").write_text(
+        "FROM base\nRUN --mount=type=bind,target=/mnt cp /mnt/sources.list /etc/apt/sources.list.d/tests.list "
+        "&& dpkg -i /mnt/*.deb && rm -f /var/log/dpkg.log\n"
+    )
+    made = folder.with_name(f"{folder.name}-layout")
+    command = [
+        *engine.buildx, "build", "--build-context", f"base=oci-layout://{layout}", "--provenance=false",
+        f"--output=type=oci,tar=false,dest={made}", *(["--network", engine.network] if engine.network else []),
+        str(folder),
+    ]  # fmt: skip
+    done = subprocess.run(command, env=engine.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return made

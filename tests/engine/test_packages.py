@@ -1,0 +1,189 @@
+"""A fix in a small package archive reaches an image, and nothing else does; a resolution repeats an image."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bakery.build.builder import BuildResult
+from bakery.catalog.distributions import Packages as FamilyPackages
+from bakery.engine.engine import Engine
+from bakery.oci.archives import image_archive, open_layer
+from bakery.oci.attestations import PACKAGES
+from bakery.records.packages import Resolution
+from bakery.records.packages import recorded as recorded_resolution
+from bakery.sizes.breakdown import Part
+from bakery.sizes.layers import saved_image
+from bakery.workspace import Workspace
+from tests.records import recorded
+
+from .fixtures import SALT
+from .package_archive import PackageArchive, base_of, served
+from .test_builder import Bench
+
+pytestmark = [pytest.mark.engine, pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="no dpkg on this machine")]
+
+
+OF_PACKAGE = (("usr/share/", ""), ("var/lib/dpkg/info/", ".md5sums"))
+
+
+class Packages:
+    """A bench whose base has the package ``shipped``, and whose archive has what an image installs."""
+
+    def __init__(self, bench: Bench, archive: PackageArchive, base: Path) -> None:
+        self.bench, self.archive, self.base = bench, archive, base
+
+    def build(self, **options: object) -> BuildResult:
+        (result,) = self.bench.builder("zstd:1", base=str(self.base), **options).build([self.bench.image()])
+        assert result.error == ""
+        return result
+
+    def resolution(self) -> tuple[Path, Resolution]:
+        digest = recorded(self.bench.workspace, self.bench.image()).packages
+        file = self.bench.workspace.records / "packages" / f"{digest}.json"
+        resolution = recorded_resolution(self.bench.workspace, digest)
+        assert resolution is not None
+        return file, resolution
+
+    def read(self, result: BuildResult, *paths: str) -> list[str]:
+        run = self.bench.engine.client.containers.run
+        commands = (["cat", f"/usr/share/{path}"] for path in paths)
+        return [run(result.tags[0], command, remove=True, network_mode="none").decode() for command in commands]
+
+    def files(self, result: BuildResult) -> dict[str, tuple[object, ...]]:
+        """The files of all layers, the uppermost of each path, with what a container sees of them."""
+        files: dict[str, tuple[object, ...]] = {}
+        data = io.BytesIO(b"".join(self.bench.engine.save(result.tags[0])))
+        with image_archive(data, self.bench.image().platform) as image:
+            for layer in image.layers:
+                with open_layer(image.tar, layer) as tar:
+                    for member in tar:
+                        stream = tar.extractfile(member) if member.isreg() else None
+                        content = stream.read() if stream else member.linkname
+                        files[member.name] = (member.mode, member.uid, member.type, content)
+        return {name: facts for name, facts in files.items() if facts[2] != tarfile.DIRTYPE}
+
+
+@pytest.fixture(scope="module")
+def archive_and_base(
+    tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace
+) -> Iterator[tuple[PackageArchive, Path]]:
+    """One base for all tests: each base would have its toolchain installed."""
+    if not engine.keeps_layers:
+        pytest.skip("this engine does not keep layers as they are packed")
+    layout = workspace.home / "bases" / "bookworm-amd64"
+    if not layout.exists():
+        pytest.skip("no base was made on this machine")
+    folder = tmp_path_factory.mktemp("packages")
+    (folder / "archive").mkdir()
+    with served(PackageArchive(folder / "archive")) as archive:
+        shipped = archive.add("shipped", "1.0")
+        archive.add("ca-certificates", "99999999")  # newer than Debian's
+        archive.add("netbase", "99.0", depends="helper")
+        archive.add("helper", "1.0")
+        archive.add("unrelated", "1.0")
+        yield archive, base_of(engine, layout, archive, [shipped], folder / "base")
+
+
+@pytest.fixture
+def packages(
+    tmp_path: Path, engine: Engine, workspace: Workspace, archive_and_base: tuple[PackageArchive, Path]
+) -> Iterator[Packages]:
+    archive, base = archive_and_base
+    stanzas = {suite: dict(names) for suite, names in archive.stanzas.items()}
+    bench = Bench(tmp_path, engine, workspace.home, salt=SALT)
+    few = FamilyPackages(("dpkg-dev", "gcc", "make", "xz-utils"), ("ca-certificates", "netbase"))
+    families = tuple(dataclasses.replace(family, packages=few) for family in bench.catalog.families)
+    recipes = {name: dataclasses.replace(recipe, packages=()) for name, recipe in bench.catalog.recipes.items()}
+    bench.catalog = dataclasses.replace(bench.catalog, families=families, recipes=recipes)
+    yield Packages(bench, archive, base)
+    archive.stanzas = stanzas
+    archive.publish()
+    bench.remove_images()
+
+
+def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(packages: Packages) -> None:
+    first = packages.build()
+    file, resolution = packages.resolution()
+    assert {(p.stage, p.name, p.version) for p in resolution.packages} == {
+        ("runtime", "ca-certificates", "99999999"), ("runtime", "helper", "1.0"), ("runtime", "netbase", "99.0"),
+    }  # fmt: skip
+    before, layers = packages.files(first), len(packages.bench.engine.require(first.tags[0]).layers)
+
+    # A package that no image has is none of its business.
+    packages.archive.add("unrelated", "2.0")
+    assert packages.build().id == first.id
+
+    packages.archive.add("helper", "1.1", "bookworm-security")
+    packages.archive.add("shipped", "1.1", "bookworm-security")
+    second = packages.build()
+    assert second.id != first.id and not second.compiled
+    assert packages.read(second, "helper", "shipped", "netbase") == ["1.1", "1.1", "99.0"]
+    after = packages.files(second)
+    changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+    fixed_packages = {f"{folder}{name}{end}" for name in ("helper", "shipped") for folder, end in OF_PACKAGE}
+    assert changed - {"var/lib/dpkg/status", "var/lib/dpkg/status-old"} == fixed_packages
+    _, fixed = packages.resolution()
+    assert [(p.stage, p.name, p.suites) for p in fixed.packages if p.version == "1.1"] == [
+        ("base", "shipped", ("bookworm-security",)), ("runtime", "helper", ("bookworm-security",)),
+    ]  # fmt: skip
+
+    # The layer of upgrades is there only if there are any, and has a part of its own.
+    image = packages.bench.engine.require(second.tags[0])
+    assert len(image.layers) == layers + 1
+    assert image.labels["io.github.infra7.python.packages.sha256"] == fixed.digest != resolution.digest
+    saved = saved_image(packages.bench.engine.save(second.tags[0]), packages.bench.image().platform)
+    assert saved.parts[Part.UPGRADES].files >= 1
+    assert second.anatomy["upgrades"].disk_bytes > 0 and "upgrades" not in first.anatomy
+
+    third = packages.build()
+    assert third.id == second.id
+    # Version 1.0 of both is not in the lists any more, but in this "snapshot" of them.
+    packages.archive.stanzas["bookworm-security"].clear()
+    packages.archive.publish()
+    assert packages.build(packages=str(file)).id == first.id
+
+
+def test_a_replay_of_versions_that_the_archive_no_longer_has_fails(packages: Packages) -> None:
+    packages.build()
+    file, _ = packages.resolution()
+    packages.archive.add("helper", "1.1")
+    bench = packages.bench
+    builder = bench.builder("zstd:1", base=str(packages.base), packages=str(file), no_cache=True)
+    builder.buildx = dataclasses.replace(builder.buildx, uncached=("distribution",))
+    (result,) = builder.build([bench.image()])
+    assert "--apt-mirror" in result.error
+
+
+def test_an_archive_that_does_not_answer_fails_the_build(packages: Packages) -> None:
+    (packages.archive.folder / "dists/bookworm-security/Release").unlink()
+    bench = packages.bench
+    (result,) = bench.builder("zstd:1", base=str(packages.base)).build([bench.image()])
+    assert "bookworm-security" in result.error
+
+
+def test_the_resolution_is_attested(packages: Packages) -> None:
+    result = packages.build()
+    _, resolution = packages.resolution()
+    statements = []
+    with tarfile.open(fileobj=io.BytesIO(b"".join(packages.bench.engine.save(result.tags[0])))) as tar:
+        for member in tar:
+            stream = tar.extractfile(member)
+            data = stream.read() if stream else b""
+            if data.startswith(b'{"_type"') and PACKAGES.encode() in data:
+                statements.append(json.loads(data))
+    (statement,) = statements
+    assert statement["predicate"]["packages"] == [
+        {
+            **{key: getattr(p, key) for key in ("stage", "name", "version", "architecture", "sha256")},
+            "suites": list(p.suites),
+        }
+        for p in resolution.packages
+    ]
