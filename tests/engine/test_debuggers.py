@@ -114,7 +114,7 @@ def test_gdb_in_the_debug_image_shows_the_lines_of_another_containers_interprete
     engine: Engine, symbols: str, running: Any
 ) -> None:
     text = debugged(engine, symbols, running, ["gdb", "--batch", "-p", "1", "-ex", "backtrace"])
-    for function, file in (("_PyEval_EvalFrameDefault", "ceval.c"), ("Py_RunMain", "main.c")):
+    for function, file in (("_PyEval_EvalFrameDefault", "generated_cases.c.h"), ("Py_RunMain", "main.c")):
         assert re.search(rf"^#\d+ .*\b{function} \(.*{file}:\d+$", text, re.MULTILINE), text
 
 
@@ -123,7 +123,7 @@ def test_gdb_reads_a_core_dump_of_another_container(engine: Engine, symbols: str
     read = 'gdb --batch -c /tmp/core.1 "$(readlink -f "$(command -v python3)")" -ex backtrace'
     script = f"gcore -o /tmp/core 1 >/dev/null 2>&1; {read}"
     text = debugged(engine, symbols, running, ["sh", "-c", script])
-    assert re.search(r"^#\d+ .*\b_PyEval_EvalFrameDefault \(.*ceval\.c:\d+$", text, re.MULTILINE), text
+    assert re.search(r"^#\d+ .*\b_PyEval_EvalFrameDefault \(.*generated_cases\.c\.h:\d+$", text, re.MULTILINE), text
 
 
 def test_symbols_have_the_build_ids_of_the_published_files(engine: Engine, symbols: str) -> None:
