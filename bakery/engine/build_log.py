@@ -14,7 +14,7 @@ from bakery.redaction import redact
 MARKER = "##phase "
 STAGES = (
     ("[toolchain", "toolchain"), ("[compiler", "toolchain"), ("[resolve", "packages"), ("[upgrades", "packages"),
-    ("[distribution", "packages"), ("[installed", "install"),
+    ("[distribution", "packages"), ("[packages", "packages"), ("[installed", "install"),
     ("exporting to ", "export"),
 )  # fmt: skip
 """Prefixes of the names of build steps that print no marker, and the phases that these steps belong to."""

@@ -154,7 +154,7 @@ def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(package
 def test_a_replay_of_versions_that_the_archive_no_longer_has_fails(packages: Packages) -> None:
     packages.build()
     file, _ = packages.resolution()
-    packages.archive.add("helper", "1.1")
+    packages.archive.add("helper", "1.2")
     bench = packages.bench
     builder = bench.builder("zstd:1", base=str(packages.base), packages=str(file), no_cache=True)
     builder.buildx = dataclasses.replace(builder.buildx, uncached=("distribution",))
@@ -162,8 +162,10 @@ def test_a_replay_of_versions_that_the_archive_no_longer_has_fails(packages: Pac
     assert "--apt-mirror" in result.error
 
 
-def test_an_archive_that_does_not_answer_fails_the_build(packages: Packages) -> None:
-    (packages.archive.folder / "dists/bookworm-security/Release").unlink()
+def test_a_suite_whose_list_cannot_be_fetched_fails_the_build(packages: Packages) -> None:
+    packages.archive.add("fixed", "1.0", "bookworm-security")  # apt does not fetch an empty list
+    for file in (packages.archive.folder / "dists/bookworm-security").rglob("Packages*"):
+        file.write_bytes(b"not the list that the Release file names")
     bench = packages.bench
     (result,) = bench.builder("zstd:1", base=str(packages.base)).build([bench.image()])
     assert "bookworm-security" in result.error
