@@ -28,6 +28,9 @@ from .test_image import archive
 
 pytestmark = pytest.mark.engine
 
+# Files are read from the debug image, which has the same ones: gdb may not enter the other container's file system without
+# CAP_SYS_ADMIN.
+SYSROOT = ("-iex", "set sysroot /")
 LIBPYTHON = "libpython3.13.so.1.0"
 PROGRAM = """
 import threading, time
@@ -113,7 +116,7 @@ def debugged(engine: Engine, image: str, program: Any, command: list[str], **opt
 def test_gdb_in_the_debug_image_shows_the_lines_of_another_containers_interpreter(
     engine: Engine, symbols: str, running: Any
 ) -> None:
-    text = debugged(engine, symbols, running, ["gdb", "--batch", "-p", "1", "-ex", "backtrace"])
+    text = debugged(engine, symbols, running, ["gdb", "--batch", *SYSROOT, "-p", "1", "-ex", "backtrace"])
     for function, file in (("_PyEval_EvalFrameDefault", "generated_cases.c.h"), ("Py_RunMain", "main.c")):
         assert re.search(rf"^#\d+ .*\b{function} \(.*{file}:\d+$", text, re.MULTILINE), text
 
