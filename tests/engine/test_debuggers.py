@@ -28,8 +28,8 @@ from .test_image import archive
 
 pytestmark = pytest.mark.engine
 
-# Files are read from the debug image, which has the same ones: gdb may not enter the other container's file system without
-# CAP_SYS_ADMIN.
+# Files are read from the debug image, which has the same ones: gdb may not enter the other container's file system
+# without CAP_SYS_ADMIN.
 SYSROOT = ("-iex", "set sysroot /")
 LIBPYTHON = "libpython3.13.so.1.0"
 PROGRAM = """
