@@ -56,7 +56,7 @@ def tests(session: nox.Session) -> None:
         return
     session.run("pytest", "-n", "auto", "bakery", "tests/unit", "tests/golden")
     # Files in parallel, the tests of a file in order; four, because most wait for the engine or a network.
-    session.run("pytest", "-n", "4", "--dist", "loadfile", "tests/engine")
+    session.run("pytest", "-n", "auto", "--dist", "loadfile", "tests/engine")
 
 
 def invoke(session: nox.Session, verb: str, series: str, target: str, variant: Variant) -> None:
