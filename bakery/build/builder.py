@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bakery.build.export import Export, Packed, Stage, files_of
 from bakery.build.inputs import BuildInputs, InputResolver
-from bakery.catalog import Catalog, Compression, Image, RecipeName, all_references, references
+from bakery.catalog import Catalog, Compression, Image, Profile, RecipeName, all_references, references
 from bakery.display import Clock, Column, Display, Report, duration, make_display, phases_text
 from bakery.engine import BuildxOptions, BuildxProcesses, Engine, buildx_options, default_jobs, find_engine
 from bakery.errors import BakeryError, BuildError, InputError
@@ -100,7 +100,7 @@ class Builder:
     buildx: BuildxOptions = field(default_factory=BuildxOptions)
     inputs: InputResolver = field(init=False)
     processes: BuildxProcesses = field(init=False, default_factory=BuildxProcesses)
-    fits: dict[Image, tuple[float, list[str]]] = field(init=False, default_factory=dict)
+    fits: dict[Image, float] = field(init=False, default_factory=dict)
     fits_lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -237,19 +237,23 @@ class Builder:
         key = replace(image, variant=self.catalog.default_variant)
         with self.fits_lock:
             if key not in self.fits:
-                self.fits[key] = self._measure_fit(key)
-        fit, misfits = self.fits[key]
-        used = ProfileRecord(release=profile.release, tree=profile.tree, fit=fit)
-        if fit >= self.catalog.profile_fit:
-            return self.catalog, used
-        text = (
-            f"{fit:.1%} of {profile.release}'s profile fits, {self.catalog.profile_fit:.0%} is needed: training instead"
+                self.fits[key] = self._measure_fit(key, profile)
+        used = ProfileRecord(release=profile.release, tree=profile.tree, fit=self.fits[key])
+        return (
+            (self.catalog, used) if used.fit >= self.catalog.profile_fit else (replace(self.catalog, profiles={}), None)
         )
-        self._tell(image)(f"{text}; without counts would be {', '.join(misfits[:5])}")
-        return replace(self.catalog, profiles={}), None
 
-    def _measure_fit(self, image: Image) -> tuple[float, list[str]]:
-        """The share of its profile that fits ``image``, 0 to 1, and the functions that do not, the heaviest first."""
+    def _measure_fit(self, image: Image, profile: Profile) -> float:
+        """The share of ``profile`` that fits ``image``, 0 to 1; tells the user if the build trains because of it."""
+        share, misfits = self._ask_fit(image)
+        if share < self.catalog.profile_fit:
+            needed = f"{self.catalog.profile_fit:.0%} is needed: training instead"
+            text = f"{share:.1%} of {profile.release}'s profile fits, {needed}"
+            self._tell(image)(f"{text}; without counts would be {', '.join(misfits[:5])}")
+        return share
+
+    def _ask_fit(self, image: Image) -> tuple[float, list[str]]:
+        """What the compiler says: the share that fits, and the functions that do not, the heaviest first."""
         tag = f"{self.catalog.recipes[image.recipe].repository}-{FIT}:{image.version}-{image.target.name}"
         files = files_of(self.engine, image, self.stage(image, FIT, tag, packages=False), re.compile(FIT))
         share, *misfits = files[FIT].decode().splitlines()

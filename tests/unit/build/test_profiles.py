@@ -23,7 +23,7 @@ class Measured(Builder):
         display = SimpleNamespace(note=lambda name, text: self.said.append(f"{name}: {text}"))
         super().__init__(cast(Workspace, None), catalog, cast(Engine, None), cast(Any, display))
 
-    def _measure_fit(self, image: Image) -> tuple[float, list[str]]:
+    def _ask_fit(self, image: Image) -> tuple[float, list[str]]:
         self.measured.append(image.name)
         return self.share, ["_PyEval_EvalFrameDefault", "PyList_New"]
 
@@ -54,6 +54,7 @@ def test_a_build_trains_if_too_little_of_a_profile_fits_and_says_why(
 ) -> None:
     builder, old = Measured(catalog, 0.5), image("3.13.5")
     catalog_used, record = builder._fitting(old)
+    builder._fitting(old)  # a build asks before each run of buildx, and says it once
     assert record is None
     assert catalog_used.profile_of(old) is None, "without a profile the build steps train"
     (said,) = builder.said
