@@ -55,8 +55,8 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs)
         return
     session.run("pytest", "-n", "auto", "bakery", "tests/unit", "tests/golden")
-    # Files in parallel, the tests of a file in order; four, because most wait for the engine or a network.
-    session.run("pytest", "-n", "auto", "--dist", "loadfile", "tests/engine")
+    # Files in parallel, the tests of a file in order: all share an engine, most wait for it or for a network.
+    session.run("pytest", "-n", "auto", "--maxprocesses=4", "--dist", "loadfile", "tests/engine")
 
 
 def invoke(session: nox.Session, verb: str, series: str, target: str, variant: Variant) -> None:
