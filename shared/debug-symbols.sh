@@ -10,7 +10,7 @@
 # sections of other sizes. In unicodedata line tables swap two instructions, too: such a module is left out.
 #
 # OUT=/mnt/out           the published installation
-# TREE=/usr/src/python   the tree, which `compile.sh compile` compiled with -g
+# TREE=/usr/src/python   the tree, which `compile.sh compile` compiled with line tables
 # SYMBOLS=/symbols       written: usr/lib/debug/.build-id
 set -euo pipefail
 shopt -s nullglob
