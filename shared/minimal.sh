@@ -151,6 +151,9 @@ python() {
         mapfile -t names < <({ owners <"$work/owned" && printf '%s\n' "${names[@]}"; } | sort -u)
     done
     values file >>"$work/system"
+    values optional | while read -r path; do
+        if [ -e "$path" ]; then echo "$path"; fi
+    done >>"$work/system"
     { cat "$work/python" && grep '^/usr/local/' "$work/libraries" || true; } | copy "$local"
     skeleton "$system"
     copy "$system" <"$work/system"
