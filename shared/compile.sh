@@ -12,8 +12,8 @@
 # from series to series is an option. Option lists below must match this text and the catalog (tests/unit/shared).
 # CONFIGURE_OPTIONS, for both configure runs:
 #   configure_flags     flags for ./configure
-#   builtin             extension modules to link into libpython; those that a series does not have are skipped. Names that
-#                       begin with a letter are public: `compile` gives each of them a file, see stubs
+#   builtin             extension modules to link into libpython; those that a series does not have are skipped. `compile`
+#                       still gives some of them a file, see modules_with_files and stubs
 # COMPILE_OPTIONS, for `train` and `compile`:
 #   cc, cxx             the compilers
 #   compiler_path       folder of their programs, empty if they are on PATH
@@ -63,8 +63,8 @@ read_compile_options() {
 # of the installed Makefile, from which every C extension takes its flags (sysconfig).
 run_make() {
     local more=() renames
-    # Private names for the init functions of the public modules, see stubs.
-    mapfile -t renames < <(public_modules | sed 's/.*/-DPyInit_&=_PyInit_&/')
+    # Private names for the init functions of modules that have files, see stubs.
+    mapfile -t renames < <(modules_with_files | sed 's/.*/-DPyInit_&=_PyInit_&/')
     # The Makefile's own text, not its expanded value, which would lack what this command line adds.
     if [ -n "${option[expat_flags]}" ]; then
         more=("LIBEXPAT_CFLAGS=$(sed -n 's/^LIBEXPAT_CFLAGS=//p' Makefile) ${option[expat_flags]}")
@@ -114,35 +114,61 @@ public_data() {
     printf '{\n%s;\n};\n' "${names//$'\n'/$';\n'}"
 }
 
-# The modules whose names begin with a letter in Modules/Setup.linked, which Modules/Setup.local was at first.
-public_modules() { sed -n -E 's/^([[:alpha:]]\w*)\s.*/\1/p' Modules/Setup.linked; }
+# The names of sections with debug data that the source of module $1 declares (pycore_debug_offsets.h, from 3.14 on).
+debug_sections() {
+    local line file
+    line=$(sed -n "s/^$1\s//p" Modules/Setup.linked)
+    for file in $line; do
+        if [[ $file == *.c ]]; then sed -n 's/^GENERATE_DEBUG_SECTION(\(\w*\),.*/.\1/p' "Modules/$file"; fi
+    done
+}
 
-# Leave the public modules out of Modules/Setup.local, so that configure, sysconfig and upstream's check of the build expect
-# files for them.
-leave_out_public_modules() { sed -i '/^[[:alpha:]]/d' Modules/Setup.local; }
+# The modules of Modules/Setup.linked that have files all the same:
+#   - those whose names begin with a letter, which are public: the table of built-in modules is searched before any file, so
+#     an application's own resource.py would never be imported, and math had no __file__;
+#   - those with debug data, which tools search for in the module's own file: `python -m asyncio ps` looks for .AsyncioDebug
+#     in the file _asyncio.cpython-*.so that the process has mapped (Modules/_remote_debugging_module.c).
+modules_with_files() {
+    local module
+    sed -n -E 's/^(\w+)\s.*/\1/p' Modules/Setup.linked | while read -r module; do
+        if [[ $module == [[:alpha:]]* || -n $(debug_sections "$module") ]]; then echo "$module"; fi
+    done
+}
 
-# Take the public modules, as arguments, off the interpreter's table of built-in modules, which makesetup wrote. That table
-# is searched before any file, so an application's own resource.py would never be imported, and math had no __file__.
+# Leave these modules, as arguments, out of Modules/Setup.local, so that configure, sysconfig and upstream's check of the
+# build expect files for them.
+leave_out() {
+    local module
+    for module in "$@"; do sed -i "/^$module\s/d" Modules/Setup.local; done
+}
+
+# Take these modules, as arguments, off the interpreter's table of built-in modules, which makesetup wrote.
 unlist() {
     local module
     for module in "$@"; do sed -i "/^ *{\"$module\", PyInit_$module},/d" Modules/config.c; done
 }
 
-# Link a small shared object for each public module, as arguments. Its code stays in libpython, where link-time optimisation
-# and the profile reach it; here PyInit_NAME only calls _PyInit_NAME, as which libpython exports it (`renames`). There it must
-# not be called PyInit_NAME: the dynamic linker searches libpython first, so a shared object of an embedding program that has
-# a PyInit_NAME of its own would get libpython's.
-# Two segments, one relocation, and no libc: each segment is one more mmap when the module is imported.
+# Link a small shared object for each of these modules, as arguments. Its code stays in libpython, where link-time
+# optimisation and the profile reach it; here PyInit_NAME only calls _PyInit_NAME, as which libpython exports it (`renames`).
+# There it must not be called PyInit_NAME: the dynamic linker searches libpython first, so a shared object of an embedding
+# program that has a PyInit_NAME of its own would get libpython's.
+# Two segments, one relocation, and no libc: each segment is one more mmap when the module is imported. Debug data are
+# constants, so a copy of libpython's section is as good.
 stubs() {
-    local module folder suffix file
+    local module section folder suffix file source
     folder=$(cat pybuilddir.txt)
     suffix=$(value EXT_SUFFIX)
     mkdir -p stubs "$folder"
     for module in "$@"; do
         file=stubs/$module$suffix
-        printf 'void *_PyInit_%s(void);\nvoid *PyInit_%s(void) { return _PyInit_%s(); }\n' "$module" "$module" "$module" |
-            "${option[cc]}" -O2 -fPIC -fno-plt -fno-asynchronous-unwind-tables -shared -nostdlib -o "$file" -x c - -x none \
-                "./$(value LDLIBRARY)" -Wl,-z,relro,-z,now,-z,noseparate-code,--strip-all,--build-id=none
+        source="void *_PyInit_$module(void); void *PyInit_$module(void) { return _PyInit_$module(); }"
+        for section in $(debug_sections "$module"); do
+            objcopy --output-target=binary --only-section="$section" "$(value LDLIBRARY)" "$module$section"
+            if [ ! -s "$module$section" ]; then fail "expected section $section of $module in $(value LDLIBRARY)"; fi
+            source+=" __asm__(\".section $section,\\\"a\\\"; .incbin \\\"$module$section\\\"; .text\");"
+        done
+        "${option[cc]}" -O2 -fPIC -fno-plt -fno-asynchronous-unwind-tables -shared -nostdlib -o "$file" -x c - -x none \
+            "./$(value LDLIBRARY)" -Wl,-z,relro,-z,now,-z,noseparate-code,--strip-all,--build-id=none <<<"$source"
         ln -sf "$PWD/$file" "$folder/"
         # Up to 3.11 setup.py removes that link, because it takes the module for a built-in one; then ensurepip and setup.py
         # itself have no math. Lib is on the path of a build tree as well, and installs no shared objects.
@@ -158,8 +184,10 @@ configure() {
 }
 
 sysconfig() {
+    local with_files
     unpack
-    leave_out_public_modules
+    mapfile -t with_files < <(modules_with_files)
+    leave_out "${with_files[@]}"
     configure
     make --no-print-directory python-config
     mkdir -p "$SYSCONFIG"
@@ -260,10 +288,10 @@ train() {
 compile() {
     read_compile_options
     cd "$TREE"
-    local public goals options=()
-    mapfile -t public < <(public_modules)
-    unlist "${public[@]}"
-    leave_out_public_modules
+    local with_files goals options=()
+    mapfile -t with_files < <(modules_with_files)
+    unlist "${with_files[@]}"
+    leave_out "${with_files[@]}"
     if [ "$PGO" = 1 ]; then
         phase "optimised build"
         if [ -d "$SYSCONFIG/Python" ]; then cp -R "$SYSCONFIG/Python" .; fi
@@ -278,9 +306,9 @@ compile() {
     # PY3LIBRARY, the library of the stable ABI, is empty if the series or this build does not have it.
     read -r -a goals <<<"$(value LDLIBRARY) $(value BUILDPYTHON) $(value PY3LIBRARY)"
     run_make "${options[@]}" "${goals[@]}"
-    if [ "${#public[@]}" -gt 0 ]; then
+    if [ "${#with_files[@]}" -gt 0 ]; then
         run_make "${options[@]}" pybuilddir.txt
-        stubs "${public[@]}"
+        stubs "${with_files[@]}"
     fi
     run_make "${options[@]}" build_all
     # sysconfig tells extensions how to be compiled: by the target's own compiler, with upstream's flags and none of ours.

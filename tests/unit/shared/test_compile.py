@@ -164,17 +164,20 @@ struct _inittab _PyImport_Inittab[] = {
     {"math", PyInit_math},
     {"_math", PyInit__math},
     {"_json", PyInit__json},
+    {"_asyncio", PyInit__asyncio},
 """
 
 
-def test_public_modules_are_linked_into_libpython_but_are_files(tmp_path: Path) -> None:
+def test_modules_that_others_look_for_are_linked_into_libpython_but_are_files(tmp_path: Path) -> None:
     tree, sysconfig, programs = tmp_path / "tree", tmp_path / "sysconfig", tmp_path / "programs"
     for folder in (tree / "Modules", tree / "Lib", sysconfig, programs):
         folder.mkdir(parents=True)
     (tree / "Makefile").write_text(MAKEFILE)
     (tree / "Modules/config.c").write_text(TABLE)
     for name in ("linked", "local"):
-        (tree / f"Modules/Setup.{name}").write_text("*static*\nmath mathmodule.c\n_json _json.c\n")
+        (tree / f"Modules/Setup.{name}").write_text("*static*\nmath mathmodule.c\n_json _json.c\n_asyncio _asyncio.c\n")
+    for name, source in {"math": "", "_json": "", "_asyncio": "GENERATE_DEBUG_SECTION(AsyncioDebug, int x)\n"}.items():
+        (tree / f"Modules/{name}{'module' * (name == 'math')}.c").write_text(source)
     for folder in (tree, sysconfig):
         (folder / "pyconfig.h").touch()
     (sysconfig / "Makefile").touch()
@@ -182,22 +185,32 @@ def test_public_modules_are_linked_into_libpython_but_are_files(tmp_path: Path) 
     compiler = programs / "cc"
     compiler.write_text('#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\n{ cat; echo "$@"; } >"$2"\n')
     compiler.chmod(0o755)
+    # Another that copies libpython to the file that it is to write.
+    objcopy = programs / "objcopy"
+    objcopy.write_text('#!/bin/sh\n[ "$2" = --only-section=.AsyncioDebug ] && cp "$3" "$4"\n')
+    objcopy.chmod(0o755)
     values = {"cc": "cc", "compiler_flags": "-O3"}
     environment = {
         "TREE": str(tree), "SYSCONFIG": str(sysconfig), "PGO": "0", "PATH": f"{programs}:{os.environ['PATH']}",
-        "CONFIGURE_OPTIONS": OPTIONS.replace("builtin=", "builtin=math select _json"),
+        "CONFIGURE_OPTIONS": OPTIONS.replace("builtin=", "builtin=math select _json _asyncio"),
         "COMPILE_OPTIONS": "\n".join(f"{name}={values.get(name, '')}" for name in COMPILE_OPTIONS),
     }  # fmt: skip
     script = Path(__file__).parents[3] / "shared" / "compile.sh"
     subprocess.run(["bash", str(script), "compile"], env=environment, capture_output=True, check=True)
 
-    assert (tree / "linked.c").read_text() == TABLE.replace('    {"math", PyInit_math},\n', "")
+    others = [line for line in TABLE.splitlines() if '"math"' not in line and "asyncio" not in line]
+    assert (tree / "linked.c").read_text().splitlines() == others
     # A tree may have no line for a public module; then upstream makes a file of it, whose init function keeps its name.
-    assert (tree / "libpython.so").read_text() == "-O3 -DPyInit_math=_PyInit_math\n"
-    assert (tree / "files").read_text() == "math.cpython-313.so\n"
+    assert (tree / "libpython.so").read_text() == "-O3 -DPyInit_math=_PyInit_math -DPyInit__asyncio=_PyInit__asyncio\n"
+    assert (tree / "files").read_text() == "_asyncio.cpython-313.so\nmath.cpython-313.so\n"
     stub = (tree / "stubs/math.cpython-313.so").read_text()
     assert (tree / "Lib/math.so").read_text() == stub, "setup.py, ensurepip and compileall of a build tree need it"
     assert "void *PyInit_math(void) { return _PyInit_math(); }\n" in stub
     assert " ./libpython.so " in stub
+    # Tools search a file of that name for the section (3.14: python -m asyncio ps).
+    with_section = (tree / "stubs/_asyncio.cpython-313.so").read_text()
+    assert '.section .AsyncioDebug,\\"a\\"; .incbin \\"_asyncio.AsyncioDebug\\"' in with_section
+    assert (tree / "_asyncio.AsyncioDebug").read_text() == (tree / "libpython.so").read_text()
+    assert "section" not in stub
     # Upstream's check of the build imports what Setup.local does not list from files.
     assert (tree / "checked").read_text() == "*static*\n_json _json.c\n"
