@@ -12,17 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bakery import names
-from bakery.catalog import (
-    Catalog,
-    Compression,
-    Image,
-    RecipeName,
-    load_catalog,
-    on_platforms,
-    parse_compression,
-    select_images,
-    split,
-)
+from bakery.catalog import Catalog, Image, RecipeName, load_catalog, on_platforms, select_images, split
+from bakery.compression import Compression, parse_compression
 from bakery.display import FORMATS, tell
 from bakery.errors import InputError, listed, unknown_value
 from bakery.platforms import parse_platforms

@@ -1,20 +1,13 @@
 """Commands that build images, test them, or print what a build would do."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import replace
 
-from bakery.catalog import Catalog, Image, RecipeName, load_catalog
+from bakery.catalog import RecipeName, load_catalog
 from bakery.display import Report, tell
 from bakery.options import Building, Measuring, Output, Selection, option
 from bakery.platforms import host_platform, parse_platforms
 from commands import lazy as bakery
 from commands.command import WORKSPACE, command
-
-
-def print_plan(catalog: Catalog, images: Sequence[Image], base: str | None) -> None:
-    """Print the bake definition of a build."""
-    print(json.dumps(bakery.build.planned_definition(WORKSPACE, catalog, images, base, tell), indent=2))
 
 
 @command(
@@ -26,7 +19,7 @@ def build(selection: Selection, building: Building, output: Output) -> Report | 
     catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
     catalog = replace(catalog, profiles={}) if building.train else catalog
     if output.print:
-        print_plan(catalog, images, building.base)
+        print(bakery.build.planned_definition(WORKSPACE, catalog, images, building.base, tell))
         return None
     if output.dry:
         return bakery.report.tag_report(catalog, images)
@@ -50,9 +43,7 @@ def profile(selection: Selection, building: Building, output: Output) -> None:
         print("\n".join(f"{image.name}: would train with {catalog.compiler_of(image).name}" for image in images))
         return
     untrained = replace(catalog, profiles={})
-    builder = bakery.build.open_builder(WORKSPACE, untrained, "profile", selection, building)
-    with builder.display:
-        bakery.build.train_all(builder, images)
+    bakery.build.train_all(bakery.build.open_builder(WORKSPACE, untrained, "profile", selection, building), images)
 
 
 @command(
@@ -61,19 +52,17 @@ def profile(selection: Selection, building: Building, output: Output) -> None:
 )
 def verify(selection: Selection, building: Building, measuring: Measuring) -> Report:
     """Build images twice, or a published one again, and compare the bits; exit code 1 if they differ."""
-    if measuring.image:
-        catalog, building = load_catalog(WORKSPACE.root), replace(building, no_cache=True)
-        platform, *_ = *parse_platforms(catalog.platforms, selection.platform), host_platform()
-        remote = bakery.registry.Registry().image(measuring.image, platform)
-        published = bakery.build.Published(remote.reference, platform, remote.digest, remote.config)
+    building = replace(building, no_cache=True)
+    if not measuring.image:
+        catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
         builder = bakery.build.open_builder(WORKSPACE, catalog, "verify", selection, building)
-        with builder.display:
-            return bakery.build.verdict_report([bakery.build.verify_published(builder, published)])
-    catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
-    builder = bakery.build.open_builder(WORKSPACE, catalog, "verify", selection, replace(building, no_cache=True))
-    with builder.display:
-        verdicts = [bakery.build.verify_image(builder, image) for image in images]
-    return bakery.build.verdict_report(verdicts)
+        return bakery.build.verification_report(builder, images)
+    catalog = load_catalog(WORKSPACE.root)
+    platform, *_ = *parse_platforms(catalog.platforms, selection.platform), host_platform()
+    remote = bakery.registry.Registry().image(measuring.image, platform)
+    published = bakery.build.Published(remote.reference, platform, remote.digest, remote.config)
+    builder = bakery.build.open_builder(WORKSPACE, catalog, "verify", selection, building)
+    return bakery.build.verification_report(builder, (), published)
 
 
 @command(
@@ -84,9 +73,9 @@ def plan(selection: Selection, building: Building, output: Output) -> None:
     """Print what a build would do, as a bake definition or a CI matrix; nothing is fetched or started."""
     catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
     if output.format == "github":
-        print(json.dumps(bakery.plan.github_matrix(images), separators=(",", ":")))
+        print(bakery.plan.github_matrix(images))
     else:
-        print_plan(catalog, images, building.base)
+        print(bakery.build.planned_definition(WORKSPACE, catalog, images, building.base, tell))
 
 
 @command(
@@ -96,8 +85,7 @@ def test(selection: Selection, building: Building, measuring: Measuring) -> Repo
     """Run tests/image inside images, with the interpreter that was built; missing images are built first."""
     catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "test", selection, building)
-    with builder.display:
-        builder.build_missing(images)
+    builder.build_missing(images)
     run, engine = bakery.testing.run_image_tests, builder.engine
     results = [run(WORKSPACE, catalog, engine, image, measuring.k, tell) for image in images]
     rows, notes = [result.row for result in results], [note for result in results for note in result.notes]
@@ -113,9 +101,8 @@ def regrtest(selection: Selection, building: Building, measuring: Measuring) -> 
     """Run CPython's own test suite on images, in a layer on top of them; missing images are built first."""
     catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "regrtest", selection, replace(building, jobs=None))
-    with builder.display:
-        builder.build_missing(images)
-        suites = [bakery.testing.build_suite(builder, image) for image in images]
+    builder.build_missing(images)
+    suites = bakery.testing.build_suites(builder, images)
     results = [bakery.testing.run_suite(builder, suite, measuring.only, building.jobs or 0, tell) for suite in suites]
     rows, notes = [result.row for result in results], [note for result in results for note in result.notes]
     return Report.of("image result passed failed skipped expected", rows, notes, bakery.testing.suite_failure(results))

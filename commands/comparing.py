@@ -82,9 +82,7 @@ def sbom(selection: Selection, building: Building, output: Output) -> None:
         raise InputError("--output takes the document of one image", hint="Give one --version, --target and --variant.")
     for bill in bakery.sbom.bills(WORKSPACE, catalog, images, building.mirror, tell):
         if output.output:
-            file, text = Path(output.output), bakery.sbom.text_of(bill)
-            write_whole(file, text)
-            write_whole(file.with_suffix(".openvex.json"), bakery.sbom.openvex_text(text, WORKSPACE.root))
+            bakery.sbom.write_bill(bill, Path(output.output), WORKSPACE.root)
         elif output.format == "json":
             sys.stdout.write(bakery.sbom.text_of(bill))
         else:
@@ -94,9 +92,9 @@ def sbom(selection: Selection, building: Building, output: Output) -> None:
 @command("bill tracker check format", check="Exit with code 1 if the archive has the fix of a vulnerability")
 def vulnerabilities(scanning: Scanning, output: Output) -> Report:
     """List known vulnerabilities of an image's distribution packages: with a fix in the archive, open, not affected."""
-    names = (scanning.bill, scanning.tracker)
-    bill, tracker = (bakery.net.read_location(name, 500_000_000) if name else b"" for name in names)
-    return bakery.sbom.vulnerability_report(load_catalog(WORKSPACE.root), bill, tracker, check=output.check)
+    read = bakery.net.read_location
+    files = (read(name, 500_000_000) if name else b"" for name in (scanning.bill, scanning.tracker))
+    return bakery.sbom.vulnerability_report(load_catalog(WORKSPACE.root), *files, check=output.check)
 
 
 @command(

@@ -1,8 +1,6 @@
 """Commands that publish images, and keep the repository's data, this machine and its engine in order."""
 
 import functools
-import json
-import shlex
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +9,6 @@ from bakery.display import Report, tell
 from bakery.errors import EngineError
 from bakery.net import users_bundle
 from bakery.options import Building, Cleaning, Output, Publishing, Selection, option
-from bakery.redaction import redact
 from commands import lazy as bakery
 from commands.command import WORKSPACE, command
 
@@ -59,9 +56,8 @@ def readme(output: Output) -> None:
     """Render README's and docs/'s tables and charts from the catalog, shared/ and docs/results."""
     if output.record and not output.check:
         bakery.records.publish_local_records(WORKSPACE)
-    print("\n".join(bakery.report.render_pages(WORKSPACE.root, check=output.check)))
-    page, parts = WORKSPACE.root / "docs" / "differences.md", bakery.testing.differences_part(WORKSPACE.root)
-    print(bakery.report.update_readme(page, parts, check=output.check))
+    differences = bakery.testing.differences_part(WORKSPACE.root)
+    print(bakery.report.render_pages(WORKSPACE.root, differences, check=output.check))
 
 
 @command("output", output="Folder of the site (default: build/site)")
@@ -95,19 +91,14 @@ def up() -> None:
 @command()
 def down() -> None:
     """Stop the embedded engine; its images and build cache stay."""
-    stopped = bakery.engine.Embedded(WORKSPACE, tell).down()
-    print("stopped" if stopped else "the embedded engine was not running")
+    print("stopped" if bakery.engine.Embedded(WORKSPACE, tell).down() else "the embedded engine was not running")
 
 
 @command("format", format=option("text", "Output format", choices=("text", "json")))
 def status(output: Output) -> None:
     """Show the engine in use and what it holds; exit code 1 if none answers."""
     found = bakery.engine.engine_status(WORKSPACE)
-    if output.format == "json":
-        print(json.dumps(found, indent=1))
-    for key, value in found.items() if output.format == "text" else ():
-        for inner, text in (value if isinstance(value, dict) else {"": value}).items():
-            print(redact(f"{f'{key} {inner}'.strip():18} {'-' if text is None else text}"))
+    print(bakery.engine.status_text(found, output.format))
     if found["kind"] is None:
         raise EngineError("no Docker engine answers", hint="Start the embedded one: inv engine.up")
 
@@ -115,11 +106,4 @@ def status(output: Output) -> None:
 @command()
 def env() -> None:
     """Print shell commands that point docker at the engine in use: eval "$(inv engine.env)"."""
-    engine = bakery.engine.find_engine(WORKSPACE, tell)
-    context = engine.kind.removeprefix("context ")
-    # A context has TLS settings, too.
-    name, value = ("DOCKER_HOST", engine.host) if context == engine.kind else ("DOCKER_CONTEXT", context)
-    print(f"export {name}={shlex.quote(value)}")
-    if engine.host == engine.embedded.host:
-        folders = f"{WORKSPACE.root / 'bakery/engine/cli'}:{engine.embedded.path}"
-        print(f'export PATH={shlex.quote(folders)}:"$PATH"')
+    print(bakery.engine.shell_settings(bakery.engine.find_engine(WORKSPACE, tell), WORKSPACE.root))

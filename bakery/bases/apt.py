@@ -20,7 +20,7 @@ from urllib.parse import unquote
 from bakery.catalog import Archive
 from bakery.errors import BakeryError
 from bakery.files import staged_folder
-from bakery.net import is_snapshot
+from bakery.urls import is_snapshot
 
 TIMEOUT = 1800
 """Seconds for one tool; an emulated mmdebstrap takes minutes."""

@@ -14,8 +14,8 @@ from typing import Annotated
 import msgspec
 from packaging.specifiers import SpecifierSet
 
-from bakery.catalog import Rule, Sha256, read_toml
 from bakery.errors import InputError
+from bakery.toml import Rule, Sha256, read_toml
 
 DATA = "pyperformance/data-files/benchmarks/"
 SCRIPT = "run_benchmark.py"

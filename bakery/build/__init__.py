@@ -2,10 +2,9 @@
 
 from bakery.build.builder import Builder, build_report, open_builder
 from bakery.build.inputs import planned_definition
-from bakery.build.reproducibility import Published, verdict_report, verify_image, verify_published
+from bakery.build.reproducibility import Published, verification_report
 from bakery.build.training import train_all
 
 __all__ = [
-    "Builder", "Published", "build_report", "open_builder", "planned_definition", "train_all", "verdict_report",
-    "verify_image", "verify_published",
+    "Builder", "Published", "build_report", "open_builder", "planned_definition", "train_all", "verification_report",
 ]  # fmt: skip

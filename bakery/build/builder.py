@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bakery.build.export import Export, Packed, Stage, files_of
 from bakery.build.inputs import BuildInputs, InputResolver
-from bakery.catalog import Catalog, Compression, Image, Profile, RecipeName, all_references, references
+from bakery.catalog import Catalog, Image, Profile, RecipeName, all_references, references
+from bakery.compression import Compression
 from bakery.display import Clock, Column, Display, Report, duration, make_display, phases_text
 from bakery.engine import BuildxOptions, BuildxProcesses, Engine, buildx_options, default_jobs, find_engine
 from bakery.errors import BakeryError, BuildError, InputError
@@ -122,9 +123,10 @@ class Builder:
     def build_missing(self, images: Sequence[Image]) -> None:
         """Build those of ``images`` that the engine does not have; :exc:`BuildError` if one cannot be built."""
         missing = [image for image in images if self.engine.find(references(self.catalog, image)[0]) is None]
-        for result in self.build(missing):
-            if result.error:
-                raise BuildError(f"{result.image.name}: {result.error}")
+        with self.display:
+            for result in self.build(missing):
+                if result.error:
+                    raise BuildError(f"{result.image.name}: {result.error}")
 
     def stage(self, image: Image, name: str, tag: str, *, packages: bool = True) -> str:
         """Build another stage of the Dockerfile from the same inputs and tag it; returns the identity of its image.

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bakery.catalog import Compression, Image, RecipeName
+from bakery.catalog import Image, RecipeName
+from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.files import Tell, spooled
 from bakery.oci import PACKAGES, LayerCache, Origin, Publication, contents_of, image_archive, recompress

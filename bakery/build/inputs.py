@@ -1,6 +1,7 @@
 """What enters a build: the verified source, the base, and the arguments of buildx."""
 
 import functools
+import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,10 +11,11 @@ from bakery.bases import BaseImage, BaseResolver
 from bakery.build.export import Export
 from bakery.catalog import ANNOTATIONS, Catalog, Image
 from bakery.files import Tell
-from bakery.net import is_snapshot, users_mirror
+from bakery.net import users_mirror
 from bakery.options import Building
-from bakery.plan import BakeFile, Inputs, build_arguments, checkout_of, definition, made_from, revision_of, target_name
+from bakery.plan import Inputs, build_arguments, checkout_of, definition, made_from, revision_of, target_name
 from bakery.sources import SignatureChecker, SourceCache, load_trust
+from bakery.urls import is_snapshot
 from bakery.workspace import Workspace
 
 EXPIRED = "expired package lists of a snapshot were accepted (--apt-mirror)"
@@ -111,8 +113,8 @@ class InputResolver:
 
 def planned_definition(
     workspace: Workspace, catalog: Catalog, images: Sequence[Image], base: str | None, tell: Tell
-) -> BakeFile:
-    """The bake definition of a build of ``images``, without using the network or an engine.
+) -> str:
+    """The text of the bake definition of a build of ``images``, without using the network or an engine.
 
     Bases are those of earlier builds, else the pinned ones, unless the user gives a ``base``.
     """
@@ -123,4 +125,4 @@ def planned_definition(
         preview = bases.preview(image.target, image.platform)
         contexts = inputs_for(workspace.root, catalog, image, folders, preview, tell_once)
         inputs[image] = replace(contexts, tools=str(sources.extras_folder(image.variant.on(image.platform))))
-    return definition(catalog, images, inputs)
+    return json.dumps(definition(catalog, images, inputs), indent=2)

@@ -235,6 +235,14 @@ def verify_published(builder: Builder, published: Published) -> Verdict:
     return Verdict(image, (published.digest, result.id), tuple(differences))
 
 
+def verification_report(builder: Builder, images: Sequence[Image], published: Published | None = None) -> Report:
+    """Build the ``published`` image again, or ``images`` twice each. Raises as :func:`verify_published` does."""
+    with builder.display:
+        if published:
+            return verdict_report([verify_published(builder, published)])
+        return verdict_report([verify_image(builder, image) for image in images])
+
+
 def verdict_report(verdicts: Sequence[Verdict]) -> Report:
     """The table, all differences, and the error if two builds of an image were not the same."""
     rows, notes = [], []

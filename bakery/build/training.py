@@ -11,9 +11,10 @@ import tomli_w
 
 from bakery.build.builder import Builder
 from bakery.build.export import files_of
-from bakery.catalog import FILE, Image, Profile, read_toml
+from bakery.catalog import FILE, Image, Profile
 from bakery.errors import BuildError, InputError
 from bakery.files import Tell, write_whole
+from bakery.toml import read_toml
 
 STAGE = "training"
 FILES = re.compile(rf"{re.escape(FILE)}|compiler")
@@ -48,8 +49,9 @@ def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
 
 def train_all(builder: Builder, images: Iterable[Image]) -> None:
     """Train for each of ``images`` and record its profile in the repository. Raises as :func:`train` does."""
-    for image in images:
-        record_profile(builder.workspace.root, *train(builder, image), partial(builder.display.note, image.name))
+    with builder.display:
+        for image in images:
+            record_profile(builder.workspace.root, *train(builder, image), partial(builder.display.note, image.name))
 
 
 def record_profile(root: Path, profile: Profile, data: bytes, tell: Tell) -> None:

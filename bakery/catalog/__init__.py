@@ -1,6 +1,5 @@
 """What can be built: series, releases, targets, variants and recipes, read from TOML and validated once."""
 
-from bakery.catalog.compression import Compression, parse_compression
 from bakery.catalog.distributions import Archive, Stability, Target
 from bakery.catalog.labels import ANNOTATIONS, DIRTY, LABELS
 from bakery.catalog.lifecycle import flag, support
@@ -10,11 +9,10 @@ from bakery.catalog.pins import FILE, NONE, TRAINING, UNVERIFIED, Extra, Pin, Pr
 from bakery.catalog.recipes import STAGES, Options, RecipeName
 from bakery.catalog.selection import on_platforms, select_images, split
 from bakery.catalog.tags import GZIP, aliases_of, all_references, latest_series, references, tags_of
-from bakery.catalog.toml import Rule, Sha256, Table, read_toml
 
 __all__ = [
     "ANNOTATIONS", "DIRTY", "FILE", "GZIP", "LABELS", "NONE", "STAGES", "TRAINING", "UNVERIFIED", "Archive", "Budget",
-    "Catalog", "Compression", "Extra", "Image", "Options", "Pin", "Profile", "RecipeName", "Rule", "Series", "Sha256",
-    "Stability", "Table", "Target", "Variant", "aliases_of", "all_references", "flag", "latest_series", "load_catalog",
-    "on_platforms", "parse_compression", "read_toml", "references", "select_images", "split", "support", "tags_of",
+    "Catalog", "Extra", "Image", "Options", "Pin", "Profile", "RecipeName", "Series", "Stability", "Target", "Variant",
+    "aliases_of", "all_references", "flag", "latest_series", "load_catalog", "on_platforms", "references",
+    "select_images", "split", "support", "tags_of",
 ]  # fmt: skip

@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import Annotated
 
 from bakery.catalog.pins import BasePin
-from bakery.catalog.toml import Month, Rule, Words
 from bakery.platforms import Platform
+from bakery.toml import Month, Rule, Words
 
 
 class Stability(StrEnum):

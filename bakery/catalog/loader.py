@@ -7,13 +7,13 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from bakery.catalog.compression import Compression, parse_compression
 from bakery.catalog.distributions import Family, Target
 from bakery.catalog.models import FREE_THREADED, WORD, Budget, Catalog, Series, Variant
 from bakery.catalog.pins import BasePin, Extra, Pin, Profile
 from bakery.catalog.recipes import Compiler, Options, RecipeName, check_options, read_recipes
-from bakery.catalog.toml import Table, read_toml
+from bakery.compression import Compression, parse_compression
 from bakery.errors import ConfigError, InputError
+from bakery.toml import Table, read_toml
 
 URL = r"(https?://\S+)?"
 

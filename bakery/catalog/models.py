@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated
 
-from bakery.catalog.compression import Compression
 from bakery.catalog.distributions import Family, Target
 from bakery.catalog.pins import Extra, Pin, Profile
 from bakery.catalog.recipes import Compiler, Options, Recipe, RecipeName
-from bakery.catalog.toml import Bytes, Month, Rule, Words
+from bakery.compression import Compression
 from bakery.platforms import Platform
+from bakery.toml import Bytes, Month, Rule, Words
 
 FREE_THREADED = "t"  # marks a build without the global interpreter lock (PEP 703)
 WORD = "[a-z0-9]+(-[a-z0-9]+)*"  # pattern of a variant's name

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from packaging.version import Version
 
-from bakery.catalog.toml import Bytes, Day, ImageReference, Rule, Sha256
+from bakery.toml import Bytes, Day, ImageReference, Rule, Sha256
 
 FOLDER = "shared/profiles"
 """Relative to the repository's top; has a folder for each series that has a profile, with the file ``FILE`` in it."""

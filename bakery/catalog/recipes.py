@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
 
-from bakery.catalog.toml import Rule, Table, Words
+from bakery.toml import Rule, Table, Words
 
 REPOSITORY = Rule("an image name without tag", r"([a-z0-9.-]+(:\d+)?/)?[a-z0-9]+([/._-]+[a-z0-9]+)*")
 STAGES = ("configure", "compile", "install")

@@ -4,7 +4,11 @@ A user's DOCKER_HOST, DOCKER_CONTEXT or current docker context always wins; then
 embedded engine, which is started if no other engine answers.
 """
 
+import json
 import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.engine.daemons import SYSTEM_SOCKET, answers
@@ -12,6 +16,7 @@ from bakery.engine.embedded import Embedded
 from bakery.engine.engine import CLIENT_ERRORS, Engine
 from bakery.errors import EngineError, InputError
 from bakery.files import Tell
+from bakery.redaction import redact
 from bakery.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -82,6 +87,18 @@ def _tls_from_environment() -> "TLSConfig | None":
         raise InputError(f"DOCKER_TLS_VERIFY and DOCKER_CERT_PATH cannot be used: {error}") from None
 
 
+def shell_settings(engine: Engine, root: Path) -> str:
+    """Shell commands that point docker at ``engine``; the embedded one comes with its own docker and buildx."""
+    context = engine.kind.removeprefix("context ")
+    # A context has TLS settings, too.
+    name, value = ("DOCKER_HOST", engine.host) if context == engine.kind else ("DOCKER_CONTEXT", context)
+    lines = [f"export {name}={shlex.quote(value)}"]
+    if engine.host == engine.embedded.host:
+        folders = f"{root / 'bakery/engine/cli'}:{engine.embedded.path}"
+        lines.append(f'export PATH={shlex.quote(folders)}:"$PATH"')
+    return "\n".join(lines)
+
+
 def engine_status(workspace: Workspace) -> dict[str, object]:
     """What ``inv engine.status`` prints; ``kind`` and ``host`` are ``None`` if no engine answers. Starts nothing."""
     embedded = Embedded(workspace, lambda _: None)
@@ -97,3 +114,14 @@ def engine_status(workspace: Workspace) -> dict[str, object]:
             "log": str(embedded.log),
         },
     }
+
+
+def status_text(status: Mapping[str, object], form: str) -> str:
+    """What :func:`engine_status` returned, in the ``form`` json or text: a line for each value."""
+    if form == "json":
+        return redact(json.dumps(status, indent=1))
+    lines = []
+    for key, value in status.items():
+        for inner, text in (value if isinstance(value, dict) else {"": value}).items():
+            lines.append(f"{f'{key} {inner}'.strip():18} {'-' if text is None else text}")
+    return redact("\n".join(lines))

@@ -20,7 +20,7 @@ from pathlib import Path
 from packaging.version import Version
 
 from bakery.bases import apt
-from bakery.catalog import Table, load_catalog, read_toml
+from bakery.catalog import load_catalog
 from bakery.engine.daemons import (
     LABEL,
     answers,
@@ -33,6 +33,7 @@ from bakery.engine.daemons import (
 )
 from bakery.errors import EngineError
 from bakery.files import Tell, disk_full, locked, no_space, require_space, require_type, staged_folder
+from bakery.toml import Table, read_toml
 from bakery.workspace import Workspace
 
 SPACE = 1_000_000_000

@@ -20,7 +20,7 @@ from bakery.files import free_space
 from bakery.net import http, users_bundle
 from bakery.platforms import host_platform
 from bakery.redaction import redact
-from bakery.sources import PYTHON_ORG
+from bakery.urls import PYTHON_ORG
 from bakery.workspace import Workspace
 
 SPACE = (8_000_000_000, 3_000_000_000)

@@ -13,6 +13,7 @@ from pathlib import Path
 from bakery.errors import InputError
 from bakery.net.certificates import users_bundle
 from bakery.net.docker_config import docker_config
+from bakery.urls import is_snapshot
 
 CONFIG, MIRROR, AUTHORITIES = "apt.conf", "apt.mirror", "ca.pem"
 """Names of the secrets; shared/apt-install.sh documents them."""
@@ -22,8 +23,6 @@ LARGEST = 500 * 1024
 
 ARCHIVE = "{archive}"
 """Placeholder in a mirror's URL for the name of an archive: debian, debian-security, ubuntu."""
-SNAPSHOT = re.compile(r"/\d{8}T\d{6}Z(/|$)")
-"""The timestamp in the URLs of the distributions' snapshot services."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,6 @@ class Network:
 def users_mirror(mirror: str | None) -> str:
     """The URL of ``--apt-mirror``, else of $BAKERY_APT_MIRROR; empty without one."""
     return mirror or os.environ.get("BAKERY_APT_MIRROR") or ""
-
-
-def is_snapshot(url: str) -> bool:
-    """Whether ``url`` is of one day's archive, whose package lists have expired since: its user accepts them."""
-    return bool(SNAPSHOT.search(url))
 
 
 def users_network(ca_bundle: str | None = None, mirror: str | None = None) -> Network:

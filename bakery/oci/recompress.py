@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from bakery.catalog import Compression
+from bakery.compression import Compression
 from bakery.errors import BakeryError
 from bakery.files import Tell, require_type, staged_file
 from bakery.oci.archives import blob_path, open_member, read_blob, read_object

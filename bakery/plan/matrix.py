@@ -4,6 +4,7 @@ All variants of a series on a target and platform are one job: they share one co
 jobs.
 """
 
+import json
 from collections.abc import Sequence
 
 from bakery.catalog import Image
@@ -13,8 +14,8 @@ LARGEST = 256  # jobs that GitHub allows in one matrix
 RUNNERS = {"linux/amd64": "ubuntu-24.04", "linux/arm64": "ubuntu-24.04-arm"}  # GitHub's own that need no emulation
 
 
-def github_matrix(images: Sequence[Image]) -> dict[str, list[dict[str, str]]]:
-    """The value of ``strategy.matrix`` for ``images``: a job for all variants of a release, target and platform."""
+def github_matrix(images: Sequence[Image]) -> str:
+    """The JSON for ``strategy.matrix`` of ``images``: a job for all variants of a release, target and platform."""
     groups: dict[tuple[str, str, Platform], list[Image]] = {}
     for image in images:
         groups.setdefault((image.version, image.target.name, image.platform), []).append(image)
@@ -29,4 +30,4 @@ def github_matrix(images: Sequence[Image]) -> dict[str, list[dict[str, str]]]:
         }
         for (version, target, platform), group in groups.items()
     ]
-    return {"include": jobs}
+    return json.dumps({"include": jobs}, separators=(",", ":"))

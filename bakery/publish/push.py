@@ -19,7 +19,8 @@ from typing import Annotated
 import msgspec
 
 from bakery import names
-from bakery.catalog import Catalog, Compression, Image, aliases_of, tags_of
+from bakery.catalog import Catalog, Image, aliases_of, tags_of
+from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError
 from bakery.files import Tell, disk_full, write_whole

@@ -8,14 +8,14 @@ from bakery.sbom.document import (
     bills,
     document,
     load_licences,
-    openvex_text,
     text_of,
     vulnerability_report,
+    write_bill,
 )
 from bakery.sbom.outdated import Outdated
 from bakery.sbom.vendored import materials_of
 
 __all__ = [
     "BILL_COLUMNS", "Outdated", "Subject", "bill_of", "bill_rows", "bills", "document", "load_licences", "materials_of",
-    "openvex_text", "text_of", "vulnerability_report",
+    "text_of", "vulnerability_report", "write_bill",
 ]  # fmt: skip

@@ -10,17 +10,18 @@ from typing import IO
 from packageurl import PackageURL
 
 from bakery import __version__
-from bakery.catalog import ANNOTATIONS, Catalog, Image, read_toml, references
+from bakery.catalog import ANNOTATIONS, Catalog, Image, references
 from bakery.display import Column, Report
 from bakery.engine import find_engine
 from bakery.errors import BuildError, InputError
-from bakery.files import Tell, spooled
+from bakery.files import Tell, spooled, write_whole
 from bakery.oci import Contents, contents_of
 from bakery.platforms import Platform
 from bakery.sbom.components import SITE, STATUS, Component, Licences, debian_licences, dpkg_packages, python_packages
 from bakery.sbom.vendored import bundled_in, cpython
 from bakery.sbom.vulnerabilities import FIXED, NotAffected, find_vulnerabilities, openvex, parse_bill
 from bakery.sources import SourceCache
+from bakery.toml import read_toml
 from bakery.workspace import Workspace
 
 FILES = re.compile(
@@ -74,6 +75,13 @@ def document(bill: Bill, tool: str = TOOL) -> dict[str, object]:
 def text_of(bill: Bill, tool: str = TOOL) -> str:
     """The text of :func:`document`; raises the same."""
     return json.dumps(document(bill, tool), indent=1, ensure_ascii=False) + "\n"
+
+
+def write_bill(bill: Bill, file: Path, root: Path) -> None:
+    """Write ``bill`` to ``file`` and its OpenVEX document next to it; raises as :func:`document` does."""
+    text = text_of(bill)
+    write_whole(file, text)
+    write_whole(file.with_suffix(".openvex.json"), openvex_text(text, root))
 
 
 def load_licences(root: Path) -> Licences:

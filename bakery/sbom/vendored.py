@@ -18,7 +18,7 @@ from packageurl import PackageURL
 from bakery.catalog import Image, Pin
 from bakery.errors import SourceError
 from bakery.sbom.components import Component, Licences, SpdxDocument, SpdxPackage
-from bakery.sources import PYTHON_ORG
+from bakery.urls import PYTHON_ORG
 
 LIST = "Misc/sbom.spdx.json"
 

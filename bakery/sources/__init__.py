@@ -1,9 +1,8 @@
 """CPython's source tarballs: where they come from, how they are verified, and how new releases are pinned."""
 
-from bakery.sources.providers import PYTHON_ORG
 from bakery.sources.signatures import SignatureChecker
 from bakery.sources.tarballs import SourceCache
 from bakery.sources.trust import load_trust
 from bakery.sources.update import update_lock
 
-__all__ = ["PYTHON_ORG", "SignatureChecker", "SourceCache", "load_trust", "update_lock"]
+__all__ = ["SignatureChecker", "SourceCache", "load_trust", "update_lock"]

@@ -16,11 +16,10 @@ from os.path import expanduser
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bakery import urls
 from bakery.bases import apt
 from bakery.errors import SourceError, Unavailable
 from bakery.net import http
-
-PYTHON_ORG = "https://www.python.org/ftp/python"
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,9 @@ class Request:
     """A file to download.
 
     ``file`` is its name, and ``limit`` the largest acceptable size in bytes. ``release`` is its folder below
-    :data:`PYTHON_ORG` (``3.15.0`` for 3.15.0b3 as well), empty for a file that is not upstream's. ``pool`` is its path
-    on a Debian mirror, empty if Debian does not have it. ``sha256`` is empty if no digest is known yet. ``mirror`` is
-    the user's ``--mirror``, empty without one.
+    :data:`bakery.urls.PYTHON_ORG` (``3.15.0`` for 3.15.0b3 as well), empty for a file that is not upstream's.
+    ``pool`` is its path on a Debian mirror, empty if Debian does not have it. ``sha256`` is empty if no digest is known
+    yet. ``mirror`` is the user's ``--mirror``, empty without one.
     """
 
     file: str
@@ -75,10 +74,10 @@ def from_user_mirror(request: Request) -> Iterator[Attempt]:
 def from_python_org(request: Request) -> Iterator[Attempt]:
     """Upstream's own download folder."""
     if request.release:
-        url = f"{PYTHON_ORG}/{request.release}/{request.file}"
+        url = f"{urls.PYTHON_ORG}/{request.release}/{request.file}"
         download = partial(http.download, url, limit=request.limit)
         # It keeps all releases: one request says whether this machine reaches it.
-        yield Attempt("python.org", download, partial(_reaches, f"{PYTHON_ORG}/"))
+        yield Attempt("python.org", download, partial(_reaches, f"{urls.PYTHON_ORG}/"))
 
 
 def from_debian_mirror(request: Request) -> Iterator[Attempt]:

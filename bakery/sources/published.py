@@ -12,12 +12,12 @@ from typing import TypeVar
 import msgspec
 from packaging.version import Version
 
+from bakery import urls
 from bakery.bases import apt
 from bakery.catalog import Archive, Pin
 from bakery.errors import Unavailable
 from bakery.files import Tell
 from bakery.net import http
-from bakery.sources import providers
 from bakery.workspace import Workspace
 
 T = TypeVar("T")
@@ -96,7 +96,7 @@ def _read_api() -> dict[Version, str]:
 
 def _read_directory() -> set[Version]:
     """The versions, at least one, that the download directory has a folder for."""
-    page = http.read(f"{providers.PYTHON_ORG}/", LIMIT).decode("utf-8", "replace")
+    page = http.read(f"{urls.PYTHON_ORG}/", LIMIT).decode("utf-8", "replace")
     versions = {Version(name) for name in re.findall(r'href="(?:[^"]*/)?(3\.[0-9]{1,3}\.[0-9]{1,3})/"', page)}
     if not versions:
         raise Unavailable("lists no releases")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from bakery.catalog import Table, read_toml
+from bakery.toml import Table, read_toml
 
 
 class SignaturePolicy(StrEnum):

@@ -2,9 +2,9 @@
 
 from bakery.testing.differences import differences_part, differences_report
 from bakery.testing.image_tests import image_test_failure, run_image_tests
-from bakery.testing.regrtest import build_suite, run_suite, suite_failure
+from bakery.testing.regrtest import build_suites, run_suite, suite_failure
 
 __all__ = [
-    "build_suite", "differences_part", "differences_report", "image_test_failure", "run_image_tests", "run_suite",
+    "build_suites", "differences_part", "differences_report", "image_test_failure", "run_image_tests", "run_suite",
     "suite_failure",
 ]  # fmt: skip

@@ -14,13 +14,14 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from bakery.catalog import Catalog, Image, RecipeName, Rule, read_toml, references
+from bakery.catalog import Catalog, Image, RecipeName, references
 from bakery.display import Column, Report
 from bakery.engine import Engine, idle_container, tar_of
 from bakery.errors import BuildError, ConfigError, InputError
 from bakery.files import staged_file
 from bakery.options import Output
 from bakery.regular_files import read_regular
+from bakery.toml import Rule, read_toml
 
 Facts = dict[str, str]
 """Texts by name; a name begins with a kind, as in ``names: os: fork``."""

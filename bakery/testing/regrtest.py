@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Annotated
 
 from bakery.build import Builder
-from bakery.catalog import Image, Rule, read_toml, references
+from bakery.catalog import Image, references
 from bakery.engine import run_container
 from bakery.errors import BuildError, InputError
 from bakery.records import SuiteRun, record_of, write_record
 from bakery.testing.image_tests import as_built
+from bakery.toml import Rule, read_toml
 
 STAGE = "regrtest"
 """The stage of each family's Dockerfile; also part of the names of its images."""
@@ -130,6 +131,12 @@ def recovered_tests(lines: Iterable[str]) -> tuple[str, ...]:
     """The tests that do not fail, from the lines that ``CHECK`` printed."""
     matches = [re.fullmatch(r"(\d+) (?:-m )?(test\w+|\S+ \S+)", line) for line in lines]
     return tuple(match[2] for match in matches if match and int(match[1]) in (PASSED, NOTHING_RAN))
+
+
+def build_suites(builder: Builder, images: Iterable[Image]) -> list[Suite]:
+    """Build the tests on each of ``images``; raises as :func:`build_suite` does."""
+    with builder.display:
+        return [build_suite(builder, image) for image in images]
 
 
 def build_suite(builder: Builder, image: Image) -> Suite:

@@ -21,11 +21,11 @@ from typing import Any
 import pytest
 
 from bakery.build.builder import Builder
-from bakery.catalog.compression import Compression, parse_compression
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Budget, Image
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
+from bakery.compression import Compression, parse_compression
 from bakery.display.progress import Display
 from bakery.engine.engine import Engine
 from bakery.options import Building

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 
 from bakery import oci
 from bakery.bases import BaseResolver
-from bakery.catalog.compression import parse_compression
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog
 from bakery.catalog.selection import select_images
+from bakery.compression import parse_compression
 from bakery.display.tables import FORMATS, Column, render
 from bakery.engine.daemons import version_of
 from bakery.engine.discovery import running_engine

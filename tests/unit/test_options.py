@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields
 
 import pytest
 
-from bakery.catalog.compression import Compression
 from bakery.catalog.models import Catalog
 from bakery.catalog.selection import on_platforms, select_images
+from bakery.compression import Compression
 from bakery.errors import BakeryError, InputError, NothingSelected
 from bakery.machine.cleaning import KINDS
 from bakery.options import Building, Cleaning, Selection, as_typed, make_groups, option, options_of

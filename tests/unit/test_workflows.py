@@ -198,7 +198,7 @@ def test_the_whole_matrix_fits_and_each_job_has_all_variants_of_one_compilation(
         for platform in parse_platforms(catalog.platforms, ["amd64", "arm64"])
         for image in select_images(catalog, everything=True, platform=platform)
     ]
-    jobs = github_matrix(images)["include"]
+    jobs = json.loads(github_matrix(images))["include"]
     assert len(jobs) <= LARGEST
     assert len({job["name"] for job in jobs}) == len(jobs)
     assert sum(len(job["variant"].split(",")) for job in jobs) == len(images)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from bakery.catalog.compression import Compression
+from bakery.compression import Compression
 from bakery.errors import BakeryError
 from bakery.oci.attestations import STATEMENT
 from bakery.oci.manifests import CONFIG, INDEX, MANIFEST

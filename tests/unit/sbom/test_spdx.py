@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from bakery.catalog.compression import Compression
+from bakery.compression import Compression
 from bakery.errors import BakeryError
 from bakery.oci.attestations import SPDX, Origin, Publication
 from bakery.oci.recompress import LayerCache, recompress

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from bakery import urls
 from bakery.bases import apt
 from bakery.catalog.models import Catalog
-from bakery.sources import providers, published
+from bakery.sources import published
 from bakery.workspace import Workspace
 from tests.unit.sources.fake_upstream import FakePythonOrg, FakeUpstream
 
@@ -20,7 +21,7 @@ def upstream(
     workspace: Workspace, serve: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> FakeUpstream:
     server = serve()
-    monkeypatch.setattr(providers, "PYTHON_ORG", server.url)
+    monkeypatch.setattr(urls, "PYTHON_ORG", server.url)
     return FakeUpstream(workspace, server, tmp_path / "keys")
 
 
@@ -29,7 +30,7 @@ def org(
     workspace: Workspace, serve: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, catalog: Catalog
 ) -> FakePythonOrg:
     server = serve()
-    monkeypatch.setattr(providers, "PYTHON_ORG", server.url)
+    monkeypatch.setattr(urls, "PYTHON_ORG", server.url)
     monkeypatch.setattr(published, "API", f"{server.url}/api")
     monkeypatch.setattr(apt, "host_id", lambda: "fedora")
     upstream = FakePythonOrg(workspace, server, tmp_path / "keys", catalog)

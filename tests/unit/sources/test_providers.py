@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from bakery import urls
 from bakery.catalog.models import Series
 from bakery.catalog.pins import Pin
 from bakery.errors import SourceError, Unavailable
-from bakery.sources import providers
 from bakery.sources.providers import PROVIDERS, Attempt, Request, from_package_index
 from bakery.sources.tarballs import SourceCache
 from bakery.workspace import Workspace
@@ -36,7 +36,7 @@ def from_usb_stick(request: Request) -> Iterator[Attempt]:
 def cache(
     workspace: Workspace, nowhere: str, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], tuple[SourceCache, list[str]]]:
-    monkeypatch.setattr(providers, "PYTHON_ORG", nowhere)
+    monkeypatch.setattr(urls, "PYTHON_ORG", nowhere)
 
     def make() -> tuple[SourceCache, list[str]]:
         messages: list[str] = []

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
+from bakery import urls
 from bakery.bases import apt
 from bakery.catalog.models import Series
 from bakery.catalog.pins import Extra, Pin
 from bakery.errors import BakeryError, DiskFullError, SourceError
 from bakery.net import http
-from bakery.sources import providers, tarballs
+from bakery.sources import tarballs
 from bakery.sources.tarballs import SourceCache
 from bakery.workspace import Workspace
 
@@ -67,7 +68,7 @@ def client(workspace: Workspace, pin: Callable[..., Pin], fake_series: Callable[
 def python_org(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     """A loopback server that replaces python.org; tests add routes to it."""
     server = serve()
-    monkeypatch.setattr(providers, "PYTHON_ORG", server.url)
+    monkeypatch.setattr(urls, "PYTHON_ORG", server.url)
     return server
 
 
@@ -310,7 +311,7 @@ def test_error_lists_why_each_provider_failed(
     client: Client, serve: Any, nowhere: str, pool: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror = serve({PATH: 503})
-    monkeypatch.setattr(providers, "PYTHON_ORG", nowhere)
+    monkeypatch.setattr(urls, "PYTHON_ORG", nowhere)
     pool(error="Could not resolve 'deb.example'")
     client.pin = client.make_pin("3.13.5", DATA, pool="pool/p")
     error = client.refused(mirror.url)

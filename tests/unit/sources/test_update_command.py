@@ -32,10 +32,10 @@ def test_command_prints_diff_and_messages_and_writes_only_the_lock(org: FakePyth
     shutil.copy(org.keys / f"{org.manager.fingerprint}.asc", clone / "shared" / "keys")
     org.publish("3.13.99")
     for file, name, value in (
-        ("providers", "PYTHON_ORG", org.server.url),
-        ("published", "API", f"{org.server.url}/api"),
+        ("urls", "PYTHON_ORG", org.server.url),
+        ("sources/published", "API", f"{org.server.url}/api"),
     ):
-        module = clone / "bakery" / "sources" / f"{file}.py"
+        module = clone / "bakery" / f"{file}.py"
         code = re.sub(rf'(?m)^{name} = ".*"$', f'{name} = "{value}"', module.read_text(encoding="utf-8"))
         module.write_text(code, encoding="utf-8")
     before = {file: file.read_bytes() for file in clone.rglob("*") if file.is_file()}

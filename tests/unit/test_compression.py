@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bakery.catalog.compression import Compression, parse_compression
+from bakery.compression import Compression, parse_compression
 from bakery.errors import InputError
 
 

@@ -1,0 +1,13 @@
+"""URLs that several packages know: python.org's releases, and the distributions' snapshot services."""
+
+import re
+
+PYTHON_ORG = "https://www.python.org/ftp/python"
+"""Has a folder for each release."""
+SNAPSHOT = re.compile(r"/\d{8}T\d{6}Z(/|$)")
+"""The timestamp in the URLs of the distributions' snapshot services."""
+
+
+def is_snapshot(url: str) -> bool:
+    """Whether ``url`` is of one day's archive, whose package lists have expired since: its user accepts them."""
+    return bool(SNAPSHOT.search(url))
