@@ -144,6 +144,9 @@ class Building:
     no_cache: bool = option(False, "Ignore the build cache and compile again: to measure how long a build takes")
     refresh: bool = option(False, "Resolve the bases again instead of using those of earlier builds")
     train: bool = option(False, "Train in this build instead of using the recorded profile (`inv profile` records one)")
+    stale: bool = option(
+        False, "Only series whose recorded profile is of another release than the pinned one (default: of all series)"
+    )
     compression: Compression | None = option(
         None, "Compression of layers: zstd (level 19), zstd:LEVEL, gzip (by the engine) or gzip:LEVEL (default: zstd)",
         convert=parse_compression,

@@ -35,10 +35,11 @@ def reference(selection: Selection, building: Building) -> Report:
     return bakery.build.build_report(builder, images)
 
 
-@command("version target source mirror base no_cache dry", no_cache="Ignore the build cache and train again")
+@command("version target source mirror base no_cache stale dry", no_cache="Ignore the build cache and train again")
 def profile(selection: Selection, building: Building, output: Output) -> None:
     """Train interpreters and record their profiles (shared/profiles, shared/lock.toml), which builds then use."""
-    catalog, images = selection.select(WORKSPACE.root)
+    catalog, images = selection.select(WORKSPACE.root, everything=building.stale)
+    images = bakery.build.with_stale_profile(catalog, images) if building.stale else images
     if output.dry:
         print("\n".join(f"{image.name}: would train with {catalog.compiler_of(image).name}" for image in images))
         return

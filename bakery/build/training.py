@@ -11,7 +11,7 @@ import tomli_w
 
 from bakery.build.builder import Builder
 from bakery.build.export import files_of
-from bakery.catalog import FILE, Image, Profile
+from bakery.catalog import FILE, Catalog, Image, Profile
 from bakery.errors import BuildError, InputError
 from bakery.files import Tell, write_whole
 from bakery.toml import read_toml
@@ -45,6 +45,19 @@ def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
     pin = image.pin
     profile = Profile(image.series.name, compiler.name, version, pin.release, sha256, len(data), pin.local)
     return profile, data
+
+
+def with_stale_profile(catalog: Catalog, images: Iterable[Image]) -> tuple[Image, ...]:
+    """One of ``images`` for each series whose recorded profile is of another release than that image.
+
+    It is the one on the default target, if that is among them. A series without a recorded profile has no stale one.
+    """
+    stale: dict[str, Image] = {}
+    for image in sorted(images, key=lambda image: image.target.name != catalog.default_target):
+        profile = catalog.profiles.get(image.series.name)
+        if profile and not profile.recorded_on(image.pin):
+            stale.setdefault(image.series.name, image)
+    return tuple(stale.values())
 
 
 def train_all(builder: Builder, images: Iterable[Image]) -> None:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from bakery.build.builder import Builder
+from bakery.build.training import with_stale_profile
 from bakery.catalog.models import Catalog, Image
 from bakery.engine.engine import Engine
 from bakery.records.builds import ProfileRecord
@@ -70,3 +71,15 @@ def test_a_profile_of_a_tree_does_not_count_as_one_of_the_release(
     release = image(profile.release)
     assert builder._fitting(release)[1] == ProfileRecord(release=profile.release, tree="git 0edaa75", fit=1.0)
     assert builder.measured == [release.name]
+
+
+def test_stale_profiles_are_those_of_another_release_than_the_pinned_one(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    new, old = image(catalog.profiles["3.13"].release), image("3.13.5")
+    assert with_stale_profile(catalog, [new]) == ()
+    assert with_stale_profile(catalog, [new, old, replace(old, variant=catalog.variants[1])]) == (old,)
+    elsewhere = replace(old, target=next(target for target in catalog.targets if target != old.target))
+    assert with_stale_profile(catalog, [elsewhere, old]) == (old,), "any target will do, so it is the default one"
+    assert with_stale_profile(catalog, [elsewhere]) == (elsewhere,)
+    assert with_stale_profile(replace(catalog, profiles={}), [old]) == (), "a build without a profile trains"

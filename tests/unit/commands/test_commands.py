@@ -36,7 +36,7 @@ OPTIONS = {
     "images": "format mirror releases source target variant version",
     "outdated": "check format repository source target variant version",
     "plan": "all base format platform quick source target variant version",
-    "profile": "base dry mirror no-cache source target version",
+    "profile": "base dry mirror no-cache source stale target version",
     "push": "all ca-bundle digests dry force format key merge platform repository sign stamp "
     "source target variant version",
     "readme": "check record",
