@@ -97,7 +97,8 @@ echo "libraries come from: $(tr '\n' ' ' <"$OUT.packages")"
 # Byte code for the standard library: otherwise a fresh container would compile it at each start, because nothing that it
 # writes outlives it. Validated by the hash of the source (PEP 552): it survives new time stamps, and an edited .py counts.
 # What marshal writes depends on what the process compiled before (cpython #92132): so each process has a fixed batch of files.
-# None for modules that are frozen into the interpreter, which never looks for it.
+# None for modules that are frozen into the interpreter, which never looks for it. In site-packages only for _distutils_hack:
+# setuptools' distutils-precedence.pth imports it at every start (series before 3.12): 0.3 instead of 2.9 ms of 3.11.2's.
 FROZEN='
 import _imp, pathlib, sys
 for file in pathlib.Path(sys.argv[1]).rglob("*.py"):
@@ -107,7 +108,8 @@ for file in pathlib.Path(sys.argv[1]).rglob("*.py"):
 '
 for library in "$prefix"/lib/python3.*[0-9] "$prefix"/lib/python3.*t; do
     [ -d "$library" ] || continue
-    sources=(-name '*.py' -not -path '*/site-packages/*' -not -path '*/lib2to3/tests/*')
+    sources=(-name '*.py' -not -path '*/lib2to3/tests/*')
+    sources+=('(' -not -path '*/site-packages/*' -o -path '*/site-packages/_distutils_hack/__init__.py' ')')
     # In a build tree the interpreter uses frozen modules only on request.
     frozen=$(LD_LIBRARY_PATH="$PWD" ./python -E -S -X frozen_modules=on -c "$FROZEN" "$library")
     while read -r pattern; do sources+=(-not -path "$library/$pattern"); done < <(

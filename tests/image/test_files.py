@@ -133,7 +133,7 @@ class FilesTest(unittest.TestCase):
         return os.path.join(os.path.dirname(folder), name[: -len(suffix)] + ".py") if name.endswith(suffix) else ""
 
     def test_byte_code_belongs_to_the_standard_library(self):
-        """Each .pyc belongs to an existing module of the standard library; other folders have none."""
+        """Each .pyc belongs to an existing module of the standard library, or to one that a .pth file imports."""
         library = sysconfig.get_path("stdlib")
         stray = []
         for path, _ in self.below(support.PREFIX):
@@ -141,7 +141,7 @@ class FilesTest(unittest.TestCase):
                 continue
             if (
                 not path.startswith(library + "/")
-                or "/site-packages/" in path
+                or ("/site-packages/" in path and "/_distutils_hack/" not in path)
                 or not os.path.exists(self.source_of(path))
             ):
                 stray.append(path)
@@ -158,6 +158,13 @@ class FilesTest(unittest.TestCase):
             and not os.path.exists(importlib.util.cache_from_source(path))
         ]
         self.assert_none(missing)
+
+    def test_a_start_compiles_nothing(self):
+        """Whatever Python imports at each start, .pth files included, has byte code or is frozen."""
+        script = "import sys; print(*(getattr(m.__spec__, 'cached', None) for m in sys.modules.values()))"
+        loaded = set(support.output_of_python(self, script).split()) - {"None"}
+        self.assertTrue(any("/encodings/" in path for path in loaded), loaded)
+        self.assert_none(path for path in loaded if not os.path.exists(path))
 
     def test_common_encodings_have_byte_code(self):
         """The encodings that startup, URLs, ZIP archives and byte order marks need have a .pyc."""
