@@ -9,6 +9,7 @@ from bakery.display import Report, tell
 from bakery.errors import EngineError
 from bakery.net import users_bundle
 from bakery.options import Building, Cleaning, Output, Publishing, Selection, option
+from bakery.redaction import redact
 from commands import lazy as bakery
 from commands.command import WORKSPACE, command
 
@@ -85,7 +86,7 @@ def clean(cleaning: Cleaning, output: Output) -> None:
 def up() -> None:
     """Start the embedded engine, unless another engine answers."""
     engine = bakery.engine.find_engine(WORKSPACE, tell)
-    print(f"{engine.kind} engine at {engine.host}")
+    print(redact(f"{engine.kind} engine at {engine.host}"))
 
 
 @command()

@@ -20,6 +20,7 @@ from pathlib import Path
 from bakery import oci, registry
 from bakery.bases import apt
 from bakery.catalog import Archive, Catalog, Target
+from bakery.checksums import checked_folder, is_intact
 from bakery.errors import BuildError, InputError
 from bakery.files import Tell, disk_full, locked, require_space, require_type, sha256_of, staged_folder, write_whole
 from bakery.names import REFERENCE, reference
@@ -221,11 +222,11 @@ class BaseResolver:
         version = apt.run(["perl", "-e", 'printf "%vd", $^V']).rpartition(".")[0]
         program = [] if "/" in archive.settings else [archive.settings]
         with locked(folder.with_suffix(".lock"), "mmdebstrap", self.tell):
-            if not (folder / "usr/bin/mmdebstrap").exists():
+            if not is_intact(folder, self.tell):
                 sources = mirror.sources(mirror.codename, archive)
                 private = apt.PrivateApt(self.workspace.home / "apt" / mirror.codename, sources)
                 private.update()
-                with staged_folder(folder) as stage:
+                with checked_folder(folder) as stage:
                     private.unpack(["mmdebstrap", f"perl-modules-{version}", f"libperl{version}", *program], stage)
         libraries = [str(folder / "usr/share/perl" / version), *map(str, folder.glob(f"usr/lib/*/perl/{version}"))]
         return folder, {} if _perl_has(PERL_MODULES) else {"PERL5LIB": ":".join(libraries)}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bakery.errors import BakeryError, unknown_value
-from bakery.redaction import printable, redact
+from bakery.redaction import redact, redacted
 
 NARROW = 80  # columns of a terminal that the lines below a row fit into
 UNLIMITED = 10_000  # columns of a table in a file or a pipe
@@ -33,7 +33,7 @@ class Column:
 
     def text(self, row: Any) -> str:
         """The text of the column's cell in ``row``."""
-        return cell(self.value(row) if self.value else row.get(self.key or self.heading))
+        return redact(cell(self.value(row) if self.value else row.get(self.key or self.heading)))
 
 
 def cell(value: object) -> str:
@@ -82,7 +82,7 @@ def _below(column: Column, row: object, width: int) -> list[str]:
 
 def _escaped(text: str) -> str:
     """``text`` in a cell of a Markdown table: it does not end the cell, the line or begin code."""
-    return re.sub(r"([\\|`])", r"\\\1", " ".join(printable(text).splitlines()))
+    return re.sub(r"([\\|`])", r"\\\1", " ".join(text.splitlines()))
 
 
 def _markdown(rows: Sequence[object], columns: Sequence[Column], width: int) -> str:
@@ -94,7 +94,7 @@ def _markdown(rows: Sequence[object], columns: Sequence[Column], width: int) -> 
 
 def _json(rows: Sequence[object], columns: Sequence[Column], width: int) -> str:
     """The whole rows, also values that have no column."""
-    return json.dumps(list(rows), indent=1) + "\n"
+    return json.dumps(redacted(list(rows)), indent=1) + "\n"
 
 
 FORMATS: Mapping[str, Callable[[Sequence[object], Sequence[Column], int], str]] = {
@@ -125,7 +125,7 @@ def tell(text: str) -> None:
 
 def show(rows: Sequence[object], columns: Sequence[Column], form: str) -> None:
     """Print ``rows`` to stdout in one of :data:`FORMATS`, no wider than the terminal."""
-    sys.stdout.write(redact(render(rows, columns, form, terminal_width())))
+    sys.stdout.write(render(rows, columns, form, terminal_width()))
     sys.stdout.flush()
 
 

@@ -16,7 +16,7 @@ from bakery.engine.embedded import Embedded
 from bakery.engine.engine import CLIENT_ERRORS, Engine
 from bakery.errors import EngineError, InputError
 from bakery.files import Tell
-from bakery.redaction import redact
+from bakery.redaction import redact, redacted
 from bakery.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def engine_status(workspace: Workspace) -> dict[str, object]:
 def status_text(status: Mapping[str, object], form: str) -> str:
     """What :func:`engine_status` returned, in the ``form`` json or text: a line for each value."""
     if form == "json":
-        return redact(json.dumps(status, indent=1))
+        return json.dumps(redacted(status), indent=1)
     lines = []
     for key, value in status.items():
         for inner, text in (value if isinstance(value, dict) else {"": value}).items():

@@ -21,6 +21,7 @@ from packaging.version import Version
 
 from bakery.bases import apt
 from bakery.catalog import load_catalog
+from bakery.checksums import checked_folder, is_intact
 from bakery.engine.daemons import (
     LABEL,
     answers,
@@ -32,7 +33,7 @@ from bakery.engine.daemons import (
     version_of,
 )
 from bakery.errors import EngineError
-from bakery.files import Tell, disk_full, locked, no_space, require_space, require_type, staged_folder
+from bakery.files import Tell, disk_full, locked, no_space, require_space
 from bakery.toml import Table, read_toml
 from bakery.workspace import Workspace
 
@@ -42,6 +43,8 @@ SLOW, PATIENCE = 6.0, 600
 """Seconds after which the user is told that it does not answer, and for which it is waited for while it runs."""
 STOP_SECONDS = 60
 KEEP_CACHE = "40GB"
+LIST = "packages"
+"""File with the names of its packages, next to what they contain."""
 VERSION = r"\d{1,4}(\.\d{1,4})+"
 NO_MOUNTS = "this process may not mount file systems (CAP_SYS_ADMIN), which an engine does for each build step"
 WAY_OUT_OF_CONTAINER = "In a container, start it with --privileged; or point DOCKER_HOST at an engine outside of it."
@@ -127,6 +130,7 @@ class Embedded:
         """Unpack and start it, as far as that is not done yet. Raises :exc:`EngineError`."""
         with disk_full(self.folder), locked(self.folder.with_suffix(".lock"), "the embedded engine", self.tell):
             if self._answers():
+                self._prepare()  # each container and build step runs its runc
                 return
             other = foreign_daemon()
             if other is not None:
@@ -135,7 +139,7 @@ class Embedded:
                     "the embedded engine is never started next to another one, whose network bridge it would remove",
                     hint="Repair it or stop it (systemctl stop docker docker.socket), then run the same command again.",
                 )
-            self.prepare()
+            self._prepare()
             if not may_mount():
                 raise EngineError(NO_MOUNTS, hint=WAY_OUT_OF_CONTAINER)
             self._start()
@@ -162,15 +166,25 @@ class Embedded:
         return False
 
     def prepare(self) -> None:
-        """Unpack its packages unless they are unpacked already. Raises :exc:`EngineError`."""
-        hosts = self._settings.tables("hosts")
-        host = hosts.get(apt.host_id())
-        packages, own = (host.words("packages"), host.words("own")) if host else ((), ())
-        # Compared, so that a changed list is unpacked again.
-        required, unpacked = " ".join((*packages, *own)), self.root / "packages"
-        if self.buildx.exists() and required == (
-            unpacked.read_text("utf-8", "replace") if require_type(unpacked) else ""
-        ):
+        """Unpack its packages unless they are unpacked already and intact. Raises :exc:`EngineError`."""
+        if self._is_unpacked(lambda _: None):
+            return
+        with disk_full(self.folder), locked(self.folder.with_suffix(".lock"), "the embedded engine", self.tell):
+            self._prepare()
+
+    @property
+    def _packages(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Its packages on this host: those of the first suite that is new enough, and those of the host's own suite."""
+        host = self._settings.tables("hosts").get(apt.host_id())
+        return (host.words("packages"), host.words("own")) if host else ((), ())
+
+    def _is_unpacked(self, tell: Tell) -> bool:
+        """Whether exactly its packages are unpacked: a changed list is unpacked again."""
+        root = self.root.resolve()  # of a second engine, a link to the first one's
+        return is_intact(root, tell) and (root / LIST).read_text(encoding="utf-8") == " ".join(sum(self._packages, ()))
+
+    def _prepare(self) -> None:
+        if self._is_unpacked(self.tell):
             return
         if os.geteuid() != 0:
             raise EngineError(
@@ -178,7 +192,8 @@ class Embedded:
                 hint="Run as root; or point DOCKER_HOST at Docker Engine 23 or newer; or install Docker: "
                 "sudo apt-get install docker.io docker-cli docker-buildx (Debian 13; Ubuntu without docker-cli).",
             )
-        if host is None:
+        hosts = self._settings.tables("hosts")
+        if apt.host_id() not in hosts:
             known = " and ".join(sorted(hosts))
             raise EngineError(
                 f"no Docker engine answers, and the embedded one is available on {known} only; this host is "
@@ -187,7 +202,7 @@ class Embedded:
             )
         require_space(self.folder, SPACE)
         try:
-            self._unpack(host.words("suites"), packages, own)
+            self._unpack(hosts[apt.host_id()].words("suites"), *self._packages)
         except apt.AptError as error:
             raise EngineError(
                 f"the embedded engine is not available: {error.message}", hint=error.hint or WAY_OUT
@@ -212,12 +227,12 @@ class Embedded:
         self.tell(
             f"unpacking Docker {versions['docker.io']} and buildx {versions['docker-buildx']} (nothing is installed)"
         )
-        with staged_folder(self.root) as stage:
+        with checked_folder(self.root) as stage:
             private.unpack([name for name in packages if private.candidate(name)], stage)
-            (stage / "packages").write_text(" ".join((*packages, *own)), encoding="utf-8")
             apt.PrivateApt(
                 self.workspace.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive)
             ).unpack(own, stage)
+            (stage / LIST).write_text(" ".join((*packages, *own)), encoding="utf-8")
 
     def _start(self) -> None:
         self.runtime.mkdir(parents=True, exist_ok=True)

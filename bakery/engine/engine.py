@@ -207,11 +207,11 @@ class Engine:
     def buildx(self) -> list[str]:
         """The command that starts buildx. Raises :exc:`EngineError` if none is new enough."""
         _, minimum = self.embedded.minimums
-        versions = []
-        candidates = [[str(self.embedded.buildx)]] if self.embedded.buildx.exists() else []
-        if self.kind != "embedded" and shutil.which("docker"):
-            candidates.insert(0, ["docker", "buildx"])
-        for command in candidates:
+        own, versions = self.embedded.buildx, []
+        users = self.kind != "embedded" and shutil.which("docker")
+        for command in [["docker", "buildx"]] * bool(users) + [[str(own)]] * (own.exists() or os.geteuid() == 0):
+            if command == [str(own)]:
+                self.embedded.prepare()
             done = subprocess.run(
                 [*command, "version"], capture_output=True, encoding="utf-8", errors="replace", env=self.environment,
                 check=False,
@@ -221,9 +221,6 @@ class Engine:
                 if version >= minimum:
                     return command
                 versions.append(f"{' '.join(command)} is {version}")
-        if not self.embedded.buildx.exists() and os.geteuid() == 0:
-            self.embedded.prepare()
-            return [str(self.embedded.buildx)]
         raise EngineError(
             f"no buildx is new enough: expected {minimum} or newer{', ' + '; '.join(versions) if versions else ''}",
             hint="Install the docker-buildx-plugin (or docker-buildx) package, or run as root to have one unpacked.",

@@ -16,7 +16,7 @@ from packaging.version import Version
 from bakery.catalog import Image, RecipeName
 from bakery.files import require_type, write_whole
 from bakery.names import REFERENCE
-from bakery.redaction import redact
+from bakery.redaction import redacted
 from bakery.regular_files import read_regular
 from bakery.workspace import Workspace
 
@@ -169,7 +169,7 @@ class LocalRecord(BuildRecord, frozen=True, kw_only=True):
 def json_text(record: Record) -> str:
     """``record`` as the text of a JSON file."""
     # msgspec does not encode subclasses of str, such as Platform, by itself: enc_hook does.
-    return redact(json.dumps(msgspec.to_builtins(record, enc_hook=str), indent=1)) + "\n"
+    return json.dumps(redacted(msgspec.to_builtins(record, enc_hook=str)), indent=1) + "\n"
 
 
 def record_file(workspace: Workspace, image: Image) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -28,6 +29,11 @@ TEXTS = [
     f"type=azblob,Secret_Access_Key = {SECRET}", "a=" * 5_000 + f"token={SECRET}",
     f"type=s3,session_token={SECRET}", f"type=gha,token={SECRET}", f"AWS_SECRET_ACCESS_KEY={SECRET}",
     f"COSIGN_PASSWORD={SECRET}", f"Authorization: Bearer {SECRET}", f"Authorization: Basic {SECRET}",
+    f"https://host/?x=1\\u0026sig={SECRET}", f'{{"password": "{SECRET}", "x": 1}}', f"https://host/?Signature={SECRET}",
+    f"type=azblob,account_url=https://host/%3Fsv%3D1%26sig%3D{quote(SECRET, safe='')}",
+    f"https://host/?url={quote(f'https://name:{SECRET}@host/?x=1', safe='')}", f"https://host/?%73ig={SECRET}",
+    f"https://host/?url={quote(quote(f'https://host/?sig={SECRET}%26{SECRET}', safe=''), safe='')}",
+    f"SharedAccessSignature=sv%3D1&sig%3d{SECRET}", f"https://host/?a=%0A%1b%3Fsig=%{SECRET}",
     f"http_proxy=name:{SECRET}@host", f"docker-image://name:{SECRET}@host/image@sha256:{'a' * 64}",
 ]  # fmt: skip
 
@@ -45,15 +51,22 @@ def test_a_secret_is_redacted_and_the_rest_stays(text: str) -> None:
         f"docker-image://debian:12@sha256:{'a' * 64}", "oci-layout:///home/x/bases/bookworm@sha256:abc", "a@b.example",
         "--secret id=apt.conf,env=BAKERY_SECRET_APT_CONF", "--label x.source.signature=good", "type=s3,name=x,mode=max",
         "https://www.python.org/ftp/python/3.13.5/Python-3.13.5.tar.xz", "git@host.example:owner/name",
+        "https://host/a%20b%2Fc%3Fd%3De%25", "100 %", "%zz%",
     ],
 )  # fmt: skip
 def test_what_is_no_secret_stays(text: str) -> None:
     assert redact(text) == text
 
 
-@pytest.mark.parametrize("start", ["a" * 100_000, "=:" * 50_000, "token-" * 20_000, "@sha256:" * 5_000, ":" * 100_000])
+@pytest.mark.parametrize(
+    "start", ["a" * 100_000, "=:" * 50_000, "token-" * 20_000, "@sha256:" * 5_000, ":" * 100_000, "%41" * 30_000]
+)
 def test_a_long_hostile_text_is_redacted_in_linear_steps(start: str) -> None:
     assert redact(f"{start} https://a:{SECRET}@host").endswith(" https://...@host")
+
+
+def test_what_is_encoded_endlessly_is_hidden() -> None:
+    assert redact(f"a %{'25' * 50_000}41 b") == "a ... b"
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -100,6 +113,7 @@ def test_records_redact(text: str) -> None:
         f"type=s3,bucket=b,secret_access_key={SECRET}", f'type=s3,"secret_access_key=a,{SECRET}"',
         f"type=gha,url=https://x,token={SECRET}", f"type=registry,ref=name:{SECRET}@host/cache",
         f"type=s3,endpoint_url=https://name:{SECRET}@host", f"name:{SECRET}@host/cache",
+        f"type=azblob,account_url=https://host/%3Fsig%3D{SECRET}", f"type=azblob,account_url=https://host/%253Fs%2569g%3D{SECRET}",
     ],
 )  # fmt: skip
 def test_a_cache_with_a_key_is_refused_because_arguments_of_processes_are_public(cache: str) -> None:

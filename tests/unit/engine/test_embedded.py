@@ -32,7 +32,7 @@ Start = Callable[..., subprocess.Popen[bytes]]
 def engine(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embedded:
     """An engine whose own processes are only those of its test, and which cannot be started."""
     monkeypatch.setattr(Embedded, "runtime", tmp_path / "run" / "engine")
-    monkeypatch.setattr(Embedded, "prepare", lambda _: None)
+    monkeypatch.setattr(Embedded, "_prepare", lambda _: None)
     monkeypatch.setattr(Embedded, "_start", lambda _: pytest.fail("a second daemon was started"))
     monkeypatch.setattr(embedded, "foreign_daemon", lambda: None)
     engine = Embedded(workspace, lambda _: None)

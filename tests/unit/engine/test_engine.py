@@ -296,7 +296,7 @@ def test_the_embedded_engine_is_never_started_next_to_another_one(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "foreign_daemon", lambda: 4711)
-    monkeypatch.setattr(Embedded, "prepare", lambda _: pytest.fail("unpacked next to another one"))
+    monkeypatch.setattr(Embedded, "_prepare", lambda _: pytest.fail("unpacked next to another one"))
     with pytest.raises(EngineError, match=r"dockerd, process 4711.* never started next to another one") as caught:
         find_engine(workspace, lambda _: None)
     assert "systemctl stop docker" in caught.value.hint
@@ -372,7 +372,10 @@ def test_the_embedded_buildx_is_used_if_the_users_is_too_old(
 ) -> None:
     monkeypatch.setenv("PATH", f"{fake_docker(tmp_path / 'bin', 'v0.10.5')}:{os.environ['PATH']}")
     own = Embedded(workspace)
-    fake_docker(own.buildx.parent, "0.13.1+ds1-3", own.buildx.name)
+    monkeypatch.setattr(
+        Embedded, "prepare", lambda own: fake_docker(own.buildx.parent, "0.13.1+ds1-3", own.buildx.name)
+    )
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert Engine("system", "unix:///x", own).buildx == [str(own.buildx)]
 
 
