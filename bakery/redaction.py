@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from urllib.parse import unquote
 
 HIDDEN = "..."
 _SECRET = re.compile(
@@ -13,7 +12,8 @@ _NAME = re.compile(r'(?<![\w.-])([\w.-]++)( *= *|" *: *)')
 _VALUE = re.compile(r"""("[^"]*"|[^\s&,"']+)""")
 _FIELD = re.compile(r'[^"\\]*')
 """The value in a quoted field, which may have commas, as in CSV."""
-_JSON = re.compile(r"\\u00([0-7][0-9a-fA-F])")
+_JSON = re.compile(r"(?i)\\u00([0-7][0-9a-f])")
+_PERCENT = re.compile("(?i)(?:%[0-9a-f]{2})+")
 DEPTH = 8
 """How often a word may be encoded; what is encoded more often is hidden."""
 _CONTROL = re.compile("\x1b\\[[0-9;]*m|[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -75,12 +75,16 @@ def _redact_encoded(word: str) -> str:
     """``word``, or what it encodes if that has a secret: in URLs, in URLs that are parameters of others, in JSON."""
     decoded = word
     for _ in range(DEPTH):
-        before, decoded = decoded, unquote(_JSON.sub(r"%\1", decoded))
+        before, decoded = decoded, _PERCENT.sub(_unquote, _JSON.sub(r"%\1", decoded))
         if decoded == before:
             return word
         if (redacted := _redact(printable(decoded))) != printable(decoded):
             word = decoded = redacted
     return HIDDEN
+
+
+def _unquote(match: re.Match[str]) -> str:
+    return bytes.fromhex(match[0].replace("%", "")).decode(errors="replace")
 
 
 def _without_values(text: str) -> str:
