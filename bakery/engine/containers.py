@@ -2,7 +2,9 @@
 
 import codecs
 import io
+import struct
 import tarfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,8 +15,11 @@ from bakery.engine.engine import Engine
 from bakery.errors import BuildError
 
 if TYPE_CHECKING:
+    from docker import APIClient
     from docker.models.containers import Container as DockerContainer
 
+STDOUT, STDERR = 1, 2
+"""Numbers of the streams in the output of a command."""
 IDLE = ["python3", "-c", "import signal; signal.pause()"]
 
 
@@ -57,6 +62,26 @@ def cpu_limits(cpu: int | None) -> dict[str, str | int]:
     return {} if cpu is None else {"cpuset_cpus": str(cpu), "cpu_shares": 1 << 18}
 
 
+def execute(api: "APIClient", container: str, command: Sequence[str], **options: Any) -> CommandResult:
+    """Run ``command`` in the container of this identity; ``options`` are those of ``exec_create`` of Docker's client.
+
+    The output is read through the HTTP response. ``exec_run`` of Docker's client reads the socket below it, and loses
+    what arrived together with the headers (https://github.com/docker/docker-py/issues/3332).
+    """
+    process = api.exec_create(container, list(command), **options)["Id"]
+    url = f"{api.base_url}/v{api.api_version}/exec/{process}/start"
+    streams = {STDOUT: bytearray(), STDERR: bytearray()}
+    # Only the headers have a time limit: a command may be silent for long.
+    with api.post(url, json={"Detach": False, "Tty": False}, stream=True, timeout=(api.timeout, None)) as response:
+        response.raise_for_status()
+        while header := response.raw.read(8):
+            stream, length = struct.unpack(">BxxxL", header)
+            streams[stream] += response.raw.read(length)
+    while (state := api.exec_inspect(process))["Running"]:  # it may close its output before it ends
+        time.sleep(0.02)
+    return CommandResult(int(state["ExitCode"]), *(text.decode("utf-8", "replace") for text in streams.values()))
+
+
 class Container:
     """A running container. Every method raises :exc:`bakery.errors.EngineError` if the engine stops answering."""
 
@@ -66,14 +91,10 @@ class Container:
     def run(
         self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, folder: str | None = None
     ) -> CommandResult:
-        """Run ``command`` in it (``docker exec``) and wait; Docker's client allows 120 seconds without any output."""
+        """Run ``command`` in it (``docker exec``) and wait until it ends."""
         with self._engine.api_errors():
-            result: Any = self._container.exec_run(
-                list(command), environment=dict(environment or {}), workdir=folder, demux=True
-            )
-        return CommandResult(
-            int(result.exit_code), *((data or b"").decode("utf-8", "replace") for data in result.output)
-        )
+            api, identity = self._engine.client.api, str(self._container.id)
+            return execute(api, identity, command, environment=dict(environment or {}), workdir=folder)
 
     def put(self, folder: str, tar: bytes) -> None:
         """Unpack ``tar`` in ``folder``."""

@@ -22,6 +22,7 @@ from bakery.catalog.labels import LABELS
 from bakery.catalog.models import FREE_THREADED, Catalog
 from bakery.catalog.selection import select_images
 from bakery.catalog.tags import references
+from bakery.engine.containers import execute
 from bakery.engine.engine import Engine
 
 from .test_image import archive
@@ -72,23 +73,25 @@ def test_py_spy_names_the_python_functions_of_each_thread(running: Any) -> None:
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         tar.add(Path(tool).resolve(), "py-spy")
     running.put_archive("/srv", buffer.getvalue())
-    code, output = running.exec_run(["/srv/py-spy", "dump", "--pid", "1"], privileged=True)
-    text = output.decode()
-    assert code == 0, text
+    done = execute(running.client.api, running.id, ["/srv/py-spy", "dump", "--pid", "1"], privileged=True)
+    text = done.stdout
+    assert done.code == 0, done.output
     for name in ("innermost_work", "calling_function", "MainThread"):
         assert name in text
     assert text.count("innermost_work") == 2, text
 
 
 def test_gdb_names_the_exported_functions_of_the_whole_stack(running: Any) -> None:
-    code, output = running.exec_run(["sh", "-c", "apt-get update && apt-get install -y --no-install-recommends gdb"])
-    if code:
-        pytest.skip(f"apt cannot install packages in a container: {output.decode()[-200:]}")
-    code, output = running.exec_run(["gdb", "--batch", "-p", "1", "-ex", "backtrace"], privileged=True)
-    frames = [line for line in output.decode().splitlines() if line.startswith("#")]
+    install = "apt-get update && apt-get install -y --no-install-recommends gdb"
+    done = execute(running.client.api, running.id, ["sh", "-c", install])
+    if done.code:
+        pytest.skip(f"apt cannot install packages in a container: {done.output[-200:]}")
+    command = ["gdb", "--batch", "-p", "1", "-ex", "backtrace"]
+    done = execute(running.client.api, running.id, command, privileged=True)
+    frames = [line for line in done.stdout.splitlines() if line.startswith("#")]
     backtrace = "\n".join(frames)
     for name in ("_PyEval_EvalFrameDefault", "PyEval_EvalCode", "Py_RunMain"):
-        assert f" {name} (" in backtrace, output.decode()
+        assert f" {name} (" in backtrace, done.output
 
 
 @pytest.fixture(scope="module")

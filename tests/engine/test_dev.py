@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from bakery.benchmarks.wheelhouse import settings_for
 from bakery.catalog.models import Catalog
 from bakery.catalog.selection import select_images
 from bakery.catalog.tags import references
+from bakery.engine.containers import execute
 from bakery.engine.engine import Engine
 from bakery.workspace import Workspace
 
@@ -87,6 +89,6 @@ def builder(engine: Engine, images: dict[str, str], workspace: Workspace) -> Ite
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SDISTS)
-def test_an_sdist_builds_offline_from_a_folder_of_sources(builder: object, name: str) -> None:
-    code, output = builder.exec_run(["bash", "/sdists.sh", "build", "/sources", name])  # type: ignore[attr-defined]
-    assert code == 0, output.decode(errors="replace")[-3000:]
+def test_an_sdist_builds_offline_from_a_folder_of_sources(builder: Any, name: str) -> None:
+    done = execute(builder.client.api, builder.id, ["bash", "/sdists.sh", "build", "/sources", name])
+    assert done.code == 0, done.output[-3000:]

@@ -18,6 +18,7 @@ from bakery.catalog.labels import LABELS
 from bakery.catalog.models import Catalog
 from bakery.catalog.selection import select_images
 from bakery.catalog.tags import references
+from bakery.engine.containers import execute
 from bakery.engine.engine import Engine
 
 pytestmark = pytest.mark.engine
@@ -194,16 +195,16 @@ def test_signals_reach_python_as_the_first_process(engine: Engine, reference: st
 def test_an_extension_compiles_from_its_sdist_with_the_headers_of_the_image(compiler: Any) -> None:
     install = "cd /srv && pip install --no-index --no-build-isolation ."
     command = f"{install} && cd / && python -c 'import forty; print(forty.answer())'"
-    code, output = compiler.exec_run(["sh", "-c", command])
-    assert code == 0, output.decode()
-    assert output.decode().splitlines()[-1] == "42"
+    done = execute(compiler.client.api, compiler.id, ["sh", "-c", command])
+    assert done.code == 0, done.output
+    assert done.stdout.splitlines()[-1] == "42"
 
 
 def test_a_program_can_embed_libpython(compiler: Any) -> None:
     command = "gcc embedder.c -o embedder $(python3-config --embed --cflags --ldflags) && ./embedder"
-    code, output = compiler.exec_run(["sh", "-c", command], workdir="/srv")
-    assert code == 0, output.decode()
-    assert output.decode().splitlines()[-1].startswith("embedded (3,")
+    done = execute(compiler.client.api, compiler.id, ["sh", "-c", command], workdir="/srv")
+    assert done.code == 0, done.output
+    assert done.stdout.splitlines()[-1].startswith("embedded (3,")
 
 
 def test_a_program_can_bring_a_zipped_standard_library(compiler: Any) -> None:
@@ -211,9 +212,9 @@ def test_a_program_can_bring_a_zipped_standard_library(compiler: Any) -> None:
     pack = "cd /usr/local/lib/python3.* && python -m zipfile -c /srv/library.zip *.py encodings collections re xml"
     build = "cd /srv && gcc paths.c -o paths $(python3-config --embed --cflags --ldflags)"
     run = "./paths /srv/library.zip /usr/local/lib/python3.*/lib-dynload"
-    code, output = compiler.exec_run(["sh", "-c", f"{pack} && {build} && {run}"])
-    assert code == 0, output.decode()
-    path, math, *rest = output.decode().split()[-5:]
+    done = execute(compiler.client.api, compiler.id, ["sh", "-c", f"{pack} && {build} && {run}"])
+    assert done.code == 0, done.output
+    path, math, *rest = done.stdout.split()[-5:]
     assert path == "/srv/library.zip/encodings"
     assert "/lib-dynload/math." in math
     assert rest == ["a", "A", "b'xn--tda'"]
@@ -224,24 +225,26 @@ def test_a_module_of_a_programs_own_library_is_not_replaced_by_libpythons(compil
     flags = "$(python3-config --embed --cflags --ldflags)"
     build = f"gcc -shared -fPIC library.c -o liblibrary.so {flags} && gcc program.c -o program {flags} -L. -llibrary"
     command = f"{build} && LD_LIBRARY_PATH=. ./program"
-    code, output = compiler.exec_run(["sh", "-c", command], workdir="/srv")
-    assert code == 0, output.decode()
-    assert output.decode().splitlines()[-1] == "a module of our own"
+    done = execute(compiler.client.api, compiler.id, ["sh", "-c", command], workdir="/srv")
+    assert done.code == 0, done.output
+    assert done.stdout.splitlines()[-1] == "a module of our own"
 
 
 def test_types_and_singletons_stay_unique_in_a_program_with_copy_relocations(compiler: Any) -> None:
     """A program that is not position-independent has copies of libpython's data (R_*_COPY)."""
     build = "gcc -fno-pic -no-pie copies.c -o copies $(python3-config --embed --cflags --ldflags)"
     command = f"{build} && readelf --relocs copies | grep --quiet 'COPY.*PyLong_Type' && ./copies"
-    code, output = compiler.exec_run(["sh", "-c", command], workdir="/srv")
-    assert code == 0, output.decode()
-    assert output.decode().splitlines()[-1] == "1 1 1 True"
+    done = execute(compiler.client.api, compiler.id, ["sh", "-c", command], workdir="/srv")
+    assert done.code == 0, done.output
+    assert done.stdout.splitlines()[-1] == "1 1 1 True"
 
 
 def test_python_works_after_build_dependencies_are_purged(compiler: Any) -> None:
     purge = "apt-get purge -y --auto-remove gcc libc6-dev && ! command -v gcc"
-    code, output = compiler.exec_run(["sh", "-c", f"{purge} && python -c 'import ssl, sqlite3, curses, dbm.gnu'"])
-    assert code == 0, output.decode()
+    done = execute(
+        compiler.client.api, compiler.id, ["sh", "-c", f"{purge} && python -c 'import ssl, sqlite3, curses, dbm.gnu'"]
+    )
+    assert done.code == 0, done.output
 
 
 @pytest.fixture(scope="module", params=["minimal", "minimal-debug"])

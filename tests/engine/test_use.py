@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bakery.benchmarks.wheelhouse import settings_for
+from bakery.engine.containers import execute
 from bakery.engine.engine import Engine
 
 pytestmark = pytest.mark.engine
@@ -35,11 +36,11 @@ def test_it_works_as_with_the_official_image(engine: Engine, compilers: str, scr
         volumes=[f"{path}:{path}:ro" for path in paths],
     )  # fmt: skip
     try:
-        code, output = container.exec_run(["bash", "-xeuo", "pipefail", "-c", script.read_text()], workdir="/srv")
+        command = ["bash", "-xeuo", "pipefail", "-c", f"exec 2>&1\n{script.read_text()}"]
+        done = execute(engine.client.api, container.id, command, workdir="/srv")
     finally:
         container.remove(force=True)
-    text = output.decode(errors="replace")
-    unavailable = next((line for line in text.splitlines() if any(part in line for part in UNAVAILABLE)), None)
-    if code and unavailable:
+    unavailable = next((line for line in done.stdout.splitlines() if any(part in line for part in UNAVAILABLE)), None)
+    if done.code and unavailable:
         pytest.skip(unavailable)
-    assert code == 0, text[-3000:]
+    assert done.code == 0, done.stdout[-3000:]

@@ -1,0 +1,49 @@
+"""Commands in containers: nothing of what they write is lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPResponse
+
+import pytest
+
+from bakery.engine.containers import CommandResult, Container, idle_container
+from bakery.engine.engine import Engine
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def container(engine: Engine, reference: str) -> Iterator[Container]:
+    with idle_container(engine, reference) as container:
+        yield container
+
+
+def test_output_that_arrives_together_with_the_engines_answer_is_not_lost(
+    container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a busy machine, where the command has written everything before the answer's headers are read."""
+    answer = HTTPConnection.getresponse
+
+    def late(connection: HTTPConnection) -> HTTPResponse:
+        time.sleep(0.5)
+        return answer(connection)
+
+    monkeypatch.setattr(HTTPConnection, "getresponse", late)
+    assert container.run(["sh", "-c", "echo out; echo err >&2; exit 3"]) == CommandResult(3, "out\n", "err\n")
+
+
+def test_output_of_any_size_is_complete(container: Container) -> None:
+    result = container.run(["sh", "-c", "head -c 3000000 /dev/zero; head -c 70000 /dev/zero >&2"])
+    assert (result.code, len(result.stdout), len(result.stderr)) == (0, 3_000_000, 70_000)
+
+
+def test_a_command_that_closes_its_output_is_waited_for(container: Container) -> None:
+    assert container.run(["sh", "-c", "exec >&- 2>&-; sleep 1; exit 5"]) == CommandResult(5, "", "")
+
+
+def test_the_reason_why_a_command_cannot_be_started_is_in_its_output(container: Container) -> None:
+    result = container.run(["no-such-program"])
+    assert result.code == 126 or result.code == 127
+    assert '"no-such-program": executable file not found' in result.output
