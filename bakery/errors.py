@@ -1,6 +1,7 @@
 """What can go wrong, each error with the exit code that shell scripts may rely on.
 
-0: done. 1: a build or test failed, or a check found a difference. 2: bad input or configuration. 3: nothing selected.
+0: done. 1: a build or test failed, or a check found a difference. 2: bad input or configuration, or a check could not
+find out everything. 3: nothing selected.
 128 and a signal's number: ended by it, such as 130 by Ctrl-C (the shell's own code).
 """
 
@@ -41,6 +42,12 @@ class NothingSelected(BakeryError):
     """The arguments are valid but select no image. Exit code 3."""
 
     exit_code = 3
+
+
+class UnknownResult(BakeryError):
+    """A check could not find out everything that it was asked for. Exit code 2."""
+
+    exit_code = 2
 
 
 class SourceError(BakeryError):

@@ -98,15 +98,17 @@ def vulnerabilities(scanning: Scanning, output: Output) -> Report:
 
 
 @command(
-    "version target variant source repository check format",
-    repository="Examine the images in this repository of a registry (127.0.0.1:5000/python), without pulling them",
-    check="Exit with code 1 if a package is outdated, or an image or its package archive cannot be examined",
+    "version target variant platform source repository base refresh builder ca_bundle apt_mirror check format",
+    repository="Examine the images in this repository of a registry (127.0.0.1:5000/python), on all its platforms",
+    base="Ask on this base instead of the target's slim image: an image, OCI layout, rootfs tar or folder",
+    check="Exit with code 1 if a package is outdated (2 in any case if something could not be found out)",
 )
-def outdated(selection: Selection, measuring: Measuring, output: Output) -> Report:
+def outdated(selection: Selection, building: Building, measuring: Measuring, output: Output) -> Report:
     """List packages of images that the distribution has newer versions of (default: of all images that there are)."""
     catalog, images = selection.select(WORKSPACE.root, everything=True)
-    engine = None if measuring.repository else bakery.engine.find_engine(WORKSPACE, tell)
-    survey = bakery.sbom.Outdated(WORKSPACE, catalog, engine, measuring.repository, tell).survey(images)
+    builder = bakery.build.open_builder(WORKSPACE, catalog, "outdated", selection, building)
+    ask, where = (lambda *about: bakery.build.ask_newer(builder, *about)), measuring.repository
+    survey = bakery.sbom.Outdated(catalog, builder.engine, ask, where, tell).survey(images)
     return survey.report(check=output.check)
 
 

@@ -6,10 +6,17 @@
 #     Write to OUT/packages what would be upgraded in the base ("base"), installed for PACKAGE... on top of that
 #     ("runtime"), and for VARIANT_PACKAGES on top of both ("variant"), a line for each package:
 #         STAGE NAME=VERSION ARCHITECTURE SHA256 SUITE[,SUITE]
+#     and to OUT/releases "SUITE SECONDS" for each Release file that was read: its Date, in seconds since 1970.
 # packages.sh install STAGE LIST [PACKAGE...]
 #     Upgrade the base (STAGE base) or install PACKAGE... with exactly the packages of LIST, which has such lines without
 #     STAGE and SUITE. apt makes the choice again, but only among these versions; the packages that it downloads must be
 #     those of LIST by their digests, all of them and no others, before anything is unpacked.
+# packages.sh newer OUT FOLDER
+#     FOLDER has files "packages", with lines NAME VERSION, and "architecture". Write to OUT/newer a line for each of these
+#     packages that the archive has newer versions of, and the suites of all newer versions:
+#         NAME VERSION CANDIDATE SECONDS SUITE[,SUITE]
+#     SECONDS is the time that the mirror has for the candidate's file (Last-Modified), in seconds since 1970, 0 if
+#     unknown. CANDIDATE is "-" for a package that the archive does not have.
 #
 # The secrets are those of apt-install.sh, which installs what compiles: its text is part of the cached compilation, so
 # changing it compiles everything again.
@@ -96,6 +103,10 @@ resolve() {
         comm -13 "$work/base" "$work/runtime" | described runtime
         comm -13 "$work/runtime" "$work/variant" | described variant
     } >"$out/packages"
+    for file in /var/lib/apt/lists/*Release; do
+        suite=${file##*_dists_}
+        echo "${suite%_*Release} $(date --date="$(sed -n 's/^Date: *//p' "$file" | head -n 1)" +%s)"
+    done >"$out/releases"
     echo "resolved: $(wc -l <"$out/packages") packages, $(wc -l <"$work/base") of them upgrades of the base" >&2
 }
 
@@ -129,6 +140,30 @@ install() {
     apt-get clean
     rm -f /var/cache/apt/*.bin /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache
     find /var/lib/apt/lists /var/log -type f -exec rm -f {} +
+}
+
+newer() {
+    out=$1 list=$2/packages
+    sed -E 's#.*#APT::Architecture "&"; APT::Architectures "&"; Dir::State::status "/dev/null";#' "$2/architecture" >>"$work/apt.conf"
+    update asking
+    mkdir -p "$out" /tmp/deb
+    # shellcheck disable=SC2046 # names
+    asking apt-cache policy $(cut -d' ' -f1 "$list" | sort -u) |
+        awk '/^[^ ]/ { sub(/:.*/, ""); name = $0 } /^  Candidate: / && $2 != "(none)" { print name, $2 }' >"$work/candidates"
+    while read -r name version; do
+        candidate=$(awk -v name="$name" '$1 == name { print $2 }' "$work/candidates")
+        if [ -z "$candidate" ]; then
+            echo "$name $version - 0 "
+        elif dpkg --compare-versions "$version" lt "$candidate"; then
+            # apt gives a file the time that the server has for it.
+            (cd /tmp/deb && asking apt-get download -qq -o APT::Sandbox::User=root "$name=$candidate" >&2) || true
+            seconds=$(find /tmp/deb -follow -name '*.deb' -printf '%Ts' -delete)
+            suites=$(asking apt-cache madison "$name" | while IFS=' |' read -r _ other _ suite _; do
+                if dpkg --compare-versions "$other" gt "$version"; then echo "${suite%%/*}"; fi
+            done | sort -u | paste -sd, -)
+            echo "$name $version $candidate ${seconds:-0} $suites"
+        fi
+    done <"$list" >"$out/newer"
 }
 
 "$@"

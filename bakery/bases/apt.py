@@ -186,11 +186,6 @@ def _index_targets(codename: str, *options: str) -> list[tuple[str, str, str]]:
     return entries
 
 
-def is_older(version: str, other: str) -> bool:
-    """Whether the package ``version`` is older than ``other``, in dpkg's order."""
-    return subprocess.run(["dpkg", "--compare-versions", version, "lt", other], check=False).returncode == 0
-
-
 def download(uri: str, file: Path, sha256: str) -> None:
     """Download ``uri`` with apt's settings (proxy, certificates); :exc:`AptError` unless the digest matches."""
     logins = file.with_name(f".{file.name}.auth.conf")
@@ -203,12 +198,9 @@ def download(uri: str, file: Path, sha256: str) -> None:
 
 
 class PrivateApt:
-    """An apt with its own sources, state and policy in ``folder``; the host's are neither touched nor followed.
+    """An apt with its own sources, state and policy in ``folder``; the host's are neither touched nor followed."""
 
-    ``machine`` is the architecture of packages (amd64, arm64); by default the host's.
-    """
-
-    def __init__(self, folder: Path, sources: Sequence[str], machine: str = "") -> None:
+    def __init__(self, folder: Path, sources: Sequence[str]) -> None:
         self.folder = folder
         for name in ("lists/partial", "cache/archives/partial"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -233,8 +225,6 @@ class PrivateApt:
         }
         if write_logins(folder / "auth.conf"):
             settings["Dir::Etc::netrc"] = folder / "auth.conf"
-        if machine:
-            settings |= {"APT::Architecture": machine, "APT::Architectures": machine}
         lines = [
             *INHERITED.findall(run(["apt-config", "dump"])),
             *(f'{key} "{value}";' for key, value in settings.items()),
@@ -250,13 +240,9 @@ class PrivateApt:
 
     def candidate(self, package: str) -> str:
         """The version that would be installed; empty if the suites do not have the package."""
-        return self.candidates([package]).get(package, "")
-
-    def candidates(self, packages: Sequence[str]) -> dict[str, str]:
-        """The versions that would be installed, of those ``packages`` that the suites have."""
-        text = run(["apt-cache", "policy", *packages], env=self.env)
-        entries = re.findall(r"(?m)^(\S+?)(?::\w+)?:\n  Installed: .*\n  Candidate: (\S+)", text)
-        return {name: version for name, version in entries if version != "(none)"}
+        text = run(["apt-cache", "policy", package], env=self.env)
+        found = re.search(r"(?m)^  Candidate: (\S+)", text)
+        return found[1] if found and found[1] != "(none)" else ""
 
     def sources(self, package: str) -> str:
         """The stanzas of the source package ``package`` in the lists; empty without any."""

@@ -84,8 +84,19 @@ class BaseResolver:
             return self._override(self.override, platform)
         folder = self._folder(target, platform)
         with disk_full(folder), locked(folder.with_suffix(".lock"), f"the base of {target.name}", self.tell):
-            cached = None if self.refresh else self.cached(target, platform)
-            return cached or self._published(target, platform) or self._bootstrapped(target, platform)
+            return self._found(target, platform) or self._bootstrapped(target, platform)
+
+    def available(self, target: Target, platform: Platform) -> BaseImage | None:
+        """The base of ``target`` if none must be made from packages for it. Raises :exc:`InputError`."""
+        if self.override:
+            return self._override(self.override, platform)
+        folder = self._folder(target, platform)
+        with disk_full(folder), locked(folder.with_suffix(".lock"), f"the base of {target.name}", self.tell):
+            return self._found(target, platform)
+
+    def _found(self, target: Target, platform: Platform) -> BaseImage | None:
+        cached = None if self.refresh else self.cached(target, platform)
+        return cached or self._published(target, platform)
 
     def preview(self, target: Target, platform: Platform) -> BaseImage:
         """The base that a build would probably use, without network access: cached, else pinned."""

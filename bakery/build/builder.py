@@ -6,7 +6,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -200,7 +200,7 @@ class Builder:
             nonlocal compiled
             options = replace(self.buildx, uncached=(ASKING, STAGE), cache_to=())
             arguments = inputs.asking(self._fitting(image)[0], image, self.engine.network, STAGE, folder)
-            compiled = self._run_buildx(stage, options, arguments, clock)
+            compiled = self.run_buildx(stage, options, arguments, clock.enter)
 
         clock.enter("build steps")
         resolution = resolve(self.workspace, image.slug, about, build)
@@ -224,7 +224,7 @@ class Builder:
                 # The resolution has compiled already.
                 later = _stages_after_compiling(self.workspace.root / self.catalog.dockerfile_of(stage.image))
                 options = replace(options, no_cache=False, uncached=later)
-            compiled = self._run_buildx(stage, options, inputs.arguments(catalog, export), clock)
+            compiled = self.run_buildx(stage, options, inputs.arguments(catalog, export), clock.enter)
             origin = (self.catalog.source, inputs.checkout, self.building.builder_id or "")
             return compiled, export.finish(inputs.tarball, origin, clock.enter, self._tell(stage.image))
 
@@ -261,13 +261,15 @@ class Builder:
         share, *misfits = files[FIT].decode().splitlines()
         return float(share), [line.partition(" ")[2] for line in misfits]
 
-    def _run_buildx(self, stage: Stage, options: BuildxOptions, arguments: Sequence[str], clock: Clock) -> bool:
+    def run_buildx(
+        self, stage: Stage, options: BuildxOptions, arguments: Sequence[str], enter: Callable[[str], None]
+    ) -> bool:
         """Run buildx; :exc:`BuildError` with the last lines of the failing step. Returns whether it compiled."""
         chosen = options.arguments(stage.image.slug)
         command = [*self.engine.buildx, "build", "--progress=rawjson", *chosen, *arguments]
         # buildx counts ignored files as changes and records local paths: Publication.complete adds the commit.
         environment = {**self.engine.environment, **self.buildx.network.environment, "BUILDX_GIT_INFO": "0"}
-        tracker, code = self.processes.run(command, self.workspace.root, environment, stage.log, clock.enter)
+        tracker, code = self.processes.run(command, self.workspace.root, environment, stage.log, enter)
         if code:
             lines = tracker.failure()
             if any("no space left on device" in line for line in (*lines, *tracker.text)):

@@ -92,7 +92,7 @@ class InputResolver:
         signatures = SignatureChecker(sources, load_trust(self.workspace.root))
         signature = signatures.ensure(image.pin, image.series.number, tarball)
         enter("base")
-        base = self._base(image, tell)
+        base = self.base(image, tell)
         relaxed = EXPIRED if is_snapshot(users_mirror(self.building.apt_mirror)) else ""
         contexts = inputs_for(self.workspace.root, self.catalog, image, (source, extras), base, tell)
         try:
@@ -102,13 +102,20 @@ class InputResolver:
         tools = str(sources.fetch_extras(image.variant.on(image.platform)))
         return BuildInputs(replace(contexts, relaxed=relaxed, tools=tools), base, tarball, signature, checkout)
 
-    def _base(self, image: Image, tell: Tell) -> BaseImage:
+    def base(self, image: Image, tell: Tell) -> BaseImage:
+        """The base of ``image``, made if necessary. Raises :exc:`bakery.errors.BakeryError`."""
         key = (image.target.name, image.platform)
         with self.lock:
             if key not in self.bases:
-                bases = BaseResolver(self.workspace, self.catalog, self.building.base, self.building.refresh, tell)
-                self.bases[key] = bases.resolve(image.target, image.platform)
+                self.bases[key] = self._bases(tell).resolve(image.target, image.platform)
             return self.bases[key]
+
+    def available_base(self, image: Image) -> BaseImage | None:
+        """The base of ``image`` if none must be made from packages for it."""
+        return self._bases(lambda _: None).available(image.target, image.platform)
+
+    def _bases(self, tell: Tell) -> BaseResolver:
+        return BaseResolver(self.workspace, self.catalog, self.building.base, self.building.refresh, tell)
 
 
 def planned_definition(

@@ -1,7 +1,7 @@
 """Manifests, indexes, image layouts and archives as the OCI image specification defines them."""
 
 from bakery.oci.archives import ImageArchive, blob_path, find_index, image_archive, open_layer, open_member, read_blob
-from bakery.oci.attestations import PACKAGES, SPDX, STATEMENT, Origin, Publication
+from bakery.oci.attestations import PACKAGES, PREDICATE, SPDX, STATEMENT, Origin, Publication, predicate_about
 from bakery.oci.compression import CHUNK, Compressor, compressor, method_of, open_compressed_tar, read_errors
 from bakery.oci.contents import Contents, Overlay, contents_of
 from bakery.oci.indexes import digest_of, entries_for, merged
@@ -29,11 +29,11 @@ from bakery.oci.manifests import (
 from bakery.oci.recompress import LayerCache, recompress
 
 __all__ = [
-    "ACCEPTED", "CHUNK", "INDEX", "MANIFEST", "PACKAGES", "SPDX", "STATEMENT", "Compressor", "Contents",
+    "ACCEPTED", "CHUNK", "INDEX", "MANIFEST", "PACKAGES", "PREDICATE", "SPDX", "STATEMENT", "Compressor", "Contents",
     "Descriptor", "ImageArchive", "ImageConfig", "Index", "LayerCache", "LayerSize", "ManifestError", "Origin",
     "Overlay", "Publication", "annotations_of", "blob_path", "check_root_file_system", "compressor", "contents_of",
     "describe", "digest_of", "entries_for", "find_index", "image_archive", "is_index", "labelled", "layer_sizes",
     "layout_digest", "merged", "method_of", "open_compressed_tar", "open_layer", "open_member", "open_tar",
-    "parse_config", "parse_index", "parse_manifest", "parse_object", "pick", "platforms_of", "read_blob", "read_errors",
-    "recompress", "to_json", "verified", "write_layout",
+    "parse_config", "parse_index", "parse_manifest", "parse_object", "pick", "platforms_of", "predicate_about",
+    "read_blob", "read_errors", "recompress", "to_json", "verified", "write_layout",
 ]  # fmt: skip

@@ -8,6 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
+from bakery.oci.manifests import ManifestError
+
 SPDX = "https://spdx.dev/Document"
 PACKAGES = "https://infra7.github.io/python/packages/v1"
 """Predicate type of the resolution of the distribution's packages (:class:`bakery.records.Resolution`)."""
@@ -15,6 +19,28 @@ STATEMENT = "application/vnd.in-toto+json"
 PREDICATE = "in-toto.io/predicate-type"
 SLSA_0_2 = "https://slsa.dev/provenance/v0.2"
 METADATA = "https://mobyproject.org/buildkit@v1#metadata"
+
+
+class _Subject(msgspec.Struct, frozen=True):
+    digest: dict[str, str]
+
+
+class _Statement(msgspec.Struct, frozen=True):
+    subject: tuple[_Subject, ...]
+    predicate: msgspec.Raw
+
+
+def predicate_about(digest: str, data: bytes) -> bytes | None:
+    """The predicate of the statement in ``data``, ``None`` if it is not about the manifest with this digest.
+
+    Raises :exc:`ManifestError` if it is not a statement.
+    """
+    try:
+        statement = msgspec.json.decode(data, type=_Statement)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"an attestation cannot be read: {error}") from None
+    subjects = {f"sha256:{subject.digest.get('sha256')}" for subject in statement.subject}
+    return bytes(statement.predicate) if digest in subjects else None
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,25 @@ class Package(Record, frozen=True, kw_only=True):
         return f"{self.name}={self.version} {self.architecture} {self.sha256}"
 
 
+class Newer(Record, frozen=True, kw_only=True):
+    """A package of an image of which the archive has newer versions; without ``available``, it has none at all.
+
+    ``since`` is the time that the mirror has for the file of the version to install, in seconds since 1970, 0 if
+    unknown; ``suites`` are those of all newer versions.
+    """
+
+    name: Name
+    version: Version
+    available: Version | None = None
+    since: int = 0
+    suites: tuple[Word, ...] = ()
+
+    @property
+    def secures(self) -> bool:
+        """Whether a newer version is a security update, by its suite (bookworm-security)."""
+        return any(suite.endswith("-security") for suite in self.suites)
+
+
 class Resolution(Record, frozen=True, kw_only=True, tag_field="schema", tag=1):
     """The packages of an image of ``target`` on ``platform``, in addition to those of the base with this digest."""
 
@@ -86,6 +105,19 @@ def parse_packages(lines: Iterable[str]) -> tuple[Package, ...]:
             "suites": sorted(set(filter(None, suites.split(",")))),
         }  # fmt: skip
         packages.append(msgspec.convert(entry, Package))
+    return tuple(packages)
+
+
+def parse_newer(lines: Iterable[str]) -> tuple[Newer, ...]:
+    """The packages that ``packages.sh newer`` printed; :exc:`ValueError` for a line that is not valid."""
+    packages = []
+    for line in lines:
+        name, version, candidate, seconds, suites = line.split(" ")
+        entry = {
+            "name": name, "version": version, "available": None if candidate == "-" else candidate,
+            "since": int(seconds), "suites": list(filter(None, suites.split(","))),
+        }  # fmt: skip
+        packages.append(msgspec.convert(entry, Newer))
     return tuple(packages)
 
 

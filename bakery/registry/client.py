@@ -67,9 +67,12 @@ class Registry:
     unreachable: dict[str, Unreachable] = field(default_factory=dict)
 
     def platforms(self, reference: str) -> tuple[Platform, ...]:
-        """The platforms of ``reference``, sorted; empty if it is a single image without an index."""
+        """The platforms of ``reference``, sorted; empty if neither an index nor a configuration says them."""
         content, _ = self.manifest(reference, split_reference(reference)[2])
-        return tuple(sorted(filter(None, oci.platforms_of(oci.parse_index(content))))) if oci.is_index(content) else ()
+        if oci.is_index(content):
+            return tuple(sorted(filter(None, oci.platforms_of(oci.parse_index(content)))))
+        config = self._config(reference, oci.parse_manifest(content)["config"])
+        return (Platform.from_descriptor(config),) if config.get("architecture") else ()
 
     def image(self, reference: str, platform: Platform) -> RemoteImage:
         """The image for ``platform``; :exc:`RegistryError`, or :exc:`oci.ManifestError` if it has no such image."""
@@ -86,6 +89,23 @@ class Registry:
             raise oci.ManifestError(f"{reference} is an image for {actual}, not for {platform}")
         layers = oci.labelled(oci.layer_sizes(manifest), config)
         return RemoteImage(reference, host, platform, digest, layers, config)
+
+    def attestation(self, image: RemoteImage, kind: str) -> bytes | None:
+        """The predicate (JSON) of the type ``kind`` that is attested of ``image``; ``None`` if there is none.
+
+        Raises :exc:`RegistryError`, or :exc:`oci.ManifestError` for something else than an attestation.
+        """
+        reference = image.reference
+        content, _ = self.manifest(reference, split_reference(reference)[2])
+        entries = oci.entries_for(oci.parse_index(content), image.platform)[1:] if oci.is_index(content) else []
+        for entry in entries:
+            manifest, _ = self.manifest(reference, entry["digest"])
+            for layer in oci.parse_manifest(manifest)["layers"]:
+                if oci.annotations_of(layer).get(oci.PREDICATE) == kind:
+                    predicate = oci.predicate_about(image.digest, self.read_blob(reference, layer))
+                    if predicate is not None:
+                        return predicate
+        return None
 
     def manifest(self, reference: str, name: str) -> tuple[dict[str, object], str]:
         """A manifest or an index by its tag or digest, and the digest of its bytes."""

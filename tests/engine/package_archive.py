@@ -81,24 +81,30 @@ class PackageArchive:
 @contextmanager
 def served(archive: PackageArchive) -> Iterator[PackageArchive]:
     """``archive``, served."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(archive.folder))) as http:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(archive.folder.parent))) as http:
         thread = threading.Thread(target=http.serve_forever)
         thread.start()
-        archive.url = f"http://127.0.0.1:{http.server_port}"
+        archive.url = f"http://127.0.0.1:{http.server_port}/{archive.folder.name}"
         yield archive
         http.shutdown()
         thread.join(10)
 
 
-def base_of(engine: Engine, layout: Path, archive: PackageArchive, debs: list[Path], folder: Path) -> Path:
-    """An OCI layout: the base in ``layout`` with ``archive`` in addition to its sources, and ``debs`` installed."""
+def base_of(
+    engine: Engine, layout: Path, archive: PackageArchive, debs: list[Path], folder: Path, *, alone: bool = False
+) -> Path:
+    """An OCI layout: the base in ``layout`` with ``archive`` in addition to its sources, and ``debs`` installed.
+
+    ``alone``: ``archive`` is its only source.
+    """
     folder.mkdir()
     for deb in debs:
         (folder / deb.name).write_bytes(deb.read_bytes())
     (folder / "sources.list").write_text(archive.sources())
     (folder / "Dockerfile").write_text(
-        "FROM base\nRUN --mount=type=bind,target=/mnt cp /mnt/sources.list /etc/apt/sources.list.d/tests.list "
-        "&& dpkg -i /mnt/*.deb && rm -f /var/log/dpkg.log\n"
+        f"FROM base\nRUN --mount=type=bind,target=/mnt {'rm /etc/apt/sources.list.d/* && ' if alone else ''}"
+        "cp /mnt/sources.list /etc/apt/sources.list.d/tests.list "
+        f"{'&& dpkg -i /mnt/*.deb ' if debs else ''}&& rm -f /var/log/dpkg.log\n"
     )
     made = folder.with_name(f"{folder.name}-layout")
     command = [

@@ -2,66 +2,62 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
+import os
 import shutil
 import subprocess
-import threading
+import sys
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bakery.build.asking import ask_newer
+from bakery.build.builder import Builder
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.selection import select_images
+from bakery.display.progress import Display
+from bakery.engine.engine import Engine
+from bakery.options import Building
 from bakery.platforms import AMD64
-from bakery.sbom.outdated import Outdated
+from bakery.sbom.outdated import Outdated, Survey
 from bakery.workspace import Workspace
 from tests.archives import MANIFEST, Archive, digest_of, make_tar
 
+from .conftest import ROOT
+from .package_archive import PackageArchive, base_of, served
 from .registry import upload
 
-pytestmark = [pytest.mark.engine, pytest.mark.skipif(not shutil.which("apt-cache"), reason="no apt on this machine")]
+pytestmark = [pytest.mark.engine, pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="no dpkg on this machine")]
 STANZA = (
     "Package: {}\nStatus: install ok installed\nArchitecture: all\nMaintainer: A Test <t@example.org>\nVersion: {}\n"
 )
+FRIDAY = 1_790_323_200
+"""Friday, 2026-09-25, 08:00 UTC."""
 
 
 def status(**versions: str) -> bytes:
     return "\n".join(STANZA.format(name, version) for name, version in versions.items()).encode()
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def archive(tmp_path: Path) -> Iterator[str]:
-    """A sources.list line for a flat archive with newer versions of two of the image's three packages."""
-    folder = tmp_path / "archive"
-    folder.mkdir()
-    packages = "".join(
-        f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: x\nDescription: x\n"
-        f"Filename: ./{name}.deb\nSize: 1\nSHA256: {'0' * 64}\n\n"
-        for name, version in (("libssl3", "3.0.9-1+deb12u10"), ("tzdata", "2026f-0"), ("zlib1g", "1:1.2-1"))
-    ).encode()
-    listed = {"Packages": packages, "Packages.gz": gzip.compress(packages, mtime=0)}
-    sums = "".join(f" {hashlib.sha256(data).hexdigest()} {len(data)} {name}\n" for name, data in listed.items())
-    date = subprocess.run(["date", "-uR"], capture_output=True, text=True, check=True).stdout.strip()
-    listed["Release"] = f"Origin: Tests\nSuite: x\nDate: {date}\nSHA256:\n{sums}".encode()
-    for name, data in listed.items():
-        (folder / name).write_bytes(data)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as http:
-        thread = threading.Thread(target=http.serve_forever)
-        thread.start()
-        yield f"deb [trusted=yes] http://127.0.0.1:{http.server_port} ./"
-        http.shutdown()
-        thread.join(10)
+@pytest.fixture(scope="module")
+def archive(
+    tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace
+) -> Iterator[tuple[PackageArchive, Path]]:
+    """An archive with newer versions of two of the image's three packages, one of them a security update; a base."""
+    layout = workspace.home / "bases" / "bookworm-amd64"
+    if not layout.exists():
+        pytest.skip("no base was made on this machine")
+    folder = tmp_path_factory.mktemp("outdated")
+    (folder / "archive").mkdir()
+    with served(PackageArchive(folder / "archive")) as archive:
+        archive.add("libssl3", "3.0.9-1+deb12u9")
+        fixed = archive.add("libssl3", "3.0.9-1+deb12u10", "bookworm-security")
+        os.utime(fixed, (FRIDAY, FRIDAY))
+        archive.add("tzdata", "2026f-0")
+        archive.add("zlib1g", "1:1.2-1")
+        yield archive, base_of(engine, layout, archive, [], folder / "base", alone=True)
 
 
 TOP = make_tar({"var/lib/dpkg/status": status(libssl3="3.0.9-1+deb12u9", tzdata="2026f-0", zlib1g="1:1.2-2")})
@@ -90,35 +86,41 @@ def attested(image: Archive, packages: list[str], about: dict[str, Any]) -> None
 
 
 class Look:
-    """Compares the default image with the archive in ``line``."""
+    """Compares the default image in ``repository`` with the archive that ``base`` uses."""
 
-    def __init__(self, catalog: Catalog, folder: Path, repository: str, line: str) -> None:
+    def __init__(self, catalog: Catalog, engine: Engine, folder: Path, repository: str, base: Path) -> None:
         self.image: Image = select_images(catalog, ["3.13"], platform=AMD64)[0]
         self.messages: list[str] = []
-        workspace = Workspace(folder, folder / "home")
-        self.outdated = Outdated(workspace, catalog, None, repository, self.messages.append, sources=lambda _: [line])
+        workspace = Workspace(ROOT, folder / "home")
+        self.builder = Builder(workspace, catalog, engine, Display(sys.stderr), Building(base=str(base)))
+        self.outdated = Outdated(catalog, engine, lambda *about: ask_newer(self.builder, *about), repository)
+        self.outdated.tell = self.messages.append
 
-    def rows(self) -> list[tuple[str, str, str]]:
-        survey = self.outdated.survey([self.image])
+    def survey(self) -> Survey:
+        return self.outdated.survey([self.image])
+
+    def rows(self) -> list[tuple[object, ...]]:
+        survey = self.survey()
         assert survey.unknown == []
         return [(row["package"], row["installed"], row["available"]) for row in survey.rows]
 
 
+@pytest.fixture
+def look(catalog: Catalog, engine: Engine, registry: str, archive: tuple[PackageArchive, Path], tmp_path: Path) -> Any:
+    return lambda name: Look(catalog, engine, tmp_path, f"{registry}/{name}/python", archive[1])
+
+
 @pytest.mark.parametrize("method", ["gzip", "zstd"])
-def test_dpkgs_status_is_read_from_the_topmost_layer_that_has_it(
-    catalog: Catalog, registry: str, archive: str, tmp_path: Path, method: str
-) -> None:
+def test_dpkgs_status_is_read_from_the_topmost_layer_that_has_it(registry: str, look: Any, method: str) -> None:
     image = Archive()
     image.image([b"not a tar: reading it would fail the test", TOP, PYTHON], method)
     upload(image, registry, f"{method}/python", "3.13.15-bookworm")
-    look = Look(catalog, tmp_path, f"{registry}/{method}/python", archive)
-    assert look.rows() == [("libssl3", "3.0.9-1+deb12u9", "3.0.9-1+deb12u10")]
-    assert any("read from its layers" in line for line in look.messages)
+    looked = look(method)
+    assert looked.rows() == [("libssl3", "3.0.9-1+deb12u9", "3.0.9-1+deb12u10")]
+    assert any("read from its layers" in line for line in looked.messages)
 
 
-def test_packages_of_an_image_without_dpkg_are_read_from_all_layers(
-    catalog: Catalog, registry: str, archive: str, tmp_path: Path
-) -> None:
+def test_packages_of_an_image_without_dpkg_are_read_from_all_layers(registry: str, look: Any) -> None:
     layers = [
         make_tar({f"var/lib/dpkg/status.d/{name}": status(**{name: version})})
         for name, version in (("libssl3", "3.0.9-1+deb12u9"), ("tzdata", "2026a-0"))
@@ -126,14 +128,12 @@ def test_packages_of_an_image_without_dpkg_are_read_from_all_layers(
     image = Archive()
     image.image([*layers, PYTHON])
     upload(image, registry, "minimal/python", "3.13.15-bookworm")
-    assert [row[0] for row in Look(catalog, tmp_path, f"{registry}/minimal/python", archive).rows()] == [
+    assert [row[0] for row in look("minimal").rows()] == [
         "libssl3", "tzdata",
     ]  # fmt: skip
 
 
-def test_an_attested_bill_of_materials_is_used_without_pulling_layers(
-    catalog: Catalog, registry: str, archive: str, tmp_path: Path
-) -> None:
+def test_an_attested_bill_of_materials_is_used_without_pulling_layers(registry: str, look: Any) -> None:
     image = Archive()
     descriptor = image.image([b"not a tar"])
     attested(
@@ -142,37 +142,113 @@ def test_an_attested_bill_of_materials_is_used_without_pulling_layers(
         descriptor,
     )
     upload(image, registry, "attested/python", "3.13.15-bookworm")
-    look = Look(catalog, tmp_path, f"{registry}/attested/python", archive)
-    assert look.rows() == [("libssl3", "3.0.9-1+deb12u9", "3.0.9-1+deb12u10")]
-    assert any("read from its bill of materials" in line for line in look.messages)
+    looked = look("attested")
+    assert looked.rows() == [("libssl3", "3.0.9-1+deb12u9", "3.0.9-1+deb12u10")]
+    assert any("read from its bill of materials" in line for line in looked.messages)
 
 
-def test_a_bill_about_another_image_is_ignored(catalog: Catalog, registry: str, archive: str, tmp_path: Path) -> None:
+def test_a_bill_about_another_image_is_ignored(registry: str, look: Any) -> None:
     image = Archive()
     descriptor = image.image([TOP])
     attested(image, ["pkg:deb/debian/libssl3@9?arch=amd64"], {"digest": digest_of(b"another")})
     image.descriptors[-1]["annotations"]["vnd.docker.reference.digest"] = descriptor["digest"]
     upload(image, registry, "forged/python", "3.13.15-bookworm")
-    assert Look(catalog, tmp_path, f"{registry}/forged/python", archive).rows()[0][1] == "3.0.9-1+deb12u9"
+    assert look("forged").rows()[0][1] == "3.0.9-1+deb12u9"
 
 
-def test_an_unreachable_archive_is_reported_instead_of_up_to_date_packages(
-    catalog: Catalog, registry: str, tmp_path: Path
-) -> None:
+def test_a_row_says_what_is_fixed_since_when_and_for_which_platform(registry: str, look: Any) -> None:
+    image = Archive()
+    for platform in ("linux/amd64", "linux/arm64"):
+        image.image([TOP], platform=platform)
+    upload(image, registry, "both/python", "3.13.15-bookworm")
+    survey = look("both").survey()
+    assert [row["platform"] for row in survey.rows] == ["linux/amd64", "linux/arm64"], "all that the registry has"
+    assert {key: survey.rows[1][key] for key in ("package", "security", "suites", "since", "target")} == {
+        "package": "libssl3", "security": True, "suites": ("bookworm-security",), "since": "2026-09-25",
+        "target": "bookworm",
+    }  # fmt: skip
+
+
+def test_packages_that_the_archive_does_not_have_are_not_up_to_date(registry: str, look: Any) -> None:
+    image = Archive()
+    image.image([make_tar({"var/lib/dpkg/status": status(nowhere="1", neither="1")})])
+    upload(image, registry, "foreign/python", "3.13.15-bookworm")
+    (why,) = look("foreign").survey().unknown
+    assert "does not have neither, nowhere" in why
+
+
+def test_an_image_without_a_list_of_packages_is_not_up_to_date(registry: str, look: Any) -> None:
+    image = Archive()
+    image.image([PYTHON])
+    upload(image, registry, "bare/python", "3.13.15-bookworm")
+    (why,) = look("bare").survey().unknown
+    assert "it lists no packages" in why
+
+
+def test_images_that_are_not_published_are_skipped(look: Any) -> None:
+    survey = look("empty").survey()
+    assert (survey.rows, survey.images, survey.unknown) == ([], [], [])
+
+
+OS_RELEASE = 'ID=ubuntu\nVERSION_CODENAME=noble\nVERSION_ID="24.04"\n'
+
+
+class Command:
+    """Runs `inv outdated` about an image with an outdated package, as a user does."""
+
+    def __init__(self, engine: Engine, host: str, base: Path) -> None:
+        self.engine = engine
+        self.words = [
+            sys.executable, "-m", "invoke", "outdated", "--version=3.13", "--target=bookworm", "--variant=default",
+            f"--repository={host}/command/python", f"--base={base}", "--check", "--format=json",
+        ]  # fmt: skip
+
+    def run(self, *options: str, before: tuple[str, ...] = ()) -> tuple[int, str]:
+        """The exit code, and everything that was printed."""
+        command, environment = [*before, *self.words, *options], {**os.environ, **self.engine.environment}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def command(registry: str, engine: Engine, archive: tuple[PackageArchive, Path]) -> Command:
     image = Archive()
     image.image([TOP])
-    upload(image, registry, "lonely/python", "3.13.15-bookworm")
-    nowhere = "deb [trusted=yes] http://127.0.0.1:1 ./"
-    look = Look(catalog, tmp_path, f"{registry}/lonely/python", nowhere)
-    survey = look.outdated.survey([look.image])
-    assert (survey.rows, survey.images) == ([], [])
-    (line,) = survey.unknown
-    assert "the archive of bookworm cannot be queried" in line
+    upload(image, registry, "command/python", "3.13.15-bookworm")
+    return Command(engine, registry, archive[1])
 
 
-def test_images_that_are_not_published_are_skipped(
-    catalog: Catalog, registry: str, archive: str, tmp_path: Path
-) -> None:
-    look = Look(catalog, tmp_path, f"{registry}/empty/python", archive)
-    survey = look.outdated.survey([look.image])
-    assert (survey.rows, survey.images, survey.unknown) == ([], [], [])
+def test_a_fix_is_named_on_this_host(command: Command) -> None:
+    code, text = command.run()
+    assert (code, '"available": "3.0.9-1+deb12u10"' in text) == (1, True), text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting another /etc/os-release needs root")
+def test_a_fix_is_named_on_a_host_that_says_it_is_ubuntu(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "os-release").write_text(OS_RELEASE)
+    script = f'mount --bind {tmp_path}/os-release /etc/os-release && grep -q ubuntu /etc/os-release && exec "$@"'
+    code, text = command.run(before=("unshare", "--mount", "sh", "-c", script, "sh"))
+    assert (code, '"available": "3.0.9-1+deb12u10"' in text) == (1, True), text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="chroot needs root")
+def test_a_fix_is_named_in_a_container(command: Command, reference: str) -> None:
+    """In a container on this machine's file system, because no image has the libraries that bakery needs."""
+    client, keys = command.engine.client, ("PATH", "PYTHONPATH", "HOME", "DOCKER_HOST", "BAKERY_HOME")
+    environment = {key: os.environ[key] for key in keys if key in os.environ} | dict(command.engine.environment)
+    container = client.containers.create(
+        reference, ["chroot", "/host", "env", f"--chdir={ROOT}", *command.words], environment=environment,
+        network_mode="host", volumes={"/": {"bind": "/host", "mode": "rw"}},
+    )  # fmt: skip
+    try:
+        container.start()
+        code, text = container.wait()["StatusCode"], container.logs().decode()
+    finally:
+        container.remove(force=True)
+    assert (code, '"available": "3.0.9-1+deb12u10"' in text) == (1, True), text
+
+
+def test_an_unreachable_archive_is_a_failure_instead_of_up_to_date_packages(command: Command) -> None:
+    code, text = command.run("--apt-mirror=http://127.0.0.1:1")
+    assert code == 2
+    assert "the package archive of bookworm for linux/amd64 could not be asked about" in text

@@ -34,7 +34,8 @@ OPTIONS = {
     "engine.status": "format",
     "engine.up": "",
     "images": "format mirror releases source target variant version",
-    "outdated": "check format repository source target variant version",
+    "outdated": "apt-mirror base builder ca-bundle check format platform refresh repository source "
+    "target variant version",
     "plan": "all base format platform quick source target variant version",
     "profile": "base dry mirror no-cache source stale target version",
     "push": "all ca-bundle digests dry force format key merge platform repository sign stamp "

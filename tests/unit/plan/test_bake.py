@@ -361,7 +361,7 @@ def test_every_step_that_installs_packages_mounts_the_same_script_and_secrets(ca
             for step in re.findall(r"(?m)^RUN (?:.*\\\n)*.*$", text)
             if re.search(r"sh /mnt/(apt-install|packages)\.sh", step)
         ]
-        assert len(steps) == 7
+        assert len(steps) == 8
         for step in steps:
             script = "apt-install.sh" if "sh /mnt/apt-install.sh" in step else "packages.sh"
             first = f"type=bind,from=shared,source={script},target=/mnt/{script}"

@@ -1,0 +1,50 @@
+"""Asks the package archive of a distribution for newer versions, in a build step on the target's own base.
+
+So it works for any target and platform on any host, with the network settings of builds.
+"""
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from bakery.build.builder import Builder
+from bakery.build.export import Stage
+from bakery.catalog import Image
+from bakery.errors import BuildError
+from bakery.platforms import host_platform
+from bakery.records import Newer, parse_newer
+
+STAGE, ASKING = "newer", "ask"
+"""The stage of the Dockerfile that is exported, with a file of packages, and the one that asks."""
+
+
+def ask_newer(builder: Builder, image: Image, versions: Iterable[tuple[str, str]]) -> tuple[Newer, ...]:
+    """The packages among ``versions`` of which the archive of ``image``'s target and platform has newer versions.
+
+    Raises :exc:`bakery.errors.BakeryError` if the archive could not be asked.
+    """
+    host, dockerfile = host_platform(), builder.catalog.dockerfile_of(image)
+    base = builder.inputs.base(replace(image, platform=host), partial(builder.display.note, image.target.name))
+    # Making a base under emulation takes minutes: without one, the sources are those of this machine's base.
+    asked = base if image.platform == host else builder.inputs.available_base(image) or base
+    builder.workspace.build.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{STAGE}.", dir=builder.workspace.build) as folder:
+        (Path(folder) / "architecture").write_text(f"{image.platform.architecture}\n")
+        (Path(folder) / "packages").write_text("".join(f"{name} {version}\n" for name, version in versions))
+        contexts = {"base": base.context, "asked": asked.context, "versions": folder, "shared": "shared"}
+        arguments = [f"--build-context={name}={context}" for name, context in contexts.items()]
+        arguments += [f"--network={builder.engine.network}"] if builder.engine.network else []
+        arguments += [
+            f"--file={dockerfile}", f"--target={STAGE}", f"--platform={host}", f"--output=type=local,dest={folder}",
+            str(Path(dockerfile).parent),
+        ]  # fmt: skip
+        log = builder.workspace.logs / f"outdated-{image.target.name}-{image.platform.architecture}.log"
+        log.unlink(missing_ok=True)
+        options = replace(builder.buildx, uncached=(ASKING, STAGE), cache_from=(), cache_to=())
+        builder.run_buildx(Stage(image, log, {}), options, arguments, lambda _: None)
+        try:
+            return parse_newer((Path(folder) / STAGE).read_text(encoding="utf-8").splitlines())
+        except (OSError, ValueError) as error:
+            raise BuildError(f"the answer cannot be read: {error}") from None
