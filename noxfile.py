@@ -28,6 +28,7 @@ nox.options.error_on_missing_interpreters = True
 CATALOG = load_catalog(ROOT)
 PYTHON_FILES = ("bakery", "benchmarks", "commands", "tests", "tasks.py", "noxfile.py")
 SCRIPTS = ("shared", "reference", "benchmarks", "tests/engine")
+COMMANDS = ("inv", ".ci/run", ".ci/stock", ".github/containerd-store", ".github/repository")
 
 
 @nox.session
@@ -39,7 +40,7 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports")
     session.run("mypy")
     scripts = [ROOT / "bakery/engine/cli/docker", *(file for folder in SCRIPTS for file in ROOT.glob(f"{folder}/*.sh"))]
-    session.run("shellcheck", *map(str, sorted(scripts)), "inv", ".ci/run", ".ci/stock", ".github/containerd-store")
+    session.run("shellcheck", *map(str, sorted(scripts)), *COMMANDS)
     session.run("zizmor", "--offline", "--strict-collection", "--quiet", "--persona=pedantic", ".github")
     if shutil.which("actionlint"):  # not available from PyPI for every platform
         session.run("actionlint", external=True)

@@ -149,6 +149,26 @@ def test_nightly_releases_those_that_are_outdated_and_fails_if_one_could_not_be_
 
 
 @needs_jq
+@pytest.mark.parametrize(
+    ("owner", "code", "printed"), [("Infra7", 0, "ghcr.io/infra7/python\n"), ("infra", 1, ""), ("someone", 1, "")]
+)
+def test_workflows_publish_under_the_catalogs_name_and_a_fork_is_told_to_change_it(
+    tmp_path: Path, catalog: Catalog, owner: str, code: int, printed: str
+) -> None:
+    program = tmp_path / "inv"
+    program.write_text(f"#!/bin/sh\necho '{json.dumps([{'repository': catalog.repository}])}'\n")
+    program.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "GITHUB_REPOSITORY_OWNER": owner}
+    command = [ROOT / ".github/repository"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, printed)
+    assert ("shared/catalog.toml" in done.stderr) == bool(code)
+    for job in (RELEASE["build"], RELEASE["publish"], NIGHTLY["outdated"]):
+        assert "$(.github/repository)" in job
+        assert "ghcr.io/" not in job
+
+
+@needs_jq
 def test_the_release_plans_only_the_images_that_are_outdated(tmp_path: Path) -> None:
     inv = 'echo "{\\"include\\":[{\\"name\\":\\"$3$4\\"}]}"'
     script = script_of(RELEASE["plan"].replace("- id: plan", "- name: matrix"), "matrix")
