@@ -134,7 +134,8 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
     """A comparison of two images: their speed (``bench``) or their cold starts (``startup``).
 
     ``seconds`` is the duration of the run, ``left_out`` has the reason for each benchmark that was not measured.
-    Only cold starts have ``commands``, and only speed has a ``summary``.
+    Only cold starts have ``commands`` and, for each in ours and in the reference, ``instructions``. Only speed has a
+    ``summary``.
     """
 
     schema: Literal[1]
@@ -148,6 +149,7 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
     commands: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     benchmarks: list[BenchmarkTimes]
     left_out: dict[str, str]
+    instructions: dict[str, list[int]] = msgspec.field(default_factory=dict)
     summary: BenchmarkSummary | None
 
     @property
@@ -246,6 +248,9 @@ def notes_of(result: BenchmarkResult) -> list[str]:
         )
     if settings.fresh_engine:
         notes.append(f"Measured in a fresh engine that holds only the two images ({environment.storage}).")
+    if result.instructions:
+        counts = [f"{name} {one / 1e6:.1f} against {two / 1e6:.1f}" for name, (one, two) in result.instructions.items()]
+        notes.append(f"Millions of instructions in user mode, by valgrind: {', '.join(counts)}.")
     shares = (ours.cpu_share, reference.cpu_share)
     if settings.clock == "wall" and any(share is not None and share < BUSY for share in shares):
         notes.append(

@@ -14,19 +14,25 @@ code. Two runs give four figures:
 
 If one of the images has no bash (the minimal variants), only the last figure is measured. Each command runs once in
 each image beforehand, so that the image's files are in memory.
+
+If this machine has valgrind, the instructions of each start are counted as well: they are the same in every run.
 """
 
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+
+import msgspec
 
 from bakery.benchmarks.results import BenchmarkResult, MeasuredImage, times_of
 from bakery.benchmarks.session import PROGRAMS, SIDES, Session, python_of
 from bakery.engine import Engine, cpu_limits, fresh_engine, idle_container
 from bakery.errors import BuildError, EngineError
+from bakery.platforms import host_platform
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "pass": ("python3", "-c", "pass"),
@@ -37,6 +43,8 @@ INSIDE, FORKED, CPU, WHOLE = FIGURES = "in the container", "with the shell's for
 """The figures of a start, all in seconds."""
 HAS_BASH = "import shutil, sys; sys.exit(not shutil.which('bash'))"
 LIMIT = 120  # seconds after which a start has failed
+VALGRIND = (Path("/usr/libexec/valgrind"), Path("/usr/lib/valgrind"), Path("/usr/lib/x86_64-linux-gnu/valgrind"))
+"""Where distributions have valgrind's tools, which are static programs and run in any image."""
 
 
 def parse_start(output: str) -> dict[str, float] | None:
@@ -55,11 +63,14 @@ def parse_start(output: str) -> dict[str, float] | None:
     return {INSIDE: end - began, FORKED: end - fork, CPU: 60 * (user_minutes + system_minutes) + user + system}
 
 
-def _docker_run(engine: Engine, image: MeasuredImage, cpu: int, command: Sequence[str]) -> tuple[float, str]:
-    """The seconds of a ``docker run`` and its output; :exc:`BuildError` if it fails."""
+def _docker_run(
+    engine: Engine, image: MeasuredImage, cpu: int, command: Sequence[str], options: Sequence[str] = ()
+) -> tuple[float, str]:
+    """The seconds of a ``docker run`` with ``options`` and its output; :exc:`BuildError` if it fails."""
     limits = [f"--{key.replace('_', '-')}={value}" for key, value in cpu_limits(cpu).items()]
     program, *arguments = command
-    run = ["docker", "run", "--rm", "--network=none", *limits, f"--entrypoint={program}", image.id, *arguments]
+    options = (*limits, *options, f"--entrypoint={program}")
+    run = ["docker", "run", "--rm", "--network=none", *options, image.id, *arguments]
     began = time.perf_counter()
     try:
         done = subprocess.run(
@@ -85,6 +96,34 @@ def _start(engine: Engine, image: MeasuredImage, cpu: int, command: Sequence[str
     if timed is None:
         raise BuildError(f"the bash in {image.image} has no $EPOCHREALTIME: expected 5.0 or newer")
     return {**timed, WHOLE: whole}
+
+
+def _instructions(engine: Engine, image: MeasuredImage, cpu: int, command: Sequence[str], tools: Path) -> int:
+    """The instructions of a cold start of ``command`` in user mode; raises as :func:`_docker_run`."""
+    tool = tools / f"cachegrind-{host_platform().architecture}-linux"
+    options = [f"--volume={tools}:{tools}:ro", f"--env=VALGRIND_LIB={tools}", f"--env=VALGRIND_LAUNCHER={tool}"]
+    counting = [str(tool), "--tool=cachegrind", "--cache-sim=no", "--log-fd=1", "--cachegrind-out-file=/dev/null"]
+    _, output = _docker_run(engine, image, cpu, [*counting, *command], options)
+    counted = re.search(r"I\s+refs:\s+([\d,]+)", output)
+    if counted is None:
+        raise BuildError(f"valgrind did not count the instructions of {command[0]} in {image.image}")
+    return int(counted[1].replace(",", ""))
+
+
+def count_instructions(session: Session, images: Sequence[MeasuredImage], names: Iterable[str]) -> dict[str, list[int]]:
+    """The instructions of the commands ``names`` in each image; empty if valgrind is not on the engine's machine."""
+    tools = next((folder for folder in VALGRIND if (folder / "default.supp").exists()), None)
+    if tools is None or not session.engine.host.startswith("unix:"):
+        return {}
+    session.phase("counting instructions")
+    try:
+        return {
+            name: [_instructions(session.engine, image, session.cpu, COMMANDS[name], tools) for image in images]
+            for name in names
+        }
+    except BuildError as error:
+        session.note(f"instructions were not counted: {error.message}")
+        return {}
 
 
 def run_startup(session: Session) -> BenchmarkResult:
@@ -144,4 +183,5 @@ def _measure(session: Session, images: Sequence[MeasuredImage]) -> BenchmarkResu
         for name, by_side in starts.items()
         for figure in (FIGURES if bash else (WHOLE,))
     ]
-    return session.result(measured, benchmarks, left_out, {name: COMMANDS[name] for name in starts})
+    result = session.result(measured, benchmarks, left_out, {name: COMMANDS[name] for name in starts})
+    return msgspec.structs.replace(result, instructions=count_instructions(session, images, starts))

@@ -18,7 +18,7 @@ from bakery.benchmarks.pyperformance import DATA, Benchmark, read_config
 from bakery.benchmarks.results import notes_of, rows_of
 from bakery.benchmarks.run import WorkerContainer, run_benchmarks
 from bakery.benchmarks.session import SIDES, Pair, Session, python_of
-from bakery.benchmarks.startup import COMMANDS, FIGURES, run_startup
+from bakery.benchmarks.startup import COMMANDS, FIGURES, VALGRIND, run_startup
 from bakery.benchmarks.wheelhouse import Wheelhouse, tar_name
 from bakery.catalog.labels import LABELS
 from bakery.display.progress import Display
@@ -199,7 +199,13 @@ def test_results_from_a_fresh_engine_name_its_store(session: Session, engine: En
 
 
 def test_cold_starts_are_measured_inside_and_outside_of_fresh_containers(session: Session) -> None:
-    times = {times.name: times for times in run_startup(session).benchmarks}
+    result = run_startup(session)
+    if any(folder.exists() for folder in VALGRIND):
+        assert set(result.instructions) == set(COMMANDS)
+        for ours, reference in result.instructions.values():
+            assert ours > 1_000_000
+            assert abs(ours / reference - 1) < 0.01, "the same image twice"
+    times = {times.name: times for times in result.benchmarks}
     assert len(times) == len(FIGURES) * len(COMMANDS)
     for name in COMMANDS:
         for side in SIDES:
