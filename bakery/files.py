@@ -29,7 +29,7 @@ def sha256_of(file: Path) -> str:
 def require_type(path: Path, expected: int = stat.S_IFREG) -> bool:
     """Whether ``path`` exists; :exc:`BakeryError` if it is not of the type ``expected``, such as ``stat.S_IFDIR``.
 
-    A link in a cache may lead anywhere, and to open a FIFO waits for a writer that may never come.
+    A link in a cache may lead anywhere, and opening a FIFO waits for a writer that may never come.
     """
     try:
         actual = stat.S_IFMT(path.lstat().st_mode)

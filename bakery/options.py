@@ -145,7 +145,7 @@ class Building:
     refresh: bool = option(False, "Resolve the bases again instead of using those of earlier builds")
     train: bool = option(False, "Train in this build instead of using the recorded profile (`inv profile` records one)")
     stale: bool = option(
-        False, "Only series whose recorded profile is of another release than the pinned one (default: of all series)"
+        False, "Only series whose recorded profile is from another release than the pinned one (default: all series)"
     )
     compression: Compression | None = option(
         None, "Compression of layers: zstd (level 19), zstd:LEVEL, gzip (by the engine) or gzip:LEVEL (default: zstd)",
@@ -217,7 +217,7 @@ class Publishing:
         convert=names.repository,
     )
     stamp: str | None = option(
-        None, "End of the dated tags (default: the day of the build, such as 20261122)", convert=names.stamp
+        None, "Suffix of the dated tags (default: the day of the build, such as 20261122)", convert=names.stamp
     )
     force: bool = option(False, "Push untested images, and move shared tags that lose a platform; lists each override")
     sign: bool = option(False, "Sign each index with cosign before tags move to it; keyless without --key")
@@ -243,7 +243,7 @@ class Output:
 class Scanning:
     """What is searched for vulnerabilities."""
 
-    bill: str | None = option(None, "Bill of materials of the image, which `inv sbom --output=FILE` wrote")
+    bill: str | None = option(None, "Bill of materials of the image, written by `inv sbom --output=FILE`")
     tracker: str | None = option(
         None, "JSON of Debian's security tracker: a file, or a URL such as "
         "https://security-tracker.debian.org/tracker/data/json",

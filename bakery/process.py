@@ -31,9 +31,9 @@ def prepare() -> None:
 
 
 def describe(error: Exception) -> str | None:
-    """One line for an error that is not a :exc:`BakeryError`; ``None`` if the reader of stdout has ended.
+    """One line for an error that is not a :exc:`BakeryError`; ``None`` if the reader of stdout is gone.
 
-    The full text of an error that nobody expected is in a file for this user alone.
+    The full text of an unexpected error goes to a file that only this user can read.
     """
     try:
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Reads regular files only: to open a FIFO waits for a writer, and a device may never end."""
+"""Reads regular files only: opening a FIFO waits for a writer, and a device may never end."""
 
 import errno
 import os

@@ -25,7 +25,7 @@ DAY = r"\d{4}-\d\d-\d\d"
 
 @dataclass(frozen=True)
 class Rule:
-    """What the type of a field cannot tell: what is expected, in words for errors, and a string's pattern."""
+    """What the type of a field does not say: what is expected, as errors say it, and a string's pattern."""
 
     expected: str
     pattern: str = "(?s).*"

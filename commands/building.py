@@ -49,10 +49,10 @@ def profile(selection: Selection, building: Building, output: Output) -> None:
 
 @command(
     "version target variant platform source all mirror base quick image format",
-    image="Build this image in a registry once more, by its labels, and compare with that",
+    image="Rebuild this published image from its labels, and compare the result with it",
 )
 def verify(selection: Selection, building: Building, measuring: Measuring) -> Report:
-    """Build images twice, or a published one again, and compare the bits; exit code 1 if they differ."""
+    """Build images twice, or rebuild a published one, and compare the bits; exit code 1 if they differ."""
     building = replace(building, no_cache=True)
     if not measuring.image:
         catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)

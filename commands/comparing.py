@@ -33,7 +33,7 @@ def compare(selection: Selection, measuring: Measuring, output: Output) -> Repor
     )
 
 
-@command("version target variant source against record format", record="Renew shared/facts from both images")
+@command("version target variant source against record format", record="Update shared/facts from both images")
 def differences(selection: Selection, measuring: Measuring, output: Output) -> Report:
     """Compare what users can observe in images with the official recipe's; fails if a difference has no reason."""
     catalog, images = selection.select(WORKSPACE.root)

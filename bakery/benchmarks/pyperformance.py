@@ -69,7 +69,7 @@ class _Tool(msgspec.Struct, frozen=True):
 
 
 class _Metadata(msgspec.Struct, frozen=True):
-    """A pyproject.toml or bm_OTHER.toml, as far as it is used."""
+    """The fields used of a pyproject.toml or bm_OTHER.toml."""
 
     project: _Project = _Project()
     tool: dict[str, _Tool] = {}

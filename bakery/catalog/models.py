@@ -184,5 +184,5 @@ class Image:
 
     @property
     def is_default_release(self) -> bool:
-        """Whether this is the release that the series' own tags stand for."""
+        """Whether the series' own tags refer to this release."""
         return self.pin == self.series.default

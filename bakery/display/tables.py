@@ -22,7 +22,7 @@ class Column:
     """A column of a table: its heading, and the value in each row: ``value(row)`` or ``row[key]``.
 
     The default of ``key`` is the heading. Columns of numbers are aligned ``right``. In a table for the terminal, values
-    of columns ``below`` follow on lines of their own, so that the table is not wider than :data:`NARROW` characters.
+    of columns ``below`` follow on separate lines, so that the table is not wider than :data:`NARROW` characters.
     """
 
     heading: str

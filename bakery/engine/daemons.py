@@ -30,7 +30,7 @@ def version_of(text: str) -> Version:
 
 
 def _process_folders() -> list[Path]:
-    """The folder of each process in /proc; os.listdir, because Path.glob fails if a process ends meanwhile."""
+    """The folder of each process in /proc; os.listdir, because Path.glob fails if a process ends."""
     return [Path("/proc", name) for name in os.listdir("/proc") if name.isdecimal()]
 
 
@@ -63,7 +63,7 @@ def foreign_daemon() -> int | None:
 
 
 def _is_docker(pid: int) -> bool:
-    """Whether the program of a process has Docker's packages in it, as its names of functions show; not its name."""
+    """Whether the program of a process is Docker's, by the names of its functions and not by its own name."""
     try:
         with open(f"/proc/{pid}/exe", "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as program:
             return any(program.find(name) >= 0 for name in (b"docker/docker/daemon.", b"moby/moby/v2/daemon."))

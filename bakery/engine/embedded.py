@@ -40,7 +40,7 @@ from bakery.workspace import Workspace
 SPACE = 1_000_000_000
 """Bytes that unpacking its packages takes."""
 SLOW, PATIENCE = 6.0, 600
-"""Seconds after which the user is told that it does not answer, and for which it is waited for while it runs."""
+"""Seconds until a message says that it does not answer, and until waiting for it ends while it runs."""
 STOP_SECONDS = 60
 KEEP_CACHE = "40GB"
 LIST = "packages"
@@ -52,7 +52,7 @@ WAY_OUT = "Install Docker Engine 23 or newer, or point DOCKER_HOST at one."
 
 
 INHERITED = re.compile(r"(?i)(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)|HOME|TMPDIR|LANG|TZ|DOCKER_TMPDIR")
-"""What dockerd and its build steps need of the starter's environment, which may hold secrets."""
+"""What dockerd and its build steps need from this environment; the rest may hold secrets."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Embedded:
         return self.pid() is not None and answers(self.runtime / "docker.sock")
 
     def up(self) -> None:
-        """Unpack and start it, as far as that is not done yet. Raises :exc:`EngineError`."""
+        """Unpack and start it, unless that is done already. Raises :exc:`EngineError`."""
         with disk_full(self.folder), locked(self.folder.with_suffix(".lock"), "the embedded engine", self.tell):
             if self._answers():
                 self._prepare()  # each container and build step runs its runc
@@ -314,8 +314,8 @@ class Embedded:
     def sweep(self) -> None:
         """End the processes and remove the mounts that a daemon leaves behind.
 
-        These are its data folder, mounted on itself, and after a kill its build steps, which would go on compiling, and
-        their root file systems, and its containerd, which the next daemon would wait 10 s for.
+        These are its data folder, which is mounted on itself, and after a kill also its build steps, which would keep
+        compiling, their root file systems, and its containerd, which the next daemon would wait 10 s for.
         """
         if self.pid() is not None:
             return

@@ -21,7 +21,7 @@ LOCK = "shared/lock.toml"
 def made_from(catalog: Catalog, image: Image) -> tuple[str, ...]:
     """The paths that decide about ``image`` in addition to what all images are made from.
 
-    They are the folder of its family, its Dockerfile (or the folder of its recipe if that has a Dockerfile of its own),
+    They are the folder of its family, its Dockerfile (or the folder of its recipe if that has its own Dockerfile),
     and the folder of its profile.
     """
     profile = catalog.profile_of(image)

@@ -19,7 +19,7 @@ OTHERWISE = "--force overrides these objections."
 def objections(record: LocalRecord | None, identity: str, labels: Mapping[str, str]) -> list[tuple[str, str]]:
     """The reasons not to publish the image ``identity`` with these ``labels``; ``record`` is that of its build.
 
-    With each comes the command that would mend it: :data:`BUILD` (and then test) or :data:`TEST`.
+    Each comes with the command that fixes it: :data:`BUILD` (and then test) or :data:`TEST`.
     """
     reasons = []
     recipe = labels.get(f"{LABELS}.recipe", "unknown")
@@ -71,7 +71,7 @@ def approved(
                     refused.append(f"{name} {image.platform}: {reason}")
                     commands |= {f"{each} {arguments}": None for each in dict.fromkeys((verb, TEST))}
             images_to_push.append((image, end, built.id, day))
-    hint = "To mend it:" + "".join(f"\n    {command}" for command in sorted(commands))
+    hint = "To fix it:" + "".join(f"\n    {command}" for command in sorted(commands))
     if missing:
         raise BuildError("nothing was pushed:\n    " + "\n    ".join([*missing, *refused]), hint=hint)
     if refused:
@@ -82,7 +82,7 @@ def approved(
 def require_tested(home: Path, name: str, identity: str, held: str) -> None:
     """Raise :exc:`PublishError` unless ``held`` is the image that the index ``identity`` is recorded to hold.
 
-    :func:`approved` goes by that record, which is in the cache.
+    :func:`approved` relies on that record, which is in the cache.
     """
     tested = manifest_digest_of(home, identity)
     if tested not in (identity, held):

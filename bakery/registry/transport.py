@@ -258,7 +258,7 @@ class Transport:
         return response
 
     def _sign(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":
-        """Add the login to a request to the registry itself; storage that it redirects to has URLs of its own."""
+        """Add the login to a request to the registry itself, not to one to the storage that it redirects to."""
         if str(request.url).startswith(f"{self.base}/"):
             if self.token:
                 request.headers["Authorization"] = f"Bearer {self.token}"

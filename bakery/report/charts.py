@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 SPLIT = 0.035  # share of an image above which the treemap shows the content of a folder instead of the folder
-TINY = 0.004  # share of an image below which a folder or a file has no box of its own
+TINY = 0.004  # share of an image below which a folder or a file gets no box
 SHAPE = 1.7  # width to height of the treemap; page.css has the same number
 
 

@@ -231,7 +231,7 @@ class Published:
         return [result for result in self.results if (result.kind, result.name) == (kind, name)]
 
     def tags(self, record: BuildRecord) -> tuple[str, ...]:
-        """The tags of a build and its aliases; of a source tree or a release that is no longer pinned its own name."""
+        """The tags and aliases of a build; only its name if it is a source tree or of a release not pinned any more."""
         series = next(series for series in self.catalog.series if series.name == record.series)
         if is_tree(record) or record.release not in [pin.release for pin in series.pins]:
             return (record.image,)

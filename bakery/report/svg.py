@@ -97,5 +97,5 @@ def svg(chart: Chart, prefix: str = "") -> str:
 
 
 def page_charts(charts: Sequence[Chart]) -> list[str]:
-    """Charts for the inside of one page, with IDs of their own."""
+    """Charts for the inside of one page, with unique IDs."""
     return [svg(chart, f"c{number}-") for number, chart in enumerate(charts, 1)]

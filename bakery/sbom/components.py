@@ -46,7 +46,7 @@ class _Checksum(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SpdxPackage(msgspec.Struct, frozen=True, rename="camel"):
-    """A package in an SPDX document that is read, as far as it is used."""
+    """The fields used of a package in an SPDX document."""
 
     name: str = ""
     version_info: str = ""

@@ -27,7 +27,7 @@ class _Creation(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True, rename="camel"):
-    """A bill of materials that :mod:`bakery.sbom.spdx` wrote, as far as it is used; its first package is the image."""
+    """The fields used of a bill of materials that :mod:`bakery.sbom.spdx` wrote; its first package is the image."""
 
     document_namespace: str
     packages: Annotated[tuple[SpdxPackage, ...], msgspec.Meta(min_length=1)]
@@ -92,7 +92,7 @@ def _sources(bill: Document, releases: Mapping[str, str]) -> Iterator[tuple[str,
             if release and purl.version:
                 found.add((name or purl.name, version or purl.version, release))
     if not found:
-        raise InputError("the bill of materials lists no package of Debian", hint="Ubuntu has a tracker of its own.")
+        raise InputError("the bill of materials lists no package of Debian", hint="Ubuntu has its own tracker.")
     yield from sorted(found)
 
 

@@ -1,7 +1,7 @@
 """The breakdown of an image: each file in each layer belongs to one part, and the parts add up to the image.
 
 :mod:`bakery.sizes.layers` reads the layers as lists of entries. Sizes on disk are those of the files. A layer is
-compressed as one stream, so no part of it has a compressed size of its own: the layer's size is divided in proportion
+compressed as one stream, so no part of it has its own compressed size: the layer's size is divided in proportion
 to the sizes of the parts when each is compressed separately with the layer's method.
 """
 

@@ -134,4 +134,4 @@ class SignatureChecker:
         if not require_type(file):
             return False
         age = self.clock().timestamp() - file.stat().st_mtime
-        return 0 <= age < RETRY_AFTER  # a date that lies ahead would never expire
+        return 0 <= age < RETRY_AFTER  # a date in the future would never expire

@@ -31,7 +31,7 @@ CHECK = 'set -f; for test; do python -m test --timeout=1200 $test >/dev/null 2>&
 
 @dataclass(frozen=True)
 class ExpectedFailure:
-    """A test file, or its ``tests`` (regrtest's patterns), that may fail in ``versions``, and why that is no defect."""
+    """A test file, or its ``tests`` (regrtest's patterns), that may fail in ``versions``, and why it is no defect."""
 
     file: Annotated[str, Rule("a test file's name without .py", r"test\w+")]
     reason: Annotated[str, Rule("a reason of at least four words", r"\S+( \S+){3,}")]
@@ -156,10 +156,10 @@ def build_suite(builder: Builder, image: Image) -> Suite:
 def run_suite(
     builder: Builder, suite: Suite, only: Sequence[str], jobs: int, write: Callable[[str], object]
 ) -> SuiteResult:
-    """Run the suite, or the test files of ``only``, then each test that is expected to fail in a run of its own.
+    """Run the suite, or the test files of ``only``, then each test that is expected to fail, in a separate run.
 
-    A run of the whole suite is recorded, unless the image was replaced meanwhile. Raises :exc:`BuildError` if the run
-    does not complete.
+    A run of the whole suite is recorded, unless the image was replaced while it ran. Raises :exc:`BuildError` if the
+    run does not complete.
     """
     expected = [failure for failure in suite.expected if not only or failure.file in only]
     arguments, summary = main_arguments(expected, only, jobs), Summary()

@@ -42,7 +42,7 @@ def test_an_image_that_is_not_built_has_to_be_built_and_tested(
 ) -> None:
     kind, text = refusal(catalog, image("3.13"), tmp_path, Engine(""))
     assert kind is BuildError and "-gzip for linux/amd64 is not in the engine" in text
-    assert text.endswith(f"To mend it:\n    {BUILD}\n    {TEST}")
+    assert text.endswith(f"To fix it:\n    {BUILD}\n    {TEST}")
 
 
 def test_a_fresh_clone_that_never_built_the_image_is_told_to_build(
