@@ -9,9 +9,11 @@
 # Line tables only (-gline-tables-only): with full debug information (-g) clang 19 compiles libpython 3.13.15 to other code, in
 # sections of other sizes. In unicodedata line tables swap two instructions, too: such a module is left out.
 #
+# Next to libpython's symbols are the types of the interpreter's data, and the commands that gdb loads by itself: py-bt, ...
+#
 # OUT=/mnt/out           the published installation
 # TREE=/usr/src/python   the tree, which `compile.sh compile` compiled with line tables
-# SYMBOLS=/symbols       written: usr/lib/debug/.build-id
+# SYMBOLS=/symbols       written: usr/lib/debug
 set -euo pipefail
 shopt -s nullglob
 # shellcheck source-path=SCRIPTDIR source=common.sh
@@ -62,4 +64,14 @@ done < <(find "$OUT/usr/local" -type f \( -perm /111 -o -name '*.so*' \) -print0
 if [ "$count" -le "${#left_out[@]}" ]; then
     fail "expected the code of most files in $OUT/usr/local to be the published code; it differs in: ${left_out[*]}"
 fi
+
+# gdb searches its folder of debug files for a script of a library's name (Auto-loading extensions in its manual). gcc and
+# clang lay data out alike; its layout depends on the tree's own configuration (pyconfig.h).
+script=$SYMBOLS/usr/lib/debug/usr/local/lib/$(value INSTSONAME)
+mkdir -p "$(dirname "$script")"
+gcc -g -fno-eliminate-unused-debug-types -I. -IInclude -IInclude/internal -IObjects -c /mnt/debug-types.c -o "$script.types"
+objcopy --compress-debug-sections=zlib "$script.types"
+cp Tools/gdb/libpython.py "$(dirname "$script")/libpython.py"
+cp /mnt/debug-frames.py "$script-gdb.py"
+chmod 644 "$(dirname "$script")"/*
 echo "$count files have debug symbols, $(du --summarize --human-readable "$SYMBOLS" | cut -f 1); left out: ${left_out[*]:-none}"

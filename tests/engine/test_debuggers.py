@@ -35,14 +35,20 @@ SYSROOT = ("-iex", "set sysroot /")
 LIBPYTHON = "libpython3.13.so.1.0"
 PROGRAM = """
 import threading, time
-def innermost_work():
+class Thing:
+    def __init__(self, name):
+        self.name = name
+def innermost_work(seconds):
     while True:
-        time.sleep(0.5)
+        time.sleep(seconds)
 def calling_function():
-    innermost_work()
+    things = {"a": [1, 2], "b": Thing("x")}
+    innermost_work(0.5)
+def key(number):
+    calling_function()
 threading.Thread(target=calling_function, name="a worker", daemon=True).start()
 print("ready", flush=True)
-calling_function()
+sorted([1, 2], key=key)
 """
 
 
@@ -116,20 +122,35 @@ def debugged(engine: Engine, image: str, program: Any, command: list[str], **opt
     return output.decode()
 
 
-def test_gdb_in_the_debug_image_shows_the_lines_of_another_containers_interpreter(
+def python_stack(text: str) -> list[str]:
+    """The functions that py-bt printed, innermost first."""
+    return re.findall(r'^  File "/.*", line \d+, in (\S+)$', text, re.MULTILINE)
+
+
+def test_gdb_in_the_debug_image_shows_lines_and_the_python_stack_of_another_container(
     engine: Engine, symbols: str, running: Any
 ) -> None:
-    text = debugged(engine, symbols, running, ["gdb", "--batch", *SYSROOT, "-p", "1", "-ex", "backtrace"])
+    commands = ["backtrace", "py-bt", "py-locals", "py-up", "py-locals", "thread 2", "py-bt"]
+    arguments = [word for command in commands for word in ("-ex", command)]
+    text = debugged(engine, symbols, running, ["gdb", "--batch", *SYSROOT, "-p", "1", *arguments])
     for function, file in (("_PyEval_EvalFrameDefault", "generated_cases.c.h"), ("Py_RunMain", "main.c")):
         assert re.search(rf"^#\d+ .*\b{function} \(.*{file}:\d+$", text, re.MULTILINE), text
+    main, worker = text.split("[Switching to thread 2")
+    # sorted() calls `key` from C: the stack goes through two calls of the evaluating function.
+    assert python_stack(main) == ["innermost_work", "calling_function", "key", "<module>"], text
+    assert python_stack(worker) == ["innermost_work", "calling_function", "run", "_bootstrap_inner", "_bootstrap"], text
+    assert "seconds = 0.5" in main, text
+    assert "things = {'a': [1, 2], 'b': <Thing(name='x') at remote 0x" in main, text
+    assert main.index("Locals for innermost_work") < main.index("Locals for <module>"), text
 
 
 def test_gdb_reads_a_core_dump_of_another_container(engine: Engine, symbols: str, running: Any) -> None:
     # gcore, because the kernel writes core dumps where the host says.
-    read = 'gdb --batch -c /tmp/core.1 "$(readlink -f "$(command -v python3)")" -ex backtrace'
+    read = 'gdb --batch -c /tmp/core.1 "$(readlink -f "$(command -v python3)")" -ex backtrace -ex py-bt'
     script = f"gcore -o /tmp/core 1 >/dev/null 2>&1; {read}"
     text = debugged(engine, symbols, running, ["sh", "-c", script])
     assert re.search(r"^#\d+ .*\b_PyEval_EvalFrameDefault \(.*generated_cases\.c\.h:\d+$", text, re.MULTILINE), text
+    assert python_stack(text) == ["innermost_work", "calling_function", "key", "<module>"], text
 
 
 def test_symbols_have_the_build_ids_of_the_published_files(engine: Engine, symbols: str) -> None:
