@@ -11,7 +11,8 @@
 #   TREE=/usr/src/python  the compiled source
 #   SYSCONFIG=/sysconfig  what the target's own compiler was configured to (compile.sh sysconfig)
 #   EXTRAS=/mnt/extras    Debian packages of wheels (python3-*-whl) to install as well; may be empty
-#   OUT=/out              becomes / of the image; OUT.packages lists the packages that its libraries come from
+#   OUT=/out              becomes / of the image; OUT.packages lists the packages that its libraries come from, and OUT.pip has
+#                         pip and the wheels of ensurepip, for a layer of their own
 set -euo pipefail
 shopt -s nullglob
 # shellcheck source-path=SCRIPTDIR source=common.sh
@@ -97,14 +98,25 @@ echo "libraries come from: $(tr '\n' ' ' <"$OUT.packages")"
 # Byte code for the standard library: otherwise a fresh container would compile it at each start, because nothing that it
 # writes outlives it. Validated by the hash of the source (PEP 552): it survives new time stamps, and an edited .py counts.
 # What marshal writes depends on what the process compiled before (cpython #92132): so each process has a fixed batch of files.
-# None for modules that are frozen into the interpreter, which never looks for it. In site-packages only for _distutils_hack:
-# setuptools' distutils-precedence.pth imports it at every start (series before 3.12): 0.3 instead of 2.9 ms of 3.11.2's.
+# None for modules that are frozen into the interpreter, which never looks for it. In site-packages for _distutils_hack, which
+# setuptools' distutils-precedence.pth imports at every start (series before 3.12): 0.3 instead of 2.9 ms of 3.11.2's; and for
+# what pip imports at every start: 126 of its 404 modules, with which `pip --version` takes half the time (docs/trials.md).
 FROZEN='
 import _imp, pathlib, sys
 for file in pathlib.Path(sys.argv[1]).rglob("*.py"):
     name = file.relative_to(sys.argv[1])
     if _imp.is_frozen(".".join(name.with_suffix("").parts)):
         print(name)
+'
+PIP='
+import contextlib, sys
+sys.path.append(sys.argv[1])
+import pip.__main__
+from pip._internal.cli.main import main
+with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(SystemExit):
+    main(["--version"])
+files = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
+print(*(file for file in files if file.startswith(sys.argv[1])), sep="\0", end="\0")
 '
 for library in "$prefix"/lib/python3.*[0-9] "$prefix"/lib/python3.*t; do
     [ -d "$library" ] || continue
@@ -115,7 +127,32 @@ for library in "$prefix"/lib/python3.*[0-9] "$prefix"/lib/python3.*t; do
     while read -r pattern; do sources+=(-not -path "$library/$pattern"); done < <(
         printf '%s\n' "${source_only[@]}" "$frozen"
     )
-    find "$library" -type f "${sources[@]}" -print0 | LC_ALL=C sort --zero-terminated |
+    {
+        find "$library" -type f "${sources[@]}" -print0
+        LD_LIBRARY_PATH="$PWD" ./python -B -E -S -c "$PIP" "$library/site-packages"
+    } | LC_ALL=C sort --zero-terminated |
         PYTHONHASHSEED=0 LD_LIBRARY_PATH="$PWD" xargs --null --max-procs="$(nproc)" --max-args=24 \
             ./python -E -S -m compileall -q --invalidation-mode checked-hash -s "$OUT" -p /
+done
+
+# ensurepip's wheels have the same files as site-packages. Those that deflate poorly are stored in the wheels as they are:
+# zstd finds that they are the same, if both are in one layer and not further apart than its window (8 MB). Of 3.13.15's pip
+# 26.2.1 these are 391 of 476 files: 1.16 MB less to pull, 2.0 MB more on disk (docs/trials.md).
+STORE='
+import os, sys, zipfile
+for name in sys.argv[1:]:
+    with zipfile.ZipFile(name) as old, zipfile.ZipFile(f"{name}.new", "w") as new:
+        for member in old.infolist():
+            data = old.read(member)
+            poorly = member.compress_size > 0.27 * member.file_size
+            member.compress_type = zipfile.ZIP_STORED if poorly else zipfile.ZIP_DEFLATED
+            new.writestr(member, data, compresslevel=9)
+    os.replace(f"{name}.new", name)
+'
+wheels=("$prefix"/lib/python3.*/ensurepip/_bundled/*.whl)
+LD_LIBRARY_PATH="$PWD" ./python -E -S -c "$STORE" "${wheels[@]}"
+for folder in "$prefix"/lib/python3.*/ensurepip/_bundled "$prefix"/lib/python3.*/site-packages; do
+    own=$OUT.pip/${folder#"$OUT/"}
+    mkdir -p "$(dirname "$own")"
+    mv "$folder" "$own"
 done

@@ -306,3 +306,21 @@ def test_labels_name_the_recipe_and_the_base(engine: Engine, reference: str) -> 
     assert labels[f"{LABELS}.recipe"] in ("full", "quick")
     assert labels[f"{LABELS}.base.origin"] in ("registry", "mmdebstrap", "user")
     assert labels["org.opencontainers.image.base.digest"].startswith("sha256:")
+
+
+def test_pip_uninstalls_itself_without_a_trace_and_ensurepip_restores_it(engine: Engine, reference: str) -> None:
+    """pip's byte code is not in its RECORD, and some files in ensurepip's wheel are stored without compression."""
+    script = """
+cd "$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+hashes() { find pip -type f -name '*.py' | LC_ALL=C sort | xargs sha256sum; }
+hashes >/tmp/before
+python3 -m pip uninstall --yes pip >/dev/null 2>&1 && ! ls -d pip pip-*
+python3 -m ensurepip >/dev/null
+hashes | diff /tmp/before - && pip --version
+"""
+    output = engine.client.containers.run(
+        reference, ["bash", "-euc", script], remove=True, network_mode="none", user="0", stderr=True
+    )
+    *unexpected, last = [line for line in output.decode().splitlines() if not line.startswith(("ls: ", "WARNING: "))]
+    assert unexpected == []
+    assert last.startswith("pip ")

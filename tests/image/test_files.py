@@ -78,7 +78,31 @@ SOURCE_ONLY = (
     "/wsgiref/",
     "/xmlrpc/",
     "/xml/dom/",
+    "/xml/sax/",
     "/importlib/_bootstrap",
+    "/dbm/",
+    "/venv/",
+    "/zipapp.py",
+    "/tabnanny.py",
+    "/netrc.py",
+    "/unittest/mock.py",
+    "/statistics.py",
+    "/multiprocessing/managers.py",
+    "/multiprocessing/shared_memory.py",
+    "/email/headerregistry.py",
+    "/email/_header_value_parser.py",
+    "/smtplib.py",
+    "/plistlib.py",
+    "/zoneinfo/_zoneinfo.py",
+    "/pyclbr.py",
+    "/symtable.py",
+    "/fileinput.py",
+    "/filecmp.py",
+    "/timeit.py",
+    "/cmd.py",
+    "/code.py",
+    "/urllib/robotparser.py",
+    "/tracemalloc.py",
     # For other operating systems.
     "/windows_",
     "/proactor_events.py",
@@ -132,8 +156,8 @@ class FilesTest(unittest.TestCase):
         suffix = "." + sys.implementation.cache_tag + ".pyc"
         return os.path.join(os.path.dirname(folder), name[: -len(suffix)] + ".py") if name.endswith(suffix) else ""
 
-    def test_byte_code_belongs_to_the_standard_library(self):
-        """Each .pyc belongs to an existing module of the standard library, or to one that a .pth file imports."""
+    def test_byte_code_belongs_to_the_standard_library_or_pip(self):
+        """Each .pyc belongs to an existing module of the standard library, pip, or what a .pth file imports."""
         library = sysconfig.get_path("stdlib")
         stray = []
         for path, _ in self.below(support.PREFIX):
@@ -141,7 +165,7 @@ class FilesTest(unittest.TestCase):
                 continue
             if (
                 not path.startswith(library + "/")
-                or ("/site-packages/" in path and "/_distutils_hack/" not in path)
+                or ("/site-packages/" in path and not any(part in path for part in ("/_distutils_hack/", "/pip/")))
                 or not os.path.exists(self.source_of(path))
             ):
                 stray.append(path)

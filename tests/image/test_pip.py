@@ -55,6 +55,16 @@ class PipTest(unittest.TestCase):
         self.assertIn(f"(python {sys.version_info[0]}.{sys.version_info[1]})", out)
         self.assertIn(sysconfig.get_path("purelib"), out)
 
+    def test_a_start_compiles_nothing(self):
+        """What pip imports for `pip --version` has byte code, so that a fresh container need not compile it."""
+        script = (
+            "import sys; sys.argv = ['pip', '--version']\nfrom pip._internal.cli.main import main\ntry: main()\n"
+            "except SystemExit: print(*(getattr(m.__spec__, 'cached', None) for m in sys.modules.values()))"
+        )
+        loaded = set(support.output_of_python(self, script).splitlines()[-1].split()) - {"None"}
+        self.assertTrue(any("/pip/_internal/cli/" in path for path in loaded), loaded)
+        self.assertEqual([path for path in sorted(loaded) if not os.path.exists(path)], [])
+
     def test_install_run_and_uninstall(self):
         """A wheel can be installed in the image, its script runs, and uninstalling it leaves nothing behind."""
         packages, scripts = sysconfig.get_path("purelib"), sysconfig.get_path("scripts")
