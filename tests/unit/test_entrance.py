@@ -157,3 +157,29 @@ def test_cache_that_cannot_be_written_exits_2_with_what_to_set(entrance: Entranc
     done = entrance.run("./inv")
     assert done.returncode == 2
     assert f"the cache {entrance.home} cannot be written" in done.stderr and "BAKERY_HOME=FOLDER" in done.stderr
+
+
+def test_the_hosts_exceptions_from_verification_do_not_apply_to_downloaded_packages(
+    entrance: Entrance, tmp_path: Path
+) -> None:
+    relaxed = "deb [trusted=yes] http://a x\ndeb [arch=amd64 TRUSTED=yes signed-by=/k] http://b x\n"
+    relaxed += "deb [signed-by=/k allow-insecure=yes allow-weak=yes check-valid-until=no check-date=no] http://c x\n"
+    snapshot = "deb [check-valid-until=no] http://d/20240101T000000Z x\n"
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "sources.list").write_text(relaxed + snapshot)
+    (tmp_path / "parts/x.sources").write_text("URIs: http://e\nTrusted: yes\nSuites: x\nCheck-Valid-Until: no\n")
+    entrance.add("apt-config", f"#!/bin/sh\necho \"list='{tmp_path}/sources.list' parts='{tmp_path}/parts/'\"\n")
+    entrance.add("apt-get", f'#!/bin/sh\necho "$@" >>"{tmp_path}/asked"; cat "{entrance.home}/python.apt/sources/"*\n')
+    entrance.add("dpkg-deb", "#!/bin/sh\nexit 1\n")
+    done = entrance.run("./inv", "images")
+    for line in (tmp_path / "asked").read_text().splitlines():
+        for name in ("APT::Get::AllowUnauthenticated", "Acquire::AllowInsecureRepositories"):
+            assert f"-o {name}=false" in line
+        for name in ("Acquire::Check-Valid-Until", "Acquire::Check-Date"):
+            assert f"-o {name}=true" in line
+        assert "sourcelist=/dev/null" in line and f"sourceparts={entrance.home}/python.apt/sources" in line
+    assert done.returncode == 2
+    sources = done.stderr.partition("http://e")[0]
+    assert "deb  http://a x\n" in sources and "deb [arch=amd64  signed-by=/k] http://b x\n" in sources
+    assert "deb [signed-by=/k    ] http://c x\n" in sources and snapshot in sources
+    assert "URIs: http://e\nSuites: x\n" in done.stderr
