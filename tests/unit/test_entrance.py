@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ("cat", "cksum", "cut", "dirname", "flock", "grep", "id", "mkdir", "rm", "sed", "sh")
+TOOLS = ("cat", "cksum", "cut", "dirname", "find", "flock", "grep", "head", "id", "mkdir", "rm", "sed", "sh")
 PYTHON = """#!/bin/sh
 # Stands in for Python: -m venv copies it, -m pip counts its runs, -m invoke and -m nox print their arguments.
 case "$1 ${2:-}" in
@@ -98,7 +98,9 @@ def test_environment_is_reused(entrance: Entrance) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("damage", ["pyproject.toml changed", "interpreter gone", "package missing", "interrupted"])
+@pytest.mark.parametrize(
+    "damage", ["pyproject.toml changed", "interpreter gone", "package missing", "interrupted", "file changed"]
+)
 def test_environment_is_remade(entrance: Entrance, damage: str) -> None:
     entrance.add("python3", PYTHON)
     entrance.run("./inv")
@@ -106,16 +108,33 @@ def test_environment_is_remade(entrance: Entrance, damage: str) -> None:
         case "pyproject.toml changed":
             with (entrance.clone / "pyproject.toml").open("a") as file:
                 file.write("# changed\n")
+        case "file changed":
+            (entrance.environment / "bin" / "python").write_text(PYTHON + "# changed\n")
         case "interpreter gone":
             (entrance.environment / "bin" / "python").unlink()
         case "package missing":
             (entrance.environment / "bin" / "broken").touch()
         case _:
             (entrance.environment / "made-from").unlink()
-    assert entrance.run("./inv").returncode == 3
+    done = entrance.run("./inv")
+    assert done.returncode == 3
     assert entrance.installs == 2
+    assert ("bin/python has changed since it was installed" in done.stderr) is (damage == "file changed")
     entrance.run("./inv")
     assert entrance.installs == 2
+
+
+def test_unpacked_programs_that_have_changed_are_not_used(entrance: Entrance) -> None:
+    entrance.add("python3", PYTHON)
+    folder = entrance.home / "python"
+    (folder / "usr/bin").mkdir(parents=True)
+    (folder / "usr/bin/python3.14").write_text("exit 1")
+    (folder / "made-from").touch()
+    assert "has changed" not in entrance.run("./inv").stderr
+    (folder / "usr/bin/python3.14").write_text("")
+    os.utime(folder / "usr/bin/python3.14", (0, 0))
+    assert "python3.14 has changed since it was unpacked" in entrance.run("./inv").stderr
+    assert not folder.exists()
 
 
 def test_failing_pip_exits_2_and_is_retried(entrance: Entrance) -> None:
