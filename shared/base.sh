@@ -17,6 +17,27 @@ pin() {
     done >"$root/etc/apt/preferences.d/bootstrap"
 }
 
+# The sources of the published images, which are public; the host's mirror may need a login or be no one else's.
+# debuerreotype asks a server of snapshots which suites exist. All of them do.
+sources_of_debuerreotype() ( # ROOT SUITE
+    # shellcheck disable=SC2329 # called by debuerreotype
+    wget() { true; }
+    export -f wget
+    debuerreotype-debian-sources-list --no-deb822 "$1" "$2"
+)
+
+# mmdebstrap takes them if it is given none. It is told the distribution, because it may not know a new suite.
+sources_of_mmdebstrap() { # ROOT SUITE ID TOOLS
+    local components architecture
+    components=$(sed -n -E '0,/^deb/s/^deb (\[[^]]*\] )?[^ ]+ [^ ]+ //p' "$1/etc/apt/sources.list")
+    architecture=$(sed -n '0,/^Package: dpkg$/d; /^Architecture: /{s///p;q}' "$1/var/lib/dpkg/status")
+    # shellcheck disable=SC2016 # Perl
+    sed 's/^main();$/my %known = map { $_ => {} } qw(debian ubuntu tanglu kali); $known{$ARGV[3]}{$ARGV[0]} = 1;\
+        print get_sourceslist_by_suite(@ARGV[0, 1], "", $ARGV[2], \\%known);/' "$4/usr/bin/mmdebstrap" |
+        perl - "$2" "$architecture" "$components" "$3" >"$1/etc/apt/sources.list.public"
+    mv "$1/etc/apt/sources.list.public" "$1/etc/apt/sources.list"
+}
+
 # One stanza for each archive, as in the published images.
 write_sources() {
     local root=$1 id=$2 keyring uri suite rest components separator='' uris=()
@@ -43,12 +64,15 @@ wget() { echo "Date: @$SOURCE_DATE_EPOCH"; }
 
 by_debuerreotype() {
     local root=$1 tar=$2 suite=$3
+    shift 3
     export MADE=$root.made
     mv "$root" "$MADE"
     export -f adopt wget
     debuerreotype-init --non-debian --debootstrap=adopt --debootstrap-script=/dev/null "$root" "$suite" none:
     debuerreotype-minimizing-config "$root"
     debuerreotype-slimify "$root"
+    sources_of_debuerreotype "$root" "$suite"
+    write_sources "$root" debian "$@"
     rm -f "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old
     # /etc/machine-id is left out by debuerreotype's examples/debian.sh, too: a container was never booted.
     debuerreotype-tar --exclude ./etc/machine-id "$root" "$tar"
@@ -86,9 +110,14 @@ finish() {
     date=$(sed -n 's/^Date: //p' "$root"/var/lib/apt/lists/*_dists_"$suite"_*Release)
     SOURCE_DATE_EPOCH=$(date --date="$date" +%s)
     export SOURCE_DATE_EPOCH PATH="$tools/usr/share/debuerreotype/scripts:$PATH"
-    write_sources "$root" "$id" "${@:5}"
     rm -f "$root/etc/apt/preferences.d/bootstrap" "$root/var/lib/dpkg/arch"
-    if [[ -d $settings ]]; then by_folder "$settings" "$root" "$tar"; else by_debuerreotype "$root" "$tar" "$suite"; fi
+    if [[ -d $settings ]]; then
+        sources_of_mmdebstrap "$root" "$suite" "$id" "$tools"
+        write_sources "$root" "$id" "${@:5}"
+        by_folder "$settings" "$root" "$tar"
+    else
+        by_debuerreotype "$root" "$tar" "$suite" "${@:5}"
+    fi
 }
 
 "$@"

@@ -73,6 +73,14 @@ class Mirror:
             lines.append(f"deb {option}{self.uris[suffix]} {suite}{suffix} {' '.join(archive.components)}")
         return lines
 
+    def archives(self, archive: Archive) -> dict[str, str]:
+        """The mirror's URLs, with logins, by the names of the archives in public sources, such as ``debian-security``.
+
+        Empty if it does not have all of them, or if build steps cannot reach it.
+        """
+        uris = {archive.id + suffix: with_login(self.uris.get(suffix, "")) for suffix in ("", "-security")}
+        return uris if all(uri.startswith(("http://", "https://")) for uri in uris.values()) else {}
+
 
 def keyring_of(archive: Archive) -> str | None:
     """The first of the archive's keyrings that this host has."""

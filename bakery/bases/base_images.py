@@ -98,6 +98,17 @@ class BaseResolver:
         cached = None if self.refresh else self.cached(target, platform)
         return cached or self._published(target, platform)
 
+    def archives(self, base: BaseImage, target: Target) -> dict[str, str]:
+        """The host's mirror, as in :meth:`apt.Mirror.archives`, if ``base`` was made from it; else empty.
+
+        Its sources are the public ones, which such a host may not reach.
+        """
+        try:
+            made = base.origin == "mmdebstrap"
+            return apt.host_mirror().archives(self.catalog.family_of(target).archive) if made else {}
+        except apt.AptError:
+            return {}
+
     def preview(self, target: Target, platform: Platform) -> BaseImage:
         """The base that a build would probably use, without network access: cached, else pinned."""
         if self.override:
@@ -200,7 +211,6 @@ class BaseResolver:
         self.tell(f"making the base of {target.name} from {archive.id} packages with mmdebstrap")
         logins, login_hooks = tar.with_name("auth.conf"), list[str]()
         if apt.write_logins(logins):
-            self.tell("apt's sources have a login, which images do not get: build steps need --apt-mirror=URL, too")
             login_hooks = [f'--setup-hook={shlex.join(["install", "-D", "-m600", str(logins)])} "$1/{APT_LOGINS}"']
         # In a mount namespace of its own: mmdebstrap's mounts end with it, even if it is killed.
         apt.run(
@@ -216,7 +226,7 @@ class BaseResolver:
         )  # fmt: skip
         for file in (logins, Path(rootfs, APT_LOGINS)):
             file.unlink(missing_ok=True)
-        apt.run(["bash", script, "finish", archive.settings, str(tools), rootfs, str(tar), *archive.keyrings])
+        apt.run(["bash", script, "finish", archive.settings, str(tools), rootfs, str(tar), *archive.keyrings], env=env)
         shutil.rmtree(rootfs)
         return mirror.is_snapshot
 

@@ -42,7 +42,8 @@ def ask_newer(builder: Builder, image: Image, versions: Iterable[tuple[str, str]
         ]  # fmt: skip
         log = builder.workspace.logs / f"outdated-{image.target.name}-{image.platform.architecture}.log"
         log.unlink(missing_ok=True)
-        options = replace(builder.buildx, uncached=(ASKING, STAGE), cache_from=(), cache_to=())
+        network = builder.buildx.reaching(builder.inputs.archives(image, asked))
+        options = replace(network, uncached=(ASKING, STAGE), cache_from=(), cache_to=())
         builder.run_buildx(Stage(image, log, {}), options, arguments, lambda _: None)
         try:
             return parse_newer((Path(folder) / STAGE).read_text(encoding="utf-8").splitlines())

@@ -198,7 +198,7 @@ class Builder:
 
         def build(folder: Path) -> None:
             nonlocal compiled
-            options = replace(self.buildx, uncached=(ASKING, STAGE), cache_to=())
+            options = replace(self.buildx.reaching(inputs.archives), uncached=(ASKING, STAGE), cache_to=())
             arguments = inputs.asking(self._fitting(image)[0], image, self.engine.network, STAGE, folder)
             compiled = self.run_buildx(stage, options, arguments, clock.enter)
 
@@ -219,7 +219,7 @@ class Builder:
         catalog = self.catalog if stage.name == FIT else self._fitting(stage.image)[0]
         with Export(self.workspace, self.engine, stage) as export:
             clock.enter("build steps")
-            options = self.buildx
+            options = self.buildx.reaching(inputs.archives)
             if options.no_cache and inputs.contexts.resolution and not self.building.packages:
                 # The resolution has compiled already.
                 later = _stages_after_compiling(self.workspace.root / self.catalog.dockerfile_of(stage.image))
@@ -268,7 +268,7 @@ class Builder:
         chosen = options.arguments(stage.image.slug)
         command = [*self.engine.buildx, "build", "--progress=rawjson", *chosen, *arguments]
         # buildx counts ignored files as changes and records local paths: Publication.complete adds the commit.
-        environment = {**self.engine.environment, **self.buildx.network.environment, "BUILDX_GIT_INFO": "0"}
+        environment = {**self.engine.environment, **options.network.environment, "BUILDX_GIT_INFO": "0"}
         tracker, code = self.processes.run(command, self.workspace.root, environment, stage.log, enter)
         if code:
             lines = tracker.failure()

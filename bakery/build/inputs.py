@@ -3,8 +3,8 @@
 import functools
 import json
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bakery.bases import BaseImage, BaseResolver
@@ -18,7 +18,7 @@ from bakery.sources import SignatureChecker, SourceCache, load_trust
 from bakery.urls import is_snapshot
 from bakery.workspace import Workspace
 
-EXPIRED = "expired package lists of a snapshot were accepted (--apt-mirror)"
+EXPIRED = "expired package lists of a snapshot were accepted"
 """What the labels of an image say about the verification of its packages."""
 
 
@@ -26,7 +26,8 @@ EXPIRED = "expired package lists of a snapshot were accepted (--apt-mirror)"
 class BuildInputs:
     """One image's inputs: its named contexts, its base, its tarball, and how the tarball's signature was checked.
 
-    ``checkout`` is the commit of this repository that is checked out, empty if it is unknown.
+    ``checkout`` is the commit of this repository that is checked out, empty if it is unknown. ``archives`` are the
+    mirrors that the build steps use (:meth:`bakery.bases.BaseResolver.archives`).
     """
 
     contexts: Inputs
@@ -34,6 +35,7 @@ class BuildInputs:
     tarball: Path
     signature: str
     checkout: str = ""
+    archives: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def labels(self, catalog: Catalog, image: Image) -> dict[str, str]:
         """The labels that a build of ``image`` gives it."""
@@ -92,15 +94,18 @@ class InputResolver:
         signatures = SignatureChecker(sources, load_trust(self.workspace.root))
         signature = signatures.ensure(image.pin, image.series.number, tarball)
         enter("base")
-        base = self.base(image, tell)
-        relaxed = EXPIRED if is_snapshot(users_mirror(self.building.apt_mirror)) else ""
+        base, mirror = self.base(image, tell), users_mirror(self.building.apt_mirror)
+        archives = self.archives(image, base)
+        relaxed = EXPIRED if any(map(is_snapshot, [mirror] if mirror else archives.values())) else ""
         contexts = inputs_for(self.workspace.root, self.catalog, image, (source, extras), base, tell)
         try:
             checkout = checkout_of(self.workspace.root)
         except ValueError:  # inputs_for has reported it
             checkout = ""
         tools = str(sources.fetch_extras(image.variant.on(image.platform)))
-        return BuildInputs(replace(contexts, relaxed=relaxed, tools=tools), base, tarball, signature, checkout)
+        return BuildInputs(
+            replace(contexts, relaxed=relaxed, tools=tools), base, tarball, signature, checkout, archives
+        )
 
     def base(self, image: Image, tell: Tell) -> BaseImage:
         """The base of ``image``, made if necessary. Raises :exc:`bakery.errors.BakeryError`."""
@@ -113,6 +118,10 @@ class InputResolver:
     def available_base(self, image: Image) -> BaseImage | None:
         """The base of ``image`` if none must be made from packages for it."""
         return self._bases(lambda _: None).available(image.target, image.platform)
+
+    def archives(self, image: Image, base: BaseImage) -> dict[str, str]:
+        """The mirrors for steps on ``base`` (:meth:`bakery.bases.BaseResolver.archives`)."""
+        return self._bases(lambda _: None).archives(base, image.target)
 
     def _bases(self, tell: Tell) -> BaseResolver:
         return BaseResolver(self.workspace, self.catalog, self.building.base, self.building.refresh, tell)

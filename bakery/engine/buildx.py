@@ -4,7 +4,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -40,6 +40,10 @@ class BuildxOptions:
     network: Network = field(default_factory=Network)
     uncached: tuple[str, ...] = ()
     """Stages for which the cache is ignored."""
+
+    def reaching(self, archives: Mapping[str, str]) -> "BuildxOptions":
+        """The same options, for steps that use these ``archives`` of packages (:meth:`bakery.net.Network.reaching`)."""
+        return replace(self, network=self.network.reaching(archives))
 
     def arguments(self, slug: str) -> list[str]:
         """The arguments of ``docker buildx build`` for these options; ``slug`` names the image and its platform."""

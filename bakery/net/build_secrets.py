@@ -7,7 +7,7 @@ including logins. A secret is in no layer, history or provenance, and does not i
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bakery.errors import InputError
@@ -21,6 +21,7 @@ CONFIG, MIRROR, AUTHORITIES = "apt.conf", "apt.mirror", "ca.pem"
 LARGEST = 500 * 1024
 """BuildKit's limit of a secret in bytes (moby/buildkit, session/secrets/secrets.go)."""
 
+EXPIRED = 'Acquire::Check-Valid-Until "false";'
 ARCHIVE = "{archive}"
 """Placeholder in a mirror's URL for the name of an archive: debian, debian-security, ubuntu."""
 
@@ -33,6 +34,20 @@ class Network:
     bundle: Path | None = None
     silenced: tuple[str, ...] = ()
     """Build arguments that buildx would take from docker's configuration, and that the provenance would record."""
+
+    def reaching(self, archives: Mapping[str, str]) -> "Network":
+        """The same settings, with the URL of each archive in ``archives``, unless the user has chosen a mirror.
+
+        The scripts put the mirror into a command of sed, which more of them follow here. The first is the default.
+        """
+        urls = [_url(url, f"the source of {name}") for name, url in archives.items()]
+        if MIRROR in self.texts or not urls:
+            return self
+        commands = [f"s#<{name}>#{url}#" for name, url in zip(archives, urls, strict=True)]
+        texts = {**self.texts, MIRROR: f"<{ARCHIVE}>#;{';'.join(commands)};s#<[^>]*>#{urls[0]}"}
+        if any(map(is_snapshot, urls)):
+            texts[CONFIG] = self.texts.get(CONFIG, "") + f"{EXPIRED}\n"
+        return replace(self, texts=texts)
 
     @property
     def arguments(self) -> list[str]:
@@ -78,8 +93,8 @@ def users_network(ca_bundle: str | None = None, mirror: str | None = None) -> Ne
         lines.append(f'Acquire::https::CAInfo "/run/secrets/{AUTHORITIES}";')
     mirror = users_mirror(mirror)
     if is_snapshot(mirror):
-        lines.append('Acquire::Check-Valid-Until "false";')
-    texts = {CONFIG: "\n".join(lines) + "\n"} if lines else {}
+        lines.append(EXPIRED)
+    texts = {CONFIG: "".join(f"{line}\n" for line in lines)} if lines else {}
     if mirror:
         address = _url(mirror.rstrip("/"), "--apt-mirror")
         texts[MIRROR] = address if ARCHIVE in address else f"{address}/{ARCHIVE}"
@@ -106,7 +121,7 @@ def _variable(name: str) -> str:
 def _url(text: str, name: str) -> str:
     """``text`` with a scheme; errors do not repeat it, because it may contain a login."""
     url = text if "://" in text else f"http://{text}"
-    if not re.fullmatch(r"[a-z0-9]+://[^\s\"#&;\\]+", url):
+    if not re.fullmatch(r"[a-z0-9]+://[^\s\"#&;<>\\]+", url):
         raise InputError(f"{name} is not a URL that apt can use", hint="Expected http://[NAME:PASSWORD@]HOST[:PORT].")
     return url
 

@@ -372,6 +372,33 @@ def test_mmdebstrap_gets_target_platform_packages_and_hooks(
     assert not (tmp_path / "rootfs").exists()
 
 
+@pytest.mark.parametrize(
+    ("uris", "expected"),
+    [
+        (
+            {"": "http://deb.example/debian", "-security": "http://deb.example/security"},
+            {"debian": "http://me:pass@deb.example/debian", "debian-security": "http://deb.example/security"},
+        ),
+        ({"": "http://deb.example/debian"}, {}),
+        ({"": "file:/srv/debian", "-security": "http://deb.example/security"}, {}),
+        ({}, {}),
+    ],
+)
+def test_steps_on_a_base_from_packages_use_the_hosts_mirror_if_they_can_reach_it(
+    make: Any, target: Target, uris: dict[str, str], expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def host_mirror() -> apt.Mirror:
+        if not uris:
+            raise apt.AptError("no archive")
+        return apt.Mirror("bookworm", uris)
+
+    monkeypatch.setattr(apt, "host_mirror", host_mirror)
+    monkeypatch.setattr(apt, "LOGINS", {"http://deb.example/debian": "http://me:pass@deb.example/debian"})
+    base = BaseImage("", "debian:bookworm-slim", "", "mmdebstrap")
+    assert make().archives(base, target) == expected
+    assert make().archives(dataclasses.replace(base, origin="registry"), target) == {}
+
+
 def test_a_change_of_the_recipe_makes_the_base_again(
     make: Any, target: Target, catalog: Catalog, no_registry: None, fake_bootstrap: list[str], tmp_path: Path
 ) -> None:

@@ -27,7 +27,7 @@ Signed-By: /usr/share/keyrings/new.pgp
 def run(*command: str, before: str = "", **env: str) -> None:
     """Run shared/base.sh; ``before`` is shell code whose exported functions it sees."""
     script = f'{before}\nexec bash {ROOT}/shared/base.sh "$@"'
-    subprocess.run(["bash", "-c", script, "sh", *command], check=True, env={"PATH": "/usr/sbin:/usr/bin:/bin", **env})
+    subprocess.run(["bash", "-c", script, "sh", *command], check=True, env={"PATH": "/usr/sbin:/usr/bin:/bin"} | env)
 
 
 @pytest.fixture
@@ -61,6 +61,45 @@ def test_sources_are_not_signed_by_a_keyring_that_the_base_does_not_have(root: P
     run("write_sources", str(root), "debian", "/usr/share/keyrings/missing.pgp")
     text = (root / "etc/apt/sources.list.d/debian.sources").read_text()
     assert "Signed-By" not in text and text.count("Types: deb") == 2
+
+
+def programs(folder: Path, **scripts: str) -> str:
+    """A PATH whose first folder has these programs, debuerreotype-NAME; they stand in for the real ones."""
+    folder.mkdir()
+    for name, script in scripts.items():
+        (folder / f"debuerreotype-{name.replace('_', '-')}").write_text(f"#!/bin/bash -e\n{script}\n")
+        (folder / f"debuerreotype-{name.replace('_', '-')}").chmod(0o755)
+    return f"{folder}:/usr/bin:/bin"
+
+
+def test_sources_are_the_public_ones_of_debuerreotype(root: Path, tmp_path: Path) -> None:
+    public = "deb http://public.example/debian $2 main\ndeb http://public.example/debian-security $2-security main"
+    sources = f'wget asked && echo "# comment\n{public}" >"$2/etc/apt/sources.list"'.replace("$2 ", "trixie ")
+    path = programs(
+        tmp_path / "bin", init='mv "$MADE" "${@: -3:1}"', minimizing_config="", slimify="", tar='echo >"${@: -1}"',
+        debian_sources_list=sources.replace("$2-", "trixie-"),
+    )  # fmt: skip
+    keyring = "/usr/share/keyrings/new.pgp"
+    run("by_debuerreotype", str(root), str(tmp_path / "tar"), "trixie", keyring, PATH=path, SOURCE_DATE_EPOCH="1")
+    text = (root / "etc/apt/sources.list.d/debian.sources").read_text()
+    assert "deb.example" not in text and "comment" not in text
+    assert text.count("URIs: http://public.example/debian") == 2 and text.count(f"Signed-By: {keyring}") == 2
+    assert not (root / "etc/apt/sources.list").exists()
+
+
+def test_sources_are_the_public_ones_of_mmdebstrap_also_for_a_suite_that_it_does_not_know(
+    root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "tools/usr/bin").mkdir(parents=True)
+    (tmp_path / "tools/usr/bin/mmdebstrap").write_text(
+        "sub get_sourceslist_by_suite { my ($suite, $arch, $signed, $parts, $known) = @_;\n"
+        '  return "deb$signed http://$arch.example/@{[keys %{$known->{ubuntu}}]} $suite $parts\\n"; }\n'
+        "sub main { die }\nmain();\n\n__END__\n"
+    )
+    (root / "var/lib/dpkg/status").write_text("Package: a\nArchitecture: all\n\nPackage: dpkg\nArchitecture: arm64\n")
+    run("sources_of_mmdebstrap", str(root), "trixie", "ubuntu", str(tmp_path / "tools"))
+    text = (root / "etc/apt/sources.list").read_text()
+    assert text == "deb http://arm64.example/trixie trixie main contrib\n"
 
 
 def test_packages_are_pinned_away(root: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from bakery.errors import InputError
 from bakery.net.build_secrets import users_network
 
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 PEM = Path(__file__).resolve().parents[2] / "image" / "data" / "ca.pem"
 
 
@@ -61,6 +64,38 @@ def test_expired_package_lists_are_accepted_from_snapshots_only() -> None:
     assert network.environment["BAKERY_SECRET_APT_CONF"] == 'Acquire::Check-Valid-Until "false";\n'
     assert network.environment["BAKERY_SECRET_APT_MIRROR"] == "https://mirror/archive/{archive}/20261124T000000Z"
     assert "BAKERY_SECRET_APT_CONF" not in users_network(mirror="https://mirror/20261124").environment
+
+
+ARCHIVES = {"debian": "http://me:pa%40ss@main.example/x/deb", "debian-security": "https://security.example/"}
+PUBLIC = """\
+deb http://public.example/debian trixie main
+URIs: http://public.example/debian-security
+URIs: https://public.example/other/
+"""
+
+
+@pytest.mark.parametrize("script", ["apt-install.sh", "packages.sh"])
+def test_build_steps_use_the_hosts_mirror_of_each_archive(script: str, tmp_path: Path) -> None:
+    network = users_network().reaching(ARCHIVES)
+    (tmp_path / "apt.mirror").write_text(network.environment["BAKERY_SECRET_APT_MIRROR"])
+    (tmp_path / "list").write_text(PUBLIC)
+    command = re.search(r'sed -E "s#https.*?"\$file"', (SHARED / script).read_text())
+    assert command and "pa%40ss" not in f"{network.arguments} {network!r}"
+    run = ["sh", "-c", f"secrets=$0 file=$1\n{command[0]}", str(tmp_path), str(tmp_path / "list")]
+    assert subprocess.run(run, capture_output=True, text=True, check=True).stdout.splitlines() == [
+        "deb http://me:pa%40ss@main.example/x/deb trixie main",
+        "URIs: https://security.example/",
+        "URIs: http://me:pa%40ss@main.example/x/deb/",
+    ]
+
+
+def test_the_users_mirror_goes_before_the_hosts_and_a_snapshot_of_the_host_may_have_expired_lists() -> None:
+    chosen = users_network(mirror="http://mirror.example")
+    assert chosen.reaching(ARCHIVES) == chosen and users_network().reaching({}) == users_network()
+    snapshot = users_network().reaching({"debian": "http://host.example/20261124T000000Z"})
+    assert snapshot.environment["BAKERY_SECRET_APT_CONF"] == 'Acquire::Check-Valid-Until "false";\n'
+    with pytest.raises(InputError, match="the source of debian is not a URL that apt can use"):
+        users_network().reaching({"debian": "http://host.example/a#s;x"})
 
 
 def test_the_ca_bundle_is_a_file_in_the_settings_of_apt() -> None:
