@@ -110,9 +110,12 @@ def _target(
         "PYTHON_RELEASE": image.pin.release,
         "PYTHON_SHA256": image.pin.sha256,
         "RUNTIME_PACKAGES": " ".join((*family.packages.runtime, *series.runtime_packages)),
+        "EXTRAS_SHA256": _digests(series.extras),
         **option_arguments(catalog, image),
     }
-    if recipe.name is not RecipeName.REFERENCE:
+    if recipe.name is RecipeName.REFERENCE:
+        arguments["WITH_EXTRAS"] = "verified" if series.extras else "none"
+    else:
         compiler, profile, created = catalog.compiler_of(image), catalog.profile_of(image), created_at(image)
         contexts["packages"] = inputs.packages
         contexts["profile"] = profile.folder if profile else TRAINING if recipe.pgo and compiler.programs else NONE
@@ -122,7 +125,6 @@ def _target(
             "PGO": "1" if recipe.pgo else "0",
             "UPGRADES": "base" if inputs.upgrades else "none",
             "PROFILE_SHA256": profile.sha256 if profile else "",
-            "EXTRAS_SHA256": _digests(series.extras),
             "SOURCE_DATE_EPOCH": f"{datetime.fromisoformat(created).timestamp():.0f}" if created else "",
             "TOOLS_SHA256": _digests(image.variant.on(image.platform).extras),
             "VARIANT_PACKAGES": " ".join(packages),

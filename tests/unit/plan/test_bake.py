@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import re
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -348,6 +350,34 @@ def test_every_argument_of_the_reference_is_declared_in_its_dockerfile(catalog: 
     (image,) = select_images(catalog, ["3.13"])
     image = replace(image, recipe=RecipeName.REFERENCE)
     assert set(target_of(catalog, image)["args"]) == set(re.findall(r"(?m)^ARG (\w+)", text))
+
+
+@pytest.mark.parametrize(
+    ("files", "verified"),
+    [
+        ({"a": "1", "b": "2"}, True),
+        ({"a": "1", "b": "x"}, False),
+        ({"a": "1"}, False),
+        ({"a": "1", "b": "2", "c": ""}, False),
+    ],
+)
+def test_the_reference_has_only_the_wheels_of_the_lock(
+    catalog: Catalog, image: Callable[..., Image], root: Any, tmp_path: Any, files: dict[str, str], verified: bool
+) -> None:
+    sums = "\n".join(f"{hashlib.sha256(text.encode()).hexdigest()}  {name}" for name, text in (("b", "2"), ("a", "1")))
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    (step,) = re.findall(
+        r"(?m)target=/mnt/extras \\\n( *cd (?:.*\\\n)*.*$)", (root / "reference/Dockerfile").read_text()
+    )
+    command = ["sh", "-c", step.replace("/mnt/extras", str(tmp_path)).replace("\\\n", "")]
+    done = subprocess.run(
+        command, env={"PATH": "/usr/bin:/bin", "EXTRAS_SHA256": sums}, capture_output=True, check=False
+    )
+    assert (done.returncode == 0) is verified
+    for version, choice in (("3.11", "verified"), ("3.13", "none")):
+        arguments = target_of(catalog, image(version, recipe=RecipeName.REFERENCE))["args"]
+        assert arguments["WITH_EXTRAS"] == choice and bool(arguments["EXTRAS_SHA256"]) is (choice == "verified")
 
 
 def test_every_step_that_installs_packages_mounts_the_same_script_and_secrets(catalog: Catalog, root: Any) -> None:
