@@ -186,13 +186,18 @@ class Measuring:
         None, "Measure this image instead of ours: any reference the engine has or can pull", convert=names.reference
     )
     against: str | None = option(
-        None, "Compare with this image instead of reference/python (python:3.13-slim-bookworm)", convert=names.reference
-    )
+        None, "Compare with this image instead of reference/python: any reference, or debian or ubuntu for the "
+        "distribution's own Python on the same base", convert=names.reference,
+    )  # fmt: skip
     repository: str | None = option(
         None, "Take our images from this repository of a registry, on all its platforms", convert=names.repository
     )
     html: str | None = option(None, "Also write a self-contained page with charts to this file")
     brief: bool = option(False, "Print only the summary, without layers, parts and files")
+    applications: bool = option(
+        False, "Run applications instead of pyperformance: web servers, black, pytest and others"
+    )
+    memory: bool = option(False, "Measure memory instead of time: of a start, of imports, and of web workers")
     full: bool = option(False, "Run all of pyperformance that works without a network, instead of the subset")
     rounds: int = option(10, "How often each command is started in each image (default: 10)", minimum=1)
     max_rounds: int | None = option(

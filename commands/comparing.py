@@ -1,6 +1,7 @@
 """Commands that compare images with the official ones, look into images, and list what can be built."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from bakery.catalog import load_catalog
@@ -47,7 +48,9 @@ def measure(selection: Selection, measuring: Measuring, kind: str) -> None:
         catalog, pairs = load_catalog(WORKSPACE.root), [bakery.benchmarks.free_pair(measuring.image, measuring.against)]
     else:
         catalog, images = selection.select(WORKSPACE.root)
-        pairs = [bakery.benchmarks.pair_of(catalog, image, measuring.image, measuring.against) for image in images]
+        builder = bakery.build.open_builder(WORKSPACE, catalog, "bench", selection, Building())
+        peer, pair = partial(bakery.build.peer_of, builder), partial(bakery.benchmarks.pair_of, catalog)
+        pairs = [pair(image, measuring.image, peer(image, measuring.against)) for image in images]
     engine, new = bakery.engine.find_engine(WORKSPACE, tell), bakery.benchmarks.Session
     sessions = [new(WORKSPACE, engine, pair, measuring, make_display(sys.stderr)) for pair in pairs]
     for session in sessions:
@@ -57,7 +60,7 @@ def measure(selection: Selection, measuring: Measuring, kind: str) -> None:
 
 
 @command(
-    "version target source image against full only rounds max_rounds cpu clock html",
+    "version target source image against applications memory full only rounds max_rounds cpu clock html",
     rounds=option(6, "How often each benchmark is measured in each image (default: 6)", minimum=1),
 )
 def bench(selection: Selection, measuring: Measuring) -> None:

@@ -1,11 +1,21 @@
 """Speed and cold starts of two images, measured side by side."""
 
-from bakery.benchmarks.results import COLUMNS, BenchmarkResult, markdown, notes_of, read_results, rows_of, seconds_text
+from bakery.benchmarks.results import (
+    AGAINST,
+    COLUMNS,
+    TITLES,
+    BenchmarkResult,
+    markdown,
+    notes_of,
+    read_results,
+    rows_of,
+    seconds_text,
+)
 from bakery.benchmarks.run import run_benchmarks
 from bakery.benchmarks.session import Session, free_pair, pair_of
 from bakery.benchmarks.startup import run_startup
 
 __all__ = [
-    "COLUMNS", "BenchmarkResult", "Session", "free_pair", "markdown", "notes_of", "pair_of", "read_results", "rows_of",
-    "run_benchmarks", "run_startup", "seconds_text",
+    "AGAINST", "COLUMNS", "TITLES", "BenchmarkResult", "Session", "free_pair", "markdown", "notes_of", "pair_of",
+    "read_results", "rows_of", "run_benchmarks", "run_startup", "seconds_text",
 ]  # fmt: skip

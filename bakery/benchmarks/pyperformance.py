@@ -1,8 +1,9 @@
-"""Selects benchmarks with benchmarks/benchmarks.toml and pyperformance's own metadata.
+"""Selects benchmarks with benchmarks/benchmarks.toml and the metadata of suites in pyperformance's layout.
 
-pyperformance's wheel has its benchmarks in ``pyperformance/data-files/benchmarks``: a MANIFEST that lists them, and a
-folder ``bm_NAME`` for each, with a script, a pyproject.toml and the pinned requirements. Several benchmarks can share a
-folder: then a file ``bm_OTHER.toml`` next to the pyproject.toml has the script's options for another one.
+A suite is pyperformance's own, in ``pyperformance/data-files/benchmarks`` of its wheel, or benchmarks/applications. It
+has a MANIFEST that lists its benchmarks, and a folder ``bm_NAME`` for each, with a script, a pyproject.toml and the
+pinned requirements. Several benchmarks can share a folder: then a file ``bm_OTHER.toml`` next to the pyproject.toml has
+the script's options for another one.
 """
 
 import tarfile
@@ -19,6 +20,8 @@ from bakery.toml import Rule, Sha256, read_toml
 
 DATA = "pyperformance/data-files/benchmarks/"
 SCRIPT = "run_benchmark.py"
+APPLICATIONS = "applications"
+METADATA = (".toml", "/requirements.txt")
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,16 @@ class PinnedPackage:
 
 @dataclass(frozen=True)
 class SuiteConfig:
-    """The contents of benchmarks/benchmarks.toml; ``unsuitable`` and ``series`` have reasons by benchmark name."""
+    """The contents of benchmarks/benchmarks.toml; ``unsuitable`` and ``series`` have reasons by benchmark name.
+
+    ``subset`` is what runs of pyperformance, ``applications`` and ``memory`` what these options run.
+    """
 
     pyperformance: PinnedPackage
     pyperf: PinnedPackage
     subset: tuple[str, ...]
+    applications: tuple[str, ...]
+    memory: tuple[str, ...]
     imports: Mapping[str, tuple[str, ...]]
     unsuitable: Mapping[str, str]
     series: Mapping[str, Mapping[str, str]]
@@ -49,7 +57,7 @@ class SuiteConfig:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A benchmark of pyperformance: its folder in ``DATA``, its script's options, and the requirements to install."""
+    """A benchmark: its folder in its suite, its script's options, and the requirements to install."""
 
     name: str
     folder: str
@@ -86,10 +94,17 @@ def read_suite(archive: Path) -> dict[str, Benchmark]:
     with tarfile.open(archive) as tar:
         for member in tar:
             path = member.name.partition(DATA)[2]
-            is_metadata = path.count("/") == 1 and path.endswith((".toml", "/requirements.txt"))
+            is_metadata = path.count("/") == 1 and path.endswith(METADATA)
             if (path == "MANIFEST" or is_metadata) and (stream := tar.extractfile(member)) is not None:
                 texts[path] = stream.read().decode("utf-8")
     return parse_suite(texts)
+
+
+def read_applications(root: Path) -> dict[str, Benchmark]:
+    """The benchmarks of benchmarks/applications by name."""
+    folder = root / "benchmarks" / APPLICATIONS
+    files = [file for file in folder.rglob("*") if file.name == "MANIFEST" or str(file).endswith(METADATA)]
+    return parse_suite({str(file.relative_to(folder)): file.read_text(encoding="utf-8") for file in files})
 
 
 def parse_suite(texts: Mapping[str, str]) -> dict[str, Benchmark]:
@@ -116,20 +131,24 @@ def parse_suite(texts: Mapping[str, str]) -> dict[str, Benchmark]:
 
 
 def select_benchmarks(
-    suite: Mapping[str, Benchmark], config: SuiteConfig, series: str, *, full: bool = False, only: Sequence[str] = ()
+    suite: Mapping[str, Benchmark],
+    config: SuiteConfig,
+    series: str,
+    *,
+    full: bool = False,
+    only: Sequence[str] = (),
+    names: Sequence[str] = (),
 ) -> tuple[list[Benchmark], dict[str, str]]:
     """The benchmarks to run on ``series`` (``3.13t``), and reasons by name for those that are left out.
 
-    By default the subset, with ``full`` all, or those in ``only``, which overrides the exceptions of benchmarks.toml.
-    :exc:`InputError` if pyperformance does not have a name in ``only``.
+    By default ``names``, or else the subset; with ``full`` all; or those in ``only``, which overrides the exceptions of
+    benchmarks.toml.
+    :exc:`InputError` if the suite does not have a name in ``only``.
     """
     unknown = [name for name in only if name not in suite]
     if unknown:
-        raise InputError(
-            f"unknown benchmark: {', '.join(unknown)}",
-            hint=f"pyperformance {config.pyperformance.version} has: {', '.join(sorted(suite))}.",
-        )
-    names = only or (sorted(suite) if full else config.subset)
+        raise InputError(f"unknown benchmark: {', '.join(unknown)}", hint=f"Available: {', '.join(sorted(suite))}.")
+    names = only or (sorted(suite) if full else names or config.subset)
     reasons = {} if only else {**config.unsuitable, **config.series.get(series, {})}
     number = series.rstrip("t")
     selected, left_out = [], {}

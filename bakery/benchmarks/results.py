@@ -1,13 +1,13 @@
 """Results of `inv bench` and `inv startup`: their files, tables and notes; statistics.py explains the ratios.
 
 The files are in ``build/bench``, published copies in docs/results; docs/benchmarks.md describes them. Durations are in
-seconds, times of day in ISO 8601 (UTC).
+seconds, memory is in bytes, times of day are in ISO 8601 (UTC).
 """
 
 import math
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +24,11 @@ COLUMNS = (
     Column("benchmark"), Column("reference", right=True), Column("ours", right=True), Column("ratio", right=True),
     Column("95 % interval", "interval", right=True),
 )  # fmt: skip
-TITLES = {"bench": "Speed", "startup": "Cold starts"}
+AGAINST = "-against-"  # in the name of a result: any other image than the reference follows
+Kind = Literal["bench", "applications", "memory", "startup"]
+TITLES: dict[Kind, str] = {
+    "bench": "Speed", "applications": "Speed of applications", "memory": "Memory", "startup": "Cold starts",
+}  # fmt: skip
 UNITS = {0: "s", -3: "ms", -6: "us", -9: "ns"}
 WIDE = 0.10  # of a ratio: a wider interval is marked in tables and charts
 SETTLED = 0.01  # of the geometric mean: rounds are added until its interval is at most as wide (--max-rounds)
@@ -33,11 +37,15 @@ BUSY = 0.95  # if our processes had less than this share of the CPU, other proce
 
 
 class BenchmarkSettings(Record, frozen=True, kw_only=True):
-    """The options of a run: ``full`` and ``only`` of `inv bench`; ``fresh_engine`` of `inv startup`, an image store."""
+    """The options of a run: ``full`` and ``only`` of `inv bench`; ``fresh_engine`` of `inv startup`, an image store.
+
+    ``against`` is as the user typed it; it is left out of comparisons with the reference.
+    """
 
     rounds: int
     cpu: int
     clock: str
+    against: str | msgspec.UnsetType = msgspec.UNSET
     full: bool | msgspec.UnsetType = msgspec.UNSET
     only: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     fresh_engine: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -99,7 +107,7 @@ class NamedRatio(Record, frozen=True, kw_only=True):
 
 
 class BenchmarkTimes(Record, frozen=True, kw_only=True):
-    """The values of a benchmark, a list for each round, and their ratio as in :class:`NamedRatio`.
+    """The values of a benchmark (seconds, or bytes), a list for each round, and their ratio as in :class:`NamedRatio`.
 
     ``benchmark`` is pyperformance's name of the script and ``loops`` the number of loops in each value.
     """
@@ -114,8 +122,8 @@ class BenchmarkTimes(Record, frozen=True, kw_only=True):
     high: float | None
 
     @property
-    def seconds(self) -> tuple[float, float]:
-        """The typical time of ours and of the reference: the median over the rounds."""
+    def medians(self) -> tuple[float, float]:
+        """The typical value of ours and of the reference: the median over the rounds."""
         ours, reference = (statistics.median(min(values) for values in side) for side in (self.ours, self.reference))
         return ours, reference
 
@@ -131,15 +139,15 @@ class BenchmarkSummary(Record, frozen=True, kw_only=True):
 
 
 class BenchmarkResult(Record, frozen=True, kw_only=True):
-    """A comparison of two images: their speed (``bench``) or their cold starts (``startup``).
+    """A comparison of two images: :data:`TITLES` says of what.
 
     ``seconds`` is the duration of the run, ``left_out`` has the reason for each benchmark that was not measured.
-    Only cold starts have ``commands`` and, for each in ours and in the reference, ``instructions``. Only speed has a
+    Only cold starts have ``commands`` and, for each in ours and in the reference, ``instructions``. Only they have no
     ``summary``.
     """
 
     schema: Literal[1]
-    kind: Literal["bench", "startup"]
+    kind: Kind
     name: str
     created: str
     seconds: float
@@ -158,19 +166,32 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
         return "-".join(part for part in (self.kind, self.name, self.settings.fresh_engine) if part)
 
     @property
+    def text(self) -> Callable[[float], str]:
+        """What makes the text of a value."""
+        return bytes_text if self.kind == "memory" else seconds_text
+
+    @property
     def command(self) -> str:
         """The command that measures this again; options that have their default value are left out."""
         settings = self.settings
-        image = re.sub("-(amd64|arm64)$", "", self.name)
+        image = re.sub("-(amd64|arm64)$", "", self.name.partition(AGAINST)[0])
         release, _, rest = image.replace("-local", "").partition("-")
         variant, _, target = rest.rpartition("-")
-        words = [f"inv {self.kind} --version={release} --target={target}", f"--rounds={settings.rounds}"]
+        verb = "startup" if self.kind == "startup" else "bench"
+        words = [f"inv {verb} --version={release} --target={target}", f"--rounds={settings.rounds}"]
+        words += [f"--{self.kind}"] if self.kind in ("applications", "memory") else []
         words += [f"--variant={variant}"] if variant else []
         words += ["--source=PATH"] if "-local" in image else []
-        words += ["--clock=cpu"] if settings.clock == "cpu" and self.kind == "bench" else []
+        words += [f"--against={settings.against}"] if settings.against else []
+        words += ["--clock=cpu"] if settings.clock == "cpu" and verb == "bench" else []
         if store := settings.fresh_engine:
             words.append("--fresh-engine" + ("" if store == "containerd" else f"={store}"))
         return " ".join(words)
+
+
+def bytes_text(number: float) -> str:
+    """Millions of bytes: ``12.3 MB``."""
+    return f"{number / 1e6:.1f} MB"
 
 
 def seconds_text(seconds: float) -> str:
@@ -213,7 +234,7 @@ def rows_of(result: BenchmarkResult) -> list[dict[str, str | None]]:
     rows = [
         {
             "benchmark": times.name,
-            **dict(zip(("ours", "reference"), map(seconds_text, times.seconds), strict=True)),
+            **dict(zip(("ours", "reference"), map(result.text, times.medians), strict=True)),
             **_ratio_cells(times.ratio, times.low, times.high),
         }
         for times in result.benchmarks
@@ -228,8 +249,9 @@ def notes_of(result: BenchmarkResult) -> list[str]:
     settings, environment, ours, reference = (
         result.settings, result.environment, result.images.ours, result.images.reference,
     )  # fmt: skip
-    notes = [f"Ratio: time of {reference.image} / time of {ours.image}. Above 1, ours is faster."]
-    if result.summary:
+    what, verb = ("memory", "needs less") if result.kind == "memory" else ("time", "is faster")
+    notes = [f"Ratio: {what} of {reference.image} / {what} of {ours.image}. Above 1, ours {verb}."]
+    if result.summary and result.kind != "memory":
         notes.append(f"Slowest: {result.summary.slowest.name}, {result.summary.slowest.ratio:.3f}x.")
     if wide := sum(is_wide(times.ratio, times.low, times.high) for times in result.benchmarks):
         notes.append(
@@ -252,7 +274,7 @@ def notes_of(result: BenchmarkResult) -> list[str]:
         counts = [f"{name} {one / 1e6:.1f} against {two / 1e6:.1f}" for name, (one, two) in result.instructions.items()]
         notes.append(f"Millions of instructions in user mode, by valgrind: {', '.join(counts)}.")
     shares = (ours.cpu_share, reference.cpu_share)
-    if settings.clock == "wall" and any(share is not None and share < BUSY for share in shares):
+    if (settings.clock, what) == ("wall", "time") and any(share is not None and share < BUSY for share in shares):
         notes.append(
             f"Other processes used the CPU: ours ran {shares[0]:.0%} of the time and the reference {shares[1]:.0%}. "
             "--clock=cpu measures CPU time instead."

@@ -15,7 +15,16 @@ from dataclasses import dataclass
 
 import msgspec
 
-from bakery.benchmarks.pyperformance import DATA, SCRIPT, Benchmark, read_config, read_suite, select_benchmarks
+from bakery.benchmarks.pyperformance import (
+    APPLICATIONS,
+    DATA,
+    SCRIPT,
+    Benchmark,
+    read_applications,
+    read_config,
+    read_suite,
+    select_benchmarks,
+)
 from bakery.benchmarks.results import SETTLED, BenchmarkResult, BenchmarkTimes, is_wide, times_of
 from bakery.benchmarks.session import PROGRAMS, SIDES, Session, python_of
 from bakery.benchmarks.statistics import geometric_mean, round_logs
@@ -73,6 +82,7 @@ class WorkerContainer:
 
     def __init__(self, side: str, reference: str, container: Container, clock: str) -> None:
         self.side, self.reference, self.container, self.clock = side, reference, container, clock
+        self.suite = f"{FOLDER}/{TOOLS}/{DATA}"
         self.python = python_of(container, reference)
         self.wall = self.cpu = 0.0
 
@@ -94,7 +104,7 @@ class WorkerContainer:
 
     def run(self, benchmark: Benchmark, seed: int, options: Sequence[str]) -> Suite:
         """Run ``benchmark`` in a process; :exc:`BuildError` with the reason if it fails."""
-        script = f"{FOLDER}/{TOOLS}/{DATA}{benchmark.folder}/{SCRIPT}"
+        script = f"{self.suite}{benchmark.folder}/{SCRIPT}"
         environment = {
             "HOME": "/tmp",
             "LANG": "C.UTF-8",
@@ -241,12 +251,18 @@ def run_benchmarks(session: Session) -> BenchmarkResult:
         folder = session.workspace.home / "bench" / reference.key
         with Wheelhouse(engine, pair.reference, folder, session.note) as wheelhouse:
             tools, script = wheelhouse.tools(config), tar_of(PROGRAMS / "worker.py", "worker.py")
-            suite = read_suite(tools)
-            selected, left_out = select_benchmarks(suite, config, ours.series, full=settings.full, only=settings.only)
+            names = {"applications": config.applications, "memory": config.memory}.get(session.kind, ())
+            suite, full = (read_applications(root), False) if names else (read_suite(tools), settings.full)
+            selected, left_out = select_benchmarks(
+                suite, config, ours.series, full=full, only=settings.only, names=names
+            )
             for worker in workers:
                 worker.container.run(["python3", "-c", f"import os; os.makedirs('{FOLDER}/{SITE}')"])
                 worker.container.put(FOLDER, tools.read_bytes())
                 worker.container.put(FOLDER, script)
+                if names:
+                    worker.suite = f"{FOLDER}/{APPLICATIONS}/"
+                    worker.container.put(FOLDER, tar_of(PROGRAMS / APPLICATIONS, APPLICATIONS))
             measurements = _prepare(session, workers, selected, wheelhouse, left_out)
         benchmarks = _measure(session, workers, measurements, left_out)
     measured = [

@@ -12,12 +12,14 @@ import msgspec
 
 from bakery import __version__
 from bakery.benchmarks.results import (
+    AGAINST,
     COLUMNS,
     NOISY,
     BenchmarkEnvironment,
     BenchmarkResult,
     BenchmarkSettings,
     BenchmarkTimes,
+    Kind,
     MeasuredImage,
     MeasuredImages,
     notes_of,
@@ -58,7 +60,7 @@ def pair_of(catalog: Catalog, image: Image, ours: str | None, against: str | Non
     official = references(catalog, replace(image, recipe=RecipeName.REFERENCE))[0]
     arguments = f"{image.typed(image.series.name)} --target={image.target.name}"
     return Pair(
-        image.slug,
+        _named(image.slug, against) if against else image.slug,
         ours or references(catalog, image)[0],
         against or official,
         "" if ours else f"Build it first: inv build {arguments}",
@@ -68,8 +70,13 @@ def pair_of(catalog: Catalog, image: Image, ours: str | None, against: str | Non
 
 def free_pair(ours: str, reference: str) -> Pair:
     """Two images of any origin."""
-    name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{ours.partition('@')[0]}-against-{reference.partition('@')[0]}")
-    return Pair(name.strip("-"), ours, reference)
+    return Pair(_named(ours, reference), ours, reference)
+
+
+def _named(ours: str, reference: str) -> str:
+    """A file name for a comparison with ``reference``, which the user named."""
+    names = (re.sub(r"[^A-Za-z0-9.]+", "-", name.partition("@")[0]).strip("-") for name in (ours, reference))
+    return AGAINST.join(names)
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,13 @@ class Session:
     shown: float = 0.0
     noise: tuple[float, float] = (0.0, 0.0)
     measured: BenchmarkResult = field(init=False)
+
+    @property
+    def kind(self) -> Kind:
+        """What `inv bench` measures; :exc:`InputError` if the options ask for two kinds."""
+        if self.settings.applications and self.settings.memory:
+            raise InputError("--applications and --memory are measured separately", hint="Give one of them.")
+        return "applications" if self.settings.applications else "memory" if self.settings.memory else "bench"
 
     def note(self, text: str) -> None:
         self.display.note(self.pair.name, text)
@@ -188,12 +202,13 @@ class Session:
         )
         return BenchmarkResult(
             schema=1,
-            kind="startup" if commands else "bench",
+            kind="startup" if commands else self.kind,
             name=self.pair.name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=round(seconds, 1),
             settings=BenchmarkSettings(
                 rounds=len(benchmarks[0].ours), cpu=self.cpu, clock=settings.clock,
+                against=settings.against or msgspec.UNSET,
                 full=msgspec.UNSET if commands else settings.full, only=msgspec.UNSET if commands else settings.only,
                 fresh_engine=settings.fresh_engine if commands else msgspec.UNSET,
             ),

@@ -98,7 +98,8 @@ class Wheelhouse(ExitStack):
         final = self.folder / tar_name(name, requirements)
         if final.exists():
             return final
-        self.tell(f"installing {' '.join(line.partition(' ')[0] for line in requirements.splitlines())}")
+        names = [line.split()[0] for line in requirements.splitlines() if not line.startswith(("#", "--"))]
+        self.tell(f"installing {' '.join(names)}")
         target = f"{FOLDER}/{subfolder}"
         pip = ["python3", "-m", "pip", "install", "--no-cache-dir", "--no-compile", "--target", target, *options]
         # Files that do not compile (for another version of Python, or lib2to3's own test data) are never imported.

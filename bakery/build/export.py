@@ -56,8 +56,8 @@ class Export:
 
     An engine that unpacks layers is loaded by buildx directly: it would discard the compressed layers, and compress
     them in its own way when they are pushed. Only full builds are attested, because no others are published. A stage
-    with a name is not published either. The reference image gets BuildKit's provenance, which the official images have
-    too: an engine takes longer to start a container of an index.
+    with a name is not published either. What others are measured against gets BuildKit's provenance, which the official
+    images have too: an engine takes longer to start a container of an index.
     """
 
     def __init__(self, workspace: Workspace, engine: Engine, stage: Stage) -> None:
@@ -65,8 +65,7 @@ class Export:
         self.recompresses = ENGINES_OWN not in stage.packings.values() and engine.keeps_layers
         full = self.recompresses and self.image.recipe is RecipeName.FULL
         self.attests, self.stamps = full and not stage.name, full and bool(self.image.pin.date)
-        reference = engine.keeps_layers and self.image.recipe is RecipeName.REFERENCE and not stage.name
-        self.proves = self.attests or reference
+        self.proves = self.attests or (engine.keeps_layers and self.image.recipe is RecipeName.REFERENCE)
         self.exported = workspace.build / f"{self.image.slug}.oci.tar"
         self.recompressed = self.exported.with_suffix(".packed.tar")
         self.attested = self.exported.with_suffix(".attested.tar")

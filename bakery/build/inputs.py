@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bakery.bases import BaseImage, BaseResolver
 from bakery.build.export import Export
-from bakery.catalog import ANNOTATIONS, Catalog, Image
+from bakery.catalog import ANNOTATIONS, LABELS, Catalog, Image
 from bakery.files import Tell
 from bakery.net import users_mirror
 from bakery.options import Building
@@ -48,7 +48,9 @@ class BuildInputs:
             network=export.engine.network, output=export.output, attest=export.proves,
         )  # fmt: skip
         target = plan["target"][target_name(export.image)]
-        target["tags"], target["target"] = list(sum(export.stage.packings, ())), export.stage.name or target["target"]
+        target["tags"] = list(sum(export.stage.packings, ()))
+        if export.stage.name:  # the labels describe the image; `inv clean` finds its other stages by this one
+            target |= {"target": export.stage.name, "labels": {f"{LABELS}.target": export.image.target.name}}
         return build_arguments(target)
 
     def asking(self, catalog: Catalog, image: Image, network: str | None, stage: str, folder: Path) -> list[str]:

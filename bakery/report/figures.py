@@ -3,13 +3,19 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from bakery.benchmarks import COLUMNS, BenchmarkResult, markdown, notes_of, rows_of, seconds_text
+from bakery.benchmarks import AGAINST, COLUMNS, TITLES, BenchmarkResult, markdown, notes_of, rows_of, seconds_text
 from bakery.platforms import AMD64
 from bakery.report.html import templates
 from bakery.report.rows import Published, is_tree, name_of, size_text, variant_of
 from bakery.report.svg import Chart, Row, page_charts, svg
 
 IMPORTS = "imports"  # the cold start that README shows: six imports in a new container
+PARTS = {
+    "bench": ("speed", "slowest"), "applications": ("applications", "slowest"), "memory": ("memory", "ours, reference"),
+    "startup": ("startup", "ours, reference"), "peers": ("peers", "slowest; ours, reference"),
+}  # fmt: skip
+"""The parts of docs/figures.md by kind of result: the name of its markers and the heading of a column."""
+HEADS = ("image", "measured", "ratio (95 % interval)")
 INSIDE, WHOLE = "in the container", "docker run"
 TABLE = "| {} |\n".format
 FULL_SIZE = 3  # the official image with compilers is 9 times as large as slim, and would dwarf all others in a chart
@@ -28,16 +34,25 @@ def ratio_text(ratio: float, low: float | None, high: float | None, digits: int 
 
 
 def image_of(result: BenchmarkResult) -> str:
-    """The measured image in prose: ``3.13.15-bookworm on amd64``, ``3.14.7-bookworm on amd64 (source tree)``."""
-    name, _, platform = result.name.rpartition("-")
+    """The measured image in prose: ``3.13.15-bookworm on amd64``, ``3.14.7-bookworm on amd64 (source tree)``.
+
+    Another image than the reference is named: ``3.11.2-bookworm on amd64 against debian/python:bookworm``.
+    """
+    name, _, platform = result.name.partition(AGAINST)[0].rpartition("-")
     if platform not in ("amd64", "arm64"):  # a pair of any images
         return result.name
-    return f"{name.replace('-local', '')} on {platform}{' (source tree)' if '-local' in name else ''}"
+    other = f" against {result.images.reference.image}" if is_peer(result) else ""
+    return f"{name.replace('-local', '')} on {platform}{' (source tree)' if '-local' in name else ''}{other}"
+
+
+def is_peer(result: BenchmarkResult) -> bool:
+    """Whether an image was compared with another one than the official recipe's."""
+    return AGAINST in result.name
 
 
 def summaries_chart(results: Sequence[BenchmarkResult]) -> Chart | None:
     """The geometric mean of each image's benchmarks; ``None`` if none was measured."""
-    rows = []
+    rows, results = [], [result for result in results if result.kind == "bench" and not is_peer(result)]
     for result in sorted(results, key=lambda result: -(result.summary.geometric_mean if result.summary else 0)):
         if mean := result.summary:
             text = ratio_text(mean.geometric_mean, mean.low, mean.high, 3)
@@ -58,28 +73,36 @@ def speed_chart(result: BenchmarkResult) -> Chart:
     if mean := result.summary:
         text = ratio_text(mean.geometric_mean, mean.low, mean.high, 3)
         rows.insert(0, Row("geometric mean", mean.geometric_mean, text, mean.low, mean.high, "mean"))
+    what, best = ("memory", "smaller") if result.kind == "memory" else ("time", "faster")
     caption = (
-        f"pyperformance in {result.images.ours.image}: the time of {result.images.reference.image} divided by ours, "
-        f"with 95 % intervals of {result.settings.rounds} rounds. Right of 1x is faster."
+        f"{'pyperformance in ' if result.kind == 'bench' else ''}{result.images.ours.image}: the {what} of "
+        f"{result.images.reference.image} divided by ours, with 95 % intervals of {result.settings.rounds} rounds. "
+        f"Right of 1x is {best}."
     )
-    return Chart(f"Speed of {image_of(result)}", caption, tuple(rows), dots=True)
+    return Chart(f"{TITLES[result.kind]} of {image_of(result)}", caption, tuple(rows), dots=True)
 
 
 def startup_chart(result: BenchmarkResult) -> Chart:
     """The time of each cold start: ours and the reference's, in milliseconds."""
     rows: list[Row] = []
+    reference_name = result.images.reference.image if is_peer(result) else "official recipe"
     for times in result.benchmarks:
         command, _, figure = times.name.partition(", ")
         if figure in (INSIDE, WHOLE):
-            ours, reference = times.seconds
+            ours, reference = times.medians
             rows += [
                 Row(f"{command}, {figure}: {ratio_text(times.ratio, times.low, times.high)}"),
                 Row("ours", ours * 1000, seconds_text(ours)),
-                Row("official recipe", reference * 1000, seconds_text(reference), kind="other"),
+                Row(reference_name, reference * 1000, seconds_text(reference), kind="other"),
             ]
     store = f", image store {result.environment.storage}" if result.settings.fresh_engine else ""
     caption = f"Milliseconds in a new container, median of {result.settings.rounds} rounds{store}. Shorter is better."
     return Chart(f"Cold starts of {image_of(result)}", caption, tuple(rows))
+
+
+def chart_of(result: BenchmarkResult) -> Chart:
+    """The chart of a result."""
+    return startup_chart(result) if result.kind == "startup" else speed_chart(result)
 
 
 def sizes_chart(published: Published) -> Chart | None:
@@ -123,10 +146,10 @@ def chart_files(published: Published) -> dict[str, str]:
     charts = {
         "sizes": sizes_chart(published),
         "sizes-all": all_sizes_chart(published),
-        "speed": summaries_chart([result for result in published.results if result.kind == "bench"]),
+        "speed": summaries_chart(published.results),
     }
     for result in published.results:
-        charts[result.stem] = speed_chart(result) if result.kind == "bench" else startup_chart(result)
+        charts[result.stem] = chart_of(result)
     return {f"{name}.svg": svg(chart) for name, chart in charts.items() if chart}
 
 
@@ -150,15 +173,17 @@ def key_rows(published: Published) -> list[KeyFigure]:
         detail = f"{size_text(record.compressed_bytes)} instead of {size_text(official.compressed_bytes)}"
         detail += f" ({official.reference})"
         rows.append(KeyFigure("size to pull", share, detail, f"inv compare --version={record.release}"))
-    if mean := speed.summary:
-        ratio, _, interval = ratio_text(mean.geometric_mean, mean.low, mean.high, 3).partition(" ")
-        detail = f"{interval}; {mean.count} benchmarks, slowest {mean.slowest.ratio:.2f}x".removeprefix("; ")
-        rows.append(KeyFigure("speed, pyperformance", ratio, detail, speed.command))
+    for result in (speed, *published.measured(record, "applications")):
+        about = f"speed, {'pyperformance' if result.kind == 'bench' else result.kind}"
+        if mean := result.summary:
+            ratio, _, interval = ratio_text(mean.geometric_mean, mean.low, mean.high, 3).partition(" ")
+            detail = f"{interval}; {mean.count} benchmarks, slowest {mean.slowest.ratio:.2f}x".removeprefix("; ")
+            rows.append(KeyFigure(about, ratio, detail, result.command))
     for figure, about in ((INSIDE, "cold start, six imports"), (WHOLE, "the same, whole docker run")):
         for times in starts.benchmarks:
             if times.name == f"{IMPORTS}, {figure}":
                 ratio, _, interval = ratio_text(times.ratio, times.low, times.high, 1).partition(" ")
-                ours, reference = map(seconds_text, times.seconds)
+                ours, reference = map(seconds_text, times.medians)
                 rows.append(
                     KeyFigure(
                         about, ratio, f"{interval}; {ours} instead of {reference}".removeprefix("; "), starts.command
@@ -206,27 +231,28 @@ def series_table(published: Published) -> str:
 
 
 def measured_tables(published: Published) -> dict[str, str]:
-    """Markdown by part of docs/figures.md: speed and cold starts of every image with a chart for each."""
-    speed, starts, charts = [], [], {"bench": "", "startup": ""}
+    """Markdown by part of docs/figures.md: what was measured of every image, with a chart for each result."""
+    rows: dict[str, list[list[str]]] = {part: [] for part in PARTS}
+    charts = dict.fromkeys(PARTS, "")
     for result in published.results:
+        part, command = "peers" if is_peer(result) else result.kind, f"`{result.command}`"
         chart = f"![{image_of(result)}: chart](images/{result.stem}.svg)"
         details = f"<details><summary>{image_of(result)}{store_of(result)}</summary>\n\n{chart}\n\n</details>\n\n"
-        charts[result.kind] += details
-        link = f"[{image_of(result)}](results/{result.stem}.md)"
-        if mean := result.summary:
+        charts[part] += details
+        link = f"[{image_of(result)}](results/{result.stem}.md){store_of(result)}"
+        if (mean := result.summary) and result.kind != "memory":
             text = ratio_text(mean.geometric_mean, mean.low, mean.high, 3)
             slowest = f"{mean.slowest.name} {mean.slowest.ratio:.2f}x"
-            speed.append([link, str(mean.count), text, slowest, f"`{result.command}`"])
-        starts += [
-            [link + store_of(result), times.name, ratio_text(times.ratio, times.low, times.high), f"`{result.command}`"]
-            for times in result.benchmarks
-            if times.name.partition(", ")[2] in (INSIDE, WHOLE)
-        ]
-    heads = ["image", "results", "geometric mean (95 % interval)", "slowest", "command"]
+            rows[part].append([link, f"{mean.count} benchmarks", text, slowest, command])
+            continue
+        for times in result.benchmarks:
+            if result.kind == "memory" or times.name.partition(", ")[2] in (INSIDE, WHOLE):
+                ours, reference = map(result.text, times.medians)
+                text, both = ratio_text(times.ratio, times.low, times.high), f"{ours} instead of {reference}"
+                rows[part].append([link, times.name, text, both, command])
     return {
-        "speed": f"{markdown_table(heads, speed, ' rr')}\n{charts['bench']}",
-        "startup": f"{markdown_table(['image', 'start', 'ratio (95 % interval)', 'command'], starts)}\n"
-        f"{charts['startup']}",
+        name: f"{markdown_table([*HEADS, head, 'command'], rows[part])}\n{charts[part]}"
+        for part, (name, head) in PARTS.items()
     }
 
 
@@ -237,10 +263,9 @@ def store_of(result: BenchmarkResult) -> str:
 
 def benchmark_page(results: Sequence[BenchmarkResult]) -> str:
     """Results of `inv bench` or `inv startup` as one self-contained page: charts, tables and notes."""
-    draw = {"bench": speed_chart, "startup": startup_chart}
-    charts = page_charts([draw[result.kind](result) for result in results])
+    charts = page_charts([chart_of(result) for result in results])
     return templates().get_template("benchmarks.html").render(
-        title=f"{'Speed' if results and results[0].kind == 'bench' else 'Cold starts'} of images",
+        title=f"{TITLES[results[0].kind]} of images" if results else "Results",
         sections=[(image_of(result), chart, result, rows_of(result), notes_of(result))
                   for result, chart in zip(results, charts, strict=True)],
         columns=COLUMNS,

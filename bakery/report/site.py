@@ -11,7 +11,7 @@ from bakery.errors import ConfigError
 from bakery.files import write_whole
 from bakery.regular_files import read_regular
 from bakery.report.charts import Tile, tiles
-from bakery.report.figures import all_sizes_chart, key_rows, sizes_chart, speed_chart, startup_chart, summaries_chart
+from bakery.report.figures import all_sizes_chart, chart_of, key_rows, sizes_chart, summaries_chart
 from bakery.report.html import STYLE, TEMPLATES, templates
 from bakery.report.rows import Page, Published, local_digests, pages_of, read_published, size_text
 from bakery.report.svg import page_charts
@@ -64,10 +64,11 @@ def site_files(published: Published, workspace: Workspace) -> dict[str, str]:
     )  # fmt: skip
     for page in pages:
         record = page.record
-        speed, starts = (published.measured(record, kind) for kind in ("bench", "startup"))
-        charts = page_charts([*map(speed_chart, speed), *map(startup_chart, starts)])
+        kinds = ("bench", "applications", "memory", "startup")
+        results = [result for kind in kinds for result in published.measured(record, kind)]
+        charts = page_charts(list(map(chart_of, results)))
         files[f"images/{page.file}"] = environment.get_template("site_image.html").render(
-            common, page=page, record=record, charts=charts, results=[*speed, *starts],
+            common, page=page, record=record, charts=charts, results=results,
             map=map_of(record.image, record.anatomy) if record.anatomy else None,
             packages=packages_of(workspace.records / "sbom" / page.file.replace(".html", ".json")),
         )  # fmt: skip

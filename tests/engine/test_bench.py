@@ -7,6 +7,7 @@ real. Runs on $BAKERY_IMAGE, by default on the image of the default series if it
 from __future__ import annotations
 
 import io
+import shutil
 import tarfile
 import uuid
 import zipfile
@@ -20,13 +21,17 @@ from bakery.benchmarks.run import WorkerContainer, run_benchmarks
 from bakery.benchmarks.session import SIDES, Pair, Session, python_of
 from bakery.benchmarks.startup import COMMANDS, FIGURES, VALGRIND, run_startup
 from bakery.benchmarks.wheelhouse import Wheelhouse, tar_name
+from bakery.build.builder import open_builder
+from bakery.build.peers import peer_of
 from bakery.catalog.labels import LABELS
+from bakery.catalog.models import Catalog
+from bakery.catalog.selection import select_images
 from bakery.display.progress import Display
 from bakery.engine.containers import idle_container
 from bakery.engine.engine import Engine
 from bakery.engine.scratch import fresh_engine
 from bakery.errors import BuildError
-from bakery.options import Measuring
+from bakery.options import Building, Measuring, Selection
 from bakery.workspace import Workspace
 
 from .conftest import ROOT
@@ -124,6 +129,45 @@ def test_each_measurement_maps_a_new_copy_of_the_interpreter(engine: Engine, ref
             worker.copy_interpreter()
         assert len(set(mappings)) == 3, mappings
         assert all("/usr/local/lib/libpython3" in text and "deleted" not in text for text in mappings), mappings
+
+
+def test_an_application_is_installed_with_pinned_packages_and_measured_in_both_images(session: Session) -> None:
+    """From the host's package index, with the real pyperf."""
+    shutil.rmtree(session.workspace.home / "bench")
+    session.settings = Measuring(rounds=1, applications=True, only=("jinja2",))
+    try:
+        result = run_benchmarks(session)
+    except BuildError as error:
+        if "cannot be installed" not in str(error):
+            raise
+        pytest.skip(f"no package index: {error}")
+    (times,) = result.benchmarks
+    assert (result.kind, times.name, times.benchmark) == ("applications", "jinja2", "jinja2")
+    assert all(0 < value < 1 for side in (times.ours, times.reference) for values in side for value in values)
+    session.settings = Measuring(rounds=1, memory=True)
+    result = run_benchmarks(session)
+    sizes = {times.name: times.medians for times in result.benchmarks}
+    assert result.kind == "memory"
+    assert sizes["pass, resident"] < sizes["imports, resident"] < sizes["FastAPI worker, resident"]
+    together = sizes["10 FastAPI workers together"]
+    assert sizes["FastAPI worker, resident"] < together < tuple(10 * size for size in sizes["FastAPI worker, resident"])
+
+
+def test_the_distributions_own_python_is_built_on_the_same_base(
+    workspace: Workspace, catalog: Catalog, engine: Engine, tmp_path: Path
+) -> None:
+    (image,) = select_images(catalog, ["3.13"], ["bookworm"])
+    before = engine.find("debian/python:bookworm")
+    builder = open_builder(workspace, catalog, "bench", Selection(), Building())
+    name = peer_of(builder, image, "debian")
+    assert name == "debian/python:bookworm"
+    with idle_container(engine, name) as container:
+        assert container.run(["python3", "-c", "import sys; print(sys.prefix)"]).stdout == "/usr\n"
+        assert python_of(container, name).series == "3.11"
+    labels = engine.configuration(name)["Labels"]
+    assert labels == {f"{LABELS}.target": "bookworm"}, "not those of an image of ours"
+    if before is None:
+        engine.remove(name)
 
 
 def test_reasons_are_reported_if_no_benchmark_runs(session: Session) -> None:

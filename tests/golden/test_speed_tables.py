@@ -22,7 +22,7 @@ from bakery.benchmarks.results import (
 from bakery.display.tables import render
 
 Golden = Callable[[str, str], None]
-Kind = Literal["bench", "startup"]
+Kind = Literal["bench", "memory", "startup"]
 
 TIMES = {
     "bench": [
@@ -33,6 +33,10 @@ TIMES = {
             [[2.61e-5, 2.66e-5], [2.63e-5, 2.62e-5], [2.60e-5, 2.71e-5], [2.72e-5, 2.65e-5]],
         ),
         times_of("unpack_sequence", [[4.1e-8], [4.2e-8], [4.1e-8], [4.3e-8]], [[4.0e-8], [4.2e-8], [4.2e-8], [4.1e-8]]),
+    ],
+    "memory": [
+        times_of("pass, resident", [[8712192.0], [8716288.0]], [[8601600.0], [8597504.0]]),
+        times_of("10 FastAPI workers together", [[3.405e8], [3.404e8]], [[3.404e8], [3.406e8]]),
     ],
     "startup": [
         times_of("pass, in the container", [[0.0141], [0.0143]], [[0.0262], [0.0259]]),
@@ -65,11 +69,11 @@ def result_of(kind: Kind) -> BenchmarkResult:
         benchmarks=TIMES[kind],
         left_out={"dask": "needs Python >=3.12"} if kind == "bench" else {},
         instructions={"pass": [36_218_286, 81_518_312]} if kind == "startup" else {},
-        summary=summary_of(TIMES[kind]) if kind == "bench" else None,
+        summary=summary_of(TIMES[kind]) if kind != "startup" else None,
     )
 
 
-@pytest.mark.parametrize("kind", ["bench", "startup"])
+@pytest.mark.parametrize("kind", ["bench", "memory", "startup"])
 def test_the_report(golden: Golden, kind: Kind) -> None:
     golden(f"{kind}.md", markdown(result_of(kind)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from bakery.benchmarks.pyperformance import (
     PinnedPackage,
     SuiteConfig,
     parse_suite,
+    read_applications,
     read_config,
     read_suite,
     select_benchmarks,
@@ -37,7 +39,10 @@ PIN = PinnedPackage("1", "0" * 64)
 
 
 def config(**more: object) -> SuiteConfig:
-    known: dict[str, object] = {"subset": ("pickle", "mako"), "imports": {}, "unsuitable": {}, "series": {}}
+    known: dict[str, object] = {
+        "subset": ("pickle", "mako"), "applications": ("mako",), "memory": (), "imports": {}, "unsuitable": {},
+        "series": {},
+    }  # fmt: skip
     return SuiteConfig(PIN, PIN, **{**known, **more})  # type: ignore[arg-type]
 
 
@@ -113,6 +118,22 @@ def test_the_subset_of_the_repository_is_large_and_its_exceptions_have_reasons(r
         f"{name}=={pin.version} --hash=sha256:{pin.sha256}"
         for name, pin in (("pyperf", config.pyperf), ("pyperformance", config.pyperformance))
     ]
+
+
+def test_applications_and_memory_are_all_benchmarks_of_our_suite_with_pinned_packages(root: Path) -> None:
+    suite, config = read_applications(root), read_config(root)
+    assert sorted((*config.applications, *config.memory)) == sorted(suite)
+    selected, left_out = select_benchmarks(suite, config, "3.9", names=config.applications)
+    assert [benchmark.name for benchmark in selected] == list(config.applications) and not left_out
+    for benchmark in suite.values():
+        for entry in benchmark.requirements.replace("\\\n", "").splitlines():
+            assert re.match(r"[a-z0-9-]+==\S+ .*--hash=sha256:[0-9a-f]{64}$", entry), entry
+
+
+@pytest.mark.parametrize("name", ["black", "mypy"])
+def test_programs_that_mypyc_compiles_are_pinned_to_their_wheel_in_pure_python(root: Path, name: str) -> None:
+    entries = read_applications(root)[name].requirements.replace("\\\n", "").splitlines()
+    assert all(entry.count("--hash") == 1 for entry in entries if entry.startswith(f"{name}=="))
 
 
 def test_an_error_in_the_data_file_names_file_and_key(tmp_path: Path, root: Path) -> None:

@@ -31,8 +31,9 @@ from bakery.benchmarks.results import (
 from bakery.benchmarks.run import has_settled
 from bakery.benchmarks.session import Pair, Session
 from bakery.display.progress import Display
+from bakery.errors import InputError
 from bakery.options import Measuring
-from bakery.report.figures import benchmark_page
+from bakery.report.figures import benchmark_page, image_of, summaries_chart
 from bakery.workspace import Workspace
 
 replace = msgspec.structs.replace
@@ -70,6 +71,41 @@ RESULT = BenchmarkResult(
 STARTUP = replace(
     RESULT, kind="startup", settings=BenchmarkSettings(rounds=2, cpu=3, clock="wall", fresh_engine=None), summary=None
 )
+
+
+def test_a_comparison_with_another_image_has_its_own_file_and_command_and_is_no_official_figure() -> None:
+    settings = BenchmarkSettings(rounds=2, cpu=3, clock="cpu", against="debian")
+    images = MeasuredImages(ours=image("infra7/python:3.13"), reference=image("debian/python:trixie"))
+    name = "3.13.15-trixie-amd64-against-debian-python-trixie"
+    peer = replace(RESULT, name=name, settings=settings, images=images)
+    assert peer.stem == f"bench-{name}"
+    assert peer.command == "inv bench --version=3.13.15 --target=trixie --rounds=2 --against=debian --clock=cpu"
+    assert image_of(peer) == "3.13.15-trixie on amd64 against debian/python:trixie"
+    assert summaries_chart([peer]) is None
+
+
+def test_applications_and_memory_name_their_option_and_memory_is_in_bytes() -> None:
+    applications = replace(RESULT, kind="applications")
+    assert applications.command == "inv bench --version=3.13.15 --target=bookworm --rounds=2 --applications"
+    memory = replace(RESULT, kind="memory", benchmarks=[times_of("pass", [[8.25e6]] * 2, [[9.9e6]] * 2)])
+    assert memory.stem == "memory-3.13.15-bookworm-amd64"
+    assert rows_of(memory)[0] == {
+        "benchmark": "pass", "ours": "8.2 MB", "reference": "9.9 MB", "ratio": "1.200x", "interval": "1.200 to 1.200",
+    }  # fmt: skip
+    assert notes_of(memory)[0].endswith("Above 1, ours needs less.")
+
+
+def test_one_run_measures_one_kind(tmp_path: Path) -> None:
+    both = Measuring(applications=True, memory=True)
+    session = Session(
+        Workspace(tmp_path, tmp_path),
+        SimpleNamespace(),
+        Pair("p", "a", "b"),
+        both,
+        Display(io.StringIO()),  # type: ignore[arg-type]
+    )
+    with pytest.raises(InputError, match="measured separately"):
+        print(session.kind)
 
 
 @pytest.mark.parametrize(

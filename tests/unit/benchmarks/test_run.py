@@ -69,6 +69,7 @@ def test_either_image_can_be_replaced(image: Callable[..., Image], catalog: Cata
         "",
         "",
     )
+    assert pair.name == "3.13.15-bookworm-amd64-against-python-3.13-slim-bookworm"
     free = free_pair("host:5000/mine:1", "python:3.13-slim@sha256:00")
     assert free.name == "host-5000-mine-1-against-python-3.13-slim"
 
