@@ -60,6 +60,13 @@ def parse(name: str, value: Any, rules: Rules) -> Any:
     return int(value)
 
 
+def bandwidths(text: str) -> tuple[int, ...]:
+    """The value of --pull; :exc:`InputError` if these are not numbers."""
+    if not re.fullmatch("[0-9]{1,6}(,[0-9]{1,6})*", text):
+        raise InputError(f"--pull={text}: expected bandwidths in Mbit/s, such as 1000,100,25")
+    return tuple(dict.fromkeys(map(int, text.split(","))))
+
+
 def options_of(groups: Iterable[type], names: str, changed: Rules) -> Options:
     """The options ``names`` of a command over ``groups``. ``changed`` ones have another help text, or are replaced."""
     options: Options = {item.name: item for group in groups for item in fields(group)}
@@ -209,6 +216,11 @@ class Measuring:
         None, "Measure in a second embedded engine that holds both images and nothing else: other contents, above all "
         "a build cache, can make each docker run longer. =overlay2: with that image store, Docker's default before "
         "version 29, instead of containerd's", bare="containerd",
+    )  # fmt: skip
+    pull: tuple[int, ...] | None = option(
+        None, "Measure from `docker pull` to the first line of output: into an empty engine, from a registry on "
+        "loopback at these bandwidths in Mbit/s, 0 for no limit. =100,10: others than 0,1000,100,25",
+        bare=(0, 1000, 100, 25), convert=bandwidths,
     )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def bench(selection: Selection, measuring: Measuring) -> None:
     measure(selection, measuring, "run_benchmarks")
 
 
-@command("version target source image against rounds cpu fresh_engine html")
+@command("version target source image against rounds cpu fresh_engine pull html")
 def startup(selection: Selection, measuring: Measuring) -> None:
     """Compare cold starts in fresh containers with those of the official recipe; results go to build/bench."""
     measure(selection, measuring, "run_startup")

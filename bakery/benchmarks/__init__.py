@@ -3,6 +3,7 @@
 from bakery.benchmarks.results import (
     AGAINST,
     COLUMNS,
+    FIRST_LINE,
     TITLES,
     BenchmarkResult,
     markdown,
@@ -16,6 +17,6 @@ from bakery.benchmarks.session import Session, free_pair, pair_of
 from bakery.benchmarks.startup import run_startup
 
 __all__ = [
-    "AGAINST", "COLUMNS", "TITLES", "BenchmarkResult", "Session", "free_pair", "markdown", "notes_of", "pair_of",
-    "read_results", "rows_of", "run_benchmarks", "run_startup", "seconds_text",
+    "AGAINST", "COLUMNS", "FIRST_LINE", "TITLES", "BenchmarkResult", "Session", "free_pair", "markdown", "notes_of",
+    "pair_of", "read_results", "rows_of", "run_benchmarks", "run_startup", "seconds_text",
 ]  # fmt: skip

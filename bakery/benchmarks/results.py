@@ -25,10 +25,13 @@ COLUMNS = (
     Column("95 % interval", "interval", right=True),
 )  # fmt: skip
 AGAINST = "-against-"  # in the name of a result: any other image than the reference follows
-Kind = Literal["bench", "applications", "memory", "startup"]
+Kind = Literal["bench", "applications", "memory", "startup", "pull"]
 TITLES: dict[Kind, str] = {
     "bench": "Speed", "applications": "Speed of applications", "memory": "Memory", "startup": "Cold starts",
+    "pull": "From nothing to the first line",
 }  # fmt: skip
+FIRST_LINE = "first line"
+"""A figure of `inv startup --pull`: the seconds from `docker pull` to the first line of output."""
 UNITS = {0: "s", -3: "ms", -6: "us", -9: "ns"}
 WIDE = 0.10  # of a ratio: a wider interval is marked in tables and charts
 SETTLED = 0.01  # of the geometric mean: rounds are added until its interval is at most as wide (--max-rounds)
@@ -37,8 +40,9 @@ BUSY = 0.95  # if our processes had less than this share of the CPU, other proce
 
 
 class BenchmarkSettings(Record, frozen=True, kw_only=True):
-    """The options of a run: ``full`` and ``only`` of `inv bench`; ``fresh_engine`` of `inv startup`, an image store.
+    """The options of a run: ``full`` and ``only`` of `inv bench`; ``fresh_engine`` and ``pull`` of `inv startup`.
 
+    ``fresh_engine`` is an image store, ``pull`` are bandwidths in Mbit/s, 0 for no limit.
     ``against`` is as the user typed it; it is left out of comparisons with the reference.
     """
 
@@ -49,6 +53,7 @@ class BenchmarkSettings(Record, frozen=True, kw_only=True):
     full: bool | msgspec.UnsetType = msgspec.UNSET
     only: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     fresh_engine: str | msgspec.UnsetType | None = msgspec.UNSET
+    pull: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class BenchmarkEnvironment(Record, frozen=True, kw_only=True):
@@ -142,8 +147,8 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
     """A comparison of two images: :data:`TITLES` says of what.
 
     ``seconds`` is the duration of the run, ``left_out`` has the reason for each benchmark that was not measured.
-    Only cold starts have ``commands`` and, for each in ours and in the reference, ``instructions``. Only they have no
-    ``summary``.
+    Only cold starts (``startup``, ``pull``) have ``commands`` and, for each in ours and in the reference,
+    ``instructions``. Only they have no ``summary``. ``pulled_bytes`` is what a registry sends for each image.
     """
 
     schema: Literal[1]
@@ -155,6 +160,7 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
     environment: BenchmarkEnvironment
     images: MeasuredImages
     commands: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    pulled_bytes: dict[str, int] = msgspec.field(default_factory=dict)
     benchmarks: list[BenchmarkTimes]
     left_out: dict[str, str]
     instructions: dict[str, list[int]] = msgspec.field(default_factory=dict)
@@ -177,9 +183,10 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
         image = re.sub("-(amd64|arm64)$", "", self.name.partition(AGAINST)[0])
         release, _, rest = image.replace("-local", "").partition("-")
         variant, _, target = rest.rpartition("-")
-        verb = "startup" if self.kind == "startup" else "bench"
+        verb = "startup" if self.kind in ("startup", "pull") else "bench"
         words = [f"inv {verb} --version={release} --target={target}", f"--rounds={settings.rounds}"]
         words += [f"--{self.kind}"] if self.kind in ("applications", "memory") else []
+        words += [f"--pull={','.join(map(str, settings.pull))}"] if settings.pull else []
         words += [f"--variant={variant}"] if variant else []
         words += ["--source=PATH"] if "-local" in image else []
         words += [f"--against={settings.against}"] if settings.against else []
@@ -258,8 +265,9 @@ def notes_of(result: BenchmarkResult) -> list[str]:
             f"Wide: the interval of {wide} of {len(result.benchmarks)} results is wider than {WIDE:.0%} of its ratio. "
             "Do not rely on these single results; more rounds narrow them."
         )
+    place = f"{environment.cpus} CPUs" if settings.pull else f"CPU {environment.cpu}"
     notes.append(
-        f"{settings.rounds} round{'s' if settings.rounds > 1 else ''} on CPU {environment.cpu} "
+        f"{settings.rounds} round{'s' if settings.rounds > 1 else ''} on {place} "
         f"({environment.cpu_model}), {settings.clock} clock, "
         f"Python {ours.python} against {reference.python}, {result.created}."
     )
@@ -268,7 +276,10 @@ def notes_of(result: BenchmarkResult) -> list[str]:
             f"Before the run, equal work differed by {environment.noise_wall:.1%} of wall time and "
             f"{environment.noise_cpu:.1%} of CPU time."
         )
-    if settings.fresh_engine:
+    if result.pulled_bytes:
+        sizes = ", ".join(f"{side} {size / 1e6:.1f} MB" for side, size in result.pulled_bytes.items())
+        notes.append(f"Pulled from a registry on loopback into an empty engine ({environment.storage}): {sizes}.")
+    elif settings.fresh_engine:
         notes.append(f"Measured in a fresh engine that holds only the two images ({environment.storage}).")
     if result.instructions:
         counts = [f"{name} {one / 1e6:.1f} against {two / 1e6:.1f}" for name, (one, two) in result.instructions.items()]

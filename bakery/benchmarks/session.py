@@ -202,7 +202,7 @@ class Session:
         )
         return BenchmarkResult(
             schema=1,
-            kind="startup" if commands else self.kind,
+            kind="pull" if settings.pull else "startup" if commands else self.kind,
             name=self.pair.name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=round(seconds, 1),
@@ -211,6 +211,7 @@ class Session:
                 against=settings.against or msgspec.UNSET,
                 full=msgspec.UNSET if commands else settings.full, only=msgspec.UNSET if commands else settings.only,
                 fresh_engine=settings.fresh_engine if commands else msgspec.UNSET,
+                pull=settings.pull or msgspec.UNSET,
             ),
             environment=BenchmarkEnvironment(
                 cpu_model=python.cpu_model, cpus=info.cpus, cpu=self.cpu, memory_bytes=info.memory_bytes,

@@ -28,6 +28,7 @@ from pathlib import Path
 
 import msgspec
 
+from bakery.benchmarks.pull import run_pull
 from bakery.benchmarks.results import BenchmarkResult, MeasuredImage, times_of
 from bakery.benchmarks.session import PROGRAMS, SIDES, Session, python_of
 from bakery.engine import Engine, cpu_limits, fresh_engine, idle_container
@@ -129,9 +130,12 @@ def count_instructions(session: Session, images: Sequence[MeasuredImage], names:
 def run_startup(session: Session) -> BenchmarkResult:
     """Measure the cold starts of both images, in a second engine if ``fresh_engine`` names its image store.
 
+    With ``pull``, from a registry (:mod:`bakery.benchmarks.pull`).
     Raises :exc:`BuildError` if an image is missing or no command can be started, :exc:`EngineError` without docker's
     command.
     """
+    if session.settings.pull:
+        return run_pull(session)
     if not shutil.which("docker", path=session.engine.environment.get("PATH")):
         raise EngineError("no docker command on PATH: `docker run` cannot be measured", hint="Install docker-cli.")
     images, store = session.images(), session.settings.fresh_engine

@@ -209,14 +209,10 @@ class Embedded:
             ) from None
 
     def _unpack(self, suites: tuple[str, ...], packages: tuple[str, ...], own: tuple[str, ...]) -> None:
-        mirror = apt.host_mirror()
-        families = load_catalog(self.workspace.root).families
-        archive = next(family.archive for family in families if family.archive.id == apt.host_id())
-        engine, buildx = self.minimums
-        seen = []
-        for suite in dict.fromkeys((mirror.codename, *suites)):
-            self.tell(f"looking for a Docker engine in {archive.id} {suite}")
-            private = apt.PrivateApt(self.workspace.home / "apt" / suite, mirror.sources(suite, archive))
+        codename, engine, buildx, seen = apt.host_codename(), *self.minimums, list[str]()
+        for suite in dict.fromkeys((codename, *suites)):
+            self.tell(f"looking for a Docker engine in {apt.host_id()} {suite}")
+            private = self._apt(suite)
             private.update()
             versions = {name: version_of(private.candidate(name)) for name in ("docker.io", "docker-buildx")}
             seen.append(f"{suite} has docker.io {versions['docker.io']}, docker-buildx {versions['docker-buildx']}")
@@ -229,10 +225,34 @@ class Embedded:
         )
         with checked_folder(self.root) as stage:
             private.unpack([name for name in packages if private.candidate(name)], stage)
-            apt.PrivateApt(
-                self.workspace.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive)
-            ).unpack(own, stage)
+            self._apt(codename).unpack(own, stage)
             (stage / LIST).write_text(" ".join((*packages, *own)), encoding="utf-8")
+
+    def _apt(self, suite: str) -> apt.PrivateApt:
+        """The package archive of the host's distribution, of this suite."""
+        families = load_catalog(self.workspace.root).families
+        archive = next(family.archive for family in families if family.archive.id == apt.host_id())
+        return apt.PrivateApt(self.workspace.home / "apt" / suite, apt.host_mirror().sources(suite, archive))
+
+    def program(self, package: str) -> Path:
+        """A program of the host's own suite, unpacked like the engine; :exc:`AptError` if that fails."""
+        root = self.workspace.home / "tools" / package
+        with locked(root.with_suffix(".lock"), package, self.tell):
+            if not is_intact(root, self.tell):
+                private = self._apt(apt.host_codename())
+                private.update()
+                with checked_folder(root) as stage:
+                    private.unpack([package], stage)
+        return root / "usr/bin" / package
+
+    def cpu_seconds(self) -> float:
+        """The CPU time of its daemons so far, with that of their processes that have ended (proc_pid_stat(5))."""
+        own = str(self.runtime / "exec/containerd/containerd.toml")
+        daemons = [pid for pid, arguments in processes("containerd") if own in arguments]
+        fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in (*daemons, self.pid())]
+        return sum(int(ticks) for line in fields for ticks in line[11:15]) / os.sysconf(
+            "SC_CLK_TCK"
+        )  # proc_pid_stat(5)
 
     def _start(self) -> None:
         self.runtime.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,17 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from bakery.benchmarks import AGAINST, COLUMNS, TITLES, BenchmarkResult, markdown, notes_of, rows_of, seconds_text
+from bakery.benchmarks import (
+    AGAINST,
+    COLUMNS,
+    FIRST_LINE,
+    TITLES,
+    BenchmarkResult,
+    markdown,
+    notes_of,
+    rows_of,
+    seconds_text,
+)
 from bakery.platforms import AMD64
 from bakery.report.html import templates
 from bakery.report.rows import Published, is_tree, name_of, size_text, variant_of
@@ -12,11 +22,13 @@ from bakery.report.svg import Chart, Row, page_charts, svg
 IMPORTS = "imports"  # the cold start that README shows: six imports in a new container
 PARTS = {
     "bench": ("speed", "slowest"), "applications": ("applications", "slowest"), "memory": ("memory", "ours, reference"),
-    "startup": ("startup", "ours, reference"), "peers": ("peers", "slowest; ours, reference"),
+    "startup": ("startup", "ours, reference"), "pull": ("pull", "ours, reference"),
+    "peers": ("peers", "slowest; ours, reference"),
 }  # fmt: skip
 """The parts of docs/figures.md by kind of result: the name of its markers and the heading of a column."""
 HEADS = ("image", "measured", "ratio (95 % interval)")
 INSIDE, WHOLE = "in the container", "docker run"
+SHOWN = (INSIDE, WHOLE, FIRST_LINE)  # the figures of a start that tables and charts show
 TABLE = "| {} |\n".format
 FULL_SIZE = 3  # the official image with compilers is 9 times as large as slim, and would dwarf all others in a chart
 
@@ -87,8 +99,8 @@ def startup_chart(result: BenchmarkResult) -> Chart:
     rows: list[Row] = []
     reference_name = result.images.reference.image if is_peer(result) else "official recipe"
     for times in result.benchmarks:
-        command, _, figure = times.name.partition(", ")
-        if figure in (INSIDE, WHOLE):
+        command, _, figure = times.name.rpartition(", ")
+        if figure in SHOWN:
             ours, reference = times.medians
             rows += [
                 Row(f"{command}, {figure}: {ratio_text(times.ratio, times.low, times.high)}"),
@@ -96,13 +108,14 @@ def startup_chart(result: BenchmarkResult) -> Chart:
                 Row(reference_name, reference * 1000, seconds_text(reference), kind="other"),
             ]
     store = f", image store {result.environment.storage}" if result.settings.fresh_engine else ""
-    caption = f"Milliseconds in a new container, median of {result.settings.rounds} rounds{store}. Shorter is better."
-    return Chart(f"Cold starts of {image_of(result)}", caption, tuple(rows))
+    what = "from `docker pull` to Python's first line" if result.kind == "pull" else "in a new container"
+    caption = f"Milliseconds {what}, median of {result.settings.rounds} rounds{store}. Shorter is better."
+    return Chart(f"{TITLES[result.kind]} of {image_of(result)}", caption, tuple(rows))
 
 
 def chart_of(result: BenchmarkResult) -> Chart:
     """The chart of a result."""
-    return startup_chart(result) if result.kind == "startup" else speed_chart(result)
+    return startup_chart(result) if result.kind in ("startup", "pull") else speed_chart(result)
 
 
 def sizes_chart(published: Published) -> Chart | None:
@@ -246,7 +259,7 @@ def measured_tables(published: Published) -> dict[str, str]:
             rows[part].append([link, f"{mean.count} benchmarks", text, slowest, command])
             continue
         for times in result.benchmarks:
-            if result.kind == "memory" or times.name.partition(", ")[2] in (INSIDE, WHOLE):
+            if result.kind == "memory" or times.name.rpartition(", ")[2] in SHOWN:
                 ours, reference = map(result.text, times.medians)
                 text, both = ratio_text(times.ratio, times.low, times.high), f"{ours} instead of {reference}"
                 rows[part].append([link, times.name, text, both, command])

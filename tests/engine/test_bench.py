@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery.benchmarks.pull import FIGURES as PULLED
 from bakery.benchmarks.pyperformance import DATA, Benchmark, read_config
 from bakery.benchmarks.results import notes_of, rows_of
 from bakery.benchmarks.run import WorkerContainer, run_benchmarks
@@ -258,3 +259,22 @@ def test_cold_starts_are_measured_inside_and_outside_of_fresh_containers(session
             )
             assert 0 < inside < forked < whole
             assert cpu > 0
+
+
+def test_images_are_pulled_from_a_registry_at_the_given_bandwidths(session: Session, engine: Engine) -> None:
+    if engine.kind != "embedded":
+        pytest.skip("not the embedded engine")
+    session.settings = Measuring(rounds=1, pull=(0, 200))
+    result = run_startup(session)
+    assert (result.kind, result.settings.pull) == ("pull", (0, 200))
+    times = {times.name: (times.ours[0][0], times.reference[0][0]) for times in result.benchmarks}
+    sides = [side for side in result.pulled_bytes if side != "reference"]
+    limits = ("no limit", "200 Mbit/s")
+    assert set(times) == {f"{side}, {limit}, {figure}" for side in sides for limit in limits for figure in PULLED}
+    # Each pull of a round has to send as much as the first: the engine keeps no layer of an image that was removed.
+    assert min(result.pulled_bytes.values()) > 5_000_000
+    for side in sides:
+        assert times[f"{side}, no limit, first line"] > times[f"{side}, no limit, pulled"]
+        assert min(times[f"{side}, no limit, CPU time of the engine"]) > 0
+    assert any("from a registry on loopback" in note for note in notes_of(result))
+    assert result.command.startswith("inv startup --pull=0,200 ")

@@ -45,7 +45,7 @@ OPTIONS = {
     "regrtest": "base format jobs mirror only quick source target version",
     "sbom": "format mirror output source target variant version",
     "site": "output",
-    "startup": "against cpu fresh-engine image rounds source target version html",
+    "startup": "against cpu fresh-engine image pull rounds source target version html",
     "tags": "all format source target variant version",
     "test": "all base format k mirror platform quick source target variant version",
     "update": "check target version",
