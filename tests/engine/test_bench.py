@@ -150,6 +150,7 @@ def test_an_application_is_installed_with_pinned_packages_and_measured_in_both_i
     sizes = {times.name: times.medians for times in result.benchmarks}
     assert result.kind == "memory"
     assert sizes["pass, resident"] < sizes["imports, resident"] < sizes["FastAPI worker, resident"]
+    assert sizes["one more FastAPI worker, private"] < sizes["FastAPI worker, resident"]
     together = sizes["10 FastAPI workers together"]
     assert sizes["FastAPI worker, resident"] < together < tuple(10 * size for size in sizes["FastAPI worker, resident"])
 

@@ -70,10 +70,10 @@ def measure_requests(runner, name):
 
 
 def memory_of(pid):
-    """Return the resident, the proportional and the shared bytes of a process."""
+    """Return the resident, the proportional and the private bytes of a process."""
     with open(f"/proc/{pid}/smaps_rollup") as rollup:
         sizes = {name: int(size) * 1024 for name, size in re.findall(r"(\w+): +(\d+) kB", rollup.read())}
-    return sizes["Rss"], sizes["Pss"], sizes["Shared_Clean"] + sizes["Shared_Dirty"]
+    return sizes["Rss"], sizes["Pss"], sizes["Private_Clean"] + sizes["Private_Dirty"]
 
 
 def waiting(code):
@@ -101,6 +101,7 @@ def measure_memory(runner):
         "pass, resident": lambda: waiting("pass")[0],
         "imports, resident": lambda: waiting(IMPORTS)[0],
         "FastAPI worker, resident": lambda: workers(1)[0][0],
+        "one more FastAPI worker, private": lambda: workers(2)[1][2],
         f"{WORKERS} FastAPI workers together": lambda: sum(size for _, size, _ in workers(WORKERS)),
     }
     for name, function in results.items():
