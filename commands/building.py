@@ -48,7 +48,7 @@ def profile(selection: Selection, building: Building, output: Output) -> None:
 
 
 @command(
-    "version target variant platform source all mirror base quick image format",
+    "version target variant platform source all mirror base quick image ca_bundle apt_mirror packages format",
     image="Rebuild this published image from its labels, and compare the result with it",
 )
 def verify(selection: Selection, building: Building, measuring: Measuring) -> Report:
@@ -60,8 +60,7 @@ def verify(selection: Selection, building: Building, measuring: Measuring) -> Re
         return bakery.build.verification_report(builder, images)
     catalog = load_catalog(WORKSPACE.root)
     platform, *_ = *parse_platforms(catalog.platforms, selection.platform), host_platform()
-    remote = bakery.registry.Registry().image(measuring.image, platform)
-    published = bakery.build.Published(remote.reference, platform, remote.digest, remote.config)
+    published = bakery.build.Published.find(measuring.image, platform)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "verify", selection, building)
     return bakery.build.verification_report(builder, (), published)
 

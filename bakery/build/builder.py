@@ -2,7 +2,6 @@
 
 import functools
 import re
-import shutil
 import sys
 import threading
 import time
@@ -34,7 +33,6 @@ from bakery.records import (
     read_record,
     record_of,
     recorded,
-    replayed,
     resolve,
     write_record,
 )  # fmt: skip
@@ -142,7 +140,7 @@ class Builder:
             if packages:
                 last = read_record(self.workspace, image)
                 resolution = recorded(self.workspace, last.packages if last else "")
-                inputs = self._with_packages(inputs, resolution or self._resolve(stage, inputs, clock)[1])
+                inputs = inputs.with_packages(self.workspace.root, resolution or self._resolve(stage, inputs, clock)[1])
             self._build_stage(stage, inputs, clock)
         self.display.done(image.name, f"{name} ready")
         return self.engine.require(tag).id
@@ -174,7 +172,7 @@ class Builder:
         asked = False
         if image.recipe is not RecipeName.REFERENCE:
             asked, resolution = self._resolve(stage, inputs, clock)
-            stage, inputs = replace(stage, resolution=resolution), self._with_packages(inputs, resolution)
+            stage, inputs = replace(stage, resolution=resolution), inputs.with_packages(self.workspace.root, resolution)
         compiled, packed = self._build_stage(stage, inputs, clock)
         compiled = compiled or asked
         clock.enter("measure")
@@ -192,9 +190,8 @@ class Builder:
     def _resolve(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, Resolution]:
         """Ask the archive for the packages of an image, or replay them; returns whether anything was compiled."""
         image, compiled = stage.image, False
-        about = {"target": image.target.name, "platform": str(image.platform), "base": inputs.base.digest}
         if self.building.packages:
-            return False, replayed(self.building.packages, about, self._tell(image))
+            return False, inputs.replay(image, self.building.packages, self._tell(image))
 
         def build(folder: Path) -> None:
             nonlocal compiled
@@ -203,16 +200,8 @@ class Builder:
             compiled = self.run_buildx(stage, options, arguments, clock.enter)
 
         clock.enter("build steps")
-        resolution = resolve(self.workspace, image.slug, about, build)
+        resolution = resolve(self.workspace, image.slug, inputs.about(image), build)
         return compiled, resolution
-
-    def _with_packages(self, inputs: BuildInputs, resolution: Resolution) -> BuildInputs:
-        """``inputs`` with the lists of packages to install."""
-        folder = self.workspace.root / inputs.contexts.packages
-        shutil.rmtree(folder, ignore_errors=True)
-        resolution.write_lists(folder)
-        contexts = replace(inputs.contexts, resolution=resolution.digest, upgrades=resolution.upgrades > 0)
-        return replace(inputs, contexts=contexts)
 
     def _build_stage(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, list[Packed]]:
         """Run buildx and bring what it exports into the engine; returns whether anything was compiled."""

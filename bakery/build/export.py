@@ -4,22 +4,25 @@ An image to recompress is exported as an OCI image layout. A full build also get
 materials and BuildKit's provenance.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from bakery.catalog import Image, RecipeName
 from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.files import Tell, spooled
 from bakery.oci import PACKAGES, LayerCache, Origin, Publication, contents_of, image_archive, recompress
-from bakery.records import Resolution, manifest_digest_of, record_attested, resolution_text
+from bakery.records import Resolution, manifest_digest_of, record_attested
 from bakery.workspace import Workspace
 
 ENGINES_OWN = Compression("gzip", None)
 FAST = Compression("zstd", 1)
+PACKED = f"compression={FAST.method},compression-level={FAST.level}"
+"""How buildx packs the layers of an image that is recompressed."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,10 @@ class Export:
         """The value of buildx's ``--output``; buildx runs in the repository's root folder."""
         if not self.recompresses:
             return "type=docker"
-        # Files that the build made get the time of SOURCE_DATE_EPOCH, if the plan sets one.
+        # Files that the build made get the time of SOURCE_DATE_EPOCH, if the plan sets one. BuildKit then packs layers
+        # again at each export, with gzip for three times as long; recompress() discards this compression.
         stamp = ",rewrite-timestamp=true" if self.stamps else ""
-        return f"type=oci,dest={self.exported.relative_to(self.workspace.root)}{stamp}"
+        return f"type=oci,dest={self.exported.relative_to(self.workspace.root)},{PACKED}{stamp}"
 
     def finish(
         self, tarball: Path, origin: tuple[str, str, str], enter: Callable[[str], None], tell: Tell
@@ -120,10 +124,11 @@ class Export:
         subject = sbom.Subject(self.image, names[0], tarball, origin.repository)
         licences = sbom.load_licences(self.workspace.root)
         with self.recompressed.open("rb") as stream:
-            bill = lambda: sbom.document(sbom.bill_of(stream, subject, licences))  # noqa: E731
-            resolution = self.stage.resolution
-            more = {PACKAGES: json.loads(resolution_text(resolution))} if resolution else {}
-            publication = Publication(bill, origin, sbom.materials_of(self.image), more)
+            predicates = sbom.predicates_of(sbom.bill_of(stream, subject, licences), self.workspace.root)
+            materials, resolution = sbom.materials_of(self.image), self.stage.resolution
+            if resolution:
+                predicates[PACKAGES], materials[PACKAGES] = msgspec.to_builtins(resolution), resolution.digest
+            publication = Publication(predicates, origin, materials)
             # The image already has its mark.
             packing = replace(packing, marked=False)
             indexes = recompress(self.recompressed, self.attested, packing, self.layers, publication)

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from bakery.files import Tell
 from bakery.net import users_mirror
 from bakery.options import Building
 from bakery.plan import Inputs, build_arguments, checkout_of, definition, made_from, revision_of, target_name
+from bakery.records import Resolution, replayed
 from bakery.sources import SignatureChecker, SourceCache, load_trust
 from bakery.urls import is_snapshot
 from bakery.workspace import Workspace
@@ -40,6 +42,26 @@ class BuildInputs:
     def labels(self, catalog: Catalog, image: Image) -> dict[str, str]:
         """The labels that a build of ``image`` gives it."""
         return definition(catalog, [image], {image: self.contexts})["target"][target_name(image)]["labels"]
+
+    def about(self, image: Image) -> dict[str, str]:
+        """What a resolution of ``image``'s packages says besides them: fields of :class:`bakery.records.Resolution`."""
+        about = {"target": image.target.name, "platform": str(image.platform), "base": self.base.digest}
+        return {**about, "relaxed": self.contexts.relaxed}
+
+    def replay(self, image: Image, file: str, tell: Tell) -> Resolution:
+        """The resolution in ``file``, which must be of its target; raises as :func:`bakery.records.replayed`."""
+        return replayed(file, self.about(image), tell)
+
+    def with_packages(self, root: Path, resolution: Resolution) -> "BuildInputs":
+        """These inputs with the distribution's packages to install, whose lists are written below ``root``."""
+        folder = root / self.contexts.packages
+        shutil.rmtree(folder, ignore_errors=True)
+        resolution.write_lists(folder)
+        contexts = replace(
+            self.contexts, resolution=resolution.digest, resolved=resolution.date, relaxed=resolution.relaxed,
+            upgrades=resolution.upgrades > 0,
+        )  # fmt: skip
+        return replace(self, contexts=contexts)
 
     def arguments(self, catalog: Catalog, export: Export) -> list[str]:
         """The arguments of ``docker buildx build`` for the stage of ``export``."""

@@ -11,15 +11,17 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from bakery.build.builder import Builder
 from bakery.catalog import ANNOTATIONS, LABELS, Catalog, Image, RecipeName, on_platforms, select_images
 from bakery.display import Column, Report
 from bakery.errors import BuildError, InputError
-from bakery.files import spooled
-from bakery.oci import ImageArchive, ImageConfig, image_archive, open_layer
+from bakery.files import spooled, write_whole
+from bakery.oci import PACKAGES, ImageArchive, ImageConfig, image_archive, open_layer
 from bakery.platforms import Platform
+from bakery.registry import Registry
 
 COLUMNS = (
     Column("image"), Column("result", "same"), Column("manifest", "digest"), Column("differences", right=True),
@@ -170,12 +172,23 @@ def verify_image(builder: Builder, image: Image) -> Verdict:
 
 @dataclass(frozen=True)
 class Published:
-    """An image in a registry: its reference, its platform, and the digest and the configuration of its manifest."""
+    """An image in a registry: its reference, its platform, and the digest and the configuration of its manifest.
+
+    ``packages`` is the attested resolution of its packages, as JSON; ``None`` if there is none.
+    """
 
     reference: str
     platform: Platform
     digest: str
     config: ImageConfig = field(hash=False)
+    packages: bytes | None = None
+
+    @classmethod
+    def find(cls, reference: str, platform: Platform) -> "Published":
+        """The image ``reference``; raises as :meth:`bakery.registry.Registry.image`."""
+        registry = Registry()
+        image = registry.image(reference, platform)
+        return cls(reference, platform, image.digest, image.config, registry.attestation(image, PACKAGES))
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -213,11 +226,22 @@ class Published:
 def verify_published(builder: Builder, published: Published) -> Verdict:
     """Build a published image again from the inputs that its labels name, and compare the bits.
 
-    Raises :exc:`InputError` if this clone or machine has other inputs.
+    Its packages are those of ``--packages``, else those that are attested. Raises :exc:`InputError` if this clone or
+    machine has other inputs.
     """
     image = published.select(builder.catalog)
-    planned = builder.inputs.resolve(image, lambda _: None, lambda _: None).labels(builder.catalog, image)
-    published.require_same(planned)
+    inputs = builder.inputs.resolve(image, lambda _: None, lambda _: None)
+    if f"{LABELS}.packages.sha256" in published.labels:
+        file = builder.building.packages or str(builder.workspace.build / "verify" / f"{image.slug}-packages.json")
+        if not builder.building.packages:
+            if published.packages is None:
+                hint = "Give the file of their resolution: --packages=FILE"
+                raise InputError(f"{published.reference} has no attestation of its packages", hint=hint)
+            write_whole(Path(file), published.packages.decode())
+            builder.building = replace(builder.building, packages=file)
+        resolution = inputs.replay(image, file, partial(builder.display.note, image.name))
+        inputs = inputs.with_packages(builder.workspace.root, resolution)
+    published.require_same(inputs.labels(builder.catalog, image))
     (result,) = builder.build([image])
     if result.error:
         return Verdict(image, error=result.error)

@@ -1,7 +1,7 @@
 """What can be built: series, releases, targets, variants and recipes, read from TOML and validated once."""
 
 from bakery.catalog.distributions import Archive, Stability, Target
-from bakery.catalog.labels import ANNOTATIONS, DIRTY, LABELS
+from bakery.catalog.labels import ANNOTATIONS, DIRTY, INCLUDED, LABELS, LICENCES
 from bakery.catalog.lifecycle import flag, support
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Budget, Catalog, Image, Series, Variant
@@ -11,8 +11,8 @@ from bakery.catalog.selection import on_platforms, select_images, split
 from bakery.catalog.tags import GZIP, aliases_of, all_references, latest_series, references, tags_of
 
 __all__ = [
-    "ANNOTATIONS", "DIRTY", "FILE", "GZIP", "LABELS", "NONE", "STAGES", "TRAINING", "UNVERIFIED", "Archive", "Budget",
-    "Catalog", "Extra", "Image", "Options", "Pin", "Profile", "RecipeName", "Series", "Stability", "Target", "Variant",
-    "aliases_of", "all_references", "flag", "latest_series", "load_catalog", "on_platforms", "references",
-    "select_images", "split", "support", "tags_of",
+    "ANNOTATIONS", "DIRTY", "FILE", "GZIP", "INCLUDED", "LABELS", "LICENCES", "NONE", "STAGES", "TRAINING",
+    "UNVERIFIED", "Archive", "Budget", "Catalog", "Extra", "Image", "Options", "Pin", "Profile", "RecipeName",
+    "Series", "Stability", "Target", "Variant", "aliases_of", "all_references", "flag", "latest_series",
+    "load_catalog", "on_platforms", "references", "select_images", "split", "support", "tags_of",
 ]  # fmt: skip

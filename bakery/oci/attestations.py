@@ -4,7 +4,7 @@ The format is BuildKit's (https://github.com/moby/buildkit/blob/master/docs/atte
 to the image's manifest, its index has one for the platform unknown/unknown whose layers are the statements.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,16 +57,14 @@ class Origin:
 
 @dataclass(frozen=True)
 class Publication:
-    """What attestations are published with: ``bill()``, an SPDX document, and what BuildKit does not know.
+    """What attestations are published with: ``predicates`` by their types, and what BuildKit does not know.
 
-    ``materials`` maps the URI of each file that enters the build to its SHA-256; ``more`` are further predicates by
-    their types.
+    ``materials`` maps the URI of each file that enters the build to its SHA-256.
     """
 
-    bill: Callable[[], Mapping[str, object]]
+    predicates: Mapping[str, object]
     origin: Origin
     materials: Mapping[str, str] = field(default_factory=dict)
-    more: Mapping[str, object] = field(default_factory=dict)
 
     def complete(self, statement: dict[str, Any]) -> None:
         """Add builder, commit and materials to a provenance (SLSA 0.2 or 1), and remove paths of the builder's clone.
@@ -90,11 +88,11 @@ class Publication:
         metadata["vcs"] = {key: value for key, value in vcs.items() if value}
 
     def statements(self, subject: object) -> dict[str, dict[str, object]]:
-        """The statements about ``subject`` by their predicate types, the bill's first."""
+        """The statements about ``subject`` by their predicate types."""
         return {
             kind: {
                 "_type": "https://in-toto.io/Statement/v0.1", "predicateType": kind, "subject": subject,
                 "predicate": predicate,
             }
-            for kind, predicate in {SPDX: self.bill(), **self.more}.items()
+            for kind, predicate in self.predicates.items()
         }  # fmt: skip

@@ -13,6 +13,7 @@ from typing import NotRequired, TypedDict
 from bakery.catalog import (
     ANNOTATIONS,
     LABELS,
+    LICENCES,
     NONE,
     STAGES,
     TRAINING,
@@ -35,8 +36,8 @@ class Inputs:
     ``revision`` is the commit that the image is made from (:mod:`bakery.plan.revision`), empty if there is none.
     ``relaxed`` says which verification of packages the user has relaxed, empty if none. ``tools`` is a folder with
     files that the variant needs.
-    ``packages`` is a folder with the lists of packages to install, ``resolution`` their digest, and ``upgrades`` says
-    whether some of them are upgrades of the base's own packages.
+    ``packages`` is a folder with the lists of packages to install, ``resolution`` their digest, ``resolved`` their date
+    (ISO 8601), and ``upgrades`` says whether some of them are upgrades of the base's own packages.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Inputs:
     tools: str = ""
     packages: str = ""
     resolution: str = ""
+    resolved: str = ""
     upgrades: bool = False
 
 
@@ -196,11 +198,11 @@ def labels(catalog: Catalog, image: Image, inputs: Inputs) -> dict[str, str]:
         "description": f"CPython {image.pin.release}{threads}, compiled from {origin} for "
         f"{target.family.capitalize()} {target.version} ({target.name}){kind}{note}",
         "version": image.pin.release,
-        "created": created_at(image),
+        "created": max(created_at(image), inputs.resolved),
         "revision": inputs.revision,
         "source": catalog.source,
         "documentation": catalog.documentation,
-        "licenses": "Python-2.0",
+        "licenses": LICENCES,
         "base.name": inputs.base_name,
         "base.digest": inputs.base_digest,
     }

@@ -9,6 +9,8 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -68,12 +70,19 @@ class Newer(Record, frozen=True, kw_only=True):
 
 
 class Resolution(Record, frozen=True, kw_only=True, tag_field="schema", tag=1):
-    """The packages of an image of ``target`` on ``platform``, in addition to those of the base with this digest."""
+    """The packages of an image of ``target`` on ``platform``, in addition to those of the base with this digest.
+
+    ``date`` is a time in ISO 8601 from the archive's Release files, empty if no package is installed: no earlier ones
+    have all packages. ``relaxed`` says which verification the user relaxed for it. Neither decides about what is
+    installed, and both are part of labels, so a replay repeats them.
+    """
 
     target: str
     platform: str
     base: str
     packages: tuple[Package, ...]
+    date: str = ""
+    relaxed: str = ""
 
     @property
     def digest(self) -> str:
@@ -130,12 +139,32 @@ def resolve(workspace: Workspace, slug: str, about: Mapping[str, str], build: Ca
     with tempfile.TemporaryDirectory(prefix=f"{slug}.", dir=workspace.build) as folder:
         build(Path(folder))
         try:
-            packages = parse_packages((Path(folder) / "packages").read_text(encoding="utf-8").splitlines())
+            lines, releases = (
+                (Path(folder) / name).read_text("utf-8").splitlines() for name in ("packages", "releases")
+            )
+            packages = parse_packages(lines)
+            resolution = Resolution(**about, packages=packages, date=date_of(packages, releases))
         except (OSError, ValueError) as error:
             raise BuildError(f"the packages of {about['target']} could not be resolved: {error}") from None
-    resolution = Resolution(**about, packages=packages)
-    write_whole(_file(workspace, resolution.digest), resolution_text(resolution))
+    # The same packages have the same date, although the archive has newer Release files.
+    with suppress(InputError):
+        known = recorded(workspace, resolution.digest)
+        resolution = msgspec.structs.replace(resolution, date=known.date) if known and known.date else resolution
+    write_whole(_file(workspace, resolution.digest), json.dumps(msgspec.to_builtins(resolution), indent=1) + "\n")
     return resolution
+
+
+def date_of(packages: Iterable[Package], releases: Iterable[str]) -> str:
+    """The latest date of the suites that have ``packages``; if several have one, the earliest of these.
+
+    ``releases`` has lines ``SUITE SECONDS``; of several archives with the same suite, the latest counts. So images have
+    a later date when a fix arrives, and not merely because the archive was published again: the date of a release of
+    Debian is that of its last point release.
+    """
+    dates = dict(sorted((suite, int(seconds)) for suite, seconds in (line.split(" ") for line in releases)))
+    latest = max(dates.values(), default=0)
+    times = [min([dates[suite] for suite in package.suites if suite in dates], default=latest) for package in packages]
+    return f"{datetime.fromtimestamp(max(times), UTC):%Y-%m-%dT%H:%M:%SZ}" if times else ""
 
 
 def replayed(file: str, about: Mapping[str, str], tell: Tell) -> Resolution:
@@ -165,8 +194,3 @@ def _read(file: Path) -> Resolution:
     except (OSError, ValueError, RecursionError) as error:
         hint = "Expected a file of build/records/packages, or the predicate of an image's attestation."
         raise InputError(f"--packages={file}: not a resolution of packages: {error}", hint=hint) from None
-
-
-def resolution_text(resolution: Resolution) -> str:
-    """``resolution`` as the text of a JSON file."""
-    return json.dumps(msgspec.to_builtins(resolution), indent=1) + "\n"

@@ -6,8 +6,8 @@ from bakery.sbom.document import (
     bill_of,
     bill_rows,
     bills,
-    document,
     load_licences,
+    predicates_of,
     text_of,
     vulnerability_report,
     write_bill,
@@ -16,6 +16,6 @@ from bakery.sbom.outdated import Outdated
 from bakery.sbom.vendored import materials_of
 
 __all__ = [
-    "BILL_COLUMNS", "Outdated", "Subject", "bill_of", "bill_rows", "bills", "document", "load_licences", "materials_of",
-    "text_of", "vulnerability_report", "write_bill",
+    "BILL_COLUMNS", "Outdated", "Subject", "bill_of", "bill_rows", "bills", "load_licences", "materials_of",
+    "predicates_of", "text_of", "vulnerability_report", "write_bill",
 ]  # fmt: skip

@@ -15,11 +15,11 @@ from bakery.display import Column, Report
 from bakery.engine import find_engine
 from bakery.errors import BuildError, InputError
 from bakery.files import Tell, spooled, write_whole
-from bakery.oci import Contents, contents_of
+from bakery.oci import SPDX, Contents, contents_of
 from bakery.platforms import Platform
 from bakery.sbom.components import SITE, STATUS, Component, Licences, debian_licences, dpkg_packages, python_packages
 from bakery.sbom.vendored import bundled_in, cpython
-from bakery.sbom.vulnerabilities import FIXED, NotAffected, find_vulnerabilities, openvex, parse_bill
+from bakery.sbom.vulnerabilities import FIXED, OPENVEX, NotAffected, find_vulnerabilities, openvex, parse_bill
 from bakery.sources import SourceCache
 from bakery.toml import read_toml
 from bakery.workspace import Workspace
@@ -84,6 +84,12 @@ def write_bill(bill: Bill, file: Path, root: Path) -> None:
     write_whole(file.with_suffix(".openvex.json"), openvex_text(text, root))
 
 
+def predicates_of(bill: Bill, root: Path) -> dict[str, object]:
+    """What is attested of an image, by type: ``bill``, and what is known of vulnerabilities; as :func:`document`."""
+    text = text_of(bill)
+    return {SPDX: json.loads(text), OPENVEX: json.loads(openvex_text(text, root))}
+
+
 def load_licences(root: Path) -> Licences:
     """Read shared/licences.toml; :exc:`bakery.errors.ConfigError` if it is not valid."""
     return read_toml(root / "shared" / "licences.toml").read(Licences)
@@ -141,7 +147,8 @@ def bill_of(archive: IO[bytes], subject: Subject, licences: Licences, digest: st
     digest = contents.digest or digest
     return Bill(
         name=subject.name, namespace=f"{subject.repository or 'urn:infra7'}/spdx/{digest.removeprefix('sha256:')}",
-        digest=digest, platform=image.platform, created=str(contents.config.get("created", "")),
+        digest=digest, platform=image.platform,
+        created=labels.get(f"{ANNOTATIONS}.created", "") or contents.config.get("created", ""),
         labels={key: value for key, value in labels.items() if key.startswith(ANNOTATIONS)},
         components=list(_components(contents, subject, licences)),
     )  # fmt: skip

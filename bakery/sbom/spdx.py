@@ -18,6 +18,7 @@ from spdx_tools.spdx.model.relationship import Relationship, RelationshipType
 from spdx_tools.spdx.model.spdx_no_assertion import SpdxNoAssertion
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
+from bakery.catalog import ANNOTATIONS, INCLUDED
 from bakery.errors import BuildError
 from bakery.sbom.components import Component
 from bakery.sbom.document import Bill
@@ -64,6 +65,10 @@ def _document(bill: Bill, tool: str) -> Document:
         )
         for name in sorted(names)
     ]
+    if image.license_declared is not None:
+        others = sorted({part.licence for part in bill.components if part.licence and part.name != "CPython"})
+        text = f"The licences of the packages in this document except CPython: {' AND '.join(others)}"
+        extracted.append(ExtractedLicensingInfo(INCLUDED, text, "everything in the image except CPython"))
     return Document(creation, packages, relationships=relationships, extracted_licensing_info=extracted)
 
 
@@ -84,11 +89,13 @@ def _purl(locator: str) -> ExternalPackageRef:
 
 
 def _image(bill: Bill) -> Package:
+    licences = bill.labels.get(f"{ANNOTATIONS}.licenses", "")
     return Package(
         "SPDXRef-Image", bill.name, SpdxNoAssertion(), version=bill.digest, files_analyzed=False,
         checksums=[Checksum(ChecksumAlgorithm.SHA256, bill.digest.removeprefix("sha256:"))],
         primary_package_purpose=PackagePurpose.CONTAINER,
         comment="".join(f"{key}={value}\n" for key, value in sorted(bill.labels.items())) or None,
+        license_declared=get_spdx_licensing().parse(licences) if INCLUDED in licences else None,
         external_references=[_purl(bill.purl)],
     )  # fmt: skip
 

@@ -37,6 +37,8 @@ profile-run-stamp:
 \t@touch $@
 install:
 \t@mkdir -p $(DESTDIR)/usr/local/bin $(DESTDIR)/usr/local/lib/python3.13/test
+\t@mkdir -p $(DESTDIR)/usr/local/lib/python3.13/ensurepip/_bundled $(DESTDIR)/usr/local/lib/python3.13/site-packages
+\t@touch $(DESTDIR)/usr/local/lib/python3.13/ensurepip/_bundled/pip.whl
 \t@cp python $(DESTDIR)/usr/local/bin/python3
 \t@cp python $(DESTDIR)/usr/local/bin/pip3
 \t@touch $(DESTDIR)/usr/local/lib/python3.13/os.py $(DESTDIR)/usr/local/lib/python3.13/os.pyc

@@ -13,12 +13,18 @@ from pathlib import Path
 import pytest
 
 from bakery.build.builder import BuildResult
+from bakery.build.reproducibility import Published, verify_published
 from bakery.catalog.distributions import Packages as FamilyPackages
+from bakery.engine.buildx import BuildxOptions
+from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
+from bakery.engine.scratch import another
+from bakery.errors import InputError
 from bakery.oci.archives import image_archive, open_layer
-from bakery.oci.attestations import PACKAGES
+from bakery.oci.attestations import PACKAGES, SPDX
 from bakery.records.packages import Resolution
 from bakery.records.packages import recorded as recorded_resolution
+from bakery.sbom.vulnerabilities import OPENVEX
 from bakery.sizes.breakdown import Part
 from bakery.sizes.layers import saved_image
 from bakery.workspace import Workspace
@@ -31,6 +37,7 @@ from .test_builder import Bench
 pytestmark = [pytest.mark.engine, pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="no dpkg on this machine")]
 
 
+CREATED = "org.opencontainers.image.created"
 OF_PACKAGE = (("usr/share/", ""), ("var/lib/dpkg/info/", ".md5sums"))
 
 
@@ -116,6 +123,7 @@ def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(package
         ("runtime", "ca-certificates", "99999999"), ("runtime", "helper", "1.0"), ("runtime", "netbase", "99.0"),
     }  # fmt: skip
     before, layers = packages.files(first), len(packages.bench.engine.require(first.tags[0]).layers)
+    created = packages.bench.engine.require(first.tags[0]).labels[CREATED]
 
     # A package that no image has is none of its business.
     packages.archive.add("unrelated", "2.0")
@@ -138,6 +146,7 @@ def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(package
     # The layer of upgrades is there only if there are any, and has a part of its own.
     image = packages.bench.engine.require(second.tags[0])
     assert len(image.layers) == layers + 1
+    assert image.labels[CREATED] == fixed.date > created == resolution.date
     assert image.labels["io.github.infra7.python.packages.sha256"] == fixed.digest != resolution.digest
     saved = saved_image(packages.bench.engine.save(second.tags[0]), packages.bench.image().platform)
     assert saved.parts[Part.UPGRADES].files >= 1
@@ -171,21 +180,60 @@ def test_a_suite_whose_list_cannot_be_fetched_fails_the_build(packages: Packages
     assert "bookworm-security" in result.error
 
 
-def test_the_resolution_is_attested(packages: Packages) -> None:
+def test_the_resolution_and_what_is_known_of_vulnerabilities_are_attested(packages: Packages) -> None:
     result = packages.build()
     _, resolution = packages.resolution()
-    statements = []
+    statements = {}
     with tarfile.open(fileobj=io.BytesIO(b"".join(packages.bench.engine.save(result.tags[0])))) as tar:
         for member in tar:
             stream = tar.extractfile(member)
             data = stream.read() if stream else b""
-            if data.startswith(b'{"_type"') and PACKAGES.encode() in data:
-                statements.append(json.loads(data))
-    (statement,) = statements
-    assert statement["predicate"]["packages"] == [
+            if b'"predicateType"' in data[:4000] and b'"_type"' in data[:4000]:
+                statement = json.loads(data)
+                statements[statement["predicateType"]] = statement["predicate"]
+    assert {SPDX, PACKAGES, OPENVEX} < statements.keys()
+    assert statements[PACKAGES]["packages"] == [
         {
             **{key: getattr(p, key) for key in ("stage", "name", "version", "architecture", "sha256")},
             "suites": list(p.suites),
         }
         for p in resolution.packages
     ]
+    assert statements[OPENVEX]["timestamp"] == statements[SPDX]["creationInfo"]["created"] == resolution.date
+    (provenance,) = (statement for kind, statement in statements.items() if "slsa.dev/provenance" in kind)
+    assert {"uri": PACKAGES, "digest": {"sha256": resolution.digest}} in provenance["materials"]
+
+
+def test_a_published_image_is_verified_with_the_packages_that_it_had(packages: Packages, registry: str) -> None:
+    first = packages.build()
+    image = packages.bench.engine.client.images.get(first.tags[0])
+    assert image.tag(f"{registry}/published/python", "1")
+    packages.bench.engine.client.images.push(f"{registry}/published/python", "1")
+    packages.archive.add("helper", "1.1", "bookworm-security")
+    published = Published.find(f"{registry}/published/python:1", packages.bench.image().platform)
+    verdict = verify_published(packages.bench.builder("zstd:1", base=str(packages.base)), published)
+    assert (verdict.same, verdict.digests, verdict.error) == (True, (first.id, first.id), "")
+
+    (plain,) = (dataclasses.replace(published, packages=None),)
+    with pytest.raises(InputError, match="no attestation of its packages"):
+        verify_published(packages.bench.builder("zstd:1", base=str(packages.base)), plain)
+
+
+def test_a_fix_arrives_on_another_engine_that_uses_a_cache_in_a_registry(
+    packages: Packages, registry: str, first_embedded: Embedded, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    bench, cache = packages.bench, (f"{registry}/cache",)
+    builder = bench.builder("zstd:1", base=str(packages.base))
+    builder.buildx = BuildxOptions(cache_to=cache)
+    (first,) = builder.build([bench.image()])
+    packages.archive.add("helper", "1.1", "bookworm-security")
+    with another(first_embedded, tmp_path_factory.mktemp("second")) as embedded:
+        bench.engine, ours = Engine("embedded", embedded.host, embedded), bench.engine
+        builder = bench.builder("zstd:1", base=str(packages.base))
+        builder.buildx = BuildxOptions(cache_from=cache)
+        (second,) = builder.build([bench.image()])
+        assert (second.error, second.compiled) == ("", False), "the cache is used"
+        assert packages.read(second, "helper", "netbase") == ["1.1", "99.0"]
+        bench.engine.close()
+        bench.engine = ours
+    assert first.id != second.id

@@ -50,7 +50,7 @@ OPTIONS = {
     "test": "all base format k mirror platform quick source target variant version",
     "update": "check target version",
     "vulnerabilities": "bill check format tracker",
-    "verify": "all base format image mirror platform quick source target variant version",
+    "verify": "all apt-mirror base ca-bundle format image mirror packages platform quick source target variant version",
 }  # fmt: skip
 """The options of each command."""
 

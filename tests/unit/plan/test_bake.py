@@ -285,7 +285,7 @@ def test_labels_describe_what_the_image_is_made_from(catalog: Catalog, image: Ca
         "org.opencontainers.image.revision": "r1",
         "org.opencontainers.image.source": catalog.source,
         "org.opencontainers.image.documentation": catalog.documentation,
-        "org.opencontainers.image.licenses": "Python-2.0",
+        "org.opencontainers.image.licenses": "Python-2.0 AND LicenseRef-Included-Software",
         "org.opencontainers.image.base.name": "base:tag",
         "org.opencontainers.image.base.digest": "sha256:1",
         "io.github.infra7.python.base.origin": "registry",
@@ -296,6 +296,17 @@ def test_labels_describe_what_the_image_is_made_from(catalog: Catalog, image: Ca
         "io.github.infra7.python.target": "jammy",
         "io.github.infra7.python.variant": "default",
     }
+
+
+def test_an_image_is_as_old_as_the_latest_of_its_release_and_its_packages(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    def created(resolved: str) -> str:
+        given = replace(INPUTS, resolved=resolved)
+        return labels(catalog, image("3.13.5"), given)["org.opencontainers.image.created"]
+
+    assert created("2026-09-21T14:13:20Z") == "2026-09-21T14:13:20Z"
+    assert created("2024-01-01T00:00:00Z") == "2025-06-11T00:00:00Z"
 
 
 def test_unknown_facts_have_no_label(catalog: Catalog, image: Callable[..., Image]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from bakery.catalog.labels import LICENCES
 from bakery.compression import Compression
 from bakery.errors import BakeryError
 from bakery.oci.attestations import SPDX, Origin, Publication
@@ -63,6 +65,16 @@ def test_the_bill_of_an_image_is_reproducible(golden_bill: dict[str, Any]) -> No
     assert golden_bill["creationInfo"]["created"] == "2026-08-05T00:00:00Z"
 
 
+def test_the_licences_of_an_image_are_defined_in_its_bill() -> None:
+    bill = document(replace(BILL, labels={"org.opencontainers.image.licenses": LICENCES}), "a-tool-1")
+    jsonschema.Draft7Validator(schema()).validate(bill)
+    assert bill["packages"][0]["licenseDeclared"] == "Python-2.0 AND LicenseRef-Included-Software"  # type: ignore[index]
+    texts = {entry["licenseId"]: entry["extractedText"] for entry in bill["hasExtractedLicensingInfos"]}  # type: ignore[attr-defined]
+    assert texts["LicenseRef-Included-Software"].endswith(
+        ": GPL-3.0-or-later WITH GCC-exception-3.1 AND LicenseRef-Debian-permissive AND MIT"
+    )
+
+
 def test_each_package_is_contained_in_the_image_or_in_another_package(golden_bill: dict[str, Any]) -> None:
     names = {package["SPDXID"]: package["name"] for package in golden_bill["packages"]}
     assert len(names) == len(COMPONENTS) + 1, "identifiers are unique"
@@ -83,7 +95,7 @@ def test_unknown_fields_are_null_in_the_overview() -> None:
 def attest(file: Path, target: Path, bill: dict[str, object], repository: str) -> tuple[str, ...]:
     """Complete the attestations of an image that has been recompressed already."""
     origin = Origin(repository, "r1", "https://ci.example/run/1")
-    publication = Publication(lambda: bill, origin, {"pkg:generic/x": "ab" * 32})
+    publication = Publication({SPDX: bill}, origin, {"pkg:generic/x": "ab" * 32})
     return recompress(file, target, PACKING, LayerCache(file.parent / "cache", print), publication)
 
 
@@ -168,7 +180,7 @@ def test_a_provenance_of_slsa_1_is_completed_as_well() -> None:
             "runDetails": {"builder": {"id": "local"}, "metadata": {"buildkit_metadata": {"vcs": vcs}}},
         },
     }
-    Publication(dict, Origin("https://example.org/x", "r1"), {"pkg:generic/x": "ab" * 32}).complete(statement)
+    Publication({}, Origin("https://example.org/x", "r1"), {"pkg:generic/x": "ab" * 32}).complete(statement)
     definition, run = statement["predicate"]["buildDefinition"], statement["predicate"]["runDetails"]
     assert [material["uri"] for material in definition["resolvedDependencies"]] == ["pkg:oci/base", "pkg:generic/x"]
     assert run["builder"] == {"id": "local"}, "an unknown builder replaces nothing"

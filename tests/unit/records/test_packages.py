@@ -1,0 +1,83 @@
+"""Resolutions of packages: their digest, their date, and what an archive answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bakery.errors import BuildError
+from bakery.records.packages import Newer, Package, Resolution, date_of, parse_newer, recorded, resolve
+from bakery.workspace import Workspace
+
+MONDAY, FRIDAY = 1_790_000_000, 1_790_400_000
+ABOUT = {"target": "bookworm", "platform": "linux/amd64", "base": "sha256:1"}
+
+
+def package(name: str, *suites: str) -> Package:
+    return Package(stage="runtime", name=name, version="1", architecture="all", sha256="a" * 64, suites=suites)
+
+
+def test_the_date_is_that_of_the_last_suite_that_was_needed() -> None:
+    releases = [f"bookworm {MONDAY}", f"bookworm-security {FRIDAY}", f"bookworm-updates {FRIDAY + 9}"]
+    old, both = package("a", "bookworm"), package("b", "bookworm", "bookworm-security")
+    fixed = package("c", "bookworm-security")
+    assert date_of([old, both], releases) == "2026-09-21T14:13:20Z"
+    assert date_of([old, both, fixed], releases) == "2026-09-26T05:20:00Z"
+    assert date_of([], releases) == "", "then nothing of the archive is in the image"
+    assert date_of([package("d", "elsewhere")], releases) == "2026-09-26T05:20:09Z"
+    assert date_of([old], [f"bookworm {FRIDAY}", f"bookworm {MONDAY}"]) == "2026-09-26T05:20:00Z"
+
+
+def asked(packages: str, releases: str) -> object:
+    def build(folder: Path) -> None:
+        (folder / "packages").write_text(packages)
+        (folder / "releases").write_text(releases)
+
+    return build
+
+
+def test_the_same_packages_keep_their_date_when_the_archive_is_published_again(tmp_path: Path) -> None:
+    workspace, line = Workspace(tmp_path, tmp_path), f"runtime aa=1 all {'a' * 64} bookworm\n"
+    first = resolve(workspace, "x", ABOUT, asked(line, f"bookworm {MONDAY}\n"))  # type: ignore[arg-type]
+    again = resolve(workspace, "x", ABOUT, asked(line, f"bookworm {FRIDAY}\n"))  # type: ignore[arg-type]
+    fixed = resolve(workspace, "x", ABOUT, asked(line.replace("=1", "=2"), f"bookworm {FRIDAY}\n"))  # type: ignore[arg-type]
+    assert (first.date, again.date) == ("2026-09-21T14:13:20Z",) * 2
+    assert (fixed.date, fixed.digest == first.digest) == ("2026-09-26T05:20:00Z", False)
+    assert recorded(workspace, first.digest) == first
+
+
+def test_a_damaged_record_of_the_same_packages_is_replaced(tmp_path: Path) -> None:
+    workspace, build = Workspace(tmp_path, tmp_path), asked(f"runtime aa=1 all {'a' * 64} x\n", f"x {MONDAY}\n")
+    first = resolve(workspace, "x", ABOUT, build)  # type: ignore[arg-type]
+    file = workspace.records / "packages" / f"{first.digest}.json"
+    file.write_text("{")
+    assert resolve(workspace, "x", ABOUT, build) == first  # type: ignore[arg-type]
+    assert recorded(workspace, first.digest) == first
+
+
+def test_neither_date_nor_relaxed_verification_decide_about_the_installed_bits() -> None:
+    resolution = Resolution(**ABOUT, packages=(package("a"),))
+    assert msgspec.structs.replace(resolution, date="2026-01-01T00:00:00Z", relaxed="x").digest == resolution.digest
+
+
+def test_an_answer_without_dates_is_not_a_resolution(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="the packages of bookworm could not be resolved"):
+        resolve(Workspace(tmp_path, tmp_path), "x", ABOUT, lambda folder: (folder / "packages").touch())
+
+
+def test_an_answer_says_which_versions_are_newer_and_which_packages_are_unknown() -> None:
+    lines = ["aa 1 1.1+deb12u1 1790000000 bookworm,bookworm-security", "bb 1:2 - 0 ", "cc 1 2 0 bookworm"]
+    secured, gone, plain = parse_newer(lines)
+    assert secured == Newer(
+        name="aa", version="1", available="1.1+deb12u1", since=MONDAY, suites=("bookworm", "bookworm-security")
+    )
+    assert (gone.available, plain.available) == (None, "2")
+    assert [package.secures for package in (secured, gone, plain)] == [True, False, False]
+
+
+@pytest.mark.parametrize("line", ["", "aa 1", "aa 1 2 x bookworm", "--option 1 2 0 x", "aa 1 --option 0 x"])
+def test_another_answer_is_an_error(line: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_newer([line])
