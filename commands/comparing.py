@@ -128,4 +128,5 @@ def images(selection: Selection, building: Building, output: Output) -> Report:
     if output.releases:
         where = bakery.sources.SourceCache(WORKSPACE, building.mirror, tell).where
         return bakery.report.release_report(catalog, selection.version, where)
-    return bakery.report.image_report(catalog, WORKSPACE, found)
+    overview = output.format == "table" and not (selection.version or selection.target or selection.variant)
+    return bakery.report.image_report(catalog, WORKSPACE, found, overview=overview)

@@ -16,6 +16,7 @@ from bakery.catalog import (
     Image,
     Pin,
     RecipeName,
+    Series,
     Stability,
     aliases_of,
     flag,
@@ -26,6 +27,7 @@ from bakery.catalog import (
     tags_of,
 )  # fmt: skip
 from bakery.display import Column, Report, render
+from bakery.errors import listed
 from bakery.platforms import AMD64, Platform
 from bakery.records import BuildRecord, ComparedWith, TestRun, local_records, read_record, read_status
 from bakery.report.text import SUMMARY_COLUMNS
@@ -57,8 +59,19 @@ IMAGE_COLUMNS = (
 )  # fmt: skip
 
 
-def image_report(catalog: Catalog, workspace: Workspace, images: Sequence[Image], today: date | None = None) -> Report:
-    """Each image with the state of its series and target ``today``, and its last build in this clone."""
+OVERVIEW_COLUMNS = (
+    Column("series"), Column("release"), Column("status"), Column("until", "support"), Column("built here", "built"),
+)  # fmt: skip
+
+
+def image_report(
+    catalog: Catalog, workspace: Workspace, images: Sequence[Image], today: date | None = None, *,
+    overview: bool = False,
+) -> Report:  # fmt: skip
+    """Each image with the state of its series and target ``today``, and its last build in this clone.
+
+    The ``overview`` has a row for each series.
+    """
     rows, today = list[Row](), today or date.today()
     trees = [
         replace(image, pin=replace(image.pin, release=record.release, local=UNVERIFIED), recipe=record.recipe)
@@ -92,7 +105,21 @@ def image_report(catalog: Catalog, workspace: Workspace, images: Sequence[Image]
             "disk_bytes": record and record.disk_bytes,
         }
         rows.append(row)
-    return Report(rows, IMAGE_COLUMNS)
+    if not overview:
+        return Report(rows, IMAGE_COLUMNS)
+    names = (listed(dict.fromkeys(str(row[key]) for row in rows)) for key in ("target", "variant"))
+    notes = ("Each series on {} as {}.".format(*names), "`inv images --version=3.13` lists the images of a series.")
+    return Report([_overview(series, rows) for series in catalog.series], OVERVIEW_COLUMNS, notes=notes)
+
+
+def _overview(series: Series, rows: Sequence[Row]) -> Row:
+    """The row of a series: what the rows of its images have in common, and the sizes of those that are built."""
+    mine, built = [row for row in rows if row["series"] == series.name], dict[object, list[str]]()
+    for row in mine:
+        if row["built"]:
+            tree = " (source tree)" if row["release"] != mine[0]["release"] else ""
+            built.setdefault(row["target"], []).append(f"{row['variant']}{tree} {row['compressed']}")
+    return {**mine[0], "built": "; ".join(f"{target}: {', '.join(sizes)}" for target, sizes in built.items())}
 
 
 RELEASE_COLUMNS = (

@@ -182,6 +182,19 @@ def test_images(catalog: Catalog, golden: Golden, tmp_path: Path, form: str, suf
     golden(f"images.{suffix}", render(report.rows, report.columns, form))
 
 
+def test_the_overview_of_images_fits_a_screen(catalog: Catalog, golden: Golden, tmp_path: Path) -> None:
+    workspace = Workspace(root=tmp_path, home=tmp_path / "home")
+    for variant, size in (("default", 41_234_567), ("minimal", 13_000_000)):
+        record = local_record(compressed_bytes=size, disk_bytes=1, variant=variant)
+        (image,) = select_images(catalog, ["3.13"], ["bookworm"], [variant], platform=Platform("linux/amd64"))
+        write_record(workspace, image, record)
+    images = select_images(catalog, everything=True, platform=Platform("linux/amd64"))
+    report = image_report(catalog, workspace, images, TODAY, overview=True)
+    text = render(report.rows, report.columns)
+    assert len(text.splitlines()) + len(report.notes) <= 24
+    golden("images-overview.txt", text)
+
+
 def test_pinned_releases(catalog: Catalog, golden: Golden) -> None:
     report = release_report(catalog, [], lambda pin: (pin.pool and "the pool") or "")
     golden("releases.txt", render(report.rows, report.columns))

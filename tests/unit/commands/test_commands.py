@@ -148,13 +148,19 @@ def test_tags_lists_all_images_by_default(inv: Run, catalog: Catalog) -> None:
     assert {row["image"]: row["tags"] for row in json.loads(done.stdout)} == expected
 
 
-def test_images_lists_each_variant_of_each_series_on_each_target(inv: Run, catalog: Catalog) -> None:
+def test_images_lists_each_series_and_of_a_series_each_variant_on_each_target(inv: Run, catalog: Catalog) -> None:
     done = inv("images")
     assert done.returncode == 0
     heading, _, *lines = done.stdout.splitlines()
+    assert heading.split()[:4] == ["series", "release", "status", "until"]
+    assert [line.split()[0] for line in lines] == [series.name for series in catalog.series]
+    done = inv("images", "--version=3.13")
+    heading, _, *lines = done.stdout.splitlines()
     assert heading.split()[:4] == ["image", "series", "status", "until"]
-    assert len(lines) == len(catalog.series) * len(catalog.targets) * len(catalog.variants)
+    assert len(lines) == len(catalog.targets) * len(catalog.variants)
     assert done.stdout == "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
+    rows = json.loads(inv("images", "--format=json").stdout)
+    assert len(rows) == len(catalog.series) * len(catalog.targets) * len(catalog.variants)
 
 
 def test_images_releases_lists_the_pinned_releases(inv: Run, catalog: Catalog) -> None:
