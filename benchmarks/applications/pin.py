@@ -24,8 +24,9 @@ for project in sorted(pathlib.Path(__file__).parent.glob("*/pyproject.toml")):
         kept = {name: digest for name, digest in wheels.items() if WHEEL.search(name)}
         if package["name"] in PURE:
             kept = {name: digest for name, digest in kept.items() if name.endswith("-none-any.whl")}
-        if "win32" in package.get("marker", "") or not kept:
+        if "sys_platform == 'win32'" in package.get("marker", ""):
             continue
+        assert kept, f"{package['name']} {package['version']}: no wheel for Linux"
         marker = f" ; {package['marker']}" if "marker" in package else ""
         hashes = "".join(f" \\\n    --hash=sha256:{digest}" for digest in sorted(kept.values()))
         text += f"{package['name']}=={package['version']}{marker}{hashes}\n"
