@@ -315,7 +315,7 @@ cd "$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 hashes() { find pip -type f -name '*.py' | LC_ALL=C sort | xargs sha256sum; }
 hashes >/tmp/before
 python3 -m pip uninstall --yes pip >/dev/null 2>&1 && ! ls -d pip pip-*
-python3 -m ensurepip >/dev/null
+python3 -m ensurepip --default-pip >/dev/null
 hashes | diff /tmp/before - && pip --version
 """
     output = engine.client.containers.run(
