@@ -240,7 +240,8 @@ class FilesTest(unittest.TestCase):
         """No file, text or binary, names a folder or file that only the build stage has."""
         named = []
         for path, info in self.entries:
-            if not stat.S_ISREG(info.st_mode):
+            # Debug symbols name the source files (the debug variant).
+            if not stat.S_ISREG(info.st_mode) or path.startswith("/usr/lib/debug/"):
                 continue
             with contextlib.suppress(PermissionError), open(path, "rb") as file:
                 content = file.read()
@@ -256,11 +257,13 @@ class FilesTest(unittest.TestCase):
         self.assert_none(path for path in map(shutil.which, COMPILER) if path)
 
     def test_no_system_headers(self):
-        """The only header files are Python's."""
+        """The only header files are Python's, and in the debug variant gdb's interface for JIT compilers."""
         self.assert_none(
             path
             for path, info in self.entries
-            if path.endswith(".h") and stat.S_ISREG(info.st_mode) and not path.startswith(support.PREFIX + "/")
+            if path.endswith(".h")
+            and stat.S_ISREG(info.st_mode)
+            and not path.startswith((support.PREFIX + "/", "/usr/include/gdb/"))
         )
 
     def test_no_package_lists_and_caches(self):
