@@ -1,13 +1,16 @@
-"""Which packages an image in a registry has: from its attested bill of materials."""
+"""Which packages an image in a registry has, and what is reported of them."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from bakery import oci
+from bakery.errors import BakeryError, BuildError, NothingSelected, UnknownResult
 from bakery.platforms import AMD64
 from bakery.registry import Registry
-from bakery.sbom.outdated import _attested
+from bakery.sbom.outdated import Survey, _attested
 from tests.archives import INDEX, MANIFEST, Archive, digest_of
 
 
@@ -33,3 +36,31 @@ def test_the_attested_bill_is_found_where_other_annotations_are_null(serve: Any)
     registry = Registry()
     remote = registry.image(f"{server.address}/name:tag", AMD64)
     assert _attested(registry, remote) == {"bash": "5.2-1"}
+
+
+ROW: dict[str, object] = {"image": "a", "reference": "r/python:1", "platform": "linux/amd64", "package": "openssl"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "unknown", "check", "error"),
+    [
+        ([], [], True, None),
+        ([ROW], [], False, None),
+        ([ROW], [], True, BuildError),
+        ([], ["r/python:2: its registry does not answer"], False, UnknownResult),
+        ([ROW], ["r/python:2: its registry does not answer"], True, UnknownResult),
+    ],
+)
+def test_what_is_not_known_is_a_failure_and_what_is_outdated_one_of_a_check(
+    rows: list[dict[str, object]], unknown: list[str], check: bool, error: type[BakeryError] | None
+) -> None:
+    report = Survey(rows, ["r/python:1"], unknown).report(check=check)
+    assert type(report.failure) is (error or type(None))
+    assert report.failure is None or report.failure.exit_code == {BuildError: 1, UnknownResult: 2}[type(report.failure)]
+    assert list(report.notes[-len(unknown) :] if unknown else []) == unknown
+    assert report.rows == rows, "also then"
+
+
+def test_nothing_examined_is_not_up_to_date() -> None:
+    with pytest.raises(NothingSelected):
+        Survey().report(check=False)
