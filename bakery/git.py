@@ -6,6 +6,8 @@ from pathlib import Path
 
 FOR_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
 """Variables that git sets for hooks; they would redirect git to another repository."""
+SETTINGS = ("-c", "log.showSignature=false", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+"""What a repository's own configuration must not decide: the output, and programs to run."""
 
 
 def git(path: Path, *arguments: str, data: bytes = b"") -> bytes:
@@ -14,7 +16,7 @@ def git(path: Path, *arguments: str, data: bytes = b"") -> bytes:
     Raises :exc:`ValueError` if git is not installed or fails.
     """
     environment = {name: value for name, value in os.environ.items() if name not in FOR_HOOKS}
-    command = ["git", "--no-optional-locks", "-C", str(path), "-c", "log.showSignature=false", *arguments]
+    command = ["git", "--no-optional-locks", "-C", str(path), *SETTINGS, *arguments]
     try:
         done = subprocess.run(
             command, env={**environment, "LC_ALL": "C"}, input=data, capture_output=True, check=False

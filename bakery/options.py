@@ -53,8 +53,10 @@ def parse(name: str, value: Any, rules: Rules) -> Any:
         raise unknown_value(name, value, rules["choices"])
     if "convert" in rules:
         return rules["convert"](value)
-    if "minimum" not in rules:
+    if "minimum" not in rules and value != "":
         return value
+    if "minimum" not in rules:  # a variable of a script that is not set
+        raise InputError(f"--{name}= is empty", hint="Give it a value or leave it out.")
     if not re.fullmatch("[0-9]{1,9}", value) or int(value) < rules["minimum"]:
         raise InputError(f"--{name}={value}: expected a number, {rules['minimum']} or more")
     return int(value)

@@ -6,6 +6,8 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
+LARGEST = 256 << 20
+"""Bytes of the largest file that is read as a whole; Debian's security tracker has about 70 MB of JSON."""
 FILE_TYPES = {
     stat.S_IFREG: "a regular file", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a device", stat.S_IFCHR: "a device",
@@ -23,6 +25,9 @@ def open_regular(file: Path) -> BufferedReader:
 
 
 def read_regular(file: Path) -> bytes:
-    """The bytes of ``file``; OSError if it is not a regular file."""
+    """The bytes of ``file``; OSError if it is not a regular file, or has more than :data:`LARGEST` bytes."""
     with open_regular(file) as stream:
-        return stream.read()
+        data = stream.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise OSError(errno.EFBIG, f"expected at most {LARGEST} bytes", str(file))
+    return data

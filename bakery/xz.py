@@ -9,6 +9,14 @@ MEMORY = 128 << 20
 """Bytes that the decompressor may take; zstd's own limit is the same, and xz -9 needs 65 MiB."""
 
 
+def decompress_xz(data: bytes) -> bytes:
+    """What ``data`` unpacks to; lzma.LZMAError, EOFError, or ValueError if that is more than :data:`MEMORY` bytes."""
+    unpacked = io.BufferedReader(XzReader(io.BytesIO(data)), CHUNK).read(MEMORY + 1)
+    if len(unpacked) > MEMORY:
+        raise ValueError(f"it unpacks to more than {MEMORY} bytes")
+    return unpacked
+
+
 class XzReader(io.RawIOBase):
     """Decompresses xz within :data:`MEMORY`; without a limit, a file of 1 MB can take 4 GB."""
 

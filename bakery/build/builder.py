@@ -31,6 +31,7 @@ from bakery.records import (
     SourceRecord,
     manifest_digest_of,
     read_record,
+    read_resolution,
     record_of,
     recorded,
     resolve,
@@ -318,6 +319,8 @@ def open_builder(
 
     Raises :exc:`bakery.errors.EngineError` if no engine can be used, :exc:`InputError` for invalid network settings.
     """
+    if building.packages:  # a mistake is found before anything is downloaded
+        read_resolution(Path(building.packages))
     display = make_display(sys.stderr)
     engine = find_engine(workspace, functools.partial(display.note, ""))
     command, buildx = as_typed(verb, selection, building), buildx_options(building, workspace)

@@ -5,6 +5,7 @@ layers are compared file by file.
 """
 
 import hashlib
+import re
 import shutil
 import subprocess
 import tarfile
@@ -211,7 +212,9 @@ class Published:
 
     @property
     def _revision(self) -> str:
-        return self.labels.get(f"{ANNOTATIONS}.revision", "")
+        """The commit, if the label is one: it is part of a command to type."""
+        label = self.labels.get(f"{ANNOTATIONS}.revision", "")
+        return label if re.fullmatch("[0-9a-f]{40,64}", label) else ""
 
     def require_same(self, planned: Mapping[str, str]) -> None:
         """Raise :exc:`InputError` if a build here would have another commit, base or other input, by its labels."""

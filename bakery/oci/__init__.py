@@ -1,6 +1,15 @@
 """Manifests, indexes, image layouts and archives as the OCI image specification defines them."""
 
-from bakery.oci.archives import ImageArchive, blob_path, find_index, image_archive, open_layer, open_member, read_blob
+from bakery.oci.archives import (
+    ImageArchive,
+    blob_path,
+    find_index,
+    image_archive,
+    open_blob,
+    open_layer,
+    open_member,
+    read_blob,
+)
 from bakery.oci.attestations import PACKAGES, PREDICATE, SPDX, STATEMENT, Origin, Publication, predicate_about
 from bakery.oci.compression import CHUNK, Compressor, compressor, method_of, open_compressed_tar, read_errors
 from bakery.oci.contents import Contents, Overlay, contents_of
@@ -33,7 +42,7 @@ __all__ = [
     "Descriptor", "ImageArchive", "ImageConfig", "Index", "LayerCache", "LayerSize", "ManifestError", "Origin",
     "Overlay", "Publication", "annotations_of", "blob_path", "check_root_file_system", "compressor", "contents_of",
     "describe", "digest_of", "entries_for", "find_index", "image_archive", "is_index", "labelled", "layer_sizes",
-    "layout_digest", "merged", "method_of", "open_compressed_tar", "open_layer", "open_member", "open_tar",
+    "layout_digest", "merged", "method_of", "open_blob", "open_compressed_tar", "open_layer", "open_member", "open_tar",
     "parse_config", "parse_index", "parse_manifest", "parse_object", "pick", "platforms_of", "predicate_about",
     "read_blob", "read_errors", "recompress", "to_json", "verified", "write_layout",
 ]  # fmt: skip

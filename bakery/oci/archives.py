@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from bakery.errors import BakeryError
+from bakery.names import is_digest_of
 from bakery.oci.compression import open_compressed_tar, read_errors
 from bakery.oci.manifests import (
     ImageConfig,
@@ -92,9 +93,21 @@ def open_member(tar: tarfile.TarFile, name: str) -> IO[bytes]:
 
 
 def read_blob(tar: tarfile.TarFile, digest: str) -> bytes:
-    """The bytes of a small blob of a layout; :exc:`ManifestError` if it is missing."""
-    with open_member(tar, blob_path(digest)) as stream:
+    """The bytes of a small blob of a layout; :exc:`ManifestError` if it is missing, or has other bytes."""
+    with open_blob(tar, digest) as stream:
         return stream.read()
+
+
+def open_blob(tar: tarfile.TarFile, digest: str) -> IO[bytes]:
+    """A blob of a layout; :exc:`ManifestError` if it is missing, or if it has changed where the engine stores it."""
+    stream = open_member(tar, blob_path(digest))
+    if not is_digest_of(stream, digest):
+        raise ManifestError(
+            f"the image archive is damaged: {digest} has other bytes",
+            hint="If an engine saved it, remove the image there, and build it again.",
+        )
+    stream.seek(0)
+    return stream
 
 
 def read_object(tar: tarfile.TarFile, name: str) -> dict[str, object]:

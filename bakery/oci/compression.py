@@ -22,7 +22,7 @@ LARGEST = 32 << 30
 """Bytes of the largest layer, uncompressed. A layer of 1 MB can unpack to a thousand times as much and more."""
 LONGEST_HEADER, HEADERS = 128 << 10, 64 << 20
 """Bytes of an extended header, and of the names of all members with 200 for each: 300,000 files of ordinary names."""
-TOO_LARGE = "a layer is damaged or hostile: it has too many files, too long names, or too much data"
+TOO_LARGE = "an archive is damaged or hostile: it has too many files, too long names, or too much data"
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
@@ -139,7 +139,7 @@ def open_compressed_tar(stream: IO[bytes]) -> Iterator[tarfile.TarFile]:
     """The tar in ``stream``, to be read once from beginning to end; :exc:`ManifestError` if it is not one."""
     with decompressed(stream) as buffered:
         if not is_tar(buffered.peek()[: tarfile.BLOCKSIZE]):
-            raise ManifestError("unknown compression of a layer: expected gzip, bzip2, xz, zstd or an uncompressed tar")
+            raise ManifestError("unknown compression: expected gzip, bzip2, xz, zstd or an uncompressed tar")
         with _Layer.open(fileobj=buffered, mode="r|") as tar:
             yield tar
 

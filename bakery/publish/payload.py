@@ -33,5 +33,5 @@ class Payload:
         return oci.parse_manifest(self.manifests[self.entries[0]["digest"]])["config"]["digest"]
 
     def open(self, digest: str) -> IO[bytes]:
-        """The bytes of a blob."""
-        return oci.open_member(self.archive, oci.blob_path(digest))
+        """A blob, after its bytes were compared with its digest."""
+        return oci.open_blob(self.archive, digest)

@@ -19,12 +19,22 @@ from bakery.records.builds import (
     record_of,
     write_record,
 )
-from bakery.records.packages import ASKING, STAGE, Newer, Resolution, parse_newer, recorded, replayed, resolve
+from bakery.records.packages import (
+    ASKING,
+    STAGE,
+    Newer,
+    Resolution,
+    parse_newer,
+    read_resolution,
+    recorded,
+    replayed,
+    resolve,
+)
 from bakery.records.status import publish_local_records, read_status
 
 __all__ = [
     "ASKING", "STAGE", "BaseRecord", "BuildRecord", "ComparedWith", "LocalRecord", "Newer", "PartSize",
     "ProfileRecord", "Record", "Resolution", "SourceRecord", "SuiteRun", "TestRun", "json_text", "local_records",
-    "manifest_digest_of", "parse_newer", "publish_local_records", "read_record", "read_status", "record_attested",
-    "record_of", "recorded", "replayed", "resolve", "write_record",
+    "manifest_digest_of", "parse_newer", "publish_local_records", "read_record", "read_resolution", "read_status",
+    "record_attested", "record_of", "recorded", "replayed", "resolve", "write_record",
 ]  # fmt: skip

@@ -144,7 +144,7 @@ def resolve(workspace: Workspace, slug: str, about: Mapping[str, str], build: Ca
             )
             packages = parse_packages(lines)
             resolution = Resolution(**about, packages=packages, date=date_of(packages, releases))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ArithmeticError) as error:
             raise BuildError(f"the packages of {about['target']} could not be resolved: {error}") from None
     # The same packages have the same date, although the archive has newer Release files.
     with suppress(InputError):
@@ -169,7 +169,7 @@ def date_of(packages: Iterable[Package], releases: Iterable[str]) -> str:
 
 def replayed(file: str, about: Mapping[str, str], tell: Tell) -> Resolution:
     """The resolution in ``file``; :exc:`InputError` if it is not valid, or of another target or platform."""
-    resolution = _read(Path(file).expanduser())
+    resolution = read_resolution(Path(file))
     if (resolution.target, resolution.platform) != (about["target"], about["platform"]):
         what = f"{resolution.target} on {resolution.platform}, not of {about['target']} on {about['platform']}"
         raise InputError(f"--packages={file} is a resolution of {what}")
@@ -179,18 +179,20 @@ def replayed(file: str, about: Mapping[str, str], tell: Tell) -> Resolution:
 
 
 def recorded(workspace: Workspace, digest: str) -> Resolution | None:
-    """The resolution with this digest in this clone's records; ``None`` if there is none."""
+    """The resolution with this digest in this clone's records; ``None`` if there is none, or it has changed."""
     file = _file(workspace, digest)
-    return _read(file) if digest and file.exists() else None
+    resolution = read_resolution(file) if digest and file.exists() else None
+    return resolution if resolution and resolution.digest == digest else None
 
 
 def _file(workspace: Workspace, digest: str) -> Path:
     return workspace.records / "packages" / f"{digest}.json"
 
 
-def _read(file: Path) -> Resolution:
+def read_resolution(file: Path) -> Resolution:
+    """The resolution in ``file``; :exc:`InputError` if it is not valid."""
     try:
-        return msgspec.json.decode(read_regular(file), type=Resolution)
-    except (OSError, ValueError, RecursionError) as error:
+        return msgspec.json.decode(read_regular(file.expanduser()), type=Resolution)
+    except (OSError, ValueError, RecursionError, RuntimeError) as error:
         hint = "Expected a file of build/records/packages, or the predicate of an image's attestation."
         raise InputError(f"--packages={file}: not a resolution of packages: {error}", hint=hint) from None

@@ -22,6 +22,7 @@ from bakery.files import staged_file
 from bakery.options import Output
 from bakery.regular_files import read_regular
 from bakery.toml import Rule, read_toml
+from bakery.xz import decompress_xz
 
 Facts = dict[str, str]
 """Texts by name; a name begins with a kind, as in ``names: os: fork``."""
@@ -100,8 +101,9 @@ def observe(engine: Engine, root: Path, reference: str, image: Image | None = No
     except (ValueError, RecursionError):
         error = f"shared/facts.py ended with exit code {done.code} in {reference}"
         raise BuildError(f"{error}: {done.output[-500:].strip() or 'no output'}", hint=AGAIN) from None
-    if image and facts["interpreter: version"] != image.pin.release:
-        raise BuildError(f"{reference} has Python {facts['interpreter: version']}, not {image.pin.release}", hint=AGAIN)
+    version = facts.get("interpreter: version")
+    if image and version != image.pin.release:
+        raise BuildError(f"{reference} has Python {version}, not {image.pin.release}", hint=AGAIN)
     return facts
 
 
@@ -129,7 +131,7 @@ def write_facts(file: Path, record: FactsRecord) -> None:
 def read_facts(file: Path) -> FactsRecord:
     """The record in ``file``; :exc:`BuildError` if it is missing or not valid."""
     try:
-        return msgspec.json.decode(lzma.decompress(read_regular(file)), type=FactsRecord)
+        return msgspec.json.decode(decompress_xz(read_regular(file)), type=FactsRecord)
     except (OSError, lzma.LZMAError, EOFError, ValueError, RecursionError) as error:
         what = getattr(error, "strerror", None) or error
         raise BuildError(f"shared/facts/{file.name}: expected a record of facts: {what}", hint=AGAIN) from None

@@ -12,21 +12,24 @@ import re
 import shlex
 import stat
 import tarfile
-import zlib
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from os.path import dirname, expanduser, join, normpath
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from bakery.catalog import UNVERIFIED, Image, Pin
 from bakery.errors import InputError
 from bakery.files import Tell, disk_full, locked, staged_folder
 from bakery.git import git
+from bakery.oci import ManifestError, open_compressed_tar, read_errors
+from bakery.regular_files import open_regular
 
 MAX_BYTES = 600_000_000
 """Upper limit for a tree; CPython's are below 150 MB."""
+DAY = 86400
 MADE_BY_BUILD = re.compile(r"Modules/config\.c|.*/frozen_modules/.*|.*\.new\.[ch]")
 """Files that Makefile.pre.in lists and the build generates."""
 
@@ -53,14 +56,16 @@ def from_source(source: str, images: Sequence[Image], home: Path, tell: Tell) ->
     The tree is packed into the cache ``home``. Raises :exc:`InputError` if it is not a source tree of CPython that can
     be built, or if none of ``images`` is of its series.
     """
+    errors: tuple[type[Exception], ...] = (ManifestError, *read_errors())
     try:
         tree = _read(source, tell)
+        if not 0 <= tree.time <= time.time() + DAY:
+            raise ValueError(
+                f"its newest file has the time {tree.time}: expected seconds since 1970, not in the future"
+            )
         release, files = _check(tree.files, tell)
         day = f"{datetime.fromtimestamp(tree.time, UTC):%Y-%m-%d}"
-    except (
-        ValueError, ArithmeticError, LookupError, EOFError, OSError, RecursionError, tarfile.TarError, lzma.LZMAError,
-        zlib.error,
-    ) as error:  # fmt: skip
+    except errors as error:
         raise InputError(f"--source={source}: {error}") from None
     series = ".".join(release.split(".")[:2])
     fitting = [image for image in images if image.series.number == series]
@@ -95,9 +100,11 @@ def _check(files: dict[str, Entry], tell: Tell) -> tuple[str, dict[str, Entry]]:
     if built:
         raise ValueError(f"it contains build output ({', '.join(built[:3])}): run `make distclean` in it first")
     for name, entry in files.items():
-        target = entry.data.decode(errors="replace") if entry.link else ""
-        if f"{normpath(join(dirname(name), target))}/".startswith(("/", "../")):
+        target = os.fsdecode(entry.data) if entry.link else ""
+        if _leaves(files, join(dirname(name), target)):
             raise ValueError(f"a link points outside the tree: {name} -> {target}")
+        if parent := next((str(parent) for parent in PurePosixPath(name).parents if str(parent) in files), ""):
+            raise ValueError(f"{name} is in {parent}, which is not a folder")
     named = set(re.findall(r"\$\(srcdir\)/([\w./-]+\.[ch])\b", makefile))
     missing = sorted(name for name in named - files.keys() if not MADE_BY_BUILD.fullmatch(name))
     if missing:
@@ -106,6 +113,15 @@ def _check(files: dict[str, Entry], tell: Tell) -> tuple[str, dict[str, Entry]]:
     if "configure" in lost:
         tell(f"executable bits were lost; restored for all {len(lost)} files that begin with #!")
     return release[1], files | {name: files[name]._replace(executable=True) for name in lost}
+
+
+def _leaves(files: dict[str, Entry], path: str) -> bool:
+    """Whether ``path`` leads out of the tree: from the target of another link, ``..`` may lead anywhere."""
+    parts = path.split("/")
+    for at in range(1, len(parts)):
+        if (entry := files.get(normpath("/".join(parts[:at])))) and entry.link and ".." in parts[at:]:
+            return True
+    return f"{normpath(path)}/".startswith(("/", "../"))
 
 
 def _pack(top: str, files: dict[str, Entry], seconds: int) -> bytes:
@@ -157,7 +173,7 @@ def _read_files(top: Path, paths: Iterable[Path]) -> tuple[dict[str, Entry], int
             raise ValueError(f"{path} is neither a file, a folder nor a symbolic link")
         if size > MAX_BYTES:
             raise ValueError(f"expected CPython's source, found more than {MAX_BYTES} bytes")
-        data = os.readlink(path).encode() if link else path.read_bytes()
+        data = os.fsencode(os.readlink(path)) if link else path.read_bytes()
         files[str(path.relative_to(top))] = Entry(data, bool(status.st_mode & 0o100) and not link, link)
         newest = max(newest, int(status.st_mtime))
     return files, newest
@@ -170,7 +186,9 @@ def _changes(path: Path) -> int:
 
 def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
     """The files of a commit. ``git archive`` would stop at the first file that a partial clone lacks."""
-    revision, time = git(path, "log", "-1", "--format=%H %ct", f"{commit}^{{commit}}", "--").decode().split()
+    revision, time = (
+        git(path, "log", "-1", "--format=%H %ct", "--end-of-options", f"{commit}^{{commit}}", "--").decode().split()
+    )
     if (path / ".git").exists() and (changed := _changes(path)):
         tell(f"{path}: {changed} changed files are not in {commit}; --source={path} would include them")
     listing = re.findall(r"(\d+) (\w+) (\w+)\t([^\0]+)\0", git(path, "ls-tree", "-r", "-z", revision).decode())
@@ -190,15 +208,17 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
 
 def _read_tarball(file: Path) -> Tree:
     files, size, newest = dict[str, Entry](), 0, 0
-    with tarfile.open(file) as tar:
+    with open_regular(file) as stream, open_compressed_tar(stream) as tar:
         for member in tar:
             name, size = normpath(member.name), size + member.size
             newest = max(newest, 0 if member.isdir() else int(member.mtime))
             if name.startswith(("/", "../")) or size > MAX_BYTES:
                 raise ValueError(f"{member.name} is outside the tree, or the tree has more than {MAX_BYTES} bytes")
             if member.issym():
-                files[name] = Entry(member.linkname.encode(), link=True)
-            elif member.isreg() or member.islnk():
+                files[name] = Entry(os.fsencode(member.linkname), link=True)
+            elif member.islnk():
+                files[name] = files[normpath(member.linkname)]
+            elif member.isreg():
                 content = tar.extractfile(member)
                 files[name] = Entry(content.read() if content else b"", bool(member.mode & 0o100))
             elif not member.isdir():

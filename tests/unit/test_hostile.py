@@ -10,6 +10,7 @@ import io
 import json
 import lzma
 import os
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bakery import oci
+from bakery import oci, regular_files
 from bakery.bases import BaseResolver
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog
@@ -35,10 +36,11 @@ from bakery.machine.doctor import _check_server
 from bakery.net import docker_config, users_bundle
 from bakery.oci.archives import image_archive
 from bakery.oci.manifests import parse_config, parse_index, parse_manifest
-from bakery.options import parse
+from bakery.options import Building, Measuring, Scanning, Selection, make_groups, options_of, parse
 from bakery.platforms import AMD64, parse_platforms
 from bakery.publish import read_digests
-from bakery.records import local_records, read_status
+from bakery.publish.payload import Payload
+from bakery.records import local_records, read_resolution, read_status
 from bakery.records.status import adopt
 from bakery.redaction import printable, redact
 from bakery.registry.credentials import find_login
@@ -51,7 +53,7 @@ from bakery.sources.trust import load_trust
 from bakery.testing.differences import read_facts
 from bakery.trees import from_source
 from bakery.workspace import Workspace, find_workspace, require_own_cache
-from tests.archives import make_tar
+from tests.archives import Archive, make_tar
 from tests.records import local_record
 
 EXAMPLES = settings(
@@ -443,3 +445,46 @@ def test_a_cell_stays_one_cell_of_a_markdown_table(text: str) -> None:
     assert render([{"a": text}], (Column("a"),), "markdown").count("\n") == 3
     plain = line.replace("\\\\", "").replace("\\|", "").replace("\\`", "")
     assert plain.count("|") == 3 and "`" not in plain
+
+
+@pytest.mark.parametrize("name", ["packages", "base", "source", "apt_mirror", "builder", "bill", "html"])
+def test_an_option_that_is_given_without_a_value_is_refused(name: str) -> None:
+    options = options_of([Selection, Building, Measuring, Scanning], name, {})
+    with pytest.raises(InputError, match=f"--{name.replace('_', '-')}= is empty"):
+        make_groups([Selection, Building, Measuring, Scanning], options, {name: ""})
+
+
+def test_a_file_that_is_too_large_to_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regular_files, "LARGEST", 10)
+    (tmp_path / "x").write_bytes(bytes(11))
+    with pytest.raises(InputError, match="expected at most 10 bytes"):
+        read_resolution(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    "data", [lzma.compress(bytes(130 << 20), preset=0), lzma.compress(b"{")[:-9], b"\xfd7zXZ\0", b""]
+)
+def test_a_record_of_facts_that_is_a_bomb_or_damaged_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.json.xz").write_bytes(data)
+    with pytest.raises(BakeryError, match="expected a record of facts"):
+        read_facts(tmp_path / "a.json.xz")
+
+
+@hostile
+def test_resolutions_of_packages(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "x.json").write_bytes(data)
+    with pytest.raises(InputError, match="not a resolution of packages"):
+        read_resolution(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_a_blob_that_has_changed_in_the_engine_is_not_pushed(part: int) -> None:
+    archive = Archive()
+    archive.image([make_tar({"a": b"1"})])
+    digest = list(archive.blobs)[part]
+    archive.blobs[digest] = archive.blobs[digest].replace(b"a", b"b") + b" "
+    data = io.BytesIO(archive.save())
+    with pytest.raises(BakeryError, match=f"damaged: {digest} has other bytes"), tarfile.open(fileobj=data) as tar:
+        payload = Payload(tar, AMD64)
+        for blob in payload.blobs:
+            payload.open(blob).read()

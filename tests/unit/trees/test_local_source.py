@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import subprocess
@@ -230,7 +231,7 @@ def test_names_of_nothing_are_errors(read: Read, tree: Path, tmp_path: Path, che
         ("~no-such-user/cpython", "does not exist"),
         ("~no-such-user/cpython@main", "does not exist"),
         (tmp_path / "empty", "it is empty"),
-        (text, "could not be opened"),
+        (text, "expected gzip, bzip2, xz, zstd or an uncompressed tar"),
         (f"{text}@main", "expected a git checkout"),
         (f"{checkout}@nowhere", "git log: fatal: "),
         (tmp_path, "it lacks Include/patchlevel.h"),
@@ -238,6 +239,22 @@ def test_names_of_nothing_are_errors(read: Read, tree: Path, tmp_path: Path, che
         with pytest.raises(InputError) as caught:
             read(source)
         assert message in str(caught.value), source
+
+
+def tree_tar(more: dict[str, bytes | str], **header: int) -> bytes:
+    """A tarball of a whole tree with ``more`` members."""
+    files = {name: text.encode() for name, text in FILES.items()} | more
+    return make_tar({f"a/{name}": data for name, data in files.items()}, **header)
+
+
+def hard_link(target: str) -> bytes:
+    """A tarball with a hard link to a file that is not in it before."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        member = tarfile.TarInfo("a/l")
+        member.type, member.linkname = tarfile.LNKTYPE, target
+        tar.addfile(member)
+    return buffer.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -248,6 +265,13 @@ def test_names_of_nothing_are_errors(read: Read, tree: Path, tmp_path: Path, che
         (make_tar({"../configure": b""}), "../configure is outside the tree"),
         (make_tar({"/etc/configure": b""}), "/etc/configure is outside the tree"),
         (make_tar({"a/configure": b"x" * 20000})[:9000], "unexpected end of data"),
+        (tree_tar({"a/l": "..", "m": "a/l/../../etc"}), "a link points outside the tree: m -> a/l/../../etc"),
+        (tree_tar({"l": "Include", "l/x": b""}), "l/x is in l, which is not a folder"),
+        (tree_tar({"configure/x": b""}), "configure/x is in configure, which is not a folder"),
+        (tree_tar({}, mtime=253402300799), "not in the future"),
+        (gzip.compress(make_tar({f"a/{at}": b"" for at in range(9)} | {"a/" + "x" * 200_000: b""})), "too long names"),
+        (hard_link("/etc/passwd"), "etc/passwd"),
+        (hard_link("a/l"), "a/l"),
     ],
 )
 def test_a_tarball_that_is_not_one_tree_is_an_error(read: Read, tmp_path: Path, tar: bytes, message: str) -> None:
@@ -256,6 +280,22 @@ def test_a_tarball_that_is_not_one_tree_is_an_error(read: Read, tmp_path: Path, 
     with pytest.raises(InputError) as caught:
         read(file)
     assert message in str(caught.value)
+
+
+def test_hard_links_and_names_that_are_not_utf8_are_kept(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "source.tar"
+    with tarfile.open(file, "w", format=tarfile.GNU_FORMAT) as tar:
+        for name, text in FILES.items():
+            member = tarfile.TarInfo(f"a/{name}")
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+        for name, kind, target in (("a/h", tarfile.LNKTYPE, "a/configure"), ("a/\udcff", tarfile.SYMTYPE, "h\udcff")):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            tar.addfile(member)
+    _, members = read(file)
+    assert members["Python-3.14.7/h"].size == members["Python-3.14.7/configure"].size > 0
+    assert members["Python-3.14.7/\udcff"].linkname == "h\udcff"
 
 
 def test_a_tarball_without_a_folder_at_the_top_is_a_tree(read: Read, tmp_path: Path) -> None:
