@@ -140,6 +140,8 @@ def _pack(top: str, files: dict[str, Entry], seconds: int) -> bytes:
 
 def _read(source: str, tell: Tell) -> Tree:
     """The tree at ``source``: a path, even with an ``@`` in it if it exists, else a path, an ``@`` and a commit."""
+    if "://" in source:  # its parts may be a login
+        raise ValueError("expected a path, not a URL: clone it first")
     path, commit = Path(expanduser(source)), ""
     if not path.exists() and "@" in source:
         path, commit = Path(expanduser(source.rpartition("@")[0])), source.rpartition("@")[2]
