@@ -1,5 +1,6 @@
-"""URLs that several packages know: python.org's releases, and the distributions' snapshot services."""
+"""URLs that several packages know: python.org's releases, the distributions' snapshot services, the user's mirror."""
 
+import os
 import re
 
 PYTHON_ORG = "https://www.python.org/ftp/python"
@@ -11,3 +12,8 @@ SNAPSHOT = re.compile(r"/\d{8}T\d{6}Z(/|$)")
 def is_snapshot(url: str) -> bool:
     """Whether ``url`` is of one day's archive, whose package lists have expired since: its user accepts them."""
     return bool(SNAPSHOT.search(url))
+
+
+def users_mirror(mirror: str | None) -> str:
+    """The URL of ``--apt-mirror``, else of $BAKERY_APT_MIRROR; empty without one."""
+    return mirror or os.environ.get("BAKERY_APT_MIRROR") or ""

@@ -12,12 +12,11 @@ from bakery.bases import BaseImage, BaseResolver
 from bakery.build.export import Export
 from bakery.catalog import ANNOTATIONS, LABELS, Catalog, Image
 from bakery.files import Tell
-from bakery.net import users_mirror
 from bakery.options import Building
 from bakery.plan import Inputs, build_arguments, checkout_of, definition, made_from, revision_of, target_name
 from bakery.records import Resolution, replayed
 from bakery.sources import SignatureChecker, SourceCache, load_trust
-from bakery.urls import is_snapshot
+from bakery.urls import is_snapshot, users_mirror
 from bakery.workspace import Workspace
 
 EXPIRED = "expired package lists of a snapshot were accepted"

@@ -13,7 +13,7 @@ from pathlib import Path
 from bakery.errors import InputError
 from bakery.net.certificates import users_bundle
 from bakery.net.docker_config import docker_config
-from bakery.urls import is_snapshot
+from bakery.urls import is_snapshot, users_mirror
 
 CONFIG, MIRROR, AUTHORITIES = "apt.conf", "apt.mirror", "ca.pem"
 """Names of the secrets; shared/apt-install.sh documents them."""
@@ -60,11 +60,6 @@ class Network:
     def environment(self) -> dict[str, str]:
         """The environment variables that buildx needs."""
         return {_variable(name): text for name, text in self.texts.items()}
-
-
-def users_mirror(mirror: str | None) -> str:
-    """The URL of ``--apt-mirror``, else of $BAKERY_APT_MIRROR; empty without one."""
-    return mirror or os.environ.get("BAKERY_APT_MIRROR") or ""
 
 
 def users_network(ca_bundle: str | None = None, mirror: str | None = None) -> Network:

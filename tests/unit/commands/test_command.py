@@ -163,7 +163,7 @@ def test_sighup_stays_ignored_under_nohup() -> None:
     ],
 )
 def test_lost_standard_streams_end_without_a_traceback(root: Path, streams: str, code: int, message: str) -> None:
-    line = f"{sys.executable} -m invoke images {streams}"
+    line = f"{sys.executable} -m invoke images --version=3.13 {streams}"
     done = subprocess.run(["bash", "-c", line], cwd=root, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (code, message)
 
