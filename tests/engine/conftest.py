@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +20,11 @@ from bakery.engine.discovery import find_engine, running_engine
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
 from bakery.errors import BakeryError
+from bakery.files import locked
 from bakery.workspace import Workspace, find_workspace
 
+from .fixtures import ROOT, SALT, Bench
 from .registry import program, running
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +73,21 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "layers"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def resolution(engine: Engine, workspace: Workspace, layers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The distribution's packages of an image, which the first worker resolves for all builds of this run."""
+    file = layers.with_name("resolution.json")
+    with locked(layers.with_name("resolution.lock"), "resolving packages", lambda _: None):
+        if not file.exists():
+            bench = Bench(tmp_path_factory.mktemp("packages"), engine, workspace.home, salt=SALT, layers=layers)
+            (result,) = bench.builder().build([bench.image()])
+            assert result.error == ""
+            (recorded,) = (bench.workspace.records / "packages").iterdir()
+            shutil.copyfile(recorded, file)
+            bench.remove_images()
+    return file
 
 
 @pytest.fixture(scope="session")

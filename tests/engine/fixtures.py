@@ -5,6 +5,7 @@ Only the tarball is fake: Dockerfile, compile.sh, engine, base and everything in
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import os
@@ -12,6 +13,20 @@ import shutil
 import tarfile
 import time
 from pathlib import Path
+from typing import Any
+
+from bakery.build.builder import Builder
+from bakery.catalog.loader import load_catalog
+from bakery.catalog.models import Image
+from bakery.catalog.recipes import RecipeName
+from bakery.catalog.selection import select_images
+from bakery.compression import Compression, parse_compression
+from bakery.display.progress import Display
+from bakery.engine.engine import Engine
+from bakery.options import Building
+from bakery.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parents[2]
 
 RELEASE = "3.13.15"
 REPOSITORY = f"bakery-tests/python-{os.getpid()}"
@@ -101,3 +116,50 @@ def repository(root: Path, original: Path, tarball: Path) -> None:
     text = text.replace('"reference/python"', f'"{REPOSITORY}-reference"')
     # No compiler is called; installing clang would only take time.
     catalog.write_text(text.replace('compiler = "clang"', 'compiler = "gcc"'))
+
+
+class Bench:
+    """A copy of the repository and a mirror of tarballs, both in a path with a space.
+
+    Builds with the same ``salt`` share the engine's build cache, those with the same folder ``layers`` the compressed
+    layers of the base; by default nothing is cached. ``packages`` is a resolution of packages to use: asking the
+    archive takes longer than the rest of a build.
+    """
+
+    def __init__(
+        self, folder: Path, engine: Engine, home: Path, *, salt: str = "", layers: Path | None = None,
+        packages: Path | None = None, **options: object,
+    ) -> None:  # fmt: skip
+        self.engine = engine
+        self.mirror = folder / "a mirror"
+        self.root = folder / "a clone"
+        self.packages = str(packages) if packages else None
+        repository(self.root, ROOT, source(self.mirror, salt=salt or str(time.time_ns()), **options))  # type: ignore[arg-type]
+        catalog = load_catalog(self.root)
+        # Twins with gzip:12 take 16 s for the base of each test; tests/unit/oci covers that level.
+        quick = Compression("gzip", 1, marked=True)
+        self.catalog = dataclasses.replace(catalog, compressions={**catalog.compressions, "twin": quick})
+        self.workspace = Workspace(self.root, folder / "home")
+        self.workspace.home.mkdir()
+        (home / "bases").mkdir(parents=True, exist_ok=True)
+        (self.workspace.home / "bases").symlink_to(home / "bases")
+        (self.workspace.home / "engine").symlink_to(home / "engine")
+        if layers:
+            (self.workspace.home / "layers").symlink_to(layers)
+        self.shown = io.StringIO()
+
+    def image(self, recipe: RecipeName = RecipeName.FULL) -> Image:
+        return dataclasses.replace(select_images(self.catalog, [RELEASE])[0], recipe=recipe)
+
+    def builder(self, packing: str = "gzip", **more: Any) -> Builder:
+        more.setdefault("packages", self.packages)
+        building = Building(str(self.mirror), compression=parse_compression(packing), **more)
+        return Builder(self.workspace, self.catalog, self.engine, Display(self.shown), building)
+
+    def phases(self) -> list[str]:
+        return [line.partition(": ")[2] for line in self.shown.getvalue().splitlines()]
+
+    def remove_images(self) -> None:
+        for name in (REPOSITORY, f"{REPOSITORY}-regrtest", f"{REPOSITORY}-reference"):
+            for image in self.engine.images(name=name):
+                self.engine.remove(image.id)

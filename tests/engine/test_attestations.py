@@ -17,19 +17,20 @@ from bakery.oci.attestations import PACKAGES, SPDX
 from bakery.workspace import Workspace
 from tests.records import recorded
 
-from .fixtures import SALT
+from .fixtures import SALT, Bench
 from .registry import raw
-from .test_builder import Bench
 
 pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace) -> Iterator[Bench]:
-    """A clone whose first build is the first test's; it has layers of its own, because a test removes attestations."""
+def bench(
+    tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace, resolution: Path
+) -> Iterator[Bench]:
+    """A clone whose first build is the first test's; it has its own layers, because a test removes attestations."""
     if not engine.keeps_layers:
         pytest.skip("this engine stores images without their indexes")
-    bench = Bench(tmp_path_factory.mktemp("bench"), engine, workspace.home, salt=SALT)
+    bench = Bench(tmp_path_factory.mktemp("bench"), engine, workspace.home, salt=SALT, packages=resolution)
     yield bench
     bench.remove_images()
 

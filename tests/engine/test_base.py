@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import tarfile
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +67,14 @@ def layer(layout: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def published(
-    catalog: Catalog, target: Target, layer: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
-    """The tar that debuerreotype and debootstrap make of the same archive."""
+    workspace: Workspace, catalog: Catalog, target: Target, layer: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The tar that debuerreotype and debootstrap make of the same archive: once for each base that is made here."""
+    script = HERE / "published_base.sh"
+    key = hashlib.sha256(layer.name.encode() + script.read_bytes()).hexdigest()[:16]
+    made = workspace.home / "published" / f"{target.name}-{key}.tar"
+    if made.exists():
+        return made
     if not shutil.which("wget"):
         pytest.skip("debootstrap needs wget")
     archive, mirror = catalog.family_of(target).archive, apt.host_mirror()
@@ -84,9 +88,13 @@ def published(
     except apt.AptError as error:
         pytest.skip(f"debuerreotype cannot be downloaded: {error.message}")
     names = [str(folder / name) for name in ("tools", "root", "rootfs.tar")]
-    apt.run(["bash", str(HERE / "published_base.sh"), *names, target.name, mirror.uris[""], keyring])
-    yield folder / "rootfs.tar"
+    apt.run(["bash", str(script), *names, target.name, mirror.uris[""], keyring])
+    made.parent.mkdir(exist_ok=True)
+    for old in made.parent.glob(f"{target.name}-*"):
+        old.unlink()
+    shutil.move(folder / "rootfs.tar", made)
     shutil.rmtree(folder)
+    return made
 
 
 def entries(tar: Path) -> dict[str, tuple[dict[str, Any], bytes]]:

@@ -16,19 +16,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bakery.build.builder import Builder
-from bakery.catalog.loader import load_catalog
-from bakery.catalog.models import Budget, Image
+from bakery.catalog.models import Budget
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
-from bakery.compression import Compression, parse_compression
-from bakery.display.progress import Display
 from bakery.engine.engine import Engine
-from bakery.options import Building
 from bakery.records.builds import PartSize, record_file
 from bakery.records.status import adopt, write_status
 from bakery.sizes.layers import saved_image
@@ -37,72 +31,31 @@ from bakery.workspace import Workspace
 from tests.records import local_record, recorded, run_of_tests
 
 from .conftest import ROOT
-from .fixtures import RELEASE, REPOSITORY, SALT, repository, source
+from .fixtures import RELEASE, REPOSITORY, SALT, Bench
 
 pytestmark = pytest.mark.engine
 
 
-class Bench:
-    """A copy of the repository and a mirror of tarballs, both in a path with a space.
-
-    Builds with the same ``salt`` share the engine's build cache, those with the same folder ``layers`` the compressed
-    layers of the base; by default nothing is cached.
-    """
-
-    def __init__(
-        self, folder: Path, engine: Engine, home: Path, *, salt: str = "", layers: Path | None = None, **options: object
-    ) -> None:
-        self.engine = engine
-        self.mirror = folder / "a mirror"
-        self.root = folder / "a clone"
-        repository(self.root, ROOT, source(self.mirror, salt=salt or str(time.time_ns()), **options))  # type: ignore[arg-type]
-        catalog = load_catalog(self.root)
-        # Twins with gzip:12 take 16 s for the base of each test; tests/unit/oci covers that level.
-        quick = Compression("gzip", 1, marked=True)
-        self.catalog = dataclasses.replace(catalog, compressions={**catalog.compressions, "twin": quick})
-        self.workspace = Workspace(self.root, folder / "home")
-        self.workspace.home.mkdir()
-        (home / "bases").mkdir(parents=True, exist_ok=True)
-        (self.workspace.home / "bases").symlink_to(home / "bases")
-        (self.workspace.home / "engine").symlink_to(home / "engine")
-        if layers:
-            (self.workspace.home / "layers").symlink_to(layers)
-        self.shown = io.StringIO()
-
-    def image(self, recipe: RecipeName = RecipeName.FULL) -> Image:
-        return dataclasses.replace(select_images(self.catalog, [RELEASE])[0], recipe=recipe)
-
-    def builder(self, packing: str = "gzip", **more: Any) -> Builder:
-        building = Building(str(self.mirror), compression=parse_compression(packing), **more)
-        return Builder(self.workspace, self.catalog, self.engine, Display(self.shown), building)
-
-    def phases(self) -> list[str]:
-        return [line.partition(": ")[2] for line in self.shown.getvalue().splitlines()]
-
-    def remove_images(self) -> None:
-        for name in (REPOSITORY, f"{REPOSITORY}-regrtest", f"{REPOSITORY}-reference"):
-            for image in self.engine.images(name=name):
-                self.engine.remove(image.id)
-
-
 @pytest.fixture
-def bench(tmp_path: Path, engine: Engine, workspace: Workspace, layers: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path, engine: Engine, workspace: Workspace, layers: Path, resolution: Path) -> Iterator[Bench]:
     """Its builds may find their steps in the build cache and their layers compressed, from another test of this run."""
-    bench = Bench(tmp_path, engine, workspace.home, salt=SALT, layers=layers)
+    bench = Bench(tmp_path, engine, workspace.home, salt=SALT, layers=layers, packages=resolution)
     yield bench
     bench.remove_images()
 
 
 @pytest.fixture
-def fresh_bench(tmp_path: Path, engine: Engine, workspace: Workspace, layers: Path) -> Iterator[Bench]:
+def fresh_bench(
+    tmp_path: Path, engine: Engine, workspace: Workspace, layers: Path, resolution: Path
+) -> Iterator[Bench]:
     """Its first build compiles."""
-    bench = Bench(tmp_path, engine, workspace.home, layers=layers)
+    bench = Bench(tmp_path, engine, workspace.home, layers=layers, packages=resolution)
     yield bench
     bench.remove_images()
 
 
 def test_a_full_build_runs_all_phases_and_writes_image_log_and_record(fresh_bench: Bench) -> None:
-    (result,) = fresh_bench.builder().build([fresh_bench.image()])
+    (result,) = fresh_bench.builder(packages=None).build([fresh_bench.image()])
     assert result.error == ""
     expected = ["source", "base", "configure", "instrumented build", "training", "optimised build", "install", "export"]
     shown = [phase for phase in fresh_bench.phases() if phase in expected]
@@ -256,7 +209,7 @@ def test_images_that_are_built_in_parallel_are_the_same_and_survive_a_failed_one
     images = select_images(bench.catalog, [RELEASE], variants=["default", "minimal"])
     variants = [dataclasses.replace(image, recipe=RecipeName.QUICK) for image in images]
     absent = select_images(bench.catalog, ["3.10"])[0]
-    first, failed, second = bench.builder(jobs=3).build([variants[0], absent, variants[1]])
+    first, failed, second = bench.builder(jobs=3, packages=None).build([variants[0], absent, variants[1]])
     assert "no provider has Python-3.10" in failed.error
     assert first.error == ""
     assert second.image == variants[1]

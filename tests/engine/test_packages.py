@@ -30,9 +30,8 @@ from bakery.sizes.layers import saved_image
 from bakery.workspace import Workspace
 from tests.records import recorded
 
-from .fixtures import SALT
+from .fixtures import SALT, Bench
 from .package_archive import PackageArchive, base_of, served
-from .test_builder import Bench
 
 pytestmark = [pytest.mark.engine, pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="no dpkg on this machine")]
 

@@ -9,7 +9,8 @@ from bakery.errors import BuildError
 from bakery.testing.regrtest import build_suite, run_suite
 from tests.records import recorded
 
-from .test_builder import Bench, bench
+from .fixtures import Bench
+from .test_builder import bench
 
 __all__ = ["bench"]
 

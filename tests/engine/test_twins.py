@@ -31,10 +31,9 @@ from bakery.workspace import Workspace
 from tests.records import run_of_tests
 
 from .faults import faulty
-from .fixtures import SALT
+from .fixtures import SALT, Bench
 from .registry import program, raw, tags
 from .test_attestations import inspected, pushed
-from .test_builder import Bench
 
 pytestmark = pytest.mark.engine
 
@@ -45,12 +44,14 @@ OCI = "application/vnd.oci.image.layer.v1.tar"
 
 @pytest.fixture(scope="module")
 def bench(
-    tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace, layers: Path
+    tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace, layers: Path, resolution: Path
 ) -> Iterator[Bench]:
     """A clone with a full build of an image and its twin."""
     if not engine.keeps_layers:
         pytest.skip("this engine does not keep layers as they are packed")
-    bench = Bench(tmp_path_factory.mktemp("bench"), engine, workspace.home, salt=SALT, layers=layers)
+    bench = Bench(
+        tmp_path_factory.mktemp("bench"), engine, workspace.home, salt=SALT, layers=layers, packages=resolution
+    )
     (result,) = bench.builder("zstd:1").build([bench.image()])
     assert result.error == ""
     yield bench
