@@ -56,8 +56,9 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs)
         return
     session.run("pytest", "-n", "auto", "bakery", "tests/unit", "tests/golden")
-    # Files in parallel, the tests of a file in order: all share an engine, most wait for it or for a network.
-    session.run("pytest", "-n", "auto", "--maxprocesses=4", "--dist", "loadfile", "tests/engine")
+    # Files in parallel, the tests of a file in order: all share an engine, and mostly wait for it or for a network.
+    # Slow files start first (tests/engine/conftest.py).
+    session.run("pytest", "-n", "4", "--dist", "loadfile", "--no-loadscope-reorder", "tests/engine")
 
 
 def invoke(session: nox.Session, verb: str, series: str, target: str, variant: Variant) -> None:

@@ -103,7 +103,7 @@ def staged_folder(final: Path) -> Iterator[Path]:
         if require_type(final, stat.S_IFDIR):
             shutil.rmtree(final)
         stage.rename(final)
-        _sync(final.parent)
+        _sync(final.parent.resolve())  # a folder of the cache may be a link to another disk
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 
@@ -122,7 +122,7 @@ def staged_file(final: Path) -> Iterator[IO[bytes]]:
         except BaseException:
             os.unlink(stream.name)
             raise
-    _sync(final.parent)
+    _sync(final.parent.resolve())  # a folder of the cache may be a link to another disk
 
 
 def write_whole(file: Path, text: str) -> None:

@@ -26,6 +26,13 @@ from bakery.workspace import Workspace, find_workspace
 from .fixtures import ROOT, SALT, Bench
 from .registry import program, running
 
+FIRST = ("test_use", "test_builder", "test_push", "test_regrtest", "test_compare")
+"""Files that start first: four slow ones, then a short one for the worker that has the slowest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
+
 
 @pytest.fixture(scope="session")
 def workspace() -> Workspace:

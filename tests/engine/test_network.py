@@ -87,7 +87,7 @@ def context(engine: Engine, workspace: Workspace, tmp_path: Path) -> Iterator[Pa
     """A folder with a Dockerfile that begins like the family's, on a base that was made on this machine."""
     base = workspace.home / "bases" / "bookworm-amd64"
     if not (base / "oci-layout").exists() or engine.kind != "embedded":
-        pytest.skip("no base made here to build on, or an engine whose steps have a network of their own")
+        pytest.skip("no base made here to build on, or an engine whose steps have their own network")
     (tmp_path / "base").symlink_to(base)
     step = re.search(
         r"^RUN .*?\$\{BUILD_PACKAGES\}", (ROOT / "debian/Dockerfile").read_text(), re.DOTALL | re.MULTILINE

@@ -124,7 +124,7 @@ def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(package
     before, layers = packages.files(first), len(packages.bench.engine.require(first.tags[0]).layers)
     created = packages.bench.engine.require(first.tags[0]).labels[CREATED]
 
-    # A package that no image has is none of its business.
+    # A package that no image has does not matter.
     packages.archive.add("unrelated", "2.0")
     assert packages.build().id == first.id
 
@@ -142,7 +142,7 @@ def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(package
         ("base", "shipped", ("bookworm-security",)), ("runtime", "helper", ("bookworm-security",)),
     ]  # fmt: skip
 
-    # The layer of upgrades is there only if there are any, and has a part of its own.
+    # The layer of upgrades exists only if there are any, and is a separate part.
     image = packages.bench.engine.require(second.tags[0])
     assert len(image.layers) == layers + 1
     assert image.labels[CREATED] == fixed.date > created == resolution.date

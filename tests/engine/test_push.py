@@ -125,7 +125,7 @@ def press(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     if not engine.keeps_layers:
         pytest.skip("this engine keeps its layers unpacked")
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
-    monkeypatch.setattr(transport, "PAUSE", 0.05)  # tests/unit/registry has the real back-off, with a clock of its own
+    monkeypatch.setattr(transport, "PAUSE", 0.05)  # tests/unit/registry tests the real back-off with a fake clock
     press = Press(tmp_path, engine)
     yield press
     for used in press.transports:

@@ -274,7 +274,7 @@ def test_media_types_of_derived_images_and_who_reads_them(
 
 
 def only_v2s2(media_type: str, body: bytes) -> bool:
-    """What a registry accepts that knows nothing but Docker's schema 2: a double, as no such registry is to be had."""
+    """What a registry accepts that only knows Docker's schema 2: a fake, because no such registry is available."""
     content = json.loads(body)
     return media_type == DOCKER_MANIFEST and {layer["mediaType"] for layer in content["layers"]} == {DOCKER_GZIP}
 

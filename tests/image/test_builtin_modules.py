@@ -20,12 +20,12 @@ import zipfile
 
 import support
 
-# Public modules that upstream builds in by itself: Modules/config.c.in, Modules/Setup and Modules/Setup.bootstrap.in.
+# Public modules that upstream builds in: Modules/config.c.in, Modules/Setup and Modules/Setup.bootstrap.in.
 BUILT_IN = {
     "atexit", "builtins", "errno", "faulthandler", "gc", "itertools", "marshal", "posix", "pwd", "sys", "time",
     "xxsubtype",
 }  # fmt: skip
-# What upstream freezes by itself: FROZEN in Tools/build/freeze_modules.py, or Python/frozen.c up to 3.10. Patterns.
+# What upstream freezes: FROZEN in Tools/build/freeze_modules.py, or Python/frozen.c up to 3.10. Patterns.
 FROZEN = (
     "_frozen_importlib", "_frozen_importlib_external", "importlib._bootstrap", "importlib._bootstrap_external",
     "zipimport", "abc", "codecs", "io", "_collections_abc", "_sitebuiltins", "genericpath", "ntpath", "posixpath",
@@ -129,7 +129,7 @@ class BuiltinModulesTest(unittest.TestCase):
         self.assertEqual(without_file - set(sys.builtin_module_names), set())
 
     def test_libpython_has_no_init_function_of_a_module_that_has_a_file(self):
-        """A program or a library with a PyInit_select of its own, for PyImport_AppendInittab, gets its own."""
+        """A program or a library with its own PyInit_select, for PyImport_AppendInittab, uses that one."""
         exported = {name for name in support.Elf(support.libpython()).defined if re.match("PyInit_[a-z]", name)}
         self.assertLessEqual({name[len("PyInit_") :] for name in exported}, BUILT_IN)
         for path in support.extension_modules():

@@ -42,7 +42,7 @@ print(os.__spec__.origin)
 class StartupTest(unittest.TestCase):
     @unittest.skipUnless(FREEZES, "before 3.11 upstream freezes only the import system")
     def test_startup_imports_few_files(self):
-        """The modules that `python -c` imports by itself are built in or frozen, except a few that have byte code.
+        """The modules that every `python -c` imports are built in or frozen, except a few that have byte code.
 
         Up to 3.11 setuptools adds a module that is imported at startup, as in the official images.
         """
