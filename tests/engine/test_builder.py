@@ -256,11 +256,11 @@ def test_two_simultaneous_builds_of_an_image_compile_once_and_both_succeed(fresh
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_build_can_be_completed(
-    tmp_path: Path, engine: Engine, workspace: Workspace, number: signal.Signals
+    tmp_path: Path, engine: Engine, workspace: Workspace, resolution: Path, number: signal.Signals
 ) -> None:
-    bench = Bench(tmp_path, engine, workspace.home, seconds=6)
+    bench = Bench(tmp_path, engine, workspace.home, packages=resolution, seconds=6)
     environment = {**os.environ, "BAKERY_HOME": str(bench.workspace.home), "DOCKER_HOST": engine.host}
-    arguments = [f"--version={RELEASE}", f"--mirror={bench.mirror}", "--quick"]
+    arguments = [f"--version={RELEASE}", f"--mirror={bench.mirror}", f"--packages={resolution}", "--quick"]
     command = [sys.executable, "-m", "invoke", "build", *arguments]
     with subprocess.Popen(
         command, cwd=bench.root, env=environment, stderr=subprocess.PIPE, text=True,
