@@ -84,7 +84,9 @@ class Export:
     def output(self) -> str:
         """The value of buildx's ``--output``; buildx runs in the repository's root folder."""
         if not self.recompresses:
-            return "type=docker"
+            # BuildKit may have a layer as zstd, from another export. Without force, the image would get that layer,
+            # which `docker commit` and registries of Docker's media types reject.
+            return "type=docker,compression=gzip,force-compression=true"
         # Files that the build made get the time of SOURCE_DATE_EPOCH, if the plan sets one. BuildKit then packs layers
         # again at each export, with gzip for three times as long; recompress() discards this compression.
         stamp = ",rewrite-timestamp=true" if self.stamps else ""
