@@ -59,9 +59,9 @@ class PipTest(unittest.TestCase):
         """What pip imports for `pip --version` has byte code, so that a fresh container need not compile it."""
         script = (
             "import sys; sys.argv = ['pip', '--version']\nfrom pip._internal.cli.main import main\ntry: main()\n"
-            "except SystemExit: print(*(getattr(m.__spec__, 'cached', None) for m in sys.modules.values()))"
+            "except SystemExit: print(*(getattr(getattr(m, '__spec__', 0), 'cached', 0) for m in sys.modules.values()))"
         )
-        loaded = set(support.output_of_python(self, script).splitlines()[-1].split()) - {"None"}
+        loaded = set(support.output_of_python(self, script).splitlines()[-1].split()) - {"None", "0"}
         self.assertTrue(any("/pip/_internal/cli/" in path for path in loaded), loaded)
         self.assertEqual([path for path in sorted(loaded) if not os.path.exists(path)], [])
 
