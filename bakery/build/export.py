@@ -14,8 +14,18 @@ import msgspec
 from bakery.catalog import Image, RecipeName
 from bakery.compression import Compression
 from bakery.engine import Engine
-from bakery.files import Tell, spooled
-from bakery.oci import PACKAGES, LayerCache, Origin, Publication, contents_of, image_archive, recompress
+from bakery.files import Tell, require_type, spooled, write_whole
+from bakery.oci import (
+    PACKAGES,
+    LayerCache,
+    Origin,
+    Publication,
+    contents_of,
+    digest_of,
+    image_archive,
+    recompress,
+    to_json,
+)
 from bakery.records import Resolution, manifest_digest_of, record_attested
 from bakery.workspace import Workspace
 
@@ -110,6 +120,12 @@ class Export:
         enter("compress")
         # Other stages stay in this engine, but their lower layers must be those of the image.
         packing = FAST if self.stage.name else packing
+        memory = self._memory(packing)
+        text = memory.read_text("utf-8", "replace") if require_type(memory) else ""
+        known = re.fullmatch(r"(sha256:[0-9a-f]{64}) (\d+)\n", text)
+        # A rebuild of the same image has another provenance, of a build that did nothing: the first one is kept.
+        if self.attests and known and all(self._has(name, known[1]) for name in names):
+            return Packed(known[1], int(known[2]))
         tags = {name.rpartition(":")[2] for name in names}
         digests = recompress(self.exported, self.recompressed, packing, self.layers, tags=tags)
         with self.recompressed.open("rb") as stream, image_archive(stream, self.image.platform) as archive:
@@ -117,7 +133,7 @@ class Export:
         if not self.attests:
             self._load(self.recompressed, names, set(digests), enter)
             return packed
-        # A rebuild of the same image has another provenance, of a build that did nothing: the first one is kept.
+        write_whole(memory, f"{packed.id} {packed.compressed_bytes}\n")
         if all(self._has(name, packed.id) for name in names):
             return packed
         from bakery import sbom  # 0.08 s, which `inv plan` does not need
@@ -138,6 +154,13 @@ class Export:
             record_attested(self.workspace.home, index, packed.id)
         self._load(self.attested, names, set(indexes), enter)
         return packed
+
+    def _memory(self, packing: Compression) -> Path:
+        """The file with the digest and the size of what was exported, in this packing, if it was packed before."""
+        with self.exported.open("rb") as stream, image_archive(stream, self.image.platform) as archive:
+            config = digest_of(to_json(archive.config))
+        name = f"{config}-{packing}{'-marked' if packing.marked else ''}"
+        return self.workspace.home / "layers" / "attested" / name.replace(":", "-")
 
     def _ids(self, reference: str) -> set[str]:
         return {image.id for image in self.engine.images(name=reference)}

@@ -14,6 +14,7 @@ from bakery.catalog.models import Image
 from bakery.catalog.recipes import RecipeName
 from bakery.engine.engine import Engine
 from bakery.oci.attestations import PACKAGES, SPDX
+from bakery.sbom.vulnerabilities import OPENVEX
 from bakery.workspace import Workspace
 from tests.records import recorded
 
@@ -96,7 +97,7 @@ def test_attestations_describe_the_pushed_manifest_and_contain_no_local_path(ben
     }
     manifest, _ = raw(registry, "python", attestation["digest"])
     kinds = [layer["annotations"]["in-toto.io/predicate-type"] for layer in manifest["layers"]]
-    assert sorted(kinds) == [PACKAGES, "https://slsa.dev/provenance/v0.2", SPDX]
+    assert sorted(kinds) == [PACKAGES, OPENVEX, "https://slsa.dev/provenance/v0.2", SPDX]
     import requests
 
     for layer in manifest["layers"]:
