@@ -28,11 +28,13 @@ def read(url: str, limit: int) -> bytes:
 
 
 def read_location(location: str, limit: int) -> bytes:
-    """The content of a file or a URL that the user names; :exc:`InputError` for a file that cannot be read."""
-    if location.startswith(("https://", "http://")):
-        return read(location, limit)
+    """The content of a file or a URL that the user names; :exc:`InputError` if it cannot be read."""
     try:
+        if location.startswith(("https://", "http://")):
+            return read(location, limit)
         return read_regular(Path(location).expanduser())
+    except Unavailable as error:
+        raise InputError(f"{location} {error}") from None
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{location} cannot be read: {getattr(error, 'strerror', '') or error}") from None
 

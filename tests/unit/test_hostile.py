@@ -33,7 +33,7 @@ from bakery.engine.engine import Engine
 from bakery.errors import BakeryError, ConfigError, EngineError, InputError
 from bakery.files import write_whole
 from bakery.machine.doctor import _check_server
-from bakery.net import docker_config, users_bundle
+from bakery.net import docker_config, read_location, users_bundle
 from bakery.oci.archives import image_archive
 from bakery.oci.manifests import parse_config, parse_index, parse_manifest
 from bakery.options import Building, Measuring, Scanning, Selection, make_groups, options_of, parse
@@ -488,3 +488,13 @@ def test_a_blob_that_has_changed_in_the_engine_is_not_pushed(part: int) -> None:
         payload = Payload(tar, AMD64)
         for blob in payload.blobs:
             payload.open(blob).read()
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["https://[::1", "http://127.0.0.1:1/x", "http://me:marker@127.0.0.1:1/?token=marker", "http://h:99999999/x"],
+)
+def test_a_location_that_cannot_be_reached_is_an_error(location: str) -> None:
+    with pytest.raises(InputError, match="cannot be reached") as caught:
+        read_location(location, 10)
+    assert "marker" not in str(caught.value)
