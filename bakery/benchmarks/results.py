@@ -17,7 +17,7 @@ from bakery.benchmarks.statistics import estimate, geometric_mean, round_logs
 from bakery.display import Column, render
 from bakery.errors import ConfigError
 from bakery.files import write_whole
-from bakery.records import Record, json_text
+from bakery.records import FileName, Record, json_text
 from bakery.regular_files import read_regular
 
 COLUMNS = (
@@ -52,7 +52,7 @@ class BenchmarkSettings(Record, frozen=True, kw_only=True):
     against: str | msgspec.UnsetType = msgspec.UNSET
     full: bool | msgspec.UnsetType = msgspec.UNSET
     only: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
-    fresh_engine: str | msgspec.UnsetType | None = msgspec.UNSET
+    fresh_engine: FileName | msgspec.UnsetType | None = msgspec.UNSET
     pull: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -153,7 +153,7 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
 
     schema: Literal[1]
     kind: Kind
-    name: str
+    name: FileName
     created: str
     seconds: float
     settings: BenchmarkSettings

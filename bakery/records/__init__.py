@@ -4,6 +4,7 @@ from bakery.records.builds import (
     BaseRecord,
     BuildRecord,
     ComparedWith,
+    FileName,
     LocalRecord,
     PartSize,
     ProfileRecord,
@@ -33,7 +34,7 @@ from bakery.records.packages import (
 from bakery.records.status import publish_local_records, read_status
 
 __all__ = [
-    "ASKING", "STAGE", "BaseRecord", "BuildRecord", "ComparedWith", "LocalRecord", "Newer", "PartSize",
+    "ASKING", "STAGE", "BaseRecord", "BuildRecord", "ComparedWith", "FileName", "LocalRecord", "Newer", "PartSize",
     "ProfileRecord", "Record", "Resolution", "SourceRecord", "SuiteRun", "TestRun", "json_text", "local_records",
     "manifest_digest_of", "parse_newer", "publish_local_records", "read_record", "read_resolution", "read_status",
     "record_attested", "record_of", "recorded", "replayed", "resolve", "write_record",

@@ -22,6 +22,9 @@ from bakery.workspace import Workspace
 
 RELEASE = r"^3\.[0-9]{1,3}\.[0-9]{1,3}((a|b|rc)[0-9]{1,3})?\+?\Z"
 
+FileName = Annotated[str, msgspec.Meta(pattern=r"\A\w[\w.+-]*\Z")]
+"""What becomes a part of the name of a file: of a page, of a chart."""
+
 
 class PartSize(NamedTuple):
     """Bytes of one part of an image, on disk and as pulled; a list of two numbers in JSON."""
@@ -39,7 +42,7 @@ class BaseRecord(Record, frozen=True, kw_only=True):
 
     name: str
     digest: str
-    origin: str
+    origin: Annotated[str, msgspec.Meta(pattern=r"\A(registry|mmdebstrap|user)\Z")]
 
 
 class SourceRecord(Record, frozen=True, kw_only=True):
@@ -125,12 +128,12 @@ class BuildRecord(Record, frozen=True, kw_only=True):
     ``packages`` is the digest of :class:`bakery.records.packages.Resolution`.
     """
 
-    image: str
-    series: str
+    image: FileName
+    series: FileName
     release: Annotated[str, msgspec.Meta(pattern=RELEASE)]
-    target: str
+    target: FileName
     variant: str = ""
-    platform: str
+    platform: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9]+(/[a-z0-9_]+){1,2}\Z")]
     recipe: RecipeName
     built: str
     seconds: float

@@ -40,7 +40,7 @@ from bakery.options import Building, Measuring, Scanning, Selection, make_groups
 from bakery.platforms import AMD64, parse_platforms
 from bakery.publish import read_digests
 from bakery.publish.payload import Payload
-from bakery.records import local_records, read_resolution, read_status
+from bakery.records import LocalRecord, local_records, read_resolution, read_status
 from bakery.records.status import adopt
 from bakery.redaction import printable, redact
 from bakery.registry.credentials import find_login
@@ -498,3 +498,16 @@ def test_a_location_that_cannot_be_reached_is_an_error(location: str) -> None:
     with pytest.raises(InputError, match="cannot be reached") as caught:
         read_location(location, 10)
     assert "marker" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": "../../x"}, {"series": "3.13/.."}, {"target": ".."}, {"platform": "linux/../../x"}, {"image": "a\n"},
+        {"base": {"name": "x", "digest": "", "origin": "../x"}},
+    ],
+)  # fmt: skip
+def test_a_record_cannot_name_a_page_in_another_folder(change: Any) -> None:
+    record = {**json.loads(msgspec.json.encode(local_record(), enc_hook=str)), **change}
+    with pytest.raises(msgspec.ValidationError, match="regex"):
+        msgspec.convert(record, LocalRecord)
