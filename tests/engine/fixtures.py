@@ -160,6 +160,8 @@ class Bench:
         return [line.partition(": ")[2] for line in self.shown.getvalue().splitlines()]
 
     def remove_images(self) -> None:
+        """Remove the tags of this process: another one may have the same image."""
         for name in (REPOSITORY, f"{REPOSITORY}-regrtest", f"{REPOSITORY}-reference"):
-            for image in self.engine.images(name=name):
-                self.engine.remove(image.id)
+            for tag in [tag for image in self.engine.images(name=name) for tag in image.tags]:
+                if tag.startswith(f"{name}:"):
+                    self.engine.remove(tag)
