@@ -13,6 +13,7 @@
 #   BUILD_PACKAGES    installed to compile, purged afterwards
 # Folders:
 #   SOURCE=/mnt/source   holds exactly one tarball
+#   apt-install.sh       next to this script; the secrets of this step are those that it explains
 #   EXTRAS=/mnt/extras   Debian packages of wheels (python3-*-whl); may be empty
 set -euo pipefail
 shopt -s nullglob
@@ -29,8 +30,7 @@ read_options "${COMPILE_OPTIONS:-}" compiler_flags linker_flags
 phase toolchain
 read -r -a packages <<<"$BUILD_PACKAGES"
 apt-mark showmanual >/tmp/manual
-apt-get update
-apt-get install --yes --no-install-recommends "${packages[@]}"
+sh "$(dirname "$0")/apt-install.sh" "${packages[@]}"
 
 phase configure
 unpack_tarball "$SOURCE" "$PYTHON_SHA256" "$TREE"
