@@ -179,9 +179,13 @@ class Embedded:
         return (host.words("packages"), host.words("own")) if host else ((), ())
 
     def _is_unpacked(self, tell: Tell) -> bool:
-        """Whether exactly its packages are unpacked: a changed list is unpacked again."""
+        """Whether exactly the packages of one of the settings' hosts are unpacked: a changed list is unpacked again.
+
+        It need not be this host: a container that shares the cache may say it is another distribution.
+        """
         root = self.root.resolve()  # of a second engine, a link to the first one's
-        return is_intact(root, tell) and (root / LIST).read_text(encoding="utf-8") == " ".join(sum(self._packages, ()))
+        lists = (host.words("packages") + host.words("own") for host in self._settings.tables("hosts").values())
+        return is_intact(root, tell) and (root / LIST).read_text(encoding="utf-8") in map(" ".join, lists)
 
     def _prepare(self) -> None:
         if self._is_unpacked(self.tell):
