@@ -234,7 +234,11 @@ class Published:
     results: tuple[BenchmarkResult, ...]
 
     def builds(self, series: str = "", target: str = "", variant: str = "", platform: str = "") -> list[BuildRecord]:
-        """The full builds of known series and targets, the best first: releases before trees, newer before older."""
+        """The full builds of known series and targets, the best first.
+
+        Releases come before trees, newer ones before older ones, and the default target before others.
+        """
+        default = self.catalog.default_target
         known = {series.name for series in self.catalog.series} | {target.name for target in self.catalog.targets}
         wanted = {"series": series, "target": target, "platform": platform}
         matching = [
@@ -243,7 +247,9 @@ class Published:
             and all(value in ("", getattr(record, key)) for key, value in wanted.items())
             and variant in ("", variant_of(record))
         ]  # fmt: skip
-        return sorted(matching, key=lambda record: (not is_tree(record), record.version, record.built), reverse=True)
+        return sorted(matching, reverse=True, key=lambda record: (
+            not is_tree(record), record.version, record.target == default, record.built
+        ))  # fmt: skip
 
     def official(self, record: BuildRecord) -> OfficialImage | None:
         """The official image that ``record`` is compared with by compressed size."""

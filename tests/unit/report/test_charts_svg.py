@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bakery.report.figures import chart_files, key_figures, series_table
 from bakery.report.rows import Published, read_published
@@ -102,3 +103,12 @@ def test_the_table_of_series_has_a_row_for_each_and_marks_builds_of_trees(publis
     assert len(table.splitlines()) == 2 + len(published.catalog.series)
     assert "not built yet" in series_table(Published(published.catalog, (), published.baseline, ()))
     assert key_figures(Published(published.catalog, (), published.baseline, ())) == "Nothing has been measured yet.\n"
+
+
+def test_the_table_of_series_shows_the_default_target_even_if_another_was_built_later(published: Published) -> None:
+    for series in ("3.13", "3.14"):
+        record = published.builds(series)[0]
+        elsewhere = replace(record, target="trixie", built="9999-12-31T00:00:00+00:00")
+        both = Published(published.catalog, (record, elsewhere), published.baseline, ())
+        assert record.target == "bookworm"
+        assert both.builds(series) == [record, elsewhere]
