@@ -11,15 +11,16 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
 from bakery.catalog import Archive
+from bakery.checksums import checked_folder, is_intact
 from bakery.errors import BakeryError
-from bakery.files import staged_folder
+from bakery.files import Tell, staged_folder
 from bakery.urls import is_snapshot
 
 TIMEOUT = 1800
@@ -203,6 +204,15 @@ def download(uri: str, file: Path, sha256: str) -> None:
         run(["/usr/lib/apt/apt-helper", *user, *times, "download-file", uri, str(file), f"SHA256:{sha256}"])
     finally:
         logins.unlink(missing_ok=True)
+
+
+def unpack_checked(folder: Path, packages: Sequence[str], archive: Callable[[], "PrivateApt"], tell: Tell) -> None:
+    """Unpack ``packages`` of ``archive`` in ``folder``, unless they are there and intact (:mod:`bakery.checksums`)."""
+    if not is_intact(folder, tell):
+        private = archive()
+        private.update()
+        with checked_folder(folder) as stage:
+            private.unpack(packages, stage)
 
 
 class PrivateApt:

@@ -13,6 +13,8 @@ import shutil
 import stat
 import tarfile
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +22,6 @@ from pathlib import Path
 from bakery import oci, registry
 from bakery.bases import apt
 from bakery.catalog import Archive, Catalog, Target
-from bakery.checksums import checked_folder, is_intact
 from bakery.errors import BuildError, InputError
 from bakery.files import Tell, disk_full, locked, require_space, require_type, sha256_of, staged_folder, write_whole
 from bakery.names import REFERENCE, reference
@@ -82,17 +83,21 @@ class BaseResolver:
         """The base of ``target``, made if necessary. Raises :exc:`BuildError` and :exc:`InputError`."""
         if self.override:
             return self._override(self.override, platform)
-        folder = self._folder(target, platform)
-        with disk_full(folder), locked(folder.with_suffix(".lock"), f"the base of {target.name}", self.tell):
+        with self._locked(target, platform):
             return self._found(target, platform) or self._bootstrapped(target, platform)
 
     def available(self, target: Target, platform: Platform) -> BaseImage | None:
         """The base of ``target`` if none must be made from packages for it. Raises :exc:`InputError`."""
         if self.override:
             return self._override(self.override, platform)
+        with self._locked(target, platform):
+            return self._found(target, platform)
+
+    @contextmanager
+    def _locked(self, target: Target, platform: Platform) -> Iterator[None]:
         folder = self._folder(target, platform)
         with disk_full(folder), locked(folder.with_suffix(".lock"), f"the base of {target.name}", self.tell):
-            return self._found(target, platform)
+            yield
 
     def _found(self, target: Target, platform: Platform) -> BaseImage | None:
         cached = None if self.refresh else self.cached(target, platform)
@@ -242,13 +247,10 @@ class BaseResolver:
         folder = self.workspace.home / "tools" / f"bases-{mirror.codename}"
         version = apt.run(["perl", "-e", 'printf "%vd", $^V']).rpartition(".")[0]
         program = [] if "/" in archive.settings else [archive.settings]
+        packages = ["mmdebstrap", f"perl-modules-{version}", f"libperl{version}", *program]
+        state, sources = self.workspace.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive)
         with locked(folder.with_suffix(".lock"), "mmdebstrap", self.tell):
-            if not is_intact(folder, self.tell):
-                sources = mirror.sources(mirror.codename, archive)
-                private = apt.PrivateApt(self.workspace.home / "apt" / mirror.codename, sources)
-                private.update()
-                with checked_folder(folder) as stage:
-                    private.unpack(["mmdebstrap", f"perl-modules-{version}", f"libperl{version}", *program], stage)
+            apt.unpack_checked(folder, packages, lambda: apt.PrivateApt(state, sources), self.tell)
         libraries = [str(folder / "usr/share/perl" / version), *map(str, folder.glob(f"usr/lib/*/perl/{version}"))]
         return folder, {} if _perl_has(PERL_MODULES) else {"PERL5LIB": ":".join(libraries)}
 

@@ -1,8 +1,8 @@
 """From nothing to the first line of output: pull, unpack and run, at several bandwidths.
 
 Debian's docker-registry serves the images on loopback. A relay limits what all connections together receive. For each
-measurement an engine without images pulls one, starts a container of it, and removes both. Up to three images are
-measured in each round: ours, its twin with gzip layers if the engine has it, and the reference.
+measurement an engine without images pulls one, starts a container of it, and removes both. Each round measures our
+image, the same with gzip layers if the engine has that, and the reference image.
 """
 
 import math

@@ -175,7 +175,7 @@ def verify_image(builder: Builder, image: Image) -> Verdict:
 class Published:
     """An image in a registry: its reference, its platform, and the digest and the configuration of its manifest.
 
-    ``packages`` is the attested resolution of its packages, as JSON; ``None`` if there is none.
+    ``packages`` is the attested resolution of its packages, as JSON; ``None`` if it has no such attestation.
     """
 
     reference: str

@@ -242,11 +242,7 @@ class Embedded:
         """A program of the host's own suite, unpacked like the engine; :exc:`AptError` if that fails."""
         root = self.workspace.home / "tools" / package
         with locked(root.with_suffix(".lock"), package, self.tell):
-            if not is_intact(root, self.tell):
-                private = self._apt(apt.host_codename())
-                private.update()
-                with checked_folder(root) as stage:
-                    private.unpack([package], stage)
+            apt.unpack_checked(root, [package], lambda: self._apt(apt.host_codename()), self.tell)
         return root / "usr/bin" / package
 
     def cpu_seconds(self) -> float:
@@ -254,9 +250,7 @@ class Embedded:
         own = str(self.runtime / "exec/containerd/containerd.toml")
         daemons = [pid for pid, arguments in processes("containerd") if own in arguments]
         fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in (*daemons, self.pid())]
-        return sum(int(ticks) for line in fields for ticks in line[11:15]) / os.sysconf(
-            "SC_CLK_TCK"
-        )  # proc_pid_stat(5)
+        return sum(int(ticks) for line in fields for ticks in line[11:15]) / os.sysconf("SC_CLK_TCK")
 
     def _start(self) -> None:
         self.runtime.mkdir(parents=True, exist_ok=True)

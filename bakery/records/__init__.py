@@ -25,6 +25,7 @@ from bakery.records.packages import (
     STAGE,
     Newer,
     Resolution,
+    is_package,
     parse_newer,
     read_resolution,
     recorded,
@@ -35,7 +36,7 @@ from bakery.records.status import publish_local_records, read_status
 
 __all__ = [
     "ASKING", "STAGE", "BaseRecord", "BuildRecord", "ComparedWith", "FileName", "LocalRecord", "Newer", "PartSize",
-    "ProfileRecord", "Record", "Resolution", "SourceRecord", "SuiteRun", "TestRun", "json_text", "local_records",
-    "manifest_digest_of", "parse_newer", "publish_local_records", "read_record", "read_resolution", "read_status",
-    "record_attested", "record_of", "recorded", "replayed", "resolve", "write_record",
+    "ProfileRecord", "Record", "Resolution", "SourceRecord", "SuiteRun", "TestRun", "is_package", "json_text",
+    "local_records", "manifest_digest_of", "parse_newer", "publish_local_records", "read_record", "read_resolution",
+    "read_status", "record_attested", "record_of", "recorded", "replayed", "resolve", "write_record",
 ]  # fmt: skip

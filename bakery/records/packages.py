@@ -7,6 +7,7 @@ With its resolution, a build can be repeated (``--packages``).
 
 import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -25,9 +26,10 @@ from bakery.workspace import Workspace
 STAGE, ASKING = "resolution", "resolve"
 """The stage of the Dockerfile that is exported, with a file of packages, and the one that asks."""
 
-Name = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9+.-]+\Z")]
+NAME, VERSION = r"\A[a-z0-9][a-z0-9+.-]+\Z", r"\A[0-9][A-Za-z0-9.+:~-]*\Z"
 """A package's name, and its version (Debian Policy 5.6.1, 5.6.12): neither can be an option of apt."""
-Version = Annotated[str, msgspec.Meta(pattern=r"\A[0-9][A-Za-z0-9.+:~-]*\Z")]
+Name = Annotated[str, msgspec.Meta(pattern=NAME)]
+Version = Annotated[str, msgspec.Meta(pattern=VERSION)]
 Word = Annotated[str, msgspec.Meta(pattern=r"\A[\w./-]+\Z")]
 StageName = Literal["base", "runtime", "variant"]
 STAGES: tuple[StageName, ...] = ("base", "runtime", "variant")
@@ -115,6 +117,11 @@ def parse_packages(lines: Iterable[str]) -> tuple[Package, ...]:
         }  # fmt: skip
         packages.append(msgspec.convert(entry, Package))
     return tuple(packages)
+
+
+def is_package(name: str, version: str) -> bool:
+    """Whether a package can have this name and this version."""
+    return bool(re.search(NAME, name) and re.search(VERSION, version))
 
 
 def parse_newer(lines: Iterable[str]) -> tuple[Newer, ...]:

@@ -15,15 +15,13 @@ from bakery.display import Column, Report
 from bakery.engine import Engine
 from bakery.errors import BakeryError, BuildError, NothingSelected, UnknownResult
 from bakery.files import Tell, spooled
-from bakery.records import Newer
+from bakery.records import Newer, is_package
 from bakery.registry import Registry, RegistryError, RemoteImage
 from bakery.sbom.components import STATUS, SpdxDocument, installed
 
 STATUS_FILES = re.compile(STATUS)
 OUTDATED_COLUMNS = tuple(Column(name) for name in ("image", "package", "installed", "available", "security", "since"))
 SINCE = "since: the time that the mirror has for the package's file (Last-Modified)"
-NAME, VERSION = re.compile("[a-z0-9][a-z0-9+.-]+"), re.compile("[0-9][A-Za-z0-9.+:~-]*")
-"""A package's name and its version (Debian Policy 5.6.1, 5.6.12), which are neither options of apt."""
 Ask = Callable[[Image, Iterable[tuple[str, str]]], Iterable[Newer]]
 """Asks the archive of an image's target and platform for newer versions of packages, each a name and a version."""
 
@@ -113,7 +111,7 @@ class Outdated:
         else:
             with spooled(self.engine.save(reference)) as archive:
                 packages = _versions(oci.contents_of(archive, image.platform, STATUS_FILES).files)
-        valid = {key: text for key, text in packages.items() if NAME.fullmatch(key) and VERSION.fullmatch(text)}
+        valid = {key: text for key, text in packages.items() if is_package(key, text)}
         if not valid or len(valid) < len(packages):
             count = f"{len(packages) - len(valid)} of its packages have no valid name and version"
             survey.unknown.append(f"{reference} ({image.platform}): {count if packages else 'it lists no packages'}")

@@ -95,7 +95,7 @@ def _image(bill: Bill) -> Package:
         checksums=[Checksum(ChecksumAlgorithm.SHA256, bill.digest.removeprefix("sha256:"))],
         primary_package_purpose=PackagePurpose.CONTAINER,
         comment="".join(f"{key}={value}\n" for key, value in sorted(bill.labels.items())) or None,
-        license_declared=get_spdx_licensing().parse(licences) if INCLUDED in licences else None,
+        license_declared=LICENSING.parse(licences) if INCLUDED in licences else None,
         external_references=[_purl(bill.purl)],
     )  # fmt: skip
 

@@ -13,7 +13,10 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 from bakery.engine.engine import Engine
+from bakery.workspace import Workspace
 
 SUITES = ("bookworm", "bookworm-security")
 
@@ -79,13 +82,18 @@ class PackageArchive:
 
 
 @contextmanager
-def served(archive: PackageArchive) -> Iterator[PackageArchive]:
-    """``archive``, served."""
+def served(workspace: Workspace, folder: Path) -> Iterator[tuple[PackageArchive, Path]]:
+    """A served archive below ``folder``, and the layout of this machine's base; without one the test is skipped."""
+    layout = workspace.home / "bases" / "bookworm-amd64"
+    if not layout.exists():
+        pytest.skip("no base was made on this machine")
+    archive = PackageArchive(folder / "archive")
+    archive.folder.mkdir()
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(archive.folder.parent))) as http:
         thread = threading.Thread(target=http.serve_forever)
         thread.start()
         archive.url = f"http://127.0.0.1:{http.server_port}/{archive.folder.name}"
-        yield archive
+        yield archive, layout
         http.shutdown()
         thread.join(10)
 

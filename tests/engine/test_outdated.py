@@ -46,12 +46,8 @@ def archive(
     tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace
 ) -> Iterator[tuple[PackageArchive, Path]]:
     """An archive with newer versions of two of the image's three packages, one of them a security update; a base."""
-    layout = workspace.home / "bases" / "bookworm-amd64"
-    if not layout.exists():
-        pytest.skip("no base was made on this machine")
     folder = tmp_path_factory.mktemp("outdated")
-    (folder / "archive").mkdir()
-    with served(PackageArchive(folder / "archive")) as archive:
+    with served(workspace, folder) as (archive, layout):
         archive.add("libssl3", "3.0.9-1+deb12u9")
         fixed = archive.add("libssl3", "3.0.9-1+deb12u10", "bookworm-security")
         os.utime(fixed, (FRIDAY, FRIDAY))

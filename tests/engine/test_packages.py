@@ -84,12 +84,8 @@ def archive_and_base(
     """One base for all tests: each base would have its toolchain installed."""
     if not engine.keeps_layers:
         pytest.skip("this engine does not keep layers as they are packed")
-    layout = workspace.home / "bases" / "bookworm-amd64"
-    if not layout.exists():
-        pytest.skip("no base was made on this machine")
     folder = tmp_path_factory.mktemp("packages")
-    (folder / "archive").mkdir()
-    with served(PackageArchive(folder / "archive")) as archive:
+    with served(workspace, folder) as (archive, layout):
         shipped = archive.add("shipped", "1.0")
         archive.add("ca-certificates", "99999999")  # newer than Debian's
         archive.add("netbase", "99.0", depends="helper")
