@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import subprocess
+import time
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -79,9 +80,30 @@ def may_mount() -> bool:
     return subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
 
 
-def mount_points() -> list[str]:
-    """All mount points in this process's mount namespace, in the order of mounting (proc_pid_mountinfo(5))."""
-    fields = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines())
+def remove_group(name: str, seconds: float = 5.0) -> None:
+    """Remove the control group ``name`` and those in it, wherever a hierarchy has one (version 1 or 2, cgroups(7)).
+
+    The kernel refuses while a process is in a group: one that was just killed may need some of ``seconds`` to end.
+    """
+    deadline = time.monotonic() + seconds
+    roots = mount_points("cgroup", "cgroup2")
+    while True:
+        groups = [path for root in roots for path, _, _ in os.walk(root, topdown=False) if name in path.split("/")]
+        for group in groups:
+            with suppress(OSError):
+                os.rmdir(group)
+        if not groups or time.monotonic() > deadline:
+            return
+        time.sleep(0.05)
+
+
+def mount_points(*kinds: str) -> list[str]:
+    """All mount points in this process's mount namespace, in the order of mounting (proc_pid_mountinfo(5)).
+
+    ``kinds``: only file systems of these types.
+    """
+    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    fields = (line.split()[4] for line in lines if not kinds or line.partition(" - ")[2].split()[0] in kinds)
     return [re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field) for field in fields]
 
 

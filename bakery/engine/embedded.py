@@ -30,6 +30,7 @@ from bakery.engine.daemons import (
     mount_points,
     processes,
     processes_in,
+    remove_group,
     version_of,
 )
 from bakery.errors import EngineError
@@ -330,7 +331,7 @@ class Embedded:
                 self.runtime.parent.rmdir()
 
     def sweep(self) -> None:
-        """End the processes and remove the mounts that a daemon leaves behind.
+        """End the processes and remove the mounts and control groups that a daemon leaves behind.
 
         These are its data folder, which is mounted on itself, and after a kill also its build steps, which would keep
         compiling, their root file systems, and its containerd, which the next daemon would wait 10 s for.
@@ -346,3 +347,4 @@ class Embedded:
         for point in reversed(mount_points()):
             if point == folder or point.startswith((f"{folder}/", f"{self.runtime}/")):
                 subprocess.run(["umount", "--lazy", point], stderr=subprocess.DEVNULL, check=False)
+        remove_group(self.group)

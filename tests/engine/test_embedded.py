@@ -10,6 +10,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,32 +106,66 @@ def test_it_is_never_started_next_to_another_daemon(embedded: Embedded, monkeypa
     assert not embedded.running()
 
 
-def test_build_steps_of_a_killed_daemon_are_ended(embedded: Embedded, workspace: Workspace, catalog: Catalog) -> None:
+@pytest.fixture
+def base(workspace: Workspace, catalog: Catalog) -> str:
+    """A build context with a base image, for steps that run programs."""
     (target,) = (target for target in catalog.targets if target.name == "bookworm")
     try:
-        base = BaseResolver(workspace, catalog).resolve(target, host_platform())
+        return BaseResolver(workspace, catalog).resolve(target, host_platform()).context
     except BakeryError as error:
         pytest.skip(f"no base image is available: {error.message}")
-    embedded.up()
-    folder = embedded.workspace.home / "sleeping"
+
+
+@contextmanager
+def step(embedded: Embedded, base: str, command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A build with a single step, which runs ``command`` and is not cached."""
+    folder = embedded.workspace.home / "step"
     folder.mkdir(exist_ok=True)
-    (folder / "Dockerfile").write_text("FROM base\nRUN sleep 4711\n")
-    command = [
-        *client(embedded).buildx,
-        "build",
-        "--network=host",
-        "--build-context",
-        f"base={base.context}",
-        str(folder),
-    ]
-    environment = client(embedded).environment
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as build:
+    (folder / "Dockerfile").write_text(f"FROM base\nRUN {command}\n")
+    engine = client(embedded)
+    arguments = ["build", "--no-cache", "--network=host", "--build-context", f"base={base}", str(folder)]
+    with subprocess.Popen(
+        [*engine.buildx, *arguments], env=engine.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as build:
+        yield build
+
+
+def groups(embedded: Embedded) -> list[str]:
+    """The control groups of an engine, in all hierarchies."""
+    return [path for path, _, _ in os.walk("/sys/fs/cgroup") if embedded.group in path.split("/")]
+
+
+def test_build_steps_of_a_killed_daemon_are_ended(embedded: Embedded, base: str) -> None:
+    embedded.up()
+    with step(embedded, base, "sleep 4711") as build:
         deadline = time.monotonic() + 60
         while not any("4711" in arguments for _, arguments in processes("sleep")) and time.monotonic() < deadline:
             time.sleep(0.2)
+        assert groups(embedded)
         pid = embedded.pid()
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         build.wait()
     embedded.up()
     assert [arguments for _, arguments in processes("sleep") if "4711" in arguments] == []
+    assert groups(embedded) == []
+
+
+def test_down_removes_the_control_groups_of_this_engine_only(embedded: Embedded, base: str) -> None:
+    embedded.up()
+    with step(embedded, base, "true") as build:
+        assert build.wait() == 0
+    made = groups(embedded)
+    assert made
+    others = {path.replace(embedded.group, "infra7-python-of-another") for path in made}
+    try:
+        for path in others:
+            os.makedirs(path, exist_ok=True)
+        embedded.sweep()
+        assert groups(embedded) == made, "it is running"
+        embedded.down()
+        assert groups(embedded) == []
+        assert all(map(os.path.isdir, others))
+    finally:
+        for path in sorted(others, reverse=True):
+            os.rmdir(path)
