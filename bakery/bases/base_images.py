@@ -128,6 +128,8 @@ class BaseResolver:
         """
         folder, pinned = self._folder(target, platform), self.pinned(target, platform)
         base = _read(folder)
+        if base is None and (folder / "base.json").exists():
+            self.tell(f"{folder}: damaged: its base.json is not the record of a base; making it again")
         if base is not None and base.origin == "registry":
             return pinned if base.digest == pinned.digest else None
         if base is None or base.recipe != self._recipe(target):

@@ -19,6 +19,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 GRACE, SLOWEST = 60.0, 10_000
 """Seconds that an answer may take, and the bytes that have to come in each further second."""
+REDIRECTS = 5
+"""Of one request. More only come from servers that redirect in circles."""
 
 
 class _Patient:
@@ -78,6 +80,7 @@ class Session(requests.Session):
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         super().__init__()
         self.auth = _own_login
+        self.max_redirects = REDIRECTS
         self.headers["Accept-Encoding"] = "identity"
         for scheme in ("http://", "https://"):
             self.mount(scheme, _Adapter(context))

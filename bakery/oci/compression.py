@@ -114,6 +114,16 @@ class _Member(tarfile.TarInfo):
         raise ManifestError(TOO_LARGE)
 
 
+class WholeMember(_Member):
+    """A header of a tar that must be complete: one that is cut between two members otherwise seems to end there."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        if not buf:
+            raise tarfile.ReadError("it was cut off: it lacks the zeros that end a tar")
+        return super().frombuf(buf, encoding, errors)
+
+
 class _Layer(tarfile.TarFile):
     """A tar that is read once from beginning to end, without the list of its members, and within ceilings."""
 
@@ -135,12 +145,15 @@ class _Layer(tarfile.TarFile):
 
 
 @contextmanager
-def open_compressed_tar(stream: IO[bytes]) -> Iterator[tarfile.TarFile]:
-    """The tar in ``stream``, to be read once from beginning to end; :exc:`ManifestError` if it is not one."""
+def open_compressed_tar(stream: IO[bytes], *, whole: bool = False) -> Iterator[tarfile.TarFile]:
+    """The tar in ``stream``, to be read once from beginning to end; :exc:`ManifestError` if it is not one.
+
+    ``whole``: without the zeros that end a tar, reading it fails. A layer may lack them: its digest is checked.
+    """
     with decompressed(stream) as buffered:
         if not is_tar(buffered.peek()[: tarfile.BLOCKSIZE]):
             raise ManifestError("unknown compression: expected gzip, bzip2, xz, zstd or an uncompressed tar")
-        with _Layer.open(fileobj=buffered, mode="r|") as tar:
+        with _Layer.open(fileobj=buffered, mode="r|", tarinfo=WholeMember if whole else _Member) as tar:
             yield tar
 
 

@@ -17,7 +17,7 @@ from typing import IO
 from bakery.errors import BakeryError, InputError
 from bakery.files import require_type, sha256_of
 from bakery.oci.archives import blob_path
-from bakery.oci.compression import CHUNK, decompressed, is_tar, read_errors
+from bakery.oci.compression import CHUNK, WholeMember, decompressed, is_tar, read_errors
 from bakery.oci.manifests import (
     CONFIG,
     INDEX,
@@ -169,7 +169,7 @@ def check_root_file_system(tar: Path) -> None:
     """Raise :exc:`InputError` unless ``tar`` can be read to its end and is a root file system (it has ``etc``)."""
     with open_tar(tar) as stream:
         try:
-            with tarfile.open(fileobj=stream, mode="r|") as members:
+            with tarfile.open(fileobj=stream, mode="r|", tarinfo=WholeMember) as members:
                 names = {PurePosixPath(member.name).parts[:1] for member in members}
         except read_errors() as error:
             raise InputError(f"{tar} is not a tar file, or ends too early: {error}") from None

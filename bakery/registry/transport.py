@@ -231,6 +231,8 @@ class Transport:
             raise Unreachable(
                 f"{self.host} cannot be reached: an invalid URL, its own, a redirect's or a proxy's"
             ) from None
+        except requests.TooManyRedirects:
+            raise Unreachable(f"{self.host} redirects too often, or from https to another protocol") from None
         except (requests.RequestException, HTTPError, ValueError) as error:
             refused = "refused" in str(error) or "resolve" in str(error)
             raise self._unreachable("cannot be reached" if refused else "broke the connection") from None

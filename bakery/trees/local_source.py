@@ -210,7 +210,7 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
 
 def _read_tarball(file: Path) -> Tree:
     files, size, newest = dict[str, Entry](), 0, 0
-    with open_regular(file) as stream, open_compressed_tar(stream) as tar:
+    with open_regular(file) as stream, open_compressed_tar(stream, whole=True) as tar:
         for member in tar:
             name, size = normpath(member.name), size + member.size
             newest = max(newest, 0 if member.isdir() else int(member.mtime))

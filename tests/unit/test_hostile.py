@@ -6,6 +6,7 @@ that would hang open a FIFO that has no writer, or a device that never ends.
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import lzma
@@ -511,3 +512,22 @@ def test_a_record_cannot_name_a_page_in_another_folder(change: Any) -> None:
     record = {**json.loads(msgspec.json.encode(local_record(), enc_hook=str)), **change}
     with pytest.raises(msgspec.ValidationError, match="regex"):
         msgspec.convert(record, LocalRecord)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+@pytest.mark.parametrize("reader", ["base", "source"])
+def test_a_tar_that_is_cut_between_two_members_is_rejected(
+    tmp_path: Path, catalog: Catalog, reader: str, pack: Callable[[bytes], bytes]
+) -> None:
+    files = {"etc/hostname": b"a", "configure": b"b", "usr/bin/env": b"c"}
+    whole = make_tar(files)
+    (tmp_path / "whole.tar").write_bytes(pack(whole))
+    (tmp_path / "cut.tar").write_bytes(pack(whole[: whole.index(b"usr/bin/env\0")]))
+    if reader == "base":
+        oci.check_root_file_system(tmp_path / "whole.tar")
+        with pytest.raises(InputError, match="it was cut off"):
+            oci.check_root_file_system(tmp_path / "cut.tar")
+    else:
+        for name, message in (("whole", "Include/patchlevel.h"), ("cut", "it was cut off")):
+            with pytest.raises(InputError, match=message):
+                from_source(str(tmp_path / f"{name}.tar"), select_images(catalog, ["3.13"]), tmp_path, print)

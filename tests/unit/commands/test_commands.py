@@ -90,6 +90,7 @@ def inv(root: Path, tmp_path: Path) -> Run:
         (["sbom", "--version=3.13,3.12", "--output=x"], 2, ["--output takes the document of one image"]),
         (["sbom", "--version=3.13"], 1, ["the Docker engine at tcp://127.0.0.1:1 (DOCKER_HOST) does not answer"]),
         (["outdated", "--format=yaml"], 2, ["unknown format 'yaml'"]),
+        (["build", "--version=3.13", "--builder-id=https://me:x@ci.test/"], 2, ["--builder-id", "contains a login"]),
         (["build", "--version=3.13"], 1, ["the Docker engine at tcp://127.0.0.1:1 (DOCKER_HOST) does not answer"]),
     ],
 )

@@ -18,6 +18,7 @@ from bakery.publish import push
 from bakery.publish.cosign import Signer
 from bakery.publish.push import Pusher
 from bakery.records.builds import manifest_digest_of, record_attested
+from bakery.sbom.vulnerabilities import OPENVEX
 from bakery.workspace import Workspace
 from tests.archives import INDEX, MANIFEST, Archive, make_tar
 
@@ -88,7 +89,7 @@ def test_record_that_is_no_file_is_refused_by_name(workspace: Workspace) -> None
 
 
 class Attested(FakeRepository):
-    """Stands for a registry with an image whose attestations have two statements."""
+    """Stands for a registry with an image whose attestations have three statements."""
 
     def has_manifest(self, name: str) -> bool:
         return not name.endswith((".att", ".sig"))
@@ -100,6 +101,7 @@ class Attested(FakeRepository):
         assert digest == f"sha256:{'2' * 64}"
         yield "https://slsa.dev/provenance/v0.2", {"builder": {"id": "https://ci.example/1"}}
         yield "https://spdx.dev/Document", {"spdxVersion": "SPDX-2.3"}
+        yield OPENVEX, {"statements": []}
 
 
 def test_statements_are_signed_as_attestations_of_the_image_and_indexes_with_all_they_refer_to(
@@ -126,8 +128,9 @@ def test_statements_are_signed_as_attestations_of_the_image_and_indexes_with_all
     tags = push.tags_for(catalog, image("3.13"), "20261127")
     pusher.tag([push.PushedImage("3.13", Platform("linux/amd64"), tags, entries)])
     lines = (tmp_path / "log").read_text().splitlines()
-    assert [line.split()[0] for line in lines[:3]] == ["attest", "attest", "sign"]
+    assert [line.split()[0] for line in lines[:4]] == ["attest", "attest", "attest", "sign"]
     assert "--type=slsaprovenance02 " in lines[0] and lines[0].endswith('{"builder": {"id": "https://ci.example/1"}}')
     assert "--type=spdxjson " in lines[1] and lines[1].endswith('{"spdxVersion": "SPDX-2.3"}')
-    assert all(f"r.example/python@sha256:{'1' * 64}" in line for line in lines[:2])
-    assert " --recursive " in lines[2]
+    assert "--type=openvex " in lines[2], "cosign finds no other type by that name"
+    assert all(f"r.example/python@sha256:{'1' * 64}" in line for line in lines[:3])
+    assert " --recursive " in lines[3]

@@ -312,3 +312,15 @@ def test_an_invalid_location_is_reported(serve: Any, location: str) -> None:
     with pytest.raises(RegistryError) as caught:
         Repository(Transport(server.address, "x", PUSH)).put_blob(digest_of(b"x"), 1, lambda: io.BytesIO(b"x"))
     assert not caught.value.transient, "three minutes of attempts at what cannot succeed"
+
+
+@pytest.mark.parametrize("policy", [PULL, PUSH])
+@pytest.mark.parametrize("further", ["", "x"])
+def test_a_registry_that_redirects_in_circles_is_asked_a_few_times_and_not_again(
+    serve: Any, policy: Any, further: str
+) -> None:
+    server = serve(default=lambda request: (307, b"", {"Location": f"{request.path}{further}"}))
+    with pytest.raises(RegistryError, match="redirects too often") as caught:
+        Transport(server.address, "x", policy).ask("GET", "manifests/1")
+    assert not caught.value.transient
+    assert len(server.asked) <= 8
