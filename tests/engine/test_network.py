@@ -47,7 +47,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked.append(dict(self.headers.items()))  # type: ignore[attr-defined]
         path = re.sub(r"^/archive/([^/]+)/\d{8}T\d{6}Z", r"/\1", self.path)
-        url = path if "://" in path else self.server.behind + path  # type: ignore[attr-defined]
+        # apt sends a proxy the login in the URL, too.
+        url = re.sub("//[^/]*@", "//", path) if "://" in path else self.server.behind + path  # type: ignore[attr-defined]
         try:
             with OUTWARDS.open(url, timeout=60) as answer:
                 status, body = 200, answer.read()
