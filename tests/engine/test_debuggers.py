@@ -7,7 +7,6 @@ pointers or unwind tables. Runs on the same image as test_image.py.
 from __future__ import annotations
 
 import io
-import os
 import re
 import shutil
 import tarfile
@@ -19,9 +18,7 @@ from typing import Any
 import pytest
 
 from bakery.catalog.labels import LABELS
-from bakery.catalog.models import FREE_THREADED, Catalog
-from bakery.catalog.selection import select_images
-from bakery.catalog.tags import references
+from bakery.catalog.models import FREE_THREADED
 from bakery.engine.containers import execute
 from bakery.engine.engine import Engine
 
@@ -32,7 +29,7 @@ pytestmark = pytest.mark.engine
 # Files are read from the debug image, which has the same ones: gdb may not enter the other container's file system
 # without CAP_SYS_ADMIN.
 SYSROOT = ("-iex", "set sysroot /")
-LIBPYTHON = "libpython3.13.so.1.0"
+LIBPYTHON = "/usr/local/lib/libpython3."
 PROGRAM = """
 import threading, time
 class Thing:
@@ -101,15 +98,17 @@ def test_gdb_names_the_exported_functions_of_the_whole_stack(running: Any) -> No
 
 
 @pytest.fixture(scope="module")
-def symbols(engine: Engine, reference: str, catalog: Catalog) -> str:
+def symbols(engine: Engine, reference: str) -> str:
     """The debug variant of the image under test, with the same interpreter."""
-    debug = references(catalog, select_images(catalog, ["3.13"], variants=["debug"])[0])[0]
-    digest = ["sha256sum", f"/usr/local/lib/{LIBPYTHON}"]
-    if os.environ.get("BAKERY_IMAGE") or not engine.find(debug):
-        pytest.skip(f"{debug} is not built: inv build --version=3.13 --variant=debug")
+    target = engine.client.images.get(reference).labels.get(f"{LABELS}.target")
+    base, suffix, _ = reference.partition(f"-{target}")
+    debug = f"{base}-debug{suffix}"
+    digest = ["sh", "-c", f"sha256sum {LIBPYTHON}*"]
+    if not engine.find(debug):
+        pytest.skip(f"{debug} is not built (inv build --variant=debug)")
     ours, theirs = (engine.client.containers.run(image, digest, remove=True) for image in (reference, debug))
     if ours != theirs:
-        pytest.skip(f"different builds: inv build --version=3.13 --variant=default,debug for {debug} and {reference}")
+        pytest.skip(f"different builds: inv build --variant=default,debug for {debug} and {reference}")
     return debug
 
 
