@@ -21,6 +21,8 @@ PREFIX = "/usr/local"
 STDLIB = sysconfig.get_path("stdlib")
 PYTHON_VERSION = os.environ.get("PYTHON_VERSION") or platform.python_version()
 RECIPE = os.environ.get("IMAGE_RECIPE")
+# The variant for building applications, which has compilers and headers.
+DEV = os.environ.get("IMAGE_VARIANT") == "dev"
 # The features that the image's variant leaves out: `lacks` of [variants] in shared/catalog.toml.
 LACKS = frozenset(os.environ.get("IMAGE_LACKS", "").split())
 FEATURES = {

@@ -87,7 +87,7 @@ class AptTest(unittest.TestCase):
         self.assertEqual(support.run("/usr/sbin/policy-rc.d", "x", "start").returncode, 101)
 
     def test_packages_are_fully_installed(self):
-        """`dpkg --audit` reports nothing, and no compiler or -dev package is installed."""
+        """`dpkg --audit` reports nothing, and only the dev variant has a compiler or -dev packages."""
         done = support.run("dpkg", "--audit")
         self.assertEqual((done.returncode, done.stdout), (0, ""))
         out = support.run("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${Package}\n").stdout
@@ -99,7 +99,7 @@ class AptTest(unittest.TestCase):
             for _, name in packages
             if name.endswith("-dev") or name in ("gcc", "g++", "make", "binutils", "dpkg-dev", "build-essential")
         ]
-        self.assertEqual(tools, [])
+        self.assertEqual(bool(tools), support.DEV, tools)
 
 
 if __name__ == "__main__":

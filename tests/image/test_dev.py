@@ -56,7 +56,7 @@ PROGRAMS = [
 ]
 
 
-@unittest.skipUnless(os.environ.get("IMAGE_VARIANT") == "dev", "not the dev variant")
+@unittest.skipUnless(support.DEV, "not the dev variant")
 class DevTest(unittest.TestCase):
     def setUp(self):
         self.folder = support.home()
