@@ -13,8 +13,11 @@ C
 for name in c meson cmake; do sed "s/NAME/own_$name/g" extension.c >$name/extension.c; done
 
 cat >c/setup.py <<'P'
+import sysconfig
 from setuptools import Extension, setup
 limited = dict(define_macros=[("Py_LIMITED_API", "0x03090000")], py_limited_api=True)
+if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    limited = {}  # up to 3.14 that build has no limited API
 setup(name="own-c", version="1", ext_modules=[Extension("own_c", ["extension.c"], **limited)])
 P
 install ./c
