@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from bakery.display.tables import Column, Report, render
-from bakery.errors import InputError
+from bakery.display.tables import FORMATS, Column, Report, render
+from bakery.errors import InputError, listed
 
 COLUMNS = (Column("Name", "name"), Column("Count", "count", right=True))
 ROWS = [{"name": "a [b]", "count": 1, "hidden": [1]}, {"name": ["x", "y"], "count": None}, {"name": True}]
@@ -58,7 +58,7 @@ def test_an_unknown_format_is_rejected_with_a_list_of_formats(form: str) -> None
     with pytest.raises(InputError, match="unknown format") as caught:
         render([], (), form)
     assert caught.value.exit_code == 2
-    assert caught.value.hint == "Expected table, markdown or json."
+    assert caught.value.hint == f"Expected {listed(FORMATS)}."
 
 
 def test_a_column_shows_a_key_of_the_row_or_a_function_of_it() -> None:

@@ -187,7 +187,7 @@ def test_replaced_blobs_are_not_written(make: Any) -> None:
 )
 def test_layers_of_any_compression_are_read(make: Any, packed: Any) -> None:
     layout, content = Layout(), layer("a", size=400_000)
-    found = make(layout, layout.built(content, packed=packed))
+    found = make(layout, layout.built(content, packed=packed), compression=Compression("zstd", 1))
     assert found.layers(found.json(found.index["manifests"][0])) == [content]
 
 
