@@ -26,7 +26,10 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def require_type(path: Path, expected: int = stat.S_IFREG) -> bool:
+OF_THE_CACHE = "Find out who made it; remove it, then run the same command again."
+
+
+def require_type(path: Path, expected: int = stat.S_IFREG, hint: str = OF_THE_CACHE) -> bool:
     """Whether ``path`` exists; :exc:`BakeryError` if it is not of the type ``expected``, such as ``stat.S_IFDIR``.
 
     A link in a cache may lead anywhere, and opening a FIFO waits for a writer that may never come.
@@ -36,10 +39,7 @@ def require_type(path: Path, expected: int = stat.S_IFREG) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     if actual != expected:
-        raise BakeryError(
-            f"{path} is {FILE_TYPES[actual]}: expected {FILE_TYPES[expected]}",
-            hint="Find out who made it; remove it, then run the same command again.",
-        )
+        raise BakeryError(f"{path} is {FILE_TYPES[actual]}: expected {FILE_TYPES[expected]}", hint=hint)
     return True
 
 
@@ -127,7 +127,8 @@ def staged_file(final: Path) -> Iterator[IO[bytes]]:
 
 def write_whole(file: Path, text: str) -> None:
     """Write ``text`` atomically: a reader sees the old file or the new one, never a part."""
-    require_type(file)  # root could replace a device, such as /dev/stdout
+    # root could replace a device, such as /dev/stdout
+    require_type(file, hint="Write to another file, or remove it if it should not be there.")
     with staged_file(file) as stream:
         stream.write(text.encode(errors="backslashreplace"))
 

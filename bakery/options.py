@@ -44,6 +44,8 @@ def option(default: T, help: str, **rules: Any) -> T:
 def parse(name: str, value: Any, rules: Rules) -> Any:
     """The value of the option ``name`` from what the user typed; :exc:`InputError` if it is not valid."""
     if rules["repeats"]:
+        if not all(text.strip(", ") for text in value):
+            raise InputError(f"--{name}= is empty", hint="Give it a value or leave it out.")
         return split(value) if rules["commas"] else tuple(value)
     if value is None:
         return os.environ.get(rules.get("variable", "")) or rules["default"]
@@ -58,7 +60,7 @@ def parse(name: str, value: Any, rules: Rules) -> Any:
     if "minimum" not in rules:  # a variable of a script that is not set
         raise InputError(f"--{name}= is empty", hint="Give it a value or leave it out.")
     if not re.fullmatch("[0-9]{1,9}", value) or int(value) < rules["minimum"]:
-        raise InputError(f"--{name}={value}: expected a number, {rules['minimum']} or more")
+        raise InputError(f"--{name}={value}: expected a number, {rules['minimum']} or more, of at most 9 digits")
     return int(value)
 
 
@@ -136,6 +138,13 @@ class Selection:
         if self.source:
             images = from_source(self.source, images, find_workspace(root).home, tell)
         return catalog, on_platforms(images, platforms)
+
+    def refuse(self, option: str) -> None:
+        """Raise :exc:`InputError` if images are selected next to ``option``, which names them; a platform may be."""
+        names = [f"--{item.name}" for item in fields(self) if getattr(self, item.name) != item.default]
+        names += ["all but one --platform"] if len(self.platform) > 1 else []
+        if more := [name for name in names if name != "--platform"]:
+            raise InputError(f"{option} says which images: leave out {' '.join(more)}")
 
 
 @dataclass(frozen=True)

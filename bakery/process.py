@@ -42,7 +42,8 @@ def describe(error: Exception) -> str | None:
     if isinstance(error, BrokenPipeError):
         return None
     if isinstance(error, OSError) and (error.filename is not None or error.errno == errno.ENOSPC):
-        return redact(f"{error.filename or 'stdout or a temporary file'}: {error.strerror}")
+        hint = "\n  Check the path and its permissions, then run the same command again." if error.filename else ""
+        return redact(f"{error.filename or 'stdout or a temporary file'}: {error.strerror}{hint}")
     line = redact(f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:200]}")
     try:
         descriptor, name = tempfile.mkstemp(prefix="bakery-error.", suffix=".txt")  # mode 0600

@@ -58,6 +58,7 @@ def verify(selection: Selection, building: Building, measuring: Measuring) -> Re
         catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
         builder = bakery.build.open_builder(WORKSPACE, catalog, "verify", selection, building)
         return bakery.build.verification_report(builder, images)
+    selection.refuse("--image")
     catalog = load_catalog(WORKSPACE.root)
     platform, *_ = *parse_platforms(catalog.platforms, selection.platform), host_platform()
     published = bakery.build.Published.find(measuring.image, platform)

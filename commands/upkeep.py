@@ -27,6 +27,7 @@ def push(selection: Selection, building: Building, publishing: Publishing, outpu
         options = (signer, publishing.stamp, publishing.force, output.dry)
         pusher = bakery.publish.Pusher(WORKSPACE, catalog, repository, tell, *options)
         if publishing.merge:
+            selection.refuse("--merge")
             pushed = bakery.publish.read_digests(publishing.merge)
         else:
             pushed = pusher.push_digests(bakery.engine.find_engine(WORKSPACE, tell), images)

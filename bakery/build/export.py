@@ -121,8 +121,8 @@ class Export:
         # Other stages stay in this engine, but their lower layers must be those of the image.
         packing = FAST if self.stage.name else packing
         memory = self._memory(packing)
-        text = memory.read_text("utf-8", "replace") if require_type(memory) else ""
-        known = re.fullmatch(r"(sha256:[0-9a-f]{64}) (\d+)\n", text)
+        text = memory.read_text("utf-8", "replace") if require_type(memory) else None
+        known = re.fullmatch(r"(sha256:[0-9a-f]{64}) (\d+)\n", text or "")
         # A rebuild of the same image has another provenance, of a build that did nothing: the first one is kept.
         if self.attests and known and all(self._has(name, known[1]) for name in names):
             return Packed(known[1], int(known[2]))
@@ -133,7 +133,10 @@ class Export:
         if not self.attests:
             self._load(self.recompressed, names, set(digests), enter)
             return packed
-        write_whole(memory, f"{packed.id} {packed.compressed_bytes}\n")
+        new = f"{packed.id} {packed.compressed_bytes}\n"
+        if text not in (None, new):
+            self.layers.tell(f"{memory}: damaged in the cache, or of another version of the library; written again")
+        write_whole(memory, new)
         if all(self._has(name, packed.id) for name in names):
             return packed
         from bakery import sbom  # 0.08 s, which `inv plan` does not need
@@ -168,7 +171,9 @@ class Export:
     def _has(self, reference: str, manifest: str) -> bool:
         """Whether the engine has the image ``manifest`` under this name, with attestations."""
         ids = self._ids(reference)
-        return len(ids) == 1 and manifest not in ids and {manifest_digest_of(self.workspace.home, *ids)} == {manifest}
+        if len(ids) != 1 or manifest in ids:
+            return False
+        return manifest_digest_of(self.workspace.home, ids.pop(), self.layers.tell) == manifest
 
     def _load(self, archive: Path, references: Iterable[str], digests: set[str], enter: Callable[[str], None]) -> None:
         enter("load")

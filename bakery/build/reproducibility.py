@@ -198,6 +198,8 @@ class Published:
 
     def select(self, catalog: Catalog) -> Image:
         """The image of ``catalog`` that the labels name; :exc:`InputError` if there is none."""
+        if not self.config:
+            raise BuildError(f"{self.reference}: its registry does not give the image's configuration, with its labels")
         keys = [f"{LABELS}.{key}" for key in ("target", "variant", "recipe", "source.sha256")]
         version, *values = (self.labels.get(key, "") for key in (f"{ANNOTATIONS}.version", *keys))
         hint = f"Check out the commit that it was built from: git checkout {self._revision or 'COMMIT'}"

@@ -116,8 +116,11 @@ def _variable(name: str) -> str:
 def _url(text: str, name: str) -> str:
     """``text`` with a scheme; errors do not repeat it, because it may contain a login."""
     url = text if "://" in text else f"http://{text}"
-    if not re.fullmatch(r"[a-z0-9]+://[^\s\"#&;<>\\]+", url):
-        raise InputError(f"{name} is not a URL that apt can use", hint="Expected http://[NAME:PASSWORD@]HOST[:PORT].")
+    if not re.fullmatch(r"[a-z0-9]+://([^\s\"#&;<>\\{}]|\{archive\})+", url):
+        raise InputError(
+            f"{name} is not a URL that apt can use",
+            hint="Expected http://HOST or http://HOST:PORT, a login in front of HOST.",
+        )
     return url
 
 

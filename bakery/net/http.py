@@ -32,6 +32,8 @@ def read_location(location: str, limit: int) -> bytes:
     try:
         if location.startswith(("https://", "http://")):
             return read(location, limit)
+        if "://" in location:
+            raise InputError(f"{location}: expected a file, or a URL that begins with https:// or http://")
         return read_regular(Path(location).expanduser())
     except Unavailable as error:
         raise InputError(f"{location} {error}") from None
@@ -74,7 +76,7 @@ def _errors(timeout: tuple[float, float]) -> Iterator[None]:
         connect, read = timeout
         raise Unavailable(f"did not answer in time ({connect:.0f} s to connect, {read:.0f} s to read)") from None
     except ValueError:  # no reason: it may quote a part of a login
-        raise Unavailable("cannot be reached (expected http[s]://[NAME:PASSWORD@]HOST, also of a proxy)") from None
+        raise Unavailable("cannot be reached (expected http://HOST or https://HOST, also of a proxy)") from None
     except (requests.RequestException, HTTPError) as error:
         raise Unavailable(f"cannot be reached ({_reason(error)})") from None
 

@@ -1,5 +1,6 @@
 """HTTP connections that send a login to no other host than its own, and give up answers that take too long."""
 
+import io
 import re
 import socket
 import ssl
@@ -67,6 +68,14 @@ class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **{**kwargs, **self.tls})
         self.poolmanager.pool_classes_by_scheme = {"http": _Plain, "https": _Secure}
+
+    def build_response(self, req: Any, resp: Any) -> requests.Response:
+        """A redirect without its body, which requests would read as a whole."""
+        response = super().build_response(req, resp)
+        if response.is_redirect:
+            resp.close()
+            response.raw = io.BytesIO()
+        return response
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **{**kwargs, **self.tls})

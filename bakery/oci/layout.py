@@ -34,6 +34,8 @@ from bakery.oci.manifests import (
 from bakery.regular_files import open_regular, read_regular
 
 GZIP_LEVEL = 6
+VERSION = b'{"imageLayoutVersion":"1.0.0"}'
+"""The file oci-layout."""
 
 
 def to_json(content: Mapping[str, object]) -> bytes:
@@ -89,7 +91,7 @@ class LayoutWriter:
     def finish(self, index: Index) -> None:
         """Write what makes the files a layout: ``index`` and the version of the format."""
         self.file("index.json", to_json(index))
-        self.file("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+        self.file("oci-layout", VERSION)
 
 
 def write_layout(folder: Path, tar: IO[bytes], *, architecture: str, created: str) -> str:
@@ -130,12 +132,12 @@ def layout_digest(folder: Path) -> str:
 
 
 def verified(folder: Path, architecture: str) -> str:
-    """The digest of the layout's first manifest; empty unless all that it refers to is there, as its digests say.
+    """The digest of the first manifest of a layout of ours; empty unless all that it refers to is as its digests say.
 
     ``architecture`` is that of the image, as OCI spells it.
     """
     try:
-        require_type(folder / "index.json")
+        whole = [require_type(folder / name) for name in ("index.json", "oci-layout")]
         digest = layout_digest(folder)
         require_type(folder / blob_path(digest))
         manifest = parse_manifest((folder / blob_path(digest)).read_bytes())
@@ -145,7 +147,7 @@ def verified(folder: Path, architecture: str) -> str:
             if not require_type(path) or f"sha256:{sha256_of(path)}" != blob:
                 return ""
         matches = parse_config((folder / blob_path(config)).read_bytes()).get("architecture") == architecture
-        return digest if matches and (folder / "oci-layout").exists() else ""
+        return digest if matches and all(whole) and (folder / "oci-layout").read_bytes() == VERSION else ""
     except (BakeryError, OSError):
         return ""
 

@@ -7,6 +7,7 @@ Records are validated when they are read (msgspec), so the rest of the program o
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -14,8 +15,8 @@ import msgspec
 from packaging.version import Version
 
 from bakery.catalog import Image, RecipeName
-from bakery.files import require_type, write_whole
-from bakery.names import REFERENCE
+from bakery.files import Tell, require_type, write_whole
+from bakery.names import DIGEST, REFERENCE
 from bakery.redaction import redacted
 from bakery.regular_files import read_regular
 from bakery.workspace import Workspace
@@ -205,13 +206,22 @@ def write_record(workspace: Workspace, image: Image, record: LocalRecord, **chan
 
 def record_attested(home: Path, index: str, manifest: str) -> None:
     """Record that the index with digest ``index`` holds the image ``manifest`` and its attestations."""
-    write_whole(_attested(home, index), manifest)
+    write_whole(_attested(home, index), f"{index} {manifest}")
 
 
-def manifest_digest_of(home: Path, identity: str) -> str:
-    """The digest of the image's manifest if ``identity`` is the digest of a recorded index, else ``identity``."""
+def manifest_digest_of(home: Path, identity: str, tell: Tell = lambda _: None) -> str:
+    """The digest of the image's manifest if ``identity`` is the digest of a recorded index, else ``identity``.
+
+    A record that is damaged, or of another index, is reported by ``tell`` and does not count.
+    """
     file = _attested(home, identity)
-    return file.read_text(encoding="utf-8", errors="replace") if require_type(file) else identity
+    if not require_type(file):
+        return identity
+    # Earlier versions recorded the manifest alone.
+    record = re.fullmatch(rf"(?:{re.escape(identity)} )?({DIGEST})", file.read_text("utf-8", "replace"))
+    if not record:
+        tell(f"{file}: damaged in the cache: it does not say what {identity} holds")
+    return record[1] if record else identity
 
 
 def record_of(workspace: Workspace, image: Image, identity: str) -> LocalRecord | None:

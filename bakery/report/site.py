@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bakery.errors import ConfigError
+from bakery.errors import ConfigError, InputError
 from bakery.files import write_whole
 from bakery.regular_files import read_regular
 from bakery.report.charts import Tile, tiles
@@ -87,7 +87,13 @@ def choices_of(pages: Sequence[Page]) -> dict[str, list[str]]:
 
 
 def write_site(workspace: Workspace, folder: Path) -> str:
-    """Write the site into ``folder``; returns a line about it."""
+    """Write the site into ``folder``; returns a line about it.
+
+    Raises :exc:`InputError` for a folder with another site: pages of images that are no longer built are removed.
+    """
+    if (folder / "index.html").exists() and not (folder / "site.css").is_file():
+        hint = "Give a new folder, or one with an earlier site of this tool."
+        raise InputError(f"--output={folder} has an index.html of another site", hint=hint)
     files = site_files(read_published(workspace.root), workspace)
     (folder / "images").mkdir(parents=True, exist_ok=True)
     for old in folder.glob("images/*.html"):

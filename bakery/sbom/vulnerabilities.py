@@ -123,7 +123,8 @@ def _state(version: str, entry: _Release) -> str:
     try:
         older = NativeVersion(version) < NativeVersion(entry.fixed_version)
     except ValueError:
-        raise InputError(f"{version!r} or {entry.fixed_version!r} is not a version of a Debian package") from None
+        found = f"{version[:80]!r} (bill) or {entry.fixed_version[:80]!r} (tracker)"
+        raise InputError(f"{found} is not a version of a Debian package", hint="Get both documents again.") from None
     return FIXED if older else NOT_AFFECTED
 
 

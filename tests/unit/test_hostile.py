@@ -37,7 +37,7 @@ from bakery.machine.doctor import _check_server
 from bakery.net import docker_config, read_location, users_bundle
 from bakery.oci.archives import image_archive
 from bakery.oci.manifests import parse_config, parse_index, parse_manifest
-from bakery.options import Building, Measuring, Scanning, Selection, make_groups, options_of, parse
+from bakery.options import Building, Measuring, Publishing, Scanning, Selection, make_groups, options_of, parse
 from bakery.platforms import AMD64, parse_platforms
 from bakery.publish import read_digests
 from bakery.publish.payload import Payload
@@ -46,6 +46,7 @@ from bakery.records.status import adopt
 from bakery.redaction import printable, redact
 from bakery.registry.credentials import find_login
 from bakery.registry.references import split_reference
+from bakery.report.site import write_site
 from bakery.sizes import read_baseline
 from bakery.sources.openpgp import BadSignature, dearmor
 from bakery.sources.published import parse_source_index
@@ -531,3 +532,49 @@ def test_a_tar_that_is_cut_between_two_members_is_rejected(
         for name, message in (("whole", "Include/patchlevel.h"), ("cut", "it was cut off")):
             with pytest.raises(InputError, match=message):
                 from_source(str(tmp_path / f"{name}.tar"), select_images(catalog, ["3.13"]), tmp_path, print)
+
+
+def test_a_file_to_write_that_is_a_folder_or_a_device_is_not_to_be_removed(tmp_path: Path) -> None:
+    for file in (tmp_path, Path("/dev/full")):
+        with pytest.raises(BakeryError, match="expected a regular file") as caught:
+            write_whole(file, "x")
+        assert caught.value.hint.startswith("Write to another file")
+
+
+def test_a_site_does_not_replace_another_one(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for name in ("images/mine.html", "index.html"):
+        (tmp_path / name).write_text("x")
+    workspace = Workspace(root, tmp_path / "home")
+    with pytest.raises(InputError, match=r"has an index\.html of another site"):
+        write_site(workspace, tmp_path)
+    assert {path.name for path in tmp_path.rglob("*")} == {"images", "mine.html", "index.html"}
+    assert "index.html written" in write_site(workspace, tmp_path / "new") == write_site(workspace, tmp_path / "new")
+
+
+@pytest.mark.parametrize("location", ["ftp://host/x", "file:///etc/passwd", "s3://bucket"])
+def test_a_location_of_another_protocol_is_an_error_that_says_which_are_read(location: str) -> None:
+    with pytest.raises(InputError, match="expected a file, or a URL that begins with https"):
+        read_location(location, 10)
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ({"version": ("3.13",)}, "--version"), ({"all": True, "source": "x"}, "--source --all"),
+        ({"platform": ("amd64", "arm64")}, "all but one --platform"),
+    ],
+)  # fmt: skip
+def test_images_are_not_selected_twice(more: dict[str, Any], found: str) -> None:
+    Selection(platform=("amd64",)).refuse("--image")
+    with pytest.raises(InputError, match=f"--image says which images: leave out {found}$"):
+        Selection(**more).refuse("--image")
+
+
+@pytest.mark.parametrize("typed", ["", " ", ",", ", ,"])
+@pytest.mark.parametrize("name", ["version", "target", "variant", "platform", "only", "k", "cache_from", "merge"])
+def test_a_repeatable_option_without_a_value_is_refused(name: str, typed: str) -> None:
+    groups = [Selection, Building, Measuring, Publishing]
+    with pytest.raises(InputError, match=f"--{name.replace('_', '-')}= is empty"):
+        make_groups(groups, options_of(groups, name, {}), {name: ["x", typed]})
+    make_groups(groups, options_of(groups, name, {}), {name: []})

@@ -77,7 +77,11 @@ def test_an_invalid_value_ends_the_task_before_it_begins(capsys: pytest.CaptureF
         (InputError("no"), 2, "InputError: no"),
         (KeyboardInterrupt(), 130, "\nInterrupted. Run the same command to continue: finished steps are kept."),
         (BrokenPipeError(), 1, None),
-        (PermissionError(13, "Permission denied", "/etc/x"), 1, "/etc/x: Permission denied"),
+        (
+            PermissionError(13, "Permission denied", "/etc/x"),
+            1,
+            "/etc/x: Permission denied\n  Check the path and its permissions, then run the same command again.",
+        ),
     ],
 )
 def test_an_error_becomes_a_message_and_an_exit_code(error: BaseException, code: int, message: str | None) -> None:

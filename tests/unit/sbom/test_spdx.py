@@ -201,9 +201,16 @@ def test_a_layout_without_provenance_is_rejected(tmp_path: Path) -> None:
 
 
 def test_the_manifest_of_an_attested_index_is_remembered(tmp_path: Path) -> None:
-    record_attested(tmp_path, "sha256:index", "sha256:manifest")
-    assert manifest_digest_of(tmp_path, "sha256:index") == "sha256:manifest"
-    assert manifest_digest_of(tmp_path, "sha256:another") == "sha256:another"
+    index, another, manifest = (f"sha256:{digit * 64}" for digit in "123")
+    record_attested(tmp_path, index, manifest)
+    assert manifest_digest_of(tmp_path, index) == manifest
+    assert manifest_digest_of(tmp_path, another) == another
+    file, *_ = (tmp_path / "layers" / "attested").iterdir()
+    for text, digest in [(manifest, manifest), ("", index), (manifest[:-1], index), (f"{another} {manifest}", index)]:
+        file.write_text(text)
+        told: list[str] = []
+        assert manifest_digest_of(tmp_path, index, told.append) == digest
+        assert [str(file) in line for line in told] == [True] * (digest == index)
 
 
 def test_spdx_tools_can_read_the_bill_back(tmp_path: Path, golden_bill: dict[str, Any]) -> None:

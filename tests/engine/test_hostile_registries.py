@@ -1,0 +1,249 @@
+"""The real commands against registries that lie, stall or send too much: little memory, few requests, one message."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from bakery.engine.engine import Engine
+
+from .conftest import ROOT
+from .fixtures import RELEASE
+
+pytestmark = pytest.mark.engine
+
+MEMORY = 300_000_000
+LARGE = 700 << 20
+BLOCK = bytes(1 << 20)
+DIGEST = f"sha256:{'a' * 64}"
+WRAPPER = """
+import atexit, re, runpy, sys
+peak = lambda: re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]
+atexit.register(lambda: print("PEAK", peak(), file=sys.__stderr__))
+runpy.run_module("invoke", run_name="__main__")
+"""
+"""Prints the process's largest resident set. Not getrusage, whose maximum includes its parent's."""
+
+
+@dataclass
+class Run:
+    """How a command ended: exit code, output, the most bytes of memory, and the requests that it made."""
+
+    code: int
+    output: str
+    memory: int
+    asked: list[str] = field(default_factory=list)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.asked.append(f"{self.command} {self.path}")  # type: ignore[attr-defined]
+        with suppress(OSError):
+            self.server.answer(self)  # type: ignore[attr-defined]
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _answer  # noqa: N815
+
+    def send(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.begin(status, **{"Content-Length": str(len(body)), **headers})
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def begin(self, status: int, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Clients hang up."""
+
+
+@contextmanager
+def serving(answer: Callable[[Any], object]) -> Iterator[tuple[str, list[str]]]:
+    """A registry that answers by ``answer``: its address, and what it is asked."""
+    server = _Quiet(("127.0.0.1", 0), _Handler)
+    asked: list[str] = []
+    server.answer, server.asked = answer, asked  # type: ignore[attr-defined]
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+
+def long_body(request: Any) -> None:
+    request.begin(200, Content_Length=str(LARGE))
+    for _ in range(LARGE >> 20):
+        request.wfile.write(BLOCK)
+
+
+def endless_chunks(request: Any) -> None:
+    request.begin(200, Transfer_Encoding="chunked")
+    for _ in range(LARGE >> 20):
+        request.wfile.write(b"%x\r\n%b\r\n" % (len(BLOCK), BLOCK))
+
+
+def endless_headers(request: Any) -> None:
+    request.wfile.write(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10_000_000)
+
+
+def long_header(request: Any) -> None:
+    request.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+    for _ in range(LARGE >> 20):
+        request.wfile.write(BLOCK.replace(b"\0", b"x"))
+
+
+def bomb(packer: Any) -> bytes:
+    return b"".join(packer.compress(BLOCK) for _ in range(LARGE >> 20)) + packer.flush()
+
+
+GZIP, ZSTD = bomb(zlib.compressobj(9, wbits=31)), bomb(zstandard.ZstdCompressor(level=3).compressobj())
+
+
+def token(request: Any, answer: Callable[[Any], object]) -> object:
+    if "/token" in request.path:
+        return answer(request)
+    realm = f'Bearer realm="http://{request.headers["Host"]}/token",service="x"'
+    return request.send(401, **{"WWW-Authenticate": realm})
+
+
+def one(layers: int) -> bytes:
+    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": DIGEST, "size": LARGE}
+    config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": DIGEST, "size": LARGE}
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    return json.dumps({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": [layer] * layers}).encode()
+
+
+ANSWERS: dict[str, Callable[[Any], object]] = {
+    "a body of 700 MB": long_body,
+    "endless chunks": endless_chunks,
+    "endless headers": endless_headers,
+    "a header of 700 MB": long_header,
+    "a gzip bomb": lambda request: request.send(200, GZIP, Content_Encoding="gzip"),
+    "a gzip bomb twice": lambda request: request.send(200, GZIP, Content_Encoding="gzip, gzip"),
+    "a zstd bomb": lambda request: request.send(200, ZSTD, Content_Encoding="zstd"),
+    "an error with 700 MB": lambda request: request.begin(404, Content_Length=str(LARGE)) or [
+        request.wfile.write(BLOCK) for _ in range(LARGE >> 20)
+    ],
+    "a redirect to itself": lambda request: request.send(307, Location=request.path),
+    "ever new redirects": lambda request: request.send(302, Location=f"{request.path}x"),
+    "a redirect with 700 MB": lambda request: request.begin(
+        307, Location=f"{request.path}x", Content_Length=str(LARGE)
+    ) or [request.wfile.write(BLOCK) for _ in range(LARGE >> 20)],
+    "401 for ever": lambda request: request.send(401, **{"WWW-Authenticate": 'Basic realm="x"'}),
+    "tokens that are refused": lambda request: token(request, lambda r: r.send(200, b'{"token": "x"}')),
+    "a token of 700 MB": lambda request: token(request, long_body),
+    "a token from itself": lambda request: token(request, lambda r: token(r, lambda s: s.send(401))),
+    "other bytes than the digest": lambda request: request.send(200, one(3), **{"Docker-Content-Digest": DIGEST}),
+    "blobs of 700 MB": lambda request: request.send(200, one(3)) if "/manifests/" in request.path else long_body(
+        request
+    ),
+    "no HTTP": lambda request: request.wfile.write(BLOCK * 700),
+    "an empty answer": lambda request: request.wfile.close(),
+    "status 100 for ever": lambda request: request.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000),
+}  # fmt: skip
+BUSY: dict[str, Callable[[Any], object]] = {
+    f"{status} and Retry-After {wait}": lambda request, status=status, wait=wait: request.send(
+        status, **({"Retry-After": wait} if wait else {})
+    )
+    for status in (429, 503)
+    for wait in ("", "0", "Wed, 21 Oct 2015 07:28:00 GMT", "99999999999")
+}
+
+
+def handover(folder: Path) -> Path:
+    """What `inv push --digests` writes."""
+    entry = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": DIGEST, "size": 2,
+             "platform": {"os": "linux", "architecture": "amd64"}}  # fmt: skip
+    names = {"dated": "1-1", "release": "1", "shared": ["2"]}
+    image = {"image": "x", "platform": "linux/amd64", "names": names, "entries": [entry]}
+    file = folder / "digests.json"
+    file.write_text(json.dumps([image]))
+    return file
+
+
+COMMANDS: dict[str, Callable[[str, Path], list[str]]] = {
+    "push": lambda host, folder: ["push", f"--merge={handover(folder)}", f"--repository={host}/x"],
+    "verify": lambda host, _: ["verify", f"--image={host}/x:1"],
+    "compare": lambda host, _: ["compare", f"--version={RELEASE}", f"--repository={host}/x"],
+    "outdated": lambda host, _: ["outdated", f"--version={RELEASE}", f"--repository={host}/x"],
+}
+
+
+def run(engine: Engine, folder: Path, command: str, answer: Callable[[Any], object]) -> Run:
+    """Run a command against a registry that answers by ``answer``."""
+    with serving(answer) as (host, asked):
+        environment = {
+            **os.environ, "DOCKER_HOST": engine.host, "BAKERY_HOME": str(folder / "home"),
+            "DOCKER_CONFIG": str(folder / "docker"),
+        }  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", WRAPPER, *COMMANDS[command](host, folder)], cwd=ROOT, env=environment,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=400,
+        )  # fmt: skip
+        peak = re.search(r"(?m)^PEAK (\d+)$", done.stderr)
+        assert peak, done.stderr
+        return Run(done.returncode, done.stdout + done.stderr, 1024 * int(peak[1]), asked)
+
+
+def judged(engine: Engine, folder: Path, command: str, name: str) -> str:
+    """What is wrong with how a command ends that meets the answers ``name``; empty if nothing is."""
+    (folder := folder / f"{command} {name}").mkdir()
+    done = run(engine, folder, command, {**ANSWERS, **BUSY}[name])
+    lines = [line for line in done.output.splitlines() if line.strip() and not line.startswith("PEAK")]
+    problems = {
+        "exit code": done.code not in (1, 2), "memory": done.memory > MEMORY, "message": not 1 <= len(lines) <= 60,
+        "traceback": "Traceback" in done.output or "fault of this tool" in done.output,
+        # No request is repeated but those for a token, and attempts after a back-off.
+        "requests": max(map(done.asked.count, done.asked)) > 8 or len(done.asked) > 8 and command != "outdated",
+    }  # fmt: skip
+    found = [problem for problem, wrong in problems.items() if wrong]
+    about = f"code {done.code}, {done.memory / 1e6:.0f} MB, {len(done.asked)} requests: {lines[-2:]}"
+    return f"{command}, {name}: {', '.join(found)}: {about}" if found else ""
+
+
+LARGE_ONES = ("a body of 700 MB", "a gzip bomb", "a redirect with 700 MB", "a token of 700 MB", "blobs of 700 MB")
+
+
+@pytest.mark.parametrize(
+    ("command", "names", "jobs"),
+    [
+        ("verify", list(ANSWERS), 2), ("verify", list(BUSY), len(BUSY)), ("push", LARGE_ONES[:4], 2),
+        ("compare", LARGE_ONES[:4], 2), ("outdated", LARGE_ONES, 2),
+    ],
+    ids=["verify", "busy", "push", "compare", "outdated"],
+)  # fmt: skip
+def test_a_hostile_registry_costs_little_memory_few_requests_and_is_reported(
+    engine: Engine, tmp_path: Path, command: str, names: list[str], jobs: int
+) -> None:
+    with ThreadPoolExecutor(jobs) as pool:
+        wrong = list(filter(None, pool.map(lambda name: judged(engine, tmp_path, command, name), names)))
+    assert wrong == []
