@@ -39,6 +39,10 @@ Sha256 = Annotated[str, Rule("64 lower-case hexadecimal digits", "[0-9a-f]{64}")
 ImageReference = Annotated[str, Rule("an image reference with a tag", r"[^\s@]+:[^\s@/]+")]
 
 
+def _shortened(text: str, longest: int = 1000) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
 class Table:
     """A TOML table and its place in the file, for errors; ``known`` collects the keys that may be in it."""
 
@@ -49,7 +53,7 @@ class Table:
     def fail(self, key: str, expected: str, hint: str = "") -> ConfigError:
         """The error to raise for ``key``; the path of the file is relative if it is below the current folder."""
         file = os.path.relpath(self.file)
-        name = ".".join(part for part in (self.where, key) if part)
+        name, expected = _shortened(".".join(part for part in (self.where, key) if part)), _shortened(expected)
         return ConfigError(f"{self.file if file.startswith('..') else file}: {name}: {expected}", hint=hint)
 
     def unknown(self, key: str, known: Mapping[str, object] | set[str]) -> ConfigError:

@@ -118,8 +118,7 @@ def _url(text: str, name: str) -> str:
     url = text if "://" in text else f"http://{text}"
     if not re.fullmatch(r"[a-z0-9]+://([^\s\"#&;<>\\{}]|\{archive\})+", url):
         raise InputError(
-            f"{name} is not a URL that apt can use",
-            hint="Expected http://HOST or http://HOST:PORT, a login in front of HOST.",
+            f"{name} is not a URL that apt can use", hint="Expected http://HOST[:PORT], with a login if needed."
         )
     return url
 

@@ -80,6 +80,12 @@ class Cached:
             repository.transport.close()
         return {tag: whole(self.registry, name, tag) for tag in tags(self.registry, name)}
 
+    def used(self, files: list[Path]) -> list[Path]:
+        """Without the records of indexes that later builds have replaced in the engine."""
+        ids = {image.id for image in self.bench.engine.images(name=self.bench.catalog.repository)}
+        indexes = [file for file in files if re.fullmatch("sha256-[0-9a-f]{64}", file.name)]
+        return [file for file in files if file not in indexes or file.name.replace("-", ":") in ids]
+
     def restore(self) -> None:
         for path in self.home.iterdir():
             path.unlink() if path.is_symlink() or path.is_file() else shutil.rmtree(path)
@@ -136,6 +142,7 @@ def _copied(made: Path) -> Any:
 def test_damaged_files_of_the_cache_are_repaired_by_a_build_and_never_pushed(cached: Cached, kind: str) -> None:
     files = files_of(cached.home)
     assert {file.relative_to(cached.home).parts[0] for file in files} == {"bases", "layers", "sources"}
+    used = cached.used(files)
     for file, other in zip(files, [*files[1:], files[0]], strict=True):
         DAMAGE[kind](file, cached.pristine / other.relative_to(cached.home))
     try:
@@ -144,8 +151,9 @@ def test_damaged_files_of_the_cache_are_repaired_by_a_build_and_never_pushed(cac
         assert re.search("not the image that is recorded|the one that was tested", error.message)
     assert cached.build() == ""
     told = cached.told
-    untold = [str(file) for file in files if not {str(file), str(_folder(file))} & set(re.split(r"[:\s]+", told))]
-    assert untold == [] or kind == "removed"
+    words = set(re.split(r"[:\s]+", told))
+    untold = [file.name for file in used if not {str(file), str(_folder(file))} & words]
+    assert kind == "removed" or not untold, "\n".join(untold)
     assert cached.push() == cached.expected
     assert cached.build() == ""
     assert not re.search("damaged|corrupt", cached.told)
@@ -155,8 +163,10 @@ def test_links_in_the_cache_are_refused_by_name_or_replaced(cached: Cached) -> N
     folders = {file.parent: file for file in files_of(cached.home)}
     for file in folders.values():
         _link(file, file)
-        assert "is a symbolic link" in (error := cached.build()) or str(_folder(file)) in cached.told
-        assert str(file) in error or not error
+        if error := cached.build():
+            assert f"{file} is a symbolic link" in error
+        elif str(_folder(file)) not in cached.told:  # it was not used
+            assert cached.push() == cached.expected
         cached.restore()
     assert len(folders) > 5
 

@@ -223,7 +223,7 @@ def judged(engine: Engine, folder: Path, command: str, name: str) -> str:
         "exit code": done.code not in (1, 2), "memory": done.memory > MEMORY, "message": not 1 <= len(lines) <= 60,
         "traceback": "Traceback" in done.output or "fault of this tool" in done.output,
         # No request is repeated but those for a token, and attempts after a back-off.
-        "requests": max(map(done.asked.count, done.asked)) > 8 or len(done.asked) > 8 and command != "outdated",
+        "requests": max(map(done.asked.count, done.asked)) > 8 or (len(done.asked) > 8 and command != "outdated"),
     }  # fmt: skip
     found = [problem for problem, wrong in problems.items() if wrong]
     about = f"code {done.code}, {done.memory / 1e6:.0f} MB, {len(done.asked)} requests: {lines[-2:]}"

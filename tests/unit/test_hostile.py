@@ -294,6 +294,16 @@ def test_toml_of_the_lock(folder: Path, name: str) -> None:
         load_catalog(folder)
 
 
+@pytest.mark.parametrize(
+    "text", [f'schema = "{DIGITS}"', f'schema = 1\n[releases."{DIGITS}"]', f"schema = 1\n{DIGITS} = 1"]
+)
+def test_an_error_does_not_repeat_a_long_value_or_key(folder: Path, text: str) -> None:
+    (folder / "shared" / "lock.toml").write_text(text)
+    with pytest.raises(ConfigError, match=r"lock\.toml") as caught:
+        load_catalog(folder)
+    assert len(str(caught.value)) < 2500
+
+
 @EXAMPLES
 @given(st.text(max_size=200), st.sampled_from(["lock", "upstream"]))
 def test_toml(folder: Path, text: str, name: str) -> None:
