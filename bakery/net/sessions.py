@@ -38,6 +38,10 @@ class _Patient:
         timer.start()
         try:
             response = super().getresponse()  # type: ignore[misc]
+        except Exception:
+            if self.late:  # in the middle of the status line
+                raise TimeoutError("headers took too long") from None
+            raise
         finally:
             timer.cancel()
         if self.late:

@@ -55,7 +55,7 @@ TARBALLS: list[Case] = [
     ("an error page", (503, HTML, {}), "answered 503"),
     ("a part, called complete", (206, GOOD[:1000], {}), "answered 206"),
     ("a connection that ends midway", half, "cannot be reached"),
-    ("a redirect loop", loop, "Exceeded 30 redirects"),
+    ("a redirect loop", loop, "Exceeded 5 redirects"),
     ("a redirect to a file of this machine", (302, b"", {"Location": "file:///etc/passwd"}), "cannot be reached"),
     ("a redirect to nowhere", (302, b"", {"Location": "http://"}), "cannot be reached"),
     ("more bytes than any tarball has", b"x" * 5000, "sent more than 4000 bytes"),
