@@ -56,9 +56,9 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs)
         return
     session.run("pytest", "-n", "auto", "bakery", "tests/unit", "tests/golden")
-    # Files in parallel, the tests of a file in order: all share an engine, and mostly wait for it or for a network.
-    # Slow files start first (tests/engine/conftest.py).
-    session.run("pytest", "-n", "4", "--dist", "loadfile", "--no-loadscope-reorder", "tests/engine")
+    # More workers than processors: all share an engine, and mostly wait for it or for a network.
+    # tests/engine/conftest.py says which tests one worker runs together.
+    session.run("pytest", "-n", "4", "--dist", "loadscope", "--no-loadscope-reorder", "tests/engine")
 
 
 def invoke(session: nox.Session, verb: str, series: str, target: str, variant: Variant) -> None:

@@ -79,7 +79,7 @@ def test_unit_and_golden_tests_run_in_parallel_before_the_engine_tests(noxfile: 
     noxfile["tests"].func(session)
     assert session.commands == [
         ("pytest", "-n", "auto", "bakery", "tests/unit", "tests/golden"),
-        ("pytest", "-n", "4", "--dist", "loadfile", "--no-loadscope-reorder", "tests/engine"),
+        ("pytest", "-n", "4", "--dist", "loadscope", "--no-loadscope-reorder", "tests/engine"),
     ]
 
 
