@@ -100,13 +100,16 @@ class Table:
     def tables(self, key: str) -> "dict[str, Table]":
         """The sub-tables of the table ``key`` by name.
 
-        A table with ``like = "NAME"`` also has the keys of the table NAME that it does not have itself.
+        A table with ``like = "NAME"`` also has the keys that it lacks of the table NAME, which comes before it: then an
+        error in a key is reported for the table that has it.
         """
         outer = self.table(key)
         tables = {name: outer.table(name) for name in outer.data}
-        originals = {name: table.data for name, table in tables.items() if "like" not in table.data}
-        for table in tables.values():
-            if "like" in table.data:
+        originals: dict[str, Mapping[str, object]] = {}
+        for name, table in tables.items():
+            if "like" not in table.data:
+                originals[name] = table.data
+            else:
                 like = table.get("like", str, f"one of {', '.join(originals)}", lambda name: name in originals)
                 own = {key: value for key, value in table.data.items() if key != "like"}
                 table.data = _merged(originals[like], own)

@@ -316,8 +316,8 @@ def test_a_new_family_needs_only_data(data_tree: Path) -> None:
             id="option of our series that the recipe does not declare",
         ),
         pytest.param(
-            CATALOG, lambda d: d["series"]["3.11"]["by_compiler"]["clang_ir"]["compile"].update(ldflags=[]),
-            ['series."3.11".by_compiler.clang_ir.compile.ldflags', "unknown key", "linker_flags"],
+            CATALOG, lambda d: d["series"]["3.10"]["by_compiler"]["clang_ir"]["compile"].update(ldflags=[]),
+            ['series."3.10".by_compiler.clang_ir.compile.ldflags', "unknown key", "linker_flags"],
             id="option by compiler that the recipe does not declare",
         ),
         pytest.param(
