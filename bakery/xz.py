@@ -1,4 +1,4 @@
-"""Reads xz within a limit of memory, which the standard library's file object does not have."""
+"""Reads xz with a memory limit, which the standard library's file object lacks."""
 
 import io
 import lzma

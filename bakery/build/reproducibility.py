@@ -29,8 +29,8 @@ COLUMNS = (
 )  # fmt: skip
 SHOWN = 20  # differences of an image that are printed; the table counts all of them
 KEPT = 32 << 20  # largest size in bytes of a file whose content is kept to locate its differences
-SHOWN_BYTES = 8  # that are shown from the first difference on
-FIELDS = ("type", "mode", "uid", "gid", "mtime", "linkname", "size")  # of tarfile.TarInfo that are compared
+SHOWN_BYTES = 8  # from the first difference on
+FIELDS = ("type", "mode", "uid", "gid", "mtime", "linkname", "size")  # attributes of tarfile.TarInfo to compare
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from bakery.xz import XzReader
 CHUNK = 1 << 20
 ZLIB_BEST = 9
 LARGEST = 32 << 30
-"""Bytes of the largest layer, uncompressed. A layer of 1 MB can unpack to a thousand times as much and more."""
+"""Bytes of the largest layer, uncompressed. A layer of 1 MB can unpack to 1 GB and more."""
 LONGEST_HEADER, HEADERS = 128 << 10, 64 << 20
-"""Bytes of an extended header, and of the names of all members with 200 for each: 300,000 files of ordinary names."""
+"""Bytes of an extended header, and of all names plus 200 for each member: enough for 300,000 ordinary files."""
 TOO_LARGE = "an archive is damaged or hostile: it has too many files, too long names, or too much data"
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
@@ -86,7 +86,7 @@ def is_tar(head: bytes) -> bool:
 
 @contextmanager
 def decompressed(stream: IO[bytes]) -> Iterator[io.BufferedReader]:
-    """What ``stream``, at its beginning, holds after decompression; closes it at the end."""
+    """The decompressed content of ``stream``, which is read from its start and closed at the end."""
     raw = io.BufferedReader(cast(io.RawIOBase, stream), CHUNK)
     method, opened = method_of(raw.peek()), cast(Any, raw)
     if method == "zstd":
@@ -120,7 +120,7 @@ class WholeMember(_Member):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         if not buf:
-            raise tarfile.ReadError("it was cut off: it lacks the zeros that end a tar")
+            raise tarfile.ReadError("it was cut off: the zeros that end a tar are missing")
         return super().frombuf(buf, encoding, errors)
 
 

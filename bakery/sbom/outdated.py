@@ -1,4 +1,4 @@
-"""Finds packages of images that are newer in the distribution's package archive, so that a rebuild can follow."""
+"""Finds packages of images for which the distribution's package archive has newer versions."""
 
 import re
 from collections import defaultdict
@@ -21,7 +21,7 @@ from bakery.sbom.components import STATUS, SpdxDocument, installed
 
 STATUS_FILES = re.compile(STATUS)
 OUTDATED_COLUMNS = tuple(Column(name) for name in ("image", "package", "installed", "available", "security", "since"))
-SINCE = "since: the time that the mirror has for the package's file (Last-Modified)"
+SINCE = "since: the package file's time on the mirror (Last-Modified)"
 Ask = Callable[[Image, Iterable[tuple[str, str]]], Iterable[Newer]]
 """Asks the archive of an image's target and platform for newer versions of packages, each a name and a version."""
 

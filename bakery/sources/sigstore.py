@@ -49,7 +49,7 @@ def verify(
     except Error as error:
         if str(error).endswith(NO_CHECKPOINT):
             raise Unverifiable(f"the bundle cannot be verified offline: {error}") from None
-        raise BadSignature(f"the bundle does not prove the file: {_summary(error)}") from None
+        raise BadSignature(f"the bundle does not verify the file: {_summary(error)}") from None
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise BadSignature(f"the bundle is malformed: {type(error).__name__}: {_summary(error)}") from None
     assert pinned.matched is not None
