@@ -1,6 +1,6 @@
 # C programs that start the interpreter in each way that the documentation of the C API has.
 flags=$(python3-config --embed --cflags --ldflags)
-version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+version=$(python3 -c 'import sys; print("%d.%d%s" % (*sys.version_info[:2], sys.abiflags))')
 cat >main.c <<'C'
 #include <Python.h>
 int main(int count, char **arguments) { return Py_BytesMain(count, arguments); }
