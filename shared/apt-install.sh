@@ -17,9 +17,11 @@ if [ -e $secrets/apt.mirror ]; then
     work=$(mktemp -d -p /dev/shm) # is part of no layer
     mkdir "$work/sources"
     # http://HOST/debian-security becomes the mirror's URL with debian-security for {archive}.
+    # A file, because the list of processes shows arguments, and the URL may have a login.
+    printf 's#https?://[^/ ]+/([^/ ]+)#%s#\n' "$(sed 's#{archive}#\\1#' $secrets/apt.mirror)" >"$work/rewrite"
     for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
         [ -e "$file" ] || continue
-        sed -E "s#https?://[^/ ]+/([^/ ]+)#$(sed 's#{archive}#\\1#' $secrets/apt.mirror)#" "$file" >"$work/sources/${file##*/}"
+        sed -E -f "$work/rewrite" "$file" >"$work/sources/${file##*/}"
     done
     {
         if [ -e $secrets/apt.conf ]; then cat $secrets/apt.conf; fi
