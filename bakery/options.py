@@ -41,11 +41,15 @@ def option(default: T, help: str, **rules: Any) -> T:
     return field(default=default, metadata={"help": help, "default": default, "repeats": repeats, **rules})
 
 
+def _empty(name: str) -> InputError:  # a variable of a script that is not set
+    return InputError(f"--{name}= is empty", hint="Give it a value or leave it out.")
+
+
 def parse(name: str, value: Any, rules: Rules) -> Any:
     """The value of the option ``name`` from what the user typed; :exc:`InputError` if it is not valid."""
     if rules["repeats"]:
         if not all(text.strip(", ") for text in value):
-            raise InputError(f"--{name}= is empty", hint="Give it a value or leave it out.")
+            raise _empty(name)
         return split(value) if rules["commas"] else tuple(value)
     if value is None:
         return os.environ.get(rules.get("variable", "")) or rules["default"]
@@ -57,8 +61,8 @@ def parse(name: str, value: Any, rules: Rules) -> Any:
         return rules["convert"](value)
     if "minimum" not in rules and value != "":
         return value
-    if "minimum" not in rules:  # a variable of a script that is not set
-        raise InputError(f"--{name}= is empty", hint="Give it a value or leave it out.")
+    if "minimum" not in rules:
+        raise _empty(name)
     if not re.fullmatch("[0-9]{1,9}", value) or int(value) < rules["minimum"]:
         raise InputError(f"--{name}={value}: expected a number, {rules['minimum']} or more, of at most 9 digits")
     return int(value)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.loopback import serving_requests
+
 DROP = "drop"
 """Close the connection in the middle of the request."""
 LOSE = "lose"
@@ -92,11 +94,5 @@ def faulty(behind: str) -> Iterator[Proxy]:
     server = _Quiet(("127.0.0.1", 0), _Handler)
     proxy = Proxy(f"127.0.0.1:{server.server_port}")
     server.proxy, server.behind, server.counting = proxy, behind, threading.Lock()  # type: ignore[attr-defined]
-    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
-    thread.start()
-    try:
+    with serving_requests(server):
         yield proxy
-    finally:
-        server.shutdown()
-        thread.join(10)
-        server.server_close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ import pytest
 
 from bakery.engine.engine import Engine
 from bakery.workspace import Workspace
+from tests.loopback import serving_requests
 
 SUITES = ("bookworm", "bookworm-security")
 
@@ -89,13 +89,10 @@ def served(workspace: Workspace, folder: Path) -> Iterator[tuple[PackageArchive,
         pytest.skip("no base was made on this machine")
     archive = PackageArchive(folder / "archive")
     archive.folder.mkdir()
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(archive.folder.parent))) as http:
-        thread = threading.Thread(target=http.serve_forever)
-        thread.start()
-        archive.url = f"http://127.0.0.1:{http.server_port}/{archive.folder.name}"
+    http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(archive.folder.parent)))
+    archive.url = f"http://127.0.0.1:{http.server_port}/{archive.folder.name}"
+    with serving_requests(http):
         yield archive, layout
-        http.shutdown()
-        thread.join(10)
 
 
 def base_of(

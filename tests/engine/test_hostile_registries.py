@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ import pytest
 import zstandard
 
 from bakery.engine.engine import Engine
+from tests.loopback import serving_requests
 
 from .conftest import ROOT
 from .fixtures import RELEASE
@@ -89,14 +89,8 @@ def serving(answer: Callable[[Any], object]) -> Iterator[tuple[str, list[str]]]:
     server = _Quiet(("127.0.0.1", 0), _Handler)
     asked: list[str] = []
     server.answer, server.asked = answer, asked  # type: ignore[attr-defined]
-    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
-    thread.start()
-    try:
+    with serving_requests(server):
         yield f"127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join(10)
-        server.server_close()
 
 
 def long_body(request: Any) -> None:

@@ -12,7 +12,6 @@ import re
 import ssl
 import subprocess
 import tarfile
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -30,6 +29,7 @@ from bakery.engine.engine import Engine
 from bakery.net.build_secrets import users_network
 from bakery.platforms import AMD64
 from bakery.workspace import Workspace
+from tests.loopback import serving_requests
 
 from .conftest import ROOT
 from .registry import DATA
@@ -73,14 +73,8 @@ def serving(behind: str, *, tls: bool) -> Iterator[tuple[str, list[dict[str, str
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(DATA / "server.pem")
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with serving_requests(server):
         yield f"user:{MARKER}@127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join(10)
-        server.server_close()
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from bakery.catalog.models import Catalog
 from bakery.engine.engine import Engine
 from bakery.records import write_record
 from bakery.workspace import Workspace
+from tests.loopback import serving_requests
 from tests.records import recorded, run_of_tests
 
 from .fixtures import RELEASE, Bench
@@ -158,10 +159,9 @@ def planted(
     data.mkdir()
     mirror = ThreadingHTTPServer(("127.0.0.1", 0), partial(Login, directory=str(bench.mirror)))
     mirror.used = []  # type: ignore[attr-defined]
-    thread = threading.Thread(target=mirror.serve_forever)
-    thread.start()
     try:
         with (
+            serving_requests(mirror),
             serving(behind, tls=False) as (archive, asked), serving(behind, tls=False) as (proxy, passed),
             running(workspace, catalog, data, secured=True) as registry,
         ):  # fmt: skip
@@ -171,8 +171,6 @@ def planted(
             used = {"apt": asked, "proxy": passed, "mirror": mirror.used}  # type: ignore[attr-defined]
             yield planted, registry, data / "data", used
     finally:
-        mirror.shutdown()
-        mirror.server_close()
         bench.remove_images()
 
 

@@ -1,0 +1,19 @@
+"""Servers that a test needs on the loopback interface, or on a socket."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from socketserver import BaseServer
+
+
+@contextmanager
+def serving_requests(server: BaseServer) -> Iterator[None]:
+    """Answer requests to ``server`` in a thread; close the server at the end."""
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
