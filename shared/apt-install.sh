@@ -6,7 +6,7 @@
 #
 # Secrets of the step describe the user's network and leave no trace (bakery/net/build_secrets.py):
 #   apt.conf     settings for apt: proxies, and that ca.pem is trusted
-#   apt.mirror   a mirror to use instead: a URL in which {archive} stands for debian, debian-security or ubuntu
+#   apt.mirror   a script of `sed -E` that replaces the archives' URLs in apt's sources by those of a mirror
 #   ca.pem       certificates of the user's own authorities
 set -eu
 [ $# -gt 0 ] || exit 0
@@ -16,12 +16,9 @@ if [ -e $secrets/apt.conf ]; then export APT_CONFIG=$secrets/apt.conf; fi
 if [ -e $secrets/apt.mirror ]; then
     work=$(mktemp -d -p /dev/shm) # is part of no layer
     mkdir "$work/sources"
-    # http://HOST/debian-security becomes the mirror's URL with debian-security for {archive}.
-    # A file, because the list of processes shows arguments, and the URL may have a login.
-    printf 's#https?://[^/ ]+/([^/ ]+)#%s#\n' "$(sed 's#{archive}#\\1#' $secrets/apt.mirror)" >"$work/rewrite"
     for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
         [ -e "$file" ] || continue
-        sed -E -f "$work/rewrite" "$file" >"$work/sources/${file##*/}"
+        sed -E -f $secrets/apt.mirror "$file" >"$work/sources/${file##*/}"
     done
     {
         if [ -e $secrets/apt.conf ]; then cat $secrets/apt.conf; fi

@@ -33,12 +33,9 @@ trap 'rm -rf "$work"' EXIT
     echo 'APT::Get::Always-Include-Phased-Updates "true";'
     if [ -e "$secrets/apt.mirror" ]; then
         mkdir "$work/sources"
-        # http://HOST/debian-security becomes the mirror's URL with debian-security for {archive}.
-        # A file, because the list of processes shows arguments, and the URL may have a login.
-        printf 's#https?://[^/ ]+/([^/ ]+)#%s#\n' "$(sed 's#{archive}#\\1#' "$secrets/apt.mirror")" >"$work/rewrite"
         for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
             [ -e "$file" ] || continue
-            sed -E -f "$work/rewrite" "$file" >"$work/sources/${file##*/}"
+            sed -E -f "$secrets/apt.mirror" "$file" >"$work/sources/${file##*/}"
         done
         printf 'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "%s";\n' "$work/sources"
     fi

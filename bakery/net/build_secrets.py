@@ -38,13 +38,13 @@ class Network:
     def reaching(self, archives: Mapping[str, str]) -> "Network":
         """The same settings, with the URL of each archive in ``archives``, unless the user has chosen a mirror.
 
-        The scripts put the mirror into a command of sed, which more of them follow here. The first is the default.
+        The first URL is also that of archives that are not among them.
         """
         urls = [_url(url, f"the source of {name}") for name, url in archives.items()]
         if MIRROR in self.texts or not urls:
             return self
         commands = [f"s#<{name}>#{url}#" for name, url in zip(archives, urls, strict=True)]
-        texts = {**self.texts, MIRROR: f"<{ARCHIVE}>#;{';'.join(commands)};s#<[^>]*>#{urls[0]}"}
+        texts = {**self.texts, MIRROR: "\n".join([_rewriting(f"<{ARCHIVE}>"), *commands, f"s#<[^>]*>#{urls[0]}#"])}
         if any(map(is_snapshot, urls)):
             texts[CONFIG] = self.texts.get(CONFIG, "") + f"{EXPIRED}\n"
         return replace(self, texts=texts)
@@ -92,9 +92,17 @@ def users_network(ca_bundle: str | None = None, mirror: str | None = None) -> Ne
     texts = {CONFIG: "".join(f"{line}\n" for line in lines)} if lines else {}
     if mirror:
         address = _url(mirror.rstrip("/"), "--apt-mirror")
-        texts[MIRROR] = address if ARCHIVE in address else f"{address}/{ARCHIVE}"
+        texts[MIRROR] = _rewriting(address if ARCHIVE in address else f"{address}/{ARCHIVE}")
     upper = [f"{name.upper()}_PROXY" for name in docker]
     return Network(texts, bundle.resolve() if bundle else None, (*upper, *(name.lower() for name in upper)))
+
+
+def _rewriting(address: str) -> str:
+    """A command of sed by which http://HOST/debian-security becomes ``address``, with debian-security for {archive}.
+
+    The secret is the script itself: in an argument of sed, the list of processes would show the login of a mirror.
+    """
+    return f"s#https?://[^/ ]+/([^/ ]+)#{address.replace(ARCHIVE, chr(92) + '1')}#"
 
 
 def _docker_proxies() -> dict[str, str]:

@@ -51,4 +51,4 @@ def test_the_users_options_reach_buildx(tmp_path: Path) -> None:
     building = Building(no_cache=True, builder="far", cache_from=("r",), cache_to=("t",), apt_mirror="http://m/")
     options = buildx_options(building, Workspace(tmp_path, tmp_path))
     assert (options.no_cache, options.builder, options.cache_from, options.cache_to) == (True, "far", ("r",), ("t",))
-    assert options.network.texts["apt.mirror"] == "http://m/{archive}"
+    assert options.network.texts["apt.mirror"] == r"s#https?://[^/ ]+/([^/ ]+)#http://m/\1#"

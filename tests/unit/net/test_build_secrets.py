@@ -36,7 +36,9 @@ def test_a_login_is_passed_in_the_environment_and_not_in_arguments(monkeypatch: 
         'Acquire::http::Proxy::archive.example "DIRECT";',
         'Acquire::https::Proxy::archive.example "DIRECT";',
     ]
-    assert network.environment["BAKERY_SECRET_APT_MIRROR"] == "https://user:marker@mirror/{archive}"
+    assert network.environment["BAKERY_SECRET_APT_MIRROR"] == (
+        r"s#https?://[^/ ]+/([^/ ]+)#https://user:marker@mirror/\1#"
+    )
     assert "--secret id=apt.conf,env=BAKERY_SECRET_APT_CONF" in " ".join(network.arguments)
     assert "marker" not in f"{network.arguments} {network!r}"
 
@@ -62,7 +64,9 @@ def test_a_damaged_docker_configuration_is_ignored(tmp_path: Path, monkeypatch: 
 def test_expired_package_lists_are_accepted_from_snapshots_only() -> None:
     network = users_network(mirror="https://mirror/archive/{archive}/20261124T000000Z/")
     assert network.environment["BAKERY_SECRET_APT_CONF"] == 'Acquire::Check-Valid-Until "false";\n'
-    assert network.environment["BAKERY_SECRET_APT_MIRROR"] == "https://mirror/archive/{archive}/20261124T000000Z"
+    assert network.environment["BAKERY_SECRET_APT_MIRROR"] == (
+        r"s#https?://[^/ ]+/([^/ ]+)#https://mirror/archive/\1/20261124T000000Z#"
+    )
     assert "BAKERY_SECRET_APT_CONF" not in users_network(mirror="https://mirror/20261124").environment
 
 
@@ -79,7 +83,7 @@ def test_build_steps_use_the_hosts_mirror_of_each_archive(script: str, tmp_path:
     network = users_network().reaching(ARCHIVES)
     (tmp_path / "apt.mirror").write_text(network.environment["BAKERY_SECRET_APT_MIRROR"])
     (tmp_path / "list").write_text(PUBLIC)
-    command = re.search(r'sed -E "s#https.*?"\$file"', (SHARED / script).read_text())
+    command = re.search(r'sed -E -f .*?"\$file"', (SHARED / script).read_text())
     assert command and "pa%40ss" not in f"{network.arguments} {network!r}"
     run = ["sh", "-c", f"secrets=$0 file=$1\n{command[0]}", str(tmp_path), str(tmp_path / "list")]
     assert subprocess.run(run, capture_output=True, text=True, check=True).stdout.splitlines() == [
