@@ -41,6 +41,7 @@
 #   SYSCONFIG=/sysconfig   written by `sysconfig`, mounted for `compile`
 #   PROFILES=/profiles     the profile of a training, packed the same way, and the compiler's version, for `inv profile`
 #   TREE=/usr/src/python   the unpacked source
+#   LINKED=/usr/src/linked written by `compile`: executables and shared objects with their symbols, in the folders of TREE
 set -euo pipefail
 shopt -s nullglob
 # shellcheck source-path=SCRIPTDIR source=common.sh
@@ -50,6 +51,7 @@ SOURCE=${SOURCE:-/mnt/source}
 SYSCONFIG=${SYSCONFIG:-/sysconfig}
 PROFILE=${PROFILE:-/mnt/profile}
 PROFILES=${PROFILES:-/profiles}
+LINKED=${LINKED:-/usr/src/linked}
 TREE=${TREE:-/usr/src/python}
 JOBS=$(nproc)
 
@@ -173,6 +175,17 @@ stubs() {
         # Up to 3.11 setup.py removes that link, because it takes the module for a built-in one; then ensurepip and setup.py
         # itself have no math. Lib is on the path of a build tree as well, and installs no shared objects.
         ln -sf "$PWD/$file" "Lib/$module.so"
+    done
+}
+
+# Strip what was linked, of symbols for debuggers and for the linker; debug-symbols.sh needs the files as they were. The stubs
+# were linked without symbols.
+strip_files() {
+    local file
+    find . -path ./stubs -prune -o -type f \( -name '*.so*' -o -path "./$(value BUILDPYTHON)" \) -print | while read -r file; do
+        mkdir -p "$LINKED/$(dirname "$file")"
+        mv "$file" "$LINKED/$file"
+        strip --strip-all -o "$file" "$LINKED/$file"
     done
 }
 
@@ -322,6 +335,7 @@ compile() {
     done
     LD_LIBRARY_PATH="$PWD" ./python -E -S -m sysconfig --generate-posix-vars
     for file in Makefile pyconfig.h; do mv "$file.own" "$file"; done
+    strip_files
     touch /tmp/now
     settle /tmp/now
 }

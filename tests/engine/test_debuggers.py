@@ -199,6 +199,4 @@ print(len(ids), "files")
 """
     output = engine.client.containers.run(symbols, ["python3", "-c", script], remove=True, network_mode="host")
     *without, last = output.decode().splitlines()
-    assert int(last.split()[0]) > 20
-    assert not any("python3" in line.partition(": ")[2].partition(".")[0] for line in without), without
-    assert len(without) <= 2, without
+    assert int(last.split()[0]) > 20 and not without, without

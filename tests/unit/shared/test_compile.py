@@ -189,9 +189,13 @@ def test_modules_that_others_look_for_are_linked_into_libpython_but_are_files(tm
     objcopy = programs / "objcopy"
     objcopy.write_text('#!/bin/sh\n[ "$2" = --only-section=.AsyncioDebug ] && cp "$3" "$4"\n')
     objcopy.chmod(0o755)
-    values = {"cc": "cc", "compiler_flags": "-O3"}
+    # And one that marks what it copies.
+    strip = programs / "strip"
+    strip.write_text('#!/bin/sh\n{ cat "$4"; echo stripped; } >"$3"\n')
+    strip.chmod(0o755)
+    values, linked = {"cc": "cc", "compiler_flags": "-O3"}, tmp_path / "linked"
     environment = {
-        "TREE": str(tree), "SYSCONFIG": str(sysconfig), "PGO": "0", "PATH": f"{programs}:{os.environ['PATH']}",
+        "LINKED": str(linked), "TREE": str(tree), "SYSCONFIG": str(sysconfig), "PGO": "0", "PATH": f"{programs}:{os.environ['PATH']}",
         "CONFIGURE_OPTIONS": OPTIONS.replace("builtin=", "builtin=math select _json _asyncio"),
         "COMPILE_OPTIONS": "\n".join(f"{name}={values.get(name, '')}" for name in COMPILE_OPTIONS),
     }  # fmt: skip
@@ -201,7 +205,13 @@ def test_modules_that_others_look_for_are_linked_into_libpython_but_are_files(tm
     others = [line for line in TABLE.splitlines() if '"math"' not in line and "asyncio" not in line]
     assert (tree / "linked.c").read_text().splitlines() == others
     # A tree may have no line for a public module; then upstream makes a file of it, whose init function keeps its name.
-    assert (tree / "libpython.so").read_text() == "-O3 -DPyInit_math=_PyInit_math -DPyInit__asyncio=_PyInit__asyncio\n"
+    libpython = "-O3 -DPyInit_math=_PyInit_math -DPyInit__asyncio=_PyInit__asyncio\n"
+    assert (tree / "libpython.so").read_text() == f"{libpython}stripped\n"
+    assert sorted(str(file.relative_to(linked)) for file in linked.rglob("*") if file.is_file()) == [
+        "libpython.so",
+        "python",
+    ]
+    assert (linked / "libpython.so").read_text() == libpython, "the debug variant needs its symbols"
     assert (tree / "files").read_text() == "_asyncio.cpython-313.so\nmath.cpython-313.so\n"
     stub = (tree / "stubs/math.cpython-313.so").read_text()
     assert (tree / "Lib/math.so").read_text() == stub, "setup.py, ensurepip and compileall of a build tree need it"
@@ -210,7 +220,7 @@ def test_modules_that_others_look_for_are_linked_into_libpython_but_are_files(tm
     # Tools search a file of that name for the section (3.14: python -m asyncio ps).
     with_section = (tree / "stubs/_asyncio.cpython-313.so").read_text()
     assert '.section .AsyncioDebug,\\"a\\"; .incbin \\"_asyncio.AsyncioDebug\\"' in with_section
-    assert (tree / "_asyncio.AsyncioDebug").read_text() == (tree / "libpython.so").read_text()
+    assert (tree / "_asyncio.AsyncioDebug").read_text() == libpython
     assert "section" not in stub
     # Upstream's check of the build imports what Setup.local does not list from files.
     assert (tree / "checked").read_text() == "*static*\n_json _json.c\n"
