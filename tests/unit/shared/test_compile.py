@@ -195,7 +195,8 @@ def test_modules_that_others_look_for_are_linked_into_libpython_but_are_files(tm
     strip.chmod(0o755)
     values, linked = {"cc": "cc", "compiler_flags": "-O3"}, tmp_path / "linked"
     environment = {
-        "LINKED": str(linked), "TREE": str(tree), "SYSCONFIG": str(sysconfig), "PGO": "0", "PATH": f"{programs}:{os.environ['PATH']}",
+        "LINKED": str(linked), "TREE": str(tree), "SYSCONFIG": str(sysconfig), "PGO": "0",
+        "PATH": f"{programs}:{os.environ['PATH']}",
         "CONFIGURE_OPTIONS": OPTIONS.replace("builtin=", "builtin=math select _json _asyncio"),
         "COMPILE_OPTIONS": "\n".join(f"{name}={values.get(name, '')}" for name in COMPILE_OPTIONS),
     }  # fmt: skip
