@@ -39,6 +39,8 @@ cd "$TREE"
 # SHAREDMODS: upstream's list of files for lib-dynload, and ours (compile.sh).
 # -x . : compileall would write three .pyc for each module, all of which are removed below.
 stubs=(stubs/*)
+# Without that program, pip in a build tree writes scripts for `python` instead (distlib 0.3.6, in pip 22 and 23).
+ln -sf "$PWD/python" "/usr/local/bin/python$(value VERSION)"
 make --no-print-directory -o all "${SKIP_HELPERS[@]}" "DESTDIR=$OUT" "SHAREDMODS=$(value SHAREDMODS) ${stubs[*]}" \
     "COMPILEALL_OPTS=-j0 -x ." install
 

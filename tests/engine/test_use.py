@@ -36,7 +36,7 @@ def test_it_works_as_with_the_official_image(engine: Engine, compilers: str, scr
             **variables, "PIP_ROOT_USER_ACTION": "ignore", "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_COMPILE": "0",  # takes longer than the rest of an installation
         },
-        volumes=[f"{path}:{path}:ro" for path in paths],
+        volumes=[f"{path}:{path}:ro" for path in paths], mem_limit="3g",
     )  # fmt: skip
     try:
         command = ["bash", "-xeuo", "pipefail", "-c", f"exec 2>&1\n{script.read_text()}"]

@@ -92,7 +92,7 @@ class CommandsTest(unittest.TestCase):
 
     @support.needs("pydoc")
     def test_shebangs_name_an_existing_interpreter(self):
-        """The shebang of every script names a program in the image."""
+        """The shebang of every script names a program in the image, and Python by its version, as upstream does."""
         found = list(scripts())
         self.assertTrue(found)
         for path, words in found:
@@ -104,6 +104,7 @@ class CommandsTest(unittest.TestCase):
                 self.assertTrue(program and os.path.isabs(program) and os.access(program, os.X_OK), words)
                 if "python" in os.path.basename(program):
                     self.assertEqual(os.path.realpath(program), support.executable())
+                    self.assertIn(os.path.basename(program), ("python" + VERSION, "python" + support.LDVERSION))
 
     def test_commands_are_executable(self):
         """Everything in /usr/local/bin is executable by all users, and no link is broken."""
