@@ -44,6 +44,12 @@ class SymbolsTest(unittest.TestCase):
         get_version.restype = ctypes.c_char_p
         self.assertEqual(get_version().decode(), sys.version)
 
+    def test_the_compilers_helpers_are_linked_in(self):
+        """A tree that was copied to a base without libgcc_s works, _decimal's 128-bit division included."""
+        for path in (support.executable(), support.libpython(), *support.extension_modules()):
+            with self.subTest(path=path):
+                self.assertNotIn("libgcc_s.so.1", support.Elf(path).strings(support.DT_NEEDED))
+
     @unittest.skipUnless(sys.version_info >= (3, 11), "Py_Version is new in 3.11")
     def test_version_number_is_exported(self):
         """Py_Version is this interpreter's version."""
