@@ -67,6 +67,9 @@ echo "SALT = $(cat salt)" >>Makefile
 case "$*" in *--disable-test-modules*) echo "TEST_MODULES = no" ;; *) echo "TEST_MODULES = yes" ;; esac >>Makefile
 printf '#!/bin/sh\necho "%s"\n' "$*" >config.status
 chmod +x config.status
+# compile.sh strips the interpreter, which is a script here.
+printf '#!/bin/sh\ncp "$4" "$3"\n' >/usr/local/bin/strip
+chmod +x /usr/local/bin/strip
 mkdir -p Lib/test/data Lib/idlelib/tests Modules Programs
 touch Lib/test/test_os.py Lib/test/data/text Lib/idlelib/tests/test_idle.py Modules/config.c pyconfig.h
 """
