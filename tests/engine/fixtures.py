@@ -15,7 +15,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bakery.build.builder import Builder
+from bakery.catalog.labels import LABELS
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Image
 from bakery.catalog.recipes import RecipeName
@@ -119,6 +122,15 @@ def repository(root: Path, original: Path, tarball: Path) -> None:
     text = text.replace('"reference/python"', f'"{REPOSITORY}-reference"')
     # No compiler is called; installing clang would only take time.
     catalog.write_text(text.replace('compiler = "clang"', 'compiler = "gcc"'))
+
+
+def in_variant(engine: Engine, reference: str, infix: str) -> str:
+    """Another variant of the image under test; a test that needs one that is not built is skipped."""
+    base, target, _ = reference.partition(f"-{engine.require(reference).labels.get(f'{LABELS}.target')}")
+    name = f"{base}-{infix}{target}"
+    if not engine.find(name):
+        pytest.skip(f"{name} is not built (inv build --variant={infix})")
+    return name
 
 
 class Bench:

@@ -22,6 +22,7 @@ from bakery.catalog.models import FREE_THREADED
 from bakery.engine.containers import execute
 from bakery.engine.engine import Engine
 
+from .fixtures import in_variant
 from .test_image import archive
 
 pytestmark = pytest.mark.engine
@@ -100,12 +101,7 @@ def test_gdb_names_the_exported_functions_of_the_whole_stack(running: Any) -> No
 @pytest.fixture(scope="module")
 def symbols(engine: Engine, reference: str) -> str:
     """The debug variant of the image under test, with the same interpreter."""
-    target = engine.client.images.get(reference).labels.get(f"{LABELS}.target")
-    base, suffix, _ = reference.partition(f"-{target}")
-    debug = f"{base}-debug{suffix}"
-    digest = ["sh", "-c", f"sha256sum {LIBPYTHON}*"]
-    if not engine.find(debug):
-        pytest.skip(f"{debug} is not built (inv build --variant=debug)")
+    debug, digest = in_variant(engine, reference, "debug"), ["sh", "-c", f"sha256sum {LIBPYTHON}*"]
     ours, theirs = (engine.client.containers.run(image, digest, remove=True) for image in (reference, debug))
     if ours != theirs:
         pytest.skip(f"different builds: inv build --variant=default,debug for {debug} and {reference}")

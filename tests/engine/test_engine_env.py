@@ -18,6 +18,7 @@ from bakery.engine.engine import Engine
 from bakery.workspace import Workspace
 
 from .conftest import ROOT
+from .fixtures import in_variant
 
 pytestmark = pytest.mark.engine
 
@@ -168,15 +169,17 @@ else:
     ],
 )
 def test_the_examples_in_docs_are_built_by_docker_build(
-    shell: Shell, home: Path, engine: Engine, tmp_path: Path, example: str, check: str
+    shell: Shell, home: Path, engine: Engine, reference: str, example: str, check: str
 ) -> None:
-    """As the pages say, with the settings of pip and uv and the CA certificates as secrets."""
-    folder = tmp_path / "example"
+    """As the pages say, from the image under test; the settings of pip and uv and the CA certificates are secrets."""
+    folder = home.parent / "example"
     shutil.copytree(ROOT / "docs" / example, folder)
-    references = re.findall("^FROM ([^ \n]+)", (folder / "Dockerfile").read_text(), re.MULTILINE)
-    for reference in references:
-        if not engine.find(reference):
-            pytest.skip(f"{reference} is not built")
+    text = (folder / "Dockerfile").read_text()
+    images = {None: reference}
+    for infix in re.findall(r":3\.13-(\w+)-bookworm", text):
+        images[infix] = in_variant(engine, reference, infix)
+    text = re.sub(r"[\w./-]+:3\.13(?:-(\w+))?-bookworm", lambda found: images[found[1]], text)
+    (folder / "Dockerfile").write_text(text)
     config = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
     variables, _ = settings_for(config.stdout, os.environ)
     secrets, lines = "", ["[global]"]
@@ -196,7 +199,7 @@ def test_the_examples_in_docs_are_built_by_docker_build(
             mounts += ' -v "$PWD/uv.toml":/etc/uv/uv.toml:ro'
         if "PIP_CERT" in variables:
             mounts += f" -e SSL_CERT_FILE=/ca.pem -v {variables['PIP_CERT']}:/ca.pem:ro"
-        shell(f"docker run --rm --network=host {mounts} {references[0]} uv lock")
+        shell(f"docker run --rm --network=host {mounts} {images['dev']} uv lock")
     name = f"{example.replace('/', '-')}-{os.getpid()}"
     tag = f"bakery-tests/{name}"
     try:

@@ -15,11 +15,10 @@ from typing import Any
 import pytest
 
 from bakery.catalog.labels import LABELS
-from bakery.catalog.models import Catalog
-from bakery.catalog.selection import select_images
-from bakery.catalog.tags import references
 from bakery.engine.containers import execute
 from bakery.engine.engine import Engine
+
+from .fixtures import in_variant
 
 pytestmark = pytest.mark.engine
 
@@ -248,12 +247,8 @@ def test_python_works_after_build_dependencies_are_purged(compiler: Any) -> None
 
 
 @pytest.fixture(scope="module", params=["minimal", "minimal-debug"])
-def minimal(request: pytest.FixtureRequest, engine: Engine, catalog: Catalog) -> str:
-    (image,) = select_images(catalog, ["3.13"], variants=[request.param])
-    reference = references(catalog, image)[0]
-    if not engine.find(reference):
-        pytest.skip(f"{reference} is not built")
-    return reference
+def minimal(request: pytest.FixtureRequest, engine: Engine, reference: str) -> str:
+    return in_variant(engine, reference, request.param)
 
 
 def test_a_minimal_image_runs_python_as_an_ordinary_user(engine: Engine, minimal: str) -> None:
