@@ -2,8 +2,9 @@
 
 buildx has no zstd level above about 11 of the reference library's 19: for the default image of 3.13 on bookworm, gzip
 makes 43.0 MB, buildx's ``compression-level=22`` 34.3 MB, and level 19 30.3 MB. The content does not change:
-configurations and the digests of uncompressed layers (diff_id) stay the same, except for a twin's :data:`MARK`;
-manifests, and what refers to them, are updated. The same input gives the same bytes with the same version of the
+the digests of uncompressed layers (diff_id) stay the same, except for a twin's :data:`MARK`, and so do configurations,
+except for the time of creation: it is their label's, where BuildKit keeps that of the base. Manifests, and what refers
+to them, are updated. The same input gives the same bytes with the same version of the
 library. Compressed layers are cached by diff_id, so a base is compressed once per machine.
 """
 
@@ -165,11 +166,13 @@ class _Copier:
         last, end = len(diff_ids) - 1, MARK if self.compression.marked else b""
         for number, (layer, diff_id) in enumerate(zip(manifest["layers"], diff_ids, strict=True)):
             manifest["layers"][number], diff_ids[number] = self.layer(layer, diff_id, end if number == last else b"")
-        if end and diff_ids:
+        labels = (content.get("config") or {}).get("Labels") or {}
+        if created := labels.get(f"{ANNOTATION}created"):
+            content["created"] = created
+        if created or (end and diff_ids):
             data = to_json(content)
         media_type = OCI_TYPES.get(config["mediaType"], config["mediaType"])
         manifest["config"] = {**config, **self.writer.blob(data, media_type)}
-        labels = (content.get("config") or {}).get("Labels") or {}
         # What a registry shows without fetching the configuration: the same names as the labels.
         annotations = {name: value for name, value in labels.items() if name.startswith(ANNOTATION)}
         if annotations:

@@ -195,6 +195,7 @@ def test_the_resolution_and_what_is_known_of_vulnerabilities_are_attested(packag
         for p in resolution.packages
     ]
     assert statements[OPENVEX]["timestamp"] == statements[SPDX]["creationInfo"]["created"] == resolution.date
+    assert packages.bench.engine.client.images.get(result.tags[0]).attrs["Created"] == resolution.date
     (provenance,) = (statement for kind, statement in statements.items() if "slsa.dev/provenance" in kind)
     assert {"uri": PACKAGES, "digest": {"sha256": resolution.digest}} in provenance["materials"]
 

@@ -156,6 +156,14 @@ def test_content_and_configuration_stay_the_same_and_layers_get_smaller(make: An
         assert new["size"] < was["size"]
 
 
+def test_an_image_was_created_when_its_label_says_not_when_its_base_was(make: Any) -> None:
+    layout, created = Layout(), "2026-08-05T00:00:00Z"
+    found = make(layout, layout.built(layer("a"), config_labels={"org.opencontainers.image.created": created}))
+    manifest = found.json(found.index["manifests"][0])
+    assert found.json(manifest["config"])["created"] == created
+    assert manifest["annotations"] == {"org.opencontainers.image.created": created}
+
+
 def test_every_decoder_supports_the_window_size(make: Any) -> None:
     layout = Layout()
     found = make(layout, layout.built(bytes(3 * WINDOW)))
