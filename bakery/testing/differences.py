@@ -29,6 +29,8 @@ Facts = dict[str, str]
 COLUMNS = (Column("image"), Column("facts", right=True), Column("example"), Column("reason"))
 MOST_LINES = 40
 HINT = "Fix the image or give a reason in shared/differences.toml; remove reasons for what no longer differs."
+COMMIT = re.compile("git [0-9a-f]{40}")
+"""The origin of a source tree whose content nobody can change."""
 AGAIN = "Build both images (inv build, inv reference), then record them: inv differences --record."
 
 
@@ -46,13 +48,17 @@ class Difference(NamedTuple):
 
 
 class FactsRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The facts of a reference image; or the differences of an image of ours, and the number of facts compared."""
+    """The facts of a reference image; or the differences of an image of ours, and the number of facts compared.
+
+    ``tree`` says which source tree they were made from instead of a release, as in the pin.
+    """
 
     image: str
     platform: str
     facts: Facts = {}
     compared: int = 0
     differences: list[Difference] = []
+    tree: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ def compare_facts(image: Image, ours: Facts, theirs: Facts) -> FactsRecord:
     """The record of the differences between ``image`` and another one."""
     names = sorted({*ours, *theirs})
     found = [Difference(name, ours.get(name), theirs.get(name)) for name in names if ours.get(name) != theirs.get(name)]
-    return FactsRecord(image.name, str(image.platform), compared=len(names), differences=found)
+    return FactsRecord(image.name, str(image.platform), {}, len(names), found, image.pin.local)
 
 
 def record_file(root: Path, image: Image) -> Path:
@@ -137,31 +143,46 @@ def read_facts(file: Path) -> FactsRecord:
         raise BuildError(f"shared/facts/{file.name}: expected a record of facts: {what}", hint=AGAIN) from None
 
 
+def recorded_facts(root: Path, reference: Image) -> Facts | None:
+    """The recorded facts of ``reference``; ``None`` if it is made from a source tree of which there is no record.
+
+    Raises :exc:`BuildError` if the record of a release is missing, or of another release, target or platform.
+    """
+    file, local = record_file(root, reference), reference.pin.local
+    if local and not file.exists():
+        return None
+    known, expected = read_facts(file), (reference.name, str(reference.platform), local)
+    if (found := (known.image, known.platform, known.tree)) == expected and (not local or COMMIT.fullmatch(local)):
+        return known.facts
+    if local:
+        return None
+    raise BuildError(
+        f"the recorded facts are of {', '.join(filter(None, found))}; expected {', '.join(expected[:2])}", hint=AGAIN
+    )
+
+
 def find_differences(
     root: Path, catalog: Catalog, engine: Engine, image: Image, against: str | None, *, record: bool
 ) -> FactsRecord:
     """How the built ``image`` differs from ``against``, any image; by default, from the record of its reference.
 
     With ``record``, the reference in the engine is observed, and both records are written. The reference of a source
-    tree is always the one in the engine. Raises :exc:`BuildError` if an image or a record is missing, or the record is
-    of another release, target or platform; :exc:`InputError` if what would be recorded is not a release's.
+    tree is the one in the engine unless the record is of the same commit. Raises :exc:`BuildError` if an image or a
+    record is missing, or the record is of another release, target or platform; :exc:`InputError` if what would be
+    recorded is neither a release nor a commit.
     """
-    if record and (against or image.pin.local):
-        raise InputError("--record takes neither --against nor --source: a release and its reference are recorded")
+    if record and (against or (image.pin.local and not COMMIT.fullmatch(image.pin.local))):
+        raise InputError("--record takes no --against, and a --source only if it is a commit (CHECKOUT@COMMIT)")
     reference = replace(image, recipe=RecipeName.REFERENCE, variant=catalog.default_variant)
+    recorded = None if against or record else recorded_facts(root, reference)
     if against:
         theirs = observe(engine, root, (engine.find(against) or engine.pull(against)).id)
-    elif record or image.pin.local:
-        theirs = observe(engine, root, references(catalog, reference)[0], reference)
     else:
-        known = read_facts(record_file(root, reference))
-        if (known.image, known.platform) != (reference.name, image.platform):
-            expected = f"expected {reference.name}, {image.platform}"
-            raise BuildError(f"the recorded facts are of {known.image}, {known.platform}; {expected}", hint=AGAIN)
-        theirs = known.facts
+        theirs = recorded or observe(engine, root, references(catalog, reference)[0], reference)
     found = compare_facts(image, observe(engine, root, references(catalog, image)[0], image), theirs)
     if record:
-        write_facts(record_file(root, reference), FactsRecord(reference.name, str(image.platform), theirs))
+        known = FactsRecord(reference.name, str(image.platform), theirs, tree=image.pin.local)
+        write_facts(record_file(root, reference), known)
         write_facts(record_file(root, image), found)
     return found
 

@@ -183,9 +183,26 @@ def test_a_source_tree_is_compared_with_its_own_reference_and_replaces_no_record
     names = ["reference/python:3.13.15-local-bookworm", "infra7/python:3.13.15-local-bookworm"]
     assert observed == names
     for ours, against in ((tree, None), (release, "python:3.13-slim")):
-        with pytest.raises(InputError, match="--record takes neither --against nor --source"):
+        with pytest.raises(InputError, match="--record takes no --against, and a --source only if it is a commit"):
             find_differences(root, catalog, None, ours, against, record=True)  # type: ignore[arg-type]
     assert observed == names and not (root / "shared" / "facts").exists()
+
+
+def test_the_record_of_a_commit_replaces_the_reference_of_that_commit_only(
+    data: Callable[..., Path], catalog: Catalog, image: Callable[..., Image], observed: list[str]
+) -> None:
+    root, release = data(), image("3.13")
+    commits = [f"git {digit * 40}" for digit in "ab"]
+    first, second = (dataclasses.replace(release, pin=dataclasses.replace(release.pin, local=c)) for c in commits)
+    made = find_differences(root, catalog, None, first, None, record=True)  # type: ignore[arg-type]
+    assert made.tree == commits[0]
+    reference, ours = observed
+    for tree, seen in ((first, [ours]), (second, [reference, ours])):
+        del observed[:]
+        found = find_differences(root, catalog, None, tree, None, record=False)  # type: ignore[arg-type]
+        assert (found.differences, observed) == (made.differences, seen)
+    with pytest.raises(BuildError, match=f"the recorded facts are of .*-local-bookworm, linux/amd64, {commits[0]}; "):
+        find_differences(root, catalog, None, release, None, record=False)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("other", ["release", "target", "platform"])
