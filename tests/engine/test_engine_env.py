@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from bakery.benchmarks.wheelhouse import settings_for
+from bakery.catalog.labels import LABELS
+from bakery.catalog.models import FREE_THREADED
 from bakery.engine.engine import Engine
 from bakery.workspace import Workspace
 
@@ -159,6 +161,20 @@ else:
 """
 
 
+def from_images_under_test(shell: Shell, engine: Engine, reference: str, dockerfile: Path) -> dict[str | None, str]:
+    """Replace the images that an example starts from; return the new ones by the infix of their variant."""
+    text, series = dockerfile.read_text(), engine.require(reference).labels.get(f"{LABELS}.series", "")
+    if series.endswith(FREE_THREADED) and "--only-binary" in text:
+        pytest.skip("psycopg 3.3 has no wheels for free-threaded interpreters")
+    if "pip --python" in text and "--python" not in shell(f"docker run --rm --network=none {reference} pip --help"):
+        pytest.skip("pip has --python from 22.3 on")
+    images: dict[str | None, str] = {None: reference}
+    for infix in re.findall(r":3\.13-(\w+)-bookworm", text):
+        images[infix] = in_variant(engine, reference, infix)
+    dockerfile.write_text(re.sub(r"[\w./-]+:3\.13(?:-(\w+))?-bookworm", lambda found: images[found[1]], text))
+    return images
+
+
 @pytest.mark.parametrize(
     ("example", "check"),
     [
@@ -174,12 +190,7 @@ def test_the_examples_in_docs_are_built_by_docker_build(
     """As the pages say, from the image under test; the settings of pip and uv and the CA certificates are secrets."""
     folder = home.parent / "example"
     shutil.copytree(ROOT / "docs" / example, folder)
-    text = (folder / "Dockerfile").read_text()
-    images = {None: reference}
-    for infix in re.findall(r":3\.13-(\w+)-bookworm", text):
-        images[infix] = in_variant(engine, reference, infix)
-    text = re.sub(r"[\w./-]+:3\.13(?:-(\w+))?-bookworm", lambda found: images[found[1]], text)
-    (folder / "Dockerfile").write_text(text)
+    images = from_images_under_test(shell, engine, reference, folder / "Dockerfile")
     config = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
     variables, _ = settings_for(config.stdout, os.environ)
     secrets, lines = "", ["[global]"]

@@ -67,6 +67,14 @@ EXHAUSTING = {
     "parser": "descend = lambda: eval('-' * 200000 + '1')",
 }
 
+# 3.13.15 needs up to 1.6 MB for these, the official recipe's 0.8 MB.
+SLOTS = [
+    ("__getattr__(self, name)", "getattr(self, name + 'x')", "A().a"),
+    ("__add__(self, other)", "self + other", "A() + A()"),
+    ("__format__(self, form)", "f'{self}'", "f'{A()}'"),
+    ("__len__(self)", "len(self)", "len(A())"),
+]
+
 
 class RecursionTest(unittest.TestCase):
     def check(self, code):
@@ -97,6 +105,15 @@ class RecursionTest(unittest.TestCase):
                         "def descend():\n    try: eval('-' * 200000 + '1')\n"
                         "    except (MemoryError, SyntaxError, RecursionError): raise RecursionError"
                     )
+                self.assertEqual(self.check(EXHAUST.format(setup=setup)), "RecursionError RecursionError")
+
+    def test_a_thread_with_two_megabytes_of_stack_raises(self):
+        """Nested calls from C, which take most of the stack, end in RecursionError at the default limit."""
+        form = "class A:\n    def {}: return {}\ndescend = lambda: {}"
+        setups = [form.format(*slot) for slot in SLOTS]
+        for setup in (*setups, "def descend(x=1): return list(map(descend, [x]))"):
+            with self.subTest(setup=setup):
+                setup += "\nthreading.stack_size(2 * 1024 * 1024)"
                 self.assertEqual(self.check(EXHAUST.format(setup=setup)), "RecursionError RecursionError")
 
     def test_deeply_nested_objects_can_be_freed(self):

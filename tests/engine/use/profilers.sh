@@ -9,9 +9,14 @@ def calculate(end):
     return blocks
 calculate(time.monotonic() + 2)
 P
-py-spy record --format=raw --output=stacks --native --duration=1 -- python app.py
-grep --quiet "calculate (app.py" stacks
-memray run --native --quiet --force --output=memory app.py
+# Free-threaded interpreters allocate from mimalloc's arenas, and py-spy 0.4.3 does not know them.
+if python -c 'import sys, sysconfig; sys.exit(sysconfig.get_config_var("Py_GIL_DISABLED") or 0)'; then
+    py-spy record --format=raw --output=stacks --native --duration=1 -- python app.py
+    grep --quiet "calculate (app.py" stacks
+    memray run --native --quiet --force --output=memory app.py
+else
+    memray run --trace-python-allocators --native --quiet --force --output=memory app.py
+fi
 memray stats memory | grep "calculate"
 if python -c 'import sys; sys.exit(sys.version_info < (3, 12))'; then
     python -X perf app.py
