@@ -28,6 +28,9 @@ nox.options.error_on_missing_interpreters = True
 CATALOG = load_catalog(ROOT)
 PYTHON_FILES = ("bakery", "benchmarks", "commands", "tests", "tasks.py", "noxfile.py")
 SCRIPTS = ("shared", "reference", "benchmarks", "tests/engine")
+# More workers than processors: all share an engine, and mostly wait for it or for a network.
+# tests/engine/conftest.py says which tests one worker runs together.
+ENGINE_TESTS = ("pytest", "-n", "4", "--dist", "loadscope", "--no-loadscope-reorder", "-m")
 COMMANDS = ("inv", ".ci/run", ".ci/stock", ".github/containerd-store", ".github/repository")
 
 
@@ -50,15 +53,29 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run unit and golden tests, then engine tests, in parallel; arguments, if any, go to a single run of pytest."""
+    """Run unit and golden tests, then engine tests, in parallel; arguments, if any, go to a single run of pytest.
+
+    Engine tests with the marker `extended` or `slow` are left out, and listed.
+    """
     session.install("-q", "-e", ".[dev]")
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
     session.run("pytest", "-n", "auto", "bakery", "tests/unit", "tests/golden")
-    # More workers than processors: all share an engine, and mostly wait for it or for a network.
-    # tests/engine/conftest.py says which tests one worker runs together.
-    session.run("pytest", "-n", "4", "--dist", "loadscope", "--no-loadscope-reorder", "tests/engine")
+    session.run(*ENGINE_TESTS, "not extended and not slow", "tests/engine")
+    session.log("Left out, by file: engine tests marked `extended`, which `nox -s extended` runs,")
+    session.log("and those marked `slow`: `nox -s tests -- -m slow tests/engine/test_dev.py`, many minutes.")
+    session.run("pytest", "--collect-only", "-qq", "-m", "extended or slow", "tests/engine")
+
+
+@nox.session
+def extended(session: nox.Session) -> None:
+    """Run the engine tests that `tests` leaves out: other people's programs on finished images, and further cases.
+
+    Arguments, if any, select among them: files, -k.
+    """
+    session.install("-q", "-e", ".[dev]")
+    session.run(*ENGINE_TESTS, "extended", *(session.posargs or ["tests/engine"]))
 
 
 def invoke(session: nox.Session, verb: str, series: str, target: str, variant: Variant) -> None:

@@ -132,6 +132,7 @@ def test_each_measurement_maps_a_new_copy_of_the_interpreter(engine: Engine, ref
         assert all("/usr/local/lib/libpython3" in text and "deleted" not in text for text in mappings), mappings
 
 
+@pytest.mark.extended
 def test_an_application_is_installed_with_pinned_packages_and_measured_in_both_images(session: Session) -> None:
     """From the host's package index, with the real pyperf."""
     shutil.rmtree(session.workspace.home / "bench")
@@ -155,6 +156,7 @@ def test_an_application_is_installed_with_pinned_packages_and_measured_in_both_i
     assert sizes["FastAPI worker, resident"] < together < tuple(10 * size for size in sizes["FastAPI worker, resident"])
 
 
+@pytest.mark.extended
 def test_the_distributions_own_python_is_built_on_the_same_base(
     workspace: Workspace, catalog: Catalog, engine: Engine, tmp_path: Path
 ) -> None:
@@ -235,6 +237,7 @@ def test_a_fresh_engine_has_only_the_images_and_leaves_nothing_behind(engine: En
     assert engine.require(reference).id == image.id
 
 
+@pytest.mark.extended
 def test_results_from_a_fresh_engine_name_its_store(session: Session, engine: Engine) -> None:
     if engine.kind != "embedded":
         pytest.skip("not the embedded engine")
@@ -262,6 +265,7 @@ def test_cold_starts_are_measured_inside_and_outside_of_fresh_containers(session
             assert cpu > 0
 
 
+@pytest.mark.extended
 def test_images_are_pulled_from_a_registry_at_the_given_bandwidths(session: Session, engine: Engine) -> None:
     if engine.kind != "embedded":
         pytest.skip("not the embedded engine")

@@ -254,7 +254,10 @@ def test_two_simultaneous_builds_of_an_image_compile_once_and_both_succeed(fresh
     assert len({result.id for result in results}) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, *(pytest.param(number, marks=pytest.mark.extended) for number in (signal.SIGINT, signal.SIGTERM))],
+)
 def test_an_interrupted_build_can_be_completed(
     tmp_path: Path, engine: Engine, workspace: Workspace, resolution: Path, number: signal.Signals
 ) -> None:

@@ -28,7 +28,7 @@ from .registry import tags, whole
 pytestmark = pytest.mark.engine
 
 
-def _link(file: Path, _: Path) -> None:
+def _link(file: Path) -> None:
     file.rename(file.with_name(f"{file.name}.real"))
     file.symlink_to(f"{file.name}.real")
 
@@ -38,7 +38,6 @@ DAMAGE: dict[str, Callable[[Path, Path], object]] = {
     "emptied": lambda file, _: file.write_bytes(b""),
     "swapped": lambda file, other: file.write_bytes(other.read_bytes()),
     "removed": lambda file, _: file.unlink(),
-    "link": _link,
 }
 
 
@@ -138,7 +137,9 @@ def _copied(made: Path) -> Any:
     return bootstrap
 
 
-@pytest.mark.parametrize("kind", [kind for kind in DAMAGE if kind != "link"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind == "changed" else pytest.mark.extended) for kind in DAMAGE]
+)
 def test_damaged_files_of_the_cache_are_repaired_by_a_build_and_never_pushed(cached: Cached, kind: str) -> None:
     files = files_of(cached.home)
     assert {file.relative_to(cached.home).parts[0] for file in files} == {"bases", "layers", "sources"}
@@ -161,10 +162,11 @@ def test_damaged_files_of_the_cache_are_repaired_by_a_build_and_never_pushed(cac
     assert not re.search("damaged|corrupt", cached.told)
 
 
+@pytest.mark.extended
 def test_links_in_the_cache_are_refused_by_name_or_replaced(cached: Cached) -> None:
     folders = {file.parent: file for file in files_of(cached.home)}
     for file in folders.values():
-        _link(file, file)
+        _link(file)
         if error := cached.build():
             assert f"{file} is a symbolic link" in error
         elif str(_folder(file)) not in cached.told:  # it was not used

@@ -85,6 +85,7 @@ def test_py_spy_names_the_python_functions_of_each_thread(running: Any) -> None:
     assert text.count("innermost_work") == 2, text
 
 
+@pytest.mark.extended
 def test_gdb_names_the_exported_functions_of_the_whole_stack(running: Any) -> None:
     install = "apt-get update && apt-get install -y --no-install-recommends gdb"
     done = execute(running.client.api, running.id, ["sh", "-c", install])
@@ -139,6 +140,7 @@ def test_gdb_in_the_debug_image_shows_lines_and_the_python_stack_of_another_cont
     assert main.index("Locals for innermost_work") < main.index("Locals for <module>"), text
 
 
+@pytest.mark.extended
 def test_gdb_reads_a_core_dump_of_another_container(engine: Engine, symbols: str, running: Any) -> None:
     # gcore, because the kernel writes core dumps where the host says.
     read = 'gdb --batch -c /tmp/core.1 "$(readlink -f "$(command -v python3)")" -ex backtrace -ex py-bt'
@@ -158,6 +160,7 @@ while time.process_time() < end:
 """
 
 
+@pytest.mark.extended
 def test_perf_names_the_functions_of_nearly_all_samples_in_libpython(engine: Engine, symbols: str) -> None:
     install = "apt-get update && apt-get install -y --no-install-recommends linux-perf"
     record = f"perf record --quiet --event=cpu-clock --freq=999 --output=/tmp/data python3 -c '{PROFILED}'"

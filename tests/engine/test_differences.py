@@ -59,6 +59,7 @@ def test_every_difference_from_the_recorded_reference_has_a_reason(
     assert explain(workspace.root, record)[1] == []
 
 
+@pytest.mark.extended
 def test_changes_of_an_image_are_the_differences(
     engine: Engine, workspace: Workspace, ours: Image, reference: str, changed: str
 ) -> None:

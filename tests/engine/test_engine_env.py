@@ -175,6 +175,7 @@ def from_images_under_test(shell: Shell, engine: Engine, reference: str, dockerf
     return images
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("example", "check"),
     [

@@ -126,7 +126,9 @@ def everything(engine: Engine, catalog: Catalog, folder: Path, options: BuildxOp
     return done.stdout + done.stderr, b"".join(blobs), names
 
 
-@pytest.mark.parametrize("way", ["proxy", "docker", "mirror", "snapshot"])
+@pytest.mark.parametrize(
+    "way", ["proxy", "snapshot", *(pytest.param(way, marks=pytest.mark.extended) for way in ("docker", "mirror"))]
+)
 def test_packages_are_installed_and_the_login_leaves_no_trace(
     engine: Engine, catalog: Catalog, context: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:

@@ -38,6 +38,7 @@ from tests.records import local_record, run_of_tests
 from .conftest import ROOT
 from .faults import DROP, LOSE, faulty
 from .fixtures import RELEASE, repository, source
+from .processes import watch_arguments
 from .registry import DATA, NAME, PASSWORD, raw, running, tags, whole
 
 pytestmark = pytest.mark.engine
@@ -108,14 +109,14 @@ class Press:
         reports = pusher.tag(pusher.push_digests(self.engine, images))
         return {move.tag: move.state for report in reports for move in report.moves}
 
-    def command(self, host: str, *more: str) -> list[str]:
-        options = [f"--version={RELEASE}", f"--repository={host}/infra7/python"]
+    def command(self, repository: str, *more: str) -> list[str]:
+        options = [f"--version={RELEASE}", f"--repository={repository}"]
         return [sys.executable, "-m", "invoke", "push", *options, *more]
 
-    def start(self, host: str, *more: str, **environment: str) -> subprocess.Popen[str]:
+    def start(self, repository: str, *more: str, **environment: str) -> subprocess.Popen[str]:
         """The command in a separate process, which can be killed."""
         return subprocess.Popen(
-            self.command(host, *more), cwd=self.workspace.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            self.command(repository, *more), cwd=self.workspace.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, env={**os.environ, "DOCKER_HOST": self.engine.host, **environment},
         )  # fmt: skip
 
@@ -285,21 +286,22 @@ def test_several_machines_push_by_digest_and_one_sets_the_tags(press: Press, reg
         press.pusher(f"{registry}/{name}-other").tag(read_digests(files))
 
 
-def test_a_killed_push_leaves_all_tags_complete_and_can_be_repeated(press: Press, registry: str) -> None:
-    name = "infra7/python"
+@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.extended)])
+def test_a_killed_push_leaves_all_tags_complete_and_can_be_repeated(press: Press, registry: str, kills: int) -> None:
+    name = f"infra7/python-{kills}"
     dated = {f"{RELEASE}-bookworm-20261120": press.load(random.randbytes(300_000), day="2026-11-20")}
     with faulty(registry) as proxy:
-        process = press.start(proxy.address)
+        process = press.start(f"{proxy.address}/{name}")
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 0, output
         length = len(proxy.asked)
-        moments = sorted(random.sample(range(1, length + 1), min(10, length)))
+        moments = sorted(random.sample(range(1, length + 1), min(kills, length)))
         for number, moment in enumerate(moments, 1):
             before = list(dated.values())[-1]
             new = press.load(random.randbytes(300_000), day=f"2026-10-{number:02}")
             dated[f"{RELEASE}-bookworm-202610{number:02}"] = new
             start = len(proxy.asked)
-            process = press.start(proxy.address)
+            process = press.start(f"{proxy.address}/{name}")
             proxy.fault = lambda count, *_: _killed(process, count == start + moment)  # noqa: B023
             process.communicate(timeout=60)
             assert process.returncode == -signal.SIGKILL
@@ -408,14 +410,9 @@ def test_a_credential_helper_is_used_and_its_password_appears_nowhere(
     (press.folder / "docker").mkdir()
     (press.folder / "docker" / "config.json").write_text(json.dumps({"credHelpers": {secured: "tests"}}))
     monkeypatch.setenv("PATH", str(helper.parent), prepend=os.pathsep)
-    process = press.start(secured, f"--ca-bundle={DATA / 'ca.pem'}", "--format=json")
-    commands = set()
-    while process.poll() is None:
-        for file in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                commands.add(file.read_bytes())
-            except OSError:
-                continue
+    process = press.start(f"{secured}/infra7/python", f"--ca-bundle={DATA / 'ca.pem'}", "--format=json")
+    commands = {line for _, line in watch_arguments(process)}
+    assert len(commands) > 1
     assert process.stdout is not None
     output = process.stdout.read()
     process.stdout.close()

@@ -30,6 +30,7 @@ from tests.loopback import serving_requests
 from tests.records import recorded, run_of_tests
 
 from .fixtures import RELEASE, Bench
+from .processes import watch_arguments
 from .registry import DATA, NAME, PASSWORD, running
 from .test_network import serving
 
@@ -138,13 +139,8 @@ class Planted:
         return output
 
     def _watch(self, process: subprocess.Popen[str]) -> None:
-        while process.poll() is None:
-            for file in Path("/proc").glob("[0-9]*/cmdline"):
-                if int(file.parent.name) != process.pid:  # what the user typed is the user's own
-                    try:
-                        self.processes.add(file.read_bytes())
-                    except OSError:
-                        continue
+        # What the user typed is the user's own.
+        self.processes |= {line for pid, line in watch_arguments(process) if pid != process.pid}
 
 
 @pytest.fixture

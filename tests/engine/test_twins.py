@@ -244,6 +244,7 @@ def derived(bench: Bench, host: str, tag: str) -> dict[str, Any]:
     return raw(host, "derived", content["manifests"][0]["digest"])[0] if "manifests" in content else content
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("tag", "manifest", "layer"),
     [
@@ -279,6 +280,7 @@ def only_v2s2(media_type: str, body: bytes) -> bool:
     return media_type == DOCKER_MANIFEST and {layer["mediaType"] for layer in content["layers"]} == {DOCKER_GZIP}
 
 
+@pytest.mark.extended
 def test_a_registry_of_dockers_schema_only_takes_what_is_derived_from_a_twin(
     bench: Bench, readers: Readers, registry: str
 ) -> None:

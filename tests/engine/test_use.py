@@ -1,8 +1,9 @@
 """Programs that other people use or build on a Python image: each file in use/ is one kind, a script that must succeed.
 
-A script runs with `bash -xeuo pipefail` in /srv, in a new container of the image under test with a compiler, with the
-host's settings of pip and network. Its first lines say what it protects. It also passes on the image of the official
-recipe (`BAKERY_IMAGE=reference/python:3.13`): a script that fails there shows nothing.
+A script runs with `bash -xeuo pipefail` in /srv, in a new container of the image under test, with a compiler unless
+the script is quick, and with the host's settings of pip and network. Its first lines say what it protects. It also
+passes on the image of the official recipe (`BAKERY_IMAGE=reference/python:3.13`): a script that fails there shows
+nothing.
 """
 
 from __future__ import annotations
@@ -21,17 +22,26 @@ from bakery.engine.engine import Engine
 pytestmark = pytest.mark.engine
 
 FOLDER = Path(__file__).with_name("use")
+QUICK = ("remote-debugging", "shadowed-modules")
+"""Scripts that compile and install nothing; the others are extended tests."""
 UNAVAILABLE = ("No matching distribution found", "Temporary failure resolving", "Unable to locate package",
                "Failed to fetch", "Connection to ", "error sending request")  # fmt: skip
 """What pip, apt and uv report if a package or an index is not available."""
 
 
-@pytest.mark.parametrize("script", sorted(FOLDER.glob("*.sh")), ids=lambda script: script.stem)
-def test_it_works_as_with_the_official_image(engine: Engine, compilers: str, script: Path) -> None:
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(script, id=script.stem, marks=() if script.stem in QUICK else pytest.mark.extended)
+        for script in sorted(FOLDER.glob("*.sh"))
+    ],
+)
+def test_it_works_as_with_the_official_image(engine: Engine, request: pytest.FixtureRequest, script: Path) -> None:
+    image = request.getfixturevalue("reference" if script.stem in QUICK else "compilers")
     config = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
     variables, paths = settings_for(config.stdout, os.environ)
     container = engine.client.containers.run(
-        compilers, ["sleep", "1200"], detach=True, init=True, network_mode="host", cap_add=["SYS_PTRACE"],
+        image, ["sleep", "1200"], detach=True, init=True, network_mode="host", cap_add=["SYS_PTRACE"],
         environment={
             **variables, "PIP_ROOT_USER_ACTION": "ignore", "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_COMPILE": "0",  # takes longer than the rest of an installation

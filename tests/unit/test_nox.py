@@ -65,7 +65,7 @@ class FakeSession:
     """Records the commands that a session runs."""
 
     def __init__(self, *posargs: str) -> None:
-        self.posargs, self.commands = posargs, list[tuple[str, ...]]()
+        self.posargs, self.commands, self.messages = posargs, list[tuple[str, ...]](), list[str]()
 
     def install(self, *arguments: str) -> None:
         """Install nothing."""
@@ -73,14 +73,41 @@ class FakeSession:
     def run(self, *command: str, **_: object) -> None:
         self.commands.append(command)
 
+    def log(self, message: str) -> None:
+        self.messages.append(message)
 
-def test_unit_and_golden_tests_run_in_parallel_before_the_engine_tests(noxfile: dict[str, Any]) -> None:
+
+ENGINE = ("pytest", "-n", "4", "--dist", "loadscope", "--no-loadscope-reorder", "-m")
+
+
+def test_unit_and_golden_tests_run_in_parallel_before_the_engine_tests_and_what_is_left_out_is_listed(
+    noxfile: dict[str, Any],
+) -> None:
     session = FakeSession()
     noxfile["tests"].func(session)
     assert session.commands == [
         ("pytest", "-n", "auto", "bakery", "tests/unit", "tests/golden"),
-        ("pytest", "-n", "4", "--dist", "loadscope", "--no-loadscope-reorder", "tests/engine"),
+        (*ENGINE, "not extended and not slow", "tests/engine"),
+        ("pytest", "--collect-only", "-qq", "-m", "extended or slow", "tests/engine"),
     ]
+    assert "`nox -s extended`" in " ".join(session.messages)
+
+
+def test_extended_tests_run_in_a_session_of_their_own_or_some_of_them(noxfile: dict[str, Any]) -> None:
+    whole, some = FakeSession(), FakeSession("tests/engine/test_use.py", "-k", "embedder")
+    for session in (whole, some):
+        noxfile["extended"].func(session)
+    assert whole.commands == [(*ENGINE, "extended", "tests/engine")]
+    assert some.commands == [(*ENGINE, "extended", "tests/engine/test_use.py", "-k", "embedder")]
+
+
+def test_every_file_of_engine_tests_has_a_test_in_the_default_session(root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-qq", "-m", "not extended and not slow", "tests/engine"],
+        cwd=root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    collected = {line.partition(":")[0] for line in done.stdout.splitlines() if line.startswith("tests/")}
+    assert collected == {str(file.relative_to(root)) for file in root.glob("tests/engine/test_*.py")}, done.stdout
 
 
 def test_arguments_go_to_one_run_of_pytest(noxfile: dict[str, Any]) -> None:
