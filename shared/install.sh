@@ -102,7 +102,8 @@ echo "libraries come from: $(tr '\n' ' ' <"$OUT.packages")"
 # What marshal writes depends on what the process compiled before (cpython #92132): so each process has a fixed batch of files.
 # None for modules that are frozen into the interpreter, which never looks for it. In site-packages for _distutils_hack, which
 # setuptools' distutils-precedence.pth imports at every start (series before 3.12): 0.3 instead of 2.9 ms of 3.11.2's; and for
-# what pip imports at every start: 126 of its 404 modules, with which `pip --version` takes half the time (docs/trials.md).
+# what pip imports at every start: 126 of its 404 modules, with which `pip --version` takes half the time (docs/trials.md); in
+# 3.9 that includes plistlib, which is in source_only.
 FROZEN='
 import _imp, pathlib, sys
 for file in pathlib.Path(sys.argv[1]).rglob("*.py"):
@@ -111,14 +112,18 @@ for file in pathlib.Path(sys.argv[1]).rglob("*.py"):
         print(name)
 '
 PIP='
-import contextlib, sys
-sys.path.append(sys.argv[1])
+import _imp, contextlib, sys
+tree, library = (f"{folder}/" for folder in sys.argv[1:])
+sys.path.append(f"{library}site-packages")
 import pip.__main__
 from pip._internal.cli.main import main
 with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(SystemExit):
     main(["--version"])
-files = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
-print(*(file for file in files if file.startswith(sys.argv[1])), sep="\0", end="\0")
+for module in list(sys.modules.values()):
+    spec = getattr(module, "__spec__", None)
+    file = (getattr(module, "__file__", None) or "").replace(tree, library)
+    if spec and not _imp.is_frozen(spec.name) and file.startswith(library) and file.endswith(".py"):
+        print(file, end="\0")
 '
 for library in "$prefix"/lib/python3.*[0-9] "$prefix"/lib/python3.*t; do
     [ -d "$library" ] || continue
@@ -131,8 +136,8 @@ for library in "$prefix"/lib/python3.*[0-9] "$prefix"/lib/python3.*t; do
     )
     {
         find "$library" -type f "${sources[@]}" -print0
-        LD_LIBRARY_PATH="$PWD" ./python -B -E -S -c "$PIP" "$library/site-packages"
-    } | LC_ALL=C sort --zero-terminated |
+        LD_LIBRARY_PATH="$PWD" ./python -B -E -S -X frozen_modules=on -c "$PIP" "$PWD/Lib" "$library"
+    } | LC_ALL=C sort --zero-terminated --unique |
         PYTHONHASHSEED=0 LD_LIBRARY_PATH="$PWD" xargs --null --max-procs="$(nproc)" --max-args=24 \
             ./python -E -S -m compileall -q --invalidation-mode checked-hash -s "$OUT" -p /
 done
