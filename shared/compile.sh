@@ -22,6 +22,7 @@
 #   linker_flags        flags for the linker; public-data.list exists when they are used
 #   executable_flags    flags for linking the executable only
 #   expat_flags         further compiler flags for the bundled expat only
+#   ceval_flags         further compiler flags for ceval.c only, the interpreter's loop; for series from 3.14 on
 #   profile_generate    compiler flags for instrumentation
 #   profile_use         compiler flags for using the profile
 #   profile_again       flags in addition to profile_use for a second round of instrumentation and training, of the code
@@ -57,7 +58,7 @@ JOBS=$(nproc)
 
 read_compile_options() {
     read_options "${COMPILE_OPTIONS:-}" cc cxx compiler_path compiler_configure compiler_flags linker_flags \
-        executable_flags expat_flags profile_generate profile_use profile_again training
+        executable_flags expat_flags ceval_flags profile_generate profile_use profile_again training
     if [ -n "${option[compiler_path]}" ]; then export PATH="${option[compiler_path]}:$PATH"; fi
 }
 
@@ -70,6 +71,9 @@ run_make() {
     # The Makefile's own text, not its expanded value, which would lack what this command line adds.
     if [ -n "${option[expat_flags]}" ]; then
         more=("LIBEXPAT_CFLAGS=$(sed -n 's/^LIBEXPAT_CFLAGS=//p' Makefile) ${option[expat_flags]}")
+    fi
+    if [ -n "${option[ceval_flags]}" ]; then
+        more+=("CFLAGS_CEVAL=$(sed -n 's/^CFLAGS_CEVAL=//p' Makefile) ${option[ceval_flags]}")
     fi
     make --no-print-directory -j "$JOBS" "EXTRA_CFLAGS=${option[compiler_flags]} ${renames[*]}" \
         "LDFLAGS=${option[linker_flags]}" \
