@@ -19,7 +19,7 @@
 #   compiler_path       folder of their programs, empty if they are on PATH
 #   compiler_configure  further flags for ./configure, after configure_flags
 #   compiler_flags      flags for the compiler, after upstream's own, so that they win
-#   linker_flags        flags for the linker; public-data.list exists when they are used
+#   linker_flags        flags for the linker; exported-data.list exists when they are used
 #   executable_flags    flags for linking the executable only
 #   expat_flags         further compiler flags for the bundled expat only
 #   ceval_flags         further compiler flags for ceval.c only, the interpreter's loop; for series from 3.14 on
@@ -85,7 +85,7 @@ unpack() {
     cd "$TREE"
     builtin_modules >Modules/Setup.linked
     cp Modules/Setup.linked Modules/Setup.local
-    public_data >public-data.list
+    exported_data >exported-data.list
 }
 
 # Modules/Setup.local, by which makesetup links modules into the interpreter: upstream's own line for each module. Upstream
@@ -105,16 +105,17 @@ builtin_modules() {
     done
 }
 
-# The data that CPython's public headers declare, as a list that linkers read (--dynamic-list). Declarations look like
+# The data that CPython's headers export, as a list that linkers read (--dynamic-list): internal headers as well, because
+# programs that Nuitka compiles use _PyRuntime (Include/internal/pycore_runtime.h). Declarations look like
 #   PyAPI_DATA(PyTypeObject) PyType_Type;
 #   PyAPI_DATA(int) (*PyOS_InputHook)(void);
 #   PyAPI_DATA(const unsigned char) const _Py_ctype_tolower[256];
-# and may continue on the next line.
-public_data() {
-    local headers=(Include/*.h Include/cpython/*.h) names
+# and may continue on the next line. A name before a parenthesis is a function's.
+exported_data() {
+    local headers=(Include/*.h Include/*/*.h) names
     if ! names=$(sed '/^ *#/d' "${headers[@]}" /dev/null | tr '\n' ' ' |
-        grep --only-matching --perl-regexp 'PyAPI_DATA\([^)]*\)[\s*(]*(const\s+)?\K\w+' | sort --unique); then
-        fail "expected data that Include/*.h or Include/cpython/*.h declare (PyAPI_DATA), found none in" \
+        grep --only-matching --perl-regexp 'PyAPI_DATA\([^)]*\)[\s*(]*(const\s+)?\K\w+(?!\w|\s*\()' | sort --unique); then
+        fail "expected data that Include/*.h or Include/*/*.h declare (PyAPI_DATA), found none in" \
             "${#headers[@]} headers; is this CPython's source?"
     fi
     printf '{\n%s;\n};\n' "${names//$'\n'/$';\n'}"
