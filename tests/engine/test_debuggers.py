@@ -160,22 +160,65 @@ while time.process_time() < end:
 """
 
 
-@pytest.mark.extended
-def test_perf_names_the_functions_of_nearly_all_samples_in_libpython(engine: Engine, symbols: str) -> None:
+# Instructions that call nothing, that call C functions, and that run Python code by way of C.
+NESTED = """
+import time
+class Counted:
+    def __del__(self):
+        for number in range(50):
+            pass
+def innermost():
+    first, second, numbers = 1, 2, tuple(range(10))
+    end = time.process_time() + 3
+    while time.process_time() < end:
+        for number in range(1000):
+            first, second = second, first
+            a, b, c, d, e, f, g, h, i, j = numbers
+            third = [first + number, second * 1.5]
+        last = Counted()
+        sorted(third, key=lambda item: -item)
+def middle():
+    innermost()
+    return 1
+def outermost():
+    return middle()
+outermost()
+"""
+
+
+def perf(engine: Engine, symbols: str, record: str, program: str) -> str:
+    """What `perf script` prints of ``program``, run by ``record``; skips the test if perf does not work here."""
     install = "apt-get update && apt-get install -y --no-install-recommends linux-perf"
-    record = f"perf record --quiet --event=cpu-clock --freq=999 --output=/tmp/data python3 -c '{PROFILED}'"
+    command = f"perf record --quiet --event=cpu-clock --output=/tmp/data {record} -c '{program}'"
     print_samples = "perf script --input=/tmp/data --fields=ip,sym,dso 2>/dev/null"
-    script = f"({install} && {record}) >/tmp/log 2>&1 || {{ tail -5 /tmp/log; exit; }}; {print_samples}"
+    script = f"({install} && {command}) >/tmp/log 2>&1 || {{ tail -5 /tmp/log; exit; }}; {print_samples}"
     output = engine.client.containers.run(
         symbols, ["bash", "-c", script], remove=True, network_mode="host", privileged=True
     ).decode()
-    samples = [line for line in output.splitlines() if LIBPYTHON in line]
-    if not samples:
+    if LIBPYTHON not in output:
         pytest.skip(f"perf cannot be installed, or does not work on this machine: {output[-300:]}")
+    return output
+
+
+@pytest.mark.extended
+def test_perf_names_the_functions_of_nearly_all_samples_in_libpython(engine: Engine, symbols: str) -> None:
+    output = perf(engine, symbols, "--freq=999 python3", PROFILED)
+    samples = [line for line in output.splitlines() if LIBPYTHON in line]
     unnamed = [line for line in samples if "[unknown]" in line]
     assert len(samples) > 500
     assert len(unnamed) <= 0.02 * len(samples), f"{len(unnamed)} of {len(samples)}"
     assert any("sre_ucs1_match" in line for line in samples), "not a static function, which only symbols name"
+
+
+@pytest.mark.extended
+def test_perf_finds_each_python_function_on_the_stack_by_frame_pointers(engine: Engine, symbols: str) -> None:
+    output = perf(engine, symbols, "--freq=999 --call-graph=fp python3 -X perf", NESTED)
+    stacks = [re.findall(r"py::(\w+|<module>):<string>", sample) for sample in output.split("\n\n")]
+    inner = [stack for stack in stacks if stack and stack != ["<module>"]]
+    assert len(inner) > 200
+    broken = [stack for stack in inner if stack[-4:] != ["innermost", "middle", "outermost", "<module>"]]
+    # Before innermost has begun, or while a frame is being set up.
+    assert len(broken) <= 0.02 * len(inner), broken
 
 
 def test_symbols_have_the_build_ids_of_the_published_files(engine: Engine, symbols: str) -> None:
