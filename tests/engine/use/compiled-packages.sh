@@ -24,6 +24,6 @@ if sysconfig.get_config_var("Py_GIL_DISABLED"):
 
     print("the GIL is", "on" if sys._is_gil_enabled() else "off")
 P
-pip install --quiet --upgrade setuptools wheel
+pip install --quiet --upgrade pip setuptools wheel # those of 3.9 and 3.11 are too old for this sdist
 pip install --quiet --no-deps --no-build-isolation --no-binary=markupsafe markupsafe
 python -c 'from markupsafe import _speedups, escape; assert str(escape("<>")) == "&lt;&gt;"'
