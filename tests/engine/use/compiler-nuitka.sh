@@ -26,6 +26,8 @@ C
 gcc -w internal.c -o internal $(python3-config --embed --cflags --ldflags)
 ./internal
 
+# The C code of Nuitka 4.3.3 does not compile with the headers of a free-threaded 3.14.
+if python3 -c 'import sys, sysconfig; sys.exit(not sysconfig.get_config_var("Py_GIL_DISABLED"))'; then exit 0; fi
 pip install --quiet nuitka
 cat >app.py <<'P'
 import asyncio, json, sys
