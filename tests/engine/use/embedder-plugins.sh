@@ -58,6 +58,8 @@ int main() {
     return caught != 3;
 }
 C
+# 3.12.5 crashes when it initialises _datetime or _decimal again, the official recipe's too.
+if python3 -c 'import sys; sys.exit(sys.version_info[:3] != (3, 12, 5))'; then sed -i -E 's/ (datetime|decimal),//g' rounds.cpp; fi
 g++ -std=c++17 rounds.cpp -o rounds $(python3 -m pybind11 --includes) $(python3-config --embed --ldflags)
 ./rounds
 
