@@ -29,15 +29,23 @@ CATALOG = load_catalog(ROOT)
 PYTHON_FILES = ("bakery", "benchmarks", "commands", "tests", "tasks.py", "noxfile.py")
 SCRIPTS = ("shared", "reference", "benchmarks", "tests/engine")
 # More workers than processors: all share an engine, and mostly wait for it or for a network.
-# tests/engine/conftest.py says which tests one worker runs together.
+# A worker takes a whole file, whose tests share what is expensive.
 ENGINE_TESTS = ("pytest", "-n", "4", "--dist", "loadscope", "--no-loadscope-reorder", "-m")
 COMMANDS = ("inv", ".ci/run", ".ci/stock", ".github/containerd-store", ".github/repository")
+
+
+def install(session: nox.Session) -> None:
+    """Install this project and what checks need, unless that was done for this pyproject.toml: pip takes seconds."""
+    done, wanted = session.env_dir / "installed-for", (ROOT / "pyproject.toml").read_text()
+    if not done.is_file() or done.read_text() != wanted:
+        session.install("-q", "-e", ".[dev]")
+        done.write_text(wanted)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types, imports, shell scripts, workflows, Dockerfiles, and that README.md matches its data."""
-    session.install("-q", "-e", ".[dev]")
+    install(session)
     session.run("ruff", "check", *PYTHON_FILES)
     session.run("ruff", "format", "--check", *PYTHON_FILES)
     session.run("lint-imports")
@@ -57,7 +65,7 @@ def tests(session: nox.Session) -> None:
 
     Engine tests with the marker `extended` or `slow` are left out, and listed.
     """
-    session.install("-q", "-e", ".[dev]")
+    install(session)
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
@@ -74,7 +82,7 @@ def extended(session: nox.Session) -> None:
 
     Arguments, if any, select among them: files, -k.
     """
-    session.install("-q", "-e", ".[dev]")
+    install(session)
     session.run(*ENGINE_TESTS, "extended", *(session.posargs or ["tests/engine"]))
 
 

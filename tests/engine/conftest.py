@@ -7,10 +7,8 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 from bakery.bases import apt
 from bakery.catalog.loader import load_catalog
@@ -27,33 +25,6 @@ from bakery.workspace import Workspace, find_workspace
 
 from .fixtures import ROOT, SALT, Bench
 from .registry import program, running
-
-FIRST = ("test_base", "test_attestations", "test_twins", "test_embedded")
-"""Files that start first, because their fixtures are the slowest and they cannot be divided."""
-DIVIDED = (
-    "test_use", "test_bench", "test_builder", "test_engine_env", "test_regrtest", "test_network", "test_cache",
-    "test_compare", "test_push",
-)  # fmt: skip
-"""Files, slow ones first, whose tests share nothing that is expensive: each goes to the worker that is free. The tests
-of any other file are run by one worker, in order."""
-
-
-class Scheduling(LoadScopeScheduling):
-    """Divides the tests among pytest-xdist's workers; its own loadgroup has no effect (3.8 with pytest 9.2)."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return nodeid if Path(file).stem in DIVIDED else file
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
-    return Scheduling(config, log)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    order = {name: place for place, name in enumerate((*FIRST, "", *DIVIDED))}
-    items.sort(key=lambda item: order.get(item.path.stem, order[""]))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bakery.build.builder import BuildResult
 from bakery.catalog.models import Image
 from bakery.catalog.recipes import RecipeName
 from bakery.engine.engine import Engine
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.engine
 def bench(
     tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace, resolution: Path
 ) -> Iterator[Bench]:
-    """A clone whose first build is the first test's; it has its own layers, because a test removes attestations."""
+    """A clone with its own layers, because a test removes attestations."""
     if not engine.keeps_layers:
         pytest.skip("this engine stores images without their indexes")
     bench = Bench(tmp_path_factory.mktemp("bench"), engine, workspace.home, salt=SALT, packages=resolution)
@@ -56,19 +57,31 @@ def full(bench: Bench) -> Image:
     return bench.image(RecipeName.FULL)
 
 
-def test_docker_imagetools_reads_bill_and_provenance_after_a_push(bench: Bench, registry: str) -> None:
+@pytest.fixture(scope="module")
+def first(bench: Bench) -> BuildResult:
+    """The first build of the image."""
     (result,) = bench.builder("zstd:1").build([full(bench)])
     assert result.error == ""
-    assert "attest" in result.phases
-    reference = f"{registry}/python:attested"
-    pushed(bench.engine, result.tags[0], reference)
+    return result
 
-    bill = inspected(bench.engine, reference, "SBOM")["SPDX"]
-    assert (bill["spdxVersion"], bill["name"]) == ("SPDX-2.3", result.tags[0])
+
+@pytest.fixture(scope="module")
+def published(bench: Bench, first: BuildResult, registry: str) -> str:
+    """The image's name in a registry, after its push."""
+    pushed(bench.engine, first.tags[0], f"{registry}/python:attested")
+    return f"{registry}/python:attested"
+
+
+def test_docker_imagetools_reads_bill_and_provenance_after_a_push(
+    bench: Bench, first: BuildResult, published: str
+) -> None:
+    assert "attest" in first.phases
+    bill = inspected(bench.engine, published, "SBOM")["SPDX"]
+    assert (bill["spdxVersion"], bill["name"]) == ("SPDX-2.3", first.tags[0])
     names = {package["name"] for package in bill["packages"]}
     assert {"CPython", "libc6", "tzdata", "apt"} <= names
     output = bench.engine.client.containers.run(
-        result.tags[0], ["dpkg-query", "--show", "--showformat", "${Package}=${Version} "],
+        first.tags[0], ["dpkg-query", "--show", "--showformat", "${Package}=${Version} "],
         remove=True, network_mode="none",
     )  # fmt: skip
     listed = {
@@ -78,18 +91,19 @@ def test_docker_imagetools_reads_bill_and_provenance_after_a_push(bench: Bench, 
     }
     assert listed == set(output.decode().split())
 
-    provenance = inspected(bench.engine, reference, "Provenance")["SLSA"]
+    provenance = inspected(bench.engine, published, "Provenance")["SLSA"]
     assert provenance["buildType"] == "https://mobyproject.org/buildkit@v1"
     assert provenance["invocation"]["parameters"]["args"]["build-arg:PYTHON_SHA256"] == full(bench).pin.sha256
     assert "llbDefinition" in provenance["buildConfig"], "mode=max"
 
 
-def test_attestations_describe_the_pushed_manifest_and_contain_no_local_path(bench: Bench, registry: str) -> None:
-    (result,) = bench.builder("zstd:1").build([full(bench)])
-    pushed(bench.engine, result.tags[0], f"{registry}/python:subject")
-    index, _ = raw(registry, "python", "subject")
+def test_attestations_describe_the_pushed_manifest_and_contain_no_local_path(
+    bench: Bench, first: BuildResult, published: str
+) -> None:
+    registry = published.partition("/")[0]
+    index, _ = raw(registry, "python", "attested")
     image, attestation = index["manifests"]
-    assert image["digest"] == result.id == recorded(bench.workspace, full(bench)).id
+    assert image["digest"] == first.id == recorded(bench.workspace, full(bench)).id
     assert attestation["platform"] == {"architecture": "unknown", "os": "unknown"}
     assert attestation["annotations"] == {
         "vnd.docker.reference.digest": image["digest"],
@@ -106,13 +120,12 @@ def test_attestations_describe_the_pushed_manifest_and_contain_no_local_path(ben
         assert f"sha256:{digest}" == image["digest"]
         for folder in (bench.root, bench.mirror, bench.workspace.home, Path.home()):
             assert f"{folder}/" not in text
-    labels = bench.engine.require(result.tags[0]).labels
+    labels = bench.engine.require(first.tags[0]).labels
     annotations = raw(registry, "python", image["digest"])[0]["annotations"]
     assert annotations == {key: value for key, value in labels.items() if key.startswith("org.opencontainers.image.")}
 
 
-def test_rebuilding_an_unchanged_image_keeps_its_attestations(bench: Bench) -> None:
-    (first,) = bench.builder("zstd:1").build([full(bench)])
+def test_rebuilding_an_unchanged_image_keeps_its_attestations(bench: Bench, first: BuildResult) -> None:
     index = bench.engine.require(first.tags[0]).id
     assert index != first.id
     (second,) = bench.builder("zstd:1").build([full(bench)])
@@ -123,8 +136,7 @@ def test_rebuilding_an_unchanged_image_keeps_its_attestations(bench: Bench) -> N
     assert output.startswith(b"Python 3.13.15\n")
 
 
-def test_the_next_full_build_adds_missing_attestations(bench: Bench) -> None:
-    (first,) = bench.builder("zstd:1").build([full(bench)])
+def test_the_next_full_build_adds_missing_attestations(bench: Bench, first: BuildResult) -> None:
     for file in (bench.workspace.home / "layers" / "attested").iterdir():
         file.unlink()
     (second,) = bench.builder("zstd:1").build([full(bench)])

@@ -51,7 +51,7 @@ class Cached:
 
     def __init__(self, bench: Bench, registry: str) -> None:
         self.bench, self.registry, self.count, self.messages = bench, registry, 0, list[str]()
-        self.home = bench.workspace.home
+        self.home, self.was_damaged = bench.workspace.home, False
         self.build()
         self.pristine = self.home.with_name("pristine")
         shutil.copytree(self.home, self.pristine, symlinks=True)
@@ -98,9 +98,11 @@ class Cached:
 @pytest.fixture(autouse=True)
 def restored(cached: Cached) -> Iterator[None]:
     """An intact cache for each test."""
-    assert cached.build() == ""
-    shutil.rmtree(cached.pristine)
-    shutil.copytree(cached.home, cached.pristine, symlinks=True)
+    if cached.was_damaged:
+        assert cached.build() == ""
+        shutil.rmtree(cached.pristine)
+        shutil.copytree(cached.home, cached.pristine, symlinks=True)
+    cached.was_damaged = True
     yield
     cached.restore()
 

@@ -283,23 +283,30 @@ def test_only_the_debug_variant_has_a_shell(engine: Engine, minimal: str) -> Non
         container.remove(force=True)
 
 
-def test_a_virtual_environment_of_the_default_image_runs_in_the_minimal_one(
-    engine: Engine, reference: str, minimal: str
-) -> None:
+@pytest.fixture(scope="module")
+def environment(engine: Engine, reference: str) -> bytes:
+    """A virtual environment that the default image made in /srv, as a tar."""
     builder = engine.client.containers.create(reference, ["python", "-m", "venv", "/srv/venv"], network_mode="none")
+    try:
+        builder.start()
+        assert builder.wait()["StatusCode"] == 0
+        return b"".join(builder.get_archive("/srv/venv")[0])
+    finally:
+        builder.remove(force=True)
+
+
+def test_a_virtual_environment_of_the_default_image_runs_in_the_minimal_one(
+    engine: Engine, environment: bytes, minimal: str
+) -> None:
     application = engine.client.containers.create(
         minimal, ["/srv/venv/bin/pip", "--version"], network_mode="none", environment={"HOME": "/tmp"}
     )
     try:
-        builder.start()
-        assert builder.wait()["StatusCode"] == 0
-        stream, _ = builder.get_archive("/srv/venv")
-        application.put_archive("/srv", b"".join(stream))
+        application.put_archive("/srv", environment)
         application.start()
         assert application.wait()["StatusCode"] == 0
         assert "from /srv/venv/lib/" in application.logs().decode()
     finally:
-        builder.remove(force=True)
         application.remove(force=True)
 
 

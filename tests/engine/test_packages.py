@@ -96,11 +96,11 @@ def archive_and_base(
 
 @pytest.fixture
 def packages(
-    tmp_path: Path, engine: Engine, workspace: Workspace, archive_and_base: tuple[PackageArchive, Path]
+    tmp_path: Path, engine: Engine, workspace: Workspace, layers: Path, archive_and_base: tuple[PackageArchive, Path]
 ) -> Iterator[Packages]:
     archive, base = archive_and_base
     stanzas = {suite: dict(names) for suite, names in archive.stanzas.items()}
-    bench = Bench(tmp_path, engine, workspace.home, salt=SALT)
+    bench = Bench(tmp_path, engine, workspace.home, salt=SALT, layers=layers)
     few = FamilyPackages(("dpkg-dev", "gcc", "make", "xz-utils"), ("ca-certificates", "netbase"))
     families = tuple(dataclasses.replace(family, packages=few) for family in bench.catalog.families)
     recipes = {name: dataclasses.replace(recipe, packages=()) for name, recipe in bench.catalog.recipes.items()}
@@ -215,6 +215,7 @@ def test_a_published_image_is_verified_with_the_packages_that_it_had(packages: P
         verify_published(packages.bench.builder("zstd:1", base=str(packages.base)), bare)
 
 
+@pytest.mark.extended
 def test_a_fix_arrives_on_another_engine_that_uses_a_cache_in_a_registry(
     packages: Packages, registry: str, first_embedded: Embedded, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -64,11 +64,13 @@ def noxfile(root: Path) -> dict[str, Any]:
 class FakeSession:
     """Records the commands that a session runs."""
 
-    def __init__(self, *posargs: str) -> None:
-        self.posargs, self.commands, self.messages = posargs, list[tuple[str, ...]](), list[str]()
+    def __init__(self, env_dir: Path, *posargs: str) -> None:
+        self.env_dir, self.posargs = env_dir, posargs
+        self.commands, self.installed, self.messages = list[tuple[str, ...]](), list[tuple[str, ...]](), list[str]()
 
     def install(self, *arguments: str) -> None:
         """Install nothing."""
+        self.installed.append(arguments)
 
     def run(self, *command: str, **_: object) -> None:
         self.commands.append(command)
@@ -81,9 +83,9 @@ ENGINE = ("pytest", "-n", "4", "--dist", "loadscope", "--no-loadscope-reorder", 
 
 
 def test_unit_and_golden_tests_run_in_parallel_before_the_engine_tests_and_what_is_left_out_is_listed(
-    noxfile: dict[str, Any],
+    noxfile: dict[str, Any], tmp_path: Path
 ) -> None:
-    session = FakeSession()
+    session = FakeSession(tmp_path)
     noxfile["tests"].func(session)
     assert session.commands == [
         ("pytest", "-n", "auto", "bakery", "tests/unit", "tests/golden"),
@@ -93,8 +95,8 @@ def test_unit_and_golden_tests_run_in_parallel_before_the_engine_tests_and_what_
     assert "`nox -s extended`" in " ".join(session.messages)
 
 
-def test_extended_tests_run_in_a_session_of_their_own_or_some_of_them(noxfile: dict[str, Any]) -> None:
-    whole, some = FakeSession(), FakeSession("tests/engine/test_use.py", "-k", "embedder")
+def test_extended_tests_run_in_a_session_of_their_own_or_some_of_them(noxfile: dict[str, Any], tmp_path: Path) -> None:
+    whole, some = FakeSession(tmp_path), FakeSession(tmp_path, "tests/engine/test_use.py", "-k", "embedder")
     for session in (whole, some):
         noxfile["extended"].func(session)
     assert whole.commands == [(*ENGINE, "extended", "tests/engine")]
@@ -110,14 +112,24 @@ def test_every_file_of_engine_tests_has_a_test_in_the_default_session(root: Path
     assert collected == {str(file.relative_to(root)) for file in root.glob("tests/engine/test_*.py")}, done.stdout
 
 
-def test_arguments_go_to_one_run_of_pytest(noxfile: dict[str, Any]) -> None:
-    session = FakeSession("-k", "sources")
+def test_what_checks_need_is_installed_once_for_each_pyproject(noxfile: dict[str, Any], tmp_path: Path) -> None:
+    session = FakeSession(tmp_path)
+    for _ in range(2):
+        noxfile["install"](session)
+    assert session.installed == [("-q", "-e", ".[dev]")]
+    (tmp_path / "installed-for").write_text("another pyproject.toml")
+    noxfile["install"](session)
+    assert len(session.installed) == 2
+
+
+def test_arguments_go_to_one_run_of_pytest(noxfile: dict[str, Any], tmp_path: Path) -> None:
+    session = FakeSession(tmp_path, "-k", "sources")
     noxfile["tests"].func(session)
     assert session.commands == [("pytest", "-k", "sources")]
 
 
-def test_arguments_of_an_image_session_go_to_its_task(noxfile: dict[str, Any]) -> None:
-    session = FakeSession("--quick")
+def test_arguments_of_an_image_session_go_to_its_task(noxfile: dict[str, Any], tmp_path: Path) -> None:
+    session = FakeSession(tmp_path, "--quick")
     (minimal,) = (variant for variant in noxfile["CATALOG"].variants if variant.name == "minimal")
     noxfile["invoke"](session, "build", "3.13", "noble", minimal)
     options = ("--version=3.13", "--target=noble", "--variant=minimal", "--quick")
