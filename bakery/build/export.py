@@ -165,17 +165,15 @@ class Export:
         name = f"{config}-{packing}{'-marked' if packing.marked else ''}"
         return self.workspace.home / "layers" / "attested" / name.replace(":", "-")
 
-    def _ids(self, reference: str) -> set[str]:
-        return {image.id for image in self.engine.images(name=reference)}
-
     def _has(self, reference: str, manifest: str) -> bool:
         """Whether the engine has the image ``manifest`` under this name, with attestations."""
-        ids = self._ids(reference)
-        if len(ids) != 1 or manifest in ids:
+        image = self.engine.find(reference)
+        if image is None or image.id == manifest:
             return False
-        return manifest_digest_of(self.workspace.home, ids.pop(), self.layers.tell) == manifest
+        return manifest_digest_of(self.workspace.home, image.id, self.layers.tell) == manifest
 
     def _load(self, archive: Path, references: Iterable[str], digests: set[str], enter: Callable[[str], None]) -> None:
         enter("load")
-        if any(self._ids(reference) != digests for reference in references):
+        images = [self.engine.find(reference) for reference in references]
+        if any(image is None or {image.id} != digests for image in images):
             self.engine.load(archive)

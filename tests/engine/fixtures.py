@@ -177,6 +177,6 @@ class Bench:
     def remove_images(self) -> None:
         """Remove the tags of this process: another one may have the same image."""
         for name in (REPOSITORY, f"{REPOSITORY}-regrtest", f"{REPOSITORY}-reference"):
-            for tag in [tag for image in self.engine.images(name=name) for tag in image.tags]:
+            for tag in [tag for image in self.engine.client.api.images(name=name) for tag in image["RepoTags"]]:
                 if tag.startswith(f"{name}:"):
                     self.engine.remove(tag)
