@@ -23,7 +23,7 @@ from bakery.errors import BakeryError
 from bakery.files import locked
 from bakery.workspace import Workspace, find_workspace
 
-from .fixtures import ROOT, SALT, Bench
+from .fixtures import ROOT, SALT, Bench, remove_images
 from .registry import program, running
 
 
@@ -64,6 +64,13 @@ def first_embedded(workspace: Workspace, catalog: Catalog) -> Embedded:
     embedded = Embedded(workspace)
     embedded.prepare()
     return embedded
+
+
+@pytest.fixture(scope="module")
+def images_removed(engine: Engine) -> Iterator[None]:
+    """Removes the images of all tests of a module at its end: the engine collects its garbage after each tag."""
+    yield
+    remove_images(engine)
 
 
 @pytest.fixture(scope="session")

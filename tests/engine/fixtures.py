@@ -133,6 +133,14 @@ def in_variant(engine: Engine, reference: str, infix: str) -> str:
     return name
 
 
+def remove_images(engine: Engine) -> None:
+    """Remove all tags of this process."""
+    for name in (REPOSITORY, f"{REPOSITORY}-regrtest", f"{REPOSITORY}-reference"):
+        for tag in [tag for image in engine.client.api.images(name=name) for tag in image["RepoTags"]]:
+            if tag.startswith(f"{name}:"):
+                engine.remove(tag)
+
+
 class Bench:
     """A copy of the repository and a mirror of tarballs, both in a path with a space.
 
@@ -176,7 +184,4 @@ class Bench:
 
     def remove_images(self) -> None:
         """Remove the tags of this process: another one may have the same image."""
-        for name in (REPOSITORY, f"{REPOSITORY}-regrtest", f"{REPOSITORY}-reference"):
-            for tag in [tag for image in self.engine.client.api.images(name=name) for tag in image["RepoTags"]]:
-                if tag.startswith(f"{name}:"):
-                    self.engine.remove(tag)
+        remove_images(self.engine)

@@ -33,7 +33,10 @@ from tests.records import recorded
 from .fixtures import SALT, Bench
 from .package_archive import PackageArchive, base_of, served
 
-pytestmark = [pytest.mark.engine, pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="no dpkg on this machine")]
+pytestmark = [
+    pytest.mark.engine, pytest.mark.usefixtures("images_removed"),
+    pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="no dpkg on this machine"),
+]  # fmt: skip
 
 
 CREATED = "org.opencontainers.image.created"
@@ -108,7 +111,6 @@ def packages(
     yield Packages(bench, archive, base)
     archive.stanzas = stanzas
     archive.publish()
-    bench.remove_images()
 
 
 def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(packages: Packages) -> None:

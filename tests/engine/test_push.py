@@ -41,7 +41,7 @@ from .fixtures import RELEASE, repository, source
 from .processes import watch_arguments
 from .registry import DATA, NAME, PASSWORD, raw, running, tags, whole
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("images_removed")]
 
 STAMP = "20261122"
 ENDS = ("", "-bookworm", "-slim", "-slim-bookworm")
@@ -58,7 +58,6 @@ class Press:
         repository(folder / "clone", ROOT, source(folder / "mirror"))
         self.catalog = load_catalog(folder / "clone")
         self.workspace = Workspace(folder / "clone", folder / "home")
-        self.loaded: list[str] = []
         self.messages: list[str] = []
         self.transports: list[Transport] = []
 
@@ -88,7 +87,6 @@ class Press:
             {**entry, "annotations": {"io.containerd.image.name": f"docker.io/{name}"}} for name in (reference, twin)
         ]
         list(self.engine.client.images.load(io.BytesIO(archive.save())))
-        self.loaded += [reference, twin]
         identity = self.engine.require(reference).id
         record = local_record(image=image.name, id=identity, built=f"{day}T10:00:00+00:00")
         run = run_of_tests(**(tests or {"passed": 3})) if tests is None or tests else None
@@ -131,8 +129,6 @@ def press(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     yield press
     for used in press.transports:
         used.close()
-    for reference in dict.fromkeys(press.loaded):
-        engine.remove(reference)
 
 
 @pytest.fixture(scope="module")
