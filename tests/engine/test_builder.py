@@ -142,8 +142,8 @@ def test_recompressed_layers_are_loaded_and_have_the_same_content(bench: Bench) 
         pytest.skip("this engine does not keep layers as they are packed")
     (plain,) = bench.builder().build([bench.image(RecipeName.QUICK)])
     layers = bench.engine.require(plain.tags[0]).layers
-    # containerd keeps unpacked layers for the image that they were unpacked for. Without it, another worker's removal of an
-    # image would collect them while the container below is made.
+    # containerd keeps unpacked layers for the image that they were unpacked for. Without it, another worker's removal
+    # of an image would collect them while the container below is made.
     bench.engine.client.images.get(plain.tags[0]).tag(REPOSITORY, "plain")
     (packed,) = bench.builder("zstd:1").build([bench.image(RecipeName.QUICK)])
     assert (plain.error, packed.error) == ("", "")
