@@ -168,12 +168,11 @@ class Export:
     def _has(self, reference: str, manifest: str) -> bool:
         """Whether the engine has the image ``manifest`` under this name, with attestations."""
         image = self.engine.find(reference)
-        if image is None or image.id == manifest:
+        if not image or image.id == manifest:
             return False
         return manifest_digest_of(self.workspace.home, image.id, self.layers.tell) == manifest
 
     def _load(self, archive: Path, references: Iterable[str], digests: set[str], enter: Callable[[str], None]) -> None:
         enter("load")
-        images = [self.engine.find(reference) for reference in references]
-        if any(image is None or {image.id} != digests for image in images):
+        if any({image and image.id} != digests for image in map(self.engine.find, references)):
             self.engine.load(archive)

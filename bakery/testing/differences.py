@@ -29,9 +29,9 @@ Facts = dict[str, str]
 COLUMNS = (Column("image"), Column("facts", right=True), Column("example"), Column("reason"))
 MOST_LINES = 40
 HINT = "Fix the image or give a reason in shared/differences.toml; remove reasons for what no longer differs."
-COMMIT = re.compile("git [0-9a-f]{40}")
-"""The origin of a source tree whose content nobody can change."""
 AGAIN = "Build both images (inv build, inv reference), then record them: inv differences --record."
+COMMIT = re.compile("git [0-9a-f]{40}")
+"""The origin of a source tree that a commit identifies, as in a pin; any other tree may change."""
 
 
 class Difference(NamedTuple):
@@ -149,16 +149,16 @@ def recorded_facts(root: Path, reference: Image) -> Facts | None:
     Raises :exc:`BuildError` if the record of a release is missing, or of another release, target or platform.
     """
     file, local = record_file(root, reference), reference.pin.local
-    if local and not file.exists():
+    if local and not (COMMIT.fullmatch(local) and file.exists()):
         return None
     known, expected = read_facts(file), (reference.name, str(reference.platform), local)
-    if (found := (known.image, known.platform, known.tree)) == expected and (not local or COMMIT.fullmatch(local)):
+    found = (known.image, known.platform, known.tree)
+    if found == expected:
         return known.facts
     if local:
         return None
-    raise BuildError(
-        f"the recorded facts are of {', '.join(filter(None, found))}; expected {', '.join(expected[:2])}", hint=AGAIN
-    )
+    text = f"the recorded facts are of {', '.join(filter(None, found))}; expected {', '.join(expected[:2])}"
+    raise BuildError(text, hint=AGAIN)
 
 
 def find_differences(
@@ -174,10 +174,10 @@ def find_differences(
     if record and (against or (image.pin.local and not COMMIT.fullmatch(image.pin.local))):
         raise InputError("--record takes no --against, and a --source only if it is a commit (CHECKOUT@COMMIT)")
     reference = replace(image, recipe=RecipeName.REFERENCE, variant=catalog.default_variant)
-    recorded = None if against or record else recorded_facts(root, reference)
     if against:
         theirs = observe(engine, root, (engine.find(against) or engine.pull(against)).id)
     else:
+        recorded = None if record else recorded_facts(root, reference)
         theirs = recorded or observe(engine, root, references(catalog, reference)[0], reference)
     found = compare_facts(image, observe(engine, root, references(catalog, image)[0], image), theirs)
     if record:
