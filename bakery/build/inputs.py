@@ -69,6 +69,8 @@ class BuildInputs:
             network=export.engine.network, output=export.output, attest=export.proves,
         )  # fmt: skip
         target = plan["target"][target_name(export.image)]
+        if not self.contexts.resolution:  # a stage without packages, which buildx would not find
+            target["contexts"].pop("packages", None)
         target["tags"] = list(sum(export.stage.packings, ()))
         if export.stage.name:  # the labels describe the image; `inv clean` finds its other stages by this one
             target |= {"target": export.stage.name, "labels": {f"{LABELS}.target": export.image.target.name}}

@@ -76,6 +76,14 @@ def test_the_image_contains_no_source_compiler_package_lists_logs_or_byte_code(b
     assert [name for name in names if name.startswith(unwanted) or name.endswith(".pyc")] == []
 
 
+def test_a_profile_can_be_recorded_before_anything_was_built(fresh_bench: Bench) -> None:
+    image, tag = fresh_bench.image(), "bakery-tests/training:latest"
+    identity = fresh_bench.builder().stage(image, "training", tag, packages=False)
+    assert fresh_bench.engine.require(tag).id == identity
+    assert not list(fresh_bench.root.glob("build/packages/*")), "no packages were resolved for it"
+    fresh_bench.engine.remove(tag)
+
+
 def test_a_second_build_compiles_nothing_and_makes_the_same_image(fresh_bench: Bench) -> None:
     (first,) = fresh_bench.builder().build([fresh_bench.image()])
     (second,) = fresh_bench.builder().build([fresh_bench.image()])
