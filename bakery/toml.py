@@ -107,12 +107,11 @@ class Table:
         tables = {name: outer.table(name) for name in outer.data}
         originals: dict[str, Mapping[str, object]] = {}
         for name, table in tables.items():
-            if "like" not in table.data:
-                originals[name] = table.data
-            else:
+            if "like" in table.data:
                 like = table.get("like", str, f"one of {', '.join(originals)}", lambda name: name in originals)
                 own = {key: value for key, value in table.data.items() if key != "like"}
                 table.data = _merged(originals[like], own)
+            originals[name] = table.data
         return tables
 
     def entries(self, key: str) -> "list[Table]":

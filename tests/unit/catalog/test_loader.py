@@ -111,6 +111,12 @@ def test_a_free_threaded_series_differs_from_the_ordinary_one_by_one_flag(catalo
     assert series[f"{name}t"] == replace(series[name], name=f"{name}t", configure=configure)
 
 
+def test_a_new_series_has_the_options_of_the_one_before_and_so_has_its_free_threaded_build(catalog: Catalog) -> None:
+    before, new, threaded = (next(s for s in catalog.series if s.name == name) for name in ("3.14", "3.15", "3.15t"))
+    assert new.by_compiler == before.by_compiler == threaded.by_compiler
+    assert new.by_compiler
+
+
 def test_a_series_like_another_may_change_one_option_of_a_table(data_tree: Path) -> None:
     data = tomllib.loads((data_tree / CATALOG).read_text(encoding="utf-8"))
     data["series"]["3.13"]["ours"]["install"] = {"prune": ["bin/a"]}
@@ -283,8 +289,8 @@ def test_a_new_family_needs_only_data(data_tree: Path) -> None:
             ["compilers.clang_ir.like", "one of gcc, clang, found", "'icc'"], id="compiler like one that is not there",
         ),
         pytest.param(
-            CATALOG, lambda d: d["compilers"].update(other={"like": "clang_ir"}),
-            ["compilers.other.like", "one of gcc, clang, found", "'clang_ir'"], id="compiler like one of the same kind",
+            CATALOG, lambda d: d["compilers"].update(other={"like": "other"}),
+            ["compilers.other.like", "one of gcc, clang, clang_ir, found", "'other'"], id="compiler like itself",
         ),
         pytest.param(
             CATALOG, lambda d: d["compilers"]["clang_ir"].update(ldflag=[]),
