@@ -119,22 +119,27 @@ def shell(workspace: Workspace, home: Path, settings: list[str]) -> Shell:
     return run
 
 
+MORE_COMMANDS = [
+    "docker image build",
+    "docker builder build",
+    "docker buildx b",
+    "docker -l info --debug build",
+    "DOCKER_BUILDKIT=1 docker build",
+    "docker --context=own build",
+    f"{REMOTE}; docker buildx --builder default build",
+]
+
+
 @pytest.mark.parametrize(
     "command",
     [
         "docker build",
-        "docker image build",
-        "docker builder build",
         "docker buildx build",
-        "docker buildx b",
-        "docker -l info --debug build",
         'docker --host "$DOCKER_HOST" build',
-        "DOCKER_BUILDKIT=1 docker build",
-        "docker --context=own build",
         "docker context use own; env -u DOCKER_HOST docker build",
         "docker buildx install; docker build",
         f"{REMOTE}; docker build",
-        f"{REMOTE}; docker buildx --builder default build",
+        *(pytest.param(command, marks=pytest.mark.extended) for command in MORE_COMMANDS),
     ],
 )
 def test_build_commands_use_buildkit_and_the_network_of_the_host(shell: Shell, home: Path, command: str) -> None:

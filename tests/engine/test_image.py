@@ -238,6 +238,7 @@ def test_types_and_singletons_stay_unique_in_a_program_with_copy_relocations(com
     assert done.stdout.splitlines()[-1] == "1 1 1 True"
 
 
+@pytest.mark.extended
 def test_python_works_after_build_dependencies_are_purged(compiler: Any) -> None:
     purge = "apt-get purge -y --auto-remove gcc libc6-dev && ! command -v gcc"
     done = execute(

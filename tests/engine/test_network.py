@@ -127,7 +127,7 @@ def everything(engine: Engine, catalog: Catalog, folder: Path, options: BuildxOp
 
 
 @pytest.mark.parametrize(
-    "way", ["proxy", "snapshot", *(pytest.param(way, marks=pytest.mark.extended) for way in ("docker", "mirror"))]
+    "way", ["snapshot", *(pytest.param(way, marks=pytest.mark.extended) for way in ("proxy", "docker", "mirror"))]
 )
 def test_packages_are_installed_and_the_login_leaves_no_trace(
     engine: Engine, catalog: Catalog, context: Path, monkeypatch: pytest.MonkeyPatch, way: str
