@@ -1,7 +1,7 @@
-"""Folders of unpacked programs, with the checksums of their contents: what has changed since is not executed.
+"""Folders of unpacked programs with the checksums of their contents: programs that have changed since are not run.
 
-The checksums are in a file next to the folder, so that another folder in its place does not match. They find what was
-damaged (a power cut, a full disk), edited or swapped; who can write both files could replace the programs' caller, too.
+The checksums are in a file next to the folder, so that another folder in its place does not match. They detect damage
+(a power cut, a full disk), edits and swapped folders. A user who can write both could also replace the calling program.
 """
 
 import json
@@ -18,14 +18,14 @@ from bakery.regular_files import FILE_TYPES, read_regular
 
 @contextmanager
 def checked_folder(final: Path) -> Iterator[Path]:
-    """As :func:`bakery.files.staged_folder`, and records the checksums of what the block has put there."""
+    """Like :func:`bakery.files.staged_folder`, but also records the checksums of what the block has put there."""
     with staged_folder(final) as stage:
         yield stage
         write_whole(_record(final), json.dumps(_checksums(stage), indent=0))
 
 
 def is_intact(folder: Path, tell: Tell) -> bool:
-    """Whether ``folder`` has exactly what was unpacked there; tells what has changed if it has not."""
+    """Whether ``folder`` has exactly what was unpacked there; if not, reports what has changed."""
     if not os.path.lexists(folder):
         return False
     try:

@@ -1,8 +1,8 @@
 """What can go wrong, each error with the exit code that shell scripts may rely on.
 
-0: done. 1: a build or test failed, or a check found a difference. 2: bad input or configuration, or a check could not
-find out everything. 3: nothing selected.
-128 and a signal's number: ended by it, such as 130 by Ctrl-C (the shell's own code).
+0: success. 1: a build or test failed, or a check found a difference. 2: bad input or configuration, or a check could
+not be completed. 3: nothing selected.
+128 plus a signal's number: the signal ended the program, as in the shell (130: Ctrl-C).
 """
 
 from collections.abc import Iterable
@@ -45,7 +45,7 @@ class NothingSelected(BakeryError):
 
 
 class UnknownResult(BakeryError):
-    """A check could not find out everything that it was asked for. Exit code 2."""
+    """A check could not be completed. Exit code 2."""
 
     exit_code = 2
 

@@ -21,12 +21,12 @@ Tell = Callable[[str], None]
 
 
 def sha256_of(file: Path) -> str:
-    """SHA-256 of the bytes of ``file``, a regular one, 64 hexadecimal digits."""
+    """SHA-256 of the regular file ``file``, as 64 hexadecimal digits."""
     with open_regular(file) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-OF_THE_CACHE = "Find out who made it; remove it, then run the same command again."
+OF_THE_CACHE = "Find out what created it, remove it, and run the same command again."
 
 
 def require_type(path: Path, expected: int = stat.S_IFREG, hint: str = OF_THE_CACHE) -> bool:

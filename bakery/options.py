@@ -19,7 +19,7 @@ from bakery.errors import InputError, listed, unknown_value
 from bakery.platforms import parse_platforms
 from bakery.workspace import find_workspace
 
-COMMAS = "; repeat it or separate by commas"
+COMMAS = "; repeat it, or separate values by commas"
 T = TypeVar("T")
 Rules = Mapping[str, Any]
 Options = dict[str, Field[Any]]
@@ -29,9 +29,9 @@ def option(default: T, help: str, **rules: Any) -> T:
     """A field of an option group. An option whose ``default`` is a tuple may be repeated.
 
     Rules: ``commas``: whether several values may be separated by commas (true by default); ``choices``: the valid
-    values; ``minimum``: the value is a number, not below this one; ``convert``: a function that makes the value of the
-    text; ``bare``: the value if the option is given without one; ``variable``: the environment variable to read if the
-    option is not given.
+    values; ``minimum``: the value is a number, not below this one; ``convert``: a function that converts the text to
+    the value; ``bare``: the value if the option is given without one; ``variable``: the environment variable to read if
+    the option is not given.
     """
     repeats = isinstance(default, tuple)
     if repeats and rules.setdefault("commas", True):
@@ -41,7 +41,7 @@ def option(default: T, help: str, **rules: Any) -> T:
     return field(default=default, metadata={"help": help, "default": default, "repeats": repeats, **rules})
 
 
-def _empty(name: str) -> InputError:  # a variable of a script that is not set
+def _empty(name: str) -> InputError:  # for example an unset variable in a script
     return InputError(f"--{name}= is empty", hint="Give it a value or leave it out.")
 
 
@@ -69,14 +69,14 @@ def parse(name: str, value: Any, rules: Rules) -> Any:
 
 
 def bandwidths(text: str) -> tuple[int, ...]:
-    """The value of --pull; :exc:`InputError` if these are not numbers."""
+    """The value of --pull; :exc:`InputError` if ``text`` is not a list of numbers."""
     if not re.fullmatch("[0-9]{1,6}(,[0-9]{1,6})*", text):
         raise InputError(f"--pull={text}: expected bandwidths in Mbit/s, such as 1000,100,25")
     return tuple(dict.fromkeys(map(int, text.split(","))))
 
 
 def options_of(groups: Iterable[type], names: str, changed: Rules) -> Options:
-    """The options ``names`` of a command over ``groups``. ``changed`` ones have another help text, or are replaced."""
+    """The options ``names`` of a command, from ``groups``; ``changed`` has other help texts, or other options."""
     options: Options = {item.name: item for group in groups for item in fields(group)}
     for name, new in changed.items():
         if isinstance(new, str):
@@ -144,11 +144,11 @@ class Selection:
         return catalog, on_platforms(images, platforms)
 
     def refuse(self, option: str) -> None:
-        """Raise :exc:`InputError` if images are selected next to ``option``, which names them; a platform may be."""
+        """Raise :exc:`InputError` if images are selected although ``option`` names them; one platform is allowed."""
         names = [f"--{item.name}" for item in fields(self) if getattr(self, item.name) != item.default]
         names += ["all but one --platform"] if len(self.platform) > 1 else []
         if more := [name for name in names if name != "--platform"]:
-            raise InputError(f"{option} says which images: leave out {' '.join(more)}")
+            raise InputError(f"{option} already says which images: leave out {' '.join(more)}")
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class Building:
     refresh: bool = option(False, "Resolve the bases again instead of using those of earlier builds")
     train: bool = option(False, "Train in this build instead of using the recorded profile (`inv profile` records one)")
     stale: bool = option(
-        False, "Only series whose recorded profile is from another release than the pinned one (default: all series)"
+        False, "Only series whose profile was recorded on a release other than the pinned one (default: all series)"
     )
     compression: Compression | None = option(
         None, "Compression of layers: zstd (level 19), zstd:LEVEL, gzip (by the engine) or gzip:LEVEL (default: zstd)",
@@ -188,8 +188,8 @@ class Building:
         "(default: $BAKERY_APT_MIRROR)",
     )  # fmt: skip
     packages: str | None = option(
-        None, "Install exactly the distribution packages of an earlier build: a file of build/records/packages. "
-        "A snapshot archive (--apt-mirror) has versions that the archive no longer has",
+        None, "Install exactly the distribution packages of an earlier build: a file in build/records/packages. "
+        "For versions that the archive no longer has, give a snapshot archive as --apt-mirror",
     )  # fmt: skip
 
     @property
@@ -228,13 +228,13 @@ class Measuring:
     cpu: int | None = option(None, "Number of the CPU to pin to (default: the engine's last)", minimum=0)
     clock: str = option("wall", "Time to measure; other work on the machine affects cpu less", choices=("wall", "cpu"))
     fresh_engine: str | None = option(
-        None, "Measure in a second embedded engine that holds both images and nothing else: other contents, above all "
-        "a build cache, can make each docker run longer. =overlay2: with that image store, Docker's default before "
-        "version 29, instead of containerd's", bare="containerd",
+        None, "Measure in a second embedded engine that holds only the two images, because other content, above all a "
+        "build cache, can slow down each docker run. =overlay2 uses that image store, Docker's default before version "
+        "29, instead of containerd's", bare="containerd",
     )  # fmt: skip
     pull: tuple[int, ...] | None = option(
         None, "Measure from `docker pull` to the first line of output: into an empty engine, from a registry on "
-        "loopback at these bandwidths in Mbit/s, 0 for no limit. =100,10: others than 0,1000,100,25",
+        "loopback. =100,10 sets the bandwidths in Mbit/s, 0 for no limit (default: 0,1000,100,25)",
         bare=(0, 1000, 100, 25), convert=bandwidths,
     )  # fmt: skip
 
@@ -251,11 +251,11 @@ class Publishing:
     stamp: str | None = option(
         None, "Suffix of the dated tags (default: the day of the build, such as 20261122)", convert=names.stamp
     )
-    force: bool = option(False, "Push untested images, and move shared tags that lose a platform; lists each override")
+    force: bool = option(False, "Push untested images too, and let shared tags lose a platform; lists each override")
     sign: bool = option(False, "Sign each index with cosign before tags move to it; keyless without --key")
     key: str | None = option(None, "cosign's key for --sign: a file or a URL; its password is in $COSIGN_PASSWORD")
     digests: str | None = option(None, "Push by digest only, and write what was pushed to this file, for --merge")
-    merge: tuple[str, ...] = option((), "Push nothing; set the tags of what --digests=FILE wrote on other machines")
+    merge: tuple[str, ...] = option((), "Push no images; set the tags of those in files that --digests=FILE wrote")
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def describe(error: Exception) -> str | None:
     """
     try:
         sys.stdout.flush()
-    except OSError:  # Python would write what is left at its end, and exit with 120
+    except OSError:  # at exit, Python would write what is left in the buffer, and exit with 120
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
         return None
@@ -50,5 +50,5 @@ def describe(error: Exception) -> str | None:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(redact("".join(traceback.format_exception(error))))
     except OSError as problem:
-        return f"{line} (a fault of this tool; its full text could not be written: {problem.strerror})"
-    return f"{line} (a fault of this tool; please report it with the full text: {name})"
+        return f"{line} (a bug in this tool; its full text could not be written: {problem.strerror})"
+    return f"{line} (a bug in this tool; please report it with the full text: {name})"

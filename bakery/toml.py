@@ -25,7 +25,7 @@ DAY = r"\d{4}-\d\d-\d\d"
 
 @dataclass(frozen=True)
 class Rule:
-    """What the type of a field does not say: what is expected, as errors say it, and a string's pattern."""
+    """What a field's type does not express: the words for what is expected, for errors, and a string's pattern."""
 
     expected: str
     pattern: str = "(?s).*"
@@ -100,8 +100,8 @@ class Table:
     def tables(self, key: str) -> "dict[str, Table]":
         """The sub-tables of the table ``key`` by name.
 
-        A table with ``like = "NAME"`` also has the keys that it lacks of the table NAME, which comes before it: then an
-        error in a key is reported for the table that has it.
+        A table with ``like = "NAME"`` inherits the keys that it lacks from the table NAME, which must come before it.
+        So an error in a key is reported for the table that sets it.
         """
         outer = self.table(key)
         tables = {name: outer.table(name) for name in outer.data}
@@ -122,9 +122,10 @@ class Table:
     def read(self, kind: type[T], **given: object) -> T:
         """A dataclass of type ``kind`` from this table; raises :exc:`ConfigError` for a key that it has no field for.
 
-        Each field that is not in ``given`` is the value of the key of its name, which may be missing if the field has a
-        default. The type of the field says what is expected: a string, a number above 0, true or false, ``Words``, an
-        enumeration, a dataclass, a mapping (a table with any keys), or one of them ``Annotated`` with a :class:`Rule`.
+        Each field that is not in ``given`` gets the value of the key with its name; the key may be missing if the field
+        has a default. The type of the field says what is expected: a string, a number above 0, true or false,
+        ``Words``, an enumeration, a dataclass, a mapping (a table with any keys), or one of them ``Annotated`` with a
+        :class:`Rule`.
         """
         hints = _hints(cast("type", kind))
         for field in fields(kind):  # type: ignore[arg-type]
@@ -156,7 +157,7 @@ class Table:
         return self.choice(key, kind) if issubclass(kind, StrEnum) else self.text(key, rule.expected, rule.pattern)
 
     def done(self) -> None:
-        """Raise :exc:`ConfigError` for a key that was never asked for: a typo must not be silently ignored."""
+        """Raise :exc:`ConfigError` for a key that was never read: a typo must not be silently ignored."""
         for key in self.data:
             if key not in self.known:
                 raise self.unknown(key, self.known)
@@ -175,7 +176,7 @@ def _is_day(text: str) -> bool:
 
 
 def _require_plain(value: object, depth: int = 0) -> None:
-    """Raise :exc:`ValueError` for values that no error could show: too deep, or a number of thousands of digits."""
+    """Raise :exc:`ValueError` for values that no message could show: too deep, or a number with thousands of digits."""
     if depth > DEEPEST:
         raise ValueError(f"more than {DEEPEST} levels of tables and lists")
     if isinstance(value, (dict, list)):

@@ -10,7 +10,7 @@ SNAPSHOT = re.compile(r"/\d{8}T\d{6}Z(/|$)")
 
 
 def is_snapshot(url: str) -> bool:
-    """Whether ``url`` is of one day's archive, whose package lists have expired since: its user accepts them."""
+    """Whether ``url`` is a snapshot of the archive on one day. A user who chooses one accepts its expired lists."""
     return bool(SNAPSHOT.search(url))
 
 

@@ -41,9 +41,9 @@ def find_workspace(root: Path, environ: Mapping[str, str] = os.environ) -> Works
 
 
 def require_own_cache(home: Path) -> None:
-    """Raise :exc:`InputError` if others may have put programs into the cache and this is root, who would run them.
+    """Raise :exc:`InputError` if this is root and other users may have put programs into the cache, which root runs.
 
-    Also if the environment names no folder for the cache.
+    Also raised if the environment names no folder for the cache.
     """
     if not any(os.environ.get(name) for name in ("BAKERY_HOME", "XDG_CACHE_HOME", "HOME")):
         raise InputError("HOME is not set: there is no folder for the cache", hint="Set HOME, or BAKERY_HOME=FOLDER.")
@@ -61,7 +61,7 @@ def require_own_cache(home: Path) -> None:
             problem = f"may be changed by other users (mode {stat.S_IMODE(info.st_mode):o})"
         if problem:
             raise InputError(
-                f"{path} {problem}: root runs programs from the cache, so it has to be root's alone",
+                f"{path} {problem}: root runs programs from the cache, so only root may be able to change it",
                 hint=f"Use another cache: BAKERY_HOME=FOLDER. Or, if you know what is in it: chown -R root:root {home} "
                 f"&& chmod -R go-w {home}",
             )

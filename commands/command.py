@@ -44,9 +44,9 @@ def reported_errors() -> Iterator[None]:
 
 
 def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report | None]], Task[Any]]:
-    """Make a task, with the options ``names``, of a function over groups that have them; its report is printed.
+    """Turn a function over option groups into a task that has the options ``names`` and prints the function's report.
 
-    ``changed`` are options that are different for this task: another help text, or another option.
+    ``changed`` are options that differ for this task: another help text, or another option.
     """
 
     def decorate(body: Callable[..., Report | None]) -> Task[Any]:

@@ -16,10 +16,10 @@ from commands.command import WORKSPACE, command
 @command(
     "version target variant source all against repository html check brief format",
     against="Compare with this image instead of the official one: any reference, in the engine or in a registry",
-    check="Exit with code 1 if an image is over its size budget (shared/catalog.toml)",
+    check="Exit with code 1 if an image is over its size budget (shared/budgets.toml)",
 )
 def compare(selection: Selection, measuring: Measuring, output: Output) -> Report:
-    """Compare the sizes of images with the official ones: layers, parts on disk, and files of one side only."""
+    """Compare the sizes of images with the official ones: layers, parts on disk, and files that only one has."""
     catalog, images = selection.select(WORKSPACE.root)
     find = bakery.engine.running_engine if measuring.repository else bakery.engine.find_engine
     engine, options = find(WORKSPACE, tell), (measuring.against, measuring.repository)
@@ -92,9 +92,9 @@ def sbom(selection: Selection, building: Building, output: Output) -> None:
             show(bakery.sbom.bill_rows(bill), bakery.sbom.BILL_COLUMNS, output.format)
 
 
-@command("bill tracker check format", check="Exit with code 1 if the archive has the fix of a vulnerability")
+@command("bill tracker check format", check="Exit with code 1 if the archive has a fix for a vulnerability")
 def vulnerabilities(scanning: Scanning, output: Output) -> Report:
-    """List known vulnerabilities of an image's distribution packages: with a fix in the archive, open, not affected."""
+    """List known vulnerabilities of an image's distribution packages, and which of them a rebuild would fix."""
     read = bakery.net.read_location
     files = (read(name, 500_000_000) if name else b"" for name in (scanning.bill, scanning.tracker))
     return bakery.sbom.vulnerability_report(load_catalog(WORKSPACE.root), *files, check=output.check)
@@ -103,11 +103,11 @@ def vulnerabilities(scanning: Scanning, output: Output) -> Report:
 @command(
     "version target variant platform source repository base refresh builder ca_bundle apt_mirror check format",
     repository="Examine the images in this repository of a registry (127.0.0.1:5000/python), on all its platforms",
-    base="Ask on this base instead of the target's slim image: an image, OCI layout, rootfs tar or folder",
-    check="Exit with code 1 if a package is outdated (2 in any case if something could not be found out)",
+    base="Query the archive on this base, not the target's slim image: an image, OCI layout, rootfs tar or folder",
+    check="Exit with code 1 if a package is outdated (even without it, 2 if something could not be checked)",
 )
 def outdated(selection: Selection, building: Building, measuring: Measuring, output: Output) -> Report:
-    """List packages of images that the distribution has newer versions of (default: of all images that there are)."""
+    """List packages of images that the distribution has newer versions of (default: in all images that exist)."""
     catalog, images = selection.select(WORKSPACE.root, everything=True)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "outdated", selection, building)
     ask, where = (lambda *about: bakery.build.ask_newer(builder, *about)), measuring.repository

@@ -29,13 +29,13 @@ INHERITED = re.compile(
     r"(?im)^(?:Acquire::(?:https?|ftp|tor)::\S+|Acquire::(?:Retries|ForceIPv[46])|Dir|Dir::Bin::methods"
     r'|Dir::Etc(?:::(?:netrc|trusted)(?:parts)?)?) "[^"]*";$'
 )
-"""What a private apt takes from the host's settings: how to reach the mirror and which keys are trusted, no policy."""
+"""The host's settings that a private apt uses: how to reach the mirror and which keys are trusted, but no policy."""
 POLICY = {
     "APT::Get::AllowUnauthenticated": "false", "Acquire::AllowInsecureRepositories": "false",
     "Acquire::AllowWeakRepositories": "false", "Acquire::AllowDowngradeToInsecureRepositories": "false",
     "Acquire::Check-Valid-Until": "true", "Acquire::Check-Date": "true",
 }  # fmt: skip
-"""What verification needs (apt.conf(5), apt-secure(8)); a line of sources.list may only accept an expired list."""
+"""What verification needs (apt.conf(5), apt-secure(8)). A line of sources.list can relax one thing: an expired list."""
 HOSTS_LOGINS = Path("/etc/apt/auth.conf")
 ALIASES = ("stable", "oldstable", "testing", "unstable")
 
@@ -64,7 +64,7 @@ class Mirror:
     def sources(self, suite: str, archive: Archive) -> list[str]:
         """Lines of a sources.list for ``suite``, with the keyring that verifies it if the host has one.
 
-        A snapshot's package lists may have expired since: that is what the user chose it for.
+        A snapshot's package lists may have expired; a user who chooses a snapshot accepts that.
         """
         keyring, lines = keyring_of(archive), list[str]()
         for suffix in (suffix for suffix in archive.suites if suffix in self.uris):
@@ -216,7 +216,7 @@ def unpack_checked(folder: Path, packages: Sequence[str], archive: Callable[[], 
 
 
 class PrivateApt:
-    """An apt with its own sources, state and policy in ``folder``; the host's are neither touched nor followed."""
+    """An apt with its own sources, state and policy in ``folder``; the host's are neither used nor changed."""
 
     def __init__(self, folder: Path, sources: Sequence[str]) -> None:
         self.folder = folder
@@ -231,7 +231,7 @@ class PrivateApt:
             "Dir::Cache": folder / "cache",
             "Dir::Etc::sourcelist": folder / "sources.list",
             "Dir::Etc::sourceparts": "/dev/null",
-            # apt reads this file first, and would let those of the host override it.
+            # Without these, the host's configuration files, which apt reads later, would override this one.
             "Dir::Etc::parts": "/dev/null",
             "Dir::Etc::main": "/dev/null",
             "Dir::Etc::preferences": "/dev/null",
@@ -263,7 +263,7 @@ class PrivateApt:
         return found[1] if found and found[1] != "(none)" else ""
 
     def sources(self, package: str) -> str:
-        """The stanzas of the source package ``package`` in the lists; empty without any."""
+        """The stanzas of the source package ``package`` in the lists; empty if there are none."""
         return run(["apt-cache", "showsrc", "--only-source", package], env=self.env)
 
     def unpack(self, packages: Sequence[str], into: Path) -> None:

@@ -87,7 +87,7 @@ class BaseResolver:
             return self._found(target, platform) or self._bootstrapped(target, platform)
 
     def available(self, target: Target, platform: Platform) -> BaseImage | None:
-        """The base of ``target`` if none must be made from packages for it. Raises :exc:`InputError`."""
+        """The base of ``target``; ``None`` if it would have to be made from packages. Raises :exc:`InputError`."""
         if self.override:
             return self._override(self.override, platform)
         with self._locked(target, platform):
@@ -123,13 +123,13 @@ class BaseResolver:
     def cached(self, target: Target, platform: Platform) -> BaseImage | None:
         """The base of an earlier build, if it is intact and neither the lock nor the recipe has changed since.
 
-        The cache only says which of two bases was used: the published one is the lock's, and one from packages is known
-        by the digest of its layout.
+        The cache only says which of two bases was used: the published one, whose digest is in the lock, or one from
+        packages, which is identified by the digest of its layout.
         """
         folder, pinned = self._folder(target, platform), self.pinned(target, platform)
         base = _read(folder)
         if base is None and (folder / "base.json").exists():
-            self.tell(f"{folder}: damaged: its base.json is not the record of a base; making it again")
+            self.tell(f"{folder}: damaged: its base.json is not a valid record of a base; making it again")
         if base is not None and base.origin == "registry":
             return pinned if base.digest == pinned.digest else None
         if base is None or base.recipe != self._recipe(target):
@@ -137,7 +137,7 @@ class BaseResolver:
         return self._intact(folder, base, self._made(target, expired=EXPIRED in str(base.name)), platform)
 
     def _intact(self, folder: Path, base: BaseImage, expected: BaseImage, platform: Platform) -> BaseImage | None:
-        """The layout in ``folder``, if it is ``expected`` and what its record ``base`` says; else that is reported."""
+        """The layout in ``folder`` if it matches ``expected`` and its record ``base``; otherwise reports the damage."""
         digest = oci.verified(folder, platform.architecture)
         if digest and replace(expected, context=base.context, digest=digest) == base:
             return replace(base, context=f"oci-layout://{folder}@{digest}")
@@ -219,7 +219,7 @@ class BaseResolver:
         logins, login_hooks = tar.with_name("auth.conf"), list[str]()
         if apt.write_logins(logins):
             login_hooks = [f'--setup-hook={shlex.join(["install", "-D", "-m600", str(logins)])} "$1/{APT_LOGINS}"']
-        # In a mount namespace of its own: mmdebstrap's mounts end with it, even if it is killed.
+        # In a separate mount namespace: mmdebstrap's mounts end with it, even if it is killed.
         apt.run(
             [
                 "unshare", "--mount", "perl", str(tools / "usr/bin/mmdebstrap"),

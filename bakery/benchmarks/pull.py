@@ -28,7 +28,7 @@ from bakery.errors import BuildError, EngineError
 COMMAND = ("python3", "-c", "print('ready')")
 FIGURES = "pulled", FIRST_LINE, "CPU time of the engine"
 LOOPBACK, MEGABIT = "127.0.0.1", 125_000
-BURST = 0.05  # seconds of silence that the next bytes may make up for
+BURST = 0.05  # after a pause, this many seconds' worth of bytes may be sent at once
 CONFIG = (
     "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{}:{}'}}\nlog: {{level: error}}\n"
 )
@@ -183,7 +183,7 @@ def _measure(
 
 
 def _pull(engine: Engine, relay: Relay, side: str) -> dict[str, float]:
-    """The figures of one image from a registry; the engine has nothing of it before and after."""
+    """The figures of one image from a registry; the engine has none of its layers before or after."""
     reference, relay.sent, before = f"{LOOPBACK}:{relay.server_address[1]}/{side}", 0, engine.embedded.cpu_seconds()
     pulled = docker(engine, "pull", "--quiet", reference)
     cpu = engine.embedded.cpu_seconds() - before

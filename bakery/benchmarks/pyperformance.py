@@ -36,7 +36,8 @@ class PinnedPackage:
 class SuiteConfig:
     """The contents of benchmarks/benchmarks.toml; ``unsuitable`` and ``series`` have reasons by benchmark name.
 
-    ``subset`` is what runs of pyperformance, ``applications`` and ``memory`` what these options run.
+    ``subset`` lists the pyperformance benchmarks that run by default, ``applications`` and ``memory`` those of the
+    options with these names.
     """
 
     pyperformance: PinnedPackage
@@ -77,7 +78,7 @@ class _Tool(msgspec.Struct, frozen=True):
 
 
 class _Metadata(msgspec.Struct, frozen=True):
-    """The fields used of a pyproject.toml or bm_OTHER.toml."""
+    """The fields of a pyproject.toml or bm_OTHER.toml that are used."""
 
     project: _Project = _Project()
     tool: dict[str, _Tool] = {}

@@ -147,8 +147,8 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
     """A comparison of two images: :data:`TITLES` says of what.
 
     ``seconds`` is the duration of the run, ``left_out`` has the reason for each benchmark that was not measured.
-    Only cold starts (``startup``, ``pull``) have ``commands`` and, for each in ours and in the reference,
-    ``instructions``. Only they have no ``summary``. ``pulled_bytes`` is what a registry sends for each image.
+    Cold starts (``startup``, ``pull``) have no ``summary``. Only they have ``commands`` and ``instructions`` (of each
+    command in ours and in the reference). ``pulled_bytes`` is what a registry sends for each image.
     """
 
     schema: Literal[1]
@@ -173,7 +173,7 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
 
     @property
     def text(self) -> Callable[[float], str]:
-        """What makes the text of a value."""
+        """The function that formats a value."""
         return bytes_text if self.kind == "memory" else seconds_text
 
     @property
@@ -262,8 +262,8 @@ def notes_of(result: BenchmarkResult) -> list[str]:
         notes.append(f"Slowest: {result.summary.slowest.name}, {result.summary.slowest.ratio:.3f}x.")
     if wide := sum(is_wide(times.ratio, times.low, times.high) for times in result.benchmarks):
         notes.append(
-            f"Wide: the interval of {wide} of {len(result.benchmarks)} results is wider than {WIDE:.0%} of its ratio. "
-            "Do not rely on these single results; more rounds narrow them."
+            f"Wide intervals, over {WIDE:.0%} of the ratio: {wide} of {len(result.benchmarks)} results. "
+            "Do not rely on these results individually; more rounds narrow the intervals."
         )
     place = f"{environment.cpus} CPUs" if settings.pull else f"CPU {environment.cpu}"
     notes.append(
@@ -273,8 +273,8 @@ def notes_of(result: BenchmarkResult) -> list[str]:
     )
     if environment.noise_wall:
         notes.append(
-            f"Before the run, equal work differed by {environment.noise_wall:.1%} of wall time and "
-            f"{environment.noise_cpu:.1%} of CPU time."
+            f"Before the run, equal work varied by {environment.noise_wall:.1%} in wall time and "
+            f"{environment.noise_cpu:.1%} in CPU time."
         )
     if result.pulled_bytes:
         sizes = ", ".join(f"{side} {size / 1e6:.1f} MB" for side, size in result.pulled_bytes.items())

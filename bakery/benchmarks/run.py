@@ -34,7 +34,7 @@ from bakery.errors import BuildError, InputError
 
 MARK = "WORKER "
 MIN_SECONDS = 0.08  # the minimum duration of a value
-AIM_SECONDS, MAX_VALUES = 0.3, 3  # of a process after a warm-up value: about this long, at most this many values
+AIM_SECONDS, MAX_VALUES = 0.3, 3  # a process measures for about this long after a warm-up, at most this many values
 LIMIT = 110  # seconds after which a process ends itself; Docker's client times out after 120 seconds without output
 
 
@@ -94,8 +94,8 @@ class WorkerContainer:
     def copy_interpreter(self) -> None:
         """Replace the interpreter's files with copies, which the next process maps; :exc:`BuildError` if that fails.
 
-        A file keeps its place in the machine's memory while it is cached there, and copies of the same bytes differ
-        by their place, by up to 7 % in a start (docs/recipe.md).
+        A file keeps its place in the machine's memory while it is cached. Copies of the same bytes in other places
+        differ in speed, by up to 7 % in a start (docs/trials.md).
         """
         result = self.container.run(["python3", "-c", (PROGRAMS / "copy_interpreter.py").read_text(encoding="utf-8")])
         if result.code:

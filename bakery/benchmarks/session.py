@@ -41,7 +41,7 @@ PROGRAMS = Path(__file__).resolve().parents[2] / "benchmarks"  # which run in co
 
 @dataclass(frozen=True)
 class Pair:
-    """Two image references and their result's name. Hints say how to build a missing image; one without is pulled."""
+    """Two image references and their result's name. A missing image is pulled unless a hint says how to build it."""
 
     name: str
     ours: str
@@ -156,13 +156,13 @@ class Session:
 
     @contextmanager
     def measuring(self) -> Iterator[None]:
-        """Keep other runs with the same cache waiting, and start the clock."""
+        """Start the clock, holding a lock that makes other runs with the same cache wait."""
         self.start = time.monotonic()
         with locked(self.workspace.home / "bench" / "lock", "measuring", self.note):
             yield
 
     def check_quiet(self, container: Container) -> None:
-        """Find out how much equal work differs on this machine now, and tell the user what to expect."""
+        """Measure how much the time of equal work varies on this machine now, and tell the user what to expect."""
         script = (PROGRAMS / "quiet.py").read_text(encoding="utf-8")
         lines = container.run(["python3", "-c", script]).stdout.split()
         if len(lines) != 2:
@@ -172,7 +172,7 @@ class Session:
         clock = cpu if self.settings.clock == "cpu" else wall
         state = "noisy: expect wide intervals" if clock > NOISY else "quiet"
         advice = "; --clock=cpu is less affected" if wall > NOISY >= cpu and self.settings.clock == "wall" else ""
-        about = f"equal work differs by {wall:.1%} in wall time, {cpu:.1%} in CPU time"
+        about = f"equal work varies by {wall:.1%} in wall time, {cpu:.1%} in CPU time"
         self.note(f"{about}: the machine is {state}{advice}")
 
     def report(self, run: "Callable[[Session], BenchmarkResult]") -> Report:

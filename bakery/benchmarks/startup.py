@@ -1,14 +1,14 @@
 """Cold starts: how long a command takes in a fresh container of each image, interleaved on one CPU.
 
-Every measurement is a separate ``docker run --rm``, so that nothing from an earlier run is there, above all no byte
-code. Two runs give four figures:
+Every measurement is a separate ``docker run --rm``, so nothing is left from an earlier run, above all no byte code. Two
+runs give four figures:
 
 - *in the container*: seconds from just before the command's ``exec`` to its end, as an engine itself starts a
   container's command. bash reads them from ``$EPOCHREALTIME``, which starts no process and counts microseconds; bash is
   in every Debian and Ubuntu image, so it is the same in both images;
-- *with the shell's fork*: the same from before bash forked for the command, whose memory the kernel has to copy;
+- *with the shell's fork*: the same, but from before bash forks; the kernel has to copy bash's memory then;
 - *CPU time*: the command's user and system time in milliseconds, by bash's ``times``, which other work on the machine
-  hardly lengthens;
+  hardly affects;
 - *docker run*: the whole command as its user waits for it, including creating and removing the container; in a separate
   container without bash, whose start takes some milliseconds too.
 
@@ -49,10 +49,10 @@ VALGRIND = (Path("/usr/libexec/valgrind"), Path("/usr/lib/valgrind"), Path("/usr
 
 
 def parse_start(output: str) -> dict[str, float] | None:
-    """Read what benchmarks/start.sh printed.
+    """Read the figures that benchmarks/start.sh printed.
 
-    ``None`` if one of them is missing: the shell is not bash, or older than 5.0. The decimal separator depends on the
-    image's locale.
+    ``None`` if one is missing: the shell is not bash, or older than 5.0. The decimal separator depends on the image's
+    locale.
     """
     output = output.replace(",", ".")
     children = re.search(r"(?m)^.*\n(\d+)m([\d.]+)s (\d+)m([\d.]+)s\nfork", output)
@@ -87,7 +87,7 @@ def _docker_run(
 
 
 def _start(engine: Engine, image: MeasuredImage, cpu: int, command: Sequence[str], bash: bool) -> dict[str, float]:
-    """The figures of cold starts of ``command``, timed inside a container only with ``bash``; raises the same."""
+    """The figures of a cold start of ``command``, inside a container only with ``bash``; raises as the above."""
     whole, _ = _docker_run(engine, image, cpu, command)
     if not bash:
         return {WHOLE: whole}
@@ -146,7 +146,7 @@ def run_startup(session: Session) -> BenchmarkResult:
     session.phase("copying both images into a second engine")
     references = [image.image for image in images]
     with fresh_engine(session.engine, references, store) as second:
-        # Each store has its own ID of an image; the unpacked layers are the same in all.
+        # The ID of an image differs between stores; its unpacked layers do not.
         layers = [[engine.require(name).layers for name in references] for engine in (session.engine, second)]
         if layers[0] != layers[1]:
             raise EngineError(f"the second engine has other images than {' and '.join(references)} of the first")

@@ -1,6 +1,6 @@
 """Builds images, and checks that a build is reproducible."""
 
-from bakery.build.asking import ask_newer
+from bakery.build.archive_query import ask_newer
 from bakery.build.builder import Builder, build_report, open_builder
 from bakery.build.inputs import planned_definition
 from bakery.build.peers import peer_of

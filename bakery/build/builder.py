@@ -129,9 +129,9 @@ class Builder:
                     raise BuildError(f"{result.image.name}: {result.error}")
 
     def stage(self, image: Image, name: str, tag: str, *, packages: bool = True) -> str:
-        """Build another stage of the Dockerfile from the same inputs and tag it; returns the identity of its image.
+        """Build another stage of the Dockerfile from the same inputs and tag it; returns the ID of its image.
 
-        ``packages``: whether it is on top of the image, whose packages are those of its last build.
+        ``packages``: whether the stage is on top of the image, with the packages of the image's last build.
         """
         log = self.workspace.logs / f"{image.slug}-{name}.log"
         stage = Stage(image, log, {(tag,): self._compression(image)}, name)
@@ -190,7 +190,7 @@ class Builder:
         return result
 
     def _resolve(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, Resolution]:
-        """Ask the archive for the packages of an image, or replay them; returns whether anything was compiled."""
+        """Resolve the packages of an image in the archive, or replay them; returns whether anything was compiled."""
         image, compiled = stage.image, False
         if self.building.packages:
             return False, inputs.replay(image, self.building.packages, self._tell(image))
@@ -198,7 +198,7 @@ class Builder:
         def build(folder: Path) -> None:
             nonlocal compiled
             options = replace(self.buildx.reaching(inputs.archives), uncached=(ASKING, STAGE), cache_to=())
-            arguments = inputs.asking(self._fitting(image)[0], image, self.engine.network, STAGE, folder)
+            arguments = inputs.query_arguments(self._fitting(image)[0], image, self.engine.network, STAGE, folder)
             compiled = self.run_buildx(stage, options, arguments, clock.enter)
 
         clock.enter("build steps")
@@ -242,7 +242,7 @@ class Builder:
         if share < self.catalog.profile_fit:
             needed = f"{self.catalog.profile_fit:.0%} is needed: training instead"
             text = f"{share:.1%} of {profile.release}'s profile fits, {needed}"
-            self._tell(image)(f"{text}; without counts would be {', '.join(misfits[:5])}")
+            self._tell(image)(f"{text}; functions that would lack counts: {', '.join(misfits[:5])}")
         return share
 
     def _ask_fit(self, image: Image) -> tuple[float, list[str]]:
@@ -385,7 +385,7 @@ def result_rows(
 
 
 def build_report(builder: Builder, images: Sequence[Image]) -> Report:
-    """Build ``images``; the result of each, and the error that the run ends with, which says why some failed."""
+    """Build ``images`` and report each result; if some failed, with the error that the run ends with, and why."""
     with builder.display:
         results = builder.build(images)
     rows = result_rows(builder.catalog, results, read_baseline(builder.workspace.root))

@@ -69,8 +69,8 @@ class Export:
 
     An engine that unpacks layers is loaded by buildx directly: it would discard the compressed layers, and compress
     them in its own way when they are pushed. Only full builds are attested, because no others are published. A stage
-    with a name is not published either. What others are measured against gets BuildKit's provenance, which the official
-    images have too: an engine takes longer to start a container of an index.
+    with a name is not published either. Images to measure against get BuildKit's provenance, as the official images
+    have it, because an engine takes longer to start a container from an index.
     """
 
     def __init__(self, workspace: Workspace, engine: Engine, stage: Stage) -> None:
@@ -98,7 +98,7 @@ class Export:
             # which `docker commit` and registries of Docker's media types reject.
             return "type=docker,compression=gzip,force-compression=true"
         # Files that the build made get the time of SOURCE_DATE_EPOCH, if the plan sets one. BuildKit then packs layers
-        # again at each export, with gzip for three times as long; recompress() discards this compression.
+        # again at each export, which takes three times as long with gzip; recompress() discards this compression.
         stamp = ",rewrite-timestamp=true" if self.stamps else ""
         return f"type=oci,dest={self.exported.relative_to(self.workspace.root)},{PACKED}{stamp}"
 
@@ -135,7 +135,7 @@ class Export:
             return packed
         new = f"{packed.id} {packed.compressed_bytes}\n"
         if text not in (None, new):
-            self.layers.tell(f"{memory}: damaged in the cache, or of another version of the library; written again")
+            self.layers.tell(f"{memory}: damaged in the cache, or another library version wrote it; writing it again")
         write_whole(memory, new)
         if all(self._has(name, packed.id) for name in names):
             return packed

@@ -43,7 +43,7 @@ class BuildInputs:
         return definition(catalog, [image], {image: self.contexts})["target"][target_name(image)]["labels"]
 
     def about(self, image: Image) -> dict[str, str]:
-        """What a resolution of ``image``'s packages says besides them: fields of :class:`bakery.records.Resolution`."""
+        """The fields of a resolution of ``image`` other than its packages (:class:`bakery.records.Resolution`)."""
         about = {"target": image.target.name, "platform": str(image.platform), "base": self.base.digest}
         return {**about, "relaxed": self.contexts.relaxed}
 
@@ -76,7 +76,9 @@ class BuildInputs:
             target |= {"target": export.stage.name, "labels": {f"{LABELS}.target": export.image.target.name}}
         return build_arguments(target)
 
-    def asking(self, catalog: Catalog, image: Image, network: str | None, stage: str, folder: Path) -> list[str]:
+    def query_arguments(
+        self, catalog: Catalog, image: Image, network: str | None, stage: str, folder: Path
+    ) -> list[str]:
         """The arguments of ``docker buildx build`` that export what ``stage`` found in the package archive."""
         plan = definition(catalog, [image], {image: self.contexts}, network=network, output=f"type=local,dest={folder}")
         target = plan["target"][target_name(image)]
@@ -141,7 +143,7 @@ class InputResolver:
             return self.bases[key]
 
     def available_base(self, image: Image) -> BaseImage | None:
-        """The base of ``image`` if none must be made from packages for it."""
+        """The base of ``image``; ``None`` if it would have to be made from packages."""
         return self._bases(lambda _: None).available(image.target, image.platform)
 
     def archives(self, image: Image, base: BaseImage) -> dict[str, str]:

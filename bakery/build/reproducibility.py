@@ -240,7 +240,7 @@ def verify_published(builder: Builder, published: Published) -> Verdict:
         file = builder.building.packages or str(builder.workspace.build / "verify" / f"{image.slug}-packages.json")
         if not builder.building.packages:
             if published.packages is None:
-                hint = "Give the file of their resolution: --packages=FILE"
+                hint = "Give the file with its packages' resolution: --packages=FILE"
                 raise InputError(f"{published.reference} has no attestation of its packages", hint=hint)
             write_whole(Path(file), published.packages.decode())
             builder.building = replace(builder.building, packages=file)

@@ -148,7 +148,7 @@ def _extras(table: Table, extras: Mapping[str, Extra]) -> tuple[Extra, ...]:
 
 
 def _check_series(table: Table, series: Series, compilers: Collection[str], ours: Options) -> None:
-    """What needs other tables: that its compilers exist, and that its options are declared."""
+    """Check what depends on other tables: its compilers exist, and its options are declared."""
     known = ", ".join(compilers)
     if series.compiler not in compilers:
         raise table.fail("compiler", f"expected one of {known}, found {series.compiler!r}")

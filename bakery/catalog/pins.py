@@ -18,12 +18,12 @@ FOLDER = "shared/profiles"
 """Relative to the repository's top; has a folder for each series that has a profile, with the file ``FILE`` in it."""
 FILE = "code.profdata.xz"
 NONE = f"{FOLDER}/none"
-"""The folder for a build without PGO, or that trains by upstream's tests only."""
+"""The folder for a build without PGO, or one that trains with upstream's tests only."""
 TRAINING = "shared/training"
-"""The folder for a build that also trains by the programs in it."""
+"""The folder for a build that also trains with the programs in it."""
 
 UNVERIFIED = "local, not verified"
-"""What records and labels say of the signature of the user's own tree (``--source``)."""
+"""What records and labels say about the signature of the user's own tree (``--source``)."""
 
 Digest = Annotated[str, Rule("sha256: and 64 hexadecimal digits", "sha256:[0-9a-f]{64}")]
 PoolPath = Annotated[str, Rule("a path below pool/", r"pool/[^\s]+")]

@@ -49,7 +49,7 @@ class Compiler(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What a build starts with; ``folder`` has its Dockerfile, and is empty if the family's is used.
+    """The options that a build starts with; ``folder`` has its Dockerfile, and is empty if the family's is used.
 
     ``options`` are in the order in which they are appended; the first declare every option of their stages.
     """
@@ -82,7 +82,7 @@ class _Reference(Options):
 
 
 def read_recipes(top: Table) -> dict[RecipeName, Recipe]:
-    """Our recipe, in full and quickly, and the official one re-created."""
+    """Our full and quick recipes, and the re-created official one."""
     repository = top.text("repository", REPOSITORY.expected, REPOSITORY.pattern)
     table = top.table("recipe")
     ours, reference = table.read(_Ours), top.table("reference").read(_Reference)
@@ -99,7 +99,7 @@ def read_recipes(top: Table) -> dict[RecipeName, Recipe]:
 
 
 def check_options(table: Table, *declared: Options) -> None:
-    """Raise :exc:`bakery.errors.ConfigError` if ``table`` has an option that is not in all of ``declared``."""
+    """Raise :exc:`bakery.errors.ConfigError` if ``table`` has an option that one of ``declared`` lacks."""
     for stage in (stage for stage in STAGES if stage in table.data):
         options = table.table(stage)
         for option in options.data:

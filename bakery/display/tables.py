@@ -81,7 +81,7 @@ def _below(column: Column, row: object, width: int) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    """``text`` in a cell of a Markdown table: it does not end the cell, the line or begin code."""
+    """``text`` escaped for a cell of a Markdown table, so that it ends neither cell nor line and begins no code."""
     return re.sub(r"([\\|`])", r"\\\1", " ".join(text.splitlines()))
 
 
@@ -93,7 +93,7 @@ def _markdown(rows: Sequence[object], columns: Sequence[Column], width: int) -> 
 
 
 def _json(rows: Sequence[object], columns: Sequence[Column], width: int) -> str:
-    """The whole rows, also values that have no column."""
+    """The whole rows, including values that have no column."""
     return json.dumps(redacted(list(rows)), indent=1) + "\n"
 
 

@@ -24,7 +24,7 @@ def status_messages(chunks: Iterable[bytes]) -> Iterator[dict[str, Any] | str]:
     """The JSON objects and the lines of plain text in buildx's standard error, each as soon as it is complete.
 
     buildx 0.13 spreads an object over many lines, later versions write one per line; errors are text between objects.
-    At the end, an incomplete rest is text as well.
+    At the end, an incomplete object is text as well.
     """
     parse, pending = json.JSONDecoder().raw_decode, ""
     for text in codecs.iterdecode(chunks, "utf-8", "replace"):

@@ -63,7 +63,7 @@ def cpu_limits(cpu: int | None) -> dict[str, str | int]:
 
 
 def execute(api: "APIClient", container: str, command: Sequence[str], **options: Any) -> CommandResult:
-    """Run ``command`` in the container of this identity; ``options`` are those of ``exec_create`` of Docker's client.
+    """Run ``command`` in the container with this ID; ``options`` are those of ``exec_create`` of Docker's client.
 
     The output is read through the HTTP response. ``exec_run`` of Docker's client reads the socket below it, and loses
     what arrived together with the headers (https://github.com/docker/docker-py/issues/3332).

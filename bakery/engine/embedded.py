@@ -41,7 +41,7 @@ from bakery.workspace import Workspace
 SPACE = 1_000_000_000
 """Bytes that unpacking its packages takes."""
 SLOW, PATIENCE = 6.0, 600
-"""Seconds until a message says that it does not answer, and until waiting for it ends while it runs."""
+"""Seconds until a message says that it does not answer, and until waiting ends although its process runs."""
 STOP_SECONDS = 60
 KEEP_CACHE = "40GB"
 LIST = "packages"
@@ -146,7 +146,7 @@ class Embedded:
             self._start()
 
     def _answers(self, grace: float = 0.0) -> bool:
-        """Whether it answers, waiting as long as its process lives, or for ``grace`` seconds until there is a process.
+        """Whether it answers, waiting as long as its process runs, or for ``grace`` seconds until there is a process.
 
         A busy or a starting engine can take long; another daemon on the same folder would damage its images.
         """
@@ -182,7 +182,7 @@ class Embedded:
     def _is_unpacked(self, tell: Tell) -> bool:
         """Whether exactly the packages of one of the settings' hosts are unpacked: a changed list is unpacked again.
 
-        It need not be this host: a container that shares the cache may say it is another distribution.
+        It need not be this host: a container that shares the cache may be of another distribution.
         """
         root = self.root.resolve()  # of a second engine, a link to the first one's
         lists = (host.words("packages") + host.words("own") for host in self._settings.tables("hosts").values())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from docker.tls import TLSConfig
 
 CLIENT_ERRORS = (OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
-"""What docker's client raises besides its own errors: of sockets, addresses, answers and configuration files."""
+"""What docker's client raises in addition to its own errors: for sockets, addresses, answers, configuration files."""
 PROVENANCE = {"BUILDX_GIT_CHECK_DIRTY": "1"}
 """buildx marks the commit in a provenance if the working tree is dirty."""
 
@@ -105,7 +105,7 @@ class Engine:
         return self.info.keeps_layers
 
     def find(self, reference: str) -> EngineImage | None:
-        """The image of this name or identity, ``None`` if the engine does not have it."""
+        """The image with this name or ID, ``None`` if the engine does not have it."""
         from docker.errors import NotFound
 
         with self.api_errors():
@@ -115,7 +115,7 @@ class Engine:
                 return None
 
     def require(self, reference: str, hint: str = "Build it first, with `inv build`.") -> EngineImage:
-        """The image of this name or identity; :exc:`BuildError` with ``hint`` if the engine does not have it."""
+        """The image with this name or ID; :exc:`BuildError` with ``hint`` if the engine does not have it."""
         image = self.find(reference)
         if image is None:
             raise BuildError(f"{reference} is not in the engine", hint=hint)

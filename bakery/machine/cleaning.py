@@ -67,7 +67,7 @@ def removals(workspace: Workspace, kinds: Sequence[str]) -> Iterator[Removal]:
 
 
 def remove(workspace: Workspace, removal: Removal) -> list[Path]:
-    """Remove it and return what is left of its folder, which others made.
+    """Remove it; return what is left in its folder, which this tool did not make.
 
     Raises :exc:`BakeryError`, for images and build cache :exc:`bakery.errors.EngineError`.
     """

@@ -38,7 +38,7 @@ class Network:
     def reaching(self, archives: Mapping[str, str]) -> "Network":
         """The same settings, with the URL of each archive in ``archives``, unless the user has chosen a mirror.
 
-        The first URL is also that of archives that are not among them.
+        Archives that are not among them use the first URL.
         """
         urls = [_url(url, f"the source of {name}") for name, url in archives.items()]
         if MIRROR in self.texts or not urls:
@@ -98,9 +98,9 @@ def users_network(ca_bundle: str | None = None, mirror: str | None = None) -> Ne
 
 
 def _rewriting(address: str) -> str:
-    """A command of sed by which http://HOST/debian-security becomes ``address``, with debian-security for {archive}.
+    """A sed command that turns http://HOST/debian-security into ``address``, with debian-security for {archive}.
 
-    The secret is the script itself: in an argument of sed, the list of processes would show the login of a mirror.
+    The script itself is the secret: as an argument of sed, a mirror's login would show up in the list of processes.
     """
     return f"s#https?://[^/ ]+/([^/ ]+)#{address.replace(ARCHIVE, chr(92) + '1')}#"
 

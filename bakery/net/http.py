@@ -16,7 +16,7 @@ class UntrustedCertificate(Unavailable):
 
 
 def download(url: str, file: Path, limit: int) -> None:
-    """Write the content of ``url`` to ``file``; :exc:`Unavailable` without it, or if it has over ``limit`` bytes."""
+    """Write the content of ``url`` to ``file``; :exc:`Unavailable` if there is none, or more than ``limit`` bytes."""
     with file.open("wb") as stream:
         for chunk in _chunks(url, limit):
             stream.write(chunk)
@@ -76,7 +76,7 @@ def _errors(timeout: tuple[float, float]) -> Iterator[None]:
         connect, read = timeout
         raise Unavailable(f"did not answer in time ({connect:.0f} s to connect, {read:.0f} s to read)") from None
     except ValueError:  # no reason: it may quote a part of a login
-        raise Unavailable("cannot be reached (expected http://HOST or https://HOST, also of a proxy)") from None
+        raise Unavailable("cannot be reached (expected http://HOST or https://HOST, for a proxy too)") from None
     except (requests.RequestException, HTTPError) as error:
         raise Unavailable(f"cannot be reached ({_reason(error)})") from None
 

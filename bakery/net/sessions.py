@@ -1,4 +1,4 @@
-"""HTTP connections that send a login to no other host than its own, and give up answers that take too long."""
+"""HTTP connections that send a login only to its own host, and give up on answers that take too long."""
 
 import io
 import re
@@ -21,7 +21,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 GRACE, SLOWEST = 60.0, 10_000
 """Seconds that an answer may take, and the bytes that have to come in each further second."""
 REDIRECTS = 5
-"""Of one request. More only come from servers that redirect in circles."""
+"""Most redirects of one request. More only come from servers that redirect in circles."""
 
 
 class _Patient:

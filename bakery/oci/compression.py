@@ -37,7 +37,7 @@ class Compressor(Protocol):
 
 
 def compressor(method: str, level: int | None, threads: int = 0) -> Compressor:
-    """A compressor by zstd, if that is the ``method``, else by gzip; without a ``level``, the library's default.
+    """A zstd compressor if that is the ``method``, else a gzip one; without a ``level``, with the library's default.
 
     With one thread or more, the output of zstd does not depend on their number; without threads it differs.
     """
@@ -125,7 +125,7 @@ class WholeMember(_Member):
 
 
 class _Layer(tarfile.TarFile):
-    """A tar that is read once from beginning to end, without the list of its members, and within ceilings."""
+    """A tar that is read once from beginning to end, without a list of its members, and within limits."""
 
     tarinfo = _Member
     members: list[tarfile.TarInfo]

@@ -39,7 +39,7 @@ VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 def to_json(content: Mapping[str, object]) -> bytes:
-    """The one form in which this project writes JSON that has a digest."""
+    """``content`` in the one form in which this project writes JSON that has a digest."""
     return json.dumps(content, separators=(",", ":")).encode()
 
 
@@ -54,7 +54,7 @@ def describe(data: bytes | IO[bytes], media_type: str) -> Descriptor:
 class LayoutWriter:
     """Writes an image layout into a folder or a tar: each file once, then the index.
 
-    The same content gives the same bytes: nothing of the time or the machine is written.
+    The same content gives the same bytes: nothing that depends on the time or the machine is written.
     """
 
     def __init__(self, target: Path | tarfile.TarFile) -> None:
@@ -132,7 +132,7 @@ def layout_digest(folder: Path) -> str:
 
 
 def verified(folder: Path, architecture: str) -> str:
-    """The digest of the first manifest of a layout of ours; empty unless all that it refers to is as its digests say.
+    """The digest of the first manifest of a layout of ours; empty if anything it refers to does not match its digest.
 
     ``architecture`` is that of the image, as OCI spells it.
     """

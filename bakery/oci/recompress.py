@@ -61,9 +61,9 @@ class LayerCache:
     tell: Tell
 
     def open(self, packed: Path, method: str, diff_id: str, end: bytes) -> tuple[IO[bytes], str] | None:
-        """The file ``packed`` if it is the layer ``diff_id`` and ``end``, compressed by ``method``, else ``None``.
+        """The file ``packed`` if it is the layer ``diff_id`` followed by ``end``, compressed by ``method``.
 
-        Second, the digest of both.
+        Returned with the digest of both together; ``None`` if the file is anything else.
         """
         stream = None
         try:
@@ -193,9 +193,9 @@ class _Copier:
             return {**descriptor, **self.writer.blob(stream, f"{LAYER}+{self.compression.method}")}, new
 
     def compress(self, packed: Path, digest: str, diff_id: str, end: bytes) -> str:
-        """Write the layer ``digest`` and ``end`` to ``packed``, completely or not at all; what is read back counts.
+        """Write the layer ``digest`` and ``end`` to ``packed``, completely or not at all, and read it back to check it.
 
-        Returns the digest of what was compressed.
+        Returns the digest of the content.
         """
         content = hashlib.sha256()
 

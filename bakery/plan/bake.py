@@ -28,7 +28,7 @@ from bakery.catalog import (
 
 @dataclass(frozen=True)
 class Inputs:
-    """The named contexts of one image, and what its labels say of them.
+    """The named contexts of one image, and what its labels say about them.
 
     ``source`` is a folder with the verified tarball, ``extras`` a folder with further files that the series needs;
     ``base`` is a context as buildx takes it (``docker-image://...`` or ``oci-layout://...``); ``base_digest`` is the
@@ -158,9 +158,9 @@ def _digests(extras: Sequence[Extra]) -> str:
 
 
 def option_arguments(catalog: Catalog, image: Image) -> dict[str, str]:
-    """The options of ``image``: a build argument for each stage, in it a line ``name=words`` for each option.
+    """The options of ``image``: a build argument for each stage, with a line ``name=words`` for each option.
 
-    The order in which tables append words is that of shared/catalog.toml's head. Nothing here knows an option by name.
+    Tables append words in the order that the head of shared/catalog.toml gives. Nothing here knows an option by name.
     """
     series, recipe, compiler = image.series, catalog.recipes[image.recipe], catalog.compiler_of(image)
     parts: list[Options] = [*recipe.options, *([catalog.frame_pointers] if series.frame_pointers else ()), series]

@@ -1,9 +1,9 @@
 """Which commit of this repository an image is made from.
 
 This is not the last commit: a label that changed with README would make a different image of the same bytes. It is the
-newest commit that touched what decides about an image: its family, its Dockerfile, its profile, the scripts and the
-catalog in shared/, the plan, and the commit that pinned its release. BuildKit's provenance, which is not part of the
-image, names the commit that was checked out.
+newest commit that changed an input of the image: its family, its Dockerfile, its profile, the scripts and the catalog
+in shared/, the plan, or the pin of its release. BuildKit's provenance, which is not part of the image, names the commit
+that was checked out.
 """
 
 import os
@@ -19,7 +19,7 @@ LOCK = "shared/lock.toml"
 
 
 def made_from(catalog: Catalog, image: Image) -> tuple[str, ...]:
-    """The paths that decide about ``image`` in addition to what all images are made from.
+    """The paths that ``image`` is made from, in addition to those of all images.
 
     They are the folder of its family, its Dockerfile (or the folder of its recipe if that has its own Dockerfile),
     and the folder of its profile.

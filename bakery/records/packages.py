@@ -1,8 +1,8 @@
 """Resolutions: which versions of the distribution's packages an image has in addition to those of its base.
 
-The archive is asked before each build, by a stage of the Dockerfile for which the cache is ignored, in the target's own
-base: so it works on any host, with the network settings of the build. What is installed depends on the answer alone.
-With its resolution, a build can be repeated (``--packages``).
+Before each build, a stage of the Dockerfile queries the archive. It runs in the target's own base and is never cached,
+so this works on any host, with the network settings of the build. What is installed depends on the answer alone. With
+its resolution, a build can be repeated (``--packages``).
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from bakery.regular_files import read_regular
 from bakery.workspace import Workspace
 
 STAGE, ASKING = "resolution", "resolve"
-"""The stage of the Dockerfile that is exported, with a file of packages, and the one that asks."""
+"""The stage of the Dockerfile that is exported, with a file of packages, and the one that queries the archive."""
 
 NAME, VERSION = r"\A[a-z0-9][a-z0-9+.-]+\Z", r"\A[0-9][A-Za-z0-9.+:~-]*\Z"
 """A package's name, and its version (Debian Policy 5.6.1, 5.6.12): neither can be an option of apt."""
@@ -48,12 +48,12 @@ class Package(Record, frozen=True, kw_only=True):
 
     @property
     def line(self) -> str:
-        """What decides about the installed bits, in the notation of shared/packages.sh."""
+        """What determines the installed bits, in the notation of shared/packages.sh."""
         return f"{self.name}={self.version} {self.architecture} {self.sha256}"
 
 
 class Newer(Record, frozen=True, kw_only=True):
-    """A package of an image of which the archive has newer versions; without ``available``, it has none at all.
+    """A package of an image that the archive has newer versions of, or lacks if there is no version ``available``.
 
     ``since`` is the time that the mirror has for the file of the version to install, in seconds since 1970, 0 if
     unknown; ``suites`` are those of all newer versions.
@@ -74,9 +74,9 @@ class Newer(Record, frozen=True, kw_only=True):
 class Resolution(Record, frozen=True, kw_only=True, tag_field="schema", tag=1):
     """The packages of an image of ``target`` on ``platform``, in addition to those of the base with this digest.
 
-    ``date`` is a time in ISO 8601 from the archive's Release files, empty if no package is installed: no earlier ones
-    have all packages. ``relaxed`` says which verification the user relaxed for it. Neither decides about what is
-    installed, and both are part of labels, so a replay repeats them.
+    ``date`` is a time in ISO 8601 from the archive's Release files: the first ones that have all packages. It is empty
+    if no package is installed. ``relaxed`` says which verification the user relaxed for it. Neither affects what is
+    installed, but both are part of labels, so a replay repeats them.
     """
 
     target: str
@@ -88,7 +88,7 @@ class Resolution(Record, frozen=True, kw_only=True, tag_field="schema", tag=1):
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of what decides about the installed bits; a suite may change its name without other bits."""
+        """The SHA-256 of what determines the installed bits; a suite may change its name without changing them."""
         lines = sorted(f"{package.stage} {package.line}\n" for package in self.packages)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -138,7 +138,7 @@ def parse_newer(lines: Iterable[str]) -> tuple[Newer, ...]:
 
 
 def resolve(workspace: Workspace, slug: str, about: Mapping[str, str], build: Callable[[Path], object]) -> Resolution:
-    """Ask the archive by ``build``, which exports the stage ``STAGE`` to a folder; ``about`` has the other fields.
+    """Resolve packages by ``build``, which exports the stage ``STAGE`` to a folder; ``about`` has the other fields.
 
     ``slug`` names the image in temporary files. Raises :exc:`BuildError` if what is exported is not a resolution.
     """

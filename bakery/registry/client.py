@@ -1,7 +1,7 @@
 """Reads images from registries (https://distribution.github.io/distribution/).
 
 Nothing is pulled unless a caller opens a blob: manifests and configurations are a few kilobytes. Reading works without
-a login for public images; docker's own login is used if a registry wants one.
+a login for public images; docker's own login is used if a registry requires one.
 """
 
 from contextlib import AbstractContextManager
@@ -38,7 +38,7 @@ class RemoteImage:
 def manifest_digest(reference: str) -> str:
     """The digest that the registry has for ``reference``; :exc:`RegistryError` if it cannot be read."""
     tag = split_reference(reference)[2]
-    # The caller can do without: do not wait for a busy registry.
+    # The caller can do without it, so do not wait for a busy registry.
     answer = Registry(patience=0).ask("HEAD", reference, f"manifests/{tag}")
     digest = str(answer.headers.get("Docker-Content-Digest", tag if is_digest(tag) else ""))
     if (digest and not is_digest(digest)) or (is_digest(tag) and digest != tag):
@@ -67,7 +67,7 @@ class Registry:
     unreachable: dict[str, Unreachable] = field(default_factory=dict)
 
     def platforms(self, reference: str) -> tuple[Platform, ...]:
-        """The platforms of ``reference``, sorted; empty if neither an index nor a configuration says them."""
+        """The platforms of ``reference``, sorted; empty if neither an index nor a configuration names them."""
         content, _ = self.manifest(reference, split_reference(reference)[2])
         if oci.is_index(content):
             return tuple(sorted(filter(None, oci.platforms_of(oci.parse_index(content)))))
@@ -93,7 +93,7 @@ class Registry:
     def attestation(self, image: RemoteImage, kind: str) -> bytes | None:
         """The predicate (JSON) of the type ``kind`` that is attested of ``image``; ``None`` if there is none.
 
-        Raises :exc:`RegistryError`, or :exc:`oci.ManifestError` for something else than an attestation.
+        Raises :exc:`RegistryError`, or :exc:`oci.ManifestError` for something other than an attestation.
         """
         reference = image.reference
         content, _ = self.manifest(reference, split_reference(reference)[2])
@@ -134,7 +134,7 @@ class Registry:
             return {}
 
     def ask(self, verb: str, reference: str, what: str) -> Answer:
-        """The answer 200 for ``what`` (``manifests/TAG``); else :exc:`RegistryError`, at once if unreachable before."""
+        """The answer 200 for ``what`` (``manifests/TAG``), else :exc:`RegistryError`; no retry if unreachable."""
         transport = self._transport(reference)
         if transport.host in self.unreachable:
             raise self.unreachable[transport.host]

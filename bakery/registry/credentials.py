@@ -34,12 +34,12 @@ class Login:
 
 
 def find_login(host: str, config: Mapping[str, object]) -> Login:
-    """What `docker login HOST` stored in ``config``, docker's own; empty without. :exc:`RegistryError` if damaged."""
+    """What `docker login HOST` stored in docker's ``config``; empty if nothing. :exc:`RegistryError` if damaged."""
     key = HUB_KEY if host == HUB else host
     try:
         helper = _mapping(config.get("credHelpers")).get(key) or config.get("credsStore")
         login = (_from_helper(str(helper), key) if helper else None) or _from_auths(_mapping(config.get("auths")), key)
-        f"{login.name}{login.password}{login.token}".encode()  # JSON has escapes for text that no encoding has
+        f"{login.name}{login.password}{login.token}".encode()  # fails for lone surrogates, which JSON can escape
         return login
     except (OSError, ValueError, LookupError, RecursionError, subprocess.SubprocessError):
         raise RegistryError(

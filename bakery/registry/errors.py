@@ -43,7 +43,7 @@ def login_error(host: str, path: str, known: bool) -> RegistryError:
     if known:
         message, verb = f"{host} does not accept the login that docker's configuration has for it", "again"
     else:
-        message, verb = f"{host} wants a login for {path}, or has no such repository", "first"
+        message, verb = f"{host} requires a login for {path}, or has no such repository", "first"
     return RegistryError(message, hint=f"Log in {verb}: docker login {host}", status=401)
 
 

@@ -76,7 +76,7 @@ class Repository:
             try:
                 url = urljoin(f"{self.transport.base}/", start.headers.get("Location", ""))
             except ValueError:
-                raise RegistryError(f"{self.transport.host} wants an upload to an invalid URL") from None
+                raise RegistryError(f"{self.transport.host} directs the upload to an invalid URL") from None
             url += f"{'&' if '?' in url else '?'}digest={digest}"
             headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
             done = self.transport.once("PUT", url, headers=headers, body=opened, good=(201, 204, 404, 416))

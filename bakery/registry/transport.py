@@ -1,8 +1,8 @@
 """HTTP to one repository of a registry: TLS, login, tokens, retries, and limits of size and time.
 
-Retried: 429 and 503, for a push also other 5xx, connections that break and answers that do not come, after Retry-After
-if the registry sends it. Not retried: what would get the same answer again. Messages name host and repository, never a
-header or a URL with its parameters, in which registries put secrets.
+Responses 429 and 503 are retried, for a push also other 5xx, broken connections and missing answers; the registry's
+Retry-After sets the wait. Requests that would get the same answer again are not retried. Messages name host and
+repository, never a header or a URL with its parameters, in which registries put secrets.
 """
 
 import io
@@ -156,7 +156,7 @@ class Transport:
         return answer
 
     def _read(self, response: "requests.Response", limit: int = 0) -> Answer:
-        """An answer of limited size, also if it is compressed, which is never asked for."""
+        """An answer of limited size, even if it is compressed, which is never requested."""
         from bakery.net import sessions
 
         limit = limit or LARGEST
@@ -244,7 +244,7 @@ class Transport:
         return Unreachable(message, hint=RESUME, transient=reason)
 
     def _respond(self, verb: str, what: str, headers: Mapping[str, str], body: Body) -> "requests.Response":
-        """Any answer, after a login if the registry wants one."""
+        """Any answer, after a login if the registry requires one."""
         url = what if "://" in what else f"{self.base}/v2/{self.path}/{what}"
         for renewed in (False, True):
             data = body if isinstance(body, bytes) else body()
@@ -275,7 +275,7 @@ class Transport:
         try:
             realm = urlsplit(fields.get("realm", ""))
         except ValueError:
-            raise RegistryError(f"{self.host} wants a token from an invalid URL") from None
+            raise RegistryError(f"{self.host} refers to an invalid URL for a token") from None
         secret = realm.scheme == "https" or (realm.scheme == "http" and is_loopback(realm.netloc))
         if kind.lower() == "basic":
             if self.basic or not self.login.name:
@@ -284,7 +284,7 @@ class Transport:
         elif kind.lower() == "bearer" and (secret or (realm.scheme == "http" and not self.login)):
             self.token = self._token(fields["realm"], fields.get("service"))
         else:
-            raise RegistryError(f"{self.host} wants a login of an unsupported kind: expected Bearer or Basic")
+            raise RegistryError(f"{self.host} requires an unsupported kind of login: expected Bearer or Basic")
 
     def _token(self, realm: str, service: str | None) -> str:
         actions = "pull,push" if self.policy.pushes else "pull"

@@ -48,7 +48,7 @@ def ratio_text(ratio: float, low: float | None, high: float | None, digits: int 
 def image_of(result: BenchmarkResult) -> str:
     """The measured image in prose: ``3.13.15-bookworm on amd64``, ``3.14.7-bookworm on amd64 (source tree)``.
 
-    Another image than the reference is named: ``3.11.2-bookworm on amd64 against debian/python:bookworm``.
+    An image other than the reference is named: ``3.11.2-bookworm on amd64 against debian/python:bookworm``.
     """
     name, _, platform = result.name.partition(AGAINST)[0].rpartition("-")
     if platform not in ("amd64", "arm64"):  # a pair of any images
@@ -58,7 +58,7 @@ def image_of(result: BenchmarkResult) -> str:
 
 
 def is_peer(result: BenchmarkResult) -> bool:
-    """Whether an image was compared with another one than the official recipe's."""
+    """Whether an image was compared with one other than the official recipe's."""
     return AGAINST in result.name
 
 
@@ -137,7 +137,7 @@ def sizes_chart(published: Published) -> Chart | None:
         and image.release.rpartition(".")[0] == featured.series
     ]  # fmt: skip
     rows.sort(key=lambda row: row.value or 0)
-    caption = "Megabytes to pull on amd64, from the manifests. Filled: ours. Hollow: images of others, as recorded."
+    caption = "Megabytes to pull on amd64, from the manifests. Filled: ours. Hollow: other images, as recorded."
     return Chart(f"Size of Python {featured.series} images", caption, tuple(rows))
 
 

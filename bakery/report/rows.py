@@ -264,7 +264,7 @@ class Published:
         return [result for result in self.results if (result.kind, result.name) == (kind, name)]
 
     def tags(self, record: BuildRecord) -> tuple[str, ...]:
-        """The tags and aliases of a build; only its name if it is a source tree or of a release not pinned any more."""
+        """The tags and aliases of a build; only its name if it is of a source tree or a release no longer pinned."""
         series = next(series for series in self.catalog.series if series.name == record.series)
         if is_tree(record) or record.release not in [pin.release for pin in series.pins]:
             return (record.image,)

@@ -66,7 +66,7 @@ class Bill:
 
 
 def document(bill: Bill, tool: str = TOOL) -> dict[str, object]:
-    """``bill`` as SPDX 2.3 in JSON, created by ``tool``; :exc:`BuildError` if invalid, a mistake of this package."""
+    """``bill`` as SPDX 2.3 in JSON, created by ``tool``; :exc:`BuildError` if invalid, which is a bug in this tool."""
     from bakery.sbom.spdx import convert  # spdx-tools takes 0.2 s to import
 
     return convert(bill, tool)
@@ -105,7 +105,7 @@ def openvex_text(bill_text: str, root: Path) -> str:
 def vulnerability_report(catalog: Catalog, bill: bytes, tracker: bytes, *, check: bool) -> Report:
     """The vulnerabilities of an image by its bill of materials and the JSON of Debian's security tracker.
 
-    With ``check`` it is a failure if the archive has the fix of one. Raises :exc:`bakery.errors.InputError`.
+    With ``check`` it is a failure if the archive has a fix for one. Raises :exc:`bakery.errors.InputError`.
     """
     if not bill or not tracker:
         hint = "`inv sbom --version=3.13 --output=FILE` writes a bill of materials."
@@ -113,7 +113,7 @@ def vulnerability_report(catalog: Catalog, bill: bytes, tracker: bytes, *, check
     debian = {f"debian-{target.version}": target.name for target in catalog.targets if target.family == "debian"}
     rows = find_vulnerabilities(bill, tracker, debian)
     fixed = sum(row["state"] == FIXED for row in rows)
-    failure = BuildError(f"the archive has the fixes of {fixed} vulnerabilities", hint="Build the image again.")
+    failure = BuildError(f"the archive has fixes for {fixed} vulnerabilities", hint="Build the image again.")
     keys = "state vulnerability package installed fixed urgency"
     return Report.of(keys, rows, failure=failure if check and fixed else None)
 

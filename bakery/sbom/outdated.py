@@ -23,19 +23,19 @@ STATUS_FILES = re.compile(STATUS)
 OUTDATED_COLUMNS = tuple(Column(name) for name in ("image", "package", "installed", "available", "security", "since"))
 SINCE = "since: the package file's time on the mirror (Last-Modified)"
 Ask = Callable[[Image, Iterable[tuple[str, str]]], Iterable[Newer]]
-"""Asks the archive of an image's target and platform for newer versions of packages, each a name and a version."""
+"""Queries the archive of an image's target and platform for newer versions of packages, each a name and a version."""
 
 
 @dataclass
 class Survey:
-    """A row for each outdated package, the images that were examined, and what could not be found out."""
+    """A row for each outdated package, the images that were examined, and what could not be checked."""
 
     rows: list[dict[str, object]] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
     def report(self, *, check: bool) -> Report:
-        """The outdated packages, a failure with ``check``; :exc:`UnknownResult` if anything could not be found out.
+        """The outdated packages, a failure with ``check``; :exc:`UnknownResult` if anything could not be checked.
 
         Raises :exc:`NothingSelected` if there is no image.
         """
@@ -43,7 +43,7 @@ class Survey:
             raise NothingSelected("there is no image to examine", hint="Build one first, or give a --repository.")
         failure: BakeryError | None = None
         if self.unknown:
-            failure = UnknownResult(f"not everything could be found out: {len(self.unknown)} failures, see above")
+            failure = UnknownResult(f"not everything could be checked: {len(self.unknown)} failures, see above")
         elif check and self.rows:
             count = len({(row["reference"], row["platform"]) for row in self.rows})
             failure = BuildError(f"{count} of {len(self.images)} images are outdated", hint="Build them again.")
@@ -78,7 +78,7 @@ class Outdated:
                 newer = {(package.name, package.version): package for package in self.ask(members[0][0], sorted(asked))}
             except BakeryError as error:
                 names = ", ".join(reference for _, reference, _ in members)
-                about = f"the package archive of {target} for {platform} could not be asked about {names}"
+                about = f"the package archive of {target} for {platform} could not be queried about {names}"
                 survey.unknown.append(f"{about}: {error}")
                 continue
             for member in members:

@@ -45,8 +45,8 @@ class Attempt:
     """One place to download a file from; ``name`` identifies it in messages.
 
     ``download`` writes the file to a path; it raises :exc:`bakery.errors.Unavailable` if the place does not have the
-    file, so that the next one is tried, and :exc:`SourceError` to stop the build. ``is_served`` tells without a
-    download whether the place has the file; without it, the place is not offered as a fallback.
+    file, so that the next one is tried, and :exc:`SourceError` to stop the build. ``is_served`` checks whether the
+    place has the file, without a download; a place without this function is not offered as a fallback.
     """
 
     name: str

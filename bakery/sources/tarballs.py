@@ -148,7 +148,7 @@ def _holds(folder: Path, names: Collection[str]) -> bool:
         if path.name not in names:
             raise SourceError(
                 f"{path} is not a file of this tool: expected {' '.join(names) or 'an empty folder'}",
-                hint="Find out who made it; remove it, then run the same command again.",
+                hint="Find out what created it, remove it, and run the same command again.",
             )
     return len(present) == len(names)
 

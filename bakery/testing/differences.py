@@ -199,7 +199,7 @@ def explain(root: Path, record: FactsRecord, *, stale: bool = True) -> tuple[Gro
         next(found for reason, found in groups.items() if reason.explains(difference)).append(difference)
     lines = [f"{name}: ours {short(ours)}, theirs {short(theirs)}" for name, ours, theirs in groups[UNEXPLAINED]]
     unused = [reason for reason, found in groups.items() if stale and not found and not reason.optional]
-    lines += [f"{reason.facts}: nothing differs any more" for reason in unused]
+    lines += [f"{reason.facts}: no longer differs" for reason in unused]
     return [group for group in groups.items() if group[1]], [f"{record.image}: {line}" for line in lines]
 
 

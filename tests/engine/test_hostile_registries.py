@@ -216,7 +216,7 @@ def judged(engine: Engine, folder: Path, command: str, name: str) -> str:
     lines = [line for line in done.output.splitlines() if line.strip() and not line.startswith("PEAK")]
     problems = {
         "exit code": done.code not in (1, 2), "memory": done.memory > MEMORY, "message": not 1 <= len(lines) <= 60,
-        "traceback": "Traceback" in done.output or "fault of this tool" in done.output,
+        "traceback": "Traceback" in done.output or "bug in this tool" in done.output,
         # Redirects of one request, or its attempts in 20 s; `outdated` asks for 25 images.
         "requests": len(done.asked) > (160 if command == "outdated" else 8),
     }  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bakery.build.asking import ask_newer
+from bakery.build.archive_query import ask_newer
 from bakery.build.builder import Builder
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.selection import select_images
@@ -247,4 +247,4 @@ def test_a_fix_is_named_in_a_container(command: Command, reference: str) -> None
 def test_an_unreachable_archive_is_a_failure_instead_of_up_to_date_packages(command: Command) -> None:
     code, text = command.run("--apt-mirror=http://127.0.0.1:1")
     assert code == 2
-    assert "the package archive of bookworm for linux/amd64 could not be asked about" in text
+    assert "the package archive of bookworm for linux/amd64 could not be queried about" in text

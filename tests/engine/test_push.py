@@ -356,7 +356,7 @@ def test_transient_faults_are_retried(
 @pytest.mark.parametrize(
     ("request_to", "fault", "message"),
     [
-        ("HEAD blobs", (401, {"WWW-Authenticate": 'Basic realm="x"'}, b""), "wants a login"),
+        ("HEAD blobs", (401, {"WWW-Authenticate": 'Basic realm="x"'}, b""), "requires a login"),
         ("POST uploads", (403, {}, DENIED), r"answered 403 for \S+/blobs/uploads/ \(DENIED\)"),
         ("PUT uploads", (500, {}, NO_SPACE), "has no space left"),
         ("PUT uploads", (507, {}, b""), "has no space left"),

@@ -577,7 +577,7 @@ def test_a_location_of_another_protocol_is_an_error_that_says_which_are_read(loc
 )  # fmt: skip
 def test_images_are_not_selected_twice(more: dict[str, Any], found: str) -> None:
     Selection(platform=("amd64",)).refuse("--image")
-    with pytest.raises(InputError, match=f"--image says which images: leave out {found}$"):
+    with pytest.raises(InputError, match=f"--image already says which images: leave out {found}$"):
         Selection(**more).refuse("--image")
 
 

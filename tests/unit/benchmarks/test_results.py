@@ -208,13 +208,13 @@ def test_a_wide_interval_is_marked_and_counted() -> None:
     narrow = replace(BENCHMARKS[0], name="narrow", ratio=1.0, low=0.96, high=1.05)
     result = replace(RESULT, benchmarks=[wide, narrow])
     assert [row["interval"] for row in rows_of(result)[:2]] == ["0.940 to 1.050 (wide)", "0.960 to 1.050"]
-    assert any(note.startswith("Wide: the interval of 1 of 2 results") for note in notes_of(result))
+    assert any(note.startswith("Wide intervals, over 10% of the ratio: 1 of 2 results") for note in notes_of(result))
     assert not is_wide(1.0, None, None), "a single round has no interval"
 
 
 def test_the_noise_of_the_machine_is_in_the_notes() -> None:
     noisy = replace(RESULT, environment=replace(RESULT.environment, noise_wall=0.21, noise_cpu=0.01))
-    assert any("differed by 21.0% of wall time and 1.0% of CPU time" in note for note in notes_of(noisy))
+    assert any("varied by 21.0% in wall time and 1.0% in CPU time" in note for note in notes_of(noisy))
     assert not any("equal work" in note for note in notes_of(RESULT))
 
 

@@ -110,7 +110,7 @@ def test_an_unexpected_error_is_one_line_that_names_a_private_file_with_its_trac
     assert caught.value.code == 1
     assert caught.value.message == (
         "unexpected LookupError: first second\\u001b[2J https://...@host/ "
-        f"(a fault of this tool; please report it with the full text: {file})"
+        f"(a bug in this tool; please report it with the full text: {file})"
     )
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     text = file.read_text()

@@ -86,7 +86,7 @@ def test_an_error_status_is_reported(serve: Any, status: int) -> None:
 def test_a_refused_token_is_reported_as_a_missing_login(serve: Any) -> None:
     server = serve({"/token": 403})
     server.default = (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
-    with pytest.raises(RegistryError, match="wants a login for x, or has no such repository"):
+    with pytest.raises(RegistryError, match="requires a login for x, or has no such repository"):
         manifest_digest(f"{server.address}/x:tag")
 
 
@@ -382,7 +382,7 @@ def test_a_private_image_is_read_with_dockers_login_and_storage_never_sees_it(se
         return images.routes.get(request.path, 404)
 
     server.default, storage.routes = guarded, images.routes
-    with pytest.raises(RegistryError, match="wants a login") as caught:
+    with pytest.raises(RegistryError, match="requires a login") as caught:
         Registry().image(f"{server.address}/name:tag", "linux/amd64")
     assert caught.value.hint == f"Log in first: docker login {server.address}"
     log_in(server.address)

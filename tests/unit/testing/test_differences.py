@@ -82,7 +82,7 @@ def test_every_difference_has_the_first_reason_that_matches_all_of_its_name(
 ) -> None:
     groups, lines = explain(data("limits: .*", "names", ".*"), record)
     assert [(reason.facts, len(found)) for reason, found in groups] == [("limits: .*", 1), (".*", 2)]
-    assert lines == ["3.13.15-bookworm: names: nothing differs any more"]
+    assert lines == ["3.13.15-bookworm: names: no longer differs"]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_reason_for_what_no_longer_differs_is_reported_unless_it_may_or_is_of_
     data: Callable[..., Path], record: FactsRecord, keys: str, stale: bool
 ) -> None:
     _, lines = explain(data(".*", ("users: .*", keys)), record)
-    assert lines == (["3.13.15-bookworm: users: .*: nothing differs any more"] if stale else [])
+    assert lines == (["3.13.15-bookworm: users: .*: no longer differs"] if stale else [])
     assert explain(data(".*", ("users: .*", keys)), record, stale=False)[1] == []
 
 

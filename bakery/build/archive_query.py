@@ -1,6 +1,6 @@
-"""Asks the package archive of a distribution for newer versions, in a build step on the target's own base.
+"""Queries the package archive of a distribution for newer versions, in a build step on the target's own base.
 
-So it works for any target and platform on any host, with the network settings of builds.
+This works for any target and platform on any host, with the network settings of builds.
 """
 
 import tempfile
@@ -17,17 +17,17 @@ from bakery.platforms import host_platform
 from bakery.records import Newer, parse_newer
 
 STAGE, ASKING = "newer", "ask"
-"""The stage of the Dockerfile that is exported, with a file of packages, and the one that asks."""
+"""The stage of the Dockerfile that is exported, with a file of packages, and the one that queries the archive."""
 
 
 def ask_newer(builder: Builder, image: Image, versions: Iterable[tuple[str, str]]) -> tuple[Newer, ...]:
     """The packages among ``versions`` of which the archive of ``image``'s target and platform has newer versions.
 
-    Raises :exc:`bakery.errors.BakeryError` if the archive could not be asked.
+    Raises :exc:`bakery.errors.BakeryError` if the archive could not be queried.
     """
     host, dockerfile = host_platform(), builder.catalog.dockerfile_of(image)
     base = builder.inputs.base(replace(image, platform=host), partial(builder.display.note, image.target.name))
-    # Making a base under emulation takes minutes: without one, the sources are those of this machine's base.
+    # Making a base for another platform takes minutes of emulation. If it has none, use the sources of the host's base.
     asked = base if image.platform == host else builder.inputs.available_base(image) or base
     builder.workspace.build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{STAGE}.", dir=builder.workspace.build) as folder:
