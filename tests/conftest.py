@@ -1,4 +1,4 @@
-"""What the unit and golden tests share: the repository's own data, and folders of the test's own."""
+"""What the unit and golden tests share: the repository's own data, and temporary folders."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def catalog() -> Catalog:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    """The repository as root, but a cache of the test's own."""
+    """The repository as root, but with a separate cache for the test."""
     return Workspace(root=ROOT, home=tmp_path / "home")

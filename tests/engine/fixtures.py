@@ -125,7 +125,7 @@ def repository(root: Path, original: Path, tarball: Path) -> None:
 
 
 def in_variant(engine: Engine, reference: str, infix: str) -> str:
-    """Another variant of the image under test; a test that needs one that is not built is skipped."""
+    """Another variant of the image under test; the test is skipped if it is not built."""
     base, target, _ = reference.partition(f"-{engine.require(reference).labels.get(f'{LABELS}.target')}")
     name = f"{base}-{infix}{target}"
     if not engine.find(name):

@@ -1,4 +1,4 @@
-"""A push after a file of the cache was changed: what is pushed is what was built, or nothing, and the user is told."""
+"""A push after a file of the cache was changed: what is pushed is what was built, or nothing, and the user sees why."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def files_of(home: Path) -> list[Path]:
 
 
 class Cached:
-    """A clone with a cache of its own, in which a full build has left everything, and what it pushed."""
+    """A clone with its own cache, in which a full build has left everything, and what it pushed."""
 
     def __init__(self, bench: Bench, registry: str) -> None:
         self.bench, self.registry, self.count, self.messages = bench, registry, 0, list[str]()

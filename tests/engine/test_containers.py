@@ -1,4 +1,4 @@
-"""Commands in containers: nothing of what they write is lost."""
+"""Commands in containers: none of their output is lost."""
 
 from __future__ import annotations
 

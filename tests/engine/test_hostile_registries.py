@@ -86,7 +86,7 @@ class _Quiet(ThreadingHTTPServer):
 
 @contextmanager
 def serving(answer: Callable[[Any], object]) -> Iterator[tuple[str, list[str]]]:
-    """A registry that answers by ``answer``: its address, and what it is asked."""
+    """A registry that answers by ``answer``: its address, and the requests that it gets."""
     server = _Quiet(("127.0.0.1", 0), _Handler)
     asked: list[str] = []
     server.answer, server.asked = answer, asked  # type: ignore[attr-defined]
@@ -174,7 +174,7 @@ BUSY: dict[str, Callable[[Any], object]] = {
 }
 
 
-def handover(folder: Path) -> Path:
+def digests_file(folder: Path) -> Path:
     """What `inv push --digests` writes."""
     entry = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": DIGEST, "size": 2,
              "platform": {"os": "linux", "architecture": "amd64"}}  # fmt: skip
@@ -186,7 +186,7 @@ def handover(folder: Path) -> Path:
 
 
 COMMANDS: dict[str, Callable[[str, Path], list[str]]] = {
-    "push": lambda host, folder: ["push", f"--merge={handover(folder)}", f"--repository={host}/x"],
+    "push": lambda host, folder: ["push", f"--merge={digests_file(folder)}", f"--repository={host}/x"],
     "verify": lambda host, _: ["verify", f"--image={host}/x:1"],
     "compare": lambda host, _: ["compare", f"--version={RELEASE}", f"--repository={host}/x"],
     "outdated": lambda host, _: ["outdated", f"--version={RELEASE}", f"--repository={host}/x"],
@@ -210,7 +210,7 @@ def run(engine: Engine, folder: Path, command: str, answer: Callable[[Any], obje
 
 
 def judged(engine: Engine, folder: Path, command: str, name: str) -> str:
-    """What is wrong with how a command ends that meets the answers ``name``; empty if nothing is."""
+    """What is wrong with how a command ended that got the answers ``name``; empty if nothing is."""
     (folder := folder / f"{command} {name}").mkdir()
     done = run(engine, folder, command, {**ANSWERS, **BUSY}[name])
     lines = [line for line in done.output.splitlines() if line.strip() and not line.startswith("PEAK")]

@@ -64,7 +64,7 @@ class Login(SimpleHTTPRequestHandler):
 
 
 class Planted:
-    """A machine whose user has secrets in each place that a build or a push reads, or that is near to one."""
+    """A machine whose user has secrets in each place that a build or a push reads, and in places next to these."""
 
     def __init__(self, bench: Bench, folder: Path, registry: str, ports: dict[str, str]) -> None:
         self.bench, self.count, self.output = bench, 0, list[str]()
@@ -186,7 +186,7 @@ def leaks(text: bytes) -> list[str]:
     return [repr(text[max(at - 60, 0) : at + len(needle) + 4]) for needle, at in found if at >= 0]
 
 
-def test_no_secret_of_forty_is_in_what_a_build_and_a_push_leave_show_or_publish(
+def test_none_of_forty_secrets_is_in_what_a_build_and_a_push_leave_show_or_publish(
     planted: tuple[Planted, str, Path, dict[str, Any]],
 ) -> None:
     machine, registry, data, used = planted
@@ -198,9 +198,9 @@ def test_no_secret_of_forty_is_in_what_a_build_and_a_push_leave_show_or_publish(
     catalog = load_catalog(bench.root)
     image = bench.image()
     write_record(bench.workspace, image, recorded(bench.workspace, image), tests=run_of_tests(3))
-    target, handover = f"--repository={registry}/me/python", bench.root / "build" / "digests.json"
-    machine.run("push", *options, target, f"--ca-bundle={DATA / 'ca.pem'}", f"--digests={handover}")
-    machine.run("push", target, f"--ca-bundle={DATA / 'ca.pem'}", f"--merge={handover}")
+    target, digests_file = f"--repository={registry}/me/python", bench.root / "build" / "digests.json"
+    machine.run("push", *options, target, f"--ca-bundle={DATA / 'ca.pem'}", f"--digests={digests_file}")
+    machine.run("push", target, f"--ca-bundle={DATA / 'ca.pem'}", f"--merge={digests_file}")
     machine.run("sbom", *options, f"--output={bench.root / 'build' / 'bill.json'}")
     machine.run("outdated", *options)
     assert catalog.repository and machine.count > 20

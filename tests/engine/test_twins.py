@@ -281,7 +281,7 @@ def only_v2s2(media_type: str, body: bytes) -> bool:
 
 
 @pytest.mark.extended
-def test_a_registry_of_dockers_schema_only_takes_what_is_derived_from_a_twin(
+def test_a_registry_that_only_knows_dockers_schema_accepts_images_derived_from_a_twin(
     bench: Bench, readers: Readers, registry: str
 ) -> None:
     # The twin itself has OCI media types; a client converts them, as those of an image with provenance.

@@ -1,4 +1,4 @@
-"""Programs that other people use or build on a Python image: each file in use/ is one kind, a script that must succeed.
+"""Third-party programs that run on a Python image or are built on one: use/ has a script for each kind.
 
 A script runs with `bash -xeuo pipefail` in /srv, in a new container of the image under test, with a compiler unless
 the script is quick, and with the host's settings of pip and network. Its first lines say what it protects. It also

@@ -78,7 +78,7 @@ class Result(unittest.TextTestResult):
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
         owner = getattr(test, "test_case", test)
-        # A skipped subtest does not decide about its test.
+        # A skipped subtest does not decide the verdict of its test.
         if owner is test:
             self.verdicts.setdefault(test.id(), "skipped")
         self.skip_reasons.append(f"{test.id()}: {first_line(reason)}")

@@ -411,7 +411,7 @@ def is_elf(path):
 
 
 def elf_files(top):
-    """Return every ELF file in a folder tree. Links are skipped: their targets are found themselves."""
+    """Return every ELF file in a folder tree. Links are skipped, because their targets are in the tree, too."""
     found = []
     for folder, _, names in os.walk(top):
         for name in names:

@@ -1,8 +1,8 @@
 """Modules that are found before any file: those that are built into the interpreter, and frozen ones.
 
-An application may have modules with names of the standard library's, such as resource.py, and may bring a standard
-library of its own: in a zip file, or in a folder that an embedding program names. Both work with the official images,
-where only upstream's own choice is built in and frozen.
+An application may have modules with the names of standard ones, such as resource.py, and may bring its own standard
+library, in a zip file or in a folder that an embedding program names. Both work with the official images, in which only
+upstream's own choice of modules is built in or frozen.
 """
 
 import _imp
@@ -122,7 +122,7 @@ class BuiltinModulesTest(unittest.TestCase):
         self.assertEqual((done.stdout, done.stderr), ("works\n", ""))
 
     def test_sysconfig_lists_what_is_built_in(self):
-        """Modules without a file are, for sysconfig (MODBUILT_NAMES, from 3.11 on less MODSHARED_NAMES), built in."""
+        """sysconfig lists modules without a file as built in (MODBUILT_NAMES, from 3.11 on without MODSHARED_NAMES)."""
         built, shared = (sysconfig.get_config_var(name) or "" for name in ("MODBUILT_NAMES", "MODSHARED_NAMES"))
         without_file = set(built.split()) - set(shared.split())
         self.assertLessEqual({"_struct", "posix"}, without_file)

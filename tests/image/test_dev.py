@@ -111,7 +111,7 @@ class DevTest(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("downloads", done.stderr)
 
-    def test_uv_is_no_package_of_the_interpreter(self):
+    def test_uv_is_not_a_package_of_the_interpreter(self):
         done = support.run("pip", "list", "--format=freeze")
         self.assertNotIn("uv==", done.stdout)
         self.assertIn("pip==", done.stdout)

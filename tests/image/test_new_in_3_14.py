@@ -111,7 +111,7 @@ class NewIn314Test(unittest.TestCase):
             self.skipTest("a process may not read its sibling here")
         self.assertRegex(done.stdout, "reader +.*wait_for_a_message", done.stderr)
 
-    def test_annotations_are_evaluated_when_asked_for(self):
+    def test_annotations_are_evaluated_on_demand(self):
         """A name in an annotation may be undefined (PEP 649)."""
         self.assertEqual(support.output_of_python(self, DEFERRED).strip(), "{'argument': 'Undefined'}")
 

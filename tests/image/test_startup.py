@@ -15,7 +15,7 @@ LIBRARIES = {"libc", "libdl", "libm", "libpthread", "librt", "libutil", "ld-linu
 if sys.version_info < (3, 11):
     LIBRARIES.add("libcrypt")
 
-# Every start imports them, `python -c` of 3.13 the last. Upstream does not freeze them.
+# Modules that upstream does not freeze and every start imports; linecache only by `python -c` of 3.13.
 FILES = {"encodings", "encodings.aliases", "encodings.utf_8", "linecache"}
 
 FROM_FILES = """

@@ -45,7 +45,7 @@ class SymbolsTest(unittest.TestCase):
         self.assertEqual(get_version().decode(), sys.version)
 
     def test_the_compilers_helpers_are_linked_in(self):
-        """A tree that was copied to a base without libgcc_s works, _decimal's 128-bit division included."""
+        """A tree that was copied to a base without libgcc_s works, including _decimal's 128-bit division."""
         for path in (support.executable(), support.libpython(), *support.extension_modules()):
             with self.subTest(path=path):
                 self.assertNotIn("libgcc_s.so.1", support.Elf(path).strings(support.DT_NEEDED))
@@ -91,7 +91,7 @@ class SymbolsTest(unittest.TestCase):
     def test_exported_data_can_be_copied_by_a_program(self):
         """libpython looks up exported data by symbol, because a program may have a copy that takes precedence.
 
-        Of internal data _PyRuntime, which programs compiled by Nuitka use.
+        This is also true of _PyRuntime, which is internal, because programs compiled by Nuitka use it.
         """
         include = sysconfig.get_path("include")
         declared = {"_PyRuntime"}

@@ -172,7 +172,7 @@ class SysconfigTest(unittest.TestCase):
                 self.assertNotIn("-Wl,", variable(name))
 
     def test_extensions_do_not_inherit_compiler_flags(self):
-        """Extensions do not inherit -g0 (no debug information) and -Werror.
+        """Extensions do not inherit -g0 (no debug information) or -Werror.
 
         `make EXTRA_CFLAGS=...` can reach sysconfig in the same way as LDFLAGS.
         """

@@ -23,7 +23,7 @@ from bakery.platforms import AMD64, Platform
 
 @pytest.fixture(autouse=True)
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the user's own settings reaches a test, and nothing of a test the user's cache."""
+    """Keep the user's own settings out of tests, and tests out of the user's cache."""
     for name in (
         "DOCKER_HOST",
         "DOCKER_CONTEXT",
@@ -70,7 +70,7 @@ def pin() -> Callable[..., Pin]:
 
 @dataclass
 class Server:
-    """A web server on the loopback interface: ``routes`` maps paths to answers, ``asked`` lists what came."""
+    """A web server on the loopback interface: ``routes`` maps paths to answers, ``asked`` lists the requests."""
 
     url: str
     routes: dict[str, Any] = field(default_factory=dict)
@@ -122,9 +122,9 @@ class _Quiet(ThreadingHTTPServer):
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
-    """Starts loopback servers; an answer is bytes, a status, ``(status, bytes, headers)`` or a call that gives one.
+    """Starts loopback servers; an answer is bytes, a status, ``(status, bytes, headers)`` or a function returning one.
 
-    A call that answers by itself returns ``None``; one that hangs waits for ``released``, which is set at the end.
+    A function that answers by itself returns ``None``; one that hangs waits for ``released``, which is set at the end.
     """
     with ExitStack() as stack:
 
@@ -149,7 +149,7 @@ def serve() -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture
 def nowhere() -> str:
-    """A loopback URL at which nobody listens."""
+    """A loopback URL that no server listens on."""
     import socket
 
     with socket.socket() as one:

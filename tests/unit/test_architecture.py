@@ -94,7 +94,7 @@ def test_a_package_is_small_enough_to_be_seen_at_a_glance(package: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_is_read_in_one_sitting(module: str) -> None:
+def test_a_module_is_short_enough_to_read_in_one_sitting(module: str) -> None:
     assert len(source_of(module).splitlines()) <= MAX_LINES
 
 

@@ -1,4 +1,4 @@
-"""Unpacked programs are executed only as they were unpacked: whatever has changed is found, told and unpacked again."""
+"""Unpacked programs are not run if they have changed: the change is reported, and they are unpacked again."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def fake_apt(monkeypatch: pytest.MonkeyPatch) -> type[FakeApt]:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_engines_programs_are_unpacked_again_if_they_are_not_as_they_were(
+def test_the_engines_programs_are_unpacked_again_if_they_have_changed(
     change: str, workspace: Workspace, fake_apt: type[FakeApt]
 ) -> None:
     messages: list[str] = []

@@ -1,4 +1,4 @@
-"""The words for how layers are packed."""
+"""The notation of ``--compression``."""
 
 from __future__ import annotations
 

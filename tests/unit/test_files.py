@@ -38,7 +38,7 @@ def holder(file: Path, root: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_lock_waits_for_another_process_and_says_so_once(tmp_path: Path, root: Path) -> None:
+def test_lock_waits_for_another_process_and_reports_it_once(tmp_path: Path, root: Path) -> None:
     file, messages, entered = tmp_path / "new" / "a.lock", list[str](), threading.Event()
 
     def wait() -> None:
@@ -166,7 +166,7 @@ def test_digest_covers_all_bytes(tmp_path: Path) -> None:
 def test_content_is_on_the_disk_before_and_after_it_gets_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Any
 ) -> None:
-    """Records the calls, because a power cut cannot be had."""
+    """Records the calls, because a test cannot cut the power."""
     calls = list[str]()
 
     def record(module: Any, name: str) -> None:
@@ -199,7 +199,7 @@ def plant(kind: str, file: Path, elsewhere: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["a symbolic link", "a FIFO", "a folder", "a socket"])
-def test_lock_that_is_no_regular_file_is_refused_and_followed_nowhere(tmp_path: Path, kind: str) -> None:
+def test_lock_that_is_not_a_regular_file_is_refused_and_not_followed(tmp_path: Path, kind: str) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
     plant(kind, tmp_path / "a.lock", victim)

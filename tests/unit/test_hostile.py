@@ -1,7 +1,7 @@
 """Hostile files, answers and arguments: every reader ends in its result or in an error that the user can read.
 
-Hypothesis makes inputs that nobody thought of; those that once ended in a traceback or hung are examples by name. Tests
-that would hang open a FIFO that has no writer, or a device that never ends.
+Hypothesis generates unexpected inputs; those that once caused a traceback or a hang are named examples. Tests that
+would hang open a FIFO that has no writer, or a device that never ends.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def hostile(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def attempt(reader: Callable[[], Any], *more: type[Exception]) -> None:
-    """Call ``reader``, which may raise what the user can read, and nothing else."""
+    """Call ``reader``, which may raise errors that are meant for the user, and nothing else."""
     try:
         reader()
     except (BakeryError, *more) as error:
@@ -212,7 +212,7 @@ def test_answers_of_a_credential_helper(folder: Path, monkeypatch: pytest.Monkey
 @hostile
 @example(b"[1, 2]")
 @example(b'[{"image": 1, "platform": 2, "names": 3, "entries": 4}]')
-def test_handovers(folder: Path, data: bytes) -> None:
+def test_digests_files(folder: Path, data: bytes) -> None:
     (folder / "digests.json").write_bytes(data)
     with pytest.raises(InputError, match=r"digests\.json"):
         read_digests([str(folder / "digests.json")])
@@ -311,7 +311,7 @@ def test_toml(folder: Path, text: str, name: str) -> None:
     attempt(lambda: load_catalog(folder) if name == "lock" else load_trust(folder))
 
 
-# --- what is no regular file
+# --- anything other than regular files
 
 
 @pytest.fixture
@@ -322,7 +322,7 @@ def fifo(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("path", ["fifo", "/dev/zero", "/dev/stdin"])
-def test_base_and_source_that_are_no_regular_files_are_refused(fifo: Path, catalog: Catalog, path: str) -> None:
+def test_base_and_source_that_are_not_regular_files_are_refused(fifo: Path, catalog: Catalog, path: str) -> None:
     name = str(fifo) if path == "fifo" else path
     if path == "/dev/stdin" and Path(path).is_file():
         pytest.skip("standard input is a file")
@@ -354,7 +354,7 @@ def test_data_files_that_are_fifos_are_refused(folder: Path) -> None:
             reader()
 
 
-def test_ca_bundle_and_handover_that_are_fifos_are_refused(fifo: Path) -> None:
+def test_ca_bundle_and_digests_file_that_are_fifos_are_refused(fifo: Path) -> None:
     with pytest.raises(InputError, match="expected a file with CA certificates"):
         users_bundle(str(fifo))
     with pytest.raises(InputError, match="expected a regular file, not a FIFO"):

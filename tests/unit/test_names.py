@@ -1,4 +1,4 @@
-"""Names in registries are checked wherever they enter: options, handovers, references, descriptors."""
+"""Names in registries are checked wherever they enter: options, files of --digests, references, descriptors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ BAD_DIGESTS = [
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
-def test_a_repository_that_is_none_is_refused(name: str) -> None:
+def test_an_invalid_repository_is_refused(name: str) -> None:
     with pytest.raises(InputError):
         open_repository(name, None, print)
     with pytest.raises(InputError):
@@ -54,7 +54,7 @@ def test_a_repository_that_is_none_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["a", "a/b-c/d__e/f.g", "127.0.0.1:5000/a", "[::1]:5000/a/b", "ghcr.io/x/python", "a--b"]
 )
-def test_a_repository_is_accepted(name: str) -> None:
+def test_a_valid_repository_is_accepted(name: str) -> None:
     assert names.repository(name) == name
     assert names.reference(f"{name}:3.13-bookworm@{DIGEST}")
 
@@ -77,19 +77,19 @@ def test_a_bad_digest_is_refused(digest: str) -> None:
 
 
 @pytest.mark.parametrize("stamp", [*BAD_TAGS[3:], "../x", "$(id)", "a;b", "x" * 65])
-def test_a_stamp_that_is_no_end_of_a_tag_is_refused(stamp: str) -> None:
+def test_a_stamp_that_cannot_end_a_tag_is_refused(stamp: str) -> None:
     with pytest.raises(InputError, match="--stamp"):
         make_groups([Publishing], options_of([Publishing], "stamp", {}), {"stamp": stamp})
 
 
 @pytest.fixture
 def pushed() -> PushedImage:
-    """One image in a handover."""
+    """One image in a file that `inv push --digests` wrote."""
     entry: Any = {"mediaType": "m", "digest": DIGEST, "size": 1, "artifactType": "kept"}
     return PushedImage("3.13.5-bookworm", AMD64, ImageTags("3.13.5-bookworm-1", "3.13.5-bookworm", ("3.13",)), [entry])
 
 
-def test_a_handover_is_read_as_it_was_written(tmp_path: Path, pushed: PushedImage) -> None:
+def test_a_digests_file_is_read_as_it_was_written(tmp_path: Path, pushed: PushedImage) -> None:
     file = tmp_path / "digests.json"
     write_digests(file, [pushed])
     assert read_digests([str(file)]) == [pushed]
@@ -98,7 +98,7 @@ def test_a_handover_is_read_as_it_was_written(tmp_path: Path, pushed: PushedImag
 
 @pytest.mark.parametrize("tag", BAD_TAGS)
 @pytest.mark.parametrize("key", ["dated", "release", "shared"])
-def test_a_handover_with_a_bad_tag_is_refused(tmp_path: Path, pushed: PushedImage, key: str, tag: str) -> None:
+def test_a_digests_file_with_a_bad_tag_is_refused(tmp_path: Path, pushed: PushedImage, key: str, tag: str) -> None:
     content = asdict(pushed)
     content["names"][key] = [tag] if key == "shared" else tag
     file = tmp_path / "digests.json"
@@ -115,7 +115,7 @@ def test_a_handover_with_a_bad_tag_is_refused(tmp_path: Path, pushed: PushedImag
         {"entries": [{"mediaType": "m", "digest": DIGEST, "size": -1}]}, {"image": None}, {"entries": 7},
     ],
 )  # fmt: skip
-def test_a_handover_with_nonsense_is_refused(tmp_path: Path, pushed: PushedImage, change: dict[str, Any]) -> None:
+def test_a_digests_file_with_nonsense_is_refused(tmp_path: Path, pushed: PushedImage, change: dict[str, Any]) -> None:
     file = tmp_path / "digests.json"
     file.write_text(json.dumps([{**asdict(pushed), **change}]))
     with pytest.raises(InputError, match="expected a file that `inv push --digests"):
@@ -123,14 +123,14 @@ def test_a_handover_with_nonsense_is_refused(tmp_path: Path, pushed: PushedImage
 
 
 @pytest.mark.parametrize("text", ["[1]", "{}", "", "7", "null", "[" * 100_000, '[{"a":1}]', "\xff"])
-def test_a_file_that_is_no_handover_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_other_than_a_digests_file_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "digests.json"
     file.write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match="expected a file that `inv push --digests"):
         read_digests([str(file)])
 
 
-def test_an_empty_handover_is_refused(tmp_path: Path, pushed: PushedImage) -> None:
+def test_an_empty_digests_file_is_refused(tmp_path: Path, pushed: PushedImage) -> None:
     full, empty = tmp_path / "full.json", tmp_path / "empty.json"
     write_digests(full, [pushed])
     empty.write_text("[]")

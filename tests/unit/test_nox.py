@@ -95,7 +95,7 @@ def test_unit_and_golden_tests_run_in_parallel_before_the_engine_tests_and_what_
     assert "`nox -s extended`" in " ".join(session.messages)
 
 
-def test_extended_tests_run_in_a_session_of_their_own_or_some_of_them(noxfile: dict[str, Any], tmp_path: Path) -> None:
+def test_extended_tests_run_in_a_separate_session_all_or_some(noxfile: dict[str, Any], tmp_path: Path) -> None:
     whole, some = FakeSession(tmp_path), FakeSession(tmp_path, "tests/engine/test_use.py", "-k", "embedder")
     for session in (whole, some):
         noxfile["extended"].func(session)

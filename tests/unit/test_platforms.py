@@ -22,7 +22,7 @@ def test_x86_means_amd64(catalog: Catalog, word: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["arm", "armv7", "i386", "linux/386", "windows/amd64", "amd64/v3"])
-def test_another_platform_is_never_taken_for_one_of_ours(catalog: Catalog, word: str) -> None:
+def test_another_platform_is_never_mistaken_for_one_of_ours(catalog: Catalog, word: str) -> None:
     with pytest.raises(InputError, match="expected linux/amd64 or linux/arm64"):
         parse_platforms(catalog.platforms, [word])
 

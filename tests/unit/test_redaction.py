@@ -54,7 +54,7 @@ def test_a_secret_is_redacted_and_the_rest_stays(text: str) -> None:
         "https://host/a%20b%2Fc%3Fd%3De%25", "100 %", "%zz%",
     ],
 )  # fmt: skip
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_what_is_not_a_secret_stays(text: str) -> None:
     assert redact(text) == text
 
 

@@ -1,4 +1,4 @@
-"""The workflows: actions pinned by commit, no permission too many, only options that the tasks have."""
+"""The workflows: actions pinned by commit, no unnecessary permissions, only options that the tasks have."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_an_action_has_one_version_in_all_workflows() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_nothing_is_permitted_but_by_a_job_and_nobody_keeps_the_token(file: Path) -> None:
+def test_permissions_are_granted_by_jobs_only_and_no_checkout_keeps_the_token(file: Path) -> None:
     text = file.read_text()
     assert "\npermissions: {}\n" in text
     assert "permissions: write-all" not in text
@@ -57,7 +57,7 @@ REQUIREMENTS = ROOT / ".github/requirements.txt"
 
 
 @pytest.mark.parametrize("text", [*RELEASE.values(), *NIGHTLY.values()], ids=[*RELEASE, *NIGHTLY])
-def test_jobs_that_write_install_nothing_but_locked_packages(text: str) -> None:
+def test_jobs_that_write_install_only_locked_packages(text: str) -> None:
     installs = re.findall(r"(?:pip|uv|npm|apt-get|curl).*", re.sub(r"(?m)^\s*#.*|name:.*", "", text))
     locked = "pip install --quiet --require-hashes --only-binary=:all: --requirement=.github/requirements.txt"
     assert {line.strip('"') for line in installs if "install" in line or "curl" in line} <= {locked}
@@ -137,7 +137,7 @@ needs_jq = pytest.mark.skipif(not shutil.which("jq"), reason="the runners have j
         ),
     ],
 )
-def test_nightly_releases_those_that_are_outdated_and_fails_if_one_could_not_be_asked(
+def test_the_nightly_workflow_releases_outdated_images_and_fails_if_one_could_not_be_checked(
     tmp_path: Path, code: int, rows: list[tuple[str, str]] | None, outputs: dict[str, str]
 ) -> None:
     text = "" if rows is None else json.dumps([{"image": image, "target": target} for image, target in rows])
@@ -152,7 +152,7 @@ def test_nightly_releases_those_that_are_outdated_and_fails_if_one_could_not_be_
 @pytest.mark.parametrize(
     ("owner", "code", "printed"), [("Infra7", 0, "ghcr.io/infra7/python\n"), ("infra", 1, ""), ("someone", 1, "")]
 )
-def test_workflows_publish_under_the_catalogs_name_and_a_fork_is_told_to_change_it(
+def test_workflows_publish_under_the_catalogs_name_which_a_fork_has_to_change(
     tmp_path: Path, catalog: Catalog, owner: str, code: int, printed: str
 ) -> None:
     program = tmp_path / "inv"

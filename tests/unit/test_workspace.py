@@ -54,7 +54,7 @@ def test_cache_that_others_may_change_is_refused_for_root(home: Path, fault: str
     assert "BAKERY_HOME=FOLDER" in caught.value.hint and f"chown -R root:root {home}" in caught.value.hint
 
 
-def test_cache_of_a_user_is_the_users_own_business(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ordinary_users_cache_is_not_checked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     home.chmod(0o777)
     require_own_cache(home)

@@ -165,7 +165,7 @@ def test_cached_record_cannot_name_another_image(
 
 
 @pytest.mark.parametrize("evil", [{"digest": "sha256:" + "1" * 64}, {"digest": 5}, {"origin": "user"}, {"name": "x"}])
-def test_record_of_another_base_from_packages_is_not_believed(
+def test_record_of_another_base_from_packages_is_not_trusted(
     make: Any, target: Target, no_registry: None, fake_bootstrap: list[str], evil: dict[str, object]
 ) -> None:
     made = make().resolve(target, AMD64)
@@ -177,7 +177,7 @@ def test_record_of_another_base_from_packages_is_not_believed(
 
 
 def _spoil(folder: Path, what: str) -> None:
-    """Change one file of a layout, or what it is."""
+    """Change one file of a layout, or its type."""
     blobs = sorted((folder / "blobs/sha256").iterdir(), key=lambda blob: blob.stat().st_size)
     digest = json.loads((folder / "index.json").read_text())["manifests"][0]["digest"]
     files = {"layer": next(blob for blob in blobs if blob.read_bytes().startswith(b"\x1f\x8b"))}
@@ -197,7 +197,7 @@ def _spoil(folder: Path, what: str) -> None:
 
 @pytest.mark.parametrize("name", ["layer", "manifest", "config"])
 @pytest.mark.parametrize("change", ["change", "link", "fifo"])
-def test_changed_file_of_a_cached_base_is_found(
+def test_changed_file_of_a_cached_base_is_detected(
     make: Any, target: Target, no_registry: None, fake_bootstrap: list[str], change: str, name: str
 ) -> None:
     made = make().resolve(target, AMD64)
@@ -220,7 +220,7 @@ def test_base_from_a_snapshot_says_that_its_lists_may_be_expired(
     assert base.name == name and make().cached(target, AMD64) == base
 
 
-def test_bases_of_two_targets_that_were_swapped_are_found(
+def test_swapped_bases_of_two_targets_are_detected(
     make: Any, catalog: Catalog, workspace: Workspace, no_registry: None, fake_bootstrap: list[str]
 ) -> None:
     bookworm, trixie = (next(item for item in catalog.targets if item.name == name) for name in ("bookworm", "trixie"))
@@ -650,7 +650,7 @@ def test_a_login_of_the_hosts_sources_is_neither_in_an_argument_nor_in_the_image
 
 
 @pytest.mark.parametrize("base", ["name:S3cret@host.example/image", "image:../x", "Image/x y", "a/../b"])
-def test_a_base_that_is_no_reference_is_refused(make: Any, target: Target, base: str) -> None:
+def test_a_base_that_is_not_a_reference_is_refused(make: Any, target: Target, base: str) -> None:
     with pytest.raises(InputError, match="not an image reference") as caught:
         make(override=base).resolve(target, AMD64)
     assert "S3cret" not in str(caught.value)

@@ -102,7 +102,7 @@ def test_sources_are_the_public_ones_of_mmdebstrap_also_for_a_suite_that_it_does
     assert text == "deb http://arm64.example/trixie trixie main contrib\n"
 
 
-def test_packages_are_pinned_away(root: Path) -> None:
+def test_excluded_packages_get_a_negative_pin(root: Path) -> None:
     run("pin", str(root), "one", "two")
     text = (root / "etc/apt/preferences.d/bootstrap").read_text()
     assert text.count("Pin: release *\nPin-Priority: -1\n") == 2 and "Package: two\n" in text

@@ -73,7 +73,7 @@ STARTUP = replace(
 )
 
 
-def test_a_comparison_with_another_image_has_its_own_file_and_command_and_is_no_official_figure() -> None:
+def test_a_comparison_with_another_image_has_its_own_file_and_command_and_is_not_an_official_figure() -> None:
     settings = BenchmarkSettings(rounds=2, cpu=3, clock="cpu", against="debian")
     images = MeasuredImages(ours=image("infra7/python:3.13"), reference=image("debian/python:trixie"))
     name = "3.13.15-trixie-amd64-against-debian-python-trixie"

@@ -13,7 +13,7 @@ from bakery.errors import InputError
 
 
 @pytest.mark.parametrize("against", [None, "python:3.13-slim-bookworm", "debian:bookworm-slim"])
-def test_any_other_image_is_compared_with_as_it_is(
+def test_any_other_image_is_returned_unchanged(
     image: Callable[..., Image], catalog: Catalog, against: str | None
 ) -> None:
     builder = SimpleNamespace(catalog=catalog)

@@ -74,7 +74,7 @@ def test_the_files_that_differ_are_reported(tmp_path: Path, catalog: Catalog, im
     }  # fmt: skip
 
 
-def test_a_failed_build_is_not_the_same(tmp_path: Path, catalog: Catalog, image: Callable[..., Image]) -> None:
+def test_a_failed_build_counts_as_different(tmp_path: Path, catalog: Catalog, image: Callable[..., Image]) -> None:
     builder = FakeBuilder(tmp_path, catalog, error="no room")
     verdict = verify(builder, image("3.13"))
     assert (verdict.same, verdict.error, builder.builds) == (False, "no room", 1)
@@ -145,7 +145,7 @@ def test_an_image_of_another_tarball_or_tool_cannot_be_built_again(
         published(image("3.13"), "sha256:1", target="").select(catalog)
 
 
-def test_a_revision_that_is_not_a_commit_is_no_part_of_a_command_to_type(
+def test_a_revision_that_is_not_a_commit_is_left_out_of_suggested_commands(
     catalog: Catalog, image: Callable[..., Image]
 ) -> None:
     remote = published(image("3.13"), "sha256:1", **{"source.sha256": "0" * 64})

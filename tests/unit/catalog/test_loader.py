@@ -1,4 +1,4 @@
-"""The data files: what is in them loads, and every mistake in them is named with file, key and what was expected."""
+"""The data files load, and an error in them names the file, the key and what was expected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded profiles: what the lock says of them, and that they are there."""
+"""Recorded profiles: their entries in the lock, and their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tag scheme: what a tag stands for never moves to an older release."""
+"""The tag scheme: a tag never moves to an older release."""
 
 from __future__ import annotations
 

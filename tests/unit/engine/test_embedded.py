@@ -163,7 +163,7 @@ def test_an_engine_is_not_started_without_the_right_to_mount(engine: Embedded, m
     assert "--privileged" in caught.value.hint
 
 
-def test_doctor_finds_out_that_mounting_is_not_allowed(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_reports_that_mounting_is_not_allowed(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "running_engine", lambda _: None)
     monkeypatch.setattr(doctor, "may_mount", lambda: False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -172,7 +172,7 @@ def test_doctor_finds_out_that_mounting_is_not_allowed(workspace: Workspace, mon
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
-def test_the_right_to_mount_is_found_out(root: Path) -> None:
+def test_the_right_to_mount_is_detected(root: Path) -> None:
     script = [sys.executable, "-c", "from bakery.engine.daemons import may_mount; print(may_mount())"]
     without = ["setpriv", "--bounding-set=-sys_admin"]
     done = subprocess.run([*without, *script], cwd=root, capture_output=True, text=True, check=True)

@@ -163,7 +163,7 @@ def test_clean_without_a_kind_lists_all_kinds(clone: Workspace) -> None:
 
 
 @pytest.mark.parametrize("kind", PATHS)
-def test_what_others_made_is_kept_and_said(clone: Workspace, kind: str) -> None:
+def test_files_that_others_made_are_kept_and_reported(clone: Workspace, kind: str) -> None:
     messages = list[str]()
     folders = [clone.root / path for path in PATHS[kind]]
     for folder in folders:

@@ -52,7 +52,7 @@ def test_a_mirrors_login_is_sent_to_the_mirror_and_not_to_where_it_redirects(ser
 
 
 @pytest.mark.parametrize("login", ["name:S3cret@", "name:S3cr/et@", "S3cret@", "name:S3cr%2Fet@", "na/me:S3cret@"])
-def test_a_mirrors_login_is_in_no_message(serve: Any, nowhere: str, login: str) -> None:
+def test_a_mirrors_login_appears_in_no_message(serve: Any, nowhere: str, login: str) -> None:
     server = serve(default=404)
     for url in (server.url, nowhere, "https://[::1"):
         with pytest.raises(Unavailable) as caught:
@@ -95,7 +95,7 @@ def drip(request: Any, *, head: bool) -> None:
 
 
 @pytest.mark.parametrize("head", [False, True])
-def test_a_server_that_sends_a_byte_at_a_time_is_given_up(
+def test_a_server_that_sends_a_byte_at_a_time_is_abandoned(
     serve: Any, monkeypatch: pytest.MonkeyPatch, head: bool
 ) -> None:
     monkeypatch.setattr(sessions, "GRACE", 0.3)

@@ -1,4 +1,4 @@
-"""A refusal to push names the commands that mend it."""
+"""A refusal to push names the commands that fix the problem."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_an_image_that_is_not_built_has_to_be_built_and_tested(
     assert text.endswith(f"To fix it:\n    {BUILD}\n    {TEST}")
 
 
-def test_a_fresh_clone_that_never_built_the_image_is_told_to_build(
+def test_in_a_fresh_clone_the_hint_is_to_build_the_image(
     catalog: Catalog, image: Callable[..., Image], tmp_path: Path
 ) -> None:
     kind, text = refusal(catalog, image("3.13"), tmp_path, Engine("sha256:1"))

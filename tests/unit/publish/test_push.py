@@ -24,7 +24,7 @@ from tests.archives import INDEX, MANIFEST, Archive, make_tar
 
 
 class FakeEngine:
-    """Stands for an engine that stores an image with attestations, because none runs in unit tests."""
+    """Stands in for an engine that stores an image with attestations, because none runs in unit tests."""
 
     keeps_layers = True
 
@@ -40,7 +40,7 @@ class FakeEngine:
 
 
 class FakeRepository:
-    """Stands for a registry that has all blobs and no tag."""
+    """Stands in for a registry that has all blobs and no tag."""
 
     def check(self) -> None:
         """It answers."""
@@ -80,7 +80,7 @@ def test_record_in_the_cache_cannot_pass_off_another_image_as_the_tested_one(pus
         pushed(engine)
 
 
-def test_record_that_is_no_file_is_refused_by_name(workspace: Workspace) -> None:
+def test_record_that_is_not_a_file_is_refused_by_name(workspace: Workspace) -> None:
     folder = workspace.home / "layers" / "attested"
     folder.mkdir(parents=True)
     os.mkfifo(folder / "sha256-1")
@@ -89,7 +89,7 @@ def test_record_that_is_no_file_is_refused_by_name(workspace: Workspace) -> None
 
 
 class Attested(FakeRepository):
-    """Stands for a registry with an image whose attestations have three statements."""
+    """Stands in for a registry with an image whose attestations have three statements."""
 
     def has_manifest(self, name: str) -> bool:
         return not name.endswith((".att", ".sig"))

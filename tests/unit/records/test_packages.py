@@ -57,7 +57,7 @@ def test_a_damaged_record_of_the_same_packages_is_replaced(tmp_path: Path) -> No
     assert recorded(workspace, first.digest) == first
 
 
-def test_neither_date_nor_relaxed_verification_decide_about_the_installed_bits() -> None:
+def test_neither_date_nor_relaxed_verification_affects_the_installed_bits() -> None:
     resolution = Resolution(**ABOUT, packages=(package("a"),))
     assert msgspec.structs.replace(resolution, date="2026-01-01T00:00:00Z", relaxed="x").digest == resolution.digest
 
@@ -78,6 +78,6 @@ def test_an_answer_says_which_versions_are_newer_and_which_packages_are_unknown(
 
 
 @pytest.mark.parametrize("line", ["", "aa 1", "aa 1 2 x bookworm", "--option 1 2 0 x", "aa 1 --option 0 x"])
-def test_another_answer_is_an_error(line: str) -> None:
+def test_any_other_answer_is_an_error(line: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_newer([line])

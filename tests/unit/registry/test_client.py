@@ -61,7 +61,7 @@ def test_the_requested_digest_is_used_if_the_registry_sends_none(serve: Any) -> 
 
 
 @pytest.mark.parametrize("key", ["token", "access_token"])
-def test_an_anonymous_token_is_fetched_if_the_registry_wants_one(serve: Any, key: str) -> None:
+def test_an_anonymous_token_is_fetched_if_the_registry_requires_one(serve: Any, key: str) -> None:
     def manifest(request: Any) -> Any:
         if request.headers.get("Authorization") == "Bearer secret":
             return (200, b"", {"Docker-Content-Digest": DIGEST})

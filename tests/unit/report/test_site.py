@@ -117,7 +117,7 @@ def test_packages_come_from_the_sbom_by_section(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"packages": 3}', '{"packages": [1]}', '{"packages": [{"name": 1}'])
-def test_a_file_that_is_no_sbom_is_an_error_that_names_it(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_an_sbom_is_an_error_that_names_it(tmp_path: Path, text: str) -> None:
     file = tmp_path / "sbom.json"
     file.write_text(text)
     with pytest.raises(ConfigError, match=r"sbom\.json: expected an SPDX document"):

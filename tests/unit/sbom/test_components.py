@@ -168,7 +168,7 @@ def test_cpython_is_listed_with_its_download_url_and_cpe(release: str, folder: s
     assert component.cpe == f"cpe:2.3:a:python:python:{cpe}:*:*:*:*:*:*"
 
 
-def test_a_source_tree_of_the_users_own_has_no_download_url() -> None:
+def test_the_users_own_source_tree_has_no_download_url() -> None:
     component = cpython(Pin("3.14.7+", "Python-3.14.7+.tar.xz", "c" * 64, "--source", local="a folder"))
     assert (component.version, component.download, component.sha256) == ("3.14.7", "", "c" * 64)
 

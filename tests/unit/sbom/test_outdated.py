@@ -51,7 +51,7 @@ ROW: dict[str, object] = {"image": "a", "reference": "r/python:1", "platform": "
         ([ROW], ["r/python:2: its registry does not answer"], True, UnknownResult),
     ],
 )
-def test_what_is_not_known_is_a_failure_and_what_is_outdated_one_of_a_check(
+def test_an_unknown_result_is_a_failure_and_an_outdated_package_only_with_check(
     rows: list[dict[str, object]], unknown: list[str], check: bool, error: type[BakeryError] | None
 ) -> None:
     report = Survey(rows, ["r/python:1"], unknown).report(check=check)
@@ -61,6 +61,6 @@ def test_what_is_not_known_is_a_failure_and_what_is_outdated_one_of_a_check(
     assert report.rows == rows, "also then"
 
 
-def test_nothing_examined_is_not_up_to_date() -> None:
+def test_examining_no_image_is_an_error() -> None:
     with pytest.raises(NothingSelected):
         Survey().report(check=False)

@@ -129,7 +129,7 @@ def test_the_openvex_document_says_why_components_are_not_affected(root: Path) -
     assert "amplification" in entry["impact_statement"] and "https://" in entry["impact_statement"]
 
 
-def test_it_says_nothing_of_components_that_are_absent_or_too_old(root: Path) -> None:
+def test_the_openvex_document_leaves_out_components_that_are_absent_or_too_old(root: Path) -> None:
     assert statements(root) == {}
     old = statements(root, ("expat", "2.4.9", "pkg:generic/expat@2.4.9"))
     assert "CVE-2013-0340" in old and "CVE-2024-28757" not in old

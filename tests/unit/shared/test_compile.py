@@ -131,7 +131,7 @@ def test_frozen_c_code_is_generated_however_its_rule_is_spelled(tmp_path: Path, 
     assert not (generated / "Python/deepfreeze").exists()
 
 
-def test_what_only_a_helper_could_still_generate_fails_before_the_long_build(tmp_path: Path) -> None:
+def test_a_file_that_only_a_helper_can_generate_fails_before_the_long_build(tmp_path: Path) -> None:
     rule = "Python/cold.c: _bootstrap_python\n\t./_bootstrap_python $@\nlibpython3.so: Python/cold.c"
     _, run = generate(tmp_path / "cold", rule)
     assert run.returncode == 1

@@ -79,7 +79,7 @@ def test_added_provider_is_listed_in_the_error_and_suggests_what_it_serves(
     ]
 
 
-def test_the_nearest_release_is_suggested_and_all_that_can_be_had_are_listed(
+def test_the_nearest_release_is_suggested_and_all_available_ones_are_listed(
     cache: Any, pin: Any, fake_series: Any
 ) -> None:
     sources, _ = cache()

@@ -86,7 +86,7 @@ def test_missing_signature_is_reported_and_retried_after_a_day(upstream: FakeUps
 
 
 @pytest.mark.parametrize("days", [1, 300])
-def test_note_of_a_missing_signature_from_the_future_is_not_believed(
+def test_note_of_a_missing_signature_dated_in_the_future_is_ignored(
     upstream: FakeUpstream, file: Path, days: int
 ) -> None:
     pin = upstream.pin("3.13.5", GOOD)
@@ -107,7 +107,7 @@ def test_fifo_in_the_cache_of_signatures_is_refused_by_name(upstream: FakeUpstre
         upstream.signatures.ensure(pin, "3.13", file)
 
 
-def test_pinned_release_is_built_without_a_signature_if_new_pins_alone_need_one(
+def test_pinned_release_is_built_without_a_signature_if_only_new_pins_need_one(
     upstream: FakeUpstream, file: Path
 ) -> None:
     upstream.trust = dataclasses.replace(upstream.trust, policy=SignaturePolicy.REQUIRE_NEW)

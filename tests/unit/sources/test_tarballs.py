@@ -503,7 +503,7 @@ INTRUDERS: dict[str, tuple[Callable[[Path, Path], object], str]] = {
 
 @pytest.mark.parametrize("kind", INTRUDERS)
 @pytest.mark.parametrize("name", ["the file", "stray", ".hidden"])
-def test_what_is_no_file_of_the_cache_is_refused_by_name(
+def test_unexpected_entries_of_the_cache_are_refused_by_name(
     client: Client, extra: Extra, tmp_path: Path, kind: str, name: str
 ) -> None:
     if kind == "a device" and os.geteuid() != 0:
@@ -525,7 +525,7 @@ def test_what_is_no_file_of_the_cache_is_refused_by_name(
 
 
 @pytest.mark.parametrize("name", ["another.tar.xz", ".hidden"])
-def test_file_that_nobody_pinned_is_refused_by_name(client: Client, tmp_path: Path, name: str) -> None:
+def test_file_without_a_pin_is_refused_by_name(client: Client, tmp_path: Path, name: str) -> None:
     (tmp_path / client.pin.file).write_bytes(DATA)
     (client.fetch(str(tmp_path)) / name).write_bytes(DATA)
     message = client.refused(str(tmp_path)).message

@@ -220,7 +220,7 @@ def test_unsigned_release_is_pinned_unless_signatures_are_required(org: FakePyth
         assert f"signature: not checked {reason}" in change.message
 
 
-def test_new_pin_needs_a_signature_if_new_pins_alone_do(org: FakePythonOrg, tmp_path: Path) -> None:
+def test_new_pin_needs_a_signature_if_only_new_pins_do(org: FakePythonOrg, tmp_path: Path) -> None:
     org.trust = dataclasses.replace(org.trust, policy=SignaturePolicy.REQUIRE_NEW)
     org.publish("3.13.6", signed=False)
     pinned = org.catalog.series[0].default
@@ -231,7 +231,7 @@ def test_new_pin_needs_a_signature_if_new_pins_alone_do(org: FakePythonOrg, tmp_
     assert "Python 3.13.6 is not pinned: no signature of Python-3.13.6.tar.xz could be checked" in problem
 
 
-def test_new_pin_of_a_series_without_signers_has_nothing_to_say(org: FakePythonOrg) -> None:
+def test_new_pin_of_a_series_without_signers_has_no_note(org: FakePythonOrg) -> None:
     org.trust = dataclasses.replace(org.trust, signers={})
     org.publish("3.13.6", signed=False)
     (change,) = org.find().changes

@@ -122,7 +122,7 @@ def test_nothing_is_run_if_the_whole_chosen_file_is_expected_to_fail() -> None:
     assert main_arguments([WHOLE], ["test_gdb"], 0) is None
 
 
-def test_each_expected_failure_has_a_run_of_its_own() -> None:
+def test_each_expected_failure_runs_separately() -> None:
     assert WHOLE.runs == ("test_gdb",)
     assert SOME.runs == ("-m *.A.test_b test_os", "-m test.test_os.C.test_d test_os")
 

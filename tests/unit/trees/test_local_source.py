@@ -55,7 +55,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A folder with the least that counts as CPython."""
+    """A folder with the minimum that counts as CPython's source."""
     return write(tmp_path / "tree")
 
 
@@ -222,7 +222,7 @@ def test_links_that_leave_the_tree_and_pipes_are_errors(read: Read, tree: Path, 
         read(tree)
 
 
-def test_names_of_nothing_are_errors(read: Read, tree: Path, tmp_path: Path, checkout: Path) -> None:
+def test_paths_that_are_not_source_trees_are_errors(read: Read, tree: Path, tmp_path: Path, checkout: Path) -> None:
     (tmp_path / "empty").mkdir()
     text = tmp_path / "text"
     text.write_text("no archive")
@@ -307,7 +307,7 @@ def test_a_tarball_without_a_folder_at_the_top_is_a_tree(read: Read, tmp_path: P
 
 
 @pytest.mark.parametrize("time", ["1e15", "inf", "nan"])
-def test_a_time_that_no_calendar_has_is_an_error(read: Read, tmp_path: Path, time: str) -> None:
+def test_an_impossible_time_is_an_error(read: Read, tmp_path: Path, time: str) -> None:
     file = tmp_path / "source.tar"
     with tarfile.open(file, "w") as tar:
         for name, text in FILES.items():
