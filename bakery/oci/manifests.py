@@ -28,6 +28,8 @@ LABEL = 60
 """Characters of the build step that a layer is labelled with."""
 Annotations = Mapping[str, str] | None
 """Absent and ``null`` mean the same."""
+MOST = 512
+"""Layers of an image, or entries of an index. Docker's own limit is 127 layers; each could cost a request."""
 T = TypeVar("T")
 
 
@@ -46,12 +48,15 @@ class Descriptor(TypedDict):
     urls: NotRequired[Sequence[str] | None]
 
 
+Few = Annotated[list[Descriptor], msgspec.Meta(max_length=MOST)]
+
+
 class Index(TypedDict):
     """A list of manifests, or of indexes."""
 
     schemaVersion: NotRequired[int]
     mediaType: NotRequired[str]
-    manifests: list[Descriptor]
+    manifests: Few
     annotations: NotRequired[Annotations]
 
 
@@ -61,7 +66,7 @@ class ImageManifest(TypedDict):
     schemaVersion: NotRequired[int]
     mediaType: NotRequired[str]
     config: Descriptor
-    layers: list[Descriptor]
+    layers: Few
     annotations: NotRequired[Annotations]
 
 

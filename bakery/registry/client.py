@@ -4,7 +4,10 @@ Nothing is pulled unless a caller opens a blob: manifests and configurations are
 a login for public images; docker's own login is used if a registry requires one.
 """
 
-from contextlib import AbstractContextManager
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO
 
@@ -13,8 +16,12 @@ from bakery.names import is_digest
 from bakery.platforms import Platform
 from bakery.registry.errors import RegistryError, Unreachable
 from bakery.registry.references import split_reference
-from bakery.registry.transport import PULL, Answer, Transport
+from bakery.registry.transport import PAUSE, PULL, Answer, Transport
 
+ERRORS = 3
+"""After which a registry is not asked again: a command may have dozens of images to ask it about."""
+ATTESTATIONS = 16
+"""Of an image, of which BuildKit makes one with a statement for each predicate."""
 ACCEPT = {"Accept": ", ".join(oci.ACCEPTED)}
 
 
@@ -60,11 +67,16 @@ def platform_digest(reference: str, platform: Platform) -> str:
 
 @dataclass
 class Registry:
-    """Reads from any registry. It keeps tokens for each repository, and remembers which hosts cannot be reached."""
+    """Reads from any registry, with a token for each repository, a pause after each error, and no end of errors.
+
+    The time of the errors of each host is in ``errors``, and in ``given_up`` what is raised for hosts that cannot be
+    reached or had :data:`ERRORS`.
+    """
 
     patience: float = PULL.patience
     transports: dict[tuple[str, str], Transport] = field(default_factory=dict)
-    unreachable: dict[str, Unreachable] = field(default_factory=dict)
+    errors: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    given_up: dict[str, Unreachable] = field(default_factory=dict)
 
     def platforms(self, reference: str) -> tuple[Platform, ...]:
         """The platforms of ``reference``, sorted; empty if neither an index nor a configuration names them."""
@@ -98,9 +110,9 @@ class Registry:
         reference = image.reference
         content, _ = self.manifest(reference, split_reference(reference)[2])
         entries = oci.entries_for(oci.parse_index(content), image.platform)[1:] if oci.is_index(content) else []
-        for entry in entries:
+        for entry in entries[:ATTESTATIONS]:
             manifest, _ = self.manifest(reference, entry["digest"])
-            for layer in oci.parse_manifest(manifest)["layers"]:
+            for layer in oci.parse_manifest(manifest)["layers"][:ATTESTATIONS]:
                 if oci.annotations_of(layer).get(oci.PREDICATE) == kind:
                     predicate = oci.predicate_about(image.digest, self.read_blob(reference, layer))
                     if predicate is not None:
@@ -110,21 +122,27 @@ class Registry:
     def manifest(self, reference: str, name: str) -> tuple[dict[str, object], str]:
         """A manifest or an index by its tag or digest, and the digest of its bytes."""
         data = self.ask("GET", reference, f"manifests/{name}").body
-        host = split_reference(reference)[0]
-        if is_digest(name):
-            self._transport(reference).verified(data, name)
-        try:
-            return oci.parse_object(data), name if is_digest(name) else oci.digest_of(data)
-        except oci.ManifestError:
-            raise RegistryError(f"{host} answered with something other than a manifest") from None
+        with self._transport(reference) as transport:
+            if is_digest(name):
+                transport.verified(data, name)
+            try:
+                content = oci.parse_object(data)
+                (oci.parse_index if oci.is_index(content) else oci.parse_manifest)(content)
+            except oci.ManifestError as error:
+                message = f"{transport.host} answered with something other than a manifest: {error.message}"
+                raise RegistryError(message) from None
+            return content, name if is_digest(name) else oci.digest_of(data)
 
     def read_blob(self, reference: str, blob: oci.Descriptor) -> bytes:
         """A small blob, such as a configuration, verified; raises :exc:`RegistryError`."""
-        return self._transport(reference).blob(blob["digest"], blob["size"])
+        with self._transport(reference) as transport:
+            return transport.blob(blob["digest"], blob["size"])
 
-    def open_blob(self, reference: str, digest: str, size: int) -> AbstractContextManager[IO[bytes]]:
+    @contextmanager
+    def open_blob(self, reference: str, digest: str, size: int) -> Iterator[IO[bytes]]:
         """A blob of ``size`` bytes in a temporary file, verified; raises :exc:`RegistryError`."""
-        return self._transport(reference).open(digest, size)
+        with self._transport(reference) as transport, transport.open(digest, size) as stream:
+            yield stream
 
     def _config(self, reference: str, config: oci.Descriptor) -> oci.ImageConfig:
         """An image's configuration; empty if it cannot be read, because it only explains the manifest."""
@@ -135,15 +153,28 @@ class Registry:
 
     def ask(self, verb: str, reference: str, what: str) -> Answer:
         """The answer 200 for ``what`` (``manifests/TAG``), else :exc:`RegistryError`; no retry if unreachable."""
-        transport = self._transport(reference)
-        if transport.host in self.unreachable:
-            raise self.unreachable[transport.host]
-        try:
-            return transport.ask(verb, what, headers=ACCEPT)
-        except Unreachable as error:
-            self.unreachable[transport.host] = error
-            raise
+        with self._transport(reference) as transport:
+            try:
+                return transport.ask(verb, what, headers=ACCEPT)
+            except Unreachable as error:
+                self.given_up[transport.host] = error
+                raise
 
-    def _transport(self, reference: str) -> Transport:
+    @contextmanager
+    def _transport(self, reference: str) -> Iterator[Transport]:
+        """What asks the registry of ``reference``, at most once a second after an error."""
         host, path, _ = split_reference(reference)
-        return self.transports.setdefault((host, path), Transport(host, path, replace(PULL, patience=self.patience)))
+        if host in self.given_up:
+            raise self.given_up[host]
+        errors = self.errors[host]
+        if errors:
+            time.sleep(max(0.0, errors[-1] + PAUSE - time.monotonic()))
+        try:
+            yield self.transports.setdefault((host, path), Transport(host, path, replace(PULL, patience=self.patience)))
+        except RegistryError as error:
+            if error.status != 404:  # no error of a registry, which need not have the image
+                errors.append(time.monotonic())
+            if len(errors) == ERRORS:
+                message = f"{host} is not asked again after {ERRORS} errors; the last: {error.message}"
+                self.given_up.setdefault(host, Unreachable(message, hint=error.hint))
+            raise

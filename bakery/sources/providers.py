@@ -54,6 +54,8 @@ class Attempt:
     is_served: Callable[[], bool] = lambda: False
 
 
+TIMEOUT = 600
+"""Seconds for pip, whose own limit is the time between two reads."""
 Provider = Callable[[Request], Iterator[Attempt]]
 """Yields the places where a file may be, in order; none if the provider cannot have it."""
 
@@ -64,7 +66,8 @@ def from_user_mirror(request: Request) -> Iterator[Attempt]:
     if request.mirror.startswith(("http://", "https://")):
         for path in paths:
             url = f"{request.mirror.rstrip('/')}/{path}"
-            yield Attempt(f"the mirror {url}", partial(http.download, url, limit=request.limit), partial(_answers, url))
+            download, is_served = partial(http.download, url, limit=request.limit), partial(_has, request.mirror, url)
+            yield Attempt(f"the mirror {url}", download, is_served)
     elif request.mirror:
         folder = Path(expanduser(request.mirror.removeprefix("file://")))
         files = [folder / path for path in paths]
@@ -129,8 +132,9 @@ def _from_pool(request: Request, file: Path) -> None:
 def _is_in_pool(path: str) -> bool:
     """Whether the mirror serves the file: its index may list files that it no longer has."""
     try:
-        return _answers(apt.with_login(_pool_uri(path)))
-    except (Unavailable, apt.AptError):
+        url = apt.with_login(_pool_uri(path))
+        return _has(url.removesuffix(path), url)
+    except apt.AptError:
         return False
 
 
@@ -151,9 +155,11 @@ def newest_wheel(like: str, *, same_version: bool = False) -> Iterator[Path]:
     kind = [f"--implementation={python[:2]}", f"--abi={abi}", *tags, "--only-binary=:all:", "--no-deps"]
     with TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-cache-dir"]
-        done = subprocess.run(
-            [*pip, *kind, f"--dest={folder}", requirement], capture_output=True, text=True, check=False
-        )
+        command = [*pip, *kind, f"--dest={folder}", requirement]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            raise Unavailable(f"did not send {requirement} within {TIMEOUT} s") from None
         if done.returncode:
             reasons = done.stderr.strip().splitlines() or [f"pip ended with {done.returncode}"]
             raise Unavailable(f"does not have {requirement}: {reasons[-1]}")
@@ -168,3 +174,15 @@ def _answers(url: str) -> bool:
 
 
 _reaches = cache(_answers)
+FAILED = set[str]()
+"""Mirrors that did not answer, or with an error of their own: they would be asked about each release."""
+
+
+def _has(mirror: str, url: str) -> bool:
+    try:
+        status = 500 if mirror in FAILED else http.status_of(url)
+    except Unavailable:
+        status = 500
+    if status >= 500:
+        FAILED.add(mirror)
+    return status == 200

@@ -20,7 +20,9 @@ from typing import Any
 import pytest
 import zstandard
 
-from bakery.registry import Registry, RegistryError, Repository, Transport, manifest_digest, transport
+from bakery.oci.manifests import ManifestError, parse_manifest
+from bakery.registry import Registry, RegistryError, Repository, Transport, client, manifest_digest, transport
+from bakery.registry.client import ATTESTATIONS, ERRORS
 from bakery.registry.errors import retry_after
 from bakery.registry.transport import PULL, PUSH
 from tests.archives import Archive, digest_of, make_tar
@@ -333,3 +335,65 @@ def test_a_registry_that_redirects_in_circles_is_asked_a_few_times_and_not_again
         Transport(server.address, "x", policy).ask("GET", "manifests/1")
     assert not caught.value.transient
     assert len(server.asked) <= 8
+
+
+def moved_on(request: Any) -> Any:
+    return 307, b"", {"Location": f"{request.path}x"}
+
+
+FAILURES: dict[str, tuple[Any, int]] = {
+    "500": (500, 1), "403": (403, 1), "no manifest": (b"[]", 1), "no layers": (b"{}", 1),
+    "other bytes": (b'{"layers": []}', 1), "too many bytes": (b"[" * (5 << 20), 1), "redirects": (moved_on, 6),
+    "an unknown login": (401, 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+def test_a_registry_in_error_is_asked_at_most_once_a_second_and_then_given_up(
+    serve: Any, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(client.time, "sleep", waits.append)
+    monkeypatch.setattr(client.time, "monotonic", lambda: sum(waits))
+    answer, requests = FAILURES[kind]
+    server, registry = serve(default=answer), Registry(patience=0)
+    for number in range(25):
+        reference = f"{server.address}/name:{number}"
+        with pytest.raises(RegistryError) as caught:
+            registry.manifest(reference, DIGEST if kind == "other bytes" else str(number))
+    assert len([path for path in server.asked if path != "GET /v2/"]) <= ERRORS * requests
+    if kind != "redirects":  # of which the first ends all
+        assert sum(waits) >= ERRORS - 1
+        assert "is not asked again after 3 errors" in str(caught.value)
+
+
+def test_a_registry_without_an_image_is_asked_about_all_others(serve: Any) -> None:
+    server, registry = serve(default=404), Registry(patience=0)
+    for number in range(25):
+        with pytest.raises(RegistryError):
+            registry.platforms(f"{server.address}/name:{number}")
+    assert server.asked[-1] == "GET /v2/name/manifests/24"
+
+
+def test_an_image_of_thousands_of_layers_is_refused(archive: Archive) -> None:
+    manifest = json.loads(archive.blobs[archive.descriptors[0]["digest"]])
+    parse_manifest({**manifest, "layers": manifest["layers"] * 127})
+    with pytest.raises(ManifestError, match="not an image manifest"):
+        parse_manifest({**manifest, "layers": manifest["layers"] * 10_000})
+
+
+def test_of_the_attestations_of_an_image_a_few_are_read(serve: Any, archive: Archive) -> None:
+    (image,) = archive.descriptors
+    manifest = json.loads(archive.blobs[image["digest"]])
+    entries = []
+    for number in range(200):
+        data = json.dumps({**manifest, "layers": [], "annotations": {"n": str(number)}}).encode()
+        notes = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": image["digest"]}
+        entries.append({**archive.blob(data, image["mediaType"]), "annotations": notes})
+    archive.descriptors += entries
+    server, registry = serve(), Registry(patience=0)
+    publish(server, archive)
+    remote = registry.image(f"{server.address}/name:tag", "linux/amd64")
+    server.asked.clear()
+    assert registry.attestation(remote, "https://spdx.dev/Document") is None
+    assert len(server.asked) == 1 + ATTESTATIONS

@@ -14,7 +14,7 @@ from bakery import urls
 from bakery.catalog.models import Series
 from bakery.catalog.pins import Pin
 from bakery.errors import SourceError, Unavailable
-from bakery.sources.providers import PROVIDERS, Attempt, Request, from_package_index
+from bakery.sources.providers import PROVIDERS, Attempt, Request, from_package_index, from_user_mirror
 from bakery.sources.tarballs import SourceCache
 from bakery.workspace import Workspace
 
@@ -43,6 +43,30 @@ def cache(
         return SourceCache(workspace, None, messages.append, (*PROVIDERS, from_usb_stick)), messages
 
     return make
+
+
+@pytest.mark.parametrize("answer", [500, 503, lambda _: None])
+def test_a_mirror_in_error_is_asked_about_one_release_and_not_about_all(serve: Any, answer: Any) -> None:
+    server = serve(default=answer)
+    for micro in range(20):
+        request = Request(f"Python-3.13.{micro}.tar.xz", 1, f"3.13.{micro}", mirror=server.url)
+        assert not any(attempt.is_served() for attempt in from_user_mirror(request))
+    assert len(server.asked) == 1
+    other = serve(default=404)
+    for micro in range(3):
+        request = Request(f"Python-3.13.{micro}.tar.xz", 1, f"3.13.{micro}", mirror=other.url)
+        assert not any(attempt.is_served() for attempt in from_user_mirror(request))
+    assert len(other.asked) == 6
+
+
+def test_an_index_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def endless(command: list[str], timeout: float, **_: object) -> None:
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(subprocess, "run", endless)
+    (attempt,) = from_package_index(Request("uv-0.13.9-py3-none-any.whl", 1))
+    with pytest.raises(Unavailable, match=r"did not send uv==0\.13\.9 within 600 s"):
+        attempt.download(tmp_path / "wheel")
 
 
 def test_providers_are_in_the_documented_order() -> None:
