@@ -8,7 +8,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -41,6 +41,19 @@ def require_type(path: Path, expected: int = stat.S_IFREG, hint: str = OF_THE_CA
     if actual != expected:
         raise BakeryError(f"{path} is {FILE_TYPES[actual]}: expected {FILE_TYPES[expected]}", hint=hint)
     return True
+
+
+def holds_only(folder: Path, names: Collection[str]) -> bool:
+    """Whether ``folder`` has all files ``names``; :exc:`BakeryError` for anything else, since it is a build context."""
+    if not require_type(folder, stat.S_IFDIR):
+        return False
+    present = sorted(folder.iterdir())
+    for path in present:
+        require_type(path)
+        if path.name not in names:
+            problem = f"{path} is not a file of this tool: expected {' '.join(names) or 'an empty folder'}"
+            raise BakeryError(problem, hint=OF_THE_CACHE)
+    return len(present) == len(names)
 
 
 @contextmanager
@@ -109,14 +122,14 @@ def staged_folder(final: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def staged_file(final: Path) -> Iterator[IO[bytes]]:
+def staged_file(final: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
     """A temporary file next to ``final`` that replaces it atomically if the block succeeds, and is removed if not."""
     final.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix=f".{final.name}.", dir=final.parent, delete=False) as stream:
         try:
             yield stream
             stream.flush()
-            os.chmod(stream.name, 0o644)
+            os.chmod(stream.name, mode)
             os.fsync(stream.fileno())
             os.replace(stream.name, final)
         except BaseException:
@@ -125,11 +138,11 @@ def staged_file(final: Path) -> Iterator[IO[bytes]]:
     _sync(final.parent.resolve())  # a folder of the cache may be a link to another disk
 
 
-def write_whole(file: Path, text: str) -> None:
+def write_whole(file: Path, text: str, mode: int = 0o644) -> None:
     """Write ``text`` atomically: a reader sees the old file or the new one, never a part."""
     # root could replace a device, such as /dev/stdout
     require_type(file, hint="Write to another file, or remove it if it should not be there.")
-    with staged_file(file) as stream:
+    with staged_file(file, mode) as stream:
         stream.write(text.encode(errors="backslashreplace"))
 
 

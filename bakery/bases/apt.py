@@ -20,7 +20,7 @@ from urllib.parse import unquote
 from bakery.catalog import Archive
 from bakery.checksums import checked_folder, is_intact
 from bakery.errors import BakeryError
-from bakery.files import Tell, staged_folder
+from bakery.files import Tell, require_type, staged_folder, write_whole
 from bakery.urls import is_snapshot
 
 TIMEOUT = 1800
@@ -222,8 +222,11 @@ class PrivateApt:
         self.folder = folder
         for name in ("lists/partial", "cache/archives/partial"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        (folder / "status").touch()
-        (folder / "sources.list").write_text("".join(f"{line}\n" for line in sources), encoding="utf-8")
+        for path in folder.rglob("*"):
+            if not path.is_dir() and not path.is_symlink():  # apt links to the lists of a mirror that is a folder
+                require_type(path)
+        write_whole(folder / "status", "")
+        write_whole(folder / "sources.list", "".join(f"{line}\n" for line in sources))
         settings = {
             "Dir::State": folder,
             "Dir::State::lists": folder / "lists",
@@ -247,9 +250,8 @@ class PrivateApt:
             *INHERITED.findall(run(["apt-config", "dump"])),
             *(f'{key} "{value}";' for key, value in settings.items()),
         ]
-        (folder / "apt.conf").touch(0o600)  # the host's proxies can have passwords
-        (folder / "apt.conf").chmod(0o600)
-        (folder / "apt.conf").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        # The host's proxies can have passwords.
+        write_whole(folder / "apt.conf", "".join(f"{line}\n" for line in lines), 0o600)
         self.env = {"APT_CONFIG": str(folder / "apt.conf")}
 
     def update(self) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from bakery.benchmarks.pyperformance import Benchmark, SuiteConfig
 from bakery.engine import Container, ContainerOptions, Engine, idle_container
 from bakery.errors import BuildError
-from bakery.files import Tell, disk_full
+from bakery.files import Tell, disk_full, require_type, staged_file
 
 FOLDER = "/bench"
 """The folder in containers to which tars are unpacked."""
@@ -96,7 +96,7 @@ class Wheelhouse(ExitStack):
 
     def _installed(self, name: str, requirements: str, subfolder: str, options: list[str]) -> Path:
         final = self.folder / tar_name(name, requirements)
-        if final.exists():
+        if require_type(final):
             return final
         names = [line.split()[0] for line in requirements.splitlines() if not line.startswith(("#", "--"))]
         self.tell(f"installing {' '.join(names)}")
@@ -108,11 +108,8 @@ class Wheelhouse(ExitStack):
         result = self._container.run(["sh", "-c", script])
         if result.code:
             raise BuildError(f"cannot be installed: {_reason(result.output)}")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = final.with_suffix(".partial")
-        with disk_full(self.folder), partial.open("wb") as stream:
+        with disk_full(self.folder), staged_file(final) as stream:
             stream.writelines(self._container.get(target))
-        os.replace(partial, final)
         return final
 
     @cached_property

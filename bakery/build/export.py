@@ -27,6 +27,7 @@ from bakery.oci import (
     to_json,
 )
 from bakery.records import Resolution, manifest_digest_of, record_attested
+from bakery.regular_files import read_regular
 from bakery.workspace import Workspace
 
 ENGINES_OWN = Compression("gzip", None)
@@ -84,6 +85,7 @@ class Export:
         self.attested = self.exported.with_suffix(".attested.tar")
 
     def __enter__(self) -> "Export":
+        self.__exit__()  # of a killed process; programs would write through a link, and wait for the reader of a FIFO
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -121,7 +123,7 @@ class Export:
         # Other stages stay in this engine, but their lower layers must be those of the image.
         packing = FAST if self.stage.name else packing
         memory = self._memory(packing)
-        text = memory.read_text("utf-8", "replace") if require_type(memory) else None
+        text = read_regular(memory).decode(errors="replace") if require_type(memory) else None
         known = re.fullmatch(r"(sha256:[0-9a-f]{64}) (\d+)\n", text or "")
         # A rebuild of the same image has another provenance, of a build that did nothing: the first one is kept.
         if self.attests and known and all(self._has(name, known[1]) for name in names):

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,8 +9,9 @@ from pathlib import Path
 
 from bakery.bases import BaseImage, BaseResolver
 from bakery.build.export import Export
-from bakery.catalog import ANNOTATIONS, LABELS, Catalog, Image
-from bakery.files import Tell
+from bakery.catalog import ANNOTATIONS, FILE, LABELS, Catalog, Image, Profile
+from bakery.errors import BakeryError, ConfigError
+from bakery.files import Tell, holds_only, sha256_of, staged_folder
 from bakery.options import Building
 from bakery.plan import Inputs, build_arguments, checkout_of, definition, made_from, revision_of, target_name
 from bakery.records import Resolution, replayed
@@ -53,9 +53,8 @@ class BuildInputs:
 
     def with_packages(self, root: Path, resolution: Resolution) -> "BuildInputs":
         """These inputs with the distribution's packages to install, whose lists are written below ``root``."""
-        folder = root / self.contexts.packages
-        shutil.rmtree(folder, ignore_errors=True)
-        resolution.write_lists(folder)
+        with staged_folder(root / self.contexts.packages) as folder:
+            resolution.write_lists(folder)
         contexts = replace(
             self.contexts, resolution=resolution.digest, resolved=resolution.date, relaxed=resolution.relaxed,
             upgrades=resolution.upgrades > 0,
@@ -101,6 +100,20 @@ def inputs_for(
     return Inputs(source, extras, *about, revision, packages=packages)
 
 
+def require_profile(root: Path, profile: Profile) -> None:
+    """Raise :exc:`ConfigError` unless the profile's folder has its file alone, with the bytes that the lock records."""
+    file = root / profile.folder / FILE
+    problem = f"{file} is not the recorded profile: expected {profile.bytes} bytes with sha256 {profile.sha256}"
+    try:
+        complete = holds_only(file.parent, [FILE]) and file.stat().st_size == profile.bytes
+        if complete and sha256_of(file) == profile.sha256:
+            return
+    except (BakeryError, OSError) as error:
+        problem = str(getattr(error, "message", error))
+    name = f"{profile.folder}/{FILE}"
+    raise ConfigError(problem, hint=f"Restore it (git checkout -- {name} shared/lock.toml), or build with --train.")
+
+
 class InputResolver:
     """Fetches and verifies sources, and resolves each base once in a run, so that images of a target share it.
 
@@ -114,6 +127,9 @@ class InputResolver:
 
     def resolve(self, image: Image, tell: Tell, enter: Callable[[str], None]) -> BuildInputs:
         """The inputs of ``image``; ``enter`` begins a phase. Raises :exc:`bakery.errors.BakeryError`."""
+        profile = self.catalog.profile_of(image)
+        if profile:
+            require_profile(self.workspace.root, profile)
         enter("source")
         sources = SourceCache(self.workspace, self.building.mirror, tell)
         source = sources.fetch(image.pin, image.series, self.command)

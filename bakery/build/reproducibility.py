@@ -19,7 +19,7 @@ from bakery.build.builder import Builder
 from bakery.catalog import ANNOTATIONS, LABELS, Catalog, Image, RecipeName, on_platforms, select_images
 from bakery.display import Column, Report
 from bakery.errors import BuildError, InputError
-from bakery.files import spooled, write_whole
+from bakery.files import spooled, staged_file, write_whole
 from bakery.oci import PACKAGES, ImageArchive, ImageConfig, image_archive, open_layer
 from bakery.platforms import Platform
 from bakery.registry import Registry
@@ -161,7 +161,7 @@ def verify_image(builder: Builder, image: Image) -> Verdict:
             digests = (*digests, result.id)
             if len(digests) != len(set(digests)):
                 return Verdict(image, digests)
-            with file.open("wb") as stream:
+            with staged_file(file) as stream:
                 stream.writelines(builder.engine.save(result.tags[0]))
         differences = tuple(compare_archives(files[0], files[1], image.platform))
         report = folder / f"{image.slug}.html"

@@ -13,7 +13,7 @@ from bakery.build.builder import Builder
 from bakery.build.export import files_of
 from bakery.catalog import FILE, Catalog, Image, Profile
 from bakery.errors import BuildError, InputError
-from bakery.files import Tell, write_whole
+from bakery.files import Tell, staged_file, write_whole
 from bakery.toml import read_toml
 
 STAGE = "training"
@@ -69,9 +69,8 @@ def train_all(builder: Builder, images: Iterable[Image]) -> None:
 
 def record_profile(root: Path, profile: Profile, data: bytes, tell: Tell) -> None:
     """Write the profile's file ``data`` where builds read it, and its digest into the lock."""
-    folder = root / profile.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_bytes(data)
+    with staged_file(root / profile.folder / FILE) as stream:
+        stream.write(data)
     file = root / "shared" / "lock.toml"
     lock = read_toml(file)
     profiles = lock.table("profiles").data if "profiles" in lock.data else {}

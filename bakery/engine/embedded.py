@@ -34,7 +34,7 @@ from bakery.engine.daemons import (
     version_of,
 )
 from bakery.errors import EngineError
-from bakery.files import Tell, disk_full, locked, no_space, require_space
+from bakery.files import Tell, disk_full, locked, no_space, require_space, write_whole
 from bakery.toml import Table, read_toml
 from bakery.workspace import Workspace
 
@@ -268,12 +268,13 @@ class Embedded:
             "features": {"containerd-snapshotter": self.store == "containerd"},
             "builder": {"gc": {"enabled": True, "defaultKeepStorage": KEEP_CACHE}},
         }
-        self.config.write_text(json.dumps(config, indent=1), encoding="utf-8")
+        write_whole(self.config, json.dumps(config, indent=1))
         (self.runtime / "docker.pid").unlink(missing_ok=True)
         self.sweep()
         self.tell("starting the embedded engine")
         inherited = {key: value for key, value in os.environ.items() if INHERITED.fullmatch(key)}
-        with self.log.open("wb") as log:
+        self.log.unlink(missing_ok=True)  # of another user, a link, a FIFO
+        with self.log.open("xb") as log:
             self.log.chmod(0o600)
             # setsid --fork: the daemon outlives this process and is not its child.
             subprocess.run(

@@ -9,7 +9,7 @@ from pathlib import Path
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
 from bakery.errors import InputError
-from bakery.files import locked
+from bakery.files import locked, staged_file
 
 STORES = ("containerd", "overlay2")
 """An engine's image store: containerd's, which keeps layers as they are compressed, the default since Docker 29
@@ -56,7 +56,7 @@ def fresh_engine(first: Engine, references: Sequence[str], store: str = "contain
     with another(first.embedded, first.embedded.workspace.home / "bench" / "another", store) as embedded:
         engine, archive = Engine("embedded", embedded.host, embedded), embedded.folder / "image.tar"
         for reference in dict.fromkeys(references):
-            with archive.open("wb") as stream:
+            with staged_file(archive) as stream:
                 stream.writelines(first.save(reference))
             engine.load(archive)
         archive.unlink(missing_ok=True)

@@ -140,14 +140,14 @@ def verified(folder: Path, architecture: str) -> str:
         whole = [require_type(folder / name) for name in ("index.json", "oci-layout")]
         digest = layout_digest(folder)
         require_type(folder / blob_path(digest))
-        manifest = parse_manifest((folder / blob_path(digest)).read_bytes())
+        manifest = parse_manifest(read_regular(folder / blob_path(digest)))
         config = manifest["config"]["digest"]
         for blob in (digest, config, *(layer["digest"] for layer in manifest["layers"])):
             path = folder / blob_path(blob)
             if not require_type(path) or f"sha256:{sha256_of(path)}" != blob:
                 return ""
-        matches = parse_config((folder / blob_path(config)).read_bytes()).get("architecture") == architecture
-        return digest if matches and all(whole) and (folder / "oci-layout").read_bytes() == VERSION else ""
+        matches = parse_config(read_regular(folder / blob_path(config))).get("architecture") == architecture
+        return digest if matches and all(whole) and read_regular(folder / "oci-layout") == VERSION else ""
     except (BakeryError, OSError):
         return ""
 

@@ -51,7 +51,7 @@ def approved(
     """
     images_to_push, refused, missing, commands = [], list[str](), list[str](), dict[str, None]()
     for image in images:
-        record = read_record(workspace, image)
+        record = read_record(workspace, image, tell)
         day = record.built[:10].replace("-", "") if record else ""
         version = f"--version={image.series.name}" if image.pin.local else image.typed(image.series.name)
         arguments = f"{version} --target={image.target.name} --variant={image.variant.name}"
@@ -62,7 +62,7 @@ def approved(
                 missing.append(f"{name} for {image.platform} is not in the engine")
                 commands |= {f"{verb} {arguments}": None for verb in (BUILD, TEST)}
                 continue
-            identity = manifest_digest_of(workspace.home, built.id)
+            identity = manifest_digest_of(workspace.home, built.id, tell)
             recorded = replace(record, id=record.twin or record.id) if record and end else record
             for reason, verb in objections(recorded, identity, built.labels):
                 if force:

@@ -7,6 +7,7 @@ Records are validated when they are read (msgspec), so the rest of the program o
 """
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -188,9 +189,12 @@ def _read(file: Path) -> LocalRecord | None:
         return None
 
 
-def read_record(workspace: Workspace, image: Image) -> LocalRecord | None:
-    """The record of the last build of ``image`` in this clone; ``None`` if it is missing or not valid."""
-    return _read(record_file(workspace, image))
+def read_record(workspace: Workspace, image: Image, tell: Tell = lambda _: None) -> LocalRecord | None:
+    """The record of the last build of ``image`` in this clone; ``None`` if it is missing or not valid (reported)."""
+    record = _read(file := record_file(workspace, image))
+    if record is None and os.path.lexists(file):
+        tell(f"{file}: damaged, or not the record of a build")
+    return record
 
 
 def local_records(workspace: Workspace) -> list[LocalRecord]:
@@ -218,7 +222,7 @@ def manifest_digest_of(home: Path, identity: str, tell: Tell = lambda _: None) -
     if not require_type(file):
         return identity
     # Earlier versions recorded the manifest alone.
-    record = re.fullmatch(rf"(?:{re.escape(identity)} )?({DIGEST})", file.read_text("utf-8", "replace"))
+    record = re.fullmatch(rf"(?:{re.escape(identity)} )?({DIGEST})", read_regular(file).decode(errors="replace"))
     if not record:
         tell(f"{file}: damaged in the cache: it does not say what {identity} holds")
     return record[1] if record else identity

@@ -98,8 +98,7 @@ class Resolution(Record, frozen=True, kw_only=True, tag_field="schema", tag=1):
         return sum(package.stage == "base" for package in self.packages)
 
     def write_lists(self, folder: Path) -> None:
-        """Write the named context ``packages`` of the Dockerfile: a list for each stage."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write the named context ``packages`` of the Dockerfile, an empty ``folder``: a list for each stage."""
         for stage in STAGES:
             lines = (f"{package.line}\n" for package in self.packages if package.stage == stage)
             (folder / stage).write_text("".join(lines), encoding="utf-8")

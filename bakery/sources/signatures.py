@@ -15,6 +15,7 @@ from pathlib import Path
 from bakery.catalog import Pin
 from bakery.errors import SourceError, Unavailable
 from bakery.files import require_type, staged_file, write_whole
+from bakery.regular_files import read_regular
 from bakery.sources import openpgp, sigstore
 from bakery.sources.openpgp import BadSignature, ExpiredKey, Unverifiable, VerifiedSignature
 from bakery.sources.tarballs import SourceCache
@@ -112,7 +113,7 @@ class SignatureChecker:
         cached = self._cached(pin, suffix)
         if require_type(cached):
             try:
-                return verify(file, cached.read_bytes())
+                return verify(file, read_regular(cached))
             except BadSignature as error:
                 cached.unlink()
                 self.sources.tell(f"{cached}: {error}; removed, fetching it again")

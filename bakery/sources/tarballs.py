@@ -4,14 +4,13 @@ A provider that does not answer or does not have the file is skipped; one that s
 """
 
 import shutil
-import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.catalog import Extra, Pin, Series, Variant
 from bakery.errors import SourceError, Unavailable
-from bakery.files import Tell, disk_full, locked, require_type, sha256_of, staged_folder
+from bakery.files import Tell, disk_full, holds_only, locked, sha256_of, staged_folder
 from bakery.sources.providers import PROVIDERS, Attempt, Provider, Request
 from bakery.workspace import Workspace
 
@@ -70,7 +69,7 @@ class SourceCache:
                 raise _unavailable(extra.file, f"{extra.file}, which {owner.name} needs", failures)
         with disk_full(folder), locked(folder.with_suffix(".lock"), f"the extras of {owner.name}", self.tell):
             expected = {extra.file: extra.sha256 for extra in owner.extras}
-            if not _holds(folder, expected) or any(sha256_of(folder / name) != expected[name] for name in expected):
+            if not holds_only(folder, expected) or any(sha256_of(folder / name) != expected[name] for name in expected):
                 with staged_folder(folder) as stage:
                     for name in expected:
                         shutil.copyfile(self.home / name / name, stage / name)
@@ -110,7 +109,7 @@ class SourceCache:
         """Put ``source`` into ``folder``, verified; if no provider has it, return the reason of each."""
         file = folder / source.file
         with disk_full(folder), locked(folder.with_name(f"{folder.name}.lock"), source.file, self.tell):
-            if _holds(folder, [source.file]):
+            if holds_only(folder, [source.file]):
                 actual = sha256_of(file)
                 if actual == source.sha256:
                     return None
@@ -133,24 +132,9 @@ class SourceCache:
     def where(self, pin: Pin) -> str:
         """Where a tarball is available, without a download: the cache if intact, a provider, or ``""``."""
         folder = self.folder(pin)
-        if _holds(folder, [pin.file]) and sha256_of(folder / pin.file) == pin.sha256:
+        if holds_only(folder, [pin.file]) and sha256_of(folder / pin.file) == pin.sha256:
             return "cache"
         return next((attempt.name for attempt in self._attempts(pin) if attempt.is_served()), "")
-
-
-def _holds(folder: Path, names: Collection[str]) -> bool:
-    """Whether ``folder`` has all files ``names``; :exc:`BakeryError` for anything else, since it is a build context."""
-    if not require_type(folder, stat.S_IFDIR):
-        return False
-    present = sorted(folder.iterdir())
-    for path in present:
-        require_type(path)
-        if path.name not in names:
-            raise SourceError(
-                f"{path} is not a file of this tool: expected {' '.join(names) or 'an empty folder'}",
-                hint="Find out what created it, remove it, and run the same command again.",
-            )
-    return len(present) == len(names)
 
 
 def _verify(file: Path, source: Pin | Extra, provider: str) -> None:

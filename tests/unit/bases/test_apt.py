@@ -19,6 +19,7 @@ from bakery.bases import apt
 from bakery.bases.apt import AptError, Mirror, PrivateApt, host_mirror
 from bakery.catalog.distributions import Archive
 from bakery.catalog.models import Catalog
+from bakery.errors import BakeryError
 from tests.unit.sources.forge_openpgp import Key
 
 BOOKWORM = """\
@@ -331,6 +332,25 @@ def private(host: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(apt, "LOGINS", {})
     host("bookworm", PRIVATE)
     return host_mirror()
+
+
+@pytest.mark.parametrize("name", ["sources.list", "apt.conf", "status", "lists/x_InRelease", "cache/pkgcache.bin"])
+def test_a_fifo_in_the_state_of_a_private_apt_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    PrivateApt(tmp_path, [])
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(BakeryError, match=f"{name} is a FIFO: expected a regular file"):
+        PrivateApt(tmp_path, [])
+
+
+@pytest.mark.parametrize("name", ["sources.list", "apt.conf", "status"])
+def test_a_link_in_the_state_of_a_private_apt_is_not_followed(tmp_path: Path, name: str) -> None:
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "apt").mkdir()
+    (tmp_path / "apt" / name).symlink_to(tmp_path / "victim")
+    with pytest.raises(BakeryError, match=f"{name} is a symbolic link"):
+        PrivateApt(tmp_path / "apt", ["deb http://a trixie main"])
+    assert (tmp_path / "victim").read_text() == "precious"
 
 
 def test_logins_of_the_hosts_sources_are_in_no_list_of_sources(private: Mirror, archive: Archive) -> None:

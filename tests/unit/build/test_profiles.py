@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from bakery.build.builder import Builder
+from bakery.build.inputs import InputResolver
 from bakery.build.training import with_stale_profile
 from bakery.catalog.models import Catalog, Image
+from bakery.catalog.pins import FILE
 from bakery.engine.engine import Engine
+from bakery.errors import ConfigError
+from bakery.options import Building
 from bakery.records.builds import ProfileRecord
 from bakery.workspace import Workspace
 
@@ -83,3 +92,65 @@ def test_stale_profiles_are_those_of_another_release_than_the_pinned_one(
     assert with_stale_profile(catalog, [elsewhere, old]) == (old,), "any target will do, so it is the default one"
     assert with_stale_profile(catalog, [elsewhere]) == (elsewhere,)
     assert with_stale_profile(replace(catalog, profiles={}), [old]) == (), "a build without a profile trains"
+
+
+def _linked(file: Path) -> None:
+    file.rename(file.with_name("real")).touch()
+    file.symlink_to(file.with_name("real"))
+
+
+def _linked_folder(file: Path) -> None:
+    file.parent.rename(file.parent.with_name("real"))
+    file.parent.symlink_to("real")
+
+
+def _replaced(file: Path, make: Callable[[Path], object]) -> None:
+    file.unlink()
+    make(file)
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "changed": lambda file: file.write_bytes(file.read_bytes()[:-1] + b"X"),
+    "truncated": lambda file: os.truncate(file, 3),
+    "of 4 TB": lambda file: os.truncate(file, 1 << 42),
+    "removed": Path.unlink,
+    "removed with its folder": lambda file: (file.unlink(), file.parent.rmdir()),
+    "a symbolic link": _linked,
+    "in a folder that is a link": _linked_folder,
+    "a FIFO": lambda file: _replaced(file, os.mkfifo),
+    "a folder": lambda file: _replaced(file, Path.mkdir),
+    "/dev/zero": lambda file: _replaced(file, lambda path: path.symlink_to("/dev/zero")),
+    "next to another": lambda file: file.with_name("another.xz").write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_recorded_profile_that_is_not_what_the_lock_records_is_refused_before_anything_is_downloaded(
+    catalog: Catalog, image: Callable[..., Image], tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    data, phases = b"what clang counted", list[str]()
+    profile = replace(catalog.profiles["3.13"], sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+    file = tmp_path / profile.folder / FILE
+    file.parent.mkdir(parents=True)
+    file.write_bytes(data)
+    recorded, workspace = replace(catalog, profiles={"3.13": profile}), Workspace(tmp_path, tmp_path / "home")
+
+    class Entered(Exception):
+        pass
+
+    def enter(phase: str) -> None:
+        phases.append(phase)
+        raise Entered
+
+    def resolve(catalog: Catalog) -> None:
+        InputResolver(workspace, catalog, Building(), "").resolve(image("3.13"), print, enter)
+
+    with pytest.raises(Entered):
+        resolve(recorded)
+    phases.clear()
+    damage(file)
+    with pytest.raises(ConfigError, match=r"3\.13.*\n.*git checkout"):
+        resolve(recorded)
+    assert phases == []
+    with pytest.raises(Entered):  # --train
+        resolve(replace(catalog, profiles={}))

@@ -528,8 +528,9 @@ def test_unexpected_entries_of_the_cache_are_refused_by_name(
 def test_file_without_a_pin_is_refused_by_name(client: Client, tmp_path: Path, name: str) -> None:
     (tmp_path / client.pin.file).write_bytes(DATA)
     (client.fetch(str(tmp_path)) / name).write_bytes(DATA)
-    message = client.refused(str(tmp_path)).message
-    assert f"{client.folder / name} is not a file of this tool: expected {client.pin.file}" in message
+    with pytest.raises(BakeryError) as caught:
+        client.fetch(str(tmp_path))
+    assert f"{client.folder / name} is not a file of this tool: expected {client.pin.file}" in caught.value.message
     (client.folder / name).unlink()
     assert client.fetch(str(tmp_path)) == client.folder
 
