@@ -145,7 +145,7 @@ def test_the_nightly_workflow_releases_outdated_images_and_fails_if_one_could_no
     assert run_step(tmp_path, script, f"echo '{text}'\nexit {code}", REPOSITORY="r.example/Python") == (0, outputs)
     job = NIGHTLY["outdated"]
     assert "if: steps.outdated.outputs.images != ''" in job
-    assert "if: steps.outdated.outputs.code != '0'" in job.partition("Fail if something could not be asked")[2]
+    assert "if: steps.outdated.outputs.code != '0'" in job.partition("Fail if something could not be checked")[2]
 
 
 @needs_jq
