@@ -31,14 +31,15 @@ def option(default: T, help: str, **rules: Any) -> T:
     Rules: ``commas``: whether several values may be separated by commas (true by default); ``choices``: the valid
     values; ``minimum``: the value is a number, not below this one; ``convert``: a function that converts the text to
     the value; ``bare``: the value if the option is given without one; ``variable``: the environment variable to read if
-    the option is not given.
+    the option is not given; ``absent``: the field's value if the command does not have the option.
     """
     repeats = isinstance(default, tuple)
     if repeats and rules.setdefault("commas", True):
         help += COMMAS
     if "choices" in rules:
         help += f": {listed(rules['choices'])} (default: {default})"
-    return field(default=default, metadata={"help": help, "default": default, "repeats": repeats, **rules})
+    absent: T = rules.pop("absent", default)
+    return field(default=absent, metadata={"help": help, "default": default, "repeats": repeats, **rules})
 
 
 def _empty(name: str) -> InputError:  # for example an unset variable in a script
@@ -124,7 +125,9 @@ class Selection:
     source: str | None = option(
         None, "CPython's source instead of a release: a tarball, a folder, a git checkout, or CHECKOUT@COMMIT"
     )
-    all: bool = option(False, "All series, targets and variants, unless --version, --target or --variant is given")
+    all: bool | None = option(
+        False, "All series, targets and variants, unless --version, --target or --variant is given", absent=None
+    )
 
     def select(
         self, root: Path, *, recipe: RecipeName = RecipeName.FULL, everything: bool = False
@@ -135,17 +138,19 @@ class Selection:
         """
         from bakery.trees import from_source  # reads archives: `inv --list` is faster without it
 
-        catalog, everything = load_catalog(root), everything or self.all
+        catalog = load_catalog(root)
         platforms = parse_platforms(catalog.platforms, self.platform)
         names = (self.version, self.target, self.variant)
-        images = [replace(image, recipe=recipe) for image in select_images(catalog, *names, everything=everything)]
+        images = [
+            replace(image, recipe=recipe) for image in select_images(catalog, *names, everything=everything or self.all)
+        ]
         if self.source:
             images = from_source(self.source, images, find_workspace(root).home, tell)
         return catalog, on_platforms(images, platforms)
 
     def refuse(self, option: str) -> None:
         """Raise :exc:`InputError` if images are selected although ``option`` names them; one platform is allowed."""
-        names = [f"--{item.name}" for item in fields(self) if getattr(self, item.name) != item.default]
+        names = [f"--{item.name}" for item in fields(self) if getattr(self, item.name)]
         names += ["all but one --platform"] if len(self.platform) > 1 else []
         if more := [name for name in names if name != "--platform"]:
             raise InputError(f"{option} already says which images: leave out {' '.join(more)}")
@@ -286,10 +291,10 @@ class Scanning:
 class Cleaning:
     """What is removed."""
 
-    logs: bool = option(False, "Logs and records of this clone")
+    logs: bool = option(False, "What this clone wrote to build/: logs, records, results of benchmarks, the site")
     images: bool = option(False, "Images that this tool built, in the engine in use")
     cache: bool = option(False, "The engine's build cache: the next build compiles again")
-    sources: bool = option(False, "Downloaded tarballs")
+    sources: bool = option(False, "Downloaded tarballs, and the packages that benchmarks need")
     layers: bool = option(False, "Compressed layers of images: the next build compresses its base again")
     bases: bool = option(False, "Base images made from packages, and the bases resolved for each target")
     engine: bool = option(False, "The embedded engine with its images and cache")

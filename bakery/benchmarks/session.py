@@ -58,13 +58,12 @@ class Pair:
 def pair_of(catalog: Catalog, image: Image, ours: str | None, against: str | None) -> Pair:
     """``image`` and its reference image. ``ours`` and ``against`` replace either of them."""
     official = references(catalog, replace(image, recipe=RecipeName.REFERENCE))[0]
-    arguments = f"{image.typed(image.series.name)} --target={image.target.name}"
     return Pair(
         _named(image.slug, against) if against else image.slug,
         ours or references(catalog, image)[0],
         against or official,
-        "" if ours else f"Build it first: inv build {arguments}",
-        "" if against else f"Build it first: inv reference {arguments}",
+        "" if ours else f"Build it first: inv build {image.selection}",
+        "" if against else f"Build it first: inv reference {image.selection}",
     )
 
 

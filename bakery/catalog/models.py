@@ -183,6 +183,13 @@ class Image:
         return f"--version={series if self.is_default_release else f'{self.pin.release}{suffix}'}"
 
     @property
+    def selection(self) -> str:
+        """The options that select it, for hints: ``--version=3.13 --target=bookworm --variant=minimal``."""
+        variant = f" --variant={self.variant.name}" if self.variant.infix else ""
+        platform = f" --platform={self.platform.architecture}" if self.local else ""
+        return f"{self.typed(self.series.name)} --target={self.target.name}{variant}{platform}"
+
+    @property
     def is_default_release(self) -> bool:
         """Whether the series' own tags refer to this release."""
         return self.pin == self.series.default

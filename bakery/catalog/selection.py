@@ -21,20 +21,20 @@ def split(values: str | Iterable[str] | None) -> tuple[str, ...]:
 
 def select_images(
     catalog: Catalog, versions: Sequence[str] = (), targets: Sequence[str] = (), variants: Sequence[str] = (), *,
-    everything: bool = False, platform: Platform | None = None,
+    everything: bool | None = False, platform: Platform | None = None,
 ) -> tuple[Image, ...]:  # fmt: skip
     """The images of ``versions`` x ``targets`` x ``variants``, in that order and each once.
 
     A version is a series, which selects its default release, or a pinned release. The default target and the default
-    variant apply if none is given; with ``everything`` it is all series, all targets and all variants instead. The
-    recipe is the full one; ``dataclasses.replace`` an image's for another.
+    variant apply if none is given; with ``everything`` it is all series, all targets and all variants instead (None if
+    the user cannot ask for that). The recipe is the full one; ``dataclasses.replace`` an image's for another.
     Raises :exc:`InputError` for a name that does not exist and :exc:`NothingSelected` if no version is given.
     """
     if not versions and not everything:
         series = ", ".join(series.name for series in catalog.series)
+        hint = f"Give --version=SERIES or --version=RELEASE (series: {series})"
         raise NothingSelected(
-            "nothing is selected: --version is missing",
-            hint=f"Give --version=SERIES or --version=RELEASE (series: {series}), or --all.",
+            "nothing is selected: --version is missing", hint=f"{hint}." if everything is None else f"{hint}, or --all."
         )
     pins = [_find_pin(catalog, version) for version in versions] or [
         (series, series.default) for series in catalog.series

@@ -14,8 +14,11 @@ from bakery.files import Tell, require_type
 from bakery.workspace import Workspace
 
 FOLDERS = {
-    "logs": {"build": r"logs|records|bench|verify|.+\.(oci|packed|attested)\.tar"},
-    "sources": {"sources": r"3\.\d+\.\d+\w*|local-[0-9a-f]+|extras(-\w+)*|signatures|[\w.+-]+\.(deb|whl)"},
+    "logs": {"build": r"logs|records|packages|site|bench|verify|.+\.(oci|packed|attested)\.tar"},
+    "sources": {
+        "sources": r"3\.\d+\.\d+\w*|local-[0-9a-f]+|extras(-\w+)*|signatures|[\w.+-]+\.(deb|whl)",
+        "bench": r"cpython-.+|another|lock",
+    },
     "layers": {"layers": r"(zstd|gzip)-[\d.]+-\w+|attested"},
     "bases": {"bases": r".+-(amd64|arm64)|\.folder\..+\.partial"},
     "engine": {

@@ -14,6 +14,7 @@ METHOD = (
     "compressed separately with the layer's method."
 )
 PROSE = 120  # characters after which sentences are wrapped, unless the terminal is narrower
+MOST_NAMES = 5  # of images that are not built
 MOST_FILES = 10  # that are listed one by one; the JSON and the HTML page have more
 
 
@@ -141,9 +142,11 @@ def comparison_report(comparisons: Sequence[Comparison], form: str, width: int, 
     rows = [document(comparison) if form == "json" else comparison.summary for comparison in comparisons]
     detailed = form in ("table", "markdown") and not brief
     text = f"\n{full_report(comparisons, form, width)}" if detailed else ""
-    absent = [comparison.image.name for comparison in comparisons if comparison.ours is None]
+    absent = [comparison.image for comparison in comparisons if comparison.ours is None]
     over = [f"{comparison.name}: {comparison.over_budget}" for comparison in comparisons if comparison.over_budget]
     failure = BuildError("\n".join(over)) if check and over else None
     if absent:
-        failure = BuildError(f"not built: {', '.join(absent)}", hint="Build them first, with `inv build`.")
+        more = f" and {len(absent) - MOST_NAMES} more" if len(absent) > MOST_NAMES else ""
+        names = ", ".join(image.name for image in absent[:MOST_NAMES]) + more
+        failure = BuildError(f"not built: {names}", hint=f"Build them first, such as: inv build {absent[0].selection}")
     return Report(rows, SUMMARY_COLUMNS, text, failure=failure)

@@ -161,9 +161,10 @@ def bills(
     engine = find_engine(workspace, tell)
     licences, sources = load_licences(workspace.root), SourceCache(workspace, mirror, tell)
     for image in images:
+        name = references(catalog, image)[0]
+        digest = engine.require(name, f"Build it first: inv build {image.selection}").id
         folder = sources.fetch(image.pin, image.series, "inv sbom --version={version}")
-        subject = Subject(image, references(catalog, image)[0], folder / image.pin.file, catalog.source)
-        digest = engine.require(subject.name).id
+        subject = Subject(image, name, folder / image.pin.file, catalog.source)
         with spooled(engine.save(subject.name)) as archive:
             yield bill_of(archive, subject, licences, digest)
 

@@ -29,7 +29,7 @@ Facts = dict[str, str]
 COLUMNS = (Column("image"), Column("facts", right=True), Column("example"), Column("reason"))
 MOST_LINES = 40
 HINT = "Fix the image or give a reason in shared/differences.toml; remove reasons for what no longer differs."
-AGAIN = "Build both images (inv build, inv reference), then record them: inv differences --record."
+AGAIN = "Build both images, then record them: inv build, inv reference, inv differences --record, all for this image."
 COMMIT = re.compile("git [0-9a-f]{40}")
 """The origin of a source tree that a commit identifies, as in a pin; any other tree may change."""
 

@@ -16,7 +16,7 @@ from bakery.display.tables import render
 from bakery.platforms import Platform
 from bakery.records.builds import PartSize
 from bakery.report.html import STYLE, page
-from bakery.report.text import SUMMARY_COLUMNS, full_report
+from bakery.report.text import SUMMARY_COLUMNS, comparison_report, full_report
 from bakery.sizes.baseline import official_size, read_baseline
 from bakery.sizes.breakdown import Share, divide
 from bakery.sizes.budget import budget_of, compact, explain_excess
@@ -130,3 +130,11 @@ def test_comparison_as_a_page(comparisons: list[Comparison], golden: Golden) -> 
 
 def test_excess_with_the_parts_that_grew(comparisons: list[Comparison], golden: Golden) -> None:
     golden("compare-over-budget.txt", f"{comparisons[0].over_budget}\n")
+
+
+def test_images_that_are_not_built_are_listed_with_the_command_that_builds_one(comparisons: list[Comparison]) -> None:
+    report = comparison_report([comparisons[0], *[comparisons[1]] * 8], "table", 80, brief=True, check=False)
+    assert report.failure is not None
+    names = ", ".join(["3.13.15-noble"] * 5)
+    assert report.failure.message == f"not built: {names} and 3 more"
+    assert report.failure.hint == "Build them first, such as: inv build --version=3.13 --target=noble"

@@ -122,6 +122,16 @@ def test_a_selection_without_a_version_is_rejected_unless_everything_is_selected
     assert images == Selection().select(workspace.root, everything=True)[1] == select_images(catalog, everything=True)
 
 
+@pytest.mark.parametrize(("names", "offered"), [("version all", True), ("version", False)])
+def test_all_is_suggested_only_by_commands_that_have_it(workspace: Workspace, names: str, offered: bool) -> None:
+    options = options_of([Selection], names, {})
+    (selection,) = make_groups([Selection], options, {"version": [], **({"all": False} if offered else {})})
+    with pytest.raises(NothingSelected) as caught:
+        selection.select(workspace.root)
+    assert "--version=SERIES" in caught.value.hint
+    assert ("--all" in caught.value.hint) == offered
+
+
 def test_quick_builds_have_the_quick_recipe() -> None:
     assert [str(Building(quick=quick).recipe) for quick in (True, False)] == ["quick", "full"]
 

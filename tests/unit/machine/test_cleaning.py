@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,12 +12,12 @@ from bakery.engine.embedded import Embedded
 from bakery.engine.engine import EngineImage
 from bakery.errors import BakeryError, NothingSelected
 from bakery.machine import cleaning
-from bakery.machine.cleaning import KINDS, Removal, clean, removals, remove
+from bakery.machine.cleaning import FOLDERS, KINDS, Removal, clean, removals, remove
 from bakery.workspace import Workspace
 
 PATHS = {
     "logs": ["build"],
-    "sources": ["home/sources"],
+    "sources": ["home/sources", "home/bench"],
     "layers": ["home/layers"],
     "bases": ["home/bases"],
     "engine": ["home/engine", "home/apt", "home/tools"],
@@ -25,7 +26,9 @@ PATHS = {
 
 MADE = (
     "build/logs/3.13-bookworm.log", "build/logs/3.13-bookworm.lock", "build/records/3.13-bookworm.json",
-    "build/bench/a.json", "build/verify/a", "build/3.13-bookworm.oci.tar", "build/3.13-bookworm.packed.tar",
+    "build/bench/a.json", "build/verify/a", "build/packages/3.13-bookworm/packages.list", "build/site/index.html",
+    "home/bench/cpython-313-f30d0d0a-linux-x86_64/a.tar", "home/bench/another/daemon.json", "home/bench/lock",
+    "build/3.13-bookworm.oci.tar", "build/3.13-bookworm.packed.tar",
     "build/3.13-bookworm.attested.tar", "build/.3.13.x.partial/a", "home/sources/3.13.15/Python-3.13.15.tar.xz",
     "home/sources/3.15.0b3.lock", "home/sources/extras-wheel/a.deb", "home/sources/extras/.keep",
     "home/sources/local-36bbc26e438e9163/a", "home/sources/signatures/a.none", "home/sources/.3.13.5.x.partial/a",
@@ -90,8 +93,18 @@ def test_kind_removes_only_its_own_paths(clone: Workspace, kind: str) -> None:
 def test_listing_removes_and_starts_nothing(clone: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleaning, "running_engine", lambda *_: None)
     before = sorted(clone.root.rglob("*"))
-    assert len(list(removals(clone, tuple(KINDS)))) == 9
+    assert len(list(removals(clone, tuple(KINDS)))) == 10
     assert sorted(clone.root.rglob("*")) == before
+
+
+def test_every_folder_that_the_code_writes_to_belongs_to_a_kind(root: Path) -> None:
+    files = (*root.glob("bakery/**/*.py"), *root.glob("commands/*.py"))
+    code = "".join(file.read_text(encoding="utf-8") for file in files)
+    cached, built = (set(re.findall(rf'{name} / "(\w+)"', code)) for name in (r"workspace\.home", r"\.build"))
+    built |= set(re.findall(r'"build/(\w+)', code))
+    assert {"sources", "bench"} <= cached and {"logs", "packages", "site"} <= built
+    assert cached <= {name for folders in FOLDERS.values() for name in folders}
+    assert [name for name in built if not re.fullmatch(FOLDERS["logs"]["build"], name)] == []
 
 
 def test_missing_paths_are_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,12 +161,12 @@ def test_failed_removal_is_reported(clone: Workspace, monkeypatch: pytest.Monkey
 
 def test_clean_reports_each_removal_and_dry_only_reports(clone: Workspace) -> None:
     messages: list[str] = []
-    sources = clone.home / "sources"
-    clean(clone, ["sources"], messages.append, dry=True)
-    assert sources.exists()
-    clean(clone, ["sources"], messages.append)
-    assert not sources.exists()
-    assert messages == [f"would remove sources: {sources}", f"removing sources: {sources}"]
+    layers = clone.home / "layers"
+    clean(clone, ["layers"], messages.append, dry=True)
+    assert layers.exists()
+    clean(clone, ["layers"], messages.append)
+    assert not layers.exists()
+    assert messages == [f"would remove layers: {layers}", f"removing layers: {layers}"]
 
 
 def test_clean_without_a_kind_lists_all_kinds(clone: Workspace) -> None:
