@@ -116,13 +116,14 @@ def host_codename() -> str:
 def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
     """Run a tool and return its stdout; :exc:`AptError` with its last lines if it fails.
 
+    Files have the same modes whatever the user's umask is: with 077, a base's sources were readable by root alone.
     A full disk is raised as :exc:`OSError` with ``ENOSPC``.
     """
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", **(env or {})}
     try:
         done = subprocess.run(
             command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            timeout=TIMEOUT, errors="replace",
+            timeout=TIMEOUT, errors="replace", umask=0o022,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise AptError(f"{Path(command[0]).name} did not finish within {TIMEOUT} s and was stopped") from None

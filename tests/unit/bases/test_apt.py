@@ -191,6 +191,16 @@ def test_tools_run_in_english_and_noninteractively() -> None:
     assert apt.run([sys.executable, "-c", script], env={"X": "y"}) == "C noninteractive y \n"
 
 
+@pytest.mark.parametrize("mask", [0o077, 0o002])
+def test_what_tools_write_does_not_depend_on_the_users_umask(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        apt.run(["sh", "-c", "echo x >debian.sources; mkdir lists"], cwd=tmp_path)
+    finally:
+        os.umask(before)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("debian.sources", "lists")] == [0o644, 0o755]
+
+
 def test_private_apt_writes_only_into_its_folder(tmp_path: Path) -> None:
     private = PrivateApt(tmp_path / "apt", ["deb http://a trixie main"])
     text = (tmp_path / "apt" / "apt.conf").read_text()
