@@ -36,10 +36,10 @@ COMMANDS = ("inv", ".ci/run", ".ci/stock", ".github/containerd-store", ".github/
 
 def install(session: nox.Session) -> None:
     """Install this project and what checks need, unless that was done for this pyproject.toml: pip takes seconds."""
-    done, wanted = session.env_dir / "installed-for", (ROOT / "pyproject.toml").read_text()
-    if not done.is_file() or done.read_text() != wanted:
+    stamp, project = session.env_dir / "installed-for", (ROOT / "pyproject.toml").read_text()
+    if not stamp.is_file() or stamp.read_text() != project:
         session.install("-q", "-e", ".[dev]")
-        done.write_text(wanted)
+        stamp.write_text(project)
 
 
 @nox.session

@@ -124,9 +124,9 @@ def tags(selection: Selection) -> Report:
 @command("version target variant source mirror releases format")
 def images(selection: Selection, building: Building, output: Output) -> Report:
     """List what can be built, how long it is supported, and what this clone has built."""
-    catalog, found = selection.select(WORKSPACE.root, everything=True)
+    catalog, selected = selection.select(WORKSPACE.root, everything=True)
     if output.releases:
         where = bakery.sources.SourceCache(WORKSPACE, building.mirror, tell).where
         return bakery.report.release_report(catalog, selection.version, where)
     overview = output.format == "table" and not (selection.version or selection.target or selection.variant)
-    return bakery.report.image_report(catalog, WORKSPACE, found, overview=overview)
+    return bakery.report.image_report(catalog, WORKSPACE, selected, overview=overview)

@@ -99,9 +99,9 @@ def down() -> None:
 @command("format", format=option("text", "Output format", choices=("text", "json")))
 def status(output: Output) -> None:
     """Show the engine in use and what it holds; exit code 1 if none answers."""
-    found = bakery.engine.engine_status(WORKSPACE)
-    print(bakery.engine.status_text(found, output.format))
-    if found["kind"] is None:
+    details = bakery.engine.engine_status(WORKSPACE)
+    print(bakery.engine.status_text(details, output.format))
+    if details["kind"] is None:
         raise EngineError("no Docker engine answers", hint="Start the embedded one: inv engine.up")
 
 

@@ -85,7 +85,7 @@ class Export:
         self.attested = self.exported.with_suffix(".attested.tar")
 
     def __enter__(self) -> "Export":
-        self.__exit__()  # of a killed process; programs would write through a link, and wait for the reader of a FIFO
+        self.__exit__()  # what a killed process left, or a link or FIFO, which programs would write to
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -101,7 +101,7 @@ def inputs_for(
 
 
 def require_profile(root: Path, profile: Profile) -> None:
-    """Raise :exc:`ConfigError` unless the profile's folder has its file alone, with the bytes that the lock records."""
+    """Raise :exc:`ConfigError` unless the profile's folder holds only its file, with the bytes in the lock."""
     file = root / profile.folder / FILE
     problem = f"{file} is not the recorded profile: expected {profile.bytes} bytes with sha256 {profile.sha256}"
     try:

@@ -150,7 +150,7 @@ class Embedded:
 
         A busy or a starting engine can take long; another daemon on the same folder would damage its images.
         """
-        started, told = time.monotonic(), False
+        started, reported = time.monotonic(), False
         while (pid := self.pid()) is not None or time.monotonic() - started < grace:
             if (pid is not None or grace) and answers(self.runtime / "docker.sock"):
                 return True
@@ -160,9 +160,9 @@ class Embedded:
                     f"the embedded engine (process {pid}) has not answered for {PATIENCE} s; its builds still run",
                     hint=f"Its log: {self.log}. `inv engine.down` ends it.",
                 )
-            if waited > SLOW and not told:
+            if waited > SLOW and not reported:
                 self.tell(f"the embedded engine (process {pid}) does not answer yet: waiting")
-                told = True
+                reported = True
             time.sleep(0.1)
         return False
 
@@ -273,7 +273,7 @@ class Embedded:
         self.sweep()
         self.tell("starting the embedded engine")
         inherited = {key: value for key, value in os.environ.items() if INHERITED.fullmatch(key)}
-        self.log.unlink(missing_ok=True)  # of another user, a link, a FIFO
+        self.log.unlink(missing_ok=True)  # it may be another user's, a link or a FIFO
         with self.log.open("xb") as log:
             self.log.chmod(0o600)
             # setsid --fork: the daemon outlives this process and is not its child.

@@ -66,7 +66,7 @@ class Newer(Record, frozen=True, kw_only=True):
     suites: tuple[Word, ...] = ()
 
     @property
-    def secures(self) -> bool:
+    def is_security_update(self) -> bool:
         """Whether a newer version is a security update, by its suite (bookworm-security)."""
         return any(suite.endswith("-security") for suite in self.suites)
 

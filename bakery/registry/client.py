@@ -19,9 +19,9 @@ from bakery.registry.references import split_reference
 from bakery.registry.transport import PAUSE, PULL, Answer, Transport
 
 ERRORS = 3
-"""After which a registry is not asked again: a command may have dozens of images to ask it about."""
+"""After this many errors a registry is not asked again: a command may ask it about dozens of images."""
 ATTESTATIONS = 16
-"""Of an image, of which BuildKit makes one with a statement for each predicate."""
+"""The most of an image that are read; BuildKit makes one, with a statement for each predicate."""
 ACCEPT = {"Accept": ", ".join(oci.ACCEPTED)}
 
 
@@ -67,10 +67,10 @@ def platform_digest(reference: str, platform: Platform) -> str:
 
 @dataclass
 class Registry:
-    """Reads from any registry, with a token for each repository, a pause after each error, and no end of errors.
+    """Reads from any registry, with a token for each repository and a pause after each error.
 
-    The time of the errors of each host is in ``errors``, and in ``given_up`` what is raised for hosts that cannot be
-    reached or had :data:`ERRORS`.
+    ``errors`` has the times of each host's errors. ``given_up`` has what is raised for a host that cannot be reached
+    or had :data:`ERRORS`.
     """
 
     patience: float = PULL.patience
@@ -162,7 +162,7 @@ class Registry:
 
     @contextmanager
     def _transport(self, reference: str) -> Iterator[Transport]:
-        """What asks the registry of ``reference``, at most once a second after an error."""
+        """The transport to the registry of ``reference``; after an error, at most once a second."""
         host, path, _ = split_reference(reference)
         if host in self.given_up:
             raise self.given_up[host]
@@ -172,9 +172,9 @@ class Registry:
         try:
             yield self.transports.setdefault((host, path), Transport(host, path, replace(PULL, patience=self.patience)))
         except RegistryError as error:
-            if error.status != 404:  # no error of a registry, which need not have the image
+            if error.status != 404:  # not a fault: a registry need not have the image
                 errors.append(time.monotonic())
             if len(errors) == ERRORS:
-                message = f"{host} is not asked again after {ERRORS} errors; the last: {error.message}"
+                message = f"{host} is not asked again after {ERRORS} errors; the last one: {error.message}"
                 self.given_up.setdefault(host, Unreachable(message, hint=error.hint))
             raise

@@ -240,11 +240,11 @@ class Published:
         """
         default = self.catalog.default_target
         known = {series.name for series in self.catalog.series} | {target.name for target in self.catalog.targets}
-        wanted = {"series": series, "target": target, "platform": platform}
+        criteria = {"series": series, "target": target, "platform": platform}
         matching = [
             record for record in self.records
             if record.recipe is RecipeName.FULL and {record.series, record.target} <= known
-            and all(value in ("", getattr(record, key)) for key, value in wanted.items())
+            and all(value in ("", getattr(record, key)) for key, value in criteria.items())
             and variant in ("", variant_of(record))
         ]  # fmt: skip
         return sorted(matching, reverse=True, key=lambda record: (

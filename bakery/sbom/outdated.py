@@ -73,9 +73,9 @@ class Outdated:
                 continue
             groups[image.target.name, image.platform].append((image, reference, packages))
         for (target, platform), members in groups.items():
-            asked = {pair for _, _, packages in members for pair in packages.items()}
+            pairs = sorted({pair for _, _, packages in members for pair in packages.items()})
             try:
-                newer = {(package.name, package.version): package for package in self.ask(members[0][0], sorted(asked))}
+                newer = {(package.name, package.version): package for package in self.ask(members[0][0], pairs)}
             except BakeryError as error:
                 names = ", ".join(reference for _, reference, _ in members)
                 about = f"the package archive of {target} for {platform} could not be queried about {names}"
@@ -121,22 +121,22 @@ class Outdated:
         self, image: Image, reference: str, packages: Mapping[str, str], newer: Mapping[tuple[str, str], Newer],
         survey: Survey,
     ) -> None:  # fmt: skip
-        found = [newer[pair] for pair in sorted(packages.items()) if pair in newer]
+        matches = [newer[pair] for pair in sorted(packages.items()) if pair in newer]
         rows: list[dict[str, object]] = [
             {
                 "image": image.name, "reference": reference, "target": image.target.name, "platform": image.platform,
                 "package": package.name, "installed": package.version, "available": package.available,
-                "security": package.secures, "suites": package.suites,
+                "security": package.is_security_update, "suites": package.suites,
                 "since": f"{datetime.fromtimestamp(package.since, UTC):%Y-%m-%d}" if package.since else None,
             }
-            for package in found
+            for package in matches
             if package.available
         ]  # fmt: skip
-        gone = [package.name for package in found if not package.available]
+        gone = [package.name for package in matches if not package.available]
         if gone:
             text = f"the archive of {image.target.name} does not have {', '.join(gone)}"
             (survey.unknown.append if len(gone) == len(packages) else self.tell)(f"{reference}: {text}")
-        secure = sum(package.secures for package in found)
+        secure = sum(package.is_security_update for package in matches)
         count = f"{len(rows)} outdated ({secure} security updates)" if rows else "none outdated"
         self.tell(f"{reference} ({image.platform}): {len(packages)} packages, {count}")
         survey.images.append(reference)

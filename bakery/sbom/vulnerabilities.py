@@ -84,16 +84,16 @@ def find_vulnerabilities(bill: bytes, tracker: bytes, releases: Mapping[str, str
 
 def _sources(bill: Document, releases: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     """Name and version of each source package in ``bill``, and the code name of its release."""
-    found = set[tuple[str, str, str]]()
+    sources = set[tuple[str, str, str]]()
     for purl in (purl for package in bill.packages for purl in _purls(package)):
         if purl.type == "deb" and isinstance(purl.qualifiers, dict):
             release = releases.get(purl.qualifiers.get("distro", ""), "")
             name, _, version = purl.qualifiers.get("upstream", "").partition("@")
             if release and purl.version:
-                found.add((name or purl.name, version or purl.version, release))
-    if not found:
+                sources.add((name or purl.name, version or purl.version, release))
+    if not sources:
         raise InputError("the bill of materials lists no package of Debian", hint="Ubuntu has its own tracker.")
-    yield from sorted(found)
+    yield from sorted(sources)
 
 
 def _purls(package: SpdxPackage) -> Iterator[PackageURL]:

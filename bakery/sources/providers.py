@@ -175,7 +175,7 @@ def _answers(url: str) -> bool:
 
 _reaches = cache(_answers)
 FAILED = set[str]()
-"""Mirrors that did not answer, or with an error of their own: they would be asked about each release."""
+"""Mirrors that did not answer, or with a server error; they are not asked about other releases."""
 
 
 def _has(mirror: str, url: str) -> bool:

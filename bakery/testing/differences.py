@@ -116,8 +116,9 @@ def observe(engine: Engine, root: Path, reference: str, image: Image | None = No
 def compare_facts(image: Image, ours: Facts, theirs: Facts) -> FactsRecord:
     """The record of the differences between ``image`` and another one."""
     names = sorted({*ours, *theirs})
-    found = [Difference(name, ours.get(name), theirs.get(name)) for name in names if ours.get(name) != theirs.get(name)]
-    return FactsRecord(image.name, str(image.platform), {}, len(names), found, image.pin.local)
+    values = ((name, ours.get(name), theirs.get(name)) for name in names)
+    differences = [Difference(*value) for value in values if value[1] != value[2]]
+    return FactsRecord(image.name, str(image.platform), {}, len(names), differences, image.pin.local)
 
 
 def record_file(root: Path, image: Image) -> Path:
@@ -152,12 +153,12 @@ def recorded_facts(root: Path, reference: Image) -> Facts | None:
     if local and not (COMMIT.fullmatch(local) and file.exists()):
         return None
     known, expected = read_facts(file), (reference.name, str(reference.platform), local)
-    found = (known.image, known.platform, known.tree)
-    if found == expected:
+    actual = (known.image, known.platform, known.tree)
+    if actual == expected:
         return known.facts
     if local:
         return None
-    text = f"the recorded facts are of {', '.join(filter(None, found))}; expected {', '.join(expected[:2])}"
+    text = f"the recorded facts are of {', '.join(filter(None, actual))}; expected {', '.join(expected[:2])}"
     raise BuildError(text, hint=AGAIN)
 
 
@@ -179,12 +180,12 @@ def find_differences(
     else:
         recorded = None if record else recorded_facts(root, reference)
         theirs = recorded or observe(engine, root, references(catalog, reference)[0], reference)
-    found = compare_facts(image, observe(engine, root, references(catalog, image)[0], image), theirs)
+    result = compare_facts(image, observe(engine, root, references(catalog, image)[0], image), theirs)
     if record:
         known = FactsRecord(reference.name, str(image.platform), theirs, tree=image.pin.local)
         write_facts(record_file(root, reference), known)
-        write_facts(record_file(root, image), found)
-    return found
+        write_facts(record_file(root, image), result)
+    return result
 
 
 def explain(root: Path, record: FactsRecord, *, stale: bool = True) -> tuple[Groups, list[str]]:

@@ -74,7 +74,7 @@ def test_an_answer_says_which_versions_are_newer_and_which_packages_are_unknown(
         name="aa", version="1", available="1.1+deb12u1", since=MONDAY, suites=("bookworm", "bookworm-security")
     )
     assert (gone.available, plain.available) == (None, "2")
-    assert [package.secures for package in (secured, gone, plain)] == [True, False, False]
+    assert [package.is_security_update for package in (secured, gone, plain)] == [True, False, False]
 
 
 @pytest.mark.parametrize("line", ["", "aa 1", "aa 1 2 x bookworm", "--option 1 2 0 x", "aa 1 --option 0 x"])
