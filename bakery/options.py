@@ -224,14 +224,14 @@ class Measuring:
     applications: bool = option(
         False, "Run applications instead of pyperformance: web servers, black, pytest and others"
     )
-    memory: bool = option(False, "Measure memory instead of time: of a start, of imports, and of web workers")
+    memory: bool = option(False, "Measure memory instead of time: after startup, after imports, and of web workers")
     full: bool = option(False, "Run all of pyperformance that works without a network, instead of the subset")
     rounds: int = option(10, "How often each command is started in each image (default: 10)", minimum=1)
     max_rounds: int | None = option(
         None, "Add rounds, up to this many, until the geometric mean's interval is at most 1 % wide", minimum=1
     )
     cpu: int | None = option(None, "Number of the CPU to pin to (default: the engine's last)", minimum=0)
-    clock: str = option("wall", "Time to measure; other work on the machine affects cpu less", choices=("wall", "cpu"))
+    clock: str = option("wall", "Which time to measure, cpu if the machine does other work", choices=("wall", "cpu"))
     fresh_engine: str | None = option(
         None, "Measure in a second embedded engine that holds only the two images, because other content, above all a "
         "build cache, can slow down each docker run. =overlay2 uses that image store, Docker's default before version "
@@ -260,7 +260,7 @@ class Publishing:
     sign: bool = option(False, "Sign each index with cosign before tags move to it; keyless without --key")
     key: str | None = option(None, "cosign's key for --sign: a file or a URL; its password is in $COSIGN_PASSWORD")
     digests: str | None = option(None, "Push by digest only, and write what was pushed to this file, for --merge")
-    merge: tuple[str, ...] = option((), "Push no images; set the tags of those in files that --digests=FILE wrote")
+    merge: tuple[str, ...] = option((), "Only set tags, for the images in files that --digests=FILE wrote")
 
 
 @dataclass(frozen=True)

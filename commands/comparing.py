@@ -104,7 +104,7 @@ def vulnerabilities(scanning: Scanning, output: Output) -> Report:
     "version target variant platform source repository base refresh builder ca_bundle apt_mirror check format",
     repository="Examine the images in this repository of a registry (127.0.0.1:5000/python), on all its platforms",
     base="Query the archive on this base, not the target's slim image: an image, OCI layout, rootfs tar or folder",
-    check="Exit with code 1 if a package is outdated (even without it, 2 if something could not be checked)",
+    check="Exit with code 1 if a package is outdated; code 2 means that something could not be checked",
 )
 def outdated(selection: Selection, building: Building, measuring: Measuring, output: Output) -> Report:
     """List packages of images that the distribution has newer versions of (default: in all images that exist)."""

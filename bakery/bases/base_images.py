@@ -107,7 +107,7 @@ class BaseResolver:
     def archives(self, base: BaseImage, target: Target) -> dict[str, str]:
         """The host's mirror, as in :meth:`apt.Mirror.archives`, if ``base`` was made from it; else empty.
 
-        Its sources are the public ones, which such a host may not reach.
+        Such a base has the public sources, which this host may not reach.
         """
         try:
             made = base.origin == "mmdebstrap"

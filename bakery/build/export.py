@@ -122,8 +122,8 @@ class Export:
         enter("compress")
         # Other stages stay in this engine, but their lower layers must be those of the image.
         packing = FAST if self.stage.name else packing
-        memory = self._memory(packing)
-        text = read_regular(memory).decode(errors="replace") if require_type(memory) else None
+        record = self._record_file(packing)
+        text = read_regular(record).decode(errors="replace") if require_type(record) else None
         known = re.fullmatch(r"(sha256:[0-9a-f]{64}) (\d+)\n", text or "")
         # A rebuild of the same image has another provenance, of a build that did nothing: the first one is kept.
         if self.attests and known and all(self._has(name, known[1]) for name in names):
@@ -137,8 +137,8 @@ class Export:
             return packed
         new = f"{packed.id} {packed.compressed_bytes}\n"
         if text not in (None, new):
-            self.layers.tell(f"{memory}: damaged in the cache, or another library version wrote it; writing it again")
-        write_whole(memory, new)
+            self.layers.tell(f"{record}: damaged in the cache, or another library version wrote it; writing it again")
+        write_whole(record, new)
         if all(self._has(name, packed.id) for name in names):
             return packed
         from bakery import sbom  # 0.08 s, which `inv plan` does not need
@@ -160,8 +160,8 @@ class Export:
         self._load(self.attested, names, set(indexes), enter)
         return packed
 
-    def _memory(self, packing: Compression) -> Path:
-        """The file with the digest and the size of what was exported, in this packing, if it was packed before."""
+    def _record_file(self, packing: Compression) -> Path:
+        """The file that records the digest and the size of what was exported, once it was packed in this way."""
         with self.exported.open("rb") as stream, image_archive(stream, self.image.platform) as archive:
             config = digest_of(to_json(archive.config))
         name = f"{config}-{packing}{'-marked' if packing.marked else ''}"
