@@ -119,7 +119,7 @@ def test_a_new_series_has_the_options_of_the_one_before_and_so_has_its_free_thre
 
 def test_a_series_like_another_may_change_one_option_of_a_table(data_tree: Path) -> None:
     data = tomllib.loads((data_tree / CATALOG).read_text(encoding="utf-8"))
-    data["series"]["3.13"]["ours"]["install"] = {"prune": ["bin/a"]}
+    data["series"]["3.12"]["ours"]["install"] = {"prune": ["bin/a"]}
     data["series"]["3.13t"]["ours"] = {"configure": {"configure_flags": ["--own"]}}
     data["series"]["3.13t"]["until"] = "2031-01"
     (data_tree / CATALOG).write_text(tomli_w.dumps(data), encoding="utf-8")
@@ -155,12 +155,12 @@ def test_a_new_family_needs_only_data(data_tree: Path) -> None:
     ("file", "change", "expected"),
     [
         pytest.param(
-            CATALOG, lambda d: d["series"]["3.13"].pop("status"), ['series."3.13".status', "missing", "bugfix"],
+            CATALOG, lambda d: d["series"]["3.12"].pop("status"), ['series."3.12".status', "missing", "bugfix"],
             id="missing key",
         ),
         pytest.param(
-            CATALOG, lambda d: d["series"]["3.13"].update(statsu=d["series"]["3.13"].pop("status")),
-            ['series."3.13".status', "missing", "Is 'statsu' a misspelling of it?"], id="misspelt required key",
+            CATALOG, lambda d: d["series"]["3.12"].update(statsu=d["series"]["3.12"].pop("status")),
+            ['series."3.12".status', "missing", "Is 'statsu' a misspelling of it?"], id="misspelt required key",
         ),
         pytest.param(
             LOCK, lambda d: d["releases"]["3.13.5"].update(pol="pool/x"),
@@ -317,8 +317,8 @@ def test_a_new_family_needs_only_data(data_tree: Path) -> None:
             id="option of a series that the reference does not declare",
         ),
         pytest.param(
-            CATALOG, lambda d: d["series"]["3.13"]["ours"].update(install={"prunes": []}),
-            ['series."3.13".ours.install.prunes', "Did you mean 'prune'?"],
+            CATALOG, lambda d: d["series"]["3.12"]["ours"].update(install={"prunes": []}),
+            ['series."3.12".ours.install.prunes', "Did you mean 'prune'?"],
             id="option of our series that the recipe does not declare",
         ),
         pytest.param(

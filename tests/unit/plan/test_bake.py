@@ -96,7 +96,7 @@ def test_quick_builds_have_neither_pgo_nor_lto_and_their_labels_show_it(
     assert not {"--with-lto", "--enable-optimizations"} & set(quick["configure_flags"])
     assert full["training"] and not quick["training"]
     different = {name for name in full if full[name] != quick[name]}
-    compiler = {"cc", "cxx", "compiler_configure", "compiler_path", "expat_flags", "linker_flags"}
+    compiler = {"cc", "cxx", "compiler_configure", "compiler_flags", "compiler_path", "expat_flags", "linker_flags"}
     assert different == {"configure_flags", "training", *compiler, "profile_generate", "profile_use"}
 
 
