@@ -55,9 +55,10 @@ mkdir -p "$inside/lib-dynload"
 for module in "$(cat pybuilddir.txt)"/*test*.so "$(cat pybuilddir.txt)"/xx*.so; do
     cp --dereference "$module" "$inside/lib-dynload/"
 done
-# Some test files skip themselves if sysconfig says "no" here.
-for data in "$library"/_sysconfigdata_*.py; do
-    sed "s/'TEST_MODULES': 'no'/'TEST_MODULES': 'yes'/" "$data" >"$inside/${data##*/}"
+# Some test files skip themselves if sysconfig says "no" here. From 3.14 on, test_sysconfig compares it with a JSON file.
+for data in "$library"/_sysconfigdata_*.py "$library"/_sysconfig_vars_*.json; do
+    [ -e "$data" ] || continue
+    sed -E "s/(['\"]TEST_MODULES['\"]: ['\"])no/\1yes/" "$data" >"$inside/${data##*/}"
 done
 echo "test modules: $(cd "$inside/lib-dynload" && echo *)"
 
