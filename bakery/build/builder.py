@@ -171,12 +171,12 @@ class Builder:
         image, clock, tags = stage.image, self._clock(stage.image), references(self.catalog, stage.image)
         inputs = self.inputs.resolve(image, self._tell(image), clock.enter)
         stage.log.unlink(missing_ok=True)
-        asked = False
+        compiled_before = False
         if image.recipe is not RecipeName.REFERENCE:
-            asked, resolution = self._resolve(stage, inputs, clock)
+            compiled_before, resolution = self._resolve(stage, inputs, clock)
             stage, inputs = replace(stage, resolution=resolution), inputs.with_packages(self.workspace.root, resolution)
         compiled, packed = self._build_stage(stage, inputs, clock)
-        compiled = compiled or asked
+        compiled = compiled or compiled_before
         clock.enter("measure")
         identity = self.engine.require(tags[0]).id
         digest, record = manifest_digest_of(self.workspace.home, identity), record_of(self.workspace, image, identity)
@@ -212,7 +212,7 @@ class Builder:
             clock.enter("build steps")
             options = self.buildx.reaching(inputs.archives)
             if options.no_cache and inputs.contexts.resolution and not self.building.packages:
-                # The resolution has compiled already.
+                # Resolving the packages has compiled already.
                 later = _stages_after_compiling(self.workspace.root / self.catalog.dockerfile_of(stage.image))
                 options = replace(options, no_cache=False, uncached=later)
             compiled = self.run_buildx(stage, options, inputs.arguments(catalog, export), clock.enter)

@@ -24,7 +24,7 @@ REDIRECTS = 5
 """Most redirects of one request. More only come from servers that redirect in circles."""
 
 
-class _Patient:
+class _HeaderDeadline:
     """Closes a connection whose headers have not come within twice the timeout, which is for a single read."""
 
     sock: socket.socket
@@ -57,11 +57,11 @@ class _Patient:
 
 
 class _Plain(HTTPConnectionPool):
-    ConnectionCls = type("Connection", (_Patient, HTTPConnection), {})
+    ConnectionCls = type("Connection", (_HeaderDeadline, HTTPConnection), {})
 
 
 class _Secure(HTTPSConnectionPool):
-    ConnectionCls = type("Connection", (_Patient, HTTPSConnection), {})
+    ConnectionCls = type("Connection", (_HeaderDeadline, HTTPSConnection), {})
 
 
 class _Adapter(HTTPAdapter):
