@@ -239,7 +239,7 @@ def series_table(published: Published) -> str:
             size_text(minimal.compressed_bytes) if minimal else "",
             f"{bench.summary.geometric_mean:.3f}x" if bench and bench.summary else "",
         ])  # fmt: skip
-    heads = ["tag", "release built", "built and tested on", "size, of `python:X-slim`", "`X-minimal`", "speed"]
+    heads = ["tag", "release built", "built and tested on", "size, ratio to `python:X-slim`", "`X-minimal`", "speed"]
     return markdown_table(heads, rows, "   rrr")
 
 

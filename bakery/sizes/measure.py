@@ -57,7 +57,8 @@ def with_twin(comparison: Comparison, workspace: Workspace) -> Comparison:
     record, official = read_record(workspace, comparison.image), comparison.official
     if not record or not record.gzip_bytes or Size(record.compressed_bytes, record.disk_bytes) != comparison.size:
         return comparison
-    share = f", {record.gzip_bytes / official.compressed_bytes:.2f}x of {official.reference}" if official else ""
+    ratio = record.gzip_bytes / official.compressed_bytes if official else 0
+    share = f", {ratio:.2f}x the size of {official.reference}" if official else ""
     note = f"Its twin with gzip layers ({comparison.image.name}{GZIP}): {megabytes(record.gzip_bytes)}{share}."
     return dataclasses.replace(comparison, notes=(*comparison.notes, note))
 

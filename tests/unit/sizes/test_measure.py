@@ -211,7 +211,7 @@ def test_a_comparison_mentions_the_gzip_twin_of_the_measured_image(tmp_path: Pat
     workspace = Workspace(tmp_path, tmp_path / "home")
     assert with_twin(finished, workspace) == finished
     write_record(workspace, finished.image, local_record(compressed_bytes=100, disk_bytes=300, gzip_bytes=150))
-    note = "Its twin with gzip layers (3.13.15-bookworm-gzip): 0.0 MB, 0.75x of official."
+    note = "Its twin with gzip layers (3.13.15-bookworm-gzip): 0.0 MB, 0.75x the size of official."
     assert with_twin(finished, workspace).notes == (*finished.notes, note)
     write_record(workspace, finished.image, local_record(compressed_bytes=101, disk_bytes=300, gzip_bytes=150))
     assert with_twin(finished, workspace) == finished
