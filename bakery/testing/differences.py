@@ -197,9 +197,9 @@ def explain(root: Path, record: FactsRecord, *, stale: bool = True) -> tuple[Gro
     reasons = [*(reason for reason in entries if re.fullmatch(reason.images, record.image)), UNEXPLAINED]
     groups = {reason: list[Difference]() for reason in reasons}
     for difference in record.differences:
-        next(found for reason, found in groups.items() if reason.explains(difference)).append(difference)
+        next(matches for reason, matches in groups.items() if reason.explains(difference)).append(difference)
     lines = [f"{name}: ours {short(ours)}, theirs {short(theirs)}" for name, ours, theirs in groups[UNEXPLAINED]]
-    unused = [reason for reason, found in groups.items() if stale and not found and not reason.optional]
+    unused = [reason for reason, matches in groups.items() if stale and not matches and not reason.optional]
     lines += [f"{reason.facts}: no longer differs" for reason in unused]
     return [group for group in groups.items() if group[1]], [f"{record.image}: {line}" for line in lines]
 
@@ -221,10 +221,10 @@ def differences_report(
         record = find_differences(root, catalog, engine, image, against, record=output.record)
         groups, unmatched = explain(root, record, stale=not against)
         lines += unmatched
-        for reason, found in groups:
+        for reason, matches in groups:
             known = {"image": image.name, "reason": reason.reason.strip() or None}
-            short_row: list[dict[str, object]] = [{"facts": len(found), "example": found[0].name}]
-            rows += [known | row for row in ([d._asdict() for d in found] if output.format == "json" else short_row)]
+            short_row: list[dict[str, object]] = [{"facts": len(matches), "example": matches[0].name}]
+            rows += [known | row for row in ([d._asdict() for d in matches] if output.format == "json" else short_row)]
     return Report(rows, COLUMNS, failure=failure_of(lines))
 
 

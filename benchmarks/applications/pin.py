@@ -2,7 +2,7 @@
 
     python benchmarks/applications/pin.py        # needs Python 3.11 and uv
 
-Where a wheel of PURE is compiled by mypyc, the one in pure Python is pinned, which the interpreter has to run.
+Of packages in PURE, which also have wheels compiled by mypyc, the pure-Python wheel is pinned: the interpreter runs it.
 """
 
 import pathlib

@@ -17,7 +17,7 @@ SERVERS = {
 }  # fmt: skip
 IMPORTS = "import asyncio, json, urllib.request, ssl, sqlite3, unittest"
 WAIT = "import sys; print(flush=True); sys.stdin.read()"
-PORT = 8000  # no ephemeral one: a client that waits for the server could be connected to itself
+PORT = 8000  # not an ephemeral port: a client that waits for the server could connect to itself
 WORKERS = 10
 
 

@@ -3,7 +3,7 @@
 pip install --quiet cffi setuptools pybind11
 version=$(python3 -c 'import sys; print("%d.%d%s" % (*sys.version_info[:2], sys.abiflags))')
 
-# Extension modules resolve the C API in a libpython that was loaded for all, or into a namespace of its own.
+# Extension modules resolve the C API in a libpython that was loaded globally, or into a separate namespace.
 cat >loading.c <<'C'
 #define _GNU_SOURCE
 #include <dlfcn.h>
