@@ -217,7 +217,7 @@ def _measure(
 
 
 def has_settled(values: Mapping[str, Mapping[str, Sequence[Sequence[float]]]]) -> bool:
-    """Whether the interval of the geometric mean is narrow enough; also if nothing is left to measure."""
+    """Whether the interval of the geometric mean is narrow enough, or nothing is left to measure."""
     logs = {name: round_logs(sides["ours"], sides["reference"]) for name, sides in values.items()}
     if not logs:
         return True

@@ -123,7 +123,7 @@ def parse_object(data: bytes) -> dict[str, object]:
 
 
 def is_index(content: Mapping[str, object]) -> bool:
-    """Whether this is an index, by its media type or, if it has none, by its fields; also for a descriptor."""
+    """Whether this is an index, by its media type or, if it has none, by its fields. Works for descriptors too."""
     return content.get("mediaType") in (INDEX, DOCKER_INDEX) or ("manifests" in content and "layers" not in content)
 
 

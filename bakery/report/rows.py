@@ -282,7 +282,7 @@ class Published:
 
 
 def variant_of(record: BuildRecord) -> str:
-    """The variant's name, also of records that are older than variants."""
+    """The variant's name, even in records that are older than variants."""
     return record.variant or "default"
 
 

@@ -111,7 +111,7 @@ def select_subjects(catalog: Catalog, versions: Sequence[str], targets: Sequence
 
 @dataclass
 class Findings:
-    """Verified changes, of which the lock may have some, notes for the user, and problems: failed verification."""
+    """Verified changes, some of which the lock may have already; notes for the user; and failed verifications."""
 
     changes: list[LockChange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -206,7 +206,7 @@ class Discovery:
             return
 
     def _profiles_left_behind(self, pin: Pin, number: str) -> Iterator[str]:
-        """Which recorded profiles are of another release of series ``number`` than its new ``pin``."""
+        """A message for each recorded profile of series ``number`` that is not of its new release ``pin``."""
         profiles = [self.catalog.profiles.get(series.name) for series in self.catalog.series if series.number == number]
         for profile in profiles:
             if profile and not profile.recorded_on(pin):
@@ -225,7 +225,7 @@ class Discovery:
                 sha256, size = sha256_of(file), file.stat().st_size
                 if pin.sha256 and pin.sha256 != sha256:
                     raise SourceError(f"{pin.file} from {provider} is not the file that {pin.recorded_by} lists")
-                # The API is another server than the one that has the files.
+                # The API and the files are on different servers.
                 entry = published.release_file(release_id, pin.file)
                 for key, listed, actual in (
                     ("sha256_sum", entry.sha256_sum, sha256), ("filesize", entry.filesize, size),

@@ -31,7 +31,7 @@ CHECK = 'set -f; for test; do python -m test --timeout=1200 $test >/dev/null 2>&
 
 @dataclass(frozen=True)
 class ExpectedFailure:
-    """A test file, or its ``tests`` (regrtest's patterns), that may fail in ``versions``, and why it is no defect."""
+    """A test file, or its ``tests`` (regrtest's patterns), that may fail in ``versions``, and why it may."""
 
     file: Annotated[str, Rule("a test file's name without .py", r"test\w+")]
     reason: Annotated[str, Rule("a reason of at least four words", r"\S+( \S+){3,}")]

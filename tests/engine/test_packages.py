@@ -151,7 +151,7 @@ def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(package
 
     third = packages.build()
     assert third.id == second.id
-    # Version 1.0 of both is not in the lists any more, but in this "snapshot" of them.
+    # The lists no longer have version 1.0 of both packages; this "snapshot" of them does.
     packages.archive.stanzas["bookworm-security"].clear()
     packages.archive.publish()
     assert packages.build(packages=str(file)).id == first.id

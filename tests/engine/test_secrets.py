@@ -223,9 +223,9 @@ def test_none_of_forty_secrets_is_in_what_a_build_and_a_push_leave_show_or_publi
             found += [f"{file.name}: {leak}" for text in contents(file) for leak in leaks(text) if not private]
     built = bench.engine.client.images.get(f"{catalog.repository}:{RELEASE}").attrs
     found += [f"image: {leak}" for leak in leaks(json.dumps(built).encode())]
-    # The clone's own path is no secret on this machine: the arguments of each process in it have it.
+    # The clone's own path is not a secret on this machine: the arguments of each process in it contain it.
     found += [f"output: {leak}" for text in machine.output for leak in leaks(text.replace(f"{CORE}00", "").encode())]
-    # So has docker's that of its configuration, which is in the home folder.
+    # docker's arguments contain the path of its configuration, which is in the home folder.
     path, home = f"{CORE}00".encode(), machine.home.name.encode()
     lines = [line.replace(path, b"").replace(home, b"") for line in machine.processes]
     found += [f"arguments: {leak}" for line in lines for leak in leaks(line)]

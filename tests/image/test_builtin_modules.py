@@ -105,7 +105,7 @@ class BuiltinModulesTest(unittest.TestCase):
         self.assertEqual((done.stdout, done.stderr), ("done\n", ""))
 
     def test_public_modules_have_files_that_work(self):
-        """math and the like come from lib-dynload and work, also in a second interpreter and a zipped application."""
+        """math and the like come from lib-dynload and work, even in a second interpreter and a zipped application."""
         for name in ("array", "fcntl", "grp", "math", "mmap", "pyexpat", "resource", "select", "termios"):
             with self.subTest(module=name):
                 spec = importlib.util.find_spec(name)

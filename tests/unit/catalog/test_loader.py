@@ -235,7 +235,7 @@ def test_a_new_family_needs_only_data(data_tree: Path) -> None:
         ),
         pytest.param(
             LOCK, lambda d: d["releases"].update(newest=d["releases"]["3.13.5"]), ["releases", "newest", "3.13.5"],
-            id="release that is no version",
+            id="release that is not a version",
         ),
         pytest.param(
             LOCK, lambda d: d["releases"]["3.13.5"].update(file="Python-3.13.4.tgz"),

@@ -57,7 +57,7 @@ OPTIONS = {
 
 @pytest.fixture
 def inv(root: Path, tmp_path: Path) -> Run:
-    """Runs `inv` in the repository with a cache of its own."""
+    """Runs `inv` in the repository with a separate cache."""
 
     def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         home = {"BAKERY_HOME": str(tmp_path / "home"), "NO_COLOR": "1", **extra}

@@ -137,7 +137,7 @@ def test_a_daemon_of_docker_is_recognised_by_its_program(start: Start) -> None:
     assert daemons._is_docker(start(more=b"github.com/moby/moby/v2/daemon.(*Daemon).Start").pid)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to stop a process of its own as root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to stop its own process as root")
 def test_nothing_is_left_in_run_after_down(engine: Embedded, ours: subprocess.Popen[bytes]) -> None:
     (engine.runtime / "exec").mkdir()
     (engine.runtime / "docker.sock").touch()
