@@ -85,14 +85,14 @@ class BaseResolver:
         if self.override:
             return self._override(self.override, platform)
         with self._locked(target, platform):
-            return self._found(target, platform) or self._bootstrapped(target, platform)
+            return self._cached_or_published(target, platform) or self._bootstrapped(target, platform)
 
     def available(self, target: Target, platform: Platform) -> BaseImage | None:
         """The base of ``target``; ``None`` if it would have to be made from packages. Raises :exc:`InputError`."""
         if self.override:
             return self._override(self.override, platform)
         with self._locked(target, platform):
-            return self._found(target, platform)
+            return self._cached_or_published(target, platform)
 
     @contextmanager
     def _locked(self, target: Target, platform: Platform) -> Iterator[None]:
@@ -100,7 +100,7 @@ class BaseResolver:
         with disk_full(folder), locked(folder.with_suffix(".lock"), f"the base of {target.name}", self.tell):
             yield
 
-    def _found(self, target: Target, platform: Platform) -> BaseImage | None:
+    def _cached_or_published(self, target: Target, platform: Platform) -> BaseImage | None:
         cached = None if self.refresh else self.cached(target, platform)
         return cached or self._published(target, platform)
 
@@ -135,7 +135,7 @@ class BaseResolver:
             return pinned if base.digest == pinned.digest else None
         if base is None or base.recipe != self._recipe(target):
             return None
-        return self._intact(folder, base, self._made(target, expired=EXPIRED in str(base.name)), platform)
+        return self._intact(folder, base, self._from_packages(target, expired=EXPIRED in str(base.name)), platform)
 
     def _intact(self, folder: Path, base: BaseImage, expected: BaseImage, platform: Platform) -> BaseImage | None:
         """The layout in ``folder`` if it matches ``expected`` and its record ``base``; otherwise reports the damage."""
@@ -145,7 +145,7 @@ class BaseResolver:
         self.tell(f"{folder}: damaged or swapped: not the base that was made; making it again")
         return None
 
-    def _made(self, target: Target, *, expired: bool) -> BaseImage:
+    def _from_packages(self, target: Target, *, expired: bool) -> BaseImage:
         """The base of ``target`` from packages, before it is made; its name says if its lists may be ``expired``."""
         name = f"{target.base.image} (from packages{EXPIRED if expired else ''}, mmdebstrap)"
         return BaseImage("", name, "", "mmdebstrap", self._recipe(target))
@@ -198,7 +198,7 @@ class BaseResolver:
                 expired = self._bootstrap(target, platform, family.archive, tar)
             except apt.AptError as error:
                 raise BuildError(f"the base of {target.name} could not be made: {error.message}", hint=other) from None
-            return self._store(tar, folder, stage, self._made(target, expired=expired), platform)
+            return self._store(tar, folder, stage, self._from_packages(target, expired=expired), platform)
 
     def _store(self, tar: Path, folder: Path, stage: Path, base: BaseImage, platform: Platform) -> BaseImage:
         """Turn ``tar`` into an image layout with its record in ``stage``, which becomes ``folder`` later."""

@@ -14,13 +14,13 @@ from bakery.build.export import Stage
 from bakery.catalog import Image
 from bakery.errors import BuildError
 from bakery.platforms import host_platform
-from bakery.records import Newer, parse_newer
+from bakery.records import NewerPackage, parse_newer
 
 STAGE, ASKING = "newer", "ask"
 """The stage of the Dockerfile that is exported, with a file of packages, and the one that queries the archive."""
 
 
-def ask_newer(builder: Builder, image: Image, versions: Iterable[tuple[str, str]]) -> tuple[Newer, ...]:
+def ask_newer(builder: Builder, image: Image, versions: Iterable[tuple[str, str]]) -> tuple[NewerPackage, ...]:
     """The packages among ``versions`` of which the archive of ``image``'s target and platform has newer versions.
 
     Raises :exc:`bakery.errors.BakeryError` if the archive could not be queried.

@@ -17,7 +17,7 @@ STORES = ("containerd", "overlay2")
 
 
 @contextmanager
-def another(first: Embedded, home: Path, store: str = "containerd") -> Iterator[Embedded]:
+def second_engine(first: Embedded, home: Path, store: str = "containerd") -> Iterator[Embedded]:
     """An empty engine with the packages of ``first`` in ``home``, emptied before and after; :exc:`EngineError`."""
     first.prepare()
     scratch = replace(first, workspace=replace(first.workspace, home=home), store=store)
@@ -53,7 +53,7 @@ def fresh_engine(first: Engine, references: Sequence[str], store: str = "contain
             f"no second engine is started next to {first.host} ({first.kind}): expected the embedded engine",
             hint="Measure in the engine in use, or set DOCKER_HOST to one that holds only the two images.",
         )
-    with another(first.embedded, first.embedded.workspace.home / "bench" / "another", store) as embedded:
+    with second_engine(first.embedded, first.embedded.workspace.home / "bench" / "another", store) as embedded:
         engine, archive = Engine("embedded", embedded.host, embedded), embedded.folder / "image.tar"
         for reference in dict.fromkeys(references):
             with staged_file(archive) as stream:

@@ -52,7 +52,7 @@ class Package(Record, frozen=True, kw_only=True):
         return f"{self.name}={self.version} {self.architecture} {self.sha256}"
 
 
-class Newer(Record, frozen=True, kw_only=True):
+class NewerPackage(Record, frozen=True, kw_only=True):
     """A package of an image that the archive has newer versions of, or lacks if there is no version ``available``.
 
     ``since`` is the time that the mirror has for the file of the version to install, in seconds since 1970, 0 if
@@ -123,7 +123,7 @@ def is_package(name: str, version: str) -> bool:
     return bool(re.search(NAME, name) and re.search(VERSION, version))
 
 
-def parse_newer(lines: Iterable[str]) -> tuple[Newer, ...]:
+def parse_newer(lines: Iterable[str]) -> tuple[NewerPackage, ...]:
     """The packages that ``packages.sh newer`` printed; :exc:`ValueError` for a line that is not valid."""
     packages = []
     for line in lines:
@@ -132,7 +132,7 @@ def parse_newer(lines: Iterable[str]) -> tuple[Newer, ...]:
             "name": name, "version": version, "available": None if candidate == "-" else candidate,
             "since": int(seconds), "suites": list(filter(None, suites.split(","))),
         }  # fmt: skip
-        packages.append(msgspec.convert(entry, Newer))
+        packages.append(msgspec.convert(entry, NewerPackage))
     return tuple(packages)
 
 

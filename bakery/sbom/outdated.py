@@ -15,14 +15,14 @@ from bakery.display import Column, Report
 from bakery.engine import Engine
 from bakery.errors import BakeryError, BuildError, NothingSelected, UnknownResult
 from bakery.files import Tell, spooled
-from bakery.records import Newer, is_package
+from bakery.records import NewerPackage, is_package
 from bakery.registry import Registry, RegistryError, RemoteImage
 from bakery.sbom.components import STATUS, SpdxDocument, installed
 
 STATUS_FILES = re.compile(STATUS)
 OUTDATED_COLUMNS = tuple(Column(name) for name in ("image", "package", "installed", "available", "security", "since"))
 SINCE = "since: the package file's time on the mirror (Last-Modified)"
-Ask = Callable[[Image, Iterable[tuple[str, str]]], Iterable[Newer]]
+Ask = Callable[[Image, Iterable[tuple[str, str]]], Iterable[NewerPackage]]
 """Queries the archive of an image's target and platform for newer versions of packages, each a name and a version."""
 
 
@@ -118,7 +118,7 @@ class Outdated:
         return valid
 
     def _compare(
-        self, image: Image, reference: str, packages: Mapping[str, str], newer: Mapping[tuple[str, str], Newer],
+        self, image: Image, reference: str, packages: Mapping[str, str], newer: Mapping[tuple[str, str], NewerPackage],
         survey: Survey,
     ) -> None:  # fmt: skip
         matches = [newer[pair] for pair in sorted(packages.items()) if pair in newer]

@@ -81,7 +81,7 @@ class SuiteResult:
         return [f"{self.image.name}: {line}" for line in lines]
 
     @property
-    def good(self) -> bool:
+    def ended_as_expected(self) -> bool:
         """Whether the suite ended as expected."""
         return not self.failed and not self.recovered
 
@@ -89,7 +89,7 @@ class SuiteResult:
     def row(self) -> dict[str, object]:
         """A row of a report."""
         return {
-            "image": self.image.name, "result": "as expected" if self.good else "failed",
+            "image": self.image.name, "result": "as expected" if self.ended_as_expected else "failed",
             "passed": self.passed, "failed": len(self.failed), "skipped": self.skipped, "expected": self.expected,
             "failures": self.failed, "recovered": self.recovered,
         }  # fmt: skip
@@ -198,5 +198,5 @@ def run_suite(
 
 def suite_failure(results: Sequence[SuiteResult]) -> BuildError | None:
     """The error that a run ends with; ``None`` if every suite ended as expected."""
-    names = [result.image.name for result in results if not result.good]
+    names = [result.image.name for result in results if not result.ended_as_expected]
     return BuildError(f"CPython's test suite did not end as expected in {', '.join(names)}") if names else None

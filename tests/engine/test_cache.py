@@ -12,7 +12,7 @@ import pytest
 from bakery.engine.buildx import BuildxOptions
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
-from bakery.engine.scratch import another
+from bakery.engine.scratch import second_engine
 from bakery.workspace import Workspace
 
 pytestmark = pytest.mark.engine
@@ -27,7 +27,7 @@ COPY --from=build /out /out
 @pytest.fixture
 def second(tmp_path_factory: pytest.TempPathFactory, first_embedded: Embedded) -> Iterator[Engine]:
     """A second engine with an empty cache, from the packages of the embedded engine."""
-    with another(first_embedded, tmp_path_factory.mktemp("second")) as embedded:
+    with second_engine(first_embedded, tmp_path_factory.mktemp("second")) as embedded:
         engine = Engine("embedded", embedded.host, embedded)
         yield engine
         engine.close()

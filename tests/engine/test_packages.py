@@ -18,7 +18,7 @@ from bakery.catalog.distributions import Packages as FamilyPackages
 from bakery.engine.buildx import BuildxOptions
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
-from bakery.engine.scratch import another
+from bakery.engine.scratch import second_engine
 from bakery.errors import InputError
 from bakery.oci.archives import image_archive, open_layer
 from bakery.oci.attestations import PACKAGES, SPDX
@@ -227,7 +227,10 @@ def test_a_fix_arrives_on_another_engine_that_uses_a_cache_in_a_registry(
     (first,) = builder.build([bench.image()])
     assert first.error == ""
     packages.archive.add("helper", "1.4", "bookworm-security")
-    with another(first_embedded, tmp_path_factory.mktemp("second")) as embedded, pytest.MonkeyPatch.context() as patch:
+    with (
+        second_engine(first_embedded, tmp_path_factory.mktemp("second")) as embedded,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         second = Engine("embedded", embedded.host, embedded)
         patch.setattr(bench, "engine", second)
         builder = bench.builder("zstd:1", base=str(packages.base))

@@ -18,7 +18,7 @@ from bakery.catalog.models import Catalog
 from bakery.catalog.tags import all_references
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
-from bakery.engine.scratch import another
+from bakery.engine.scratch import second_engine
 from bakery.errors import BakeryError
 from bakery.oci.compression import decompressed
 from bakery.oci.indexes import digest_of
@@ -218,7 +218,7 @@ def readers(
     folders = sorted({str(file.parent) for file in executable.parents[1].rglob("*.so*")})
     libraries = ":".join([*folders, os.environ.get("LD_LIBRARY_PATH", "")])
     skopeo = ["env", f"LD_LIBRARY_PATH={libraries}", str(executable), "--insecure-policy"]
-    with another(first_embedded, tmp_path_factory.mktemp("older"), "overlay2") as embedded:
+    with second_engine(first_embedded, tmp_path_factory.mktemp("older"), "overlay2") as embedded:
         older = Engine("embedded", embedded.host, embedded)
         yield Readers(skopeo, older, tmp_path_factory.mktemp("copies") / "copy")
         older.close()

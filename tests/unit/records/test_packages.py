@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bakery.errors import BuildError
-from bakery.records.packages import Newer, Package, Resolution, date_of, parse_newer, recorded, resolve
+from bakery.records.packages import NewerPackage, Package, Resolution, date_of, parse_newer, recorded, resolve
 from bakery.workspace import Workspace
 
 MONDAY, FRIDAY = 1_790_000_000, 1_790_400_000
@@ -70,7 +70,7 @@ def test_an_answer_without_dates_is_not_a_resolution(tmp_path: Path) -> None:
 def test_an_answer_says_which_versions_are_newer_and_which_packages_are_unknown() -> None:
     lines = ["aa 1 1.1+deb12u1 1790000000 bookworm,bookworm-security", "bb 1:2 - 0 ", "cc 1 2 0 bookworm"]
     secured, gone, plain = parse_newer(lines)
-    assert secured == Newer(
+    assert secured == NewerPackage(
         name="aa", version="1", available="1.1+deb12u1", since=MONDAY, suites=("bookworm", "bookworm-security")
     )
     assert (gone.available, plain.available) == (None, "2")

@@ -146,9 +146,9 @@ def test_the_shell_script_passes_patterns_unchanged_and_prints_each_exit_code(tm
 
 
 def test_a_result_is_good_only_without_failures_and_without_obsolete_entries(image: object) -> None:
-    assert SuiteResult(image).good  # type: ignore[arg-type]
-    assert not SuiteResult(image, failed=("test_os",)).good  # type: ignore[arg-type]
-    assert not SuiteResult(image, recovered=("test_gdb",)).good  # type: ignore[arg-type]
+    assert SuiteResult(image).ended_as_expected  # type: ignore[arg-type]
+    assert not SuiteResult(image, failed=("test_os",)).ended_as_expected  # type: ignore[arg-type]
+    assert not SuiteResult(image, recovered=("test_gdb",)).ended_as_expected  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
