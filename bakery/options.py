@@ -19,7 +19,7 @@ from bakery.errors import InputError, listed, unknown_value
 from bakery.platforms import parse_platforms
 from bakery.workspace import find_workspace
 
-COMMAS = "; repeat it, or separate values by commas"
+COMMAS = "; repeat it, or separate values with commas"
 T = TypeVar("T")
 Rules = Mapping[str, Any]
 Options = dict[str, Field[Any]]

@@ -116,7 +116,7 @@ def host_codename() -> str:
 def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
     """Run a tool and return its stdout; :exc:`AptError` with its last lines if it fails.
 
-    Files have the same modes whatever the user's umask is: with 077, a base's sources were readable by root alone.
+    Files have the same modes whatever the user's umask is: with 077, a base's sources were readable by root only.
     A full disk is raised as :exc:`OSError` with ``ENOSPC``.
     """
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", **(env or {})}

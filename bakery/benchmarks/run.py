@@ -54,7 +54,7 @@ class _Result(msgspec.Struct, frozen=True):
 
 
 class Suite(msgspec.Struct, frozen=True):
-    """What pyperf writes (https://pyperf.readthedocs.io/en/latest/api.html#pyperf-json), as far as it is used."""
+    """The parts of pyperf's output that are used (https://pyperf.readthedocs.io/en/latest/api.html#pyperf-json)."""
 
     benchmarks: list[_Result]
     metadata: _Metadata = _Metadata()

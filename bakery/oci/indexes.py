@@ -44,7 +44,7 @@ def _without_notes(descriptor: Descriptor) -> Descriptor:
 def merged(old: Index | None, entries: Sequence[Descriptor]) -> Index:
     """The index ``old`` with its platforms replaced by those of ``entries``, each with its attestations.
 
-    Platforms are sorted by name, so that the same content gives the same index in whichever order it was pushed.
+    Platforms are sorted by name, so that the same content gives the same index, in whatever order it was pushed.
     """
     groups: dict[str, list[Descriptor]] = {}
     for index in ([old] if old else []) + [Index(manifests=list(entries))]:

@@ -17,7 +17,7 @@ KINDS = {
     "https://spdx.dev/Document": "spdxjson",
     "https://openvex.dev/ns/v0.2.0": "openvex",
 }
-"""Types of attestations that cosign checks and lists by a name; it takes other URIs as they are.
+"""Types of attestations that cosign checks and lists by a name; it uses other URIs unchanged.
 
 Its ``openvex`` is https://openvex.dev/ns, as in https://github.com/openvex/spec/blob/main/ATTESTING.md, and the only
 type that ``verify-attestation --type=openvex`` finds. Docker Scout reads the versioned URI of unsigned attestations.

@@ -92,7 +92,7 @@ def _sources(bill: Document, releases: Mapping[str, str]) -> Iterator[tuple[str,
             if release and purl.version:
                 sources.add((name or purl.name, version or purl.version, release))
     if not sources:
-        raise InputError("the bill of materials lists no package of Debian", hint="Ubuntu has its own tracker.")
+        raise InputError("the bill of materials lists no Debian packages", hint="Ubuntu has its own tracker.")
     yield from sorted(sources)
 
 

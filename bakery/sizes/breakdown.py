@@ -147,7 +147,7 @@ def breakdown(layers: Sequence[tuple[Sequence[Entry], int, Mapping[Part, int]]])
 
 
 def final_files(layers: Iterable[Sequence[Entry]]) -> dict[str, FileSize]:
-    """The files that a container sees, by path. Higher layers replace files, and remove them by whiteouts.
+    """The files that a container sees, by path. Higher layers replace files, and remove them with whiteouts.
 
     Whiteouts: https://github.com/opencontainers/image-spec/blob/main/layer.md. Paths through a top-level link such as
     ``lib`` are resolved (``usr/lib``), so that images with and without a merged /usr compare as the same.

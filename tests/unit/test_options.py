@@ -80,7 +80,7 @@ def test_an_environment_variable_is_read_if_the_option_is_not_given(monkeypatch:
 def test_help_texts_name_choices_defaults_and_whether_an_option_repeats() -> None:
     texts = {name: item.metadata["help"] for name, item in options_of([Group], ALL, {}).items()}
     assert texts["form"] == "Form: short or long (default: short)"
-    assert texts["names"] == "Names; repeat it, or separate values by commas"
+    assert texts["names"] == "Names; repeat it, or separate values with commas"
     assert texts["caches"] == "Caches"
 
 

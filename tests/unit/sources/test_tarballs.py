@@ -92,7 +92,7 @@ class FakePool:
 
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakePool]:
-    """Replaces the host's Debian mirror by a fake one."""
+    """Replaces the host's Debian mirror with a fake one."""
 
     def put(data: bytes | None = None, host: str = "debian", **more: Any) -> FakePool:
         fake = FakePool(data, **more)
