@@ -168,17 +168,18 @@ def require_space(where: Path, size: int) -> None:
 
 def free_space(where: Path) -> int:
     """Free bytes on the file system of ``where``, which need not exist yet."""
-    return shutil.disk_usage(_existing(where)).free
+    return shutil.disk_usage(existing(where)).free
 
 
-def _existing(where: Path) -> Path:
-    return next(path for path in (where, *where.parents) if path.exists())
+def existing(where: Path) -> Path:
+    """``where``, or the nearest folder above it that exists and that the user may see."""
+    return next(path for path in (where, *where.parents) if os.path.exists(path))  # Path.exists raises PermissionError
 
 
 def no_space(where: Path) -> DiskFullError:
     """The error for a full file system below ``where``."""
     return DiskFullError(
-        f"no space left on the file system of {_existing(where)} ({free_space(where) / 1e9:.1f} GB free); "
+        f"no space left on the file system of {existing(where)} ({free_space(where) / 1e9:.1f} GB free); "
         "a full build needs about 8 GB",
         hint="Free some space, for example with `inv clean --cache`, and try again: finished steps are cached.",
     )

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from bakery.bases import apt, registry_hosts
 from bakery.catalog import Catalog
 from bakery.engine import NO_MOUNTS, WAY_OUT, WAY_OUT_OF_CONTAINER, Engine, may_mount, running_engine
 from bakery.errors import BakeryError, BuildError, Unavailable
-from bakery.files import free_space
+from bakery.files import existing, free_space
 from bakery.net import http, users_bundle
 from bakery.platforms import host_platform
 from bakery.redaction import redact
@@ -139,6 +140,12 @@ def _builder(catalog: Catalog, engine: Engine, name: str) -> Iterator[Finding]:
 
 def _disk(workspace: Workspace) -> Iterator[Finding]:
     for name, folder in (("cache", workspace.home), ("clone", workspace.build)):
+        try:
+            tempfile.TemporaryFile(dir=existing(folder)).close()
+        except OSError as error:
+            todo = "Use another cache: BAKERY_HOME=FOLDER." if name == "cache" else "Use a clone that you may write to."
+            yield Finding(f"disk, {name}", State.MISSING, f"{folder} cannot be written: {error.strerror}", todo)
+            continue
         todo = "A full build needs about 8 GB: free some space, for example with inv clean --cache."
         yield _resource(f"disk, {name}", free_space(folder), SPACE, f"free in {folder}", todo)
 

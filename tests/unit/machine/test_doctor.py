@@ -72,6 +72,14 @@ def test_low_disk_space_is_reported(workspace: Workspace, catalog: Catalog, monk
     assert states["disk, cache"] is State.MISSING
 
 
+def test_a_folder_that_cannot_be_written_makes_a_build_fail() -> None:
+    nowhere = Path("/proc/nowhere")  # not even root may create it
+    findings = list(doctor._disk(Workspace(root=nowhere, home=nowhere / "cache")))
+    assert [finding.state for finding in findings] == [State.MISSING, State.MISSING]
+    assert findings[0].found.startswith("/proc/nowhere/cache cannot be written: ")
+    assert ["BAKERY_HOME=" in finding.todo for finding in findings] == [True, False]
+
+
 def test_missing_findings_are_the_failure() -> None:
     findings = (doctor.Finding("engine", State.OK, "x"), doctor.Finding("memory", State.MISSING, "y"))
     failure = doctor.Diagnosis(findings).failure
