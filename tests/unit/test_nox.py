@@ -31,9 +31,9 @@ def test_each_image_has_a_build_session_and_a_test_session(
         for verb in ("build", "test")
         for series in catalog.series
         for target in catalog.targets
-        for infix in ("", "dev-", "debug-", "minimal-", "minimal-debug-")
+        for infix in ("", *(f"{variant.infix}-" for variant in catalog.variants if variant.infix))
     }
-    assert {"test-3.11-jammy", "build-3.9-trixie"} <= set(sessions)
+    assert {"test-3.11-jammy", "build-3.9-trixie", "test-3.13-minimal-debug-noble"} <= set(sessions)
 
 
 def test_sessions_are_tagged_by_series_target_family_and_verb(sessions: dict[str, dict[str, Any]]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from bakery.bases import apt
 from bakery.catalog.models import Catalog
-from bakery.catalog.pins import Profile
+from bakery.catalog.pins import Extra, Profile
 from bakery.errors import InputError, SourceError, Unavailable
 from bakery.net import http
 from bakery.sources import published
@@ -282,6 +282,11 @@ def test_base_is_unchanged_if_its_registry_gives_no_valid_response(
     assert findings.changes == [] and "its digests are not changed" in findings.notes[0]
 
 
+def wheel_of(catalog: Catalog) -> Extra:
+    """The first wheel that a variant pins."""
+    return next(extra for variant in catalog.variants for extra in variant.extras)
+
+
 @pytest.mark.parametrize(
     ("found", "message"), [("uv-0.14.0-py3-none-any.whl", "Pin uv-0.14.0"), ("uv-0.13.9-py3-none-any.whl", "")]
 )
@@ -290,7 +295,7 @@ def test_newest_wheel_of_a_variant_is_pinned_unless_its_file_changed_under_the_s
 ) -> None:
     (tmp_path / found).write_bytes(b"wheel")
     monkeypatch.setattr("bakery.sources.update.newest_wheel", lambda _: contextlib.nullcontext(tmp_path / found))
-    pinned = dataclasses.replace(catalog.variants[1].extras[0], file="uv-0.13.9-py3-none-any.whl")
+    pinned = dataclasses.replace(wheel_of(catalog), file="uv-0.13.9-py3-none-any.whl")
     findings = org.find(wheels=[pinned])
     if message:
         (change,) = findings.changes
@@ -307,7 +312,7 @@ def test_wheel_stays_pinned_if_the_index_has_none(
         raise Unavailable("does not have uv")
 
     monkeypatch.setattr("bakery.sources.update.newest_wheel", unavailable)
-    findings = org.find(wheels=catalog.variants[1].extras[:1])
+    findings = org.find(wheels=[wheel_of(catalog)])
     assert findings.changes == [] and "stays pinned" in findings.notes[0]
 
 
