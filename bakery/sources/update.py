@@ -258,7 +258,8 @@ class Discovery:
         try:
             digests = {platform: registry.platform_digest(target.base.image, platform) for platform in platforms}
         except registry.RegistryError as error:
-            findings.notes.append(f"{target.base.image}: {error.message}; its digests are not changed")
+            state = "its digests are not changed" if target.base.digests else "not pinned yet, builds use packages"
+            findings.notes.append(f"{target.base.image}: {error.message}; {state}")
             return
         if digests != dict(target.base.digests):
             findings.changes.append(lock_changes.base_change(target, digests, f"{self.signatures.clock():%Y-%m-%d}"))

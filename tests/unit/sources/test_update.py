@@ -280,6 +280,8 @@ def test_base_is_unchanged_if_its_registry_gives_no_valid_response(
     base = dataclasses.replace(real.base, image=f"{server.address}/debian:x")
     findings = org.find(targets=[dataclasses.replace(real, base=base)])
     assert findings.changes == [] and "its digests are not changed" in findings.notes[0]
+    new = dataclasses.replace(base, digests={})
+    assert "not pinned yet" in org.find(targets=[dataclasses.replace(real, base=new)]).notes[0]
 
 
 def wheel_of(catalog: Catalog) -> Extra:
