@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bakery.engine.daemons import SYSTEM_SOCKET, answers
 from bakery.engine.embedded import Embedded
-from bakery.engine.engine import CLIENT_ERRORS, Engine
+from bakery.engine.engine import Engine
 from bakery.errors import EngineError, InputError
 from bakery.files import Tell
 from bakery.redaction import redact, redacted
@@ -60,7 +60,6 @@ def _users_choice(embedded: Embedded) -> Engine | None:
         return Engine("DOCKER_HOST", host, embedded, _tls_from_environment())
     from docker.context import ContextAPI
     from docker.context.config import get_current_context_name
-    from docker.errors import DockerException
 
     name = os.environ.get("DOCKER_CONTEXT", "")
     try:
@@ -68,7 +67,7 @@ def _users_choice(embedded: Embedded) -> Engine | None:
         if name in ("", "default"):
             return None
         context = ContextAPI.get_context(name)
-    except (*CLIENT_ERRORS, DockerException) as error:
+    except Exception as error:
         raise InputError(f"docker context {name!r} cannot be read: {error}") from None
     if context is None:
         raise InputError(f"docker context {name!r} does not exist", hint="`docker context ls` lists them.")
@@ -77,13 +76,12 @@ def _users_choice(embedded: Embedded) -> Engine | None:
 
 def _tls_from_environment() -> "TLSConfig | None":
     """The TLS settings that docker's client derives from DOCKER_TLS_VERIFY and DOCKER_CERT_PATH."""
-    from docker.errors import DockerException
     from docker.utils import kwargs_from_env
 
     try:
         tls: TLSConfig | None = kwargs_from_env().get("tls")
         return tls
-    except (*CLIENT_ERRORS, DockerException) as error:
+    except Exception as error:
         raise InputError(f"DOCKER_TLS_VERIFY and DOCKER_CERT_PATH cannot be used: {error}") from None
 
 

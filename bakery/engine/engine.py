@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakery.engine.daemons import version_of
 from bakery.engine.embedded import Embedded
-from bakery.errors import BuildError, EngineError
+from bakery.errors import BakeryError, BuildError, EngineError
 from bakery.platforms import AMD64, Platform
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from docker.models.images import Image as DockerImage
     from docker.tls import TLSConfig
 
-CLIENT_ERRORS = (OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
-"""What docker's client raises in addition to its own errors: for sockets, addresses, answers, configuration files."""
 PROVENANCE = {"BUILDX_GIT_CHECK_DIRTY": "1"}
 """buildx marks the commit in a provenance if the working tree is dirty."""
 
@@ -197,7 +195,7 @@ class Engine:
 
         try:
             return docker.DockerClient(base_url=self.host, tls=self.tls or False, timeout=120, version="auto")
-        except (*CLIENT_ERRORS, docker.errors.DockerException) as error:
+        except Exception as error:
             raise EngineError(
                 f"the Docker engine at {self.host} ({self.kind}) does not answer: {error}",
                 hint="Start it; or unset DOCKER_HOST and use docker's default context to have another engine found.",
@@ -228,12 +226,15 @@ class Engine:
 
     @contextmanager
     def api_errors(self) -> Iterator[None]:
-        """Turn errors of the API in the block into :exc:`EngineError`: the engine may die at any moment."""
-        from docker.errors import DockerException
+        """Turn errors of the API in the block into :exc:`EngineError`: the engine may die at any moment.
 
+        For an unexpected answer, docker's client raises any exception, including Exception itself.
+        """
         try:
             yield
-        except (*CLIENT_ERRORS, DockerException) as error:
+        except BakeryError:
+            raise
+        except Exception as error:
             raise EngineError(
                 f"the Docker engine at {self.host} ({self.kind}) failed or stopped answering: {error}",
                 hint="Run the same command again; it skips finished steps. `inv engine.status` shows the engine.",

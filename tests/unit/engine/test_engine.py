@@ -476,6 +476,16 @@ def test_an_error_of_the_api_is_an_engine_error(workspace: Workspace, fake_engin
         engine.prune()
 
 
+@pytest.mark.parametrize("body", [b"[1]", b"[]", b"7", b"null", b"[" * 100_000, b"\xff", b"<html>"])
+def test_nonsense_of_an_engine_is_an_engine_error(workspace: Workspace, serve: Any, body: bytes) -> None:
+    version = json.dumps(VERSION).encode()
+    server = serve(default=lambda request: version if request.path.endswith("/version") else body)
+    with closing(Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))) as engine:
+        for ask in (engine.find, engine.configuration, engine.pull, lambda _: engine.details(), lambda _: engine.info):
+            with pytest.raises(EngineError, match="failed or stopped answering"):
+                ask("infra7/python:3.13")
+
+
 def test_the_embedded_daemon_inherits_no_secrets(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Embedded(workspace)
     program, seen = engine.root / "usr/sbin/dockerd", workspace.home / "environment"
