@@ -37,6 +37,9 @@ def find_engine(workspace: Workspace, tell: Tell = print) -> Engine:
 def running_engine(workspace: Workspace, tell: Tell = print) -> Engine | None:
     """The engine that answers, if any; starts nothing. :exc:`EngineError` if it is too old or may not be used."""
     embedded = Embedded(workspace, tell)
+    config = os.path.join(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"), "config.json")
+    if os.path.exists(config) and not os.path.isfile(config):  # docker's client would wait for the writer of a FIFO
+        raise InputError(f"{config}: expected docker's configuration, a regular file")
     chosen = _users_choice(embedded)
     if chosen:
         return chosen.check()

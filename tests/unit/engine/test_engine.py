@@ -470,6 +470,15 @@ def test_a_missing_image_is_reported_with_what_to_type(workspace: Workspace, fak
             engine.require("infra7/python:3.13")
 
 
+def test_a_fifo_instead_of_dockers_configuration_is_refused_and_not_read(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    os.mkfifo(tmp_path / "config.json")
+    with pytest.raises(InputError, match=r"config\.json: expected docker's configuration, a regular file"):
+        running_engine(workspace)
+
+
 def test_an_error_of_the_api_is_an_engine_error(workspace: Workspace, fake_engine: Callable[..., str]) -> None:
     engine = Engine("DOCKER_HOST", fake_engine(), Embedded(workspace))
     with closing(engine), pytest.raises(EngineError, match=r"\(DOCKER_HOST\) failed or stopped answering"):
