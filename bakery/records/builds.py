@@ -223,9 +223,10 @@ def manifest_digest_of(home: Path, identity: str, tell: Tell = lambda _: None) -
         return identity
     # Earlier versions recorded the manifest alone.
     record = re.fullmatch(rf"(?:{re.escape(identity)} )?({DIGEST})", read_regular(file).decode(errors="replace"))
-    if not record:
+    if not record or record[1] == identity:  # no index holds itself: the record was cut off
         tell(f"{file}: damaged in the cache: it does not say what {identity} holds")
-    return record[1] if record else identity
+        return identity
+    return record[1]
 
 
 def record_of(workspace: Workspace, image: Image, identity: str) -> LocalRecord | None:

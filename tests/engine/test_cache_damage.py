@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +24,7 @@ from bakery.records import write_record
 from bakery.workspace import Workspace
 from tests.records import recorded, run_of_tests
 
-from .fixtures import SALT, Bench
+from .fixtures import RELEASE, SALT, Bench
 from .registry import tags, whole
 
 pytestmark = pytest.mark.engine
@@ -39,6 +41,27 @@ DAMAGE: dict[str, Callable[[Path, Path], object]] = {
     "swapped": lambda file, other: file.write_bytes(other.read_bytes()),
     "removed": lambda file, _: file.unlink(),
 }
+
+
+REPLACED: dict[str, Callable[[Path, Path], object]] = {
+    **DAMAGE,
+    "truncated": lambda file, _: os.truncate(file, file.stat().st_size // 2),
+    "a link": lambda file, _: _link(file),
+    "a dangling link": lambda file, _: (file.unlink(), file.symlink_to("missing")),
+    "endless": lambda file, _: (file.unlink(), file.symlink_to("/dev/zero")),
+    "a FIFO": lambda file, _: (file.unlink(), os.mkfifo(file)),
+    "a folder": lambda file, _: (file.unlink(), file.mkdir()),
+}
+OPENED = """
+import os, runpy, sys
+def note(event, arguments, folders=tuple(sys.argv.pop(1).split(":"))):
+    if event == "open" and isinstance(arguments[0], (str, bytes)) and os.fsdecode(arguments[0]).startswith(folders):
+        print("OPENED", os.fsdecode(arguments[0]), file=sys.__stderr__)
+sys.path.insert(0, os.getcwd())
+sys.addaudithook(note)
+runpy.run_module("invoke", run_name="__main__")
+"""
+"""Runs a task and prints each file that it opens in some folders."""
 
 
 def files_of(home: Path) -> list[Path]:
@@ -78,6 +101,17 @@ class Cached:
         finally:
             repository.transport.close()
         return {tag: whole(self.registry, name, tag) for tag in tags(self.registry, name)}
+
+    def run(self, *arguments: str) -> tuple[int, str, set[Path]]:
+        """Run a task as the user does: its exit code, its output, and the files of cache and build/ that it opens."""
+        root, environment = self.bench.root, {**os.environ, "BAKERY_HOME": str(self.home)}
+        done = subprocess.run(
+            [sys.executable, "-c", OPENED, f"{self.home}:{root / 'build'}", *arguments], cwd=root, check=False,
+            env={**environment, "DOCKER_HOST": self.bench.engine.host}, stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, timeout=300,
+        )  # fmt: skip
+        opened = {Path(name) for name in re.findall("(?m)^OPENED (.*)$", done.stderr)}
+        return done.returncode, done.stdout + re.sub("(?m)^OPENED .*\n", "", done.stderr), opened
 
     def used(self, files: list[Path]) -> list[Path]:
         """Without the records of indexes that later builds have replaced in the engine."""
@@ -180,3 +214,43 @@ def test_links_in_the_cache_are_refused_by_name_or_replaced(cached: Cached) -> N
 def _folder(file: Path) -> Path:
     """The folder that is repaired as a whole."""
     return next((parent for parent in file.parents if parent.parent.name in ("bases", "sources")), file)
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind == "a FIFO" else pytest.mark.extended) for kind in REPLACED]
+)
+def test_inv_push_after_any_file_that_it_opens_was_replaced_pushes_the_same_or_nothing(
+    cached: Cached, kind: str
+) -> None:
+    workspace, image = cached.bench.workspace, cached.bench.image()
+    write_record(workspace, image, recorded(workspace, image), tests=run_of_tests(3))
+    handover, other = workspace.build / "handover.json", workspace.build / "other"
+
+    def push(*arguments: str) -> tuple[int, str, set[Path], dict[str, dict[str, str]]]:
+        name = f"damage/{cached.count}"
+        code, output, opened = cached.run("push", f"--repository={cached.registry}/{name}", *arguments)
+        return code, output, opened, {tag: whole(cached.registry, name, tag) for tag in tags(cached.registry, name)}
+
+    by_digest = [f"--version={RELEASE}", "--stamp=1", f"--digests={handover}"]
+    for arguments in (by_digest[:2], [f"--merge={handover}"]):
+
+        def prepare() -> None:
+            cached.count += 1
+            assert push(*by_digest)[0] == 0
+
+        prepare()
+        code, output, opened, expected = push(*arguments)
+        assert code == 0, output
+        files = sorted(path for path in opened if path.is_file())
+        assert files
+        for file in files:
+            prepare()
+            content = file.read_bytes()
+            other.write_bytes(content[::-1])
+            REPLACED[kind](file, other)
+            code, output, _, found = push(*arguments)
+            assert (code, found) in ((0, expected), (1, {}), (2, {})), output
+            assert code == 0 or str(file) in output or kind == "removed", output
+            assert not re.search("Traceback|bug in this tool", output), output
+            shutil.rmtree(file) if kind == "a folder" else file.unlink(missing_ok=True)
+            file.write_bytes(content)
