@@ -102,7 +102,7 @@ def status(output: Output) -> None:
     details = bakery.engine.engine_status(WORKSPACE)
     print(bakery.engine.status_text(details, output.format))
     if details["kind"] is None:
-        raise EngineError("no Docker engine answers", hint="Start the embedded one: inv engine.up")
+        raise EngineError("no Docker engine answers", hint="Start the embedded one, as root: inv engine.up")
 
 
 @command()

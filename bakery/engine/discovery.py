@@ -28,7 +28,7 @@ def find_engine(workspace: Workspace, tell: Tell = print) -> Engine:
     engine = running_engine(workspace, tell)
     if engine:
         return engine
-    tell("no Docker engine answers: using the embedded one")
+    tell("no Docker engine answers: trying the embedded one")
     embedded = Embedded(workspace, tell)
     embedded.up()
     return Engine("embedded", embedded.host, embedded)
