@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,12 @@ class Proxy:
     """Whether a manifest with this media type and content is accepted."""
     asked: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    ended: int = 0
+
+    def wait(self) -> None:
+        """Wait until the registry has answered all requests: it may still work on one whose client was killed."""
+        while self.ended < len(self.asked):
+            time.sleep(0.01)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -35,6 +42,13 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # else a body waits 40 ms for the client to acknowledge the headers
 
     def _answer(self) -> None:
+        try:
+            self._pass_on()
+        finally:
+            with self.server.counting:  # type: ignore[attr-defined]
+                self.server.proxy.ended += 1  # type: ignore[attr-defined]
+
+    def _pass_on(self) -> None:
         proxy: Proxy = self.server.proxy  # type: ignore[attr-defined]
         behind: str = self.server.behind  # type: ignore[attr-defined]
         with self.server.counting:  # type: ignore[attr-defined]

@@ -301,6 +301,7 @@ def test_a_killed_push_leaves_all_tags_complete_and_can_be_repeated(press: Press
             proxy.fault = lambda count, *_: _killed(process, count == start + moment)  # noqa: B023
             process.communicate(timeout=60)
             assert process.returncode == -signal.SIGKILL
+            proxy.wait()
             for tag in tags(registry, name):
                 (digest,) = whole(registry, name, tag).values()
                 own = dated.get(tag.removesuffix("-gzip"))
