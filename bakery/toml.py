@@ -25,7 +25,7 @@ DAY = r"\d{4}-\d\d-\d\d"
 
 @dataclass(frozen=True)
 class Rule:
-    """What a field's type does not express: the words for what is expected, for errors, and a string's pattern."""
+    """A rule that a field's type does not express: the words of errors for what is expected, and a string's pattern."""
 
     expected: str
     pattern: str = "(?s).*"

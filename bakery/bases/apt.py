@@ -266,7 +266,7 @@ class PrivateApt:
         return found[1] if found and found[1] != "(none)" else ""
 
     def sources(self, package: str) -> str:
-        """The stanzas of the source package ``package`` in the lists; empty if there are none."""
+        """The stanzas of the source package ``package`` in the lists; empty if they have none of it."""
         return run(["apt-cache", "showsrc", "--only-source", package], env=self.env)
 
     def unpack(self, packages: Sequence[str], into: Path) -> None:

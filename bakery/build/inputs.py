@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from bakery.bases import BaseImage, BaseResolver
 from bakery.build.export import Export
@@ -13,7 +14,16 @@ from bakery.catalog import ANNOTATIONS, FILE, LABELS, Catalog, Image, Profile
 from bakery.errors import BakeryError, ConfigError
 from bakery.files import Tell, holds_only, sha256_of, staged_folder
 from bakery.options import Building
-from bakery.plan import Inputs, build_arguments, checkout_of, definition, made_from, revision_of, target_name
+from bakery.plan import (
+    BakeTarget,
+    Inputs,
+    build_arguments,
+    checkout_of,
+    definition,
+    made_from,
+    revision_of,
+    target_name,
+)
 from bakery.records import Resolution, replayed
 from bakery.sources import SignatureChecker, SourceCache, load_trust
 from bakery.urls import is_snapshot, users_mirror
@@ -40,7 +50,7 @@ class BuildInputs:
 
     def labels(self, catalog: Catalog, image: Image) -> dict[str, str]:
         """The labels that a build of ``image`` gives it."""
-        return definition(catalog, [image], {image: self.contexts})["target"][target_name(image)]["labels"]
+        return self._target(catalog, image)["labels"]
 
     def about(self, image: Image) -> dict[str, str]:
         """The fields of a resolution of ``image`` other than its packages (:class:`bakery.records.Resolution`)."""
@@ -63,13 +73,8 @@ class BuildInputs:
 
     def arguments(self, catalog: Catalog, export: Export) -> list[str]:
         """The arguments of ``docker buildx build`` for the stage of ``export``."""
-        plan = definition(
-            catalog, [export.image], {export.image: self.contexts},
-            network=export.engine.network, output=export.output, attest=export.proves,
-        )  # fmt: skip
-        target = plan["target"][target_name(export.image)]
-        if not self.contexts.resolution:  # a stage without packages, which buildx would not find
-            target["contexts"].pop("packages", None)
+        settings = {"network": export.engine.network, "output": export.output, "attest": export.proves}
+        target = self._target(catalog, export.image, **settings)
         target["tags"] = list(sum(export.stage.packings, ()))
         if export.stage.name:  # the labels describe the image; `inv clean` finds its other stages by this one
             target |= {"target": export.stage.name, "labels": {f"{LABELS}.target": export.image.target.name}}
@@ -79,11 +84,16 @@ class BuildInputs:
         self, catalog: Catalog, image: Image, network: str | None, stage: str, folder: Path
     ) -> list[str]:
         """The arguments of ``docker buildx build`` that export what ``stage`` found in the package archive."""
-        plan = definition(catalog, [image], {image: self.contexts}, network=network, output=f"type=local,dest={folder}")
-        target = plan["target"][target_name(image)]
-        del target["contexts"]["packages"]
+        target = self._target(catalog, image, network=network, output=f"type=local,dest={folder}")
         target |= {"target": stage, "tags": [], "labels": {}}
         return build_arguments(target)
+
+    def _target(self, catalog: Catalog, image: Image, **settings: Any) -> BakeTarget:
+        """The target of ``image`` in the bake definition, whose context of packages exists once they are resolved."""
+        target = definition(catalog, [image], {image: self.contexts}, **settings)["target"][target_name(image)]
+        if not self.contexts.resolution:  # buildx asks for each context, whether its stage is built or not
+            target["contexts"].pop("packages", None)
+        return target
 
 
 def inputs_for(

@@ -16,7 +16,7 @@ class UntrustedCertificate(Unavailable):
 
 
 def download(url: str, file: Path, limit: int) -> None:
-    """Write the content of ``url`` to ``file``; :exc:`Unavailable` if there is none, or more than ``limit`` bytes."""
+    """Write the content of ``url`` to ``file``; :exc:`Unavailable` if it is not served, or is over ``limit`` bytes."""
     with file.open("wb") as stream:
         for chunk in _chunks(url, limit):
             stream.write(chunk)

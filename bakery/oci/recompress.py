@@ -2,7 +2,7 @@
 
 buildx has no zstd level above about 11 of the reference library's 19: for the default image of 3.13 on bookworm, gzip
 makes 43.0 MB, buildx's ``compression-level=22`` 34.3 MB, and level 19 30.3 MB. The content does not change: the digests
-of uncompressed layers (diff_id) stay the same, except for a twin's :data:`MARK`. Of a configuration only the time of
+of uncompressed layers (diff_id) stay the same, except for a twin's :data:`MARK`. In a configuration, only the time of
 creation changes: BuildKit keeps the base's, and the image's own is in its label. Manifests, and what refers to them,
 are updated. The same input gives the same bytes with the same version of the library. Compressed layers are cached by
 diff_id, so a base is compressed once per machine.

@@ -166,14 +166,6 @@ def newest_wheel(like: str, *, same_version: bool = False) -> Iterator[Path]:
         yield next(Path(folder).iterdir())
 
 
-def _answers(url: str) -> bool:
-    try:
-        return http.status_of(url) == 200
-    except Unavailable:
-        return False
-
-
-_reaches = cache(_answers)
 FAILED = set[str]()
 """Mirrors that did not answer, or with a server error; they are not asked about other releases."""
 
@@ -186,3 +178,8 @@ def _has(mirror: str, url: str) -> bool:
     if status >= 500:
         FAILED.add(mirror)
     return status == 200
+
+
+@cache
+def _reaches(url: str) -> bool:
+    return _has(url, url)
