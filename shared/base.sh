@@ -80,7 +80,9 @@ by_debuerreotype() {
 
 by_folder() {
     local settings=$1 root=$2 tar=$3 filters=$2/etc/dpkg/dpkg.cfg.d/excludes pattern patterns includes=()
-    cp -R "$settings/." "$root/"
+    # The modes and owners of a clone depend on its user.
+    tar --create --directory="$settings" --owner=root:0 --group=root:0 --mode=u=rwX,go=rX . |
+        tar --extract --directory="$root" --touch --no-overwrite-dir
     # A package that starts its service by upstart's program must not fail (configure_oci in Ubuntu's livecd-rootfs).
     chroot "$root" dpkg-divert --quiet --local --rename --add /sbin/initctl
     printf '#!/bin/sh\nexit 0\n' >"$root/sbin/initctl"

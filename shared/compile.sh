@@ -270,6 +270,9 @@ train() {
     [ "$PGO" = 1 ] || return 0
     mkdir -p "$PROFILES"
     local packed=("$PROFILE"/*.xz)
+    if [ -n "${PROFILE_SHA256:-}" ] && [ "${#packed[@]}" -eq 0 ]; then
+        fail "expected the recorded profile (sha256 $PROFILE_SHA256) in $PROFILE, found no *.xz"
+    fi
     if [ "${#packed[@]}" -gt 0 ]; then
         echo "${PROFILE_SHA256:-none}  ${packed[0]}" | sha256sum --check --strict -
         xz --decompress --stdout "${packed[0]}" >code.profclangd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -110,8 +111,10 @@ def test_excluded_packages_get_a_negative_pin(root: Path) -> None:
 
 def test_settings_of_a_folder_are_applied_and_the_tar_is_reproducible(root: Path, tmp_path: Path) -> None:
     # The fake chroot replaces dpkg-divert, which needs a whole system and root.
-    settings, tars = ROOT / "ubuntu" / "rootfs", [tmp_path / "1.tar", tmp_path / "2.tar"]
-    for tar in tars:
+    settings, tars = tmp_path / "rootfs", [tmp_path / "1.tar", tmp_path / "2.tar"]
+    shutil.copytree(ROOT / "ubuntu" / "rootfs", settings)
+    for tar, mode in zip(tars, ("u=rwX,go=", "u=rwX,go=rX"), strict=True):
+        subprocess.run(["chmod", "-R", mode, str(settings)], check=True)  # clones made under different umasks
         fake = f'chroot() {{ echo "$@" >{tmp_path}/diverted; }}; export -f chroot'
         run("by_folder", str(settings), str(root), str(tar), before=fake, SOURCE_DATE_EPOCH="1700000000")
     assert tars[0].read_bytes() == tars[1].read_bytes()
@@ -120,7 +123,8 @@ def test_settings_of_a_folder_are_applied_and_the_tar_is_reproducible(root: Path
     with tarfile.open(tars[0]) as tar:
         members = {member.name.removeprefix("./"): member for member in tar}
     for file in (path for path in settings.rglob("*") if path.is_file()):
-        assert members[str(file.relative_to(settings))].size == file.stat().st_size
+        member = members[str(file.relative_to(settings))]
+        assert member.size == file.stat().st_size and member.mode & 0o444 == 0o444
     assert members["usr/sbin/policy-rc.d"].mode & 0o111 and members["sbin/initctl"].mode & 0o111
     kept = {
         "usr/share/doc/a/copyright",

@@ -225,3 +225,22 @@ def test_modules_that_others_look_for_are_linked_into_libpython_but_are_files(tm
     assert "section" not in stub
     # Upstream's check of the build imports what Setup.local does not list from files.
     assert (tree / "checked").read_text() == "*static*\n_json _json.c\n"
+
+
+def test_a_recorded_profile_that_is_missing_is_an_error_and_no_reason_to_train(tmp_path: Path) -> None:
+    source, tree = tmp_path / "source", tmp_path / "tree"
+    source.mkdir()
+    tree.mkdir()
+    tarball = make_release(source, {"Modules/Setup": "", **HEADERS})
+    (tree / "configure").write_text("#!/bin/sh\ntouch Makefile\n")
+    (tree / "configure").chmod(0o755)
+    environment = {
+        "SOURCE": str(source), "TREE": str(tree), "PROFILE": str(tmp_path / "empty"), "PROFILES": str(tmp_path / "out"),
+        "PROFILE_SHA256": "0" * 64, "PGO": "1", "PATH": os.environ["PATH"], "CONFIGURE_OPTIONS": OPTIONS,
+        "PYTHON_SHA256": hashlib.sha256(tarball.read_bytes()).hexdigest(),
+        "COMPILE_OPTIONS": "\n".join(f"{name}=" for name in COMPILE_OPTIONS),
+    }  # fmt: skip
+    command = ["bash", str(Path(__file__).parents[3] / "shared" / "compile.sh"), "train"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "expected the recorded profile" in done.stderr
+    assert "instrumented build" not in done.stdout, "it trained"
