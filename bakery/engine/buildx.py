@@ -19,6 +19,10 @@ CORES, MEMORY = 2, 4_000_000_000
 """Processors and bytes of memory for one image: the compiler uses all processors, the training one, and linking with
 full LTO takes 3 GB."""
 
+ATTEMPTS, LOST_TRACK = 3, "inconsistent graph state"
+"""How often a build is tried, and BuildKit's message when its scheduler has lost a step that several builds share
+(https://github.com/moby/buildkit/issues/2303). It is not about the build: another attempt works."""
+
 
 def default_jobs(cores: int, memory: int) -> int:
     """How many images to build at a time on a machine with ``cores`` processors and ``memory`` bytes of memory."""
@@ -94,26 +98,37 @@ class BuildxProcesses:
     ) -> tuple[Tracker, int]:  # fmt: skip
         """Run ``command``, append to the log ``file``, call ``enter`` at each phase.
 
-        Returns what was tracked, and the exit code.
+        Returns what was tracked, and the exit code. A build that BuildKit lost track of is repeated: the steps that it
+        finished are in the cache.
         """
         file.parent.mkdir(parents=True, exist_ok=True)
+        compiled = False
         with file.open("a", encoding="utf-8") as log:
             file.chmod(0o600)
-            tracker = Tracker(log, enter)
-            tracker.write(" ".join(command))
-            with self._started(command, folder, environment) as process:
-                assert process.stderr is not None
-                read = partial(os.read, process.stderr.fileno(), 1 << 16)
-                try:
-                    for message in status_messages(iter(read, b"")):
-                        tracker.take(message)
-                except BaseException:
-                    process.terminate()
-                    raise
-                finally:
-                    with self.lock:
-                        self.processes.discard(process)
-        return tracker, process.returncode
+            for attempt in range(ATTEMPTS):
+                tracker = Tracker(log, enter)
+                tracker.write(" ".join(command))
+                code = self._follow(command, folder, environment, tracker)
+                tracker.compiled = compiled = tracker.compiled or compiled
+                if not code or not any(LOST_TRACK in line for line in tracker.text):
+                    break
+                tracker.write(f"BuildKit lost track of the build: attempt {attempt + 1} of {ATTEMPTS}")
+        return tracker, code
+
+    def _follow(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], tracker: Tracker) -> int:
+        with self._started(command, folder, environment) as process:
+            assert process.stderr is not None
+            read = partial(os.read, process.stderr.fileno(), 1 << 16)
+            try:
+                for message in status_messages(iter(read, b"")):
+                    tracker.take(message)
+            except BaseException:
+                process.terminate()
+                raise
+            finally:
+                with self.lock:
+                    self.processes.discard(process)
+        return process.returncode
 
     def _started(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         with self.lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,28 @@ def test_no_process_starts_after_an_interruption(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="interrupted"):
         running.run(["touch", "made"], tmp_path, {}, tmp_path / "log", lambda _: None)
     assert not (tmp_path / "made").exists()
+
+
+LOST = "ERROR: failed to solve: failed to get edge: inconsistent graph state"
+
+
+@pytest.mark.parametrize(("failures", "code", "attempts"), [(1, 0, 2), (2, 0, 3), (9, 1, 3)])
+def test_a_build_that_buildkit_lost_track_of_is_repeated(
+    failures: int, code: int, attempts: int, tmp_path: Path
+) -> None:
+    (tmp_path / "buildx").write_text(  # a fake of buildx: BuildKit's message comes by chance
+        f"echo attempt >>attempts\n[ $(wc -l <attempts) -gt {failures} ] || {{ echo '{LOST}' >&2; exit 1; }}\n"
+    )
+    tracker, status = BuildxProcesses().run(["sh", "buildx"], tmp_path, {"PATH": os.defpath}, tmp_path / "log", print)
+    assert (status, (tmp_path / "attempts").read_text().count("attempt")) == (code, attempts)
+    assert (tmp_path / "log").read_text().count(LOST) == min(failures, 3), "the log has each attempt"
+    assert tracker.text == ([LOST] if code else []), "the result is the last attempt's"
+
+
+def test_a_build_that_failed_for_another_reason_is_not_repeated(tmp_path: Path) -> None:
+    command = ["sh", "-c", "echo attempt >>attempts; echo ERROR: no such stage >&2; exit 1"]
+    BuildxProcesses().run(command, tmp_path, {"PATH": os.defpath}, tmp_path / "log", print)
+    assert (tmp_path / "attempts").read_text() == "attempt\n"
 
 
 def test_the_users_options_reach_buildx(tmp_path: Path) -> None:
