@@ -7,7 +7,6 @@ from pathlib import Path
 from bakery.catalog import load_catalog
 from bakery.display import FORMATS, Report, make_display, show, tell, terminal_width
 from bakery.errors import InputError
-from bakery.files import write_whole
 from bakery.options import Building, Measuring, Output, Scanning, Selection, option
 from commands import lazy as bakery
 from commands.command import WORKSPACE, command
@@ -27,8 +26,7 @@ def compare(selection: Selection, measuring: Measuring, output: Output) -> Repor
     comparer = bakery.sizes.Comparer(catalog, engine, baseline, records, *options, tell)
     comparisons = comparer.compare_all(images, WORKSPACE)
     if measuring.html:
-        write_whole(Path(measuring.html), bakery.report.page(comparisons))
-        tell(f"{measuring.html} written")
+        tell(bakery.report.write_page(measuring.html, bakery.report.page(comparisons)))
     return bakery.report.comparison_report(
         comparisons, output.format, terminal_width(), brief=measuring.brief, check=output.check
     )
@@ -56,7 +54,9 @@ def measure(selection: Selection, measuring: Measuring, kind: str) -> None:
     for session in sessions:
         session.report(getattr(bakery.benchmarks, kind)).show()
     if measuring.html:
-        write_whole(Path(measuring.html), bakery.report.benchmark_page([session.measured for session in sessions]))
+        bakery.report.write_page(
+            measuring.html, bakery.report.benchmark_page([session.measured for session in sessions])
+        )
 
 
 @command(

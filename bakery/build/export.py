@@ -85,10 +85,13 @@ class Export:
         self.attested = self.exported.with_suffix(".attested.tar")
 
     def __enter__(self) -> "Export":
-        self.__exit__()  # what a killed process left, or a link or FIFO, which programs would write to
+        self._clear()  # what a killed process left, or a link or FIFO, which programs would write to
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
         for file in (self.exported, self.recompressed, self.attested):
             file.unlink(missing_ok=True)
 

@@ -4,10 +4,10 @@ from bakery.report.figures import benchmark_page
 from bakery.report.html import page
 from bakery.report.pages import render_pages
 from bakery.report.rows import image_report, release_report, tag_report
-from bakery.report.site import write_site
+from bakery.report.site import write_page, write_site
 from bakery.report.text import comparison_report
 
 __all__ = [
     "benchmark_page", "comparison_report", "image_report", "page", "release_report", "render_pages", "tag_report",
-    "write_site",
+    "write_page", "write_site",
 ]  # fmt: skip

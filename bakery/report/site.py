@@ -86,6 +86,12 @@ def choices_of(pages: Sequence[Page]) -> dict[str, list[str]]:
     return {name: list(dict.fromkeys(column)) for name, column in values.items()}
 
 
+def write_page(file: str, markup: str) -> str:
+    """Write a page to ``file`` and return what was done, a line; raises as :func:`bakery.files.write_whole` does."""
+    write_whole(Path(file), markup)
+    return f"{file} written"
+
+
 def write_site(workspace: Workspace, folder: Path) -> str:
     """Write the site into ``folder``; returns a line about it.
 

@@ -15,7 +15,7 @@ from bakery.build import Builder
 from bakery.catalog import Image, references
 from bakery.engine import run_container
 from bakery.errors import BuildError, InputError
-from bakery.records import SuiteRun, record_of, write_record
+from bakery.records import LocalRecord, SuiteRun, record_of, write_record
 from bakery.testing.image_tests import as_built
 from bakery.toml import Rule, read_toml
 
@@ -161,6 +161,13 @@ def run_suite(
     A run of the whole suite is recorded, unless the image was replaced while it ran. Raises :exc:`BuildError` if the
     run does not complete.
     """
+    reference = references(builder.catalog, suite.image)[0]
+
+    def record() -> LocalRecord | None:
+        return record_of(builder.workspace, suite.image, builder.engine.require(reference).id)
+
+    if not only and not record():
+        write(f"{reference} was not built in this clone: the result will not be recorded (`inv build` first)")
     expected = [failure for failure in suite.expected if not only or failure.file in only]
     arguments, summary = main_arguments(expected, only, jobs), Summary()
     if arguments:
@@ -185,14 +192,12 @@ def run_suite(
         finished = run_container(builder.engine, suite.id, command, write=lambda line: write(f"exit code {line}"))
         recovered = recovered_tests(finished.stdout.splitlines())
     result = SuiteResult(suite.image, summary.passed, summary.skipped, summary.failed, len(runs), recovered)
-    built = builder.engine.require(references(builder.catalog, suite.image)[0])
-    record = None if only else record_of(builder.workspace, suite.image, built.id)
-    if record:
+    if not only and (built := record()):
         suite_run = SuiteRun(
             when=datetime.now(UTC).isoformat(timespec="seconds"), passed=result.passed, failed=len(result.failed),
             skipped=result.skipped, expected=result.expected, recovered=len(result.recovered),
         )  # fmt: skip
-        write_record(builder.workspace, suite.image, record, regrtest=suite_run)
+        write_record(builder.workspace, suite.image, built, regrtest=suite_run)
     return result
 
 

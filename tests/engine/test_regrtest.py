@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -78,11 +78,15 @@ def test_the_image_itself_is_built_without_the_tests(built: Built) -> None:
     assert files == ["compiled", "ensurepip", "os.py", "site-packages"]
 
 
-def test_only_a_run_of_the_whole_suite_is_recorded(built: Built) -> None:
+def test_only_a_run_of_the_whole_suite_on_an_image_built_here_is_recorded(built: Built, tmp_path: Path) -> None:
     builder, image, workspace = built.builder, built.image, built.bench.workspace
     shown: list[str] = []
     run_suite(builder, built.suite, ["test_os"], 1, shown.append)
     assert recorded(workspace, image).regrtest is None
+    elsewhere = replace(builder, workspace=Workspace(tmp_path, workspace.home))
+    run_suite(elsewhere, built.suite, [], 1, shown.append)
+    assert recorded(workspace, image).regrtest is None
+    assert [line for line in shown if "will not be recorded" in line] == shown[:1]
     verdict = run_suite(builder, built.suite, [], 1, shown.append)
     assert verdict.passed == 1
     assert "Result: SUCCESS" in shown
