@@ -28,22 +28,32 @@ Ask = Callable[[Image, Iterable[tuple[str, str]]], Iterable[NewerPackage]]
 
 @dataclass
 class Survey:
-    """A row for each outdated package, the images that were examined, and what could not be checked."""
+    """A row for each outdated package, the images that were examined, and by cause what could not be checked."""
 
     rows: list[dict[str, object]] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
+    causes: dict[str, list[str]] = field(default_factory=dict)
+
+    def could_not_check(self, name: str, cause: str) -> None:
+        """Note that ``name`` could not be checked because of ``cause``."""
+        self.causes.setdefault(cause, []).append(name)
+
+    @property
+    def unknown(self) -> list[str]:
+        """A line for each cause, such as a registry that does not answer, with the names of all that it concerns."""
+        return [f"{', '.join(names)}: {cause}" for cause, names in self.causes.items()]
 
     def report(self, *, check: bool) -> Report:
         """The outdated packages, a failure with ``check``; :exc:`UnknownResult` if anything could not be checked.
 
         Raises :exc:`NothingSelected` if there is no image.
         """
-        if not self.images and not self.unknown:
+        if not self.images and not self.causes:
             raise NothingSelected("there is no image to examine", hint="Build one first, or give a --repository.")
         failure: BakeryError | None = None
-        if self.unknown:
-            failure = UnknownResult(f"not everything could be checked: {len(self.unknown)} failures, see above")
+        if self.causes:
+            count = sum(map(len, self.causes.values()))
+            failure = UnknownResult(f"not everything could be checked: {count} failures, see above")
         elif check and self.rows:
             count = len({(row["reference"], row["platform"]) for row in self.rows})
             failure = BuildError(f"{count} of {len(self.images)} images are outdated", hint="Build them again.")
@@ -69,7 +79,7 @@ class Outdated:
             try:
                 packages = self._packages(image, reference, survey)
             except (RegistryError, oci.ManifestError) as error:
-                survey.unknown.append(f"{reference} ({image.platform}): {error.message}")
+                survey.could_not_check(f"{reference} ({image.platform})", error.message)
                 continue
             groups[image.target.name, image.platform].append((image, reference, packages))
         for (target, platform), members in groups.items():
@@ -79,7 +89,7 @@ class Outdated:
             except BakeryError as error:
                 names = ", ".join(reference for _, reference, _ in members)
                 about = f"the package archive of {target} for {platform} could not be queried about {names}"
-                survey.unknown.append(f"{about}: {error}")
+                survey.could_not_check(about, str(error))
                 continue
             for member in members:
                 self._compare(*member, newer, survey)
@@ -98,7 +108,7 @@ class Outdated:
                     yield replace(image, platform=platform), reference
             except (RegistryError, oci.ManifestError) as error:
                 if getattr(error, "status", 0) != 404:  # a registry without the image
-                    survey.unknown.append(f"{reference}: {error.message}")
+                    survey.could_not_check(reference, error.message)
 
     def _packages(self, image: Image, reference: str, survey: Survey) -> dict[str, str]:
         """The versions of an image's packages by name; what cannot be one goes to ``survey``."""
@@ -114,7 +124,7 @@ class Outdated:
         valid = {key: text for key, text in packages.items() if is_package(key, text)}
         if not valid or len(valid) < len(packages):
             count = f"{len(packages) - len(valid)} of its packages have no valid name and version"
-            survey.unknown.append(f"{reference} ({image.platform}): {count if packages else 'it lists no packages'}")
+            survey.could_not_check(f"{reference} ({image.platform})", count if packages else "it lists no packages")
         return valid
 
     def _compare(
@@ -135,7 +145,10 @@ class Outdated:
         gone = [package.name for package in matches if not package.available]
         if gone:
             text = f"the archive of {image.target.name} does not have {', '.join(gone)}"
-            (survey.unknown.append if len(gone) == len(packages) else self.tell)(f"{reference}: {text}")
+            if len(gone) == len(packages):
+                survey.could_not_check(reference, text)
+            else:
+                self.tell(f"{reference}: {text}")
         secure = sum(package.is_security_update for package in matches)
         count = f"{len(rows)} outdated ({secure} security updates)" if rows else "none outdated"
         self.tell(f"{reference} ({image.platform}): {len(packages)} packages, {count}")

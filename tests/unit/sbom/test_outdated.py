@@ -47,18 +47,31 @@ ROW: dict[str, object] = {"image": "a", "reference": "r/python:1", "platform": "
         ([], [], True, None),
         ([ROW], [], False, None),
         ([ROW], [], True, BuildError),
-        ([], ["r/python:2: its registry does not answer"], False, UnknownResult),
-        ([ROW], ["r/python:2: its registry does not answer"], True, UnknownResult),
+        ([], ["r/python:2: it does not answer"], False, UnknownResult),
+        ([ROW], ["r/python:2: it does not answer"], True, UnknownResult),
     ],
 )
 def test_an_unknown_result_is_a_failure_and_an_outdated_package_only_with_check(
     rows: list[dict[str, object]], unknown: list[str], check: bool, error: type[BakeryError] | None
 ) -> None:
-    report = Survey(rows, ["r/python:1"], unknown).report(check=check)
+    survey = Survey(rows, ["r/python:1"])
+    for line in unknown:
+        survey.could_not_check(*line.split(": "))
+    report = survey.report(check=check)
     assert type(report.failure) is (error or type(None))
     assert report.failure is None or report.failure.exit_code == {BuildError: 1, UnknownResult: 2}[type(report.failure)]
     assert list(report.notes[-len(unknown) :] if unknown else []) == unknown
     assert report.rows == rows, "also then"
+
+
+def test_images_of_a_registry_that_does_not_answer_share_one_line() -> None:
+    survey = Survey()
+    for tag in ("3.13", "3.14"):
+        survey.could_not_check(f"r/python:{tag}", "r does not answer")
+    survey.could_not_check("r/python:3.12", "it lists no packages")
+    report = survey.report(check=False)
+    assert report.notes == ["r/python:3.13, r/python:3.14: r does not answer", "r/python:3.12: it lists no packages"]
+    assert report.failure and "3 failures" in report.failure.message
 
 
 def test_examining_no_image_is_an_error() -> None:
