@@ -279,10 +279,16 @@ class BaseResolver:
             with tempfile.TemporaryDirectory(prefix=".folder.", suffix=".partial", dir=cache) as stage:
                 file = Path(stage) / "rootfs.tar"
                 with tarfile.open(file, "w") as tar:
-                    tar.add(path, arcname=".", filter=lambda member: None if member.isdev() else member)
+
+                    def bounded(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+                        oci.require_size(tar.offset + member.size, f"--base={override}")
+                        return None if member.isdev() else member
+
+                    tar.add(path, arcname=".", filter=bounded)
                 return self._imported(file, override, platform)
 
     def _imported(self, tar: Path, override: str, platform: Platform) -> BaseImage:
+        oci.require_size(tar.stat().st_size, f"--base={override}")
         name = f"{Path(override).name} (root file system given by the user)"
         folder = self.workspace.home / "bases" / f"user-{sha256_of(tar)[:16]}-{platform.architecture}"
         with disk_full(folder), locked(folder.with_suffix(".lock"), f"the base {override}", self.tell):

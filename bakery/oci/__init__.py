@@ -14,7 +14,16 @@ from bakery.oci.attestations import PACKAGES, PREDICATE, SPDX, STATEMENT, Origin
 from bakery.oci.compression import CHUNK, Compressor, compressor, method_of, open_compressed_tar, read_errors
 from bakery.oci.contents import Contents, Overlay, contents_of
 from bakery.oci.indexes import digest_of, entries_for, merged
-from bakery.oci.layout import check_root_file_system, describe, layout_digest, open_tar, to_json, verified, write_layout
+from bakery.oci.layout import (
+    check_root_file_system,
+    describe,
+    layout_digest,
+    open_tar,
+    require_size,
+    to_json,
+    verified,
+    write_layout,
+)
 from bakery.oci.manifests import (
     ACCEPTED,
     INDEX,
@@ -44,5 +53,5 @@ __all__ = [
     "describe", "digest_of", "entries_for", "find_index", "image_archive", "is_index", "labelled", "layer_sizes",
     "layout_digest", "merged", "method_of", "open_blob", "open_compressed_tar", "open_layer", "open_member", "open_tar",
     "parse_config", "parse_index", "parse_manifest", "parse_object", "pick", "platforms_of", "predicate_about",
-    "read_blob", "read_errors", "recompress", "to_json", "verified", "write_layout",
+    "read_blob", "read_errors", "recompress", "require_size", "to_json", "verified", "write_layout",
 ]  # fmt: skip

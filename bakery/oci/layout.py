@@ -36,6 +36,8 @@ from bakery.regular_files import open_regular, read_regular
 GZIP_LEVEL = 6
 VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 """The file oci-layout."""
+ROOT_BYTES = 10_000_000_000
+"""Bytes of the largest root file system that is read; slim images have less than 0.1 GB."""
 
 
 def to_json(content: Mapping[str, object]) -> bytes:
@@ -100,10 +102,12 @@ def write_layout(folder: Path, tar: IO[bytes], *, architecture: str, created: st
     ``architecture`` as OCI spells it (amd64, arm64), ``created`` as RFC 3339. The same tar gives the same digest.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    diff, writer = hashlib.sha256(), LayoutWriter(folder)
+    diff, writer, size = hashlib.sha256(), LayoutWriter(folder), 0
     with tempfile.TemporaryFile(dir=folder) as raw:
         with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=GZIP_LEVEL, mtime=0, filename="") as packed:
             while chunk := tar.read(CHUNK):
+                size += len(chunk)
+                require_size(size, "the root file system")
                 diff.update(chunk)
                 packed.write(chunk)
         layer = writer.blob(raw, "application/vnd.oci.image.layer.v1.tar+gzip")
@@ -167,12 +171,21 @@ def open_tar(file: Path) -> AbstractContextManager[IO[bytes]]:
     return decompressed(open_regular(file))
 
 
+def require_size(size: int, name: object) -> None:
+    """Raise :exc:`InputError` if ``size`` bytes are more than any distribution's root file system has."""
+    if size > ROOT_BYTES:
+        raise InputError(f"{name} has {size:,} bytes: expected a root file system of at most {ROOT_BYTES:,}")
+
+
 def check_root_file_system(tar: Path) -> None:
     """Raise :exc:`InputError` unless ``tar`` can be read to its end and is a root file system (it has ``etc``)."""
+    names: set[tuple[str, ...]] = set()
     with open_tar(tar) as stream:
         try:
             with tarfile.open(fileobj=stream, mode="r|", tarinfo=WholeMember) as members:
-                names = {PurePosixPath(member.name).parts[:1] for member in members}
+                for member in members:
+                    require_size(member.offset_data + member.size, tar)
+                    names.add(PurePosixPath(member.name).parts[:1])
         except read_errors() as error:
             raise InputError(f"{tar} is not a tar file, or ends too early: {error}") from None
     if ("etc",) not in names:

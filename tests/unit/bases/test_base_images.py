@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import dataclasses
 import gzip
+import io
 import json
 import lzma
 import os
@@ -25,6 +26,7 @@ from bakery.catalog.distributions import Target
 from bakery.catalog.models import Catalog
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.names import REFERENCE
+from bakery.oci import layout
 from bakery.platforms import Platform
 from bakery.workspace import Workspace
 
@@ -518,6 +520,33 @@ def test_root_file_system_may_be_a_folder(make: Any, target: Target, tmp_path: P
         names = set(tar.getnames())
     assert {"./etc/os-release", "./bin", "./name\nwith line"} <= names
     assert (base.name, base.origin) == ("root fs (root file system given by the user)", "user")
+
+
+@pytest.mark.parametrize("kind", ["tar", "folder", "member of a packed tar"])
+def test_a_root_file_system_of_a_terabyte_is_rejected_without_reading_it(
+    make: Any, target: Target, tmp_path: Path, kind: str
+) -> None:
+    base, huge, terabyte = tmp_path / "base", tmp_path / "base" / "etc" / "huge", 1 << 40
+    if kind == "folder":
+        huge.parent.mkdir(parents=True)
+        huge.touch()
+        os.truncate(huge, terabyte)  # sparse
+    elif kind == "tar":
+        base.touch()
+        os.truncate(base, terabyte)
+    else:
+        member = tarfile.TarInfo("etc/huge")
+        member.size = terabyte
+        base.write_bytes(gzip.compress(member.tobuf() + bytes(100_000)))
+    with pytest.raises(InputError, match="expected a root file system of at most 10,000,000,000"):
+        make(str(base)).resolve(target, AMD64)
+    assert not list(tmp_path.glob("**/*.partial"))
+
+
+def test_a_root_file_system_that_unpacks_to_too_much_is_rejected(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(layout, "ROOT_BYTES", 1_000_000)
+    with pytest.raises(InputError, match="at most 1,000,000"):
+        oci.write_layout(tmp_path, io.BytesIO(bytes(1_000_001)), architecture="amd64", created="2020-01-01T00:00:00Z")
 
 
 def test_folder_without_etc_is_rejected(make: Any, target: Target, tmp_path: Path) -> None:
