@@ -27,7 +27,8 @@ def open_regular(file: Path) -> BufferedReader:
 def read_regular(file: Path) -> bytes:
     """The bytes of ``file``; OSError if it is not a regular file, or has more than :data:`LARGEST` bytes."""
     with open_regular(file) as stream:
-        data = stream.read(LARGEST + 1)
-    if len(data) > LARGEST:
+        size = os.fstat(stream.fileno()).st_size  # 0 for files of the kernel
+        data = b"" if size > LARGEST else stream.read(LARGEST + 1)
+    if max(size, len(data)) > LARGEST:
         raise OSError(errno.EFBIG, f"expected at most {LARGEST} bytes", str(file))
     return data
