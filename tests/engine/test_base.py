@@ -50,7 +50,7 @@ PROGRAMS = {
 excluded."""
 
 
-@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+@pytest.fixture(scope="module", params=["bookworm", pytest.param("trixie", marks=pytest.mark.extended)])
 def target(request: pytest.FixtureRequest, catalog: Catalog) -> Target:
     """A target whose published base is made by debuerreotype."""
     return next(target for target in catalog.targets if target.name == request.param)

@@ -104,7 +104,7 @@ def packages(
     archive, base = archive_and_base
     stanzas = {suite: dict(names) for suite, names in archive.stanzas.items()}
     bench = Bench(tmp_path, engine, workspace.home, salt=SALT, layers=layers)
-    few = FamilyPackages(("dpkg-dev", "gcc", "make", "xz-utils"), ("ca-certificates", "netbase"))
+    few = FamilyPackages(("dpkg-dev", "make", "xz-utils"), ("ca-certificates", "netbase"))
     families = tuple(dataclasses.replace(family, packages=few) for family in bench.catalog.families)
     recipes = {name: dataclasses.replace(recipe, packages=()) for name, recipe in bench.catalog.recipes.items()}
     bench.catalog = dataclasses.replace(bench.catalog, families=families, recipes=recipes)
