@@ -224,6 +224,7 @@ class Measuring:
     applications: bool = option(
         False, "Run applications instead of pyperformance: web servers, black, pytest and others"
     )
+    threads: bool = option(False, "Measure work that two threads do at the same time, for free-threaded builds")
     memory: bool = option(False, "Measure memory instead of time: after startup, after imports, and of web workers")
     full: bool = option(False, "Run all of pyperformance that works without a network, instead of the subset")
     rounds: int = option(10, "How often each command is started in each image (default: 10)", minimum=1)

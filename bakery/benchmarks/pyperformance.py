@@ -36,8 +36,8 @@ class PinnedPackage:
 class SuiteConfig:
     """The contents of benchmarks/benchmarks.toml; ``unsuitable`` and ``series`` have reasons by benchmark name.
 
-    ``subset`` lists the pyperformance benchmarks that run by default, ``applications`` and ``memory`` those of the
-    options with these names.
+    ``subset`` lists the pyperformance benchmarks that run by default; ``applications``, ``memory`` and ``threads``
+    those of the options with these names.
     """
 
     pyperformance: PinnedPackage
@@ -45,6 +45,7 @@ class SuiteConfig:
     subset: tuple[str, ...]
     applications: tuple[str, ...]
     memory: tuple[str, ...]
+    threads: tuple[str, ...]
     imports: Mapping[str, tuple[str, ...]]
     unsuitable: Mapping[str, str]
     series: Mapping[str, Mapping[str, str]]

@@ -25,10 +25,12 @@ COLUMNS = (
     Column("95 % interval", "interval", right=True),
 )  # fmt: skip
 AGAINST = "-against-"  # in the name of a result: any other image than the reference follows
-Kind = Literal["bench", "applications", "memory", "startup", "pull"]
+Kind = Literal["bench", "applications", "threads", "memory", "startup", "pull"]
+OPTIONAL: tuple[Kind, ...] = ("applications", "threads", "memory")
+"""What `inv bench` measures with the option of that name."""
 TITLES: dict[Kind, str] = {
-    "bench": "Speed", "applications": "Speed of applications", "memory": "Memory", "startup": "Cold starts",
-    "pull": "From nothing to the first line",
+    "bench": "Speed", "applications": "Speed of applications", "threads": "Speed of two threads", "memory": "Memory",
+    "startup": "Cold starts", "pull": "From nothing to the first line",
 }  # fmt: skip
 FIRST_LINE = "first line"
 """A figure of `inv startup --pull`: the seconds from `docker pull` to the first line of output."""
@@ -185,7 +187,7 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
         variant, _, target = rest.rpartition("-")
         verb = "startup" if self.kind in ("startup", "pull") else "bench"
         words = [f"inv {verb} --version={release} --target={target}", f"--rounds={settings.rounds}"]
-        words += [f"--{self.kind}"] if self.kind in ("applications", "memory") else []
+        words += [f"--{self.kind}"] if self.kind in OPTIONAL else []
         words += [f"--pull={','.join(map(str, settings.pull))}"] if settings.pull else []
         words += [f"--variant={variant}"] if variant else []
         words += ["--source=PATH"] if "-local" in image else []
@@ -265,7 +267,7 @@ def notes_of(result: BenchmarkResult) -> list[str]:
             f"Wide intervals, over {WIDE:.0%} of the ratio: {wide} of {len(result.benchmarks)} results. "
             "Do not rely on these results individually; more rounds narrow the intervals."
         )
-    place = f"{environment.cpus} CPUs" if settings.pull else f"CPU {environment.cpu}"
+    place = f"{environment.cpus} CPUs" if settings.pull or result.kind == "threads" else f"CPU {environment.cpu}"
     notes.append(
         f"{settings.rounds} round{'s' if settings.rounds > 1 else ''} on {place} "
         f"({environment.cpu_model}), {settings.clock} clock, "

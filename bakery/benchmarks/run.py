@@ -25,7 +25,7 @@ from bakery.benchmarks.pyperformance import (
     read_suite,
     select_benchmarks,
 )
-from bakery.benchmarks.results import SETTLED, BenchmarkResult, BenchmarkTimes, is_wide, times_of
+from bakery.benchmarks.results import OPTIONAL, SETTLED, BenchmarkResult, BenchmarkTimes, is_wide, times_of
 from bakery.benchmarks.session import PROGRAMS, SIDES, Session, python_of
 from bakery.benchmarks.statistics import geometric_mean, round_logs
 from bakery.benchmarks.wheelhouse import FOLDER, SITE, TOOLS, Wheelhouse
@@ -233,7 +233,7 @@ def run_benchmarks(session: Session) -> BenchmarkResult:
     """
     root, engine, pair, settings = session.workspace.root, session.engine, session.pair, session.settings
     config, images = read_config(root), session.images()
-    options = ContainerOptions(labels=pair.labels, cpu=session.cpu)
+    options = ContainerOptions(labels=pair.labels, cpu=None if session.kind == "threads" else session.cpu)
     with ExitStack() as stack:
         stack.enter_context(session.measuring())
         workers = []
@@ -251,7 +251,7 @@ def run_benchmarks(session: Session) -> BenchmarkResult:
         folder = session.workspace.home / "bench" / reference.key
         with Wheelhouse(engine, pair.reference, folder, session.note) as wheelhouse:
             tools, script = wheelhouse.tools(config), tar_of(PROGRAMS / "worker.py", "worker.py")
-            names = {"applications": config.applications, "memory": config.memory}.get(session.kind, ())
+            names: tuple[str, ...] = getattr(config, session.kind) if session.kind in OPTIONAL else ()
             suite, full = (read_applications(root), False) if names else (read_suite(tools), settings.full)
             selected, left_out = select_benchmarks(
                 suite, config, ours.series, full=full, only=settings.only, names=names

@@ -15,6 +15,7 @@ from bakery.benchmarks.results import (
     AGAINST,
     COLUMNS,
     NOISY,
+    OPTIONAL,
     BenchmarkEnvironment,
     BenchmarkResult,
     BenchmarkSettings,
@@ -114,10 +115,17 @@ class Session:
 
     @property
     def kind(self) -> Kind:
-        """What `inv bench` measures; :exc:`InputError` if the options ask for two kinds."""
-        if self.settings.applications and self.settings.memory:
-            raise InputError("--applications and --memory are measured separately", hint="Give one of them.")
-        return "applications" if self.settings.applications else "memory" if self.settings.memory else "bench"
+        """What `inv bench` measures; :exc:`InputError` if the options ask for two kinds, or exclude each other."""
+        settings = self.settings
+        chosen = [kind for kind in OPTIONAL if getattr(settings, kind)]
+        if len(chosen) > 1:
+            options = " and ".join(f"--{kind}" for kind in chosen)
+            raise InputError(f"{options} are measured separately", hint="Give one of them.")
+        if settings.threads and (settings.clock == "cpu" or settings.cpu is not None):
+            raise InputError("--threads measures wall time on all CPUs", hint="Leave out --clock=cpu and --cpu.")
+        if settings.threads and self.engine.info.cpus < 2:
+            raise InputError("--threads needs two CPUs, and the engine's machine has one")
+        return chosen[0] if chosen else "bench"
 
     def note(self, text: str) -> None:
         self.display.note(self.pair.name, text)

@@ -84,9 +84,11 @@ def test_a_comparison_with_another_image_has_its_own_file_and_command_and_is_not
     assert summaries_chart([peer]) is None
 
 
-def test_applications_and_memory_name_their_option_and_memory_is_in_bytes() -> None:
-    applications = replace(RESULT, kind="applications")
+def test_applications_threads_and_memory_name_their_option_and_memory_is_in_bytes() -> None:
+    applications, threads = replace(RESULT, kind="applications"), replace(RESULT, kind="threads")
     assert applications.command == "inv bench --version=3.13.15 --target=bookworm --rounds=2 --applications"
+    assert threads.command == "inv bench --version=3.13.15 --target=bookworm --rounds=2 --threads"
+    assert any(f" on {threads.environment.cpus} CPUs " in note for note in notes_of(threads))
     memory = replace(RESULT, kind="memory", benchmarks=[times_of("pass", [[8.25e6]] * 2, [[9.9e6]] * 2)])
     assert memory.stem == "memory-3.13.15-bookworm-amd64"
     assert rows_of(memory)[0] == {
@@ -95,16 +97,22 @@ def test_applications_and_memory_name_their_option_and_memory_is_in_bytes() -> N
     assert notes_of(memory)[0].endswith("Above 1, ours needs less.")
 
 
-def test_one_run_measures_one_kind(tmp_path: Path) -> None:
-    both = Measuring(applications=True, memory=True)
-    session = Session(
-        Workspace(tmp_path, tmp_path),
-        SimpleNamespace(),
-        Pair("p", "a", "b"),
-        both,
-        Display(io.StringIO()),  # type: ignore[arg-type]
-    )
-    with pytest.raises(InputError, match="measured separately"):
+@pytest.mark.parametrize(
+    ("settings", "cpus", "error"),
+    [
+        (Measuring(applications=True, memory=True), 2, "--applications and --memory are measured separately"),
+        (Measuring(threads=True, clock="cpu"), 2, "--threads measures wall time on all CPUs"),
+        (Measuring(threads=True, cpu=1), 2, "--threads measures wall time on all CPUs"),
+        (Measuring(threads=True), 1, "--threads needs two CPUs"),
+    ],
+)
+def test_options_that_exclude_each_other_are_rejected(
+    tmp_path: Path, settings: Measuring, cpus: int, error: str
+) -> None:
+    engine = SimpleNamespace(info=SimpleNamespace(cpus=cpus))
+    workspace, pair = Workspace(tmp_path, tmp_path), Pair("p", "a", "b")
+    session = Session(workspace, engine, pair, settings, Display(io.StringIO()))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=error):
         print(session.kind)
 
 
