@@ -287,7 +287,8 @@ def notes_of(result: BenchmarkResult) -> list[str]:
         counts = [f"{name} {one / 1e6:.1f} against {two / 1e6:.1f}" for name, (one, two) in result.instructions.items()]
         notes.append(f"Millions of instructions in user mode, by valgrind: {', '.join(counts)}.")
     shares = (ours.cpu_share, reference.cpu_share)
-    if (settings.clock, what) == ("wall", "time") and any(share is not None and share < BUSY for share in shares):
+    on_one = (settings.clock, what) == ("wall", "time") and result.kind != "threads"
+    if on_one and any(share is not None and share < BUSY for share in shares):
         notes.append(
             f"Other processes used the CPU: ours ran {shares[0]:.0%} of the time and the reference {shares[1]:.0%}. "
             "--clock=cpu measures CPU time instead."

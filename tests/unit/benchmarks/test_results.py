@@ -89,6 +89,9 @@ def test_applications_threads_and_memory_name_their_option_and_memory_is_in_byte
     assert applications.command == "inv bench --version=3.13.15 --target=bookworm --rounds=2 --applications"
     assert threads.command == "inv bench --version=3.13.15 --target=bookworm --rounds=2 --threads"
     assert any(f" on {threads.environment.cpus} CPUs " in note for note in notes_of(threads))
+    images = replace(RESULT.images, ours=replace(RESULT.images.ours, cpu_share=0.9))
+    assert any("used the CPU" in note for note in notes_of(replace(RESULT, images=images)))
+    assert not any("used the CPU" in note for note in notes_of(replace(threads, images=images))), "there are two CPUs"
     memory = replace(RESULT, kind="memory", benchmarks=[times_of("pass", [[8.25e6]] * 2, [[9.9e6]] * 2)])
     assert memory.stem == "memory-3.13.15-bookworm-amd64"
     assert rows_of(memory)[0] == {
