@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import io
 import os
+import re
 import shutil
 import tarfile
 import time
@@ -120,8 +121,12 @@ def repository(root: Path, original: Path, tarball: Path) -> None:
     text = catalog.read_text().replace('"infra7/python"', f'"{REPOSITORY}"')
     # Without this, a test's fake reference would replace the real one in the engine.
     text = text.replace('"reference/python"', f'"{REPOSITORY}-reference"')
-    # No compiler is called; installing clang would only take time.
+    # No compiler is called; installing compilers and headers would only take time.
     catalog.write_text(text.replace('compiler = "clang"', 'compiler = "gcc"'))
+    family, dockerfile = root / "debian" / "family.toml", root / "debian" / "Dockerfile"
+    few = 'build = ["dpkg-dev", "make", "xz-utils"]'
+    family.write_text(re.sub(r"(?ms)^build = \[$.*?^\]$", few, family.read_text(), count=1))
+    dockerfile.write_text(dockerfile.read_text().replace("g++ libc6-dev", "make"))
 
 
 def in_variant(engine: Engine, reference: str, infix: str) -> str:
