@@ -86,7 +86,7 @@ def test_only_a_run_of_the_whole_suite_on_an_image_built_here_is_recorded(built:
     elsewhere = replace(builder, workspace=Workspace(tmp_path, workspace.home))
     run_suite(elsewhere, built.suite, [], 1, shown.append)
     assert recorded(workspace, image).regrtest is None
-    assert sum("will not be recorded" in line for line in shown) == 1, "and of a part of it nobody expects that"
+    assert sum("will not be recorded" in line for line in shown) == 1, "a part of the suite is never recorded"
     verdict = run_suite(builder, built.suite, [], 1, shown.append)
     assert verdict.passed == 1
     assert "Result: SUCCESS" in shown

@@ -66,19 +66,23 @@ def generate(folder: Path, rules: str) -> tuple[Path, subprocess.CompletedProces
     return generated, subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def unpack(folder: Path, files: dict[str, str], options: str = OPTIONS, phase: str = "train") -> tuple[Path, str]:
-    """Let compile.sh unpack a tree of ``files`` that has no configure; returns the tree and the error output."""
+def run(folder: Path, files: dict[str, str], phase: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a phase of compile.sh on a tarball of ``files``, with ``more`` in its environment."""
     source = folder / "source"
     source.mkdir()
     tarball = make_release(source, {"Modules/Setup": "", **files})
-    script = Path(__file__).parents[3] / "shared" / "compile.sh"
     environment = {
         "SOURCE": str(source), "TREE": str(folder / "tree"), "PGO": "1", "PATH": os.environ["PATH"],
-        "PYTHON_SHA256": hashlib.sha256(tarball.read_bytes()).hexdigest(), "CONFIGURE_OPTIONS": options,
-        "COMPILE_OPTIONS": "\n".join(f"{name}=" for name in COMPILE_OPTIONS),
+        "PYTHON_SHA256": hashlib.sha256(tarball.read_bytes()).hexdigest(), "CONFIGURE_OPTIONS": OPTIONS,
+        "COMPILE_OPTIONS": "\n".join(f"{name}=" for name in COMPILE_OPTIONS), **more,
     }  # fmt: skip
-    command = ["bash", str(script), phase]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    command = ["bash", str(Path(__file__).parents[3] / "shared" / "compile.sh"), phase]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def unpack(folder: Path, files: dict[str, str], options: str = OPTIONS, phase: str = "train") -> tuple[Path, str]:
+    """Let compile.sh unpack a tree of ``files`` that has no configure; returns the tree and the error output."""
+    done = run(folder, files, phase, CONFIGURE_OPTIONS=options)
     assert done.returncode != 0, "there is no configure"
     return folder / "tree", done.stderr
 
@@ -228,19 +232,11 @@ def test_modules_that_others_look_for_are_linked_into_libpython_but_are_files(tm
 
 
 def test_a_recorded_profile_that_is_missing_is_an_error_and_no_reason_to_train(tmp_path: Path) -> None:
-    source, tree = tmp_path / "source", tmp_path / "tree"
-    source.mkdir()
+    tree = tmp_path / "tree"
     tree.mkdir()
-    tarball = make_release(source, {"Modules/Setup": "", **HEADERS})
     (tree / "configure").write_text("#!/bin/sh\ntouch Makefile\n")
     (tree / "configure").chmod(0o755)
-    environment = {
-        "SOURCE": str(source), "TREE": str(tree), "PROFILE": str(tmp_path / "empty"), "PROFILES": str(tmp_path / "out"),
-        "PROFILE_SHA256": "0" * 64, "PGO": "1", "PATH": os.environ["PATH"], "CONFIGURE_OPTIONS": OPTIONS,
-        "PYTHON_SHA256": hashlib.sha256(tarball.read_bytes()).hexdigest(),
-        "COMPILE_OPTIONS": "\n".join(f"{name}=" for name in COMPILE_OPTIONS),
-    }  # fmt: skip
-    command = ["bash", str(Path(__file__).parents[3] / "shared" / "compile.sh"), "train"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    folders = {"PROFILE": str(tmp_path / "empty"), "PROFILES": str(tmp_path / "out")}
+    done = run(tmp_path, HEADERS, "train", PROFILE_SHA256="0" * 64, **folders)
     assert done.returncode == 1 and "expected the recorded profile" in done.stderr
     assert "instrumented build" not in done.stdout, "it trained"
