@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -95,15 +96,26 @@ def test_pages_fit_are_readable_and_have_no_errors(site: Path, open_page: Callab
 
 def test_the_filter_shows_matching_images_only(open_page: Callable[..., Any]) -> None:
     page = open_page("index.html")
-    rows = page.locator("#images tbody tr:visible")
-    total = rows.count()
-    page.select_option("select[name=target]", "trixie")
-    assert 0 < rows.count() < total
-    assert all("trixie" in text for text in rows.locator("th").all_inner_texts())
-    assert page.inner_text("#count") == f"{rows.count()} of {total} images"
-    page.select_option("select[name=variant]", "minimal")
-    page.select_option("select[name=series]", "3.9")
-    assert rows.count() == 0 and page.is_visible("#none")
+    fields = ("series", "target", "variant", "platform")
+    rows = page.locator("#images tbody tr").all()
+    images = [tuple(row.get_attribute(f"data-{field}") for field in fields) for row in rows]
+
+    def select(*values: str) -> int:
+        """The number of rows that are visible when ``values`` are selected."""
+        for field, value in zip(fields, values, strict=True):
+            page.select_option(f"select[name={field}]", value)
+        return page.locator("#images tbody tr:visible").count()
+
+    trixie = [image for image in images if image[1] == "trixie"]
+    assert select("", "trixie", "", "") == len(trixie)
+    assert 0 < len(trixie) < len(images)
+    assert page.inner_text("#count") == f"{len(trixie)} of {len(images)} images"
+    assert not page.is_visible("#none")
+    for image in images[:3]:
+        assert select(*image) == images.count(image) == 1
+    absent = next(each for each in product(*map(set, zip(*images, strict=True))) if each not in images)
+    assert select(*absent) == 0
+    assert page.is_visible("#none")
 
 
 def test_links_between_pages_work_from_a_file(open_page: Callable[..., Any]) -> None:
