@@ -241,8 +241,8 @@ class BaseResolver:
     def _recipe(self, target: Target) -> str:
         """A digest of the script and the settings that make a base of ``target`` from packages."""
         archive, root = self.catalog.family_of(target).archive, self.workspace.root
-        files = [root / SCRIPT, *sorted(file for file in (root / archive.settings).rglob("*") if file.is_file())]
-        parts = [repr((archive, target.hooks)).encode(), *(file.read_bytes() for file in files)]
+        files = [root / SCRIPT, *sorted(file for file in (root / archive.settings).rglob("*") if not file.is_dir())]
+        parts = [repr((archive, target.hooks)).encode(), *map(read_regular, files)]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
     def _tools(self, mirror: apt.Mirror, archive: Archive) -> tuple[Path, dict[str, str]]:

@@ -38,6 +38,7 @@ from bakery.records import (
     write_record,
 )  # fmt: skip
 from bakery.redaction import redact
+from bakery.regular_files import read_regular
 from bakery.sizes import OfficialImage, Size, megabytes, official_size, read_baseline, size_and_anatomy
 from bakery.workspace import Workspace
 
@@ -81,7 +82,7 @@ def failure_of(results: Sequence[BuildResult]) -> BakeryError | None:
 
 def _stages_after_compiling(dockerfile: Path) -> tuple[str, ...]:
     """The stages after the one that compiles; the reference's Dockerfile has no such stage."""
-    text = dockerfile.read_text(encoding="utf-8").partition(" AS build\n")[2]
+    text = read_regular(dockerfile).decode().partition(" AS build\n")[2]
     return tuple(re.findall(r"(?m)^FROM \S+ AS (\S+)$", text))
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 STDOUT, STDERR = 1, 2
 """Numbers of the streams in the output of a command."""
+LARGEST_OUTPUT = 64 << 20
+"""Bytes that a command may write; the largest that is expected, the facts of an image, has 1.4 MB."""
 IDLE = ["python3", "-c", "import signal; signal.pause()"]
 
 
@@ -66,7 +68,8 @@ def execute(api: "APIClient", container: str, command: Sequence[str], **options:
     """Run ``command`` in the container with this ID; ``options`` are those of ``exec_create`` of Docker's client.
 
     The output is read through the HTTP response. ``exec_run`` of Docker's client reads the socket below it, and loses
-    what arrived together with the headers (https://github.com/docker/docker-py/issues/3332).
+    what arrived together with the headers (https://github.com/docker/docker-py/issues/3332). Raises :exc:`BuildError`
+    for more than :data:`LARGEST_OUTPUT`: the image may be anybody's.
     """
     process = api.exec_create(container, list(command), **options)["Id"]
     url = f"{api.base_url}/v{api.api_version}/exec/{process}/start"
@@ -76,6 +79,8 @@ def execute(api: "APIClient", container: str, command: Sequence[str], **options:
         response.raise_for_status()
         while header := response.raw.read(8):
             stream, length = struct.unpack(">BxxxL", header)
+            if sum(map(len, streams.values())) + length > LARGEST_OUTPUT:
+                raise BuildError(f"{command[0]} in the container wrote more than {LARGEST_OUTPUT >> 20} MiB")
             streams[stream] += response.raw.read(length)
     while (state := api.exec_inspect(process))["Running"]:  # it may close its output before it ends
         time.sleep(0.02)

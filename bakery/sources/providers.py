@@ -56,6 +56,18 @@ class Attempt:
 
 TIMEOUT = 600
 """Seconds for pip, whose own limit is the time between two reads."""
+MEMORY = 256 << 20
+"""Bytes of memory that pip may allocate; it reads a page of its index as a whole, and needs about 60 MB."""
+LARGEST_WHEEL = 256 << 20
+"""Bytes that pip may write to one file."""
+PIP = f"""\
+import resource, runpy
+for limit, most in (resource.RLIMIT_DATA, {MEMORY}), (resource.RLIMIT_FSIZE, {LARGEST_WHEEL}):
+    hard = resource.getrlimit(limit)[1]
+    resource.setrlimit(limit, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
+"""Runs pip within these limits, which it does not have itself."""
 Provider = Callable[[Request], Iterator[Attempt]]
 """Yields the places where a file may be, in order; none if the provider cannot have it."""
 
@@ -154,15 +166,17 @@ def newest_wheel(like: str, *, same_version: bool = False) -> Iterator[Path]:
     tags = [f"--platform={tag}" for tag in platform.split(".")]
     kind = [f"--implementation={python[:2]}", f"--abi={abi}", *tags, "--only-binary=:all:", "--no-deps"]
     with TemporaryDirectory() as folder:
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-cache-dir"]
+        pip = [sys.executable, "-c", PIP, "--disable-pip-version-check", "download", "--quiet", "--no-cache-dir"]
         command = [*pip, *kind, f"--dest={folder}", requirement]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
             raise Unavailable(f"did not send {requirement} within {TIMEOUT} s") from None
         if done.returncode:
-            reasons = done.stderr.strip().splitlines() or [f"pip ended with {done.returncode}"]
-            raise Unavailable(f"does not have {requirement}: {reasons[-1]}")
+            reason = (done.stderr.strip().splitlines() or [f"pip ended with {done.returncode}"])[-1]
+            if reason == "MemoryError":
+                reason = f"pip needs more than {MEMORY >> 20} MiB of memory for its index"
+            raise Unavailable(f"does not have {requirement}: {reason}")
         yield next(Path(folder).iterdir())
 
 

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from bakery import oci, regular_files
 from bakery.bases import BaseResolver
+from bakery.build.builder import _stages_after_compiling
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog
 from bakery.catalog.selection import select_images
@@ -46,6 +47,7 @@ from bakery.records.status import adopt
 from bakery.redaction import printable, redact
 from bakery.registry.credentials import find_login
 from bakery.registry.references import split_reference
+from bakery.report.readme import update_files, update_readme
 from bakery.report.site import write_site
 from bakery.sizes import read_baseline
 from bakery.sources.openpgp import BadSignature, dearmor
@@ -351,6 +353,19 @@ def test_data_files_that_are_fifos_are_refused(folder: Path) -> None:
         lambda: read_facts(folder / "shared" / "facts.xz"), lambda: oci.layout_digest(folder),
     ):  # fmt: skip
         with pytest.raises(BakeryError):
+            reader()
+
+
+def test_scripts_and_documents_of_the_clone_that_are_fifos_are_refused(folder: Path, catalog: Catalog) -> None:
+    for name in ("base.sh", "Dockerfile", "lock.toml", "README.md"):
+        os.mkfifo(folder / "shared" / name)
+    bases = BaseResolver(Workspace(folder, folder / "home"), catalog, "")
+    for reader in (
+        lambda: bases._recipe(catalog.targets[0]), lambda: _stages_after_compiling(folder / "shared" / "Dockerfile"),
+        lambda: update_readme(folder / "shared" / "README.md", {}, check=True),
+        lambda: update_files(folder / "shared", ".md", {}, check=True),
+    ):  # fmt: skip
+        with pytest.raises(OSError, match="expected a regular file, not a FIFO"):
             reader()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -184,3 +185,25 @@ def test_pips_reason_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     (attempt,) = from_package_index(Request(file=WHEEL, limit=100))
     with pytest.raises(Unavailable, match=r"does not have uv==0.13.9: ERROR: No matching distribution"):
         attempt.download(tmp_path / WHEEL)
+
+
+def endless(handler: Any) -> None:
+    """Sends a page of pip's index without end, at most 2 GB."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "text/html")
+    handler.end_headers()
+    for _ in range(2048):
+        handler.wfile.write(b" " * (1 << 20))
+
+
+def test_pip_does_not_take_all_memory_for_an_endless_index(
+    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", serve(default=endless).url)
+    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    (attempt,) = from_package_index(Request(file=WHEEL, limit=100))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    with pytest.raises(Unavailable, match=r"does not have uv==0.13.9: pip needs more than 256 MiB of memory"):
+        attempt.download(tmp_path / WHEEL)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < max(before, 350 << 10), "in KiB"
