@@ -142,15 +142,17 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
 def host_mirror() -> Mirror:
     """The mirror of the host's distribution that its apt is set up for; :exc:`AptError` without one.
 
-    Third-party repositories may use the same suite names. apt knows the origin of lists that it has downloaded; without
-    any, the mirror is assumed to be the URI that serves most suites of the release.
+    Third-party repositories may use the same suite names. apt knows the origin of the lists that it has downloaded. Of
+    the others, which may be all or the security suite's alone (after an update that failed halfway, or in an image that
+    keeps some), the mirror is assumed to be the URI that serves most suites of the release.
     """
     codename = host_codename()
-    entries = _index_targets(codename) or _index_targets(codename, "--no-release-info")
-    official = [entry for entry in entries if entry[2].lower() == host_id()]
-    if not official:
-        suites = Counter(uri for _, uri in {entry[:2] for entry in entries})
-        official = sorted(entries, key=lambda entry: -suites[entry[1]])
+    downloaded, entries = _index_targets(codename), _index_targets(codename, "--no-release-info")
+    known = {entry[:2] for entry in downloaded}
+    official = [entry for entry in downloaded if entry[2].lower() == host_id()]
+    suites = Counter(uri for _, uri in {entry[:2] for entry in entries})
+    others = [entry for entry in entries if not official or entry[:2] not in known]
+    official += sorted(others, key=lambda entry: -suites[entry[1]])
     uris: dict[str, str] = {}
     for suffix, uri, _ in official:
         public = re.sub("//.*@", "//", uri)

@@ -32,13 +32,16 @@ Packages bookworm-security http://security.example/debian-security/
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Fakes a host: its codename, and the output of its `apt-get indextargets`."""
+def host(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Fakes a host: its codename, and the output of its `apt-get indextargets`.
 
-    def put(codename: str, listing: str) -> None:
+    ``listing`` has the lists that apt has downloaded, ``configured`` those of all its sources; by default the same.
+    """
+
+    def put(codename: str, listing: str, configured: str = "") -> None:
         def fake_run(command: list[str], **_: object) -> str:
             assert command[:2] == ["apt-get", "indextargets"]
-            return listing
+            return configured if configured and "--no-release-info" in command else listing
 
         monkeypatch.setattr(apt, "run", fake_run)
         monkeypatch.setattr(apt, "host_codename", lambda: codename)
@@ -118,6 +121,21 @@ def test_missing_archive_error_says_where_to_configure_it(
         host_mirror()
     assert (codename or "unknown") in caught.value.message
     assert "/etc/apt/sources.list" in caught.value.hint
+
+
+@pytest.mark.parametrize("downloaded", [range(0), range(1), range(3), range(4), range(4, 5), range(5)])
+def test_all_suites_are_used_however_many_of_their_lists_were_downloaded(
+    host: Callable[..., None], downloaded: range
+) -> None:
+    host("bookworm", BOOKWORM)
+    expected = host_mirror()
+    lines = BOOKWORM.splitlines()
+    listing = "".join(f"{lines[number]} Debian\n" for number in downloaded)
+    vendor = "Packages bookworm https://download.docker.example/linux/debian"
+    host("bookworm", listing, f"{vendor} $(ORIGIN)\n" + "".join(f"{line} $(ORIGIN)\n" for line in lines))
+    assert host_mirror() == expected
+    host("bookworm", f"{vendor} Docker\n{listing}", f"{vendor}\n{BOOKWORM}")
+    assert host_mirror() == expected
 
 
 @pytest.mark.parametrize("origin", ["", " Debian"])
