@@ -227,7 +227,7 @@ class Measuring:
     threads: bool = option(False, "Measure work that two threads do at the same time, for free-threaded builds")
     memory: bool = option(False, "Measure memory instead of time: after startup, after imports, and of web workers")
     full: bool = option(False, "Run all of pyperformance that works without a network, instead of the subset")
-    rounds: int = option(10, "How often each command is started in each image (default: 10)", minimum=1)
+    rounds: int = option(10, "How many times each command is started in each image (default: 10)", minimum=1)
     max_rounds: int | None = option(
         None, "Add rounds, up to this many, until the geometric mean's interval is at most 1 % wide", minimum=1
     )

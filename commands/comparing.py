@@ -61,7 +61,7 @@ def measure(selection: Selection, measuring: Measuring, kind: str) -> None:
 
 @command(
     "version target source image against applications threads memory full only rounds max_rounds cpu clock html",
-    rounds=option(6, "How often each benchmark is measured in each image (default: 6)", minimum=1),
+    rounds=option(6, "How many times each benchmark is measured in each image (default: 6)", minimum=1),
 )
 def bench(selection: Selection, measuring: Measuring) -> None:
     """Compare the speed of images with the official recipe's, using pyperformance; results go to build/bench."""
@@ -107,7 +107,7 @@ def vulnerabilities(scanning: Scanning, output: Output) -> Report:
     check="Exit with code 1 if a package is outdated; code 2 means that something could not be checked",
 )
 def outdated(selection: Selection, building: Building, measuring: Measuring, output: Output) -> Report:
-    """List packages of images that the distribution has newer versions of (default: in all images that exist)."""
+    """List packages in images for which the distribution has newer versions (default: in all images that exist)."""
     catalog, images = selection.select(WORKSPACE.root, everything=True)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "outdated", selection, building)
     ask, where = (lambda *about: bakery.build.ask_newer(builder, *about)), measuring.repository

@@ -6,7 +6,7 @@
 #
 # Secrets of the step describe the user's network and leave no trace (bakery/net/build_secrets.py):
 #   apt.conf     settings for apt: proxies, and that ca.pem is trusted
-#   apt.mirror   a script of `sed -E` that replaces the archives' URLs in apt's sources by those of a mirror
+#   apt.mirror   a script of `sed -E` that replaces the archives' URLs in apt's sources with those of a mirror
 #   ca.pem       certificates of the user's own authorities
 set -eu
 [ $# -gt 0 ] || exit 0

@@ -2,8 +2,8 @@
 # base.sh pin ROOT PACKAGE...                          - mmdebstrap's setup hook: packages that must not be chosen
 # base.sh finish SETTINGS TOOLS ROOT TAR KEYRING...    - turn the root file system ROOT into TAR
 #
-# Give a root file system that mmdebstrap made from packages the settings of the published image. ROOT has its package lists
-# still: what is newer than the main suite's Release file gets the date of that file, so the same packages give the same TAR.
+# Give a root file system that mmdebstrap made from packages the settings of the published image. ROOT still has its package
+# lists: what is newer than the main suite's Release file gets the date of that file, so the same packages give the same TAR.
 #   SETTINGS  debuerreotype, the program that makes Debian's published images;
 #             or a folder, from the top of the repository, with files to copy and dpkg's excludes
 #   TOOLS     folder in which debuerreotype is unpacked
@@ -17,7 +17,7 @@ pin() {
     done >"$root/etc/apt/preferences.d/bootstrap"
 }
 
-# The sources of the published images, which are public; the host's mirror may need a login or be no one else's.
+# The sources of the published images, which are public; the host's mirror may need a login, or be reachable from this host only.
 # debuerreotype asks a server of snapshots which suites exist. All of them do.
 sources_of_debuerreotype() ( # ROOT SUITE
     # shellcheck disable=SC2329 # called by debuerreotype
@@ -26,7 +26,7 @@ sources_of_debuerreotype() ( # ROOT SUITE
     debuerreotype-debian-sources-list --no-deb822 "$1" "$2"
 )
 
-# mmdebstrap takes them if it is given none. It is told the distribution, because it may not know a new suite.
+# The sources that mmdebstrap uses if it is given none. The distribution is passed to it, because it may not know a new suite.
 sources_of_mmdebstrap() { # ROOT SUITE ID TOOLS
     local components architecture
     components=$(sed -n -E '0,/^deb/s/^deb (\[[^]]*\] )?[^ ]+ [^ ]+ //p' "$1/etc/apt/sources.list")

@@ -2,8 +2,8 @@
 # compile.sh PHASE - compile CPython from a verified tarball. Runs inside the build stages of the Dockerfiles.
 #
 # Each phase is a build step, so that an interrupted build resumes after the last one that finished:
-#   sysconfig  unpack the tarball, configure it with the target's own compiler, keep the files that tell extensions how to
-#              be compiled and, if there is a profile, the modules that upstream freezes into the interpreter
+#   sysconfig  unpack the tarball, configure it with the target's own compiler, keep the files that say how extensions
+#              are compiled and, if there is a profile, the modules that upstream freezes into the interpreter
 #   train      unpack and configure; unless there is a recorded profile, compile with instrumentation and run the training
 #   compile    compile for use, with the profile if there is one
 # install.sh takes over from there; it is a separate script so that a change to it does not compile anything again.
@@ -130,9 +130,9 @@ debug_sections() {
     done
 }
 
-# The modules of Modules/Setup.linked that have files all the same:
+# The modules of Modules/Setup.linked that have files nevertheless:
 #   - those whose names begin with a letter, which are public: the table of built-in modules is searched before any file, so
-#     an application's own resource.py would never be imported, and math had no __file__;
+#     an application's own resource.py would never be imported, and math would have no __file__;
 #   - those with debug data, which tools search for in the module's own file: `python -m asyncio ps` looks for .AsyncioDebug
 #     in the file _asyncio.cpython-*.so that the process has mapped (Modules/_remote_debugging_module.c).
 modules_with_files() {
@@ -156,7 +156,7 @@ unlist() {
 }
 
 # Link a small shared object for each of these modules, as arguments. Its code stays in libpython, where link-time
-# optimisation and the profile reach it; here PyInit_NAME only calls _PyInit_NAME, as which libpython exports it (`renames`).
+# optimisation and the profile reach it; here PyInit_NAME only calls _PyInit_NAME, the name under which libpython exports it (`renames`).
 # There it must not be called PyInit_NAME: the dynamic linker searches libpython first, so a shared object of an embedding
 # program that has a PyInit_NAME of its own would get libpython's.
 # Two segments, one relocation, and no libc: each segment is one more mmap when the module is imported. Debug data are
@@ -332,7 +332,7 @@ compile() {
         stubs "${with_files[@]}"
     fi
     run_make "${options[@]}" build_all
-    # sysconfig tells extensions how to be compiled: by the target's own compiler, with upstream's flags and none of ours.
+    # sysconfig says how extensions are compiled: by the target's own compiler, with upstream's flags and none of ours.
     # Outside of make, which passes its command-line variables on to its children, because sysconfig takes from the
     # environment what a Makefile does not set.
     local file

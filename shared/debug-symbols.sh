@@ -21,7 +21,7 @@ OUT=${OUT:-/out} SYMBOLS=${SYMBOLS:-/symbols} TREE=${TREE:-/usr/src/python} LINK
 phase "debug symbols"
 cd "$TREE"
 
-# The build id of $1; empty if it has none, or is no ELF file but a script.
+# The build id of $1; empty if it has none, or is a script and not an ELF file.
 build_id() { { readelf --notes "$1" 2>/dev/null || true; } | sed -n 's/.*Build ID: //p'; }
 
 # The loaded sections of $1 with their addresses, as one file, and its segments.

@@ -9,7 +9,7 @@
 #
 # Folders:
 #   TREE=/usr/src/python  the compiled source
-#   SYSCONFIG=/sysconfig  what the target's own compiler was configured to (compile.sh sysconfig)
+#   SYSCONFIG=/sysconfig  the configuration for the target's own compiler (compile.sh sysconfig)
 #   EXTRAS=/mnt/extras    Debian packages of wheels (python3-*-whl) to install as well; may be empty
 #   OUT=/out              becomes / of the image; OUT.packages lists the packages that its libraries come from, and OUT.pip has
 #                         pip and the wheels of ensurepip, for a layer of their own

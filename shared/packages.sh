@@ -18,7 +18,7 @@
 #     SECONDS is the time that the mirror has for the candidate's file (Last-Modified), in seconds since 1970, 0 if
 #     unknown. CANDIDATE is "-" for a package that the archive does not have.
 #
-# The secrets are those of apt-install.sh, which installs what compiles: its text is part of the cached compilation, so
+# The secrets are those of apt-install.sh, which installs the compilers: its text is part of the cached compilation, so
 # changing it compiles everything again.
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
@@ -42,7 +42,7 @@ trap 'rm -rf "$work"' EXIT
 } >"$work/apt.conf"
 export APT_CONFIG="$work/apt.conf"
 
-# A list that cannot be fetched is an error: without it, fixes would be missed in silence.
+# A list that cannot be fetched is an error: without it, fixes would be silently missed.
 update() { "$@" apt-get update --error-on=any >&2; }
 
 # asking COMMAND... - run a program of apt with what slim bases switch off to save space: lists that are not compressed, and

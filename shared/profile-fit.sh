@@ -1,5 +1,5 @@
 #!/bin/bash
-# profile-fit.sh - find out what share of a recorded profile belongs to functions that this source tree has unchanged.
+# profile-fit.sh - find out what share of a recorded profile belongs to functions that are unchanged in this source tree.
 #
 # clang uses the counts of a function only if its name and the hash of its structure are those of the profile. So the tree is
 # compiled with instrumentation once more, without running a training: what that interpreter would count is what fits.

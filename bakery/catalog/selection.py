@@ -27,7 +27,7 @@ def select_images(
 
     A version is a series, which selects its default release, or a pinned release. The default target and the default
     variant apply if none is given; with ``everything`` it is all series, all targets and all variants instead (None if
-    the user cannot ask for that). The recipe is the full one; ``dataclasses.replace`` an image's for another.
+    the user cannot ask for that). The recipe is the full one; for another, use ``dataclasses.replace``.
     Raises :exc:`InputError` for a name that does not exist and :exc:`NothingSelected` if no version is given.
     """
     if not versions and not everything:

@@ -198,7 +198,7 @@ def _cosign() -> Finding:
 
 def _server_checks(catalog: Catalog) -> Iterator[Callable[[], Finding]]:
     """A check of each server that bases and tarballs come from."""
-    todo = "Bases are made from packages instead, or use another base: inv build --base=IMAGE."
+    todo = "Bases are made from packages instead. To use another base: inv build --base=IMAGE."
     for host in registry_hosts(catalog):
         yield partial(_check_server, "registry", f"https://{host}/v2/", todo)
     todo = "Tarballs come from the host's Debian mirror if it has them, or from --mirror."

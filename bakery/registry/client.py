@@ -21,7 +21,7 @@ from bakery.registry.transport import PAUSE, PULL, Answer, Transport
 ERRORS = 3
 """After this many errors a registry is not asked again: a command may ask it about dozens of images."""
 ATTESTATIONS = 16
-"""The most of an image that are read; BuildKit makes one, with a statement for each predicate."""
+"""The most attestations of an image that are read; BuildKit makes one, with a statement for each predicate."""
 ACCEPT = {"Accept": ", ".join(oci.ACCEPTED)}
 
 

@@ -196,7 +196,7 @@ class Transport:
         """``content``, bytes or a stream, if it has this ``digest`` and ``size``; else :exc:`RegistryError`."""
         actual = len(content) if isinstance(content, bytes) else content.seek(0, io.SEEK_END)
         if not is_digest_of(content, digest) or size not in (actual, -1):
-            raise RegistryError(f"{self.host} answered with other bytes than {digest}")
+            raise RegistryError(f"{self.host} answered with bytes that do not match {digest}")
         return content
 
     def _name(self, what: str) -> str:

@@ -200,11 +200,11 @@ def test_a_blob_is_verified_before_it_is_used(serve: Any, archive: Archive, chan
     assert registry.image(reference, "linux/amd64").config == {}
     (layer,) = image.layers
     with (
-        pytest.raises(RegistryError, match=r"other bytes than|broke the connection"),
+        pytest.raises(RegistryError, match=r"do not match|broke the connection"),
         registry.open_blob(reference, layer.digest, layer.compressed_bytes),
     ):
         pytest.fail("it was given out")
-    with pytest.raises(RegistryError, match="other bytes than"):
+    with pytest.raises(RegistryError, match="do not match"):
         registry.read_blob(reference, {"mediaType": "", "digest": layer.digest, "size": layer.compressed_bytes})
 
 
@@ -214,7 +214,7 @@ def test_a_blob_must_have_the_size_in_its_manifest(serve: Any, archive: Archive)
     registry, reference = Registry(patience=0), f"{server.address}/name:tag"
     (layer,) = registry.image(reference, "linux/amd64").layers
     for size in (layer.compressed_bytes - 1, layer.compressed_bytes + 1):
-        with pytest.raises(RegistryError, match="other bytes than"), registry.open_blob(reference, layer.digest, size):
+        with pytest.raises(RegistryError, match="do not match"), registry.open_blob(reference, layer.digest, size):
             pytest.fail("it was given out")
 
 
