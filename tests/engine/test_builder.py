@@ -24,6 +24,7 @@ from bakery.catalog.selection import select_images
 from bakery.engine.engine import Engine
 from bakery.records.builds import PartSize, record_file
 from bakery.records.status import adopt, write_status
+from bakery.sizes.breakdown import Size
 from bakery.sizes.layers import saved_image
 from bakery.testing.image_tests import over_budget
 from bakery.workspace import Workspace
@@ -128,7 +129,8 @@ def test_an_image_over_its_budget_is_reported_with_the_parts_that_grew(bench: Be
         tight = dataclasses.replace(bench.catalog, budgets={key: Budget(compressed, disk)})
         return over_budget(bench.workspace, tight, bench.engine, image)
 
-    size = result.size
+    disk, compressed = result.anatomy.get("upgrades", PartSize(0, 0))  # does not count
+    size = Size(result.size.compressed_bytes - compressed, result.size.disk_bytes - disk)
     write_status(bench.root, [])
     assert verdict(size.compressed_bytes, size.disk_bytes) == ""
     assert "has no build with a breakdown to compare with" in verdict(size.compressed_bytes - 1, size.disk_bytes)

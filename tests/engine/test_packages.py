@@ -116,7 +116,8 @@ def packages(
 def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(packages: Packages) -> None:
     first = packages.build()
     file, resolution = packages.resolution()
-    assert {(p.stage, p.name, p.version) for p in resolution.packages} == {
+    outdated = [p for p in resolution.packages if p.stage == "base"]  # Debian's archive may have fixes already
+    assert {(p.stage, p.name, p.version) for p in resolution.packages if p not in outdated} == {
         ("runtime", "ca-certificates", "99999999"), ("runtime", "helper", "1.0"), ("runtime", "netbase", "99.0"),
     }  # fmt: skip
     before, layers = packages.files(first), len(packages.bench.engine.require(first.tags[0]).layers)
@@ -142,12 +143,12 @@ def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(package
 
     # The layer of upgrades exists only if there are any, and is a separate part.
     image = packages.bench.engine.require(second.tags[0])
-    assert len(image.layers) == layers + 1
+    assert len(image.layers) == layers + (not outdated)
     assert image.labels[CREATED] == fixed.date > created == resolution.date
     assert image.labels["io.github.infra7.python.packages.sha256"] == fixed.digest != resolution.digest
     saved = saved_image(packages.bench.engine.save(second.tags[0]), packages.bench.image().platform)
     assert saved.parts[Part.UPGRADES].files >= 1
-    assert second.anatomy["upgrades"].disk_bytes > 0 and "upgrades" not in first.anatomy
+    assert second.anatomy["upgrades"].disk_bytes > 0 and ("upgrades" in first.anatomy) == bool(outdated)
 
     third = packages.build()
     assert third.id == second.id
