@@ -132,7 +132,8 @@ class Builder:
     def stage(self, image: Image, name: str, tag: str, *, packages: bool = True) -> str:
         """Build another stage of the Dockerfile from the same inputs and tag it; returns the ID of its image.
 
-        ``packages``: whether the stage is on top of the image, with the packages of the image's last build.
+        ``packages``: whether the stage is on top of the image, with the packages of the image's last build. Raises
+        :exc:`BuildError` if that had another base: its packages are not what this one lacks.
         """
         log = self.workspace.logs / f"{image.slug}-{name}.log"
         stage = Stage(image, log, {(tag,): self._compression(image)}, name)
@@ -142,6 +143,9 @@ class Builder:
             log.unlink(missing_ok=True)
             if packages:
                 last = read_record(self.workspace, image)
+                if last and last.base.digest != inputs.base.digest:
+                    problem = f"{image.name} was built on another base than {inputs.base.name} is now"
+                    raise BuildError(problem, hint="Build it again first: `inv build`, with the same options.")
                 resolution = recorded(self.workspace, last.packages if last else "")
                 inputs = inputs.with_packages(self.workspace.root, resolution or self._resolve(stage, inputs, clock)[1])
             self._build_stage(stage, inputs, clock)

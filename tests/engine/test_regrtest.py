@@ -111,6 +111,19 @@ def test_an_image_that_a_build_would_not_make_is_rejected(built: Built) -> None:
         original.tag(*tag.rsplit(":", 1))
 
 
+def test_an_image_on_another_base_is_rejected_before_anything_is_built(built: Built) -> None:
+    bases = built.builder.inputs.bases
+    key, base = next(iter(bases.items()))
+    bases[key] = replace(base, digest="sha256:" + "0" * 64)
+    try:
+        with pytest.raises(BuildError, match="was built on another base than") as caught:
+            build_suite(built.builder, built.image)
+    finally:
+        bases[key] = base
+    assert "inv build" in caught.value.hint
+    assert build_suite(built.builder, built.image) == built.suite
+
+
 def test_a_missing_image_is_reported(built: Built) -> None:
     (minimal,) = select_images(built.bench.catalog, [RELEASE], variants=["minimal"])
     with pytest.raises(BuildError, match="inv build"):
