@@ -136,6 +136,7 @@ def test_rebuilding_an_unchanged_image_keeps_its_attestations(bench: Bench, firs
     assert output.startswith(b"Python 3.13.15\n")
 
 
+@pytest.mark.extended
 def test_the_next_full_build_adds_missing_attestations(bench: Bench, first: BuildResult) -> None:
     for file in (bench.workspace.home / "layers" / "attested").iterdir():
         file.unlink()

@@ -257,6 +257,7 @@ def test_the_instructions_of_cold_starts_are_counted(session: Session) -> None:
         assert abs(ours / reference - 1) < 0.01, "the same image twice"
 
 
+@pytest.mark.extended
 def test_cold_starts_are_measured_inside_and_outside_of_fresh_containers(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

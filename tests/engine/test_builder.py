@@ -212,6 +212,7 @@ def test_one_failed_image_does_not_stop_the_others(bench: Bench) -> None:
     assert second.error == ""
 
 
+@pytest.mark.extended
 def test_images_that_are_built_in_parallel_are_the_same_and_survive_a_failed_one(bench: Bench) -> None:
     images = select_images(bench.catalog, [RELEASE], variants=["default", "minimal"])
     variants = [dataclasses.replace(image, recipe=RecipeName.QUICK) for image in images]
@@ -243,6 +244,7 @@ def test_an_interruption_ends_all_builds(tmp_path: Path, engine: Engine, workspa
     assert "Traceback" not in output
 
 
+@pytest.mark.extended
 def test_two_simultaneous_builds_of_an_image_compile_once_and_both_succeed(fresh_bench: Bench) -> None:
     results = []
     threads = [
@@ -260,10 +262,8 @@ def test_two_simultaneous_builds_of_an_image_compile_once_and_both_succeed(fresh
     assert len({result.id for result in results}) == 1
 
 
-@pytest.mark.parametrize(
-    "number",
-    [signal.SIGKILL, *(pytest.param(number, marks=pytest.mark.extended) for number in (signal.SIGINT, signal.SIGTERM))],
-)
+@pytest.mark.extended
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_build_can_be_completed(
     tmp_path: Path, engine: Engine, workspace: Workspace, resolution: Path, number: signal.Signals
 ) -> None:

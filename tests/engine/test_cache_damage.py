@@ -216,9 +216,8 @@ def _folder(file: Path) -> Path:
     return next((parent for parent in file.parents if parent.parent.name in ("bases", "sources")), file)
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=() if kind == "a FIFO" else pytest.mark.extended) for kind in REPLACED]
-)
+@pytest.mark.extended
+@pytest.mark.parametrize("kind", REPLACED)
 def test_inv_push_after_any_file_that_it_opens_was_replaced_pushes_the_same_or_nothing(
     cached: Cached, kind: str
 ) -> None:

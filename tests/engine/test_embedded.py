@@ -135,6 +135,7 @@ def groups(embedded: Embedded) -> list[str]:
     return [path for path, _, _ in os.walk("/sys/fs/cgroup") if embedded.group in path.split("/")]
 
 
+@pytest.mark.extended
 def test_build_steps_of_a_killed_daemon_are_ended(embedded: Embedded, base: str) -> None:
     embedded.up()
     with step(embedded, base, "sleep 4711") as build:

@@ -244,6 +244,7 @@ def test_a_fix_is_named_in_a_container(command: Command, reference: str) -> None
     assert (code, '"available": "3.0.9-1+deb12u10"' in text) == (1, True), text
 
 
+@pytest.mark.extended
 def test_an_unreachable_archive_is_a_failure_instead_of_up_to_date_packages(command: Command) -> None:
     code, text = command.run("--apt-mirror=http://127.0.0.1:1")
     assert code == 2

@@ -158,6 +158,7 @@ def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(package
     assert packages.build(packages=str(file)).id == first.id
 
 
+@pytest.mark.extended
 def test_a_replay_of_versions_that_the_archive_no_longer_has_fails(packages: Packages) -> None:
     packages.build()
     file, _ = packages.resolution()
@@ -203,6 +204,7 @@ def test_the_resolution_and_what_is_known_of_vulnerabilities_are_attested(packag
     assert {"uri": PACKAGES, "digest": {"sha256": resolution.digest}} in provenance["materials"]
 
 
+@pytest.mark.extended
 def test_a_published_image_is_verified_with_the_packages_that_it_had(packages: Packages, registry: str) -> None:
     first, images = packages.build(), packages.bench.engine.client.images
     images.get(first.tags[0]).tag(f"{registry}/published/python", "1")

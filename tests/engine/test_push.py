@@ -282,7 +282,8 @@ def test_several_machines_push_by_digest_and_one_sets_the_tags(press: Press, reg
         press.pusher(f"{registry}/{name}-other").tag(read_digests(files))
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.extended)])
+@pytest.mark.extended
+@pytest.mark.parametrize("kills", [2, 10])
 def test_a_killed_push_leaves_all_tags_complete_and_can_be_repeated(press: Press, registry: str, kills: int) -> None:
     name = f"infra7/python-{kills}"
     dated = {f"{RELEASE}-bookworm-20261120": press.load(random.randbytes(300_000), day="2026-11-20")}

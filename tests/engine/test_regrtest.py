@@ -70,6 +70,7 @@ def test_the_tests_are_a_layer_on_top_of_the_image_and_the_interpreter_is_not_re
     assert output_of(engine, suite, "id -un; cd; pwd") == "tester\n/home/tester\n"
 
 
+@pytest.mark.extended
 def test_the_image_itself_is_built_without_the_tests(built: Built) -> None:
     assert "[test-modules" not in built.log
     (second,) = built.builder.build([built.image])
