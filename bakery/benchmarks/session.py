@@ -149,10 +149,8 @@ class Session:
         """The two images, ours first; :exc:`BuildError` if one is missing and cannot be pulled."""
         pair, images = self.pair, []
         for reference, hint in ((pair.ours, pair.ours_hint), (pair.reference, pair.reference_hint)):
-            image = self.engine.require(reference, hint) if hint else self.engine.find(reference)
-            if image is None:
-                self.note(f"pulling {reference}")
-                image = self.engine.pull(reference)
+            found = self.engine.require(reference, hint) if hint else self.engine.find(reference)
+            image = found or self.engine.pull(reference, self.note)
             images.append(MeasuredImage(image=reference, id=image.id, created=image.created or None))
         return images
 

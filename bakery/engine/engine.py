@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bakery.engine.daemons import version_of
 from bakery.engine.embedded import Embedded
 from bakery.errors import BakeryError, BuildError, EngineError
+from bakery.files import Tell
 from bakery.platforms import AMD64, Platform
 
 if TYPE_CHECKING:
@@ -130,15 +132,27 @@ class Engine:
             images = self.client.images.list(name=name, filters={"label": label} if label else None)
             return [EngineImage.from_api(image) for image in images]
 
-    def pull(self, reference: str) -> EngineImage:
-        """Pull an image from its registry; :exc:`BuildError` if that fails."""
+    def pull(self, reference: str, tell: Tell) -> EngineImage:
+        """Pull an image from its registry, and tell how far that is every 10 seconds; :exc:`BuildError` if it fails."""
         from docker.errors import APIError
+        from docker.utils import parse_repository_tag
 
+        name, tag = parse_repository_tag(reference)
+        told, layers = time.monotonic(), dict[str, int]()
+        tell(f"pulling {reference}")
         with self.api_errors():
             try:
-                return EngineImage.from_api(self.client.images.pull(reference))
+                for event in self.client.api.pull(name, tag or "latest", stream=True, decode=True):
+                    if "error" in event:
+                        raise BuildError(f"{reference} cannot be pulled: {event['error']}")
+                    if event.get("status") == "Downloading":
+                        layers[event["id"]] = event["progressDetail"].get("current", 0)
+                    if time.monotonic() >= told + 10:
+                        told = time.monotonic()
+                        tell(f"pulling {reference}: {sum(layers.values()) / 1e6:.1f} MB")
             except APIError as error:
                 raise BuildError(f"{reference} is missing and cannot be pulled: {error.explanation}") from None
+        return self.require(reference)
 
     def save(self, reference: str) -> Iterator[bytes]:
         """The image as chunks of the tar that ``docker save`` writes."""

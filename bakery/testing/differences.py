@@ -15,7 +15,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from bakery.catalog import Catalog, Image, RecipeName, references
-from bakery.display import Column, Report
+from bakery.display import Column, Report, tell
 from bakery.engine import Engine, idle_container, tar_of
 from bakery.errors import BuildError, ConfigError, InputError
 from bakery.files import staged_file
@@ -176,7 +176,7 @@ def find_differences(
         raise InputError("--record takes no --against, and a --source only if it is a commit (CHECKOUT@COMMIT)")
     reference = replace(image, recipe=RecipeName.REFERENCE, variant=catalog.default_variant)
     if against:
-        theirs = observe(engine, root, (engine.find(against) or engine.pull(against)).id)
+        theirs = observe(engine, root, (engine.find(against) or engine.pull(against, tell)).id)
     else:
         recorded = None if record else recorded_facts(root, reference)
         theirs = recorded or observe(engine, root, references(catalog, reference)[0], reference)

@@ -268,7 +268,7 @@ def test_media_types_of_derived_images_and_who_reads_them(
         copied = readers.copy(*form, f"docker://{reference}", f"dir:{readers.folder}")
         assert (copied.returncode == 0) == (tag != "zstd-plain"), copied.stderr
     for engine in (bench.engine, readers.older) if tag != "zstd-plain" else ():
-        engine.pull(reference)
+        engine.pull(reference, print)
         output = engine.client.containers.run(reference, ["cat", "/hello"], remove=True, network_mode="none")
         assert output == b"hello\n"
         engine.remove(reference)

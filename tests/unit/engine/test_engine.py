@@ -10,6 +10,8 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -490,9 +492,53 @@ def test_nonsense_of_an_engine_is_an_engine_error(workspace: Workspace, serve: A
     version = json.dumps(VERSION).encode()
     server = serve(default=lambda request: version if request.path.endswith("/version") else body)
     with closing(Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))) as engine:
-        for ask in (engine.find, engine.configuration, engine.pull, lambda _: engine.details(), lambda _: engine.info):
+        pull = partial(engine.pull, tell=print)
+        for ask in (engine.find, engine.configuration, pull, lambda _: engine.details(), lambda _: engine.info):
             with pytest.raises(EngineError, match="failed or stopped answering"):
                 ask("infra7/python:3.13")
+
+
+@pytest.mark.parametrize(
+    ("events", "message"),
+    [
+        ([], ""),
+        ([{"status": "Downloading", "id": "a", "progressDetail": {"current": 2_500_000, "total": 9}}], ""),
+        ([{"status": "Downloading", "id": "a", "progressDetail": {}}, {"status": "Extracting", "id": "a"}], ""),
+        (
+            [{"status": "Pulling"}, {"error": "failed to verify", "errorDetail": {}}],
+            "cannot be pulled: failed to verify",
+        ),
+    ],
+)
+def test_a_pull_says_how_far_it_is_and_why_it_failed(
+    workspace: Workspace, serve: Any, monkeypatch: pytest.MonkeyPatch, events: list[Any], message: str
+) -> None:
+    image = {"Id": "sha256:1", "RepoTags": ["some/image:1"], "Os": "linux", "Architecture": "amd64"}
+
+    def answer(request: Any) -> bytes | None:
+        path = request.path.partition("?")[0]
+        if not path.endswith("/images/create"):
+            return json.dumps(VERSION if path.endswith("/version") else image).encode()
+        request.send_response(200)
+        request.send_header("Transfer-Encoding", "chunked")  # as an engine's: docker's client reads others as one value
+        request.end_headers()
+        for line in [*(json.dumps(event) + "\r\n" for event in events), ""]:
+            request.wfile.write(f"{len(line):x}\r\n{line}\r\n".encode())
+        return None
+
+    monkeypatch.setattr("bakery.engine.engine.time.monotonic", partial(next, count(step=11)))
+    server, told = serve(default=answer), list[str]()
+    with closing(Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))) as engine:
+        if message:
+            with pytest.raises(BuildError, match=message):
+                engine.pull("some/image:1", told.append)
+        else:
+            assert engine.pull("some/image:1", told.append).tags == ("some/image:1",)
+    (asked,) = (line for line in server.asked if "images/create" in line)
+    assert "fromImage=some%2Fimage" in asked and "tag=1" in asked
+    assert told[0] == "pulling some/image:1"
+    if events and not message:
+        assert told[1].startswith("pulling some/image:1: ")
 
 
 def test_the_embedded_daemon_inherits_no_secrets(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
