@@ -78,7 +78,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def extended(session: nox.Session) -> None:
-    """Run the engine tests that `tests` leaves out: third-party programs on finished images, and further cases.
+    """Run the engine tests that `tests` leaves out: long ones, third-party programs on images, and further cases.
 
     Arguments, if any, select among them: files, -k.
     """

@@ -61,6 +61,10 @@ class Mirror:
         """Whether expired package lists are accepted from a part of it."""
         return any(map(is_snapshot, self.uris.values()))
 
+    def missing(self, suite: str, archive: Archive) -> list[str]:
+        """The suites of a release of ``archive`` that the host's sources do not have."""
+        return [suite + suffix for suffix in archive.suites if suffix not in self.uris]
+
     def sources(self, suite: str, archive: Archive) -> list[str]:
         """Lines of a sources.list for ``suite``, with the keyring that verifies it if the host has one.
 
@@ -142,23 +146,28 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
 def host_mirror() -> Mirror:
     """The mirror of the host's distribution that its apt is set up for; :exc:`AptError` without one.
 
-    Third-party repositories may use the same suite names. apt knows the origin of the lists that it has downloaded. Of
-    the others, which may be all or the security suite's alone (after an update that failed halfway, or in an image that
-    keeps some), the mirror is assumed to be the URI that serves most suites of the release.
+    Third-party repositories may use the same suite names. apt knows the origin of the lists that it has downloaded. For
+    each suite without a list of the distribution's own origin (after an update that failed halfway, in an image that
+    keeps some lists, with a mirror that signs its own), the URI that serves most suites of the release is assumed to be
+    the mirror. Signatures are checked, so a wrong assumption fails.
     """
     codename = host_codename()
     downloaded, entries = _index_targets(codename), _index_targets(codename, "--no-release-info")
     known = {entry[:2] for entry in downloaded}
     official = [entry for entry in downloaded if entry[2].lower() == host_id()]
     suites = Counter(uri for _, uri in {entry[:2] for entry in entries})
-    others = [entry for entry in entries if not official or entry[:2] not in known]
-    official += sorted(others, key=lambda entry: -suites[entry[1]])
+
+    def rank(entry: tuple[str, str, str]) -> tuple[bool, int, bool]:
+        foreign = entry[:2] in known
+        return bool(official) and foreign, -suites[entry[1]], foreign
+
     uris: dict[str, str] = {}
-    for suffix, uri, _ in official:
+    for suffix, uri, _ in [*official, *sorted(entries, key=rank)]:
         public = re.sub("//.*@", "//", uri)
-        uris.setdefault(suffix, public)
-        if public != uri:
-            LOGINS[public] = uri
+        if suffix not in uris and not uri.startswith("cdrom:"):
+            uris[suffix] = public
+            if public != uri:
+                LOGINS[public] = uri
     if not codename or "" not in uris:
         hint = "Expected an entry for it in /etc/apt/sources.list or /etc/apt/sources.list.d/."
         raise AptError(f"apt's sources have no archive for this host's release ({codename or 'unknown'})", hint=hint)

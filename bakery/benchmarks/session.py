@@ -149,8 +149,8 @@ class Session:
         """The two images, ours first; :exc:`BuildError` if one is missing and cannot be pulled."""
         pair, images = self.pair, []
         for reference, hint in ((pair.ours, pair.ours_hint), (pair.reference, pair.reference_hint)):
-            found = self.engine.require(reference, hint) if hint else self.engine.find(reference)
-            image = found or self.engine.pull(reference, self.note)
+            present = self.engine.require(reference, hint) if hint else self.engine.find(reference)
+            image = present or self.engine.pull(reference, self.note)
             images.append(MeasuredImage(image=reference, id=image.id, created=image.created or None))
         return images
 

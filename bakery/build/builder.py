@@ -30,7 +30,6 @@ from bakery.records import (
     Resolution,
     SourceRecord,
     manifest_digest_of,
-    read_record,
     read_resolution,
     record_of,
     recorded,
@@ -133,7 +132,7 @@ class Builder:
         """Build another stage of the Dockerfile from the same inputs and tag it; returns the ID of its image.
 
         ``packages``: whether the stage is on top of the image, with the packages of the image's last build. Raises
-        :exc:`BuildError` if that had another base: its packages are not what this one lacks.
+        :exc:`BuildError` if that build used another base, because its list of packages belongs to that base.
         """
         log = self.workspace.logs / f"{image.slug}-{name}.log"
         stage = Stage(image, log, {(tag,): self._compression(image)}, name)
@@ -142,9 +141,10 @@ class Builder:
             inputs = self.inputs.resolve(image, self._tell(image), clock.enter)
             log.unlink(missing_ok=True)
             if packages:
-                last = read_record(self.workspace, image)
+                below = self.engine.require(references(self.catalog, image)[0])
+                last = record_of(self.workspace, image, below.id)
                 if last and last.base.digest != inputs.base.digest:
-                    problem = f"{image.name} was built on another base than {inputs.base.name} is now"
+                    problem = f"{image.name} was built on an earlier version of its base, {inputs.base.name}"
                     raise BuildError(problem, hint="Build it again first: `inv build`, with the same options.")
                 resolution = recorded(self.workspace, last.packages if last else "")
                 inputs = inputs.with_packages(self.workspace.root, resolution or self._resolve(stage, inputs, clock)[1])

@@ -69,7 +69,7 @@ def execute(api: "APIClient", container: str, command: Sequence[str], **options:
 
     The output is read through the HTTP response. ``exec_run`` of Docker's client reads the socket below it, and loses
     what arrived together with the headers (https://github.com/docker/docker-py/issues/3332). Raises :exc:`BuildError`
-    for more than :data:`LARGEST_OUTPUT`: the image may be anybody's.
+    for more than :data:`LARGEST_OUTPUT`: the image may come from an untrusted source.
     """
     process = api.exec_create(container, list(command), **options)["Id"]
     url = f"{api.base_url}/v{api.api_version}/exec/{process}/start"

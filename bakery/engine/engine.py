@@ -133,7 +133,7 @@ class Engine:
             return [EngineImage.from_api(image) for image in images]
 
     def pull(self, reference: str, tell: Tell) -> EngineImage:
-        """Pull an image from its registry, and tell how far that is every 10 seconds; :exc:`BuildError` if it fails."""
+        """Pull an image from its registry, reporting progress every 10 seconds; :exc:`BuildError` if that fails."""
         from docker.errors import APIError
         from docker.utils import parse_repository_tag
 

@@ -186,7 +186,11 @@ def _host_archive() -> Finding:
         mirror = apt.host_mirror()
     except apt.AptError as error:
         return Finding("apt mirror", State.WARNING, error.message, error.hint)
-    return Finding("apt mirror", State.OK, f"{mirror.codename} at {urlsplit(mirror.uris['']).hostname or 'a folder'}")
+    found = f"{mirror.codename} at {urlsplit(mirror.uris['']).hostname or 'a folder'}"
+    if "-security" not in mirror.uris:
+        todo = "Bases that are made from packages get no fixes. Add the suite to apt's sources."
+        return Finding("apt mirror", State.WARNING, f"{found}, without {mirror.codename}-security", todo)
+    return Finding("apt mirror", State.OK, found)
 
 
 def _cosign() -> Finding:

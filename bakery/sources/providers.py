@@ -175,7 +175,8 @@ def newest_wheel(like: str, *, same_version: bool = False) -> Iterator[Path]:
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or [f"pip ended with {done.returncode}"])[-1]
             if reason == "MemoryError":
-                reason = f"pip needs more than {MEMORY >> 20} MiB of memory for its index"
+                most = f"{MEMORY >> 20} MiB"
+                raise Unavailable(f"sent an index page for {requirement} that needs more than {most} of memory")
             raise Unavailable(f"does not have {requirement}: {reason}")
         yield next(Path(folder).iterdir())
 

@@ -357,7 +357,7 @@ def test_data_files_that_are_fifos_are_refused(folder: Path) -> None:
 
 
 def test_scripts_and_documents_of_the_clone_that_are_fifos_are_refused(folder: Path, catalog: Catalog) -> None:
-    for name in ("base.sh", "Dockerfile", "lock.toml", "README.md"):
+    for name in ("base.sh", "Dockerfile", "README.md"):
         os.mkfifo(folder / "shared" / name)
     bases = BaseResolver(Workspace(folder, folder / "home"), catalog, "")
     for reader in (

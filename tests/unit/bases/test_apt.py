@@ -45,6 +45,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
         monkeypatch.setattr(apt, "run", fake_run)
         monkeypatch.setattr(apt, "host_codename", lambda: codename)
+        monkeypatch.setattr(apt, "host_id", lambda: "debian")
 
     return put
 
@@ -136,6 +137,32 @@ def test_all_suites_are_used_however_many_of_their_lists_were_downloaded(
     assert host_mirror() == expected
     host("bookworm", f"{vendor} Docker\n{listing}", f"{vendor}\n{BOOKWORM}")
     assert host_mirror() == expected
+
+
+def test_a_suite_whose_list_another_server_signs_is_used(host: Callable[..., None]) -> None:
+    lines = BOOKWORM.splitlines()
+    host(
+        "bookworm", "".join(f"{line} {'Artifactory' if 'security' in line else 'Debian'}\n" for line in lines), BOOKWORM
+    )
+    assert set(host_mirror().uris) == {"", "-updates", "-security"}
+
+
+def test_a_disc_and_a_vendor_are_not_the_mirror_if_only_the_vendors_list_was_downloaded(
+    host: Callable[..., None],
+) -> None:
+    vendor, disc = "Packages bookworm https://download.docker.example", "Packages bookworm cdrom:[Debian"
+    configured = f"{disc} $(ORIGIN)\n{vendor} $(ORIGIN)\nPackages bookworm http://deb.example/debian $(ORIGIN)\n"
+    host("bookworm", f"{vendor} Docker\n", configured)
+    assert host_mirror().uris == {"": "http://deb.example/debian"}
+
+
+def test_the_login_of_a_repository_that_is_not_used_is_not_kept(
+    host: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apt, "LOGINS", {})
+    known = "".join(f"{line} Debian\n" for line in BOOKWORM.splitlines())
+    host("bookworm", known, f"Packages bookworm https://me:secret@vendor.example/debian $(ORIGIN)\n{known}")
+    assert host_mirror().uris[""] == "http://deb.example/debian" and apt.LOGINS == {}
 
 
 @pytest.mark.parametrize("origin", ["", " Debian"])

@@ -1,4 +1,4 @@
-"""What a container may send: the image that runs in it may be anybody's."""
+"""What a container may send: its image may come from an untrusted source."""
 
 from __future__ import annotations
 

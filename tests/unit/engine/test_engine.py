@@ -498,20 +498,33 @@ def test_nonsense_of_an_engine_is_an_engine_error(workspace: Workspace, serve: A
                 ask("infra7/python:3.13")
 
 
+def layer(name: str, status: str, **detail: int) -> dict[str, Any]:
+    return {"id": name, "status": status, "progressDetail": detail}
+
+
 @pytest.mark.parametrize(
-    ("events", "message"),
+    ("events", "step", "progress"),
     [
-        ([], ""),
-        ([{"status": "Downloading", "id": "a", "progressDetail": {"current": 2_500_000, "total": 9}}], ""),
-        ([{"status": "Downloading", "id": "a", "progressDetail": {}}, {"status": "Extracting", "id": "a"}], ""),
+        ([], 11, []),
+        ([layer("a", "Downloading", current=2_500_000, total=9_000_000)], 11, ["2.5 MB"]),
+        ([layer("a", "Downloading", current=2_500_000, total=9_000_000)], 1, []),
         (
-            [{"status": "Pulling"}, {"error": "failed to verify", "errorDetail": {}}],
-            "cannot be pulled: failed to verify",
+            [
+                layer("a", "Downloading", current=1_000_000), layer("b", "Downloading", current=1_000_000),
+                layer("a", "Downloading", current=3_000_000), layer("a", "Extracting", current=100),
+                layer("b", "Downloading"),
+            ], 5, ["2.0 MB", "4.0 MB"],
         ),
+        ([{"status": "Pulling"}, {"error": "failed to verify", "errorDetail": {}}], 1, None),
     ],
-)
-def test_a_pull_says_how_far_it_is_and_why_it_failed(
-    workspace: Workspace, serve: Any, monkeypatch: pytest.MonkeyPatch, events: list[Any], message: str
+)  # fmt: skip
+def test_a_pull_reports_progress_and_the_registrys_error(
+    workspace: Workspace,
+    serve: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    events: list[Any],
+    step: int,
+    progress: list[str] | None,
 ) -> None:
     image = {"Id": "sha256:1", "RepoTags": ["some/image:1"], "Os": "linux", "Architecture": "amd64"}
 
@@ -526,19 +539,18 @@ def test_a_pull_says_how_far_it_is_and_why_it_failed(
             request.wfile.write(f"{len(line):x}\r\n{line}\r\n".encode())
         return None
 
-    monkeypatch.setattr("bakery.engine.engine.time.monotonic", partial(next, count(step=11)))
+    clock = SimpleNamespace(monotonic=partial(next, count(step=step)))
+    monkeypatch.setattr("bakery.engine.engine.time", clock)
     server, told = serve(default=answer), list[str]()
     with closing(Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))) as engine:
-        if message:
-            with pytest.raises(BuildError, match=message):
+        if progress is None:
+            with pytest.raises(BuildError, match="cannot be pulled: failed to verify"):
                 engine.pull("some/image:1", told.append)
         else:
             assert engine.pull("some/image:1", told.append).tags == ("some/image:1",)
     (asked,) = (line for line in server.asked if "images/create" in line)
     assert "fromImage=some%2Fimage" in asked and "tag=1" in asked
-    assert told[0] == "pulling some/image:1"
-    if events and not message:
-        assert told[1].startswith("pulling some/image:1: ")
+    assert told == ["pulling some/image:1", *(f"pulling some/image:1: {text}" for text in progress or [])]
 
 
 def test_the_embedded_daemon_inherits_no_secrets(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
