@@ -18,7 +18,7 @@ from bakery.catalog import Catalog
 from bakery.engine import NO_MOUNTS, WAY_OUT, WAY_OUT_OF_CONTAINER, Engine, may_mount, running_engine
 from bakery.errors import BakeryError, BuildError, Unavailable
 from bakery.files import existing, free_space
-from bakery.net import http, users_bundle
+from bakery.net import http, users_bundle, users_network
 from bakery.platforms import host_platform
 from bakery.redaction import redact
 from bakery.urls import PYTHON_ORG
@@ -173,9 +173,12 @@ def _proxies() -> Iterator[Finding]:
 
 def _bundle(option: str | None) -> Finding:
     try:
-        file = users_bundle(option)
+        file, in_builds = users_bundle(option), users_network(option).bundle
     except BakeryError as error:
         return Finding("CA bundle", State.MISSING, error.message, error.hint)
+    if file and not in_builds:
+        todo = "Build steps get no folder and no file over 500 KiB: put your own authorities into one for --ca-bundle."
+        return Finding("CA bundle", State.WARNING, f"{file}, for this tool alone", todo)
     return Finding("CA bundle", State.OK, str(file) if file else "none; public certificate authorities are trusted")
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
+from bakery.bases import apt
 from bakery.catalog.models import Catalog
 from bakery.errors import EngineError
 from bakery.machine import doctor
@@ -59,6 +61,34 @@ def test_proxy_credentials_are_hidden(findings: dict[str, doctor.Finding]) -> No
 def test_unreadable_ca_bundle_is_missing(findings: dict[str, doctor.Finding]) -> None:
     assert findings["CA bundle"].state is State.MISSING
     assert "/nowhere.pem" in findings["CA bundle"].found
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_a_ca_bundle_that_build_steps_do_not_get_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(Path(certifi.where()).read_bytes())
+    monkeypatch.setenv(variable, str(bundle))
+    assert doctor._bundle(None) == doctor.Finding("CA bundle", State.OK, str(bundle))
+    with bundle.open("ab") as file:
+        file.write(b"\n" * (500 << 10))
+    for path in (bundle, tmp_path):
+        monkeypatch.setenv(variable, str(path))
+        finding = doctor._bundle(None)
+        assert finding.state is State.WARNING and str(path) in finding.found and "--ca-bundle" in finding.todo
+
+
+def test_missing_security_suite_of_the_host_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apt, "host_id", lambda: "debian")
+    uris = {"": "http://deb.example/debian"}
+    monkeypatch.setattr(apt, "host_mirror", lambda: apt.Mirror("bookworm", uris))
+    finding = doctor._host_archive()
+    assert finding.state is State.WARNING and "without bookworm-security" in finding.found
+    uris["-security"] = "http://deb.example/debian-security"
+    assert doctor._host_archive().state is State.OK
 
 
 def test_low_disk_space_is_reported(workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
