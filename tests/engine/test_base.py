@@ -130,7 +130,8 @@ def excused(exception: dict[str, Any], ours: dict[str, Any], theirs: dict[str, A
     """Whether the exception accounts for the whole difference of its file."""
     path = exception["path"]
     if exception["kind"] == "missing" or path not in ours or path not in theirs:
-        return exception["kind"] == "missing" and path not in ours and path in theirs
+        present = path in theirs or exception.get("optional", False)
+        return exception["kind"] == "missing" and path not in ours and present
     (facts, content), (their_facts, their_content) = ours[path], theirs[path]
     ignored = exception.get("ignored", "(?!)")
     return (
