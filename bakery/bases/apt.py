@@ -158,7 +158,7 @@ def host_mirror() -> Mirror:
     suites = Counter(uri for _, uri in {entry[:2] for entry in entries})
 
     def rank(entry: tuple[str, str, str]) -> tuple[bool, int, bool]:
-        foreign = entry[:2] in known
+        foreign = entry[:2] in known  # the official ones come first anyway
         return bool(official) and foreign, -suites[entry[1]], foreign
 
     uris: dict[str, str] = {}

@@ -215,7 +215,7 @@ class BaseResolver:
         """Make the root file system ``tar``; returns whether the mirror is a snapshot, whose lists may be expired."""
         mirror = apt.host_mirror()
         if missing := mirror.missing(target.name, archive):
-            self.tell(f"apt's sources on this host have no {', '.join(missing)}: the base gets none of its fixes")
+            self.tell(f"apt's sources on this host have no {', '.join(missing)}: the base lacks their fixes")
         tools, env = self._tools(mirror, archive)
         script, rootfs = str(self.workspace.root / SCRIPT), str(tar.with_suffix(""))
         self.tell(f"making the base of {target.name} from {archive.id} packages with mmdebstrap")

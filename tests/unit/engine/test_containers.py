@@ -23,8 +23,12 @@ def api(output: bytes) -> Any:
     )  # fmt: skip
 
 
-def frame(stream: int, data: bytes, length: int | None = None) -> bytes:
-    return struct.pack(">BxxxL", stream, len(data) if length is None else length) + data
+def header(stream: int, length: int) -> bytes:
+    return struct.pack(">BxxxL", stream, length)
+
+
+def frame(stream: int, data: bytes) -> bytes:
+    return header(stream, len(data)) + data
 
 
 def test_both_streams_of_a_command_are_read() -> None:
@@ -33,7 +37,7 @@ def test_both_streams_of_a_command_are_read() -> None:
     assert (done.code, done.stdout, done.stderr) == (3, "ac", "b")
 
 
-@pytest.mark.parametrize("output", [frame(STDOUT, b"", 0xFFFFFFFF), frame(STDERR, bytes(1 << 20)) * 65])
+@pytest.mark.parametrize("output", [header(STDOUT, 0xFFFFFFFF), frame(STDERR, bytes(1 << 20)) * 65])
 def test_output_without_end_is_refused_before_it_is_read(output: bytes) -> None:
     with pytest.raises(BuildError, match=r"cat in the container wrote more than 64 MiB"):
         execute(api(output), "container", ["cat", "/dev/zero"])
