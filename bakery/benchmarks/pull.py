@@ -22,7 +22,7 @@ import msgspec
 
 from bakery.benchmarks.results import FIRST_LINE, BenchmarkResult, times_of
 from bakery.benchmarks.session import Session, python_of
-from bakery.engine import Engine, fresh_engine, idle_container
+from bakery.engine import Engine, docker_run, fresh_engine, idle_container
 from bakery.errors import BuildError, EngineError
 
 COMMAND = ("python3", "-c", "print('ready')")
@@ -105,18 +105,6 @@ def docker(engine: Engine, *arguments: str) -> float:
     return time.perf_counter() - began
 
 
-def first_line(engine: Engine, reference: str) -> float:
-    """The seconds until COMMAND has printed its line in a container; :exc:`BuildError` if it does not."""
-    began = time.perf_counter()
-    run = ["docker", "run", "--rm", "--network=none", reference, *COMMAND]
-    with subprocess.Popen(run, env=engine.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        line = process.stdout.readline() if process.stdout else b""
-        seconds = time.perf_counter() - began
-    if process.returncode or line != b"ready\n":
-        raise BuildError(f"does not run in {reference}: exit code {process.returncode}")
-    return seconds
-
-
 def run_pull(session: Session) -> BenchmarkResult:
     """Measure each image at each bandwidth of the session's settings.
 
@@ -187,6 +175,9 @@ def _pull(engine: Engine, relay: Relay, side: str) -> dict[str, float]:
     reference, relay.sent, before = f"{LOOPBACK}:{relay.server_address[1]}/{side}", 0, engine.embedded.cpu_seconds()
     pulled = docker(engine, "pull", "--quiet", reference)
     cpu = engine.embedded.cpu_seconds() - before
-    ready = first_line(engine, reference)
+    try:
+        ready, _ = docker_run(engine, reference, COMMAND, first_line=True)
+    except BuildError as error:
+        raise BuildError(f"does not run in {reference}: {error.message}") from None
     docker(engine, "image", "rm", "--force", reference)
     return dict(zip(FIGURES, (pulled, pulled + ready, cpu), strict=True))

@@ -20,8 +20,6 @@ If this machine has valgrind, the instructions of each start are counted as well
 
 import re
 import shutil
-import subprocess
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +29,7 @@ import msgspec
 from bakery.benchmarks.pull import run_pull
 from bakery.benchmarks.results import BenchmarkResult, MeasuredImage, times_of
 from bakery.benchmarks.session import PROGRAMS, SIDES, Session, python_of
-from bakery.engine import Engine, cpu_limits, fresh_engine, idle_container
+from bakery.engine import Engine, cpu_limits, docker_run, fresh_engine, idle_container
 from bakery.errors import BuildError, EngineError
 from bakery.platforms import host_platform
 
@@ -43,7 +41,6 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 INSIDE, FORKED, CPU, WHOLE = FIGURES = "in the container", "with the shell's fork", "CPU time", "docker run"
 """The figures of a start, all in seconds."""
 HAS_BASH = "import shutil, sys; sys.exit(not shutil.which('bash'))"
-LIMIT = 120  # seconds after which a start has failed
 VALGRIND = (Path("/usr/libexec/valgrind"), Path("/usr/lib/valgrind"), Path("/usr/lib/x86_64-linux-gnu/valgrind"))
 """Where distributions have valgrind's tools, which are static programs and run in any image."""
 
@@ -67,23 +64,12 @@ def parse_start(output: str) -> dict[str, float] | None:
 def _docker_run(
     engine: Engine, image: MeasuredImage, cpu: int, command: Sequence[str], options: Sequence[str] = ()
 ) -> tuple[float, str]:
-    """The seconds of a ``docker run`` with ``options`` and its output; :exc:`BuildError` if it fails."""
+    """The seconds of a ``docker run`` with ``options`` on ``cpu``, and its output; :exc:`BuildError` if it fails."""
     limits = [f"--{key.replace('_', '-')}={value}" for key, value in cpu_limits(cpu).items()]
-    program, *arguments = command
-    options = (*limits, *options, f"--entrypoint={program}")
-    run = ["docker", "run", "--rm", "--network=none", *options, image.id, *arguments]
-    began = time.perf_counter()
     try:
-        done = subprocess.run(
-            run, capture_output=True, text=True, env=engine.environment, timeout=LIMIT, errors="replace", check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise BuildError(f"does not run in {image.image}: took more than {LIMIT} s") from None
-    seconds = time.perf_counter() - began
-    if done.returncode:
-        errors = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-        raise BuildError(f"does not run in {image.image}: {errors[-1]}")
-    return seconds, done.stdout
+        return docker_run(engine, image.id, command, (*limits, *options))
+    except BuildError as error:
+        raise BuildError(f"does not run in {image.image}: {error.message}") from None
 
 
 def _start(engine: Engine, image: MeasuredImage, cpu: int, command: Sequence[str], bash: bool) -> dict[str, float]:

@@ -1,7 +1,15 @@
 """Docker engines: the one in use, the embedded one, and buildx. The only package that imports docker."""
 
 from bakery.engine.buildx import BuildxOptions, BuildxProcesses, buildx_options, default_jobs
-from bakery.engine.containers import Container, ContainerOptions, cpu_limits, idle_container, run_container, tar_of
+from bakery.engine.containers import (
+    Container,
+    ContainerOptions,
+    cpu_limits,
+    docker_run,
+    idle_container,
+    run_container,
+    tar_of,
+)
 from bakery.engine.daemons import may_mount
 from bakery.engine.discovery import engine_status, find_engine, running_engine, shell_settings, status_text
 from bakery.engine.embedded import NO_MOUNTS, WAY_OUT, WAY_OUT_OF_CONTAINER, Embedded
@@ -10,7 +18,7 @@ from bakery.engine.scratch import fresh_engine
 
 __all__ = [
     "NO_MOUNTS", "WAY_OUT", "WAY_OUT_OF_CONTAINER", "BuildxOptions", "BuildxProcesses", "Container", "ContainerOptions",
-    "Embedded", "Engine", "EngineImage", "buildx_options", "cpu_limits", "default_jobs", "engine_status", "find_engine",
-    "fresh_engine", "idle_container", "may_mount", "run_container", "running_engine", "shell_settings", "status_text",
-    "tar_of",
+    "Embedded", "Engine", "EngineImage", "buildx_options", "cpu_limits", "default_jobs", "docker_run", "engine_status",
+    "find_engine", "fresh_engine", "idle_container", "may_mount", "run_container", "running_engine", "shell_settings",
+    "status_text", "tar_of",
 ]  # fmt: skip

@@ -2,11 +2,15 @@
 
 import codecs
 import io
+import os
+import secrets
+import selectors
 import struct
+import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +26,10 @@ STDOUT, STDERR = 1, 2
 """Numbers of the streams in the output of a command."""
 LARGEST_OUTPUT = 64 << 20
 """Bytes that a command may write; the largest that is expected, the facts of an image, has 1.4 MB."""
+LARGEST_TREE = 4 << 30
+"""Bytes of files that are copied from a container; pandas with all that it needs has 0.2 GB."""
+LONGEST_START = 120.0
+"""Seconds after which a ``docker run`` that is measured has failed."""
 IDLE = ["python3", "-c", "import signal; signal.pause()"]
 
 
@@ -77,14 +85,22 @@ def execute(api: "APIClient", container: str, command: Sequence[str], **options:
     # Only the headers have a time limit: a command may be silent for long.
     with api.post(url, json={"Detach": False, "Tty": False}, stream=True, timeout=(api.timeout, None)) as response:
         response.raise_for_status()
-        while header := response.raw.read(8):
-            stream, length = struct.unpack(">BxxxL", header)
-            if sum(map(len, streams.values())) + length > LARGEST_OUTPUT:
-                raise BuildError(f"{command[0]} in the container wrote more than {LARGEST_OUTPUT >> 20} MiB")
-            streams[stream] += response.raw.read(length)
+        for stream, data in _frames(response.raw, f"{command[0]} in the container"):
+            streams[stream] += data
     while (state := api.exec_inspect(process))["Running"]:  # it may close its output before it ends
         time.sleep(0.02)
     return CommandResult(int(state["ExitCode"]), *(text.decode("utf-8", "replace") for text in streams.values()))
+
+
+def _frames(body: Any, program: str) -> Iterator[tuple[int, bytes]]:
+    """The number of a stream and what was written to it, from an answer's body in the frames of Docker's API."""
+    size = 0
+    while header := body.read(8):
+        stream, length = struct.unpack(">BxxxL", header)
+        size += length
+        if size > LARGEST_OUTPUT:
+            raise BuildError(f"{program} wrote more than {LARGEST_OUTPUT >> 20} MiB")
+        yield stream, body.read(length)
 
 
 class Container:
@@ -107,9 +123,17 @@ class Container:
             self._container.put_archive(folder, tar)
 
     def get(self, path: str) -> Iterator[bytes]:
-        """The file or folder ``path`` as chunks of a tar."""
-        with self._engine.api_errors():
-            yield from self._container.get_archive(path)[0]
+        """The file or folder ``path`` as chunks of a tar; :exc:`BuildError` over :data:`LARGEST_TREE` bytes."""
+        api = self._engine.client.api
+        url = f"{api.base_url}/v{api.api_version}/containers/{self._container.id}/archive"
+        with self._engine.api_errors(), api.get(url, params={"path": path}, stream=True) as response:
+            response.raise_for_status()
+            size = 0
+            for chunk in response.iter_content(1 << 20):
+                size += len(chunk)
+                if size > LARGEST_TREE:
+                    raise BuildError(f"{path} in the container has more than {LARGEST_TREE >> 20} MiB")
+                yield chunk
 
 
 @contextmanager
@@ -143,8 +167,8 @@ def run_container(
     """Run ``command`` in a container of ``reference`` without a network; the container is always removed.
 
     Its output goes to ``write`` line by line while it runs. ``files`` is a folder in the container and a tar that is
-    unpacked there, which works with a remote engine too. Raises :exc:`BuildError` if the image is missing or its
-    container cannot be created.
+    unpacked there, which works with a remote engine too. Raises :exc:`BuildError` if the image is missing, its
+    container cannot be created, or it writes more than :data:`LARGEST_OUTPUT`.
     """
     variables = dict(environment or {})
     with _created(engine, reference, command, environment=variables, network_mode="none") as container:
@@ -152,19 +176,80 @@ def run_container(
             if files:
                 container.put_archive(*files)
             container.start()
-        lines, rest = [], ""
-        for text in codecs.iterdecode(_log(engine, container), "utf-8", "replace"):
-            *complete, rest = (rest + text).split("\n")
-            for line in complete:
-                write(line)
-            lines += complete
+        lines, parts = [], [""]
+        with closing(_output(engine, container, f"{command[0]} in {reference}")) as output:
+            for text in codecs.iterdecode(output, "utf-8", "replace"):
+                first, *others = text.split("\n")
+                parts.append(first)
+                for part in others:
+                    write(line := "".join(parts))
+                    lines.append(line)
+                    parts = [part]
         with engine.api_errors():
-            return CommandResult(int(container.wait()["StatusCode"]), "\n".join((*lines, rest)))
+            return CommandResult(int(container.wait()["StatusCode"]), "\n".join((*lines, "".join(parts))))
 
 
-def _log(engine: Engine, container: "DockerContainer") -> Iterator[bytes]:
-    with engine.api_errors():
-        yield from container.logs(stream=True, follow=True)
+def _output(engine: Engine, container: "DockerContainer", program: str) -> Generator[bytes]:
+    """What the command of ``container`` writes to both streams, while it runs."""
+    api, options = engine.client.api, {"follow": 1, "stdout": 1, "stderr": 1}
+    url = f"{api.base_url}/v{api.api_version}/containers/{container.id}/logs"
+    with engine.api_errors(), api.get(url, params=options, stream=True, timeout=(api.timeout, None)) as response:
+        response.raise_for_status()
+        for _, data in _frames(response.raw, program):
+            yield data
+
+
+def docker_run(
+    engine: Engine, reference: str, command: Sequence[str], options: Sequence[str] = (), *, first_line: bool = False
+) -> tuple[float, str]:
+    """The seconds that ``docker run`` takes for ``command``, without a network, and what the command printed.
+
+    With ``first_line``, the seconds until it has printed a line. Raises :exc:`BuildError` with the reason if it fails,
+    takes longer than :data:`LONGEST_START` or prints more than :data:`LARGEST_OUTPUT`; the container is then removed.
+    """
+    program, *arguments = command
+    name = f"bakery-{secrets.token_hex(8)}"
+    options = ("--rm", "--network=none", f"--name={name}", *options, f"--entrypoint={program}")
+    began = time.perf_counter()
+    with subprocess.Popen(
+        ["docker", "run", *options, reference, *arguments],
+        env=engine.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        try:
+            line, output, errors = _follow(process, began + LONGEST_START)
+        except BaseException:
+            process.kill()
+            subprocess.run(["docker", "rm", "--force", name], env=engine.environment, capture_output=True, check=False)
+            raise
+    seconds = (line if first_line else time.perf_counter()) - began
+    if process.returncode or (first_line and not line):
+        reason = (errors or output).strip().splitlines() or [f"printed nothing, exit code {process.returncode}"]
+        raise BuildError(reason[-1])
+    return seconds, output
+
+
+def _follow(process: "subprocess.Popen[bytes]", deadline: float) -> tuple[float, str, str]:
+    """When the process had printed a line (:func:`time.perf_counter`), and both streams, which it has closed."""
+    assert process.stdout is not None and process.stderr is not None
+    streams, line = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}, 0.0
+    with selectors.DefaultSelector() as selector:
+        for descriptor in streams:
+            selector.register(descriptor, selectors.EVENT_READ)
+        while selector.get_map():
+            ready = selector.select(max(0.0, deadline - time.perf_counter()))
+            if not ready:
+                raise BuildError(f"took more than {LONGEST_START:.0f} s")
+            for descriptor in (key.fd for key, _ in ready):
+                data = os.read(descriptor, 1 << 16)
+                if not data:
+                    selector.unregister(descriptor)
+                streams[descriptor] += data
+                if b"\n" in data and descriptor == process.stdout.fileno():
+                    line = line or time.perf_counter()
+            if sum(map(len, streams.values())) > LARGEST_OUTPUT:
+                raise BuildError(f"wrote more than {LARGEST_OUTPUT >> 20} MiB")
+    output, errors = (text.decode("utf-8", "replace") for text in streams.values())
+    return line, output, errors
 
 
 @contextmanager

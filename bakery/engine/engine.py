@@ -205,10 +205,10 @@ class Engine:
     @cached_property
     def client(self) -> "DockerClient":
         """The engine's API, for modules of this package only. Raises :exc:`EngineError` if it does not answer."""
-        import docker
+        from bakery.engine.client import Client
 
         try:
-            return docker.DockerClient(base_url=self.host, tls=self.tls or False, timeout=120, version="auto")
+            return Client(base_url=self.host, tls=self.tls or False, timeout=120, version="auto")
         except Exception as error:
             raise EngineError(
                 f"the Docker engine at {self.host} ({self.kind}) does not answer: {error}",

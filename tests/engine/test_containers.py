@@ -8,8 +8,9 @@ from http.client import HTTPConnection, HTTPResponse
 
 import pytest
 
-from bakery.engine.containers import CommandResult, Container, idle_container
+from bakery.engine.containers import CommandResult, Container, docker_run, idle_container, run_container
 from bakery.engine.engine import Engine
+from bakery.errors import BuildError
 
 pytestmark = pytest.mark.engine
 
@@ -47,3 +48,22 @@ def test_the_reason_why_a_command_cannot_be_started_is_in_its_output(container: 
     result = container.run(["no-such-program"])
     assert result.code == 126 or result.code == 127
     assert '"no-such-program": executable file not found' in result.output
+
+
+def test_a_container_whose_output_never_ends_is_stopped_and_removed(
+    engine: Engine, reference: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {container.id for container in engine.client.containers.list(all=True)}
+    monkeypatch.setattr("bakery.engine.containers.LARGEST_OUTPUT", 1 << 20)
+    with pytest.raises(BuildError, match=r"cat in .* wrote more than 1 MiB"):
+        run_container(engine, reference, ["cat", "/dev/zero"], write=str)
+    with pytest.raises(BuildError, match=r"^wrote more than 1 MiB"):
+        docker_run(engine, reference, ["cat", "/dev/zero"])
+    assert {container.id for container in engine.client.containers.list(all=True)} <= before
+
+
+def test_a_folder_without_end_is_not_copied(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bakery.engine.containers.LARGEST_TREE", 1 << 20)
+    container.run(["sh", "-c", "head -c 3000000 /dev/zero > /tmp/large"])
+    with pytest.raises(BuildError, match="/tmp/large in the container has more than 1 MiB"):
+        list(container.get("/tmp/large"))

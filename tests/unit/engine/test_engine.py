@@ -9,7 +9,7 @@ import os
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -570,3 +570,26 @@ def test_the_embedded_daemon_inherits_no_secrets(workspace: Workspace, monkeypat
     assert {"PATH", "http_proxy", "NO_PROXY"} <= names
     assert not names & {"AWS_SECRET_ACCESS_KEY", "COSIGN_PASSWORD", "GITHUB_TOKEN", "BAKERY_MIRROR"}
     assert engine.log.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_answer_without_end_is_an_error_and_not_kept_in_memory(
+    workspace: Workspace, serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = 0
+
+    def endless(request: Any) -> None:
+        nonlocal sent
+        request.send_response(200)
+        request.end_headers()
+        with suppress(OSError):
+            while sent < 1 << 30:
+                sent += request.wfile.write(bytes(1 << 20))
+        request.close_connection = True
+
+    monkeypatch.setattr("bakery.engine.client.LARGEST_ANSWER", 3 << 20)
+    version = json.dumps(VERSION).encode()
+    server = serve(default=lambda request: version if request.path.endswith("/version") else endless(request))
+    engine = Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))
+    with pytest.raises(EngineError, match=r"sent more than 3 MiB"):
+        engine.images()
+    assert sent < 64 << 20

@@ -1,0 +1,31 @@
+"""Docker's client for Python, with a limit on what an engine answers: the engine may be on another machine."""
+
+from typing import Any
+
+from docker import APIClient, DockerClient
+
+LARGEST_ANSWER = 64 << 20
+"""Bytes of an answer that is read as a whole; the list of 1,000 images has 2 MB."""
+
+
+class _Api(APIClient):
+    def send(self, request: Any, **options: Any) -> Any:
+        """The answer; OverflowError before more than :data:`LARGEST_ANSWER` bytes of it are in memory."""
+        whole = not options.get("stream")
+        response = super().send(request, **{**options, "stream": True})
+        if whole:
+            content = b""
+            for chunk in response.iter_content(1 << 20):
+                content += chunk
+                if len(content) > LARGEST_ANSWER:
+                    response.close()
+                    raise OverflowError(f"sent more than {LARGEST_ANSWER >> 20} MiB")
+            response._content = content  # as reading response.content would
+        return response
+
+
+class Client(DockerClient):
+    """The same client over bounded answers; ``options`` are those of :class:`docker.APIClient`."""
+
+    def __init__(self, **options: Any) -> None:
+        self.api = _Api(**options)
