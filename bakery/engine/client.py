@@ -5,7 +5,7 @@ from typing import Any
 from docker import APIClient, DockerClient
 
 LARGEST_ANSWER = 64 << 20
-"""Bytes of an answer that is read as a whole; the list of 1,000 images has 2 MB."""
+"""Bytes of an answer that is read as a whole; a list of 23 images has 40 KB."""
 
 
 class _Api(APIClient):
