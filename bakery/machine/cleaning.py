@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.catalog import LABELS
-from bakery.engine import Embedded, running_engine
+from bakery.catalog import LABELS, Catalog, RecipeName, load_catalog
+from bakery.engine import Embedded, EngineImage, running_engine
 from bakery.errors import BakeryError, NothingSelected
 from bakery.files import Tell, require_type
 from bakery.workspace import Workspace
@@ -29,6 +29,7 @@ FOLDERS = {
     "environments": {"environments": r"\d+", "python": r"usr|etc|lib\w*|s?bin|var|ca-certificates\.crt"},
 }
 """What this tool makes: a pattern of names for each folder. Locks and partial files are its own everywhere."""
+CREATED = "org.opencontainers.image.created"
 KINDS = ("logs", "images", "cache", "sources", "layers", "bases", "engine", "environments")
 
 
@@ -62,11 +63,24 @@ def removals(workspace: Workspace, kinds: Sequence[str]) -> Iterator[Removal]:
                 yield Removal(kind, str(path), path)
     engine = running_engine(workspace) if {"images", "cache"} & set(kinds) else None
     if engine and "images" in kinds:
+        catalog = load_catalog(workspace.root)
         for image in engine.images(label=f"{LABELS}.target"):
-            for tag in image.tags or (image.id,):
-                yield Removal("images", tag)
+            for name in own_names(image, catalog):
+                yield Removal("images", name)
     if engine and "cache" in kinds:
         yield Removal("cache", f"build cache of {engine.host}")
+
+
+def own_names(image: EngineImage, catalog: Catalog) -> list[str]:
+    """The tags of an image that this tool made, or its ID if it has none; empty for an image that is based on ours.
+
+    Such an image inherits our labels, but not our date. The reference image and those with CPython's test suite have
+    their base's date, and repositories of their own.
+    """
+    made = image.created == image.labels.get(CREATED)
+    others = (catalog.recipes[RecipeName.REFERENCE].repository, f"{catalog.repository}-regrtest")
+    names = (catalog.repository, *others) if made else others
+    return [tag for tag in image.tags if tag.rpartition(":")[0] in names] or [image.id] * (made and not image.tags)
 
 
 def remove(workspace: Workspace, removal: Removal) -> list[Path]:

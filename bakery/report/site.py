@@ -4,6 +4,7 @@ The folder needs no server and no other files; scripts only filter the table and
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from bakery.report.svg import page_charts
 from bakery.workspace import Workspace
 
 ASSETS = ("site.css", "site.js")
+LIST = ".inv-site"
+"""The file that lists what a site consists of, one path on a line."""
+OWN = re.compile(r"index\.html|(page|site)\.css|site\.js|images/[\w.+-]+\.html")
 SECTIONS = ("Distribution packages", "Python and bundled libraries")
 
 
@@ -93,18 +97,28 @@ def write_page(file: str, markup: str) -> str:
 
 
 def write_site(workspace: Workspace, folder: Path) -> str:
-    """Write the site into ``folder``; returns a line about it.
+    """Write the site into ``folder``, and its list of files; returns a line about it.
 
-    Raises :exc:`InputError` for a folder with another site: pages of images that are no longer built are removed.
+    A later site replaces the files of the list, and removes those that it does not have: pages of images that are no
+    longer built. Raises :exc:`InputError` for a folder with other files.
     """
-    if (folder / "index.html").exists() and not (folder / "site.css").is_file():
-        hint = "Give a new folder, or one with an earlier site of this tool."
-        raise InputError(f"--output={folder} has an index.html of another site", hint=hint)
+    listed = folder / LIST
+    earlier = set(read_regular(listed).decode(errors="replace").splitlines()) if listed.exists() else set()
+    earlier = {name for name in earlier if OWN.fullmatch(name)}
     files = site_files(read_published(workspace.root), workspace)
+    kept = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    other = {name for name in kept - {"CNAME"} if not name.startswith(".")} if not earlier else set()
+    other |= {name for name in files.keys() - earlier if (folder / name).exists()}
+    if other:
+        raise InputError(
+            f"--output={folder} has files that are not of an earlier site: {', '.join(sorted(other)[:5])}",
+            hint="Give a new or empty folder, or one that this command has written before.",
+        )
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("images/*.html"):
-        if f"images/{old.name}" not in files:
-            old.unlink()
+    write_whole(listed, "".join(f"{name}\n" for name in sorted(earlier | files.keys())))
+    for old in earlier - files.keys():
+        (folder / old).unlink(missing_ok=True)
     for name, text in files.items():
         write_whole(folder / name, text)
+    write_whole(listed, "".join(f"{name}\n" for name in sorted(files)))
     return f"{folder}/index.html written, and {sum(name.startswith('images/') for name in files)} pages of images"

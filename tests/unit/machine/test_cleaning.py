@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from bakery.catalog.models import Catalog
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import EngineImage
 from bakery.errors import BakeryError, NothingSelected
 from bakery.machine import cleaning
-from bakery.machine.cleaning import FOLDERS, KINDS, Removal, clean, removals, remove
+from bakery.machine.cleaning import CREATED, FOLDERS, KINDS, Removal, clean, removals, remove
+from bakery.platforms import AMD64
 from bakery.workspace import Workspace
 
 PATHS = {
@@ -56,7 +58,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 
 class FakeEngine:
-    """An engine with two images of this tool; ``calls`` records what it had to do."""
+    """An engine with images of this tool and of others; ``calls`` records what it had to do."""
 
     host = "tcp://fake"
 
@@ -65,7 +67,21 @@ class FakeEngine:
 
     def images(self, label: str) -> list[EngineImage]:
         self.calls.append(("images", label))
-        return [EngineImage("sha256:tagged", ("infra7/python:a", "infra7/python:b")), EngineImage("sha256:untagged")]
+        created = "2026-08-05T00:00:00Z"
+        labels = {CREATED: created}
+        return [
+            EngineImage(
+                "sha256:ours", ("infra7/python:3.13", "infra7/python:3.13.15", "shop:base"), labels, AMD64, created
+            ),
+            EngineImage("sha256:untagged", (), labels, AMD64, created),
+            EngineImage("sha256:reference", ("reference/python:3.13",), labels, AMD64, "2026-07-11T10:16:37Z"),
+            EngineImage(
+                "sha256:suite", ("infra7/python-regrtest:3.13.15-bookworm",), {}, AMD64, "2026-07-11T10:16:37Z"
+            ),
+            # FROM infra7/python, which inherits the labels:
+            EngineImage("sha256:shop", ("shop:1", "infra7/python:shop"), labels, AMD64, "2026-11-28T05:02:51.98Z"),
+            EngineImage("sha256:stage", (), labels, AMD64, "2026-11-28T05:02:51.98Z"),
+        ]
 
     def remove(self, name: str) -> None:
         self.calls.append(("remove", name))
@@ -117,14 +133,18 @@ def test_engine_is_contacted_only_if_needed(clone: Workspace, monkeypatch: pytes
     assert list(removals(clone, ("logs", "sources", "bases", "engine")))
 
 
-def test_only_images_of_this_tool_are_removed_under_all_their_names(
-    clone: Workspace, monkeypatch: pytest.MonkeyPatch
+def test_only_images_of_this_tool_are_removed_and_none_that_are_based_on_them(
+    clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = FakeEngine()
+    monkeypatch.setattr(cleaning, "load_catalog", lambda _: catalog)
     monkeypatch.setattr(cleaning, "running_engine", lambda *_: fake)
     found = list(removals(clone, ("images",)))
     assert fake.calls == [("images", "io.github.infra7.python.target")]
-    assert [removal.name for removal in found] == ["infra7/python:a", "infra7/python:b", "sha256:untagged"]
+    assert [removal.name for removal in found] == [
+        "infra7/python:3.13", "infra7/python:3.13.15", "sha256:untagged", "reference/python:3.13",
+        "infra7/python-regrtest:3.13.15-bookworm",
+    ]  # fmt: skip
     for removal in found:
         remove(clone, removal)
     assert fake.calls[1:] == [("remove", removal.name) for removal in found]

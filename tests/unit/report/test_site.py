@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bakery.errors import ConfigError
+from bakery.errors import ConfigError, InputError
 from bakery.records.builds import BuildRecord, LocalRecord, SourceRecord
 from bakery.records.status import adopt
 from bakery.report.rows import Published, pages_of, read_published
-from bakery.report.site import SECTIONS, packages_of, site_files, write_site
+from bakery.report.site import LIST, SECTIONS, packages_of, site_files, write_site
 from bakery.workspace import Workspace
 from tests.records import local_record, passed_build
 
@@ -143,11 +143,30 @@ def test_a_record_keeps_the_sizes_of_the_build_before_it() -> None:
 
 def test_pages_of_images_that_are_gone_are_removed_and_other_files_stay(tmp_path: Path) -> None:
     folder, workspace = tmp_path / "site", Workspace(ROOT, tmp_path)
-    (folder / "images").mkdir(parents=True)
-    for name in ("images/old.html", "CNAME"):
+    folder.mkdir()
+    for name in ("CNAME", ".nojekyll"):
         (folder / name).write_text("")
     assert "index.html written" in write_site(workspace, folder)
-    assert not (folder / "images/old.html").exists() and (folder / "CNAME").exists()
+    for name in ("images/old.html", "images/holiday.html", "notes.txt"):
+        (folder / name).write_text("")
+    with (folder / LIST).open("a") as stream:
+        stream.write("images/old.html\n../outside.html\n")
+    (tmp_path / "outside.html").write_text("")
+    assert "index.html written" in write_site(workspace, folder)
+    assert not (folder / "images/old.html").exists()
+    kept = ("CNAME", ".nojekyll", "images/holiday.html", "notes.txt", "../outside.html")
+    assert all((folder / name).exists() for name in kept)
+
+
+@pytest.mark.parametrize("name", ["images/holiday.html", "site.js", "page.css", "index.html", "src/main.py"])
+def test_a_folder_with_other_files_is_left_as_it_is(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "mine" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("precious")
+    with pytest.raises(InputError, match=r"has files that are not of an earlier site"):
+        write_site(Workspace(ROOT, tmp_path), tmp_path / "mine")
+    assert [path for path in (tmp_path / "mine").rglob("*") if path.is_file()] == [file]
+    assert file.read_text() == "precious"
 
 
 def test_names_from_data_are_escaped(published: Published, tmp_path: Path) -> None:
