@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import tempfile
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +66,26 @@ def spooled(chunks: Iterable[bytes]) -> Iterator[IO[bytes]]:
         yield spool
 
 
+GIVEN_UP = threading.Event()
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], None]]:
+    """A function that ends the waiting for locks in all threads: a signal reaches the main thread only."""
+    try:
+        yield GIVEN_UP.set
+    finally:
+        GIVEN_UP.clear()
+
+
+def _has_locked(stream: IO[str]) -> bool:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextmanager
 def locked(file: Path, subject: str, tell: Tell) -> Iterator[None]:
     """Hold an exclusive lock on ``file``; if another process holds it, report that once and wait.
@@ -75,12 +96,12 @@ def locked(file: Path, subject: str, tell: Tell) -> Iterator[None]:
     require_type(file)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     with os.fdopen(os.open(file, flags, 0o644), "r+", encoding="utf-8", errors="replace") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _has_locked(stream):
             holder = re.match(r"pid \d+", stream.read(64))
             tell(f"waiting: another process{f' ({holder[0]})' if holder else ''} is busy with {subject}")
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            while not _has_locked(stream):
+                if GIVEN_UP.wait(0.1):
+                    raise BakeryError(f"interrupted while another process was busy with {subject}")
         stream.seek(0)
         stream.truncate()
         stream.write(f"pid {os.getpid()}")

@@ -18,7 +18,7 @@ from bakery.compression import Compression
 from bakery.display import Clock, Column, Display, Report, duration, make_display, phases_text
 from bakery.engine import BuildxOptions, BuildxProcesses, Engine, buildx_options, default_jobs, find_engine
 from bakery.errors import BakeryError, BuildError, InputError
-from bakery.files import Tell, disk_full, locked, no_space
+from bakery.files import Tell, disk_full, interruptible, locked, no_space
 from bakery.options import Building, Selection, as_typed
 from bakery.records import (
     ASKING,
@@ -112,12 +112,13 @@ class Builder:
         jobs = self.building.jobs or 1
         if jobs == 1 or len(images) < 2:
             return [self._build_image(image) for image in images]
-        with ThreadPoolExecutor(jobs, "build") as pool:
+        with interruptible() as give_up, ThreadPoolExecutor(jobs, "build") as pool:
             try:
                 return list(pool.map(self._build_image, images))
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 self.processes.stop()
+                give_up()
                 raise
 
     def build_missing(self, images: Sequence[Image]) -> None:

@@ -2,9 +2,7 @@
 
 import codecs
 import io
-import os
 import secrets
-import selectors
 import struct
 import subprocess
 import tarfile
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakery.engine.engine import Engine
 from bakery.errors import BuildError
+from bakery.programs import OverLimit, run_program
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -210,46 +209,17 @@ def docker_run(
     program, *arguments = command
     name = f"bakery-{secrets.token_hex(8)}"
     options = ("--rm", "--network=none", f"--name={name}", *options, f"--entrypoint={program}")
-    began = time.perf_counter()
-    with subprocess.Popen(
-        ["docker", "run", *options, reference, *arguments],
-        env=engine.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        try:
-            line, output, errors = _follow(process, began + LONGEST_START)
-        except BaseException:
-            process.kill()
-            subprocess.run(["docker", "rm", "--force", name], env=engine.environment, capture_output=True, check=False)
-            raise
-    seconds = (line if first_line else time.perf_counter()) - began
-    if process.returncode or (first_line and not line):
-        reason = (errors or output).strip().splitlines() or [f"printed nothing, exit code {process.returncode}"]
+    run = ["docker", "run", *options, reference, *arguments]
+    try:
+        done = run_program(run, engine.environment, seconds=LONGEST_START, limit=LARGEST_OUTPUT)
+    except BaseException as error:
+        subprocess.run(["docker", "rm", "--force", name], env=engine.environment, capture_output=True, check=False)
+        raise BuildError(str(error)) if isinstance(error, OverLimit) else error from None
+    output, errors = (text.decode("utf-8", "replace") for text in (done.stdout, done.stderr))
+    if done.code or (first_line and done.first_line is None):
+        reason = (errors or output).strip().splitlines() or [f"printed nothing, exit code {done.code}"]
         raise BuildError(reason[-1])
-    return seconds, output
-
-
-def _follow(process: "subprocess.Popen[bytes]", deadline: float) -> tuple[float, str, str]:
-    """When the process had printed a line (:func:`time.perf_counter`), and both streams, which it has closed."""
-    assert process.stdout is not None and process.stderr is not None
-    streams, line = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}, 0.0
-    with selectors.DefaultSelector() as selector:
-        for descriptor in streams:
-            selector.register(descriptor, selectors.EVENT_READ)
-        while selector.get_map():
-            ready = selector.select(max(0.0, deadline - time.perf_counter()))
-            if not ready:
-                raise BuildError(f"took more than {LONGEST_START:.0f} s")
-            for descriptor in (key.fd for key, _ in ready):
-                data = os.read(descriptor, 1 << 16)
-                if not data:
-                    selector.unregister(descriptor)
-                streams[descriptor] += data
-                if b"\n" in data and descriptor == process.stdout.fileno():
-                    line = line or time.perf_counter()
-            if sum(map(len, streams.values())) > LARGEST_OUTPUT:
-                raise BuildError(f"wrote more than {LARGEST_OUTPUT >> 20} MiB")
-    output, errors = (text.decode("utf-8", "replace") for text in streams.values())
-    return line, output, errors
+    return (done.first_line if first_line and done.first_line is not None else done.seconds), output
 
 
 @contextmanager

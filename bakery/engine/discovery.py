@@ -7,12 +7,13 @@ embedded engine, which is started if no other engine answers.
 import json
 import os
 import shlex
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.engine.daemons import SYSTEM_SOCKET, answers
-from bakery.engine.embedded import Embedded
+from bakery.engine.embedded import SLOW, Embedded
 from bakery.engine.engine import Engine
 from bakery.errors import EngineError, InputError
 from bakery.files import Tell
@@ -42,7 +43,13 @@ def running_engine(workspace: Workspace, tell: Tell = print) -> Engine | None:
         raise InputError(f"{config}: expected docker's configuration, a regular file")
     chosen = _users_choice(embedded)
     if chosen:
-        return chosen.check()
+        notice = threading.Timer(SLOW, tell, [f"waiting for the Docker engine at {redact(chosen.host)}"])
+        notice.daemon = True
+        notice.start()
+        try:
+            return chosen.check()
+        finally:
+            notice.cancel()
     try:
         if answers(SYSTEM_SOCKET):
             return Engine("system", f"unix://{SYSTEM_SOCKET}", embedded).check()

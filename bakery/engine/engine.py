@@ -1,6 +1,7 @@
 """A Docker engine: its images, its build cache, and the environment and buildx that builds in it use."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -22,8 +23,15 @@ if TYPE_CHECKING:
     from docker.models.images import Image as DockerImage
     from docker.tls import TLSConfig
 
+FIRST_ANSWER, ANSWER = 60, 120
+"""Seconds to wait for an engine's version, and for the first byte of any other answer."""
 PROVENANCE = {"BUILDX_GIT_CHECK_DIRTY": "1"}
 """buildx marks the commit in a provenance if the working tree is dirty."""
+DECIDED_HERE = re.compile(
+    r"SOURCE_DATE_EPOCH|BUILDX_(GIT|METADATA|NO_DEFAULT|BAKE)_\w+|BUILDKIT_(?!HOST)\w+|EXPERIMENTAL_\w+"
+    r"|DOCKER_(BUILDKIT|DEFAULT_PLATFORM|CONTENT_TRUST|HIDE_LEGACY_COMMANDS)|GIT_(?!SSL)\w+"
+)
+"""Variables that would change an image, its labels or its provenance: buildx and docker do not inherit them."""
 
 
 @dataclass(frozen=True)
@@ -197,10 +205,11 @@ class Engine:
     @property
     def environment(self) -> dict[str, str]:
         """The environment for docker and buildx."""
+        inherited = {name: value for name, value in os.environ.items() if not DECIDED_HERE.fullmatch(name)}
         if self.kind != "embedded":
-            return {**os.environ, **PROVENANCE}
+            return inherited | PROVENANCE
         path = f"{self.embedded.path}:{os.environ.get('PATH', '')}"
-        return {**os.environ, **PROVENANCE, "DOCKER_HOST": self.host, "PATH": path}
+        return {**inherited, **PROVENANCE, "DOCKER_HOST": self.host, "PATH": path}
 
     @cached_property
     def client(self) -> "DockerClient":
@@ -208,7 +217,9 @@ class Engine:
         from bakery.engine.client import Client
 
         try:
-            return Client(base_url=self.host, tls=self.tls or False, timeout=120, version="auto")
+            client = Client(base_url=self.host, tls=self.tls or False, timeout=FIRST_ANSWER, version="auto")
+            client.api.timeout = ANSWER
+            return client
         except Exception as error:
             raise EngineError(
                 f"the Docker engine at {self.host} ({self.kind}) does not answer: {error}",
@@ -217,12 +228,16 @@ class Engine:
 
     @cached_property
     def buildx(self) -> list[str]:
-        """The command that starts buildx. Raises :exc:`EngineError` if none is new enough."""
+        """The command that starts buildx, unpacked if necessary. Raises :exc:`EngineError` if none is new enough."""
+        return self.find_buildx(unpack=os.geteuid() == 0)
+
+    def find_buildx(self, *, unpack: bool) -> list[str]:
+        """The same; nothing is changed on this machine without ``unpack``."""
         _, minimum = self.embedded.minimums
         own, versions = self.embedded.buildx, []
         users = self.kind != "embedded" and shutil.which("docker")
-        for command in [["docker", "buildx"]] * bool(users) + [[str(own)]] * (own.exists() or os.geteuid() == 0):
-            if command == [str(own)]:
+        for command in [["docker", "buildx"]] * bool(users) + [[str(own)]] * (own.exists() or unpack):
+            if command == [str(own)] and unpack:
                 self.embedded.prepare()
             done = subprocess.run(
                 [*command, "version"], capture_output=True, encoding="utf-8", errors="replace", env=self.environment,

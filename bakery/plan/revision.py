@@ -16,6 +16,8 @@ from bakery.git import git
 SHARED = (":(glob)shared/*.sh", "shared/minimal.conf", "shared/catalog.toml", "bakery/plan/bake.py")
 """What all images are made from, as git's pathspecs."""
 LOCK = "shared/lock.toml"
+ALL = "--untracked-files=all"
+"""Not what the user's configuration says (status.showUntrackedFiles)."""
 
 
 def made_from(catalog: Catalog, image: Image) -> tuple[str, ...]:
@@ -46,7 +48,8 @@ def revision_of(root: Path, paths: Sequence[str], sha256: str) -> str:
     # A shallow clone's oldest commits look as if they had added every file.
     if boundary.is_file() and newest in boundary.read_text().split():
         raise ValueError("it may be older than the oldest commit of this shallow clone: git fetch --unshallow")
-    changed = _ask(root, "status", "--porcelain", "--", *paths)
+    # The user's own ignored files may be inputs of an image.
+    changed = _ask(root, "-c", "core.excludesFile=/dev/null", "status", "--porcelain", ALL, "--", *paths)
     return f"{newest}{DIRTY if changed or not pinned else ''}"
 
 
@@ -56,7 +59,7 @@ def checkout_of(root: Path) -> str:
     Raises :exc:`ValueError` if ``root`` is not a clone that git can read.
     """
     _require_clone(root)
-    return f"{_ask(root, 'rev-parse', 'HEAD')}{DIRTY if _ask(root, 'status', '--porcelain') else ''}"
+    return f"{_ask(root, 'rev-parse', 'HEAD')}{DIRTY if _ask(root, 'status', '--porcelain', ALL) else ''}"
 
 
 def _require_clone(root: Path) -> None:

@@ -5,13 +5,17 @@ Logins are never printed: they have no text form, and errors name the registry o
 
 import base64
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bakery.programs import run_program
 from bakery.registry.errors import RegistryError
 from bakery.registry.references import HUB
 
+PATIENCE = 120.0
+"""Seconds for a credential helper, which may ask its user to unlock a keychain."""
 HUB_KEY = "https://index.docker.io/v1/"
 """The key of Docker Hub in docker's configuration."""
 
@@ -60,12 +64,12 @@ def _from_helper(helper: str, server: str) -> Login | None:
     https://github.com/docker/docker-credential-helpers#development: the server on standard input, JSON on standard
     output; the name ``<token>`` marks an identity token.
     """
-    done = subprocess.run(
-        [f"docker-credential-{helper}", "get"], input=server.encode(), stdout=subprocess.PIPE, check=False
-    )
-    if done.returncode and b"credentials not found in native keychain" in done.stdout:
+    command = [f"docker-credential-{helper}", "get"]
+    done = run_program(command, os.environ, seconds=PATIENCE, limit=1 << 20, data=server.encode())
+    if done.code and b"credentials not found in native keychain" in done.stdout:
         return None
-    done.check_returncode()
+    if done.code:
+        raise subprocess.CalledProcessError(done.code, command[0])
     answer = _mapping(json.loads(done.stdout))
     name, secret = str(answer["Username"]), str(answer["Secret"])
     if not name and not secret:  # docker-credential-pass

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ import pytest
 
 from bakery import files
 from bakery.errors import BakeryError, DiskFullError
-from bakery.files import disk_full, locked, no_space, sha256_of, staged_file, staged_folder, write_whole
+from bakery.files import disk_full, interruptible, locked, no_space, sha256_of, staged_file, staged_folder, write_whole
 
 HOLDER = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from bakery.files import locked
 with locked(Path(sys.argv[1]), "x", print):
@@ -225,3 +227,12 @@ def test_folder_is_not_staged_over_a_link(tmp_path: Path) -> None:
     ):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["final", "precious"]
+
+
+def test_a_thread_that_waits_for_a_lock_gives_up_when_the_process_is_interrupted(tmp_path: Path) -> None:
+    with locked(tmp_path / "a.lock", "x", print), interruptible() as give_up, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(lambda: locked(tmp_path / "a.lock", "x", lambda _: give_up()).__enter__())
+        with pytest.raises(BakeryError, match="interrupted while another process was busy with x"):
+            waiting.result(30)
+    with locked(tmp_path / "a.lock", "x", lambda _: pytest.fail("still held")):
+        pass

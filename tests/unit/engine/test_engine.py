@@ -593,3 +593,31 @@ def test_an_answer_without_end_is_an_error_and_not_kept_in_memory(
     with pytest.raises(EngineError, match=r"sent more than 3 MiB"):
         engine.images()
     assert sent < 64 << 20
+
+
+def test_an_engine_that_accepts_and_never_answers_is_given_up_on_and_said(
+    workspace: Workspace, serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(default=lambda request: server.released.wait() and None)
+    monkeypatch.setenv("DOCKER_HOST", server.url.replace("http://", "tcp://"))
+    monkeypatch.setattr("bakery.engine.engine.FIRST_ANSWER", 1)
+    monkeypatch.setattr("bakery.engine.discovery.SLOW", 0.1)
+    told: list[str] = []
+    with pytest.raises(EngineError, match=r"\(DOCKER_HOST\) does not answer"):
+        running_engine(workspace, told.append)
+    assert told == [f"waiting for the Docker engine at {os.environ['DOCKER_HOST']}"]
+
+
+def test_docker_and_buildx_do_not_inherit_what_would_change_an_image(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changing = (
+        "SOURCE_DATE_EPOCH", "BUILDX_GIT_LABELS", "BUILDX_NO_DEFAULT_ATTESTATIONS", "BUILDX_METADATA_PROVENANCE",
+        "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "DOCKER_DEFAULT_PLATFORM", "DOCKER_CONTENT_TRUST", "GIT_DIR",
+    )  # fmt: skip
+    for name in (*changing, "BUILDX_BUILDER", "DOCKER_CONFIG", "AWS_PROFILE"):
+        monkeypatch.setenv(name, "1")
+    for kind in ("system", "embedded"):
+        environment = Engine(kind, "tcp://host", Embedded(workspace)).environment
+        assert not environment.keys() & set(changing)
+        assert environment.keys() >= {"PATH", "BUILDX_BUILDER", "DOCKER_CONFIG", "AWS_PROFILE", *PROVENANCE}

@@ -167,3 +167,41 @@ def test_the_variables_of_a_git_hook_do_not_redirect_to_another_repository(
     before = clone.revision()
     monkeypatch.setenv("GIT_DIR", str(clone.root.parent / "other" / ".git"))
     assert (clone.revision(), checkout_of(clone.root)) == (before, before)
+
+
+@pytest.mark.parametrize("variable", ["GIT_LITERAL_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_TRACE"])
+def test_the_variables_of_a_user_do_not_change_the_meaning_of_paths(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    changed = clone.commit("shared/compile.sh", "make\n")
+    monkeypatch.setenv(variable, "1")
+    assert clone.revision() == changed
+    clone.write("shared/compile.sh", "make all\n")
+    assert clone.revision() == f"{changed}-dirty"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "status.showUntrackedFiles=no", "core.excludesFile={0}/all", "log.date=x", "i18n.logOutputEncoding=UTF-16",
+        "core.fsmonitor={0}/program", "log.showSignature=true",
+    ],
+)  # fmt: skip
+def test_the_configuration_of_a_user_does_not_hide_a_new_input(clone: Clone, tmp_path: Path, setting: str) -> None:
+    (tmp_path / "all").write_text("*\n")
+    name, _, value = setting.format(tmp_path).partition("=")
+    clone.git("config", name, value)
+    before = clone.revision()
+    clone.write("shared/new.sh", "exit 1\n")
+    assert clone.revision() == f"{before}-dirty"
+
+
+def test_a_partial_clone_is_not_completed_from_its_remote(clone: Clone, tmp_path: Path) -> None:
+    clone.git("config", "uploadpack.allowFilter", "true")
+    copy = Clone.__new__(Clone)
+    copy.root = tmp_path / "partial"
+    clone.git("clone", "-q", "--filter=blob:none", "--no-checkout", f"file://{clone.root}", str(copy.root))
+    with pytest.raises(ValueError, match="git log: "):
+        copy.revision()
+    missing = copy.git("rev-list", "--objects", "--all", "--missing=print")
+    assert missing.count("?") == 2

@@ -106,10 +106,14 @@ def test_an_empty_answer_of_a_helper_is_no_login(configure: Any) -> None:
         ({"auths": {HOST: {"auth": "%%%"}}}, ""), ({"auths": {HOST: {"auth": "/w=="}}}, ""), ({"credHelpers": 1}, ""),
         ({"credsStore": "absent"}, ""), ({"credsStore": "one"}, "echo locked; exit 1"),
         ({"credsStore": "one"}, "echo no json"), ({"credsStore": "one"}, "echo '{}'"),
-        ({"credsStore": "one"}, "echo 1"),
+        ({"credsStore": "one"}, "echo 1"), ({"credsStore": "one"}, "exec cat /dev/zero"),
+        ({"credsStore": "one"}, "exec sleep 60"),
     ],
 )  # fmt: skip
-def test_a_damaged_configuration_or_helper_is_reported(configure: Any, content: Any, script: str) -> None:
+def test_a_damaged_configuration_or_helper_is_reported(
+    configure: Any, content: Any, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bakery.registry.credentials.PATIENCE", 1.0)
     configure(content, one=script)
     with pytest.raises(RegistryError, match=f"docker's login for {HOST} cannot be read"):
         find_login(HOST)
