@@ -83,7 +83,8 @@ def users_network(ca_bundle: str | None = None, mirror: str | None = None) -> Ne
         if proxy:
             lines.append(f'Acquire::{scheme}::Proxy "{_url(proxy, f"{scheme}_proxy")}";')
     if lines:
-        lines += _without_proxy(os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or docker.get("no") or "")
+        excluded = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or docker.get("no") or ""
+        lines = [] if "*" in re.split(r"[\s,]+", excluded) else [*lines, *_without_proxy(excluded)]
     if bundle:
         lines.append(f'Acquire::https::CAInfo "/run/secrets/{AUTHORITIES}";')
     mirror = users_mirror(mirror)
@@ -132,7 +133,7 @@ def _url(text: str, name: str) -> str:
 
 
 def _without_proxy(hosts: str) -> Sequence[str]:
-    """The hosts in ``no_proxy`` as apt's settings; apt does not support domains, which begin with a dot."""
-    names = [name.strip() for name in hosts.split(",")]
+    """The hosts in ``no_proxy`` as apt's settings, which have no domains (with a dot in front) and no ports."""
+    names = [re.sub(r":\d+$", "", name) for name in re.split(r"[\s,]+", hosts)]
     hosts_only = [name for name in names if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name)]
     return [f'Acquire::{scheme}::Proxy::{name} "DIRECT";' for name in hosts_only for scheme in ("http", "https")]

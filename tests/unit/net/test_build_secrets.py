@@ -43,6 +43,22 @@ def test_a_login_is_passed_in_the_environment_and_not_in_arguments(monkeypatch: 
     assert "marker" not in f"{network.arguments} {network!r}"
 
 
+@pytest.mark.parametrize(
+    ("excluded", "hosts"), [("a.example:8080 b.example,,.c", ["a.example", "b.example"]), ("[::1]", [])]
+)
+def test_hosts_without_a_proxy_may_have_ports(monkeypatch: pytest.MonkeyPatch, excluded: str, hosts: list[str]) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    monkeypatch.setenv("no_proxy", excluded)
+    _, *lines = users_network().environment["BAKERY_SECRET_APT_CONF"].splitlines()
+    assert lines == [f'Acquire::{scheme}::Proxy::{host} "DIRECT";' for host in hosts for scheme in ("http", "https")]
+
+
+def test_a_star_means_that_no_host_needs_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    monkeypatch.setenv("no_proxy", "localhost, *")
+    assert users_network().environment == {}
+
+
 def test_docker_proxies_become_secrets_and_not_build_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     proxies = {"default": {"httpProxy": "http://user:marker@proxy:3128", "noProxy": "one.example"}}
     (tmp_path / "config.json").write_text(json.dumps({"proxies": proxies}))
