@@ -279,12 +279,15 @@ class BaseResolver:
         with disk_full(cache):
             cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".folder.", suffix=".partial", dir=cache) as stage:
-                file = Path(stage) / "rootfs.tar"
+                file, device = Path(stage) / "rootfs.tar", path.stat().st_dev
+                self.tell(f"packing {override}, without other file systems below it")
                 with tarfile.open(file, "w") as tar:
 
                     def bounded(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
                         oci.require_size(tar.offset + member.size, f"--base={override}")
-                        return None if member.isdev() else member
+                        source = path / member.name
+                        mounted = source.lstat().st_dev != device and not source.is_mount()
+                        return None if member.isdev() or mounted else member
 
                     tar.add(path, arcname=".", filter=bounded)
                 return self._imported(file, override, platform)

@@ -24,6 +24,7 @@ from bakery.bases import apt, base_images
 from bakery.bases.base_images import BaseImage, BaseResolver
 from bakery.catalog.distributions import Target
 from bakery.catalog.models import Catalog
+from bakery.engine import may_mount
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.names import REFERENCE
 from bakery.oci import layout
@@ -547,6 +548,25 @@ def test_a_root_file_system_that_unpacks_to_too_much_is_rejected(tmp_path: Path,
     monkeypatch.setattr(layout, "ROOT_BYTES", 1_000_000)
     with pytest.raises(InputError, match="at most 1,000,000"):
         oci.write_layout(tmp_path, io.BytesIO(bytes(1_000_001)), architecture="amd64", created="2020-01-01T00:00:00Z")
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not may_mount(), reason="mounts a file system")
+def test_other_file_systems_below_a_folder_are_left_out(make: Any, target: Target, tmp_path: Path) -> None:
+    """As in `--base=/`: /proc, and a disk of data."""
+    folder = tmp_path / "root"
+    for name in ("etc/os-release", "mnt/hidden"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(folder / "mnt")], check=True)
+    try:
+        (folder / "mnt" / "data").write_text("x")
+        base = make(str(folder)).resolve(target, AMD64)
+    finally:
+        subprocess.run(["umount", str(folder / "mnt")], check=True)
+    blobs = (layout_of(base) / "blobs" / "sha256").iterdir()
+    (packed,) = (blob for blob in blobs if blob.read_bytes().startswith(b"\x1f\x8b"))
+    with tarfile.open(packed, "r:gz") as tar:
+        assert {name for name in tar.getnames() if "mnt" in name} == {"./mnt"}
 
 
 def test_folder_without_etc_is_rejected(make: Any, target: Target, tmp_path: Path) -> None:
