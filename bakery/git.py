@@ -1,37 +1,55 @@
 """Runs git."""
 
 import os
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bakery.programs import OverLimit, run_program
 
-SETTINGS = (
-    "log.showSignature=false", "log.date=default", "log.mailmap=false", "i18n.logOutputEncoding=UTF-8",
-    "status.relativePaths=true", "status.branch=false", "core.fsmonitor=false", "core.hooksPath=/dev/null",
-    "protocol.allow=never",
-)  # fmt: skip
-"""What the user's or a repository's configuration must not decide: the output, programs to run, and to fetch what a
-partial clone lacks."""
-SECONDS, LIMIT = 600.0, 1 << 30
+SETTINGS = {
+    "log.showSignature": "false", "log.date": "default", "log.mailmap": "false", "i18n.logOutputEncoding": "UTF-8",
+    "status.relativePaths": "true", "status.branch": "false", "core.fsmonitor": "false", "core.hooksPath": "/dev/null",
+}  # fmt: skip
+"""What the user's or a repository's configuration must not decide: the output, and programs to run."""
+ALONE = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
+"""Variables by which git fetches nothing: what a partial clone lacks would come by a program that it names."""
+SECONDS, LIMIT = 180.0, 1 << 30
 """A release of CPython has 0.2 GB."""
 
 
 def git(path: Path, *arguments: str, data: bytes = b"") -> bytes:
-    """The output of git in the folder ``path``, with ``data`` as its input.
+    """The output of git in the folder ``path``, with ``data`` as its input; no program that the repository names runs.
 
     Variables of git, which would redirect it to another repository or give paths another meaning, do not reach it,
     except its configuration, which may have safe.directory. Raises :exc:`ValueError` if git is not installed, fails,
     takes longer than :data:`SECONDS` or prints more than :data:`LIMIT` bytes.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or "_CONFIG" in name}
+    settings = dict(SETTINGS)
+    if "status" in arguments:  # it filters files to compare them, and asks submodules, which have filters of their own
+        arguments = (
+            *arguments[: (verb := arguments.index("status") + 1)],
+            "--ignore-submodules=all",
+            *arguments[verb:],
+        )
+        for name in _run(path, settings, ("config", "--null", "--name-only", "--list"), b"").decode().split("\0"):
+            if re.match(r"filter\..*\.(clean|process|required)\Z", name, re.DOTALL | re.IGNORECASE):
+                settings[name] = "false" if name.lower().endswith("required") else ""
+    return _run(path, settings, arguments, data)
+
+
+def _run(path: Path, settings: Mapping[str, str], arguments: Sequence[str], data: bytes) -> bytes:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("GIT_") or "_CONFIG" in name
+    }
+    first = int(environment.get("GIT_CONFIG_COUNT") or 0)
+    for number, (name, value) in enumerate(settings.items(), first):
+        environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    environment["GIT_CONFIG_COUNT"] = str(first + len(settings))
+    command = ["git", "--no-optional-locks", "-C", str(path), *arguments]
     verb = next(word for word in arguments if word[0] != "-" and "=" not in word)
-    settings = [word for setting in SETTINGS for word in ("-c", setting)]
-    command = ["git", "--no-optional-locks", "-C", str(path), *settings, *arguments]
     try:
-        done = run_program(
-            command, {**kept, "LC_ALL": "C", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"},
-            seconds=SECONDS, limit=LIMIT, data=data,
-        )  # fmt: skip
+        done = run_program(command, environment | ALONE, seconds=SECONDS, limit=LIMIT, data=data)
     except FileNotFoundError:
         raise ValueError("git is not installed: apt-get install git") from None
     except OverLimit as error:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import tarfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -331,3 +332,40 @@ def test_a_pipe_in_a_tarball_is_an_error(read: Read, tmp_path: Path) -> None:
     file.write_bytes(buffer.getvalue())
     with pytest.raises(InputError, match="a/pipe is neither a file, a folder nor a link"):
         read(file)
+
+
+@pytest.mark.parametrize("kind", ["clean", "process", "submodule", "upload-pack", "ext"])
+def test_no_program_that_a_checkout_names_is_run(read: Read, checkout: Path, tmp_path: Path, kind: str) -> None:
+    proof, source = tmp_path / "proof", str(checkout)
+    inner = checkout
+    if kind == "submodule":
+        inner = checkout / "inner"
+        inner.mkdir()
+        git(inner, "init", "--quiet")
+    (inner / ".gitattributes").write_text("* filter=x.y=z\n")
+    (inner / "Makefile.pre.in").write_text("all:\n")
+    for folder in dict.fromkeys((inner, checkout)):
+        git(folder, "add", ".")
+        git(folder, "commit", "--quiet", "--message=filtered")
+    name = "process" if kind == "process" else "clean"
+    with (inner / ".git" / "config").open("a") as config:
+        config.write(f'[filter "x.y=z"]\n{name} = touch {proof}; cat\nrequired = true\n')
+    (inner / "Makefile.pre.in").write_text("any:\n")
+    if kind in ("upload-pack", "ext"):
+        blob = git(checkout, "rev-parse", "HEAD:Include")
+        (checkout / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+        for key, value in {
+            "extensions.partialClone": "origin", "remote.origin.promisor": "true", "core.repositoryFormatVersion": "1",
+            "remote.origin.url": str(tmp_path) if kind == "upload-pack" else f"ext::touch {proof}",
+            "remote.origin.uploadpack": f"touch {proof}; false", "protocol.ext.allow": "always",
+            "protocol.file.allow": "always",
+        }.items():  # fmt: skip
+            git(checkout, "config", key, value)
+        source += "@HEAD"
+    with suppress(InputError):
+        read(source)
+    assert not proof.exists()
+    with suppress(subprocess.CalledProcessError):
+        git(inner, "status", "--porcelain")
+        git(inner, "ls-tree", "-r", "HEAD")
+    assert proof.exists(), "git itself does not run the program: this test shows nothing"
