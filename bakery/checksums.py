@@ -13,7 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bakery.files import Tell, sha256_of, staged_folder, write_whole
-from bakery.regular_files import FILE_TYPES, read_regular
+from bakery.regular_files import FILE_TYPES, MEDIUM, read_regular
+
+LARGEST = 1 << 30
+"""Bytes of a file that is unpacked from a package; a larger one has no checksum, so it counts as changed."""
 
 
 @contextmanager
@@ -29,7 +32,7 @@ def is_intact(folder: Path, tell: Tell) -> bool:
     if not os.path.lexists(folder):
         return False
     try:
-        expected, actual = json.loads(read_regular(_record(folder))), _checksums(folder)
+        expected, actual = json.loads(read_regular(_record(folder), MEDIUM)), _checksums(folder)
         changed = [path for path in sorted({*expected, *actual}) if expected.get(path) != actual.get(path)]
     except (OSError, ValueError, RecursionError, TypeError, AttributeError):
         changed = ["checksums"]
@@ -52,5 +55,5 @@ def _checksums(folder: Path) -> dict[str, str]:
 def _facts(path: Path) -> str:
     info = path.lstat()
     kind = stat.S_IFMT(info.st_mode)
-    content = sha256_of(path) if kind == stat.S_IFREG else os.readlink(path) if kind == stat.S_IFLNK else ""
+    content = sha256_of(path, LARGEST) if kind == stat.S_IFREG else os.readlink(path) if kind == stat.S_IFLNK else ""
     return f"{FILE_TYPES[kind]} {stat.S_IMODE(info.st_mode):o} {info.st_uid}:{info.st_gid} {content}".rstrip()

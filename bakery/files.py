@@ -21,9 +21,18 @@ Tell = Callable[[str], None]
 """Reports progress to the user: takes one line without a newline."""
 
 
-def sha256_of(file: Path) -> str:
-    """SHA-256 of the regular file ``file``, as 64 hexadecimal digits."""
+LARGEST_HASHED = 16 << 30
+"""Bytes of the largest file whose digest is computed; a base may have 10 GB."""
+
+
+def sha256_of(file: Path, largest: int = LARGEST_HASHED) -> str:
+    """SHA-256 of the regular file ``file``, as 64 hexadecimal digits; empty if it has more than ``largest`` bytes.
+
+    A sparse file has terabytes at no cost, and reading them takes hours.
+    """
     with open_regular(file) as stream:
+        if os.fstat(stream.fileno()).st_size > largest:
+            return ""
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -6,6 +6,8 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
+SMALL, MEDIUM = 1 << 20, 8 << 20
+"""Bytes of the largest configuration, and of the largest record or manifest; the largest record has 0.1 MB."""
 LARGEST = 256 << 20
 """Bytes of the largest file that is read as a whole; Debian's security tracker has about 70 MB of JSON."""
 FILE_TYPES = {
@@ -24,11 +26,14 @@ def open_regular(file: Path) -> BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
-def read_regular(file: Path) -> bytes:
-    """The bytes of ``file``; OSError if it is not a regular file, or has more than :data:`LARGEST` bytes."""
+def read_regular(file: Path, limit: int = LARGEST) -> bytes:
+    """The bytes of ``file``; OSError if it is not a regular file, or has more than ``limit`` bytes.
+
+    JSON can take 25 times as much memory as it has bytes.
+    """
     with open_regular(file) as stream:
         size = os.fstat(stream.fileno()).st_size  # 0 for files of the kernel
-        data = b"" if size > LARGEST else stream.read(LARGEST + 1)
-    if max(size, len(data)) > LARGEST:
-        raise OSError(errno.EFBIG, f"expected at most {LARGEST} bytes", str(file))
+        data = b"" if size > limit else stream.read(limit + 1)
+    if max(size, len(data)) > limit:
+        raise OSError(errno.EFBIG, f"expected at most {limit} bytes", str(file))
     return data

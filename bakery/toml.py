@@ -14,7 +14,7 @@ from types import UnionType
 from typing import Annotated, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from bakery.errors import ConfigError
-from bakery.regular_files import read_regular
+from bakery.regular_files import SMALL, read_regular
 
 T = TypeVar("T")
 SCHEMA = 1
@@ -186,6 +186,12 @@ def _require_plain(value: object, depth: int = 0) -> None:
         str(value)
 
 
+def _require_short_keys(text: str) -> None:
+    """Raise :exc:`ValueError` for a dotted key that is too deep: tomllib needs memory for the square of its parts."""
+    if any(part.count(".") > DEEPEST for part in re.split(r"[^\w.\"' \t-]", text)):
+        raise ValueError(f"a key of more than {DEEPEST} parts")
+
+
 def _merged(base: Mapping[str, object], own: Mapping[str, object]) -> dict[str, object]:
     """``base`` with the values of ``own``, which win; tables are merged key by key."""
     both = dict(base)
@@ -198,7 +204,9 @@ def _merged(base: Mapping[str, object], own: Mapping[str, object]) -> dict[str, 
 def read_toml(file: Path) -> Table:
     """The top table of ``file``, with a valid ``schema``; raises :exc:`ConfigError` if it cannot be read."""
     try:
-        table = Table(file, "", tomllib.loads(read_regular(file).decode()))
+        text = read_regular(file, SMALL).decode()
+        _require_short_keys(text)
+        table = Table(file, "", tomllib.loads(text))
         _require_plain(table.data)
     except FileNotFoundError:
         raise ConfigError(

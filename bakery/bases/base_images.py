@@ -26,7 +26,7 @@ from bakery.errors import BuildError, InputError
 from bakery.files import Tell, disk_full, locked, require_space, require_type, sha256_of, staged_folder, write_whole
 from bakery.names import REFERENCE, reference
 from bakery.platforms import Platform
-from bakery.regular_files import read_regular
+from bakery.regular_files import SMALL, read_regular
 from bakery.workspace import Workspace
 
 SPACE = 600_000_000
@@ -312,7 +312,7 @@ def _read(folder: Path) -> BaseImage | None:
     require_type(folder, stat.S_IFDIR)
     require_type(folder / "base.json")
     try:
-        return BaseImage(**json.loads(read_regular(folder / "base.json")))
+        return BaseImage(**json.loads(read_regular(folder / "base.json", SMALL)))
     except (OSError, ValueError, TypeError, RecursionError):
         return None
 

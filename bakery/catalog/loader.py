@@ -9,7 +9,7 @@ from packaging.version import Version
 
 from bakery.catalog.distributions import Family, Target
 from bakery.catalog.models import FREE_THREADED, WORD, Budget, Catalog, Series, Variant
-from bakery.catalog.pins import BasePin, Extra, Pin, Profile
+from bakery.catalog.pins import RELEASE, BasePin, Extra, Pin, Profile
 from bakery.catalog.recipes import Compiler, Options, RecipeName, check_options, read_recipes
 from bakery.compression import Compression, parse_compression
 from bakery.errors import ConfigError, InputError
@@ -80,10 +80,8 @@ def load_catalog(root: Path) -> Catalog:
 
 
 def _pin(release: str, table: Table) -> Pin:
-    try:
-        Version(release)
-    except ValueError:  # also for a number of more digits than int() takes
-        raise table.fail("", f"expected a release such as 3.13.5 or 3.15.0b3, found {release!r}") from None
+    if not re.fullmatch(RELEASE, release):
+        raise table.fail("", f"expected a release such as 3.13.5 or 3.15.0b3, found {release!r}")
     if "pip" in table.data:
         table.text("pip", "the version that ensurepip installs", r"\d+(\.\d+)+")
     table.text("file", f"Python-{release}.tar.xz or .tgz", rf"Python-{re.escape(release)}\.(tar\.xz|tgz)")

@@ -29,6 +29,10 @@ Digest = Annotated[str, Rule("sha256: and 64 hexadecimal digits", "sha256:[0-9a-
 PoolPath = Annotated[str, Rule("a path below pool/", r"pool/[^\s]+")]
 
 
+RELEASE = r"3\.[0-9]{1,3}\.[0-9]{1,3}((a|b|rc)[0-9]{1,3})?"
+"""PEP 440 allows more, such as epochs and white space, which no release of CPython has; tags and paths contain it."""
+
+
 @dataclass(frozen=True)
 class Pin:
     """One release of CPython and the only bytes that are accepted as its source."""

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from bakery.errors import InputError
-from bakery.regular_files import read_regular
+from bakery.regular_files import SMALL, read_regular
 
 
 def docker_config() -> dict[str, object]:
@@ -16,7 +16,7 @@ def docker_config() -> dict[str, object]:
     """
     file = Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")) / "config.json"
     try:
-        content = json.loads(read_regular(file))
+        content = json.loads(read_regular(file, SMALL))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError):

@@ -31,7 +31,7 @@ from bakery.oci.manifests import (
     parse_index,
     parse_manifest,
 )
-from bakery.regular_files import open_regular, read_regular
+from bakery.regular_files import MEDIUM, SMALL, open_regular, read_regular
 
 GZIP_LEVEL = 6
 VERSION = b'{"imageLayoutVersion":"1.0.0"}'
@@ -130,7 +130,7 @@ def write_layout(folder: Path, tar: IO[bytes], *, architecture: str, created: st
 def layout_digest(folder: Path) -> str:
     """The digest of the first manifest of an image layout; :exc:`InputError` if ``folder`` is not a layout."""
     try:
-        return parse_index(read_regular(folder / "index.json"))["manifests"][0]["digest"]
+        return parse_index(read_regular(folder / "index.json", MEDIUM))["manifests"][0]["digest"]
     except (OSError, ManifestError, IndexError):
         raise InputError(f"{folder} is not an OCI image layout: expected index.json with a manifest in it") from None
 
@@ -144,14 +144,14 @@ def verified(folder: Path, architecture: str) -> str:
         whole = [require_type(folder / name) for name in ("index.json", "oci-layout")]
         digest = layout_digest(folder)
         require_type(folder / blob_path(digest))
-        manifest = parse_manifest(read_regular(folder / blob_path(digest)))
+        manifest = parse_manifest(read_regular(folder / blob_path(digest), MEDIUM))
         config = manifest["config"]["digest"]
         for blob in (digest, config, *(layer["digest"] for layer in manifest["layers"])):
             path = folder / blob_path(blob)
-            if not require_type(path) or f"sha256:{sha256_of(path)}" != blob:
+            if not require_type(path) or f"sha256:{sha256_of(path, ROOT_BYTES)}" != blob:
                 return ""
-        matches = parse_config(read_regular(folder / blob_path(config))).get("architecture") == architecture
-        return digest if matches and all(whole) and read_regular(folder / "oci-layout") == VERSION else ""
+        matches = parse_config(read_regular(folder / blob_path(config), MEDIUM)).get("architecture") == architecture
+        return digest if matches and all(whole) and read_regular(folder / "oci-layout", SMALL) == VERSION else ""
     except (BakeryError, OSError):
         return ""
 

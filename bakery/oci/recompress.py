@@ -23,7 +23,7 @@ from bakery.oci.archives import blob_path, open_member, read_blob, read_object
 from bakery.oci.attestations import PREDICATE, STATEMENT, Publication
 from bakery.oci.compression import CHUNK, compressed, decompressed, library_of, method_of, read_errors
 from bakery.oci.indexes import SUBJECT
-from bakery.oci.layout import LayoutWriter, to_json
+from bakery.oci.layout import LayoutWriter, require_size, to_json
 from bakery.oci.manifests import (
     CONFIG,
     DOCKER_INDEX,
@@ -76,6 +76,7 @@ class LayerCache:
             with decompressed(os.fdopen(os.dup(stream.fileno()), "rb")) as opened:
                 while chunk := opened.read(CHUNK):
                     size, tail = size + len(chunk), tail + chunk
+                    require_size(size, packed)
                     split = max(len(tail) - len(end), 0)
                     content.update(tail[:split])
                     tail = tail[split:]

@@ -15,14 +15,12 @@ from typing import Annotated, NamedTuple
 import msgspec
 from packaging.version import Version
 
-from bakery.catalog import Image, RecipeName
+from bakery.catalog import RELEASE, Image, RecipeName
 from bakery.files import Tell, require_type, write_whole
 from bakery.names import DIGEST, REFERENCE
 from bakery.redaction import redacted
-from bakery.regular_files import read_regular
+from bakery.regular_files import MEDIUM, SMALL, read_regular
 from bakery.workspace import Workspace
-
-RELEASE = r"^3\.[0-9]{1,3}\.[0-9]{1,3}((a|b|rc)[0-9]{1,3})?\+?\Z"
 
 FileName = Annotated[str, msgspec.Meta(pattern=r"\A\w[\w.+-]*\Z")]
 """What becomes a part of the name of a file: of a page, of a chart."""
@@ -132,7 +130,7 @@ class BuildRecord(Record, frozen=True, kw_only=True):
 
     image: FileName
     series: FileName
-    release: Annotated[str, msgspec.Meta(pattern=RELEASE)]
+    release: Annotated[str, msgspec.Meta(pattern=rf"^{RELEASE}\+?\Z")]
     target: FileName
     variant: str = ""
     platform: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9]+(/[a-z0-9_]+){1,2}\Z")]
@@ -184,7 +182,7 @@ def record_file(workspace: Workspace, image: Image) -> Path:
 
 def _read(file: Path) -> LocalRecord | None:
     try:
-        return msgspec.json.decode(read_regular(file), type=LocalRecord)
+        return msgspec.json.decode(read_regular(file, MEDIUM), type=LocalRecord)
     except (OSError, ValueError, RecursionError):
         return None
 
@@ -222,7 +220,7 @@ def manifest_digest_of(home: Path, identity: str, tell: Tell = lambda _: None) -
     if not require_type(file):
         return identity
     # Earlier versions recorded the manifest alone.
-    record = re.fullmatch(rf"(?:{re.escape(identity)} )?({DIGEST})", read_regular(file).decode(errors="replace"))
+    record = re.fullmatch(rf"(?:{re.escape(identity)} )?({DIGEST})", read_regular(file, SMALL).decode(errors="replace"))
     if not record or record[1] == identity:  # no index holds itself: the record was cut off
         tell(f"{file}: damaged in the cache: it does not say what {identity} holds")
         return identity

@@ -20,7 +20,7 @@ import msgspec
 from bakery.errors import BuildError, InputError
 from bakery.files import Tell, write_whole
 from bakery.records.builds import Record
-from bakery.regular_files import read_regular
+from bakery.regular_files import MEDIUM, read_regular
 from bakery.workspace import Workspace
 
 STAGE, ASKING = "resolution", "resolve"
@@ -198,7 +198,7 @@ def _file(workspace: Workspace, digest: str) -> Path:
 def read_resolution(file: Path) -> Resolution:
     """The resolution in ``file``; :exc:`InputError` if it is not valid."""
     try:
-        return msgspec.json.decode(read_regular(file.expanduser()), type=Resolution)
+        return msgspec.json.decode(read_regular(file.expanduser(), MEDIUM), type=Resolution)
     except (OSError, ValueError, RecursionError, RuntimeError) as error:
         hint = "Expected a file of build/records/packages, or the predicate of an image's attestation."
         raise InputError(f"--packages={file}: not a resolution of packages: {error}", hint=hint) from None

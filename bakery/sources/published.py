@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from bakery import urls
 from bakery.bases import apt
-from bakery.catalog import Archive, Pin
+from bakery.catalog import RELEASE, Archive, Pin
 from bakery.errors import Unavailable
 from bakery.files import Tell
 from bakery.net import http
@@ -24,8 +24,6 @@ T = TypeVar("T")
 API = "https://www.python.org/api/v2/downloads"
 LIMIT = 32 << 20
 """Bytes of the largest response that is read; the list of all releases has about 1 MB."""
-RELEASE = r"3\.[0-9]{1,3}\.[0-9]{1,3}((a|b|rc)[0-9]{1,3})?"
-"""Upstream's version number and nothing else: ``+dfsg`` marks a repacked tarball."""
 
 
 @dataclass(frozen=True)

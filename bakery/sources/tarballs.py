@@ -69,7 +69,9 @@ class SourceCache:
                 raise _unavailable(extra.file, f"{extra.file}, which {owner.name} needs", failures)
         with disk_full(folder), locked(folder.with_suffix(".lock"), f"the extras of {owner.name}", self.tell):
             expected = {extra.file: extra.sha256 for extra in owner.extras}
-            if not holds_only(folder, expected) or any(sha256_of(folder / name) != expected[name] for name in expected):
+            if not holds_only(folder, expected) or any(
+                sha256_of(folder / name, MAX_BYTES) != expected[name] for name in expected
+            ):
                 with staged_folder(folder) as stage:
                     for name in expected:
                         shutil.copyfile(self.home / name / name, stage / name)
@@ -110,11 +112,11 @@ class SourceCache:
         file = folder / source.file
         with disk_full(folder), locked(folder.with_name(f"{folder.name}.lock"), source.file, self.tell):
             if holds_only(folder, [source.file]):
-                actual = sha256_of(file)
+                actual = sha256_of(file, MAX_BYTES)
                 if actual == source.sha256:
                     return None
                 shutil.rmtree(folder)
-                digests = f"expected sha256 {source.sha256}, found {actual}"
+                digests = f"expected sha256 {source.sha256}, found {actual or f'over {MAX_BYTES} bytes'}"
                 self.tell(f"{file}: corrupt in the cache: {digests}; removed, fetching it again")
             failures = []
             for attempt in self._attempts(source):
@@ -132,7 +134,7 @@ class SourceCache:
     def where(self, pin: Pin) -> str:
         """Where a tarball is available, without a download: the cache if intact, a provider, or ``""``."""
         folder = self.folder(pin)
-        if holds_only(folder, [pin.file]) and sha256_of(folder / pin.file) == pin.sha256:
+        if holds_only(folder, [pin.file]) and sha256_of(folder / pin.file, MAX_BYTES) == pin.sha256:
             return "cache"
         return next((attempt.name for attempt in self._attempts(pin) if attempt.is_served()), "")
 

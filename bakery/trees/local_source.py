@@ -20,7 +20,7 @@ from os.path import dirname, expanduser, join, normpath
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from bakery.catalog import UNVERIFIED, Image, Pin
+from bakery.catalog import RELEASE, UNVERIFIED, Image, Pin
 from bakery.errors import InputError
 from bakery.files import Tell, disk_full, locked, staged_folder
 from bakery.git import git
@@ -93,7 +93,7 @@ def _check(files: dict[str, Entry], tell: Tell) -> tuple[str, dict[str, Entry]]:
         hint = " (Tools/build/regen-configure.sh generates it)" if absent == ["configure"] else ""
         raise ValueError(f"not CPython's source: it lacks {', '.join(absent)}{hint}" if files else "it is empty")
     header, makefile = (files[name].data.decode(errors="replace") for name in needed[:2])
-    release = re.search(r'(?m)^#define PY_VERSION\s+"(3\.\d+\.\d+(?:(?:a|b|rc)\d+)?\+?)"', header)
+    release = re.search(rf'(?m)^#define PY_VERSION\s+"({RELEASE}\+?)"', header)
     if not release:
         raise ValueError("not CPython 3's source: Include/patchlevel.h defines no PY_VERSION")
     built = [name for name in files if name in ("Makefile", "config.status") or name.endswith((".o", ".so"))]

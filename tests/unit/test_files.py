@@ -236,3 +236,10 @@ def test_a_thread_that_waits_for_a_lock_gives_up_when_the_process_is_interrupted
             waiting.result(30)
     with locked(tmp_path / "a.lock", "x", lambda _: pytest.fail("still held")):
         pass
+
+
+def test_a_sparse_file_is_not_read_for_its_digest(tmp_path: Path) -> None:
+    with (tmp_path / "x").open("wb") as stream:
+        stream.truncate(1 << 42)
+    assert sha256_of(tmp_path / "x") == ""
+    assert sha256_of(tmp_path / "x", largest=10) == ""

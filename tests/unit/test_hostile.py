@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bakery import oci, regular_files
+from bakery import oci
 from bakery.bases import BaseResolver
 from bakery.build.builder import _stages_after_compiling
 from bakery.catalog.loader import load_catalog
@@ -279,10 +279,17 @@ HOSTILE_TOML = {
     "arrays": "a = " + "[" * DEEP + "]" * DEEP,
     "tables": "a = " + "{a=" * DEEP + "1" + "}" * DEEP,
     "dotted keys": f"schema = 1\n{'.'.join(['a'] * 5000)} = 1",
+    "dotted keys in a table": f"schema = 1\nx = {{{'.'.join(['long'] * 20_000)} = 1}}",
+    "dotted keys with spaces": f"schema = 1\n[{' . '.join(['a'] * 20_000)}]",
+    "a large file": "#" * (2 << 20),
     "digits": f"schema = {DIGITS}",
     "hexadecimal digits": f"schema = 0x{'f' * 5000}",
     "not UTF-8": b"a = '\xff'",
     "a version of 5,000 digits": LOCK.format(f"3.{DIGITS}.1", f"3.{DIGITS}.1", "a" * 64),
+    **{
+        f"not a release: {text!r}": LOCK.format(text.replace("\n", "\\n"), "3.13.5", "a" * 64)
+        for text in ("v3.13.5", "1!3.13.5", "3.13.5.post1", "3.13.5+x", " 3.13.5", "3.13.5\n", "3.13.99999999")
+    },
     "no such day": LOCK.format("3.13.5", "3.13.5", "a" * 64) + 'date = "9999-99-99"\n',
     "the week of a day": LOCK.format("3.13.5", "3.13.5", "a" * 64) + 'date = "2026-W01-1"\n',
 }
@@ -482,7 +489,7 @@ def test_an_option_that_is_given_without_a_value_is_refused(name: str) -> None:
 
 
 def test_a_file_that_is_too_large_to_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(regular_files, "LARGEST", 10)
+    monkeypatch.setattr("bakery.records.packages.MEDIUM", 10)
     (tmp_path / "x").write_bytes(bytes(11))
     with pytest.raises(InputError, match="expected at most 10 bytes"):
         read_resolution(tmp_path / "x")

@@ -205,7 +205,8 @@ def test_pip_does_not_take_all_memory_for_an_endless_index(
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_INDEX_URL", serve(default=endless).url)
     (attempt,) = from_package_index(Request(file=WHEEL, limit=100))
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    # A child counts its parent's memory until it starts its program.
+    before = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF))
     with pytest.raises(Unavailable, match=r"sent an index page for uv==0.13.9 that needs more than 256 MiB of memory"):
         attempt.download(tmp_path / WHEEL)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(before, 350 << 10), "in KiB"
