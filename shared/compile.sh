@@ -175,7 +175,8 @@ stubs() {
             source+=" __asm__(\".section $section,\\\"a\\\"; .incbin \\\"$module$section\\\"; .text\");"
         done
         "${option[cc]}" -O2 -fPIC -fno-plt -fno-asynchronous-unwind-tables -shared -nostdlib -o "$file" -x c - -x none \
-            "./$(value LDLIBRARY)" -Wl,-z,relro,-z,now,-z,noseparate-code,--strip-all,--build-id=none <<<"$source"
+            "./$(value LDLIBRARY)" -Wl,-z,relro,-z,now,-z,noseparate-code,--strip-all,--build-id=none \
+            "-Wl,-rpath,\$ORIGIN/../.." <<<"$source" # for ldd, in a tree that was copied elsewhere
         ln -sf "$PWD/$file" "$folder/"
         # Up to 3.11 setup.py removes that link, because it takes the module for a built-in one; then ensurepip and setup.py
         # itself have no math. Lib is on the path of a build tree as well, and installs no shared objects.

@@ -50,6 +50,20 @@ class SymbolsTest(unittest.TestCase):
             with self.subTest(path=path):
                 self.assertNotIn("libgcc_s.so.1", support.Elf(path).strings(support.DT_NEEDED))
 
+    def test_no_file_needs_packed_relocations(self):
+        """A tree or a bundle that was copied to a distribution with glibc 2.35, as Ubuntu 22.04 has, starts there."""
+        for path in (support.executable(), support.libpython(), *support.extension_modules()):
+            with self.subTest(path=path), open(path, "rb") as file:
+                self.assertNotIn(b"GLIBC_ABI_DT_RELR", file.read())
+
+    def test_public_modules_find_libpython_from_where_they_are(self):
+        """ldd resolves libpython for math in a tree that was copied elsewhere; so do tools that bundle programs."""
+        for path in support.extension_modules():
+            elf = support.Elf(path)
+            if any(name.startswith("libpython") for name in elf.strings(support.DT_NEEDED)):
+                with self.subTest(path=path):
+                    self.assertIn("$ORIGIN/../..", elf.strings(support.DT_RPATH, support.DT_RUNPATH))
+
     @unittest.skipUnless(sys.version_info >= (3, 11), "Py_Version is new in 3.11")
     def test_version_number_is_exported(self):
         """Py_Version is this interpreter's version."""
