@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from itertools import product
@@ -19,13 +20,20 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
 from bakery.catalog import Variant, load_catalog  # noqa: E402
+from bakery.errors import BakeryError  # noqa: E402
+from bakery.process import report_errors  # noqa: E402
+from bakery.redaction import redact  # noqa: E402
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "tests"]
 nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = True
 
-CATALOG = load_catalog(ROOT)
+report_errors()
+try:
+    CATALOG = load_catalog(ROOT)
+except BakeryError as error:
+    sys.exit(f"{type(error).__name__}: {error}")
 PYTHON_FILES = ("bakery", "benchmarks", "commands", "tests", "tasks.py", "noxfile.py")
 SCRIPTS = ("shared", "reference", "benchmarks", "tests/engine")
 # More workers than processors: all share an engine, and mostly wait for it or for a network.
@@ -90,7 +98,11 @@ def invoke(session: nox.Session, verb: str, series: str, target: str, variant: V
     """Run an Invoke task for one image, with the interpreter that runs nox: this project is installed there."""
     variants = [f"--variant={variant.name}"] if variant.infix else []
     arguments = [verb, f"--version={series}", f"--target={target}", *variants, *session.posargs]
-    session.run(sys.executable, "-m", "invoke", *arguments, external=True)
+    # nox would print a login in an argument, and again if the command fails.
+    session.log(redact(f"inv {' '.join(arguments)}"))
+    command = [sys.executable, "-m", "invoke", *arguments]
+    if code := subprocess.run(command, cwd=ROOT, check=False).returncode:
+        session.error(f"exit code {code}")
 
 
 def register(verb: str, action: str, variants: Sequence[Variant] = CATALOG.variants) -> None:

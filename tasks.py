@@ -2,9 +2,13 @@
 
 from invoke.collection import Collection
 
-from commands.building import build, plan, profile, reference, regrtest, test, verify
-from commands.comparing import bench, compare, differences, images, outdated, sbom, startup, tags, vulnerabilities
-from commands.upkeep import clean, doctor, down, env, push, readme, site, status, up, update
+from bakery.process import guard
+
+guard()  # before the other imports, which take time
+
+from commands.building import build, plan, profile, reference, regrtest, test, verify  # noqa: E402
+from commands.comparing import bench, compare, differences, images, outdated, sbom, startup, tags, vulnerabilities  # noqa: E402
+from commands.upkeep import clean, doctor, down, env, push, readme, site, status, up, update  # noqa: E402
 
 engine = Collection("engine", up, down, status, env)
 namespace = Collection(

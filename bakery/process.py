@@ -1,25 +1,50 @@
 """This process as its caller sees it: signals, standard streams, and errors that no module reports."""
 
-import errno
+import atexit
+import io
 import os
 import signal
 import sys
 import tempfile
+import time
 import traceback
+from contextlib import suppress
 
 from bakery.redaction import redact
 
-
-def interrupt(number: int, _: object) -> None:
-    """Handle SIGTERM and SIGHUP like Ctrl-C: what a script starts in the background ignores SIGINT."""
-    raise KeyboardInterrupt(number)
+REPEATED = 1.0
+"""Seconds in which another signal is the same one: timeout(1) sends its signal to the process and to its group."""
 
 
-def prepare() -> None:
-    """Handle signals, and make stdout and stderr take any text; those that are closed become /dev/null."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
-            signal.signal(number, interrupt)
+class _Interruption:
+    """Handles SIGTERM and SIGHUP like Ctrl-C: what a script starts in the background ignores SIGINT."""
+
+    since: float | None = None
+    in_task = True
+
+    def __call__(self, number: int, _: object) -> None:
+        now = time.monotonic()
+        if not self.in_task:  # Invoke would exit with 1, without a word
+            _report(KeyboardInterrupt, KeyboardInterrupt(number), None)
+        if self.since is None:
+            self.since = now
+            raise KeyboardInterrupt(number)
+        if now - self.since > REPEATED:
+            os._exit(128 + number)
+
+
+INTERRUPTION = _Interruption()
+
+
+def prepare(*, in_task: bool = True) -> None:
+    """Handle signals, and make stdout and stderr take any text; those that are closed become /dev/null.
+
+    The first signal interrupts what runs. Whatever waits until it has ended, another signal ends the process.
+    """
+    INTERRUPTION.since, INTERRUPTION.in_task = None, in_task
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # nohup ignores SIGHUP
+            signal.signal(number, INTERRUPTION)
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # else the next file would become stdout
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
@@ -28,6 +53,60 @@ def prepare() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
         # The lines of a table must not end a build on a terminal that only knows ASCII.
         getattr(sys, name).reconfigure(errors="replace")
+    for name in ("stdout", "stderr"):
+        _make_complete(name)
+
+
+def _make_complete(name: str) -> None:
+    """Make the stream ``name`` write all or fail: with PYTHONUNBUFFERED, Python ignores that only a part was written.
+
+    A descriptor that another process has made non-blocking waits again.
+    """
+    stream = getattr(sys, name)
+    with suppress(OSError, ValueError):  # without a descriptor, as in tests
+        os.set_blocking(stream.fileno(), True)
+    raw = getattr(stream, "buffer", None)
+    if isinstance(raw, io.RawIOBase) and stream is getattr(sys, f"__{name}__"):
+        stream.flush()
+        buffered = io.BufferedWriter(raw)
+        setattr(sys, name, io.TextIOWrapper(buffered, stream.encoding, "replace", line_buffering=True))
+        OPEN.append(stream)
+
+
+OPEN: list[object] = []
+"""Streams that were replaced: when one is deleted, its descriptor is closed."""
+
+
+def guard() -> None:
+    """Do the same for the whole process: Invoke's own output, errors before and after a task, and the last flush."""
+    prepare(in_task=False)
+    report_errors()
+
+
+def report_errors() -> None:
+    """Report errors that nothing catches, and those of the last flush, as one line and an exit code."""
+    atexit.register(_flush)
+    sys.excepthook = _report
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _report(OSError, error, None)
+
+
+def _report(kind: type[BaseException], error: BaseException, _: object) -> None:
+    """The end of a process whose error nothing has caught: a line, and the exit code."""
+    code, line = 1, None
+    if isinstance(error, KeyboardInterrupt):
+        code, line = 128 + (error.args or (signal.SIGINT,))[0], "\nInterrupted."
+    elif isinstance(error, Exception):
+        line = describe(error)
+    with suppress(OSError):
+        if line:
+            print(line, file=sys.stderr, flush=True)
+    os._exit(code)
 
 
 def describe(error: Exception) -> str | None:
@@ -41,7 +120,7 @@ def describe(error: Exception) -> str | None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
         return None
-    if isinstance(error, OSError) and (error.filename is not None or error.errno == errno.ENOSPC):
+    if isinstance(error, OSError) and error.errno is not None:  # requests' errors are OSErrors, too
         hint = "\n  Check the path and its permissions, then run the same command again." if error.filename else ""
         return redact(f"{error.filename or 'stdout or a temporary file'}: {error.strerror}{hint}")
     line = redact(f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:200]}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,9 @@ class FakeSession:
     def run(self, *command: str, **_: object) -> None:
         self.commands.append(command)
 
+    def error(self, message: str) -> None:
+        raise RuntimeError(message)
+
     def log(self, message: str) -> None:
         self.messages.append(message)
 
@@ -128,9 +133,39 @@ def test_arguments_go_to_one_run_of_pytest(noxfile: dict[str, Any], tmp_path: Pa
     assert session.commands == [("pytest", "-k", "sources")]
 
 
-def test_arguments_of_an_image_session_go_to_its_task(noxfile: dict[str, Any], tmp_path: Path) -> None:
-    session = FakeSession(tmp_path, "--quick")
+@pytest.mark.parametrize("code", [0, 3])
+def test_arguments_of_an_image_session_go_to_its_task_and_no_login_is_shown(
+    noxfile: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    commands = []
+    done = subprocess.CompletedProcess([], code)
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: (commands.append(command), done)[1])
+    mirror = "--mirror=https://user:S3cr3t@mirror.example/"
+    session = FakeSession(tmp_path, "--quick", mirror)
     (minimal,) = (variant for variant in noxfile["CATALOG"].variants if variant.name == "minimal")
-    noxfile["invoke"](session, "build", "3.13", "noble", minimal)
-    options = ("--version=3.13", "--target=noble", "--variant=minimal", "--quick")
-    assert session.commands == [(sys.executable, "-m", "invoke", "build", *options)]
+    with pytest.raises(RuntimeError, match="exit code 3") if code else nullcontext():
+        noxfile["invoke"](session, "build", "3.13", "noble", minimal)
+    options = ["--version=3.13", "--target=noble", "--variant=minimal", "--quick", mirror]
+    assert commands == [[sys.executable, "-m", "invoke", "build", *options]]
+    assert "--variant=minimal --quick --mirror=https://" in session.messages[0] and "S3cr3t" not in str(
+        session.messages
+    )
+
+
+@pytest.mark.parametrize("arguments", [["-l"], ["-s", "no-such-session"]])
+def test_nox_with_a_damaged_lock_or_a_full_disk_ends_without_a_traceback(
+    root: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    for name in ("bakery", "debian", "ubuntu", "noxfile.py", "pyproject.toml"):
+        (tmp_path / name).symlink_to(root / name)
+    shutil.copytree(root / "shared", tmp_path / "shared")
+    (tmp_path / "noxfile.py").unlink()
+    shutil.copy(root / "noxfile.py", tmp_path)
+    command = [sys.executable, "-m", "nox", "-f", str(tmp_path / "noxfile.py"), *arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode and "Traceback" not in done.stderr
+    (tmp_path / "shared" / "lock.toml").write_text("schema = 2")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "lock.toml: schema: expected 1, found 2" in done.stderr

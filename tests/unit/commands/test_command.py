@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -17,6 +19,7 @@ import pytest
 from invoke.context import Context
 from invoke.exceptions import Exit
 
+from bakery import process
 from bakery.display.tables import Report
 from bakery.errors import BuildError, InputError
 from bakery.options import option
@@ -170,6 +173,63 @@ def test_lost_standard_streams_end_without_a_traceback(root: Path, streams: str,
     line = f"{sys.executable} -m invoke images --version=3.13 {streams}"
     done = subprocess.run(["bash", "-c", line], cwd=root, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (code, message)
+
+
+@pytest.mark.parametrize("command", ["--list", "plan --version=3.13"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_all_is_written_or_the_command_fails(root: Path, tmp_path: Path, command: str, unbuffered: str) -> None:
+    """With PYTHONUNBUFFERED, Python itself ignores that only a part was written."""
+    inv = f"{sys.executable} -m invoke {command}"
+
+    def run(line: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        words = ["bash", "-c", line]
+        return subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, check=False)
+
+    whole = run(inv).stdout
+    assert len(whole) > 2048
+    full = "stdout or a temporary file: (File too large|No space left on device)\n"
+    for line in (f"{inv} >/dev/full", f"ulimit -f 1; {inv} >{tmp_path}/out"):  # 1,024 bytes
+        done = run(line)
+        assert done.returncode == 1 and re.fullmatch(full, done.stderr), line
+    nonblocking = "import os, sys; os.set_blocking(1, False); os.execvp(sys.argv[1], sys.argv[1:])"
+    slow = run(f'{sys.executable} -c "{nonblocking}" {inv} | (sleep 0.5; cat)')
+    assert (slow.stdout, slow.stderr) == (whole, "")
+    assert run(f"{inv} | head -c 10").stderr == ""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_before_a_task_has_its_exit_code(root: Path, number: int, code: int) -> None:
+    script = "import os, sys; import tasks; os.kill(os.getpid(), int(sys.argv[1])); print('went on')"
+    command = ["bash", "-c", f'trap - INT; exec {sys.executable} -c "$1" "$2"', "bash", script, str(int(number))]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "\nInterrupted.\n")
+
+
+def test_a_signal_that_is_repeated_at_once_is_one_and_a_later_one_ends_the_process() -> None:
+    script = """
+import os, signal, time
+from bakery import process
+process.prepare()
+process.REPEATED = 0.5
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+except KeyboardInterrupt:
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("cleaned up", flush=True)
+    time.sleep(0.6)
+    os.kill(os.getpid(), signal.SIGHUP)
+    print("went on", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (129, "cleaned up\n", "")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EFBIG, errno.ENOENT, errno.EAGAIN, errno.EDQUOT])
+def test_an_error_of_the_system_is_no_bug_of_the_tool(number: int) -> None:
+    assert process.describe(OSError(number, os.strerror(number))) == (
+        f"stdout or a temporary file: {os.strerror(number)}"
+    )
 
 
 def test_a_clone_in_a_folder_whose_name_is_not_utf_8(root: Path, tmp_path: Path) -> None:
