@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from bakery.errors import BakeryError, DiskFullError
+from bakery.errors import BakeryError, DiskFullError, InputError
 from bakery.regular_files import FILE_TYPES, open_regular
 
 Tell = Callable[[str], None]
@@ -144,6 +144,21 @@ def write_whole(file: Path, text: str, mode: int = 0o644) -> None:
     require_type(file, hint="Write to another file, or remove it if it should not be there.")
     with staged_file(file, mode) as stream:
         stream.write(text.encode(errors="backslashreplace"))
+
+
+def require_writable(file: Path, option: str) -> None:
+    """Raise :exc:`InputError`, which begins with ``option``, if :func:`write_whole` could not write ``file``.
+
+    For files that are written at the end, after hours of measuring or when everything has been pushed.
+    """
+    try:
+        require_type(file)
+        tempfile.TemporaryFile(dir=existing(file.absolute().parent)).close()
+    except BakeryError as error:
+        raise InputError(f"{option}: {error.message}", hint="Name another file.") from None
+    except OSError as error:
+        hint = "Name a file in a folder that you may write to."
+        raise InputError(f"{option} cannot be written: {error.strerror}", hint=hint) from None
 
 
 @contextmanager

@@ -210,7 +210,7 @@ def _server_checks(catalog: Catalog) -> Iterator[Callable[[], Finding]]:
         yield partial(_check_server, "registry", f"https://{host}/v2/", todo)
     todo = "Tarballs come from the host's Debian mirror if it has them, or from --mirror."
     yield partial(_check_server, "python.org", PYTHON_ORG, todo)
-    mirror = os.environ.get("BAKERY_MIRROR", "")
+    mirror = os.path.expanduser(os.environ.get("BAKERY_MIRROR", ""))
     if "://" in mirror:
         yield partial(_check_server, "mirror", mirror, "It is set by $BAKERY_MIRROR.")
     elif mirror and Path(mirror).is_dir():

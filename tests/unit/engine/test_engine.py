@@ -422,13 +422,6 @@ def test_no_second_engine_is_started_next_to_the_users_own(workspace: Workspace)
     assert "DOCKER_HOST" in failed.value.hint
 
 
-def test_an_unknown_image_store_is_rejected_with_the_known_ones(workspace: Workspace) -> None:
-    engine = Engine("embedded", "unix:///x", Embedded(workspace))
-    error = "'zfs' is not an image store: expected one of containerd, overlay2"
-    with pytest.raises(InputError, match=error), fresh_engine(engine, [], "zfs"):
-        pass
-
-
 def fake_image(**attributes: Any) -> Any:
     """An image as docker's client returns it."""
     return SimpleNamespace(id="sha256:1", tags=["infra7/python:3.13"], attrs=attributes)
