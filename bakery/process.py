@@ -16,7 +16,11 @@ def interrupt(number: int, _: object) -> None:
 
 
 def prepare() -> None:
-    """Handle signals, and make stdout and stderr take any text; those that are closed become /dev/null."""
+    """Handle signals, and make stdout and stderr take any text; those that are closed become /dev/null.
+
+    No other user may write to what this process creates: root would refuse such a cache (:mod:`bakery.workspace`).
+    """
+    os.umask(os.umask(0o022) | 0o022)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, interrupt)
