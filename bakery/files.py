@@ -171,7 +171,11 @@ def disk_full(where: Path) -> Iterator[None]:
             raise no_space(where) from None
         if error.filename is None:
             raise
-        hint = "Caches are in $BAKERY_HOME (default: ~/.cache/infra7-python), logs in build/: both have to be writable."
+        file, hint = Path(error.filename), "Check the path and its permissions, then run the same command again."
+        if where.parent in (file, *file.parents) or file in where.parents:  # not a file of the user's that is read
+            hint = (
+                "Caches are in $BAKERY_HOME (default: ~/.cache/infra7-python), logs in build/: both must be writable."
+            )
         raise BakeryError(f"{error.filename}: {error.strerror}", hint=hint) from None
 
 
