@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from bakery.errors import BakeryError, DiskFullError
+from bakery.errors import BakeryError, DiskFullError, InputError
 from bakery.regular_files import FILE_TYPES, open_regular
 
 Tell = Callable[[str], None]
@@ -176,6 +176,21 @@ def write_whole(file: Path, text: str, mode: int = 0o644) -> None:
         stream.write(text.encode(errors="backslashreplace"))
 
 
+def require_writable(file: Path, option: str) -> None:
+    """Raise :exc:`InputError`, which begins with ``option``, if :func:`write_whole` could not write ``file``.
+
+    For files that are written at the end, after hours of measuring or when everything has been pushed.
+    """
+    try:
+        require_type(file)
+        tempfile.TemporaryFile(dir=existing(file.absolute().parent)).close()
+    except BakeryError as error:
+        raise InputError(f"{option}: {error.message}", hint="Name another file.") from None
+    except OSError as error:
+        hint = "Name a file in a folder that you may write to."
+        raise InputError(f"{option} cannot be written: {error.strerror}", hint=hint) from None
+
+
 @contextmanager
 def disk_full(where: Path) -> Iterator[None]:
     """Turn a failed write below ``where`` into :exc:`DiskFullError` or, for other reasons, :exc:`BakeryError`."""
@@ -186,7 +201,11 @@ def disk_full(where: Path) -> Iterator[None]:
             raise no_space(where) from None
         if error.filename is None:
             raise
-        hint = "Caches are in $BAKERY_HOME (default: ~/.cache/infra7-python), logs in build/: both have to be writable."
+        file, hint = Path(error.filename), "Check the path and its permissions, then run the same command again."
+        if where.parent in (file, *file.parents) or file in where.parents:  # not a file of the user's that is read
+            hint = (
+                "Caches are in $BAKERY_HOME (default: ~/.cache/infra7-python), logs in build/: both must be writable."
+            )
         raise BakeryError(f"{error.filename}: {error.strerror}", hint=hint) from None
 
 

@@ -43,6 +43,18 @@ def stamp(text: str) -> str:
     return text
 
 
+def builder(text: str) -> str:
+    """``text`` if it can be the name of a builder, not an option of buildx; else :exc:`InputError`.
+
+    A builder has a name of its own (buildx, store/util.go), or that of a docker context (docker's cli/context/store),
+    which may begin with a digit and contain a plus.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", text):
+        problem = f"--builder={text[:100]}: expected letters, digits and _ . + -, beginning with a letter or a digit"
+        raise InputError(problem, hint="`docker buildx ls` lists the builders.")
+    return text
+
+
 def is_digest(text: str) -> bool:
     """Whether ``text`` is a digest and not a tag."""
     return bool(re.fullmatch(DIGEST, text))

@@ -16,9 +16,13 @@ from bakery.catalog import Catalog, Image, RecipeName, load_catalog, on_platform
 from bakery.compression import Compression, parse_compression
 from bakery.display import FORMATS, tell
 from bakery.errors import InputError, listed, unknown_value
+from bakery.files import require_writable
 from bakery.platforms import parse_platforms
 from bakery.workspace import find_workspace
 
+STORES = ("containerd", "overlay2")
+"""An engine's image store: containerd's, which keeps layers as they are compressed, the default since Docker 29
+(https://docs.docker.com/engine/storage/containerd/); or overlay2, which keeps them unpacked, the default before."""
 COMMAS = "; repeat it, or separate values with commas"
 T = TypeVar("T")
 Rules = Mapping[str, Any]
@@ -31,13 +35,17 @@ def option(default: T, help: str, **rules: Any) -> T:
     Rules: ``commas``: whether several values may be separated by commas (true by default); ``choices``: the valid
     values; ``minimum``: the value is a number, not below this one; ``convert``: a function that converts the text to
     the value; ``bare``: the value if the option is given without one; ``variable``: the environment variable to read if
-    the option is not given; ``absent``: the field's value if the command does not have the option.
+    the option is not given; ``absent``: the field's value if the command does not have the option; ``path``: the value
+    may be a path that begins with ``~``, and ``write`` if it is a file to write.
+
+    Rules about others: ``needs`` and ``excludes``: the options, among those of the command, without which, or with
+    which, this one has no effect; ``required``: the command cannot do without the option.
     """
     repeats = isinstance(default, tuple)
     if repeats and rules.setdefault("commas", True):
         help += COMMAS
     if "choices" in rules:
-        help += f": {listed(rules['choices'])} (default: {default})"
+        help += f": {listed(rules['choices'])}" + (f" (default: {default})" if default else "")
     absent: T = rules.pop("absent", default)
     return field(default=absent, metadata={"help": help, "default": default, "repeats": repeats, **rules})
 
@@ -51,19 +59,31 @@ def parse(name: str, value: Any, rules: Rules) -> Any:
     if rules["repeats"]:
         if not all(text.strip(", ") for text in value):
             raise _empty(name)
-        return split(value) if rules["commas"] else tuple(value)
+        texts = split(value) if rules["commas"] else tuple(value)
+        return tuple(map(os.path.expanduser, texts)) if "path" in rules else texts
     if value is None:
-        return os.environ.get(rules.get("variable", "")) or rules["default"]
+        value = os.environ.get(rules.get("variable", "")) or rules["default"]
+        if value is None and rules.get("required"):
+            raise InputError(f"--{name} is missing", hint=f"{rules['help']}.")
     if value is True and "bare" in rules:
         return rules["bare"]
+    return value if value == rules.get("default") else _checked(name, value, rules)
+
+
+def _checked(name: str, value: Any, rules: Rules) -> Any:
+    """The value of an option that is given once, from its text."""
+    if value == "" and not {"minimum", "choices"} & rules.keys():
+        raise _empty(name)
     if "choices" in rules and value not in rules["choices"]:
         raise unknown_value(name, value, rules["choices"])
     if "convert" in rules:
         return rules["convert"](value)
-    if "minimum" not in rules and value != "":
-        return value
+    if rules.get("path") == "write":
+        require_writable(Path(os.path.expanduser(value)), f"--{name}={value}")
+    if "path" in rules:
+        return os.path.expanduser(value)
     if "minimum" not in rules:
-        raise _empty(name)
+        return value
     if not re.fullmatch("[0-9]{1,9}", value) or int(value) < rules["minimum"]:
         raise InputError(f"--{name}={value}: expected a number, {rules['minimum']} or more, of at most 9 digits")
     return int(value)
@@ -88,8 +108,27 @@ def options_of(groups: Iterable[type], names: str, changed: Rules) -> Options:
     return {name: options[name] for name in names.split()}
 
 
+def _flags(names: Iterable[str]) -> str:
+    return " ".join(f"--{name.replace('_', '-')}" for name in names)
+
+
+def require_combination(options: Options, typed: Rules) -> None:
+    """Raise :exc:`InputError` if an option that the user typed has no effect, because of others or without others."""
+    given = [name for name, value in typed.items() if value and value != options[name].metadata["default"]]
+    for name in given:
+        rules = options[name].metadata
+        if excluded := [other for other in rules.get("excludes", "").split() if other in given]:
+            problem = f"{_flags([name])} cannot be combined with {_flags(excluded)}"
+            raise InputError(problem, hint=f"Leave out {_flags([name])}, or {_flags(excluded)}.")
+        needed = [other for other in rules.get("needs", "").split() if other in options]
+        if missing := [other for other in needed if other not in given]:
+            problem = f"{_flags([name])} has no effect without {_flags(missing)}"
+            raise InputError(problem, hint=f"Add {_flags(missing)}, or leave out {_flags([name])}.")
+
+
 def make_groups(groups: Iterable[type], options: Options, typed: Rules) -> list[Any]:
-    """Instances of ``groups`` from what the user typed; :exc:`InputError` for a value that is not valid."""
+    """Instances of ``groups`` from what the user typed; :exc:`InputError` if a value or a combination is not valid."""
+    require_combination(options, typed)
     values = {name: parse(name.replace("_", "-"), value, options[name].metadata) for name, value in typed.items()}
     return [
         group(**{item.name: values[item.name] for item in fields(group) if item.name in values}) for group in groups
@@ -123,8 +162,9 @@ class Selection:
     variant: tuple[str, ...] = option((), "Variant of the image, such as default or minimal")
     platform: tuple[str, ...] = option((), "linux/amd64 (amd64, x86_64, x86) or linux/arm64 (arm64, arm64v8, aarch64)")
     source: str | None = option(
-        None, "CPython's source instead of a release: a tarball, a folder, a git checkout, or CHECKOUT@COMMIT"
-    )
+        None, "CPython's source instead of a release: a tarball, a folder, a git checkout, or CHECKOUT@COMMIT",
+        path="read",
+    )  # fmt: skip
     all: bool | None = option(
         False, "All series, targets and variants, unless --version, --target or --variant is given", absent=None
     )
@@ -162,15 +202,17 @@ class Building:
 
     mirror: str | None = option(
         None, "Try this mirror of tarballs first: a URL or folder with the layout of python.org/ftp/python "
-        "(default: $BAKERY_MIRROR)", variable="BAKERY_MIRROR",
+        "(default: $BAKERY_MIRROR)", variable="BAKERY_MIRROR", path="read", needs="releases",
     )  # fmt: skip
     base: str | None = option(
-        None, "Base instead of the target's slim image: an image, OCI layout, rootfs tar or folder"
+        None, "Base instead of the target's slim image: an image, OCI layout, rootfs tar or folder", path="read"
     )
-    quick: bool = option(False, "Build without PGO and LTO: for development, never for a release")
+    quick: bool = option(False, "Build without PGO and LTO: for development, never for a release", excludes="image")
     no_cache: bool = option(False, "Ignore the build cache and compile again: to measure how long a build takes")
-    refresh: bool = option(False, "Resolve the bases again instead of using those of earlier builds")
-    train: bool = option(False, "Train in this build instead of using the recorded profile (`inv profile` records one)")
+    refresh: bool = option(False, "Resolve the bases again instead of using those of earlier builds", excludes="base")
+    train: bool = option(
+        False, "Train in this build instead of using the recorded profile (`inv profile` records one)", excludes="quick"
+    )
     stale: bool = option(
         False, "Only series whose profile was recorded on a release other than the pinned one (default: all series)"
     )
@@ -179,7 +221,9 @@ class Building:
         convert=parse_compression,
     )  # fmt: skip
     jobs: int | None = option(None, "Images to build at a time (default: one per 2 processors and 4 GB)", minimum=1)
-    builder: str | None = option(None, "buildx builder to use: local, remote or in Kubernetes (`docker buildx ls`)")
+    builder: str | None = option(
+        None, "buildx builder to use: local, remote or in Kubernetes (`docker buildx ls`)", convert=names.builder
+    )
     builder_id: str | None = option(
         None, "URI of this builder, for the provenance (default: $BAKERY_BUILDER_ID)", variable="BAKERY_BUILDER_ID"
     )
@@ -187,14 +231,16 @@ class Building:
         (), "Cache to read: a repository, or buildx options such as type=s3,...,name={image}; repeat it", commas=False
     )
     cache_to: tuple[str, ...] = option((), "Cache to write, in the same notation; repeat it", commas=False)
-    ca_bundle: str | None = option(None, "PEM file of certificate authorities to trust in addition to the public ones")
+    ca_bundle: str | None = option(
+        None, "PEM file of certificate authorities to trust in addition to the public ones", path="read"
+    )
     apt_mirror: str | None = option(
         None, "Package mirror for build steps: the part of its URL before /debian, or a URL with {archive} "
         "(default: $BAKERY_APT_MIRROR)",
     )  # fmt: skip
     packages: str | None = option(
         None, "Install exactly the distribution packages of an earlier build: a file in build/records/packages. "
-        "For versions that the archive no longer has, give a snapshot archive as --apt-mirror",
+        "For versions that the archive no longer has, give a snapshot archive as --apt-mirror", path="read",
     )  # fmt: skip
 
     @property
@@ -217,16 +263,25 @@ class Measuring:
         "distribution's own Python on the same base", convert=names.reference,
     )  # fmt: skip
     repository: str | None = option(
-        None, "Take our images from this repository of a registry, on all its platforms", convert=names.repository
-    )
-    html: str | None = option(None, "Also write a self-contained page with charts to this file")
+        None, "Take our images from this repository of a registry, on all its platforms", convert=names.repository,
+        excludes="platform",
+    )  # fmt: skip
+    html: str | None = option(None, "Also write a self-contained page with charts to this file", path="write")
     brief: bool = option(False, "Print only the summary, without layers, parts and files")
     applications: bool = option(
-        False, "Run applications instead of pyperformance: web servers, black, pytest and others"
+        False, "Run applications instead of pyperformance: web servers, black, pytest and others",
+        excludes="threads memory full",
+    )  # fmt: skip
+    threads: bool = option(
+        False, "Measure work that two threads do at the same time, on all CPUs, for free-threaded builds",
+        excludes="memory full cpu clock",
+    )  # fmt: skip
+    memory: bool = option(
+        False, "Measure memory instead of time: after startup, after imports, and of web workers", excludes="full"
     )
-    threads: bool = option(False, "Measure work that two threads do at the same time, for free-threaded builds")
-    memory: bool = option(False, "Measure memory instead of time: after startup, after imports, and of web workers")
-    full: bool = option(False, "Run all of pyperformance that works without a network, instead of the subset")
+    full: bool = option(
+        False, "Run all of pyperformance that works without a network, instead of the subset", excludes="only"
+    )
     rounds: int = option(10, "How many times each command is started in each image (default: 10)", minimum=1)
     max_rounds: int | None = option(
         None, "Add rounds, up to this many, until the geometric mean's interval is at most 1 % wide", minimum=1
@@ -236,7 +291,7 @@ class Measuring:
     fresh_engine: str | None = option(
         None, "Measure in a second embedded engine that holds only the two images, because other content, above all a "
         "build cache, can slow down each docker run. =overlay2 uses that image store, Docker's default before version "
-        "29, instead of containerd's", bare="containerd",
+        "29, instead of containerd's", bare="containerd", choices=STORES,
     )  # fmt: skip
     pull: tuple[int, ...] | None = option(
         None, "Measure from `docker pull` to the first line of output: into an empty engine, from a registry on "
@@ -258,10 +313,19 @@ class Publishing:
         None, "Suffix of the dated tags (default: the day of the build, such as 20261122)", convert=names.stamp
     )
     force: bool = option(False, "Push untested images too, and let shared tags lose a platform; lists each override")
-    sign: bool = option(False, "Sign each index with cosign before tags move to it; keyless without --key")
-    key: str | None = option(None, "cosign's key for --sign: a file or a URL; its password is in $COSIGN_PASSWORD")
-    digests: str | None = option(None, "Push by digest only, and write what was pushed to this file, for --merge")
-    merge: tuple[str, ...] = option((), "Only set tags, for the images in files that --digests=FILE wrote")
+    sign: bool = option(
+        False, "Sign each index with cosign before tags move to it; keyless without --key", excludes="digests"
+    )
+    key: str | None = option(
+        None, "cosign's key for --sign: a file or a URL; its password is in $COSIGN_PASSWORD", path="read", needs="sign"
+    )
+    digests: str | None = option(
+        None, "Push by digest only, and write what was pushed to this file, for --merge", path="write"
+    )
+    merge: tuple[str, ...] = option(
+        (), "Only set tags, for the images in files that --digests=FILE wrote", path="read",
+        excludes="version target variant platform source all stamp digests",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -269,22 +333,32 @@ class Output:
     """What is printed or written."""
 
     format: str = option("table", "Output format", choices=FORMATS)
-    print: bool = option(False, "Print the bake definition and build nothing (like `inv plan`)")
+    print: bool = option(False, "Print the bake definition and build nothing (like `inv plan`)", excludes="dry format")
     dry: bool = option(False, "List what would be done and change nothing")
     check: bool = option(False, "Write nothing; exit with code 1 if the file would change")
-    record: bool = option(False, "First add the records of this clone's tested builds to shared/status.json")
-    output: str | None = option(None, "Write the SPDX document of one image to this file instead of printing it")
-    releases: bool = option(False, "List the pinned releases instead, and where this machine can get their tarballs")
+    record: bool = option(
+        False, "First add the records of this clone's tested builds to shared/status.json", excludes="check against"
+    )
+    output: str | None = option(
+        None, "Write the SPDX document of one image to this file instead of printing it", path="write",
+        excludes="format",
+    )  # fmt: skip
+    releases: bool = option(
+        False, "List the pinned releases instead, and where this machine can get their tarballs",
+        excludes="target variant source",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Scanning:
     """What is searched for vulnerabilities."""
 
-    bill: str | None = option(None, "Bill of materials of the image, written by `inv sbom --output=FILE`")
+    bill: str | None = option(
+        None, "Bill of materials of the image, written by `inv sbom --output=FILE`", path="read", required=True
+    )
     tracker: str | None = option(
         None, "JSON of Debian's security tracker: a file, or a URL such as "
-        "https://security-tracker.debian.org/tracker/data/json",
+        "https://security-tracker.debian.org/tracker/data/json", path="read", required=True,
     )  # fmt: skip
 
 

@@ -39,8 +39,10 @@ INTERRUPTION = _Interruption()
 def prepare(*, in_task: bool = True) -> None:
     """Handle signals, and make stdout and stderr take any text; those that are closed become /dev/null.
 
-    The first signal interrupts what runs. Whatever waits until it has ended, another signal ends the process.
+    The first signal interrupts what runs. Whatever waits until it has ended, another signal ends the process. No other
+    user may write to what this process creates: root would refuse such a cache (:mod:`bakery.workspace`).
     """
+    os.umask(os.umask(0o022) | 0o022)
     INTERRUPTION.since, INTERRUPTION.in_task = None, in_task
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # nohup ignores SIGHUP

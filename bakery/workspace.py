@@ -35,9 +35,8 @@ class Workspace:
 def find_workspace(root: Path, environ: Mapping[str, str] = os.environ) -> Workspace:
     """The workspace of the clone at ``root``."""
     cache = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME") or "/", ".cache")
-    return Workspace(
-        root=root, home=Path(environ.get("BAKERY_HOME") or os.path.join(cache, "infra7-python")).absolute()
-    )
+    home = environ.get("BAKERY_HOME") or os.path.join(cache, "infra7-python")
+    return Workspace(root=root, home=Path(os.path.expanduser(home)).absolute())
 
 
 def require_own_cache(home: Path) -> None:

@@ -18,6 +18,7 @@ def build(selection: Selection, building: Building, output: Output) -> Report | 
     """Build images from verified source on a pinned base; ends with a table of tags and sizes."""
     catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
     catalog = replace(catalog, profiles={}) if building.train else catalog
+    bakery.build.check_options(building)
     if output.print:
         print(bakery.build.planned_definition(WORKSPACE, catalog, images, building.base, tell))
         return None
@@ -59,6 +60,7 @@ def verify(selection: Selection, building: Building, measuring: Measuring) -> Re
         builder = bakery.build.open_builder(WORKSPACE, catalog, "verify", selection, building)
         return bakery.build.verification_report(builder, images)
     selection.refuse("--image")
+    bakery.build.check_options(building)
     catalog = load_catalog(WORKSPACE.root)
     platform, *_ = *parse_platforms(catalog.platforms, selection.platform), host_platform()
     published = bakery.build.Published.find(measuring.image, platform)

@@ -21,10 +21,9 @@ def compare(selection: Selection, measuring: Measuring, output: Output) -> Repor
     """Compare the sizes of images with the official ones: layers, parts on disk, and files that only one has."""
     catalog, images = selection.select(WORKSPACE.root)
     find = bakery.engine.running_engine if measuring.repository else bakery.engine.find_engine
-    engine, options = find(WORKSPACE, tell), (measuring.against, measuring.repository)
+    engine, names = find(WORKSPACE, tell), (measuring.against, measuring.repository)
     baseline, records = bakery.sizes.read_baseline(WORKSPACE.root), bakery.records.read_status(WORKSPACE.root)
-    comparer = bakery.sizes.Comparer(catalog, engine, baseline, records, *options, tell)
-    comparisons = comparer.compare_all(images, WORKSPACE)
+    comparisons = bakery.sizes.Comparer(catalog, engine, baseline, records, *names, tell).compare_all(images, WORKSPACE)
     if measuring.html:
         tell(bakery.report.write_page(measuring.html, bakery.report.page(comparisons)))
     return bakery.report.comparison_report(
@@ -43,10 +42,12 @@ def differences(selection: Selection, measuring: Measuring, output: Output) -> R
 def measure(selection: Selection, measuring: Measuring, kind: str) -> None:
     """Measure each pair of images by the function ``kind``, write the results and print their tables."""
     if measuring.image and measuring.against and not selection.version:
-        catalog, pairs = load_catalog(WORKSPACE.root), [bakery.benchmarks.free_pair(measuring.image, measuring.against)]
+        selection.refuse("--image with --against")
+        pairs = [bakery.benchmarks.free_pair(measuring.image, measuring.against)]
     else:
         catalog, images = selection.select(WORKSPACE.root)
         builder = bakery.build.open_builder(WORKSPACE, catalog, "bench", selection, Building())
+        bakery.benchmarks.require_usable(builder.engine, measuring)
         peer, pair = partial(bakery.build.peer_of, builder), partial(bakery.benchmarks.pair_of, catalog)
         pairs = [pair(image, measuring.image, peer(image, measuring.against)) for image in images]
     engine, new = bakery.engine.find_engine(WORKSPACE, tell), bakery.benchmarks.Session
@@ -54,9 +55,8 @@ def measure(selection: Selection, measuring: Measuring, kind: str) -> None:
     for session in sessions:
         session.report(getattr(bakery.benchmarks, kind)).show()
     if measuring.html:
-        bakery.report.write_page(
-            measuring.html, bakery.report.benchmark_page([session.measured for session in sessions])
-        )
+        page = bakery.report.benchmark_page([session.measured for session in sessions])
+        bakery.report.write_page(measuring.html, page)
 
 
 @command(

@@ -23,11 +23,10 @@ def push(selection: Selection, building: Building, publishing: Publishing, outpu
     bundle, digests = users_bundle(building.ca_bundle), publishing.digests
     repository = bakery.publish.open_repository(publishing.repository or catalog.repository, bundle, tell)
     with closing(repository.transport) as transport:
-        signer = bakery.publish.make_signer(transport, publishing.key) if publishing.sign and not digests else None
+        signer = bakery.publish.make_signer(transport, publishing.key) if publishing.sign else None
         options = (signer, publishing.stamp, publishing.force, output.dry)
         pusher = bakery.publish.Pusher(WORKSPACE, catalog, repository, tell, *options)
         if publishing.merge:
-            selection.refuse("--merge")
             pushed = bakery.publish.read_digests(publishing.merge)
         else:
             pushed = pusher.push_digests(bakery.engine.find_engine(WORKSPACE, tell), images)
@@ -62,7 +61,7 @@ def readme(output: Output) -> None:
     print(bakery.report.render_pages(WORKSPACE.root, differences, check=output.check))
 
 
-@command("output", output="Folder of the site (default: build/site)")
+@command("output", output=option(None, "Folder of the site (default: build/site)", path="read"))
 def site(output: Output) -> None:
     """Write a static site with a page for each image, from the records of builds, tests and benchmarks."""
     print(bakery.report.write_site(WORKSPACE, Path(output.output or WORKSPACE.build / "site")))

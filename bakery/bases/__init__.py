@@ -1,7 +1,7 @@
 """Base images, from their registry or made from signed distribution packages."""
 
-from bakery.bases.base_images import BaseImage, BaseResolver, registry_hosts
+from bakery.bases.base_images import BaseImage, BaseResolver, registry_hosts, users_base
 
 __all__ = [
-    "BaseImage", "BaseResolver", "registry_hosts",
+    "BaseImage", "BaseResolver", "registry_hosts", "users_base",
 ]  # fmt: skip

@@ -26,7 +26,7 @@ from bakery.errors import BuildError, InputError
 from bakery.files import Tell, disk_full, locked, require_space, require_type, sha256_of, staged_folder, write_whole
 from bakery.names import REFERENCE, reference
 from bakery.platforms import Platform
-from bakery.regular_files import SMALL, read_regular
+from bakery.regular_files import SMALL, open_regular, read_regular
 from bakery.workspace import Workspace
 
 SPACE = 600_000_000
@@ -260,22 +260,15 @@ class BaseResolver:
         return folder, {} if _perl_has(PERL_MODULES) else {"PERL5LIB": ":".join(libraries)}
 
     def _override(self, override: str, platform: Platform) -> BaseImage:
-        path = Path(os.path.expanduser(override)).absolute()
-        if not os.path.exists(path):  # Path.exists fails for a name that is too long
-            if override.startswith(("/", ".", "~")) or re.search(r"\.(tar(\.\w+)?|tgz|tbz|txz)$", override):
-                raise InputError(f"--base={override}: no such file or folder")
-            reference(override)
+        path = users_base(override)
+        if path is None:
             return BaseImage(f"docker-image://{override}", override, override.partition("@")[2], "user")
         if (path / "oci-layout").exists():
             digest = oci.layout_digest(path)
             return BaseImage(f"oci-layout://{path}@{digest}", str(path), digest, "user")
         cache = self.workspace.home / "bases"
-        if not path.is_dir() and not path.is_file():
-            raise InputError(f"--base={override}: expected a file or a folder, not a FIFO, a socket or a device")
         if not path.is_dir():
             return self._imported(path, override, platform)
-        if not (path / "etc").is_dir():
-            raise InputError(f"--base={override}: neither an OCI image layout nor a root file system (it has no etc)")
         with disk_full(cache):
             cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".folder.", suffix=".partial", dir=cache) as stage:
@@ -289,7 +282,8 @@ class BaseResolver:
                         mounted = source.lstat().st_dev != device and not source.is_mount()
                         return None if member.isdev() or mounted else member
 
-                    tar.add(path, arcname=".", filter=bounded)
+                    with _readable(override, path):
+                        tar.add(path, arcname=".", filter=bounded)
                 return self._imported(file, override, platform)
 
     def _imported(self, tar: Path, override: str, platform: Platform) -> BaseImage:
@@ -305,6 +299,39 @@ class BaseResolver:
             oci.check_root_file_system(tar)
             with staged_folder(folder) as stage:
                 return self._store(tar, folder, stage, base, platform)
+
+
+def users_base(override: str) -> Path | None:
+    """The file or folder that ``--base`` names, ``None`` for an image's reference; :exc:`InputError` for anything else.
+
+    The root file system itself is checked when it is read.
+    """
+    path = Path(override).absolute()
+    if not os.path.exists(path):  # Path.exists fails for a name that is too long
+        if override.startswith(("/", ".", "~")) or re.search(r"\.(tar(\.\w+)?|tgz|tbz|txz)$", override):
+            raise InputError(f"--base={override}: no such file or folder")
+        reference(override)
+        return None
+    if not path.is_dir() and not path.is_file():
+        raise InputError(f"--base={override}: expected a file or a folder, not a FIFO, a socket or a device")
+    if path.is_dir() and not (path / "oci-layout").exists() and not (path / "etc").is_dir():
+        raise InputError(f"--base={override}: neither an OCI image layout nor a root file system (it has no etc)")
+    with _readable(override, path):
+        if path.is_file():
+            open_regular(path).close()
+    return path
+
+
+@contextmanager
+def _readable(override: str, path: Path) -> Iterator[None]:
+    """Turn an error about a file of the base at ``path`` into :exc:`InputError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or not Path(error.filename).is_relative_to(path):  # of the file that is written
+            raise
+        problem = f"--base={override}: {error.filename} cannot be read: {error.strerror}"
+        raise InputError(problem, hint="Run as the user that owns it, or give the root file system as a tar.") from None
 
 
 def _read(folder: Path) -> BaseImage | None:

@@ -111,9 +111,10 @@ def run_pull(session: Session) -> BenchmarkResult:
     Raises :exc:`BuildError` if an image is missing or does not run, :exc:`EngineError` without docker's command or the
     embedded engine, and if an engine pulled less than the whole of an image.
     """
-    engine, settings, images = session.engine, session.settings, session.images()
+    engine, settings = session.engine, session.settings
     if not shutil.which("docker", path=engine.environment.get("PATH")):
         raise EngineError("no docker command on PATH: `docker pull` cannot be measured", hint="Install docker-cli.")
+    images = session.images()
     ours, reference = (image.image for image in images)
     sources = {"ours": ours, "gzip": f"{ours}-gzip", "reference": reference}
     if not engine.find(sources["gzip"]):

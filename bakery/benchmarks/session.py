@@ -30,7 +30,7 @@ from bakery.benchmarks.results import (
 )
 from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
 from bakery.display import Display, Report, duration
-from bakery.engine import Container, Engine
+from bakery.engine import Container, Engine, require_embedded
 from bakery.errors import BuildError, InputError
 from bakery.files import locked
 from bakery.options import Measuring
@@ -99,9 +99,19 @@ def python_of(container: Container, reference: str) -> Python:
     return msgspec.json.decode(result.stdout, type=Python)
 
 
+def require_usable(engine: Engine, settings: Measuring) -> None:
+    """Raise :exc:`InputError` if ``engine`` cannot measure with ``settings``: before an image is built or pulled."""
+    if settings.threads and engine.info.cpus < 2:
+        raise InputError("--threads needs two CPUs, and the engine's machine has one")
+    if settings.cpu is not None and settings.cpu >= engine.info.cpus:
+        raise InputError(f"--cpu={settings.cpu}: the engine's machine has CPUs 0 to {engine.info.cpus - 1}")
+    if settings.fresh_engine or settings.pull:
+        require_embedded(engine)
+
+
 @dataclass
 class Session:
-    """A run that compares the images of ``pair`` in ``engine``."""
+    """A run that compares the images of ``pair`` in ``engine``; raises as :func:`require_usable`."""
 
     workspace: Workspace
     engine: Engine
@@ -113,19 +123,13 @@ class Session:
     noise: tuple[float, float] = (0.0, 0.0)
     measured: BenchmarkResult = field(init=False)
 
+    def __post_init__(self) -> None:
+        require_usable(self.engine, self.settings)
+
     @property
     def kind(self) -> Kind:
-        """What `inv bench` measures; :exc:`InputError` if the options ask for two kinds, or exclude each other."""
-        settings = self.settings
-        chosen = [kind for kind in OPTIONAL if getattr(settings, kind)]
-        if len(chosen) > 1:
-            options = " and ".join(f"--{kind}" for kind in chosen)
-            raise InputError(f"{options} are measured separately", hint="Give one of them.")
-        if settings.threads and (settings.clock == "cpu" or settings.cpu is not None):
-            raise InputError("--threads measures wall time on all CPUs", hint="Leave out --clock=cpu and --cpu.")
-        if settings.threads and self.engine.info.cpus < 2:
-            raise InputError("--threads needs two CPUs, and the engine's machine has one")
-        return chosen[0] if chosen else "bench"
+        """What `inv bench` measures: options of two kinds exclude each other."""
+        return next((kind for kind in OPTIONAL if getattr(self.settings, kind)), "bench")
 
     def note(self, text: str) -> None:
         self.display.note(self.pair.name, text)
@@ -138,12 +142,8 @@ class Session:
 
     @property
     def cpu(self) -> int:
-        """The CPU to pin to; :exc:`InputError` if the engine's machine does not have it."""
-        count = self.engine.info.cpus
-        cpu = count - 1 if self.settings.cpu is None else self.settings.cpu
-        if not 0 <= cpu < count:
-            raise InputError(f"--cpu={cpu}: the engine's machine has CPUs 0 to {count - 1}")
-        return cpu
+        """The CPU to pin to."""
+        return self.engine.info.cpus - 1 if self.settings.cpu is None else self.settings.cpu
 
     def images(self) -> list[MeasuredImage]:
         """The two images, ours first; :exc:`BuildError` if one is missing and cannot be pulled."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bakery.build.export import Export, Packed, Stage, files_of
-from bakery.build.inputs import BuildInputs, InputResolver
+from bakery.build.inputs import BuildInputs, InputResolver, check_inputs
 from bakery.catalog import Catalog, Image, Profile, RecipeName, all_references, references
 from bakery.compression import Compression
 from bakery.display import Clock, Column, Display, Report, duration, make_display, phases_text
@@ -30,13 +30,11 @@ from bakery.records import (
     Resolution,
     SourceRecord,
     manifest_digest_of,
-    read_resolution,
     record_of,
     recorded,
     resolve,
     write_record,
 )  # fmt: skip
-from bakery.redaction import redact
 from bakery.regular_files import read_regular
 from bakery.sizes import OfficialImage, Size, megabytes, official_size, read_baseline, size_and_anatomy
 from bakery.workspace import Workspace
@@ -319,21 +317,23 @@ class Builder:
         write_record(self.workspace, image, record, **same)
 
 
+def check_options(building: Building, workspace: Workspace | None = None) -> BuildxOptions:
+    """The options for buildx, as :func:`buildx_options`; :exc:`InputError` if no build could use ``building``."""
+    check_inputs(building)
+    return buildx_options(building, workspace)
+
+
 def open_builder(
     workspace: Workspace, catalog: Catalog, verb: str, selection: Selection, building: Building, jobs: int = 1
 ) -> Builder:
     """A builder for the engine in use, for the command ``verb`` with the user's options; ``jobs`` of 0: as many as fit.
 
-    Raises :exc:`bakery.errors.EngineError` if no engine can be used, :exc:`InputError` for invalid network settings.
+    Raises :exc:`bakery.errors.EngineError` if no engine can be used, :exc:`InputError` as :func:`check_options` does.
     """
-    if building.packages:  # a mistake is found before anything is downloaded
-        read_resolution(Path(building.packages))
-    if redact(building.builder_id or "") != (building.builder_id or ""):
-        hint = "The provenance publishes it: give a URI without user, password or token."
-        raise InputError("--builder-id (or $BAKERY_BUILDER_ID) contains a login or a token", hint=hint)
+    buildx = check_options(building, workspace)  # before an engine is downloaded or started
     display = make_display(sys.stderr)
     engine = find_engine(workspace, functools.partial(display.note, ""))
-    command, buildx = as_typed(verb, selection, building), buildx_options(building, workspace)
+    command = as_typed(verb, selection, building)
     building = replace(building, jobs=jobs or default_jobs(engine.info.cpus, engine.info.memory_bytes))
     return Builder(workspace, catalog, engine, display, building, command, buildx)
 

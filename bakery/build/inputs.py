@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bakery.bases import BaseImage, BaseResolver
+from bakery.bases import BaseImage, BaseResolver, users_base
 from bakery.build.export import Export
 from bakery.catalog import ANNOTATIONS, FILE, LABELS, Catalog, Image, Profile
-from bakery.errors import BakeryError, ConfigError
+from bakery.errors import BakeryError, ConfigError, InputError
 from bakery.files import Tell, holds_only, sha256_of, staged_folder
 from bakery.options import Building
 from bakery.plan import (
@@ -24,7 +24,8 @@ from bakery.plan import (
     revision_of,
     target_name,
 )
-from bakery.records import Resolution, replayed
+from bakery.records import Resolution, read_resolution, replayed
+from bakery.redaction import redact
 from bakery.sources import SignatureChecker, SourceCache, load_trust
 from bakery.urls import is_snapshot, users_mirror
 from bakery.workspace import Workspace
@@ -94,6 +95,17 @@ class BuildInputs:
         if not self.contexts.resolution:  # buildx asks for each context, whether its stage is built or not
             target["contexts"].pop("packages", None)
         return target
+
+
+def check_inputs(building: Building) -> None:
+    """Raise :exc:`InputError` for a file, a base or a URI among the user's options that no build could use."""
+    if building.packages:
+        read_resolution(Path(building.packages))
+    if building.base:
+        users_base(building.base)
+    if redact(building.builder_id or "") != (building.builder_id or ""):
+        hint = "The provenance publishes it: give a URI without user, password or token."
+        raise InputError("--builder-id (or $BAKERY_BUILDER_ID) contains a login or a token", hint=hint)
 
 
 def inputs_for(

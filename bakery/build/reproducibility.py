@@ -18,7 +18,7 @@ from pathlib import Path
 from bakery.build.builder import Builder
 from bakery.catalog import ANNOTATIONS, LABELS, Catalog, Image, RecipeName, on_platforms, select_images
 from bakery.display import Column, Report
-from bakery.errors import BuildError, InputError
+from bakery.errors import BakeryError, BuildError, InputError, UnknownResult
 from bakery.files import spooled, staged_file, write_whole
 from bakery.oci import PACKAGES, ImageArchive, ImageConfig, image_archive, open_layer
 from bakery.platforms import Platform
@@ -273,7 +273,7 @@ def verification_report(builder: Builder, images: Sequence[Image], published: Pu
 
 
 def verdict_report(verdicts: Sequence[Verdict]) -> Report:
-    """The table, all differences, and the error if two builds of an image were not the same."""
+    """The table, all differences, and the error if two builds of an image were not the same, or could not be made."""
     rows, notes = [], []
     for verdict in verdicts:
         name, count = verdict.image.name, len(verdict.differences)
@@ -289,6 +289,12 @@ def verdict_report(verdicts: Sequence[Verdict]) -> Report:
             notes.append(f"{name}: and {count - SHOWN} more")
         if verdict.report:
             notes.append(f"{name}: diffoscope's report: {verdict.report}")
-    wrong = sum(not verdict.same for verdict in verdicts)
-    failure = BuildError(f"{wrong} of {len(verdicts)} images are not reproducible") if wrong else None
+    unknown = sum(bool(verdict.error) for verdict in verdicts)
+    wrong = sum(not verdict.same for verdict in verdicts) - unknown
+    failure: BakeryError | None = None
+    if wrong:
+        failure = BuildError(f"{wrong} of {len(verdicts)} images are not reproducible")
+    elif unknown:
+        problem = f"{unknown} of {len(verdicts)} images could not be built: it is unknown whether they are reproducible"
+        failure = UnknownResult(problem, hint="The errors are above.")
     return Report(rows, COLUMNS, notes=notes, failure=failure)

@@ -62,9 +62,13 @@ class BuildxOptions:
         return arguments + self.network.arguments
 
 
-def buildx_options(building: Building, workspace: Workspace) -> BuildxOptions:
-    """The user's options; this process then trusts the user's CAs too. :exc:`bakery.errors.InputError` if invalid."""
-    trust_bundle(users_bundle(building.ca_bundle), workspace.home)
+def buildx_options(building: Building, workspace: Workspace | None = None) -> BuildxOptions:
+    """The user's options; :exc:`bakery.errors.InputError` if one is not valid.
+
+    With a ``workspace``, whose cache then has them in a file, this process trusts the user's CAs too.
+    """
+    if workspace:
+        trust_bundle(users_bundle(building.ca_bundle), workspace.home)
     network = users_network(building.ca_bundle, building.apt_mirror)
     options = BuildxOptions(building.no_cache, building.builder or "", building.cache_from, building.cache_to, network)
     options.arguments("")  # reports invalid ones before anything is downloaded

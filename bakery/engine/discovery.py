@@ -16,7 +16,7 @@ from bakery.engine.daemons import SYSTEM_SOCKET, answers
 from bakery.engine.embedded import SLOW, Embedded
 from bakery.engine.engine import Engine
 from bakery.errors import EngineError, InputError
-from bakery.files import Tell
+from bakery.files import Tell, existing
 from bakery.redaction import redact, redacted
 from bakery.workspace import Workspace
 
@@ -38,6 +38,10 @@ def find_engine(workspace: Workspace, tell: Tell = print) -> Engine:
 def running_engine(workspace: Workspace, tell: Tell = print) -> Engine | None:
     """The engine that answers, if any; starts nothing. :exc:`EngineError` if it is too old or may not be used."""
     embedded = Embedded(workspace, tell)
+    for name in ("DOCKER_CONFIG", "BUILDX_CONFIG"):
+        if not existing(Path(os.environ.get(name, ""))).is_dir():  # buildx: "mkdir ...: not a directory"
+            hint = f"Unset it, or set it to a folder: unset {name}"
+            raise InputError(f"{name}={os.environ[name]}: expected a folder, not a file", hint=hint)
     config = os.path.join(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"), "config.json")
     if os.path.exists(config) and not os.path.isfile(config):  # docker's client would wait for the writer of a FIFO
         raise InputError(f"{config}: expected docker's configuration, a regular file")

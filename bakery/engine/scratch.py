@@ -11,10 +11,6 @@ from bakery.engine.engine import Engine
 from bakery.errors import InputError
 from bakery.files import locked, staged_file
 
-STORES = ("containerd", "overlay2")
-"""An engine's image store: containerd's, which keeps layers as they are compressed, the default since Docker 29
-(https://docs.docker.com/engine/storage/containerd/); or overlay2, which keeps them unpacked, the default before."""
-
 
 @contextmanager
 def second_engine(first: Embedded, home: Path, store: str = "containerd") -> Iterator[Embedded]:
@@ -39,20 +35,23 @@ def _remove(scratch: Embedded) -> None:
     shutil.rmtree(scratch.folder, ignore_errors=True)
 
 
+def require_embedded(engine: Engine) -> None:
+    """Raise :exc:`InputError` unless ``engine`` is the embedded one, next to which a second one can be started."""
+    if engine.kind != "embedded":
+        raise InputError(
+            f"no second engine is started next to {engine.host} ({engine.kind}): expected the embedded engine",
+            hint="Measure in the engine in use, or set DOCKER_HOST to one that holds only the two images.",
+        )
+
+
 @contextmanager
 def fresh_engine(first: Engine, references: Sequence[str], store: str = "containerd") -> Iterator[Engine]:
     """An engine with these images of ``first`` and nothing else; removed afterwards.
 
-    ``store`` is its image store. :exc:`InputError` if that is not one of STORES or ``first`` is not the embedded
-    engine, :exc:`EngineError` if an image cannot be copied.
+    ``store`` is its image store, one of :data:`bakery.options.STORES`. :exc:`InputError` if ``first`` is not the
+    embedded engine, :exc:`EngineError` if an image cannot be copied.
     """
-    if store not in STORES:
-        raise InputError(f"{store!r} is not an image store: expected one of {', '.join(STORES)}")
-    if first.kind != "embedded":
-        raise InputError(
-            f"no second engine is started next to {first.host} ({first.kind}): expected the embedded engine",
-            hint="Measure in the engine in use, or set DOCKER_HOST to one that holds only the two images.",
-        )
+    require_embedded(first)
     with second_engine(first.embedded, first.embedded.workspace.home / "bench" / "another", store) as embedded:
         engine, archive = Engine("embedded", embedded.host, embedded), embedded.folder / "image.tar"
         for reference in dict.fromkeys(references):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -18,7 +19,7 @@ from bakery.catalog import Catalog
 from bakery.engine import NO_MOUNTS, WAY_OUT, WAY_OUT_OF_CONTAINER, Engine, may_mount, running_engine
 from bakery.errors import BakeryError, BuildError, Unavailable
 from bakery.files import existing, free_space
-from bakery.net import http, users_bundle, users_network
+from bakery.net import archive_url, http, secret_bundle, users_bundle, users_proxy
 from bakery.platforms import host_platform
 from bakery.redaction import redact
 from bakery.urls import PYTHON_ORG
@@ -123,7 +124,7 @@ def _builder(catalog: Catalog, engine: Engine, name: str) -> Iterator[Finding]:
     )  # fmt: skip
     if done.returncode:
         error = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        yield Finding("builder", State.MISSING, f"{name or 'default'}: {error}", "docker buildx ls")
+        yield Finding("builder", State.MISSING, f"{name or 'default'}: {error}", f"{shlex.join(engine.buildx)} ls")
         return
     fields = dict(re.findall(r"^(Name|Driver):\s+(\S+)", done.stdout, re.MULTILINE)[:2])
     nodes = len(re.findall(r"^Endpoint:", done.stdout, re.MULTILINE))
@@ -168,15 +169,23 @@ def _resource(about: str, free: int, limits: tuple[int, int], text: str, todo: s
 
 
 def _proxies() -> Iterator[Finding]:
-    for name in ("http_proxy", "https_proxy", "no_proxy"):
-        value = os.environ.get(name) or os.environ.get(name.upper())
-        if value:
-            yield Finding(name, State.OK, redact(value))
+    checks: dict[str, Callable[[], str]] = {
+        "http_proxy": partial(users_proxy, "http"), "https_proxy": partial(users_proxy, "https"),
+        "$BAKERY_APT_MIRROR": archive_url,
+    }  # fmt: skip
+    for name, check in checks.items():
+        try:
+            if value := check():
+                yield Finding(name, State.OK, redact(value))
+        except BakeryError as error:
+            yield Finding(name, State.MISSING, error.message, error.hint)
+    if value := os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "":
+        yield Finding("no_proxy", State.OK, redact(value))
 
 
 def _bundle(option: str | None) -> Finding:
     try:
-        file, in_builds = users_bundle(option), users_network(option).bundle
+        file, in_builds = users_bundle(option), secret_bundle(option)
     except BakeryError as error:
         return Finding("CA bundle", State.MISSING, error.message, error.hint)
     if file and not in_builds:
@@ -213,7 +222,7 @@ def _server_checks(catalog: Catalog) -> Iterator[Callable[[], Finding]]:
         yield partial(_check_server, "registry", f"https://{host}/v2/", todo)
     todo = "Tarballs come from the host's Debian mirror if it has them, or from --mirror."
     yield partial(_check_server, "python.org", PYTHON_ORG, todo)
-    mirror = os.environ.get("BAKERY_MIRROR", "")
+    mirror = os.path.expanduser(os.environ.get("BAKERY_MIRROR", ""))
     if "://" in mirror:
         yield partial(_check_server, "mirror", mirror, "It is set by $BAKERY_MIRROR.")
     elif mirror and Path(mirror).is_dir():

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bakery.errors import InputError
 from bakery.net.certificates import users_bundle
@@ -21,6 +22,8 @@ CONFIG, MIRROR, AUTHORITIES = "apt.conf", "apt.mirror", "ca.pem"
 LARGEST = 500 * 1024
 """BuildKit's limit of a secret in bytes (moby/buildkit, session/secrets/secrets.go)."""
 
+PROXIES = ("http", "https", "socks5h")
+"""Protocols of proxies that apt knows (man apt-transport-http)."""
 EXPIRED = 'Acquire::Check-Valid-Until "false";'
 ARCHIVE = "{archive}"
 """Placeholder in a mirror's URL for the name of an archive: debian, debian-security, ubuntu."""
@@ -70,32 +73,52 @@ def users_network(ca_bundle: str | None = None, mirror: str | None = None) -> Ne
 
     Raises :exc:`InputError` if apt could not use a value.
     """
+    bundle, docker = secret_bundle(ca_bundle), _docker_proxies()
+    proxies = {scheme: users_proxy(scheme) for scheme in ("http", "https")}
+    lines = [f'Acquire::{scheme}::Proxy "{proxy}";' for scheme, proxy in proxies.items() if proxy]
+    if lines:
+        excluded = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or docker.get("no") or ""
+        lines = [] if "*" in re.split(r"[\s,]+", excluded) else [*lines, *_without_proxy(excluded)]
+    if bundle:
+        lines.append(f'Acquire::https::CAInfo "/run/secrets/{AUTHORITIES}";')
+    address = archive_url(mirror)
+    if is_snapshot(address):
+        lines.append(EXPIRED)
+    texts = {CONFIG: "".join(f"{line}\n" for line in lines)} if lines else {}
+    if address:
+        texts[MIRROR] = _rewriting(address if ARCHIVE in address else f"{address}/{ARCHIVE}")
+    upper = [f"{name.upper()}_PROXY" for name in docker]
+    return Network(texts, bundle.resolve() if bundle else None, (*upper, *(name.lower() for name in upper)))
+
+
+def secret_bundle(ca_bundle: str | None) -> Path | None:
+    """The CA bundle of build steps; ``None`` if that in the environment is a folder or too large for a secret.
+
+    :exc:`InputError` if it has no certificates, or if ``ca_bundle`` is too large.
+    """
     bundle = users_bundle(ca_bundle)
     if bundle and ca_bundle and bundle.stat().st_size > LARGEST:
         raise InputError(
             f"--ca-bundle={ca_bundle} has over {LARGEST} bytes, and BuildKit accepts no larger secrets",
             hint="Put only your own authorities into it; the public ones are trusted anyway.",
         )
-    bundle = bundle if bundle and bundle.is_file() and bundle.stat().st_size <= LARGEST else None
-    lines, docker = [], _docker_proxies()
-    for scheme in ("http", "https"):
-        proxy = os.environ.get(f"{scheme}_proxy") or os.environ.get(f"{scheme.upper()}_PROXY") or docker.get(scheme)
-        if proxy:
-            lines.append(f'Acquire::{scheme}::Proxy "{_url(proxy, f"{scheme}_proxy")}";')
-    if lines:
-        excluded = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or docker.get("no") or ""
-        lines = [] if "*" in re.split(r"[\s,]+", excluded) else [*lines, *_without_proxy(excluded)]
-    if bundle:
-        lines.append(f'Acquire::https::CAInfo "/run/secrets/{AUTHORITIES}";')
-    mirror = users_mirror(mirror)
-    if is_snapshot(mirror):
-        lines.append(EXPIRED)
-    texts = {CONFIG: "".join(f"{line}\n" for line in lines)} if lines else {}
-    if mirror:
-        address = _url(mirror.rstrip("/"), "--apt-mirror")
-        texts[MIRROR] = _rewriting(address if ARCHIVE in address else f"{address}/{ARCHIVE}")
-    upper = [f"{name.upper()}_PROXY" for name in docker]
-    return Network(texts, bundle.resolve() if bundle else None, (*upper, *(name.lower() for name in upper)))
+    return bundle if bundle and bundle.is_file() and bundle.stat().st_size <= LARGEST else None
+
+
+def users_proxy(scheme: str) -> str:
+    """The proxy for ``http`` or ``https`` in the environment or docker's configuration, empty without one.
+
+    :exc:`InputError` if it cannot be used.
+    """
+    name = f"{scheme}_proxy"
+    proxy = os.environ.get(name) or os.environ.get(name.upper()) or _docker_proxies().get(scheme)
+    return _url(proxy, name, PROXIES) if proxy else ""
+
+
+def archive_url(mirror: str | None = None) -> str:
+    """The URL of ``--apt-mirror`` or $BAKERY_APT_MIRROR, empty without one; :exc:`InputError` if it is not valid."""
+    chosen = users_mirror(mirror)
+    return _url(chosen.rstrip("/"), "--apt-mirror" if mirror else "$BAKERY_APT_MIRROR") if chosen else ""
 
 
 def _rewriting(address: str) -> str:
@@ -122,13 +145,18 @@ def _variable(name: str) -> str:
     return f"BAKERY_SECRET_{re.sub(r'[^A-Z]', '_', name.upper())}"
 
 
-def _url(text: str, name: str) -> str:
-    """``text`` with a scheme; errors do not repeat it, because it may contain a login."""
+def _url(text: str, name: str, schemes: Sequence[str] = ()) -> str:
+    """``text`` with a scheme, one of ``schemes`` if given; errors do not repeat it, because it may contain a login."""
     url = text if "://" in text else f"http://{text}"
-    if not re.fullmatch(r"[a-z0-9]+://([^\s\"#&;<>\\{}]|\{archive\})+", url):
-        raise InputError(
-            f"{name} is not a URL that apt can use", hint="Expected http://HOST[:PORT], with a login if needed."
-        )
+    try:
+        parts = urlsplit(url)
+        usable = (parts.hostname or parts.scheme == "file") and (parts.port or 0) >= 0  # or ValueError
+    except ValueError:
+        usable = False
+    known = not schemes or url.partition("://")[0] in schemes
+    if not usable or not known or not re.fullmatch(r"[a-z0-9]+://([^\s\"#&;<>\\{}]|\{archive\})+", url):
+        hint = "Expected http://HOST[:PORT], with a login if needed (its special characters as %XX)."
+        raise InputError(f"{name} is not a URL that apt can use", hint=hint)
     return url
 
 

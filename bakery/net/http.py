@@ -34,7 +34,7 @@ def read_location(location: str, limit: int) -> bytes:
             return read(location, limit)
         if "://" in location:
             raise InputError(f"{location}: expected a file, or a URL that begins with https:// or http://")
-        return read_regular(Path(location).expanduser())
+        return read_regular(Path(location))
     except Unavailable as error:
         raise InputError(f"{location} {error}") from None
     except (OSError, ValueError, RuntimeError) as error:

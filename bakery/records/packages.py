@@ -198,7 +198,7 @@ def _file(workspace: Workspace, digest: str) -> Path:
 def read_resolution(file: Path) -> Resolution:
     """The resolution in ``file``; :exc:`InputError` if it is not valid."""
     try:
-        return msgspec.json.decode(read_regular(file.expanduser(), MEDIUM), type=Resolution)
+        return msgspec.json.decode(read_regular(file, MEDIUM), type=Resolution)
     except (OSError, ValueError, RecursionError, RuntimeError) as error:
         hint = "Expected a file of build/records/packages, or the predicate of an image's attestation."
         raise InputError(f"--packages={file}: not a resolution of packages: {error}", hint=hint) from None

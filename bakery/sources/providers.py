@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from os.path import expanduser
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -81,7 +80,7 @@ def from_user_mirror(request: Request) -> Iterator[Attempt]:
             download, is_served = partial(http.download, url, limit=request.limit), partial(_has, request.mirror, url)
             yield Attempt(f"the mirror {url}", download, is_served)
     elif request.mirror:
-        folder = Path(expanduser(request.mirror.removeprefix("file://")))
+        folder = Path(request.mirror.removeprefix("file://"))
         files = [folder / path for path in paths]
         yield Attempt(f"the mirror {folder}", partial(_copy, files), lambda: any(file.is_file() for file in files))
 

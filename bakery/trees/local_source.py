@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from os.path import dirname, expanduser, join, normpath
+from os.path import dirname, join, normpath
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -142,9 +142,9 @@ def _read(source: str, tell: Tell) -> Tree:
     """The tree at ``source``: a path, even with an ``@`` in it if it exists, else a path, an ``@`` and a commit."""
     if "://" in source:  # its parts may be a login
         raise ValueError("expected a path, not a URL: clone it first")
-    path, commit = Path(expanduser(source)), ""
+    path, commit = Path(source), ""
     if not path.exists() and "@" in source:
-        path, commit = Path(expanduser(source.rpartition("@")[0])), source.rpartition("@")[2]
+        path, commit = Path(source.rpartition("@")[0]), source.rpartition("@")[2]
     if path.is_file() and not commit:
         return _read_tarball(path)
     if not path.is_dir():

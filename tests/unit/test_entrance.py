@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
@@ -88,6 +90,15 @@ def test_nox_is_the_same_script(entrance: Entrance) -> None:
     entrance.add("python3", PYTHON)
     done = entrance.run(str(entrance.clone / "nox"), "-l", cwd=entrance.path)
     assert done.stdout.split("\n") == ["[-m]", "[nox]", "[--noxfile]", f"[{entrance.clone}/noxfile.py]", "[-l]", ""]
+
+
+def test_a_tilde_in_the_name_of_the_cache_is_the_users_home_and_the_umask_may_be_0(
+    entrance: Entrance, tmp_path: Path
+) -> None:
+    entrance.home = Path("~/x")
+    entrance.run("sh", "-c", f"umask 0; HOME={shlex.quote(str(tmp_path))} ./inv")
+    assert not (entrance.clone / "~").exists()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "x", tmp_path / "x/environments")] == [0o755] * 2
 
 
 def test_environment_is_reused(entrance: Entrance) -> None:

@@ -154,6 +154,19 @@ def test_other_errors_propagate(tmp_path: Path, error: Exception) -> None:
     assert caught.value is error
 
 
+@pytest.mark.parametrize(
+    ("file", "advice"),
+    [
+        ("cache", "Caches are in"), ("cache/bases/x/y", "Caches are in"), ("cache/bases/x.lock", "Caches are in"),
+        ("users/etc/shadow", "Check the path and its permissions"),
+    ],
+)  # fmt: skip
+def test_only_for_a_file_of_the_cache_the_advice_is_about_the_cache(tmp_path: Path, file: str, advice: str) -> None:
+    with pytest.raises(BakeryError, match="Permission denied") as caught, disk_full(tmp_path / "cache" / "bases" / "x"):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / file))
+    assert caught.value.hint.startswith(advice)
+
+
 def test_relative_path_has_a_file_system_too() -> None:
     assert "of . (" in no_space(Path("not/there")).message
 

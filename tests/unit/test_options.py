@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,19 @@ from bakery.catalog.selection import on_platforms, select_images
 from bakery.compression import Compression
 from bakery.errors import BakeryError, InputError, NothingSelected
 from bakery.machine.cleaning import KINDS
-from bakery.options import Building, Cleaning, Selection, as_typed, make_groups, option, options_of
+from bakery.options import (
+    Building,
+    Cleaning,
+    Measuring,
+    Output,
+    Publishing,
+    Scanning,
+    Selection,
+    as_typed,
+    make_groups,
+    option,
+    options_of,
+)
 from bakery.platforms import Platform, host_platform
 from bakery.workspace import Workspace
 
@@ -27,7 +40,10 @@ class Group:
     store: str | None = option(None, "Store", bare="default")
     place: str | None = option(None, "Place", variable="BAKERY_TEST_PLACE")
     packing: Compression | None = option(None, "Packing", convert=lambda text: Compression(text, 1))
-    flag: bool = option(False, "Flag")
+    flag: bool = option(False, "Flag", needs="count elsewhere", excludes="form names")
+    file: str | None = option(None, "File", path="read", variable="BAKERY_TEST_FILE")
+    files: tuple[str, ...] = option((), "Files", path="read")
+    page: str | None = option(None, "Page", path="write")
 
 
 ALL = " ".join(item.name for item in fields(Group))
@@ -75,6 +91,49 @@ def test_an_environment_variable_is_read_if_the_option_is_not_given(monkeypatch:
     assert parsed(place="/here").place == "/here"
     monkeypatch.setenv("BAKERY_TEST_PLACE", "")
     assert parsed().place is None
+
+
+def test_paths_begin_with_the_users_home_for_a_tilde(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    group = parsed(file="~/a", files=["~/b,c", "~/d"], page="~/new/p.html")
+    assert group.file == f"{tmp_path}/a"
+    assert group.files == (f"{tmp_path}/b", "c", f"{tmp_path}/d")
+    assert group.page == f"{tmp_path}/new/p.html"
+    assert not list(tmp_path.iterdir()), "it is only checked that the page can be written"
+    monkeypatch.setenv("BAKERY_TEST_FILE", "~/e")
+    assert parsed().file == f"{tmp_path}/e"
+
+
+def test_each_option_that_may_be_a_path_is_converted() -> None:
+    groups = (Selection, Building, Measuring, Publishing, Output, Scanning)
+    paths = {item.name for group in groups for item in fields(group) if "path" in item.metadata}
+    expected = "base bill ca_bundle digests html key merge mirror output packages source tracker"
+    assert " ".join(sorted(paths)) == expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ({"flag": True}, "--flag has no effect without --count\n"),
+        ({"flag": True, "count": "6", "form": "long"}, "--flag cannot be combined with --form\n"),
+        (
+            {"flag": True, "count": "6", "form": "long", "names": ["a"]},
+            "--flag cannot be combined with --form --names\n",
+        ),
+    ],
+)
+def test_an_option_without_effect_is_rejected(typed: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        parsed(**typed)
+    assert "eave out --flag" in caught.value.hint
+    assert parsed(flag=True, count="6", form="short").flag, "a default is not given, other commands' options are absent"
+
+
+def test_the_rules_about_other_options_name_options() -> None:
+    groups = (Selection, Building, Measuring, Publishing, Output, Scanning, Cleaning)
+    items = {item.name: item.metadata for group in groups for item in fields(group)}
+    named = {name for rules in items.values() for key in ("needs", "excludes") for name in rules.get(key, "").split()}
+    assert named <= items.keys()
 
 
 def test_help_texts_name_choices_defaults_and_whether_an_option_repeats() -> None:

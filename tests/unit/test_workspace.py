@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from bakery.errors import InputError
-from bakery.workspace import require_own_cache
+from bakery.process import prepare
+from bakery.workspace import find_workspace, require_own_cache
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders of other users")
 
@@ -35,6 +37,23 @@ FAULTS = {
     "a subfolder for all": (lambda home: (home / "tools").chmod(0o777), r"tools may be changed by other users"),
     "replaceable": (lambda home: home.parent.chmod(0o777), r"tmp may be changed by other users \(mode 777\)"),
 }
+
+
+def test_a_tilde_in_the_name_of_the_cache_is_the_users_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_workspace(tmp_path, {"BAKERY_HOME": "~/x"}).home == tmp_path / "x"
+    assert find_workspace(tmp_path, {"XDG_CACHE_HOME": "~/c"}).home == tmp_path / "c" / "infra7-python"
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o000, 0o755), (0o002, 0o755), (0o077, 0o700)])
+def test_the_cache_is_made_for_one_user_whatever_the_umask(tmp_path: Path, mask: int, mode: int) -> None:
+    before, home = os.umask(mask), tmp_path / "home"
+    try:
+        prepare()
+        (home / "engine").mkdir(parents=True)
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (home, home / "engine")] == [mode] * 2
 
 
 @root_only

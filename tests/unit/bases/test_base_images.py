@@ -611,6 +611,29 @@ def test_missing_compressed_tar_is_reported(make: Any, target: Target, choice: s
         make(choice).resolve(target, AMD64)
 
 
+def test_a_file_of_the_users_base_that_cannot_be_read_is_named(
+    make: Any, target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fs" / "etc").mkdir(parents=True)
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "fs" / "etc" / "shadow"))
+
+    monkeypatch.setattr(tarfile.TarFile, "add", denied)
+    with pytest.raises(InputError, match=f"--base={tmp_path}/fs: {tmp_path}/fs/etc/shadow cannot be read: Permission"):
+        make(str(tmp_path / "fs")).resolve(target, AMD64)
+
+
+def test_a_tar_of_the_users_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(file: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    (tmp_path / "r.tar").touch()
+    monkeypatch.setattr(base_images, "open_regular", denied)
+    with pytest.raises(InputError, match=r"r\.tar: .*/r\.tar cannot be read: Permission denied"):
+        base_images.users_base(str(tmp_path / "r.tar"))
+
+
 def test_folder_import_leaves_no_tar_behind(make: Any, target: Target, workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "fs" / "etc").mkdir(parents=True)
     make(str(tmp_path / "fs")).resolve(target, AMD64)

@@ -103,20 +103,19 @@ def test_applications_threads_and_memory_name_their_option_and_memory_is_in_byte
 @pytest.mark.parametrize(
     ("settings", "cpus", "error"),
     [
-        (Measuring(applications=True, memory=True), 2, "--applications and --memory are measured separately"),
-        (Measuring(threads=True, clock="cpu"), 2, "--threads measures wall time on all CPUs"),
-        (Measuring(threads=True, cpu=1), 2, "--threads measures wall time on all CPUs"),
         (Measuring(threads=True), 1, "--threads needs two CPUs"),
+        (Measuring(cpu=2), 2, "--cpu=2: the engine's machine has CPUs 0 to 1"),
+        (Measuring(fresh_engine="overlay2"), 2, "no second engine is started next to unix:///x"),
+        (Measuring(pull=(0,)), 2, "no second engine is started next to unix:///x"),
     ],
 )
-def test_options_that_exclude_each_other_are_rejected(
+def test_what_the_engine_cannot_measure_is_rejected_before_an_image_is_looked_for(
     tmp_path: Path, settings: Measuring, cpus: int, error: str
 ) -> None:
-    engine = SimpleNamespace(info=SimpleNamespace(cpus=cpus))
+    engine = SimpleNamespace(info=SimpleNamespace(cpus=cpus), kind="system", host="unix:///x")
     workspace, pair = Workspace(tmp_path, tmp_path), Pair("p", "a", "b")
-    session = Session(workspace, engine, pair, settings, Display(io.StringIO()))  # type: ignore[arg-type]
     with pytest.raises(InputError, match=error):
-        print(session.kind)
+        Session(workspace, engine, pair, settings, Display(io.StringIO()))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

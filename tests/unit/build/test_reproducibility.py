@@ -13,7 +13,7 @@ import pytest
 from bakery.build.builder import Builder
 from bakery.build.reproducibility import Published, verdict_report, verify_image, verify_published
 from bakery.catalog.models import Catalog, Image
-from bakery.errors import BuildError, InputError
+from bakery.errors import BuildError, InputError, UnknownResult
 from bakery.platforms import Platform
 from bakery.workspace import Workspace
 from tests.archives import Archive, make_tar
@@ -74,11 +74,18 @@ def test_the_files_that_differ_are_reported(tmp_path: Path, catalog: Catalog, im
     }  # fmt: skip
 
 
-def test_a_failed_build_counts_as_different(tmp_path: Path, catalog: Catalog, image: Callable[..., Image]) -> None:
+def test_of_a_failed_build_it_is_unknown_whether_it_is_reproducible(
+    tmp_path: Path, catalog: Catalog, image: Callable[..., Image]
+) -> None:
     builder = FakeBuilder(tmp_path, catalog, error="no room")
     verdict = verify(builder, image("3.13"))
     assert (verdict.same, verdict.error, builder.builds) == (False, "no room", 1)
-    assert isinstance(verdict_report([verdict]).failure, BuildError)
+    failure = verdict_report([verdict]).failure
+    assert isinstance(failure, UnknownResult) and failure.exit_code == 2
+    assert "1 of 1 images could not be built" in failure.message
+    different = dataclasses.replace(verdict, digests=("sha256:1", "sha256:2"), error="")
+    both = verdict_report([verdict, different]).failure
+    assert isinstance(both, BuildError) and both.message == "1 of 2 images are not reproducible"
 
 
 class Rebuilder(FakeBuilder):

@@ -248,3 +248,69 @@ def test_numbers_and_choices_are_checked_before_anything_starts(inv: Run, argume
     done = inv(*arguments, DOCKER_HOST="tcp://127.0.0.1:1")
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("push --version=3.13 --sign --digests=a", "--sign cannot be combined with --digests"),
+        ("push --version=3.13 --key=/nonexistent", "--key has no effect without --sign"),
+        (
+            "push --merge=a --digests=b --stamp=x --platform=amd64",
+            "--merge cannot be combined with --platform --stamp --d",
+        ),
+        ("bench --image=a:1 --against=b:1 --target=bogus", "--image with --against already says which images"),
+        ("startup --image=a:1 --against=b:1 --source=/nonexistent", "--image with --against already says which images"),
+        ("bench --version=3.13 --applications --threads", "--applications cannot be combined with --threads"),
+        ("bench --version=3.13 --threads --clock=cpu --cpu=1", "--threads cannot be combined with --cpu --clock"),
+        ("bench --version=3.13 --memory --full", "--memory cannot be combined with --full"),
+        ("verify --image=a:1 --quick", "--quick cannot be combined with --image"),
+        ("images --releases --target=jammy --source=x", "--releases cannot be combined with --target --source"),
+        ("images --mirror=/x", "--mirror has no effect without --releases"),
+        ("build --version=3.13 --print --dry", "--print cannot be combined with --dry"),
+        ("build --version=3.13 --print --format=json", "--print cannot be combined with --format"),
+        ("build --version=3.13 --train --quick", "--train cannot be combined with --quick"),
+        ("readme --check --record", "--record cannot be combined with --check"),
+        ("differences --version=3.13 --against=a:1 --record", "--record cannot be combined with --against"),
+        ("sbom --version=3.13 --output=a --format=table", "--output cannot be combined with --format"),
+        ("outdated --repository=r --platform=amd64", "--repository cannot be combined with --platform"),
+        ("vulnerabilities --bill=a", "--tracker is missing"),
+        ("vulnerabilities --tracker=a", "--bill is missing"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_rejected(inv: Run, line: str, message: str) -> None:
+    done = inv(*line.split(), DOCKER_HOST="tcp://127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("build --cache-to=type=s3,secret_access_key=x", "--cache-to and --cache-from must not contain keys"),
+        ("build --dry --cache-to=type=s3,secret_access_key=x", "--cache-to and --cache-from must not contain keys"),
+        ("build --dry --ca-bundle=/dev/null", "--ca-bundle=/dev/null: expected a file with CA certificates"),
+        ("build --print --packages=/nonexistent", "--packages=/nonexistent: not a resolution"),
+        ("test --base=/nonexistent", "--base=/nonexistent: no such file or folder"),
+        ("build --base=/dev/null", "--base=/dev/null: expected a file or a folder"),
+        ("outdated --apt-mirror=http://h/{x}", "--apt-mirror is not a URL that apt can use"),
+        ("outdated --builder=--bootstrap", "--builder=--bootstrap: expected letters, digits"),
+        ("bench --html=/dev/full", "--html=/dev/full: /dev/full is a device: expected a regular file"),
+        ("compare --html=/proc/x.html", "--html=/proc/x.html cannot be written: No such file or directory"),
+        ("push --digests=/etc/passwd/x", "--digests=/etc/passwd/x cannot be written: Not a directory"),
+        ("startup --fresh-engine=zfs", "unknown fresh-engine 'zfs'\n  Expected containerd or overlay2."),
+    ],
+)
+def test_a_mistake_is_reported_before_an_engine_is_looked_for(
+    inv: Run, tmp_path: Path, line: str, message: str
+) -> None:
+    done = inv(*line.split(), "--version=3.13", DOCKER_HOST="tcp://127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_builders_name_is_not_an_option_of_buildx(inv: Run) -> None:
+    done = inv("doctor", "--builder=--help")
+    assert done.returncode == 2
+    assert "--builder=--help: expected letters, digits and _ . + -" in done.stderr

@@ -414,19 +414,24 @@ def test_missing_tls_certificates_are_reported(workspace: Workspace, monkeypatch
         find_engine(workspace, print)
 
 
+@pytest.mark.parametrize("name", ["DOCKER_CONFIG", "BUILDX_CONFIG"])
+@pytest.mark.parametrize("inner", ["", "/in/it"])
+def test_a_file_instead_of_a_folder_with_configuration_is_reported_by_its_variable(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, inner: str
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(name, f"{tmp_path}/file{inner}")
+    with pytest.raises(InputError, match=f"{name}={tmp_path}/file{inner}: expected a folder") as caught:
+        running_engine(workspace, print)
+    assert f"unset {name}" in caught.value.hint
+
+
 def test_no_second_engine_is_started_next_to_the_users_own(workspace: Workspace) -> None:
     engine = Engine("system", "unix:///x", Embedded(workspace))
     with pytest.raises(InputError, match="no second engine is started") as failed, fresh_engine(engine, ["image"]):
         pass
     assert "unix:///x" in failed.value.message
     assert "DOCKER_HOST" in failed.value.hint
-
-
-def test_an_unknown_image_store_is_rejected_with_the_known_ones(workspace: Workspace) -> None:
-    engine = Engine("embedded", "unix:///x", Embedded(workspace))
-    error = "'zfs' is not an image store: expected one of containerd, overlay2"
-    with pytest.raises(InputError, match=error), fresh_engine(engine, [], "zfs"):
-        pass
 
 
 def fake_image(**attributes: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import certifi
@@ -41,7 +42,7 @@ def findings(workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(doctor, "running_engine", absent)
     monkeypatch.setattr(doctor, "_server_checks", lambda _: iter(()))
-    monkeypatch.setenv("HTTPS_PROXY", "http://user:mark/er@127.0.0.1:9")
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:mark%2Fer@127.0.0.1:9")
     return {finding.about: finding for finding in examine_machine(workspace, catalog, "", "/nowhere.pem").findings}
 
 
@@ -56,6 +57,31 @@ def test_unusable_engine_is_missing_with_a_remedy(findings: dict[str, doctor.Fin
 
 def test_proxy_credentials_are_hidden(findings: dict[str, doctor.Finding]) -> None:
     assert findings["https_proxy"].found == "http://...@127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://[::1", "http://h:99999999", "ftp://x", "http://user:mark/er@h:9", "http://a b", "http://"]
+)
+def test_a_proxy_that_builds_cannot_use_is_missing_and_not_the_ca_bundle(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.delenv("HTTP_PROXY", raising=False)
+    monkeypatch.setenv("http_proxy", proxy)
+    finding = next(finding for finding in doctor._proxies() if finding.about == "http_proxy")
+    assert (finding.state, finding.found) == (State.MISSING, "http_proxy is not a URL that apt can use")
+    assert doctor._bundle(None).state is State.OK
+
+
+def test_a_mirror_in_the_environment_that_builds_cannot_use_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAKERY_APT_MIRROR", "http://h/{x}")
+    findings = {finding.about: finding for finding in doctor._proxies()}
+    assert findings["$BAKERY_APT_MIRROR"].state is State.MISSING
+
+
+def test_a_builder_that_is_missing_is_looked_up_with_the_buildx_in_use(catalog: Catalog) -> None:
+    engine: Any = SimpleNamespace(buildx=["sh", "-c", "echo no such builder >&2; exit 1"], environment={})
+    (finding,) = doctor._builder(catalog, engine, "far")
+    assert (finding.found, finding.todo[:5]) == ("far: no such builder", "sh -c")
 
 
 def test_unreadable_ca_bundle_is_missing(findings: dict[str, doctor.Finding]) -> None:

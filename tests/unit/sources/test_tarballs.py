@@ -174,16 +174,6 @@ def test_mirror_may_be_a_folder_with_spaces_in_its_path(
     assert (folder / inner / client.pin.file).exists()
 
 
-def test_mirror_folder_may_begin_with_a_tilde(
-    client: Client, python_org: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "mirror").mkdir()
-    (tmp_path / "mirror" / client.pin.file).write_bytes(DATA)
-    client.fetch("~/mirror")
-    assert python_org.asked == []
-
-
 def test_mirror_folder_without_the_file_is_skipped(client: Client, python_org: Any, tmp_path: Path) -> None:
     python_org.routes[PATH] = DATA
     client.fetch(str(tmp_path / "empty"))
