@@ -13,6 +13,7 @@ from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
 
 from bakery.errors import BuildError
+from bakery.toml import Pattern
 
 STATUS = r"var/lib/dpkg/status|var/lib/dpkg/status\.d/[^/]+"
 SITE = r"(?:usr/local/lib/python3[^/]*/site-packages/)"
@@ -74,7 +75,7 @@ class Header:
     """A file of a component that CPython bundles, a pattern of the version that it states, and the CPE's names."""
 
     file: str
-    version: str = ""
+    version: Pattern = ""
     cpe: str = ""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bakery.catalog import Pin
-from bakery.errors import BakeryError, SourceError
+from bakery.errors import BakeryError, ConfigError, SourceError
 from bakery.oci.contents import contents_of
 from bakery.sbom.components import MOST, Licences, debian_licences, dpkg_packages, installed, python_packages
 from bakery.sbom.document import FILES, load_licences
@@ -234,3 +234,12 @@ def test_an_image_with_too_many_packages_is_an_error() -> None:
     assert len(installed({"var/lib/dpkg/status": status})) == MOST
     with pytest.raises(BakeryError, match="more packages than 20,000"):
         installed({"var/lib/dpkg/status": status + b"Package: q\n\nPackage: r\n"})
+
+
+def test_an_invalid_pattern_of_a_version_is_an_error_that_names_its_key(tmp_path: Path, root: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    text = (root / "shared" / "licences.toml").read_text(encoding="utf-8")
+    text = re.sub(r"(?m)^version = .*$", "version = '('", text, count=1)
+    (tmp_path / "shared" / "licences.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"licences\.toml: headers\.\w+\.version: expected a regular expression"):
+        load_licences(tmp_path)
