@@ -90,11 +90,17 @@ class Licences:
     headers: Mapping[str, Header]
 
 
+class TooManyPackages(BuildError):
+    """An image lists more than :data:`MOST` packages."""
+
+
 def limited(entries: Iterable[T]) -> Iterator[T]:
-    """``entries``; :exc:`BuildError` if there are more than :data:`MOST`."""
+    """``entries``; :exc:`TooManyPackages` if there are more than :data:`MOST`."""
     for number, entry in enumerate(entries):
         if number == MOST:
-            raise BuildError(f"the image lists more packages than {MOST:,}, the most that a bill of materials may have")
+            raise TooManyPackages(
+                f"the image lists more packages than {MOST:,}, the most that a bill of materials may have"
+            )
         yield entry
 
 
