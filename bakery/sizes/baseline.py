@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from bakery.catalog import Catalog, Image, Series, Target
 from bakery.errors import ConfigError
-from bakery.records import Count, Size
 from bakery.regular_files import read_regular
+
+Size = Annotated[int, msgspec.Meta(gt=0, le=1 << 53)]
 
 
 class OfficialLayer(msgspec.Struct, frozen=True):
     """A layer of an official image: its size, and the part of the image that it has."""
 
-    compressed_bytes: Count = msgspec.field(name="bytes")
+    compressed_bytes: Size = msgspec.field(name="bytes")
     label: str
 
 
