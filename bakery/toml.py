@@ -20,7 +20,7 @@ T = TypeVar("T")
 SCHEMA = 1
 DEEPEST = 30
 """Levels of tables and lists; the catalog has 4."""
-DAY = r"\d{4}-\d\d-\d\d"
+DAY, REGEX = r"\d{4}-\d\d-\d\d", "(?s).+"
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ Words = tuple[str, ...]
 Bytes = Annotated[int, Rule("a size in bytes")]
 Day = Annotated[str, Rule("a date, YYYY-MM-DD", DAY)]
 Month = Annotated[str, Rule("a month, YYYY-MM", r"\d{4}-(0[1-9]|1[0-2])")]
+Pattern = Annotated[str, Rule("a regular expression", REGEX)]
 Sha256 = Annotated[str, Rule("64 lower-case hexadecimal digits", "[0-9a-f]{64}")]
 ImageReference = Annotated[str, Rule("an image reference with a tag", r"[^\s@]+:[^\s@/]+")]
 
@@ -75,8 +76,8 @@ class Table:
         return value
 
     def text(self, key: str, expected: str = "a string", pattern: str = "(?s).*") -> str:
-        """A string that matches ``pattern`` from end to end, and is a day if that is :data:`DAY`."""
-        check = _is_day if pattern == DAY else functools.partial(re.fullmatch, pattern)
+        """A string that matches ``pattern`` from end to end; a day for :data:`DAY`, a pattern for :data:`REGEX`."""
+        check = {DAY: _is_day, REGEX: _is_regex}.get(pattern) or functools.partial(re.fullmatch, pattern)
         return self.get(key, str, expected, check)
 
     def words(self, key: str) -> Words:
@@ -172,6 +173,13 @@ def _is_day(text: str) -> bool:
     try:
         return bool(re.fullmatch(DAY, text) and date.fromisoformat(text))
     except ValueError:
+        return False
+
+
+def _is_regex(text: str) -> bool:
+    try:
+        return bool(re.compile(text)) and text != ""
+    except (re.error, OverflowError, RecursionError):
         return False
 
 

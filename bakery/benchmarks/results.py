@@ -9,7 +9,7 @@ import re
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -17,7 +17,7 @@ from bakery.benchmarks.statistics import estimate, geometric_mean, round_logs
 from bakery.display import Column, render
 from bakery.errors import ConfigError
 from bakery.files import write_whole
-from bakery.records import FileName, Record, json_text
+from bakery.records import Count, FileName, Record, Seconds, json_text
 from bakery.regular_files import read_regular
 
 COLUMNS = (
@@ -41,6 +41,13 @@ NOISY = 0.05  # spread of equal work above which a machine is noisy
 BUSY = 0.95  # if our processes had less than this share of the CPU, other processes disturbed them
 
 
+Value = Annotated[float, msgspec.Meta(gt=0, le=1e15)]
+"""Seconds or bytes."""
+Rounds = Annotated[list[Annotated[list[Value], msgspec.Meta(min_length=1)]], msgspec.Meta(min_length=1)]
+Ratio = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+
+
 class BenchmarkSettings(Record, frozen=True, kw_only=True):
     """The options of a run: ``full`` and ``only`` of `inv bench`; ``fresh_engine`` and ``pull`` of `inv startup`.
 
@@ -48,14 +55,14 @@ class BenchmarkSettings(Record, frozen=True, kw_only=True):
     ``against`` is as the user typed it; it is left out of comparisons with the reference.
     """
 
-    rounds: int
-    cpu: int
+    rounds: Count
+    cpu: Count
     clock: str
     against: str | msgspec.UnsetType = msgspec.UNSET
     full: bool | msgspec.UnsetType = msgspec.UNSET
     only: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     fresh_engine: FileName | msgspec.UnsetType | None = msgspec.UNSET
-    pull: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+    pull: tuple[Count, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class BenchmarkEnvironment(Record, frozen=True, kw_only=True):
@@ -65,17 +72,17 @@ class BenchmarkEnvironment(Record, frozen=True, kw_only=True):
     """
 
     cpu_model: str
-    cpus: int
-    cpu: int
-    memory_bytes: int
+    cpus: Count
+    cpu: Count
+    memory_bytes: Count
     kernel: str
     engine: str
     storage: str
     bakery: str
     pyperformance: str = ""
     pyperf: str = ""
-    noise_wall: float = 0.0
-    noise_cpu: float = 0.0
+    noise_wall: Share = 0.0
+    noise_cpu: Share = 0.0
 
 
 class MeasuredImage(Record, frozen=True, kw_only=True):
@@ -89,7 +96,7 @@ class MeasuredImage(Record, frozen=True, kw_only=True):
     created: str | None
     python: str = ""
     build: str = ""
-    cpu_share: float | None = None
+    cpu_share: Share | None = None
 
 
 class MeasuredImages(Record, frozen=True, kw_only=True):
@@ -108,9 +115,9 @@ class NamedRatio(Record, frozen=True, kw_only=True):
     """Time of the reference / time of ours, with its 95 % interval (``None`` after a single round)."""
 
     name: str
-    ratio: float
-    low: float | None
-    high: float | None
+    ratio: Ratio
+    low: Ratio | None
+    high: Ratio | None
 
 
 class BenchmarkTimes(Record, frozen=True, kw_only=True):
@@ -121,12 +128,12 @@ class BenchmarkTimes(Record, frozen=True, kw_only=True):
 
     name: str
     benchmark: str = ""
-    loops: int = 0
-    ours: list[list[float]]
-    reference: list[list[float]]
-    ratio: float
-    low: float | None
-    high: float | None
+    loops: Count = 0
+    ours: Rounds
+    reference: Rounds
+    ratio: Ratio
+    low: Ratio | None
+    high: Ratio | None
 
     @property
     def medians(self) -> tuple[float, float]:
@@ -138,10 +145,10 @@ class BenchmarkTimes(Record, frozen=True, kw_only=True):
 class BenchmarkSummary(Record, frozen=True, kw_only=True):
     """The geometric mean of all ratios with its 95 % interval, and the benchmark with the lowest ratio."""
 
-    count: int
-    geometric_mean: float
-    low: float | None
-    high: float | None
+    count: Count
+    geometric_mean: Ratio
+    low: Ratio | None
+    high: Ratio | None
     slowest: NamedRatio
 
 
@@ -157,15 +164,17 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
     kind: Kind
     name: FileName
     created: str
-    seconds: float
+    seconds: Seconds
     settings: BenchmarkSettings
     environment: BenchmarkEnvironment
     images: MeasuredImages
     commands: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
-    pulled_bytes: dict[str, int] = msgspec.field(default_factory=dict)
+    pulled_bytes: dict[str, Count] = msgspec.field(default_factory=dict)
     benchmarks: list[BenchmarkTimes]
     left_out: dict[str, str]
-    instructions: dict[str, list[int]] = msgspec.field(default_factory=dict)
+    instructions: dict[str, Annotated[list[Count], msgspec.Meta(min_length=2, max_length=2)]] = msgspec.field(
+        default_factory=dict
+    )
     summary: BenchmarkSummary | None
 
     @property

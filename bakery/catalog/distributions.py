@@ -59,7 +59,9 @@ class Family:
 
     name: str
     dockerfile: Annotated[str, Rule("a path such as debian/Dockerfile", r"[\w.-]+/Dockerfile")]
-    official: Annotated[str, Rule("an image with {series} in its tag", r".*\{series\}.*")]
+    official: Annotated[
+        str, Rule("an image with {series} (and {target}) in its tag", r"(?=.*\{series\})([^{}]|\{(series|target)\})*")
+    ]
     platforms: tuple[Platform, ...]
     packages: Packages
     archive: Archive

@@ -15,6 +15,8 @@ from bakery.redaction import redact, redacted
 
 NARROW = 80  # columns of a terminal that the lines below a row fit into
 UNLIMITED = 10_000  # columns of a table in a file or a pipe
+LONGEST = 2_000  # characters of a cell
+WRAPPED = 1_000  # rows of a table that rich wraps: it takes 0.5 ms for each, without need if the table fits
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,9 @@ class Column:
     below: bool = False
 
     def text(self, row: Any) -> str:
-        """The text of the column's cell in ``row``."""
-        return redact(cell(self.value(row) if self.value else row.get(self.key or self.heading)))
+        """The text of the column's cell in ``row``: one line of at most :data:`LONGEST` characters."""
+        text = redact(cell(self.value(row) if self.value else row.get(self.key or self.heading)))
+        return " ".join((text if len(text) <= LONGEST else f"{text[:LONGEST]}...").splitlines())
 
 
 def cell(value: object) -> str:
@@ -49,27 +52,51 @@ def cell(value: object) -> str:
 
 def _table(rows: Sequence[object], columns: Sequence[Column], width: int) -> str:
     """A table for the terminal; if it is wider than ``width`` characters, its last column is wrapped."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     below, columns = ([column for column in columns if column.below is side] for side in (True, False))
-    for column in columns:
-        last = column is columns[-1] and not below
-        justify: Literal["left", "right"] = "right" if column.right else "left"
-        table.add_column(column.heading, justify=justify, no_wrap=not last, overflow="fold")
-    for row in rows:
-        table.add_row(*(column.text(row) for column in columns))
-    text = io.StringIO()
-    Console(file=text, width=width, markup=False, emoji=False, force_terminal=False, color_system=None).print(table)
-    lines = [line.rstrip() for line in text.getvalue().splitlines()]
+    cells = [[column.heading for column in columns], *([column.text(row) for column in columns] for row in rows)]
+    lines = _fitting(cells, columns)
+    if len(lines[1]) > width and len(rows) <= WRAPPED:
+        lines = _wrapped(cells, columns, width, last=not below)
     for at in reversed(range(len(rows) if below else 0)):  # a row is one line, below the heading and its rule
         lines[at + 3 : at + 3] = [
             line for column in below if column.text(rows[at]) != "-" for line in _below(column, rows[at], width)
         ]
         lines[at + 2 : at + 2] = [""] if at else []
     return "".join(f"{line}\n" for line in lines)
+
+
+def _fitting(cells: Sequence[Sequence[str]], columns: Sequence[Column]) -> list[str]:
+    """The lines of a table as wide as its ``cells``: the heading, a rule, and the rows."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, texts)) for texts in zip(*cells, strict=True)]
+    lines = []
+    for row in cells:
+        padded = []
+        for text, column, width in zip(row, columns, widths, strict=True):
+            space = " " * (width - cell_len(text))
+            padded.append(space + text if column.right else text + space)
+        lines.append("   ".join(padded).rstrip())
+    lines.insert(1, "\N{BOX DRAWINGS LIGHT HORIZONTAL}" * (sum(widths) + 3 * (len(widths) - 1)))
+    return lines
+
+
+def _wrapped(cells: Sequence[Sequence[str]], columns: Sequence[Column], width: int, *, last: bool) -> list[str]:
+    """The same in ``width`` characters: the ``last`` column is wrapped."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        justify: Literal["left", "right"] = "right" if column.right else "left"
+        wraps = last and column is columns[-1]
+        table.add_column(column.heading, justify=justify, no_wrap=not wraps, overflow="fold")
+    for row in cells[1:]:
+        table.add_row(*row)
+    text = io.StringIO()
+    Console(file=text, width=width, markup=False, emoji=False, force_terminal=False, color_system=None).print(table)
+    return [line.rstrip() for line in text.getvalue().splitlines()]
 
 
 def _below(column: Column, row: object, width: int) -> list[str]:
@@ -82,7 +109,7 @@ def _below(column: Column, row: object, width: int) -> list[str]:
 
 def _escaped(text: str) -> str:
     """``text`` escaped for a cell of a Markdown table, so that it ends neither cell nor line and begins no code."""
-    return re.sub(r"([\\|`])", r"\\\1", " ".join(text.splitlines()))
+    return re.sub(r"([\\|`])", r"\\\1", text)
 
 
 def _markdown(rows: Sequence[object], columns: Sequence[Column], width: int) -> str:

@@ -3,11 +3,12 @@
 ``status_messages`` parses bytes, ``Tracker`` derives phases and a log from the messages.
 """
 
-import base64
 import codecs
 import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
+
+import msgspec
 
 from bakery.redaction import redact
 
@@ -20,21 +21,46 @@ STAGES = (
 """Prefixes of the names of build steps that print no marker, and the phases that these steps belong to."""
 
 
+class _Vertex(msgspec.Struct):
+    digest: str
+    name: str = ""
+    started: str | None = None
+    completed: str | None = None
+    cached: bool = False
+    error: str = ""
+
+
+class _Log(msgspec.Struct):
+    vertex: str
+    data: bytes | None = None
+
+
+class _Status(msgspec.Struct):
+    vertexes: list[_Vertex] | None = None
+    logs: list[_Log] | None = None
+
+
 def status_messages(chunks: Iterable[bytes]) -> Iterator[dict[str, Any] | str]:
     """The JSON objects and the lines of plain text in buildx's standard error, each as soon as it is complete.
 
     buildx 0.13 spreads an object over many lines, later versions write one per line; errors are text between objects.
-    At the end, an incomplete object is text as well.
+    A line that is not understood is text, and at the end an incomplete object as well.
     """
     parse, pending = json.JSONDecoder().raw_decode, ""
     for text in codecs.iterdecode(chunks, "utf-8", "replace"):
         pending += text
+        if pending.startswith("{") and "}" not in text and len(pending) > len(text):
+            continue  # the object is still incomplete
         while pending := pending.lstrip():
+            message, used = None, 0
             if pending.startswith("{"):
                 try:
                     message, used = parse(pending)
                 except json.JSONDecodeError:
                     break
+                except (ValueError, RecursionError):  # a number with too many digits, too many levels
+                    pass
+            if message is not None:
                 pending = pending[used:]
             elif "\n" in pending:
                 line, _, pending = pending.partition("\n")
@@ -67,34 +93,37 @@ class Tracker:
 
     def take(self, status: dict[str, Any] | str) -> None:
         """Process one message of :func:`status_messages`."""
-        if isinstance(status, str):
-            self.text.append(status)
-            self.write(status)
+        try:
+            parsed = msgspec.convert(status, _Status)
+        except msgspec.ValidationError:
+            text = status if isinstance(status, str) else json.dumps(status)
+            self.text.append(text)
+            self.write(text)
             return
-        for vertex in status.get("vertexes") or ():
+        for vertex in parsed.vertexes or ():
             self._vertex(vertex)
-        for entry in status.get("logs") or ():
-            decoder = self.decoders.setdefault(entry["vertex"], codecs.getincrementaldecoder("utf-8")("replace"))
-            data = decoder.decode(base64.b64decode(entry.get("data") or ""))
-            *lines, self.partial[entry["vertex"]] = (self.partial.get(entry["vertex"], "") + data).split("\n")
+        for entry in parsed.logs or ():
+            decoder = self.decoders.setdefault(entry.vertex, codecs.getincrementaldecoder("utf-8")("replace"))
+            data = decoder.decode(entry.data or b"")
+            *lines, self.partial[entry.vertex] = (self.partial.get(entry.vertex, "") + data).split("\n")
             for line in lines:
-                self._line(entry["vertex"], line.rstrip("\r"))
+                self._line(entry.vertex, line.rstrip("\r"))
         self.log.flush()
 
-    def _vertex(self, vertex: dict[str, Any]) -> None:
-        digest, name = vertex["digest"], vertex.get("name", "")
+    def _vertex(self, vertex: _Vertex) -> None:
+        digest, name = vertex.digest, vertex.name
         number = self.numbers.setdefault(digest, len(self.numbers) + 1)
         self.names[digest] = name
-        if vertex.get("started") and digest not in self.started:
+        if vertex.started and digest not in self.started:
             self.started.add(digest)
-            self.write(f"#{number} {name}{' (cached)' if vertex.get('cached') else ''}")
-            if not vertex.get("cached"):
+            self.write(f"#{number} {name}{' (cached)' if vertex.cached else ''}")
+            if not vertex.cached:
                 for start, phase in STAGES:
                     if name.startswith(start) and not name.endswith(" FROM base"):
                         self.enter(phase)
-        if vertex.get("completed") and self.partial.get(digest):
+        if vertex.completed and self.partial.get(digest):
             self._line(digest, self.partial.pop(digest))
-        error = vertex.get("error") or ""
+        error = vertex.error
         if error and not error.endswith("context canceled") and self.failed is None:
             self.failed = digest
             self.write(f"#{number} ERROR {error}")

@@ -23,7 +23,7 @@ def version_of(text: str) -> Version:
     >>> str(version_of("5:26.1.5+dfsg1-9"))
     '26.1.5'
     """
-    match = re.search(r"\d+(\.\d+)+", text.rpartition(":")[2])
+    match = re.search(r"\d+(\.\d+)+", text[:1000].rpartition(":")[2])
     try:
         return Version(match[0] if match else "0")
     except ValueError:

@@ -34,6 +34,11 @@ DECIDED_HERE = re.compile(
 """Variables that would change an image, its labels or its provenance: buildx and docker do not inherit them."""
 
 
+def _short(value: object) -> str:
+    """What an engine sent, for one message: at most 1,000 characters."""
+    return str(value)[:1000]
+
+
 @dataclass(frozen=True)
 class EngineImage:
     """An image in an engine.
@@ -56,8 +61,9 @@ class EngineImage:
         about = image.attrs
         config, files = about.get("Config") or {}, about.get("RootFS") or {}
         platform = Platform(f"{about.get('Os')}/{about.get('Architecture')}")
-        labels, layers = config.get("Labels") or {}, tuple(files.get("Layers") or ())
-        return cls(str(image.id), tuple(image.tags), labels, platform, about.get("Created") or "", layers)
+        labels = {str(name): str(text) for name, text in (config.get("Labels") or {}).items()}
+        layers, created = tuple(map(str, files.get("Layers") or ())), str(about.get("Created") or "")
+        return cls(str(image.id), tuple(map(str, image.tags)), labels, platform, created, layers)
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ class EngineInfo:
         """What ``GET /info`` returned (https://docs.docker.com/reference/api/engine/version/v1.47/#tag/System)."""
         status = dict(entry[:2] for entry in info.get("DriverStatus") or [])
         return cls(
-            str(info.get("ServerVersion") or ""), str(info.get("Driver") or ""), int(info.get("NCPU") or 1),
+            _short(info.get("ServerVersion") or ""), _short(info.get("Driver") or ""), int(info.get("NCPU") or 1),
             int(info.get("MemTotal") or 0), str(status.get("driver-type", "")).startswith("io.containerd."),
         )  # fmt: skip
 
@@ -188,14 +194,12 @@ class Engine:
         """Versions, platform, storage, number of images, and bytes of the build cache, for ``inv engine.status``."""
         with self.api_errors():
             version, usage = self.client.version(), self.client.df()
+            engine, api, system, machine = (_short(version[key]) for key in ("Version", "ApiVersion", "Os", "Arch"))
+            cache = sum(int(entry["Size"]) for entry in usage.get("BuildCache") or [])
         return {
-            "engine": version["Version"],
-            "api": version["ApiVersion"],
-            "platform": f"{version['Os']}/{version['Arch']}",
-            "storage": self.info.storage,
-            "images": len(self.images()),
-            "build_cache_bytes": sum(entry["Size"] for entry in usage.get("BuildCache") or []),
-        }
+            "engine": engine, "api": api, "platform": f"{system}/{machine}", "storage": self.info.storage,
+            "images": len(self.images()), "build_cache_bytes": cache,
+        }  # fmt: skip
 
     def close(self) -> None:
         """Close the connections to it."""
@@ -222,7 +226,7 @@ class Engine:
             return client
         except Exception as error:
             raise EngineError(
-                f"the Docker engine at {self.host} ({self.kind}) does not answer: {error}",
+                f"the Docker engine at {self.host} ({self.kind}) does not answer: {_short(error)}",
                 hint="Start it; or unset DOCKER_HOST and use docker's default context to have another engine found.",
             ) from None
 
@@ -264,8 +268,10 @@ class Engine:
         except BakeryError:
             raise
         except Exception as error:
+            unexpected = isinstance(error, (LookupError, TypeError, AttributeError))
+            cause = f"unexpected answer: {_short(repr(error))}" if unexpected else _short(error)
             raise EngineError(
-                f"the Docker engine at {self.host} ({self.kind}) failed or stopped answering: {error}",
+                f"the Docker engine at {self.host} ({self.kind}) failed or stopped answering: {cause}",
                 hint="Run the same command again; it skips finished steps. `inv engine.status` shows the engine.",
             ) from None
 
@@ -273,7 +279,7 @@ class Engine:
         """The same engine; :exc:`EngineError` if it is too old."""
         minimum, _ = self.embedded.minimums
         with self.api_errors():
-            text = str(self.client.version()["Version"])
+            text = _short(self.client.version()["Version"])
         if version_of(text) < minimum:
             raise EngineError(
                 f"the Docker engine at {self.host} ({self.kind}) is {text}: too old, expected {minimum} or newer "

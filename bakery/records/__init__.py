@@ -4,11 +4,14 @@ from bakery.records.builds import (
     BaseRecord,
     BuildRecord,
     ComparedWith,
+    Count,
     FileName,
     LocalRecord,
     PartSize,
     ProfileRecord,
     Record,
+    Seconds,
+    Size,
     SourceRecord,
     SuiteRun,
     TestRun,
@@ -35,8 +38,9 @@ from bakery.records.packages import (
 from bakery.records.status import publish_local_records, read_status
 
 __all__ = [
-    "ASKING", "STAGE", "BaseRecord", "BuildRecord", "ComparedWith", "FileName", "LocalRecord", "NewerPackage",
-    "PartSize", "ProfileRecord", "Record", "Resolution", "SourceRecord", "SuiteRun", "TestRun", "is_package",
-    "json_text", "local_records", "manifest_digest_of", "parse_newer", "publish_local_records", "read_record",
-    "read_resolution", "read_status", "record_attested", "record_of", "recorded", "replayed", "resolve", "write_record",
+    "ASKING", "STAGE", "BaseRecord", "BuildRecord", "ComparedWith", "Count", "FileName", "LocalRecord", "NewerPackage",
+    "PartSize", "ProfileRecord", "Record", "Resolution", "Seconds", "Size", "SourceRecord", "SuiteRun", "TestRun",
+    "is_package", "json_text", "local_records", "manifest_digest_of", "parse_newer", "publish_local_records",
+    "read_record", "read_resolution", "read_status", "record_attested", "record_of", "recorded", "replayed", "resolve",
+    "write_record",
 ]  # fmt: skip

@@ -26,11 +26,18 @@ FileName = Annotated[str, msgspec.Meta(pattern=r"\A\w[\w.+-]*\Z")]
 """What becomes a part of the name of a file: of a page, of a chart."""
 
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+"""A number of things or bytes: JSON has integers of any size, but a float cannot hold them."""
+Size = Annotated[int, msgspec.Meta(gt=0, le=1 << 53)]
+"""Bytes of an image, which others are divided by."""
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+
+
 class PartSize(NamedTuple):
     """Bytes of one part of an image, on disk and as pulled; a list of two numbers in JSON."""
 
-    disk_bytes: int
-    compressed_bytes: int
+    disk_bytes: Count
+    compressed_bytes: Count
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -59,14 +66,14 @@ class OfficialSize(Record, frozen=True, kw_only=True):
     reference: str
     source: str
     date: str
-    compressed_bytes: int
+    compressed_bytes: Size
 
 
 class ReferenceSize(Record, frozen=True, kw_only=True):
     """The image that a build was compared with by size on disk."""
 
     reference: str
-    disk_bytes: int
+    disk_bytes: Size
 
 
 class ComparedWith(Record, frozen=True, kw_only=True):
@@ -82,9 +89,9 @@ class TestRun(Record, frozen=True, kw_only=True):
     __test__ = False  # for pytest, which collects classes called Test*
 
     when: str
-    passed: int
-    failed: int
-    skipped: int
+    passed: Count
+    failed: Count
+    skipped: Count
 
 
 class SuiteRun(TestRun, frozen=True, kw_only=True):
@@ -93,8 +100,8 @@ class SuiteRun(TestRun, frozen=True, kw_only=True):
     ``expected`` tests are those that shared/regrtest.toml expects to fail; ``recovered`` of them no longer do.
     """
 
-    expected: int
-    recovered: int
+    expected: Count
+    recovered: Count
 
 
 class PreviousBuild(Record, frozen=True, kw_only=True):
@@ -102,8 +109,8 @@ class PreviousBuild(Record, frozen=True, kw_only=True):
 
     release: str
     built: str
-    compressed_bytes: int
-    disk_bytes: int
+    compressed_bytes: Size
+    disk_bytes: Size
     anatomy: dict[str, PartSize] = {}
 
 
@@ -116,7 +123,7 @@ class ProfileRecord(Record, frozen=True, kw_only=True):
 
     release: str
     tree: str = ""
-    fit: float = 1.0
+    fit: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
 
 
 class BuildRecord(Record, frozen=True, kw_only=True):
@@ -136,12 +143,12 @@ class BuildRecord(Record, frozen=True, kw_only=True):
     platform: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9]+(/[a-z0-9_]+){1,2}\Z")]
     recipe: RecipeName
     built: str
-    seconds: float
+    seconds: Seconds
     base: BaseRecord
     source: SourceRecord
-    compressed_bytes: int
-    disk_bytes: int
-    gzip_bytes: int = 0
+    compressed_bytes: Size
+    disk_bytes: Size
+    gzip_bytes: Count = 0
     packages: str = ""
     anatomy: dict[str, PartSize] = {}
     compared: ComparedWith | None = None
@@ -166,7 +173,7 @@ class LocalRecord(BuildRecord, frozen=True, kw_only=True):
     twin: str = ""
     compression: str = ""
     tags: tuple[Annotated[str, msgspec.Meta(pattern=rf"\A{REFERENCE}\Z")], ...] = ()
-    phases: dict[str, float] = {}
+    phases: dict[str, Seconds] = {}
 
 
 def json_text(record: Record) -> str:

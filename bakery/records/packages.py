@@ -62,7 +62,7 @@ class NewerPackage(Record, frozen=True, kw_only=True):
     name: Name
     version: Version
     available: Version | None = None
-    since: int = 0
+    since: Annotated[int, msgspec.Meta(ge=0, lt=253402300800)] = 0  # to the end of the year 9999
     suites: tuple[Word, ...] = ()
 
     @property

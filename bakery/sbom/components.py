@@ -1,8 +1,10 @@
 """The components of an image that a bill of materials lists: distribution packages and Python packages."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 from debian.deb822 import Deb822, Packages
@@ -10,8 +12,14 @@ from packageurl import PackageURL
 from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
 
+from bakery.errors import BuildError
+from bakery.toml import Pattern
+
 STATUS = r"var/lib/dpkg/status|var/lib/dpkg/status\.d/[^/]+"
 SITE = r"(?:usr/local/lib/python3[^/]*/site-packages/)"
+MOST, LONGEST, HEAD, EXPRESSIONS = 20_000, 1000, 1 << 16, 500
+"""Limits for hostile images: packages, characters of a field, bytes of METADATA, and licences of a package."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ class Header:
     """A file of a component that CPython bundles, a pattern of the version that it states, and the CPE's names."""
 
     file: str
-    version: str = ""
+    version: Pattern = ""
     cpe: str = ""
 
 
@@ -82,6 +90,33 @@ class Licences:
     headers: Mapping[str, Header]
 
 
+class TooManyPackages(BuildError):
+    """An image lists more than :data:`MOST` packages."""
+
+
+def limited(entries: Iterable[T]) -> Iterator[T]:
+    """``entries``; :exc:`TooManyPackages` if there are more than :data:`MOST`."""
+    for number, entry in enumerate(entries):
+        if number == MOST:
+            raise TooManyPackages(
+                f"the image lists more packages than {MOST:,}, the most that a bill of materials may have"
+            )
+        yield entry
+
+
+def one_line(text: str) -> str:
+    """A field's text on one line, with single spaces and at most :data:`LONGEST` characters."""
+    return " ".join(text[:LONGEST].split())
+
+
+def _purl(kind: str, namespace: str, name: str, version: str, qualifiers: Mapping[str, str]) -> str:
+    """A package URL; empty if ``name`` cannot be in one, such as ``/``."""
+    try:
+        return PackageURL(kind, namespace, name, version, dict(qualifiers)).to_string()
+    except (TypeError, ValueError):
+        return ""
+
+
 def _paragraphs(text: str) -> list[str]:
     """A control file's paragraphs (Debian Policy 5.1); Deb822 would stop at the first one without a field."""
     return re.split(r"\n\s*\n", text)
@@ -89,12 +124,13 @@ def _paragraphs(text: str) -> list[str]:
 
 def installed(files: Mapping[str, bytes]) -> dict[str, Packages]:
     """The packages that dpkg's status, or status.d in an image without dpkg, lists as installed, by name."""
+    paths = (path for path in sorted(files) if re.fullmatch(STATUS, path) and not path.endswith(".md5sums"))
+    paragraphs = (text for path in paths for text in _paragraphs(files[path].decode("utf-8", "replace")) if text)
     packages = {}
-    for path in sorted(files):
-        if re.fullmatch(STATUS, path) and not path.endswith(".md5sums"):
-            for package in map(Packages, _paragraphs(files[path].decode("utf-8", "replace"))):
-                if package.get("Package") and package.get("Status", "install ok installed").endswith(" installed"):
-                    packages[package["Package"]] = package
+    for package in map(Packages, limited(paragraphs)):
+        name = one_line(package.get("Package", ""))
+        if name and package.get("Status", "install ok installed").endswith(" installed"):
+            packages[name] = package
     return packages
 
 
@@ -102,14 +138,16 @@ def dpkg_packages(files: Mapping[str, bytes], family: str, release: str) -> list
     """The installed packages, by name; ``release`` is the distribution's name in purls, such as ``debian-12``."""
     components = []
     for name, package in sorted(installed(files).items()):
-        version, source = package.get("Version", ""), package.get("Source", "")
-        qualifiers = {"arch": package.get("Architecture", ""), "distro": release}
+        version, source, architecture, maintainer, homepage = (
+            one_line(package.get(key, "")) for key in ("Version", "Source", "Architecture", "Maintainer", "Homepage")
+        )
+        qualifiers = {"arch": architecture, "distro": release}
         if source != name:
             qualifiers["upstream"] = source.replace(" (", "@").rstrip(")")  # libgcc-s1: gcc-12 (12.2.0-14)
-        purl = PackageURL("deb", family, name, version, qualifiers).to_string()
+        purl = _purl("deb", family, name, version, qualifiers)
         components.append(Component(
-            "deb", name, version, purl, supplier=package.get("Maintainer", ""), homepage=package.get("Homepage", ""),
-            source=package.source or name,
+            "deb", name, version, purl, supplier=maintainer, homepage=homepage,
+            source=source.partition(" ")[0] or name,
         ))  # fmt: skip
     return components
 
@@ -127,18 +165,20 @@ def debian_licences(copyright_file: str, licences: Licences) -> tuple[str, ...]:
         for paragraph in map(Deb822, _paragraphs(copyright_file))
         if "Files" in paragraph
     }
-    return () if "" in expressions else tuple(sorted(expressions))
+    return () if "" in expressions or len(expressions) > EXPRESSIONS else tuple(sorted(expressions))
 
 
 def _expression(short: str, names: Mapping[str, str]) -> str:
     """``GPL-2+ or Artistic`` as an SPDX expression; empty if a part of it is prose."""
-    parts = re.split(r"\s*,?\s+(and|or|and/or)\s+", short.strip())
+    if len(short) > LONGEST:
+        return ""
+    parts = re.split(r",? (and|or|and/or) ", " ".join(short.replace(" ,", ",").split()))
     words = []
     for number, part in enumerate(parts):
         word = part.upper().replace("AND/OR", "OR") if number % 2 else names.get(part.strip().lower(), "")
         if not word and re.fullmatch(r"[\w.+/-]+( [\w.+/-]+){0,5}", part.strip()):
             reference = re.sub(r"[^A-Za-z0-9.]+", "-", part.strip().replace("+", "-or-later"))
-            word = f"LicenseRef-Debian-{reference.strip('-')}"
+            word = f"LicenseRef-Debian-{reference.strip('-')}" if reference.strip("-") else ""
         if not word:
             return ""
         words.append(word)
@@ -150,24 +190,28 @@ def _expression(short: str, names: Mapping[str, str]) -> str:
 
 def python_packages(files: Mapping[str, bytes], licences: Licences) -> list[Component]:
     """The distributions in site-packages by their METADATA, each followed by the packages that it vendors."""
-    components = []
+    components, vendored = [], defaultdict[str, dict[str, bytes]](dict)
     for path in sorted(files):
-        if re.fullmatch(rf"{SITE}[^/]+\.dist-info/METADATA", path):
-            metadata, _ = parse_email(files[path])
-            if name := metadata.get("name"):
-                components.append(_python_package(name, metadata.get("version", ""), licences, ""))
-                components += _vendored_packages(files, name, licences)
+        if vendor := re.fullmatch(rf"{SITE}([^/]+)/_vendor/(.+)", path):
+            vendored[vendor[1]][vendor[2]] = files[path]
+    for path in limited(path for path in sorted(files) if re.fullmatch(rf"{SITE}[^/]+\.dist-info/METADATA", path)):
+        metadata, _ = parse_email(files[path][:HEAD])
+        if name := one_line(metadata.get("name", "")):
+            components.append(_python_package(name, one_line(metadata.get("version", "")), licences, ""))
+            components += _vendored_packages(vendored.pop(name, {}), name, licences)
     return components
 
 
 def _vendored_packages(files: Mapping[str, bytes], name: str, licences: Licences) -> Iterator[Component]:
     """The packages in ``_vendor`` of the distribution ``name``: from its vendor.txt, else from ``__version__``."""
-    folder, versions, listed = rf"{SITE}{re.escape(name)}/_vendor/", dict[str, str](), list[tuple[str, str]]()
-    for path in sorted(files):
-        if re.fullmatch(rf"{folder}vendor\.txt", path):
-            listed = listed or re.findall(r"(?m)^\s*([\w.-]+)==([\w.+!-]+)", files[path].decode())
-        elif module := re.fullmatch(rf"{folder}([a-z]\w*)(?:\.py|/(?:__init__|__about__)\.py)", path):
-            version = re.search(rb"""(?m)^__version__ = ['"]([\w.+]+)['"]""", files[path])
+    versions, listed = dict[str, str](), list[tuple[str, str]]()
+    for path, data in files.items():
+        if path == "vendor.txt":
+            lines = map(one_line, data.decode("utf-8", "replace").split("\n"))
+            matches = (re.match(r"([\w.-]+)==([\w.+!-]+)", line) for line in lines)
+            listed = listed or [(match[1], match[2]) for match in matches if match]
+        elif module := re.fullmatch(r"([a-z]\w*)(?:\.py|/(?:__init__|__about__)\.py)", path):
+            version = re.search(rb"""(?m)^__version__ = ['"]([\w.+]{1,100})['"]""", data)
             versions[module[1]] = version[1].decode() if version else versions.get(module[1], "")
     for package, number in sorted(set(listed or versions.items())):
         yield _python_package(package, number, licences, name)
@@ -175,5 +219,6 @@ def _vendored_packages(files: Mapping[str, bytes], name: str, licences: Licences
 
 def _python_package(name: str, version: str, licences: Licences, within: str) -> Component:
     project = canonicalize_name(name)
-    purl = PackageURL("pypi", name=project, version=version).to_string()
-    return Component("pypi", name, version, purl, licences.python.get(project, ""), within=within)
+    return Component(
+        "pypi", name, version, _purl("pypi", "", project, version, {}), licences.python.get(project, ""), within=within
+    )

@@ -17,7 +17,16 @@ from bakery.errors import BuildError, InputError
 from bakery.files import Tell, spooled, write_whole
 from bakery.oci import SPDX, Contents, contents_of
 from bakery.platforms import Platform
-from bakery.sbom.components import SITE, STATUS, Component, Licences, debian_licences, dpkg_packages, python_packages
+from bakery.sbom.components import (
+    SITE,
+    STATUS,
+    Component,
+    Licences,
+    debian_licences,
+    dpkg_packages,
+    limited,
+    python_packages,
+)  # fmt: skip
 from bakery.sbom.vendored import bundled_in, cpython
 from bakery.sbom.vulnerabilities import FIXED, OPENVEX, NotAffected, find_vulnerabilities, openvex, parse_bill
 from bakery.sources import SourceCache
@@ -150,7 +159,7 @@ def bill_of(archive: IO[bytes], subject: Subject, licences: Licences, digest: st
         digest=digest, platform=image.platform,
         created=labels.get(f"{ANNOTATIONS}.created", "") or contents.config.get("created", ""),
         labels={key: value for key, value in labels.items() if key.startswith(ANNOTATIONS)},
-        components=list(_components(contents, subject, licences)),
+        components=list(limited(_components(contents, subject, licences))),
     )  # fmt: skip
 
 

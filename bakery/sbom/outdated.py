@@ -17,7 +17,7 @@ from bakery.errors import BakeryError, BuildError, NothingSelected, UnknownResul
 from bakery.files import Tell, spooled
 from bakery.records import NewerPackage, is_package
 from bakery.registry import Registry, RegistryError, RemoteImage
-from bakery.sbom.components import STATUS, SpdxDocument, installed
+from bakery.sbom.components import STATUS, SpdxDocument, TooManyPackages, installed
 
 STATUS_FILES = re.compile(STATUS)
 OUTDATED_COLUMNS = tuple(Column(name) for name in ("image", "package", "installed", "available", "security", "since"))
@@ -78,7 +78,7 @@ class Outdated:
         for image, reference in self._present(images, survey):
             try:
                 packages = self._packages(image, reference, survey)
-            except (RegistryError, oci.ManifestError) as error:
+            except (RegistryError, oci.ManifestError, TooManyPackages) as error:
                 survey.could_not_check(f"{reference} ({image.platform})", error.message)
                 continue
             groups[image.target.name, image.platform].append((image, reference, packages))

@@ -4,7 +4,8 @@ The tracker's data is https://security-tracker.debian.org/tracker/data/json: sou
 release of Debian whether it is resolved and by which version.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -19,6 +20,9 @@ from bakery.sbom.components import SpdxPackage
 FIXED, OPEN, NOT_AFFECTED = "fixed in archive", "open", "not affected"
 """The states of a vulnerability: the archive has a fixed version, it has none, or the image does not have it."""
 STATES = (FIXED, OPEN, NOT_AFFECTED)
+LARGEST_BILL = 16 << 20
+"""Bytes of a bill of materials; those of our images have less than 1 MB."""
+MOST_SOURCES = 5_000
 OPENVEX = "https://openvex.dev/ns/v0.2.0"
 
 
@@ -57,16 +61,30 @@ class NotAffected:
 
 def parse_bill(data: bytes) -> Document:
     """The bill of materials in ``data``; :exc:`InputError` if it is not one of ours."""
+    if len(data) > LARGEST_BILL:
+        raise InputError(f"the bill of materials has {len(data):,} bytes; expected at most {LARGEST_BILL:,}")
     try:
         return msgspec.json.decode(data, type=Document)
     except (ValueError, RecursionError) as error:
         raise InputError(f"expected a bill of materials that `inv sbom` wrote: {error}") from None
 
 
-def parse_tracker(data: bytes) -> dict[str, dict[str, _Vulnerability]]:
-    """The tracker's data by source package and vulnerability; :exc:`InputError` if it is something else."""
+def parse_tracker(data: bytes, names: Collection[str]) -> dict[str, dict[str, _Vulnerability]]:
+    """The tracker's data about the source packages ``names``, by vulnerability.
+
+    Other packages are skipped and not decoded: all 40 MB of them became objects of 1 GB. :exc:`InputError` if the data
+    are something else.
+    """
+    if len(names) > MOST_SOURCES:
+        raise InputError(f"the bill of materials has {len(names):,} source packages; expected at most {MOST_SOURCES:,}")
+    fields = {f"field{number}": name for number, name in enumerate(names) if re.fullmatch(r"[\w.+-]+", name)}
+    kind = dict[str, _Vulnerability]
+    packages = msgspec.defstruct(
+        "Packages", [(field, kind, msgspec.field(default_factory=kind)) for field in fields], rename=fields
+    )
     try:
-        return msgspec.json.decode(data, type=dict[str, dict[str, _Vulnerability]])
+        found = msgspec.structs.astuple(msgspec.json.decode(data, type=packages))
+        return dict(zip(fields.values(), found, strict=True))
     except (ValueError, RecursionError) as error:
         raise InputError(f"expected the JSON of Debian's security tracker: {error}") from None
 
@@ -77,8 +95,9 @@ def find_vulnerabilities(bill: bytes, tracker: bytes, releases: Mapping[str, str
     ``releases`` has Debian's code names by the ``distro`` of package URLs: ``{"debian-12": "bookworm"}``. Raises
     :exc:`InputError` if no package is of such a release, or if the documents are something else.
     """
-    data = parse_tracker(tracker)
-    rows = [row for source in _sources(parse_bill(bill), releases) for row in _rows(*source, data)]
+    sources = list(_sources(parse_bill(bill), releases))
+    data = parse_tracker(tracker, {name for name, _, _ in sources})
+    rows = [row for source in sources for row in _rows(*source, data)]
     return sorted(rows, key=lambda row: (STATES.index(row["state"]), row["vulnerability"], row["package"]))
 
 

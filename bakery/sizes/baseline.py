@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -9,11 +10,13 @@ from bakery.catalog import Catalog, Image, Series, Target
 from bakery.errors import ConfigError
 from bakery.regular_files import read_regular
 
+Size = Annotated[int, msgspec.Meta(gt=0, le=1 << 53)]
+
 
 class OfficialLayer(msgspec.Struct, frozen=True):
     """A layer of an official image: its size, and the part of the image that it has."""
 
-    compressed_bytes: int = msgspec.field(name="bytes")
+    compressed_bytes: Size = msgspec.field(name="bytes")
     label: str
 
 
@@ -22,7 +25,7 @@ class OfficialImage(msgspec.Struct, frozen=True, rename={"reference": "tag"}):
 
     reference: str
     release: str
-    compressed_bytes: int
+    compressed_bytes: Size
     platform: str
     layers: tuple[OfficialLayer, ...] = ()
     digest: str = ""
@@ -60,7 +63,8 @@ def read_baseline(root: Path) -> dict[tuple[str, str], OfficialImage]:
 def official_tags(catalog: Catalog, series: Series, target: Target) -> tuple[str, ...]:
     """The official image of a series and target; the second tag is of release candidates, before the first release."""
     pattern = catalog.family_of(target).official
-    return tuple(pattern.format(series=tag, target=target.name) for tag in (series.number, f"{series.number}-rc"))
+    pattern = pattern.replace("{target}", target.name)
+    return tuple(pattern.replace("{series}", tag) for tag in (series.number, f"{series.number}-rc"))
 
 
 def official_size(

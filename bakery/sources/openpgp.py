@@ -102,6 +102,13 @@ def interpret_status(lines: Iterable[str], pinned: Sequence[str], now: datetime,
     A key that expired after it signed is accepted, with a note: the keys in the repository are copies, and releases are
     older than the renewal of the key that signed them.
     """
+    try:
+        return _interpret(lines, pinned, now, code)
+    except (ValueError, LookupError, OSError, OverflowError) as error:
+        raise BadSignature(f"gpgv's status cannot be read: {error!r}") from None
+
+
+def _interpret(lines: Iterable[str], pinned: Sequence[str], now: datetime, code: int) -> VerifiedSignature:
     status = [line.removeprefix("[GNUPG:] ").split(" ") for line in lines if line.startswith("[GNUPG:] ")]
     fields = {keyword: values for keyword, *values in status}
     _reject(fields, sum(keyword == "NEWSIG" for keyword, *_ in status))

@@ -15,6 +15,8 @@ from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from packaging.utils import parse_wheel_filename
+
 from bakery import urls
 from bakery.bases import apt
 from bakery.errors import SourceError, Unavailable
@@ -160,7 +162,11 @@ def newest_wheel(like: str, *, same_version: bool = False) -> Iterator[Path]:
 
     Raises :exc:`Unavailable` with pip's reason, which is also the case without pip.
     """
-    name, version, python, abi, platform = like.removesuffix(".whl").split("-")
+    try:
+        parse_wheel_filename(like)
+    except ValueError as error:  # InvalidWheelFilename
+        raise Unavailable(f"cannot have {like}: {error}") from None
+    name, version, *_, python, abi, platform = like.removesuffix(".whl").split("-")
     requirement = f"{name}=={version}" if same_version else name
     tags = [f"--platform={tag}" for tag in platform.split(".")]
     kind = [f"--implementation={python[:2]}", f"--abi={abi}", *tags, "--only-binary=:all:", "--no-deps"]

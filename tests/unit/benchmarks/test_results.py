@@ -22,6 +22,7 @@ from bakery.benchmarks.results import (
     is_wide,
     markdown,
     notes_of,
+    read_results,
     rows_of,
     save,
     seconds_text,
@@ -31,7 +32,7 @@ from bakery.benchmarks.results import (
 from bakery.benchmarks.run import has_settled
 from bakery.benchmarks.session import Pair, Session
 from bakery.display.progress import Display
-from bakery.errors import InputError
+from bakery.errors import ConfigError, InputError
 from bakery.options import Measuring
 from bakery.report.figures import benchmark_page, image_of, summaries_chart
 from bakery.workspace import Workspace
@@ -267,3 +268,25 @@ def test_the_page_of_a_result_has_its_table_chart_and_notes() -> None:
     assert "<svg" in page and "</html>" in page and "<script" not in page
     assert "http" not in page.replace("http://www.w3.org", "")
     assert all(note.split(":")[0] in page for note in notes_of(RESULT))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("ours", [[0.0]]), ("ours", [[-1.0]]), ("ours", []), ("reference", [[]]), ("ratio", 0.0), ("low", -1.0)],
+)
+def test_a_published_figure_that_cannot_have_been_measured_is_an_error(tmp_path: Path, key: str, value: object) -> None:
+    content = json.loads(save(tmp_path, RESULT).read_text(encoding="utf-8"))
+    content["benchmarks"][0][key] = value
+    (tmp_path / "x.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"x\.json: expected .*\$\.benchmarks\[0\]\.{key}"):
+        read_results(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("pulled_bytes", {"a": 10**400}), ("instructions", {"a": [1]}), ("seconds", 10**400)]
+)
+def test_a_published_number_that_is_too_large_or_missing_is_an_error(tmp_path: Path, key: str, value: object) -> None:
+    content = json.loads(save(tmp_path, RESULT).read_text(encoding="utf-8")) | {key: value}
+    (tmp_path / "x.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"x\.json: expected a result"):
+        read_results(tmp_path)

@@ -258,6 +258,13 @@ def test_a_new_family_needs_only_data(data_tree: Path) -> None:
             DEBIAN, lambda d: d.update(official="python:slim"), ["official", "{series}", "'python:slim'"],
             id="official image without series",
         ),
+        *(
+            pytest.param(
+                DEBIAN, lambda d, tag=tag: d.update(official=f"python:{{series}}{tag}"), ["official", "{series}"],
+                id=f"official image with {tag}",
+            )
+            for tag in ("-{x}", "{0}", "{", "{series:%}", "{series.__class__.__mro__}")
+        ),
         pytest.param(CATALOG, lambda d: d.update(schema=2), ["schema", "expected 1", "found 2"], id="wrong schema"),
         pytest.param(LOCK, lambda d: d.pop("schema"), ["schema", "missing; expected 1"], id="no schema"),
         pytest.param(

@@ -55,6 +55,23 @@ def test_an_incomplete_object_is_returned_as_text() -> None:
     assert feed(b'{"vertexes": [\n') == ['{"vertexes": [']
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"a":' + "[" * 100_000, f'{{"a":{"9" * 5000}}}', '{"vertexes": [1]}', '{"vertexes": [{"name": "x"}]}',
+        '{"vertexes": [{"digest": "a", "name": null, "started": "x"}]}', '{"logs": [{"vertex": "a", "data": "!"}]}',
+    ],
+)  # fmt: skip
+def test_a_line_of_buildx_that_is_not_understood_is_logged_as_text(line: str) -> None:
+    log = io.StringIO()
+    tracker = Tracker(log, lambda _: None)
+    for message in feed(f"{line}\n{LINES(VERTEX)}\nlast\n".encode()):
+        tracker.take(message)
+    assert tracker.text == [line, "last"]
+    assert log.getvalue() == f"{line}\nlast\n"
+    assert tracker.names == {"sha256:1": "[a] söme {step}"}
+
+
 def test_bytes_that_are_not_utf8_are_replaced() -> None:
     assert feed(b"ERROR: \xff\xfe\n") == ["ERROR: \ufffd\ufffd"]
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bakery.display.tables import FORMATS, Column, Report, render
+from bakery.display.tables import FORMATS, Column, Report, _wrapped, render
 from bakery.errors import InputError, listed
 
 COLUMNS = (Column("Name", "name"), Column("Count", "count", right=True))
@@ -26,6 +26,24 @@ def test_a_table_aligns_its_columns_without_trailing_blanks() -> None:
 def test_a_table_is_never_cut_or_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     assert len(render([{"name": "x" * 300, "count": 1}], COLUMNS).splitlines()) == 3
+
+
+def test_a_cell_is_one_short_line() -> None:
+    for form in ("table", "markdown"):
+        text = render(
+            [{"name": "a\nb", "count": "\n" * 1_000_000}, {"name": "x" * 1_000_000, "count": 1}], COLUMNS, form
+        )
+        assert len(text.splitlines()) == 4
+        assert "a b" in text and "x..." in text
+        assert len(text) < 20_000
+
+
+def test_tables_that_fit_are_rendered_as_rich_renders_them() -> None:
+    rows = [*ROWS, {"name": "日本xx", "count": 12345678}]
+    cells = [[column.heading for column in COLUMNS], *([column.text(row) for column in COLUMNS] for row in rows)]
+    lines = _wrapped(cells, COLUMNS, 80, last=True)
+    assert render(rows, COLUMNS).splitlines() == lines
+    assert render(rows, COLUMNS, width=len(lines[1])).splitlines() == lines
 
 
 def test_a_table_in_a_file_has_no_control_characters() -> None:

@@ -456,6 +456,40 @@ def test_an_image_without_labels_and_layers_is_valid() -> None:
     assert (image.labels, image.layers, image.created) == ({}, (), "")
 
 
+def test_labels_that_are_not_texts_become_texts() -> None:
+    image = EngineImage.from_api(fake_image(Config={"Labels": {"revision": 5}}, RootFS={"Layers": [1]}, Created=7))
+    assert (image.labels, image.layers, image.created) == ({"revision": "5"}, ("1",), "7")
+
+
+@pytest.mark.parametrize(
+    ("version", "usage", "cause"),
+    [
+        ({"Os": None}, {}, r"unexpected answer: KeyError\('Os'\)"),
+        ({}, {"BuildCache": 5}, "unexpected answer: TypeError"),
+        ({}, {"BuildCache": [{"Size": "x"}]}, "invalid literal"),
+        ({}, {"BuildCache": [{}]}, r"unexpected answer: KeyError\('Size'\)"),
+    ],
+)
+def test_an_engines_unexpected_details_are_an_engine_error(
+    workspace: Workspace, serve: Callable[..., Any], version: dict[str, Any], usage: dict[str, Any], cause: str
+) -> None:
+    about = {key: text for key, text in {**VERSION, **version}.items() if text}
+    answers = {"/version": json.dumps(about).encode(), "/system/df": json.dumps(usage).encode()}
+    server = serve(default=lambda request: next(body for end, body in answers.items() if request.path.endswith(end)))
+    engine = Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))
+    with closing(engine), pytest.raises(EngineError, match=cause):
+        engine.details()
+
+
+def test_the_message_about_an_engines_long_version_is_short(
+    workspace: Workspace, fake_engine: Callable[..., str]
+) -> None:
+    engine = Engine("DOCKER_HOST", fake_engine("1" * 1_000_000), Embedded(workspace))
+    with closing(engine), pytest.raises(EngineError, match="too old") as raised:
+        engine.check()
+    assert len(str(raised.value)) < 2000
+
+
 @pytest.mark.parametrize(
     ("status", "keeps_layers"),
     [

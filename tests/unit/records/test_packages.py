@@ -77,7 +77,18 @@ def test_an_answer_says_which_versions_are_newer_and_which_packages_are_unknown(
     assert [package.is_security_update for package in (secured, gone, plain)] == [True, False, False]
 
 
-@pytest.mark.parametrize("line", ["", "aa 1", "aa 1 2 x bookworm", "--option 1 2 0 x", "aa 1 --option 0 x"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "aa 1",
+        "aa 1 2 x bookworm",
+        "--option 1 2 0 x",
+        "aa 1 --option 0 x",
+        "aa 1 2 -1 x",
+        "aa 1 2 99999999999999999 x",
+    ],
+)
 def test_any_other_answer_is_an_error(line: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_newer([line])

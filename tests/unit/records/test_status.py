@@ -64,6 +64,8 @@ def test_a_missing_status_file_is_an_error(tmp_path: Path) -> None:
             '{"schema": 1, "records": [{"anatomy": {"base": [1]}}]}',
             r"Expected `array` of length 2.*records\[0\].anatomy",
         ),
+        (f'{{"schema": 1, "records": [{{"disk_bytes": {10**400}}}]}}', r"records\[0\].disk_bytes"),
+        ('{"schema": 1, "records": [{"compressed_bytes": 0}]}', r"records\[0\].compressed_bytes"),
         ('{"schema": 1, "records": [{"recipe": "slow"}]}', r"enum value 'slow' - at `\$.records\[0\].recipe`"),
         ('{"schema": 1, "records": [{"image": "x", "surprise": 1}]}', "unknown field `surprise`"),
     ],

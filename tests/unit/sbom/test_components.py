@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bakery.catalog import Pin
-from bakery.errors import BakeryError, SourceError
+from bakery.errors import BakeryError, ConfigError, SourceError
 from bakery.oci.contents import contents_of
-from bakery.sbom.components import Licences, debian_licences, dpkg_packages, python_packages
+from bakery.sbom.components import MOST, Licences, debian_licences, dpkg_packages, installed, python_packages
 from bakery.sbom.document import FILES, load_licences
 from bakery.sbom.vendored import bundled_in, cpython
 from tests.archives import Archive, make_release, make_tar
@@ -210,3 +210,36 @@ def test_a_damaged_layer_raises_bakery_error() -> None:
             archive.blobs[digest] = data[:-20] + bytes(20)
     with pytest.raises(BakeryError, match="cannot be read"):
         contents_of(io.BytesIO(archive.save()), "linux/amd64", FILES)
+
+
+def test_hostile_fields_of_an_image_neither_stop_nor_delay_its_bill(licences: Licences) -> None:
+    site = "usr/local/lib/python3.13/site-packages"
+    files = {
+        "var/lib/dpkg/status": b"Package: /\nVersion: 1\n\nPackage: a\nMaintainer: x" + b" " * 1_000_000 + b"<\n",
+        f"{site}/x-1.dist-info/METADATA": b"Name: /\nVersion: 1\n\n",
+        f"{site}/pip-1.dist-info/METADATA": b"Name: pip\nVersion: 1\n\n",
+        f"{site}/pip/_vendor/vendor.txt": b"\n" * 1_000_000 + b"\xff\n  idna==1.0 # why\n",
+    }
+    packages = dpkg_packages(files, "debian", "debian-12")
+    assert [(part.name, bool(part.purl), part.supplier) for part in packages] == [("/", False, ""), ("a", True, "x")]
+    assert [(part.name, bool(part.purl)) for part in python_packages(files, licences)] == [
+        ("pip", True), ("idna", True), ("/", False),
+    ]  # fmt: skip
+    for licence in (f"GPL-2{' ' * 1_000_000}x", "/", "___ or a__b", "\u00e9"):
+        assert debian_licences(f"Format: x\n\nFiles: *\nLicense: {licence}\n", licences) == ()
+
+
+def test_an_image_with_too_many_packages_is_an_error() -> None:
+    status = "".join(f"Package: p{number}\n\n" for number in range(MOST)).encode()
+    assert len(installed({"var/lib/dpkg/status": status})) == MOST
+    with pytest.raises(BakeryError, match="more packages than 20,000"):
+        installed({"var/lib/dpkg/status": status + b"Package: q\n\nPackage: r\n"})
+
+
+def test_an_invalid_pattern_of_a_version_is_an_error_that_names_its_key(tmp_path: Path, root: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    text = (root / "shared" / "licences.toml").read_text(encoding="utf-8")
+    text = re.sub(r"(?m)^version = .*$", "version = '('", text, count=1)
+    (tmp_path / "shared" / "licences.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"licences\.toml: headers\.\w+\.version: expected a regular expression"):
+        load_licences(tmp_path)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 
 from bakery import oci
+from bakery.catalog.models import Catalog, Image
+from bakery.engine import Engine
 from bakery.errors import BakeryError, BuildError, NothingSelected, UnknownResult
 from bakery.platforms import AMD64
 from bakery.registry import Registry
-from bakery.sbom.outdated import Survey, _attested
+from bakery.sbom.components import TooManyPackages
+from bakery.sbom.outdated import Outdated, Survey, _attested
 from tests.archives import INDEX, MANIFEST, Archive, digest_of
 
 
@@ -77,3 +81,19 @@ def test_images_of_a_registry_that_does_not_answer_share_one_line() -> None:
 def test_examining_no_image_is_an_error() -> None:
     with pytest.raises(NothingSelected):
         Survey().report(check=False)
+
+
+def test_an_image_with_too_many_packages_is_unknown_and_the_others_are_examined(
+    catalog: Catalog, image: Callable[..., Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def packages(_: Outdated, image: Image, *__: object) -> dict[str, str]:
+        if image.pin.series == "3.12":
+            raise TooManyPackages("the image lists more packages")
+        return {"a": "1"}
+
+    monkeypatch.setattr(Outdated, "_present", lambda _, images, __: [(each, each.name) for each in images])
+    monkeypatch.setattr(Outdated, "_packages", packages)
+    outdated = Outdated(catalog, cast(Engine, None), lambda *_: (), tell=lambda _: None)
+    survey = outdated.survey([image("3.12"), image("3.13")])
+    assert list(survey.causes) == ["the image lists more packages"]
+    assert survey.images == [image("3.13").name]

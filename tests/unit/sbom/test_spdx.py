@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+import time
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -220,3 +221,35 @@ def test_spdx_tools_can_read_the_bill_back(tmp_path: Path, golden_bill: dict[str
     file = tmp_path / "bill.spdx.json"
     file.write_text(text_of(BILL), encoding="utf-8")
     assert validate_full_spdx_document(parse_file(str(file))) == []
+
+
+def test_what_spdx_does_not_allow_is_left_out_of_a_bill() -> None:
+    parts = (
+        Component("deb", "a_b", "1", homepage="not a url", licence="((("),
+        Component("deb", "a-b", "1", supplier=f"x{' ' * 100_000}<", licence="No-Such-Licence"),
+    )
+    labels = {"org.opencontainers.image.licenses": f"{LICENCES} AND ((("}
+    content = document(replace(BILL, components=parts, labels=labels), "a-tool-1")
+    jsonschema.Draft7Validator(schema()).validate(content)
+    packages: Any = content["packages"]
+    assert [package["licenseDeclared"] for package in packages] == ["NOASSERTION"] * 3
+    assert len({package["SPDXID"] for package in packages}) == 3
+    assert "homepage" not in packages[1]
+    assert packages[2]["supplier"] == "Organization: x"
+
+
+def test_an_invalid_bill_names_the_package() -> None:
+    broken = replace(BILL, components=(Component("generic", "broken", "1", sha256="0"),))
+    with pytest.raises(BakeryError, match="SPDXRef-generic-broken: value"):
+        document(broken, "a-tool-1")
+
+
+def test_the_time_for_a_bill_is_linear_in_its_packages() -> None:
+    def seconds(count: int) -> float:
+        parts = [Component("deb", f"p{number}", "1", f"pkg:deb/debian/p{number}@1") for number in range(count)]
+        start = time.process_time()
+        document(replace(BILL, components=parts), "a-tool-1")
+        return time.process_time() - start
+
+    seconds(10)
+    assert seconds(2000) < 40 * seconds(200)

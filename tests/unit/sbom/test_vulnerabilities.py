@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,22 @@ def test_both_documents_are_needed(catalog: Catalog) -> None:
 def test_other_documents_are_refused(document: bytes, tracker: bytes, message: str) -> None:
     with pytest.raises(InputError, match=message):
         find_vulnerabilities(document, tracker, RELEASES)
+
+
+def test_only_the_packages_of_the_image_are_decoded() -> None:
+    tracker = b'{%s, "x": {"CVE-1": {"releases": {"bookworm": {"status": "open"}}}}}'
+    others = b", ".join(b'"package0%d": {"a": {}}' % number for number in range(100_000))
+    tracemalloc.start()
+    rows = find_vulnerabilities(bill(deb("x", "1"), deb("absent", "1"), deb("%22%5C", "1")), tracker % others, RELEASES)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [row["vulnerability"] for row in rows] == ["CVE-1"]
+    assert peak < 10 << 20
+
+
+def test_a_bill_of_unusual_size_is_refused() -> None:
+    with pytest.raises(InputError, match="expected at most 16,777,216"):
+        find_vulnerabilities(bill() + b" " * (16 << 20), b"{}", RELEASES)
 
 
 def statements(root: Path, *packages: tuple[str, str, str]) -> dict[str, Any]:

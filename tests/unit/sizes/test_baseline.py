@@ -58,7 +58,8 @@ def test_without_a_record_there_is_no_official_size(root: Path, catalog: Catalog
 
 @pytest.mark.parametrize(
     "text", [None, "", "[]", '{"images": [{}]}', '{"images": [{"tag": "x", "platform": "y", "release": "z"}]}',
-             '{"images": [{"tag": "x", "platform": "y", "release": "z", "compressed_bytes": "many"}]}'],
+             '{"images": [{"tag": "x", "platform": "y", "release": "z", "compressed_bytes": "many"}]}',
+             '{"images": [{"tag": "x", "platform": "y", "release": "z", "compressed_bytes": 0}]}'],
 )  # fmt: skip
 def test_an_invalid_baseline_is_an_error_that_says_what_was_expected(tmp_path: Path, text: str | None) -> None:
     (tmp_path / "shared").mkdir()

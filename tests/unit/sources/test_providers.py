@@ -177,6 +177,18 @@ def test_a_wheel_comes_from_pips_index_for_its_own_platform(monkeypatch: pytest.
     assert {"--platform=manylinux_2_17_x86_64", "--platform=manylinux2014_x86_64", "--no-deps"} <= set(pip.command)
 
 
+def test_a_wheel_may_have_a_build_tag_and_another_name_is_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pip = Pip(monkeypatch, file="a-1-2-py3-none-any.whl")
+    (attempt,) = from_package_index(Request(file=pip.file, limit=100))
+    attempt.download(tmp_path / pip.file)
+    assert {"a==1", "--implementation=py", "--abi=none", "--platform=any"} <= set(pip.command)
+    (attempt,) = from_package_index(Request(file="a.whl", limit=100))
+    with pytest.raises(Unavailable, match=r"cannot have a\.whl: Invalid wheel filename"):
+        attempt.download(tmp_path / "a.whl")
+
+
 def test_only_wheels_come_from_pips_index() -> None:
     assert not list(from_package_index(Request(file="Python-3.13.15.tar.xz", limit=100)))
 

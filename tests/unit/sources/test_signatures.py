@@ -235,6 +235,21 @@ def test_status_lines_without_a_valid_signature_are_rejected(lines: list[str]) -
         interpret_status(lines, ["A" * 40], NOW)
 
 
+VALID = f"VALIDSIG {'A' * 40} 2025-01-02 {{}} 0 4 0 22 10 00 {'A' * 40}"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["EXPKEYSIG x", VALID.format("1735776000")], ["GOODSIG x", VALID.format("20250102T000000")],
+        ["GOODSIG x", VALID.format("9" * 19)], ["GOODSIG x", VALID.format("9" * 5000)], ["ERRSIG x"], ["BADSIG"],
+    ],
+)  # fmt: skip
+def test_status_lines_that_cannot_be_read_are_no_proof(lines: list[str]) -> None:
+    with pytest.raises(BadSignature, match="gpgv's status cannot be read"):
+        interpret_status([f"[GNUPG:] {line}" for line in ("NEWSIG", *lines)], ["A" * 40], NOW)
+
+
 def test_signature_that_gpgv_does_not_report_as_good_is_rejected() -> None:
     valid = f"[GNUPG:] VALIDSIG {'A' * 40} 2025-01-02 1735776000 0 4 0 22 10 00 {'A' * 40}"
     with pytest.raises(BadSignature, match="does not report a good signature"):

@@ -124,7 +124,7 @@ def test_an_invalid_reason_names_file_and_key(
 @pytest.mark.parametrize("key", ["facts", "images"])
 def test_an_invalid_pattern_is_an_error_that_names_it(data: Callable[..., Path], record: FactsRecord, key: str) -> None:
     entry = "*" if key == "facts" else (".*", 'images = "*"')
-    with pytest.raises(ConfigError, match=r"differences\.toml: \*: not a regular expression: nothing to repeat"):
+    with pytest.raises(ConfigError, match=rf"difference\[0\]\.{key}: expected a regular expression, found '\*'"):
         explain(data(entry), record)
 
 
