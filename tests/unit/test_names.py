@@ -47,7 +47,7 @@ def test_an_invalid_repository_is_refused(name: str) -> None:
     with pytest.raises(InputError):
         split_reference(f"{name}:tag")
     for group in (Publishing, Measuring):
-        with pytest.raises(InputError, match="expected a repository without a tag|is empty"):
+        with pytest.raises(InputError, match=r"expected a repository without a tag|is empty"):
             make_groups([group], options_of([group], "repository", {}), {"repository": name})
 
 
