@@ -1,16 +1,14 @@
 """What a tarball contains, before it is trusted: its release, its date, and the pip that ensurepip bundles."""
 
 import gzip
-import lzma
 import re
-import tarfile
-import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, cast
 
 from bakery.errors import SourceError
+from bakery.tar import FEW, open_stream, read_errors
 from bakery.xz import XzReader
 
 MAX_UNPACKED = 600_000_000
@@ -59,11 +57,7 @@ def inspect_tarball(file: Path, release: str) -> TarballContents:
     """
     top, version, pip, newest = f"Python-{release}", "", "", 0
     try:
-        # If tarfile reads a stream ("r|"), it calls read() only.
-        with (
-            file.open("rb") as raw,
-            tarfile.open(fileobj=cast(IO[bytes], _Unpacked(raw)), mode="r|", bufsize=CHUNK) as tar,
-        ):
+        with file.open("rb") as raw, open_stream(cast(IO[bytes], _Unpacked(raw)), whole=True, limit=FEW) as tar:
             for member in tar:
                 if member.name != top and not member.name.startswith(f"{top}/"):
                     raise ValueError(f"it contains {member.name!r}; expected everything below {top}/")
@@ -76,9 +70,7 @@ def inspect_tarball(file: Path, release: str) -> TarballContents:
                 wheel = re.fullmatch(rf"{re.escape(top)}/Lib/ensurepip/_bundled/pip-([^-]+)-.*\.whl", member.name)
                 pip = wheel[1] if wheel else pip
         date = f"{datetime.fromtimestamp(newest, UTC):%Y-%m-%d}"
-    except (
-        ValueError, OverflowError, EOFError, OSError, AssertionError, lzma.LZMAError, tarfile.TarError, zlib.error,
-    ) as error:  # fmt: skip
+    except read_errors() as error:
         raise SourceError(f"{file.name} is not a tarball of Python {release}: {error}") from None
     if version != release:
         named = version or "no version"
