@@ -6,7 +6,6 @@ pinned requirements. Several benchmarks can share a folder: then a file ``bm_OTH
 the script's options for another one.
 """
 
-import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import msgspec
 from packaging.specifiers import SpecifierSet
 
 from bakery.errors import InputError
+from bakery.tar import open_compressed_tar
 from bakery.toml import Rule, Sha256, read_toml
 
 DATA = "pyperformance/data-files/benchmarks/"
@@ -93,7 +93,7 @@ def read_config(root: Path) -> SuiteConfig:
 def read_suite(archive: Path) -> dict[str, Benchmark]:
     """The benchmarks by name, from a tar with an installed pyperformance."""
     texts = {}
-    with tarfile.open(archive) as tar:
+    with open_compressed_tar(archive.open("rb")) as tar:
         for member in tar:
             path = member.name.partition(DATA)[2]
             is_metadata = path.count("/") == 1 and path.endswith(METADATA)

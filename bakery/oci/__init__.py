@@ -11,7 +11,7 @@ from bakery.oci.archives import (
     read_blob,
 )
 from bakery.oci.attestations import PACKAGES, PREDICATE, SPDX, STATEMENT, Origin, Publication, predicate_about
-from bakery.oci.compression import CHUNK, Compressor, compressor, method_of, open_compressed_tar, read_errors
+from bakery.oci.compression import Compressor, compressor
 from bakery.oci.contents import Contents, Overlay, contents_of
 from bakery.oci.indexes import digest_of, entries_for, merged
 from bakery.oci.layout import (
@@ -47,11 +47,11 @@ from bakery.oci.manifests import (
 from bakery.oci.recompress import LayerCache, recompress
 
 __all__ = [
-    "ACCEPTED", "CHUNK", "INDEX", "MANIFEST", "PACKAGES", "PREDICATE", "SPDX", "STATEMENT", "Compressor", "Contents",
+    "ACCEPTED", "INDEX", "MANIFEST", "PACKAGES", "PREDICATE", "SPDX", "STATEMENT", "Compressor", "Contents",
     "Descriptor", "ImageArchive", "ImageConfig", "Index", "LayerCache", "LayerSize", "ManifestError", "Origin",
     "Overlay", "Publication", "annotations_of", "blob_path", "check_root_file_system", "compressor", "contents_of",
     "describe", "digest_of", "entries_for", "find_index", "image_archive", "is_index", "labelled", "layer_sizes",
-    "layout_digest", "merged", "method_of", "open_blob", "open_compressed_tar", "open_layer", "open_member", "open_tar",
+    "layout_digest", "merged", "open_blob", "open_layer", "open_member", "open_tar",
     "parse_config", "parse_index", "parse_manifest", "parse_object", "pick", "platforms_of", "predicate_about",
-    "read_blob", "read_errors", "recompress", "require_size", "to_json", "verified", "write_layout",
+    "read_blob", "recompress", "require_size", "to_json", "verified", "write_layout",
 ]  # fmt: skip

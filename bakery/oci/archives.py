@@ -9,7 +9,6 @@ from typing import IO
 
 from bakery.errors import BakeryError
 from bakery.names import is_digest_of
-from bakery.oci.compression import open_compressed_tar, read_errors
 from bakery.oci.manifests import (
     ImageConfig,
     Index,
@@ -22,6 +21,7 @@ from bakery.oci.manifests import (
     pick,
 )
 from bakery.platforms import Platform
+from bakery.tar import open_archive, open_compressed_tar, read_errors
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def image_archive(archive: IO[bytes], platform: Platform) -> Iterator[ImageArchi
     ``manifest.json`` lists. Errors in the block that come from a damaged archive become a :exc:`BakeryError` as well.
     """
     try:
-        with tarfile.open(fileobj=archive, mode="r:") as tar:
+        with open_archive(archive) as tar:
             yield _image(tar, platform)
     except read_errors() as error:
         raise BakeryError(f"an image archive cannot be read: {error!r}") from None
@@ -117,5 +117,5 @@ def read_object(tar: tarfile.TarFile, name: str) -> dict[str, object]:
 
 
 def open_layer(tar: tarfile.TarFile, name: str) -> AbstractContextManager[tarfile.TarFile]:
-    """The tar in the layer ``name`` of an archive; :exc:`ManifestError` if its compression is unknown."""
+    """The tar in the layer ``name`` of an archive; :exc:`bakery.tar.TarError` if it is not one."""
     return open_compressed_tar(open_member(tar, name))

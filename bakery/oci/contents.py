@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from bakery.oci.archives import image_archive, open_layer
-from bakery.oci.compression import TOO_LARGE
 from bakery.oci.manifests import ImageConfig, ManifestError
 from bakery.platforms import Platform
+from bakery.tar import TOO_LARGE
 
 LARGEST = 32 << 20
 """Bytes of the largest file that is read; dpkg's status file of a slim image has 0.1 MB."""

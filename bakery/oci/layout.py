@@ -17,7 +17,6 @@ from typing import IO
 from bakery.errors import BakeryError, InputError
 from bakery.files import require_type, sha256_of
 from bakery.oci.archives import blob_path
-from bakery.oci.compression import CHUNK, WholeMember, decompressed, is_tar, read_errors
 from bakery.oci.manifests import (
     CONFIG,
     INDEX,
@@ -32,6 +31,7 @@ from bakery.oci.manifests import (
     parse_manifest,
 )
 from bakery.regular_files import MEDIUM, SMALL, open_regular, read_regular
+from bakery.tar import CHUNK, decompressed, is_tar, open_stream, read_errors
 
 GZIP_LEVEL = 6
 VERSION = b'{"imageLayoutVersion":"1.0.0"}'
@@ -182,7 +182,7 @@ def check_root_file_system(tar: Path) -> None:
     names: set[tuple[str, ...]] = set()
     with open_tar(tar) as stream:
         try:
-            with tarfile.open(fileobj=stream, mode="r|", tarinfo=WholeMember) as members:
+            with open_stream(stream, whole=True) as members:
                 for member in members:
                     require_size(member.offset_data + member.size, tar)
                     names.add(PurePosixPath(member.name).parts[:1])

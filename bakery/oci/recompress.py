@@ -21,7 +21,7 @@ from bakery.errors import BakeryError
 from bakery.files import Tell, require_type, staged_file
 from bakery.oci.archives import blob_path, open_member, read_blob, read_object
 from bakery.oci.attestations import PREDICATE, STATEMENT, Publication
-from bakery.oci.compression import CHUNK, compressed, decompressed, library_of, method_of, read_errors
+from bakery.oci.compression import compressed, library_of
 from bakery.oci.indexes import SUBJECT
 from bakery.oci.layout import LayoutWriter, require_size, to_json
 from bakery.oci.manifests import (
@@ -40,6 +40,7 @@ from bakery.oci.manifests import (
     parse_manifest,
     parse_object,
 )
+from bakery.tar import CHUNK, decompressed, method_of, open_archive, read_errors
 
 MARK = bytes(2 * tarfile.BLOCKSIZE)
 """Ends the last layer of a twin: BuildKit identifies a base by its diff_ids and would mix up the two compressions."""
@@ -113,7 +114,7 @@ def recompress(
     entries. Raises :exc:`BakeryError` if a layer is damaged or does not have the content that its image's configuration
     records, or if there is no attestation to complete.
     """
-    with tarfile.open(source) as layout, tarfile.open(target, "w") as out:
+    with source.open("rb") as stream, open_archive(stream) as layout, tarfile.open(target, "w") as out:
         copier = _Copier(layout, LayoutWriter(out), compression, cache, publication)
         index = parse_index(read_object(layout, "index.json"))
         entries = (entry for entry in index["manifests"] if not tags or annotations_of(entry).get(NAME) in tags)

@@ -8,7 +8,6 @@ interrupted anywhere leaves every tag complete, and the same command continues f
 import functools
 import json
 import re
-import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from bakery.publish.payload import Payload
 from bakery.publish.tag_moves import ImageTags, Move, dated_index, plan_moves
 from bakery.registry import PUSH, Repository, Transport, split_reference
 from bakery.regular_files import read_regular
+from bakery.tar import open_archive
 from bakery.workspace import Workspace
 
 
@@ -91,7 +91,7 @@ def open_payload(
         with disk_full(workspace.build):
             saved.writelines(engine.save(identity))
             saved.seek(0)
-            with tarfile.open(fileobj=saved) as tar:
+            with open_archive(saved) as tar:
                 has_manifests = "index.json" in tar.getnames()
             if not has_manifests:
                 raise PublishError(
@@ -105,7 +105,7 @@ def open_payload(
                 recompress(source, target, replace(packing, marked=False), layers)
         layout = saved if engine.keeps_layers else packed
         layout.seek(0)
-        with tarfile.open(fileobj=layout) as archive:
+        with open_archive(layout) as archive:
             yield Payload(archive, platform)
 
 

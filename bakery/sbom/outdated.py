@@ -18,6 +18,7 @@ from bakery.files import Tell, spooled
 from bakery.records import NewerPackage, is_package
 from bakery.registry import Registry, RegistryError, RemoteImage
 from bakery.sbom.components import STATUS, SpdxDocument, TooManyPackages, installed
+from bakery.tar import open_compressed_tar, read_errors
 
 STATUS_FILES = re.compile(STATUS)
 OUTDATED_COLUMNS = tuple(Column(name) for name in ("image", "package", "installed", "available", "security", "since"))
@@ -188,9 +189,9 @@ def _status_files(registry: Registry, remote: RemoteImage) -> dict[str, bytes]:
         overlay = oci.Overlay(STATUS_FILES)
         with registry.open_blob(remote.reference, layer.digest, layer.compressed_bytes) as blob:
             try:
-                with oci.open_compressed_tar(blob) as tar:
+                with open_compressed_tar(blob) as tar:
                     overlay.add(tar)
-            except oci.read_errors() as error:
+            except read_errors() as error:
                 raise oci.ManifestError(f"layer {layer.digest[:19]} cannot be read: {error}") from None
         files = {**overlay.files, **files}
         if "var/lib/dpkg/status" in files:

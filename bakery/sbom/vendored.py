@@ -4,10 +4,7 @@ Upstream lists it in Misc/sbom.spdx.json (from 3.12 on), with versions and the d
 omits, and everything in older releases, is read from headers.
 """
 
-import lzma
 import re
-import tarfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +15,7 @@ from packageurl import PackageURL
 from bakery.catalog import Image, Pin
 from bakery.errors import SourceError
 from bakery.sbom.components import Component, Licences, SpdxDocument, SpdxPackage
+from bakery.tar import open_compressed_tar, read_errors
 from bakery.urls import PYTHON_ORG
 
 LIST = "Misc/sbom.spdx.json"
@@ -49,15 +47,12 @@ def bundled_in(tarball: Path, release: str, licences: Licences) -> list[Componen
     }
     texts: dict[str, str] = {}
     try:
-        with tarfile.open(tarball) as tar:
+        with open_compressed_tar(tarball.open("rb")) as tar:
             for member in tar:
                 if member.name in paths and (stream := tar.extractfile(member)) is not None:
                     texts[paths[member.name]] = stream.read().decode("utf-8", "replace")
         return _components(texts, licences)
-    except (
-        OSError, EOFError, ValueError, LookupError, TypeError, RecursionError, tarfile.TarError, lzma.LZMAError,
-        zlib.error,
-    ) as error:  # fmt: skip
+    except read_errors() as error:
         raise SourceError(f"{tarball.name}: the components that it bundles cannot be read: {error!r}") from None
 
 

@@ -6,19 +6,10 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from bakery.files import spooled
-from bakery.oci import (
-    CHUNK,
-    Compressor,
-    LayerSize,
-    compressor,
-    image_archive,
-    labelled,
-    method_of,
-    open_layer,
-    open_member,
-)
+from bakery.oci import Compressor, LayerSize, compressor, image_archive, labelled, open_layer, open_member
 from bakery.platforms import Platform
 from bakery.sizes.breakdown import Entry, FileSize, Part, Share, Size, breakdown, classify, final_files, is_base
+from bakery.tar import CHUNK, method_of
 
 GZIP_LEVEL = 6  # at which layers are commonly pushed to registries
 UPGRADES = "packages.sh install base"

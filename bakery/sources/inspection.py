@@ -1,16 +1,16 @@
 """What a tarball contains, before it is trusted: its release, its date, and the pip that ensurepip bundles."""
 
 import gzip
-import lzma
 import re
 import tarfile
-import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from os.path import dirname, join, normpath
 from pathlib import Path
 from typing import IO, cast
 
 from bakery.errors import SourceError
+from bakery.tar import FEW, open_stream, read_errors
 from bakery.xz import XzReader
 
 MAX_UNPACKED = 600_000_000
@@ -51,6 +51,17 @@ class _Unpacked:
         return data
 
 
+def _require_inside(top: str, member: tarfile.TarInfo) -> None:
+    """:exc:`ValueError` unless ``member`` is a file or folder below ``top``, or a link to one."""
+    if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
+        raise ValueError(f"it contains {member.name!r}, which is neither a file, a folder nor a link")
+    target = join(dirname(member.name), member.linkname) if member.issym() else member.linkname or member.name
+    tops = {normpath(name).partition("/")[0] for name in (member.name, target)}
+    if member.name != normpath(member.name) or tops != {top}:
+        shown = f"{member.name} -> {member.linkname}" if member.linkname else member.name
+        raise ValueError(f"it contains {shown!r}; expected everything below {top}/")
+
+
 def inspect_tarball(file: Path, release: str) -> TarballContents:
     """Check that ``file`` is a complete tarball of CPython ``release``; :exc:`SourceError` if it is not.
 
@@ -59,26 +70,20 @@ def inspect_tarball(file: Path, release: str) -> TarballContents:
     """
     top, version, pip, newest = f"Python-{release}", "", "", 0
     try:
-        # If tarfile reads a stream ("r|"), it calls read() only.
-        with (
-            file.open("rb") as raw,
-            tarfile.open(fileobj=cast(IO[bytes], _Unpacked(raw)), mode="r|", bufsize=CHUNK) as tar,
-        ):
+        with file.open("rb") as raw, open_stream(cast(IO[bytes], _Unpacked(raw)), whole=True, limit=FEW) as tar:
             for member in tar:
-                if member.name != top and not member.name.startswith(f"{top}/"):
-                    raise ValueError(f"it contains {member.name!r}; expected everything below {top}/")
+                _require_inside(top, member)
                 newest = max(newest, int(member.mtime))
                 if member.name == f"{top}/Include/patchlevel.h":
                     text = tar.extractfile(member)
-                    assert text is not None
+                    if text is None:
+                        raise ValueError("its Include/patchlevel.h is not a file")
                     line = re.search(rb'(?m)^#define PY_VERSION\s+"([^"]*)"', text.read(CHUNK))
                     version = line[1].decode("ascii", "replace") if line else ""
                 wheel = re.fullmatch(rf"{re.escape(top)}/Lib/ensurepip/_bundled/pip-([^-]+)-.*\.whl", member.name)
                 pip = wheel[1] if wheel else pip
         date = f"{datetime.fromtimestamp(newest, UTC):%Y-%m-%d}"
-    except (
-        ValueError, OverflowError, EOFError, OSError, AssertionError, lzma.LZMAError, tarfile.TarError, zlib.error,
-    ) as error:  # fmt: skip
+    except read_errors() as error:
         raise SourceError(f"{file.name} is not a tarball of Python {release}: {error}") from None
     if version != release:
         named = version or "no version"

@@ -24,8 +24,8 @@ from bakery.catalog import RELEASE, UNVERIFIED, Image, Pin
 from bakery.errors import InputError
 from bakery.files import Tell, disk_full, locked, staged_folder
 from bakery.git import git
-from bakery.oci import ManifestError, open_compressed_tar, read_errors
 from bakery.regular_files import open_regular
+from bakery.tar import open_compressed_tar, read_errors
 
 MAX_BYTES = 600_000_000
 """Upper limit for a tree; CPython's are below 150 MB."""
@@ -56,7 +56,6 @@ def from_source(source: str, images: Sequence[Image], home: Path, tell: Tell) ->
     The tree is packed into the cache ``home``. Raises :exc:`InputError` if it is not a source tree of CPython that can
     be built, or if none of ``images`` is of its series.
     """
-    errors: tuple[type[Exception], ...] = (ManifestError, *read_errors())
     try:
         tree = _read(source, tell)
         if not 0 <= tree.time <= time.time() + DAY:
@@ -65,7 +64,7 @@ def from_source(source: str, images: Sequence[Image], home: Path, tell: Tell) ->
             )
         release, files = _check(tree.files, tell)
         day = f"{datetime.fromtimestamp(tree.time, UTC):%Y-%m-%d}"
-    except errors as error:
+    except read_errors() as error:
         raise InputError(f"--source={source}: {error}") from None
     series = ".".join(release.split(".")[:2])
     fitting = [image for image in images if image.series.number == series]

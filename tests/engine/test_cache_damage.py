@@ -18,9 +18,9 @@ import pytest
 from bakery.bases import BaseResolver
 from bakery.engine.engine import Engine
 from bakery.errors import BakeryError
-from bakery.oci.compression import decompressed
 from bakery.publish.push import Pusher, open_repository
 from bakery.records import write_record
+from bakery.tar import decompressed
 from bakery.workspace import Workspace
 from tests.records import recorded, run_of_tests
 

@@ -20,12 +20,12 @@ from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
 from bakery.engine.scratch import second_engine
 from bakery.errors import BakeryError
-from bakery.oci.compression import decompressed
 from bakery.oci.indexes import digest_of
 from bakery.oci.manifests import DOCKER_MANIFEST, MANIFEST
 from bakery.publish.cosign import Signer
 from bakery.publish.push import Pusher, open_repository
 from bakery.records.builds import read_record, write_record
+from bakery.tar import decompressed
 from bakery.testing.image_tests import twin_failure
 from bakery.workspace import Workspace
 from tests.records import run_of_tests

@@ -539,7 +539,7 @@ def test_a_root_file_system_of_a_terabyte_is_rejected_without_reading_it(
         member = tarfile.TarInfo("etc/huge")
         member.size = terabyte
         base.write_bytes(gzip.compress(member.tobuf() + bytes(100_000)))
-    with pytest.raises(InputError, match="expected a root file system of at most 10,000,000,000"):
+    with pytest.raises(InputError, match=r"expected a root file system of at most 10,000,000,000|too much data"):
         make(str(base)).resolve(target, AMD64)
     assert not list(tmp_path.glob("**/*.partial"))
 

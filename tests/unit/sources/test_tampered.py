@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
+import tarfile
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -273,6 +274,13 @@ def with_file(name: str, data: bytes = b"", release: str = "3.13.5") -> bytes:
     return lzma.compress(tar_of({name: data, **files_of(release)}), preset=0)
 
 
+def with_link(target: str, kind: bytes = tarfile.SYMTYPE, name: str = "x") -> bytes:
+    """A release in which ``name`` is a link to ``target``, or another ``kind`` of file."""
+    member = tarfile.TarInfo(f"Python-3.13.5/{name}")
+    member.type, member.linkname = kind, target
+    return lzma.compress(member.tobuf() + tar_of(files_of("3.13.5")), preset=0)
+
+
 CONTENTS: list[Case] = [
     ("an older release under its name", OLDER, "contains 'Python-3.13.4/README.rst'; expected everything below"),
     ("an older release in the new one's folder", tarball("3.13.4", top="Python-3.13.5"), "patchlevel.h is of 3.13.4"),
@@ -282,6 +290,27 @@ CONTENTS: list[Case] = [
     ("a file outside of its folder", with_file("Python-3.13.5.evil"), "expected everything below"),
     ("a file above its folder", with_file("../../etc/cron.d/x"), "expected everything below"),
     ("an absolute path", with_file("/etc/cron.d/x"), "expected everything below"),
+    ("a path that leaves its folder", with_file("Python-3.13.5/../../etc/x"), "expected everything below"),
+    ("a path that is not normal", with_file("Python-3.13.5/./x"), "expected everything below"),
+    (
+        "a link that leaves its folder",
+        with_link("../../../etc/passwd"),
+        "x -> ../../../etc/passwd'; expected everything",
+    ),
+    ("a link to an absolute path", with_link("/etc/passwd"), "expected everything below"),
+    ("a hard link to another folder", with_link("etc/passwd", tarfile.LNKTYPE), "expected everything below"),
+    ("a device", with_link("", tarfile.CHRTYPE), "neither a file, a folder nor a link"),
+    (
+        "a folder named patchlevel.h",
+        with_link("", tarfile.DIRTYPE, "Include/patchlevel.h"),
+        "patchlevel.h is not a file",
+    ),
+    ("a tar without its end", lzma.compress(tar_of(files_of("3.13.5")).rstrip(b"\0")), "unexpected end of data"),
+    (
+        "a tar cut after a member",
+        lzma.compress(tar_of(files_of("3.13.5"))[:3072]),
+        "the zeros that end a tar are missing",
+    ),
     ("a decompression bomb of xz", with_file("Python-3.13.5/x", ZEROS), "unpacks to more than"),
     ("a decompression bomb of gzip", gzip.compress(tar_of({"Python-3.13.5/x": ZEROS})), "unpacks to more than"),
     ("an xz stream that needs too much memory", None, "Memory usage limit"),
