@@ -14,9 +14,11 @@ FILE_TYPES = {
 }  # fmt: skip
 
 
-def open_regular(file: Path) -> BufferedReader:
-    """``file`` for reading; OSError if it is not a regular file."""
-    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+def open_regular(file: Path, *, follow: bool = True) -> BufferedReader:
+    """``file`` for reading; OSError if it is not a regular file, or without ``follow`` if it is a symbolic link."""
+    if not follow and file.is_symlink():
+        raise OSError(errno.EINVAL, "expected a regular file, not a symbolic link", str(file))
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
     actual = stat.S_IFMT(os.fstat(descriptor).st_mode)
     if actual != stat.S_IFREG:
         os.close(descriptor)
@@ -24,9 +26,12 @@ def open_regular(file: Path) -> BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
-def read_regular(file: Path) -> bytes:
-    """The bytes of ``file``; OSError if it is not a regular file, or has more than :data:`LARGEST` bytes."""
-    with open_regular(file) as stream:
+def read_regular(file: Path, *, follow: bool = True) -> bytes:
+    """The bytes of ``file``; OSError as by :func:`open_regular`, or if it has more than :data:`LARGEST` bytes.
+
+    What a build exported is read without ``follow``: its links lead to files of this machine.
+    """
+    with open_regular(file, follow=follow) as stream:
         size = os.fstat(stream.fileno()).st_size  # 0 for files of the kernel
         data = b"" if size > LARGEST else stream.read(LARGEST + 1)
     if max(size, len(data)) > LARGEST:
