@@ -16,9 +16,11 @@ FILE_TYPES = {
 }  # fmt: skip
 
 
-def open_regular(file: Path) -> BufferedReader:
-    """``file`` for reading; OSError if it is not a regular file."""
-    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+def open_regular(file: Path, *, follow: bool = True) -> BufferedReader:
+    """``file`` for reading; OSError if it is not a regular file, or without ``follow`` if it is a symbolic link."""
+    if not follow and file.is_symlink():
+        raise OSError(errno.EINVAL, "expected a regular file, not a symbolic link", str(file))
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
     actual = stat.S_IFMT(os.fstat(descriptor).st_mode)
     if actual != stat.S_IFREG:
         os.close(descriptor)
@@ -26,12 +28,13 @@ def open_regular(file: Path) -> BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
-def read_regular(file: Path, limit: int = LARGEST) -> bytes:
-    """The bytes of ``file``; OSError if it is not a regular file, or has more than ``limit`` bytes.
+def read_regular(file: Path, limit: int = LARGEST, *, follow: bool = True) -> bytes:
+    """The bytes of ``file``; OSError as by :func:`open_regular`, or if it has more than ``limit`` bytes.
 
-    JSON can take 25 times as much memory as it has bytes.
+    What a build exported is read without ``follow``: its links lead to files of this machine. JSON can take 25 times as
+    much memory as it has bytes.
     """
-    with open_regular(file) as stream:
+    with open_regular(file, follow=follow) as stream:
         size = os.fstat(stream.fileno()).st_size  # 0 for files of the kernel
         data = b"" if size > limit else stream.read(limit + 1)
     if max(size, len(data)) > limit:

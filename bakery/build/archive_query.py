@@ -15,6 +15,7 @@ from bakery.catalog import Image
 from bakery.errors import BuildError
 from bakery.platforms import host_platform
 from bakery.records import NewerPackage, parse_newer
+from bakery.regular_files import read_regular
 
 STAGE, ASKING = "newer", "ask"
 """The stage of the Dockerfile that is exported, with a file of packages, and the one that queries the archive."""
@@ -46,6 +47,6 @@ def ask_newer(builder: Builder, image: Image, versions: Iterable[tuple[str, str]
         options = replace(network, uncached=(ASKING, STAGE), cache_from=(), cache_to=())
         builder.run_buildx(Stage(image, log, {}), options, arguments, lambda _: None)
         try:
-            return parse_newer((Path(folder) / STAGE).read_text(encoding="utf-8").splitlines())
+            return parse_newer(read_regular(Path(folder) / STAGE, follow=False).decode().splitlines())
         except (OSError, ValueError) as error:
             raise BuildError(f"the answer cannot be read: {error}") from None

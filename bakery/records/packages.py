@@ -145,9 +145,8 @@ def resolve(workspace: Workspace, slug: str, about: Mapping[str, str], build: Ca
     with tempfile.TemporaryDirectory(prefix=f"{slug}.", dir=workspace.build) as folder:
         build(Path(folder))
         try:
-            lines, releases = (
-                (Path(folder) / name).read_text("utf-8").splitlines() for name in ("packages", "releases")
-            )
+            files = (Path(folder) / name for name in ("packages", "releases"))
+            lines, releases = (read_regular(file, follow=False).decode().splitlines() for file in files)
             packages = parse_packages(lines)
             resolution = Resolution(**about, packages=packages, date=date_of(packages, releases))
         except (OSError, ValueError, ArithmeticError) as error:

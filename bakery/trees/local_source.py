@@ -27,9 +27,11 @@ from bakery.git import git
 from bakery.regular_files import open_regular
 from bakery.tar import open_compressed_tar, read_errors
 
-MAX_BYTES = 600_000_000
-"""Upper limit for a tree; CPython's are below 150 MB."""
+MAX_BYTES, LARGEST_FILE = 250_000_000, 64_000_000
+"""Upper limits for a tree and for each of its files; CPython's are below 150 MB and 5 MB."""
 DAY = 86400
+GIT = re.compile(r"([^/]+/)?\.git/")
+"""Files of git itself in a tarball of a checkout: hundreds of MB."""
 MADE_BY_BUILD = re.compile(r"Modules/config\.c|.*/frozen_modules/.*|.*\.new\.[ch]")
 """Files that Makefile.pre.in lists and the build generates."""
 
@@ -172,12 +174,18 @@ def _read_files(top: Path, paths: Iterable[Path]) -> tuple[dict[str, Entry], int
         link, size = stat.S_ISLNK(status.st_mode), size + status.st_size
         if not (link or stat.S_ISREG(status.st_mode)):
             raise ValueError(f"{path} is neither a file, a folder nor a symbolic link")
-        if size > MAX_BYTES:
-            raise ValueError(f"expected CPython's source, found more than {MAX_BYTES} bytes")
+        _require_size(str(path), status.st_size, size)
         data = os.fsencode(os.readlink(path)) if link else path.read_bytes()
         files[str(path.relative_to(top))] = Entry(data, bool(status.st_mode & 0o100) and not link, link)
         newest = max(newest, int(status.st_mtime))
     return files, newest
+
+
+def _require_size(name: str, size: int, total: int) -> None:
+    """:exc:`ValueError` if the file ``name``, or the tree so far, is larger than any of CPython's."""
+    if size > LARGEST_FILE or total > MAX_BYTES:
+        limits = f"{LARGEST_FILE:,} bytes in a file and {MAX_BYTES:,} in all"
+        raise ValueError(f"expected CPython's source, with at most {limits}: too large at {name}")
 
 
 def _changes(path: Path) -> int:
@@ -207,27 +215,36 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
     return Tree(files, f"git {revision}", int(time))
 
 
+def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
+    if member.issym():
+        return Entry(os.fsencode(member.linkname), link=True)
+    if member.islnk():
+        raise ValueError(f"{member.name} is a hard link to {member.linkname}, which is not in the tree before it")
+    content = tar.extractfile(member) if member.isreg() else None
+    if content is None:
+        raise ValueError(f"{member.name} is neither a file, a folder nor a link")
+    return Entry(content.read(), bool(member.mode & 0o100))
+
+
 def _read_tarball(file: Path) -> Tree:
     files, size, newest = dict[str, Entry](), 0, 0
     with open_regular(file) as stream, open_compressed_tar(stream, whole=True) as tar:
         for member in tar:
-            name, size = normpath(member.name), size + member.size
-            newest = max(newest, 0 if member.isdir() else int(member.mtime))
-            if name.startswith(("/", "../")) or size > MAX_BYTES:
-                raise ValueError(f"{member.name} is outside the tree, or the tree has more than {MAX_BYTES} bytes")
-            if member.issym():
-                files[name] = Entry(os.fsencode(member.linkname), link=True)
-            elif member.islnk():
-                files[name] = files[normpath(member.linkname)]
-            elif member.isreg():
-                content = tar.extractfile(member)
-                files[name] = Entry(content.read() if content else b"", bool(member.mode & 0o100))
-            elif not member.isdir():
-                raise ValueError(f"{member.name} is neither a file, a folder nor a link")
+            name = normpath(member.name)
+            if name.startswith(("/", "../")):
+                raise ValueError(f"{member.name} is outside the tree")
+            if GIT.match(name):
+                continue
+            linked = files.get(normpath(member.linkname)) if member.islnk() else None
+            own = len(linked.data) if linked else member.size
+            size += own
+            _require_size(member.name, own, size)
+            if not member.isdir():
+                files[name] = linked or _entry(tar, member)
+                newest = max(newest, int(member.mtime))
     tops = sorted({name.partition("/")[0] for name in files})
     if len(tops) != 1 and "configure" not in files:
         raise ValueError(f"expected one folder at the top, found {', '.join(tops[:5]) or 'nothing'}")
     if len(tops) == 1:
         files = {name.partition("/")[2]: entry for name, entry in files.items()}
-    files = {name: entry for name, entry in files.items() if not name.startswith(".git/")}
     return Tree(files, file.name, newest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -55,6 +57,20 @@ def test_a_damaged_record_of_the_same_packages_is_replaced(tmp_path: Path) -> No
     file.write_text("{")
     assert resolve(workspace, "x", ABOUT, build) == first  # type: ignore[arg-type]
     assert recorded(workspace, first.digest) == first
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda file: file.symlink_to(__file__)])
+@pytest.mark.parametrize("name", ["packages", "releases"])
+def test_a_file_of_a_build_that_is_not_regular_is_an_error(
+    tmp_path: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    def build(folder: Path) -> None:
+        for file in {"packages", "releases"} - {name}:
+            (folder / file).touch()
+        make(folder / name)
+
+    with pytest.raises(BuildError, match=f"could not be resolved: .*expected a regular file, not .*{name}'"):
+        resolve(Workspace(tmp_path, tmp_path), "x", ABOUT, build)
 
 
 def test_neither_date_nor_relaxed_verification_affects_the_installed_bits() -> None:

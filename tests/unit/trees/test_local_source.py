@@ -274,8 +274,8 @@ def hard_link(target: str) -> bytes:
         (tree_tar({"configure/x": b""}), "configure/x is in configure, which is not a folder"),
         (tree_tar({}, mtime=253402300799), "not in the future"),
         (gzip.compress(make_tar({f"a/{at}": b"" for at in range(9)} | {"a/" + "x" * 200_000: b""})), "too long names"),
-        (hard_link("/etc/passwd"), "etc/passwd"),
-        (hard_link("a/l"), "a/l"),
+        (hard_link("/etc/passwd"), "a/l is a hard link to /etc/passwd, which is not in the tree"),
+        (hard_link("a/l"), "a/l is a hard link to a/l, which is not in the tree before it"),
     ],
 )
 def test_a_tarball_that_is_not_one_tree_is_an_error(read: Read, tmp_path: Path, tar: bytes, message: str) -> None:
@@ -300,6 +300,43 @@ def test_hard_links_and_names_that_are_not_utf8_are_kept(read: Read, tmp_path: P
     _, members = read(file)
     assert members["Python-3.14.7/h"].size == members["Python-3.14.7/configure"].size > 0
     assert members["Python-3.14.7/\udcff"].linkname == "h\udcff"
+
+
+def test_a_tree_larger_than_any_of_cpython_is_an_error(
+    read: Read, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "source.tar"
+    monkeypatch.setattr("bakery.trees.local_source.LARGEST_FILE", 1000)
+    monkeypatch.setattr("bakery.trees.local_source.MAX_BYTES", 3000)
+    for more in ({"x": b"x" * 1001}, {f"x{at}": b"x" * 999 for at in range(3)}):
+        file.write_bytes(tree_tar(dict(more)))
+        with pytest.raises(InputError, match="at most 1,000 bytes in a file and 3,000 in all: too large at a/x"):
+            read(file)
+    (tree / "x").write_bytes(b"x" * 1001)
+    with pytest.raises(InputError, match=r"too large at .*/x"):
+        read(tree)
+
+
+def test_each_hard_link_counts_as_much_as_its_file(read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bakery.trees.local_source.MAX_BYTES", 3000)
+    file = tmp_path / "source.tar"
+    file.write_bytes(tree_tar({"x": b"x" * 999}))
+    with tarfile.open(file, "a") as tar:
+        for at in range(3):
+            member = tarfile.TarInfo(f"a/link{at}")
+            member.type, member.linkname = tarfile.LNKTYPE, "a/x"
+            tar.addfile(member)
+    with pytest.raises(InputError, match="too large at a/link1"):
+        read(file)
+
+
+def test_files_of_git_in_a_tarball_are_neither_packed_nor_counted(
+    read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bakery.trees.local_source.LARGEST_FILE", 1000)
+    file = tmp_path / "source.tar"
+    file.write_bytes(tree_tar({".git/objects/pack/x": b"x" * 5000}))
+    assert len(read(file)[1]) == len(FILES)
 
 
 def test_a_tarball_without_a_folder_at_the_top_is_a_tree(read: Read, tmp_path: Path) -> None:

@@ -1,0 +1,31 @@
+"""What the build that queries the archive exports is read like any other untrusted file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from bakery.build import archive_query
+from bakery.errors import BuildError
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda file: file.symlink_to(__file__)])
+def test_an_answer_that_is_not_a_regular_file_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None]
+) -> None:
+    def run(_stage: object, _options: object, arguments: list[str], _note: object) -> None:
+        (folder,) = (word.rpartition("dest=")[2] for word in arguments if word.startswith("--output="))
+        make(Path(folder) / "newer")
+
+    builder: Any = MagicMock()
+    builder.workspace.build = builder.workspace.logs = tmp_path
+    builder.run_buildx = run
+    builder.catalog.dockerfile_of.return_value = "debian/Dockerfile"
+    monkeypatch.setattr(archive_query, "replace", lambda value, **_: value)
+    with pytest.raises(BuildError, match=r"the answer cannot be read: .*expected a regular file, not a "):
+        archive_query.ask_newer(builder, MagicMock(), [("a", "1")])
