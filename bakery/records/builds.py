@@ -24,6 +24,8 @@ from bakery.workspace import Workspace
 
 RELEASE = r"^3\.[0-9]{1,3}\.[0-9]{1,3}((a|b|rc)[0-9]{1,3})?\+?\Z"
 
+Time = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]{8,15}([+-][0-9]{2}:[0-9]{2}|Z))?\Z")]
+"""A day or a time (ISO 8601); the day becomes a part of tags."""
 FileName = Annotated[str, msgspec.Meta(pattern=r"\A\w[\w.+-]*\Z")]
 """What becomes a part of the name of a file: of a page, of a chart."""
 
@@ -83,7 +85,7 @@ class TestRun(Record, frozen=True, kw_only=True):
 
     __test__ = False  # for pytest, which collects classes called Test*
 
-    when: str
+    when: Time
     passed: int
     failed: int
     skipped: int
@@ -103,7 +105,7 @@ class PreviousBuild(Record, frozen=True, kw_only=True):
     """The recorded build before the newest one of an image: what the newest one is compared with."""
 
     release: str
-    built: str
+    built: Time
     compressed_bytes: int
     disk_bytes: int
     anatomy: dict[str, PartSize] = {}
@@ -137,7 +139,7 @@ class BuildRecord(Record, frozen=True, kw_only=True):
     variant: str = ""
     platform: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9]+(/[a-z0-9_]+){1,2}\Z")]
     recipe: RecipeName
-    built: str
+    built: Time
     seconds: float
     base: BaseRecord
     source: SourceRecord
