@@ -24,11 +24,11 @@ def open_regular(file: Path) -> BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
-def read_regular(file: Path) -> bytes:
-    """The bytes of ``file``; OSError if it is not a regular file, or has more than :data:`LARGEST` bytes."""
+def read_regular(file: Path, limit: int = LARGEST) -> bytes:
+    """The bytes of ``file``; OSError if it is not a regular file, or has more than ``limit`` bytes."""
     with open_regular(file) as stream:
         size = os.fstat(stream.fileno()).st_size  # 0 for files of the kernel
-        data = b"" if size > LARGEST else stream.read(LARGEST + 1)
-    if max(size, len(data)) > LARGEST:
-        raise OSError(errno.EFBIG, f"expected at most {LARGEST} bytes", str(file))
+        data = b"" if size > limit else stream.read(limit + 1)
+    if max(size, len(data)) > limit:
+        raise OSError(errno.EFBIG, f"expected at most {limit} bytes", str(file))
     return data
