@@ -55,6 +55,19 @@ def builder(text: str) -> str:
     return text
 
 
+def tag(text: str) -> str:
+    """``text`` if it is a tag; else :exc:`InputError`."""
+    if not re.fullmatch(TAG, text):
+        raise InputError(f"{text[:300]!r} is not a tag: expected letters, digits and . _ - (at most 128)")
+    return text
+
+
+def is_resource(repository: str, what: str) -> bool:
+    """Whether ``what`` is the path of a manifest, a blob or an upload in ``repository``, and cannot leave it."""
+    paths = rf"manifests/(?:{TAG}|{DIGEST})|blobs/(?:{DIGEST}|uploads/)"
+    return bool(re.fullmatch(REPOSITORY, repository) and re.fullmatch(paths, what))
+
+
 def is_digest(text: str) -> bool:
     """Whether ``text`` is a digest and not a tag."""
     return bool(re.fullmatch(DIGEST, text))

@@ -18,12 +18,12 @@ from typing import Annotated
 import msgspec
 
 from bakery import names
-from bakery.catalog import Catalog, Image, aliases_of, tags_of
+from bakery.catalog import GZIP, Catalog, Image, aliases_of, tags_of
 from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError
 from bakery.files import Tell, disk_full, write_whole
-from bakery.oci import INDEX, Descriptor, LayerCache, recompress
+from bakery.oci import ACCEPTED, INDEX, Descriptor, Index, LayerCache, ManifestError, entries_for, is_index, recompress
 from bakery.platforms import Platform
 from bakery.publish.cosign import Signer
 from bakery.publish.gate import approved, require_tested
@@ -33,6 +33,9 @@ from bakery.registry import PUSH, Repository, Transport, split_reference
 from bakery.regular_files import read_regular
 from bakery.tar import open_archive
 from bakery.workspace import Workspace
+
+LARGEST = 4 << 20
+"""Bytes of the largest file that names pushed images; one image takes about 2 kB."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def read_digests(files: Sequence[str]) -> list[PushedImage]:
     images: list[PushedImage] = []
     for name in files:
         try:
-            content = msgspec.json.decode(read_regular(Path(name)))
+            content = msgspec.json.decode(read_regular(Path(name), LARGEST))
             checked = msgspec.convert(content, list[PushedImage], dec_hook=_platform)
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{name}: expected a file that `inv push --digests={name}` wrote: {error}") from None
@@ -136,6 +139,44 @@ def read_digests(files: Sequence[str]) -> list[PushedImage]:
         # The descriptors as they are, with fields that this program does not know.
         images += [replace(image, entries=item["entries"]) for image, item in zip(checked, content, strict=True)]
     return images
+
+
+def check_tags(catalog: Catalog, pushed: PushedImage) -> None:
+    """Raise :exc:`InputError` unless the tags are those of the image, so that it moves no tag of another one.
+
+    An image that is not in ``catalog``, such as a build of the user's own tree, may have tags with its version only.
+    """
+    tags, end = pushed.names, GZIP if pushed.image.endswith(GZIP) else ""
+    stamp = tags.dated.removeprefix(f"{tags.release.removesuffix(end)}-").removesuffix(end)
+    known = (
+        tags_for(catalog, image, stamp, end)
+        for series in catalog.series
+        for pin in series.pins
+        for target in catalog.targets
+        for variant in catalog.variants
+        if f"{(image := Image(series, pin, target, variant, pushed.platform)).name}{end}" == pushed.image
+    )
+    version = re.match(r"[^-]*(-local)?", pushed.image)
+    own = tuple(tag for tag in tags.shared if version and f"{tag}-".startswith(f"{version[0]}-"))
+    name = pushed.image.removesuffix(end)
+    expected = next(known, ImageTags(f"{name}-{stamp}{end}", pushed.image, own))
+    if tags != expected or f"-{stamp}".endswith(GZIP):  # the tag of a twin
+        raise InputError(
+            f"{pushed.image}: these are not its tags: {', '.join(tags.all)}",
+            hint="Push again with the same shared/lock.toml and shared/catalog.toml as on this machine.",
+        )
+
+
+def check_entries(pushed: PushedImage) -> None:
+    """Raise :exc:`InputError` unless the entries are an image for its platform and attestations of that image."""
+    try:
+        whole = entries_for(Index(manifests=pushed.entries), pushed.platform) == pushed.entries
+    except ManifestError:
+        whole = False
+    platforms = [Platform.from_descriptor(entry.get("platform") or {}) for entry in pushed.entries]
+    manifests = all(entry["mediaType"] in ACCEPTED and not is_index(entry) for entry in pushed.entries)
+    if not whole or not manifests or platforms != [pushed.platform, *["unknown/unknown"] * (len(platforms) - 1)]:
+        raise InputError(f"{pushed.image}: expected an image for {pushed.platform} and its attestations only")
 
 
 @dataclass
@@ -183,12 +224,17 @@ class Pusher:
         self.tell(f"{name}: {len(sent)} of {len(payload.blobs)} blobs {verb}, {sum(sent) / 1e6:.1f} MB")
 
     def tag(self, images: Sequence[PushedImage]) -> list[TagReport]:
-        """Set the tags of all ``images``: each image's own tags, then those that it shares with others."""
+        """Set the tags of all ``images``: each image's own tags, then those that it shares with others.
+
+        Another machine may have pushed them, so their tags, descriptors and manifests are checked first.
+        """
         groups: dict[ImageTags, list[PushedImage]] = {}
         for image in images:
             groups.setdefault(image.names, []).append(image)
+            check_tags(self.catalog, image)
+            check_entries(image)
             for entry in image.entries if not self.dry else ():
-                if not self.repository.has_manifest(entry["digest"]):
+                if not self.repository.has_entry(entry):
                     raise PublishError(
                         f"{image.image} {image.platform}: {entry['digest']} is not in the registry: push it first"
                     )

@@ -11,22 +11,29 @@ from typing import Annotated
 
 import msgspec
 
+from bakery import names
 from bakery.errors import InputError
-from bakery.names import TAG
 from bakery.oci import Descriptor, Index, digest_of, merged, platforms_of, to_json
 
-Tag = Annotated[str, msgspec.Meta(pattern=rf"\A{TAG}\Z")]
+Tag = Annotated[str, msgspec.Meta(pattern=rf"\A{names.TAG}\Z")]
 Current = tuple[Index, str] | None
 """What a tag refers to now: an index and its digest, or nothing."""
 
 
 @dataclass(frozen=True)
 class ImageTags:
-    """The tags of an image: the permanent one, that of its release and target, and shared ones, most specific first."""
+    """The tags of an image: the permanent one, that of its release and target, and shared ones, most specific first.
+
+    Raises :exc:`InputError` for text that is not a tag, and could be a path.
+    """
 
     dated: Tag
     release: Tag
     shared: tuple[Tag, ...]
+
+    def __post_init__(self) -> None:
+        for name in self.all:
+            names.tag(name)
 
     @property
     def all(self) -> tuple[str, ...]:

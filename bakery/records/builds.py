@@ -22,6 +22,8 @@ from bakery.redaction import redacted
 from bakery.regular_files import MEDIUM, SMALL, read_regular
 from bakery.workspace import Workspace
 
+Time = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]{8,15}([+-][0-9]{2}:[0-9]{2}|Z))?\Z")]
+"""A day or a time (ISO 8601); the day becomes a part of tags."""
 FileName = Annotated[str, msgspec.Meta(pattern=r"\A\w[\w.+-]*\Z")]
 """What becomes a part of the name of a file: of a page, of a chart."""
 
@@ -88,7 +90,7 @@ class TestRun(Record, frozen=True, kw_only=True):
 
     __test__ = False  # for pytest, which collects classes called Test*
 
-    when: str
+    when: Time
     passed: Count
     failed: Count
     skipped: Count
@@ -108,7 +110,7 @@ class PreviousBuild(Record, frozen=True, kw_only=True):
     """The recorded build before the newest one of an image: what the newest one is compared with."""
 
     release: str
-    built: str
+    built: Time
     compressed_bytes: Size
     disk_bytes: Size
     anatomy: dict[str, PartSize] = {}
@@ -142,7 +144,7 @@ class BuildRecord(Record, frozen=True, kw_only=True):
     variant: str = ""
     platform: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9]+(/[a-z0-9_]+){1,2}\Z")]
     recipe: RecipeName
-    built: str
+    built: Time
     seconds: Seconds
     base: BaseRecord
     source: SourceRecord

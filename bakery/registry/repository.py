@@ -29,6 +29,18 @@ class Repository:
         """Whether the registry has a manifest under this tag or digest."""
         return self.transport.ask("HEAD", f"manifests/{name}", headers=ACCEPT, good=(200, 404)).status == 200
 
+    def has_entry(self, entry: oci.Descriptor) -> bool:
+        """Whether the registry has this manifest; its digest, its size and its media type are compared."""
+        name, kind = f"manifests/{entry['digest']}", entry["mediaType"]
+        answer = self.transport.ask("GET", name, headers=ACCEPT, good=(200, 404))
+        if answer.status == 404:
+            return False
+        self.transport.verified(answer.body, entry["digest"], entry["size"])
+        actual = oci.parse_manifest(answer.body).get("mediaType") or answer.headers.get("Content-Type", "")
+        if actual.partition(";")[0].strip() != kind:
+            raise RegistryError(f"{self.transport.host} has {entry['digest']} as {actual[:100]!r}, expected {kind}")
+        return True
+
     def has_blob(self, digest: str) -> bool:
         """Whether the registry has a blob."""
         return self.transport.ask("HEAD", f"blobs/{digest}", good=(200, 404)).status == 200

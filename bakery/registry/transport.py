@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from bakery.errors import InputError
 from bakery.files import Tell, disk_full, require_space
-from bakery.names import is_digest_of
+from bakery.names import is_digest_of, is_resource
 from bakery.net import context_for, docker_config, users_bundle
 from bakery.registry.credentials import Login, find_login
 from bakery.registry.errors import RESUME, RegistryError, Unreachable, is_full, login_error, retry_after, status_error
@@ -200,7 +200,7 @@ class Transport:
         return content
 
     def _name(self, what: str) -> str:
-        return self.path if "://" in what else f"{self.path}/{what.partition('?')[0]}"
+        return self.path if what.startswith(("https://", "http://")) else f"{self.path}/{what}"
 
     def _refusal(self, host: str, what: str, answer: Answer) -> RegistryError:
         if answer.status == 401 and not (self.token and self.login):
@@ -245,7 +245,7 @@ class Transport:
 
     def _respond(self, verb: str, what: str, headers: Mapping[str, str], body: Body) -> "requests.Response":
         """Any answer, after a login if the registry requires one."""
-        url = what if "://" in what else f"{self.base}/v2/{self.path}/{what}"
+        url = self._url(what)
         for renewed in (False, True):
             data = body if isinstance(body, bytes) else body()
             response = self.session.request(
@@ -258,6 +258,14 @@ class Transport:
             self._read(response)
             self._authorise(response.headers.get("WWW-Authenticate", ""))
         return response
+
+    def _url(self, what: str) -> str:
+        """The URL of a manifest or a blob, or ``what`` itself if it is one that the registry refers to."""
+        if what.startswith(("https://", "http://")):
+            return what
+        if not is_resource(self.path, what):  # another path could be in another repository, or an API of another kind
+            raise RegistryError(f"{self.host} has no {self._name(what)[:300]!r}: it is not a manifest or a blob")
+        return f"{self.base}/v2/{self.path}/{what}"
 
     def _sign(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":
         """Add the login to a request to the registry itself, not to one to the storage that it redirects to."""

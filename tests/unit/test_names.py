@@ -122,6 +122,13 @@ def test_a_digests_file_with_nonsense_is_refused(tmp_path: Path, pushed: PushedI
         read_digests([str(file)])
 
 
+@pytest.mark.parametrize("tag", BAD_TAGS)
+def test_tags_of_an_image_are_checked_wherever_they_come_from(tag: str) -> None:
+    for tags in ((tag, "3.13", ()), ("3.13", tag, ()), ("3.13", "3.13", ("3", tag))):
+        with pytest.raises(InputError, match="is not a tag"):
+            ImageTags(*tags)
+
+
 @pytest.mark.parametrize("text", ["[1]", "{}", "", "7", "null", "[" * 100_000, '[{"a":1}]', "\xff"])
 def test_a_file_other_than_a_digests_file_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "digests.json"
@@ -146,4 +153,13 @@ def test_a_record_with_a_bad_tag_is_not_valid(tmp_path: Path, tag: str) -> None:
     for tags, count in ((("infra7/python:3.13-bookworm",), 1), ((tag,), 0)):
         workspace.records.mkdir(parents=True, exist_ok=True)
         (workspace.records / "image.json").write_text(json_text(local_record(tags=tags)))
+        assert len(local_records(workspace)) == count
+
+
+@pytest.mark.parametrize("built", ["/../../../x", "2026-01-02T../../x", "2026-01-02\n", "", "20260102"])
+def test_a_record_with_a_bad_date_is_not_valid(tmp_path: Path, built: str) -> None:
+    workspace = Workspace(tmp_path, tmp_path)
+    workspace.records.mkdir(parents=True)
+    for day, count in (("2026-01-02", 1), ("2026-01-02T03:04:05+00:00", 1), (built, 0)):
+        (workspace.records / "image.json").write_text(json_text(local_record(built=day)))
         assert len(local_records(workspace)) == count

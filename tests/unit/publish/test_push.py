@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,12 +14,13 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Catalog, Image
-from bakery.errors import BakeryError, PublishError
+from bakery.errors import BakeryError, InputError, PublishError
 from bakery.platforms import Platform
 from bakery.publish import push
 from bakery.publish.cosign import Signer
 from bakery.publish.push import Pusher
 from bakery.records.builds import manifest_digest_of, record_attested
+from bakery.registry import PUSH, RegistryError, Repository, Transport
 from bakery.sbom.vulnerabilities import OPENVEX
 from bakery.workspace import Workspace
 from tests.archives import INDEX, MANIFEST, Archive, make_tar
@@ -94,6 +97,9 @@ class Attested(FakeRepository):
     def has_manifest(self, name: str) -> bool:
         return not name.endswith((".att", ".sig"))
 
+    def has_entry(self, _: object) -> bool:
+        return True
+
     def put_manifest(self, *_: object) -> None:
         """It takes everything."""
 
@@ -126,7 +132,7 @@ def test_statements_are_signed_as_attestations_of_the_image_and_indexes_with_all
     ]  # fmt: skip
     pusher = Pusher(workspace, catalog, repository, lambda _: None, Signer(str(program), transport))
     tags = push.tags_for(catalog, image("3.13"), "20261127")
-    pusher.tag([push.PushedImage("3.13", Platform("linux/amd64"), tags, entries)])
+    pusher.tag([push.PushedImage(image("3.13").name, Platform("linux/amd64"), tags, entries)])
     lines = (tmp_path / "log").read_text().splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["attest", "attest", "attest", "sign"]
     assert "--type=slsaprovenance02 " in lines[0] and lines[0].endswith('{"builder": {"id": "https://ci.example/1"}}')
@@ -134,3 +140,113 @@ def test_statements_are_signed_as_attestations_of_the_image_and_indexes_with_all
     assert "--type=openvex " in lines[2], "cosign finds no other type by that name"
     assert all(f"r.example/python@sha256:{'1' * 64}" in line for line in lines[:3])
     assert " --recursive " in lines[3]
+
+
+class Merge:
+    """A file that another machine wrote, and a registry that has its image."""
+
+    def __init__(self, server: Any, catalog: Catalog, image: Image, workspace: Workspace) -> None:
+        archive = Archive()
+        entry = archive.image([make_tar({"file": b"x"})])
+        notes = {
+            "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": entry["digest"],
+        }  # fmt: skip
+        attestation = {**archive.image([b"{}"], "none", "unknown/unknown"), "annotations": notes}
+        names: Any = asdict(push.tags_for(catalog, image, "20261127"))
+        self.image: dict[str, Any] = {"image": image.name, "platform": "linux/amd64", "names": names}
+        self.image["entries"] = [entry, attestation]
+        self.tags: list[str] = []
+        self.file = workspace.root / "digests.json"
+        server.default = self.answer
+        self.blobs = archive.blobs
+        repository = Repository(Transport(server.address, "x", PUSH))
+        self.pusher = Pusher(workspace, catalog, repository, lambda _: None)
+
+    def answer(self, request: Any) -> Any:
+        name = request.path.rpartition("/")[2]
+        if request.command == "PUT":
+            request.rfile.read(int(request.headers["Content-Length"]))
+            self.tags.append(name)
+            return 201
+        return self.blobs.get(name, 404)
+
+    def run(self) -> None:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.file.write_text(json.dumps([self.image]))
+        self.pusher.tag(push.read_digests([str(self.file)]))
+
+
+@pytest.fixture
+def merge(serve: Any, catalog: Catalog, image: Callable[..., Image], workspace: Workspace) -> Merge:
+    return Merge(serve(), catalog, image("3.13"), workspace)
+
+
+def test_image_that_another_machine_pushed_gets_its_tags(merge: Merge) -> None:
+    merge.run()
+    assert "3.13" in merge.tags
+
+
+NAMES = [
+    {"dated": "latest"}, {"release": "stable"}, {"shared": ["3.14"]}, {"shared": []}, {"dated": "3.13"},
+    {"dated": "3.13.15-bookworm-gzip"}, {"release": "3.13"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("names", NAMES)
+@pytest.mark.parametrize("name", ["", "3.13.99-bookworm"])
+def test_image_from_another_machine_moves_only_its_own_tags(merge: Merge, names: dict[str, Any], name: str) -> None:
+    merge.image["names"] |= names
+    if name:
+        merge.image |= {"image": name}
+    with pytest.raises(InputError, match="these are not its tags"):
+        merge.run()
+    assert merge.tags == []
+
+
+def test_image_that_is_not_in_the_catalog_gets_tags_of_its_version(merge: Merge) -> None:
+    names = {"dated": "3.13.99-local-bookworm-1", "release": "3.13.99-local-bookworm"}
+    merge.image |= {"image": "3.13.99-local-bookworm", "names": {**names, "shared": ["3.13.99-local-slim"]}}
+    merge.run()
+    merge.image["names"]["shared"] = ["3.13.99"]
+    with pytest.raises(InputError, match="these are not its tags"):
+        merge.run()
+
+
+ENTRIES: dict[str, tuple[int, dict[str, Any]]] = {
+    "a page": (0, {"mediaType": "text/html"}),
+    "an index": (0, {"mediaType": INDEX}),
+    "another platform": (0, {"platform": {"os": "linux", "architecture": "arm64"}}),
+    "no platform": (0, {"platform": None}),
+    "a second image": (1, {"platform": {"os": "linux", "architecture": "s390x"}}),
+    "attestations of another image": (1, {"annotations": {"vnd.docker.reference.digest": f"sha256:{'3' * 64}"}}),
+    "attestations without a subject": (1, {"annotations": {}}),
+}
+
+
+@pytest.mark.parametrize("kind", ENTRIES)
+def test_entries_from_another_machine_are_an_image_and_its_attestations(merge: Merge, kind: str) -> None:
+    number, change = ENTRIES[kind]
+    merge.image["entries"][number] |= change
+    with pytest.raises(InputError, match="expected an image for linux/amd64 and its attestations only"):
+        merge.run()
+    assert merge.tags == []
+
+
+def test_manifests_from_another_machine_are_compared_before_a_tag_moves(merge: Merge) -> None:
+    entries, docker = merge.image["entries"], "application/vnd.docker.distribution.manifest.v2+json"
+    for number, change, error in ((0, {"size": 1}, "do not match"), (1, {"mediaType": docker}, "expected")):
+        before = entries[number].copy()
+        entries[number] |= change
+        with pytest.raises(RegistryError, match=error):
+            merge.run()
+        entries[number] = before
+    merge.blobs[entries[1]["digest"]] = b"{}"
+    with pytest.raises(RegistryError, match="do not match"):
+        merge.run()
+    assert merge.tags == []
+
+
+def test_file_of_pushed_images_is_limited(tmp_path: Path) -> None:
+    (tmp_path / "digests.json").write_bytes(b"[" + b"[]," * (push.LARGEST // 3 + 1))
+    with pytest.raises(InputError, match=f"expected at most {push.LARGEST} bytes"):
+        push.read_digests([str(tmp_path / "digests.json")])

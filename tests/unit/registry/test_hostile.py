@@ -397,3 +397,24 @@ def test_of_the_attestations_of_an_image_a_few_are_read(serve: Any, archive: Arc
     server.asked.clear()
     assert registry.attestation(remote, "https://spdx.dev/Document") is None
     assert len(server.asked) == 1 + ATTESTATIONS
+
+
+LEAVING = [
+    "manifests/../../../x",
+    "manifests/a/b",
+    "manifests/x?y=1",
+    "blobs/latest",
+    "blobs/uploads/?a",
+    "_catalog",
+    "",
+]
+
+
+@pytest.mark.parametrize("what", LEAVING)
+def test_a_path_that_leaves_the_repository_is_not_requested(serve: Any, what: str) -> None:
+    server = serve(default=b"{}")
+    for path, name in (("x", what), ("x/../y", "manifests/1"), ("", "manifests/1")):
+        with pytest.raises(RegistryError, match="not a manifest or a blob") as caught:
+            Transport(server.address, path, PUSH).ask("GET", name)
+        assert not caught.value.transient
+    assert server.asked in ([], ["GET /v2/"])
