@@ -23,6 +23,9 @@ from bakery.oci.manifests import (
 from bakery.platforms import Platform
 from bakery.tar import open_archive, open_compressed_tar, read_errors
 
+LARGEST = 8 << 20
+"""Bytes of the largest manifest, configuration or statement: parsing takes up to 25 times as much memory."""
+
 
 @dataclass(frozen=True)
 class ImageArchive:
@@ -44,6 +47,8 @@ def image_archive(archive: IO[bytes], platform: Platform) -> Iterator[ImageArchi
     try:
         with open_archive(archive) as tar:
             yield _image(tar, platform)
+    except BakeryError:  # TarError among them
+        raise
     except read_errors() as error:
         raise BakeryError(f"an image archive cannot be read: {error!r}") from None
 
@@ -59,7 +64,7 @@ def _image(tar: tarfile.TarFile, platform: Platform) -> ImageArchive:
         config = blob_path(manifest["config"]["digest"])
         layers = [blob_path(layer["digest"]) for layer in manifest["layers"]]
     else:
-        image = json.load(open_member(tar, "manifest.json"))[0]
+        image = json.loads(_read(open_member(tar, "manifest.json"), "manifest.json"))[0]
         config, layers = image["Config"], image["Layers"]
     return ImageArchive(tar, digest, parse_config(read_object(tar, config)), tuple(layers))
 
@@ -93,9 +98,16 @@ def open_member(tar: tarfile.TarFile, name: str) -> IO[bytes]:
 
 
 def read_blob(tar: tarfile.TarFile, digest: str) -> bytes:
-    """The bytes of a small blob of a layout; :exc:`ManifestError` if it is missing, or has other bytes."""
+    """The bytes of a small blob of a layout; :exc:`ManifestError` if it is missing, too large, or has other bytes."""
     with open_blob(tar, digest) as stream:
-        return stream.read()
+        return _read(stream, digest)
+
+
+def _read(stream: IO[bytes], name: str) -> bytes:
+    data = stream.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ManifestError(f"the image archive is damaged or hostile: {name} has more than {LARGEST:,} bytes")
+    return data
 
 
 def open_blob(tar: tarfile.TarFile, digest: str) -> IO[bytes]:
@@ -111,9 +123,9 @@ def open_blob(tar: tarfile.TarFile, digest: str) -> IO[bytes]:
 
 
 def read_object(tar: tarfile.TarFile, name: str) -> dict[str, object]:
-    """The JSON object in the file ``name``; :exc:`ManifestError` if there is none."""
+    """The JSON object in the file ``name``; :exc:`ManifestError` if there is none, or if it is too large."""
     with open_member(tar, name) as stream:
-        return parse_object(stream.read())
+        return parse_object(_read(stream, name))
 
 
 def open_layer(tar: tarfile.TarFile, name: str) -> AbstractContextManager[tarfile.TarFile]:

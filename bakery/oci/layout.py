@@ -31,7 +31,7 @@ from bakery.oci.manifests import (
     parse_manifest,
 )
 from bakery.regular_files import MEDIUM, SMALL, open_regular, read_regular
-from bakery.tar import CHUNK, decompressed, is_tar, open_stream, read_errors
+from bakery.tar import CHUNK, TOO_LARGE, decompressed, is_tar, open_stream, read_errors
 
 GZIP_LEVEL = 6
 VERSION = b'{"imageLayoutVersion":"1.0.0"}'
@@ -187,6 +187,9 @@ def check_root_file_system(tar: Path) -> None:
                     require_size(member.offset_data + member.size, tar)
                     names.add(PurePosixPath(member.name).parts[:1])
         except read_errors() as error:
+            if TOO_LARGE in str(error):
+                limit = f"expected a root file system of at most {ROOT_BYTES:,} bytes and 300,000 files"
+                raise InputError(f"{tar} has too many files, too long names, or too much data: {limit}") from None
             raise InputError(f"{tar} is not a tar file, or ends too early: {error}") from None
     if ("etc",) not in names:
         raise InputError(
