@@ -6,8 +6,9 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +26,10 @@ REDIRECTS = 5
 
 
 class _HeaderDeadline:
-    """Closes a connection whose headers have not come within twice the timeout, which is for a single read."""
+    """Closes a connection whose headers have not come within twice the timeout, which is for a single read.
+
+    An answer has ``hang_up``, which does so for its body: http.client reads chunk extensions and trailers without end.
+    """
 
     sock: socket.socket
     timeout: float
@@ -33,6 +37,7 @@ class _HeaderDeadline:
 
     def getresponse(self) -> Any:
         """The answer; raises TimeoutError."""
+        connected = self.sock  # None as soon as an answer is the last one of its connection
         timer = threading.Timer(2 * self.timeout, self._hang_up)
         timer.daemon = True
         timer.start()
@@ -48,12 +53,34 @@ class _HeaderDeadline:
             response.close()
             self.close()  # type: ignore[attr-defined]
             raise TimeoutError("headers took too long")
+        response.hang_up = partial(_shut_down, connected)
         return response
 
     def _hang_up(self) -> None:
         self.late = True
-        with suppress(OSError):
-            self.sock.shutdown(socket.SHUT_RDWR)
+        _shut_down(self.sock)
+
+
+def _shut_down(connected: socket.socket) -> None:
+    """End a read in another thread; urllib3's TLS through a proxy that speaks TLS itself cannot be shut down."""
+    with suppress(OSError, AttributeError):
+        connected.shutdown(socket.SHUT_RDWR)
+
+
+class _BodyDeadline(threading.Thread):
+    """Hangs up when a body takes over :data:`GRACE` seconds and one for each :data:`SLOWEST` of its ``size`` bytes."""
+
+    def __init__(self, hang_up: Callable[[], None]) -> None:
+        super().__init__(daemon=True)
+        self.hang_up, self.size, self.late, self.done = hang_up, 0, False, threading.Event()
+        self.begin = time.monotonic()
+
+    def run(self) -> None:
+        while (left := self.begin + GRACE + self.size / SLOWEST - time.monotonic()) > 0:
+            if self.done.wait(left):
+                return
+        self.late = True
+        self.hang_up()
 
 
 class _Plain(HTTPConnectionPool):
@@ -121,11 +148,18 @@ def _own_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 def chunks_of(response: requests.Response, limit: int) -> Iterator[bytes]:
     """The body as it is sent, without decoding; OverflowError if it has over ``limit`` bytes, requests.Timeout."""
-    size, start = 0, time.monotonic()
-    while chunk := response.raw.read1(1 << 16):
-        size += len(chunk)
-        if size > limit:
-            raise OverflowError(f"sent more than {limit} bytes")
-        if time.monotonic() - start > GRACE + size / SLOWEST:
-            raise requests.Timeout("too slow")
-        yield chunk
+    deadline = _BodyDeadline(getattr(response.raw, "hang_up", lambda: None))
+    deadline.start()
+    try:
+        while (chunk := response.raw.read1(1 << 16)) and not deadline.late:
+            deadline.size += len(chunk)
+            if deadline.size > limit:
+                raise OverflowError(f"sent more than {limit} bytes")
+            yield chunk
+    except Exception:
+        if not deadline.late:
+            raise
+    finally:
+        deadline.done.set()
+    if deadline.late:
+        raise requests.Timeout("too slow")

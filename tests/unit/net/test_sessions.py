@@ -116,3 +116,29 @@ def test_a_slow_but_steady_answer_is_read(serve: Any, monkeypatch: pytest.Monkey
             request.wfile.write(bytes(50_000))
 
     assert len(http.read(f"{serve(default=steady).url}/x", LIMIT)) == 500_000
+
+
+CHUNKED = "Transfer-Encoding: chunked\r\n"
+ENDED = f"{CHUNKED}\r\n2\r\n{{}}\r\n0\r\n"
+ENDLESS: dict[str, tuple[str, str, float]] = {
+    "a chunk extension": (f"{CHUNKED}\r\n5;", "a", 0.02), "trailers": (ENDED, "x: y\r\n", 0.02),
+    "fast trailers": (ENDED, "x: y\r\n" * 1000, 0),
+    "fast trailers of a last answer": (f"Connection: close\r\n{ENDED}", "x: y\r\n" * 1000, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_a_body_that_never_ends_is_abandoned(serve: Any, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(sessions, "GRACE", 0.3)
+    start, part, pause = ENDLESS[kind]
+
+    def send(request: Any) -> None:
+        request.wfile.write(f"HTTP/1.1 200 OK\r\n{start}".encode())
+        end = time.monotonic() + 10
+        while time.monotonic() < end and not request.server.told.released.wait(pause):
+            request.wfile.write(part.encode())
+
+    begin = time.monotonic()
+    with pytest.raises(Unavailable, match="did not answer in time"):
+        http.read(f"{serve(default=send).url}/x", LIMIT)
+    assert time.monotonic() - begin < 5
