@@ -156,7 +156,7 @@ class Merge:
         self.image: dict[str, Any] = {"image": image.name, "platform": "linux/amd64", "names": names}
         self.image["entries"] = [entry, attestation]
         self.tags: list[str] = []
-        self.file = workspace.root / "digests.json"
+        self.file = workspace.home / "digests.json"
         server.default = self.answer
         self.blobs = archive.blobs
         repository = Repository(Transport(server.address, "x", PUSH))
