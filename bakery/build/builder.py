@@ -36,9 +36,9 @@ from bakery.records import (
     resolve,
     write_record,
 )  # fmt: skip
-from bakery.redaction import redact
 from bakery.regular_files import read_regular
 from bakery.sizes import OfficialImage, Size, megabytes, official_size, read_baseline, size_and_anatomy
+from bakery.urls import is_public
 from bakery.workspace import Workspace
 
 FIT = "fit"
@@ -327,9 +327,9 @@ def open_builder(
     """
     if building.packages:  # a mistake is found before anything is downloaded
         read_resolution(Path(building.packages))
-    if redact(building.builder_id or "") != (building.builder_id or ""):
-        hint = "The provenance publishes it: give a URI without user, password or token."
-        raise InputError("--builder-id (or $BAKERY_BUILDER_ID) contains a login or a token", hint=hint)
+    if building.builder_id and not is_public(building.builder_id):
+        hint = "The provenance publishes it: give a URI such as https://HOST/PATH, without user, password and query."
+        raise InputError("--builder-id (or $BAKERY_BUILDER_ID) is not a URI, or contains a login or a token", hint=hint)
     display = make_display(sys.stderr)
     engine = find_engine(workspace, functools.partial(display.note, ""))
     command, buildx = as_typed(verb, selection, building), buildx_options(building, workspace)

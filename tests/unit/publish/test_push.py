@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,10 +13,10 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Catalog, Image
-from bakery.errors import BakeryError, PublishError
+from bakery.errors import BakeryError, InputError, PublishError
 from bakery.platforms import Platform
 from bakery.publish import push
-from bakery.publish.cosign import Signer
+from bakery.publish.cosign import Signer, make_signer
 from bakery.publish.push import Pusher
 from bakery.records.builds import manifest_digest_of, record_attested
 from bakery.sbom.vulnerabilities import OPENVEX
@@ -134,3 +135,17 @@ def test_statements_are_signed_as_attestations_of_the_image_and_indexes_with_all
     assert "--type=openvex " in lines[2], "cosign finds no other type by that name"
     assert all(f"r.example/python@sha256:{'1' * 64}" in line for line in lines[:3])
     assert " --recursive " in lines[3]
+
+
+@pytest.mark.parametrize(
+    "key", ["https://user:S3cr3t@host/key", "https://host/key?token=S3cr3t", "awskms://S3 cr3t@h/x"]
+)
+def test_a_key_with_a_login_is_refused_because_arguments_of_processes_are_public(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport: Any = SimpleNamespace(base="https://r.example", bundle=None, host="r.example", path="python")
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/cosign")
+    assert "--key=awskms:///alias/x" in make_signer(transport, "awskms:///alias/x").command("sign", "sha256:x")
+    with pytest.raises(InputError, match="--key must not contain a login or a query") as caught:
+        make_signer(transport, key)
+    assert "cr3t" not in str(caught.value)
