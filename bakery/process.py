@@ -7,7 +7,7 @@ import sys
 import tempfile
 import traceback
 
-from bakery.redaction import redact
+from bakery.redaction import redact, shorten
 
 
 def interrupt(number: int, _: object) -> None:
@@ -44,7 +44,7 @@ def describe(error: Exception) -> str | None:
     if isinstance(error, OSError) and (error.filename is not None or error.errno == errno.ENOSPC):
         hint = "\n  Check the path and its permissions, then run the same command again." if error.filename else ""
         return redact(f"{error.filename or 'stdout or a temporary file'}: {error.strerror}{hint}")
-    line = redact(f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+    line = f"unexpected {type(error).__name__}: {' '.join(shorten(str(error), 200).split())}"
     try:
         descriptor, name = tempfile.mkstemp(prefix="bakery-error.", suffix=".txt")  # mode 0600
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
