@@ -10,6 +10,7 @@ import re
 from typing import IO
 
 from bakery.errors import InputError
+from bakery.redaction import shorten
 
 _PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
@@ -22,7 +23,9 @@ REFERENCE = rf"{REPOSITORY}(?::{TAG})?(?:@{DIGEST})?"
 def reference(text: str) -> str:
     """``text`` if it is an image's reference or identity; else :exc:`InputError`."""
     if not re.fullmatch(REFERENCE, text):
-        raise InputError(f"{text[:300]!r} is not an image reference", hint="For example python:3.13-slim-bookworm.")
+        raise InputError(
+            f"{shorten(text, 300)!r} is not an image reference", hint="For example python:3.13-slim-bookworm."
+        )
     return text
 
 
@@ -30,7 +33,7 @@ def repository(text: str) -> str:
     """``text`` if it is a repository, with or without its registry's host; else :exc:`InputError`."""
     if not re.fullmatch(REPOSITORY, text):
         raise InputError(
-            f"--repository={text[:300]}: expected a repository without a tag",
+            f"--repository={shorten(text, 300)}: expected a repository without a tag",
             hint="For example 127.0.0.1:5000/infra7/python or ghcr.io/infra7/python.",
         )
     return text
@@ -39,7 +42,9 @@ def repository(text: str) -> str:
 def stamp(text: str) -> str:
     """``text`` if it can be the end of a tag; else :exc:`InputError`."""
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
-        raise InputError(f"--stamp={text[:100]}: expected letters, digits and . _ - (at most 64), such as 20261122.2")
+        raise InputError(
+            f"--stamp={shorten(text, 100)}: expected letters, digits and . _ - (at most 64), such as 20261122.2"
+        )
     return text
 
 

@@ -10,7 +10,7 @@ import time
 import traceback
 from contextlib import suppress
 
-from bakery.redaction import redact
+from bakery.redaction import redact, shorten
 
 REPEATED = 1.0
 """Seconds in which another signal is the same one: timeout(1) sends its signal to the process and to its group."""
@@ -125,7 +125,7 @@ def describe(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.errno is not None:  # requests' errors are OSErrors, too
         hint = "\n  Check the path and its permissions, then run the same command again." if error.filename else ""
         return redact(f"{error.filename or 'stdout or a temporary file'}: {error.strerror}{hint}")
-    line = redact(f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+    line = f"unexpected {type(error).__name__}: {' '.join(shorten(str(error), 200).split())}"
     try:
         descriptor, name = tempfile.mkstemp(prefix="bakery-error.", suffix=".txt")  # mode 0600
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -14,6 +14,7 @@ from types import UnionType
 from typing import Annotated, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from bakery.errors import ConfigError
+from bakery.redaction import shorten
 from bakery.regular_files import SMALL, read_regular
 
 T = TypeVar("T")
@@ -40,10 +41,6 @@ Sha256 = Annotated[str, Rule("64 lower-case hexadecimal digits", "[0-9a-f]{64}")
 ImageReference = Annotated[str, Rule("an image reference with a tag", r"[^\s@]+:[^\s@/]+")]
 
 
-def _shortened(text: str, longest: int = 1000) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}..."
-
-
 class Table:
     """A TOML table and its place in the file, for errors; ``known`` collects the keys that may be in it."""
 
@@ -54,7 +51,7 @@ class Table:
     def fail(self, key: str, expected: str, hint: str = "") -> ConfigError:
         """The error to raise for ``key``; the path of the file is relative if it is below the current folder."""
         file = os.path.relpath(self.file)
-        name, expected = _shortened(".".join(part for part in (self.where, key) if part)), _shortened(expected)
+        name, expected = shorten(".".join(part for part in (self.where, key) if part), 1000), shorten(expected, 1000)
         return ConfigError(f"{self.file if file.startswith('..') else file}: {name}: {expected}", hint=hint)
 
     def unknown(self, key: str, known: Mapping[str, object] | set[str]) -> ConfigError:

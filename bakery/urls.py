@@ -3,6 +3,8 @@
 import os
 import re
 
+from bakery.redaction import redact
+
 PYTHON_ORG = "https://www.python.org/ftp/python"
 """Has a folder for each release."""
 SNAPSHOT = re.compile(r"/\d{8}T\d{6}Z(/|$)")
@@ -12,6 +14,11 @@ SNAPSHOT = re.compile(r"/\d{8}T\d{6}Z(/|$)")
 def is_snapshot(url: str) -> bool:
     """Whether ``url`` is a snapshot of the archive on one day. A user who chooses one accepts its expired lists."""
     return bool(SNAPSHOT.search(url))
+
+
+def is_public(url: str) -> bool:
+    """Whether ``url`` is absolute and may be published: without login, query, fragment, white space and tokens."""
+    return bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://(?:(?![@?#])[!-~])+", url)) and redact(url) == url
 
 
 def users_mirror(mirror: str | None) -> str:

@@ -4,9 +4,10 @@ The fields of the groups (bakery/options.py) become the signature that Invoke re
 """
 
 import functools
+import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -20,6 +21,7 @@ from bakery import process
 from bakery.display import Report
 from bakery.errors import BakeryError
 from bakery.options import Output, make_groups, options_of
+from bakery.redaction import remember
 from bakery.workspace import find_workspace, require_own_cache
 
 WORKSPACE = find_workspace(Path(__file__).resolve().parents[1])
@@ -43,6 +45,12 @@ def reported_errors() -> Iterator[None]:
         raise Exit(process.describe(error), 1) from None
 
 
+def _texts(values: Iterable[object]) -> Iterator[str]:
+    """The texts among the ``values`` of options, of which a list belongs to an option that may be repeated."""
+    for value in values:
+        yield from [value] if isinstance(value, str) else value if isinstance(value, list) else []
+
+
 def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report | None]], Task[Any]]:
     """Turn a function over option groups into a task that has the options ``names`` and prints the function's report.
 
@@ -56,6 +64,7 @@ def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report |
         @functools.wraps(body)
         def wrapper(_: Context, **typed: Any) -> None:
             with reported_errors():
+                remember(_texts(typed.values()), os.environ)
                 require_own_cache(WORKSPACE.home)
                 report = body(*make_groups(groups, options, typed))
                 if report:

@@ -25,9 +25,8 @@ from bakery.plan import (
     target_name,
 )
 from bakery.records import Resolution, read_resolution, replayed
-from bakery.redaction import redact
 from bakery.sources import SignatureChecker, SourceCache, load_trust
-from bakery.urls import is_snapshot, users_mirror
+from bakery.urls import is_public, is_snapshot, users_mirror
 from bakery.workspace import Workspace
 
 EXPIRED = "expired package lists of a snapshot were accepted"
@@ -103,9 +102,9 @@ def check_inputs(building: Building) -> None:
         read_resolution(Path(building.packages))
     if building.base:
         users_base(building.base)
-    if redact(building.builder_id or "") != (building.builder_id or ""):
-        hint = "The provenance publishes it: give a URI without user, password or token."
-        raise InputError("--builder-id (or $BAKERY_BUILDER_ID) contains a login or a token", hint=hint)
+    if building.builder_id and not is_public(building.builder_id):
+        hint = "The provenance publishes it: give a URI such as https://HOST/PATH, without user, password and query."
+        raise InputError("--builder-id (or $BAKERY_BUILDER_ID) is not a URI, or contains a login or a token", hint=hint)
 
 
 def inputs_for(

@@ -1,6 +1,8 @@
 """Runs buildx with the user's builder and caches, and follows several builds at a time."""
 
+import csv
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -76,9 +78,10 @@ def buildx_options(building: Building, workspace: Workspace | None = None) -> Bu
 
 
 def _cache(text: str, slug: str, more: str = "") -> str:
-    if redact(text) != text:
+    if not _is_public(text):
         raise InputError(
-            "--cache-to and --cache-from must not contain keys or logins: other users can list a process's arguments",
+            "--cache-to and --cache-from must not contain keys, logins or queries: other users can list a process's "
+            "arguments",
             hint="buildx reads $AWS_ACCESS_KEY_ID, $AWS_SECRET_ACCESS_KEY and $AWS_SESSION_TOKEN for type=s3, "
             "$ACTIONS_RUNTIME_TOKEN for type=gha, and `docker login` for a registry; BuildKit's own environment has "
             "the login for type=azblob.",
@@ -86,6 +89,15 @@ def _cache(text: str, slug: str, more: str = "") -> str:
     if "=" in text:
         return text.replace("{image}", slug)
     return f"type=registry,ref={text}:{slug}{more}"
+
+
+def _is_public(cache: str) -> bool:
+    """Whether every option is NAME=VALUE without login, query and white space; a folder of type=local may be any."""
+    option = r"(?:src|dest)=.*|[\w-]+=[^\s@?]*(?:@sha256:[0-9a-f]{64})?"
+    if not cache.isprintable():
+        return False
+    options = next(csv.reader([cache])) if "=" in cache else [f"ref={cache}"]
+    return redact(cache) == cache and all(re.fullmatch(option, text) for text in options)
 
 
 @dataclass

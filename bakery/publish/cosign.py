@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bakery.errors import InputError, PublishError
 from bakery.registry import HUB, Transport, is_loopback
+from bakery.urls import is_public
 
 KINDS = {
     "https://slsa.dev/provenance/v0.2": "slsaprovenance02",
@@ -69,13 +70,16 @@ class Signer:
 
 
 def make_signer(transport: Transport, key: str | None) -> Signer:
-    """The signer for a repository; :exc:`InputError` if cosign is not installed or the key file does not exist."""
+    """The signer for a repository; :exc:`InputError` if cosign is not installed or it cannot use the key."""
     program = shutil.which("cosign")
     if program is None:
         raise InputError(
             "--sign needs cosign, which is not on PATH",
             hint="Get it from https://docs.sigstore.dev/cosign/system_config/installation/, or push without --sign.",
         )
+    if key and "://" in key and not is_public(key):
+        hint = "Other users can list a process's arguments: give cosign the login in its environment."
+        raise InputError("--key must not contain a login or a query", hint=hint)
     if key and "://" not in key and not Path(key).is_file():
         raise InputError(f"--key={key}: no such file", hint="`cosign generate-key-pair` creates one.")
     return Signer(program, transport, key or "")

@@ -14,6 +14,7 @@ from typing import IO
 from bakery import oci
 from bakery.names import is_digest
 from bakery.platforms import Platform
+from bakery.redaction import shorten
 from bakery.registry.errors import RegistryError, Unreachable
 from bakery.registry.references import split_reference
 from bakery.registry.transport import PAUSE, PULL, Answer, Transport
@@ -49,7 +50,7 @@ def manifest_digest(reference: str) -> str:
     answer = Registry(patience=0).ask("HEAD", reference, f"manifests/{tag}")
     digest = str(answer.headers.get("Docker-Content-Digest", tag if is_digest(tag) else ""))
     if (digest and not is_digest(digest)) or (is_digest(tag) and digest != tag):
-        raise RegistryError(f"{reference}: its registry answered with another digest: {digest[:100]!r}")
+        raise RegistryError(f"{reference}: its registry answered with another digest: {shorten(digest, 100)!r}")
     return digest
 
 

@@ -15,6 +15,7 @@ from packageurl import PackageURL
 from packaging.version import InvalidVersion, Version
 
 from bakery.errors import InputError
+from bakery.redaction import shorten
 from bakery.sbom.components import SpdxPackage
 
 FIXED, OPEN, NOT_AFFECTED = "fixed in archive", "open", "not affected"
@@ -121,7 +122,9 @@ def _purls(package: SpdxPackage) -> Iterator[PackageURL]:
             try:
                 yield PackageURL.from_string(reference.reference_locator)
             except ValueError as error:
-                raise InputError(f"{reference.reference_locator[:200]!r} is not a package URL: {error}") from None
+                raise InputError(
+                    f"{shorten(reference.reference_locator, 200)!r} is not a package URL: {error}"
+                ) from None
 
 
 def _rows(
@@ -142,7 +145,7 @@ def _state(version: str, entry: _Release) -> str:
     try:
         older = NativeVersion(version) < NativeVersion(entry.fixed_version)
     except ValueError:
-        found = f"{version[:80]!r} (bill) or {entry.fixed_version[:80]!r} (tracker)"
+        found = f"{shorten(version, 80)!r} (bill) or {shorten(entry.fixed_version, 80)!r} (tracker)"
         raise InputError(f"{found} is not a version of a Debian package", hint="Get both documents again.") from None
     return FIXED if older else NOT_AFFECTED
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bakery.redaction import shorten
+
 TIMEOUT = 120
 """Seconds for gpgv; a tarball takes a fraction of one."""
 WEAK_DIGESTS = {"1": "MD5", "2": "SHA1", "3": "RIPEMD160", "11": "SHA224"}
@@ -92,7 +94,7 @@ def dearmor(text: bytes, kind: str, name: str) -> bytes:
         body = lines[lines.index(b"") + 1 : -1]
         return base64.b64decode(b"".join(line for line in body if not line.startswith(b"=")), validate=True)
     except (ValueError, binascii.Error):
-        shown = text[:40].decode("ascii", "replace").strip()
+        shown = shorten(text[:400].decode("ascii", "replace").strip(), 40)
         raise BadSignature(f"{name} is not an OpenPGP {kind.lower()}: it begins with {shown!r}") from None
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.redaction import shorten
 from bakery.sources.openpgp import BadSignature, Unverifiable, VerifiedSignature
 from bakery.sources.trust import Identity
 
@@ -85,10 +86,10 @@ def _expect_json(bundle: bytes) -> None:
     try:
         msgspec.json.decode(bundle, type=dict)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        shown = bundle[:40].decode("ascii", "replace").strip()
+        shown = shorten(bundle[:400].decode("ascii", "replace").strip(), 40)
         raise BadSignature(f"the bundle is not a JSON object: it begins with {shown!r}") from None
 
 
 def _summary(error: BaseException) -> str:
     """The first lines of the library's message, without the model dumps that follow."""
-    return " ".join(line.strip() for line in str(error).splitlines()[:3])[:300]
+    return shorten(" ".join(line.strip() for line in str(error).splitlines()[:3]), 300)

@@ -213,3 +213,17 @@ def test_the_hosts_exceptions_from_verification_do_not_apply_to_downloaded_packa
     assert "deb  http://a x\n" in sources and "deb [arch=amd64  signed-by=/k] http://b x\n" in sources
     assert "deb [signed-by=/k    ] http://c x\n" in sources and snapshot in sources
     assert "URIs: http://e\nSuites: x\n" in done.stderr
+
+
+@pytest.mark.parametrize("end", ["exit 1", 'kill -TERM "$PPID"'])
+def test_a_login_in_the_hosts_sources_is_copied_for_this_user_only_and_removed_after_a_failure(
+    entrance: Entrance, tmp_path: Path, end: str
+) -> None:
+    (tmp_path / "sources.list").write_text("deb http://me:S3cr3t@a x\n")
+    entrance.add("apt-config", f"#!/bin/sh\necho \"list='{tmp_path}/sources.list' parts=/nowhere\"\n")
+    modes = f'find "{entrance.home}"/python.apt "{entrance.home}"/python.apt/sources/* -maxdepth 0 -printf "%m\\n"'
+    entrance.add("apt-get", f'#!/bin/sh\n{modes} >>"{tmp_path}/modes"\n{end}\n')
+    entrance.add("dpkg-deb", "#!/bin/sh\nexit 1\n")
+    assert entrance.run("./inv", "images").returncode == 2
+    assert set((tmp_path / "modes").read_text().split()) == {"700", "600"}
+    assert not (entrance.home / "python.apt").exists()

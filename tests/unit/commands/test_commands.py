@@ -92,6 +92,7 @@ def inv(root: Path, tmp_path: Path) -> Run:
         (["sbom", "--version=3.13"], 1, ["the Docker engine at tcp://127.0.0.1:1 (DOCKER_HOST) does not answer"]),
         (["outdated", "--format=yaml"], 2, ["unknown format 'yaml'"]),
         (["build", "--version=3.13", "--builder-id=https://me:x@ci.test/"], 2, ["--builder-id", "contains a login"]),
+        (["build", "--version=3.13", "--builder-id=ghp_0123456789"], 2, ["--builder-id", "is not a URI"]),
         (["build", "--version=3.13"], 1, ["the Docker engine at tcp://127.0.0.1:1 (DOCKER_HOST) does not answer"]),
     ],
 )
@@ -104,6 +105,28 @@ def test_a_mistake_is_reported_with_its_exit_code_and_what_to_do(
         assert message in done.stderr
     assert done.stdout == ""
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        (["doctor"], {"https_proxy": "http://user:pa S3cr3t@127.0.0.1:1"}),
+        (["doctor", "--format=json"], {"https_proxy": "http://user:pa S3cr3t@127.0.0.1:1"}),
+        (["engine.status"], {"DOCKER_HOST": "tcp://user:pa S3cr3t@127.0.0.1:1"}),
+        (["vulnerabilities", "--bill=http://user:S3 cr3t@127.0.0.1:1/x"], {}),
+        (["vulnerabilities", "--bill=http://127.0.0.1:1/x?pass=S3cr3t w0rd"], {}),
+        (["vulnerabilities", "--bill=ftp://user S3cr3t@h"], {}),
+        (["verify", f"--image=https://user:S3cr3t{'x' * 360}@h/x"], {}),
+        (["push", "--version=3.13", f"--repository=user:S3cr3t {'x' * 360}@h/x"], {}),
+        (["test", "--version=3.13", "--source=user:S3 cr3t@x"], {}),
+    ],
+)
+def test_no_login_and_no_query_of_the_user_is_printed(
+    inv: Run, arguments: list[str], variables: dict[str, str]
+) -> None:
+    done = inv(*arguments, **{"DOCKER_HOST": "tcp://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1", **variables})
+    assert not [part for part in ("S3", "cr3t", "w0rd", "xxx") if part in done.stdout + done.stderr]
+    assert done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("verb", ["test", "regrtest"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from bakery.catalog.models import Catalog, Image
 from bakery.errors import BakeryError, InputError, PublishError
 from bakery.platforms import Platform
 from bakery.publish import push
-from bakery.publish.cosign import Signer
+from bakery.publish.cosign import Signer, make_signer
 from bakery.publish.push import Pusher
 from bakery.records.builds import manifest_digest_of, record_attested
 from bakery.registry import PUSH, RegistryError, Repository, Transport
@@ -250,3 +251,17 @@ def test_file_of_pushed_images_is_limited(tmp_path: Path) -> None:
     (tmp_path / "digests.json").write_bytes(b"[" + b"[]," * (push.LARGEST // 3 + 1))
     with pytest.raises(InputError, match=f"expected at most {push.LARGEST} bytes"):
         push.read_digests([str(tmp_path / "digests.json")])
+
+
+@pytest.mark.parametrize(
+    "key", ["https://user:S3cr3t@host/key", "https://host/key?token=S3cr3t", "awskms://S3 cr3t@h/x"]
+)
+def test_a_key_with_a_login_is_refused_because_arguments_of_processes_are_public(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport: Any = SimpleNamespace(base="https://r.example", bundle=None, host="r.example", path="python")
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/cosign")
+    assert "--key=awskms:///alias/x" in make_signer(transport, "awskms:///alias/x").command("sign", "sha256:x")
+    with pytest.raises(InputError, match="--key must not contain a login or a query") as caught:
+        make_signer(transport, key)
+    assert "cr3t" not in str(caught.value)
