@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 LARGEST = 4 << 20
 """Bytes of the largest answer that is read into memory: registries accept manifests of 4 MiB. JSON can take 30 times as
 many bytes once it is parsed."""
+LARGEST_BLOB = 16 << 30
+"""Bytes of the largest layer that is opened; a size is only what a manifest states."""
 LARGEST_TOKEN = 1 << 17
 LARGEST_CHALLENGE = 4096
 """Characters of a WWW-Authenticate header; a registry sends about 150."""
@@ -184,6 +186,8 @@ class Transport:
         from bakery.net import sessions
 
         what, folder = f"blobs/{digest}", Path(tempfile.gettempdir())
+        if size > LARGEST_BLOB:
+            raise RegistryError(f"{self.host} has a blob of {size} bytes, expected at most {LARGEST_BLOB}")
         require_space(folder, size)
         with disk_full(folder), tempfile.TemporaryFile() as file:
             with self._network_errors(), self._respond("GET", what, {}, b"") as response:

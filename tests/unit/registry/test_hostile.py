@@ -450,3 +450,31 @@ def test_a_redirect_that_cannot_be_followed_is_not_repeated(serve: Any, location
     with pytest.raises(RegistryError, match="invalid URL or header") as caught:
         Repository(Transport(server.address, "x", PUSH)).check()
     assert not caught.value.transient
+
+
+@pytest.mark.parametrize("base", ["https://127.0.0.1", "http://127.0.0.1"])
+def test_an_upload_is_not_directed_from_https_to_another_protocol(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
+    asked: list[str] = []
+
+    def once(verb: str, what: str, **_: object) -> transport.Answer:
+        asked.append(what)
+        location = "ftp://host/x" if base.startswith("http:") else "http://host/x"
+        return transport.Answer(404 if verb == "HEAD" else 202, {"Location": location}, b"")
+
+    connection = Transport("127.0.0.1", "x", PUSH)
+    monkeypatch.setitem(vars(connection), "base", base)
+    monkeypatch.setattr(connection, "once", once)
+    with pytest.raises(RegistryError, match="directs the upload to another protocol") as caught:
+        Repository(connection).put_blob(DIGEST, 1, lambda: io.BytesIO(b"x"))
+    assert not caught.value.transient
+    assert asked == [f"blobs/{DIGEST}", "blobs/uploads/"]
+
+
+def test_a_layer_of_an_impossible_size_is_not_a_full_disk(serve: Any) -> None:
+    server = serve()
+    with (
+        pytest.raises(RegistryError, match=f"a blob of {1 << 62} bytes, expected at most"),
+        Registry(patience=0).open_blob(f"{server.address}/x:tag", DIGEST, 1 << 62),
+    ):
+        pytest.fail("it was given out")
+    assert server.asked == []
