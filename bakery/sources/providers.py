@@ -5,6 +5,7 @@ and add it to :data:`PROVIDERS`. Nothing else has to change: :class:`bakery.sour
 byte against the lock, caches the file, and lists in its error message why each attempt failed.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from bakery import urls
 from bakery.bases import apt
 from bakery.errors import SourceError, Unavailable
 from bakery.net import http
+from bakery.regular_files import open_regular
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,9 @@ def from_user_mirror(request: Request) -> Iterator[Attempt]:
     elif request.mirror:
         folder = Path(expanduser(request.mirror.removeprefix("file://")))
         files = [folder / path for path in paths]
-        yield Attempt(f"the mirror {folder}", partial(_copy, files), lambda: any(file.is_file() for file in files))
+        yield Attempt(
+            f"the mirror {folder}", partial(_copy, files, request.limit), lambda: any(file.is_file() for file in files)
+        )
 
 
 def from_python_org(request: Request) -> Iterator[Attempt]:
@@ -111,11 +115,16 @@ PROVIDERS: tuple[Provider, ...] = (from_user_mirror, from_python_org, from_debia
 """Every provider, in the order in which they are asked."""
 
 
-def _copy(candidates: list[Path], file: Path) -> None:
+def _copy(candidates: list[Path], limit: int, file: Path) -> None:
     try:
         for candidate in candidates:
             if candidate.is_file():
-                shutil.copyfile(candidate, file)
+                with open_regular(candidate) as stream:
+                    size = os.fstat(stream.fileno()).st_size
+                    if size > limit:
+                        raise Unavailable(f"has {candidate} with {size} bytes, expected at most {limit}")
+                    with file.open("wb") as copy:
+                        shutil.copyfileobj(stream, copy)
                 return
     except PermissionError as error:
         raise Unavailable(f"cannot be read ({error.strerror})") from None
