@@ -5,7 +5,6 @@ and add it to :data:`PROVIDERS`. Nothing else has to change: :class:`bakery.sour
 byte against the lock, caches the file, and lists in its error message why each attempt failed.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +20,6 @@ from bakery import urls
 from bakery.bases import apt
 from bakery.errors import SourceError, Unavailable
 from bakery.net import http
-from bakery.regular_files import open_regular
 
 
 @dataclass(frozen=True)
@@ -119,12 +117,9 @@ def _copy(candidates: list[Path], limit: int, file: Path) -> None:
     try:
         for candidate in candidates:
             if candidate.is_file():
-                with open_regular(candidate) as stream:
-                    size = os.fstat(stream.fileno()).st_size
-                    if size > limit:
-                        raise Unavailable(f"has {candidate} with {size} bytes, expected at most {limit}")
-                    with file.open("wb") as copy:
-                        shutil.copyfileobj(stream, copy)
+                if (size := candidate.stat().st_size) > limit:
+                    raise Unavailable(f"has {candidate} with {size} bytes, expected at most {limit}")
+                shutil.copyfile(candidate, file)
                 return
     except PermissionError as error:
         raise Unavailable(f"cannot be read ({error.strerror})") from None
