@@ -24,8 +24,9 @@ def open_regular(file: Path) -> BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
-def read_regular(file: Path, limit: int = LARGEST) -> bytes:
-    """The bytes of ``file``; OSError if it is not a regular file, or has more than ``limit`` bytes."""
+def read_regular(file: Path, limit: int = 0) -> bytes:
+    """The bytes of ``file``; OSError if it is not a regular file, or has over ``limit`` (:data:`LARGEST`) bytes."""
+    limit = limit or LARGEST
     with open_regular(file) as stream:
         size = os.fstat(stream.fileno()).st_size  # 0 for files of the kernel
         data = b"" if size > limit else stream.read(limit + 1)
