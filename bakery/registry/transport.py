@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 LARGEST = 4 << 20
 """Bytes of the largest answer that is read into memory: registries accept manifests of 4 MiB. JSON can take 30 times as
 many bytes once it is parsed."""
+LARGEST_BLOB = 16 << 30
+"""Bytes of the largest layer that is opened; a size is only what a manifest states."""
 LARGEST_TOKEN = 1 << 17
+LARGEST_CHALLENGE = 4096
+"""Characters of a WWW-Authenticate header; a registry sends about 150."""
 PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds before the second attempt, doubled before each further one, and their limit."""
 PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "record layer failure", "UNEXPECTED_MESSAGE")
@@ -182,6 +186,8 @@ class Transport:
         from bakery.net import sessions
 
         what, folder = f"blobs/{digest}", Path(tempfile.gettempdir())
+        if size > LARGEST_BLOB:
+            raise RegistryError(f"{self.host} has a blob of {size} bytes, expected at most {LARGEST_BLOB}")
         require_space(folder, size)
         with disk_full(folder), tempfile.TemporaryFile() as file:
             with self._network_errors(), self._respond("GET", what, {}, b"") as response:
@@ -227,13 +233,13 @@ class Transport:
             ) from None
         except requests.Timeout:
             raise self._unreachable("did not answer in time") from None
-        except requests.exceptions.InvalidURL:  # another attempt would get the same one
+        except ValueError:  # what requests raises for URLs and headers; another attempt would get the same ones
             raise Unreachable(
-                f"{self.host} cannot be reached: an invalid URL, its own, a redirect's or a proxy's"
+                f"{self.host} cannot be reached: an invalid URL or header, its own, a redirect's or a proxy's"
             ) from None
         except requests.TooManyRedirects:
             raise Unreachable(f"{self.host} redirects too often, or from https to another protocol") from None
-        except (requests.RequestException, HTTPError, ValueError) as error:
+        except (requests.RequestException, HTTPError) as error:
             refused = "refused" in str(error) or "resolve" in str(error)
             raise self._unreachable("cannot be reached" if refused else "broke the connection") from None
 
@@ -278,8 +284,10 @@ class Transport:
 
     def _authorise(self, challenge: str) -> None:
         """Answer a 401: get a token, or use the password (https://distribution.github.io/distribution/spec/auth/)."""
+        if len(challenge) > LARGEST_CHALLENGE:
+            raise RegistryError(f"{self.host} requires a login by a header of more than {LARGEST_CHALLENGE} characters")
         kind, _, rest = challenge.partition(" ")
-        fields = dict(re.findall(r'(\w+)="([^"]*)"', rest))
+        fields = dict(re.findall(r'\b(\w+)="([^"]*)"', rest))
         try:
             realm = urlsplit(fields.get("realm", ""))
         except ValueError:
@@ -317,9 +325,12 @@ class Transport:
             raise self._refusal(server, f"a token for {self.path}", answer)
         try:
             body = json.loads(answer.body)
-            return str(body.get("token") or body["access_token"])
+            token = str(body.get("token") or body["access_token"])
         except (ValueError, LookupError, AttributeError, RecursionError):
             raise RegistryError(f"{self.host} refers to {server} for a token, which answered without one") from None
+        if not re.fullmatch(r"[\x21-\x7e]+", token):  # RFC 6750 2.1; else it could end the header that it is sent in
+            raise RegistryError(f"{self.host} refers to {server} for a token, which answered with an invalid one")
+        return token
 
 
 def _basic(login: Login) -> "Callable[[requests.PreparedRequest], requests.PreparedRequest]":

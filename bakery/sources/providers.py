@@ -84,7 +84,9 @@ def from_user_mirror(request: Request) -> Iterator[Attempt]:
     elif request.mirror:
         folder = Path(request.mirror.removeprefix("file://"))
         files = [folder / path for path in paths]
-        yield Attempt(f"the mirror {folder}", partial(_copy, files), lambda: any(file.is_file() for file in files))
+        yield Attempt(
+            f"the mirror {folder}", partial(_copy, files, request.limit), lambda: any(file.is_file() for file in files)
+        )
 
 
 def from_python_org(request: Request) -> Iterator[Attempt]:
@@ -112,10 +114,12 @@ PROVIDERS: tuple[Provider, ...] = (from_user_mirror, from_python_org, from_debia
 """Every provider, in the order in which they are asked."""
 
 
-def _copy(candidates: list[Path], file: Path) -> None:
+def _copy(candidates: list[Path], limit: int, file: Path) -> None:
     try:
         for candidate in candidates:
             if candidate.is_file():
+                if (size := candidate.stat().st_size) > limit:
+                    raise Unavailable(f"has {candidate} with {size} bytes, expected at most {limit}")
                 shutil.copyfile(candidate, file)
                 return
     except PermissionError as error:

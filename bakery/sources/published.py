@@ -22,8 +22,9 @@ from bakery.workspace import Workspace
 
 T = TypeVar("T")
 API = "https://www.python.org/api/v2/downloads"
-LIMIT = 32 << 20
-"""Bytes of the largest response that is read; the list of all releases has about 1 MB."""
+LARGEST_LIST, LARGEST_PAGE = 3 << 20, 1 << 18
+"""Bytes of the largest response of the API, whose list of all releases has about 1 MB, and of the directory's page,
+which has about 50 kB. Objects can take 25 times as many bytes in memory."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _read_api() -> dict[Version, str]:
 
 def _read_directory() -> set[Version]:
     """The versions, at least one, that the download directory has a folder for."""
-    page = http.read(f"{urls.PYTHON_ORG}/", LIMIT).decode("utf-8", "replace")
+    page = http.read(f"{urls.PYTHON_ORG}/", LARGEST_PAGE).decode("utf-8", "replace")
     versions = {Version(name) for name in re.findall(r'href="(?:[^"]*/)?(3\.[0-9]{1,3}\.[0-9]{1,3})/"', page)}
     if not versions:
         raise Unavailable("lists no releases")
@@ -112,7 +113,7 @@ def release_file(release_id: str, name: str) -> ReleaseFile:
 
 def _read_list(url: str, kind: type[T]) -> list[T]:
     try:
-        return msgspec.json.decode(http.read(url, LIMIT), type=list[kind])  # type: ignore[valid-type]
+        return msgspec.json.decode(http.read(url, LARGEST_LIST), type=list[kind])  # type: ignore[valid-type]
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Unavailable(f"sent a response that is not valid: {error}") from None
 

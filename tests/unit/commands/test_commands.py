@@ -118,7 +118,6 @@ def test_a_mistake_is_reported_with_its_exit_code_and_what_to_do(
         (["vulnerabilities", "--bill=ftp://user S3cr3t@h"], {}),
         (["verify", f"--image=https://user:S3cr3t{'x' * 360}@h/x"], {}),
         (["push", "--version=3.13", f"--repository=user:S3cr3t {'x' * 360}@h/x"], {}),
-        (["test", "--version=3.13", "--source=user:S3 cr3t@x"], {}),
     ],
 )
 def test_no_login_and_no_query_of_the_user_is_printed(

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -418,3 +419,62 @@ def test_a_path_that_leaves_the_repository_is_not_requested(serve: Any, what: st
             Transport(server.address, path, PUSH).ask("GET", name)
         assert not caught.value.transient
     assert server.asked in ([], ["GET /v2/"])
+
+
+def test_a_long_challenge_is_refused_at_once(serve: Any) -> None:
+    server = serve(default=(401, b"", {"WWW-Authenticate": "Bearer " + "a" * 60_000}))
+    with pytest.raises(RegistryError, match="header of more than 4096 characters") as caught:
+        Repository(Transport(server.address, "x", PUSH)).check()
+    assert not caught.value.transient
+
+
+def test_a_challenge_of_letters_is_read_in_linear_time(serve: Any) -> None:
+    begin = time.process_time()
+    with pytest.raises(RegistryError, match="unsupported kind of login"):
+        Transport("127.0.0.1:1", "x", PUSH)._authorise("Bearer " + "a" * 4000)
+    assert time.process_time() - begin < 0.1
+
+
+@pytest.mark.parametrize("token", ["a\r\nX: y", "\u2603", "\0", "a b", "\ud800", [1, 2]])
+def test_a_token_that_cannot_be_sent_is_refused_at_once(serve: Any, token: object) -> None:
+    server = serve({"/token": json.dumps({"token": token}).encode()})
+    server.default = (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
+    with pytest.raises(RegistryError, match="answered with an invalid one") as caught:
+        Repository(Transport(server.address, "x", PUSH)).check()
+    assert not caught.value.transient
+
+
+@pytest.mark.parametrize("location", ["ftp://host/x", "http://\xff\xfe/", "x://"])
+def test_a_redirect_that_cannot_be_followed_is_not_repeated(serve: Any, location: str) -> None:
+    server = serve(default=(307, b"", {"Location": location}))
+    with pytest.raises(RegistryError, match="invalid URL or header") as caught:
+        Repository(Transport(server.address, "x", PUSH)).check()
+    assert not caught.value.transient
+
+
+@pytest.mark.parametrize("base", ["https://127.0.0.1", "http://127.0.0.1"])
+def test_an_upload_is_not_directed_from_https_to_another_protocol(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
+    asked: list[str] = []
+
+    def once(verb: str, what: str, **_: object) -> transport.Answer:
+        asked.append(what)
+        location = "ftp://host/x" if base.startswith("http:") else "http://host/x"
+        return transport.Answer(404 if verb == "HEAD" else 202, {"Location": location}, b"")
+
+    connection = Transport("127.0.0.1", "x", PUSH)
+    monkeypatch.setitem(vars(connection), "base", base)
+    monkeypatch.setattr(connection, "once", once)
+    with pytest.raises(RegistryError, match="directs the upload to another protocol") as caught:
+        Repository(connection).put_blob(DIGEST, 1, lambda: io.BytesIO(b"x"))
+    assert not caught.value.transient
+    assert asked == [f"blobs/{DIGEST}", "blobs/uploads/"]
+
+
+def test_a_layer_of_an_impossible_size_is_not_a_full_disk(serve: Any) -> None:
+    server = serve()
+    with (
+        pytest.raises(RegistryError, match=f"a blob of {1 << 62} bytes, expected at most"),
+        Registry(patience=0).open_blob(f"{server.address}/x:tag", DIGEST, 1 << 62),
+    ):
+        pytest.fail("it was given out")
+    assert server.asked == []

@@ -222,3 +222,16 @@ def test_pip_does_not_take_all_memory_for_an_endless_index(
     with pytest.raises(Unavailable, match=r"sent an index page for uv==0.13.9 that needs more than 256 MiB of memory"):
         attempt.download(tmp_path / WHEEL)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(before, 350 << 10), "in KiB"
+
+
+def test_a_file_of_a_mirrors_folder_is_limited_before_it_is_copied(tmp_path: Path) -> None:
+    source, target = tmp_path / "file", tmp_path / "copy"
+    source.touch()
+    os.truncate(source, 1 << 30)
+    (attempt,) = from_user_mirror(Request("file", 1000, mirror=str(tmp_path)))
+    with pytest.raises(Unavailable, match=f"{1 << 30} bytes, expected at most 1000"):
+        attempt.download(target)
+    assert not target.exists()
+    os.truncate(source, 1000)
+    attempt.download(target)
+    assert target.read_bytes() == bytes(1000)

@@ -131,6 +131,14 @@ def test_broken_api_falls_back_to_the_directory(org: FakePythonOrg, broken: Any)
     assert findings.notes[0].startswith("python.org's API ")
 
 
+def test_responses_of_python_org_are_limited_to_a_few_times_what_is_expected(org: FakePythonOrg) -> None:
+    for limit in (published.LARGEST_LIST, published.LARGEST_PAGE):
+        assert limit <= 4 << 20, "objects take 25 times as many bytes in memory"
+    org.publish("3.13.6")
+    org.server.routes["/api/release/"] = b"[" + b"{}," * (published.LARGEST_LIST // 3) + b"{}]"
+    assert f"sent more than {published.LARGEST_LIST} bytes" in org.find().notes[0]
+
+
 def test_broken_directory_falls_back_to_the_api(org: FakePythonOrg) -> None:
     org.publish("3.13.6")
     org.server.routes["/"] = HTML
