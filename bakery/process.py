@@ -8,9 +8,10 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterable
 from contextlib import suppress
 
-from bakery.redaction import redact, shorten
+from bakery.redaction import redact, remember, shorten
 
 REPEATED = 1.0
 """Seconds in which another signal is the same one: timeout(1) sends its signal to the process and to its group."""
@@ -91,6 +92,16 @@ def report_errors() -> None:
     sys.excepthook = _report
 
 
+def exit_code(error: KeyboardInterrupt) -> int:
+    """The exit code after a signal: 128 and its number."""
+    return 128 + int((error.args or (signal.SIGINT,))[0])
+
+
+def remember_secrets(values: Iterable[object]) -> None:
+    """Hide the secrets in the ``values`` of options and in the environment from now on."""
+    remember(values, os.environ)
+
+
 def _flush() -> None:
     try:
         sys.stdout.flush()
@@ -102,7 +113,7 @@ def _report(kind: type[BaseException], error: BaseException, _: object) -> None:
     """The end of a process whose error nothing has caught: a line, and the exit code."""
     code, line = 1, None
     if isinstance(error, KeyboardInterrupt):
-        code, line = 128 + (error.args or (signal.SIGINT,))[0], "\nInterrupted."
+        code, line = exit_code(error), "\nInterrupted."
     elif isinstance(error, Exception):
         line = describe(error)
     with suppress(OSError):

@@ -45,14 +45,16 @@ _known: list[str] = []
 """Secrets that the user gave to this process, the longest first."""
 
 
-def remember(texts: Iterable[str], variables: Mapping[str, str] | None = None) -> None:
+def remember(values: Iterable[object], variables: Mapping[str, str] | None = None) -> None:
     """Hide secrets of the user wherever they are shown from now on, whatever is around them or left of it.
 
-    These are the logins of URLs in ``texts`` and in environment ``variables``, and the values of variables whose names
-    say that they are secret.
+    These are the logins of URLs in the ``values`` of options (texts, lists of them, or others) and of environment
+    ``variables``, and the values of variables whose names say that they are secret.
     """
     variables = variables or {}
-    secrets = {part for text in (*texts, *variables.values()) for part in _secrets(text)}
+    given = [text for value in values for text in (value if isinstance(value, list) else [value])]
+    texts = [text for text in (*given, *variables.values()) if isinstance(text, str)]
+    secrets = {part for text in texts for part in _secrets(text)}
     for name, value in variables.items():
         if (_SECRET.search(name) or re.search("(?i)(^|_)key(_id)?$", name)) and not _PUBLIC.search(name):
             secrets.add(value)

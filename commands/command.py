@@ -4,10 +4,8 @@ The fields of the groups (bakery/options.py) become the signature that Invoke re
 """
 
 import functools
-import os
-import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -21,7 +19,6 @@ from bakery import process
 from bakery.display import Report
 from bakery.errors import BakeryError
 from bakery.options import Output, make_groups, options_of
-from bakery.redaction import remember
 from bakery.workspace import find_workspace, require_own_cache
 
 WORKSPACE = find_workspace(Path(__file__).resolve().parents[1])
@@ -37,18 +34,12 @@ def reported_errors() -> Iterator[None]:
     except BakeryError as error:
         raise Exit(f"{type(error).__name__}: {error}", error.exit_code) from None
     except KeyboardInterrupt as error:
-        code = 128 + (error.args or (signal.SIGINT,))[0]
-        raise Exit("\nInterrupted. Run the same command to continue: finished steps are kept.", code) from None
+        text = "\nInterrupted. Run the same command to continue: finished steps are kept."
+        raise Exit(text, process.exit_code(error)) from None
     except Exit:
         raise
     except Exception as error:
         raise Exit(process.describe(error), 1) from None
-
-
-def _texts(values: Iterable[object]) -> Iterator[str]:
-    """The texts among the ``values`` of options, of which a list belongs to an option that may be repeated."""
-    for value in values:
-        yield from [value] if isinstance(value, str) else value if isinstance(value, list) else []
 
 
 def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report | None]], Task[Any]]:
@@ -64,7 +55,7 @@ def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report |
         @functools.wraps(body)
         def wrapper(_: Context, **typed: Any) -> None:
             with reported_errors():
-                remember(_texts(typed.values()), os.environ)
+                process.remember_secrets(typed.values())
                 require_own_cache(WORKSPACE.home)
                 report = body(*make_groups(groups, options, typed))
                 if report:
