@@ -185,7 +185,13 @@ def test_a_new_release_of_one_platform_waits_for_the_other(press: Press, registr
     old, arm = press.load(b"old"), press.load(b"arm", ARM)
     pusher = press.pusher(f"{registry}/{name}")
     pushed = pusher.push_digests(press.engine, [press.image(), press.image(ARM)])
-    pusher.tag([dataclasses.replace(image, names=_renamed(image.names, "3.13.14")) for image in pushed])
+    older = [
+        dataclasses.replace(
+            entry, image=entry.image.replace(RELEASE, "3.13.14"), names=_renamed(entry.names, "3.13.14")
+        )
+        for entry in pushed
+    ]
+    dataclasses.replace(pusher, catalog=_before(press.catalog, "3.13.14")).tag(older)
     assert whole(registry, name, "3.13") == {host_platform(): old, ARM: arm}
     new = press.load(b"new")
     done = press.push(f"{registry}/{name}")
@@ -197,6 +203,16 @@ def test_a_new_release_of_one_platform_waits_for_the_other(press: Press, registr
     arm_new = press.load(b"arm, new", ARM)
     assert press.push(f"{registry}/{name}", ARM)["3.13"] == "moved"
     assert whole(registry, name, "3.13") == {host_platform(): new, ARM: arm_new}
+
+
+def _before(catalog: Catalog, release: str) -> Catalog:
+    """The catalog when ``release`` was the newest one of its series."""
+
+    def pins(series: Any) -> Any:
+        renamed = (dataclasses.replace(pin, release=release) if pin.release == RELEASE else pin for pin in series.pins)
+        return dataclasses.replace(series, pins=tuple(renamed))
+
+    return dataclasses.replace(catalog, series=tuple(map(pins, catalog.series)))
 
 
 def _renamed(names: Any, release: str) -> Any:
