@@ -25,17 +25,22 @@ def git(path: Path, *arguments: str, data: bytes = b"") -> bytes:
     except its configuration, which may have safe.directory. Raises :exc:`ValueError` if git is not installed, fails,
     takes longer than :data:`SECONDS` or prints more than :data:`LIMIT` bytes.
     """
-    settings = dict(SETTINGS)
-    if "status" in arguments:  # it filters files to compare them, and asks submodules, which have filters of their own
-        arguments = (
-            *arguments[: (verb := arguments.index("status") + 1)],
-            "--ignore-submodules=all",
-            *arguments[verb:],
-        )
-        for name in _run(path, settings, ("config", "--null", "--name-only", "--list"), b"").decode().split("\0"):
-            if re.match(r"filter\..*\.(clean|process|required)\Z", name, re.DOTALL | re.IGNORECASE):
-                settings[name] = "false" if name.lower().endswith("required") else ""
-    return _run(path, settings, arguments, data)
+    return _run(path, SETTINGS, arguments, data)
+
+
+def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) -> list[str]:
+    """The files in the folder ``path`` that differ from its commit or are new: lines of git status.
+
+    ``paths`` are pathspecs, by default all; ``settings`` are added to git's configuration. Raises as :func:`git` does.
+    """
+    settings = {**SETTINGS, **(settings or {})}
+    # Files are filtered to be compared.
+    for name in git(path, "config", "--null", "--name-only", "--list").decode().split("\0"):
+        if re.match(r"filter\..*\.(clean|process|required)\Z", name, re.DOTALL | re.IGNORECASE):
+            settings[name] = "false" if name.lower().endswith("required") else ""
+    # Submodules have filters of their own. That new files count is not for the user's configuration to decide.
+    status = ("status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all", "--", *paths)
+    return os.fsdecode(_run(path, settings, status, b"")).splitlines()
 
 
 def _run(path: Path, settings: Mapping[str, str], arguments: Sequence[str], data: bytes) -> bytes:
@@ -47,13 +52,12 @@ def _run(path: Path, settings: Mapping[str, str], arguments: Sequence[str], data
         environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
     environment["GIT_CONFIG_COUNT"] = str(first + len(settings))
     command = ["git", "--no-optional-locks", "-C", str(path), *arguments]
-    verb = next(word for word in arguments if word[0] != "-" and "=" not in word)
     try:
         done = run_program(command, environment | ALONE, seconds=SECONDS, limit=LIMIT, data=data)
     except FileNotFoundError:
         raise ValueError("git is not installed: apt-get install git") from None
     except OverLimit as error:
-        raise ValueError(f"git {verb} {error}") from None
+        raise ValueError(f"git {arguments[0]} {error}") from None
     if done.code:
-        raise ValueError(f"git {verb}: {done.stderr.decode(errors='replace').strip()}")
+        raise ValueError(f"git {arguments[0]}: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout

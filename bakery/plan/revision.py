@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bakery.catalog import DIRTY, Catalog, Image
-from bakery.git import git
+from bakery.git import changes, git
 
 SHARED = (":(glob)shared/*.sh", "shared/minimal.conf", "shared/catalog.toml", "bakery/plan/bake.py")
 """What all images are made from, as git's pathspecs."""
 LOCK = "shared/lock.toml"
-ALL = "--untracked-files=all"
-"""Not what the user's configuration says (status.showUntrackedFiles)."""
 
 
 def made_from(catalog: Catalog, image: Image) -> tuple[str, ...]:
@@ -49,7 +47,7 @@ def revision_of(root: Path, paths: Sequence[str], sha256: str) -> str:
     if boundary.is_file() and newest in boundary.read_text().split():
         raise ValueError("it may be older than the oldest commit of this shallow clone: git fetch --unshallow")
     # The user's own ignored files may be inputs of an image.
-    changed = _ask(root, "-c", "core.excludesFile=/dev/null", "status", "--porcelain", ALL, "--", *paths)
+    changed = changes(root, *paths, settings={"core.excludesFile": "/dev/null"})
     return f"{newest}{DIRTY if changed or not pinned else ''}"
 
 
@@ -59,7 +57,7 @@ def checkout_of(root: Path) -> str:
     Raises :exc:`ValueError` if ``root`` is not a clone that git can read.
     """
     _require_clone(root)
-    return f"{_ask(root, 'rev-parse', 'HEAD')}{DIRTY if _ask(root, 'status', '--porcelain', ALL) else ''}"
+    return f"{_ask(root, 'rev-parse', 'HEAD')}{DIRTY if changes(root) else ''}"
 
 
 def _require_clone(root: Path) -> None:
