@@ -55,7 +55,9 @@ def builder(text: str) -> str:
     which may begin with a digit and contain a plus.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", text):
-        problem = f"--builder={text[:100]}: expected letters, digits and _ . + -, beginning with a letter or a digit"
+        problem = (
+            f"--builder={shorten(text, 100)}: expected letters, digits and _ . + -, beginning with a letter or a digit"
+        )
         raise InputError(problem, hint="`docker buildx ls` lists the builders.")
     return text
 
@@ -63,7 +65,7 @@ def builder(text: str) -> str:
 def tag(text: str) -> str:
     """``text`` if it is a tag; else :exc:`InputError`."""
     if not re.fullmatch(TAG, text):
-        raise InputError(f"{text[:300]!r} is not a tag: expected letters, digits and . _ - (at most 128)")
+        raise InputError(f"{shorten(text, 300)!r} is not a tag: expected letters, digits and . _ - (at most 128)")
     return text
 
 

@@ -56,7 +56,6 @@ def prepare(*, in_task: bool = True) -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
         # The lines of a table must not end a build on a terminal that only knows ASCII.
         getattr(sys, name).reconfigure(errors="replace")
-    for name in ("stdout", "stderr"):
         _make_complete(name)
 
 

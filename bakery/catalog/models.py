@@ -108,6 +108,11 @@ class Catalog:
     profiles: Mapping[str, Profile] = field(default_factory=dict, hash=False)  # by series; a build without one trains
 
     @property
+    def suite_repository(self) -> str:
+        """The name, without a tag, of images with CPython's own test suite on top."""
+        return f"{self.repository}-regrtest"
+
+    @property
     def targets(self) -> tuple[Target, ...]:
         """All targets of all families, in the order of the data files."""
         return tuple(target for family in self.families for target in family.targets)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bakery.errors import BakeryError, unknown_value
-from bakery.redaction import redact, redacted
+from bakery.redaction import redact, redacted, shorten
 
 NARROW = 80  # columns of a terminal that the lines below a row fit into
 UNLIMITED = 10_000  # columns of a table in a file or a pipe
@@ -35,8 +35,8 @@ class Column:
 
     def text(self, row: Any) -> str:
         """The text of the column's cell in ``row``: one line of at most :data:`LONGEST` characters."""
-        text = redact(cell(self.value(row) if self.value else row.get(self.key or self.heading)))
-        return " ".join((text if len(text) <= LONGEST else f"{text[:LONGEST]}...").splitlines())
+        text = cell(self.value(row) if self.value else row.get(self.key or self.heading))
+        return " ".join(shorten(text, LONGEST).splitlines())
 
 
 def cell(value: object) -> str:

@@ -17,6 +17,7 @@ from bakery.engine.embedded import Embedded
 from bakery.errors import BakeryError, BuildError, EngineError
 from bakery.files import Tell
 from bakery.platforms import AMD64, Platform
+from bakery.redaction import shorten
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -35,8 +36,8 @@ DECIDED_HERE = re.compile(
 
 
 def _short(value: object) -> str:
-    """What an engine sent, for one message: at most 1,000 characters."""
-    return str(value)[:1000]
+    """What an engine sent, for one message: redacted, and at most 1,000 characters of it."""
+    return shorten(str(value), 1000)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.catalog import LABELS, Catalog, RecipeName, load_catalog
+from bakery.catalog import ANNOTATIONS, LABELS, Catalog, RecipeName, load_catalog
 from bakery.engine import Embedded, EngineImage, running_engine
 from bakery.errors import BakeryError, NothingSelected
 from bakery.files import Tell, require_type
@@ -29,7 +29,7 @@ FOLDERS = {
     "environments": {"environments": r"\d+", "python": r"usr|etc|lib\w*|s?bin|var|ca-certificates\.crt"},
 }
 """What this tool makes: a pattern of names for each folder. Locks and partial files are its own everywhere."""
-CREATED = "org.opencontainers.image.created"
+CREATED = f"{ANNOTATIONS}.created"
 KINDS = ("logs", "images", "cache", "sources", "layers", "bases", "engine", "environments")
 
 
@@ -78,7 +78,7 @@ def own_names(image: EngineImage, catalog: Catalog) -> list[str]:
     their base's date, and repositories of their own.
     """
     made = image.created == image.labels.get(CREATED)
-    others = (catalog.recipes[RecipeName.REFERENCE].repository, f"{catalog.repository}-regrtest")
+    others = (catalog.recipes[RecipeName.REFERENCE].repository, catalog.suite_repository)
     names = (catalog.repository, *others) if made else others
     return [tag for tag in image.tags if tag.rpartition(":")[0] in names] or [image.id] * (made and not image.tags)
 

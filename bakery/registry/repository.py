@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 
 from bakery import oci
 from bakery.names import is_digest
+from bakery.redaction import shorten
 from bakery.registry.client import ACCEPT
 from bakery.registry.errors import RegistryError
 from bakery.registry.transport import Transport
@@ -38,7 +39,9 @@ class Repository:
         self.transport.verified(answer.body, entry["digest"], entry["size"])
         actual = oci.parse_manifest(answer.body).get("mediaType") or answer.headers.get("Content-Type", "")
         if actual.partition(";")[0].strip() != kind:
-            raise RegistryError(f"{self.transport.host} has {entry['digest']} as {actual[:100]!r}, expected {kind}")
+            raise RegistryError(
+                f"{self.transport.host} has {entry['digest']} as {shorten(actual, 100)!r}, expected {kind}"
+            )
         return True
 
     def has_blob(self, digest: str) -> bool:

@@ -23,6 +23,7 @@ from bakery.errors import InputError
 from bakery.files import Tell, disk_full, require_space
 from bakery.names import is_digest_of, is_resource
 from bakery.net import context_for, docker_config, users_bundle
+from bakery.redaction import shorten
 from bakery.registry.credentials import Login, find_login
 from bakery.registry.errors import RESUME, RegistryError, Unreachable, is_full, login_error, retry_after, status_error
 from bakery.registry.references import is_loopback
@@ -270,7 +271,9 @@ class Transport:
         if what.startswith(("https://", "http://")):
             return what
         if not is_resource(self.path, what):  # another path could be in another repository, or an API of another kind
-            raise RegistryError(f"{self.host} has no {self._name(what)[:300]!r}: it is not a manifest or a blob")
+            raise RegistryError(
+                f"{self.host} has no {shorten(self._name(what), 300)!r}: it is not a manifest or a blob"
+            )
         return f"{self.base}/v2/{self.path}/{what}"
 
     def _sign(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":

@@ -144,7 +144,7 @@ def build_suite(builder: Builder, image: Image) -> Suite:
     reference = references(builder.catalog, image)[0]
     below = builder.engine.require(reference)
     image = as_built(image, below)
-    identity = builder.stage(image, STAGE, f"{builder.catalog.repository}-{STAGE}:{image.name}")
+    identity = builder.stage(image, STAGE, f"{builder.catalog.suite_repository}:{image.name}")
     if builder.engine.require(identity).layers[: len(below.layers)] != below.layers:
         raise BuildError(
             f"{reference} is not the image that a build makes now, so its tests cannot be built on it",
