@@ -1,14 +1,17 @@
 """Third-party programs that run on a Python image or are built on one: use/ has a script for each kind.
 
 A script runs with `bash -xeuo pipefail` in /srv, in a new container of the image under test, with a compiler unless
-the script is quick, and with the host's settings of pip and network. Its first lines say what it protects. It also
-passes on the image of the official recipe (`BAKERY_IMAGE=reference/python:3.13`): a script that fails there shows
-nothing.
+the script is quick, with the host's settings of pip and network, and with a free TCP port in $PORT. Its first lines
+say what it protects. It also passes on the image of the official recipe (`BAKERY_IMAGE=reference/python:3.13`): a
+script that fails there shows nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +32,19 @@ UNAVAILABLE = ("No matching distribution found", "Temporary failure resolving", 
 """What pip, apt and uv report if a package or an index is not available."""
 
 
+def free_port() -> int:
+    """A TCP port that nobody on this host uses and that Linux gives to no connection of a test that runs beside this.
+
+    Containers here share the host's network, whose connections have local ports from 32768 on
+    (Documentation/networking/ip-sysctl.rst, ip_local_port_range): a fixed port of that range was taken at times.
+    """
+    for port in random.sample(range(20_000, 32_768), k=100):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise OSError("none of 100 ports from 20000 to 32767 is free")
+
+
 @pytest.mark.parametrize(
     "script",
     [
@@ -45,6 +61,7 @@ def test_it_works_as_with_the_official_image(engine: Engine, request: pytest.Fix
         environment={
             **variables, "PIP_ROOT_USER_ACTION": "ignore", "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_COMPILE": "0",  # takes longer than the rest of an installation
+            "PORT": str(free_port()),
         },
         volumes=[f"{path}:{path}:ro" for path in paths], mem_limit="3g",
     )  # fmt: skip

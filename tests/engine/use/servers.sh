@@ -10,26 +10,26 @@ async def asgi(scope, receive, send):
     await send({"type": "http.response.body", "body": b"hello from asgi"})
 P
 get() {
-    python - "$1" <<'P'
-import sys, time, urllib.request
+    python - <<'P'
+import os, time, urllib.request
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 for attempt in range(100):
     try:
-        print(opener.open(f"http://127.0.0.1:{sys.argv[1]}/", timeout=5).read().decode())
+        print(opener.open(f"http://127.0.0.1:{os.environ['PORT']}/", timeout=5).read().decode())
         break
     except OSError:
         time.sleep(0.1)
 P
 }
 serve() {
-    expected=$1 port=$2
-    shift 2
-    "$@" >"log-$port" 2>&1 &
+    expected=$1
+    shift
+    "$@" >log 2>&1 &
     server=$!
-    [ "$(get "$port")" = "$expected" ] || { cat "log-$port"; exit 1; }
+    [ "$(get)" = "$expected" ] || { cat log; exit 1; }
     kill -INT $server
     wait $server || true
 }
-serve "hello from wsgi" 47111 gunicorn --workers=2 --threads=2 --bind=127.0.0.1:47111 --worker-tmp-dir=/dev/shm app:application
-serve "hello from asgi" 47112 uvicorn --lifespan=off --host=127.0.0.1 --port=47112 app:asgi
-serve "hello from wsgi" 47113 uwsgi --http-socket=127.0.0.1:47113 --module=app --master --processes=2 --enable-threads
+serve "hello from wsgi" gunicorn --workers=2 --threads=2 --bind="127.0.0.1:$PORT" --worker-tmp-dir=/dev/shm app:application
+serve "hello from asgi" uvicorn --lifespan=off --host=127.0.0.1 --port="$PORT" app:asgi
+serve "hello from wsgi" uwsgi --http-socket="127.0.0.1:$PORT" --module=app --master --processes=2 --enable-threads
