@@ -38,6 +38,8 @@ DATA = Path(__file__).resolve().parents[1] / "image" / "data"
 NAME, PASSWORD = "tester", "open sesame"
 HTPASSWD = "$2b$05$eveBro7bab7qBPUe0Lptae4n8J9t7zIVrSPYN3Tqo2to86rWYNUwe"
 """bcrypt hash of the password; the registry supports no other."""
+TRUST: dict[str, Any] = {"auth": (NAME, PASSWORD), "verify": str(DATA / "ca.pem")}
+"""What requests needs for a registry that is secured."""
 
 
 def libraries(private: apt.PrivateApt, package: str) -> list[str]:
@@ -51,10 +53,11 @@ def libraries(private: apt.PrivateApt, package: str) -> list[str]:
     return sorted(found)
 
 
-def program(workspace: Workspace, catalog: Catalog, package: str = PACKAGE) -> Path:
+def program(workspace: Workspace, catalog: Catalog, package: str = PACKAGE, release: str = "") -> Path:
     """The unpacked program of a package and its libraries, downloaded once per machine; :exc:`BakeryError` on failure.
 
-    The libraries are found by the dynamic linker with $LD_LIBRARY_PATH.
+    The package is from the host's release of its distribution, or from ``release`` (a codename). The libraries are
+    found by the dynamic linker with $LD_LIBRARY_PATH.
     """
     root = workspace.home / "tests" / package
     executable = root / "usr/bin" / package
@@ -65,7 +68,8 @@ def program(workspace: Workspace, catalog: Catalog, package: str = PACKAGE) -> P
             archive = next(archives, None)
             if archive is None:
                 raise BakeryError("this host is neither Debian nor Ubuntu")
-            private = apt.PrivateApt(workspace.home / "apt" / mirror.codename, mirror.sources(mirror.codename, archive))
+            release = release or mirror.codename
+            private = apt.PrivateApt(workspace.home / "apt" / release, mirror.sources(release, archive))
             private.update()
             with staged_folder(root) as stage:
                 private.unpack([package, *libraries(private, package)], stage)
@@ -88,14 +92,13 @@ def running(workspace: Workspace, catalog: Catalog, folder: Path, *, secured: bo
         text = re.sub("http:.*\n", "", text) + SECURED.format(folder=folder, port=port, data=DATA)
     config.write_text(text)
     url = f"{'https' if secured else 'http'}://127.0.0.1:{port}/v2/"
-    trust: dict[str, Any] = {"auth": (NAME, PASSWORD), "verify": str(DATA / "ca.pem")} if secured else {}
     with subprocess.Popen(
         [program(workspace, catalog), "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
             for _ in range(200):
                 with suppress(requests.ConnectionError):
-                    requests.get(url, timeout=5, **trust).raise_for_status()
+                    requests.get(url, timeout=5, **(TRUST if secured else {})).raise_for_status()
                     break
                 assert process.poll() is None, "the registry ended"
                 time.sleep(0.05)
@@ -125,11 +128,12 @@ def _put(host: str, name: str, reference: str, data: bytes, media_type: str) -> 
     assert answer.ok, answer.text
 
 
-def raw(host: str, name: str, reference: str) -> tuple[dict[str, Any], str]:
+def raw(host: str, name: str, reference: str, *, secured: bool = False) -> tuple[dict[str, Any], str]:
     """A manifest in the registry and its digest, read without this project's code."""
     kinds = ("oci.image.index.v1", "oci.image.manifest.v1", "docker.distribution.manifest.v2")
     accept = ", ".join(f"application/vnd.{kind}+json" for kind in kinds)
-    answer = requests.get(f"http://{host}/v2/{name}/manifests/{reference}", headers={"Accept": accept}, timeout=5)
+    url = f"{'https' if secured else 'http'}://{host}/v2/{name}/manifests/{reference}"
+    answer = requests.get(url, headers={"Accept": accept}, timeout=5, **(TRUST if secured else {}))
     answer.raise_for_status()
     return answer.json(), answer.headers["Docker-Content-Digest"]
 

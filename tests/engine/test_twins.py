@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -20,6 +21,7 @@ from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
 from bakery.engine.scratch import second_engine
 from bakery.errors import BakeryError
+from bakery.oci.attestations import PACKAGES
 from bakery.oci.indexes import digest_of
 from bakery.oci.manifests import DOCKER_MANIFEST, MANIFEST
 from bakery.publish.cosign import Signer
@@ -32,7 +34,7 @@ from tests.records import run_of_tests
 
 from .faults import faulty
 from .fixtures import SALT, Bench
-from .registry import program, raw, tags
+from .registry import DATA, NAME, PASSWORD, program, raw, running, tags
 from .test_attestations import inspected, pushed
 
 pytestmark = pytest.mark.engine
@@ -165,6 +167,59 @@ def test_both_are_pushed_with_all_tags_attestations_and_signatures(bench: Bench,
         assert {layer["mediaType"] for layer in manifest["layers"]} == {f"{OCI}+{method}"}
         for kind, key in (("SBOM", "SPDX"), ("Provenance", "SLSA")):
             assert inspected(bench.engine, f"{registry}/twins:{tag}", kind)[key]
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "secured"])
+def test_cosign_verifies_what_was_pushed(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secured: bool
+) -> None:
+    """Cosign is Debian 13's own. A wrapper leaves out the public log of signatures, which is not for tests."""
+    cosign = program(bench.workspace, bench.catalog, "cosign", "trixie")
+    monkeypatch.setenv("COSIGN_PASSWORD", "a password")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    subprocess.run([cosign, "generate-key-pair"], cwd=tmp_path, capture_output=True, check=True)
+    subprocess.run(
+        [cosign, "generate-key-pair", "--output-key-prefix=other"], cwd=tmp_path, capture_output=True, check=True
+    )
+    wrapper = tmp_path / "cosign"
+    wrapper.write_text(f'#!/bin/sh\nverb=$1\nshift\nexec {cosign} "$verb" --tlog-upload=false "$@"\n')
+    wrapper.chmod(0o755)
+    record = read_record(bench.workspace, bench.image())
+    assert record is not None
+    write_record(bench.workspace, bench.image(), record, tests=run_of_tests(passed=3))
+    bundle, trust = (DATA / "ca.pem", "--registry-cacert={}") if secured else (None, "--allow-http-registry")
+
+    def verified(verb: str, reference: str, *options: str, key: str = "cosign.pub") -> str:
+        """What cosign prints; an error if it does not verify."""
+        command = [cosign, verb, f"--key={key}", "--insecure-ignore-tlog", trust.format(bundle), *options, reference]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ValueError(done.stderr)
+        return done.stdout
+
+    with running(bench.workspace, bench.catalog, tmp_path, secured=secured) as host:
+        auth = base64.b64encode(f"{NAME}:{PASSWORD}".encode()).decode()
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+        repository = open_repository(f"{host}/signed", bundle, print)
+        signer = Signer(str(wrapper), repository.transport, str(tmp_path / "cosign.key"))
+        pusher = Pusher(bench.workspace, bench.catalog, repository, print, signer)
+        pusher.tag(pusher.push_digests(bench.engine, [bench.image()]))
+        repository.transport.close()
+        for tag, digest in (("3.13-slim", record.id), ("3.13-slim-gzip", record.twin)):
+            index, own = raw(host, "signed", tag, secured=secured)
+            assert own in verified("verify", f"{host}/signed:{tag}")
+            for entry in index["manifests"]:  # for those who pull one platform by its digest
+                assert entry["digest"] in verified("verify", f"{host}/signed@{entry['digest']}")
+            kinds = {}
+            for kind in ("slsaprovenance02", "spdxjson", "openvex", PACKAGES):
+                line = verified("verify-attestation", f"{host}/signed@{digest}", f"--type={kind}")
+                statement = json.loads(base64.b64decode(json.loads(line)["payload"]))
+                assert [f"sha256:{subject['digest']['sha256']}" for subject in statement["subject"]] == [digest]
+                kinds[kind] = statement["predicate"]
+            assert kinds["spdxjson"]["spdxVersion"] == "SPDX-2.3" and kinds["slsaprovenance02"]["materials"]
+        with pytest.raises(ValueError, match="no matching signatures"):
+            verified("verify", f"{host}/signed:3.13-slim", key="other.pub")
 
 
 @pytest.mark.parametrize(
