@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -36,9 +37,10 @@ except BakeryError as error:
     sys.exit(f"{type(error).__name__}: {error}")
 PYTHON_FILES = ("bakery", "benchmarks", "commands", "tests", "tasks.py", "noxfile.py")
 SCRIPTS = ("shared", "reference", "benchmarks", "tests/engine")
-# More workers than processors: all share an engine, and mostly wait for it or for a network.
-# A worker takes a whole file, whose tests share what is expensive.
-ENGINE_TESTS = ("pytest", "-n", "4", "--dist", "loadscope", "--no-loadscope-reorder", "-m")
+# More workers than processors: engine tests share an engine, and mostly wait for it or for a network.
+# A worker takes a whole file, whose tests share what is expensive, in the order of tests/engine/conftest.py.
+WORKERS = str(max(4, os.cpu_count() or 1))
+PYTEST = ("pytest", "-n", WORKERS, "--dist", "loadscope", "--no-loadscope-reorder", "-m")
 COMMANDS = ("inv", ".ci/run", ".ci/stock", ".github/containerd-store", ".github/repository")
 
 
@@ -69,7 +71,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run unit and golden tests, then engine tests, in parallel; arguments, if any, go to a single run of pytest.
+    """Run unit, golden and engine tests in parallel; arguments, if any, go to pytest instead.
 
     Engine tests with the marker `extended` or `slow` are left out, and listed.
     """
@@ -77,8 +79,7 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    session.run("pytest", "-n", "auto", "bakery", "tests/unit", "tests/golden")
-    session.run(*ENGINE_TESTS, "not extended and not slow", "tests/engine")
+    session.run(*PYTEST, "not extended and not slow")
     session.log("Left out, by file: engine tests marked `extended`, which `nox -s extended` runs,")
     session.log("and those marked `slow`: `nox -s tests -- -m slow tests/engine/test_dev.py`, many minutes.")
     session.run("pytest", "--collect-only", "-qq", "-m", "extended or slow", "tests/engine")
@@ -91,7 +92,7 @@ def extended(session: nox.Session) -> None:
     Arguments, if any, select among them: files, -k.
     """
     install(session)
-    session.run(*ENGINE_TESTS, "extended", *(session.posargs or ["tests/engine"]))
+    session.run(*PYTEST, "extended", *(session.posargs or ["tests/engine"]))
 
 
 def invoke(session: nox.Session, verb: str, series: str, target: str, variant: Variant) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import shutil
 import subprocess
@@ -84,17 +85,17 @@ class FakeSession:
         self.messages.append(message)
 
 
-ENGINE = ("pytest", "-n", "4", "--dist", "loadscope", "--no-loadscope-reorder", "-m")
+WORKERS = str(max(4, os.cpu_count() or 1))
+PYTEST = ("pytest", "-n", WORKERS, "--dist", "loadscope", "--no-loadscope-reorder", "-m")
 
 
-def test_unit_and_golden_tests_run_in_parallel_before_the_engine_tests_and_what_is_left_out_is_listed(
+def test_all_tests_run_in_parallel_and_what_is_left_out_is_listed(
     noxfile: dict[str, Any], tmp_path: Path
 ) -> None:
     session = FakeSession(tmp_path)
     noxfile["tests"].func(session)
     assert session.commands == [
-        ("pytest", "-n", "auto", "bakery", "tests/unit", "tests/golden"),
-        (*ENGINE, "not extended and not slow", "tests/engine"),
+        (*PYTEST, "not extended and not slow"),
         ("pytest", "--collect-only", "-qq", "-m", "extended or slow", "tests/engine"),
     ]
     assert "`nox -s extended`" in " ".join(session.messages)
@@ -104,8 +105,8 @@ def test_extended_tests_run_in_a_separate_session_all_or_some(noxfile: dict[str,
     whole, some = FakeSession(tmp_path), FakeSession(tmp_path, "tests/engine/test_use.py", "-k", "embedder")
     for session in (whole, some):
         noxfile["extended"].func(session)
-    assert whole.commands == [(*ENGINE, "extended", "tests/engine")]
-    assert some.commands == [(*ENGINE, "extended", "tests/engine/test_use.py", "-k", "embedder")]
+    assert whole.commands == [(*PYTEST, "extended", "tests/engine")]
+    assert some.commands == [(*PYTEST, "extended", "tests/engine/test_use.py", "-k", "embedder")]
 
 
 def test_every_file_of_engine_tests_has_a_test_in_the_default_session(root: Path) -> None:
