@@ -20,10 +20,10 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
-from bakery.catalog import Variant, load_catalog  # noqa: E402
-from bakery.errors import BakeryError  # noqa: E402
-from bakery.process import report_errors  # noqa: E402
-from bakery.redaction import redact  # noqa: E402
+from bakery.catalog import Variant, load_catalog
+from bakery.errors import BakeryError
+from bakery.process import report_errors
+from bakery.redaction import redact
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "tests"]

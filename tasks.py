@@ -1,17 +1,45 @@
-"""The collection of Invoke tasks; ``inv --list`` shows them, ``inv TASK --help`` explains one."""
+"""The collection of Invoke tasks; ``inv --list`` shows them, ``inv TASK --help`` explains one.
 
-from invoke.collection import Collection
+``inv`` and ``python -m invoke`` import this file. ./inv runs it, so that Invoke's own errors are reported, too.
+"""
+
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends the process without a traceback, until guard()
+
+import sys
+from pathlib import Path
 
 from bakery.process import guard
 
 guard()  # before the other imports, which take time
 
-from commands.building import build, plan, profile, reference, regrtest, test, verify  # noqa: E402
-from commands.comparing import bench, compare, differences, images, outdated, sbom, startup, tags, vulnerabilities  # noqa: E402
-from commands.upkeep import clean, doctor, down, env, push, readme, site, status, up, update  # noqa: E402
+from invoke.collection import Collection
+from invoke.config import Config
+from invoke.main import program
+
+from commands.building import build, plan, profile, reference, regrtest, test, verify
+from commands.comparing import bench, compare, differences, images, outdated, sbom, startup, tags, vulnerabilities
+from commands.upkeep import clean, doctor, down, env, push, readme, site, status, up, update
 
 engine = Collection("engine", up, down, status, env)
 namespace = Collection(
     build, profile, reference, test, verify, regrtest, compare, differences, bench, startup, sbom, outdated,
     vulnerabilities, plan, tags, images, readme, site, update, push, doctor, clean, engine,
 )  # fmt: skip
+
+
+class Configuration(Config):
+    """Invoke's configuration without files of the user and the system: no task uses them, and they may be broken."""
+
+    def load_base_conf_files(self) -> None:
+        """Read none of them: ~/.invoke.yaml and the like."""
+
+
+if __name__ == "__main__":
+    program.config_class = Configuration
+    try:
+        program.run(["inv", "--search-root", str(Path(__file__).resolve().parent), *sys.argv[1:]])
+    except ValueError as error:  # Invoke converts the numbers of its own options
+        sys.exit(f"Error: {error}. `inv --help` explains the options.")

@@ -14,18 +14,18 @@ SETTINGS = {
 """What the user's or a repository's configuration must not decide: the output, and programs to run."""
 ALONE = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
 """Variables by which git fetches nothing: what a partial clone lacks would come by a program that it names."""
-SECONDS, LIMIT = 180.0, 1 << 30
-"""A release of CPython has 0.2 GB."""
+SECONDS, LIMIT = 180.0, 32 << 20
+"""The names of all files of CPython have 0.5 MB; a tree of a few objects can list millions of files."""
 
 
-def git(path: Path, *arguments: str, data: bytes = b"") -> bytes:
+def git(path: Path, *arguments: str, data: bytes = b"", limit: int = LIMIT) -> bytes:
     """The output of git in the folder ``path``, with ``data`` as its input; no program that the repository names runs.
 
     Variables of git, which would redirect it to another repository or give paths another meaning, do not reach it,
     except its configuration, which may have safe.directory. Raises :exc:`ValueError` if git is not installed, fails,
-    takes longer than :data:`SECONDS` or prints more than :data:`LIMIT` bytes.
+    takes longer than :data:`SECONDS` or prints more than ``limit`` bytes.
     """
-    return _run(path, SETTINGS, arguments, data)
+    return _run(path, SETTINGS, arguments, data, limit)
 
 
 def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) -> list[str]:
@@ -40,10 +40,10 @@ def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) 
             settings[name] = "false" if name.lower().endswith("required") else ""
     # Submodules have filters of their own. That new files count is not for the user's configuration to decide.
     status = ("status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all", "--", *paths)
-    return os.fsdecode(_run(path, settings, status, b"")).splitlines()
+    return os.fsdecode(_run(path, settings, status, b"", LIMIT)).splitlines()
 
 
-def _run(path: Path, settings: Mapping[str, str], arguments: Sequence[str], data: bytes) -> bytes:
+def _run(path: Path, settings: Mapping[str, str], arguments: Sequence[str], data: bytes, limit: int) -> bytes:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("GIT_") or "_CONFIG" in name
     }
@@ -53,7 +53,7 @@ def _run(path: Path, settings: Mapping[str, str], arguments: Sequence[str], data
     environment["GIT_CONFIG_COUNT"] = str(first + len(settings))
     command = ["git", "--no-optional-locks", "-C", str(path), *arguments]
     try:
-        done = run_program(command, environment | ALONE, seconds=SECONDS, limit=LIMIT, data=data)
+        done = run_program(command, environment | ALONE, seconds=SECONDS, limit=limit, data=data)
     except FileNotFoundError:
         raise ValueError("git is not installed: apt-get install git") from None
     except OverLimit as error:

@@ -19,6 +19,9 @@ _HOST = r"(?:localhost|(?=[^/]*[.:])[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[
 REPOSITORY = rf"(?=.{{1,255}}(?:[:@]|\Z))(?:{_HOST}/)?{_PART}(?:/{_PART})*"
 REFERENCE = rf"{REPOSITORY}(?::{TAG})?(?:@{DIGEST})?"
 
+GZIP = "-gzip"
+"""The end of the tags of twins, the same content in gzip layers (:mod:`bakery.catalog.tags`)."""
+
 
 def reference(text: str) -> str:
     """``text`` if it is an image's reference or identity; else :exc:`InputError`."""
@@ -45,6 +48,9 @@ def stamp(text: str) -> str:
         raise InputError(
             f"--stamp={shorten(text, 100)}: expected letters, digits and . _ - (at most 64), such as 20261122.2"
         )
+    if f"-{text}".endswith(GZIP):
+        hint = "Choose another stamp, such as 20261122.2."
+        raise InputError(f"--stamp={text}: tags that end in {GZIP} are those of twins", hint=hint)
     return text
 
 

@@ -296,8 +296,14 @@ class Measuring:
     pull: tuple[int, ...] | None = option(
         None, "Measure from `docker pull` to the first line of output: into an empty engine, from a registry on "
         "loopback. =100,10 sets the bandwidths in Mbit/s, 0 for no limit (default: 0,1000,100,25)",
-        bare=(0, 1000, 100, 25), convert=bandwidths,
+        bare=(0, 1000, 100, 25), convert=bandwidths, excludes="cpu",
     )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        """Raise :exc:`InputError` if --max-rounds would have no effect."""
+        if self.max_rounds is not None and self.max_rounds < self.rounds:
+            problem = f"--max-rounds={self.max_rounds}: expected at least as many as --rounds={self.rounds}"
+            raise InputError(problem, hint=f"Raise it, or add --rounds={self.max_rounds}.")
 
 
 @dataclass(frozen=True)

@@ -114,17 +114,17 @@ def _report(kind: type[BaseException], error: BaseException, _: object) -> None:
     if isinstance(error, KeyboardInterrupt):
         code, line = exit_code(error), "\nInterrupted."
     elif isinstance(error, Exception):
-        line = describe(error)
+        line = describe(error, "check the options; if they are right, please report it")
     with suppress(OSError):
         if line:
             print(line, file=sys.stderr, flush=True)
     os._exit(code)
 
 
-def describe(error: Exception) -> str | None:
+def describe(error: Exception, advice: str = "a bug in this tool; please report it") -> str | None:
     """One line for an error that is not a :exc:`BakeryError`; ``None`` if the reader of stdout is gone.
 
-    The full text of an unexpected error goes to a file that only this user can read.
+    The full text of an unexpected error goes to a file that only this user can read, and ``advice`` into the line.
     """
     try:
         sys.stdout.flush()
@@ -141,5 +141,5 @@ def describe(error: Exception) -> str | None:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(redact("".join(traceback.format_exception(error))))
     except OSError as problem:
-        return f"{line} (a bug in this tool; its full text could not be written: {problem.strerror})"
-    return f"{line} (a bug in this tool; please report it with the full text: {name})"
+        return f"{line} ({advice}; its full text could not be written: {problem.strerror})"
+    return f"{line} ({advice} with the full text: {name})"

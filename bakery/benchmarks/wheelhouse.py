@@ -19,7 +19,8 @@ from pathlib import Path
 from bakery.benchmarks.pyperformance import Benchmark, SuiteConfig
 from bakery.engine import Container, ContainerOptions, Engine, idle_container
 from bakery.errors import BuildError
-from bakery.files import Tell, disk_full, require_type, staged_file
+from bakery.files import Tell, disk_full, require_type, sha256_of, staged_file, write_whole
+from bakery.regular_files import SMALL, read_regular
 
 FOLDER = "/bench"
 """The folder in containers to which tars are unpacked."""
@@ -72,9 +73,18 @@ def tar_name(name: str, requirements: str) -> str:
     return f"{name}-{hashlib.sha256(requirements.encode()).hexdigest()[:12]}.tar"
 
 
+def is_unchanged(tar: Path, digest: Path) -> bool:
+    """Whether ``tar`` has the SHA-256 that was recorded in the file ``digest`` when it was made."""
+    if not require_type(digest):
+        return False
+    recorded = read_regular(digest, SMALL).decode("ascii", "replace")
+    return bool(recorded) and recorded == sha256_of(tar)
+
+
 class Wheelhouse(ExitStack):
     """Installs packages in a container of the image ``reference`` and caches them as tars in ``folder``.
 
+    A tar is checked against its recorded digest at each use: one that was damaged or emptied is made again.
     The container is started when a tar is missing, and removed at the end of the ``with`` block.
     """
 
@@ -96,8 +106,11 @@ class Wheelhouse(ExitStack):
 
     def _installed(self, name: str, requirements: str, subfolder: str, options: list[str]) -> Path:
         final = self.folder / tar_name(name, requirements)
+        digest = final.with_suffix(".sha256")
         if require_type(final):
-            return final
+            if is_unchanged(final, digest):
+                return final
+            self.tell(f"{final} is not what was installed: installing it again")
         names = [line.split()[0] for line in requirements.splitlines() if not line.startswith(("#", "--"))]
         self.tell(f"installing {' '.join(names)}")
         target = f"{FOLDER}/{subfolder}"
@@ -108,8 +121,10 @@ class Wheelhouse(ExitStack):
         result = self._container.run(["sh", "-c", script])
         if result.code:
             raise BuildError(f"cannot be installed: {_reason(result.output)}")
-        with disk_full(self.folder), staged_file(final) as stream:
-            stream.writelines(self._container.get(target))
+        with disk_full(self.folder):
+            with staged_file(final) as stream:
+                stream.writelines(self._container.get(target))
+            write_whole(digest, sha256_of(final))
         return final
 
     @cached_property

@@ -5,6 +5,8 @@ layers are compared file by file.
 """
 
 import hashlib
+import io
+import operator
 import re
 import shutil
 import subprocess
@@ -28,7 +30,7 @@ COLUMNS = (
     Column("image"), Column("result", "same"), Column("manifest", "digest"), Column("differences", right=True),
 )  # fmt: skip
 SHOWN = 20  # differences of an image that are printed; the table counts all of them
-KEPT = 32 << 20  # largest size in bytes of a file whose content is kept to locate its differences
+KEPT, KEPT_IN_ALL = 32 << 20, 256 << 20  # bytes of a file, and of a layer's files, that are kept to locate differences
 SHOWN_BYTES = 8  # from the first difference on
 FIELDS = ("type", "mode", "uid", "gid", "mtime", "linkname", "size")  # attributes of tarfile.TarInfo to compare
 
@@ -98,22 +100,29 @@ def _layers(number: int, left: Mapping[str, _File], right: Mapping[str, _File]) 
 def _bytes(left: bytes | None, right: bytes | None) -> str:
     if left is None or right is None:
         return "other bytes"
-    offsets = [offset for offset, (a, b) in enumerate(zip(left, right, strict=True)) if a != b]
-    start, end = offsets[0], offsets[0] + SHOWN_BYTES
+    start = next(offset for offset, (a, b) in enumerate(zip(left, right, strict=True)) if a != b)
+    count, end = sum(map(operator.ne, left, right)), start + SHOWN_BYTES
     shown = f"{left[start:end].hex(' ')} against {right[start:end].hex(' ')}"
-    return f"{len(offsets)} of {len(left)} bytes, first at {start}: {shown}"
+    return f"{count} of {len(left)} bytes, first at {start}: {shown}"
 
 
 def _files(archive: ImageArchive, layer: str) -> dict[str, _File]:
-    with open_layer(archive.tar, layer) as files:
-        return {member.name: _file(files, member) for member in files}
+    files, room = dict[str, _File](), KEPT_IN_ALL
+    with open_layer(archive.tar, layer) as tar:
+        for member in tar:
+            files[member.name] = file = _file(tar, member, min(room, KEPT))
+            room -= len(file.content or b"")
+    return files
 
 
-def _file(files: tarfile.TarFile, member: tarfile.TarInfo) -> _File:
+def _file(tar: tarfile.TarFile, member: tarfile.TarInfo, largest: int) -> _File:
+    """A file with its content if that has at most ``largest`` bytes; a layer of 1 MB can unpack to 1 GB and more."""
     header = tuple(getattr(member, field) for field in FIELDS)
-    stream = files.extractfile(member) if member.isreg() else None
-    content = stream.read() if stream else b""
-    return _File(header, hashlib.sha256(content).hexdigest(), content if len(content) <= KEPT else None)
+    stream = (tar.extractfile(member) if member.isreg() else None) or io.BytesIO()
+    if member.size > largest:
+        return _File(header, hashlib.file_digest(stream, "sha256").hexdigest(), None)  # type: ignore[arg-type]
+    content = stream.read()
+    return _File(header, hashlib.sha256(content).hexdigest(), content)
 
 
 def diffoscope(first: Path, second: Path, report: Path) -> bool:

@@ -8,10 +8,10 @@ from bakery.catalog.models import Budget, Catalog, Image, Series, Variant
 from bakery.catalog.pins import FILE, NONE, RELEASE, TRAINING, UNVERIFIED, Extra, Pin, Profile
 from bakery.catalog.recipes import STAGES, Options, RecipeName
 from bakery.catalog.selection import on_platforms, select_images, split
-from bakery.catalog.tags import GZIP, aliases_of, all_references, latest_series, references, tags_of
+from bakery.catalog.tags import aliases_of, all_references, latest_series, references, tags_of
 
 __all__ = [
-    "ANNOTATIONS", "DIRTY", "FILE", "GZIP", "INCLUDED", "LABELS", "LICENCES", "NONE", "RELEASE", "STAGES", "TRAINING",
+    "ANNOTATIONS", "DIRTY", "FILE", "INCLUDED", "LABELS", "LICENCES", "NONE", "RELEASE", "STAGES", "TRAINING",
     "UNVERIFIED", "Archive", "Budget", "Catalog", "Extra", "Image", "Options", "Pin", "Profile", "RecipeName",
     "Series", "Stability", "Target", "Variant", "aliases_of", "all_references", "flag", "latest_series",
     "load_catalog", "on_platforms", "references", "select_images", "split", "support", "tags_of",

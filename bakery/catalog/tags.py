@@ -11,9 +11,7 @@ Aliases are the official images' names: each tag of the default variant also exi
 
 from bakery.catalog.models import Catalog, Image, Series
 from bakery.catalog.recipes import RecipeName
-
-GZIP = "-gzip"
-"""The end of a twin's tags."""
+from bakery.names import GZIP
 
 
 def latest_series(catalog: Catalog) -> Series | None:

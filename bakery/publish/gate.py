@@ -5,10 +5,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from bakery.catalog import ANNOTATIONS, DIRTY, GZIP, LABELS, UNVERIFIED, Catalog, Image, RecipeName, all_references
+from bakery.catalog import ANNOTATIONS, DIRTY, LABELS, UNVERIFIED, Catalog, Image, RecipeName, all_references
 from bakery.engine import Engine
 from bakery.errors import BuildError, PublishError
 from bakery.files import Tell
+from bakery.names import GZIP
 from bakery.records import LocalRecord, manifest_digest_of, read_record
 from bakery.workspace import Workspace
 

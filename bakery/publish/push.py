@@ -18,11 +18,12 @@ from typing import Annotated
 import msgspec
 
 from bakery import names
-from bakery.catalog import GZIP, Catalog, Image, aliases_of, tags_of
+from bakery.catalog import Catalog, Image, aliases_of, tags_of
 from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError
 from bakery.files import Tell, disk_full, write_whole
+from bakery.names import GZIP
 from bakery.oci import ACCEPTED, INDEX, Descriptor, Index, LayerCache, ManifestError, entries_for, is_index, recompress
 from bakery.platforms import Platform
 from bakery.publish.cosign import Signer

@@ -13,10 +13,11 @@ from typing import Any
 
 import msgspec
 
-from bakery.catalog import GZIP, LABELS, Catalog, Image, RecipeName, references, tags_of
+from bakery.catalog import LABELS, Catalog, Image, RecipeName, references, tags_of
 from bakery.engine import Engine
 from bakery.errors import InputError
 from bakery.files import Tell
+from bakery.names import GZIP
 from bakery.oci import LayerSize, ManifestError
 from bakery.platforms import Platform
 from bakery.records import BuildRecord, ComparedWith, PartSize, read_record, write_record

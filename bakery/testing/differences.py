@@ -73,7 +73,7 @@ class Reason:
 
     def explains(self, difference: Difference) -> bool:
         """Whether it is the reason for ``difference``."""
-        return self.side in ("", difference.side) and bool(re.fullmatch(self.facts, difference.name))
+        return self.side in ("", difference.side) and bool(re.fullmatch(self.facts, difference.name, re.DOTALL))
 
 
 UNEXPLAINED = Reason(".*", "", optional=True)

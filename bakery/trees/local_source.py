@@ -199,8 +199,14 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
     objects = git(path, "rev-list", "--objects", "--missing=print", "--no-walk", revision).decode().splitlines()
     lacking = {line[1:] for line in objects if line.startswith("?")}
     present = [entry for entry in listing if entry[1] == "blob" and entry[2] not in lacking]  # others are submodules
-    identities = "".join(f"{identity}\n" for _, _, identity, _ in present)
-    blobs, files = io.BytesIO(git(path, "cat-file", "--batch", data=identities.encode())), {}
+    identities, total = "".join(f"{identity}\n" for _, _, identity, _ in present).encode(), 0
+    heads = git(path, "cat-file", "--batch-check", data=identities).splitlines()
+    for (*_, name), head in zip(present, heads, strict=True):
+        size = int(head.split()[2])
+        total += size
+        _require_size(name, size, total)
+    most = total + len(b"\n".join(heads)) + 2 * len(heads)
+    blobs, files = io.BytesIO(git(path, "cat-file", "--batch", data=identities, limit=most)), {}
     for mode, _, _, name in present:
         files[name] = Entry(blobs.read(int(blobs.readline().split()[2])), mode == "100755", mode == "120000")
         blobs.read(1)

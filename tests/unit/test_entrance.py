@@ -7,6 +7,7 @@ import shlex
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("cat", "cksum", "cut", "dirname", "find", "flock", "grep", "head", "id", "mkdir", "rm", "sed", "sh")
 PYTHON = """#!/bin/sh
-# Stands in for Python: -m venv copies it, -m pip counts its runs, -m invoke and -m nox print their arguments.
+# Stands in for Python: -m venv copies it, -m pip counts its runs, tasks.py and -m nox print their arguments.
 case "$1 ${2:-}" in
+'-c import os'*) exec REAL "$@" ;;
 '-c '*) [ ! -e "$(dirname "$0")/broken" ] ;;
 '-m venv') mkdir -p "$3/bin" && cat "$0" >"$3/bin/python" && chmod +x "$3/bin/python" ;;
 '-m pip') echo "$*" >>"$LOG" ;;
 *) for argument in "$@"; do echo "[$argument]"; done && exit 3 ;;
 esac
-"""
+""".replace("REAL", sys.executable)
 UV = """#!/bin/sh
 for folder; do :; done
 mkdir -p "$folder/bin" && cat "$LOG.python" >"$folder/bin/python" && chmod +x "$folder/bin/python"
@@ -81,7 +83,7 @@ def test_arguments_exit_code_and_stdout_are_the_tasks(entrance: Entrance) -> Non
     done = entrance.run("./inv", "build", "--version=3.13", "two words")
     assert done.returncode == 3
     assert done.stdout.split("\n") == [
-        "[-m]", "[invoke]", "[--search-root]", f"[{entrance.clone}]", "[build]", "[--version=3.13]", "[two words]", "",
+        f"[{entrance.clone}/tasks.py]", "[build]", "[--version=3.13]", "[two words]", "",
     ]  # fmt: skip
     assert "Installing this project's Python packages" in done.stderr
 
@@ -155,6 +157,21 @@ def test_failing_pip_exits_2_and_is_retried(entrance: Entrance) -> None:
         assert done.returncode == 2
         assert "PIP_INDEX_URL" in done.stderr
         assert entrance.installs == attempt
+
+
+def test_a_clone_whose_path_is_not_utf_8_exits_2_with_what_to_do(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/clone-\xff"))
+    folder.mkdir()
+    entrance = Entrance(folder)
+    entrance.add("python3", PYTHON)
+    done = subprocess.run(
+        ["./inv"], cwd=entrance.clone, capture_output=True, check=False,
+        env={"PATH": str(entrance.path), "BAKERY_HOME": str(tmp_path / "home"), "LOG": str(entrance.log)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"Error: the path of this clone is not UTF-8")
+    assert b"\n  Rename or move it: " in done.stderr and b"PIP_INDEX_URL" not in done.stderr
+    assert entrance.installs == 0
 
 
 @pytest.mark.parametrize("found", ["nothing", "too old"])

@@ -76,7 +76,7 @@ def test_a_bad_digest_is_refused(digest: str) -> None:
         parse_index({"manifests": [{"mediaType": "m", "digest": digest, "size": 1}]})
 
 
-@pytest.mark.parametrize("stamp", [*BAD_TAGS[3:], "../x", "$(id)", "a;b", "x" * 65])
+@pytest.mark.parametrize("stamp", [*BAD_TAGS[3:], "../x", "$(id)", "a;b", "x" * 65, "gzip", "20261122-gzip"])
 def test_a_stamp_that_cannot_end_a_tag_is_refused(stamp: str) -> None:
     with pytest.raises(InputError, match="--stamp"):
         make_groups([Publishing], options_of([Publishing], "stamp", {}), {"stamp": stamp})

@@ -129,6 +129,22 @@ def test_an_option_without_effect_is_rejected(typed: dict[str, object], message:
     assert parsed(flag=True, count="6", form="short").flag, "a default is not given, other commands' options are absent"
 
 
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ({"pull": True, "cpu": "0"}, r"--pull cannot be combined with --cpu\n  Leave out --pull, or --cpu\."),
+        ({"max_rounds": "9"}, r"--max-rounds=9: expected at least as many as --rounds=10\n  .* add --rounds=9\."),
+        ({"rounds": "3", "max_rounds": "2"}, "--max-rounds=2: expected at least as many as --rounds=3"),
+    ],
+)
+def test_an_option_of_a_measurement_without_effect_is_rejected(typed: dict[str, object], message: str) -> None:
+    options = options_of([Measuring], "rounds max_rounds cpu pull", {})
+    with pytest.raises(InputError, match=message):
+        make_groups([Measuring], options, dict.fromkeys(options) | typed)
+    (measuring,) = make_groups([Measuring], options, dict.fromkeys(options) | {"rounds": "3", "max_rounds": "3"})
+    assert (measuring.rounds, measuring.max_rounds) == (3, 3)
+
+
 def test_the_rules_about_other_options_name_options() -> None:
     groups = (Selection, Building, Measuring, Publishing, Output, Scanning, Cleaning)
     items = {item.name: item.metadata for group in groups for item in fields(group)}

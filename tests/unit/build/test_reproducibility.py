@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import io
+import tarfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +14,7 @@ from typing import Any, cast
 
 import pytest
 
+from bakery.build import reproducibility
 from bakery.build.builder import Builder
 from bakery.build.reproducibility import Published, verdict_report, verify_image, verify_published
 from bakery.catalog.models import Catalog, Image
@@ -72,6 +77,36 @@ def test_the_files_that_differ_are_reported(tmp_path: Path, catalog: Catalog, im
     assert report.rows[0] == {
         "image": "3.13.15-bookworm", "same": "different", "digest": "sha256:1 sha256:2", "differences": 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("limits", [{"KEPT": 99}, {"KEPT_IN_ALL": 150}])
+def test_content_over_a_limit_is_compared_by_digest_and_not_kept(
+    tmp_path: Path, catalog: Catalog, image: Callable[..., Image], monkeypatch: pytest.MonkeyPatch,
+    limits: dict[str, int],
+) -> None:  # fmt: skip
+    for name, limit in limits.items():
+        monkeypatch.setattr(reproducibility, name, limit)
+    files = []
+    for number, letter in enumerate(b"xy", 1):
+        made = Archive()
+        made.image([make_tar({"a": b"same" * 20, "b": bytes([letter]) * 100, "c": bytes([letter])})], "none")
+        files.append(tmp_path / f"{number}.tar")
+        files[-1].write_bytes(made.save())
+    verdict = verify(FakeBuilder(tmp_path, catalog, ("sha256:1", files[0]), ("sha256:2", files[1])), image("3.13"))
+    assert [(file.path, file.description) for file in verdict.differences] == [
+        ("b", "other bytes"), ("c", "1 of 1 bytes, first at 0: 78 against 79"),
+    ]  # fmt: skip
+
+
+def test_a_large_file_is_not_read_into_memory(tmp_path: Path) -> None:
+    tar = make_tar({"large": bytes(64 << 20)})
+    with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
+        tracemalloc.start()
+        file = reproducibility._file(opened, opened.getmembers()[0], reproducibility.KEPT)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert file.content is None and file.sha256 == hashlib.sha256(bytes(64 << 20)).hexdigest()
+    assert most < 8 << 20
 
 
 def test_of_a_failed_build_it_is_unknown_whether_it_is_reproducible(

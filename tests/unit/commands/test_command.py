@@ -206,6 +206,53 @@ def test_a_signal_before_a_task_has_its_exit_code(root: Path, number: int, code:
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "\nInterrupted.\n")
 
 
+def test_a_signal_before_errors_are_reported_ends_inv_without_a_traceback(root: Path, tmp_path: Path) -> None:
+    shutil.copy(root / "tasks.py", tmp_path)
+    (tmp_path / "bakery").mkdir()
+    (tmp_path / "bakery/process.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)")
+    command = ["bash", "-c", f"trap - INT; exec {sys.executable} tasks.py"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--version", "stdout or a temporary file: No space left on device"),
+        ("--help", "stdout or a temporary file: No space left on device"),
+        ("-T x", "Error: invalid literal for int() with base 10: 'x'. `inv --help` explains the options."),
+        ("--list-depth=x", "Error: invalid literal for int() with base 10: 'x'. `inv --help` explains the options."),
+        ("-F bogus -l", "unexpected AttributeError: 'Program' object has no attribute 'list_bogus' (check the options"),
+        ("-f /nonexistent tags", "unexpected UnknownFileType: Config files of type ''"),
+    ],
+)
+def test_an_error_of_invoke_itself_is_one_line(root: Path, tmp_path: Path, arguments: str, message: str) -> None:
+    line = f"exec {sys.executable} tasks.py {arguments} >/dev/full"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(["bash", "-c", line], cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(message) and done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.parametrize("kind", ["damaged", "a FIFO", "a link to itself", "below a file"])
+def test_inv_does_not_read_the_users_configuration_of_invoke(root: Path, tmp_path: Path, kind: str) -> None:
+    file = tmp_path / ".invoke.yaml"
+    match kind:
+        case "damaged":
+            file.write_text("{[")
+        case "a FIFO":
+            os.mkfifo(file)
+        case "a link to itself":
+            file.symlink_to(file)
+    environment = {**os.environ, "HOME": "/dev/null" if kind == "below a file" else str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "tasks.py", "tags", "--version=3.13"], cwd=root, env=environment, capture_output=True,
+        text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_signal_that_is_repeated_at_once_is_one_and_a_later_one_ends_the_process() -> None:
     script = """
 import os, signal, time

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,20 @@ def test_upstreams_list_takes_precedence_over_headers(tmp_path: Path, licences: 
 def test_components_of_a_release_without_a_list_are_read_from_headers(tmp_path: Path, licences: Licences) -> None:
     names = [component.name for component in bundled_in(make_release(tmp_path, HEADERS), "3.13.15", licences)]
     assert names == ["blake2", "expat", "macholib", "mimalloc", "mpdecimal"]
+
+
+@pytest.mark.parametrize("define", ["#define", "#  define"])
+def test_the_version_of_expat_is_read_from_its_header(tmp_path: Path, licences: Licences, define: str) -> None:
+    text = HEADERS["Modules/expat/expat.h"].replace("#define", define)
+    (expat,) = bundled_in(make_release(tmp_path, {"Modules/expat/expat.h": text}), "3.13.15", licences)
+    assert (expat.name, expat.version) == ("expat", "2.8.2")
+
+
+def test_a_header_that_repeats_its_definitions_takes_no_time(tmp_path: Path, licences: Licences) -> None:
+    text = "".join(line * 2000 for line in HEADERS["Modules/expat/expat.h"].splitlines(keepends=True)[:2])
+    began = time.process_time()
+    assert bundled_in(make_release(tmp_path, {"Modules/expat/expat.h": text}), "3.13.15", licences) == []
+    assert time.process_time() - began < 1
 
 
 def test_an_invalid_list_is_an_error_that_names_the_tarball(tmp_path: Path, licences: Licences) -> None:

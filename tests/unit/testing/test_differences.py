@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,6 +128,24 @@ def test_an_invalid_pattern_is_an_error_that_names_it(data: Callable[..., Path],
     entry = "*" if key == "facts" else (".*", 'images = "*"')
     with pytest.raises(ConfigError, match=rf"difference\[0\]\.{key}: expected a regular expression, found '\*'"):
         explain(data(entry), record)
+
+
+def test_names_of_facts_that_repeat_a_part_of_a_known_one_are_matched_in_no_time(root: Path) -> None:
+    records = [read_facts(file) for file in (root / "shared/facts").glob("*.xz")]
+    groups = [group for record in records for group in explain(root, record)[0]]
+    names = {reason: matches[0].name for reason, matches in groups}
+    repeated = {
+        f"{name[:at]}{part * (20_000 // len(part))}{end}"
+        for name in names.values()
+        for at in range(len(name))
+        for part in (re.match(r"\w+|.", name[at:])[0], re.match("/[^/]*|.", name[at:])[0])  # type: ignore[index]
+        for end in ("", "\n", "!")
+    }
+    for reason in (dataclasses.replace(reason, side="") for reason in names):
+        for name in repeated:
+            began = time.process_time()
+            reason.explains(Difference(name, None, ""))
+            assert time.process_time() - began < 0.2, (reason.facts, name[:200])
 
 
 def test_a_record_is_read_as_it_was_written_and_the_same_facts_give_the_same_bytes(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from bakery.catalog.selection import select_images
 from bakery.errors import InputError
 from bakery.plan.bake import Inputs, labels
 from bakery.publish.gate import objections
-from bakery.trees import from_source
+from bakery.trees import from_source, local_source
 from tests.archives import make_tar
 
 Read = Callable[..., tuple[Image, dict[str, tarfile.TarInfo]]]
@@ -315,6 +316,43 @@ def test_a_tree_larger_than_any_of_cpython_is_an_error(
     (tree / "x").write_bytes(b"x" * 1001)
     with pytest.raises(InputError, match=r"too large at .*/x"):
         read(tree)
+
+
+def test_a_commit_is_not_read_if_it_is_larger_than_any_of_cpython(
+    read: Read, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    real = local_source.git
+
+    def ask(path: Path, *words: str, **more: Any) -> bytes:
+        asked.append(words)
+        return real(path, *words, **more)
+
+    monkeypatch.setattr(local_source, "git", ask)
+    monkeypatch.setattr(local_source, "LARGEST_FILE", 1000)
+    monkeypatch.setattr(local_source, "MAX_BYTES", 3000)
+    assert read(f"{checkout}@main")
+    for more in ({"x": "x" * 1001}, {f"x{at}": "x" * 999 for at in range(3)}):
+        asked.clear()
+        write(checkout, more)
+        git(checkout, "add", ".")
+        git(checkout, "commit", "--quiet", "--message=large")
+        with pytest.raises(InputError, match="at most 1,000 bytes in a file and 3,000 in all: too large at x"):
+            read(f"{checkout}@main")
+        assert asked[-1] == ("cat-file", "--batch-check")
+        git(checkout, "reset", "--quiet", "--hard", "HEAD~")
+
+
+def test_a_commit_of_few_objects_that_lists_a_million_files_is_an_error(read: Read, checkout: Path) -> None:
+    kind, entry = "100644 blob", git(checkout, "rev-parse", "HEAD:Lib/os.py")
+    for _ in range(3):
+        listing = "".join(f"{kind} {entry}\t{at}\n" for at in range(100))
+        command = ["git", "-C", str(checkout), "mktree"]
+        done = subprocess.run(command, input=listing, text=True, check=True, capture_output=True)
+        kind, entry = "040000 tree", done.stdout.strip()
+    commit = git(checkout, "commit-tree", "-m", "many", entry)
+    with pytest.raises(InputError, match="git ls-tree wrote more than 32 MiB"):
+        read(f"{checkout}@{commit}")
 
 
 def test_each_hard_link_counts_as_much_as_its_file(read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
