@@ -75,7 +75,8 @@ def make_signer(transport: Transport, key: str | None) -> Signer:
     if program is None:
         raise InputError(
             "--sign needs cosign, which is not on PATH",
-            hint="Get it from https://docs.sigstore.dev/cosign/system_config/installation/, or push without --sign.",
+            hint="Install it, or push without --sign. On Debian 13: apt-get install cosign, elsewhere "
+            "https://docs.sigstore.dev/cosign/system_config/installation/.",
         )
     if key and "://" in key and not is_public(key):
         hint = "Other users can list a process's arguments: give cosign the login in its environment."
