@@ -9,10 +9,22 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+BRIEF, BRIEF_OUTPUT = 120.0, 1 << 20
+"""Seconds and bytes for programs that answer at once with a few lines."""
 
 
 class OverLimit(subprocess.SubprocessError):
     """A program that was ended because it took too long or printed too much; the text says which."""
+
+
+class Start(TypedDict, total=False):
+    """How a program is started: its folder and its umask."""
+
+    cwd: Path | None
+    umask: int
 
 
 @dataclass(frozen=True)
@@ -27,8 +39,9 @@ class Finished:
 
 
 def run_program(
-    command: Sequence[str], environment: Mapping[str, str], *, seconds: float, limit: int, data: bytes = b""
-) -> Finished:
+    command: Sequence[str], environment: Mapping[str, str], *, seconds: float = BRIEF, limit: int = BRIEF_OUTPUT,
+    data: bytes = b"", **start: Unpack[Start],
+) -> Finished:  # fmt: skip
     """Run ``command`` with ``data`` as its input, for at most ``seconds``, until it has printed ``limit`` bytes.
 
     Raises :exc:`OverLimit`, and OSError if it cannot be started. Whatever ends the call ends the program and its
@@ -40,7 +53,7 @@ def run_program(
         began = time.perf_counter()
         with subprocess.Popen(
             command, env=environment, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True,
+            start_new_session=True, **start,
         ) as process:  # fmt: skip
             try:
                 stdout, stderr, line = _follow(process, began + seconds, limit)

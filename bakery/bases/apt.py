@@ -9,7 +9,6 @@ import errno
 import os
 import re
 import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,10 +20,11 @@ from bakery.catalog import Archive
 from bakery.checksums import checked_folder, is_intact
 from bakery.errors import BakeryError
 from bakery.files import Tell, require_type, staged_folder, write_whole
+from bakery.programs import OverLimit, run_program
 from bakery.urls import is_snapshot
 
-TIMEOUT = 1800
-"""Seconds for one tool; an emulated mmdebstrap takes minutes."""
+TIMEOUT, MOST_OUTPUT = 1800, 64 << 20
+"""Seconds and bytes for one tool; an emulated mmdebstrap takes minutes."""
 INHERITED = re.compile(
     r"(?im)^(?:Acquire::(?:https?|ftp|tor)::\S+|Acquire::(?:Retries|ForceIPv[46])|Dir|Dir::Bin::methods"
     r'|Dir::Etc(?:::(?:netrc|trusted)(?:parts)?)?) "[^"]*";$'
@@ -125,22 +125,20 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
     """
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", **(env or {})}
     try:
-        done = subprocess.run(
-            command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            timeout=TIMEOUT, errors="replace", umask=0o022,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise AptError(f"{Path(command[0]).name} did not finish within {TIMEOUT} s and was stopped") from None
+        done = run_program(command, environment, seconds=TIMEOUT, limit=MOST_OUTPUT, cwd=cwd, umask=0o022)
+    except OverLimit as error:
+        raise AptError(f"{Path(command[0]).name} {error} and was stopped") from None
     except FileNotFoundError:
         hint = "This step needs a Debian or Ubuntu host with apt and dpkg."
         raise AptError(f"{command[0]} is not installed", hint=hint) from None
-    if done.returncode:
-        if "No space left on device" in done.stderr:
+    stdout, stderr = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
+    if done.code:
+        if "No space left on device" in stderr:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        lines = [line for line in (stderr + stdout).splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith("E:")] or lines
         raise AptError(f"{os.path.basename(command[0])} failed: " + " ".join(errors[-3:]))
-    return done.stdout
+    return stdout
 
 
 def host_mirror() -> Mirror:

@@ -4,11 +4,10 @@ import codecs
 import io
 import secrets
 import struct
-import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -213,7 +212,8 @@ def docker_run(
     try:
         done = run_program(run, engine.environment, seconds=LONGEST_START, limit=LARGEST_OUTPUT)
     except BaseException as error:
-        subprocess.run(["docker", "rm", "--force", name], env=engine.environment, capture_output=True, check=False)
+        with suppress(OSError, OverLimit):
+            run_program(["docker", "rm", "--force", name], engine.environment)
         raise BuildError(str(error)) if isinstance(error, OverLimit) else error from None
     output, errors = (text.decode("utf-8", "replace") for text in (done.stdout, done.stderr))
     if done.code or (first_line and done.first_line is None):

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from bakery.engine.embedded import Embedded
 from bakery.errors import BakeryError, BuildError, EngineError
 from bakery.files import Tell
 from bakery.platforms import AMD64, Platform
+from bakery.programs import OverLimit, run_program
 from bakery.redaction import shorten
 
 if TYPE_CHECKING:
@@ -244,12 +244,13 @@ class Engine:
         for command in [["docker", "buildx"]] * bool(users) + [[str(own)]] * (own.exists() or unpack):
             if command == [str(own)] and unpack:
                 self.embedded.prepare()
-            done = subprocess.run(
-                [*command, "version"], capture_output=True, encoding="utf-8", errors="replace", env=self.environment,
-                check=False,
-            )  # fmt: skip
-            if done.returncode == 0:
-                version = version_of(done.stdout)
+            try:
+                done = run_program([*command, "version"], self.environment)
+            except OverLimit as error:
+                versions.append(f"{' '.join(command)} {error}")
+                continue
+            if done.code == 0:
+                version = version_of(done.stdout.decode(errors="replace"))
                 if version >= minimum:
                     return command
                 versions.append(f"{' '.join(command)} is {version}")

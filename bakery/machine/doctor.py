@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from bakery.errors import BakeryError, BuildError, Unavailable
 from bakery.files import existing, free_space
 from bakery.net import archive_url, http, secret_bundle, users_bundle, users_proxy
 from bakery.platforms import host_platform
+from bakery.programs import OverLimit, run_program
 from bakery.redaction import redact
 from bakery.urls import PYTHON_ORG
 from bakery.workspace import Workspace
@@ -118,18 +118,19 @@ def platforms_in(text: str) -> tuple[str, ...]:
 
 
 def _builder(catalog: Catalog, engine: Engine, name: str) -> Iterator[Finding]:
-    done = subprocess.run(
-        [*engine.buildx, "inspect", *([name] if name else [])], capture_output=True, text=True, env=engine.environment,
-        errors="replace", check=False,
-    )  # fmt: skip
-    if done.returncode:
-        error = (done.stderr.strip().splitlines() or ["no output"])[-1]
+    try:
+        done = run_program([*engine.buildx, "inspect", *([name] if name else [])], engine.environment)
+        error = (done.stderr.decode(errors="replace").strip().splitlines() or ["no output"])[-1] if done.code else ""
+    except OverLimit as problem:
+        error = f"buildx {problem}"
+    if error:
         yield Finding("builder", State.MISSING, f"{name or 'default'}: {error}", f"{shlex.join(engine.buildx)} ls")
         return
-    fields = dict(re.findall(r"^(Name|Driver):\s+(\S+)", done.stdout, re.MULTILINE)[:2])
-    nodes = len(re.findall(r"^Endpoint:", done.stdout, re.MULTILINE))
+    text = done.stdout.decode(errors="replace")
+    fields = dict(re.findall(r"^(Name|Driver):\s+(\S+)", text, re.MULTILINE)[:2])
+    nodes = len(re.findall(r"^Endpoint:", text, re.MULTILINE))
     yield Finding("builder", State.OK, f"{fields.get('Name')}, driver {fields.get('Driver')}, {nodes} node(s)")
-    available = platforms_in(done.stdout)
+    available = platforms_in(text)
     native = {host_platform()} if not name else set()
     for platform in dict.fromkeys(platform for family in catalog.families for platform in family.platforms):
         short = platform.architecture

@@ -3,12 +3,12 @@
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.errors import InputError, PublishError
+from bakery.programs import OverLimit, run_program
 from bakery.registry import HUB, Transport, is_loopback
 from bakery.urls import is_public
 
@@ -23,6 +23,9 @@ KINDS = {
 Its ``openvex`` is https://openvex.dev/ns, as in https://github.com/openvex/spec/blob/main/ATTESTING.md, and the only
 type that ``verify-attestation --type=openvex`` finds. Docker Scout reads the versioned URI of unsigned attestations.
 """
+
+SECONDS = 900
+"""For one signature; without a key, cosign waits minutes for the user to log in."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +60,21 @@ class Signer:
             self._run("attest", digest, f"--type={KINDS.get(kind, kind)}", f"--predicate={file.name}", "--replace")
 
     def _run(self, verb: str, digest: str, *options: str) -> None:
-        done = subprocess.run(
-            self.command(verb, digest, *options), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            errors="replace", env={**os.environ, "COSIGN_YES": "true"}, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            last = [line for line in done.stderr.splitlines() if line.strip()][-1:] or ["it printed no error"]
-            raise PublishError(
-                f"cosign did not {verb} {digest[:19]}: {last[0]}",
-                hint="No tag was moved to it. With a key: --key=FILE, its password in $COSIGN_PASSWORD.",
+        try:
+            done = run_program(
+                self.command(verb, digest, *options), {**os.environ, "COSIGN_YES": "true"}, seconds=SECONDS
             )
+        except OverLimit as error:
+            problem = str(error)
+        else:
+            if not done.code:
+                return
+            lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
+            problem = (lines or ["it printed no error"])[-1]
+        raise PublishError(
+            f"cosign did not {verb} {digest[:19]}: {problem}",
+            hint="No tag was moved to it. With a key: --key=FILE, its password in $COSIGN_PASSWORD.",
+        )
 
 
 def make_signer(transport: Transport, key: str | None) -> Signer:

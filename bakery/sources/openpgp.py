@@ -7,17 +7,15 @@ lines are parsed, not its messages (https://github.com/gpg/gnupg/blob/master/doc
 import base64
 import binascii
 import os
-import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bakery.programs import OverLimit, run_program
 from bakery.redaction import shorten
 
-TIMEOUT = 120
-"""Seconds for gpgv; a tarball takes a fraction of one."""
 WEAK_DIGESTS = {"1": "MD5", "2": "SHA1", "3": "RIPEMD160", "11": "SHA224"}
 STRONG = ("8", "9", "10")
 """Numbers of digests (RFC 9580 9.5) that are strong enough: SHA256, SHA384, SHA512."""
@@ -72,16 +70,13 @@ def verify(file: Path, signature: bytes, fingerprints: Sequence[str], keys: Path
         detached.write_bytes(packets)
         command = ["gpgv", "--homedir", folder, "--keyring", str(ring), "--status-fd", "1", str(detached), str(file)]
         try:
-            done = subprocess.run(
-                command, env={**os.environ, "LC_ALL": "C"}, stdin=subprocess.DEVNULL, capture_output=True, check=False,
-                timeout=TIMEOUT,
-            )  # fmt: skip
+            done = run_program(command, {**os.environ, "LC_ALL": "C"})
         except FileNotFoundError:
             raise Unverifiable("gpgv is not installed (apt-get install gpgv)") from None
-        except subprocess.TimeoutExpired:
-            raise BadSignature(f"gpgv did not finish within {TIMEOUT} s") from None
+        except OverLimit as error:
+            raise BadSignature(f"gpgv {error}") from None
     return interpret_status(
-        done.stdout.decode("utf-8", "replace").splitlines(), [key.stem for key in known], now, done.returncode
+        done.stdout.decode("utf-8", "replace").splitlines(), [key.stem for key in known], now, done.code
     )
 
 

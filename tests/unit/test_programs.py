@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from bakery.bases import apt
+from bakery.benchmarks.wheelhouse import Wheelhouse
+from bakery.catalog.models import Catalog
+from bakery.engine.embedded import Embedded
+from bakery.engine.engine import Engine
+from bakery.errors import BuildError, EngineError, PublishError
+from bakery.machine import doctor
 from bakery.programs import OverLimit, run_program
+from bakery.publish import cosign
+from bakery.sources import openpgp
+from bakery.workspace import Workspace
 
 
 def shell(script: str, seconds: float = 30, limit: int = 1 << 20, data: bytes = b"") -> object:
@@ -50,3 +64,68 @@ def test_a_program_that_does_not_end_and_its_children(tmp_path: Path, script: st
 def test_a_program_that_is_missing() -> None:
     with pytest.raises(FileNotFoundError):
         run_program(["no-such-program"], os.environ, seconds=1, limit=1)
+
+
+@pytest.fixture
+def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program that prints without end, also under the names of programs that are found on PATH."""
+    file = tmp_path / "bin" / "endless"
+    file.parent.mkdir()
+    file.write_text("#!/bin/sh\nexec cat /dev/zero\n")
+    file.chmod(0o755)
+    for name in ("docker", "gpgv"):
+        (file.parent / name).symlink_to(file)
+    monkeypatch.setenv("PATH", f"{file.parent}:{os.environ['PATH']}")
+    return file
+
+
+def test_apt_is_ended_if_it_does_not_end_or_prints_without_end(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(apt.AptError, match=r"^endless wrote more than 64 MiB and was stopped"):
+        apt.run([str(endless)])
+    monkeypatch.setattr(apt, "TIMEOUT", 1)
+    with pytest.raises(apt.AptError, match=r"^sh took more than 1 s and was stopped"):
+        apt.run(["sh", "-c", "sleep 60 & exit 0"])
+
+
+def test_cosign_is_ended_if_it_does_not_end_or_prints_without_end(
+    endless: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport: Any = SimpleNamespace(base="https://r.example", bundle=None, host="r.example", path="python")
+    with pytest.raises(PublishError, match="cosign did not sign sha256:1: wrote more than 1 MiB"):
+        cosign.Signer(str(endless), transport).sign("sha256:1")
+    monkeypatch.setattr(cosign, "SECONDS", 1)
+    endless.write_text("#!/bin/sh\nexec sleep 60\n")
+    with pytest.raises(PublishError, match="cosign did not sign sha256:1: took more than 1 s"):
+        cosign.Signer(str(endless), transport).sign("sha256:1")
+
+
+@pytest.mark.usefixtures("endless")
+def test_a_buildx_that_prints_without_end_is_not_used(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    engine = Engine("system", "unix:///x", Embedded(Workspace(root, tmp_path)))
+    with pytest.raises(EngineError, match=r"expected 0\.13 or newer, docker buildx wrote more than 1 MiB"):
+        _ = engine.buildx
+
+
+def test_doctor_reports_a_buildx_that_prints_without_end(endless: Path, catalog: Catalog) -> None:
+    engine: Any = SimpleNamespace(buildx=[str(endless)], environment=os.environ)
+    (finding,) = doctor._builder(catalog, engine, "far")
+    assert (finding.state, finding.found) == (doctor.State.MISSING, "far: buildx wrote more than 1 MiB")
+
+
+def test_a_pip_that_prints_without_end_is_an_error(
+    endless: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(endless))
+    with pytest.raises(BuildError, match="pip config list wrote more than 1 MiB"):
+        _ = Wheelhouse(cast(Any, None), "python", tmp_path)._container
+
+
+@pytest.mark.usefixtures("endless")
+def test_a_gpgv_that_prints_without_end_verifies_nothing(root: Path, tmp_path: Path) -> None:
+    signature = b"-----BEGIN PGP SIGNATURE-----\n\nAAAA\n-----END PGP SIGNATURE-----\n"
+    keys = root / "shared" / "keys"
+    with pytest.raises(openpgp.BadSignature, match="gpgv wrote more than 1 MiB"):
+        openpgp.verify(tmp_path, signature, [next(keys.glob("*.asc")).stem], keys, datetime.now(UTC))
