@@ -14,6 +14,8 @@ from typing import TypedDict, Unpack
 
 BRIEF, BRIEF_OUTPUT = 120.0, 1 << 20
 """Seconds and bytes for programs that answer at once with a few lines."""
+GRACE = 5.0
+"""Seconds from SIGTERM to SIGKILL; mmdebstrap, among others, needs them to remove its temporary folders."""
 
 
 class OverLimit(subprocess.SubprocessError):
@@ -59,14 +61,22 @@ def run_program(
                 stdout, stderr, line = _follow(process, began + seconds, limit)
                 process.wait(max(0.0, began + seconds - time.perf_counter()))
             except BaseException as error:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                _end(process)
                 if isinstance(error, TimeoutError | subprocess.TimeoutExpired):
                     raise OverLimit(f"took more than {seconds:.0f} s") from None
                 raise
             return Finished(
                 process.returncode, stdout, stderr, time.perf_counter() - began, line - began if line else None
             )
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a program, which may first remove what it has made and mounted, and its children."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _follow(process: "subprocess.Popen[bytes]", deadline: float, limit: int) -> tuple[bytes, bytes, float]:

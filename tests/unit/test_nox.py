@@ -89,9 +89,7 @@ WORKERS = str(max(4, os.cpu_count() or 1))
 PYTEST = ("pytest", "-n", WORKERS, "--dist", "loadscope", "--no-loadscope-reorder", "-m")
 
 
-def test_all_tests_run_in_parallel_and_what_is_left_out_is_listed(
-    noxfile: dict[str, Any], tmp_path: Path
-) -> None:
+def test_all_tests_run_in_parallel_and_what_is_left_out_is_listed(noxfile: dict[str, Any], tmp_path: Path) -> None:
     session = FakeSession(tmp_path)
     noxfile["tests"].func(session)
     assert session.commands == [

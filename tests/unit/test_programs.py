@@ -48,7 +48,16 @@ def test_output_without_end(script: str) -> None:
         shell(script)
 
 
-@pytest.mark.parametrize("script", ["exec sleep 60", "exec sleep 60 >&- 2>&-", "sleep 60 & exit 0"])
+def test_a_program_removes_what_it_made_before_it_is_ended(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    with pytest.raises(OverLimit, match="took more than 1 s"):
+        shell(f"trap 'rm {made}; exit' TERM; touch {made}; while :; do sleep 0.1; done", seconds=1)
+    assert not made.exists()
+
+
+@pytest.mark.parametrize(
+    "script", ["exec sleep 60", "exec sleep 60 >&- 2>&-", "sleep 60 & exit 0", "trap '' TERM; sleep 60"]
+)
 def test_a_program_that_does_not_end_and_its_children(tmp_path: Path, script: str) -> None:
     began = time.monotonic()
     with pytest.raises(OverLimit, match="took more than 1 s"):
