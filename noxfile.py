@@ -36,10 +36,10 @@ try:
 except BakeryError as error:
     sys.exit(f"{type(error).__name__}: {error}")
 PYTHON_FILES = ("bakery", "benchmarks", "commands", "tests", "tasks.py", "noxfile.py")
-SCRIPTS = ("shared", "reference", "benchmarks", "tests/engine")
-# More workers than processors: engine tests share an engine, and mostly wait for it or for a network.
+SCRIPTS = ("shared", "reference", "benchmarks", "tests/engine", "ubuntu/merged-usr")
+# At least 4 workers: engine tests mostly wait for the engine or for a network. At most 8: they share one engine.
 # A worker takes a whole file, whose tests share what is expensive, in the order of tests/engine/conftest.py.
-WORKERS = str(max(4, os.cpu_count() or 1))
+WORKERS = str(min(8, max(4, os.cpu_count() or 1)))
 PYTEST = ("pytest", "-n", WORKERS, "--dist", "loadscope", "--no-loadscope-reorder", "-m")
 COMMANDS = ("inv", ".ci/run", ".ci/stock", ".github/containerd-store", ".github/repository")
 
@@ -65,13 +65,13 @@ def lint(session: nox.Session) -> None:
     session.run("zizmor", "--offline", "--strict-collection", "--quiet", "--persona=pedantic", ".github")
     if shutil.which("actionlint"):  # not available from PyPI for every platform
         session.run("actionlint", external=True)
-    session.run("python", "-m", "invoke", "readme", "--check")
+    session.run("python", "tasks.py", "readme", "--check")
     session.run("hadolint", *map(str, sorted(ROOT.glob("*/Dockerfile"))))
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run unit, golden and engine tests in parallel; arguments, if any, go to pytest instead.
+    """Run unit, golden and engine tests in parallel; with arguments, pytest runs with only those.
 
     Engine tests with the marker `extended` or `slow` are left out, and listed.
     """
@@ -101,7 +101,7 @@ def invoke(session: nox.Session, verb: str, series: str, target: str, variant: V
     arguments = [verb, f"--version={series}", f"--target={target}", *variants, *session.posargs]
     # nox would print a login in an argument, and again if the command fails.
     session.log(redact(f"inv {' '.join(arguments)}"))
-    command = [sys.executable, "-m", "invoke", *arguments]
+    command = [sys.executable, "tasks.py", *arguments]
     if code := subprocess.run(command, cwd=ROOT, check=False).returncode:
         session.error(f"exit code {code}")
 

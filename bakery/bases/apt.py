@@ -20,11 +20,11 @@ from bakery.catalog import Archive
 from bakery.checksums import checked_folder, is_intact
 from bakery.errors import BakeryError
 from bakery.files import Tell, require_type, staged_folder, write_whole
-from bakery.programs import OverLimit, run_program
+from bakery.programs import Limits, OverLimit, run_program
 from bakery.urls import is_snapshot
 
-TIMEOUT, MOST_OUTPUT = 1800, 64 << 20
-"""Seconds and bytes for one tool; an emulated mmdebstrap takes minutes."""
+LIMITS = Limits(seconds=1800, output=64 << 20, grace=5)
+"""For one tool: an emulated mmdebstrap takes minutes, and removes its temporary folders when it is ended."""
 INHERITED = re.compile(
     r"(?im)^(?:Acquire::(?:https?|ftp|tor)::\S+|Acquire::(?:Retries|ForceIPv[46])|Dir|Dir::Bin::methods"
     r'|Dir::Etc(?:::(?:netrc|trusted)(?:parts)?)?) "[^"]*";$'
@@ -125,7 +125,7 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
     """
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", **(env or {})}
     try:
-        done = run_program(command, environment, seconds=TIMEOUT, limit=MOST_OUTPUT, cwd=cwd, umask=0o022)
+        done = run_program(command, environment, LIMITS, cwd=cwd, umask=0o022)
     except OverLimit as error:
         raise AptError(f"{Path(command[0]).name} {error} and was stopped") from None
     except FileNotFoundError:
@@ -274,6 +274,11 @@ class PrivateApt:
         found = re.search(r"(?m)^  Candidate: (\S+)", text)
         return found[1] if found and found[1] != "(none)" else ""
 
+    def _renamed(self, package: str) -> str:
+        """``package``, or its new name if it was renamed for 64-bit times (libperl5.38t64 in Ubuntu 24.04)."""
+        renamed = f"{package}t64"
+        return renamed if not self.candidate(package) and self.candidate(renamed) else package
+
     def sources(self, package: str) -> str:
         """The stanzas of the source package ``package`` in the lists; empty if they have none of it."""
         return run(["apt-cache", "showsrc", "--only-source", package], env=self.env)
@@ -281,7 +286,7 @@ class PrivateApt:
     def unpack(self, packages: Sequence[str], into: Path) -> None:
         """Download ``packages`` and unpack them into a folder; nothing is installed, no maintainer script runs."""
         with staged_folder(self.folder / "debs") as debs:
-            run(["apt-get", "download", *packages], env=self.env, cwd=debs)
+            run(["apt-get", "download", *map(self._renamed, packages)], env=self.env, cwd=debs)
             for deb in sorted(debs.glob("*.deb")):
                 run(["dpkg-deb", "--extract", str(deb), str(into)])
         shutil.rmtree(self.folder / "debs")

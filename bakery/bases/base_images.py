@@ -227,7 +227,7 @@ class BaseResolver:
             [
                 "unshare", "--mount", "perl", str(tools / "usr/bin/mmdebstrap"),
                 "--mode=root", "--variant=minbase", "--format=directory", f"--architectures={platform.architecture}",
-                *(f"--hook-dir={tools / 'usr/share/mmdebstrap/hooks' / hook}" for hook in target.hooks),
+                *(f"--hook-dir={folder}" for folder in self._hooks(target, tools)),
                 f"--include={','.join(archive.include)}",
                 f"--setup-hook={shlex.join(['bash', script, 'pin'])} \"$1\" {shlex.join(archive.exclude)}",
                 *login_hooks, "--skip=cleanup/apt", target.name, rootfs, *mirror.sources(target.name, archive),
@@ -240,10 +240,18 @@ class BaseResolver:
         shutil.rmtree(rootfs)
         return mirror.is_snapshot
 
+    def _hooks(self, target: Target, tools: Path) -> list[Path]:
+        """The folders with hooks for ``target``: those of the repository, whose names have a slash, or mmdebstrap's."""
+        own = tools / "usr/share/mmdebstrap/hooks"
+        return [(self.workspace.root if "/" in hook else own) / hook for hook in target.hooks]
+
     def _recipe(self, target: Target) -> str:
         """A digest of the script and the settings that make a base of ``target`` from packages."""
         archive, root = self.catalog.family_of(target).archive, self.workspace.root
-        files = [root / SCRIPT, *sorted(file for file in (root / archive.settings).rglob("*") if not file.is_dir())]
+        folders = [root / archive.settings, *(root / hook for hook in target.hooks if "/" in hook)]
+        files = [root / SCRIPT]
+        for folder in folders:
+            files += sorted(file for file in folder.rglob("*") if not file.is_dir())
         parts = [repr((archive, target.hooks)).encode(), *map(read_regular, files)]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
