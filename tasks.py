@@ -41,5 +41,7 @@ if __name__ == "__main__":
     program.config_class = Configuration
     try:
         program.run(["inv", "--search-root", str(Path(__file__).resolve().parent), *sys.argv[1:]])
-    except ValueError as error:  # Invoke converts the numbers of its own options
+    except ValueError as error:
+        if not str(error).startswith("invalid literal"):  # Invoke converts the numbers of its own options
+            raise
         sys.exit(f"Error: {error}. `inv --help` explains the options.")

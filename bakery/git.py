@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bakery.programs import OverLimit, run_program
+from bakery.programs import Limits, OverLimit, run_program
 
 SETTINGS = {
     "log.showSignature": "false", "log.date": "default", "log.mailmap": "false", "i18n.logOutputEncoding": "UTF-8",
@@ -53,7 +53,7 @@ def _run(path: Path, settings: Mapping[str, str], arguments: Sequence[str], data
     environment["GIT_CONFIG_COUNT"] = str(first + len(settings))
     command = ["git", "--no-optional-locks", "-C", str(path), *arguments]
     try:
-        done = run_program(command, environment | ALONE, seconds=SECONDS, limit=limit, data=data)
+        done = run_program(command, environment | ALONE, Limits(SECONDS, limit), data=data)
     except FileNotFoundError:
         raise ValueError("git is not installed: apt-get install git") from None
     except OverLimit as error:

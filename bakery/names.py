@@ -50,7 +50,7 @@ def stamp(text: str) -> str:
         )
     if f"-{text}".endswith(GZIP):
         hint = "Choose another stamp, such as 20261122.2."
-        raise InputError(f"--stamp={text}: tags that end in {GZIP} are those of twins", hint=hint)
+        raise InputError(f"--stamp={text}: tags that end in {GZIP} are the names of images with gzip layers", hint=hint)
     return text
 
 

@@ -10,23 +10,22 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict, Unpack
-
-BRIEF, BRIEF_OUTPUT = 120.0, 1 << 20
-"""Seconds and bytes for programs that answer at once with a few lines."""
-GRACE = 5.0
-"""Seconds from SIGTERM to SIGKILL; mmdebstrap, among others, needs them to remove its temporary folders."""
 
 
 class OverLimit(subprocess.SubprocessError):
     """A program that was ended because it took too long or printed too much; the text says which."""
 
 
-class Start(TypedDict, total=False):
-    """How a program is started: its folder and its umask."""
+@dataclass(frozen=True)
+class Limits:
+    """What a program may take; the defaults are for one that answers at once with a few lines.
 
-    cwd: Path | None
-    umask: int
+    ``seconds`` to run, ``output`` bytes on both streams, and ``grace`` seconds from SIGTERM to SIGKILL.
+    """
+
+    seconds: float = 120
+    output: int = 1 << 20
+    grace: float = 0
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,10 @@ class Finished:
 
 
 def run_program(
-    command: Sequence[str], environment: Mapping[str, str], *, seconds: float = BRIEF, limit: int = BRIEF_OUTPUT,
-    data: bytes = b"", **start: Unpack[Start],
+    command: Sequence[str], environment: Mapping[str, str], limits: Limits = Limits(), *, data: bytes = b"",
+    cwd: Path | None = None, umask: int = -1,
 ) -> Finished:  # fmt: skip
-    """Run ``command`` with ``data`` as its input, for at most ``seconds``, until it has printed ``limit`` bytes.
+    """Run ``command`` in the folder ``cwd`` with ``data`` as its input, within ``limits``.
 
     Raises :exc:`OverLimit`, and OSError if it cannot be started. Whatever ends the call ends the program and its
     children too.
@@ -55,28 +54,31 @@ def run_program(
         began = time.perf_counter()
         with subprocess.Popen(
             command, env=environment, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True, **start,
+            start_new_session=True, cwd=cwd, umask=umask,
         ) as process:  # fmt: skip
             try:
-                stdout, stderr, line = _follow(process, began + seconds, limit)
-                process.wait(max(0.0, began + seconds - time.perf_counter()))
+                stdout, stderr, line = _follow(process, began + limits.seconds, limits.output)
+                process.wait(max(0.0, began + limits.seconds - time.perf_counter()))
             except BaseException as error:
-                _end(process)
+                _end(process, limits)
                 if isinstance(error, TimeoutError | subprocess.TimeoutExpired):
-                    raise OverLimit(f"took more than {seconds:.0f} s") from None
+                    raise OverLimit(f"took more than {limits.seconds:.0f} s") from None
                 raise
             return Finished(
                 process.returncode, stdout, stderr, time.perf_counter() - began, line - began if line else None
             )
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a program, which may first remove what it has made and mounted, and its children."""
+def _end(process: "subprocess.Popen[bytes]", limits: Limits) -> None:
+    """Send SIGTERM to the program and its children, so that they can remove temporary folders, then SIGKILL."""
     with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE)
-        os.killpg(process.pid, signal.SIGKILL)
+        try:
+            if limits.grace:
+                os.killpg(process.pid, signal.SIGTERM)
+                with suppress(TimeoutError, OverLimit):
+                    _follow(process, time.perf_counter() + limits.grace, limits.output)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _follow(process: "subprocess.Popen[bytes]", deadline: float, limit: int) -> tuple[bytes, bytes, float]:

@@ -110,7 +110,7 @@ class Wheelhouse(ExitStack):
         if require_type(final):
             if is_unchanged(final, digest):
                 return final
-            self.tell(f"{final} is not what was installed: installing it again")
+            self.tell(f"{final} has no digest that matches: installing it again")
         names = [line.split()[0] for line in requirements.splitlines() if not line.startswith(("#", "--"))]
         self.tell(f"installing {' '.join(names)}")
         target = f"{FOLDER}/{subfolder}"
@@ -121,10 +121,13 @@ class Wheelhouse(ExitStack):
         result = self._container.run(["sh", "-c", script])
         if result.code:
             raise BuildError(f"cannot be installed: {_reason(result.output)}")
+        sha256 = hashlib.sha256()
         with disk_full(self.folder):
             with staged_file(final) as stream:
-                stream.writelines(self._container.get(target))
-            write_whole(digest, sha256_of(final))
+                for chunk in self._container.get(target):
+                    sha256.update(chunk)
+                    stream.write(chunk)
+            write_whole(digest, sha256.hexdigest())
         return final
 
     @cached_property

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakery.engine.engine import Engine
 from bakery.errors import BuildError
-from bakery.programs import OverLimit, run_program
+from bakery.programs import Limits, OverLimit, run_program
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -210,7 +210,7 @@ def docker_run(
     options = ("--rm", "--network=none", f"--name={name}", *options, f"--entrypoint={program}")
     run = ["docker", "run", *options, reference, *arguments]
     try:
-        done = run_program(run, engine.environment, seconds=LONGEST_START, limit=LARGEST_OUTPUT)
+        done = run_program(run, engine.environment, Limits(LONGEST_START, LARGEST_OUTPUT))
     except BaseException as error:
         with suppress(OSError, OverLimit):
             run_program(["docker", "rm", "--force", name], engine.environment)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.errors import InputError, PublishError
-from bakery.programs import OverLimit, run_program
+from bakery.programs import Limits, OverLimit, run_program
 from bakery.registry import HUB, Transport, is_loopback
 from bakery.urls import is_public
 
@@ -24,8 +24,8 @@ Its ``openvex`` is https://openvex.dev/ns, as in https://github.com/openvex/spec
 type that ``verify-attestation --type=openvex`` finds. Docker Scout reads the versioned URI of unsigned attestations.
 """
 
-SECONDS = 900
-"""For one signature; without a key, cosign waits minutes for the user to log in."""
+LIMITS = Limits(seconds=900)
+"""For one signature: without a key, cosign waits minutes for the user to log in."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,7 @@ class Signer:
 
     def _run(self, verb: str, digest: str, *options: str) -> None:
         try:
-            done = run_program(
-                self.command(verb, digest, *options), {**os.environ, "COSIGN_YES": "true"}, seconds=SECONDS
-            )
+            done = run_program(self.command(verb, digest, *options), {**os.environ, "COSIGN_YES": "true"}, LIMITS)
         except OverLimit as error:
             problem = str(error)
         else:

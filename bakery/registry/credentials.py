@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bakery.programs import run_program
+from bakery.programs import Limits, run_program
 from bakery.registry.errors import RegistryError
 from bakery.registry.references import HUB
 
@@ -65,7 +65,7 @@ def _from_helper(helper: str, server: str) -> Login | None:
     output; the name ``<token>`` marks an identity token.
     """
     command = [f"docker-credential-{helper}", "get"]
-    done = run_program(command, os.environ, seconds=PATIENCE, limit=1 << 20, data=server.encode())
+    done = run_program(command, os.environ, Limits(PATIENCE), data=server.encode())
     if done.code and b"credentials not found in native keychain" in done.stdout:
         return None
     if done.code:

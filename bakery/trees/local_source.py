@@ -23,7 +23,7 @@ from typing import NamedTuple
 from bakery.catalog import RELEASE, UNVERIFIED, Image, Pin
 from bakery.errors import InputError
 from bakery.files import Tell, disk_full, locked, staged_folder
-from bakery.git import changes, git
+from bakery.git import LIMIT, changes, git
 from bakery.regular_files import open_regular
 from bakery.tar import open_compressed_tar, read_errors
 
@@ -205,8 +205,7 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
         size = int(head.split()[2])
         total += size
         _require_size(name, size, total)
-    most = total + len(b"\n".join(heads)) + 2 * len(heads)
-    blobs, files = io.BytesIO(git(path, "cat-file", "--batch", data=identities, limit=most)), {}
+    blobs, files = io.BytesIO(git(path, "cat-file", "--batch", data=identities, limit=MAX_BYTES + LIMIT)), {}
     for mode, _, _, name in present:
         files[name] = Entry(blobs.read(int(blobs.readline().split()[2])), mode == "100755", mode == "120000")
         blobs.read(1)

@@ -26,14 +26,20 @@ from bakery.workspace import Workspace, find_workspace
 from .fixtures import ROOT, SALT, Bench, remove_images
 from .registry import program, running
 
-FIRST = ("test_packages", "test_builder", "test_secrets", "test_cache_damage", "test_push", "test_regrtest")
-"""Files that take longest. A worker of pytest-xdist takes a whole file: one that is started last is waited for."""
+FIRST = ("packages", "builder", "secrets", "cache_damage", "push", "regrtest")
+"""Files that take longest, 60 to 180 s on two processors.
+
+A worker of pytest-xdist takes a whole file: the others wait for one that is started last.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start with the files of engine tests that take longest; unit tests, if any, fill the time until the last ends."""
-    rank = {name: number for number, name in enumerate(FIRST)}
-    items.sort(key=lambda item: (item.get_closest_marker("engine") is None, rank.get(item.path.stem, len(rank))))
+    folder = Path(__file__).parent
+    first = [folder / f"test_{name}.py" for name in FIRST]
+    items.sort(
+        key=lambda item: (folder != item.path.parent, first.index(item.path) if item.path in first else len(first))
+    )
 
 
 @pytest.fixture(scope="session")

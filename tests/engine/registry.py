@@ -59,7 +59,7 @@ def program(workspace: Workspace, catalog: Catalog, package: str = PACKAGE, rele
     The package is from the host's release of its distribution, or from ``release`` (a codename). The libraries are
     found by the dynamic linker with $LD_LIBRARY_PATH.
     """
-    root = workspace.home / "tests" / package
+    root = workspace.home / "tests" / "-".join(filter(None, [package, release]))
     executable = root / "usr/bin" / package
     with locked(root.with_suffix(".lock"), f"fetching {package}", print):
         if not executable.exists():

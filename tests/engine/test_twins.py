@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import shlex
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -58,6 +59,17 @@ def bench(
     assert result.error == ""
     yield bench
     bench.remove_images()
+
+
+def installed(workspace: Workspace, catalog: Catalog, package: str, release: str = "") -> list[str]:
+    """The command that runs the program of a package; the test is skipped if this host cannot have the package."""
+    try:
+        executable = program(workspace, catalog, package, release)
+    except (BakeryError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"the package {package} is not available: {error}")
+    folders = sorted({str(file.parent) for file in executable.parents[1].rglob("*.so*")})
+    libraries = ":".join([*folders, os.environ.get("LD_LIBRARY_PATH", "")])
+    return ["env", f"LD_LIBRARY_PATH={libraries}", str(executable)]
 
 
 def names(bench: Bench) -> tuple[str, str]:
@@ -175,15 +187,15 @@ def test_cosign_verifies_what_was_pushed(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secured: bool
 ) -> None:
     """Cosign is Debian 13's own. A wrapper leaves out the public log of signatures, which is not for tests."""
-    cosign = program(bench.workspace, bench.catalog, "cosign", "trixie")
+    cosign = installed(bench.workspace, bench.catalog, "cosign", "trixie")
     monkeypatch.setenv("COSIGN_PASSWORD", "a password")
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    subprocess.run([cosign, "generate-key-pair"], cwd=tmp_path, capture_output=True, check=True)
+    subprocess.run([*cosign, "generate-key-pair"], cwd=tmp_path, capture_output=True, check=True)
     subprocess.run(
-        [cosign, "generate-key-pair", "--output-key-prefix=other"], cwd=tmp_path, capture_output=True, check=True
+        [*cosign, "generate-key-pair", "--output-key-prefix=other"], cwd=tmp_path, capture_output=True, check=True
     )
     wrapper = tmp_path / "cosign"
-    wrapper.write_text(f'#!/bin/sh\nverb=$1\nshift\nexec {cosign} "$verb" --tlog-upload=false "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\nverb=$1\nshift\nexec {shlex.join(cosign)} "$verb" --tlog-upload=false "$@"\n')
     wrapper.chmod(0o755)
     record = read_record(bench.workspace, bench.image())
     assert record is not None
@@ -192,7 +204,7 @@ def test_cosign_verifies_what_was_pushed(
 
     def verified(verb: str, reference: str, *options: str, key: str = "cosign.pub") -> str:
         """What cosign prints; an error if it does not verify."""
-        command = [cosign, verb, f"--key={key}", "--insecure-ignore-tlog", trust.format(bundle), *options, reference]
+        command = [*cosign, verb, f"--key={key}", "--insecure-ignore-tlog", trust.format(bundle), *options, reference]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ValueError(done.stderr)
@@ -209,7 +221,7 @@ def test_cosign_verifies_what_was_pushed(
         for tag, digest in (("3.13-slim", record.id), ("3.13-slim-gzip", record.twin)):
             index, own = raw(host, "signed", tag, secured=secured)
             assert own in verified("verify", f"{host}/signed:{tag}")
-            for entry in index["manifests"]:  # for those who pull one platform by its digest
+            for entry in index["manifests"]:  # for users who pull one platform by its digest
                 assert entry["digest"] in verified("verify", f"{host}/signed@{entry['digest']}")
             kinds = {}
             for kind in ("slsaprovenance02", "spdxjson", "openvex", PACKAGES):
@@ -266,13 +278,7 @@ class Readers:
 def readers(
     workspace: Workspace, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory, first_embedded: Embedded
 ) -> Iterator[Readers]:
-    try:
-        executable = program(workspace, catalog, "skopeo")
-    except (BakeryError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"the package skopeo is not available: {error}")
-    folders = sorted({str(file.parent) for file in executable.parents[1].rglob("*.so*")})
-    libraries = ":".join([*folders, os.environ.get("LD_LIBRARY_PATH", "")])
-    skopeo = ["env", f"LD_LIBRARY_PATH={libraries}", str(executable), "--insecure-policy"]
+    skopeo = [*installed(workspace, catalog, "skopeo"), "--insecure-policy"]
     with second_engine(first_embedded, tmp_path_factory.mktemp("older"), "overlay2") as embedded:
         older = Engine("embedded", embedded.host, embedded)
         yield Readers(skopeo, older, tmp_path_factory.mktemp("copies") / "copy")

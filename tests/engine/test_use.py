@@ -1,9 +1,9 @@
 """Third-party programs that run on a Python image or are built on one: use/ has a script for each kind.
 
 A script runs with `bash -xeuo pipefail` in /srv, in a new container of the image under test, with a compiler unless
-the script is quick, with the host's settings of pip and network, and with a free TCP port in $PORT. Its first lines
-say what it protects. It also passes on the image of the official recipe (`BAKERY_IMAGE=reference/python:3.13`): a
-script that fails there shows nothing.
+the script is quick, with the host's settings of pip and network, and with a free TCP port in $FREE_PORT. Its first
+lines say what it protects. It also passes on the image of the official recipe (`BAKERY_IMAGE=reference/python:3.13`):
+a script that fails there shows nothing.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ UNAVAILABLE = ("No matching distribution found", "Temporary failure resolving", 
 
 
 def free_port() -> int:
-    """A TCP port that nobody on this host uses and that Linux gives to no connection of a test that runs beside this.
+    """A TCP port that is free on this host and outside Linux's range for outgoing connections.
 
-    Containers here share the host's network, whose connections have local ports from 32768 on
-    (Documentation/networking/ip-sysctl.rst, ip_local_port_range): a fixed port of that range was taken at times.
+    Containers here share the host's network. Its connections have local ports from 32768 on
+    (Documentation/networking/ip-sysctl.rst, ip_local_port_range), and one of them had a fixed port of a test.
     """
     for port in random.sample(range(20_000, 32_768), k=100):
         with socket.socket() as listener, contextlib.suppress(OSError):
@@ -61,7 +61,7 @@ def test_it_works_as_with_the_official_image(engine: Engine, request: pytest.Fix
         environment={
             **variables, "PIP_ROOT_USER_ACTION": "ignore", "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_COMPILE": "0",  # takes longer than the rest of an installation
-            "PORT": str(free_port()),
+            "FREE_PORT": str(free_port()),
         },
         volumes=[f"{path}:{path}:ro" for path in paths], mem_limit="3g",
     )  # fmt: skip

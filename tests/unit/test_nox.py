@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ast
 import json
-import os
 import runpy
 import shutil
 import subprocess
@@ -85,15 +85,18 @@ class FakeSession:
         self.messages.append(message)
 
 
-WORKERS = str(max(4, os.cpu_count() or 1))
-PYTEST = ("pytest", "-n", WORKERS, "--dist", "loadscope", "--no-loadscope-reorder", "-m")
+@pytest.mark.parametrize(("processors", "workers"), [(None, "4"), (2, "4"), (6, "6"), (64, "8")])
+def test_tests_run_in_four_to_eight_processes(root: Path, processors: int | None, workers: str) -> None:
+    script = f"import os, runpy; os.cpu_count = lambda: {processors}; print(*runpy.run_path('noxfile.py')['PYTEST'])"
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["pytest", "-n", workers, "--dist", "loadscope", "--no-loadscope-reorder", "-m"]
 
 
 def test_all_tests_run_in_parallel_and_what_is_left_out_is_listed(noxfile: dict[str, Any], tmp_path: Path) -> None:
     session = FakeSession(tmp_path)
     noxfile["tests"].func(session)
     assert session.commands == [
-        (*PYTEST, "not extended and not slow"),
+        (*noxfile["PYTEST"], "not extended and not slow"),
         ("pytest", "--collect-only", "-qq", "-m", "extended or slow", "tests/engine"),
     ]
     assert "`nox -s extended`" in " ".join(session.messages)
@@ -103,8 +106,8 @@ def test_extended_tests_run_in_a_separate_session_all_or_some(noxfile: dict[str,
     whole, some = FakeSession(tmp_path), FakeSession(tmp_path, "tests/engine/test_use.py", "-k", "embedder")
     for session in (whole, some):
         noxfile["extended"].func(session)
-    assert whole.commands == [(*PYTEST, "extended", "tests/engine")]
-    assert some.commands == [(*PYTEST, "extended", "tests/engine/test_use.py", "-k", "embedder")]
+    assert whole.commands == [(*noxfile["PYTEST"], "extended", "tests/engine")]
+    assert some.commands == [(*noxfile["PYTEST"], "extended", "tests/engine/test_use.py", "-k", "embedder")]
 
 
 def test_every_file_of_engine_tests_has_a_test_in_the_default_session(root: Path) -> None:
@@ -145,7 +148,7 @@ def test_arguments_of_an_image_session_go_to_its_task_and_no_login_is_shown(
     with pytest.raises(RuntimeError, match="exit code 3") if code else nullcontext():
         noxfile["invoke"](session, "build", "3.13", "noble", minimal)
     options = ["--version=3.13", "--target=noble", "--variant=minimal", "--quick", mirror]
-    assert commands == [[sys.executable, "-m", "invoke", "build", *options]]
+    assert commands == [[sys.executable, "tasks.py", "build", *options]]
     assert "--variant=minimal --quick --mirror=https://" in session.messages[0] and "S3cr3t" not in str(
         session.messages
     )
@@ -168,3 +171,9 @@ def test_nox_with_a_damaged_lock_or_a_full_disk_ends_without_a_traceback(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "lock.toml: schema: expected 1, found 2" in done.stderr
+
+
+def test_the_files_of_engine_tests_that_are_started_first_exist(root: Path) -> None:
+    text = (root / "tests/engine/conftest.py").read_text()
+    first = ast.literal_eval(text.partition("\nFIRST = ")[2].partition("\n")[0])
+    assert first and all((root / f"tests/engine/test_{name}.py").is_file() for name in first)

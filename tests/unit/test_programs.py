@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -19,26 +20,26 @@ from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
 from bakery.errors import BuildError, EngineError, PublishError
 from bakery.machine import doctor
-from bakery.programs import OverLimit, run_program
+from bakery.programs import Limits, OverLimit, run_program
 from bakery.publish import cosign
 from bakery.sources import openpgp
 from bakery.workspace import Workspace
 
 
-def shell(script: str, seconds: float = 30, limit: int = 1 << 20, data: bytes = b"") -> object:
-    return run_program(["sh", "-c", script], os.environ, seconds=seconds, limit=limit, data=data)
+def shell(script: str, **limits: float) -> object:
+    return run_program(["sh", "-c", script], os.environ, Limits(**{"seconds": 30, **limits}))  # type: ignore[arg-type]
 
 
 def test_output_input_exit_code_and_times() -> None:
     done = run_program(
-        ["sh", "-c", "echo a; sleep 0.3; cat; echo b >&2; exit 3"], os.environ, seconds=30, limit=1 << 20, data=b"given"
+        ["sh", "-c", "echo a; sleep 0.3; cat; echo b >&2; exit 3"], os.environ, Limits(seconds=30), data=b"given"
     )
     assert (done.code, done.stdout, done.stderr) == (3, b"a\ngiven", b"b\n")
     assert done.first_line is not None and done.first_line + 0.2 < done.seconds
 
 
 def test_more_input_than_a_pipe_holds() -> None:
-    done = run_program(["cat"], os.environ, seconds=30, limit=4 << 20, data=bytes(3 << 20))
+    done = run_program(["cat"], os.environ, Limits(seconds=30, output=4 << 20), data=bytes(3 << 20))
     assert len(done.stdout) == 3 << 20
 
 
@@ -48,11 +49,30 @@ def test_output_without_end(script: str) -> None:
         shell(script)
 
 
-def test_a_program_removes_what_it_made_before_it_is_ended(tmp_path: Path) -> None:
-    made = tmp_path / "made"
-    with pytest.raises(OverLimit, match="took more than 1 s"):
-        shell(f"trap 'rm {made}; exit' TERM; touch {made}; while :; do sleep 0.1; done", seconds=1)
-    assert not made.exists()
+@pytest.mark.parametrize("work", ["sleep 60", "cat /dev/zero"])
+def test_a_program_and_its_children_remove_what_they_made_before_they_are_ended(tmp_path: Path, work: str) -> None:
+    child = f"trap 'sleep 0.2; echo done >>{tmp_path}/child; exit' TERM; {work} & wait"
+    with pytest.raises(OverLimit):
+        shell(f"trap 'exit' TERM; sh -c \"{child}\" & wait", seconds=2, grace=20)
+    assert (tmp_path / "child").read_text() == "done\n"
+
+
+def test_an_interruption_during_the_grace_ends_the_program(tmp_path: Path) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            shell(f"echo $$ >{tmp_path}/group; trap '' TERM; sleep 60", seconds=1, grace=50)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    group, end = int((tmp_path / "group").read_text()), time.monotonic() + 20
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < end:  # init has to collect them
+            os.killpg(group, 0)
+            time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +92,7 @@ def test_a_program_that_does_not_end_and_its_children(tmp_path: Path, script: st
 
 def test_a_program_that_is_missing() -> None:
     with pytest.raises(FileNotFoundError):
-        run_program(["no-such-program"], os.environ, seconds=1, limit=1)
+        run_program(["no-such-program"], os.environ)
 
 
 @pytest.fixture
@@ -91,7 +111,7 @@ def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_apt_is_ended_if_it_does_not_end_or_prints_without_end(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(apt.AptError, match=r"^endless wrote more than 64 MiB and was stopped"):
         apt.run([str(endless)])
-    monkeypatch.setattr(apt, "TIMEOUT", 1)
+    monkeypatch.setattr(apt, "LIMITS", Limits(seconds=1))
     with pytest.raises(apt.AptError, match=r"^sh took more than 1 s and was stopped"):
         apt.run(["sh", "-c", "sleep 60 & exit 0"])
 
@@ -102,7 +122,7 @@ def test_cosign_is_ended_if_it_does_not_end_or_prints_without_end(
     transport: Any = SimpleNamespace(base="https://r.example", bundle=None, host="r.example", path="python")
     with pytest.raises(PublishError, match="cosign did not sign sha256:1: wrote more than 1 MiB"):
         cosign.Signer(str(endless), transport).sign("sha256:1")
-    monkeypatch.setattr(cosign, "SECONDS", 1)
+    monkeypatch.setattr(cosign, "LIMITS", Limits(seconds=1))
     endless.write_text("#!/bin/sh\nexec sleep 60\n")
     with pytest.raises(PublishError, match="cosign did not sign sha256:1: took more than 1 s"):
         cosign.Signer(str(endless), transport).sign("sha256:1")

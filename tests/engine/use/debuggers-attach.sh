@@ -18,12 +18,12 @@ pystack remote $app | grep "app.py.*in wait"
 gdb --batch -p $app -ex "gcore core" >/dev/null 2>&1
 pystack core core "$(command -v python3)" | grep "app.py.*in wait"
 # gdb calls a function of debugpy's, which looks up the C API in libpython.
-python3 -m debugpy --listen "127.0.0.1:$PORT" --pid $app >debugpy.log 2>&1 || { tail -5 debugpy.log; exit 1; }
+python3 -m debugpy --listen "127.0.0.1:$FREE_PORT" --pid $app >debugpy.log 2>&1 || { tail -5 debugpy.log; exit 1; }
 timeout 60 python3 - <<'P'
 import os, socket, time
 for attempt in range(100):
     try:
-        connection = socket.create_connection(("127.0.0.1", int(os.environ["PORT"])))
+        connection = socket.create_connection(("127.0.0.1", int(os.environ["FREE_PORT"])))
         break
     except OSError:
         time.sleep(0.2)

@@ -15,7 +15,7 @@ import os, time, urllib.request
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 for attempt in range(100):
     try:
-        print(opener.open(f"http://127.0.0.1:{os.environ['PORT']}/", timeout=5).read().decode())
+        print(opener.open(f"http://127.0.0.1:{os.environ['FREE_PORT']}/", timeout=5).read().decode())
         break
     except OSError:
         time.sleep(0.1)
@@ -30,6 +30,6 @@ serve() {
     kill -INT $server
     wait $server || true
 }
-serve "hello from wsgi" gunicorn --workers=2 --threads=2 --bind="127.0.0.1:$PORT" --worker-tmp-dir=/dev/shm app:application
-serve "hello from asgi" uvicorn --lifespan=off --host=127.0.0.1 --port="$PORT" app:asgi
-serve "hello from wsgi" uwsgi --http-socket="127.0.0.1:$PORT" --module=app --master --processes=2 --enable-threads
+serve "hello from wsgi" gunicorn --workers=2 --threads=2 --bind="127.0.0.1:$FREE_PORT" --worker-tmp-dir=/dev/shm app:application
+serve "hello from asgi" uvicorn --lifespan=off --host=127.0.0.1 --port="$FREE_PORT" app:asgi
+serve "hello from wsgi" uwsgi --http-socket="127.0.0.1:$FREE_PORT" --module=app --master --processes=2 --enable-threads

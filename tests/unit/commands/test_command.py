@@ -209,6 +209,7 @@ def test_a_signal_before_a_task_has_its_exit_code(root: Path, number: int, code:
 def test_a_signal_before_errors_are_reported_ends_inv_without_a_traceback(root: Path, tmp_path: Path) -> None:
     shutil.copy(root / "tasks.py", tmp_path)
     (tmp_path / "bakery").mkdir()
+    (tmp_path / "bakery/__init__.py").touch()  # else a package that is installed would be preferred
     (tmp_path / "bakery/process.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)")
     command = ["bash", "-c", f"trap - INT; exec {sys.executable} tasks.py"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

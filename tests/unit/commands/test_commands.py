@@ -63,7 +63,7 @@ def inv(root: Path, tmp_path: Path) -> Run:
     def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         home = {"BAKERY_HOME": str(tmp_path / "home"), "NO_COLOR": "1", **extra}
         done = subprocess.run(
-            [sys.executable, "-m", "invoke", *arguments],
+            [sys.executable, "tasks.py", *arguments],
             cwd=root, env={**os.environ, **home}, capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
         assert "Traceback" not in done.stderr + done.stdout, done.stderr
