@@ -31,8 +31,9 @@ sources_of_mmdebstrap() { # ROOT SUITE ID TOOLS
     local components architecture
     components=$(sed -n -E '0,/^deb/s/^deb (\[[^]]*\] )?[^ ]+ [^ ]+ //p' "$1/etc/apt/sources.list")
     architecture=$(sed -n '0,/^Package: dpkg$/d; /^Architecture: /{s///p;q}' "$1/var/lib/dpkg/status")
+    # Without what follows __END__, which perl does not read: sed would fail if it could not write that.
     # shellcheck disable=SC2016 # Perl
-    sed 's/^main();$/my %known = map { $_ => {} } qw(debian ubuntu tanglu kali); $known{$ARGV[3]}{$ARGV[0]} = 1;\
+    sed '/^__END__$/,$d; s/^main();$/my %known = map { $_ => {} } qw(debian ubuntu tanglu kali); $known{$ARGV[3]}{$ARGV[0]} = 1;\
         print get_sourceslist_by_suite(@ARGV[0, 1], "", $ARGV[2], \\%known);/' "$4/usr/bin/mmdebstrap" |
         perl - "$2" "$architecture" "$components" "$3" >"$1/etc/apt/sources.list.public"
     mv "$1/etc/apt/sources.list.public" "$1/etc/apt/sources.list"
