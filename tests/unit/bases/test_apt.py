@@ -271,6 +271,20 @@ def test_candidate_is_the_version_that_apt_would_install(
     assert PrivateApt(tmp_path, []).candidate("docker.io") == version
 
 
+def test_a_library_that_was_renamed_for_64_bit_times_is_found_by_its_old_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = list[list[str]]()
+
+    def run(command: list[str], **_: object) -> str:
+        commands.append(command)
+        return "x:\n  Candidate: 5.38\n" if command[-1] in ("libperl5.38t64", "mmdebstrap", "mmdebstrapt64") else ""
+
+    monkeypatch.setattr(apt, "run", run)
+    PrivateApt(tmp_path, []).unpack(["mmdebstrap", "libperl5.38", "missing"], tmp_path / "into")
+    assert ["apt-get", "download", "mmdebstrap", "libperl5.38t64", "missing"] in commands
+
+
 RELAXED = """\
 APT::Get::AllowUnauthenticated "true";
 Acquire::AllowInsecureRepositories "true";

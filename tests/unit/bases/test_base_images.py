@@ -375,6 +375,45 @@ def test_mmdebstrap_gets_target_platform_packages_and_hooks(
     assert not (tmp_path / "rootfs").exists()
 
 
+def test_a_hook_with_a_slash_is_in_the_repository_and_part_of_the_bases_recipe(
+    make: Any, target: Target, workspace: Workspace, tmp_path: Path
+) -> None:
+    resolver = make()
+    own, other = dataclasses.replace(target, hooks=("ubuntu/merged-usr",)), dataclasses.replace(target, hooks=())
+    assert resolver._hooks(own, tmp_path) == [workspace.root / "ubuntu/merged-usr"]
+    assert all(os.access(file, os.X_OK) for file in (workspace.root / "ubuntu/merged-usr").iterdir())
+    copied = tmp_path / "repository"
+    for folder in ("shared", "debian", "ubuntu"):
+        shutil.copytree(workspace.root / folder, copied / folder, ignore=shutil.ignore_patterns("profiles"))
+    resolver = dataclasses.replace(resolver, workspace=dataclasses.replace(workspace, root=copied))
+    before = resolver._recipe(own)
+    assert before != resolver._recipe(other)
+    hook = copied / "ubuntu/merged-usr/setup00.sh"
+    hook.write_text(hook.read_text() + "# changed\n")
+    assert resolver._recipe(own) != before
+
+
+def test_sources_are_written_even_if_perl_reads_less_of_mmdebstrap_than_a_pipe_holds(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    program = tmp_path / "usr/bin/mmdebstrap"
+    program.parent.mkdir(parents=True)
+    program.write_text(
+        'sub get_sourceslist_by_suite { "deb http://a.example $_[0] $_[3]\\n" }\nmain();\n\n__END__\n'
+        + "=pod\n\nDocumentation.\n" * 40_000
+    )
+    for name, text in (
+        ("etc/apt/sources.list", "deb http://b.example noble main universe\n"),
+        ("var/lib/dpkg/status", "Package: dpkg\nArchitecture: amd64\n"),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+    script = 'source "$0" true && sources_of_mmdebstrap "$@"'
+    base = workspace.root / "shared/base.sh"
+    subprocess.run(["bash", "-c", script, base, tmp_path, "noble", "ubuntu", tmp_path], check=True)
+    assert (tmp_path / "etc/apt/sources.list").read_text() == "deb http://a.example noble main universe\n"
+
+
 @pytest.mark.parametrize(
     ("uris", "expected"),
     [
