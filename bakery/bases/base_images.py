@@ -188,7 +188,7 @@ class BaseResolver:
         try:
             apt.require_host(family.archive.id)
         except apt.AptError as error:
-            hint = f"Build where its registry can be reached, or on a {family.archive.id} host. {other}"
+            hint = f"Build where its registry can be reached, or on a host that runs {family.archive.id}. {other}"
             raise BuildError(f"{problem} {error.message}", hint=hint) from None
         folder = self._folder(target, platform)
         require_space(folder, SPACE)

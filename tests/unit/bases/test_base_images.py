@@ -336,7 +336,7 @@ def test_base_from_packages_needs_a_matching_host(
     with pytest.raises(BuildError, match=named) as caught:
         make().resolve(target, AMD64)
     assert "not debian packages" in caught.value.message
-    assert "on a debian host" in caught.value.hint
+    assert "on a host that runs debian" in caught.value.hint
     assert "--base=ROOTFS.tar" in caught.value.hint
 
 
