@@ -47,7 +47,7 @@ class Pin:
     """Day of the tarball's newest file, which is the release's; empty if it was not read yet."""
     bytes: Bytes | None = None
     pool: PoolPath | None = None
-    """Path on a Debian mirror, if a source package there has upstream's tarball."""
+    """Path on a mirror of Debian or Ubuntu, if a source package there has upstream's tarball."""
     local: Annotated[str, Rule("nothing: no release is local", "")] = ""
     """What was packed if this is the user's own tree (:mod:`bakery.trees`), such as ``git 0edaa75``."""
     unsigned: Annotated[str, Rule("a day and a reason", r"\d{4}-\d\d-\d\d: .+")] = ""

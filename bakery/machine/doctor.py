@@ -221,7 +221,7 @@ def _server_checks(catalog: Catalog) -> Iterator[Callable[[], Finding]]:
     todo = "Bases are made from packages instead. To use another base: inv build --base=IMAGE."
     for host in registry_hosts(catalog):
         yield partial(_check_server, "registry", f"https://{host}/v2/", todo)
-    todo = "Tarballs come from the host's Debian mirror if it has them, or from --mirror."
+    todo = "Tarballs come from the host's Debian or Ubuntu mirror if it has them, or from --mirror."
     yield partial(_check_server, "python.org", PYTHON_ORG, todo)
     mirror = os.path.expanduser(os.environ.get("BAKERY_MIRROR", ""))
     if "://" in mirror:

@@ -29,8 +29,8 @@ class Request:
 
     ``file`` is its name, and ``limit`` the largest acceptable size in bytes. ``release`` is its folder below
     :data:`bakery.urls.PYTHON_ORG` (``3.15.0`` for 3.15.0b3 as well), empty for a file that is not upstream's.
-    ``pool`` is its path on a Debian mirror, empty if Debian does not have it. ``sha256`` is empty if no digest is known
-    yet. ``mirror`` is the user's ``--mirror``, empty without one.
+    ``pool`` is its path on a mirror of Debian or Ubuntu, empty if neither has it. ``sha256`` is empty if no digest is
+    known yet. ``mirror`` is the user's ``--mirror``, empty without one.
     """
 
     file: str
@@ -98,10 +98,10 @@ def from_python_org(request: Request) -> Iterator[Attempt]:
         yield Attempt("python.org", download, partial(_reaches, f"{urls.PYTHON_ORG}/"))
 
 
-def from_debian_mirror(request: Request) -> Iterator[Attempt]:
-    """The mirror of the host's own apt: Debian's source packages contain upstream's tarball unchanged."""
+def from_distribution(request: Request) -> Iterator[Attempt]:
+    """The mirror of the host's own apt: source packages of Debian and Ubuntu contain upstream's tarball unchanged."""
     if request.pool:
-        yield Attempt("the host's Debian mirror", partial(_from_pool, request), partial(_is_in_pool, request.pool))
+        yield Attempt(_mirror(), partial(_from_pool, request), partial(_is_in_pool, request.pool))
 
 
 def from_package_index(request: Request) -> Iterator[Attempt]:
@@ -110,7 +110,7 @@ def from_package_index(request: Request) -> Iterator[Attempt]:
         yield Attempt("pip's package index", partial(_from_index, request.file))
 
 
-PROVIDERS: tuple[Provider, ...] = (from_user_mirror, from_python_org, from_debian_mirror, from_package_index)
+PROVIDERS: tuple[Provider, ...] = (from_user_mirror, from_python_org, from_distribution, from_package_index)
 """Every provider, in the order in which they are asked."""
 
 
@@ -127,8 +127,13 @@ def _copy(candidates: list[Path], limit: int, file: Path) -> None:
     raise Unavailable(f"has neither {' nor '.join(str(candidate) for candidate in candidates)}")
 
 
+def _mirror() -> str:
+    return f"the host's {'Ubuntu' if apt.host_id() == 'ubuntu' else 'Debian'} mirror"
+
+
 def _pool_uri(path: str) -> str:
-    apt.require_host("debian")
+    if apt.host_id() != "ubuntu":
+        apt.require_host("debian")
     return f"{apt.host_mirror().uris['']}/{path}"
 
 
@@ -141,7 +146,7 @@ def _from_pool(request: Request, file: Path) -> None:
             http.download(apt.with_login(uri), file, request.limit)
     except apt.AptError as error:
         if "Hash" in error.message and "mismatch" in error.message:
-            problem = f"{request.file} from the host's Debian mirror is not the pinned file: {error.message}"
+            problem = f"{request.file} from {_mirror()} is not the pinned file: {error.message}"
             raise SourceError(f"{problem}; expected sha256 {request.sha256}. Nothing was built") from None
         raise Unavailable(error.message) from None
 

@@ -318,10 +318,17 @@ def test_error_lists_why_each_provider_failed(
 
 
 def test_debian_mirror_reports_a_host_of_another_distribution(client: Client, python_org: Any, pool: Any) -> None:
-    fake = pool(DATA, host="ubuntu")
+    fake = pool(DATA, host="fedora")
     client.pin = client.make_pin("3.13.5", DATA, pool="pool/p")
-    assert "this host's apt has ubuntu packages, not debian packages" in str(client.refused())
+    assert "this host's apt has fedora packages, not debian packages" in str(client.refused())
     assert fake.asked == []
+
+
+def test_the_mirror_of_an_ubuntu_host_is_asked(client: Client, python_org: Any, pool: Any) -> None:
+    fake = pool(DATA, host="ubuntu")
+    client.pin = client.make_pin("3.14.4", DATA, pool="pool/p")
+    client.fetch()
+    assert fake.asked and "from the host's Ubuntu mirror" in client.messages[-1]
 
 
 def test_cached_release_is_suggested_with_the_exact_command(client: Client, python_org: Any) -> None:
