@@ -157,6 +157,11 @@ class InputResolver:
         extras, tarball = sources.fetch_extras(image.series), source / image.pin.file
         signatures = SignatureChecker(sources, load_trust(self.workspace.root))
         signature = signatures.ensure(image.pin, image.series.number, tarball)
+        if not image.pin.date:
+            tell(
+                f"the day of {image.pin.release} is not in shared/lock.toml, so two builds differ: "
+                f"`inv update --version={image.pin.release}` records it"
+            )
         enter("base")
         base, mirror = self.base(image, tell), users_mirror(self.building.apt_mirror)
         archives = self.archives(image, base)

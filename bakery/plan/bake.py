@@ -127,11 +127,12 @@ def _target(
             "PGO": "1" if recipe.pgo else "0",
             "UPGRADES": "base" if inputs.upgrades else "none",
             "PROFILE_SHA256": profile.sha256 if profile else "",
-            "SOURCE_DATE_EPOCH": f"{datetime.fromisoformat(created).timestamp():.0f}" if created else "",
             "TOOLS_SHA256": _digests(image.variant.on(image.platform).extras),
             "VARIANT_PACKAGES": " ".join(packages),
             "WITH_PACKAGES": "variant" if packages else "none",
         }
+        if created:  # clang refuses an empty one
+            arguments["SOURCE_DATE_EPOCH"] = f"{datetime.fromisoformat(created).timestamp():.0f}"
     folder, _, dockerfile = catalog.dockerfile_of(image).rpartition("/")
     target: BakeTarget = {
         "context": folder,

@@ -421,3 +421,13 @@ def test_every_step_that_runs_a_script_mounts_what_it_sources(catalog: Catalog, 
             for script in re.findall(r"bash /mnt/(\S+)", step):
                 assert f"target=/mnt/{script}" in step
                 assert "target=/mnt/common.sh" in step
+
+
+@pytest.mark.parametrize(("date", "seconds"), [("2026-04-07", "1775520000"), ("", None)])
+def test_a_release_whose_day_is_unknown_sets_no_time_of_files(
+    catalog: Catalog, image: Callable[..., Image], date: str, seconds: str | None
+) -> None:
+    """An empty one is refused by clang 19, whose error configure reports as "C compiler cannot create executables"."""
+    release = image("3.13")
+    dated = replace(release, pin=replace(release.pin, date=date))
+    assert target_of(catalog, dated)["args"].get("SOURCE_DATE_EPOCH") == seconds
