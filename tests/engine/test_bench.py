@@ -32,6 +32,7 @@ from bakery.engine.containers import idle_container
 from bakery.engine.engine import Engine
 from bakery.engine.scratch import fresh_engine
 from bakery.errors import BuildError
+from bakery.files import sha256_of
 from bakery.options import Building, Measuring, Selection
 from bakery.workspace import Workspace
 
@@ -96,6 +97,7 @@ def session(workspace: Workspace, engine: Engine, reference: str, tmp_path: Path
             member = tarfile.TarInfo(f"tools/{name}")
             member.size, member.mode = len(text), 0o644
             tar.addfile(member, io.BytesIO(text.encode()))
+    file.with_suffix(".sha256").write_text(sha256_of(file))
     pair = Pair(f"test-{uuid.uuid4()}", reference, reference)
     return Session(Workspace(workspace.root, tmp_path), engine, pair, Measuring(rounds=1), Display(io.StringIO()))
 

@@ -26,6 +26,9 @@ from bakery.options import option
 from bakery.plan.revision import revision_of
 from commands.command import command
 
+SIGNALS = ("env", "--default-signal=HUP,INT,TERM")
+"""A job in the background ignores SIGINT, one under nohup SIGHUP, and its children inherit that."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -201,7 +204,7 @@ def test_all_is_written_or_the_command_fails(root: Path, tmp_path: Path, command
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_before_a_task_has_its_exit_code(root: Path, number: int, code: int) -> None:
     script = "import os, sys; import tasks; os.kill(os.getpid(), int(sys.argv[1])); print('went on')"
-    command = ["bash", "-c", f'trap - INT; exec {sys.executable} -c "$1" "$2"', "bash", script, str(int(number))]
+    command = [*SIGNALS, sys.executable, "-c", script, str(int(number))]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "\nInterrupted.\n")
 
@@ -211,7 +214,7 @@ def test_a_signal_before_errors_are_reported_ends_inv_without_a_traceback(root: 
     (tmp_path / "bakery").mkdir()
     (tmp_path / "bakery/__init__.py").touch()  # else a package that is installed would be preferred
     (tmp_path / "bakery/process.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)")
-    command = ["bash", "-c", f"trap - INT; exec {sys.executable} tasks.py"]
+    command = [*SIGNALS, sys.executable, "tasks.py"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
@@ -269,7 +272,8 @@ except KeyboardInterrupt:
     os.kill(os.getpid(), signal.SIGHUP)
     print("went on", flush=True)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    command = [*SIGNALS, sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (129, "cleaned up\n", "")
 
 
