@@ -85,7 +85,8 @@ class SymbolsTest(unittest.TestCase):
         for address in functions:
             at = elf.offset_of(address)
             with_pointer += sets_frame_pointer(elf.data[at : at + PROLOGUE])
-        self.assertGreater(with_pointer / len(functions), 0.8)
+        # gcc 11 lets short paths return before the frame is set up (-fshrink-wrap): 0.78 on Ubuntu 22.04.
+        self.assertGreater(with_pointer / len(functions), 0.7)
 
     @unittest.skipUnless(sys.version_info >= (3, 12), "frame pointers are enabled from 3.12 on")
     @unittest.skipUnless(platform.machine() == "x86_64", "checks x86_64 machine code")
