@@ -157,6 +157,11 @@ python() {
     { cat "$work/python" && grep '^/usr/local/' "$work/libraries" || true; } | copy "$local"
     skeleton "$system"
     copy "$system" <"$work/system"
+    # OpenSSL's file of authorities: Ubuntu 22.04 has only its folder of links by hash, which are left out.
+    if [ ! -e "$system/usr/lib/ssl/cert.pem" ] && [ ! -L "$system/usr/lib/ssl/cert.pem" ]; then
+        mkdir -p "$system/usr/lib/ssl"
+        ln -s /etc/ssl/certs/ca-certificates.crt "$system/usr/lib/ssl/cert.pem"
+    fi
     for name in "${names[@]}"; do
         path=$(licence "$name")
         if [ ! -e "$system/usr/share/doc/$name" ]; then ln -sT "$(basename "${path%/*}")" "$system/usr/share/doc/$name"; fi

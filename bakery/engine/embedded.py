@@ -279,7 +279,7 @@ class Embedded:
             # setsid --fork: the daemon outlives this process and is not its child.
             subprocess.run(
                 [
-                    "setsid", "--fork", *self._root_as_mount(), self.root / "usr/sbin/dockerd",
+                    "setsid", "--fork", *self._root_as_mount(), self._dockerd(),
                     "--config-file", self.config, "--label", LABEL,
                 ],
                 env={**inherited, "PATH": f"{self.path}:{os.environ.get('PATH', '')}"},
@@ -295,6 +295,11 @@ class Embedded:
             f"the embedded engine did not start: {' '.join(lines[-2:]) or 'no output'}",
             hint=f"Its log: {self.log}. {WAY_OUT}",
         )
+
+    def _dockerd(self) -> Path:
+        """Debian's package has it in sbin, Ubuntu's in bin."""
+        folder = "sbin" if (self.root / "usr/sbin/dockerd").exists() else "bin"
+        return self.root / "usr" / folder / "dockerd"
 
     def _root_as_mount(self) -> list[str | Path]:
         """Command prefix that turns the root into a mount point, as runc expects it; in a chroot it is not one."""

@@ -177,3 +177,12 @@ def test_the_right_to_mount_is_detected(root: Path) -> None:
     without = ["setpriv", "--bounding-set=-sys_admin"]
     done = subprocess.run([*without, *script], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("folder", ["sbin", "bin"])
+def test_dockerd_is_found_where_debians_and_ubuntus_packages_have_it(root: Path, tmp_path: Path, folder: str) -> None:
+    engine = Embedded(Workspace(root, tmp_path))
+    program = engine.root / "usr" / folder / "dockerd"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    assert engine._dockerd() == program
