@@ -282,7 +282,7 @@ class Embedded:
                     "setsid", "--fork", *self._root_as_mount(), self._dockerd(),
                     "--config-file", self.config, "--label", LABEL,
                 ],
-                env={**inherited, "PATH": f"{self.path}:{os.environ.get('PATH', '')}"},
+                env={**inherited, **self._libraries(), "PATH": f"{self.path}:{os.environ.get('PATH', '')}"},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=True,
             )  # fmt: skip
         if self._answers(grace=2.0):
@@ -300,6 +300,13 @@ class Embedded:
         """Debian's package has it in sbin, Ubuntu's in bin."""
         folder = "sbin" if (self.root / "usr/sbin/dockerd").exists() else "bin"
         return self.root / "usr" / folder / "dockerd"
+
+    def _libraries(self) -> dict[str, str]:
+        """The variable by which its programs find unpacked libraries; none if there are none."""
+        folders = [
+            str(folder) for folder in sorted(self.root.glob("usr/lib/*-linux-gnu*")) if any(folder.glob("*.so.*"))
+        ]
+        return {"LD_LIBRARY_PATH": ":".join(folders)} if folders else {}
 
     def _root_as_mount(self) -> list[str | Path]:
         """Command prefix that turns the root into a mount point, as runc expects it; in a chroot it is not one."""

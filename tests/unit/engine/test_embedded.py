@@ -186,3 +186,12 @@ def test_dockerd_is_found_where_debians_and_ubuntus_packages_have_it(root: Path,
     program.parent.mkdir(parents=True)
     program.touch()
     assert engine._dockerd() == program
+
+
+def test_its_programs_find_the_libraries_that_were_unpacked_with_them(root: Path, tmp_path: Path) -> None:
+    engine = Embedded(Workspace(root, tmp_path))
+    assert engine._libraries() == {}
+    library = engine.root / "usr/lib/x86_64-linux-gnu/libnftables.so.1"
+    library.parent.mkdir(parents=True)
+    library.touch()
+    assert engine._libraries() == {"LD_LIBRARY_PATH": str(library.parent)}
