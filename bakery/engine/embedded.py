@@ -302,7 +302,7 @@ class Embedded:
         return self.root / "usr" / folder / "dockerd"
 
     def _libraries(self) -> dict[str, str]:
-        """The variable by which its programs find unpacked libraries; none if there are none."""
+        """LD_LIBRARY_PATH with the folders of libraries that were unpacked with its programs; empty without any."""
         folders = [
             str(folder) for folder in sorted(self.root.glob("usr/lib/*-linux-gnu*")) if any(folder.glob("*.so.*"))
         ]
