@@ -170,12 +170,11 @@ def run_container(
     """
     variables = dict(environment or {})
     with _created(engine, reference, command, environment=variables, network_mode="none") as container:
-        with engine.api_errors():
-            if files:
+        if files:
+            with engine.api_errors():
                 container.put_archive(*files)
-            container.start()
         lines, parts = [], [""]
-        with closing(_output(engine, container, f"{command[0]} in {reference}")) as output:
+        with closing(_output(engine, container, reference, command[0])) as output:
             for text in codecs.iterdecode(output, "utf-8", "replace"):
                 first, *others = text.split("\n")
                 parts.append(first)
@@ -187,13 +186,19 @@ def run_container(
             return CommandResult(int(container.wait()["StatusCode"]), "\n".join((*lines, "".join(parts))))
 
 
-def _output(engine: Engine, container: "DockerContainer", program: str) -> Generator[bytes]:
-    """What the command of ``container`` writes to both streams, while it runs."""
-    api, options = engine.client.api, {"follow": 1, "stdout": 1, "stderr": 1}
-    url = f"{api.base_url}/v{api.api_version}/containers/{container.id}/logs"
-    with engine.api_errors(), api.get(url, params=options, stream=True, timeout=(api.timeout, None)) as response:
+def _output(engine: Engine, container: "DockerContainer", reference: str, program: str) -> Generator[bytes]:
+    """Start ``container`` of ``reference``; what ``program`` in it writes to both streams, while it runs.
+
+    Attached before the start, as ``docker run`` is. Who reads the log after the start may miss a command that ends at
+    once (https://github.com/docker/docker-py/issues/3247); so does ``containers.run`` of Docker's client.
+    """
+    api, options = engine.client.api, {"stream": 1, "stdout": 1, "stderr": 1}
+    url = f"{api.base_url}/v{api.api_version}/containers/{container.id}/attach"
+    with engine.api_errors(), api.post(url, params=options, stream=True, timeout=(api.timeout, None)) as response:
         response.raise_for_status()
-        for _, data in _frames(response.raw, program):
+        with _refusals(engine, reference):
+            container.start()
+        for _, data in _frames(response.raw, f"{program} in {reference}"):
             yield data
 
 

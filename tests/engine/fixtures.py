@@ -11,8 +11,10 @@ import io
 import os
 import re
 import shutil
+import subprocess
 import tarfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,22 @@ def in_variant(engine: Engine, reference: str, infix: str) -> str:
     if not engine.find(name):
         pytest.skip(f"{name} is not built (inv build --variant={infix})")
     return name
+
+
+def output_of(
+    engine: Engine, image: str, command: Sequence[str] = (), options: Sequence[str] = ("--network=none",), *,
+    stderr: bool = False,
+) -> str:  # fmt: skip
+    """What ``command``, or the image's own, writes in a new container: stdout, with ``stderr`` both.
+
+    By ``docker run``, which is attached before the container starts. ``containers.run`` of Docker's client reads the
+    log afterwards, and was seen to return nothing of a command that ended at once.
+    """
+    errors = subprocess.STDOUT if stderr else None
+    run = ["docker", "run", "--rm", *options, image, *command]
+    return subprocess.run(
+        run, env=engine.environment, stdout=subprocess.PIPE, stderr=errors, text=True, check=True
+    ).stdout
 
 
 def remove_images(engine: Engine) -> None:

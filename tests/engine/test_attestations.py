@@ -19,7 +19,7 @@ from bakery.sbom.vulnerabilities import OPENVEX
 from bakery.workspace import Workspace
 from tests.records import recorded
 
-from .fixtures import SALT, Bench
+from .fixtures import SALT, Bench, output_of
 from .registry import raw
 
 pytestmark = pytest.mark.engine
@@ -80,16 +80,13 @@ def test_docker_imagetools_reads_bill_and_provenance_after_a_push(
     assert (bill["spdxVersion"], bill["name"]) == ("SPDX-2.3", first.tags[0])
     names = {package["name"] for package in bill["packages"]}
     assert {"CPython", "libc6", "tzdata", "apt"} <= names
-    output = bench.engine.client.containers.run(
-        first.tags[0], ["dpkg-query", "--show", "--showformat", "${Package}=${Version} "],
-        remove=True, network_mode="none",
-    )  # fmt: skip
+    packages = ["dpkg-query", "--show", "--showformat", "${Package}=${Version} "]
     listed = {
         f"{package['name']}={package['versionInfo']}"
         for package in bill["packages"]
         if any(ref["referenceLocator"].startswith("pkg:deb/debian/") for ref in package["externalRefs"])
     }
-    assert listed == set(output.decode().split())
+    assert listed == set(output_of(bench.engine, first.tags[0], packages).split())
 
     provenance = inspected(bench.engine, published, "Provenance")["SLSA"]
     assert provenance["buildType"] == "https://mobyproject.org/buildkit@v1"
@@ -132,8 +129,7 @@ def test_rebuilding_an_unchanged_image_keeps_its_attestations(bench: Bench, firs
     assert (second.id, second.compiled) == (first.id, False)
     assert not {"attest", "load"} & set(second.phases)
     assert bench.engine.require(first.tags[0]).id == index
-    output = bench.engine.client.containers.run(first.tags[0], remove=True, network_mode="none")
-    assert output.startswith(b"Python 3.13.15\n")
+    assert output_of(bench.engine, first.tags[0]).startswith("Python 3.13.15\n")
 
 
 @pytest.mark.extended

@@ -31,7 +31,7 @@ from bakery.workspace import Workspace
 from tests.records import local_record, recorded, run_of_tests
 
 from .conftest import ROOT
-from .fixtures import RELEASE, REPOSITORY, SALT, Bench
+from .fixtures import RELEASE, REPOSITORY, SALT, Bench, output_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("images_removed")]
 
@@ -162,8 +162,7 @@ def test_recompressed_layers_are_loaded_and_have_the_same_content(bench: Bench) 
     for tag in packed.tags:
         image = bench.engine.require(tag)
         assert (image.id, image.layers) == (packed.id, layers)
-    output = bench.engine.client.containers.run(packed.tags[0], remove=True, network_mode="none")
-    assert output.startswith(b"Python 3.13.15\n")
+    assert output_of(bench.engine, packed.tags[0]).startswith("Python 3.13.15\n")
     assert plain.size is not None and packed.size is not None
     assert packed.size.disk_bytes == plain.size.disk_bytes
     data = b"".join(bench.engine.save(packed.tags[0]))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
+from typing import Any
 
 import pytest
 
@@ -53,13 +55,28 @@ def test_the_reason_why_a_command_cannot_be_started_is_in_its_output(container: 
 def test_a_container_whose_output_never_ends_is_stopped_and_removed(
     engine: Engine, reference: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = {container.id for container in engine.client.containers.list(all=True)}
+    command = ["cat", "/dev/zero", secrets.token_hex(8)]  # other tests have containers at the same time
     monkeypatch.setattr("bakery.engine.containers.LARGEST_OUTPUT", 1 << 20)
     with pytest.raises(BuildError, match=r"cat in .* wrote more than 1 MiB"):
-        run_container(engine, reference, ["cat", "/dev/zero"], write=str)
+        run_container(engine, reference, command, write=str)
     with pytest.raises(BuildError, match=r"^wrote more than 1 MiB"):
-        docker_run(engine, reference, ["cat", "/dev/zero"])
-    assert {container.id for container in engine.client.containers.list(all=True)} <= before
+        docker_run(engine, reference, command)
+    assert not [each for each in engine.client.api.containers(all=True) if command[-1] in each["Command"]]
+
+
+def test_a_container_is_attached_to_before_it_starts(
+    engine: Engine, reference: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    post = engine.client.api.post
+
+    def noted(url: str, *arguments: Any, **options: Any) -> Any:
+        asked.append(url.rpartition("/")[2])
+        return post(url, *arguments, **options)
+
+    monkeypatch.setattr(engine.client.api, "post", noted)
+    assert run_container(engine, reference, ["echo", "one"], write=str) == CommandResult(0, "one\n")
+    assert [each for each in asked if each in ("attach", "start")] == ["attach", "start"]
 
 
 def test_a_folder_without_end_is_not_copied(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:

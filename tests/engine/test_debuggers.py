@@ -22,7 +22,7 @@ from bakery.catalog.models import FREE_THREADED
 from bakery.engine.containers import execute
 from bakery.engine.engine import Engine
 
-from .fixtures import in_variant
+from .fixtures import in_variant, output_of
 from .test_image import archive
 
 pytestmark = pytest.mark.engine
@@ -103,19 +103,16 @@ def test_gdb_names_the_exported_functions_of_the_whole_stack(running: Any) -> No
 def symbols(engine: Engine, reference: str) -> str:
     """The debug variant of the image under test, with the same interpreter."""
     debug, digest = in_variant(engine, reference, "debug"), ["sh", "-c", f"sha256sum {LIBPYTHON}*"]
-    ours, theirs = (engine.client.containers.run(image, digest, remove=True) for image in (reference, debug))
+    ours, theirs = (output_of(engine, image, digest) for image in (reference, debug))
     if ours != theirs:
         pytest.skip(f"different builds: inv build --variant=default,debug for {debug} and {reference}")
     return debug
 
 
-def debugged(engine: Engine, image: str, program: Any, command: list[str], **options: Any) -> str:
+def debugged(engine: Engine, image: str, program: Any, command: list[str]) -> str:
     """What ``command`` prints in a container of ``image`` that sees the processes of ``program``."""
-    output: bytes = engine.client.containers.run(
-        image, command, pid_mode=f"container:{program.id}", network_mode="host", remove=True, stderr=True,
-        cap_add=["SYS_PTRACE"], **options,
-    )  # fmt: skip
-    return output.decode()
+    options = (f"--pid=container:{program.id}", "--network=host", "--cap-add=SYS_PTRACE")
+    return output_of(engine, image, command, options, stderr=True)
 
 
 def python_stack(text: str) -> list[str]:
@@ -192,9 +189,7 @@ def perf(engine: Engine, symbols: str, record: str, program: str) -> str:
     command = f"perf record --quiet --event=cpu-clock --output=/tmp/data {record} -c '{program}'"
     print_samples = "perf script --input=/tmp/data --fields=ip,sym,dso 2>/dev/null"
     script = f"({install} && {command}) >/tmp/log 2>&1 || {{ tail -5 /tmp/log; exit; }}; {print_samples}"
-    output = engine.client.containers.run(
-        symbols, ["bash", "-c", script], remove=True, network_mode="host", privileged=True
-    ).decode()
+    output = output_of(engine, symbols, ["bash", "-c", script], ("--network=host", "--privileged"))
     if LIBPYTHON not in output:
         pytest.skip(f"perf cannot be installed, or does not work on this machine: {output[-300:]}")
     return output
@@ -239,6 +234,5 @@ for identity, file in ids.items():
         assert build_id(debug) == identity, (file, debug)
 print(len(ids), "files")
 """
-    output = engine.client.containers.run(symbols, ["python3", "-c", script], remove=True, network_mode="host")
-    *without, last = output.decode().splitlines()
+    *without, last = output_of(engine, symbols, ["python3", "-c", script], ("--network=host",)).splitlines()
     assert int(last.split()[0]) > 20 and not without, without

@@ -19,6 +19,8 @@ from bakery.engine.containers import execute
 from bakery.engine.engine import Engine
 from bakery.workspace import Workspace
 
+from .fixtures import output_of
+
 pytestmark = pytest.mark.engine
 
 REVISION = "org.opencontainers.image.revision"
@@ -54,16 +56,11 @@ def images(engine: Engine, catalog: Catalog) -> dict[str, str]:
     return names
 
 
-def run(engine: Engine, image: str, script: str) -> str:
-    output: bytes = engine.client.containers.run(image, ["bash", "-c", script], remove=True, network_mode="none")
-    return output.decode()
-
-
 def test_the_interpreter_is_the_default_images(engine: Engine, images: dict[str, str]) -> None:
     labels = [engine.client.images.get(name).labels for name in images.values()]
     if labels[0].get(REVISION) != labels[1].get(REVISION):
         pytest.skip("the two images are of different commits: inv build --version=3.13 --variant=default,dev")
-    default, dev = (run(engine, images[name], LISTING) for name in ("default", "dev"))
+    default, dev = (output_of(engine, images[name], ["bash", "-c", LISTING]) for name in ("default", "dev"))
     lines = [line.partition("  ") for line in dev.splitlines()]
     same = [(what, path) for what, _, path in lines if path not in OWN and not path.startswith(OWN[-1])]
     assert same == [(what, path) for what, _, path in (line.partition("  ") for line in default.splitlines())]

@@ -18,7 +18,7 @@ from bakery.catalog.labels import LABELS
 from bakery.engine.containers import execute
 from bakery.engine.engine import Engine
 
-from .fixtures import in_variant
+from .fixtures import in_variant, output_of
 
 pytestmark = pytest.mark.engine
 
@@ -154,10 +154,6 @@ def compiler(engine: Engine, compilers: str) -> Iterator[Any]:
         container.remove(force=True)
 
 
-def run(engine: Engine, reference: str, command: list[str] | None, **options: Any) -> str:
-    return engine.client.containers.run(reference, command, remove=True, network_mode="none", **options).decode()
-
-
 def test_the_default_command_is_python(engine: Engine, reference: str) -> None:
     config = engine.client.images.get(reference).attrs["Config"]
     assert config["Cmd"] == ["python3"]
@@ -165,12 +161,13 @@ def test_the_default_command_is_python(engine: Engine, reference: str) -> None:
 
 
 def test_the_command_can_be_overridden(engine: Engine, reference: str) -> None:
-    assert run(engine, reference, ["sh", "-c", "echo another"]) == "another\n"
+    assert output_of(engine, reference, ["sh", "-c", "echo another"]) == "another\n"
 
 
 def test_it_runs_as_an_arbitrary_user_on_a_read_only_file_system(engine: Engine, reference: str) -> None:
     code = "import os, ssl, sqlite3; print(os.getuid(), os.path.expanduser('~'))"
-    output = run(engine, reference, ["python", "-c", code], user="65432:65432", read_only=True)
+    options = ("--network=none", "--user=65432:65432", "--read-only")
+    output = output_of(engine, reference, ["python", "-c", code], options)
     assert output.split()[0] == "65432"
 
 
@@ -262,8 +259,8 @@ def test_a_minimal_image_works_read_only_and_without_privileges(engine: Engine, 
         "import os, ssl, sqlite3, tempfile, ctypes, zoneinfo; ssl.create_default_context();"
         "zoneinfo.ZoneInfo('Asia/Tokyo'); tempfile.TemporaryFile().close(); print(os.getuid(), os.path.expanduser('~'))"
     )
-    options = {"tmpfs": {"/tmp": ""}, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}
-    output = run(engine, minimal, ["python", "-c", code], read_only=True, **options)
+    options = ("--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+    output = output_of(engine, minimal, ["python", "-c", code], options)
     assert output == "65532 /home/nonroot\n"
 
 
@@ -328,9 +325,7 @@ python3 -m pip uninstall --yes pip >/dev/null 2>&1 && ! ls -d pip pip-*
 python3 -m ensurepip --default-pip >/dev/null
 hashes | diff /tmp/before - && pip --version
 """
-    output = engine.client.containers.run(
-        reference, ["bash", "-euc", script], remove=True, network_mode="none", user="0", stderr=True
-    )
-    *unexpected, last = [line for line in output.decode().splitlines() if not line.startswith(("ls: ", "WARNING: "))]
+    output = output_of(engine, reference, ["bash", "-euc", script], ("--network=none", "--user=0"), stderr=True)
+    *unexpected, last = [line for line in output.splitlines() if not line.startswith(("ls: ", "WARNING: "))]
     assert unexpected == []
     assert last.startswith("pip ")

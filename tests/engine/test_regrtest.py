@@ -17,7 +17,7 @@ from bakery.testing.regrtest import Suite, build_suite, run_suite
 from bakery.workspace import Workspace
 from tests.records import recorded
 
-from .fixtures import RELEASE, SALT, Bench
+from .fixtures import RELEASE, SALT, Bench, output_of
 
 pytestmark = pytest.mark.engine
 MODULES = "/usr/local/lib/python3.13/lib-dynload"
@@ -53,21 +53,17 @@ def built(
     bench.remove_images()
 
 
-def output_of(engine: Engine, image: str, command: str) -> str:
-    return engine.client.containers.run(image, ["sh", "-c", command], remove=True, network_mode="none").decode()
-
-
 def test_the_tests_are_a_layer_on_top_of_the_image_and_the_interpreter_is_not_rebuilt(built: Built) -> None:
     engine, image, suite = built.engine, built.result.tags[0], built.suite.id
     below, above = (engine.require(name).layers for name in (image, suite))
     assert above[: len(below)] == below
     assert len(above) > len(below)
-    compiled = output_of(engine, image, "cat /usr/local/lib/python3.13/compiled")
-    assert output_of(engine, suite, f"cat {MODULES}/_testcapi.so") == compiled
-    added = output_of(engine, suite, f"cd {MODULES}/..; find -type f | sort").split()
+    compiled = output_of(engine, image, ["sh", "-c", "cat /usr/local/lib/python3.13/compiled"])
+    assert output_of(engine, suite, ["sh", "-c", f"cat {MODULES}/_testcapi.so"]) == compiled
+    added = output_of(engine, suite, ["sh", "-c", f"cd {MODULES}/..; find -type f | sort"]).split()
     own = ["./compiled", "./ensurepip/_bundled/pip.whl", "./os.py"]
     assert added == sorted([*own, "./lib-dynload/_testcapi.so", "./test/data/text", "./test/test_os.py"])
-    assert output_of(engine, suite, "id -un; cd; pwd") == "tester\n/home/tester\n"
+    assert output_of(engine, suite, ["sh", "-c", "id -un; cd; pwd"]) == "tester\n/home/tester\n"
 
 
 @pytest.mark.extended
@@ -75,7 +71,7 @@ def test_the_image_itself_is_built_without_the_tests(built: Built) -> None:
     assert "[test-modules" not in built.log
     (second,) = built.builder.build([built.image])
     assert (second.id, second.compiled) == (built.result.id, False)
-    files = output_of(built.engine, second.tags[0], "ls /usr/local/lib/python3.13").split()
+    files = output_of(built.engine, second.tags[0], ["sh", "-c", "ls /usr/local/lib/python3.13"]).split()
     assert files == ["compiled", "ensurepip", "os.py", "site-packages"]
 
 

@@ -34,7 +34,7 @@ from bakery.workspace import Workspace
 from tests.records import run_of_tests
 
 from .faults import faulty
-from .fixtures import SALT, Bench
+from .fixtures import SALT, Bench, output_of
 from .registry import DATA, NAME, PASSWORD, program, raw, running, tags
 from .test_attestations import inspected, pushed
 
@@ -330,8 +330,7 @@ def test_media_types_of_derived_images_and_who_reads_them(
         assert (copied.returncode == 0) == (tag != "zstd-plain"), copied.stderr
     for engine in (bench.engine, readers.older) if tag != "zstd-plain" else ():
         engine.pull(reference, print)
-        output = engine.client.containers.run(reference, ["cat", "/hello"], remove=True, network_mode="none")
-        assert output == b"hello\n"
+        assert output_of(engine, reference, ["cat", "/hello"]) == "hello\n"
         engine.remove(reference)
 
 
