@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 
 from bakery.redaction import redact, remember, shorten
 
@@ -114,11 +115,19 @@ def _report(kind: type[BaseException], error: BaseException, _: object) -> None:
     if isinstance(error, KeyboardInterrupt):
         code, line = exit_code(error), "\nInterrupted."
     elif isinstance(error, Exception):
-        line = describe(error, "check the options; if they are right, please report it")
+        line = describe(error) if _ours(error) else describe(error, "check the options; if they are right, report it")
     with suppress(OSError):
         if line:
             print(line, file=sys.stderr, flush=True)
     os._exit(code)
+
+
+def _ours(error: BaseException) -> bool:
+    """Whether code of this project was running; without it, Invoke failed on its own options."""
+    package = Path(__file__).parent
+    folders = (package, package.with_name("commands"))
+    files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+    return any(file.is_relative_to(folder) for file in files for folder in folders)
 
 
 def describe(error: Exception, advice: str = "a bug in this tool; please report it") -> str | None:

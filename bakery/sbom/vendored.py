@@ -62,9 +62,11 @@ def _components(texts: Mapping[str, str], licences: Licences) -> list[Component]
     # Early lists contain pip as well, which is read from the image itself.
     components = {part.name: part for part in listed if part.name in licences.bundled}
     for name, header in licences.headers.items():
-        match = re.search(header.version, texts[header.file]) if header.file in texts else None
-        if match and name not in components and not (name == "blake2" and "libb2" in components):
-            components[name] = _part(name, ".".join(match.groups()), licences)
+        if header.file not in texts or name in components or (name == "blake2" and "libb2" in components):
+            continue
+        # The file is the component; a version that it does not state in the expected way is left empty.
+        match = re.search(header.version, texts[header.file])
+        components[name] = _part(name, ".".join(match.groups()) if match else "", licences)
     return [components[name] for name in sorted(components)]
 
 
@@ -81,7 +83,7 @@ def _listed(package: SpdxPackage, licences: Licences) -> Component:
 
 def _part(name: str, version: str, licences: Licences) -> Component:
     header = licences.headers.get(name)
-    cpe = f"cpe:2.3:a:{header.cpe}:{version}:*:*:*:*:*:*:*" if header and header.cpe else ""
+    cpe = f"cpe:2.3:a:{header.cpe}:{version or '*'}:*:*:*:*:*:*:*" if header and header.cpe else ""
     licence = licences.bundled.get(name, "")
     return Component("bundled", name, version, _purl(name, version), licence, cpe=cpe, within="CPython")
 

@@ -239,6 +239,15 @@ def test_an_error_of_invoke_itself_is_one_line(root: Path, tmp_path: Path, argum
     assert done.stderr.startswith(message) and done.stderr.count("\n") == 1, done.stderr
 
 
+def test_an_error_of_this_tool_outside_a_task_does_not_blame_the_options(root: Path, tmp_path: Path) -> None:
+    script = "import tasks; from bakery.errors import listed; listed(None)"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "(a bug in this tool; please report it with the full text: " in done.stderr
+
+
 @pytest.mark.parametrize("kind", ["damaged", "a FIFO", "a link to itself", "below a file"])
 def test_inv_does_not_read_the_users_configuration_of_invoke(root: Path, tmp_path: Path, kind: str) -> None:
     file = tmp_path / ".invoke.yaml"

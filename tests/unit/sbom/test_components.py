@@ -165,8 +165,20 @@ def test_the_version_of_expat_is_read_from_its_header(tmp_path: Path, licences: 
 def test_a_header_that_repeats_its_definitions_takes_no_time(tmp_path: Path, licences: Licences) -> None:
     text = "".join(line * 2000 for line in HEADERS["Modules/expat/expat.h"].splitlines(keepends=True)[:2])
     began = time.process_time()
-    assert bundled_in(make_release(tmp_path, {"Modules/expat/expat.h": text}), "3.13.15", licences) == []
+    (expat,) = bundled_in(make_release(tmp_path, {"Modules/expat/expat.h": text}), "3.13.15", licences)
     assert time.process_time() - began < 1
+    assert expat.version == ""
+
+
+def test_a_component_whose_header_states_its_version_in_another_way_is_listed_without_one(
+    tmp_path: Path, licences: Licences
+) -> None:
+    files = dict.fromkeys(HEADERS, "/* nothing that is known */")
+    components = bundled_in(make_release(tmp_path, files), "3.13.15", licences)
+    assert {component.name for component in components} == {"blake2", "expat", "macholib", "mimalloc", "mpdecimal"}
+    assert {component.version for component in components} == {""}
+    (expat,) = (component for component in components if component.name == "expat")
+    assert (expat.purl, expat.cpe) == ("pkg:generic/expat", "cpe:2.3:a:libexpat_project:libexpat:*:*:*:*:*:*:*:*")
 
 
 def test_an_invalid_list_is_an_error_that_names_the_tarball(tmp_path: Path, licences: Licences) -> None:
