@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import msgspec
+from debian.debian_support import NativeVersion
 
 from bakery.catalog import Catalog, Image, RecipeName, references
 from bakery.display import Column, Report, tell
@@ -30,6 +31,8 @@ COLUMNS = (Column("image"), Column("facts", right=True), Column("example"), Colu
 MOST_LINES = 40
 HINT = "Fix the image or give a reason in shared/differences.toml; remove reasons for what no longer differs."
 AGAIN = "Build both images, then record them: inv build, inv reference, inv differences --record, all for this image."
+VERSION = re.compile(r"(?:\D+\s)?(\d\S*)")
+"""A Debian package's version, or that in ``OpenSSL 3.0.22 25 Aug 2026``."""
 COMMIT = re.compile("git [0-9a-f]{40}")
 """The origin of a source tree that a commit identifies, as in a pin; any other tree may change."""
 
@@ -45,6 +48,16 @@ class Difference(NamedTuple):
     def side(self) -> str:
         """The image that has the fact: ``ours``, ``theirs`` or ``both``."""
         return "ours" if self.theirs is None else "theirs" if self.ours is None else "both"
+
+    @property
+    def newer(self) -> bool:
+        """Whether both values begin with a version, after words without a number, and that of our image is newer."""
+        versions = [VERSION.match(value) for value in (self.ours, self.theirs) if value]
+        try:
+            ours, theirs = (NativeVersion(found[1]) for found in versions if found)
+        except ValueError:  # one value has none, or it is not a version by Debian's rules
+            return False
+        return bool(ours > theirs)
 
 
 class FactsRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -70,10 +83,12 @@ class Reason:
     side: Annotated[str, Rule("ours, theirs or both", "ours|theirs|both")] = ""
     images: Pattern = ".*"
     optional: bool = False
+    newer: bool = False
 
     def explains(self, difference: Difference) -> bool:
         """Whether it is the reason for ``difference``."""
-        return self.side in ("", difference.side) and bool(re.fullmatch(self.facts, difference.name, re.DOTALL))
+        matches = self.side in ("", difference.side) and re.fullmatch(self.facts, difference.name, re.DOTALL)
+        return bool(matches) and (difference.newer or not self.newer)
 
 
 UNEXPLAINED = Reason(".*", "", optional=True)

@@ -114,6 +114,31 @@ def test_a_reason_for_what_only_one_image_has_does_not_explain_another_differenc
 
 
 @pytest.mark.parametrize(
+    ("name", "ours", "theirs", "explained"),
+    [
+        ("packages: libpam0g", "1.5.2-6+deb12u3", "1.5.2-6+deb12u2", True),
+        ("packages: libpam0g", "1.5.2-6+deb12u2", "1.5.2-6+deb12u3", False),
+        ("packages: libpam0g", "1.5.2-6+deb12u10", "1.5.2-6+deb12u9", True),
+        ("packages: libpam0g", "1.5.2-6", "1.5.2-6~deb12u1", True),
+        ("packages: libpam0g", None, "1.5.2-6+deb12u2", False),
+        ("packages: libpam0g", "1.5.2-6+deb12u2", None, False),
+        ("packages: libpam0g", "", "1.5.2-6+deb12u2", False),
+        ("packages: libpam0g", "1_5", "1.5.2-6+deb12u2", False),
+        ("libraries: ssl.OPENSSL_VERSION", "OpenSSL 3.0.23 1 Dec 2026", "OpenSSL 3.0.22 25 Aug 2026", True),
+        ("libraries: ssl.OPENSSL_VERSION", "OpenSSL 3.0.9 1 Dec 2026", "OpenSSL 3.0.22 25 Aug 2026", False),
+        ("libraries: ssl certificates", "0", "148", False),
+        ("libraries: readline", "readline 8.3", "readline 8.2", False),
+    ],
+)
+def test_a_newer_package_than_that_of_the_recorded_reference_has_a_reason_and_an_older_one_has_not(
+    root: Path, name: str, ours: str | None, theirs: str | None, explained: bool
+) -> None:
+    record = FactsRecord("3.13.15-bookworm", "linux/amd64", compared=1, differences=[Difference(name, ours, theirs)])
+    _, lines = explain(root, record, stale=False)
+    assert (lines == []) == explained
+
+
+@pytest.mark.parametrize(
     ("entry", "message"), [((".*", 'side = "nobody"'), "ours, theirs or both"), ((".*", 'where = "x"'), "unknown key")]
 )
 def test_an_invalid_reason_names_file_and_key(
