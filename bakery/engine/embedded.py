@@ -123,6 +123,11 @@ class Embedded:
         """The process id of the running daemon, or ``None``."""
         return next((pid for pid, arguments in processes("dockerd") if str(self.config) in arguments), None)
 
+    def _containerd(self) -> list[int]:
+        """The process ids of its containerd."""
+        config = str(self.runtime / "exec/containerd/containerd.toml")
+        return [pid for pid, arguments in processes("containerd") if config in arguments]
+
     def running(self) -> bool:
         """Whether it answers on its socket."""
         return self.pid() is not None and answers(self.runtime / "docker.sock")
@@ -248,9 +253,8 @@ class Embedded:
 
     def cpu_seconds(self) -> float:
         """The CPU time of its daemons so far, with that of their processes that have ended (proc_pid_stat(5))."""
-        own = str(self.runtime / "exec/containerd/containerd.toml")
-        daemons = [pid for pid, arguments in processes("containerd") if own in arguments]
-        fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in (*daemons, self.pid())]
+        daemons = (*self._containerd(), self.pid())
+        fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in daemons]
         return sum(int(ticks) for line in fields for ticks in line[11:15]) / os.sysconf("SC_CLK_TCK")
 
     def _start(self) -> None:
@@ -351,9 +355,7 @@ class Embedded:
         """
         if self.pid() is not None:
             return
-        own = str(self.runtime / "exec/containerd/containerd.toml")
-        containerd = [pid for pid, arguments in processes("containerd") if own in arguments]
-        for pid in (*processes_in(f"/{self.group}/"), *containerd):
+        for pid in (*processes_in(f"/{self.group}/"), *self._containerd()):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         folder = os.path.realpath(self.folder)
