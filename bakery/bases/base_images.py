@@ -1,4 +1,4 @@
-"""Base images: the published image if its registry answers, else an equal root file system made from packages.
+"""Base images: the published image if its registry answers, else an equivalent root file system made from packages.
 
 The base of a target is cached until it is refreshed, so that an unreliable network does not change what images are
 built on. An image's labels say which base it has.
@@ -33,7 +33,7 @@ SPACE = 600_000_000
 """Bytes that making a base needs temporarily: package lists, packages, root file system, layer."""
 APT_LOGINS = "etc/apt/auth.conf"
 PERL_MODULES = ("File::Find", "Getopt::Long", "Math::BigInt", "Pod::Usage", "Term::ANSIColor", "Time::HiRes")
-"""What mmdebstrap needs in addition to perl-base, the only perl of a minimal Debian."""
+"""What mmdebstrap needs in addition to perl-base, the only perl in a minimal Debian."""
 EXPIRED = " of a snapshot, whose expired lists were accepted"
 SCRIPT = Path("shared", "base.sh")
 

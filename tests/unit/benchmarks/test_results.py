@@ -226,7 +226,7 @@ def test_a_wide_interval_is_marked_and_counted() -> None:
 def test_the_noise_of_the_machine_is_in_the_notes() -> None:
     noisy = replace(RESULT, environment=replace(RESULT.environment, noise_wall=0.21, noise_cpu=0.01))
     assert any("varied by 21.0% in wall time and 1.0% in CPU time" in note for note in notes_of(noisy))
-    assert not any("equal work" in note for note in notes_of(RESULT))
+    assert not any("identical work" in note for note in notes_of(RESULT))
 
 
 @pytest.mark.parametrize(
