@@ -180,7 +180,7 @@ class Embedded:
 
     @property
     def _packages(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Its packages on this host: those of the first suite that is new enough, and those of the host's own suite."""
+        """Its packages on this host: from the first suite that is new enough, and from the host's own suite."""
         host = self._settings.tables("hosts").get(apt.host_id())
         return (host.words("packages"), host.words("own")) if host else ((), ())
 
@@ -252,7 +252,7 @@ class Embedded:
         return root / "usr/bin" / package
 
     def cpu_seconds(self) -> float:
-        """The CPU time of its daemons so far, with that of their processes that have ended (proc_pid_stat(5))."""
+        """The CPU time of its daemons so far, including their child processes that have ended (proc_pid_stat(5))."""
         daemons = (*self._containerd(), self.pid())
         fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in daemons]
         return sum(int(ticks) for line in fields for ticks in line[11:15]) / os.sysconf("SC_CLK_TCK")

@@ -190,8 +190,8 @@ def _bundle(option: str | None) -> Finding:
     except BakeryError as error:
         return Finding("CA bundle", State.MISSING, error.message, error.hint)
     if file and not in_builds:
-        todo = "Build steps get no folder and no file over 500 KiB: put your own authorities into one for --ca-bundle."
-        return Finding("CA bundle", State.WARNING, f"{file}, for this tool alone", todo)
+        todo = "Build steps take no folder, and no file over 500 KiB: pass your own authorities with --ca-bundle=FILE."
+        return Finding("CA bundle", State.WARNING, f"{file}, for this tool only", todo)
     return Finding("CA bundle", State.OK, str(file) if file else "none; public certificate authorities are trusted")
 
 

@@ -18,7 +18,7 @@ OTHERWISE = "--force overrides these objections."
 
 
 def objections(record: LocalRecord | None, identity: str, labels: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The reasons not to publish the image ``identity`` with these ``labels``; ``record`` is that of its build.
+    """The reasons not to publish the image ``identity`` with these ``labels``; ``record`` describes its build.
 
     Each comes with the command that fixes it: :data:`BUILD` (and then test) or :data:`TEST`.
     """

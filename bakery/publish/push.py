@@ -143,7 +143,7 @@ def read_digests(files: Sequence[str]) -> list[PushedImage]:
 
 
 def check_tags(catalog: Catalog, pushed: PushedImage) -> None:
-    """Raise :exc:`InputError` unless the tags are those of the image, so that it moves no tag of another one.
+    """Raise :exc:`InputError` unless the tags belong to the image, so that no tag of another image moves.
 
     An image that is not in ``catalog``, such as a build of the user's own tree, may have tags with its version only.
     """

@@ -1,4 +1,4 @@
-"""Resolutions: which versions of the distribution's packages an image has in addition to those of its base.
+"""Resolutions: which versions of the distribution's packages an image has in addition to its base's.
 
 Before each build, a stage of the Dockerfile queries the archive. It runs in the target's own base and is never cached,
 so this works on any host, with the network settings of the build. What is installed depends on the answer alone. With

@@ -1,4 +1,4 @@
-"""Rows of the tables that commands print and README has. JSON has all keys of a row, a table those of its columns."""
+"""Rows of the tables that commands print and README shows. JSON has all keys of a row, a table only its columns'."""
 
 import functools
 import itertools

@@ -94,7 +94,7 @@ def write_bill(bill: Bill, file: Path, root: Path) -> None:
 
 
 def predicates_of(bill: Bill, root: Path) -> dict[str, object]:
-    """What is attested of an image, by type: ``bill``, and what is known of vulnerabilities; as :func:`document`."""
+    """What is attested about an image, by type: ``bill`` and its OpenVEX document; raises as :func:`document` does."""
     text = text_of(bill)
     return {SPDX: json.loads(text), OPENVEX: json.loads(openvex_text(text, root))}
 
