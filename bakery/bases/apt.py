@@ -24,7 +24,7 @@ from bakery.programs import Limits, OverLimit, run_program
 from bakery.urls import is_snapshot
 
 LIMITS = Limits(seconds=1800, output=64 << 20, grace=5)
-"""For one tool: an emulated mmdebstrap takes minutes, and removes its temporary folders when it is ended."""
+"""For one tool: an emulated mmdebstrap takes minutes, and removes its temporary folders when it is stopped."""
 INHERITED = re.compile(
     r"(?im)^(?:Acquire::(?:https?|ftp|tor)::\S+|Acquire::(?:Retries|ForceIPv[46])|Dir|Dir::Bin::methods"
     r'|Dir::Etc(?:::(?:netrc|trusted)(?:parts)?)?) "[^"]*";$'
