@@ -116,8 +116,17 @@ class Embedded:
         return Version(engine), Version(buildx)
 
     @property
+    def fits_host(self) -> bool:
+        """Whether its packages can be taken from this host's package archive."""
+        return apt.host_id() in self._hosts
+
+    @property
     def _settings(self) -> Table:
         return read_toml(self.workspace.root / "shared" / "engine.toml")
+
+    @property
+    def _hosts(self) -> dict[str, Table]:
+        return self._settings.tables("hosts")
 
     def pid(self) -> int | None:
         """The process id of the running daemon, or ``None``."""
@@ -181,7 +190,7 @@ class Embedded:
     @property
     def _packages(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Its packages on this host: from the first suite that is new enough, and from the host's own suite."""
-        host = self._settings.tables("hosts").get(apt.host_id())
+        host = self._hosts.get(apt.host_id())
         return (host.words("packages"), host.words("own")) if host else ((), ())
 
     def _is_unpacked(self, tell: Tell) -> bool:
@@ -190,7 +199,7 @@ class Embedded:
         It need not be this host: a container that shares the cache may be of another distribution.
         """
         root = self.root.resolve()  # of a second engine, a link to the first one's
-        lists = (host.words("packages") + host.words("own") for host in self._settings.tables("hosts").values())
+        lists = (host.words("packages") + host.words("own") for host in self._hosts.values())
         return is_intact(root, tell) and (root / LIST).read_text(encoding="utf-8") in map(" ".join, lists)
 
     def _prepare(self) -> None:
@@ -202,9 +211,8 @@ class Embedded:
                 hint="Run as root; or point DOCKER_HOST at Docker Engine 23 or newer; or install Docker: "
                 "sudo apt-get install docker.io docker-cli docker-buildx (Debian 13; Ubuntu without docker-cli).",
             )
-        hosts = self._settings.tables("hosts")
-        if apt.host_id() not in hosts:
-            known = " and ".join(sorted(hosts))
+        if not self.fits_host:
+            known = " and ".join(sorted(self._hosts))
             raise EngineError(
                 f"no Docker engine answers, and the embedded one is available on {known} only; this host is "
                 f"{apt.host_id() or 'unknown'}",
@@ -212,7 +220,7 @@ class Embedded:
             )
         require_space(self.folder, SPACE)
         try:
-            self._unpack(hosts[apt.host_id()].words("suites"), *self._packages)
+            self._unpack(self._hosts[apt.host_id()].words("suites"), *self._packages)
         except apt.AptError as error:
             raise EngineError(
                 f"the embedded engine is not available: {error.message}", hint=error.hint or WAY_OUT

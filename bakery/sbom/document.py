@@ -15,7 +15,7 @@ from bakery.display import Column, Report
 from bakery.engine import find_engine
 from bakery.errors import BuildError, InputError
 from bakery.files import Tell, spooled, write_whole
-from bakery.oci import SPDX, Contents, contents_of
+from bakery.oci import SPDX, Contents, contents_of, labels_of
 from bakery.platforms import Platform
 from bakery.sbom.components import (
     SITE,
@@ -146,7 +146,7 @@ def bill_of(archive: IO[bytes], subject: Subject, licences: Licences, digest: st
     """
     image, pin = subject.image, subject.image.pin
     contents = contents_of(archive, image.platform, FILES)
-    labels = (contents.config.get("config") or {}).get("Labels") or {}
+    labels = labels_of(contents.config)
     sha256 = next((value for key, value in labels.items() if key.endswith(".source.sha256")), pin.sha256)
     if sha256 != pin.sha256:
         raise BuildError(
