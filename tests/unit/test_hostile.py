@@ -1,4 +1,4 @@
-"""Hostile files, answers and arguments: every reader ends in its result or in an error that the user can read.
+"""Hostile files, answers and arguments: every reader returns a result, or raises an error that the user can read.
 
 Hypothesis generates unexpected inputs; those that once caused a traceback or a hang are named examples. Tests that
 would hang open a FIFO that has no writer, or a device that never ends.

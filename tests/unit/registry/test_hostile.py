@@ -239,7 +239,7 @@ RETRY_AFTER = [
 
 
 @pytest.mark.parametrize("text", RETRY_AFTER)
-def test_another_attempt_is_never_made_sooner_than_without_retry_after(
+def test_retry_after_never_shortens_the_pause_before_another_attempt(
     serve: Any, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     waits: list[float] = []
