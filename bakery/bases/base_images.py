@@ -167,7 +167,7 @@ class BaseResolver:
         try:
             registry.manifest_digest(f"{target.base.image}@{base.digest}")
         except registry.RegistryError as error:
-            self.tell(f"{target.base.image}: {error.message}; making an equal base from packages")
+            self.tell(f"{target.base.image}: {error.message}; making an equivalent base from packages")
             return None
         folder = self._folder(target, platform)
         if require_type(folder, stat.S_IFDIR):
@@ -281,7 +281,7 @@ class BaseResolver:
             cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".folder.", suffix=".partial", dir=cache) as stage:
                 file, device = Path(stage) / "rootfs.tar", path.stat().st_dev
-                self.tell(f"packing {override}, without other file systems below it")
+                self.tell(f"packing {override}, without file systems that are mounted in it")
                 with tarfile.open(file, "w") as tar:
 
                     def bounded(member: tarfile.TarInfo) -> tarfile.TarInfo | None:

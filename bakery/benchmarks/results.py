@@ -30,7 +30,7 @@ OPTIONAL: tuple[Kind, ...] = ("applications", "threads", "memory")
 """What `inv bench` measures with the option of that name."""
 TITLES: dict[Kind, str] = {
     "bench": "Speed", "applications": "Speed of applications", "threads": "Speed of two threads", "memory": "Memory",
-    "startup": "Cold starts", "pull": "From nothing to the first line",
+    "startup": "Cold starts", "pull": "From pull to the first line",
 }  # fmt: skip
 FIRST_LINE = "first line"
 """A figure of `inv startup --pull`: the seconds from `docker pull` to the first line of output."""

@@ -172,7 +172,7 @@ class Embedded:
             if waited > PATIENCE:
                 raise EngineError(
                     f"the embedded engine (process {pid}) has not answered for {PATIENCE} s; its builds still run",
-                    hint=f"Its log: {self.log}. `inv engine.down` ends it.",
+                    hint=f"Its log: {self.log}. `inv engine.down` stops it.",
                 )
             if waited > SLOW and not reported:
                 self.tell(f"the embedded engine (process {pid}) does not answer yet: waiting")

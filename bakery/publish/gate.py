@@ -87,4 +87,4 @@ def require_tested(home: Path, name: str, identity: str, held: str) -> None:
     """
     tested = manifest_digest_of(home, identity)
     if tested not in (identity, held):
-        raise PublishError(f"{name}: {identity} holds the image {held}; the one that was tested is {tested}")
+        raise PublishError(f"{name}: {identity} holds the image {held}; the tested image is {tested}")

@@ -150,7 +150,7 @@ def bill_of(archive: IO[bytes], subject: Subject, licences: Licences, digest: st
     sha256 = next((value for key, value in labels.items() if key.endswith(".source.sha256")), pin.sha256)
     if sha256 != pin.sha256:
         raise BuildError(
-            f"{subject.name} was built from another tarball ({sha256[:12]}...) than the lock pins for {pin.release}",
+            f"{subject.name} was built from tarball {sha256[:12]}..., but the lock pins another one for {pin.release}",
             hint="Rebuild it, or check out the commit that it was built from (its label revision).",
         )
     digest = contents.digest or digest
