@@ -7,7 +7,7 @@ import time
 
 
 def spread(values):
-    """Return by how much the slow ones of ``values`` exceed the fastest, as a share of it."""
+    """Return how much longer the slow ``values`` are than the fastest, as a share of the fastest."""
     values = sorted(values)
     return (values[len(values) * 9 // 10] - values[0]) / values[0]
 

@@ -68,7 +68,7 @@ class TagReport:
 
 
 def tags_for(catalog: Catalog, image: Image, stamp: str, end: str = "") -> ImageTags:
-    """The tags of ``image``, all with this ``end``; the dated tag has ``stamp``: the day of the build, or a choice."""
+    """The tags of ``image``, all with this ``end``; the dated tag has ``stamp``: a day, or what the user chose."""
     release, *shared = (*tags_of(catalog, image), *aliases_of(catalog, image))
     # Tags of the release first: a series' tag moves last.
     shared.sort(key=lambda tag: not tag.startswith(image.version))
