@@ -21,9 +21,9 @@ SECONDS, LIMIT = 180.0, 32 << 20
 def git(path: Path, *arguments: str, data: bytes = b"", limit: int = LIMIT) -> bytes:
     """The output of git in the folder ``path``, with ``data`` as its input; no program that the repository names runs.
 
-    Git's environment variables, which could redirect it to another repository or change what paths mean, are removed,
-    except its configuration, which may have safe.directory. Raises :exc:`ValueError` if git is not installed, fails,
-    takes longer than :data:`SECONDS` or prints more than ``limit`` bytes.
+    Environment variables of git could redirect it to another repository or change what paths mean. They are removed,
+    except its configuration, because it may have safe.directory. Raises :exc:`ValueError` if git is not installed,
+    fails, takes longer than :data:`SECONDS` or prints more than ``limit`` bytes.
     """
     return _run(path, SETTINGS, arguments, data, limit)
 

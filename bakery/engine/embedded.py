@@ -358,8 +358,8 @@ class Embedded:
     def sweep(self) -> None:
         """End the processes and remove the mounts and control groups that a daemon leaves behind.
 
-        These are its data folder, which is mounted on itself, and after a kill also its build steps, which would keep
-        compiling, their root file systems, and its containerd, which the next daemon would wait 10 s for.
+        These are its data folder, mounted on itself; and after a kill its build steps (they would keep compiling),
+        their root file systems, and its containerd (the next daemon would wait 10 s for it).
         """
         if self.pid() is not None:
             return
