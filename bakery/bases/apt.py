@@ -144,10 +144,10 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
 def host_mirror() -> Mirror:
     """The mirror of the host's distribution that its apt is set up for; :exc:`AptError` without one.
 
-    Third-party repositories may use the same suite names. apt knows the origin of the lists that it has downloaded. For
-    each suite without a list of the distribution's own origin (after an update that failed halfway, in an image that
-    keeps some lists, with a mirror that signs its own), the URI that serves most suites of the release is assumed to be
-    the mirror. Signatures are checked, so a wrong assumption fails.
+    Third-party repositories may use the same suite names, but apt knows the origin of the lists that it has downloaded.
+    A suite may have no list of the distribution's own origin: after an update that failed halfway, in an image that
+    keeps some lists, or with a mirror that signs its own. Then the URI that serves most suites of the release is
+    assumed to be the mirror. Signatures are checked, so a wrong assumption fails.
     """
     codename = host_codename()
     downloaded, entries = _index_targets(codename), _index_targets(codename, "--no-release-info")
