@@ -80,7 +80,7 @@ GIVEN_UP = threading.Event()
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], None]]:
-    """A function that ends the waiting for locks in all threads: a signal reaches the main thread only."""
+    """A function that makes all threads stop waiting for locks: a signal reaches the main thread only."""
     try:
         yield GIVEN_UP.set
     finally:
@@ -202,7 +202,9 @@ def disk_full(where: Path) -> Iterator[None]:
         if error.filename is None:
             raise
         file, hint = Path(error.filename), "Check the path and its permissions, then run the same command again."
-        if where.parent in (file, *file.parents) or file in where.parents:  # not a file of the user's that is read
+        if (
+            where.parent in (file, *file.parents) or file in where.parents
+        ):  # not one of the user's files, which are only read
             hint = (
                 "Caches are in $BAKERY_HOME (default: ~/.cache/infra7-python), logs in build/: both must be writable."
             )

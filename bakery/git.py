@@ -21,9 +21,9 @@ SECONDS, LIMIT = 180.0, 32 << 20
 def git(path: Path, *arguments: str, data: bytes = b"", limit: int = LIMIT) -> bytes:
     """The output of git in the folder ``path``, with ``data`` as its input; no program that the repository names runs.
 
-    Variables of git, which would redirect it to another repository or give paths another meaning, do not reach it,
-    except its configuration, which may have safe.directory. Raises :exc:`ValueError` if git is not installed, fails,
-    takes longer than :data:`SECONDS` or prints more than ``limit`` bytes.
+    Environment variables of git could redirect it to another repository or change what paths mean. They are removed,
+    except its configuration, because it may have safe.directory. Raises :exc:`ValueError` if git is not installed,
+    fails, takes longer than :data:`SECONDS` or prints more than ``limit`` bytes.
     """
     return _run(path, SETTINGS, arguments, data, limit)
 
@@ -38,7 +38,7 @@ def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) 
     for name in git(path, "config", "--null", "--name-only", "--list").decode().split("\0"):
         if re.match(r"filter\..*\.(clean|process|required)\Z", name, re.DOTALL | re.IGNORECASE):
             settings[name] = "false" if name.lower().endswith("required") else ""
-    # Submodules have filters of their own. That new files count is not for the user's configuration to decide.
+    # Submodules have filters of their own. Untracked files count, whatever the user's configuration says.
     status = ("status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all", "--", *paths)
     return os.fsdecode(_run(path, settings, status, b"", LIMIT)).splitlines()
 

@@ -38,8 +38,8 @@ def option(default: T, help: str, **rules: Any) -> T:
     the option is not given; ``absent``: the field's value if the command does not have the option; ``path``: the value
     may be a path that begins with ``~``, and ``write`` if it is a file to write.
 
-    Rules about others: ``needs`` and ``excludes``: the options, among those of the command, without which, or with
-    which, this one has no effect; ``required``: the command cannot do without the option.
+    Rules about others: ``needs`` and ``excludes``: options of the same command without which (``needs``) or with which
+    (``excludes``) this one has no effect; ``required``: the command needs the option.
     """
     repeats = isinstance(default, tuple)
     if repeats and rules.setdefault("commas", True):
@@ -263,7 +263,7 @@ class Measuring:
         "distribution's own Python on the same base", convert=names.reference,
     )  # fmt: skip
     repository: str | None = option(
-        None, "Take our images from this repository of a registry, on all its platforms", convert=names.repository,
+        None, "Use our images from this repository of a registry, on all its platforms", convert=names.repository,
         excludes="platform",
     )  # fmt: skip
     html: str | None = option(None, "Also write a self-contained page with charts to this file", path="write")

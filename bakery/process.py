@@ -41,7 +41,7 @@ INTERRUPTION = _Interruption()
 def prepare(*, in_task: bool = True) -> None:
     """Handle signals, and make stdout and stderr take any text; those that are closed become /dev/null.
 
-    The first signal interrupts what runs. Whatever waits until it has ended, another signal ends the process. No other
+    The first signal interrupts what runs; a later one ends the process, whatever still delays its end. No other
     user may write to what this process creates: root would refuse such a cache (:mod:`bakery.workspace`).
     """
     os.umask(os.umask(0o022) | 0o022)

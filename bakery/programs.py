@@ -45,8 +45,8 @@ def run_program(
 ) -> Finished:  # fmt: skip
     """Run ``command`` in the folder ``cwd`` with ``data`` as its input, within ``limits``.
 
-    Raises :exc:`OverLimit`, and OSError if it cannot be started. Whatever ends the call ends the program and its
-    children too.
+    Raises :exc:`OverLimit`, and OSError if it cannot be started. Whatever interrupts the call also stops the program
+    and its children.
     """
     with tempfile.TemporaryFile() as given:
         given.write(data)

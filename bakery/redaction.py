@@ -12,7 +12,7 @@ _SECRET = re.compile(
 _PUBLIC = re.compile(r"(?i)^(old)?pwd$|(^|_)gpg_key$|_(file|path|dir|sock|url|uri)$")
 """Environment variables without a secret, whatever their names say: python's official images set $GPG_KEY."""
 _COMMON = re.compile(r"(?s).{,5}|[A-Z]?[a-z-]{,11}|[A-Z]{,11}|[\d.:]*")
-"""What other texts contain, too: short texts, words and numbers. They are hidden only where a secret is expected."""
+"""Short texts, words and numbers, which occur in other texts too: hidden only where a secret is expected."""
 _NAME = re.compile(r"""(?<![\w.-])([\w.-]++)(\\*["'] *[:=] *| *= *|: +)""")
 _SETTING = re.compile(
     r"(?i)(?<!/)(?:[\w-]*(secret|token|passw(or)?d|passphrase|(access|account|api|private)[_-]?key)|([\w-]*[_-])?(pass|pw|pwd|jwt))"
@@ -46,7 +46,7 @@ _known: list[str] = []
 
 
 def remember(values: Iterable[object], variables: Mapping[str, str] | None = None) -> None:
-    """Hide secrets of the user wherever they are shown from now on, whatever is around them or left of it.
+    """Hide the user's secrets wherever they are shown from now on, whatever text is around them.
 
     These are the logins of URLs in the ``values`` of options (texts, lists of them, or others) and of environment
     ``variables``, and the values of variables whose names say that they are secret.

@@ -1,7 +1,7 @@
 """Opens tar files that are read, compressed or not, within limits.
 
-Nothing else opens them: Python's ``tarfile`` reads a header of negative size for ever (CVE-2025-8194, in 3.11.7), and
-keeps names of any length in memory.
+Nothing else opens them: Python's ``tarfile`` loops forever on a header of negative size (CVE-2025-8194, in 3.11.7),
+and keeps names of any length in memory.
 """
 
 import bz2

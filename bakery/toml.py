@@ -26,7 +26,7 @@ DAY, REGEX = r"\d{4}-\d\d-\d\d", "(?s).+"
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule that a field's type does not express: the words of errors for what is expected, and a string's pattern."""
+    """A rule that a field's type does not express: what errors say was expected, and the pattern of a string."""
 
     expected: str
     pattern: str = "(?s).*"

@@ -1,4 +1,4 @@
-"""Measure how much equal work differs in time: print the spread of wall time and of CPU time.
+"""Measure how much the time of identical work varies: print the spread of wall time and of CPU time.
 
 The work is done 25 times, 40 ms each on a machine of 2025. The spread is (90th percentile - fastest) / fastest.
 """
@@ -7,7 +7,7 @@ import time
 
 
 def spread(values):
-    """Return by how much the slow ones of ``values`` exceed the fastest, as a share of it."""
+    """Return how much longer the slow ``values`` are than the fastest, as a share of the fastest."""
     values = sorted(values)
     return (values[len(values) * 9 // 10] - values[0]) / values[0]
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Time a command in a container, with as little as possible next to it: bakery/benchmarks/startup.py explains the figures.
+# Time a command in a container with as little overhead as possible: bakery/benchmarks/startup.py explains the figures.
 # Prints the times of the shell and of its children, then when bash forked, and when the command began and ended.
 exec 3>/dev/shm/began
 fork=$EPOCHREALTIME

@@ -3,7 +3,22 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import BaseServer
+
+
+class QuietHandler(BaseHTTPRequestHandler):
+    """Logs no requests."""
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+class QuietServer(ThreadingHTTPServer):
+    """Prints nothing about clients that hang up, which is what some tests are about."""
+
+    def handle_error(self, *_: object) -> None:
+        """Print nothing."""
 
 
 @contextmanager

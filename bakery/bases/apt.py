@@ -24,7 +24,7 @@ from bakery.programs import Limits, OverLimit, run_program
 from bakery.urls import is_snapshot
 
 LIMITS = Limits(seconds=1800, output=64 << 20, grace=5)
-"""For one tool: an emulated mmdebstrap takes minutes, and removes its temporary folders when it is ended."""
+"""For one tool: an emulated mmdebstrap takes minutes, and removes its temporary folders when it is stopped."""
 INHERITED = re.compile(
     r"(?im)^(?:Acquire::(?:https?|ftp|tor)::\S+|Acquire::(?:Retries|ForceIPv[46])|Dir|Dir::Bin::methods"
     r'|Dir::Etc(?:::(?:netrc|trusted)(?:parts)?)?) "[^"]*";$'
@@ -144,10 +144,10 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
 def host_mirror() -> Mirror:
     """The mirror of the host's distribution that its apt is set up for; :exc:`AptError` without one.
 
-    Third-party repositories may use the same suite names. apt knows the origin of the lists that it has downloaded. For
-    each suite without a list of the distribution's own origin (after an update that failed halfway, in an image that
-    keeps some lists, with a mirror that signs its own), the URI that serves most suites of the release is assumed to be
-    the mirror. Signatures are checked, so a wrong assumption fails.
+    Third-party repositories may use the same suite names, but apt knows the origin of the lists that it has downloaded.
+    A suite may have no list of the distribution's own origin: after an update that failed halfway, in an image that
+    keeps some lists, or with a mirror that signs its own. Then the URI that serves most suites of the release is
+    assumed to be the mirror. Signatures are checked, so a wrong assumption fails.
     """
     codename = host_codename()
     downloaded, entries = _index_targets(codename), _index_targets(codename, "--no-release-info")

@@ -1,4 +1,4 @@
-"""Base images: the published image if its registry answers, else an equal root file system made from packages.
+"""Base images: the published image if its registry answers, else an equivalent root file system made from packages.
 
 The base of a target is cached until it is refreshed, so that an unreliable network does not change what images are
 built on. An image's labels say which base it has.
@@ -33,7 +33,7 @@ SPACE = 600_000_000
 """Bytes that making a base needs temporarily: package lists, packages, root file system, layer."""
 APT_LOGINS = "etc/apt/auth.conf"
 PERL_MODULES = ("File::Find", "Getopt::Long", "Math::BigInt", "Pod::Usage", "Term::ANSIColor", "Time::HiRes")
-"""What mmdebstrap needs in addition to perl-base, the only perl of a minimal Debian."""
+"""What mmdebstrap needs in addition to perl-base, the only perl in a minimal Debian."""
 EXPIRED = " of a snapshot, whose expired lists were accepted"
 SCRIPT = Path("shared", "base.sh")
 
@@ -167,7 +167,7 @@ class BaseResolver:
         try:
             registry.manifest_digest(f"{target.base.image}@{base.digest}")
         except registry.RegistryError as error:
-            self.tell(f"{target.base.image}: {error.message}; making an equal base from packages")
+            self.tell(f"{target.base.image}: {error.message}; making an equivalent base from packages")
             return None
         folder = self._folder(target, platform)
         if require_type(folder, stat.S_IFDIR):
@@ -281,7 +281,7 @@ class BaseResolver:
             cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".folder.", suffix=".partial", dir=cache) as stage:
                 file, device = Path(stage) / "rootfs.tar", path.stat().st_dev
-                self.tell(f"packing {override}, without other file systems below it")
+                self.tell(f"packing {override}, without file systems that are mounted in it")
                 with tarfile.open(file, "w") as tar:
 
                     def bounded(member: tarfile.TarInfo) -> tarfile.TarInfo | None:

@@ -1,4 +1,4 @@
-"""From nothing to the first line of output: pull, unpack and run, at several bandwidths.
+"""From `docker pull` to the first line of output: pull, unpack and run, at several bandwidths.
 
 Debian's docker-registry serves the images on loopback. A relay limits what all connections together receive. For each
 measurement an engine without images pulls one, starts a container of it, and removes both. Each round measures our

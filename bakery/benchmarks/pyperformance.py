@@ -143,9 +143,8 @@ def select_benchmarks(
 ) -> tuple[list[Benchmark], dict[str, str]]:
     """The benchmarks to run on ``series`` (``3.13t``), and reasons by name for those that are left out.
 
-    By default ``names``, or else the subset; with ``full`` all; or those in ``only``, which overrides the exceptions of
-    benchmarks.toml.
-    :exc:`InputError` if the suite does not have a name in ``only``.
+    These are ``only``, to which the exceptions in benchmarks.toml do not apply; otherwise all with ``full``, else
+    ``names``, else the subset. :exc:`InputError` if the suite does not have a name in ``only``.
     """
     unknown = [name for name in only if name not in suite]
     if unknown:

@@ -30,15 +30,15 @@ OPTIONAL: tuple[Kind, ...] = ("applications", "threads", "memory")
 """What `inv bench` measures with the option of that name."""
 TITLES: dict[Kind, str] = {
     "bench": "Speed", "applications": "Speed of applications", "threads": "Speed of two threads", "memory": "Memory",
-    "startup": "Cold starts", "pull": "From nothing to the first line",
+    "startup": "Cold starts", "pull": "From pull to the first line",
 }  # fmt: skip
 FIRST_LINE = "first line"
 """A figure of `inv startup --pull`: the seconds from `docker pull` to the first line of output."""
 UNITS = {0: "s", -3: "ms", -6: "us", -9: "ns"}
 WIDE = 0.10  # of a ratio: a wider interval is marked in tables and charts
 SETTLED = 0.01  # of the geometric mean: rounds are added until its interval is at most as wide (--max-rounds)
-NOISY = 0.05  # spread of equal work above which a machine is noisy
-BUSY = 0.95  # if our processes had less than this share of the CPU, other processes disturbed them
+NOISY = 0.05  # spread of the times of identical work above which a machine is noisy
+BUSY = 0.95  # if our processes had less than this share of the CPU, others used it as well
 
 
 Value = Annotated[float, msgspec.Meta(gt=0, le=1e15)]
@@ -68,7 +68,7 @@ class BenchmarkSettings(Record, frozen=True, kw_only=True):
 class BenchmarkEnvironment(Record, frozen=True, kw_only=True):
     """The machine and the software of a run; ``cpu`` is the number of the CPU that it was pinned to.
 
-    ``noise_wall`` and ``noise_cpu``: by how much equal work differed before the run, see benchmarks/quiet.py.
+    ``noise_wall`` and ``noise_cpu``: the spread of the times of identical work before the run (benchmarks/quiet.py).
     """
 
     cpu_model: str
@@ -284,7 +284,7 @@ def notes_of(result: BenchmarkResult) -> list[str]:
     )
     if environment.noise_wall:
         notes.append(
-            f"Before the run, equal work varied by {environment.noise_wall:.1%} in wall time and "
+            f"Before the run, identical work varied by {environment.noise_wall:.1%} in wall time and "
             f"{environment.noise_cpu:.1%} in CPU time."
         )
     if result.pulled_bytes:

@@ -167,7 +167,7 @@ class Session:
             yield
 
     def check_quiet(self, container: Container) -> None:
-        """Measure how much the time of equal work varies on this machine now, and tell the user what to expect."""
+        """Measure how much the time of identical work varies on this machine now, and tell the user what to expect."""
         script = (PROGRAMS / "quiet.py").read_text(encoding="utf-8")
         lines = container.run(["python3", "-c", script]).stdout.split()
         if len(lines) != 2:
@@ -177,7 +177,7 @@ class Session:
         clock = cpu if self.settings.clock == "cpu" else wall
         state = "noisy: expect wide intervals" if clock > NOISY else "quiet"
         advice = "; --clock=cpu is less affected" if wall > NOISY >= cpu and self.settings.clock == "wall" else ""
-        about = f"equal work varies by {wall:.1%} in wall time, {cpu:.1%} in CPU time"
+        about = f"identical work varies by {wall:.1%} in wall time, {cpu:.1%} in CPU time"
         self.note(f"{about}: the machine is {state}{advice}")
 
     def report(self, run: "Callable[[Session], BenchmarkResult]") -> Report:

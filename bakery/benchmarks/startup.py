@@ -135,7 +135,7 @@ def run_startup(session: Session) -> BenchmarkResult:
         # The ID of an image differs between stores; its unpacked layers do not.
         layers = [[engine.require(name).layers for name in references] for engine in (session.engine, second)]
         if layers[0] != layers[1]:
-            raise EngineError(f"the second engine has other images than {' and '.join(references)} of the first")
+            raise EngineError(f"{' and '.join(references)} are different images in the second engine")
         session = replace(session, engine=second)
         return _measure(session, session.images())
 

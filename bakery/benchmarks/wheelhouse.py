@@ -146,7 +146,7 @@ class Wheelhouse(ExitStack):
 
 
 def _reason(output: str) -> str:
-    """The last of pip's errors that says more than that a build failed."""
+    """The last of pip's errors that is more specific than that a build failed."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     specific = [line for line in errors if not line.startswith(("Could not build wheels", "Failed building"))]

@@ -106,7 +106,7 @@ class Builder:
         self.inputs = InputResolver(self.workspace, self.catalog, self.building, self.command)
 
     def build(self, images: Sequence[Image]) -> list[BuildResult]:
-        """Build ``images``, several at a time; failures are in the results, an interruption ends all and is raised."""
+        """Build ``images``, several at a time; failures are in the results, an interruption stops all and is raised."""
         jobs = self.building.jobs or 1
         if jobs == 1 or len(images) < 2:
             return [self._build_image(image) for image in images]
@@ -347,7 +347,7 @@ RESULT_COLUMNS = (
 
 
 def _profile_text(profile: ProfileRecord | None) -> str:
-    """Which share of a profile of another release fits; empty if all of it does."""
+    """The share that fits of a profile of another release; empty if all of it fits."""
     return f" ({profile.fit:.0%} of {profile.release}'s profile)" if profile and profile.fit < 1 else ""
 
 

@@ -40,8 +40,8 @@ PACKED = f"compression={FAST.method},compression-level={FAST.level}"
 class Stage:
     """A stage of the Dockerfile to build, the image's own if ``name`` is empty, with its log.
 
-    ``packings`` has the compression of the image for each group of names, the twin's last. ``resolution`` has the
-    distribution's packages; ``None`` if they are not resolved, because the stage installs none that are published.
+    ``packings`` has the image's compression for each group of names, the twin's last. ``resolution`` has the
+    distribution's packages; ``None`` if they are not resolved, because what the stage installs is not published.
     """
 
     image: Image
@@ -71,7 +71,7 @@ class Export:
     An engine that unpacks layers is loaded by buildx directly: it would discard the compressed layers, and compress
     them in its own way when they are pushed. Only full builds are attested, because no others are published. A stage
     with a name is not published either. Images to measure against get BuildKit's provenance, as the official images
-    have it, because an engine takes longer to start a container from an index.
+    do, because an engine takes longer to start a container from an index.
     """
 
     def __init__(self, workspace: Workspace, engine: Engine, stage: Stage) -> None:
@@ -128,7 +128,7 @@ class Export:
         record = self._record_file(packing)
         text = read_regular(record).decode(errors="replace") if require_type(record) else None
         known = re.fullmatch(r"(sha256:[0-9a-f]{64}) (\d+)\n", text or "")
-        # A rebuild of the same image has another provenance, of a build that did nothing: the first one is kept.
+        # A rebuild of the same image has the provenance of a build that did nothing, so the first one is kept.
         if self.attests and known and all(self._has(name, known[1]) for name in names):
             return Packed(known[1], int(known[2]))
         tags = {name.rpartition(":")[2] for name in names}

@@ -159,7 +159,7 @@ class InputResolver:
         signature = signatures.ensure(image.pin, image.series.number, tarball)
         if not image.pin.date:
             tell(
-                f"the day of {image.pin.release} is not in shared/lock.toml, so two builds differ: "
+                f"shared/lock.toml has no date for {image.pin.release}, so two builds will differ:  "
                 f"`inv update --version={image.pin.release}` records it"
             )
         enter("base")

@@ -22,7 +22,7 @@ from bakery.catalog import ANNOTATIONS, LABELS, Catalog, Image, RecipeName, on_p
 from bakery.display import Column, Report
 from bakery.errors import BakeryError, BuildError, InputError, UnknownResult
 from bakery.files import spooled, staged_file, write_whole
-from bakery.oci import PACKAGES, ImageArchive, ImageConfig, image_archive, open_layer
+from bakery.oci import PACKAGES, ImageArchive, ImageConfig, image_archive, labels_of, open_layer
 from bakery.platforms import Platform
 from bakery.registry import Registry
 
@@ -203,7 +203,7 @@ class Published:
     @property
     def labels(self) -> Mapping[str, str]:
         """The labels of the image."""
-        return (self.config.get("config") or {}).get("Labels") or {}
+        return labels_of(self.config)
 
     def select(self, catalog: Catalog) -> Image:
         """The image of ``catalog`` that the labels name; :exc:`InputError` if there is none."""

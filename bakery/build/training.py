@@ -22,7 +22,7 @@ FILES = re.compile(rf"{re.escape(FILE)}|compiler")
 
 
 def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
-    """Compile ``image``'s release with instrumentation, run the training, and return its profile and that file's bytes.
+    """Compile ``image``'s release with instrumentation and run the training; returns the profile and its file's bytes.
 
     ``builder``'s catalog must not have a profile for it, or nothing would be trained. Raises :exc:`InputError` if no
     other build can use profiles of its compiler, and :exc:`BuildError` if the build fails.
@@ -48,9 +48,9 @@ def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
 
 
 def with_stale_profile(catalog: Catalog, images: Iterable[Image]) -> tuple[Image, ...]:
-    """One of ``images`` for each series whose recorded profile is of another release than that image.
+    """One of ``images`` for each series whose profile was recorded on another release.
 
-    It is the one on the default target, if that is among them. A series without a recorded profile has no stale one.
+    It is the image on the default target, if that is among them. A series without a profile is left out.
     """
     stale: dict[str, Image] = {}
     for image in sorted(images, key=lambda image: image.target.name != catalog.default_target):

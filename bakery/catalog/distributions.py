@@ -32,7 +32,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Packages:
-    """What a family installs in the stage that compiles, in every image, and in addition in images of a variant."""
+    """What a family installs: in the stage that compiles, in every image, and additionally in images of a variant."""
 
     build: Words
     runtime: Words

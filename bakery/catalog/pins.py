@@ -1,6 +1,6 @@
 """What shared/lock.toml pins: tarballs, extra files, base images, and the profiles of earlier trainings.
 
-Two training runs never count the same, so a build that trains makes a different image each time. With a recorded
+No two training runs give the same counts, so a build that trains makes a different image each time. With a recorded
 profile it makes the same bits, in a fraction of the time. clang's counts belong to the source, not to a machine's
 instructions: a profile fits every target and platform whose compiler can read it, and other releases of its series
 except for the functions that differ (https://clang.llvm.org/docs/UsersManual.html#profiling-with-instrumentation).
@@ -30,7 +30,7 @@ PoolPath = Annotated[str, Rule("a path below pool/", r"pool/[^\s]+")]
 
 
 RELEASE = r"3\.[0-9]{1,3}\.[0-9]{1,3}((a|b|rc)[0-9]{1,3})?"
-"""PEP 440 allows more, such as epochs and white space, which no release of CPython has; tags and paths contain it."""
+"""Stricter than PEP 440, because tags and paths contain it: no release of CPython has an epoch or white space."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Pin:
 
     @property
     def folder(self) -> str:
-        """The folder of its tarball in the cache; many trees may say that they are the same release."""
+        """The folder of its tarball in the cache; several source trees may claim to be the same release."""
         return f"local-{self.sha256[:16]}" if self.local else self.release
 
     @property
@@ -71,7 +71,7 @@ class Pin:
 
 @dataclass(frozen=True)
 class Extra:
-    """A file that a series or a variant needs besides the tarball, and the only bytes that are accepted as it.
+    """A file that a series or a variant needs in addition to the tarball, and the only bytes that are accepted for it.
 
     ``platform`` is empty if it fits all; ``pool`` is empty for a wheel, which comes from pip's package index.
     """
@@ -96,7 +96,7 @@ class BasePin:
 
 @dataclass(frozen=True)
 class Profile:
-    """The result of one training run, by which compiler (its name in the catalog, its version) and of which release.
+    """The result of one training run, with its compiler (name in the catalog, version) and its release.
 
     ``tree`` says which source tree it was instead of the release's tarball, as :attr:`Pin.local` does.
     """

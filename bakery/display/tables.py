@@ -13,10 +13,10 @@ from typing import Any, Literal
 from bakery.errors import BakeryError, unknown_value
 from bakery.redaction import redact, redacted, shorten
 
-NARROW = 80  # columns of a terminal that the lines below a row fit into
+NARROW = 80  # most columns that the lines below a row take
 UNLIMITED = 10_000  # columns of a table in a file or a pipe
 LONGEST = 2_000  # characters of a cell
-WRAPPED = 1_000  # rows of a table that rich wraps: it takes 0.5 ms for each, without need if the table fits
+WRAPPED = 1_000  # rows; a larger table is not wrapped, because rich takes 0.5 ms for each row
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _wrapped(cells: Sequence[Sequence[str]], columns: Sequence[Column], width: i
 
 
 def _below(column: Column, row: object, width: int) -> list[str]:
-    """The lines of a value below its row; a list has an item on each line if one line is too short."""
+    """The lines of a value below its row, wrapped between words if one line is too short."""
     head, room = f"    {column.heading}: ", min(width, NARROW)
     return textwrap.wrap(
         head + column.text(row), room, subsequent_indent=" " * len(head), break_long_words=False, break_on_hyphens=False

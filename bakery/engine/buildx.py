@@ -35,7 +35,7 @@ def default_jobs(cores: int, memory: int) -> int:
 class BuildxOptions:
     """The builder, the caches and the network settings that the user chose.
 
-    A cache is a repository, in which each image has its own tag, or options of a cache backend
+    A cache is a repository with a tag for each image, or options of a cache backend
     (https://docs.docker.com/build/cache/backends/), in which ``{image}`` is replaced by the image and its platform.
     """
 

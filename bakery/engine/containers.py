@@ -25,7 +25,7 @@ STDOUT, STDERR = 1, 2
 LARGEST_OUTPUT = 64 << 20
 """Bytes that a command may write; the largest that is expected, the facts of an image, has 1.4 MB."""
 LARGEST_TREE = 4 << 30
-"""Bytes of files that are copied from a container; pandas with all that it needs has 0.2 GB."""
+"""Bytes of files that are copied from a container; pandas with its dependencies has 0.2 GB."""
 LONGEST_START = 120.0
 """Seconds after which a ``docker run`` that is measured has failed."""
 IDLE = ["python3", "-c", "import signal; signal.pause()"]
@@ -74,7 +74,7 @@ def execute(api: "APIClient", container: str, command: Sequence[str], **options:
     """Run ``command`` in the container with this ID; ``options`` are those of ``exec_create`` of Docker's client.
 
     The output is read through the HTTP response. ``exec_run`` of Docker's client reads the socket below it, and loses
-    what arrived together with the headers (https://github.com/docker/docker-py/issues/3332). Raises :exc:`BuildError`
+    data that arrived together with the headers (https://github.com/docker/docker-py/issues/3332). :exc:`BuildError`
     for more than :data:`LARGEST_OUTPUT`: the image may come from an untrusted source.
     """
     process = api.exec_create(container, list(command), **options)["Id"]
@@ -189,8 +189,8 @@ def run_container(
 def _output(engine: Engine, container: "DockerContainer", reference: str, program: str) -> Generator[bytes]:
     """Start ``container`` of ``reference``; what ``program`` in it writes to both streams, while it runs.
 
-    Attached before the start, as ``docker run`` is. Who reads the log after the start may miss a command that ends at
-    once (https://github.com/docker/docker-py/issues/3247); so does ``containers.run`` of Docker's client.
+    It attaches before the start, as ``docker run`` does. Reading the log after the start, as ``containers.run`` of
+    Docker's client does, can miss a command that ends at once (https://github.com/docker/docker-py/issues/3247).
     """
     api, options = engine.client.api, {"stream": 1, "stdout": 1, "stderr": 1}
     url = f"{api.base_url}/v{api.api_version}/containers/{container.id}/attach"

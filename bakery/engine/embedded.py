@@ -116,12 +116,26 @@ class Embedded:
         return Version(engine), Version(buildx)
 
     @property
+    def fits_host(self) -> bool:
+        """Whether its packages can be taken from this host's package archive."""
+        return apt.host_id() in self._hosts
+
+    @property
     def _settings(self) -> Table:
         return read_toml(self.workspace.root / "shared" / "engine.toml")
+
+    @property
+    def _hosts(self) -> dict[str, Table]:
+        return self._settings.tables("hosts")
 
     def pid(self) -> int | None:
         """The process id of the running daemon, or ``None``."""
         return next((pid for pid, arguments in processes("dockerd") if str(self.config) in arguments), None)
+
+    def _containerd(self) -> list[int]:
+        """The process ids of its containerd."""
+        config = str(self.runtime / "exec/containerd/containerd.toml")
+        return [pid for pid, arguments in processes("containerd") if config in arguments]
 
     def running(self) -> bool:
         """Whether it answers on its socket."""
@@ -158,7 +172,7 @@ class Embedded:
             if waited > PATIENCE:
                 raise EngineError(
                     f"the embedded engine (process {pid}) has not answered for {PATIENCE} s; its builds still run",
-                    hint=f"Its log: {self.log}. `inv engine.down` ends it.",
+                    hint=f"Its log: {self.log}. `inv engine.down` stops it.",
                 )
             if waited > SLOW and not reported:
                 self.tell(f"the embedded engine (process {pid}) does not answer yet: waiting")
@@ -175,8 +189,8 @@ class Embedded:
 
     @property
     def _packages(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Its packages on this host: those of the first suite that is new enough, and those of the host's own suite."""
-        host = self._settings.tables("hosts").get(apt.host_id())
+        """Its packages on this host: from the first suite that is new enough, and from the host's own suite."""
+        host = self._hosts.get(apt.host_id())
         return (host.words("packages"), host.words("own")) if host else ((), ())
 
     def _is_unpacked(self, tell: Tell) -> bool:
@@ -185,7 +199,7 @@ class Embedded:
         It need not be this host: a container that shares the cache may be of another distribution.
         """
         root = self.root.resolve()  # of a second engine, a link to the first one's
-        lists = (host.words("packages") + host.words("own") for host in self._settings.tables("hosts").values())
+        lists = (host.words("packages") + host.words("own") for host in self._hosts.values())
         return is_intact(root, tell) and (root / LIST).read_text(encoding="utf-8") in map(" ".join, lists)
 
     def _prepare(self) -> None:
@@ -197,9 +211,8 @@ class Embedded:
                 hint="Run as root; or point DOCKER_HOST at Docker Engine 23 or newer; or install Docker: "
                 "sudo apt-get install docker.io docker-cli docker-buildx (Debian 13; Ubuntu without docker-cli).",
             )
-        hosts = self._settings.tables("hosts")
-        if apt.host_id() not in hosts:
-            known = " and ".join(sorted(hosts))
+        if not self.fits_host:
+            known = " and ".join(sorted(self._hosts))
             raise EngineError(
                 f"no Docker engine answers, and the embedded one is available on {known} only; this host is "
                 f"{apt.host_id() or 'unknown'}",
@@ -207,7 +220,7 @@ class Embedded:
             )
         require_space(self.folder, SPACE)
         try:
-            self._unpack(hosts[apt.host_id()].words("suites"), *self._packages)
+            self._unpack(self._hosts[apt.host_id()].words("suites"), *self._packages)
         except apt.AptError as error:
             raise EngineError(
                 f"the embedded engine is not available: {error.message}", hint=error.hint or WAY_OUT
@@ -247,10 +260,9 @@ class Embedded:
         return root / "usr/bin" / package
 
     def cpu_seconds(self) -> float:
-        """The CPU time of its daemons so far, with that of their processes that have ended (proc_pid_stat(5))."""
-        own = str(self.runtime / "exec/containerd/containerd.toml")
-        daemons = [pid for pid, arguments in processes("containerd") if own in arguments]
-        fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in (*daemons, self.pid())]
+        """The CPU time of its daemons so far, including their child processes that have ended (proc_pid_stat(5))."""
+        daemons = (*self._containerd(), self.pid())
+        fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in daemons]
         return sum(int(ticks) for line in fields for ticks in line[11:15]) / os.sysconf("SC_CLK_TCK")
 
     def _start(self) -> None:
@@ -346,14 +358,12 @@ class Embedded:
     def sweep(self) -> None:
         """End the processes and remove the mounts and control groups that a daemon leaves behind.
 
-        These are its data folder, which is mounted on itself, and after a kill also its build steps, which would keep
-        compiling, their root file systems, and its containerd, which the next daemon would wait 10 s for.
+        These are its data folder, mounted on itself; and after a kill its build steps (they would keep compiling),
+        their root file systems, and its containerd (the next daemon would wait 10 s for it).
         """
         if self.pid() is not None:
             return
-        own = str(self.runtime / "exec/containerd/containerd.toml")
-        containerd = [pid for pid, arguments in processes("containerd") if own in arguments]
-        for pid in (*processes_in(f"/{self.group}/"), *containerd):
+        for pid in (*processes_in(f"/{self.group}/"), *self._containerd()):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         folder = os.path.realpath(self.folder)

@@ -28,7 +28,7 @@ FOLDERS = {
     },
     "environments": {"environments": r"\d+", "python": r"usr|etc|lib\w*|s?bin|var|ca-certificates\.crt"},
 }
-"""What this tool makes: a pattern of names for each folder. Locks and partial files are its own everywhere."""
+"""What this tool makes: a pattern of names for each folder. Locks and partial files are removed from all of them."""
 CREATED = f"{ANNOTATIONS}.created"
 KINDS = ("logs", "images", "cache", "sources", "layers", "bases", "engine", "environments")
 
@@ -103,7 +103,7 @@ def remove(workspace: Workspace, removal: Removal) -> list[Path]:
 
 
 def _remove_own(folder: Path, pattern: str) -> list[Path]:
-    """Remove what this tool has put into ``folder``, and the folder if it is empty then; returns what is left."""
+    """Remove what this tool has put into ``folder``, then the folder itself if it is empty; returns what is left."""
     require_type(folder, stat.S_IFDIR)
     for path in folder.iterdir():
         own = re.fullmatch(rf"{pattern}|.+\.lock|\..+\.partial", path.name)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bakery.bases import apt, registry_hosts
 from bakery.catalog import Catalog
-from bakery.engine import NO_MOUNTS, WAY_OUT, WAY_OUT_OF_CONTAINER, Engine, may_mount, running_engine
+from bakery.engine import NO_MOUNTS, WAY_OUT, WAY_OUT_OF_CONTAINER, Embedded, Engine, may_mount, running_engine
 from bakery.errors import BakeryError, BuildError, Unavailable
 from bakery.files import existing, free_space
 from bakery.net import archive_url, http, secret_bundle, users_bundle, users_proxy
@@ -75,18 +75,19 @@ def examine_machine(workspace: Workspace, catalog: Catalog, builder: str, bundle
     engine, findings = _engine(workspace)
     if engine is not None:
         findings += _builder(catalog, engine, builder)
-    findings += [*_disk(workspace), _memory(), *_proxies(), _bundle(bundle), _host_archive(), _cosign()]
+    findings += [*_disk(workspace), _memory(), *_proxies(), _bundle(bundle), _host_archive(catalog), _cosign()]
     with ThreadPoolExecutor() as pool:
         findings += pool.map(lambda check: check(), _server_checks(catalog))
     return Diagnosis(tuple(findings))
 
 
 def _engine(workspace: Workspace) -> tuple[Engine | None, list[Finding]]:
+    may_unpack = os.geteuid() == 0 and Embedded(workspace).fits_host
     try:
         engine = running_engine(workspace)
         if engine is None and os.geteuid() == 0 and not may_mount():
             return None, [Finding("engine", State.MISSING, f"none is running, and {NO_MOUNTS}", WAY_OUT_OF_CONTAINER)]
-        if engine is None and os.geteuid() == 0 and apt.host_id() in ("debian", "ubuntu"):
+        if engine is None and may_unpack:
             text = "none is running; the embedded engine will be started"
             return None, [Finding("engine", State.OK, text, "inv engine.up")]
         if engine is None:
@@ -102,7 +103,7 @@ def _engine(workspace: Workspace) -> tuple[Engine | None, list[Finding]]:
     try:
         findings.append(Finding("buildx", State.OK, " ".join(engine.find_buildx(unpack=False))))
     except BakeryError as error:
-        if os.geteuid() == 0 and apt.host_id() in ("debian", "ubuntu"):
+        if may_unpack:
             text = "none is new enough; a build will unpack one from the distribution's packages"
             return None, [*findings, Finding("buildx", State.OK, text)]
         findings.append(Finding("buildx", State.MISSING, error.message, error.hint))
@@ -190,13 +191,13 @@ def _bundle(option: str | None) -> Finding:
     except BakeryError as error:
         return Finding("CA bundle", State.MISSING, error.message, error.hint)
     if file and not in_builds:
-        todo = "Build steps get no folder and no file over 500 KiB: put your own authorities into one for --ca-bundle."
-        return Finding("CA bundle", State.WARNING, f"{file}, for this tool alone", todo)
+        todo = "Build steps take no folder, and no file over 500 KiB: pass your own authorities with --ca-bundle=FILE."
+        return Finding("CA bundle", State.WARNING, f"{file}, for this tool only", todo)
     return Finding("CA bundle", State.OK, str(file) if file else "none; public certificate authorities are trusted")
 
 
-def _host_archive() -> Finding:
-    if apt.host_id() not in ("debian", "ubuntu"):
+def _host_archive(catalog: Catalog) -> Finding:
+    if apt.host_id() not in {family.archive.id for family in catalog.families}:
         return Finding("apt mirror", State.WARNING, "no apt on this host", "Base images need their registry.")
     try:
         mirror = apt.host_mirror()

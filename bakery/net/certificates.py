@@ -1,4 +1,4 @@
-"""Trusted TLS certificates: the public authorities and, in addition, those of the user.
+"""Trusted TLS certificates: the public authorities and, in addition, the user's.
 
 These come from ``--ca-bundle``, else $REQUESTS_CA_BUNDLE, $CURL_CA_BUNDLE or $SSL_CERT_FILE, and from docker's
 configuration of each registry (https://docs.docker.com/engine/security/certificates/).

@@ -26,9 +26,9 @@ REDIRECTS = 5
 
 
 class _HeaderDeadline:
-    """Closes a connection whose headers have not come within twice the timeout, which is for a single read.
+    """Closes a connection whose headers have not arrived within twice the timeout of a single read.
 
-    An answer has ``hang_up``, which does so for its body: http.client reads chunk extensions and trailers without end.
+    An answer's ``hang_up`` closes it during its body: http.client reads chunk extensions and trailers without end.
     """
 
     sock: socket.socket
@@ -68,7 +68,7 @@ def _shut_down(connected: socket.socket) -> None:
 
 
 class _BodyDeadline(threading.Thread):
-    """Hangs up when a body takes over :data:`GRACE` seconds and one for each :data:`SLOWEST` of its ``size`` bytes."""
+    """Hangs up after :data:`GRACE` seconds, plus one for each :data:`SLOWEST` of the ``size`` bytes of a body."""
 
     def __init__(self, hang_up: Callable[[], None]) -> None:
         super().__init__(daemon=True)

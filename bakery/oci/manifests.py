@@ -158,6 +158,11 @@ def annotations_of(content: Descriptor | ImageManifest | Index) -> Mapping[str, 
     return content.get("annotations") or {}
 
 
+def labels_of(config: ImageConfig) -> Mapping[str, str]:
+    """The labels in an image's configuration, empty if there are none."""
+    return (config.get("config") or {}).get("Labels") or {}
+
+
 def is_attestation(descriptor: Descriptor) -> bool:
     """Whether this is BuildKit's manifest of attestations.
 

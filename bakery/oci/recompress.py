@@ -35,6 +35,7 @@ from bakery.oci.manifests import (
     annotations_of,
     is_attestation,
     is_index,
+    labels_of,
     parse_config,
     parse_index,
     parse_manifest,
@@ -168,7 +169,7 @@ class _Copier:
         last, end = len(diff_ids) - 1, MARK if self.compression.marked else b""
         for number, (layer, diff_id) in enumerate(zip(manifest["layers"], diff_ids, strict=True)):
             manifest["layers"][number], diff_ids[number] = self.layer(layer, diff_id, end if number == last else b"")
-        labels = (content.get("config") or {}).get("Labels") or {}
+        labels = labels_of(content)
         if created := labels.get(f"{ANNOTATION}created"):
             content["created"] = created
         if created or (end and diff_ids):

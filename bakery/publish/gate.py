@@ -18,7 +18,7 @@ OTHERWISE = "--force overrides these objections."
 
 
 def objections(record: LocalRecord | None, identity: str, labels: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The reasons not to publish the image ``identity`` with these ``labels``; ``record`` is that of its build.
+    """The reasons not to publish the image ``identity`` with these ``labels``; ``record`` describes its build.
 
     Each comes with the command that fixes it: :data:`BUILD` (and then test) or :data:`TEST`.
     """
@@ -87,4 +87,4 @@ def require_tested(home: Path, name: str, identity: str, held: str) -> None:
     """
     tested = manifest_digest_of(home, identity)
     if tested not in (identity, held):
-        raise PublishError(f"{name}: {identity} holds the image {held}; the one that was tested is {tested}")
+        raise PublishError(f"{name}: {identity} holds the image {held}; the tested image is {tested}")

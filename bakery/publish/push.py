@@ -68,7 +68,7 @@ class TagReport:
 
 
 def tags_for(catalog: Catalog, image: Image, stamp: str, end: str = "") -> ImageTags:
-    """The tags of ``image``, all with this ``end``; the dated tag has ``stamp``: the day of the build, or a choice."""
+    """The tags of ``image``, all with this ``end``; the dated tag has ``stamp``: a day, or what the user chose."""
     release, *shared = (*tags_of(catalog, image), *aliases_of(catalog, image))
     # Tags of the release first: a series' tag moves last.
     shared.sort(key=lambda tag: not tag.startswith(image.version))
@@ -143,7 +143,7 @@ def read_digests(files: Sequence[str]) -> list[PushedImage]:
 
 
 def check_tags(catalog: Catalog, pushed: PushedImage) -> None:
-    """Raise :exc:`InputError` unless the tags are those of the image, so that it moves no tag of another one.
+    """Raise :exc:`InputError` unless the tags belong to the image, so that no tag of another image moves.
 
     An image that is not in ``catalog``, such as a build of the user's own tree, may have tags with its version only.
     """

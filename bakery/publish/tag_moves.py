@@ -22,7 +22,7 @@ Current = tuple[Index, str] | None
 
 @dataclass(frozen=True)
 class ImageTags:
-    """The tags of an image: the permanent one, that of its release and target, and shared ones, most specific first.
+    """The tags of an image: the permanent tag, the tag of its release and target, and shared tags, most specific first.
 
     Raises :exc:`InputError` for text that is not a tag, and could be a path.
     """

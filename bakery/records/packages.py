@@ -1,4 +1,4 @@
-"""Resolutions: which versions of the distribution's packages an image has in addition to those of its base.
+"""Resolutions: which versions of the distribution's packages an image has in addition to its base's.
 
 Before each build, a stage of the Dockerfile queries the archive. It runs in the target's own base and is never cached,
 so this works on any host, with the network settings of the build. What is installed depends on the answer alone. With
@@ -163,8 +163,8 @@ def date_of(packages: Iterable[Package], releases: Iterable[str]) -> str:
     """The latest date of the suites that have ``packages``; if several have one, the earliest of these.
 
     ``releases`` has lines ``SUITE SECONDS``; of several archives with the same suite, the latest counts. So images have
-    a later date when a fix arrives, and not merely because the archive was published again: the date of a release of
-    Debian is that of its last point release.
+    a later date when a fix arrives, and not merely because the archive was published again: a Debian release has the
+    date of its last point release.
     """
     dates = dict(sorted((suite, int(seconds)) for suite, seconds in (line.split(" ") for line in releases)))
     latest = max(dates.values(), default=0)

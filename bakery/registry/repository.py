@@ -94,7 +94,7 @@ class Repository:
                 raise RegistryError(f"{self.transport.host} directs the upload to an invalid URL") from None
             secure = self.transport.base.startswith("https:")
             if not url.startswith("https://" if secure else ("https://", "http://")):
-                raise RegistryError(f"{self.transport.host} directs the upload to another protocol than https")
+                raise RegistryError(f"{self.transport.host} directs the upload to a protocol other than https")
             url += f"{'&' if '?' in url else '?'}digest={digest}"
             headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
             done = self.transport.once("PUT", url, headers=headers, body=opened, good=(201, 204, 404, 416))

@@ -236,7 +236,7 @@ class Transport:
             raise self._unreachable("did not answer in time") from None
         except ValueError:  # what requests raises for URLs and headers; another attempt would get the same ones
             raise Unreachable(
-                f"{self.host} cannot be reached: an invalid URL or header, its own, a redirect's or a proxy's"
+                f"{self.host} cannot be reached: invalid URL or header (its own, a redirect's or a proxy's)"
             ) from None
         except requests.TooManyRedirects:
             raise Unreachable(f"{self.host} redirects too often, or from https to another protocol") from None

@@ -193,7 +193,7 @@ def key_rows(published: Published) -> list[KeyFigure]:
             ratio, _, interval = ratio_text(mean.geometric_mean, mean.low, mean.high, 3).partition(" ")
             detail = f"{interval}; {mean.count} benchmarks, slowest {mean.slowest.ratio:.2f}x".removeprefix("; ")
             rows.append(KeyFigure(about, ratio, detail, result.command))
-    for figure, about in ((INSIDE, "cold start, six imports"), (WHOLE, "the same, whole docker run")):
+    for figure, about in ((INSIDE, "cold start, six imports"), (WHOLE, "six imports, whole docker run")):
         for times in starts.benchmarks:
             if times.name == f"{IMPORTS}, {figure}":
                 ratio, _, interval = ratio_text(times.ratio, times.low, times.high, 1).partition(" ")

@@ -1,4 +1,4 @@
-"""Rows of the tables that commands print and README has. JSON has all keys of a row, a table those of its columns."""
+"""Rows of the tables that commands print and README shows. JSON has all keys of a row, a table only its columns'."""
 
 import functools
 import itertools
@@ -152,35 +152,6 @@ def release_report(catalog: Catalog, versions: Sequence[str], where: Callable[[P
     return Report(rows, RELEASE_COLUMNS)
 
 
-def recorded_rows(
-    catalog: Catalog, records: Iterable[BuildRecord], baseline: Mapping[tuple[str, str], OfficialImage],
-    platform: Platform,
-) -> list[Summary]:  # fmt: skip
-    """Rows for the full builds in shared/status.json: README's table of sizes.
-
-    A build that ``inv compare`` has not measured is compared with the recorded size of the official image.
-    """
-    rows = []
-    series = {series.name: series for series in catalog.series}
-    targets = {target.name: target for target in catalog.targets}
-    for record in records:
-        known = record.series in series and record.target in targets
-        if not known or record.recipe is not RecipeName.FULL or record.platform != platform:
-            continue
-        own = series[record.series]
-        image = Image(own, own.default, targets[record.target], catalog.default_variant, platform)
-        compared = record.compared or ComparedWith()
-        official = compared.official or official_size(baseline, catalog, image)
-        reference = compared.reference
-        row = Summary(
-            record.image, record.compressed_bytes, official.compressed_bytes if official else None,
-            record.disk_bytes, reference.disk_bytes if reference else None,
-            f"{official.reference} of {official.date}" if official else None,
-        )  # fmt: skip
-        rows.append(row)
-    return rows
-
-
 NOT_BUILT = "not yet built"
 
 
@@ -233,18 +204,25 @@ class Published:
     baseline: Mapping[tuple[str, str], OfficialImage]
     results: tuple[BenchmarkResult, ...]
 
+    @property
+    def full(self) -> list[BuildRecord]:
+        """The full builds of known series and targets."""
+        known = {series.name for series in self.catalog.series} | {target.name for target in self.catalog.targets}
+        return [
+            record for record in self.records
+            if record.recipe is RecipeName.FULL and {record.series, record.target} <= known
+        ]  # fmt: skip
+
     def builds(self, series: str = "", target: str = "", variant: str = "", platform: str = "") -> list[BuildRecord]:
         """The full builds of known series and targets, the best first.
 
         Releases come before trees, newer ones before older ones, and the default target before others.
         """
         default = self.catalog.default_target
-        known = {series.name for series in self.catalog.series} | {target.name for target in self.catalog.targets}
         criteria = {"series": series, "target": target, "platform": platform}
         matching = [
-            record for record in self.records
-            if record.recipe is RecipeName.FULL and {record.series, record.target} <= known
-            and all(value in ("", getattr(record, key)) for key, value in criteria.items())
+            record for record in self.full
+            if all(value in ("", getattr(record, key)) for key, value in criteria.items())
             and variant in ("", variant_of(record))
         ]  # fmt: skip
         return sorted(matching, reverse=True, key=lambda record: (
@@ -353,6 +331,24 @@ def read_published(root: Path) -> Published:
     return Published(load_catalog(root), tuple(read_status(root)), read_baseline(root), results)
 
 
+def recorded_rows(published: Published, platform: Platform) -> list[Summary]:
+    """Rows for the full builds in shared/status.json: the table of sizes in docs/figures.md.
+
+    A build that ``inv compare`` has not measured is compared with the recorded size of the official image.
+    """
+    rows = []
+    for record in (record for record in published.full if record.platform == platform):
+        compared = record.compared or ComparedWith()
+        official, reference = compared.official or published.official(record), compared.reference
+        row = Summary(
+            record.image, record.compressed_bytes, official.compressed_bytes if official else None,
+            record.disk_bytes, reference.disk_bytes if reference else None,
+            f"{official.reference} of {official.date}" if official else None,
+        )  # fmt: skip
+        rows.append(row)
+    return rows
+
+
 def long_tables(published: Published, platform: Platform) -> dict[str, str]:
     """The tables of docs/ by the name of their markers: tags, build status and sizes on ``platform``."""
     catalog, records = published.catalog, published.records
@@ -360,5 +356,5 @@ def long_tables(published: Published, platform: Platform) -> dict[str, str]:
     return {
         "tags": render(tag_report(catalog, images).rows, TAG_COLUMNS, "markdown"),
         "status": status_table(catalog, records, platform),
-        "sizes": render(recorded_rows(catalog, records, published.baseline, platform), SUMMARY_COLUMNS, "markdown"),
+        "sizes": render(recorded_rows(published, platform), SUMMARY_COLUMNS, "markdown"),
     }

@@ -111,7 +111,7 @@ def write_site(workspace: Workspace, folder: Path) -> str:
     other |= {name for name in files.keys() - earlier if (folder / name).exists()}
     if other:
         raise InputError(
-            f"--output={folder} has files that are not of an earlier site: {', '.join(sorted(other)[:5])}",
+            f"--output={folder} has files that `inv site` did not write: {', '.join(sorted(other)[:5])}",
             hint="Give a new or empty folder, or one that this command has written before.",
         )
     (folder / "images").mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from bakery.display import Column, Report
 from bakery.engine import find_engine
 from bakery.errors import BuildError, InputError
 from bakery.files import Tell, spooled, write_whole
-from bakery.oci import SPDX, Contents, contents_of
+from bakery.oci import SPDX, Contents, contents_of, labels_of
 from bakery.platforms import Platform
 from bakery.sbom.components import (
     SITE,
@@ -94,7 +94,7 @@ def write_bill(bill: Bill, file: Path, root: Path) -> None:
 
 
 def predicates_of(bill: Bill, root: Path) -> dict[str, object]:
-    """What is attested of an image, by type: ``bill``, and what is known of vulnerabilities; as :func:`document`."""
+    """What is attested about an image, by type: ``bill`` and its OpenVEX document; raises as :func:`document` does."""
     text = text_of(bill)
     return {SPDX: json.loads(text), OPENVEX: json.loads(openvex_text(text, root))}
 
@@ -146,11 +146,11 @@ def bill_of(archive: IO[bytes], subject: Subject, licences: Licences, digest: st
     """
     image, pin = subject.image, subject.image.pin
     contents = contents_of(archive, image.platform, FILES)
-    labels = (contents.config.get("config") or {}).get("Labels") or {}
+    labels = labels_of(contents.config)
     sha256 = next((value for key, value in labels.items() if key.endswith(".source.sha256")), pin.sha256)
     if sha256 != pin.sha256:
         raise BuildError(
-            f"{subject.name} was built from another tarball ({sha256[:12]}...) than the lock pins for {pin.release}",
+            f"{subject.name} was built from tarball {sha256[:12]}..., but the lock pins another one for {pin.release}",
             hint="Rebuild it, or check out the commit that it was built from (its label revision).",
         )
     digest = contents.digest or digest

@@ -112,7 +112,7 @@ class Outdated:
                     survey.could_not_check(reference, error.message)
 
     def _packages(self, image: Image, reference: str, survey: Survey) -> dict[str, str]:
-        """The versions of an image's packages by name; what cannot be one goes to ``survey``."""
+        """The versions of an image's packages by name; invalid names and versions are noted in ``survey``."""
         if self.repository:
             remote = self.registry.image(reference, image.platform)
             packages, origin = _attested(self.registry, remote), "its bill of materials"

@@ -73,8 +73,8 @@ def parse_bill(data: bytes) -> Document:
 def parse_tracker(data: bytes, names: Collection[str]) -> dict[str, dict[str, _Vulnerability]]:
     """The tracker's data about the source packages ``names``, by vulnerability.
 
-    Other packages are skipped and not decoded: all 40 MB of them became objects of 1 GB. :exc:`InputError` if the data
-    are something else.
+    Other packages are not decoded: for all 40 MB, that took 1 GB of memory. :exc:`InputError` if the data are something
+    else.
     """
     if len(names) > MOST_SOURCES:
         raise InputError(f"the bill of materials has {len(names):,} source packages; expected at most {MOST_SOURCES:,}")
@@ -91,7 +91,7 @@ def parse_tracker(data: bytes, names: Collection[str]) -> dict[str, dict[str, _V
 
 
 def find_vulnerabilities(bill: bytes, tracker: bytes, releases: Mapping[str, str]) -> list[dict[str, str]]:
-    """A row for each vulnerability of the distribution's packages in an SPDX document, those that can be fixed first.
+    """A row for each vulnerability of the distribution's packages in an SPDX document, fixable ones first.
 
     ``releases`` has Debian's code names by the ``distro`` of package URLs: ``{"debian-12": "bookworm"}``. Raises
     :exc:`InputError` if no package is of such a release, or if the documents are something else.

@@ -111,7 +111,7 @@ def classify(path: str) -> Part:
 
 
 def is_base(entries: Iterable[Entry]) -> bool:
-    """Whether a first layer is a base: it has a package manager's database, unlike that of an image from scratch."""
+    """Whether a first layer is a base: it has a package manager's database, unlike in an image from scratch."""
     return any(entry.path in PACKAGE_DATABASES for entry in entries)
 
 

@@ -3,10 +3,10 @@
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO
 
 from bakery.files import spooled
-from bakery.oci import Compressor, LayerSize, compressor, image_archive, labelled, open_layer, open_member
+from bakery.oci import Compressor, ImageConfig, LayerSize, compressor, image_archive, labelled, open_layer, open_member
 from bakery.platforms import Platform
 from bakery.sizes.breakdown import Entry, FileSize, Part, Share, Size, breakdown, classify, final_files, is_base
 from bakery.tar import CHUNK, method_of
@@ -25,7 +25,7 @@ class SavedImage:
     layers: tuple[LayerSize, ...]
     parts: Mapping[Part, Share] = field(hash=False)
     files: Mapping[str, FileSize] = field(hash=False)
-    config: Mapping[str, Any] = field(hash=False)
+    config: ImageConfig = field(hash=False)
     estimated: bool
 
     @property

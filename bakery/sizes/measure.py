@@ -9,7 +9,6 @@ Sources of the figures:
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -18,7 +17,7 @@ from bakery.engine import Engine
 from bakery.errors import InputError
 from bakery.files import Tell
 from bakery.names import GZIP
-from bakery.oci import LayerSize, ManifestError
+from bakery.oci import ImageConfig, LayerSize, ManifestError, labels_of
 from bakery.platforms import Platform
 from bakery.records import BuildRecord, ComparedWith, PartSize, read_record, write_record
 from bakery.registry import Registry, RegistryError, RemoteImage
@@ -224,16 +223,16 @@ def _from_registry(remote: RemoteImage) -> SizeReport:
     return _described(measured, remote.config)
 
 
-def _described(image: SizeReport, config: Mapping[str, Any]) -> SizeReport:
+def _described(image: SizeReport, config: ImageConfig) -> SizeReport:
     """``image`` with the data of its configuration: Python's release, the day of its creation, and our recipe.
 
     https://github.com/opencontainers/image-spec/blob/main/config.md
     """
-    settings = config.get("config") or {}
-    environment = dict(variable.split("=", 1) for variable in settings.get("Env") or [] if "=" in variable)
+    variables = (config.get("config") or {}).get("Env") or []
+    environment = dict(variable.split("=", 1) for variable in variables if "=" in variable)
     return dataclasses.replace(
         image,
         release=environment.get("PYTHON_VERSION", ""),
         date=str(config.get("created", ""))[:10],
-        recipe=(settings.get("Labels") or {}).get(f"{LABELS}.recipe", ""),
+        recipe=labels_of(config).get(f"{LABELS}.recipe", ""),
     )

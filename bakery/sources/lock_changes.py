@@ -79,7 +79,7 @@ def base_change(target: Target, digests: Mapping[Platform, str], today: str) -> 
     """Move the base of ``target`` to ``digests``, by platform; ``today`` is ``YYYY-MM-DD``."""
     content = {"image": target.base.image, "date": today, "digests": dict(digests)}
     lines = [f"{platform}: {digest}" for platform, digest in digests.items()]
-    message = _message(f"Move {target.base.image} to its state of {today}", lines)
+    message = _message(f"Update {target.base.image} to its digests of {today}", lines)
     return LockChange("bases", target.name, content, message)
 
 

@@ -96,8 +96,8 @@ def dearmor(text: bytes, kind: str, name: str) -> bytes:
 def interpret_status(lines: Iterable[str], pinned: Sequence[str], now: datetime, code: int = 0) -> VerifiedSignature:
     """The good signature that gpgv's status ``lines`` and exit ``code`` report; :exc:`BadSignature` otherwise.
 
-    A key that expired after it signed is accepted, with a note: the keys in the repository are copies, and releases are
-    older than the renewal of the key that signed them.
+    A key that expired after it signed is accepted, with a note: the repository's copies may be older than the renewal
+    of a key.
     """
     try:
         return _interpret(lines, pinned, now, code)

@@ -60,8 +60,8 @@ class _Release(msgspec.Struct, frozen=True):
 def list_python_org() -> PublishedReleases:
     """What python.org publishes; :exc:`Unavailable` if neither its API nor its directory gives a valid response.
 
-    If both do, a release counts only if both have it: a page without files was withdrawn or is early, files without a
-    page are not announced yet. The files of a pre-release are in the folder of its final release.
+    If both do, a release counts only if both have it: a page without files was withdrawn or published early, files
+    without a page are not announced yet. The files of a pre-release are in the folder of its final release.
     """
     notes, ids, folders = list[str](), dict[Version, str](), set[Version]()
     try:

@@ -57,7 +57,7 @@ class SourceCache:
         raise _unavailable(pin.file, pin.file, failures, hint, TREES)
 
     def extras_folder(self, owner: Series | Variant) -> Path:
-        """The cache folder, a build context, of files that ``owner`` needs besides the tarball; usually empty."""
+        """The cache folder, a build context, of the files that ``owner`` needs next to the tarball; usually empty."""
         return self.home / "-".join(["extras", *(extra.name for extra in owner.extras)])
 
     def fetch_extras(self, owner: Series | Variant) -> Path:

@@ -14,7 +14,7 @@ class SignaturePolicy(StrEnum):
 
     REQUIRE = "require"
     REQUIRE_NEW = "require-new"
-    """For releases that are pinned from now on: what is pinned already may be built without."""
+    """Releases need a signature to be pinned; those that are pinned already may be built without one."""
     WHEN_AVAILABLE = "when-available"
 
 

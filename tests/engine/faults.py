@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.loopback import serving_requests
+from tests.loopback import QuietHandler, QuietServer, serving_requests
 
 DROP = "drop"
 """Close the connection in the middle of the request."""
@@ -37,7 +36,7 @@ class Proxy:
             time.sleep(0.01)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # else a body waits 40 ms for the client to acknowledge the headers
 
@@ -91,21 +90,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _answer  # noqa: N815
 
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
-
-
-class _Quiet(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *_: object) -> None:
-        """Some tests kill their clients."""
-
 
 @contextmanager
 def faulty(behind: str) -> Iterator[Proxy]:
     """A proxy in front of the registry at the address ``behind``."""
-    server = _Quiet(("127.0.0.1", 0), _Handler)
+    server = QuietServer(("127.0.0.1", 0), _Handler)
     proxy = Proxy(f"127.0.0.1:{server.server_port}")
     server.proxy, server.behind, server.counting = proxy, behind, threading.Lock()  # type: ignore[attr-defined]
     with serving_requests(server):

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import pytest
 import zstandard
 
 from bakery.engine.engine import Engine
-from tests.loopback import serving_requests
+from tests.loopback import QuietHandler, QuietServer, serving_requests
 
 from .conftest import ROOT
 from .fixtures import RELEASE
@@ -52,7 +51,7 @@ class Run:
     asked: list[str] = field(default_factory=list)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
 
     def _answer(self) -> None:
@@ -74,21 +73,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
-
-
-class _Quiet(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *_: object) -> None:
-        """Clients hang up."""
-
 
 @contextmanager
 def serving(answer: Callable[[Any], object]) -> Iterator[tuple[str, list[str]]]:
     """A registry that answers by ``answer``: its address, and the requests that it gets."""
-    server = _Quiet(("127.0.0.1", 0), _Handler)
+    server = QuietServer(("127.0.0.1", 0), _Handler)
     asked: list[str] = []
     server.answer, server.asked = answer, asked  # type: ignore[attr-defined]
     with serving_requests(server):

@@ -113,8 +113,8 @@ def test_a_twin_has_the_same_configuration_and_content_in_gzip_layers(bench: Ben
     ours, packed = (manifest_of(bench.engine, name) for name in (image, twin))
     assert packed["layers"][0] != ours["layers"][0]
     own, other = config_of(bench.engine, image), config_of(bench.engine, twin)
-    # Only the last diff_id differs: more zeros at the end of that tar give the twin another chain of layers, without
-    # which a builder that knows both uses the layers that it saw first.
+    # Only the last diff_id differs: more zeros at the end of that tar give the twin another chain of layers. With the
+    # same chain, a builder that knows both would use the layers that it saw first.
     last, marked = (config["rootfs"]["diff_ids"].pop() for config in (own, other))
     assert own == other
     content, same = (unpacked(bench.engine, name) for name in (image, twin))

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from bakery.catalog.pins import Pin
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
 from bakery.platforms import AMD64, Platform
+from tests.loopback import QuietHandler, QuietServer
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -95,7 +95,7 @@ class Server:
         return self.url.removeprefix("http://")
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     def _answer(self) -> None:
         server: Server = self.server.told  # type: ignore[attr-defined]
         path = self.path.partition("?")[0]
@@ -119,16 +119,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = _answer  # noqa: N815
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-class _Quiet(ThreadingHTTPServer):
-    daemon_threads = False  # server_close() waits for them: no socket outlives its test
-
-    def handle_error(self, *_: object) -> None:
-        """A client that hangs up is what some tests are about."""
-
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
@@ -139,7 +129,8 @@ def serve() -> Iterator[Callable[..., Server]]:
     with ExitStack() as stack:
 
         def start(routes: dict[str, Any] | None = None, default: Any = 404) -> Server:
-            http = _Quiet(("127.0.0.1", 0), _Handler)
+            http = QuietServer(("127.0.0.1", 0), _Handler)
+            http.daemon_threads = False  # server_close() waits for them: no socket outlives its test
             told = Server(f"http://127.0.0.1:{http.server_port}", routes or {}, default=default)
             http.told = told  # type: ignore[attr-defined]
             thread = threading.Thread(target=lambda: http.serve_forever(poll_interval=0.01))

@@ -1,4 +1,4 @@
-"""How the modules of bakery are arranged and tied, read from their source; import-linter checks the layers."""
+"""How bakery's modules are arranged and depend on each other, by their source; import-linter checks the layers."""
 
 from __future__ import annotations
 

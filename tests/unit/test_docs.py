@@ -27,6 +27,24 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
             assert not anchor or anchor in anchors(file), link
 
 
+def names_of_tests(path: Path) -> str:
+    """The names of the test functions in a file or folder, and of the scripts that some of them run."""
+    files = [*path.rglob("*.py")] if path.is_dir() else [path]
+    functions = [name for file in files for name in re.findall(r"def (test_\w+)", file.read_text(encoding="utf-8"))]
+    return " ".join((*functions, *(script.name for script in path.parent.glob("use/*.sh"))))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_for_pytest_name_tests_that_exist(page: Path) -> None:
+    for command in re.findall(r"`(?:\w+=\S+ )?pytest ([^`]+)`", page.read_text(encoding="utf-8")):
+        words = command.split()
+        paths = [ROOT / word for word in words if "/" in word]
+        assert paths and all(path.exists() for path in paths), command
+        if "-k" in words:
+            selected = words[words.index("-k") + 1]
+            assert any(selected in names_of_tests(path) for path in paths), command
+
+
 def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     assert [

@@ -1,4 +1,4 @@
-"""Hostile files, answers and arguments: every reader ends in its result or in an error that the user can read.
+"""Hostile files, answers and arguments: every reader returns a result, or raises an error that the user can read.
 
 Hypothesis generates unexpected inputs; those that once caused a traceback or a hang are named examples. Tests that
 would hang open a FIFO that has no writer, or a device that never ends.
@@ -578,7 +578,7 @@ def test_a_site_does_not_replace_another_one(root: Path, tmp_path: Path) -> None
     for name in ("images/mine.html", "index.html"):
         (tmp_path / name).write_text("x")
     workspace = Workspace(root, tmp_path / "home")
-    with pytest.raises(InputError, match=r"files that are not of an earlier site: images, index\.html"):
+    with pytest.raises(InputError, match=r"files that `inv site` did not write: images, index\.html"):
         write_site(workspace, tmp_path)
     assert {path.name for path in tmp_path.rglob("*")} == {"images", "mine.html", "index.html"}
     assert "index.html written" in write_site(workspace, tmp_path / "new") == write_site(workspace, tmp_path / "new")

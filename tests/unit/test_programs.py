@@ -1,4 +1,4 @@
-"""Programs that hang or print without end are ended, with their children."""
+"""Programs that hang or print without end are stopped, together with their children."""
 
 from __future__ import annotations
 

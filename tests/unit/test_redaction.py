@@ -122,7 +122,7 @@ def test_a_secret_of_the_environment_is_hidden_whatever_is_around_it(text: str) 
     assert "S3cr" not in redact(f"before {text} after")
 
 
-def test_what_the_environment_has_besides_secrets_stays() -> None:
+def test_values_in_the_environment_that_are_not_secret_stay() -> None:
     redaction.remember(["debian:12@sha256:" + "a" * 64], VARIABLES)
     text = f"{VARIABLES['PWD']} {VARIABLES['GPG_KEY']} /run/token1 true bookworm my-user1 python:3.13-slim debian:12"
     assert redact(text) == text

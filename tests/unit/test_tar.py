@@ -1,4 +1,4 @@
-"""Tar files that are read are untrusted: hostile headers are refused quickly, whoever reads them."""
+"""Tar files that are read are untrusted: every reader refuses hostile headers quickly."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pyperf
 
 
 def seconds():
-    """Return the time: with worker.py's clock of CPU time that of finished child processes."""
+    """Return the time; with worker.py's CPU clock, the CPU time of finished child processes."""
     if time.perf_counter is not time.process_time:
         return time.perf_counter()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,5 +1,5 @@
-# Programs that load libpython while they run, as plug-ins of databases, editors and other languages do, and what replaces
-# a part of the interpreter: its allocator, its evaluating function, where it is installed.
+# Programs that load libpython at run time, as plug-ins of databases, editors and other languages do, and code that replaces
+# a part of the interpreter: its allocator, its evaluation function, its installation folder.
 pip install --quiet cffi setuptools pybind11
 version=$(python3 -c 'import sys; print("%d.%d%s" % (*sys.version_info[:2], sys.abiflags))')
 

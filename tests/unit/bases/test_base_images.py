@@ -256,7 +256,7 @@ def test_unreachable_registry_falls_back_to_packages_and_the_result_is_cached(
     assert base.name == "debian:bookworm-slim (from packages, mmdebstrap)"
     folder = layout_of(base)
     assert {file.name for file in folder.iterdir()} == {"base.json", "blobs", "index.json", "oci-layout"}
-    assert any("cannot be reached; making an equal base from packages" in line for line in make.messages)
+    assert any("cannot be reached; making an equivalent base from packages" in line for line in make.messages)
     assert make().resolve(target, AMD64) == base
     assert fake_bootstrap == ["bookworm linux/amd64"]
 

@@ -106,8 +106,12 @@ def test_applications_threads_and_memory_name_their_option_and_memory_is_in_byte
     [
         (Measuring(threads=True), 1, "--threads needs two CPUs"),
         (Measuring(cpu=2), 2, "--cpu=2: the engine's machine has CPUs 0 to 1"),
-        (Measuring(fresh_engine="overlay2"), 2, "no second engine is started next to unix:///x"),
-        (Measuring(pull=(0,)), 2, "no second engine is started next to unix:///x"),
+        (
+            Measuring(fresh_engine="overlay2"),
+            2,
+            "a second engine runs next to the embedded one only, not next to unix:///x",
+        ),
+        (Measuring(pull=(0,)), 2, "a second engine runs next to the embedded one only, not next to unix:///x"),
     ],
 )
 def test_what_the_engine_cannot_measure_is_rejected_before_an_image_is_looked_for(
@@ -226,7 +230,7 @@ def test_a_wide_interval_is_marked_and_counted() -> None:
 def test_the_noise_of_the_machine_is_in_the_notes() -> None:
     noisy = replace(RESULT, environment=replace(RESULT.environment, noise_wall=0.21, noise_cpu=0.01))
     assert any("varied by 21.0% in wall time and 1.0% in CPU time" in note for note in notes_of(noisy))
-    assert not any("equal work" in note for note in notes_of(RESULT))
+    assert not any("identical work" in note for note in notes_of(RESULT))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the build that queries the archive exports is read like any other untrusted file."""
+"""The export of a build that queries the archive is read like any other untrusted file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was put where a build writes in its clone: a link is not followed, and nothing waits for a FIFO."""
+"""Leftovers where a build writes in its clone: links are not followed, and FIFOs do not block."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_lists_of_packages_are_not_written_through_a_link(tmp_path: Path, victim
     assert (victim / "runtime").read_text() == "precious"
 
 
-def test_an_export_begins_without_what_was_where_it_writes(
+def test_an_export_first_removes_what_is_where_it_writes(
     tmp_path: Path, image: Callable[..., Image], victim: Path
 ) -> None:
     stage = Stage(image("3.13"), tmp_path / "log", {("a:b",): Compression("zstd", 1)})

@@ -109,7 +109,7 @@ def test_a_large_file_is_not_read_into_memory(tmp_path: Path) -> None:
     assert most < 8 << 20
 
 
-def test_of_a_failed_build_it_is_unknown_whether_it_is_reproducible(
+def test_after_a_failed_build_it_is_unknown_whether_the_image_is_reproducible(
     tmp_path: Path, catalog: Catalog, image: Callable[..., Image]
 ) -> None:
     builder = FakeBuilder(tmp_path, catalog, error="no room")

@@ -1,4 +1,4 @@
-"""The end of support is data; tests pass the day as of which it is past or near."""
+"""The end of support is data; the tests pass the day that counts as today."""
 
 from __future__ import annotations
 

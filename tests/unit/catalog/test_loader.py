@@ -133,9 +133,12 @@ def test_packages_of_one_series_are_data(data_tree: Path) -> None:
     data = tomllib.loads((data_tree / CATALOG).read_text(encoding="utf-8"))
     data["series"]["3.14"]["build_packages"] = ["libfoo-dev"]
     data["series"]["3.14"]["runtime_packages"] = ["libfoo1"]
+    data["series"]["3.15"]["runtime_packages"] = []
     (data_tree / CATALOG).write_text(tomli_w.dumps(data), encoding="utf-8")
     series = {series.name: series for series in load_catalog(data_tree).series}
     assert (series["3.14"].build_packages, series["3.14"].runtime_packages) == (("libfoo-dev",), ("libfoo1",))
+    assert series["3.14t"].runtime_packages == ("libfoo1",), "a series that is like another one inherits them"
+    assert series["3.15"].runtime_packages == (), "unless it has its own list"
     own = (tuple(data["series"]["3.13"].get(kind, ())) for kind in ("build_packages", "runtime_packages"))
     assert (series["3.13"].build_packages, series["3.13"].runtime_packages) == tuple(own)
 

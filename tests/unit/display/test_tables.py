@@ -71,6 +71,14 @@ def test_a_table_without_rows_is_valid_in_every_format() -> None:
     assert "Name" in render([], COLUMNS)
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_renders_all_rows_and_ends_with_a_newline(form: str) -> None:
+    rows = [{"name": "first", "count": 11}, {"name": ["second", "third"], "count": None}, {}]
+    text = render(rows, COLUMNS, form)
+    assert text.endswith("\n") and not text.endswith("\n\n")
+    assert all(word in text for word in ("first", "11", "second", "third"))
+
+
 @pytest.mark.parametrize("form", ["yaml", "", "JSON"])
 def test_an_unknown_format_is_rejected_with_a_list_of_formats(form: str) -> None:
     with pytest.raises(InputError, match="unknown format") as caught:

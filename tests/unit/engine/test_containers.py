@@ -95,6 +95,6 @@ def test_the_last_line_says_why_a_container_failed(fake_docker: Callable[[str], 
         docker_run(fake_docker(script), "image", ["python3", "-V"])
 
 
-def test_a_command_that_ends_without_a_line_has_no_time_of_one(fake_docker: Callable[[str], Any]) -> None:
+def test_a_command_that_prints_no_line_has_no_time_of_its_first_line(fake_docker: Callable[[str], Any]) -> None:
     with pytest.raises(BuildError, match="printed nothing, exit code 0"):
         docker_run(fake_docker("exit 0"), "image", ["python3", "-V"], first_line=True)

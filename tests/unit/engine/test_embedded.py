@@ -1,4 +1,4 @@
-"""The embedded engine next to other processes: slow ones are waited for, foreign ones are neither trusted nor ended.
+"""The embedded engine next to other processes: it waits for slow ones, and neither trusts nor stops foreign ones.
 
 Each daemon here is a real process called dockerd that only sleeps.
 """

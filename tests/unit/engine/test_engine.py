@@ -428,7 +428,10 @@ def test_a_file_instead_of_a_folder_with_configuration_is_reported_by_its_variab
 
 def test_no_second_engine_is_started_next_to_the_users_own(workspace: Workspace) -> None:
     engine = Engine("system", "unix:///x", Embedded(workspace))
-    with pytest.raises(InputError, match="no second engine is started") as failed, fresh_engine(engine, ["image"]):
+    with (
+        pytest.raises(InputError, match="a second engine runs next to the embedded one only") as failed,
+        fresh_engine(engine, ["image"]),
+    ):
         pass
     assert "unix:///x" in failed.value.message
     assert "DOCKER_HOST" in failed.value.hint

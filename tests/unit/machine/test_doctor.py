@@ -107,14 +107,14 @@ def test_a_ca_bundle_that_build_steps_do_not_get_is_a_warning(
         assert finding.state is State.WARNING and str(path) in finding.found and "--ca-bundle" in finding.todo
 
 
-def test_missing_security_suite_of_the_host_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_security_suite_of_the_host_is_a_warning(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apt, "host_id", lambda: "debian")
     uris = {"": "http://deb.example/debian"}
     monkeypatch.setattr(apt, "host_mirror", lambda: apt.Mirror("bookworm", uris))
-    finding = doctor._host_archive()
+    finding = doctor._host_archive(catalog)
     assert finding.state is State.WARNING and "without bookworm-security" in finding.found
     uris["-security"] = "http://deb.example/debian-security"
-    assert doctor._host_archive().state is State.OK
+    assert doctor._host_archive(catalog).state is State.OK
 
 
 def test_low_disk_space_is_reported(workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -239,7 +239,7 @@ RETRY_AFTER = [
 
 
 @pytest.mark.parametrize("text", RETRY_AFTER)
-def test_another_attempt_is_never_made_sooner_than_without_retry_after(
+def test_retry_after_never_shortens_the_pause_before_another_attempt(
     serve: Any, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     waits: list[float] = []
@@ -464,7 +464,7 @@ def test_an_upload_is_not_directed_from_https_to_another_protocol(monkeypatch: p
     connection = Transport("127.0.0.1", "x", PUSH)
     monkeypatch.setitem(vars(connection), "base", base)
     monkeypatch.setattr(connection, "once", once)
-    with pytest.raises(RegistryError, match="directs the upload to another protocol") as caught:
+    with pytest.raises(RegistryError, match="directs the upload to a protocol other than https") as caught:
         Repository(connection).put_blob(DIGEST, 1, lambda: io.BytesIO(b"x"))
     assert not caught.value.transient
     assert asked == [f"blobs/{DIGEST}", "blobs/uploads/"]

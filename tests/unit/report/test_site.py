@@ -163,7 +163,7 @@ def test_a_folder_with_other_files_is_left_as_it_is(tmp_path: Path, name: str) -
     file = tmp_path / "mine" / name
     file.parent.mkdir(parents=True)
     file.write_text("precious")
-    with pytest.raises(InputError, match=r"has files that are not of an earlier site"):
+    with pytest.raises(InputError, match=r"has files that `inv site` did not write"):
         write_site(Workspace(ROOT, tmp_path), tmp_path / "mine")
     assert [path for path in (tmp_path / "mine").rglob("*") if path.is_file()] == [file]
     assert file.read_text() == "precious"

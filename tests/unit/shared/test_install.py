@@ -1,4 +1,4 @@
-"""shared/install.sh, as far as it runs without a build: files besides the tarball are verified in there, too."""
+"""shared/install.sh, as far as it runs without a build: it also verifies the files that come with the tarball."""
 
 from __future__ import annotations
 

@@ -16,8 +16,9 @@ from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
 from bakery.errors import InputError
 from bakery.files import write_whole
+from bakery.platforms import Platform
 from bakery.records.builds import ComparedWith, OfficialSize, ReferenceSize, json_text, record_file, write_record
-from bakery.report.rows import recorded_rows
+from bakery.report.rows import Published, recorded_rows
 from bakery.report.text import SUMMARY_COLUMNS
 from bakery.sizes.baseline import read_baseline
 from bakery.sizes.comparison import Comparison, SizeReport, document
@@ -241,7 +242,8 @@ def test_the_table_of_sizes_lists_full_builds_and_their_comparisons(catalog: Cat
         replace(record, platform="linux/arm64"),
         replace(record, series="3.99"),
     ]
-    full, noble = recorded_rows(catalog, records, read_baseline(root), "linux/amd64")
+    published = Published(catalog, tuple(records), read_baseline(root), ())
+    full, noble = recorded_rows(published, Platform("linux/amd64"))
     cells = iter([column.text(full) for column in SUMMARY_COLUMNS])
     expected = ("3.13.15-bookworm", "33.0 MB", "44.0 MB", "0.75x", "117.0 MB", "118.0 MB", "0.99x")
     assert all(text in cells for text in (*expected, "python:3.13-slim-bookworm of 2026-11-20"))  # in this order

@@ -1,4 +1,4 @@
-"""The registry of providers: its order, and that adding a provider takes one function."""
+"""The registry of providers: their order, and adding one, which takes a single function."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_mirror_in_error_is_asked_about_one_release_and_not_about_all(serve: A
     assert len(other.asked) == 6
 
 
-def test_an_index_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_index_that_never_ends_is_abandoned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def endless(command: list[str], timeout: float, **_: object) -> None:
         raise subprocess.TimeoutExpired(command, timeout)
 

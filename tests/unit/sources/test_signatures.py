@@ -1,4 +1,4 @@
-"""Signatures of tarballs: both policies, what is cached, and the keys of this repository."""
+"""Signatures of tarballs: every policy, what is cached, and the keys of this repository."""
 
 from __future__ import annotations
 
