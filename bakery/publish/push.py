@@ -180,6 +180,18 @@ def check_entries(pushed: PushedImage) -> None:
         raise InputError(f"{pushed.image}: expected an image for {pushed.platform} and its attestations only")
 
 
+def check_platforms(images: Sequence[PushedImage]) -> None:
+    """Raise :exc:`InputError` if ``images``, of the same tags, differ for a platform: one would replace the other."""
+    digests: dict[Platform, str] = {}
+    for image in images:
+        digest = image.entries[0]["digest"]
+        if digests.setdefault(image.platform, digest) != digest:
+            raise InputError(
+                f"{image.image}: there are two images for {image.platform}: {digests[image.platform]} and {digest}",
+                hint="Leave out one of the files; --digests=FILE of each push wrote it.",
+            )
+
+
 @dataclass
 class Pusher:
     """Pushes to one repository; dated tags end in ``stamp``, or in the day of each build without one."""
@@ -239,6 +251,8 @@ class Pusher:
                     raise PublishError(
                         f"{image.image} {image.platform}: {entry['digest']} is not in the registry: push it first"
                     )
+        for group in groups.values():
+            check_platforms(group)
         reports = []
         for tags, group in groups.items():
             entries = [entry for image in group for entry in image.entries]

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -245,6 +245,22 @@ def test_manifests_from_another_machine_are_compared_before_a_tag_moves(merge: M
     with pytest.raises(RegistryError, match="do not match"):
         merge.run()
     assert merge.tags == []
+
+
+def test_two_images_for_one_platform_are_refused(merge: Merge) -> None:
+    merge.run()
+    (image,) = push.read_digests([str(merge.file)])
+    other = replace(image, entries=[{**image.entries[0], "digest": f"sha256:{'1' * 64}"}])
+    merge.pusher.dry = True
+    with pytest.raises(InputError, match="there are two images for linux/amd64"):
+        merge.pusher.tag([image, other])
+
+
+def test_a_file_that_is_given_twice_changes_nothing(merge: Merge) -> None:
+    merge.run()
+    once, merge.tags = [tag for tag in merge.tags if tag.startswith("sha256:")], []
+    merge.pusher.tag(push.read_digests([str(merge.file)] * 2))
+    assert once == [tag for tag in merge.tags if tag.startswith("sha256:")]
 
 
 def test_file_of_pushed_images_is_limited(tmp_path: Path) -> None:
