@@ -120,6 +120,14 @@ def test_manifests(data: bytes) -> None:
 
 
 @hostile
+@example(b'"\xff"')
+def test_attested_statements(data: bytes) -> None:
+    subject = f'[{{"digest": {{"sha256": "{"a" * 64}"}}}}]'.encode()
+    for statement in (data, b'{"subject": %s, "predicate": %s}' % (subject, data)):
+        attempt(lambda statement=statement: (oci.predicate_about(f"sha256:{'a' * 64}", statement) or b"").decode())
+
+
+@hostile
 def test_records_of_this_clone(folder: Path, data: bytes) -> None:
     workspace = Workspace(folder, folder / "home")
     workspace.records.mkdir(parents=True, exist_ok=True)
