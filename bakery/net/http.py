@@ -1,5 +1,6 @@
 """HTTP downloads with limits of size and time; bytes are kept as the server sends them."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,9 @@ def download(url: str, file: Path, limit: int) -> None:
 
 def read(url: str, limit: int) -> bytes:
     """The content of ``url``, for small files; raises as :func:`download` does."""
-    return b"".join(_chunks(url, limit))
+    with io.BytesIO() as content:  # unlike join(), it has the content once
+        content.writelines(_chunks(url, limit))
+        return content.getvalue()
 
 
 def read_location(location: str, limit: int) -> bytes:
@@ -34,7 +37,7 @@ def read_location(location: str, limit: int) -> bytes:
             return read(location, limit)
         if "://" in location:
             raise InputError(f"{location}: expected a file, or a URL that begins with https:// or http://")
-        return read_regular(Path(location))
+        return read_regular(Path(location), limit)
     except Unavailable as error:
         raise InputError(f"{location} {error}") from None
     except (OSError, ValueError, RuntimeError) as error:
