@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bakery.errors import InputError, Unavailable
+from bakery.redaction import shorten
 from bakery.regular_files import read_regular
 
 TIMEOUT = (5.0, 30.0)
@@ -85,10 +86,10 @@ def _errors(timeout: tuple[float, float]) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost message of a chain of wrapped network errors."""
+    """The innermost message of a chain of wrapped network errors; it may quote what the server sent."""
     while error.args and isinstance(error.args[-1], BaseException):
         error = error.args[-1]
     reason = getattr(error, "reason", None)
     if isinstance(reason, BaseException):
         return _reason(reason)
-    return str(error).rsplit(": ", 1)[-1]
+    return shorten(str(error).rsplit(": ", 1)[-1], 300)
