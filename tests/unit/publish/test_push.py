@@ -101,6 +101,9 @@ class Attested(FakeRepository):
     def has_entry(self, _: object) -> bool:
         return True
 
+    def platform(self, _: str) -> Platform:
+        return Platform("linux/amd64")
+
     def put_manifest(self, *_: object) -> None:
         """It takes everything."""
 
@@ -243,6 +246,14 @@ def test_manifests_from_another_machine_are_compared_before_a_tag_moves(merge: M
         entries[number] = before
     merge.blobs[entries[1]["digest"]] = b"{}"
     with pytest.raises(RegistryError, match="do not match"):
+        merge.run()
+    assert merge.tags == []
+
+
+def test_an_image_is_not_published_for_a_platform_that_its_configuration_does_not_name(merge: Merge) -> None:
+    merge.image["platform"] = "linux/arm64"
+    merge.image["entries"][0]["platform"] = {"os": "linux", "architecture": "arm64"}
+    with pytest.raises(PublishError, match=r"3\.13\.15-bookworm linux/arm64: sha256:\w+ is an image for linux/amd64"):
         merge.run()
     assert merge.tags == []
 
