@@ -42,7 +42,7 @@ def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) 
     """
     settings = {**SETTINGS, **(settings or {})}
     # Files are filtered to be compared.
-    for name in git(path, "config", "--null", "--name-only", "--list").decode().split("\0"):
+    for name in os.fsdecode(git(path, "config", "--null", "--name-only", "--list")).split("\0"):
         if re.match(r"filter\..*\.(clean|process|required)\Z", name, re.DOTALL | re.IGNORECASE):
             settings[name] = "false" if name.lower().endswith("required") else ""
     # Submodules have filters of their own. That new files count is not for the user's configuration to decide.

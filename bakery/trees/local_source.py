@@ -156,7 +156,7 @@ def _read(source: str, tell: Tell) -> Tree:
     if (path / ".git").exists():
         require_clone(path)
         changed, (head, time) = len(changes(path)), git(path, "log", "-1", "--format=%H %ct").decode().split()
-        names = git(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard").decode().split("\0")
+        names = os.fsdecode(git(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard")).split("\0")
         files, _ = _read_files(path, (path / name for name in names if name and os.path.lexists(path / name)))
         return Tree(files, f"git {head}{f' with {changed} changed files' if changed else ''}", int(time))
     if any(path.iterdir()) and not (path / "Include").is_dir():  # it may be any folder: do not read it all
@@ -195,8 +195,8 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
     time = git(path, "log", "-1", "--format=%ct", revision, "--").decode()
     if (path / ".git").exists() and (changed := len(changes(path))):
         tell(f"{path}: {changed} changed files are not in {commit}; --source={path} would include them")
-    listing = re.findall(r"(\d+) (\w+) (\w+)\t([^\0]+)\0", git(path, "ls-tree", "-r", "-z", revision).decode())
-    objects = git(path, "rev-list", "--objects", "--missing=print", "--no-walk", revision).decode().splitlines()
+    listing = re.findall(r"(\d+) (\w+) (\w+)\t([^\0]+)\0", os.fsdecode(git(path, "ls-tree", "-r", "-z", revision)))
+    objects = os.fsdecode(git(path, "rev-list", "--objects", "--missing=print", "--no-walk", revision)).split("\n")
     lacking = {line[1:] for line in objects if line.startswith("?")}
     present = [entry for entry in listing if entry[1] == "blob" and entry[2] not in lacking]  # others are submodules
     identities, total = "".join(f"{identity}\n" for _, _, identity, _ in present).encode(), 0

@@ -145,6 +145,16 @@ def test_lost_executable_bits_are_restored_and_reported(read: Read, tree: Path, 
     assert "executable bits were lost; restored for all 2 files that begin with #!" in told
 
 
+def test_names_in_a_checkout_need_not_be_utf_8(read: Read, checkout: Path) -> None:
+    name = os.fsdecode(b"Misc/\xff")
+    (checkout / "Misc").mkdir(exist_ok=True)
+    (checkout / name).write_text("")
+    assert f"Python-3.14.7/{name}" in read(checkout)[1]
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "--message=second")
+    assert f"Python-3.14.7/{name}" in read(f"{checkout}@HEAD")[1]
+
+
 def test_changed_and_new_files_belong_to_a_checkout_but_not_to_its_commit(
     read: Read, checkout: Path, told: list[str]
 ) -> None:
