@@ -40,3 +40,11 @@ def read_regular(file: Path, limit: int = LARGEST, *, follow: bool = True) -> by
     if max(size, len(data)) > limit:
         raise OSError(errno.EFBIG, f"expected at most {limit} bytes", str(file))
     return data
+
+
+def read_text(file: Path) -> str:
+    """The text of ``file``; OSError as by :func:`read_regular`, or if it is not UTF-8."""
+    try:
+        return read_regular(file).decode()
+    except UnicodeDecodeError as error:
+        raise OSError(errno.EILSEQ, f"expected text in UTF-8, found another byte at {error.start}", str(file)) from None

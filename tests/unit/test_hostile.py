@@ -384,6 +384,19 @@ def test_scripts_and_documents_of_the_clone_that_are_fifos_are_refused(folder: P
             reader()
 
 
+def test_documents_of_the_clone_that_are_not_utf_8_are_refused_by_name(folder: Path) -> None:
+    (folder / "shared" / "README.md").write_bytes(b"a\xff")
+    (folder / "shared" / "Dockerfile").write_bytes(b"a\xff")
+    for reader, name in (
+        (lambda: _stages_after_compiling(folder / "shared" / "Dockerfile"), "Dockerfile"),
+        (lambda: update_readme(folder / "shared" / "README.md", {}, check=True), "README.md"),
+        (lambda: update_files(folder / "shared", ".md", {}, check=True), "README.md"),
+    ):
+        with pytest.raises(OSError, match="expected text in UTF-8, found another byte at 1") as caught:
+            reader()
+        assert caught.value.filename == str(folder / "shared" / name)
+
+
 def test_ca_bundle_and_digests_file_that_are_fifos_are_refused(fifo: Path) -> None:
     with pytest.raises(InputError, match="expected a file with CA certificates"):
         users_bundle(str(fifo))
