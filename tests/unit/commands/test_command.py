@@ -316,6 +316,13 @@ except KeyboardInterrupt:
     assert (done.returncode, done.stdout, done.stderr) == (129, "cleaned up\n", "")
 
 
+def test_a_lack_of_memory_is_no_bug_of_the_tool(root: Path) -> None:
+    assert (process.describe(MemoryError()) or "").startswith("not enough memory: ")
+    line = f"ulimit -v 200000; exec {sys.executable} -m invoke plan --version=3.13"
+    done = subprocess.run(["bash", "-c", line], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr  # 200 MB of addresses are enough
+
+
 @pytest.mark.parametrize("number", [errno.EIO, errno.EFBIG, errno.ENOENT, errno.EAGAIN, errno.EDQUOT])
 def test_an_error_of_the_system_is_no_bug_of_the_tool(number: int) -> None:
     assert process.describe(OSError(number, os.strerror(number))) == (
