@@ -9,6 +9,7 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends the process without a traceback, until guard()
 
 import sys
+from os import PathLike
 from pathlib import Path
 
 from bakery.process import guard
@@ -17,6 +18,7 @@ guard()  # before the other imports, which take time
 
 from invoke.collection import Collection
 from invoke.config import Config
+from invoke.exceptions import Exit
 from invoke.main import program
 
 from commands.building import build, plan, profile, reference, regrtest, test, verify
@@ -31,10 +33,22 @@ namespace = Collection(
 
 
 class Configuration(Config):
-    """Invoke's configuration without files of the user and the system: no task uses them, and they may be broken."""
+    """Invoke's configuration without files and variables: no task uses them, and they may be broken."""
 
     def load_base_conf_files(self) -> None:
-        """Read none of them: ~/.invoke.yaml and the like."""
+        """Read no files of the user and the system: ~/.invoke.yaml and the like."""
+
+    def load_project(self, merge: bool = True) -> None:
+        """Read no file of the clone: invoke.yaml and the like."""
+
+    def load_shell_env(self) -> None:
+        """Read no INVOKE_* variables."""
+
+    def set_runtime_path(self, path: PathLike[str] | None) -> None:
+        """Refuse the file of --config or $INVOKE_RUNTIME_CONFIG."""
+        if path:
+            raise Exit(f"Error: --config={path} has no effect: leave it out, and unset INVOKE_RUNTIME_CONFIG.", 2)
+        super().set_runtime_path(path)
 
 
 if __name__ == "__main__":

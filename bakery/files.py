@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import glob
 import hashlib
 import os
 import re
@@ -134,7 +135,8 @@ def staged_folder(final: Path) -> Iterator[Path]:
     Leftovers of killed processes are removed as well: callers have to hold a lock on ``final``.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
-    for stale in final.parent.glob(f".{final.name}.*.partial"):
+    for stale in final.parent.glob(f".{glob.escape(final.name)}.*.partial"):
+        require_type(stale, stat.S_IFDIR)  # rmtree() would wait for the writer of a FIFO
         shutil.rmtree(stale, ignore_errors=True)
     stage = Path(tempfile.mkdtemp(prefix=f".{final.name}.", suffix=".partial", dir=final.parent))
     try:

@@ -28,6 +28,13 @@ def git(path: Path, *arguments: str, data: bytes = b"", limit: int = LIMIT) -> b
     return _run(path, SETTINGS, arguments, data, limit)
 
 
+def require_clone(path: Path) -> None:
+    """Raise :exc:`ValueError` unless ``path`` is the top of a clone: core.worktree can name another folder."""
+    top = os.fsdecode(git(path, "rev-parse", "--show-toplevel")).removesuffix("\n")
+    if not os.path.samefile(top, path):
+        raise ValueError(f"{path} is not the top of a git clone")
+
+
 def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) -> list[str]:
     """The files in the folder ``path`` that differ from its commit or are new: lines of git status.
 
@@ -35,7 +42,7 @@ def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) 
     """
     settings = {**SETTINGS, **(settings or {})}
     # Files are filtered to be compared.
-    for name in git(path, "config", "--null", "--name-only", "--list").decode().split("\0"):
+    for name in os.fsdecode(git(path, "config", "--null", "--name-only", "--list")).split("\0"):
         if re.match(r"filter\..*\.(clean|process|required)\Z", name, re.DOTALL | re.IGNORECASE):
             settings[name] = "false" if name.lower().endswith("required") else ""
     # Submodules have filters of their own. Untracked files count, whatever the user's configuration says.
@@ -47,7 +54,10 @@ def _run(path: Path, settings: Mapping[str, str], arguments: Sequence[str], data
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("GIT_") or "_CONFIG" in name
     }
-    first = int(environment.get("GIT_CONFIG_COUNT") or 0)
+    count = environment.get("GIT_CONFIG_COUNT") or "0"
+    if not re.fullmatch("[0-9]{1,4}", count):  # a negative one would drop settings
+        raise ValueError(f"GIT_CONFIG_COUNT={count}: expected a number from 0 to 9999, or no such variable")
+    first = int(count)
     for number, (name, value) in enumerate(settings.items(), first):
         environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
     environment["GIT_CONFIG_COUNT"] = str(first + len(settings))

@@ -1,6 +1,7 @@
 """Runs programs that may hang, or print without end: each has a limit of time and of bytes."""
 
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -37,6 +38,16 @@ class Finished:
     stderr: bytes
     seconds: float
     first_line: float | None
+
+
+def csv_field(text: str) -> str:
+    """``text`` as one of the comma-separated fields in an option of buildx (RFC 4180): a path may have commas.
+
+    >>> csv_field("dest=/build"), csv_field("dest=/a,b")
+    ('dest=/build', '"dest=/a,b"')
+    """
+    quoted = text.replace('"', '""')
+    return f'"{quoted}"' if re.search('[,"\n]', text) else text
 
 
 def run_program(

@@ -3,9 +3,10 @@
 import errno
 import os
 import stat
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 
+CHUNK = 1 << 18
 SMALL, MEDIUM = 1 << 20, 8 << 20
 """Bytes of the largest configuration, and of the largest record or manifest; the largest record has 0.1 MB."""
 LARGEST = 256 << 20
@@ -36,7 +37,18 @@ def read_regular(file: Path, limit: int = LARGEST, *, follow: bool = True) -> by
     """
     with open_regular(file, follow=follow) as stream:
         size = os.fstat(stream.fileno()).st_size  # 0 for files of the kernel
-        data = b"" if size > limit else stream.read(limit + 1)
-    if max(size, len(data)) > limit:
+        with BytesIO() as data:
+            while size <= limit and (chunk := stream.read(CHUNK)):  # read(limit) would allocate all of it
+                size = max(size, data.tell() + data.write(chunk))
+            content = data.getvalue()
+    if size > limit:
         raise OSError(errno.EFBIG, f"expected at most {limit} bytes", str(file))
-    return data
+    return content
+
+
+def read_text(file: Path) -> str:
+    """The text of ``file``; OSError as by :func:`read_regular`, or if it is not UTF-8."""
+    try:
+        return read_regular(file).decode()
+    except UnicodeDecodeError as error:
+        raise OSError(errno.EILSEQ, f"expected text in UTF-8, found another byte at {error.start}", str(file)) from None

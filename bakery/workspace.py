@@ -1,12 +1,19 @@
 """The folders that the project writes to: this clone, and the cache that all clones on a machine share."""
 
 import os
+import re
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.errors import InputError
+
+OWN = re.compile(
+    r"apt|bases|bench|engine|environments|layers|published|python(\.apt)?|sources|tests|tools|authorities\.pem|.+\.lock"
+)
+"""Names in the cache. With others, BAKERY_HOME may name /tmp or a user's home, whose owner must not be changed."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,10 @@ def require_own_cache(home: Path) -> None:
         elif shared and not stat.S_ISLNK(info.st_mode):
             problem = f"may be changed by other users (mode {stat.S_IMODE(info.st_mode):o})"
         if problem:
+            hint = "Use another cache: BAKERY_HOME=FOLDER."
+            if all(OWN.fullmatch(path.name) for path in home.iterdir()):
+                own = shlex.quote(str(home))
+                hint += f" Or, if you know what is in it: chown -R root:root {own} && chmod -R go-w {own}"
             raise InputError(
-                f"{path} {problem}: root runs programs from the cache, so only root may be able to change it",
-                hint=f"Use another cache: BAKERY_HOME=FOLDER. Or, if you know what is in it: chown -R root:root {home} "
-                f"&& chmod -R go-w {home}",
+                f"{path} {problem}: root runs programs from the cache, so only root may be able to change it", hint=hint
             )

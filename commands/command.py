@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 
 from invoke.context import Context
 from invoke.exceptions import Exit
+from invoke.parser.argument import Argument
 from invoke.tasks import Task, task
 
 from bakery import process
@@ -42,6 +43,20 @@ def reported_errors() -> Iterator[None]:
         raise Exit(process.describe(error), 1) from None
 
 
+class _Command(Task[Any]):
+    """A task whose repeatable options need a value, as its other options do: Invoke ignores one at the end of a line.
+
+    A script with an empty variable (``--platform $PLATFORM``) would build for the default platform.
+    """
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """The options; Invoke's parser takes those for complete that have a raw value, even an empty list."""
+        arguments = super().get_arguments(ignore_unknown_help)
+        for argument in arguments:
+            argument.raw_value = None
+        return arguments
+
+
 def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report | None]], Task[Any]]:
     """Turn a function over option groups into a task that has the options ``names`` and prints the function's report.
 
@@ -68,6 +83,7 @@ def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report |
             parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default))
         vars(wrapper)["__signature__"] = Signature(parameters)
         made: Task[Any] = task(
+            klass=_Command,
             auto_shortflags=False,
             iterable=[name for name, item in options.items() if item.metadata["repeats"]],
             optional=[name for name, item in options.items() if "bare" in item.metadata],

@@ -96,7 +96,8 @@ def sbom(selection: Selection, building: Building, output: Output) -> None:
 def vulnerabilities(scanning: Scanning, output: Output) -> Report:
     """List known vulnerabilities of an image's distribution packages, and which of them a rebuild would fix."""
     read = bakery.net.read_location
-    files = (read(name, 500_000_000) if name else b"" for name in (scanning.bill, scanning.tracker))
+    largest = bakery.sbom.LARGEST_TRACKER
+    files = (read(name, largest) if name else b"" for name in (scanning.bill, scanning.tracker))
     return bakery.sbom.vulnerability_report(load_catalog(WORKSPACE.root), *files, check=output.check)
 
 

@@ -95,7 +95,7 @@ def keyring_of(archive: Archive) -> str | None:
 def host_release() -> dict[str, str]:
     """The fields of /etc/os-release (os-release(5)); empty without that file."""
     try:
-        text = Path("/etc/os-release").read_text(encoding="utf-8")
+        text = Path("/etc/os-release").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return {}
     return {key: value.strip("\"'") for key, value in re.findall(r"(?m)^([A-Z_]+)=(.*)$", text)}
@@ -185,10 +185,10 @@ def write_logins(file: Path) -> bool:
         name, _, password = full.partition("//")[2].rpartition("@")[0].partition(":")
         lines.append(f"machine {bare} login {unquote(name)} password {unquote(password)}\n")
     with suppress(OSError):
-        lines += [HOSTS_LOGINS.read_text(encoding="utf-8")] if lines else []
+        lines += [os.fsdecode(HOSTS_LOGINS.read_bytes())] if lines else []
     if lines:
-        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-            stream.writelines(lines)
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.writelines(map(os.fsencode, lines))
     return bool(lines)
 
 

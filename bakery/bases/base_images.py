@@ -277,6 +277,7 @@ class BaseResolver:
         cache = self.workspace.home / "bases"
         if not path.is_dir():
             return self._imported(path, override, platform)
+        path = path.resolve()  # of a link to a folder, tarfile would pack the link
         with disk_full(cache):
             cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".folder.", suffix=".partial", dir=cache) as stage:

@@ -14,6 +14,7 @@ from bakery.build.export import Stage
 from bakery.catalog import Image
 from bakery.errors import BuildError
 from bakery.platforms import host_platform
+from bakery.programs import csv_field
 from bakery.records import NewerPackage, parse_newer
 from bakery.regular_files import read_regular
 
@@ -38,8 +39,8 @@ def ask_newer(builder: Builder, image: Image, versions: Iterable[tuple[str, str]
         arguments = [f"--build-context={name}={context}" for name, context in contexts.items()]
         arguments += [f"--network={builder.engine.network}"] if builder.engine.network else []
         arguments += [
-            f"--file={dockerfile}", f"--target={STAGE}", f"--platform={host}", f"--output=type=local,dest={folder}",
-            str(Path(dockerfile).parent),
+            f"--file={dockerfile}", f"--target={STAGE}", f"--platform={host}",
+            f"--output=type=local,{csv_field(f'dest={folder}')}", str(Path(dockerfile).parent),
         ]  # fmt: skip
         log = builder.workspace.logs / f"outdated-{image.target.name}-{image.platform.architecture}.log"
         log.unlink(missing_ok=True)

@@ -35,7 +35,7 @@ from bakery.records import (
     resolve,
     write_record,
 )  # fmt: skip
-from bakery.regular_files import read_regular
+from bakery.regular_files import read_text
 from bakery.sizes import OfficialImage, Size, megabytes, official_size, read_baseline, size_and_anatomy
 from bakery.workspace import Workspace
 
@@ -79,7 +79,7 @@ def failure_of(results: Sequence[BuildResult]) -> BakeryError | None:
 
 def _stages_after_compiling(dockerfile: Path) -> tuple[str, ...]:
     """The stages after the one that compiles; the reference's Dockerfile has no such stage."""
-    text = read_regular(dockerfile).decode().partition(" AS build\n")[2]
+    text = read_text(dockerfile).partition(" AS build\n")[2]
     return tuple(re.findall(r"(?m)^FROM \S+ AS (\S+)$", text))
 
 

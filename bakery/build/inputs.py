@@ -24,6 +24,7 @@ from bakery.plan import (
     revision_of,
     target_name,
 )
+from bakery.programs import csv_field
 from bakery.records import Resolution, read_resolution, replayed
 from bakery.sources import SignatureChecker, SourceCache, load_trust
 from bakery.urls import is_public, is_snapshot, users_mirror
@@ -84,7 +85,8 @@ class BuildInputs:
         self, catalog: Catalog, image: Image, network: str | None, stage: str, folder: Path
     ) -> list[str]:
         """The arguments of ``docker buildx build`` that export what ``stage`` found in the package archive."""
-        target = self._target(catalog, image, network=network, output=f"type=local,dest={folder}")
+        output = f"type=local,{csv_field(f'dest={folder}')}"
+        target = self._target(catalog, image, network=network, output=output)
         target |= {"target": stage, "tags": [], "labels": {}}
         return build_arguments(target)
 

@@ -24,12 +24,14 @@ from bakery.errors import BakeryError, BuildError, InputError, UnknownResult
 from bakery.files import spooled, staged_file, write_whole
 from bakery.oci import PACKAGES, ImageArchive, ImageConfig, image_archive, labels_of, open_layer
 from bakery.platforms import Platform
+from bakery.redaction import shorten
 from bakery.registry import Registry
 
 COLUMNS = (
     Column("image"), Column("result", "same"), Column("manifest", "digest"), Column("differences", right=True),
 )  # fmt: skip
 SHOWN = 20  # differences of an image that are printed; the table counts all of them
+LONGEST = 1000  # characters of a difference: another's image can have a configuration of megabytes
 KEPT, KEPT_IN_ALL = 32 << 20, 256 << 20  # bytes of a file, and of a layer's files, that are kept to locate differences
 SHOWN_BYTES = 8  # from the first difference on
 FIELDS = ("type", "mode", "uid", "gid", "mtime", "linkname", "size")  # attributes of tarfile.TarInfo to compare
@@ -77,7 +79,7 @@ def _configurations(left: Mapping[str, object], right: Mapping[str, object]) -> 
         if isinstance(a, dict) and isinstance(b, dict):
             yield from (Difference(0, "", f"{key}.{inner.description}") for inner in _configurations(a, b))
         elif a != b:
-            yield Difference(0, "", f"{key}: {a!r} against {b!r}")
+            yield Difference(0, "", shorten(f"{key}: {a!r} against {b!r}", LONGEST))
 
 
 def _layers(number: int, left: Mapping[str, _File], right: Mapping[str, _File]) -> Iterator[Difference]:
@@ -264,7 +266,7 @@ def verify_published(builder: Builder, published: Published) -> Verdict:
     differences = list[Difference]()
     with spooled(builder.engine.save(result.tags[0])) as stream, image_archive(stream, image.platform) as archive:
         differences += _configurations(published.config, archive.config)
-        old, new = published.config["rootfs"]["diff_ids"], archive.config["rootfs"]["diff_ids"]
+        old, new = (config.get("rootfs", {}).get("diff_ids", []) for config in (published.config, archive.config))
         if len(old) != len(new):
             differences.append(Difference(0, "", f"{len(old)} layers against {len(new)}"))
         for number, (before, after) in enumerate(zip(old, new, strict=False), 1):

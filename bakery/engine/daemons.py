@@ -15,6 +15,7 @@ from packaging.version import Version
 LABEL = "io.github.infra7.python.engine=embedded"
 """Marks our daemons in the process list, to distinguish them from the machine's own Docker."""
 SYSTEM_SOCKET = Path("/var/run/docker.sock")
+MOUNTS = Path("/proc/self/mountinfo")
 
 
 def version_of(text: str) -> Version:
@@ -30,6 +31,11 @@ def version_of(text: str) -> Version:
         return Version("0")
 
 
+def _read(file: Path) -> str:
+    """A file of the kernel, whose names need not be UTF-8: that of a process is cut after 15 bytes."""
+    return os.fsdecode(file.read_bytes())
+
+
 def _process_folders() -> list[Path]:
     """The folder of each process in /proc; os.listdir, because Path.glob fails if a process ends."""
     return [Path("/proc", name) for name in os.listdir("/proc") if name.isdecimal()]
@@ -40,7 +46,7 @@ def processes(name: str) -> list[tuple[int, list[str]]]:
     running = []
     for folder in _process_folders():
         with suppress(OSError):
-            if (folder / "comm").read_text().strip() == name:
+            if _read(folder / "comm").strip() == name:
                 arguments = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
                 if any(arguments):
                     running.append((int(folder.name), arguments))
@@ -52,7 +58,7 @@ def processes_in(group: str) -> list[int]:
     pids = []
     for folder in _process_folders():
         with suppress(OSError):
-            if group in (folder / "cgroup").read_text(encoding="utf-8"):
+            if group in _read(folder / "cgroup"):
                 pids.append(int(folder.name))
     return pids
 
@@ -102,8 +108,8 @@ def mount_points(*kinds: str) -> list[str]:
 
     ``kinds``: only file systems of these types.
     """
-    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-    fields = (line.split()[4] for line in lines if not kinds or line.partition(" - ")[2].split()[0] in kinds)
+    lines = _read(MOUNTS).removesuffix("\n").split("\n")  # names may have other line breaks and other white space
+    fields = (line.split(" ")[4] for line in lines if not kinds or line.partition(" - ")[2].split(" ")[0] in kinds)
     return [re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field) for field in fields]
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from bakery.errors import InputError
 from bakery.net.certificates import users_bundle
 from bakery.net.docker_config import docker_config
+from bakery.programs import csv_field
 from bakery.urls import is_snapshot, users_mirror
 
 CONFIG, MIRROR, AUTHORITIES = "apt.conf", "apt.mirror", "ca.pem"
@@ -57,7 +58,8 @@ class Network:
         """Options for ``docker buildx build``, without any value of a secret."""
         options = [option for name in self.texts for option in ("--secret", f"id={name},env={_variable(name)}")]
         options += [option for name in self.silenced for option in ("--build-arg", f"{name}=")]
-        return options + (["--secret", f"id={AUTHORITIES},src={self.bundle}"] if self.bundle else [])
+        source = csv_field(f"src={self.bundle}")
+        return options + (["--secret", f"id={AUTHORITIES},{source}"] if self.bundle else [])
 
     @property
     def environment(self) -> dict[str, str]:

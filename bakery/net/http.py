@@ -1,10 +1,12 @@
 """HTTP downloads with limits of size and time; bytes are kept as the server sends them."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bakery.errors import InputError, Unavailable
+from bakery.redaction import shorten
 from bakery.regular_files import read_regular
 
 TIMEOUT = (5.0, 30.0)
@@ -24,7 +26,9 @@ def download(url: str, file: Path, limit: int) -> None:
 
 def read(url: str, limit: int) -> bytes:
     """The content of ``url``, for small files; raises as :func:`download` does."""
-    return b"".join(_chunks(url, limit))
+    with io.BytesIO() as content:  # unlike join(), it has the content once
+        content.writelines(_chunks(url, limit))
+        return content.getvalue()
 
 
 def read_location(location: str, limit: int) -> bytes:
@@ -34,7 +38,7 @@ def read_location(location: str, limit: int) -> bytes:
             return read(location, limit)
         if "://" in location:
             raise InputError(f"{location}: expected a file, or a URL that begins with https:// or http://")
-        return read_regular(Path(location))
+        return read_regular(Path(location), limit)
     except Unavailable as error:
         raise InputError(f"{location} {error}") from None
     except (OSError, ValueError, RuntimeError) as error:
@@ -82,10 +86,10 @@ def _errors(timeout: tuple[float, float]) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost message of a chain of wrapped network errors."""
+    """The innermost message of a chain of wrapped network errors; it may quote what the server sent."""
     while error.args and isinstance(error.args[-1], BaseException):
         error = error.args[-1]
     reason = getattr(error, "reason", None)
     if isinstance(reason, BaseException):
         return _reason(reason)
-    return str(error).rsplit(": ", 1)[-1]
+    return shorten(str(error).rsplit(": ", 1)[-1], 300)

@@ -36,7 +36,7 @@ def predicate_about(digest: str, data: bytes) -> bytes | None:
     Raises :exc:`ManifestError` if it is not a statement.
     """
     try:
-        statement = msgspec.json.decode(data, type=_Statement)
+        statement = msgspec.json.decode(data.decode(), type=_Statement)  # msgspec.Raw is not checked to be UTF-8
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"an attestation cannot be read: {error}") from None
     subjects = {f"sha256:{subject.digest.get('sha256')}" for subject in statement.subject}

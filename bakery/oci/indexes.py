@@ -22,15 +22,17 @@ def digest_of(data: bytes) -> str:
 
 
 def entries_for(index: Index, platform: Platform) -> list[Descriptor]:
-    """The descriptor for ``platform`` in ``index`` and those of its attestations.
+    """The descriptor for ``platform`` in ``index`` and those of its attestations, each once.
 
     Raises :exc:`bakery.oci.manifests.ManifestError` if the index has no image for the platform.
     """
     image = pick(index, platform)
     if not image.get("platform"):
         image = {**image, "platform": {"architecture": platform.architecture, "os": platform.os}}
-    attestations = [entry for entry in index["manifests"] if annotations_of(entry).get(SUBJECT) == image["digest"]]
-    return [_without_notes(entry) for entry in (image, *attestations)]
+    attestations = {
+        entry["digest"]: entry for entry in index["manifests"] if annotations_of(entry).get(SUBJECT) == image["digest"]
+    }
+    return [_without_notes(entry) for entry in (image, *attestations.values())]
 
 
 def _without_notes(descriptor: Descriptor) -> Descriptor:

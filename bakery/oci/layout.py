@@ -128,15 +128,22 @@ def write_layout(folder: Path, tar: IO[bytes], *, architecture: str, created: st
 
 
 def layout_digest(folder: Path) -> str:
-    """The digest of the first manifest of an image layout; :exc:`InputError` if ``folder`` is not a layout."""
+    """The digest of the image of a layout; :exc:`InputError` if ``folder`` is not a layout or has several images."""
     try:
-        return parse_index(read_regular(folder / "index.json", MEDIUM))["manifests"][0]["digest"]
-    except (OSError, ManifestError, IndexError):
+        manifests = parse_index(read_regular(folder / "index.json", MEDIUM))["manifests"]
+        first, *others = dict.fromkeys(manifest["digest"] for manifest in manifests)
+    except (OSError, ManifestError, ValueError):
         raise InputError(f"{folder} is not an OCI image layout: expected index.json with a manifest in it") from None
+    if others:
+        raise InputError(
+            f"{folder} has {len(others) + 1} images in its index.json: expected one",
+            hint="Copy one of them to a layout of its own: skopeo copy oci:FOLDER:TAG oci:FOLDER",
+        )
+    return first
 
 
 def verified(folder: Path, architecture: str) -> str:
-    """The digest of the first manifest of a layout of ours; empty if anything it refers to does not match its digest.
+    """The digest of the image of a layout of ours; empty if anything it refers to does not match its digest.
 
     ``architecture`` is that of the image, as OCI spells it.
     """

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bakery.catalog import DIRTY, Catalog, Image
-from bakery.git import changes, git
+from bakery.git import changes, git, require_clone
 
 SHARED = (":(glob)shared/*.sh", "shared/minimal.conf", "shared/catalog.toml", "bakery/plan/bake.py")
 """What all images are made from, as git's pathspecs."""
@@ -36,7 +36,7 @@ def revision_of(root: Path, paths: Sequence[str], sha256: str) -> str:
     commit is unknown: ``root`` is not a clone, git is missing or refuses to read it, or the clone is too shallow.
     """
     paths = (*paths, *SHARED)
-    _require_clone(root)
+    require_clone(root)
     pinned = _ask(root, "log", "-1", "--format=%H", "-S", sha256, "--", LOCK)
     commits = [commit for commit in (_ask(root, "log", "-1", "--format=%H", "--", *paths), pinned) if commit]
     if not commits:
@@ -56,13 +56,8 @@ def checkout_of(root: Path) -> str:
 
     Raises :exc:`ValueError` if ``root`` is not a clone that git can read.
     """
-    _require_clone(root)
+    require_clone(root)
     return f"{_ask(root, 'rev-parse', 'HEAD')}{DIRTY if changes(root) else ''}"
-
-
-def _require_clone(root: Path) -> None:
-    if not os.path.samefile(_ask(root, "rev-parse", "--show-toplevel"), root):
-        raise ValueError(f"{root} is not the top of a git clone")
 
 
 def _ask(root: Path, *arguments: str) -> str:

@@ -30,6 +30,7 @@ from bakery.publish.cosign import Signer
 from bakery.publish.gate import approved, require_tested
 from bakery.publish.payload import Payload
 from bakery.publish.tag_moves import ImageTags, Move, dated_index, plan_moves
+from bakery.redaction import shorten
 from bakery.registry import PUSH, Repository, Transport, split_reference
 from bakery.regular_files import read_regular
 from bakery.tar import open_archive
@@ -180,6 +181,18 @@ def check_entries(pushed: PushedImage) -> None:
         raise InputError(f"{pushed.image}: expected an image for {pushed.platform} and its attestations only")
 
 
+def check_platforms(images: Sequence[PushedImage]) -> None:
+    """Raise :exc:`InputError` if ``images``, of the same tags, differ for a platform: one would replace the other."""
+    digests: dict[Platform, str] = {}
+    for image in images:
+        digest = image.entries[0]["digest"]
+        if digests.setdefault(image.platform, digest) != digest:
+            raise InputError(
+                f"{image.image}: there are two images for {image.platform}: {digests[image.platform]} and {digest}",
+                hint="Leave out one of the files; --digests=FILE of each push wrote it.",
+            )
+
+
 @dataclass
 class Pusher:
     """Pushes to one repository; dated tags end in ``stamp``, or in the day of each build without one."""
@@ -234,11 +247,10 @@ class Pusher:
             groups.setdefault(image.names, []).append(image)
             check_tags(self.catalog, image)
             check_entries(image)
-            for entry in image.entries if not self.dry else ():
-                if not self.repository.has_entry(entry):
-                    raise PublishError(
-                        f"{image.image} {image.platform}: {entry['digest']} is not in the registry: push it first"
-                    )
+            if not self.dry:
+                self._require_pushed(image)
+        for group in groups.values():
+            check_platforms(group)
         reports = []
         for tags, group in groups.items():
             entries = [entry for image in group for entry in image.entries]
@@ -251,6 +263,15 @@ class Pusher:
         for report in reports if not self.dry else ():
             self._move(report.moves[2:])
         return reports
+
+    def _require_pushed(self, image: PushedImage) -> None:
+        """Raise :exc:`PublishError` unless the registry has all entries, and the image is for its platform."""
+        name, digest = f"{image.image} {image.platform}", image.entries[0]["digest"]
+        for entry in image.entries:
+            if not self.repository.has_entry(entry):
+                raise PublishError(f"{name}: {entry['digest']} is not in the registry: push it first")
+        if (actual := self.repository.platform(digest)) != image.platform:
+            raise PublishError(f"{name}: {digest} is an image for {shorten(actual, 100) or 'no platform'}")
 
     def _attest(self, signer: Signer, images: Sequence[PushedImage], changed: bool) -> None:
         """Sign the statements in the attestations of ``images``, before a tag moves to them or if they are unsigned."""

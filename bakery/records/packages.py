@@ -83,8 +83,13 @@ class Resolution(Record, frozen=True, kw_only=True, tag_field="schema", tag=1):
     platform: str
     base: str
     packages: tuple[Package, ...]
-    date: str = ""
-    relaxed: str = ""
+    date: Annotated[str, msgspec.Meta(pattern=r"\A([0-9-]{10}T[0-9:]{8}Z)?\Z")] = ""
+    relaxed: Annotated[str, msgspec.Meta(pattern=r"\A[a-z ,]{0,200}\Z")] = ""
+
+    def __post_init__(self) -> None:
+        """Raise :exc:`ValueError` if there is no such time: an engine rejects an image that was created then."""
+        if self.date:
+            datetime.fromisoformat(self.date)
 
     @property
     def digest(self) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 
 from bakery import oci
 from bakery.names import is_digest
+from bakery.platforms import Platform
 from bakery.redaction import shorten
 from bakery.registry.client import ACCEPT
 from bakery.registry.errors import RegistryError
@@ -62,6 +63,13 @@ class Repository:
             where = f"{self.transport.host}/{self.transport.path}"
             raise RegistryError(f"{where} has something other than an image under {name}: {error}") from None
         return index, oci.digest_of(answer.body)
+
+    def platform(self, digest: str) -> Platform:
+        """The platform that an image's own configuration names, ``digest`` being that of its manifest."""
+        answer = self.transport.ask("GET", f"manifests/{digest}", headers=ACCEPT)
+        self.transport.verified(answer.body, digest)
+        config = oci.parse_manifest(answer.body)["config"]
+        return Platform.from_descriptor(oci.parse_config(self.transport.blob(config["digest"], config["size"])))
 
     def statements(self, digest: str) -> Iterator[tuple[str, object]]:
         """The type and the predicate of each in-toto statement in the attestation manifest with this digest."""

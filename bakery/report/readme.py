@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bakery.errors import BuildError, ConfigError
 from bakery.files import write_whole
-from bakery.regular_files import read_regular
+from bakery.regular_files import read_text
 
 
 def fill(text: str, parts: Mapping[str, str], file: str = "README.md") -> str:
@@ -26,7 +26,7 @@ def update_readme(file: Path, parts: Mapping[str, str], *, check: bool) -> str:
 
     With ``check`` nothing is written, and :exc:`BuildError` shows how the file differs from its data.
     """
-    old = read_regular(file).decode()
+    old = read_text(file)
     new = fill(old, parts, file.name)
     if new == old:
         return f"{file.name} is up to date"
@@ -42,7 +42,7 @@ def update_files(folder: Path, suffix: str, files: Mapping[str, str], *, check: 
 
     With ``check`` nothing is changed, and :exc:`BuildError` names the files that differ.
     """
-    old = {file.name: read_regular(file).decode() for file in sorted(folder.glob(f"*{suffix}"))}
+    old = {file.name: read_text(file) for file in sorted(folder.glob(f"*{suffix}"))}
     changed = sorted(name for name in {*old, *files} if old.get(name) != files.get(name))
     if not changed:
         return f"{folder.name}: {len(files)} files are up to date"

@@ -7,6 +7,7 @@ release of Debian whether it is resolved and by which version.
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated
 
 import msgspec
@@ -23,7 +24,10 @@ FIXED, OPEN, NOT_AFFECTED = "fixed in archive", "open", "not affected"
 STATES = (FIXED, OPEN, NOT_AFFECTED)
 LARGEST_BILL = 16 << 20
 """Bytes of a bill of materials; those of our images have less than 1 MB."""
-MOST_SOURCES = 5_000
+LARGEST_TRACKER = 120 << 20
+"""Bytes of the tracker's data, which have about 70 MB."""
+MOST_SOURCES, MOST_OBJECTS = 5_000, 300_000
+"""Source packages of an image, and JSON objects about them: Linux, which is in dev images, has about 150,000."""
 OPENVEX = "https://openvex.dev/ns/v0.2.0"
 
 
@@ -79,15 +83,19 @@ def parse_tracker(data: bytes, names: Collection[str]) -> dict[str, dict[str, _V
     if len(names) > MOST_SOURCES:
         raise InputError(f"the bill of materials has {len(names):,} source packages; expected at most {MOST_SOURCES:,}")
     fields = {f"field{number}": name for number, name in enumerate(names) if re.fullmatch(r"[\w.+-]+", name)}
-    kind = dict[str, _Vulnerability]
-    packages = msgspec.defstruct(
-        "Packages", [(field, kind, msgspec.field(default_factory=kind)) for field in fields], rename=fields
-    )
+    absent = msgspec.Raw(b"{}")
+    packages = msgspec.defstruct("Packages", [(field, msgspec.Raw, absent) for field in fields], rename=fields)
     try:
         found = msgspec.structs.astuple(msgspec.json.decode(data, type=packages))
-        return dict(zip(fields.values(), found, strict=True))
+        objects = (brace for raw in found for brace in re.finditer(rb"\{", memoryview(raw)))
+        if any(islice(objects, MOST_OBJECTS, None)):
+            raise ValueError(f"it has more than {MOST_OBJECTS:,} objects about the image's packages")
+        tracked = [msgspec.json.decode(raw, type=dict[str, _Vulnerability]) for raw in found]
     except (ValueError, RecursionError) as error:
         raise InputError(f"expected the JSON of Debian's security tracker: {error}") from None
+    if not any(tracked):
+        raise InputError("expected the JSON of Debian's security tracker: it has none of the image's packages")
+    return dict(zip(fields.values(), tracked, strict=True))
 
 
 def find_vulnerabilities(bill: bytes, tracker: bytes, releases: Mapping[str, str]) -> list[dict[str, str]]:

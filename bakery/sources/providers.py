@@ -21,6 +21,7 @@ from bakery import urls
 from bakery.bases import apt
 from bakery.errors import SourceError, Unavailable
 from bakery.net import http
+from bakery.regular_files import open_regular
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,14 @@ Provider = Callable[[Request], Iterator[Attempt]]
 def from_user_mirror(request: Request) -> Iterator[Attempt]:
     """The URL or folder of ``--mirror``: ``<mirror>/<release>/<file>`` as on python.org, or ``<mirror>/<file>``."""
     paths = [*([f"{request.release}/{request.file}"] if request.release else []), request.file]
-    if request.mirror.startswith(("http://", "https://")):
+    scheme, separator, _ = request.mirror.partition("://")
+    if scheme.lower() in ("http", "https") and separator:
         for path in paths:
             url = f"{request.mirror.rstrip('/')}/{path}"
             download, is_served = partial(http.download, url, limit=request.limit), partial(_has, request.mirror, url)
             yield Attempt(f"the mirror {url}", download, is_served)
+    elif separator and scheme.lower() != "file":
+        yield Attempt(f"the mirror {request.mirror}", _refuse)
     elif request.mirror:
         folder = Path(request.mirror.removeprefix("file://"))
         files = [folder / path for path in paths]
@@ -120,11 +124,26 @@ def _copy(candidates: list[Path], limit: int, file: Path) -> None:
             if candidate.is_file():
                 if (size := candidate.stat().st_size) > limit:
                     raise Unavailable(f"has {candidate} with {size} bytes, expected at most {limit}")
-                shutil.copyfile(candidate, file)
+                with file.open("wb") as copy:
+                    copy.writelines(_chunks(candidate))
                 return
     except PermissionError as error:
         raise Unavailable(f"cannot be read ({error.strerror})") from None
     raise Unavailable(f"has neither {' nor '.join(str(candidate) for candidate in candidates)}")
+
+
+def _chunks(file: Path) -> Iterator[bytes]:
+    """The content of ``file``; :exc:`Unavailable` if it cannot be read, as on a damaged disk."""
+    try:
+        with open_regular(file) as stream:
+            while chunk := stream.read(1 << 20):
+                yield chunk
+    except OSError as error:
+        raise Unavailable(f"has {file}, which cannot be read ({error.strerror})") from None
+
+
+def _refuse(_: Path) -> None:
+    raise Unavailable("is not a folder, nor a URL that begins with https:// or http://")
 
 
 def _mirror() -> str:

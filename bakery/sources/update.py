@@ -13,7 +13,7 @@ from bakery import registry
 from bakery.catalog import Catalog, Extra, Pin, Series, Target, select_images
 from bakery.errors import BakeryError, BuildError, SourceError, Unavailable
 from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder, write_whole
-from bakery.regular_files import read_regular
+from bakery.regular_files import read_text
 from bakery.sources import lock_changes, published
 from bakery.sources.inspection import inspect_tarball
 from bakery.sources.lock_changes import LockChange
@@ -73,7 +73,7 @@ def update_lock(
     for note in findings.notes:
         tell(note)
     file = workspace.root / LOCK
-    old = read_regular(file).decode()
+    old = read_text(file)
     lock = tomllib.loads(old)
     changes = lock_changes.needed_changes(lock, findings.changes)
     new = tomli_w.dumps(lock_changes.apply_changes(lock, changes)) if changes else old

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from bakery.catalog import RELEASE, UNVERIFIED, Image, Pin
 from bakery.errors import InputError
 from bakery.files import Tell, disk_full, locked, staged_folder
-from bakery.git import LIMIT, changes, git
+from bakery.git import LIMIT, changes, git, require_clone
 from bakery.regular_files import open_regular
 from bakery.tar import open_compressed_tar, read_errors
 
@@ -154,8 +154,9 @@ def _read(source: str, tell: Tell) -> Tree:
     if commit or (path / "HEAD").is_file():
         return _read_commit(path, commit or "HEAD", tell)
     if (path / ".git").exists():
+        require_clone(path)
         changed, (head, time) = len(changes(path)), git(path, "log", "-1", "--format=%H %ct").decode().split()
-        names = git(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard").decode().split("\0")
+        names = os.fsdecode(git(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard")).split("\0")
         files, _ = _read_files(path, (path / name for name in names if name and os.path.lexists(path / name)))
         return Tree(files, f"git {head}{f' with {changed} changed files' if changed else ''}", int(time))
     if any(path.iterdir()) and not (path / "Include").is_dir():  # it may be any folder: do not read it all
@@ -190,13 +191,12 @@ def _require_size(name: str, size: int, total: int) -> None:
 
 def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
     """The files of a commit. ``git archive`` would stop at the first file that a partial clone lacks."""
-    revision, time = (
-        git(path, "log", "-1", "--format=%H %ct", "--end-of-options", f"{commit}^{{commit}}", "--").decode().split()
-    )
+    revision = git(path, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}").decode().strip()
+    time = git(path, "log", "-1", "--format=%ct", revision, "--").decode()
     if (path / ".git").exists() and (changed := len(changes(path))):
         tell(f"{path}: {changed} changed files are not in {commit}; --source={path} would include them")
-    listing = re.findall(r"(\d+) (\w+) (\w+)\t([^\0]+)\0", git(path, "ls-tree", "-r", "-z", revision).decode())
-    objects = git(path, "rev-list", "--objects", "--missing=print", "--no-walk", revision).decode().splitlines()
+    listing = re.findall(r"(\d+) (\w+) (\w+)\t([^\0]+)\0", os.fsdecode(git(path, "ls-tree", "-r", "-z", revision)))
+    objects = os.fsdecode(git(path, "rev-list", "--objects", "--missing=print", "--no-walk", revision)).split("\n")
     lacking = {line[1:] for line in objects if line.startswith("?")}
     present = [entry for entry in listing if entry[1] == "blob" and entry[2] not in lacking]  # others are submodules
     identities, total = "".join(f"{identity}\n" for _, _, identity, _ in present).encode(), 0

@@ -120,6 +120,14 @@ def test_manifests(data: bytes) -> None:
 
 
 @hostile
+@example(b'"\xff"')
+def test_attested_statements(data: bytes) -> None:
+    subject = f'[{{"digest": {{"sha256": "{"a" * 64}"}}}}]'.encode()
+    for statement in (data, b'{"subject": %s, "predicate": %s}' % (subject, data)):
+        attempt(lambda statement=statement: (oci.predicate_about(f"sha256:{'a' * 64}", statement) or b"").decode())
+
+
+@hostile
 def test_records_of_this_clone(folder: Path, data: bytes) -> None:
     workspace = Workspace(folder, folder / "home")
     workspace.records.mkdir(parents=True, exist_ok=True)
@@ -374,6 +382,19 @@ def test_scripts_and_documents_of_the_clone_that_are_fifos_are_refused(folder: P
     ):  # fmt: skip
         with pytest.raises(OSError, match="expected a regular file, not a FIFO"):
             reader()
+
+
+def test_documents_of_the_clone_that_are_not_utf_8_are_refused_by_name(folder: Path) -> None:
+    (folder / "shared" / "README.md").write_bytes(b"a\xff")
+    (folder / "shared" / "Dockerfile").write_bytes(b"a\xff")
+    for reader, name in (
+        (lambda: _stages_after_compiling(folder / "shared" / "Dockerfile"), "Dockerfile"),
+        (lambda: update_readme(folder / "shared" / "README.md", {}, check=True), "README.md"),
+        (lambda: update_files(folder / "shared", ".md", {}, check=True), "README.md"),
+    ):
+        with pytest.raises(OSError, match="expected text in UTF-8, found another byte at 1") as caught:
+            reader()
+        assert caught.value.filename == str(folder / "shared" / name)
 
 
 def test_ca_bundle_and_digests_file_that_are_fifos_are_refused(fifo: Path) -> None:

@@ -73,6 +73,21 @@ def test_cache_that_others_may_change_is_refused_for_root(home: Path, fault: str
     assert "BAKERY_HOME=FOLDER" in caught.value.hint and f"chown -R root:root {home}" in caught.value.hint
 
 
+@root_only
+def test_nobody_is_told_to_change_the_owner_of_a_folder_with_other_files(root: Path, home: Path) -> None:
+    home.chmod(0o777)
+    (home / "photos").mkdir()
+    with pytest.raises(InputError) as caught:
+        require_own_cache(home)
+    assert caught.value.hint == "Use another cache: BAKERY_HOME=FOLDER."
+    inv, environment = [str(root / "inv"), "--list"], {**os.environ, "BAKERY_HOME": str(home)}
+    done = subprocess.run(inv, env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr.endswith("  Use another cache: BAKERY_HOME=FOLDER.\n")
+    (home / "photos").rmdir()
+    done = subprocess.run(inv, env=environment, capture_output=True, text=True, check=False)
+    assert f"chown -R root:root '{home}'" in done.stderr
+
+
 def test_an_ordinary_users_cache_is_not_checked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     home.chmod(0o777)

@@ -165,6 +165,15 @@ def test_the_login_of_a_repository_that_is_not_used_is_not_kept(
     assert host_mirror().uris[""] == "http://deb.example/debian" and apt.LOGINS == {}
 
 
+def test_the_hosts_logins_need_not_be_utf_8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hosts.conf").write_bytes(b"machine a login b password \xe9\n")
+    monkeypatch.setattr(apt, "HOSTS_LOGINS", tmp_path / "hosts.conf")
+    monkeypatch.setattr(apt, "LOGINS", {"http://h/x": "http://me:p%C3%A9@h/x"})
+    assert apt.write_logins(tmp_path / "auth.conf")
+    written = (tmp_path / "auth.conf").read_bytes()
+    assert written == "machine http://h/x login me password p\u00e9\n".encode() + b"machine a login b password \xe9\n"
+
+
 @pytest.mark.parametrize("origin", ["", " Debian"])
 @pytest.mark.parametrize(
     "line", ["Packages bookworm https://download.docker.example/linux/debian", "Packages stable https://brave.example"]

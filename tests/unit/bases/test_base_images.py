@@ -562,6 +562,13 @@ def test_root_file_system_may_be_a_folder(make: Any, target: Target, tmp_path: P
     assert (base.name, base.origin) == ("root fs (root file system given by the user)", "user")
 
 
+def test_root_file_system_may_be_a_link_to_a_folder(make: Any, target: Target, tmp_path: Path) -> None:
+    (tmp_path / "build-7" / "etc").mkdir(parents=True)
+    (tmp_path / "latest").symlink_to("build-7")
+    linked, real = (make(str(tmp_path / name)).resolve(target, AMD64) for name in ("latest", "build-7"))
+    assert (linked.digest, linked.name) == (real.digest, "latest (root file system given by the user)")
+
+
 @pytest.mark.parametrize("kind", ["tar", "folder", "member of a packed tar"])
 def test_a_root_file_system_of_a_terabyte_is_rejected_without_reading_it(
     make: Any, target: Target, tmp_path: Path, kind: str

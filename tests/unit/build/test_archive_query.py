@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +20,11 @@ def test_an_answer_that_is_not_a_regular_file_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None]
 ) -> None:
     def run(_stage: object, _options: object, arguments: list[str], _note: object) -> None:
-        (folder,) = (word.rpartition("dest=")[2] for word in arguments if word.startswith("--output="))
+        (output,) = (word.removeprefix("--output=") for word in arguments if word.startswith("--output="))
+        folder = next(csv.reader([output]))[-1].removeprefix("dest=")
         make(Path(folder) / "newer")
 
+    (tmp_path := tmp_path / "a,b").mkdir()
     builder: Any = MagicMock()
     builder.workspace.build = builder.workspace.logs = tmp_path
     builder.run_buildx = run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import os
 from collections.abc import Callable
@@ -48,6 +49,12 @@ def test_lists_of_packages_are_not_written_through_a_link(tmp_path: Path, victim
     with pytest.raises(BakeryError, match=r"packages/image is a symbolic link: expected a folder"):
         inputs.with_packages(tmp_path, RESOLUTION)
     assert (victim / "runtime").read_text() == "precious"
+
+
+def test_the_path_of_the_clone_may_have_commas(catalog: Catalog, image: Callable[..., Image]) -> None:
+    inputs = BuildInputs(Inputs(*["x"] * 6), cast(Any, None), Path("/x"), "")
+    words = inputs.query_arguments(catalog, image("3.13"), None, "resolution", Path("/a,b/build"))
+    assert next(csv.reader([words[words.index("--output") + 1]])) == ["type=local", "dest=/a,b/build"]
 
 
 def test_an_export_first_removes_what_is_where_it_writes(

@@ -167,6 +167,17 @@ def test_a_published_image_with_other_bits_is_a_failure_that_names_the_layers(
     assert isinstance(verdict_report([verdict]).failure, BuildError)
 
 
+def test_a_published_configuration_may_lack_layers_and_have_megabytes(
+    tmp_path: Path, catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    remote = published(image("3.13"), "sha256:published")
+    config: Any = {"config": {"Labels": dict(remote.labels)}, "history": ["x" * (1 << 20)]}
+    builder = Rebuilder(tmp_path, catalog, dict(remote.labels), ("sha256:new", archive(tmp_path / "1.tar", b"x")))
+    verdict = verify_published(cast(Builder, builder), dataclasses.replace(remote, config=config))
+    descriptions = [difference.description for difference in verdict.differences]
+    assert "0 layers against 1" in descriptions and max(map(len, descriptions)) < 1100
+
+
 def test_other_inputs_are_reported_before_anything_is_built(
     tmp_path: Path, catalog: Catalog, image: Callable[..., Image]
 ) -> None:

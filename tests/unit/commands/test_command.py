@@ -228,7 +228,8 @@ def test_a_signal_before_errors_are_reported_ends_inv_without_a_traceback(root: 
         ("-T x", "Error: invalid literal for int() with base 10: 'x'. `inv --help` explains the options."),
         ("--list-depth=x", "Error: invalid literal for int() with base 10: 'x'. `inv --help` explains the options."),
         ("-F bogus -l", "unexpected AttributeError: 'Program' object has no attribute 'list_bogus' (check the options"),
-        ("-f /nonexistent tags", "unexpected UnknownFileType: Config files of type ''"),
+        ("tags --version", "Flag <Argument: version [list]> needed value and was not given one!"),
+        ("plan --version=3.13 --platform", "Flag <Argument: platform [list]> needed value and was not given one!"),
     ],
 )
 def test_an_error_of_invoke_itself_is_one_line(root: Path, tmp_path: Path, arguments: str, message: str) -> None:
@@ -237,6 +238,35 @@ def test_an_error_of_invoke_itself_is_one_line(root: Path, tmp_path: Path, argum
     done = subprocess.run(["bash", "-c", line], cwd=root, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(message) and done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable"), [("-f /dev/zero tags", ""), ("tags", "INVOKE_RUNTIME_CONFIG=/dev/zero")]
+)
+def test_a_configuration_of_invoke_is_refused(root: Path, arguments: str, variable: str) -> None:
+    line = f"{variable} exec {sys.executable} tasks.py {arguments}"
+    done = subprocess.run(["bash", "-c", line], cwd=root, capture_output=True, text=True, check=False)
+    message = "Error: --config=/dev/zero has no effect: leave it out, and unset INVOKE_RUNTIME_CONFIG.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
+
+
+@pytest.mark.parametrize("name", ["invoke.yaml", "invoke.json", "INVOKE_RUN_WATCHERS"])
+def test_inv_reads_no_configuration_of_invoke_in_the_clone_or_the_environment(
+    root: Path, tmp_path: Path, name: str
+) -> None:
+    for folder in ("bakery", "commands", "shared", "debian", "ubuntu"):
+        (tmp_path / folder).symlink_to(root / folder)
+    shutil.copy(root / "tasks.py", tmp_path)
+    if name == "invoke.json":
+        os.mkfifo(tmp_path / name)
+    elif name.startswith("invoke"):
+        (tmp_path / name).write_text("{[")
+    environment = {**os.environ, "INVOKE_RUN_WATCHERS": "x"} if name.isupper() else None
+    done = subprocess.run(
+        [sys.executable, "tasks.py", "tags", "--version=3.13"], cwd=tmp_path, env=environment, capture_output=True,
+        text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_error_of_this_tool_outside_a_task_does_not_blame_the_options(root: Path, tmp_path: Path) -> None:
@@ -284,6 +314,13 @@ except KeyboardInterrupt:
     command = [*SIGNALS, sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (129, "cleaned up\n", "")
+
+
+def test_a_lack_of_memory_is_no_bug_of_the_tool(root: Path) -> None:
+    assert (process.describe(MemoryError()) or "").startswith("not enough memory: ")
+    line = f"ulimit -v 200000; exec {sys.executable} -m invoke plan --version=3.13"
+    done = subprocess.run(["bash", "-c", line], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr  # 200 MB of addresses are enough
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EFBIG, errno.ENOENT, errno.EAGAIN, errno.EDQUOT])

@@ -132,6 +132,23 @@ def test_a_process_that_is_only_called_dockerd_neither_blocks_nor_is_ended(engin
     assert other.poll() is None
 
 
+def test_names_of_processes_and_mounts_need_not_be_utf_8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / os.fsdecode(b"\xff\xfe")
+    shutil.copy(shutil.which("sleep") or "", program)
+    with subprocess.Popen([program, "60"]) as process:
+        while Path(f"/proc/{process.pid}/comm").read_bytes() != b"\xff\xfe\n":
+            time.sleep(0.01)
+        assert process.pid in [pid for pid, _ in daemons.processes(program.name)]
+        assert daemons.processes_in("no-such-group") == []
+        process.kill()
+    monkeypatch.setattr(daemons, "MOUNTS", tmp_path / "mountinfo")
+    names = ("/a\xa0b", "/c\u2028d\x0ce", os.fsdecode(b"/\xff"), "/f\\040g")
+    lines = [f"36 35 98:0 /x\xa0y {name} rw - ext3 /dev/root rw\n" for name in names]
+    (tmp_path / "mountinfo").write_bytes(os.fsencode("".join(lines)))
+    assert daemons.mount_points("ext3") == daemons.mount_points() == [*names[:3], "/f g"]
+    assert daemons.mount_points("cgroup") == []
+
+
 def test_a_daemon_of_docker_is_recognised_by_its_program(start: Start) -> None:
     assert daemons._is_docker(start(more=b"github.com/docker/docker/daemon.(*Daemon).Start").pid)
     assert daemons._is_docker(start(more=b"github.com/moby/moby/v2/daemon.(*Daemon).Start").pid)

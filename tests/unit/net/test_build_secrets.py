@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import subprocess
@@ -116,6 +117,12 @@ def test_the_users_mirror_goes_before_the_hosts_and_a_snapshot_of_the_host_may_h
     assert snapshot.environment["BAKERY_SECRET_APT_CONF"] == 'Acquire::Check-Valid-Until "false";\n'
     with pytest.raises(InputError, match="the source of debian is not a URL that apt can use"):
         users_network().reaching({"debian": "http://host.example/a#s;x"})
+
+
+def test_the_path_of_the_ca_bundle_may_have_commas_and_quotes(tmp_path: Path) -> None:
+    bundle = tmp_path / 'a,b"c.pem'
+    bundle.write_bytes(PEM.read_bytes())
+    assert next(csv.reader([users_network(str(bundle)).arguments[-1]])) == ["id=ca.pem", f"src={bundle}"]
 
 
 def test_the_ca_bundle_is_a_file_in_the_settings_of_apt() -> None:

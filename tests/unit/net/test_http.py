@@ -89,6 +89,14 @@ def test_https_is_not_redirected_to_http(serve: Any, secure: Callable[[str], str
     assert http.status_of(url, follow=False) == 302
 
 
+def test_an_error_does_not_repeat_all_that_a_server_sent(serve: Any) -> None:
+    def answer(request: Any) -> None:
+        request.wfile.write(b"x" * 60_000)
+
+    with pytest.raises(Unavailable, match=r"cannot be reached \(x{300}\.\.\.\)$"):
+        http.read(f"{serve(default=answer).url}/", 100)
+
+
 def test_https_is_redirected_to_https_and_http_to_anything(serve: Any, secure: Callable[[str], str]) -> None:
     plain = serve({"/file": b"content"})
     first = serve({"/file": (302, b"", {"Location": f"{plain.url}/file"})})

@@ -16,7 +16,7 @@ import zstandard
 
 from bakery.errors import InputError
 from bakery.oci.layout import layout_digest, open_tar, write_layout
-from tests.archives import make_tar
+from tests.archives import MANIFEST, make_tar
 
 CREATED = "2026-01-02T03:04:05Z"
 TAR = make_tar({"etc/motd": b"hello"})
@@ -110,3 +110,14 @@ def test_a_file_that_is_not_a_tar_is_rejected_with_the_formats_that_are_accepted
     with pytest.raises(InputError, match="is not a tar file") as caught:
         open_tar(tmp_path / "file")
     assert ".tar.gz" in caught.value.hint
+
+
+@pytest.mark.parametrize("others", [0, 1, 2])
+def test_of_several_images_in_a_layout_none_is_chosen(tmp_path: Path, others: int) -> None:
+    entries = [{"mediaType": MANIFEST, "digest": f"sha256:{str(n) * 64}", "size": 1} for n in range(others + 1)]
+    (tmp_path / "index.json").write_text(json.dumps({"manifests": entries + entries[:1]}))
+    if not others:
+        assert layout_digest(tmp_path) == f"sha256:{'0' * 64}"
+        return
+    with pytest.raises(InputError, match=f"has {others + 1} images in its index.json: expected one"):
+        layout_digest(tmp_path)

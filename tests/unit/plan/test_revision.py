@@ -169,6 +169,15 @@ def test_the_variables_of_a_git_hook_do_not_redirect_to_another_repository(
     assert (clone.revision(), checkout_of(clone.root)) == (before, before)
 
 
+@pytest.mark.parametrize("count", ["x", "-3", "99999", "1_0"])
+def test_a_variable_that_could_drop_settings_is_refused_by_name(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch, count: str
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_COUNT", count)
+    with pytest.raises(ValueError, match=f"GIT_CONFIG_COUNT={count}: expected a number from 0 to 9999"):
+        clone.revision()
+
+
 @pytest.mark.parametrize("variable", ["GIT_LITERAL_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_TRACE"])
 def test_the_variables_of_a_user_do_not_change_the_meaning_of_paths(
     clone: Clone, monkeypatch: pytest.MonkeyPatch, variable: str

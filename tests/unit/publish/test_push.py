@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -100,6 +100,9 @@ class Attested(FakeRepository):
 
     def has_entry(self, _: object) -> bool:
         return True
+
+    def platform(self, _: str) -> Platform:
+        return Platform("linux/amd64")
 
     def put_manifest(self, *_: object) -> None:
         """It takes everything."""
@@ -245,6 +248,30 @@ def test_manifests_from_another_machine_are_compared_before_a_tag_moves(merge: M
     with pytest.raises(RegistryError, match="do not match"):
         merge.run()
     assert merge.tags == []
+
+
+def test_an_image_is_not_published_for_a_platform_that_its_configuration_does_not_name(merge: Merge) -> None:
+    merge.image["platform"] = "linux/arm64"
+    merge.image["entries"][0]["platform"] = {"os": "linux", "architecture": "arm64"}
+    with pytest.raises(PublishError, match=r"3\.13\.15-bookworm linux/arm64: sha256:\w+ is an image for linux/amd64"):
+        merge.run()
+    assert merge.tags == []
+
+
+def test_two_images_for_one_platform_are_refused(merge: Merge) -> None:
+    merge.run()
+    (image,) = push.read_digests([str(merge.file)])
+    other = replace(image, entries=[{**image.entries[0], "digest": f"sha256:{'1' * 64}"}])
+    merge.pusher.dry = True
+    with pytest.raises(InputError, match="there are two images for linux/amd64"):
+        merge.pusher.tag([image, other])
+
+
+def test_a_file_that_is_given_twice_changes_nothing(merge: Merge) -> None:
+    merge.run()
+    once, merge.tags = [tag for tag in merge.tags if tag.startswith("sha256:")], []
+    merge.pusher.tag(push.read_digests([str(merge.file)] * 2))
+    assert once == [tag for tag in merge.tags if tag.startswith("sha256:")]
 
 
 def test_file_of_pushed_images_is_limited(tmp_path: Path) -> None:

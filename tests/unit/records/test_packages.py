@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bakery.errors import BuildError
-from bakery.records.packages import NewerPackage, Package, Resolution, date_of, parse_newer, recorded, resolve
+from bakery.errors import BuildError, InputError
+from bakery.records.packages import (
+    NewerPackage,
+    Package,
+    Resolution,
+    date_of,
+    parse_newer,
+    read_resolution,
+    recorded,
+    resolve,
+)  # fmt: skip
 from bakery.workspace import Workspace
 
 MONDAY, FRIDAY = 1_790_000_000, 1_790_400_000
@@ -76,6 +86,21 @@ def test_a_file_of_a_build_that_is_not_regular_is_an_error(
 def test_neither_date_nor_relaxed_verification_affects_the_installed_bits() -> None:
     resolution = Resolution(**ABOUT, packages=(package("a"),))
     assert msgspec.structs.replace(resolution, date="2026-01-01T00:00:00Z", relaxed="x").digest == resolution.digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"date": text} for text in ("yesterday", "9999-99-99T00:00:00Z", "2026-01-01", "2026-01-01T00:00:00Z\n")]
+    + [{"relaxed": text} for text in ("a\nb", "x" * 201, "\x1b[2J")],
+)
+def test_what_becomes_a_label_is_checked(tmp_path: Path, change: dict[str, str]) -> None:
+    labels = {"date": "2026-01-01T00:00:00Z", "relaxed": "expired package lists of a snapshot were accepted"}
+    file, content = tmp_path / "x.json", {"schema": 1, **ABOUT, "packages": [], **labels}
+    file.write_text(json.dumps(content))
+    assert read_resolution(file).date == labels["date"]
+    file.write_text(json.dumps(content | change))
+    with pytest.raises(InputError, match="not a resolution of packages"):
+        read_resolution(file)
 
 
 def test_an_answer_without_dates_is_not_a_resolution(tmp_path: Path) -> None:

@@ -102,6 +102,9 @@ def test_both_documents_are_needed(catalog: Catalog) -> None:
         (bill(deb("x", "1")), b"<html>", "expected the JSON of Debian's security tracker"),
         (bill(deb("x", "1")), b'{"x": {"CVE-1": {"releases": {"bookworm": {"status": 1}}}}}', "security tracker"),
         (bill(deb("x", "1")), b"[" * 100_000, "security tracker"),
+        (bill(deb("x", "1")), bill(deb("x", "1")), "it has none of the image's packages"),
+        (bill(deb("x", "1")), b'{"error": "not found"}', "it has none of the image's packages"),
+        (bill(deb("x", "1")), b'{"x": {%s"b": {}}}' % (b'"a": {},' * 300_000), "more than 300,000 objects"),
         (
             bill(deb("x", "1")),
             b'{"x": {"CVE-1": {"releases": {"bookworm": {"status": "resolved", "fixed_version": "a b"}}}}}',

@@ -20,7 +20,7 @@ from bakery.catalog.models import Series
 from bakery.catalog.pins import Extra, Pin
 from bakery.errors import BakeryError, DiskFullError, SourceError
 from bakery.net import http
-from bakery.sources import tarballs
+from bakery.sources import providers, tarballs
 from bakery.sources.tarballs import SourceCache
 from bakery.workspace import Workspace
 
@@ -366,6 +366,14 @@ def test_leftovers_of_a_killed_process_are_removed(client: Client, python_org: A
     assert foreign.exists()
 
 
+def test_fifo_in_the_place_of_a_leftover_is_refused_by_name(client: Client, python_org: Any) -> None:
+    stale = client.workspace.home / "sources" / ".3.13.5.abc.partial"
+    stale.parent.mkdir(parents=True)
+    os.mkfifo(stale)
+    with pytest.raises(BakeryError, match=r"\.3\.13\.5\.abc\.partial is a FIFO: expected a folder"):
+        client.fetch()
+
+
 def test_concurrent_builds_download_once(client: Client, python_org: Any) -> None:
     started, go = threading.Event(), threading.Event()
 
@@ -416,11 +424,28 @@ def test_unreadable_mirror_folder_is_skipped(
     (tmp_path / client.pin.file).write_bytes(DATA)
     python_org.routes[PATH] = DATA
 
-    def denied(source: Path, _: Path) -> None:
+    def denied(source: Path) -> None:
         raise PermissionError(13, "Permission denied", str(source))
 
-    monkeypatch.setattr("shutil.copyfile", denied)  # root may read everything, so the refusal is a fake
+    monkeypatch.setattr(providers, "open_regular", denied)  # root may read everything, so the refusal is a fake
     client.fetch(str(tmp_path))
+
+
+def test_mirror_on_a_damaged_disk_is_skipped(client: Client, python_org: Any, tmp_path: Path) -> None:
+    (tmp_path / client.pin.file).symlink_to("/proc/self/mem")
+    assert "which cannot be read (Input/output error)" in client.refused(str(tmp_path)).message
+    python_org.routes[PATH] = DATA
+    client.fetch(str(tmp_path))
+
+
+@pytest.mark.parametrize("mirror", ["ftp://mirror.example/python", "s3://bucket"])
+def test_mirror_of_another_protocol_is_not_taken_for_a_folder(client: Client, python_org: Any, mirror: str) -> None:
+    assert f"the mirror {mirror}: is not a folder, nor a URL" in client.refused(mirror).message
+
+
+def test_scheme_of_a_mirror_may_be_in_capitals(client: Client, serve: Any, python_org: Any) -> None:
+    client.fetch(serve({f"/{client.pin.file}": DATA}).url.replace("http:", "HTTP:"))
+    assert python_org.asked == []
 
 
 def test_malformed_mirror_url_is_reported(client: Client, python_org: Any) -> None:

@@ -145,6 +145,16 @@ def test_lost_executable_bits_are_restored_and_reported(read: Read, tree: Path, 
     assert "executable bits were lost; restored for all 2 files that begin with #!" in told
 
 
+def test_names_in_a_checkout_need_not_be_utf_8(read: Read, checkout: Path) -> None:
+    name = os.fsdecode(b"Misc/\xff")
+    (checkout / "Misc").mkdir(exist_ok=True)
+    (checkout / name).write_text("")
+    assert f"Python-3.14.7/{name}" in read(checkout)[1]
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "--message=second")
+    assert f"Python-3.14.7/{name}" in read(f"{checkout}@HEAD")[1]
+
+
 def test_changed_and_new_files_belong_to_a_checkout_but_not_to_its_commit(
     read: Read, checkout: Path, told: list[str]
 ) -> None:
@@ -238,7 +248,8 @@ def test_paths_that_are_not_source_trees_are_errors(read: Read, tree: Path, tmp_
         (tmp_path / "empty", "it is empty"),
         (text, "expected gzip, bzip2, xz, zstd or an uncompressed tar"),
         (f"{text}@main", "expected a git checkout"),
-        (f"{checkout}@nowhere", "git log: fatal: "),
+        (f"{checkout}@nowhere", "git rev-parse: fatal: Needed a single revision"),
+        (f"{checkout}@HEAD..HEAD", "git rev-parse: fatal: Needed a single revision"),
         (tmp_path, "it lacks Include/patchlevel.h"),
     ):
         with pytest.raises(InputError) as caught:
@@ -341,6 +352,15 @@ def test_a_commit_is_not_read_if_it_is_larger_than_any_of_cpython(
             read(f"{checkout}@main")
         assert asked[-1] == ("cat-file", "--batch-check")
         git(checkout, "reset", "--quiet", "--hard", "HEAD~")
+
+
+def test_a_checkout_whose_configuration_names_another_folder_is_refused(
+    read: Read, checkout: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    git(checkout, "config", "core.worktree", str(tmp_path / "other"))
+    with pytest.raises(InputError, match="is not the top of a git clone"):
+        read(checkout)
 
 
 def test_a_commit_of_few_objects_that_lists_a_million_files_is_an_error(read: Read, checkout: Path) -> None:
