@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import unquote
 
 from packaging.utils import parse_wheel_filename
 
@@ -77,16 +78,17 @@ Provider = Callable[[Request], Iterator[Attempt]]
 def from_user_mirror(request: Request) -> Iterator[Attempt]:
     """The URL or folder of ``--mirror``: ``<mirror>/<release>/<file>`` as on python.org, or ``<mirror>/<file>``."""
     paths = [*([f"{request.release}/{request.file}"] if request.release else []), request.file]
-    scheme, separator, _ = request.mirror.partition("://")
+    scheme, separator, rest = request.mirror.partition("://")
+    host, _, location = rest.partition("/")
     if scheme.lower() in ("http", "https") and separator:
         for path in paths:
             url = f"{request.mirror.rstrip('/')}/{path}"
             download, is_served = partial(http.download, url, limit=request.limit), partial(_has, request.mirror, url)
             yield Attempt(f"the mirror {url}", download, is_served)
-    elif separator and scheme.lower() != "file":
+    elif separator and (scheme.lower() != "file" or host not in ("", "localhost")):
         yield Attempt(f"the mirror {request.mirror}", _refuse)
     elif request.mirror:
-        folder = Path(request.mirror.removeprefix("file://"))
+        folder = Path(f"/{unquote(location)}" if separator else request.mirror)  # RFC 8089
         files = [folder / path for path in paths]
         yield Attempt(
             f"the mirror {folder}", partial(_copy, files, request.limit), lambda: any(file.is_file() for file in files)

@@ -438,7 +438,16 @@ def test_mirror_on_a_damaged_disk_is_skipped(client: Client, python_org: Any, tm
     client.fetch(str(tmp_path))
 
 
-@pytest.mark.parametrize("mirror", ["ftp://mirror.example/python", "s3://bucket"])
+@pytest.mark.parametrize("start", ["file://", "file://localhost", "FILE://"])
+def test_mirror_may_be_the_url_of_a_folder(client: Client, python_org: Any, tmp_path: Path, start: str) -> None:
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    (folder / client.pin.file).write_bytes(DATA)
+    client.fetch(f"{start}{tmp_path}/a%20b")
+    assert python_org.asked == []
+
+
+@pytest.mark.parametrize("mirror", ["ftp://mirror.example/python", "s3://bucket", "file://other/x", "file://[::1/x"])
 def test_mirror_of_another_protocol_is_not_taken_for_a_folder(client: Client, python_org: Any, mirror: str) -> None:
     assert f"the mirror {mirror}: is not a folder, nor a URL" in client.refused(mirror).message
 
