@@ -204,9 +204,8 @@ def disk_full(where: Path) -> Iterator[None]:
         if error.filename is None:
             raise
         file, hint = Path(error.filename), "Check the path and its permissions, then run the same command again."
-        if (
-            where.parent in (file, *file.parents) or file in where.parents
-        ):  # not one of the user's files, which are only read
+        # Not one of the user's files, which are only read.
+        if where.parent in (file, *file.parents) or file in where.parents:
             hint = (
                 "Caches are in $BAKERY_HOME (default: ~/.cache/infra7-python), logs in build/: both must be writable."
             )

@@ -51,4 +51,4 @@ def read_text(file: Path) -> str:
     try:
         return read_regular(file).decode()
     except UnicodeDecodeError as error:
-        raise OSError(errno.EILSEQ, f"expected text in UTF-8, found another byte at {error.start}", str(file)) from None
+        raise OSError(errno.EILSEQ, f"expected UTF-8, but byte {error.start} is invalid", str(file)) from None

@@ -11,7 +11,8 @@ from pathlib import Path
 from bakery.errors import InputError
 
 OWN = re.compile(
-    r"apt|bases|bench|engine|environments|layers|published|python(\.apt)?|sources|tests|tools|authorities\.pem|.+\.lock"
+    r"apt|bases|bench|engine|environments|layers|published|python(\.apt)?|sources|tests|tools|authorities\.pem"
+    r"|.+\.lock|\..+\.partial"
 )
 """Names in the cache. With others, BAKERY_HOME may name /tmp or a user's home, whose owner must not be changed."""
 

@@ -44,9 +44,10 @@ def reported_errors() -> Iterator[None]:
 
 
 class _Command(Task[Any]):
-    """A task whose repeatable options need a value, as its other options do: Invoke ignores one at the end of a line.
+    """A task whose repeatable options need a value, as its other options do.
 
-    A script with an empty variable (``--platform $PLATFORM``) would build for the default platform.
+    At the end of the line, Invoke ignores a repeatable option without one: a script with an empty variable
+    (``--platform $PLATFORM``) would build for the default platform.
     """
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:

@@ -161,7 +161,7 @@ class InputResolver:
         signature = signatures.ensure(image.pin, image.series.number, tarball)
         if not image.pin.date:
             tell(
-                f"shared/lock.toml has no date for {image.pin.release}, so two builds will differ:  "
+                f"shared/lock.toml has no date for {image.pin.release}, so two builds will differ: "
                 f"`inv update --version={image.pin.release}` records it"
             )
         enter("base")

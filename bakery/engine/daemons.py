@@ -32,7 +32,7 @@ def version_of(text: str) -> Version:
 
 
 def _read(file: Path) -> str:
-    """A file of the kernel, whose names need not be UTF-8: that of a process is cut after 15 bytes."""
+    """A file of the kernel. Names in it need not be UTF-8: a process's name is cut after 15 bytes."""
     return os.fsdecode(file.read_bytes())
 
 

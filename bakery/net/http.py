@@ -26,7 +26,7 @@ def download(url: str, file: Path, limit: int) -> None:
 
 def read(url: str, limit: int) -> bytes:
     """The content of ``url``, for small files; raises as :func:`download` does."""
-    with io.BytesIO() as content:  # unlike join(), it has the content once
+    with io.BytesIO() as content:  # unlike join(), it holds the content only once
         content.writelines(_chunks(url, limit))
         return content.getvalue()
 

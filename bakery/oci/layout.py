@@ -137,7 +137,7 @@ def layout_digest(folder: Path) -> str:
     if others:
         raise InputError(
             f"{folder} has {len(others) + 1} images in its index.json: expected one",
-            hint="Copy one of them to a layout of its own: skopeo copy oci:FOLDER:TAG oci:FOLDER",
+            hint=f"Copy one of them to a new layout: skopeo copy oci:{folder}:TAG oci:NEW-FOLDER",
         )
     return first
 

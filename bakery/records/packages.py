@@ -87,7 +87,7 @@ class Resolution(Record, frozen=True, kw_only=True, tag_field="schema", tag=1):
     relaxed: Annotated[str, msgspec.Meta(pattern=r"\A[a-z ,]{0,200}\Z")] = ""
 
     def __post_init__(self) -> None:
-        """Raise :exc:`ValueError` if there is no such time: an engine rejects an image that was created then."""
+        """Raise :exc:`ValueError` for a date that does not exist: an engine would reject the image."""
         if self.date:
             datetime.fromisoformat(self.date)
 

@@ -65,7 +65,7 @@ class Repository:
         return index, oci.digest_of(answer.body)
 
     def platform(self, digest: str) -> Platform:
-        """The platform that an image's own configuration names, ``digest`` being that of its manifest."""
+        """The platform in the configuration of the image whose manifest has this ``digest``."""
         answer = self.transport.ask("GET", f"manifests/{digest}", headers=ACCEPT)
         self.transport.verified(answer.body, digest)
         config = oci.parse_manifest(answer.body)["config"]

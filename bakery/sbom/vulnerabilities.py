@@ -77,8 +77,8 @@ def parse_bill(data: bytes) -> Document:
 def parse_tracker(data: bytes, names: Collection[str]) -> dict[str, dict[str, _Vulnerability]]:
     """The tracker's data about the source packages ``names``, by vulnerability.
 
-    Other packages are not decoded: for all 40 MB, that took 1 GB of memory. :exc:`InputError` if the data are something
-    else.
+    Other packages are not decoded, because all of them take 1 GB of memory. :exc:`InputError` if the data are
+    something else.
     """
     if len(names) > MOST_SOURCES:
         raise InputError(f"the bill of materials has {len(names):,} source packages; expected at most {MOST_SOURCES:,}")
@@ -86,11 +86,11 @@ def parse_tracker(data: bytes, names: Collection[str]) -> dict[str, dict[str, _V
     absent = msgspec.Raw(b"{}")
     packages = msgspec.defstruct("Packages", [(field, msgspec.Raw, absent) for field in fields], rename=fields)
     try:
-        found = msgspec.structs.astuple(msgspec.json.decode(data, type=packages))
-        objects = (brace for raw in found for brace in re.finditer(rb"\{", memoryview(raw)))
+        texts = msgspec.structs.astuple(msgspec.json.decode(data, type=packages))
+        objects = (brace for raw in texts for brace in re.finditer(rb"\{", memoryview(raw)))
         if any(islice(objects, MOST_OBJECTS, None)):
             raise ValueError(f"it has more than {MOST_OBJECTS:,} objects about the image's packages")
-        tracked = [msgspec.json.decode(raw, type=dict[str, _Vulnerability]) for raw in found]
+        tracked = [msgspec.json.decode(raw, type=dict[str, _Vulnerability]) for raw in texts]
     except (ValueError, RecursionError) as error:
         raise InputError(f"expected the JSON of Debian's security tracker: {error}") from None
     if not any(tracked):

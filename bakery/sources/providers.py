@@ -145,7 +145,7 @@ def _chunks(file: Path) -> Iterator[bytes]:
 
 
 def _refuse(_: Path) -> None:
-    raise Unavailable("is not a folder, nor a URL that begins with https:// or http://")
+    raise Unavailable("is neither a folder nor a URL that begins with https:// or http://")
 
 
 def _mirror() -> str:

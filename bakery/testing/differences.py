@@ -31,8 +31,8 @@ COLUMNS = (Column("image"), Column("facts", right=True), Column("example"), Colu
 MOST_LINES = 40
 HINT = "Fix the image or give a reason in shared/differences.toml; remove reasons for what no longer differs."
 AGAIN = "Build both images, then record them: inv build, inv reference, inv differences --record, all for this image."
-VERSION = re.compile(r"(?:\D+\s)?(\d\S*)")
-"""A Debian package's version, or that in ``OpenSSL 3.0.22 25 Aug 2026``."""
+VERSION = re.compile(r"(?:\D+\s)?(\d\S{0,99})(?!\S)")
+"""A Debian package's version, or the version in ``OpenSSL 3.0.22 25 Aug 2026``; comparing long ones is quadratic."""
 COMMIT = re.compile("git [0-9a-f]{40}")
 """The origin of a source tree that a commit identifies, as in a pin; any other tree may change."""
 
@@ -51,10 +51,10 @@ class Difference(NamedTuple):
 
     @property
     def newer(self) -> bool:
-        """Whether both values begin with a version, after words without a number, and that of our image is newer."""
-        versions = [VERSION.match(value) for value in (self.ours, self.theirs) if value]
+        """Whether both values begin with a version, after words without a number, and our image's is newer."""
+        matches = [VERSION.match(value) for value in (self.ours, self.theirs) if value]
         try:
-            ours, theirs = (NativeVersion(found[1]) for found in versions if found)
+            ours, theirs = (NativeVersion(match[1]) for match in matches if match)
         except ValueError:  # one value has none, or it is not a version by Debian's rules
             return False
         return bool(ours > theirs)

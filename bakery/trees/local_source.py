@@ -191,7 +191,12 @@ def _require_size(name: str, size: int, total: int) -> None:
 
 def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
     """The files of a commit. ``git archive`` would stop at the first file that a partial clone lacks."""
-    revision = git(path, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}").decode().strip()
+    try:
+        revision = git(path, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}").decode().strip()
+    except ValueError as error:
+        if "Needed a single revision" in str(error):  # what git says of an unknown name and of a range
+            raise ValueError(f"{commit} does not name a commit in {path}") from None
+        raise
     time = git(path, "log", "-1", "--format=%ct", revision, "--").decode()
     if (path / ".git").exists() and (changed := len(changes(path))):
         tell(f"{path}: {changed} changed files are not in {commit}; --source={path} would include them")

@@ -30,7 +30,7 @@ from bakery.sizes.layers import saved_image
 from bakery.workspace import Workspace
 from tests.records import recorded
 
-from .fixtures import SALT, Bench
+from .fixtures import SALT, Bench, output_of
 from .package_archive import PackageArchive, base_of, served
 
 pytestmark = [
@@ -62,9 +62,7 @@ class Packages:
         return file, resolution
 
     def read(self, result: BuildResult, *paths: str) -> list[str]:
-        run = self.bench.engine.client.containers.run
-        commands = (["cat", f"/usr/share/{path}"] for path in paths)
-        return [run(result.tags[0], command, remove=True, network_mode="none").decode() for command in commands]
+        return [output_of(self.bench.engine, result.tags[0], ["cat", f"/usr/share/{path}"]) for path in paths]
 
     def files(self, result: BuildResult) -> dict[str, tuple[object, ...]]:
         """The files of all layers, the uppermost of each path, with what a container sees of them."""

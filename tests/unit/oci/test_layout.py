@@ -113,11 +113,12 @@ def test_a_file_that_is_not_a_tar_is_rejected_with_the_formats_that_are_accepted
 
 
 @pytest.mark.parametrize("others", [0, 1, 2])
-def test_of_several_images_in_a_layout_none_is_chosen(tmp_path: Path, others: int) -> None:
+def test_a_layout_with_several_images_is_refused(tmp_path: Path, others: int) -> None:
     entries = [{"mediaType": MANIFEST, "digest": f"sha256:{str(n) * 64}", "size": 1} for n in range(others + 1)]
     (tmp_path / "index.json").write_text(json.dumps({"manifests": entries + entries[:1]}))
     if not others:
         assert layout_digest(tmp_path) == f"sha256:{'0' * 64}"
         return
-    with pytest.raises(InputError, match=f"has {others + 1} images in its index.json: expected one"):
+    with pytest.raises(InputError, match=f"has {others + 1} images in its index.json: expected one") as caught:
         layout_digest(tmp_path)
+    assert f"skopeo copy oci:{tmp_path}:TAG oci:" in caught.value.hint

@@ -248,8 +248,8 @@ def test_paths_that_are_not_source_trees_are_errors(read: Read, tree: Path, tmp_
         (tmp_path / "empty", "it is empty"),
         (text, "expected gzip, bzip2, xz, zstd or an uncompressed tar"),
         (f"{text}@main", "expected a git checkout"),
-        (f"{checkout}@nowhere", "git rev-parse: fatal: Needed a single revision"),
-        (f"{checkout}@HEAD..HEAD", "git rev-parse: fatal: Needed a single revision"),
+        (f"{checkout}@nowhere", f"nowhere does not name a commit in {checkout}"),
+        (f"{checkout}@HEAD..HEAD", f"HEAD..HEAD does not name a commit in {checkout}"),
         (tmp_path, "it lacks Include/patchlevel.h"),
     ):
         with pytest.raises(InputError) as caught:
