@@ -180,15 +180,16 @@ def with_login(uri: str) -> str:
 def write_logins(file: Path) -> bool:
     """Write the logins of the host's sources and its auth.conf for apt (apt_auth.conf(5)); whether there were any."""
     file.unlink(missing_ok=True)
-    lines = []
+    lines: list[bytes] = []
     for bare, full in LOGINS.items():
         name, _, password = full.partition("//")[2].rpartition("@")[0].partition(":")
-        lines.append(f"machine {bare} login {unquote(name)} password {unquote(password)}\n")
+        line = f"machine {bare} login {unquote(name)} password {unquote(password)}\n"
+        lines.append(line.encode("utf-8", "surrogateescape"))
     with suppress(OSError):
-        lines += [os.fsdecode(HOSTS_LOGINS.read_bytes())] if lines else []
+        lines += [HOSTS_LOGINS.read_bytes()] if lines else []
     if lines:
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.writelines(map(os.fsencode, lines))
+            stream.writelines(lines)
     return bool(lines)
 
 

@@ -82,8 +82,8 @@ def examine_machine(workspace: Workspace, catalog: Catalog, builder: str, bundle
 
 
 def _engine(workspace: Workspace) -> tuple[Engine | None, list[Finding]]:
-    may_unpack = os.geteuid() == 0 and Embedded(workspace).fits_host
     try:
+        may_unpack = os.geteuid() == 0 and Embedded(workspace).fits_host
         engine = running_engine(workspace)
         if engine is None and os.geteuid() == 0 and not may_mount():
             return None, [Finding("engine", State.MISSING, f"none is running, and {NO_MOUNTS}", WAY_OUT_OF_CONTAINER)]

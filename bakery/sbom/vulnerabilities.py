@@ -22,6 +22,8 @@ from bakery.sbom.components import SpdxPackage
 FIXED, OPEN, NOT_AFFECTED = "fixed in archive", "open", "not affected"
 """The states of a vulnerability: the archive has a fixed version, it has none, or the image does not have it."""
 STATES = (FIXED, OPEN, NOT_AFFECTED)
+LONGEST_VERSION = 300
+"""Characters of a package's version: comparing two takes quadratic time."""
 LARGEST_BILL = 16 << 20
 """Bytes of a bill of materials; those of our images have less than 1 MB."""
 LARGEST_TRACKER = 120 << 20
@@ -151,6 +153,8 @@ def _state(version: str, entry: _Release) -> str:
     if entry.status != "resolved":
         return OPEN
     try:
+        if max(len(version), len(entry.fixed_version)) > LONGEST_VERSION:
+            raise ValueError
         older = NativeVersion(version) < NativeVersion(entry.fixed_version)
     except ValueError:
         found = f"{shorten(version, 80)!r} (bill) or {shorten(entry.fixed_version, 80)!r} (tracker)"

@@ -110,6 +110,12 @@ def test_both_documents_are_needed(catalog: Catalog) -> None:
             b'{"x": {"CVE-1": {"releases": {"bookworm": {"status": "resolved", "fixed_version": "a b"}}}}}',
             "is not a version",
         ),
+        (
+            bill(deb("x", "1")),
+            b'{"x": {"CVE-1": {"releases": {"bookworm": {"status": "resolved", "fixed_version": "%s"}}}}}'
+            % (b"1" * 400),
+            "is not a version",
+        ),
     ],
 )
 def test_other_documents_are_refused(document: bytes, tracker: bytes, message: str) -> None:
