@@ -190,6 +190,26 @@ def test_image_that_another_machine_pushed_gets_its_tags(merge: Merge) -> None:
     assert "3.13" in merge.tags
 
 
+def test_a_tag_that_another_push_sets_at_the_same_time_keeps_its_platform(merge: Merge) -> None:
+    """Between reading a tag and setting it, cosign may sign for minutes."""
+    other = Archive()
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [other.image([make_tar({})], "gzip", "linux/arm64")]}
+    dated, asked = merge.image["names"]["dated"], list[str]()
+    first = merge.pusher.repository.transport.once
+
+    def once(verb: str, what: str, **options: Any) -> Any:
+        answer = first(verb, what, **options)
+        if (verb, what) == ("GET", f"manifests/{dated}"):
+            asked.append(what)
+            merge.blobs[dated] = json.dumps(index).encode()
+        return answer
+
+    merge.pusher.repository.transport.once = once  # type: ignore[method-assign]
+    with pytest.raises(PublishError, match=f"{dated} was set by another push at the same time"):
+        merge.run()
+    assert len(asked) == 2 and merge.tags == [tag for tag in merge.tags if tag.startswith("sha256:")]
+
+
 NAMES = [
     {"dated": "latest"}, {"release": "stable"}, {"shared": ["3.14"]}, {"shared": []}, {"dated": "3.13"},
     {"dated": "3.13.15-bookworm-gzip"}, {"release": "3.13"},
