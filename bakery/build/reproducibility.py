@@ -255,8 +255,7 @@ def verify_published(builder: Builder, published: Published) -> Verdict:
                 raise InputError(f"{published.reference} has no attestation of its packages", hint=hint)
             write_whole(Path(file), published.packages.decode())
             builder.building = replace(builder.building, packages=file)
-        resolution = inputs.replay(image, file, partial(builder.display.note, image.name))
-        inputs = inputs.with_packages(builder.workspace.root, resolution)
+        inputs = inputs.resolved(inputs.replay(image, file, partial(builder.display.note, image.name)))
     published.require_same(inputs.labels(builder.catalog, image))
     (result,) = builder.build([image])
     if result.error:
