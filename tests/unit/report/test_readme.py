@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from bakery.catalog.loader import load_catalog
-from bakery.errors import BuildError, ConfigError
+from bakery.errors import BakeryError, BuildError, ConfigError
 from bakery.records.builds import BuildRecord, SourceRecord, SuiteRun
 from bakery.records.status import adopt, publish_local_records, read_status, write_status
-from bakery.report.readme import fill, update_readme
+from bakery.report.readme import fill, update_files, update_readme
 from bakery.report.rows import status_table
 from bakery.workspace import Workspace
 from tests.records import passed_build, run_of_tests
@@ -85,6 +85,19 @@ def test_the_readme_is_written_only_if_it_changes_and_never_with_check(tmp_path:
     assert update_readme(file, {"a": "new"}, check=False) == "README.md written"
     assert update_readme(file, {"a": "new"}, check=True) == "README.md is up to date"
     assert file.read_text() == "<!-- a:begin -->\nnew\n<!-- a:end -->\n"
+
+
+@pytest.mark.parametrize("name", ["docs", "docs/results"])
+def test_files_are_not_removed_through_a_folder_that_is_a_link(tmp_path: Path, name: str) -> None:
+    (tmp_path / "mine" / "results").mkdir(parents=True)
+    notes = tmp_path / "mine" / "results" / "notes.md"
+    notes.write_text("mine")
+    clone = tmp_path / "clone"
+    (clone / name).parent.mkdir(parents=True)
+    (clone / name).symlink_to(tmp_path / name.replace("docs", "mine"))
+    with pytest.raises(BakeryError, match=f"{name} is a symbolic link: expected a folder"):
+        update_files(clone / "docs" / "results", ".md", {"a.md": "new"}, check=False)
+    assert [file.name for file in notes.parent.iterdir()] == ["notes.md"]
 
 
 def test_tested_builds_of_this_clone_are_published(tmp_path: Path) -> None:
