@@ -210,6 +210,9 @@ class Pusher:
         """Upload ``images`` by digest; no tag moves. Nothing is sent unless all of them may be pushed."""
         pushed = []
         checked = approved(self.workspace, self.catalog, engine, images, self.force, self.tell)
+        if undated := [f"{image.name}{end}" for image, end, _, day in checked if not (self.stamp or day)]:
+            problem = f"the day of the build is unknown, or a clock was wrong: {', '.join(undated)}"
+            raise InputError(problem, hint="Give the end of their permanent tags, such as --stamp=20261122.")
         self.repository.check()
         for image, end, identity, day in checked:
             name, packing = f"{image.name}{end}", self.catalog.compressions["twin" if end else image.recipe]

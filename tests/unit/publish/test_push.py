@@ -312,3 +312,17 @@ def test_a_key_with_a_login_is_refused_because_arguments_of_processes_are_public
     with pytest.raises(InputError, match="--key must not contain a login or a query") as caught:
         make_signer(transport, key)
     assert "cr3t" not in str(caught.value)
+
+
+def test_an_image_without_a_day_needs_a_stamp(
+    catalog: Catalog, image: Callable[..., Image], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its permanent tag would end in a hyphen."""
+    engine: Any = FakeEngine()
+    monkeypatch.setattr(push, "approved", lambda *_: [(image("3.13"), "", engine.identity, "")])
+    repository: Any = FakeRepository()
+    with pytest.raises(InputError, match=r"the day of the build is unknown, .*: 3\.13\.15-bookworm") as caught:
+        Pusher(workspace, catalog, repository, lambda _: None, dry=True).push_digests(engine, [])
+    assert "--stamp=" in caught.value.hint
+    stamped = Pusher(workspace, catalog, repository, lambda _: None, stamp="20261122", dry=True)
+    assert stamped.push_digests(engine, [])[0].names.dated == "3.13.15-bookworm-20261122"
