@@ -220,3 +220,22 @@ def test_links_are_removed_but_not_followed(clone: Workspace, tmp_path: Path) ->
     with pytest.raises(BakeryError, match="sources is a symbolic link: expected a folder"):
         clean(clone, ["sources"], print)
     assert (tmp_path / "precious" / "file").exists()
+
+
+def test_nothing_is_removed_from_a_file_system_that_is_mounted_in_the_cache(
+    clone: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = clone.home / "sources" / "3.13.15"
+    monkeypatch.setattr(cleaning, "mount_points", lambda: ["/", str(point)])
+    with pytest.raises(BakeryError, match=f"a file system is mounted at {point}\n") as caught:
+        clean(clone, ["sources"], print)
+    assert caught.value.hint.endswith(f"umount {point}") and any(point.iterdir())
+    monkeypatch.setattr(Path, "is_mount", lambda self: self.name == "layers")
+    clean(clone, ["layers"], print)
+    assert list((clone.home / "layers").iterdir()) == []
+
+
+def test_a_folder_that_another_process_removed_is_no_error(clone: Workspace) -> None:
+    found = list(removals(clone, ("layers",)))
+    shutil.rmtree(clone.home / "layers")
+    assert remove(clone, found[0]) == []
