@@ -12,7 +12,7 @@ from pathlib import Path
 from bakery.catalog import ANNOTATIONS, LABELS, Catalog, RecipeName, load_catalog
 from bakery.engine import Embedded, EngineImage, mount_points, running_engine
 from bakery.errors import BakeryError, NothingSelected
-from bakery.files import Tell, require_type
+from bakery.files import Tell, holder_of, require_type
 from bakery.workspace import Workspace
 
 FOLDERS = {
@@ -90,6 +90,8 @@ def remove(workspace: Workspace, removal: Removal) -> list[Path]:
 
     Raises :exc:`BakeryError`, for images and build cache :exc:`bakery.errors.EngineError`.
     """
+    if removal.path is not None:
+        _require_unused(removal.path)
     if removal.kind == "engine":
         embedded = Embedded(workspace, lambda _: None)
         embedded.down()
@@ -125,6 +127,14 @@ def _remove_own(folder: Path, pattern: str) -> list[Path]:
     if not left and not folder.is_mount():
         folder.rmdir()
     return left
+
+
+def _require_unused(folder: Path) -> None:
+    """Raise :exc:`BakeryError` if another command works in ``folder``: without its files, it would fail."""
+    for lock in (folder.with_suffix(".lock"), folder / "lock", *folder.glob("*.lock"), *folder.glob("logs/*.lock")):
+        if holder := holder_of(lock):
+            problem = f"{folder} is not removed: {holder} uses it ({lock.name})"
+            raise BakeryError(problem, hint="Run the same command again when that process has ended.")
 
 
 def _require_no_mount(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ from bakery.catalog.models import Catalog
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import EngineImage
 from bakery.errors import BakeryError, NothingSelected
+from bakery.files import locked
 from bakery.machine import cleaning
 from bakery.machine.cleaning import CREATED, FOLDERS, KINDS, Removal, clean, removals, remove
 from bakery.platforms import AMD64
@@ -239,3 +241,23 @@ def test_a_folder_that_another_process_removed_is_no_error(clone: Workspace) -> 
     found = list(removals(clone, ("layers",)))
     shutil.rmtree(clone.home / "layers")
     assert remove(clone, found[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "lock"),
+    [
+        ("logs", "build/logs/3.13-bookworm.lock"), ("sources", "home/sources/3.13.5.lock"),
+        ("sources", "home/bench/lock"),
+        ("bases", "home/bases/bookworm-amd64.lock"), ("engine", "home/engine.lock"),
+    ],
+)  # fmt: skip
+def test_folder_in_which_another_command_works_is_kept(clone: Workspace, kind: str, lock: str) -> None:
+    folder = (clone.root / lock).parent
+    before = set(folder.rglob("*"))
+    with (
+        locked(clone.root / lock, "a build", print),
+        pytest.raises(BakeryError, match=rf"is not removed: process {os.getpid()} uses it"),
+    ):
+        clean(clone, [kind], print)
+    assert before <= set(folder.rglob("*"))
+    clean(clone, [kind], print)
