@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import tomli_w
+from packaging.utils import parse_wheel_filename
 
 from bakery import registry
 from bakery.catalog import Catalog, Extra, Pin, Series, Target, select_images
@@ -151,8 +152,11 @@ class Discovery:
         except Unavailable as reason:
             findings.notes.append(f"{wheel.name}: pip's package index {reason}; {wheel.file} stays pinned")
             return
+        newest, pinned = (parse_wheel_filename(extra.file)[1] for extra in (new, wheel))
         if new.file == wheel.file and new.sha256 != wheel.sha256:
             findings.problems.append(f"{wheel.file}: pinned with sha256 {wheel.sha256}, the index has {new.sha256}")
+        elif newest < pinned:  # a mirror that lags behind, or one that offers an old version on purpose
+            findings.notes.append(f"{wheel.name}: pip's package index has {newest} at most; {wheel.file} stays pinned")
         elif new != wheel:
             findings.changes.append(lock_changes.wheel_change(new))
 

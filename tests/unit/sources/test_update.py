@@ -326,6 +326,16 @@ def test_wheel_stays_pinned_if_the_index_has_none(
     assert findings.changes == [] and "stays pinned" in findings.notes[0]
 
 
+def test_wheel_stays_pinned_if_the_index_has_only_older_versions(
+    org: FakePythonOrg, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = tmp_path / "uv-0.9.30-py3-none-any.whl"
+    found.write_bytes(b"wheel")
+    monkeypatch.setattr("bakery.sources.update.newest_wheel", lambda _: contextlib.nullcontext(found))
+    findings = org.find(wheels=[dataclasses.replace(wheel_of(catalog), file="uv-0.13.9-py3-none-any.whl")])
+    assert findings.changes == [] and "has 0.9.30 at most; uv-0.13.9-py3-none-any.whl stays" in findings.notes[0]
+
+
 def test_signature_of_a_pinned_release_is_recorded_on_request(org: FakePythonOrg) -> None:
     pin = org.catalog.series[0].default
     org.find()
