@@ -41,7 +41,8 @@ NOISY = 0.05  # spread of the times of identical work above which a machine is n
 BUSY = 0.95  # if our processes had less than this share of the CPU, others used it as well
 
 
-Value = Annotated[float, msgspec.Meta(gt=0, le=1e15)]
+MOST = 1e15
+Value = Annotated[float, msgspec.Meta(gt=0, le=MOST)]
 """Seconds or bytes."""
 Rounds = Annotated[list[Annotated[list[Value], msgspec.Meta(min_length=1)]], msgspec.Meta(min_length=1)]
 Ratio = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
