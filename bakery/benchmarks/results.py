@@ -18,7 +18,7 @@ from bakery.display import Column, render
 from bakery.errors import ConfigError
 from bakery.files import write_whole
 from bakery.records import Count, FileName, Record, Seconds, json_text
-from bakery.regular_files import read_regular
+from bakery.regular_files import MEDIUM, read_regular
 
 COLUMNS = (
     Column("benchmark"), Column("reference", right=True), Column("ours", right=True), Column("ratio", right=True),
@@ -328,7 +328,7 @@ def read_results(folder: Path) -> list[BenchmarkResult]:
     results = []
     for file in sorted(folder.glob("*.json")):
         try:
-            results.append(msgspec.json.decode(read_regular(file), type=BenchmarkResult))
+            results.append(msgspec.json.decode(read_regular(file, MEDIUM), type=BenchmarkResult))
         except (OSError, ValueError, RecursionError) as error:
             hint = "`inv bench` and `inv startup` write these files."
             raise ConfigError(f"{file}: expected a result of a benchmark: {error}", hint=hint) from None

@@ -32,7 +32,7 @@ COLUMNS = (
 )  # fmt: skip
 SHOWN = 20  # differences of an image that are printed; the table counts all of them
 LONGEST = 1000  # characters of a difference: another's image can have a configuration of megabytes
-KEPT, KEPT_IN_ALL = 32 << 20, 256 << 20  # bytes of a file, and of a layer's files, that are kept to locate differences
+KEPT, KEPT_IN_ALL = 32 << 20, 64 << 20  # bytes of a file, and of a layer's files, that are kept to locate differences
 SHOWN_BYTES = 8  # from the first difference on
 FIELDS = ("type", "mode", "uid", "gid", "mtime", "linkname", "size")  # attributes of tarfile.TarInfo to compare
 

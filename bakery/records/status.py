@@ -9,7 +9,7 @@ import msgspec
 from bakery.errors import ConfigError
 from bakery.files import write_whole
 from bakery.records.builds import BuildRecord, PreviousBuild, Record, json_text, local_records
-from bakery.regular_files import read_regular
+from bakery.regular_files import MEDIUM, read_regular
 from bakery.workspace import Workspace
 
 
@@ -29,7 +29,7 @@ def read_status(root: Path) -> list[BuildRecord]:
     """All published records; :exc:`ConfigError` if the file is missing or not valid."""
     file = status_file(root)
     try:
-        return msgspec.json.decode(read_regular(file), type=Status).records
+        return msgspec.json.decode(read_regular(file, MEDIUM), type=Status).records
     except (OSError, ValueError, RecursionError) as error:
         hint = "`inv readme --record` wrote this file; `git checkout shared/status.json` restores it."
         raise ConfigError(f"{file}: expected an object with valid build records: {error}", hint=hint) from None

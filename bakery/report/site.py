@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bakery.errors import ConfigError, InputError
 from bakery.files import write_whole
-from bakery.regular_files import read_regular
+from bakery.regular_files import MEDIUM, SMALL, read_regular
 from bakery.report.charts import Tile, tiles
 from bakery.report.figures import all_sizes_chart, chart_of, key_rows, sizes_chart, summaries_chart
 from bakery.report.html import STYLE, TEMPLATES, templates
@@ -33,7 +33,7 @@ def packages_of(file: Path) -> dict[str, list[tuple[str, str, str]]]:
     if not file.exists():
         return {}
     try:
-        content = json.loads(read_regular(file))
+        content = json.loads(read_regular(file, MEDIUM))
         packages: dict[str, list[tuple[str, str, str]]] = {section: [] for section in SECTIONS}
         for package in content["packages"]:
             locators = [str(reference["referenceLocator"]) for reference in package.get("externalRefs", ())]
@@ -103,7 +103,7 @@ def write_site(workspace: Workspace, folder: Path) -> str:
     longer built. Raises :exc:`InputError` for a folder with other files.
     """
     listed = folder / LIST
-    earlier = set(read_regular(listed).decode(errors="replace").splitlines()) if listed.exists() else set()
+    earlier = set(read_regular(listed, SMALL).decode(errors="replace").splitlines()) if listed.exists() else set()
     earlier = {name for name in earlier if OWN.fullmatch(name)}
     files = site_files(read_published(workspace.root), workspace)
     kept = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
