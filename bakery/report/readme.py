@@ -11,14 +11,19 @@ from bakery.regular_files import read_text
 
 
 def fill(text: str, parts: Mapping[str, str], file: str = "README.md") -> str:
-    """Replace the text between the markers of each part; :exc:`ConfigError` if a marker is missing."""
+    """Replace the text between the markers of each part; :exc:`ConfigError` if a marker is missing.
+
+    A marker in a part, such as a name from the records, is shown as text: it would end the part, and each time that it
+    is rendered, the rest would be left in the file.
+    """
     for name, content in parts.items():
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
         head, _, rest = text.partition(begin)
         _, closing, tail = rest.partition(end)
         if not closing:
             raise ConfigError(f"{file}: expected {begin} and {end}", hint="Add them where the generated part belongs.")
-        text = f"{head}{begin}\n{content.rstrip()}\n{end}{tail}"
+        content = content.rstrip().replace("<!--", "&lt;!--")
+        text = f"{head}{begin}\n{content}\n{end}{tail}"
     return text
 
 

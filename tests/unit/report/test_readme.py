@@ -107,3 +107,10 @@ def test_tested_builds_of_this_clone_are_published(tmp_path: Path) -> None:
     (workspace.records / "a.json").write_bytes(msgspec.json.encode(passed_build()))
     publish_local_records(workspace)
     assert [record.release for record in read_status(tmp_path)] == ["3.12.13", "3.13.15"]
+
+
+def test_a_marker_in_a_generated_part_does_not_end_it() -> None:
+    parts = {"a": "| x <!-- a:end --> y |", "b": "new"}
+    once = fill("<!-- a:begin -->\n<!-- a:end -->\n<!-- b:begin --><!-- b:end -->\nmine", parts)
+    assert fill(once, parts) == once
+    assert once.count("<!-- a:end -->") == 1 and once.endswith("<!-- b:begin -->\nnew\n<!-- b:end -->\nmine")
