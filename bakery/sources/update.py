@@ -26,6 +26,8 @@ from bakery.sources.trust import load_trust
 from bakery.workspace import Workspace
 
 LOCK = "shared/lock.toml"
+CANDIDATES = 5
+"""The most releases of a series that are looked for; upstream has had one in a month at most."""
 
 
 @dataclass(frozen=True)
@@ -197,8 +199,14 @@ class Discovery:
             ) from None
 
     def _pin_first(self, candidates: Iterable[Pin], number: str, findings: Findings, ids: Mapping[str, str]) -> None:
-        """Pin the first of ``candidates`` that is available and passes verification."""
-        for pin in candidates:
+        """Pin the first of ``candidates`` that is available and passes verification; :data:`CANDIDATES` are tried.
+
+        A list can name a thousand releases that no server has, each of which costs requests to all of them.
+        """
+        for tried, pin in enumerate(candidates):
+            if tried == CANDIDATES:
+                findings.notes.append(f"Python {pin.release} and older releases that are listed were not tried")
+                return
             try:
                 findings.changes.append(self._pin(pin, number, ids.get(pin.release, "")))
                 findings.notes.extend(self._profiles_left_behind(pin, number))
