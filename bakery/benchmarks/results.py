@@ -17,7 +17,7 @@ from bakery.benchmarks.statistics import estimate, geometric_mean, round_logs
 from bakery.display import Column, render
 from bakery.errors import ConfigError
 from bakery.files import write_whole
-from bakery.records import Count, FileName, Record, Seconds, json_text
+from bakery.records import Count, FileName, Line, Record, Seconds, Time, json_text
 from bakery.regular_files import MEDIUM, read_regular
 
 COLUMNS = (
@@ -58,8 +58,8 @@ class BenchmarkSettings(Record, frozen=True, kw_only=True):
 
     rounds: Count
     cpu: Count
-    clock: str
-    against: str | msgspec.UnsetType = msgspec.UNSET
+    clock: Line
+    against: Line | msgspec.UnsetType = msgspec.UNSET
     full: bool | msgspec.UnsetType = msgspec.UNSET
     only: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     fresh_engine: FileName | msgspec.UnsetType | None = msgspec.UNSET
@@ -72,13 +72,13 @@ class BenchmarkEnvironment(Record, frozen=True, kw_only=True):
     ``noise_wall`` and ``noise_cpu``: the spread of the times of identical work before the run (benchmarks/quiet.py).
     """
 
-    cpu_model: str
+    cpu_model: Line
     cpus: Count
     cpu: Count
     memory_bytes: Count
     kernel: str
     engine: str
-    storage: str
+    storage: Line
     bakery: str
     pyperformance: str = ""
     pyperf: str = ""
@@ -92,10 +92,10 @@ class MeasuredImage(Record, frozen=True, kw_only=True):
     ``cpu_share`` is the CPU time of all its processes divided by their wall time.
     """
 
-    image: str
+    image: Line
     id: str
     created: str | None
-    python: str = ""
+    python: Line = ""
     build: str = ""
     cpu_share: Share | None = None
 
@@ -115,7 +115,7 @@ def is_wide(ratio: float, low: float | None, high: float | None, limit: float = 
 class NamedRatio(Record, frozen=True, kw_only=True):
     """Time of the reference / time of ours, with its 95 % interval (``None`` after a single round)."""
 
-    name: str
+    name: Line
     ratio: Ratio
     low: Ratio | None
     high: Ratio | None
@@ -127,7 +127,7 @@ class BenchmarkTimes(Record, frozen=True, kw_only=True):
     ``benchmark`` is pyperformance's name of the script and ``loops`` the number of loops in each value.
     """
 
-    name: str
+    name: Line
     benchmark: str = ""
     loops: Count = 0
     ours: Rounds
@@ -164,7 +164,7 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
     schema: Literal[1]
     kind: Kind
     name: FileName
-    created: str
+    created: Time
     seconds: Seconds
     settings: BenchmarkSettings
     environment: BenchmarkEnvironment

@@ -8,6 +8,7 @@ import msgspec
 
 from bakery.catalog import Catalog, Image, Series, Target
 from bakery.errors import ConfigError
+from bakery.names import REFERENCE
 from bakery.regular_files import MEDIUM, read_regular
 
 Size = Annotated[int, msgspec.Meta(gt=0, le=1 << 53)]
@@ -23,7 +24,7 @@ class OfficialLayer(msgspec.Struct, frozen=True):
 class OfficialImage(msgspec.Struct, frozen=True, rename={"reference": "tag"}):
     """An official image. ``created`` is a time in ISO 8601, ``source`` the origin of these data."""
 
-    reference: str
+    reference: Annotated[str, msgspec.Meta(pattern=rf"\A{REFERENCE}\Z")]
     release: str
     compressed_bytes: Size
     platform: str
