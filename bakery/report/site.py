@@ -5,11 +5,12 @@ The folder needs no server and no other files; scripts only filter the table and
 
 import json
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bakery.errors import ConfigError, InputError
-from bakery.files import write_whole
+from bakery.files import require_type, write_whole
 from bakery.regular_files import MEDIUM, SMALL, read_regular
 from bakery.report.charts import Tile, tiles
 from bakery.report.figures import all_sizes_chart, chart_of, key_rows, sizes_chart, summaries_chart
@@ -109,6 +110,7 @@ def write_site(workspace: Workspace, folder: Path) -> str:
     kept = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     other = {name for name in kept - {"CNAME"} if not name.startswith(".")} if not earlier else set()
     other |= {name for name in files.keys() - earlier if (folder / name).exists()}
+    require_type(folder / "images", stat.S_IFDIR)  # in a folder that a link leads to, files would be replaced
     if other:
         raise InputError(
             f"--output={folder} has files that `inv site` did not write: {', '.join(sorted(other)[:5])}",

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bakery.errors import ConfigError, InputError
+from bakery.errors import BakeryError, ConfigError, InputError
 from bakery.records.builds import BuildRecord, LocalRecord, PartSize, SourceRecord
 from bakery.records.status import adopt
 from bakery.report.figures import series_table
@@ -195,3 +195,14 @@ def test_parts_of_another_version_are_shown_by_their_keys(published: Published, 
     only = Published(published.catalog, (msgspec.convert(record, BuildRecord, from_attributes=True),), {}, ())
     text = site_files(only, Workspace(tmp_path, tmp_path))[f"images/{record.image}-amd64.html"]
     assert ">Interpreter</th>" in text and ">&lt;b&gt;</th>" in text
+
+
+def test_nothing_is_removed_or_replaced_through_a_link_in_the_site(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.html").write_text("mine")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / LIST).write_text("index.html\nimages/notes.html\n")
+    (tmp_path / "site" / "images").symlink_to(tmp_path / "mine")
+    with pytest.raises(BakeryError, match="images is a symbolic link: expected a folder"):
+        write_site(Workspace(ROOT, tmp_path), tmp_path / "site")
+    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["notes.html"]
