@@ -234,7 +234,8 @@ class Published:
         keys = dict.fromkeys([f"{ANNOTATIONS}.revision", *planned])  # a clone may not know its revision
         wrong = [key for key in keys if self.labels.get(key) != planned.get(key)]
         if wrong:
-            lines = [f"{key}: {self.labels.get(key)} in the image, {planned.get(key)} here" for key in wrong]
+            theirs = {key: shorten(str(self.labels.get(key)), LONGEST) for key in wrong}
+            lines = [f"{key}: {theirs[key]} in the image, {planned.get(key)} here" for key in wrong]
             hint = f"git checkout {self._revision}" if self._revision else "Use the commit that it was built from."
             raise InputError("\n    ".join([f"{self.reference} was built from other inputs:", *lines]), hint=hint)
 

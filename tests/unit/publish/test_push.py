@@ -326,3 +326,14 @@ def test_an_image_without_a_day_needs_a_stamp(
     assert "--stamp=" in caught.value.hint
     stamped = Pusher(workspace, catalog, repository, lambda _: None, stamp="20261122", dry=True)
     assert stamped.push_digests(engine, [])[0].names.dated == "3.13.15-bookworm-20261122"
+
+
+def test_the_message_of_a_cosign_that_prints_a_megabyte_is_short(workspace: Workspace) -> None:
+    program = workspace.home / "cosign"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text(f"#!{sys.executable}\nimport sys\nsys.exit('token=S3cr3tS3cr3t ' + 'x' * 1_000_000)\n")
+    program.chmod(0o755)
+    transport: Any = SimpleNamespace(base="https://r.example", bundle=None, host="r.example", path="python")
+    with pytest.raises(PublishError, match=r"cosign did not sign sha256:1: token=\.\.\. xxx") as caught:
+        Signer(str(program), transport).sign("sha256:1")
+    assert len(str(caught.value)) < 1000
