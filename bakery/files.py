@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from bakery.errors import BakeryError, DiskFullError, InputError
-from bakery.regular_files import FILE_TYPES, open_regular
+from bakery.regular_files import FILE_TYPES, SMALL, open_regular, read_regular
 
 Tell = Callable[[str], None]
 """Reports progress to the user: takes one line without a newline."""
@@ -102,21 +102,47 @@ def locked(file: Path, subject: str, tell: Tell) -> Iterator[None]:
 
     ``subject`` is what the lock protects, for the message. The kernel releases the lock (flock) when its process ends.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    require_type(file)
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-    with os.fdopen(os.open(file, flags, 0o644), "r+", encoding="utf-8", errors="replace") as stream:
-        if not _has_locked(stream):
-            holder = re.match(r"pid \d+", stream.read(64))
-            tell(f"waiting: another process{f' ({holder[0]})' if holder else ''} is busy with {subject}")
+    told = False
+    while True:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        require_type(file)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        with os.fdopen(os.open(file, flags, 0o644), "r+", encoding="utf-8", errors="replace") as stream:
             while not _has_locked(stream):
+                if not told:
+                    holder = re.match(r"pid \d+", stream.read(64))
+                    tell(f"waiting: another process{f' ({holder[0]})' if holder else ''} is busy with {subject}")
+                    told = True
                 if GIVEN_UP.wait(0.1):
                     raise BakeryError(f"interrupted while another process was busy with {subject}")
-        stream.seek(0)
-        stream.truncate()
-        stream.write(f"pid {os.getpid()}")
-        stream.flush()
-        yield
+            if not _is_at(stream, file):  # `inv clean` has removed it: another process may lock a new one
+                continue
+            stream.seek(0)
+            stream.truncate()
+            stream.write(f"pid {os.getpid()}")
+            stream.flush()
+            yield
+            return
+
+
+def _is_at(stream: IO[str], file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), os.lstat(file))
+    except FileNotFoundError:
+        return False
+
+
+def holder_of(file: Path) -> str:
+    """What holds the lock ``file``, as a message names it; empty if nothing does."""
+    try:
+        with open_regular(file, follow=False) as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        number = re.match(rb"pid (\d+)", read_regular(file, SMALL, follow=False))
+        return f"process {number[1].decode()}" if number else "another process"
+    except OSError:
+        return ""
+    return ""
 
 
 def _sync(path: Path) -> None:

@@ -58,7 +58,10 @@ def require_own_cache(home: Path) -> None:
         return
     home = home.resolve()
     for path in (home, *home.iterdir(), *home.parents):
-        info, problem, above = path.lstat(), "", path in home.parents
+        try:
+            info, problem, above = path.lstat(), "", path in home.parents
+        except FileNotFoundError:  # a temporary file of another command
+            continue
         # A folder above it only matters if others may rename what is in it, which the sticky bit of /tmp prevents.
         shared = info.st_mode & stat.S_IWOTH and not (above and info.st_mode & stat.S_ISVTX)
         shared = shared or (info.st_mode & stat.S_IWGRP and info.st_gid != 0 and not above)

@@ -9,11 +9,11 @@ MEMORY = 128 << 20
 """Bytes that the decompressor may take; zstd's own limit is the same, and xz -9 needs 65 MiB."""
 
 
-def decompress_xz(data: bytes) -> bytes:
-    """What ``data`` unpacks to; lzma.LZMAError, EOFError, or ValueError if that is more than :data:`MEMORY` bytes."""
-    unpacked = io.BufferedReader(XzReader(io.BytesIO(data)), CHUNK).read(MEMORY + 1)
-    if len(unpacked) > MEMORY:
-        raise ValueError(f"it unpacks to more than {MEMORY} bytes")
+def decompress_xz(data: bytes, limit: int) -> bytes:
+    """What ``data`` unpacks to; lzma.LZMAError, EOFError, or ValueError if that is more than ``limit`` bytes."""
+    unpacked = io.BufferedReader(XzReader(io.BytesIO(data)), CHUNK).read(limit + 1)
+    if len(unpacked) > limit:
+        raise ValueError(f"it unpacks to more than {limit} bytes")
     return unpacked
 
 

@@ -41,6 +41,8 @@ def reported_errors() -> Iterator[None]:
         raise
     except Exception as error:
         raise Exit(process.describe(error), 1) from None
+    finally:
+        process.INTERRUPTION.in_task = False
 
 
 class _Command(Task[Any]):

@@ -31,6 +31,8 @@ from bakery.workspace import Workspace
 
 SPACE = 600_000_000
 """Bytes that making a base needs temporarily: package lists, packages, root file system, layer."""
+FOREVER = 253402300800
+"""The end of the year 9999, in seconds since 1970: some file systems have later times, images do not."""
 APT_LOGINS = "etc/apt/auth.conf"
 PERL_MODULES = ("File::Find", "Getopt::Long", "Math::BigInt", "Pod::Usage", "Term::ANSIColor", "Time::HiRes")
 """What mmdebstrap needs in addition to perl-base, the only perl in a minimal Debian."""
@@ -202,7 +204,11 @@ class BaseResolver:
 
     def _store(self, tar: Path, folder: Path, stage: Path, base: BaseImage, platform: Platform) -> BaseImage:
         """Turn ``tar`` into an image layout with its record in ``stage``, which becomes ``folder`` later."""
-        created = datetime.fromtimestamp(tar.stat().st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        seconds = tar.stat().st_mtime
+        if not 0 <= seconds < FOREVER:
+            problem = f"{tar} has the time {seconds:.0f}: expected seconds since 1970, before the year 10000"
+            raise InputError(problem, hint=f"Set another one: touch {shlex.quote(str(tar))}")
+        created = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         with oci.open_tar(tar) as stream:
             digest = oci.write_layout(stage, stream, architecture=platform.architecture, created=created)
         if tar.parent == stage:

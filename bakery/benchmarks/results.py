@@ -17,8 +17,8 @@ from bakery.benchmarks.statistics import estimate, geometric_mean, round_logs
 from bakery.display import Column, render
 from bakery.errors import ConfigError
 from bakery.files import write_whole
-from bakery.records import Count, FileName, Record, Seconds, json_text
-from bakery.regular_files import read_regular
+from bakery.records import Count, FileName, Line, Record, Seconds, Time, json_text
+from bakery.regular_files import MEDIUM, read_regular
 
 COLUMNS = (
     Column("benchmark"), Column("reference", right=True), Column("ours", right=True), Column("ratio", right=True),
@@ -41,7 +41,8 @@ NOISY = 0.05  # spread of the times of identical work above which a machine is n
 BUSY = 0.95  # if our processes had less than this share of the CPU, others used it as well
 
 
-Value = Annotated[float, msgspec.Meta(gt=0, le=1e15)]
+MOST = 1e15
+Value = Annotated[float, msgspec.Meta(gt=0, le=MOST)]
 """Seconds or bytes."""
 Rounds = Annotated[list[Annotated[list[Value], msgspec.Meta(min_length=1)]], msgspec.Meta(min_length=1)]
 Ratio = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
@@ -57,8 +58,8 @@ class BenchmarkSettings(Record, frozen=True, kw_only=True):
 
     rounds: Count
     cpu: Count
-    clock: str
-    against: str | msgspec.UnsetType = msgspec.UNSET
+    clock: Line
+    against: Line | msgspec.UnsetType = msgspec.UNSET
     full: bool | msgspec.UnsetType = msgspec.UNSET
     only: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     fresh_engine: FileName | msgspec.UnsetType | None = msgspec.UNSET
@@ -71,13 +72,13 @@ class BenchmarkEnvironment(Record, frozen=True, kw_only=True):
     ``noise_wall`` and ``noise_cpu``: the spread of the times of identical work before the run (benchmarks/quiet.py).
     """
 
-    cpu_model: str
+    cpu_model: Line
     cpus: Count
     cpu: Count
     memory_bytes: Count
     kernel: str
     engine: str
-    storage: str
+    storage: Line
     bakery: str
     pyperformance: str = ""
     pyperf: str = ""
@@ -91,10 +92,10 @@ class MeasuredImage(Record, frozen=True, kw_only=True):
     ``cpu_share`` is the CPU time of all its processes divided by their wall time.
     """
 
-    image: str
+    image: Line
     id: str
     created: str | None
-    python: str = ""
+    python: Line = ""
     build: str = ""
     cpu_share: Share | None = None
 
@@ -114,7 +115,7 @@ def is_wide(ratio: float, low: float | None, high: float | None, limit: float = 
 class NamedRatio(Record, frozen=True, kw_only=True):
     """Time of the reference / time of ours, with its 95 % interval (``None`` after a single round)."""
 
-    name: str
+    name: Line
     ratio: Ratio
     low: Ratio | None
     high: Ratio | None
@@ -126,7 +127,7 @@ class BenchmarkTimes(Record, frozen=True, kw_only=True):
     ``benchmark`` is pyperformance's name of the script and ``loops`` the number of loops in each value.
     """
 
-    name: str
+    name: Line
     benchmark: str = ""
     loops: Count = 0
     ours: Rounds
@@ -163,7 +164,7 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
     schema: Literal[1]
     kind: Kind
     name: FileName
-    created: str
+    created: Time
     seconds: Seconds
     settings: BenchmarkSettings
     environment: BenchmarkEnvironment
@@ -327,7 +328,7 @@ def read_results(folder: Path) -> list[BenchmarkResult]:
     results = []
     for file in sorted(folder.glob("*.json")):
         try:
-            results.append(msgspec.json.decode(read_regular(file), type=BenchmarkResult))
+            results.append(msgspec.json.decode(read_regular(file, MEDIUM), type=BenchmarkResult))
         except (OSError, ValueError, RecursionError) as error:
             hint = "`inv bench` and `inv startup` write these files."
             raise ConfigError(f"{file}: expected a result of a benchmark: {error}", hint=hint) from None

@@ -25,12 +25,13 @@ from bakery.benchmarks.pyperformance import (
     read_suite,
     select_benchmarks,
 )
-from bakery.benchmarks.results import OPTIONAL, SETTLED, BenchmarkResult, BenchmarkTimes, is_wide, times_of
+from bakery.benchmarks.results import MOST, OPTIONAL, SETTLED, BenchmarkResult, BenchmarkTimes, is_wide, times_of
 from bakery.benchmarks.session import PROGRAMS, SIDES, Session, python_of
 from bakery.benchmarks.statistics import geometric_mean, round_logs
 from bakery.benchmarks.wheelhouse import FOLDER, SITE, TOOLS, Wheelhouse
 from bakery.engine import Container, ContainerOptions, idle_container, tar_of
 from bakery.errors import BuildError, InputError
+from bakery.redaction import shorten
 
 MARK = "WORKER "
 MIN_SECONDS = 0.08  # the minimum duration of a value
@@ -121,7 +122,10 @@ class WorkerContainer:
                 errors = [f"took more than {LIMIT} s"]
             reason = errors[-1].strip() if errors else f"exit code {done.code}"
             raise BuildError(f"does not run in {self.reference}: {reason}")
-        result = msgspec.json.decode(report.removeprefix(MARK), type=_Report)
+        try:
+            result = msgspec.json.decode(report.removeprefix(MARK), type=_Report)
+        except (ValueError, RecursionError) as error:
+            raise self._unexpected(error) from None
         self.wall += result.wall
         self.cpu += result.cpu
         return result.suite
@@ -129,12 +133,21 @@ class WorkerContainer:
     def calibrate(self, benchmark: Benchmark) -> list[Measurement]:
         """Find the number of loops in a value of each of the benchmark's results."""
         options = ["--calibrate-loops", f"--min-time={MIN_SECONDS}", "--warmups=0", "--values=1"]
-        return measurements_of(benchmark, self.run(benchmark, 0, options))
+        try:
+            return measurements_of(benchmark, self.run(benchmark, 0, options))
+        except (LookupError, ArithmeticError, ValueError) as error:
+            raise self._unexpected(error) from None
 
     def measure(self, result: Measurement, seed: int, values: int = 0) -> list[float]:
         """The values of one process, in seconds."""
         options = [f"--worker-task={result.task}", f"--loops={result.loops}", "--warmups=1"]
-        return values_of(self.run(result.benchmark, seed, [*options, f"--values={values or result.values}"]))
+        try:
+            return values_of(self.run(result.benchmark, seed, [*options, f"--values={values or result.values}"]))
+        except ValueError as error:
+            raise self._unexpected(error) from None
+
+    def _unexpected(self, error: Exception) -> BuildError:
+        return BuildError(f"does not run in {self.reference}: expected results of pyperf: {shorten(str(error), 200)}")
 
 
 def measurements_of(benchmark: Benchmark, suite: Suite) -> list[Measurement]:
@@ -150,9 +163,12 @@ def measurements_of(benchmark: Benchmark, suite: Suite) -> list[Measurement]:
 
 
 def values_of(suite: Suite) -> list[float]:
-    """The values in the suite of a measurement, in seconds."""
+    """The values in the suite of a measurement; :exc:`ValueError` if they cannot have been measured."""
     (result,) = suite.benchmarks
-    return [value for run in result.runs for value in run.values]
+    values = [value for run in result.runs for value in run.values]
+    if not values or not all(0 < value <= MOST for value in values):
+        raise ValueError(f"found the values {values}")
+    return values
 
 
 def _prepare(

@@ -34,6 +34,7 @@ from bakery.engine import Container, Engine, require_embedded
 from bakery.errors import BuildError, InputError
 from bakery.files import locked
 from bakery.options import Measuring
+from bakery.redaction import shorten
 from bakery.workspace import Workspace
 
 SIDES = ("ours", "reference")
@@ -96,7 +97,11 @@ def python_of(container: Container, reference: str) -> Python:
     result = container.run(["python3", "-c", (PROGRAMS / "probe.py").read_text(encoding="utf-8")])
     if result.code:
         raise BuildError(f"{reference}: python3 does not start: {result.output.strip()}")
-    return msgspec.json.decode(result.stdout, type=Python)
+    try:
+        return msgspec.json.decode(result.stdout, type=Python)
+    except (ValueError, RecursionError):
+        printed = shorten(result.stdout.strip(), 200)
+        raise BuildError(f"{reference}: python3 printed more than its version, such as {printed!r}") from None
 
 
 def require_usable(engine: Engine, settings: Measuring) -> None:
@@ -169,11 +174,11 @@ class Session:
     def check_quiet(self, container: Container) -> None:
         """Measure how much the time of identical work varies on this machine now, and tell the user what to expect."""
         script = (PROGRAMS / "quiet.py").read_text(encoding="utf-8")
-        lines = container.run(["python3", "-c", script]).stdout.split()
-        if len(lines) != 2:
-            raise BuildError(f"the check of the machine's noise printed {' '.join(lines) or 'nothing'}")
-        self.noise = float(lines[0]), float(lines[1])
-        wall, cpu = self.noise
+        printed = container.run(["python3", "-c", script]).stdout.strip()
+        match = re.fullmatch(r"(\d{1,9}(?:\.\d+)?(?:e-?\d\d)?)\s+(\d{1,9}(?:\.\d+)?(?:e-?\d\d)?)", printed)
+        if not match:
+            raise BuildError(f"the check of the machine's noise printed {shorten(printed, 200) or 'nothing'}")
+        self.noise = wall, cpu = float(match[1]), float(match[2])
         clock = cpu if self.settings.clock == "cpu" else wall
         state = "noisy: expect wide intervals" if clock > NOISY else "quiet"
         advice = "; --clock=cpu is less affected" if wall > NOISY >= cpu and self.settings.clock == "wall" else ""

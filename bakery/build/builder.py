@@ -146,7 +146,8 @@ class Builder:
                     problem = f"{image.name} was built on an earlier version of its base, {inputs.base.name}"
                     raise BuildError(problem, hint="Build it again first: `inv build`, with the same options.")
                 resolution = recorded(self.workspace, last.packages if last else "")
-                inputs = inputs.with_packages(self.workspace.root, resolution or self._resolve(stage, inputs, clock)[1])
+                resolution = resolution or self._resolve(stage, inputs, clock)[1]
+                inputs = inputs.with_packages(self.workspace.root, resolution, name)
             self._build_stage(stage, inputs, clock)
         self.display.done(image.name, f"{name} ready")
         return self.engine.require(tag).id

@@ -80,7 +80,8 @@ class Export:
         full = self.recompresses and self.image.recipe is RecipeName.FULL
         self.attests, self.stamps = full and not stage.name, full and bool(self.image.pin.date)
         self.proves = self.attests or (engine.keeps_layers and self.image.recipe is RecipeName.REFERENCE)
-        self.exported = workspace.build / f"{self.image.slug}.oci.tar"
+        # A stage has its own files: its lock does not exclude a build of the image.
+        self.exported = workspace.build / f"{'-'.join(filter(None, (self.image.slug, stage.name)))}.oci.tar"
         self.recompressed = self.exported.with_suffix(".packed.tar")
         self.attested = self.exported.with_suffix(".attested.tar")
 

@@ -62,13 +62,21 @@ class BuildInputs:
         """The resolution in ``file``, which must be of its target; raises as :func:`bakery.records.replayed`."""
         return replayed(file, self.about(image), tell)
 
-    def with_packages(self, root: Path, resolution: Resolution) -> "BuildInputs":
-        """These inputs with the distribution's packages to install, whose lists are written below ``root``."""
-        with staged_folder(root / self.contexts.packages) as folder:
+    def with_packages(self, root: Path, resolution: Resolution, stage: str = "") -> "BuildInputs":
+        """These inputs with the distribution's packages to install, whose lists are written below ``root``.
+
+        A ``stage`` that is built by itself has its own lists, because its lock does not exclude a build of the image.
+        """
+        inputs = self.resolved(resolution, stage)
+        with staged_folder(root / inputs.contexts.packages) as folder:
             resolution.write_lists(folder)
+        return inputs
+
+    def resolved(self, resolution: Resolution, stage: str = "") -> "BuildInputs":
+        """The same as :meth:`with_packages`, but nothing is written."""
         contexts = replace(
             self.contexts, resolution=resolution.digest, resolved=resolution.date, relaxed=resolution.relaxed,
-            upgrades=resolution.upgrades > 0,
+            upgrades=resolution.upgrades > 0, packages="-".join(filter(None, (self.contexts.packages, stage))),
         )  # fmt: skip
         return replace(self, contexts=contexts)
 

@@ -32,7 +32,7 @@ COLUMNS = (
 )  # fmt: skip
 SHOWN = 20  # differences of an image that are printed; the table counts all of them
 LONGEST = 1000  # characters of a difference: another's image can have a configuration of megabytes
-KEPT, KEPT_IN_ALL = 32 << 20, 256 << 20  # bytes of a file, and of a layer's files, that are kept to locate differences
+KEPT, KEPT_IN_ALL = 32 << 20, 64 << 20  # bytes of a file, and of a layer's files, that are kept to locate differences
 SHOWN_BYTES = 8  # from the first difference on
 FIELDS = ("type", "mode", "uid", "gid", "mtime", "linkname", "size")  # attributes of tarfile.TarInfo to compare
 
@@ -234,7 +234,8 @@ class Published:
         keys = dict.fromkeys([f"{ANNOTATIONS}.revision", *planned])  # a clone may not know its revision
         wrong = [key for key in keys if self.labels.get(key) != planned.get(key)]
         if wrong:
-            lines = [f"{key}: {self.labels.get(key)} in the image, {planned.get(key)} here" for key in wrong]
+            theirs = {key: shorten(str(self.labels.get(key)), LONGEST) for key in wrong}
+            lines = [f"{key}: {theirs[key]} in the image, {planned.get(key)} here" for key in wrong]
             hint = f"git checkout {self._revision}" if self._revision else "Use the commit that it was built from."
             raise InputError("\n    ".join([f"{self.reference} was built from other inputs:", *lines]), hint=hint)
 
@@ -255,8 +256,7 @@ def verify_published(builder: Builder, published: Published) -> Verdict:
                 raise InputError(f"{published.reference} has no attestation of its packages", hint=hint)
             write_whole(Path(file), published.packages.decode())
             builder.building = replace(builder.building, packages=file)
-        resolution = inputs.replay(image, file, partial(builder.display.note, image.name))
-        inputs = inputs.with_packages(builder.workspace.root, resolution)
+        inputs = inputs.resolved(inputs.replay(image, file, partial(builder.display.note, image.name)))
     published.require_same(inputs.labels(builder.catalog, image))
     (result,) = builder.build([image])
     if result.error:

@@ -16,6 +16,7 @@ from bakery.errors import ConfigError, InputError
 from bakery.toml import Table, read_toml
 
 URL = r"(https?://\S+)?"
+PLATFORM = "linux/[a-z0-9]+(/[a-z0-9]+)?"
 
 
 def load_catalog(root: Path) -> Catalog:
@@ -25,7 +26,7 @@ def load_catalog(root: Path) -> Catalog:
     """
     lock = read_toml(root / "shared" / "lock.toml")
     pins = [_pin(release, table) for release, table in lock.tables("releases").items()]
-    extras = {name: table.read(Extra, name=name) for name, table in lock.tables("extras").items()}
+    extras = {name: _named(table, name, WORD).read(Extra, name=name) for name, table in lock.tables("extras").items()}
     bases = {name: table.read(BasePin) for name, table in lock.tables("bases").items()}
     profiles = lock.tables("profiles") if "profiles" in lock.data else {}
     lock.done()
@@ -68,7 +69,7 @@ def load_catalog(root: Path) -> Catalog:
         frame_pointers=frame_pointers.read(Options),
         compilers=compilers,
         profiles={name: table.read(Profile, series=name) for name, table in profiles.items()},
-        profile_fit=top.get("profile_fit", float, "a number from 0 to 1", lambda share: 0 <= share <= 1),
+        profile_fit=top.get("profile_fit", float, "a number from 0.0 to 1.0", lambda share: 0 <= share <= 1),
         variants=variants,
         compressions=_compressions(top.table("compression")),
         budgets=_budgets(read_toml(root / "shared" / "budgets.toml"), *names),
@@ -99,8 +100,18 @@ def _families(root: Path, bases: Mapping[str, BasePin]) -> tuple[Family, ...]:
     return families
 
 
+def _named(table: Table, name: str, pattern: str) -> Table:
+    """``table`` if ``name``, which becomes a part of tags, paths and arguments, matches ``pattern``."""
+    if not re.fullmatch(pattern, name):
+        raise table.fail("", f"expected a name in lower case such as bookworm or uv-amd64, found {name!r}")
+    return table
+
+
 def _family(name: str, table: Table, bases: Mapping[str, BasePin]) -> Family:
-    targets = tuple(_target(name, target, own, bases) for target, own in table.tables("targets").items())
+    expected = "a list with at least one platform such as linux/amd64"
+    table.get("platforms", list, expected, lambda names: names and all(re.fullmatch(PLATFORM, str(n)) for n in names))
+    tables = table.tables("targets").items()
+    targets = tuple(_target(name, target, _named(own, target, WORD), bases) for target, own in tables)
     return table.read(Family, name=name, targets=targets)
 
 

@@ -77,12 +77,12 @@ class Extra:
     """
 
     name: str
-    file: Annotated[str, Rule("a file name", r"[^\s/]+")]
+    file: Annotated[str, Rule("a file name of letters, digits and . _ + -", r"[A-Za-z0-9][\w.+-]*")]
     sha256: Sha256
     recorded_by: str
     bytes: Bytes
     pool: PoolPath | None = None
-    platform: Annotated[str, Rule("a platform such as linux/amd64", r"linux/\w+(/\w+)?")] = ""
+    platform: Annotated[str, Rule("a platform such as linux/amd64", r"linux/[a-z0-9]+(/[a-z0-9]+)?")] = ""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
 from bakery.redaction import redact
@@ -109,7 +110,8 @@ class LiveDisplay(Display):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.live.stop()
+        with suppress(OSError):  # a terminal that was closed must not hide what ended the block: SIGHUP
+            self.live.stop()
 
     def _render(self) -> "Table":
         from rich.table import Table

@@ -359,7 +359,8 @@ class Embedded:
         """End the processes and remove the mounts and control groups that a daemon leaves behind.
 
         These are its data folder, mounted on itself; and after a kill its build steps (they would keep compiling),
-        their root file systems, and its containerd (the next daemon would wait 10 s for it).
+        their root file systems, and its containerd (the next daemon would wait 10 s for it). A disk that the user has
+        mounted for it stays.
         """
         if self.pid() is not None:
             return
@@ -368,6 +369,7 @@ class Embedded:
                 os.kill(pid, signal.SIGKILL)
         folder = os.path.realpath(self.folder)
         for point in reversed(mount_points()):
-            if point == folder or point.startswith((f"{folder}/", f"{self.runtime}/")):
+            users = point == f"{folder}/data" and os.path.ismount(point)  # not if it is mounted on itself
+            if point.startswith((f"{folder}/", f"{self.runtime}/")) and not users:
                 subprocess.run(["umount", "--lazy", point], stderr=subprocess.DEVNULL, check=False)
         remove_group(self.group)

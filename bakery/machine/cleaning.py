@@ -1,6 +1,8 @@
 """What `inv clean` removes, by kind, so that nothing is removed that the user did not select."""
 
+import os
 import re
+import shlex
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
@@ -8,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.catalog import ANNOTATIONS, LABELS, Catalog, RecipeName, load_catalog
-from bakery.engine import Embedded, EngineImage, running_engine
+from bakery.engine import Embedded, EngineImage, mount_points, running_engine
 from bakery.errors import BakeryError, NothingSelected
-from bakery.files import Tell, require_type
+from bakery.files import Tell, holder_of, require_type
 from bakery.workspace import Workspace
 
 FOLDERS = {
@@ -88,8 +90,12 @@ def remove(workspace: Workspace, removal: Removal) -> list[Path]:
 
     Raises :exc:`BakeryError`, for images and build cache :exc:`bakery.errors.EngineError`.
     """
+    if removal.path is not None:
+        _require_unused(removal.path)
     if removal.kind == "engine":
-        Embedded(workspace, lambda _: None).down()
+        embedded = Embedded(workspace, lambda _: None)
+        embedded.down()
+        embedded.sweep()  # one that was killed leaves mounts
     if removal.path is not None:
         return _remove_own(removal.path, FOLDERS[removal.kind][removal.path.name])
     engine = running_engine(workspace)
@@ -104,18 +110,36 @@ def remove(workspace: Workspace, removal: Removal) -> list[Path]:
 
 def _remove_own(folder: Path, pattern: str) -> list[Path]:
     """Remove what this tool has put into ``folder``, then the folder itself if it is empty; returns what is left."""
-    require_type(folder, stat.S_IFDIR)
+    if not require_type(folder, stat.S_IFDIR):  # another process was faster
+        return []
     for path in folder.iterdir():
         own = re.fullmatch(rf"{pattern}|.+\.lock|\..+\.partial", path.name)
         if not own or (folder.name == "apt" and path.is_dir() and not (path / "apt.conf").exists()):
             continue
         if path.is_dir() and not path.is_symlink():
+            _require_no_mount(path)
             shutil.rmtree(path, ignore_errors=True)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)
         if path.exists():
             raise BakeryError(f"{path} could not be removed completely", hint="Check whether a process still uses it.")
     left = sorted(folder.iterdir())
-    if not left:
+    if not left and not folder.is_mount():
         folder.rmdir()
     return left
+
+
+def _require_unused(folder: Path) -> None:
+    """Raise :exc:`BakeryError` if another command works in ``folder``: without its files, it would fail."""
+    for lock in (folder.with_suffix(".lock"), folder / "lock", *folder.glob("*.lock"), *folder.glob("logs/*.lock")):
+        if holder := holder_of(lock):
+            problem = f"{folder} is not removed: {holder} uses it ({lock.name})"
+            raise BakeryError(problem, hint="Run the same command again when that process has ended.")
+
+
+def _require_no_mount(folder: Path) -> None:
+    """Raise :exc:`BakeryError` if a file system is mounted at or below ``folder``: what is in it is not the cache's."""
+    own = os.path.realpath(folder)
+    if point := next((point for point in mount_points() if f"{point}/".startswith(f"{own}/")), None):
+        problem = f"{folder} is not removed: a file system is mounted at {point}"
+        raise BakeryError(problem, hint=f"Unmount it, then run the same command again: umount {shlex.quote(point)}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bakery.errors import InputError, PublishError
 from bakery.programs import Limits, OverLimit, run_program
+from bakery.redaction import shorten
 from bakery.registry import HUB, Transport, is_loopback
 from bakery.urls import is_public
 
@@ -68,7 +69,7 @@ class Signer:
             if not done.code:
                 return
             lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-            problem = (lines or ["it printed no error"])[-1]
+            problem = shorten((lines or ["it printed no error"])[-1], 500)
         raise PublishError(
             f"cosign did not {verb} {digest[:19]}: {problem}",
             hint="No tag was moved to it. With a key: --key=FILE, its password in $COSIGN_PASSWORD.",

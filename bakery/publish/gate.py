@@ -1,6 +1,7 @@
 """Which images may be published: full builds on a base that others can get, which passed their tests."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -42,18 +43,28 @@ def objections(record: LocalRecord | None, identity: str, labels: Mapping[str, s
     return reasons
 
 
+def day_of(record: LocalRecord | None, labels: Mapping[str, str], now: datetime | None = None) -> str:
+    """The day of the build ``record``, for the image's permanent tag (20261122); empty if it is unknown.
+
+    A clock was wrong if it is later than ``now``, or earlier than what is in the image, by its ``labels``.
+    """
+    earliest, latest = labels.get(f"{ANNOTATIONS}.created", "")[:10], f"{now or datetime.now(UTC):%Y-%m-%d}"
+    day = record.built[:10] if record else ""
+    return day.replace("-", "") if earliest <= day <= latest else ""
+
+
 def approved(
     workspace: Workspace, catalog: Catalog, engine: Engine, images: Sequence[Image], force: bool, tell: Tell
 ) -> list[tuple[Image, str, str, str]]:
     """Each image and its gzip twin, if both may be published: the image, the end of its tags, its ID, its day.
 
-    The ID is the engine's, the day is that of its build (20261122). ``force`` overrides objections and reports them.
+    The ID is the engine's, the day is :func:`day_of` its build. ``force`` overrides objections and reports them.
     Raises :exc:`PublishError` for images that may not be published and :exc:`BuildError` for images that are not built.
     """
     images_to_push, refused, missing, commands = [], list[str](), list[str](), dict[str, None]()
     for image in images:
         record = read_record(workspace, image, tell)
-        day = record.built[:10].replace("-", "") if record else ""
+
         version = f"--version={image.series.name}" if image.pin.local else image.typed(image.series.name)
         arguments = f"{version} --target={image.target.name} --variant={image.variant.name}"
         arguments += f" --platform={image.platform.architecture}"
@@ -63,7 +74,7 @@ def approved(
                 missing.append(f"{name} for {image.platform} is not in the engine")
                 commands |= {f"{verb} {arguments}": None for verb in (BUILD, TEST)}
                 continue
-            identity = manifest_digest_of(workspace.home, built.id, tell)
+            identity, day = manifest_digest_of(workspace.home, built.id, tell), day_of(record, built.labels)
             recorded = replace(record, id=record.twin or record.id) if record and end else record
             for reason, verb in objections(recorded, identity, built.labels):
                 if force:

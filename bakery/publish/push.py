@@ -31,7 +31,7 @@ from bakery.publish.gate import approved, require_tested
 from bakery.publish.payload import Payload
 from bakery.publish.tag_moves import ImageTags, Move, dated_index, plan_moves
 from bakery.redaction import shorten
-from bakery.registry import PUSH, Repository, Transport, split_reference
+from bakery.registry import PUSH, RESUME, Repository, Transport, split_reference
 from bakery.regular_files import read_regular
 from bakery.tar import open_archive
 from bakery.workspace import Workspace
@@ -210,6 +210,9 @@ class Pusher:
         """Upload ``images`` by digest; no tag moves. Nothing is sent unless all of them may be pushed."""
         pushed = []
         checked = approved(self.workspace, self.catalog, engine, images, self.force, self.tell)
+        if undated := [f"{image.name}{end}" for image, end, _, day in checked if not (self.stamp or day)]:
+            problem = f"the day of the build is unknown, or a clock was wrong: {', '.join(undated)}"
+            raise InputError(problem, hint="Give the end of their permanent tags, such as --stamp=20261122.")
         self.repository.check()
         for image, end, identity, day in checked:
             name, packing = f"{image.name}{end}", self.catalog.compressions["twin" if end else image.recipe]
@@ -292,5 +295,15 @@ class Pusher:
                 self.signer.sign(digest)
         for move in moves:
             if move.changes:
+                self._require_unmoved(move)
                 self.repository.put_manifest(move.tag, move.index, INDEX)
                 self.tell(f"{move.tag} -> {move.after[:19]}")
+
+    def _require_unmoved(self, move: Move) -> None:
+        """Raise :exc:`PublishError` if the tag is not what it was when the move was planned, minutes ago with cosign.
+
+        Its new index would replace what another push has added: another platform, or another image of a dated tag.
+        """
+        current = self.repository.index(move.tag)
+        if (current[1] if current else "") not in (move.before, move.after):
+            raise PublishError(f"{move.tag} was set by another push at the same time: it was not moved", hint=RESUME)

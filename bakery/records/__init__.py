@@ -6,6 +6,7 @@ from bakery.records.builds import (
     ComparedWith,
     Count,
     FileName,
+    Line,
     LocalRecord,
     PartSize,
     ProfileRecord,
@@ -15,6 +16,7 @@ from bakery.records.builds import (
     SourceRecord,
     SuiteRun,
     TestRun,
+    Time,
     json_text,
     local_records,
     manifest_digest_of,
@@ -38,8 +40,9 @@ from bakery.records.packages import (
 from bakery.records.status import publish_local_records, read_status
 
 __all__ = [
-    "ASKING", "STAGE", "BaseRecord", "BuildRecord", "ComparedWith", "Count", "FileName", "LocalRecord", "NewerPackage",
-    "PartSize", "ProfileRecord", "Record", "Resolution", "Seconds", "Size", "SourceRecord", "SuiteRun", "TestRun",
+    "ASKING", "STAGE", "BaseRecord", "BuildRecord", "ComparedWith", "Count", "FileName", "Line", "LocalRecord",
+    "NewerPackage", "PartSize", "ProfileRecord", "Record", "Resolution", "Seconds", "Size", "SourceRecord", "SuiteRun",
+    "TestRun", "Time",
     "is_package", "json_text", "local_records", "manifest_digest_of", "parse_newer", "publish_local_records",
     "read_record", "read_resolution", "read_status", "record_attested", "record_of", "recorded", "replayed", "resolve",
     "write_record",

@@ -26,6 +26,10 @@ Time = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:
 """A day or a time (ISO 8601); the day becomes a part of tags."""
 FileName = Annotated[str, msgspec.Meta(pattern=r"\A\w[\w.+-]*\Z")]
 """What becomes a part of the name of a file: of a page, of a chart."""
+Line = Annotated[
+    str, msgspec.Meta(max_length=200, pattern=r"\A[^\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069|`<>]*\Z")
+]
+"""A name in tables, charts and prose: on one line, without characters that would end a cell, a code or a chart."""
 
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]

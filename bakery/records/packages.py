@@ -10,7 +10,6 @@ import json
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -157,9 +156,8 @@ def resolve(workspace: Workspace, slug: str, about: Mapping[str, str], build: Ca
         except (OSError, ValueError, ArithmeticError) as error:
             raise BuildError(f"the packages of {about['target']} could not be resolved: {error}") from None
     # The same packages have the same date, although the archive has newer Release files.
-    with suppress(InputError):
-        known = recorded(workspace, resolution.digest)
-        resolution = msgspec.structs.replace(resolution, date=known.date) if known and known.date else resolution
+    known = recorded(workspace, resolution.digest)
+    resolution = msgspec.structs.replace(resolution, date=known.date) if known and known.date else resolution
     write_whole(_file(workspace, resolution.digest), json.dumps(msgspec.to_builtins(resolution), indent=1) + "\n")
     return resolution
 
@@ -189,10 +187,12 @@ def replayed(file: str, about: Mapping[str, str], tell: Tell) -> Resolution:
 
 
 def recorded(workspace: Workspace, digest: str) -> Resolution | None:
-    """The resolution with this digest in this clone's records; ``None`` if there is none, or it has changed."""
-    file = _file(workspace, digest)
-    resolution = read_resolution(file) if digest and file.exists() else None
-    return resolution if resolution and resolution.digest == digest else None
+    """The resolution with this digest in this clone's records; ``None`` if there is none, or it was changed or cut."""
+    try:
+        resolution = read_resolution(_file(workspace, digest))
+    except InputError:
+        return None
+    return resolution if resolution.digest == digest else None
 
 
 def _file(workspace: Workspace, digest: str) -> Path:

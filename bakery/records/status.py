@@ -1,6 +1,7 @@
 """shared/status.json: the records of tested builds that the repository publishes."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +10,7 @@ import msgspec
 from bakery.errors import ConfigError
 from bakery.files import write_whole
 from bakery.records.builds import BuildRecord, PreviousBuild, Record, json_text, local_records
-from bakery.regular_files import read_regular
+from bakery.regular_files import MEDIUM, read_regular
 from bakery.workspace import Workspace
 
 
@@ -29,7 +30,7 @@ def read_status(root: Path) -> list[BuildRecord]:
     """All published records; :exc:`ConfigError` if the file is missing or not valid."""
     file = status_file(root)
     try:
-        return msgspec.json.decode(read_regular(file), type=Status).records
+        return msgspec.json.decode(read_regular(file, MEDIUM), type=Status).records
     except (OSError, ValueError, RecursionError) as error:
         hint = "`inv readme --record` wrote this file; `git checkout shared/status.json` restores it."
         raise ConfigError(f"{file}: expected an object with valid build records: {error}", hint=hint) from None
@@ -40,9 +41,10 @@ def write_status(root: Path, records: Iterable[BuildRecord]) -> None:
     write_whole(status_file(root), json_text(Status(schema=1, records=list(records))))
 
 
-def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord]) -> list[BuildRecord]:
+def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord], now: str = "9999") -> list[BuildRecord]:
     """``published`` and the tested builds of ``local``; of two records for an image and recipe, the newer one.
 
+    One whose time is later than ``now`` (ISO 8601) is the older one: it was made while a clock was wrong.
     A quick build does not replace a full build: both are kept. A build on the user's own base image (``--base``) says
     nothing about the target and is skipped. Fields that are only valid in this clone are dropped.
     """
@@ -51,7 +53,7 @@ def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord]) -> lis
         key = (record.image, record.platform, record.recipe)
         if record.tests is None or record.base.origin == "user":
             continue
-        if key not in records or records[key].built <= record.built:
+        if key not in records or records[key].built <= record.built or now < records[key].built:
             old, new = records.get(key), msgspec.convert(record, BuildRecord, from_attributes=True)
             if old:
                 again = old.built == record.built  # the same build, tested again
@@ -63,4 +65,5 @@ def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord]) -> lis
 
 def publish_local_records(workspace: Workspace) -> None:
     """Add the records of this clone's tested builds to shared/status.json."""
-    write_status(workspace.root, adopt(read_status(workspace.root), local_records(workspace)))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    write_status(workspace.root, adopt(read_status(workspace.root), local_records(workspace), now))

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
@@ -228,6 +229,9 @@ class Transport:
         except requests.exceptions.SSLError as error:
             if "CERTIFICATE" not in str(error) and not any(reason in str(error) for reason in PLAIN_HTTP):
                 raise self._unreachable("broke the connection") from None
+            if untimely := re.search("certificate (has expired|is not yet valid)", str(error)):
+                hint = f"This machine's clock says {datetime.now(UTC):%Y-%m-%d}: is that right?"
+                raise Unreachable(f"the TLS certificate of {self.host} {untimely[1]}", hint=hint) from None
             raise Unreachable(
                 f"the TLS certificate of {self.host} is not trusted, or it does not speak TLS",
                 hint=f"Pass your authority's certificate: --ca-bundle=FILE, or /etc/docker/certs.d/{self.host}/ca.crt.",

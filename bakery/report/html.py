@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bakery.report import text
 from bakery.report.charts import Tile, tiles
-from bakery.sizes import Comparison, Part, SizeReport, files_only_in, megabytes, ratio
+from bakery.sizes import Comparison, Part, SizeReport, files_only_in, label_of, megabytes, ratio
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -31,11 +31,11 @@ def templates() -> "Environment":
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     functions = (
-        compressed_chart, difference_chart, files_only_in, layer_chart, map_chart, megabytes, part_chart, percent,
-        ratio,
+        compressed_chart, difference_chart, files_only_in, label_of, layer_chart, map_chart, megabytes, part_chart,
+        percent, ratio,
     )  # fmt: skip
     names = {function.__name__: function for function in functions}
-    environment.globals |= {**names, "count": "{:,}".format, "text": text, "Part": Part}
+    environment.globals |= {**names, "count": "{:,}".format, "text": text}
     return environment
 
 

@@ -1,23 +1,29 @@
 """The generated parts of README.md and of pages: the text between two markers is replaced, the rest is not changed."""
 
 import difflib
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from bakery.errors import BuildError, ConfigError
-from bakery.files import write_whole
+from bakery.files import require_type, write_whole
 from bakery.regular_files import read_text
 
 
 def fill(text: str, parts: Mapping[str, str], file: str = "README.md") -> str:
-    """Replace the text between the markers of each part; :exc:`ConfigError` if a marker is missing."""
+    """Replace the text between the markers of each part; :exc:`ConfigError` if a marker is missing.
+
+    A marker in a part, such as a name from the records, is shown as text: it would end the part, and each time that it
+    is rendered, the rest would be left in the file.
+    """
     for name, content in parts.items():
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
         head, _, rest = text.partition(begin)
         _, closing, tail = rest.partition(end)
         if not closing:
             raise ConfigError(f"{file}: expected {begin} and {end}", hint="Add them where the generated part belongs.")
-        text = f"{head}{begin}\n{content.rstrip()}\n{end}{tail}"
+        content = content.rstrip().replace("<!--", "&lt;!--")
+        text = f"{head}{begin}\n{content}\n{end}{tail}"
     return text
 
 
@@ -40,8 +46,11 @@ def update_readme(file: Path, parts: Mapping[str, str], *, check: bool) -> str:
 def update_files(folder: Path, suffix: str, files: Mapping[str, str], *, check: bool) -> str:
     """Write ``files`` (text by name) in ``folder``, remove others with ``suffix``; returns a line about the result.
 
-    With ``check`` nothing is changed, and :exc:`BuildError` names the files that differ.
+    With ``check`` nothing is changed, and :exc:`BuildError` names the files that differ. A folder that is a link is
+    refused: files outside the clone would be removed.
     """
+    for path in (folder.parent, folder):
+        require_type(path, stat.S_IFDIR, "Replace it by the folder itself: nothing outside the clone is changed.")
     old = {file.name: read_text(file) for file in sorted(folder.glob(f"*{suffix}"))}
     changed = sorted(name for name in {*old, *files} if old.get(name) != files.get(name))
     if not changed:

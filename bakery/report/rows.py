@@ -206,15 +206,17 @@ class Published:
 
     @property
     def full(self) -> list[BuildRecord]:
-        """The full builds of known series and targets."""
-        known = {series.name for series in self.catalog.series} | {target.name for target in self.catalog.targets}
+        """The full builds of known series, targets and variants."""
+        tables = (self.catalog.series, self.catalog.targets, self.catalog.variants)
+        series, targets, variants = ({entry.name for entry in table} for table in tables)
         return [
             record for record in self.records
-            if record.recipe is RecipeName.FULL and {record.series, record.target} <= known
+            if record.recipe is RecipeName.FULL and record.series in series and record.target in targets
+            and variant_of(record) in variants
         ]  # fmt: skip
 
     def builds(self, series: str = "", target: str = "", variant: str = "", platform: str = "") -> list[BuildRecord]:
-        """The full builds of known series and targets, the best first.
+        """The full builds of known series, targets and variants, the best first.
 
         Releases come before trees, newer ones before older ones, and the default target before others.
         """

@@ -5,12 +5,13 @@ The folder needs no server and no other files; scripts only filter the table and
 
 import json
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bakery.errors import ConfigError, InputError
-from bakery.files import write_whole
-from bakery.regular_files import read_regular
+from bakery.files import require_type, write_whole
+from bakery.regular_files import MEDIUM, SMALL, read_regular
 from bakery.report.charts import Tile, tiles
 from bakery.report.figures import all_sizes_chart, chart_of, key_rows, sizes_chart, summaries_chart
 from bakery.report.html import STYLE, TEMPLATES, templates
@@ -33,7 +34,7 @@ def packages_of(file: Path) -> dict[str, list[tuple[str, str, str]]]:
     if not file.exists():
         return {}
     try:
-        content = json.loads(read_regular(file))
+        content = json.loads(read_regular(file, MEDIUM))
         packages: dict[str, list[tuple[str, str, str]]] = {section: [] for section in SECTIONS}
         for package in content["packages"]:
             locators = [str(reference["referenceLocator"]) for reference in package.get("externalRefs", ())]
@@ -103,12 +104,13 @@ def write_site(workspace: Workspace, folder: Path) -> str:
     longer built. Raises :exc:`InputError` for a folder with other files.
     """
     listed = folder / LIST
-    earlier = set(read_regular(listed).decode(errors="replace").splitlines()) if listed.exists() else set()
+    earlier = set(read_regular(listed, SMALL).decode(errors="replace").splitlines()) if listed.exists() else set()
     earlier = {name for name in earlier if OWN.fullmatch(name)}
     files = site_files(read_published(workspace.root), workspace)
     kept = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     other = {name for name in kept - {"CNAME"} if not name.startswith(".")} if not earlier else set()
     other |= {name for name in files.keys() - earlier if (folder / name).exists()}
+    require_type(folder / "images", stat.S_IFDIR)  # in a folder that a link leads to, files would be replaced
     if other:
         raise InputError(
             f"--output={folder} has files that `inv site` did not write: {', '.join(sorted(other)[:5])}",

@@ -29,7 +29,8 @@ LARGEST_BILL = 16 << 20
 LARGEST_TRACKER = 120 << 20
 """Bytes of the tracker's data, which have about 70 MB."""
 MOST_SOURCES, MOST_OBJECTS = 5_000, 300_000
-"""Source packages of an image, and JSON objects about them: Linux, which is in dev images, has about 150,000."""
+"""Source packages of an image, and JSON objects about them: Linux, which is in dev images, has about 150,000. A bill of
+20,000 packages has 100,000."""
 OPENVEX = "https://openvex.dev/ns/v0.2.0"
 
 
@@ -71,6 +72,8 @@ def parse_bill(data: bytes) -> Document:
     if len(data) > LARGEST_BILL:
         raise InputError(f"the bill of materials has {len(data):,} bytes; expected at most {LARGEST_BILL:,}")
     try:
+        if data.count(b"{") > MOST_OBJECTS:  # an empty one has 3 bytes, and takes 100 bytes of memory
+            raise ValueError(f"it has more than {MOST_OBJECTS:,} objects")
         return msgspec.json.decode(data, type=Document)
     except (ValueError, RecursionError) as error:
         raise InputError(f"expected a bill of materials that `inv sbom` wrote: {error}") from None

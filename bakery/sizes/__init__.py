@@ -1,13 +1,13 @@
 """Sizes of images: by layer and by part, compared with other images and with budgets."""
 
 from bakery.sizes.baseline import OfficialImage, megabytes, official_size, read_baseline
-from bakery.sizes.breakdown import FileSize, Part, Share, Size
+from bakery.sizes.breakdown import FileSize, Part, Share, Size, label_of
 from bakery.sizes.budget import budget_of, explain_excess
 from bakery.sizes.comparison import Comparison, SizeReport, Summary, document, files_only_in, ratio
 from bakery.sizes.measure import Comparer, size_and_anatomy
 
 __all__ = [
     "Comparer", "Comparison", "FileSize", "OfficialImage", "Part", "Share", "Size", "SizeReport", "Summary",
-    "budget_of", "document", "explain_excess", "files_only_in", "megabytes", "official_size", "ratio",
+    "budget_of", "document", "explain_excess", "files_only_in", "label_of", "megabytes", "official_size", "ratio",
     "read_baseline", "size_and_anatomy",
 ]  # fmt: skip

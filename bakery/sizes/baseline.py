@@ -8,7 +8,8 @@ import msgspec
 
 from bakery.catalog import Catalog, Image, Series, Target
 from bakery.errors import ConfigError
-from bakery.regular_files import read_regular
+from bakery.names import REFERENCE
+from bakery.regular_files import MEDIUM, read_regular
 
 Size = Annotated[int, msgspec.Meta(gt=0, le=1 << 53)]
 
@@ -23,7 +24,7 @@ class OfficialLayer(msgspec.Struct, frozen=True):
 class OfficialImage(msgspec.Struct, frozen=True, rename={"reference": "tag"}):
     """An official image. ``created`` is a time in ISO 8601, ``source`` the origin of these data."""
 
-    reference: str
+    reference: Annotated[str, msgspec.Meta(pattern=rf"\A{REFERENCE}\Z")]
     release: str
     compressed_bytes: Size
     platform: str
@@ -52,7 +53,7 @@ def read_baseline(root: Path) -> dict[tuple[str, str], OfficialImage]:
     """Official images by (reference, platform); :exc:`ConfigError` if the file is missing or not valid."""
     file = root / "shared" / "official-sizes.json"
     try:
-        content = msgspec.json.decode(read_regular(file), type=_Baseline)
+        content = msgspec.json.decode(read_regular(file, MEDIUM), type=_Baseline)
     except (OSError, ValueError, RecursionError) as error:
         expected = "expected images with tag, platform, release and compressed_bytes"
         raise ConfigError(f"{file}: {expected}: {error}") from None

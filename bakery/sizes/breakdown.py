@@ -35,6 +35,11 @@ class Part(StrEnum):
         return part
 
 
+def label_of(part: str) -> str:
+    """The name of the part with this key in reports; the key itself if it is of another version of this program."""
+    return next((known.label for known in Part if known == part), part)
+
+
 # Paths under a prefix such as usr/local; the first match counts.
 INSTALLED = (
     (Part.BYTECODE, r".*\.py[co]"),

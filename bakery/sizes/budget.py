@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from bakery.catalog import Budget, Catalog, Image, RecipeName
 from bakery.records import BuildRecord, PartSize
-from bakery.sizes.breakdown import Part, Share, Size
+from bakery.sizes.breakdown import Part, Share, Size, label_of
 
 DEFAULT_VARIANT = "default"  # of records that do not name one
 
@@ -48,12 +48,11 @@ def compact(parts: Mapping[Part, Share]) -> dict[str, PartSize]:
 
 def growth(old: Mapping[str, PartSize], new: Mapping[str, PartSize]) -> tuple[str, ...]:
     """A line for each part that changed from one record to another, largest change first."""
-    labels = {str(part): part.label for part in Part}
     rows = []
     for part in dict.fromkeys((*old, *new)):
         before, after = old.get(part, PartSize(0, 0)), new.get(part, PartSize(0, 0))
         disk, compressed = after.disk_bytes - before.disk_bytes, after.compressed_bytes - before.compressed_bytes
-        text = f"{labels.get(part, part)}: {disk:+,} bytes on disk, {compressed:+,} compressed"
+        text = f"{label_of(part)}: {disk:+,} bytes on disk, {compressed:+,} compressed"
         rows.append((max(abs(disk), abs(compressed)), text))
     return tuple(text for change, text in sorted(rows, key=lambda row: -row[0]) if change)
 

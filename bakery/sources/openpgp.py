@@ -118,7 +118,8 @@ def _interpret(lines: Iterable[str], pinned: Sequence[str], now: datetime, code:
     if kind != BINARY:
         raise BadSignature(f"the signature is of class {kind}; expected {BINARY}, over the bytes of a file")
     if made > now.timestamp() + LEEWAY:
-        raise BadSignature(f"the signature was made on {when:%Y-%m-%d}, which is in the future")
+        clock = f"this machine's clock says {now:%Y-%m-%d}"
+        raise BadSignature(f"the signature was made on {when:%Y-%m-%d}, which is in the future: {clock}")
     note = ""
     if "EXPKEYSIG" in fields:
         ended = datetime.fromtimestamp(min(int(entry[1]) for entry in status if entry[0] == "KEYEXPIRED"), UTC)

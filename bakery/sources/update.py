@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import tomli_w
+from packaging.utils import parse_wheel_filename
 
 from bakery import registry
 from bakery.catalog import Catalog, Extra, Pin, Series, Target, select_images
@@ -25,6 +26,8 @@ from bakery.sources.trust import load_trust
 from bakery.workspace import Workspace
 
 LOCK = "shared/lock.toml"
+CANDIDATES = 5
+"""The most releases of a series that are looked for; upstream has had one in a month at most."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +154,11 @@ class Discovery:
         except Unavailable as reason:
             findings.notes.append(f"{wheel.name}: pip's package index {reason}; {wheel.file} stays pinned")
             return
+        newest, pinned = (parse_wheel_filename(extra.file)[1] for extra in (new, wheel))
         if new.file == wheel.file and new.sha256 != wheel.sha256:
             findings.problems.append(f"{wheel.file}: pinned with sha256 {wheel.sha256}, the index has {new.sha256}")
+        elif newest < pinned:  # a mirror that lags behind, or one that offers an old version on purpose
+            findings.notes.append(f"{wheel.name}: pip's package index has {newest} at most; {wheel.file} stays pinned")
         elif new != wheel:
             findings.changes.append(lock_changes.wheel_change(new))
 
@@ -193,8 +199,14 @@ class Discovery:
             ) from None
 
     def _pin_first(self, candidates: Iterable[Pin], number: str, findings: Findings, ids: Mapping[str, str]) -> None:
-        """Pin the first of ``candidates`` that is available and passes verification."""
-        for pin in candidates:
+        """Pin the first of ``candidates`` that is available and passes verification; :data:`CANDIDATES` are tried.
+
+        A list can name a thousand releases that no server has, each of which costs requests to all of them.
+        """
+        for tried, pin in enumerate(candidates):
+            if tried == CANDIDATES:
+                findings.notes.append(f"Python {pin.release} and older releases that are listed were not tried")
+                return
             try:
                 findings.changes.append(self._pin(pin, number, ids.get(pin.release, "")))
                 findings.notes.extend(self._profiles_left_behind(pin, number))

@@ -21,7 +21,7 @@ from bakery.engine import Engine, idle_container, tar_of
 from bakery.errors import BuildError, InputError
 from bakery.files import staged_file
 from bakery.options import Output
-from bakery.regular_files import read_regular
+from bakery.regular_files import MEDIUM, read_regular
 from bakery.toml import Pattern, Rule, read_toml
 from bakery.xz import decompress_xz
 
@@ -146,7 +146,7 @@ def write_facts(file: Path, record: FactsRecord) -> None:
 def read_facts(file: Path) -> FactsRecord:
     """The record in ``file``; :exc:`BuildError` if it is missing or not valid."""
     try:
-        return msgspec.json.decode(decompress_xz(read_regular(file)), type=FactsRecord)
+        return msgspec.json.decode(decompress_xz(read_regular(file, MEDIUM), MEDIUM), type=FactsRecord)
     except (OSError, lzma.LZMAError, EOFError, ValueError, RecursionError) as error:
         what = getattr(error, "strerror", None) or error
         raise BuildError(f"shared/facts/{file.name}: expected a record of facts: {what}", hint=AGAIN) from None

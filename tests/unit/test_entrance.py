@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import shutil
@@ -9,6 +10,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 
 import pytest
 
@@ -244,3 +246,32 @@ def test_a_login_in_the_hosts_sources_is_copied_for_this_user_only_and_removed_a
     assert entrance.run("./inv", "images").returncode == 2
     assert set((tmp_path / "modes").read_text().split()) == {"700", "600"}
     assert not (entrance.home / "python.apt").exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
+def test_a_lock_that_is_not_a_file_is_refused_by_name(entrance: Entrance, tmp_path: Path, kind: str) -> None:
+    """A shell follows links and empties their target, and waits for the reader of a FIFO."""
+    entrance.add("python3", PYTHON)
+    entrance.home.mkdir()
+    victim, lock = tmp_path / "victim", entrance.home / "environments.lock"
+    victim.write_text("precious")
+    {"link": lambda: lock.symlink_to(victim), "fifo": lambda: os.mkfifo(lock), "folder": lock.mkdir}[kind]()
+    done = entrance.run("./inv", "--list")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, f"Error: {lock} is not a regular file")
+    assert victim.read_text() == "precious" and not entrance.installs
+
+
+def test_a_command_that_waits_for_another_one_says_so(entrance: Entrance) -> None:
+    entrance.add("python3", PYTHON)
+    entrance.home.mkdir()
+    with (entrance.home / "environments.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        environment = {"PATH": str(entrance.path), "BAKERY_HOME": str(entrance.home), "LOG": str(entrance.log)}
+        command = ["./inv", "--list"]
+        waiting = subprocess.Popen(command, cwd=entrance.clone, env=environment, stdout=DEVNULL, stderr=PIPE, text=True)
+        with waiting:
+            assert waiting.stderr is not None
+            line = waiting.stderr.readline()
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            waiting.communicate(timeout=60)
+    assert line.startswith("Waiting: another process is busy with ") and waiting.returncode == 3

@@ -17,7 +17,17 @@ import pytest
 
 from bakery import files
 from bakery.errors import BakeryError, DiskFullError
-from bakery.files import disk_full, interruptible, locked, no_space, sha256_of, staged_file, staged_folder, write_whole
+from bakery.files import (
+    disk_full,
+    holder_of,
+    interruptible,
+    locked,
+    no_space,
+    sha256_of,
+    staged_file,
+    staged_folder,
+    write_whole,
+)
 
 HOLDER = """
 import sys
@@ -83,6 +93,34 @@ def test_lock_is_released_when_its_block_fails(tmp_path: Path) -> None:
         raise ZeroDivisionError
     with locked(tmp_path / "a.lock", "x", lambda _: pytest.fail("still held")):
         pass
+
+
+def test_lock_that_was_removed_while_it_was_waited_for_is_locked_anew(tmp_path: Path, root: Path) -> None:
+    """Otherwise two processes hold it: one the removed file, one the new file."""
+    file, messages, entered = tmp_path / "a.lock", list[str](), list[str]()
+
+    def wait() -> None:
+        with locked(file, "x", messages.append):
+            entered.append(file.read_text())
+
+    with holder(file, root) as other:
+        thread = threading.Thread(target=wait)
+        thread.start()
+        while not messages:
+            assert thread.is_alive()
+        file.unlink()
+        other.communicate("\n", timeout=10)
+        thread.join(10)
+    assert entered == [f"pid {os.getpid()}"] and len(messages) == 1
+
+
+def test_holder_of_a_lock_is_named(tmp_path: Path, root: Path) -> None:
+    file = tmp_path / "a.lock"
+    assert holder_of(file) == ""
+    with holder(file, root) as other:
+        assert holder_of(file) == f"process {other.pid}"
+        other.communicate("\n", timeout=10)
+    assert holder_of(file) == ""
 
 
 def test_staged_folder_replaces_the_old_one_atomically(tmp_path: Path) -> None:

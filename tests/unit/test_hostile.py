@@ -23,7 +23,9 @@ from hypothesis import strategies as st
 
 from bakery import oci
 from bakery.bases import BaseResolver
+from bakery.benchmarks import read_results
 from bakery.build.builder import _stages_after_compiling
+from bakery.build.reproducibility import KEPT_IN_ALL
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog
 from bakery.catalog.selection import select_images
@@ -48,7 +50,8 @@ from bakery.redaction import printable, redact
 from bakery.registry.credentials import find_login
 from bakery.registry.references import split_reference
 from bakery.report.readme import update_files, update_readme
-from bakery.report.site import write_site
+from bakery.report.site import packages_of, write_site
+from bakery.sbom.vulnerabilities import parse_bill
 from bakery.sizes import read_baseline
 from bakery.sources.openpgp import BadSignature, dearmor
 from bakery.sources.published import parse_source_index
@@ -631,3 +634,23 @@ def test_a_repeatable_option_without_a_value_is_refused(name: str, typed: str) -
     with pytest.raises(InputError, match=f"--{name.replace('_', '-')}= is empty"):
         make_groups(groups, options_of(groups, name, {}), {name: ["x", typed]})
     make_groups(groups, options_of(groups, name, {}), {name: []})
+
+
+def test_documents_that_would_take_too_much_memory_are_refused(tmp_path: Path) -> None:
+    """JSON can take 25 times as much memory as it has bytes, xz and empty objects more."""
+    large = b"[" + b" " * (9 << 20) + b"]"
+    shared, results, facts = (tmp_path / name for name in ("shared", "docs/results", "facts.json.xz"))
+    for file in (shared / "status.json", shared / "official-sizes.json", results / "a.json", tmp_path / "sbom.json"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(large)
+    facts.write_bytes(lzma.compress(large, preset=0))
+    readers: list[Callable[[], object]] = [
+        lambda: read_status(tmp_path), lambda: read_baseline(tmp_path), lambda: read_results(results),
+        lambda: packages_of(tmp_path / "sbom.json"), lambda: read_facts(facts),
+    ]  # fmt: skip
+    for reader in readers:
+        with pytest.raises(BakeryError, match=r"expected at most 8388608 bytes|unpacks to more than 8388608 bytes"):
+            reader()
+    with pytest.raises(InputError, match="it has more than 300,000 objects"):
+        parse_bill(b'{"documentNamespace": "x", "packages": [' + b"{}," * (2 << 20) + b"{}]}")
+    assert 2 * KEPT_IN_ALL <= 128 << 20, "two images are compared"

@@ -107,3 +107,11 @@ def test_script_that_makes_the_environment_refuses_it_too(root: Path, home: Path
     )  # fmt: skip
     assert done.returncode == 2 and f"another user may change {home}" in done.stderr
     assert list((home / "environments").iterdir()) == []
+
+
+@root_only
+def test_a_temporary_file_of_another_command_may_disappear_meanwhile(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "iterdir", lambda path: iter([path / ".authorities.pem.x1y2z3"]))
+    require_own_cache(home)

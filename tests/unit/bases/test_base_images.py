@@ -531,6 +531,17 @@ def test_same_tar_is_imported_once(make: Any, target: Target, tmp_path: Path, mo
     assert make(str(tar)).resolve(target, AMD64) == first
 
 
+@pytest.mark.parametrize("seconds", [-1, 253402300800])
+def test_a_tar_whose_time_no_image_can_have_is_refused(make: Any, target: Target, tmp_path: Path, seconds: int) -> None:
+    tar = rootfs(tmp_path / "r.tar")
+    os.utime(tar, (seconds, seconds))
+    if tar.stat().st_mtime != seconds:
+        pytest.skip("this file system has no such time")
+    with pytest.raises(InputError, match=rf"has the time {seconds}: expected seconds since 1970") as caught:
+        make(str(tar)).resolve(target, AMD64)
+    assert caught.value.hint.endswith(f"touch {tar}")
+
+
 def test_tar_is_imported_once_per_platform(make: Any, target: Target, tmp_path: Path) -> None:
     tar = rootfs(tmp_path / "r.tar")
     amd64, arm64 = (

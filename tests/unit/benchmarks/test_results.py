@@ -294,3 +294,20 @@ def test_a_published_number_that_is_too_large_or_missing_is_an_error(tmp_path: P
     (tmp_path / "x.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"x\.json: expected a result"):
         read_results(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a | b", "a\nb", "<!-- speed:end -->", "\x1b[31m", "\u202etxt", "`a`", "x" * 201])
+def test_a_published_name_that_could_end_its_cell_or_chart_is_an_error(tmp_path: Path, name: str) -> None:
+    content = json.loads(save(tmp_path, RESULT).read_text(encoding="utf-8"))
+    file = tmp_path / "x.json"
+    for place in (
+        content["benchmarks"][0], content["summary"]["slowest"], content["images"]["ours"], content["environment"],
+    ):  # fmt: skip
+        key = next(key for key in ("name", "image", "cpu_model") if key in place)
+        place[key], before = name, place[key]
+        file.write_text(json.dumps(content), encoding="utf-8")
+        with pytest.raises(ConfigError, match=rf"x\.json: expected a result .*\.{key}"):
+            read_results(tmp_path)
+        place[key] = before
+    file.write_text(json.dumps(content), encoding="utf-8")
+    assert len(read_results(tmp_path)) == 2

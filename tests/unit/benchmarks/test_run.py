@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 
 from bakery.benchmarks.pyperformance import Benchmark
-from bakery.benchmarks.run import Measurement, Suite, measurements_of, values_of
-from bakery.benchmarks.session import Pair, free_pair, pair_of
+from bakery.benchmarks.run import MARK, Measurement, Suite, WorkerContainer, measurements_of, values_of
+from bakery.benchmarks.session import Pair, Session, free_pair, pair_of, python_of
 from bakery.benchmarks.startup import CPU, FORKED, INSIDE, parse_start
 from bakery.benchmarks.wheelhouse import settings_for
 from bakery.catalog.models import Catalog, Image
+from bakery.display.progress import Display
+from bakery.engine.containers import CommandResult
+from bakery.errors import BuildError
+from bakery.options import Measuring
+from bakery.workspace import Workspace
 
 LOGGING = Benchmark("logging", "bm_logging", (), "", ">=3.8")
 
@@ -155,3 +163,43 @@ def test_a_script_that_does_not_end_is_stopped(root: Path, tmp_path: Path) -> No
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
     assert done.returncode == 1
     assert done.stderr.startswith("Timeout (")
+
+
+PYTHON = '{"key": "k", "series": "3.13", "version": "3.13.15", "full": "", "cpu_model": "", "kernel": ""}'
+
+
+def container_that_prints(*texts: str) -> Any:
+    """A container in which each command prints the next of ``texts``."""
+    return SimpleNamespace(run=lambda *_, **__: CommandResult(0, remaining.pop(0)), texts=(remaining := list(texts)))
+
+
+@pytest.mark.parametrize("text", [f"Welcome\n{PYTHON}", "", "{}", "[" * 5000])
+def test_an_image_whose_python_prints_more_than_its_version_cannot_be_measured(text: str) -> None:
+    with pytest.raises(BuildError, match="x: python3 printed more than its version"):
+        python_of(container_that_prints(text), "x")
+
+
+@pytest.mark.parametrize("text", ["a b", "nan inf", "0.1", "-1 -1", "0.1 0.1 0.1"])
+def test_a_check_of_the_noise_that_prints_no_spreads_is_an_error(text: str, tmp_path: Path) -> None:
+    session = Session(Workspace(tmp_path, tmp_path), Any, Pair("x", "a", "b"), Measuring(), Display(io.StringIO()))
+    with pytest.raises(BuildError, match="the check of the machine's noise printed"):
+        session.check_quiet(container_that_prints(text))
+
+
+@pytest.mark.parametrize(
+    "benchmarks",
+    [
+        "[]", '[{"runs": []}]',
+        '[{"runs": [{"values": [0.0], "warmups": [[1, 0.0]]}]}]', '[{"runs": [{"values": [-1]}]}]',
+        '[{"runs": [{}]}]', "1", '[{"runs": [{"values": [1e300], "warmups": [[0, 1.0]]}]}]',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("step", ["calibrate", "measure"])
+def test_a_worker_without_results_of_pyperf_leaves_its_benchmark_out(benchmarks: str, step: str) -> None:
+    report = f'{MARK}{{"suite": {{"benchmarks": {benchmarks}}}, "wall": 1.0, "cpu": 1.0}}'
+    worker = WorkerContainer("ours", "x", container_that_prints(PYTHON, report), "wall")
+    if (benchmarks, step) == ("[]", "calibrate"):
+        assert worker.calibrate(LOGGING) == []
+        return
+    with pytest.raises(BuildError, match="does not run in x: expected results of pyperf"):
+        worker.calibrate(LOGGING) if step == "calibrate" else worker.measure(Measurement("a", LOGGING, 0, 1, 1), 1)

@@ -21,9 +21,11 @@ from bakery.compression import Compression
 from bakery.errors import BakeryError
 from bakery.plan import Inputs
 from bakery.records import Resolution
+from bakery.records.packages import Package
 from bakery.workspace import Workspace
 
 RESOLUTION = Resolution(target="bookworm", platform="linux/amd64", base="sha256:1", packages=())
+PACKAGE = Package(stage="runtime", name="libssl3", version="3.0.1", architecture="amd64", sha256="0" * 64)
 
 
 @pytest.fixture
@@ -49,6 +51,29 @@ def test_lists_of_packages_are_not_written_through_a_link(tmp_path: Path, victim
     with pytest.raises(BakeryError, match=r"packages/image is a symbolic link: expected a folder"):
         inputs.with_packages(tmp_path, RESOLUTION)
     assert (victim / "runtime").read_text() == "precious"
+
+
+def test_a_stage_and_its_image_are_built_at_the_same_time_in_separate_files(
+    tmp_path: Path, image: Callable[..., Image]
+) -> None:
+    """They have separate locks: a package list or an export of one must not end up in the other."""
+    inputs = BuildInputs(Inputs(*["x"] * 6, packages="build/packages/image"), cast(Any, None), tmp_path, "")
+    other = Resolution(target="bookworm", platform="linux/amd64", base="sha256:1", packages=(PACKAGE,))
+    built, tested = inputs.with_packages(tmp_path, other), inputs.with_packages(tmp_path, RESOLUTION, "regrtest")
+    assert built.contexts.packages != tested.contexts.packages
+    assert (tmp_path / built.contexts.packages / "runtime").read_text() == f"{PACKAGE.line}\n"
+    engine, compression = cast(Any, SimpleNamespace(keeps_layers=True)), {("a:b",): Compression("zstd", 1)}
+    exports = [
+        Export(Workspace(tmp_path, tmp_path), engine, Stage(image("3.13"), tmp_path / "log", compression, name))
+        for name in ("", "regrtest")
+    ]
+    assert len({file for each in exports for file in (each.exported, each.recompressed, each.attested)}) == 6
+
+
+def test_labels_are_compared_without_writing_the_lists_of_packages(tmp_path: Path) -> None:
+    inputs = BuildInputs(Inputs(*["x"] * 6, packages="build/packages/image"), cast(Any, None), tmp_path, "")
+    assert inputs.resolved(RESOLUTION).contexts.resolution == RESOLUTION.digest
+    assert not (tmp_path / "build").exists()
 
 
 def test_the_path_of_the_clone_may_have_commas(catalog: Catalog, image: Callable[..., Image]) -> None:

@@ -206,3 +206,10 @@ def test_a_revision_that_is_not_a_commit_is_left_out_of_suggested_commands(
     with pytest.raises(InputError) as error:
         dataclasses.replace(remote, config=config).select(catalog)
     assert error.value.hint.endswith("git checkout COMMIT")
+
+
+def test_a_label_of_a_megabyte_is_shown_in_part(image: Callable[..., Image]) -> None:
+    remote = published(image("3.13"), "sha256:1", variant="x" * (1 << 20))
+    with pytest.raises(InputError, match="was built from other inputs") as caught:
+        remote.require_same({"io.github.infra7.python.variant": "default"})
+    assert len(caught.value.message) < 5000

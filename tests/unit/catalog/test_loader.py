@@ -268,6 +268,32 @@ def test_a_new_family_needs_only_data(data_tree: Path) -> None:
             )
             for tag in ("-{x}", "{0}", "{", "{series:%}", "{series.__class__.__mro__}")
         ),
+        *(
+            pytest.param(
+                DEBIAN, lambda d, name=name: d["targets"].update({name: d["targets"]["bookworm"]}),
+                ["expected a name in lower case such as bookworm", repr(name)], id=f"target called {name!r}",
+            )
+            for name in ("../../x", "Bookworm", "a b", "", "-x", "\u212a")
+        ),
+        *(
+            pytest.param(
+                DEBIAN, lambda d, value=value: d.update(platforms=value),
+                ["platforms", "at least one platform such as linux/amd64"], id=f"platforms {value!r}",
+            )
+            for value in ([], ["banana"], ["linux/.."], [1], ["windows/amd64"], "linux/amd64")
+        ),
+        pytest.param(
+            LOCK, lambda d: d["extras"].update({"../x": d["extras"]["wheel"]}), ["expected a name", "'../x'"],
+            id="extra that leaves the cache",
+        ),
+        pytest.param(
+            LOCK, lambda d: d["extras"]["wheel"].update(file=".."), ["extras.wheel.file", "a file name", "'..'"],
+            id="file of an extra that is a folder",
+        ),
+        pytest.param(
+            CATALOG, lambda d: d.update(profile_fit=1), ["profile_fit", "from 0.0 to 1.0", "found 1"],
+            id="share without a decimal point",
+        ),
         pytest.param(CATALOG, lambda d: d.update(schema=2), ["schema", "expected 1", "found 2"], id="wrong schema"),
         pytest.param(LOCK, lambda d: d.pop("schema"), ["schema", "missing; expected 1"], id="no schema"),
         pytest.param(

@@ -366,3 +366,14 @@ def test_listing_loads_no_heavy_library(root: Path, arguments: list[str]) -> Non
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "bakery" in loaded
     assert loaded.isdisjoint({"docker", "requests", "rich", "zstandard", "jinja2", "spdx_tools"})
+
+
+def test_a_signal_between_the_end_of_a_task_and_the_end_of_the_process_is_reported(root: Path) -> None:
+    """Invoke would exit with 1, without a word."""
+    program = (
+        "import os, signal, sys\nfrom bakery import process\nfrom commands.command import reported_errors\n"
+        "process.guard()\nwith reported_errors():\n    pass\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGTERM)\nexcept KeyboardInterrupt:\n    sys.exit(1)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "\nInterrupted.\n")

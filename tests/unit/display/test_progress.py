@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import itertools
 import json
@@ -267,3 +268,21 @@ def test_the_live_display_is_used_on_terminals_that_can_move_the_cursor(
 
 def test_phases_are_listed_in_order_and_short_ones_are_left_out() -> None:
     assert phases_text({"source": 0.4, "configure": 30.2, "compile": 691.8}) == "configure 30 s, compile 11 min 32 s"
+
+
+def test_a_terminal_that_was_closed_does_not_hide_the_signal() -> None:
+    class Closed(Terminal):
+        closed_terminal = False
+
+        def write(self, text: str) -> int:
+            if self.closed_terminal:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().write(text)
+
+        flush = lambda self: self.write("") and None  # noqa: E731
+
+    out = Closed()
+    with pytest.raises(KeyboardInterrupt), LiveDisplay(out) as display:
+        display.phase("3.13-bookworm", "compile")
+        out.closed_terminal = True
+        raise KeyboardInterrupt(1)

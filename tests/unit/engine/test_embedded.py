@@ -173,6 +173,22 @@ def test_a_mount_in_run_is_not_emptied(engine: Embedded, monkeypatch: pytest.Mon
     assert precious.exists()
 
 
+def test_a_disk_that_is_mounted_for_the_engine_is_not_unmounted(
+    engine: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unmounted = list[str]()
+    folder = os.path.realpath(engine.folder)
+    points = [folder, f"{folder}/data", f"{folder}/data/overlay", f"{folder}2"]
+    monkeypatch.setattr(embedded, "mount_points", lambda: points)
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: unmounted.append(command[-1]))
+    engine.sweep()
+    assert unmounted == [f"{folder}/data/overlay", f"{folder}/data"], "a folder that is mounted on itself"
+    unmounted.clear()
+    monkeypatch.setattr(os.path, "ismount", lambda _: True)
+    engine.sweep()
+    assert unmounted == [f"{folder}/data/overlay"]
+
+
 def test_an_engine_is_not_started_without_the_right_to_mount(engine: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "may_mount", lambda: False)
     with pytest.raises(EngineError, match="CAP_SYS_ADMIN") as caught:

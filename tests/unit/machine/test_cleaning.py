@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ from bakery.catalog.models import Catalog
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import EngineImage
 from bakery.errors import BakeryError, NothingSelected
+from bakery.files import locked
 from bakery.machine import cleaning
 from bakery.machine.cleaning import CREATED, FOLDERS, KINDS, Removal, clean, removals, remove
 from bakery.platforms import AMD64
@@ -220,3 +222,42 @@ def test_links_are_removed_but_not_followed(clone: Workspace, tmp_path: Path) ->
     with pytest.raises(BakeryError, match="sources is a symbolic link: expected a folder"):
         clean(clone, ["sources"], print)
     assert (tmp_path / "precious" / "file").exists()
+
+
+def test_nothing_is_removed_from_a_file_system_that_is_mounted_in_the_cache(
+    clone: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = clone.home / "sources" / "3.13.15"
+    monkeypatch.setattr(cleaning, "mount_points", lambda: ["/", str(point)])
+    with pytest.raises(BakeryError, match=f"a file system is mounted at {point}\n") as caught:
+        clean(clone, ["sources"], print)
+    assert caught.value.hint.endswith(f"umount {point}") and any(point.iterdir())
+    monkeypatch.setattr(Path, "is_mount", lambda self: self.name == "layers")
+    clean(clone, ["layers"], print)
+    assert list((clone.home / "layers").iterdir()) == []
+
+
+def test_a_folder_that_another_process_removed_is_no_error(clone: Workspace) -> None:
+    found = list(removals(clone, ("layers",)))
+    shutil.rmtree(clone.home / "layers")
+    assert remove(clone, found[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "lock"),
+    [
+        ("logs", "build/logs/3.13-bookworm.lock"), ("sources", "home/sources/3.13.5.lock"),
+        ("sources", "home/bench/lock"),
+        ("bases", "home/bases/bookworm-amd64.lock"), ("engine", "home/engine.lock"),
+    ],
+)  # fmt: skip
+def test_folder_in_which_another_command_works_is_kept(clone: Workspace, kind: str, lock: str) -> None:
+    folder = (clone.root / lock).parent
+    before = set(folder.rglob("*"))
+    with (
+        locked(clone.root / lock, "a build", print),
+        pytest.raises(BakeryError, match=rf"is not removed: process {os.getpid()} uses it"),
+    ):
+        clean(clone, [kind], print)
+    assert before <= set(folder.rglob("*"))
+    clean(clone, [kind], print)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from bakery.catalog.labels import LABELS
 from bakery.catalog.models import Catalog, Image
 from bakery.errors import BuildError, PublishError
 from bakery.platforms import AMD64
-from bakery.publish.gate import approved
+from bakery.publish.gate import approved, day_of
 from bakery.records.builds import write_record
 from bakery.workspace import Workspace
 from tests.records import local_record, run_of_tests
@@ -68,3 +69,16 @@ def test_a_quick_build_has_to_be_built_in_full(catalog: Catalog, image: Callable
     write_record(Workspace(tmp_path, tmp_path), image("3.13"), record)
     _, text = refusal(catalog, image("3.13"), tmp_path, Engine("sha256:1", "quick"))
     assert f"\n    {BUILD}\n    {TEST}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("built", "day"),
+    [
+        ("2026-11-28T01:00:00+00:00", "20261128"), ("1970-01-01T00:00:09+00:00", ""), ("2026-11-01T23:00:00+00:00", ""),
+        ("2106-02-07T06:28:15+00:00", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_the_day_of_a_permanent_tag_is_unknown_if_a_clock_was_wrong(built: str, day: str) -> None:
+    labels = {"org.opencontainers.image.created": "2026-11-02T10:00:00Z"}
+    record = local_record(built=built) if built else None
+    assert day_of(record, labels, datetime(2026, 11, 28, 2, tzinfo=UTC)) == day

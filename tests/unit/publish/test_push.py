@@ -190,6 +190,26 @@ def test_image_that_another_machine_pushed_gets_its_tags(merge: Merge) -> None:
     assert "3.13" in merge.tags
 
 
+def test_a_tag_that_another_push_sets_at_the_same_time_keeps_its_platform(merge: Merge) -> None:
+    """Between reading a tag and setting it, cosign may sign for minutes."""
+    other = Archive()
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [other.image([make_tar({})], "gzip", "linux/arm64")]}
+    dated, asked = merge.image["names"]["dated"], list[str]()
+    first = merge.pusher.repository.transport.once
+
+    def once(verb: str, what: str, **options: Any) -> Any:
+        answer = first(verb, what, **options)
+        if (verb, what) == ("GET", f"manifests/{dated}"):
+            asked.append(what)
+            merge.blobs[dated] = json.dumps(index).encode()
+        return answer
+
+    merge.pusher.repository.transport.once = once  # type: ignore[method-assign]
+    with pytest.raises(PublishError, match=f"{dated} was set by another push at the same time"):
+        merge.run()
+    assert len(asked) == 2 and merge.tags == [tag for tag in merge.tags if tag.startswith("sha256:")]
+
+
 NAMES = [
     {"dated": "latest"}, {"release": "stable"}, {"shared": ["3.14"]}, {"shared": []}, {"dated": "3.13"},
     {"dated": "3.13.15-bookworm-gzip"}, {"release": "3.13"},
@@ -292,3 +312,28 @@ def test_a_key_with_a_login_is_refused_because_arguments_of_processes_are_public
     with pytest.raises(InputError, match="--key must not contain a login or a query") as caught:
         make_signer(transport, key)
     assert "cr3t" not in str(caught.value)
+
+
+def test_an_image_without_a_day_needs_a_stamp(
+    catalog: Catalog, image: Callable[..., Image], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its permanent tag would end in a hyphen."""
+    engine: Any = FakeEngine()
+    monkeypatch.setattr(push, "approved", lambda *_: [(image("3.13"), "", engine.identity, "")])
+    repository: Any = FakeRepository()
+    with pytest.raises(InputError, match=r"the day of the build is unknown, .*: 3\.13\.15-bookworm") as caught:
+        Pusher(workspace, catalog, repository, lambda _: None, dry=True).push_digests(engine, [])
+    assert "--stamp=" in caught.value.hint
+    stamped = Pusher(workspace, catalog, repository, lambda _: None, stamp="20261122", dry=True)
+    assert stamped.push_digests(engine, [])[0].names.dated == "3.13.15-bookworm-20261122"
+
+
+def test_the_message_of_a_cosign_that_prints_a_megabyte_is_short(workspace: Workspace) -> None:
+    program = workspace.home / "cosign"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text(f"#!{sys.executable}\nimport sys\nsys.exit('token=S3cr3tS3cr3t ' + 'x' * 1_000_000)\n")
+    program.chmod(0o755)
+    transport: Any = SimpleNamespace(base="https://r.example", bundle=None, host="r.example", path="python")
+    with pytest.raises(PublishError, match=r"cosign did not sign sha256:1: token=\.\.\. xxx") as caught:
+        Signer(str(program), transport).sign("sha256:1")
+    assert len(str(caught.value)) < 1000

@@ -133,3 +133,12 @@ def test_an_answer_says_which_versions_are_newer_and_which_packages_are_unknown(
 def test_any_other_answer_is_an_error(line: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_newer([line])
+
+
+@pytest.mark.parametrize("cut", [0, 10, -3])
+def test_a_resolution_that_was_cut_off_counts_as_missing(tmp_path: Path, cut: int) -> None:
+    workspace, line = Workspace(tmp_path, tmp_path), f"runtime aa=1 all {'a' * 64} bookworm\n"
+    first = resolve(workspace, "x", ABOUT, asked(line, f"bookworm {MONDAY}\n"))  # type: ignore[arg-type]
+    file = workspace.records / "packages" / f"{first.digest}.json"
+    file.write_text(file.read_text()[:cut])
+    assert recorded(workspace, first.digest) is None

@@ -9,7 +9,8 @@ import pytest
 
 from bakery.errors import ConfigError
 from bakery.records.builds import BaseRecord, BuildRecord
-from bakery.records.status import adopt, read_status, status_file, write_status
+from bakery.records.status import adopt, publish_local_records, read_status, status_file, write_status
+from bakery.workspace import Workspace
 from tests.records import passed_build
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -77,3 +78,12 @@ def test_an_error_in_the_status_file_names_the_field_and_the_expected_type(
     status_file(tmp_path).write_text(text)
     with pytest.raises(ConfigError, match=rf"shared/status\.json: expected .* build records: .*{problem}"):
         read_status(tmp_path)
+
+
+def test_a_published_record_from_the_future_is_replaced(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, tmp_path / "home")
+    write_status(tmp_path, adopt([], [passed_build(built="2106-02-07T06:28:15+00:00")]))
+    workspace.records.mkdir(parents=True)
+    (workspace.records / "a.json").write_bytes(msgspec.json.encode(passed_build(built="2026-11-28T00:00:00+00:00")))
+    publish_local_records(workspace)
+    assert [record.built[:4] for record in read_status(tmp_path)] == ["2026"]

@@ -7,9 +7,11 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 
 from bakery.oci.manifests import ManifestError, layer_sizes, parse_config, parse_index, parse_manifest
 from bakery.registry import client, transport
@@ -425,3 +427,19 @@ def test_a_blob_that_ends_too_early_is_reported(serve: Any) -> None:
         Registry().open_blob(f"{server.address}/name:tag", DIGEST, 100) as stream,
     ):
         stream.read()
+
+
+@pytest.mark.parametrize("problem", ["certificate has expired", "certificate is not yet valid"])
+def test_a_certificate_that_is_not_valid_today_is_reported_with_the_clock(problem: str) -> None:
+    """`--ca-bundle` would not help."""
+    connection = transport.Transport("r.example", "x", PULL)
+
+    def fail(*_: object, **__: object) -> None:
+        raise requests.exceptions.SSLError(f"[SSL: CERTIFICATE_VERIFY_FAILED] verify failed: {problem} (_ssl.c:1006)")
+
+    vars(connection)["session"] = SimpleNamespace(request=fail)
+    with pytest.raises(
+        RegistryError, match=f"the TLS {problem.replace('certificate', 'certificate of r.example')}"
+    ) as e:
+        connection.ask("GET", "manifests/1")
+    assert "clock says 20" in e.value.hint and "--ca-bundle" not in e.value.hint

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from bakery.catalog.loader import load_catalog
-from bakery.errors import BuildError, ConfigError
+from bakery.errors import BakeryError, BuildError, ConfigError
 from bakery.records.builds import BuildRecord, SourceRecord, SuiteRun
 from bakery.records.status import adopt, publish_local_records, read_status, write_status
-from bakery.report.readme import fill, update_readme
+from bakery.report.readme import fill, update_files, update_readme
 from bakery.report.rows import status_table
 from bakery.workspace import Workspace
 from tests.records import passed_build, run_of_tests
@@ -87,6 +87,19 @@ def test_the_readme_is_written_only_if_it_changes_and_never_with_check(tmp_path:
     assert file.read_text() == "<!-- a:begin -->\nnew\n<!-- a:end -->\n"
 
 
+@pytest.mark.parametrize("name", ["docs", "docs/results"])
+def test_files_are_not_removed_through_a_folder_that_is_a_link(tmp_path: Path, name: str) -> None:
+    (tmp_path / "mine" / "results").mkdir(parents=True)
+    notes = tmp_path / "mine" / "results" / "notes.md"
+    notes.write_text("mine")
+    clone = tmp_path / "clone"
+    (clone / name).parent.mkdir(parents=True)
+    (clone / name).symlink_to(tmp_path / name.replace("docs", "mine"))
+    with pytest.raises(BakeryError, match=f"{name} is a symbolic link: expected a folder"):
+        update_files(clone / "docs" / "results", ".md", {"a.md": "new"}, check=False)
+    assert [file.name for file in notes.parent.iterdir()] == ["notes.md"]
+
+
 def test_tested_builds_of_this_clone_are_published(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, tmp_path / "home")
     write_status(tmp_path, adopt([], [passed_build("3.12.13")]))
@@ -94,3 +107,10 @@ def test_tested_builds_of_this_clone_are_published(tmp_path: Path) -> None:
     (workspace.records / "a.json").write_bytes(msgspec.json.encode(passed_build()))
     publish_local_records(workspace)
     assert [record.release for record in read_status(tmp_path)] == ["3.12.13", "3.13.15"]
+
+
+def test_a_marker_in_a_generated_part_does_not_end_it() -> None:
+    parts = {"a": "| x <!-- a:end --> y |", "b": "new"}
+    once = fill("<!-- a:begin -->\n<!-- a:end -->\n<!-- b:begin --><!-- b:end -->\nmine", parts)
+    assert fill(once, parts) == once
+    assert once.count("<!-- a:end -->") == 1 and once.endswith("<!-- b:begin -->\nnew\n<!-- b:end -->\nmine")

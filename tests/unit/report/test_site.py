@@ -10,9 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bakery.errors import ConfigError, InputError
-from bakery.records.builds import BuildRecord, LocalRecord, SourceRecord
+from bakery.errors import BakeryError, ConfigError, InputError
+from bakery.records.builds import BuildRecord, LocalRecord, PartSize, SourceRecord
 from bakery.records.status import adopt
+from bakery.report.figures import series_table
 from bakery.report.rows import Published, pages_of, read_published
 from bakery.report.site import LIST, SECTIONS, packages_of, site_files, write_site
 from bakery.workspace import Workspace
@@ -174,3 +175,34 @@ def test_names_from_data_are_escaped(published: Published, tmp_path: Path) -> No
     only = Published(published.catalog, (msgspec.convert(record, BuildRecord, from_attributes=True),), {}, ())
     text = site_files(only, Workspace(tmp_path, tmp_path))["images/3.13.15-bookworm-amd64.html"]
     assert not re.search("<script>", text)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"series": "bookworm"}, {"target": "3.13"}, {"series": "bookworm", "target": "3.13"}, {"variant": "huge"}],
+)
+def test_records_of_unknown_series_targets_and_variants_have_no_page(
+    published: Published, tmp_path: Path, change: dict[str, str]
+) -> None:
+    record = msgspec.convert(local_record(**change), BuildRecord, from_attributes=True)
+    only = Published(published.catalog, (record,), {}, ())
+    assert [name for name in site_files(only, Workspace(tmp_path, tmp_path)) if name.startswith("images/")] == []
+    assert "not built yet" in series_table(only)
+
+
+def test_parts_of_another_version_are_shown_by_their_keys(published: Published, tmp_path: Path) -> None:
+    record = local_record(anatomy={"interpreter": PartSize(3, 2), "<b>": PartSize(2, 1)})
+    only = Published(published.catalog, (msgspec.convert(record, BuildRecord, from_attributes=True),), {}, ())
+    text = site_files(only, Workspace(tmp_path, tmp_path))[f"images/{record.image}-amd64.html"]
+    assert ">Interpreter</th>" in text and ">&lt;b&gt;</th>" in text
+
+
+def test_nothing_is_removed_or_replaced_through_a_link_in_the_site(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.html").write_text("mine")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / LIST).write_text("index.html\nimages/notes.html\n")
+    (tmp_path / "site" / "images").symlink_to(tmp_path / "mine")
+    with pytest.raises(BakeryError, match="images is a symbolic link: expected a folder"):
+        write_site(Workspace(ROOT, tmp_path), tmp_path / "site")
+    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["notes.html"]

@@ -134,7 +134,11 @@ SIGNATURES: list[Case] = [
         lambda h: h.manager.sign(GOOD, subpackets=sub(3, (3600).to_bytes(4, "big"))),
         "signature has expired",
     ),
-    ("from the future", lambda h: h.manager.sign(GOOD, when=MADE + 5 * YEAR), "2029-12-31, which is in the future"),
+    (
+        "from the future",
+        lambda h: h.manager.sign(GOOD, when=MADE + 5 * YEAR),
+        "2029-12-31, which is in the future: this machine's clock says 20",
+    ),
     ("older than its key", lambda h: h.manager.sign(GOOD, when=MADE - 86400), "gpgv cannot check"),
     ("using MD5", lambda h: h.manager.sign(GOOD, digest="MD5"), r"weak digest \(MD5\)"),
     ("using SHA-1", lambda h: h.manager.sign(GOOD, digest="SHA1"), r"weak digest \(SHA1\)"),

@@ -18,7 +18,7 @@ from bakery.net import http
 from bakery.sources import published
 from bakery.sources.lock_changes import needed_changes
 from bakery.sources.trust import SignaturePolicy
-from bakery.sources.update import Findings, select_subjects
+from bakery.sources.update import CANDIDATES, Findings, select_subjects
 from tests.unit.sources.fake_upstream import NOW, FakePythonOrg, tarball
 
 HTML = b"<html><body>We are down for maintenance</body></html>"
@@ -108,6 +108,15 @@ def test_withdrawn_release_is_not_pinned(org: FakePythonOrg) -> None:
     assert [change.name for change in findings.changes] == ["3.13.6"]
     assert "Python 3.13.7 is listed, but its tarball is not available: " in findings.notes[0]
     assert "python.org answered 404" in findings.notes[0]
+
+
+def test_a_list_with_a_thousand_releases_that_no_server_has_costs_few_requests(org: FakePythonOrg) -> None:
+    for micro in range(20, 120):
+        org.announce(f"3.13.{micro}")
+        org.list_folder(f"3.13.{micro}")
+    findings = org.find()
+    assert len([request for request in org.server.asked if ".tar.xz" in request]) == CANDIDATES
+    assert findings.changes == [] and "Python 3.13.114 and older releases" in findings.notes[-1]
 
 
 def test_release_needs_both_an_announcement_and_files(org: FakePythonOrg) -> None:
@@ -324,6 +333,16 @@ def test_wheel_stays_pinned_if_the_index_has_none(
     monkeypatch.setattr("bakery.sources.update.newest_wheel", unavailable)
     findings = org.find(wheels=[wheel_of(catalog)])
     assert findings.changes == [] and "stays pinned" in findings.notes[0]
+
+
+def test_wheel_stays_pinned_if_the_index_has_only_older_versions(
+    org: FakePythonOrg, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = tmp_path / "uv-0.9.30-py3-none-any.whl"
+    found.write_bytes(b"wheel")
+    monkeypatch.setattr("bakery.sources.update.newest_wheel", lambda _: contextlib.nullcontext(found))
+    findings = org.find(wheels=[dataclasses.replace(wheel_of(catalog), file="uv-0.13.9-py3-none-any.whl")])
+    assert findings.changes == [] and "has 0.9.30 at most; uv-0.13.9-py3-none-any.whl stays" in findings.notes[0]
 
 
 def test_signature_of_a_pinned_release_is_recorded_on_request(org: FakePythonOrg) -> None:
