@@ -26,7 +26,7 @@ class _Interruption:
 
     def __call__(self, number: int, _: object) -> None:
         now = time.monotonic()
-        if not self.in_task and self.since is None:  # Invoke would exit with 1, without a word
+        if not self.in_task and self.since is None:  # Invoke would silently exit with 1
             _report(KeyboardInterrupt, KeyboardInterrupt(number), None)
         if self.since is None:
             self.since = now

@@ -21,6 +21,7 @@ from bakery.oci.manifests import (
     MANIFEST,
     Descriptor,
     ImageConfig,
+    ImageManifest,
     Index,
     LayerSize,
     ManifestError,
@@ -40,8 +41,8 @@ from bakery.oci.recompress import LayerCache, recompress
 
 __all__ = [
     "ACCEPTED", "INDEX", "MANIFEST", "PACKAGES", "PREDICATE", "SPDX", "STATEMENT", "Compressor", "Contents",
-    "Descriptor", "ImageArchive", "ImageConfig", "Index", "LayerCache", "LayerSize", "ManifestError", "Origin",
-    "Overlay", "Publication", "annotations_of", "check_root_file_system", "compressor", "contents_of",
+    "Descriptor", "ImageArchive", "ImageConfig", "ImageManifest", "Index", "LayerCache", "LayerSize", "ManifestError",
+    "Origin", "Overlay", "Publication", "annotations_of", "check_root_file_system", "compressor", "contents_of",
     "describe", "digest_of", "entries_for", "find_index", "image_archive", "is_index", "labelled", "labels_of",
     "layer_sizes", "layout_digest", "merged", "open_blob", "open_layer", "open_member", "open_tar",
     "parse_config", "parse_index", "parse_manifest", "parse_object", "pick", "platforms_of", "predicate_about",

@@ -159,7 +159,7 @@ def annotations_of(content: Descriptor | ImageManifest | Index) -> Mapping[str, 
 
 
 def labels_of(config: ImageConfig) -> Mapping[str, str]:
-    """The labels in an image's configuration, empty if there are none."""
+    """The labels in an image's configuration; an empty mapping if it has none."""
     return (config.get("config") or {}).get("Labels") or {}
 
 

@@ -187,7 +187,7 @@ def replayed(file: str, about: Mapping[str, str], tell: Tell) -> Resolution:
 
 
 def recorded(workspace: Workspace, digest: str) -> Resolution | None:
-    """The resolution with this digest in this clone's records; ``None`` if there is none, or it was changed or cut."""
+    """The resolution with this digest in this clone's records; ``None`` if there is none, or its file is damaged."""
     try:
         resolution = read_resolution(_file(workspace, digest))
     except InputError:

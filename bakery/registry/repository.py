@@ -66,23 +66,27 @@ class Repository:
 
     def platform(self, digest: str) -> Platform:
         """The platform in the configuration of the image whose manifest has this ``digest``."""
-        answer = self.transport.ask("GET", f"manifests/{digest}", headers=ACCEPT)
-        self.transport.verified(answer.body, digest)
-        config = oci.parse_manifest(answer.body)["config"]
-        return Platform.from_descriptor(oci.parse_config(self.transport.blob(config["digest"], config["size"])))
+        return Platform.from_descriptor(self._config(self._manifest(digest)))
 
     def statements(self, digest: str) -> Iterator[tuple[str, object]]:
         """The type and the predicate of each in-toto statement in the attestation manifest with this digest."""
-        answer = self.transport.ask("GET", f"manifests/{digest}", headers=ACCEPT)
-        self.transport.verified(answer.body, digest)
-        for layer in oci.parse_manifest(oci.parse_object(answer.body))["layers"]:
+        for layer in self._manifest(digest)["layers"]:
             if layer["mediaType"] == oci.STATEMENT:
                 statement = oci.parse_object(self.transport.blob(layer["digest"], layer["size"]))
                 yield str(statement.get("predicateType", "")), statement.get("predicate")
 
+    def _manifest(self, digest: str) -> oci.ImageManifest:
+        answer = self.transport.ask("GET", f"manifests/{digest}", headers=ACCEPT)
+        self.transport.verified(answer.body, digest)
+        return oci.parse_manifest(answer.body)
+
+    def _config(self, manifest: oci.ImageManifest) -> oci.ImageConfig:
+        config = manifest["config"]
+        return oci.parse_config(self.transport.blob(config["digest"], config["size"]))
+
     def _index_of_one(self, content: dict[str, object], data: bytes) -> oci.Index:
         manifest = oci.parse_manifest(content)
-        config = oci.parse_config(self.transport.blob(manifest["config"]["digest"], manifest["config"]["size"]))
+        config = self._config(manifest)
         platform = {"architecture": config["architecture"], "os": config["os"]}
         return oci.merged(
             None, [{**oci.describe(data, manifest.get("mediaType") or oci.MANIFEST), "platform": platform}]

@@ -16,14 +16,13 @@ import pytest
 
 from bakery.engine.engine import Engine
 from bakery.workspace import Workspace
-from tests.loopback import serving_requests
+from tests.loopback import QuietHandler, serving_requests
 
 SUITES = ("bookworm", "bookworm-security")
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+class _Files(QuietHandler, SimpleHTTPRequestHandler):
+    """Serves files."""
 
 
 class PackageArchive:
@@ -89,7 +88,7 @@ def served(workspace: Workspace, folder: Path) -> Iterator[tuple[PackageArchive,
         pytest.skip("no base was made on this machine")
     archive = PackageArchive(folder / "archive")
     archive.folder.mkdir()
-    http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(archive.folder.parent)))
+    http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=str(archive.folder.parent)))
     archive.url = f"http://127.0.0.1:{http.server_port}/{archive.folder.name}"
     with serving_requests(http):
         yield archive, layout
