@@ -95,7 +95,8 @@ resolve() {
     # shellcheck disable=SC2046,SC2086 # names
     {
         simulated install "$@" $(cut -d' ' -f1 "$work/base") >"$work/runtime"
-        simulated install "$@" $(cut -d' ' -f1 "$work/base") $variant >"$work/variant"
+        cp "$work/runtime" "$work/variant"
+        if [ -n "$variant" ]; then simulated install "$@" $(cut -d' ' -f1 "$work/base") $variant >"$work/variant"; fi
     }
     {
         described base <"$work/base"
