@@ -19,6 +19,7 @@ from bakery.workspace import Workspace
 from tests.loopback import QuietHandler, serving_requests
 
 SUITES = ("bookworm", "bookworm-security")
+OTHERS = "mv /etc/apt/sources.list.d /etc/apt/others && mkdir /etc/apt/sources.list.d && "
 
 
 class _Files(QuietHandler, SimpleHTTPRequestHandler):
@@ -99,14 +100,14 @@ def base_of(
 ) -> Path:
     """An OCI layout: the base in ``layout`` with ``archive`` in addition to its sources, and ``debs`` installed.
 
-    ``alone``: ``archive`` is its only source.
+    ``alone``: ``archive`` is its only source; the others are in ``/etc/apt/others``.
     """
     folder.mkdir()
     for deb in debs:
         (folder / deb.name).write_bytes(deb.read_bytes())
     (folder / "sources.list").write_text(archive.sources())
     (folder / "Dockerfile").write_text(
-        f"FROM base\nRUN --mount=type=bind,target=/mnt {'rm /etc/apt/sources.list.d/* && ' if alone else ''}"
+        f"FROM base\nRUN --mount=type=bind,target=/mnt {OTHERS if alone else ''}"
         "cp /mnt/sources.list /etc/apt/sources.list.d/tests.list "
         f"{'&& dpkg -i /mnt/*.deb ' if debs else ''}&& rm -f /var/log/dpkg.log\n"
     )
