@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery.build.builder import BuildResult
 from bakery.catalog.models import Budget
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
@@ -62,21 +63,6 @@ def test_a_full_build_runs_all_phases_and_writes_image_log_and_record(fresh_benc
     assert record.source.signature == "not checked", "the fake tarball is not signed"
 
 
-def test_the_image_contains_no_source_compiler_package_lists_logs_or_byte_code(bench: Bench) -> None:
-    (result,) = bench.builder().build([bench.image()])
-    assert result.error == ""
-    names = set()
-    with tarfile.open(fileobj=io.BytesIO(b"".join(bench.engine.save(result.tags[0])))) as outer:
-        manifest = json.load(outer.extractfile("manifest.json"))  # type: ignore[arg-type]
-        for layer in manifest[0]["Layers"]:
-            with tarfile.open(fileobj=outer.extractfile(layer)) as files:
-                names |= {file.name.removeprefix("./") for file in files if not file.isdir()}
-    assert "usr/local/bin/python3" in names
-    assert "usr/local/bin/python" in names
-    unwanted = ("usr/src/", "usr/bin/gcc", "usr/bin/make", "out", "var/lib/apt/lists/", "var/log/apt", "var/log/dpkg")
-    assert [name for name in names if name.startswith(unwanted) or name.endswith(".pyc")] == []
-
-
 def test_a_profile_can_be_recorded_before_anything_was_built(fresh_bench: Bench) -> None:
     image, tag = fresh_bench.image(), "bakery-tests/training:latest"
     identity = fresh_bench.builder().stage(image, "training", tag, packages=False)
@@ -95,16 +81,26 @@ def test_a_second_build_compiles_nothing_and_makes_the_same_image(fresh_bench: B
     assert recorded(fresh_bench.workspace, fresh_bench.image()).phases == pytest.approx(first.phases, abs=0.1)
 
 
-def test_a_quick_build_skips_the_training_and_is_labelled_quick(fresh_bench: Bench) -> None:
-    (result,) = fresh_bench.builder().build([fresh_bench.image(RecipeName.QUICK)])
+@pytest.fixture(scope="module")
+def quick(
+    tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace, layers: Path, resolution: Path
+) -> tuple[Bench, BuildResult]:
+    """A quick build, for the tests below, which only read it."""
+    bench = Bench(tmp_path_factory.mktemp("quick"), engine, workspace.home, layers=layers, packages=resolution)
+    (result,) = bench.builder().build([bench.image(RecipeName.QUICK)])
     assert result.error == ""
-    assert "training" not in fresh_bench.phases()
-    labels = fresh_bench.engine.require(result.tags[0]).labels
+    return bench, result
+
+
+def test_a_quick_build_skips_the_training_and_is_labelled_quick(quick: tuple[Bench, BuildResult]) -> None:
+    bench, result = quick
+    assert "training" not in bench.phases()
+    labels = bench.engine.require(result.tags[0]).labels
     assert labels["io.github.infra7.python.recipe"] == "quick"
 
 
-def test_sizes_match_the_manifest_that_docker_save_writes(bench: Bench) -> None:
-    (result,) = bench.builder().build([bench.image(RecipeName.QUICK)])
+def test_sizes_match_the_manifest_that_docker_save_writes(quick: tuple[Bench, BuildResult]) -> None:
+    bench, result = quick
     data = b"".join(bench.engine.save(result.tags[0]))
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
@@ -119,9 +115,65 @@ def test_sizes_match_the_manifest_that_docker_save_writes(bench: Bench) -> None:
     assert [sum(sizes) for sizes in zip(*parts, strict=True)] == [size.disk_bytes, size.compressed_bytes]
 
 
-def test_an_image_over_its_budget_is_reported_with_the_parts_that_grew(bench: Bench) -> None:
+def test_recompressed_layers_are_loaded_and_have_the_same_content(quick: tuple[Bench, BuildResult]) -> None:
+    bench, plain = quick
+    if not bench.engine.keeps_layers:
+        pytest.skip("this engine does not keep layers as they are packed")
+    layers = bench.engine.require(plain.tags[0]).layers
+    # containerd keeps unpacked layers for the image that they were unpacked for. Without it, another worker's removal
+    # of an image would collect them while the container below is made.
+    bench.engine.client.images.get(plain.tags[0]).tag(REPOSITORY, "plain")
+    (packed,) = bench.builder("zstd:1").build([bench.image(RecipeName.QUICK)])
+    assert packed.error == ""
+    assert packed.id != plain.id
+    assert {"compress", "load"} <= set(packed.phases)
+    for tag in packed.tags:
+        image = bench.engine.require(tag)
+        assert (image.id, image.layers) == (packed.id, layers)
+    assert output_of(bench.engine, packed.tags[0]).startswith("Python 3.13.15\n")
+    assert plain.size is not None and packed.size is not None
+    assert packed.size.disk_bytes == plain.size.disk_bytes
+    data = b"".join(bench.engine.save(packed.tags[0]))
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
+        manifest = json.load(tar.extractfile("blobs/" + index["manifests"][0]["digest"].replace(":", "/")))  # type: ignore[arg-type]
+    assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"zstd"}
+    assert packed.size.compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
+    (again,) = bench.builder("zstd:1").build([bench.image(RecipeName.QUICK)])
+    assert again.id == packed.id
+    assert list(bench.workspace.build.glob("*.tar")) == []
+
+
+@pytest.fixture(scope="module")
+def full(
+    tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace, layers: Path, resolution: Path
+) -> tuple[Bench, BuildResult]:
+    """A full build with gzip layers, for the two tests below."""
+    bench = Bench(
+        tmp_path_factory.mktemp("full"), engine, workspace.home, salt=SALT, layers=layers, packages=resolution
+    )
+    (result,) = bench.builder().build([bench.image()])
+    assert result.error == ""
+    return bench, result
+
+
+def test_the_image_contains_no_source_compiler_package_lists_logs_or_byte_code(full: tuple[Bench, BuildResult]) -> None:
+    bench, result = full
+    names = set()
+    with tarfile.open(fileobj=io.BytesIO(b"".join(bench.engine.save(result.tags[0])))) as outer:
+        manifest = json.load(outer.extractfile("manifest.json"))  # type: ignore[arg-type]
+        for layer in manifest[0]["Layers"]:
+            with tarfile.open(fileobj=outer.extractfile(layer)) as files:
+                names |= {file.name.removeprefix("./") for file in files if not file.isdir()}
+    assert "usr/local/bin/python3" in names
+    assert "usr/local/bin/python" in names
+    unwanted = ("usr/src/", "usr/bin/gcc", "usr/bin/make", "out", "var/lib/apt/lists/", "var/log/apt", "var/log/dpkg")
+    assert [name for name in names if name.startswith(unwanted) or name.endswith(".pyc")] == []
+
+
+def test_an_image_over_its_budget_is_reported_with_the_parts_that_grew(full: tuple[Bench, BuildResult]) -> None:
+    bench, result = full
     image = bench.image()
-    (result,) = bench.builder().build([image])
     assert result.size is not None
     key = (image.series.name, "default", image.target.name)
 
@@ -145,35 +197,6 @@ def test_an_image_over_its_budget_is_reported_with_the_parts_that_grew(bench: Be
     assert verdict(size.compressed_bytes, size.disk_bytes - 1) == measured
     image = dataclasses.replace(image, recipe=RecipeName.QUICK)
     assert verdict(1, 1) == ""
-
-
-def test_recompressed_layers_are_loaded_and_have_the_same_content(bench: Bench) -> None:
-    if not bench.engine.keeps_layers:
-        pytest.skip("this engine does not keep layers as they are packed")
-    (plain,) = bench.builder().build([bench.image(RecipeName.QUICK)])
-    layers = bench.engine.require(plain.tags[0]).layers
-    # containerd keeps unpacked layers for the image that they were unpacked for. Without it, another worker's removal
-    # of an image would collect them while the container below is made.
-    bench.engine.client.images.get(plain.tags[0]).tag(REPOSITORY, "plain")
-    (packed,) = bench.builder("zstd:1").build([bench.image(RecipeName.QUICK)])
-    assert (plain.error, packed.error) == ("", "")
-    assert packed.id != plain.id
-    assert {"compress", "load"} <= set(packed.phases)
-    for tag in packed.tags:
-        image = bench.engine.require(tag)
-        assert (image.id, image.layers) == (packed.id, layers)
-    assert output_of(bench.engine, packed.tags[0]).startswith("Python 3.13.15\n")
-    assert plain.size is not None and packed.size is not None
-    assert packed.size.disk_bytes == plain.size.disk_bytes
-    data = b"".join(bench.engine.save(packed.tags[0]))
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
-        manifest = json.load(tar.extractfile("blobs/" + index["manifests"][0]["digest"].replace(":", "/")))  # type: ignore[arg-type]
-    assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"zstd"}
-    assert packed.size.compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
-    (again,) = bench.builder("zstd:1").build([bench.image(RecipeName.QUICK)])
-    assert again.id == packed.id
-    assert list(bench.workspace.build.glob("*.tar")) == []
 
 
 def test_a_failed_step_is_reported_with_its_last_lines_and_the_log(
