@@ -228,15 +228,9 @@ class Transport:
         try:
             yield
         except requests.exceptions.SSLError as error:
-            if "CERTIFICATE" not in str(error) and not any(reason in str(error) for reason in PLAIN_HTTP):
-                raise self._unreachable("broke the connection", error) from None
-            if untimely := re.search("certificate (has expired|is not yet valid)", str(error)):
-                hint = f"This machine's clock says {datetime.now(UTC):%Y-%m-%d}: is that right?"
-                raise Unreachable(f"the TLS certificate of {self._asked(error)} {untimely[1]}", hint=hint) from None
-            raise Unreachable(
-                f"the TLS certificate of {self._asked(error)} is not trusted, or it does not speak TLS",
-                hint=f"Pass your authority's certificate: --ca-bundle=FILE, or /etc/docker/certs.d/{self.host}/ca.crt.",
-            ) from None
+            raise self._tls_error(error) from None
+        except requests.exceptions.ProxyError as error:
+            raise self._proxy_error(error) from None
         except requests.Timeout as error:
             raise self._unreachable("did not answer in time", error) from None
         except ValueError:  # what requests raises for URLs and headers; another attempt would get the same ones
@@ -248,6 +242,30 @@ class Transport:
         except (requests.RequestException, HTTPError) as error:
             refused = "refused" in str(error) or "resolve" in str(error)
             raise self._unreachable("cannot be reached" if refused else "broke the connection", error) from None
+
+    def _tls_error(self, error: Exception) -> Unreachable:
+        text, host, docker = str(error), self._asked(error), f"/etc/docker/certs.d/{self.host}"
+        if "CERTIFICATE" not in text and not any(reason in text for reason in PLAIN_HTTP):
+            return self._unreachable("broke the connection", error)
+        if untimely := re.search("certificate (has expired|is not yet valid)", text):
+            hint = f"This machine's clock says {datetime.now(UTC):%Y-%m-%d}: is that right?"
+            return Unreachable(f"the TLS certificate of {host} {untimely[1]}", hint=hint)
+        if "mismatch" in text:
+            hint = "Use the name that it is issued for; --ca-bundle does not help."
+            return Unreachable(f"the TLS certificate of {host} has another name", hint=hint)
+        if "CERTIFICATE_REQUIRED" in text:
+            hint = f"Docker's are used: {docker}/client.cert and client.key."
+            return Unreachable(f"{host} requires a client certificate", hint=hint)
+        hint = f"Pass your authority's certificate: --ca-bundle=FILE, or {docker}/ca.crt."
+        return Unreachable(f"the TLS certificate of {host} is not trusted, or it does not speak TLS", hint=hint)
+
+    def _proxy_error(self, error: Exception) -> Unreachable:
+        status = re.search(r"Tunnel connection failed: (\d{3})", str(error))
+        reason = f"cannot be reached through the proxy{f', which answered {status[1]}' if status else ''}"
+        if not status or status[1] >= "500":
+            return self._unreachable(reason, error)
+        hint = "The proxy and a login for it are in $https_proxy: http://NAME:PASSWORD@HOST:PORT."
+        return Unreachable(f"{self._asked(error)} {reason}", hint=hint)
 
     def _asked(self, error: Exception) -> str:
         """The host of the request that failed: the registry's, or that of its storage or token server."""

@@ -29,6 +29,7 @@ from bakery.registry.client import ATTESTATIONS, ERRORS
 from bakery.registry.errors import retry_after
 from bakery.registry.transport import PULL, PUSH
 from tests.archives import Archive, digest_of, make_tar
+from tests.loopback import QuietHandler
 from tests.unit.registry.test_client import publish
 
 MEMORY = 300_000_000
@@ -628,6 +629,39 @@ def test_a_server_that_the_registry_refers_to_is_named_if_it_cannot_be_reached(
         with pytest.raises(RegistryError, match=message) as caught:
             Transport(server.address, "x", policy).ask("GET", f"blobs/{DIGEST}")
         assert "S3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("status", "transient"), [(407, False), (403, False), (502, True), (None, True)])
+def test_a_proxy_that_does_not_connect_is_reported_as_such(
+    serve: Any, nowhere: str, monkeypatch: pytest.MonkeyPatch, status: int | None, transient: bool
+) -> None:
+    """It was the registry that broke the connection, for three minutes."""
+    server = serve()
+    monkeypatch.setattr(QuietHandler, "do_CONNECT", lambda request: request.send_error(status), raising=False)
+    address = server.address if status else nowhere.removeprefix("http://")
+    monkeypatch.setenv("https_proxy", f"http://name:S3cretS3cret@{address}")
+    message = rf"^registry\.example cannot be reached through the proxy{f', which answered {status}' if status else ''}"
+    for policy in (PULL, replace(PUSH, patience=0)):
+        with pytest.raises(RegistryError, match=message) as caught:
+            Transport("registry.example", "x", policy).ask("GET", "manifests/1")
+        assert bool(caught.value.transient) == (transient and policy.pushes)
+        assert "S3cret" not in str(caught.value)
+
+
+FAULTS = {
+    "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: Hostname mismatch, ...": "has another name",
+    "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: IP address mismatch, ...": "has another name",
+    "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required": "requires a client certificate",
+    "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate": "is not trusted",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_certificate_is_reported_by_what_is_wrong_with_it(fault: str) -> None:
+    connection = Transport("r.example", "x", PUSH)
+    with pytest.raises(RegistryError, match=f"r.example {FAULTS[fault]}") as caught, connection._network_errors():
+        raise requests.exceptions.SSLError(fault)
+    assert not caught.value.transient
 
 
 def test_a_layer_of_an_impossible_size_is_not_a_full_disk(serve: Any) -> None:
