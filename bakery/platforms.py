@@ -30,10 +30,10 @@ class Platform(str):
 
     @classmethod
     def from_descriptor(cls, platform: Mapping[str, object]) -> "Platform":
-        """The platform of a descriptor, if any; without arm64's only variant (v8), which some tools leave out."""
+        """The platform of a descriptor, if any; without arm64's first variant (v8), which some tools leave out."""
         name = f"{platform.get('os', '')}/{platform.get('architecture', '')}" if platform else ""
-        variant = platform.get("variant")
-        return cls(f"{name}/{variant}" if variant and platform.get("architecture") != "arm64" else name)
+        architecture, variant = platform.get("architecture"), platform.get("variant")
+        return cls(f"{name}/{variant}" if variant and (architecture, variant) != ("arm64", "v8") else name)
 
 
 AMD64 = Platform("linux/amd64")

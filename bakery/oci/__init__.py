@@ -1,7 +1,7 @@
 """Manifests, indexes, image layouts and archives as the OCI image specification defines them."""
 
 from bakery.oci.archives import ImageArchive, find_index, image_archive, open_blob, open_layer, open_member, read_blob
-from bakery.oci.attestations import PACKAGES, PREDICATE, SPDX, STATEMENT, Origin, Publication, predicate_about
+from bakery.oci.attestations import PACKAGES, PREDICATE, SPDX, STATEMENT, Origin, Publication, statement_about
 from bakery.oci.compression import Compressor, compressor
 from bakery.oci.contents import Contents, Overlay, contents_of
 from bakery.oci.indexes import digest_of, entries_for, merged
@@ -25,6 +25,7 @@ from bakery.oci.manifests import (
     Index,
     LayerSize,
     ManifestError,
+    PlatformFields,
     annotations_of,
     is_index,
     labelled,
@@ -42,9 +43,9 @@ from bakery.oci.recompress import LayerCache, recompress
 __all__ = [
     "ACCEPTED", "INDEX", "MANIFEST", "PACKAGES", "PREDICATE", "SPDX", "STATEMENT", "Compressor", "Contents",
     "Descriptor", "ImageArchive", "ImageConfig", "ImageManifest", "Index", "LayerCache", "LayerSize", "ManifestError",
-    "Origin", "Overlay", "Publication", "annotations_of", "check_root_file_system", "compressor", "contents_of",
-    "describe", "digest_of", "entries_for", "find_index", "image_archive", "is_index", "labelled", "labels_of",
-    "layer_sizes", "layout_digest", "merged", "open_blob", "open_layer", "open_member", "open_tar",
-    "parse_config", "parse_index", "parse_manifest", "parse_object", "pick", "platforms_of", "predicate_about",
-    "read_blob", "recompress", "require_size", "to_json", "verified", "write_layout",
+    "Origin", "Overlay", "PlatformFields", "Publication", "annotations_of", "check_root_file_system", "compressor",
+    "contents_of", "describe", "digest_of", "entries_for", "find_index", "image_archive", "is_index", "labelled",
+    "labels_of", "layer_sizes", "layout_digest", "merged", "open_blob", "open_layer", "open_member", "open_tar",
+    "parse_config", "parse_index", "parse_manifest", "parse_object", "pick", "platforms_of",
+    "read_blob", "recompress", "require_size", "statement_about", "to_json", "verified", "write_layout",
 ]  # fmt: skip

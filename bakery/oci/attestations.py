@@ -25,13 +25,14 @@ class _Subject(msgspec.Struct, frozen=True):
     digest: dict[str, str]
 
 
-class _Statement(msgspec.Struct, frozen=True):
+class _Statement(msgspec.Struct, frozen=True, rename="camel"):
     subject: tuple[_Subject, ...]
+    predicate_type: str
     predicate: msgspec.Raw
 
 
-def predicate_about(digest: str, data: bytes) -> bytes | None:
-    """The predicate of the statement in ``data``, ``None`` if it is not about the manifest with this digest.
+def statement_about(digest: str, data: bytes) -> tuple[str, bytes] | None:
+    """Type and predicate of the statement in ``data``, ``None`` if it is not about the manifest with this digest.
 
     Raises :exc:`ManifestError` if it is not a statement.
     """
@@ -40,7 +41,7 @@ def predicate_about(digest: str, data: bytes) -> bytes | None:
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"an attestation cannot be read: {error}") from None
     subjects = {f"sha256:{subject.digest.get('sha256')}" for subject in statement.subject}
-    return bytes(statement.predicate) if digest in subjects else None
+    return (statement.predicate_type, bytes(statement.predicate)) if digest in subjects else None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ unknown fields and the order of its keys, so that it can be written again under 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, NotRequired, TypedDict, TypeVar, cast
 
@@ -16,6 +16,7 @@ import msgspec
 from bakery.errors import BakeryError
 from bakery.names import DIGEST
 from bakery.platforms import Platform
+from bakery.redaction import shorten
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -30,11 +31,28 @@ Annotations = Mapping[str, str] | None
 """Absent and ``null`` mean the same."""
 MOST = 512
 """Layers of an image, or entries of an index. Docker's own limit is 127 layers; each could cost a request."""
+LONGEST = 1000
+"""Characters of a message, which may quote a document of megabytes."""
 T = TypeVar("T")
 
 
 class ManifestError(BakeryError):
     """A registry or an archive has something other than an image, or no image for the platform. Exit code 1."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(shorten(message, LONGEST), hint=hint)
+
+
+Texts = Sequence[str] | None
+PlatformFields = TypedDict(
+    "PlatformFields",
+    {
+        "os": str | None, "architecture": str | None, "variant": str | None, "os.version": str | None,
+        "os.features": Texts, "features": Texts,
+    },
+    total=False,
+)  # fmt: skip
+"""The platform of a descriptor; absent and ``null`` mean the same."""
 
 
 class Descriptor(TypedDict):
@@ -42,10 +60,12 @@ class Descriptor(TypedDict):
 
     mediaType: str
     digest: Annotated[str, msgspec.Meta(pattern=rf"\A{DIGEST}\Z")]
-    size: Annotated[int, msgspec.Meta(ge=0)]
-    platform: NotRequired[Mapping[str, object] | None]
+    size: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+    platform: NotRequired[PlatformFields | None]
     annotations: NotRequired[Annotations]
-    urls: NotRequired[Sequence[str] | None]
+    urls: NotRequired[Texts]
+    data: NotRequired[str | None]
+    artifactType: NotRequired[str | None]
 
 
 Few = Annotated[list[Descriptor], msgspec.Meta(max_length=MOST)]
@@ -68,6 +88,14 @@ class ImageManifest(TypedDict):
     config: Descriptor
     layers: Few
     annotations: NotRequired[Annotations]
+
+
+FIELDS = {
+    name.casefold(): name
+    for kind in (Index, ImageManifest, Descriptor, PlatformFields)
+    for name in kind.__annotations__
+}  # fmt: skip
+"""The names of fields; Go programs, such as Docker and registries, read them in any case."""
 
 
 class ContainerConfig(TypedDict, total=False):
@@ -98,6 +126,7 @@ class ImageConfig(TypedDict, total=False):
 
     architecture: str
     os: str
+    variant: str | None
     created: str
     config: ContainerConfig | None
     rootfs: RootFileSystem
@@ -150,7 +179,19 @@ def _checked(content: Mapping[str, object] | bytes, kind: type[T], name: str) ->
         msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
         raise ManifestError(f"not an image {name}: {error}") from None
+    if kind is not ImageConfig and (misspelt := next(_misspelt(content), "")):
+        raise ManifestError(f"not an image {name}: {misspelt!r}, which Docker reads as {FIELDS[misspelt.casefold()]!r}")
     return cast(T, content)
+
+
+def _misspelt(fields: Mapping[str, object]) -> Iterator[str]:
+    """Names of fields in another case, as which Docker would use what was not checked here."""
+    for key, value in fields.items():
+        if FIELDS.get(key.casefold(), key) != key:
+            yield key
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, dict) and key in ("manifests", "layers", "config", "platform"):
+                yield from _misspelt(inner)
 
 
 def annotations_of(content: Descriptor | ImageManifest | Index) -> Mapping[str, str]:

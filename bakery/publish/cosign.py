@@ -1,6 +1,5 @@
 """Signs pushed images with cosign, if it is installed (https://docs.sigstore.dev/cosign/signing/overview/)."""
 
-import json
 import os
 import shutil
 import tempfile
@@ -53,17 +52,17 @@ class Signer:
         """Sign the index with this digest and all that it refers to; :exc:`PublishError` if cosign fails."""
         self._run("sign", digest, "--recursive")
 
-    def attest(self, digest: str, kind: str, predicate: object) -> None:
-        """Sign ``predicate`` of the type ``kind`` (a URI) as an attestation of the image; raises as :meth:`sign`."""
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump(predicate, file)
+    def attest(self, digest: str, kind: str, predicate: bytes) -> None:
+        """Sign ``predicate`` (JSON) of the type ``kind`` (a URI) as one about the image; raises as :meth:`sign`."""
+        with tempfile.NamedTemporaryFile(suffix=".json") as file:
+            file.write(predicate)
             file.flush()
             self._run("attest", digest, f"--type={KINDS.get(kind, kind)}", f"--predicate={file.name}", "--replace")
 
     def _run(self, verb: str, digest: str, *options: str) -> None:
         try:
             done = run_program(self.command(verb, digest, *options), {**os.environ, "COSIGN_YES": "true"}, LIMITS)
-        except OverLimit as error:
+        except (OverLimit, OSError) as error:  # a file that is not a program can be executable
             problem = str(error)
         else:
             if not done.code:

@@ -24,7 +24,17 @@ from bakery.engine import Engine
 from bakery.errors import InputError, PublishError
 from bakery.files import Tell, disk_full, write_whole
 from bakery.names import GZIP
-from bakery.oci import ACCEPTED, INDEX, Descriptor, Index, LayerCache, ManifestError, entries_for, is_index, recompress
+from bakery.oci import (
+    ACCEPTED,
+    INDEX,
+    Descriptor,
+    LayerCache,
+    ManifestError,
+    entries_for,
+    is_index,
+    parse_index,
+    recompress,
+)
 from bakery.platforms import Platform
 from bakery.publish.cosign import Signer
 from bakery.publish.gate import approved, require_tested
@@ -119,9 +129,7 @@ def write_digests(file: Path, images: Sequence[PushedImage]) -> None:
     write_whole(file, json.dumps([asdict(image) for image in images], indent=1) + "\n")
 
 
-def _platform(kind: type, value: object) -> object:
-    if kind is not Platform:  # a value of a descriptor's platform
-        return value
+def _platform(_: type, value: object) -> object:
     if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9]+(/[a-z0-9_]+){1,2}", value):
         raise ValueError(f"expected a platform such as linux/amd64, found {value!r}")
     return Platform(value)
@@ -171,14 +179,19 @@ def check_tags(catalog: Catalog, pushed: PushedImage) -> None:
 
 def check_entries(pushed: PushedImage) -> None:
     """Raise :exc:`InputError` unless the entries are an image for its platform and attestations of that image."""
+    problem = ""
     try:
-        whole = entries_for(Index(manifests=pushed.entries), pushed.platform) == pushed.entries
-    except ManifestError:
-        whole = False
+        whole = entries_for(parse_index({"manifests": pushed.entries}), pushed.platform) == pushed.entries
+    except ManifestError as error:
+        whole, problem = False, f": {error.message}"
+    expected = [pushed.platform, *["unknown/unknown"] * (len(pushed.entries) - 1)]
     platforms = [Platform.from_descriptor(entry.get("platform") or {}) for entry in pushed.entries]
-    manifests = all(entry["mediaType"] in ACCEPTED and not is_index(entry) for entry in pushed.entries)
-    if not whole or not manifests or platforms != [pushed.platform, *["unknown/unknown"] * (len(platforms) - 1)]:
-        raise InputError(f"{pushed.image}: expected an image for {pushed.platform} and its attestations only")
+    manifests = all(
+        entry["mediaType"] in ACCEPTED and not (is_index(entry) or entry.get("urls") or entry.get("data"))
+        for entry in pushed.entries
+    )
+    if not whole or not manifests or platforms != expected:
+        raise InputError(f"{pushed.image}: expected an image for {pushed.platform} and its attestations only{problem}")
 
 
 def check_platforms(images: Sequence[PushedImage]) -> None:
@@ -254,10 +267,13 @@ class Pusher:
                 self._require_pushed(image)
         for group in groups.values():
             check_platforms(group)
-        reports = []
+        reports = list[TagReport]()
         for tags, group in groups.items():
             entries = [entry for image in group for entry in image.entries]
             moves = plan_moves(tags, entries, {tag: self.repository.index(tag) for tag in tags.all}, self.force)
+            for earlier in reports:
+                if earlier.moves[1].tag == tags.release:  # built on another day: this index has its platforms too
+                    del earlier.moves[2:]
             reports.append(TagReport(group[0].image, " ".join(sorted({image.platform for image in group})), moves))
             if not self.dry:
                 if self.signer:
@@ -282,7 +298,7 @@ class Pusher:
             digest, *attestations = (entry["digest"] for entry in image.entries)
             if changed or not self.repository.has_manifest(f"{digest.replace(':', '-')}.att"):
                 for attestation in attestations:
-                    for kind, predicate in self.repository.statements(attestation):
+                    for kind, predicate in self.repository.statements(attestation, digest):
                         signer.attest(digest, kind, predicate)
 
     def _move(self, moves: Sequence[Move]) -> None:

@@ -115,9 +115,9 @@ class Registry:
             manifest, _ = self.manifest(reference, entry["digest"])
             for layer in oci.parse_manifest(manifest)["layers"][:ATTESTATIONS]:
                 if oci.annotations_of(layer).get(oci.PREDICATE) == kind:
-                    predicate = oci.predicate_about(image.digest, self.read_blob(reference, layer))
-                    if predicate is not None:
-                        return predicate
+                    statement = oci.statement_about(image.digest, self.read_blob(reference, layer))
+                    if statement and statement[0] == kind:
+                        return statement[1]
         return None
 
     def manifest(self, reference: str, name: str) -> tuple[dict[str, object], str]:

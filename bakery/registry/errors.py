@@ -5,7 +5,10 @@ import re
 import time
 
 from bakery.errors import BakeryError
+from bakery.redaction import shorten
 
+LONGEST = 1000
+"""Characters of a message, which may quote an answer."""
 FULL = re.compile(rb"no space left|disk quota|insufficient storage|quota exceeded", re.IGNORECASE)
 RESUME = "Run the same command again: it continues where it stopped."
 PUSH_HINTS = {
@@ -25,7 +28,7 @@ class RegistryError(BakeryError):
     """
 
     def __init__(self, message: str, *, hint: str = "", status: int = 0, transient: str = "", wait: str = "") -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(shorten(message, LONGEST), hint=hint)
         self.status, self.transient, self.wait = status, transient, wait
 
 

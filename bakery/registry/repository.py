@@ -6,7 +6,7 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO
-from urllib.parse import urljoin
+from urllib.parse import urldefrag, urljoin
 
 from bakery import oci
 from bakery.names import is_digest
@@ -14,7 +14,7 @@ from bakery.platforms import Platform
 from bakery.redaction import shorten
 from bakery.registry.client import ACCEPT
 from bakery.registry.errors import RegistryError
-from bakery.registry.transport import Transport
+from bakery.registry.transport import Answer, Transport
 
 
 @dataclass
@@ -68,12 +68,19 @@ class Repository:
         """The platform in the configuration of the image whose manifest has this ``digest``."""
         return Platform.from_descriptor(self._config(self._manifest(digest)))
 
-    def statements(self, digest: str) -> Iterator[tuple[str, object]]:
-        """The type and the predicate of each in-toto statement in the attestation manifest with this digest."""
-        for layer in self._manifest(digest)["layers"]:
+    def statements(self, attestation: str, image: str) -> Iterator[tuple[str, bytes]]:
+        """The type and the predicate (JSON) of each in-toto statement about ``image`` in an attestation manifest.
+
+        Both are digests. :exc:`RegistryError` for a statement about anything else: it would be signed as one about it.
+        """
+        for layer in self._manifest(attestation)["layers"]:
             if layer["mediaType"] == oci.STATEMENT:
-                statement = oci.parse_object(self.transport.blob(layer["digest"], layer["size"]))
-                yield str(statement.get("predicateType", "")), statement.get("predicate")
+                statement = oci.statement_about(image, self.transport.blob(layer["digest"], layer["size"]))
+                if statement is None:
+                    raise RegistryError(
+                        f"{self.transport.host} has a statement in {attestation} that is not about {image}"
+                    )
+                yield statement
 
     def _manifest(self, digest: str) -> oci.ImageManifest:
         answer = self.transport.ask("GET", f"manifests/{digest}", headers=ACCEPT)
@@ -87,7 +94,9 @@ class Repository:
     def _index_of_one(self, content: dict[str, object], data: bytes) -> oci.Index:
         manifest = oci.parse_manifest(content)
         config = self._config(manifest)
-        platform = {"architecture": config["architecture"], "os": config["os"]}
+        platform: oci.PlatformFields = {"architecture": config["architecture"], "os": config["os"]}
+        if variant := config.get("variant"):
+            platform["variant"] = variant
         return oci.merged(
             None, [{**oci.describe(data, manifest.get("mediaType") or oci.MANIFEST), "platform": platform}]
         )
@@ -97,11 +106,18 @@ class Repository:
 
         def upload() -> bool:
             # Asked before each attempt: an upload that broke off may have arrived all the same.
-            if self.transport.once("HEAD", f"blobs/{digest}", good=(200, 404)).status == 200:
+            known = self.transport.once("HEAD", f"blobs/{digest}", good=(200, 404))
+            if known.status == 200:
+                self._require_stored(known, digest)
+                if (stored := known.headers.get("Content-Length", "0")) not in ("0", str(size)):
+                    raise RegistryError(f"{self.transport.host} has {stored} bytes as {digest}, expected {size}")
                 return False
             start = self.transport.once("POST", "blobs/uploads/", headers={"Content-Length": "0"}, good=(202,))
+            location = start.headers.get("Location", "")
             try:
-                url = urljoin(f"{self.transport.base}/", start.headers.get("Location", ""))
+                if not location:
+                    raise ValueError
+                url = urldefrag(urljoin(f"{self.transport.base}/", location)).url
             except ValueError:
                 raise RegistryError(f"{self.transport.host} directs the upload to an invalid URL") from None
             secure = self.transport.base.startswith("https:")
@@ -115,6 +131,7 @@ class Repository:
                     f"{self.transport.host} loses uploads to {self.transport.path} before they are complete",
                     transient="lost the upload",
                 )
+            self._require_stored(done, digest)
             return True
 
         return self.transport.retried(upload)
@@ -123,9 +140,14 @@ class Repository:
         """Put a manifest or an index under a tag or its digest; returns its digest."""
         digest, headers = oci.digest_of(data), {"Content-Type": media_type}
         answer = self.transport.ask("PUT", f"manifests/{name}", headers=headers, body=data, good=(200, 201, 202))
-        stored = answer.headers.get("Docker-Content-Digest", digest)
-        if stored != digest:
-            raise RegistryError(
-                f"{self.transport.host} stored {name} as {stored}, which is not the digest of what was sent"
-            )
+        self._require_stored(answer, digest)
+        if answer.status == 200:  # not what the specification requires, and how login pages answer
+            stored = self.transport.ask("GET", f"manifests/{name}", headers=ACCEPT)
+            self.transport.verified(stored.body, digest)
         return digest
+
+    def _require_stored(self, answer: Answer, digest: str) -> None:
+        """Raise :exc:`RegistryError` if the registry says that it has other bytes than those with this ``digest``."""
+        if (stored := answer.headers.get("Docker-Content-Digest") or digest) != digest:
+            problem = f"{self.transport.host} has {shorten(stored, 100)!r} where {digest} belongs: other bytes"
+            raise RegistryError(problem, hint="The registry is at fault: report it to its operator.")

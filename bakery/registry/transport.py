@@ -127,7 +127,8 @@ class Transport:
                     return f"http://{self.host}"
             except requests.RequestException:
                 pass  # reported by the next request
-        return f"https://{self.host}"
+        # As requests sends it: the URL of a request is compared with it before a login is added.
+        return f"https://{self.host.lower()}"
 
     def retried(self, step: Callable[[], T]) -> T:
         """What ``step`` returns, repeated while its :exc:`RegistryError` is transient and patience lasts."""
@@ -227,17 +228,11 @@ class Transport:
         try:
             yield
         except requests.exceptions.SSLError as error:
-            if "CERTIFICATE" not in str(error) and not any(reason in str(error) for reason in PLAIN_HTTP):
-                raise self._unreachable("broke the connection") from None
-            if untimely := re.search("certificate (has expired|is not yet valid)", str(error)):
-                hint = f"This machine's clock says {datetime.now(UTC):%Y-%m-%d}: is that right?"
-                raise Unreachable(f"the TLS certificate of {self.host} {untimely[1]}", hint=hint) from None
-            raise Unreachable(
-                f"the TLS certificate of {self.host} is not trusted, or it does not speak TLS",
-                hint=f"Pass your authority's certificate: --ca-bundle=FILE, or /etc/docker/certs.d/{self.host}/ca.crt.",
-            ) from None
-        except requests.Timeout:
-            raise self._unreachable("did not answer in time") from None
+            raise self._tls_error(error) from None
+        except requests.exceptions.ProxyError as error:
+            raise self._proxy_error(error) from None
+        except requests.Timeout as error:
+            raise self._unreachable("did not answer in time", error) from None
         except ValueError:  # what requests raises for URLs and headers; another attempt would get the same ones
             raise Unreachable(
                 f"{self.host} cannot be reached: invalid URL or header (its own, a redirect's or a proxy's)"
@@ -246,12 +241,42 @@ class Transport:
             raise Unreachable(f"{self.host} redirects too often, or from https to another protocol") from None
         except (requests.RequestException, HTTPError) as error:
             refused = "refused" in str(error) or "resolve" in str(error)
-            raise self._unreachable("cannot be reached" if refused else "broke the connection") from None
+            raise self._unreachable("cannot be reached" if refused else "broke the connection", error) from None
 
-    def _unreachable(self, reason: str) -> Unreachable:
+    def _tls_error(self, error: Exception) -> Unreachable:
+        text, host, docker = str(error), self._asked(error), f"/etc/docker/certs.d/{self.host}"
+        if "CERTIFICATE" not in text and not any(reason in text for reason in PLAIN_HTTP):
+            return self._unreachable("broke the connection", error)
+        if untimely := re.search("certificate (has expired|is not yet valid)", text):
+            hint = f"This machine's clock says {datetime.now(UTC):%Y-%m-%d}: is that right?"
+            return Unreachable(f"the TLS certificate of {host} {untimely[1]}", hint=hint)
+        if "mismatch" in text:
+            hint = "Use the name that it is issued for; --ca-bundle does not help."
+            return Unreachable(f"the TLS certificate of {host} has another name", hint=hint)
+        if "CERTIFICATE_REQUIRED" in text:
+            hint = f"Docker's are used: {docker}/client.cert and client.key."
+            return Unreachable(f"{host} requires a client certificate", hint=hint)
+        hint = f"Pass your authority's certificate: --ca-bundle=FILE, or {docker}/ca.crt."
+        return Unreachable(f"the TLS certificate of {host} is not trusted, or it does not speak TLS", hint=hint)
+
+    def _proxy_error(self, error: Exception) -> Unreachable:
+        status = re.search(r"Tunnel connection failed: (\d{3})", str(error))
+        reason = f"cannot be reached through the proxy{f', which answered {status[1]}' if status else ''}"
+        if not status or status[1] >= "500":
+            return self._unreachable(reason, error)
+        hint = "The proxy and a login for it are in $https_proxy: http://NAME:PASSWORD@HOST:PORT."
+        return Unreachable(f"{self._asked(error)} {reason}", hint=hint)
+
+    def _asked(self, error: Exception) -> str:
+        """The host of the request that failed: the registry's, or that of its storage or token server."""
+        request = getattr(error, "request", None)
+        other = urlsplit(str(getattr(request, "url", ""))).netloc.rpartition("@")[2]
+        return self.host if other in ("", self.host.lower()) else f"{other}, to which {self.host} refers,"
+
+    def _unreachable(self, reason: str, error: Exception) -> Unreachable:
         if not self.policy.pushes:
-            return Unreachable(f"{self.host} {reason}")
-        message = f"{self.host} {reason}; retried for {self.policy.patience:.0f} s"
+            return Unreachable(f"{self._asked(error)} {reason}")
+        message = f"{self._asked(error)} {reason}; retried for {self.policy.patience:.0f} s"
         return Unreachable(message, hint=RESUME, transient=reason)
 
     def _respond(self, verb: str, what: str, headers: Mapping[str, str], body: Body) -> "requests.Response":
@@ -293,8 +318,10 @@ class Transport:
         """Answer a 401: get a token, or use the password (https://distribution.github.io/distribution/spec/auth/)."""
         if len(challenge) > LARGEST_CHALLENGE:
             raise RegistryError(f"{self.host} requires a login by a header of more than {LARGEST_CHALLENGE} characters")
-        kind, _, rest = challenge.partition(" ")
-        fields = dict(re.findall(r'\b(\w+)="([^"]*)"', rest))
+        # A header may have several challenges, and headers are joined by commas (RFC 9110 11.6.1).
+        kinds = (re.search(rf"(?i)(?:^|,)\s*({kind})\b(.*)", challenge) for kind in ("bearer", "basic"))
+        kind, rest = next((match.groups() for match in kinds if match), ("", ""))
+        fields = {name.lower(): value for name, value in reversed(re.findall(r'\b(\w+)\s*=\s*"([^"]*)"', rest))}
         try:
             realm = urlsplit(fields.get("realm", ""))
         except ValueError:

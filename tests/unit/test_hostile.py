@@ -126,8 +126,9 @@ def test_manifests(data: bytes) -> None:
 @example(b'"\xff"')
 def test_attested_statements(data: bytes) -> None:
     subject = f'[{{"digest": {{"sha256": "{"a" * 64}"}}}}]'.encode()
-    for statement in (data, b'{"subject": %s, "predicate": %s}' % (subject, data)):
-        attempt(lambda statement=statement: (oci.predicate_about(f"sha256:{'a' * 64}", statement) or b"").decode())
+    digest = f"sha256:{'a' * 64}"
+    for statement in (data, b'{"subject": %s, "predicateType": "x", "predicate": %s}' % (subject, data)):
+        attempt(lambda statement=statement: (oci.statement_about(digest, statement) or ("", b""))[1].decode())
 
 
 @hostile

@@ -107,11 +107,11 @@ class Attested(FakeRepository):
     def put_manifest(self, *_: object) -> None:
         """It takes everything."""
 
-    def statements(self, digest: str) -> Iterator[tuple[str, object]]:
-        assert digest == f"sha256:{'2' * 64}"
-        yield "https://slsa.dev/provenance/v0.2", {"builder": {"id": "https://ci.example/1"}}
-        yield "https://spdx.dev/Document", {"spdxVersion": "SPDX-2.3"}
-        yield OPENVEX, {"statements": []}
+    def statements(self, attestation: str, image: str) -> Iterator[tuple[str, bytes]]:
+        assert (attestation, image) == (f"sha256:{'2' * 64}", f"sha256:{'1' * 64}")
+        yield "https://slsa.dev/provenance/v0.2", b'{"builder": {"id": "https://ci.example/1"}}'
+        yield "https://spdx.dev/Document", b'{"spdxVersion": "SPDX-2.3"}'
+        yield OPENVEX, b'{"statements": []}'
 
 
 def test_statements_are_signed_as_attestations_of_the_image_and_indexes_with_all_they_refer_to(
@@ -244,6 +244,12 @@ ENTRIES: dict[str, tuple[int, dict[str, Any]]] = {
     "a second image": (1, {"platform": {"os": "linux", "architecture": "s390x"}}),
     "attestations of another image": (1, {"annotations": {"vnd.docker.reference.digest": f"sha256:{'3' * 64}"}}),
     "attestations without a subject": (1, {"annotations": {}}),
+    "a digest that Docker reads": (0, {"Digest": f"sha256:{'3' * 64}"}),
+    "annotations that Docker reads": (0, {"ANNOTATIONS": 5}),
+    "a size in another alphabet that Docker reads": (0, {"\u017fize": 5}),
+    "a variant that Docker reads": (0, {"platform": {"os": "linux", "architecture": "amd64", "Variant": "v3"}}),
+    "a manifest at a URL": (0, {"urls": ["https://other.example/manifest"]}),
+    "a manifest in the index": (1, {"data": "e30="}),
 }
 
 
@@ -254,6 +260,54 @@ def test_entries_from_another_machine_are_an_image_and_its_attestations(merge: M
     with pytest.raises(InputError, match="expected an image for linux/amd64 and its attestations only"):
         merge.run()
     assert merge.tags == []
+
+
+PLATFORMS: list[dict[str, Any]] = [
+    {"variant": 0}, {"variant": False}, {"variant": []}, {"os.version": 5}, {"os.features": "x"}, {"features": [5]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", PLATFORMS)
+def test_a_platform_that_docker_cannot_read_gets_no_tag(merge: Merge, fields: dict[str, Any]) -> None:
+    """A field of another type makes the whole index unreadable, for all of its platforms."""
+    merge.image["entries"][0]["platform"] |= fields
+    with pytest.raises(InputError, match=r"expected a file that .* wrote: Expected"):
+        merge.run()
+    assert merge.tags == []
+
+
+def test_an_image_for_a_later_variant_of_arm64_is_not_published_for_all_of_them(merge: Merge) -> None:
+    merge.image["platform"] = "linux/arm64"
+    for variant, error in (("v9", "its attestations only"), ("v8", "is an image for linux/amd64")):
+        merge.image["entries"][0]["platform"] = {"os": "linux", "architecture": "arm64", "variant": variant}
+        with pytest.raises(BakeryError, match=error):
+            merge.run()
+    assert merge.tags == []
+
+
+def test_images_that_were_built_on_two_days_share_their_tags(merge: Merge, catalog: Catalog) -> None:
+    """A build for another platform may end after midnight: the permanent tags differ, the other ones do not."""
+    archive = Archive()
+    entry = archive.image([make_tar({"file": b"y"})], "gzip", "linux/arm64")
+    merge.blobs |= archive.blobs
+    other = {**merge.image, "platform": "linux/arm64", "entries": [entry]}
+    other["names"] = {**other["names"], "dated": other["names"]["dated"].replace("20261127", "20261128")}
+    put = merge.pusher.repository.put_manifest
+
+    def stored(name: str, data: bytes, media_type: str) -> str:
+        merge.blobs[name] = data
+        return put(name, data, media_type)
+
+    merge.pusher.repository.put_manifest = stored  # type: ignore[method-assign]
+    merge.file.parent.mkdir(parents=True)
+    merge.file.write_text(json.dumps([merge.image, other]))
+    first, second = merge.pusher.tag(push.read_digests([str(merge.file)]))
+    assert [move.tag for move in first.moves] == list(merge.image["names"].values())[:2]
+    assert {move.tag: move.state for move in second.moves}["3.13"] == "new"
+    for tag in ("3.13", "3.13.15-bookworm"):
+        index = json.loads(merge.blobs[tag])
+        assert {each["platform"]["architecture"] for each in index["manifests"]} == {"amd64", "arm64", "unknown"}
+    assert [tag for tag in merge.tags if tag == "3.13"] == ["3.13"], "it moves once, to both platforms"
 
 
 def test_manifests_from_another_machine_are_compared_before_a_tag_moves(merge: Merge) -> None:
@@ -326,6 +380,17 @@ def test_an_image_without_a_day_needs_a_stamp(
     assert "--stamp=" in caught.value.hint
     stamped = Pusher(workspace, catalog, repository, lambda _: None, stamp="20261122", dry=True)
     assert stamped.push_digests(engine, [])[0].names.dated == "3.13.15-bookworm-20261122"
+
+
+@pytest.mark.parametrize("content", [b"", b"not a program", b"#!/no/such/interpreter\n", b"\x7fELF\x02\x01\x01"])
+def test_a_cosign_that_cannot_be_started_is_reported(workspace: Workspace, content: bytes) -> None:
+    program = workspace.home / "cosign"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_bytes(content)
+    program.chmod(0o755)
+    transport: Any = SimpleNamespace(base="https://r.example", bundle=None, host="r.example", path="python")
+    with pytest.raises(PublishError, match=r"cosign did not sign sha256:1: \[Errno"):
+        Signer(str(program), transport).sign("sha256:1")
 
 
 def test_the_message_of_a_cosign_that_prints_a_megabyte_is_short(workspace: Workspace) -> None:

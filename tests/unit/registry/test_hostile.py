@@ -15,10 +15,12 @@ import tarfile
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import zstandard
 
 from bakery.oci.manifests import ManifestError, parse_manifest
@@ -27,6 +29,7 @@ from bakery.registry.client import ATTESTATIONS, ERRORS
 from bakery.registry.errors import retry_after
 from bakery.registry.transport import PULL, PUSH
 from tests.archives import Archive, digest_of, make_tar
+from tests.loopback import QuietHandler
 from tests.unit.registry.test_client import publish
 
 MEMORY = 300_000_000
@@ -468,6 +471,197 @@ def test_an_upload_is_not_directed_from_https_to_another_protocol(monkeypatch: p
         Repository(connection).put_blob(DIGEST, 1, lambda: io.BytesIO(b"x"))
     assert not caught.value.transient
     assert asked == [f"blobs/{DIGEST}", "blobs/uploads/"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_login_page_does_not_take_a_manifest(serve: Any, status: int) -> None:
+    """Gateways redirect a request without a session to a page, which answers 200 to every verb."""
+    server = serve({"/login": b"<html>"}, default=(status, b"", {"Location": "/login"}))
+    with pytest.raises(RegistryError, match="do not match"):
+        Repository(Transport(server.address, "x", PUSH)).put_manifest("3.13", b"{}", "m")
+
+
+def test_a_manifest_that_is_taken_with_200_is_read_back(serve: Any) -> None:
+    server = serve({"/v2/x/manifests/3.13": b"{}"})
+    assert Repository(Transport(server.address, "x", PUSH)).put_manifest("3.13", b"{}", "m") == digest_of(b"{}")
+    assert server.asked[-2:] == ["PUT /v2/x/manifests/3.13", "GET /v2/x/manifests/3.13"]
+
+
+OTHER: dict[str, dict[str, tuple[int, bytes, dict[str, str]]]] = {
+    "another size": {"HEAD": (200, b"", {"Content-Length": "99"})},
+    "another digest": {"HEAD": (200, b"", {"Docker-Content-Digest": DIGEST})},
+    "another digest after the upload": {"PUT": (201, b"", {"Docker-Content-Digest": DIGEST})},
+    "a long digest": {"PUT": (201, b"", {"Docker-Content-Digest": "x" * 60_000})},
+    "an upload without a location": {"POST": (202, b"", {})},
+}
+
+
+@pytest.mark.parametrize("kind", OTHER)
+def test_a_blob_that_the_registry_has_otherwise_is_not_counted_as_stored(serve: Any, kind: str) -> None:
+    usual = {"HEAD": 404, "POST": (202, b"", {"Location": "/up"}), "PUT": 201}
+
+    def answer(request: Any) -> Any:
+        request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        found = OTHER[kind].get(request.command)
+        if request.command != "HEAD" or not found:
+            return found or usual.get(request.command, 404)
+        request.send_response(found[0])
+        for name, value in found[2].items():
+            request.send_header(name, value)
+        return request.end_headers()
+
+    server = serve(default=answer)
+    with pytest.raises(RegistryError, match=r"has 99 bytes|other bytes|an invalid URL") as caught:
+        Repository(Transport(server.address, "x", PUSH)).put_blob(digest_of(b"x"), 1, lambda: io.BytesIO(b"x"))
+    assert not caught.value.transient
+    assert len(str(caught.value)) < 1000
+
+
+def test_the_digest_of_an_upload_is_not_a_part_of_the_fragment_of_its_url(serve: Any) -> None:
+    def answer(request: Any) -> Any:
+        request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        location = {"Location": "/up?a=b#part"}
+        return {"HEAD": 404, "POST": (202, b"", location), "PUT": 201}.get(request.command, 404)
+
+    server = serve(default=answer)
+    assert Repository(Transport(server.address, "x", PUSH)).put_blob(digest_of(b"x"), 1, lambda: io.BytesIO(b"x"))
+    assert server.asked[-1] == f"PUT /up?a=b&digest={digest_of(b'x')}"
+
+
+def test_an_answer_that_a_message_quotes_is_cut(serve: Any) -> None:
+    long = "x" * 3_000_000
+    layer = {"mediaType": long, "digest": DIGEST, "size": 1}
+    manifest = {"config": {**layer, "mediaType": "m"}, "layers": [layer]}
+    other = {"manifests": [{**layer, "mediaType": "m", "platform": {"os": "linux", "architecture": long}}]}
+    for content in (manifest, other):
+        server = serve(default=json.dumps(content).encode())
+        with pytest.raises((ManifestError, RegistryError)) as caught:
+            Registry(patience=0).image(f"{server.address}/x:tag", "linux/amd64")
+        assert len(str(caught.value)) < 1100
+
+
+@pytest.mark.parametrize("size", [1 << 62, 10**400])
+def test_a_size_that_no_blob_can_have_is_refused(size: int) -> None:
+    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": DIGEST, "size": size}
+    with pytest.raises(ManifestError, match=r"Expected `int` <= .*layers\[0\].size"):
+        parse_manifest({"config": {**layer, "size": 1}, "layers": [layer]})
+
+
+@pytest.mark.parametrize("name", ["Layers", "LAYERS", "Config", "MediaType", "layer\u017f"])
+def test_a_field_that_docker_reads_in_another_case_is_refused(name: str) -> None:
+    descriptor = {"mediaType": "m", "digest": DIGEST, "size": 1}
+    manifest: dict[str, object] = {"config": descriptor, "layers": [descriptor]}
+    assert parse_manifest({**manifest, "annotations": {name: "x"}})
+    for content in ({**manifest, name: []}, {**manifest, "layers": [{**descriptor, "URLs": ["https://x"]}]}):
+        with pytest.raises(ManifestError, match=r"which Docker reads as '(layers|config|mediaType|urls)'"):
+            parse_manifest(content)
+
+
+def test_a_statement_of_another_type_or_about_another_image_is_not_used(serve: Any, archive: Archive) -> None:
+    """An annotation of the layer says which type it has, and a signature says that it is about the image."""
+    (image,) = archive.descriptors
+    spdx, notes = "https://spdx.dev/Document", {"vnd.docker.reference.digest": image["digest"]}
+
+    def attest(kind: str, subject: str) -> str:
+        digest = {"sha256": subject.removeprefix("sha256:")}
+        statement = {"predicateType": kind, "subject": [{"digest": digest}], "predicate": {"a": 1}}
+        layer = archive.json(statement, "application/vnd.in-toto+json")
+        layer["annotations"] = {"in-toto.io/predicate-type": spdx}
+        manifest = {**json.loads(archive.blobs[image["digest"]]), "layers": [layer]}
+        archive.descriptors[1:] = [archive.json(manifest, image["mediaType"], annotations=notes)]
+        publish(server, archive)
+        return str(archive.descriptors[1]["digest"])
+
+    server = serve()
+    repository = Repository(Transport(server.address, "name", PUSH))
+    for kind, subject, used in (
+        (spdx, image["digest"], b'{"a":1}'), ("x", image["digest"], None), (spdx, DIGEST, None),
+    ):  # fmt: skip
+        attestation, registry = attest(kind, subject), Registry(patience=0)
+        remote = registry.image(f"{server.address}/name:tag", "linux/amd64")
+        assert registry.attestation(remote, spdx) == used
+        if subject == DIGEST:
+            with pytest.raises(
+                RegistryError, match=f"has a statement in {attestation} that is not about {image['digest']}"
+            ):
+                list(repository.statements(attestation, image["digest"]))
+        else:
+            assert list(repository.statements(attestation, image["digest"])) == [(kind, b'{"a":1}')]
+
+
+CHALLENGES = [
+    ['Negotiate, Bearer realm="{}"'], ["Negotiate", 'Bearer realm="{}"'], ['Bearer realm="{}", Basic realm="x"'],
+    ['Basic realm="x"', 'Bearer realm="{}"'], ['Bearer Realm="{}"'], ['bearer  realm = "{}"'], ['Bearer\trealm="{}"'],
+    ['Bearer realm="{}"', 'Digest realm="x", nonce="y"'],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("challenges", CHALLENGES)
+def test_a_token_is_fetched_if_it_is_one_of_several_kinds_of_login(serve: Any, challenges: list[str]) -> None:
+    server = serve({"/token": b'{"token": "x"}'})
+    challenge = ", ".join(challenges).format(f"{server.url}/token")
+
+    def answer(request: Any) -> Any:
+        logged_in = request.headers.get("Authorization") == "Bearer x"
+        return 404 if logged_in else (401, b"", {"WWW-Authenticate": challenge})
+
+    server.default = answer
+    Repository(Transport(server.address, "x", PUSH)).check()
+    assert server.asked[-2].startswith("GET /token?")
+
+
+def test_a_login_is_sent_to_a_host_in_capital_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was compared with the URL that is sent, in which requests writes the host in lower case."""
+    connection = Transport("GHCR.io", "x", PUSH, token="secret")
+    request = requests.Request("GET", f"{connection.base}/v2/", auth=connection._sign).prepare()
+    assert request.headers["Authorization"] == "Bearer secret"
+
+
+@pytest.mark.parametrize("policy", [PULL, replace(PUSH, patience=0)])
+def test_a_server_that_the_registry_refers_to_is_named_if_it_cannot_be_reached(
+    serve: Any, nowhere: str, policy: Any
+) -> None:
+    other = nowhere.removeprefix("http://")
+    token = (401, b"", {"WWW-Authenticate": f'Bearer realm="{nowhere}/token"'})
+    for answer in (token, (307, b"", {"Location": f"{nowhere}/blob?sig=S3cret"})):
+        server = serve(default=answer)
+        message = f"{other}, to which {server.address} refers, cannot be reached"
+        with pytest.raises(RegistryError, match=message) as caught:
+            Transport(server.address, "x", policy).ask("GET", f"blobs/{DIGEST}")
+        assert "S3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("status", "transient"), [(407, False), (403, False), (502, True), (None, True)])
+def test_a_proxy_that_does_not_connect_is_reported_as_such(
+    serve: Any, nowhere: str, monkeypatch: pytest.MonkeyPatch, status: int | None, transient: bool
+) -> None:
+    """It was the registry that broke the connection, for three minutes."""
+    server = serve()
+    monkeypatch.setattr(QuietHandler, "do_CONNECT", lambda request: request.send_error(status), raising=False)
+    address = server.address if status else nowhere.removeprefix("http://")
+    monkeypatch.setenv("https_proxy", f"http://name:S3cretS3cret@{address}")
+    message = rf"^registry\.example cannot be reached through the proxy{f', which answered {status}' if status else ''}"
+    for policy in (PULL, replace(PUSH, patience=0)):
+        with pytest.raises(RegistryError, match=message) as caught:
+            Transport("registry.example", "x", policy).ask("GET", "manifests/1")
+        assert bool(caught.value.transient) == (transient and policy.pushes)
+        assert "S3cret" not in str(caught.value)
+
+
+FAULTS = {
+    "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: Hostname mismatch, ...": "has another name",
+    "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: IP address mismatch, ...": "has another name",
+    "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required": "requires a client certificate",
+    "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate": "is not trusted",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_certificate_is_reported_by_what_is_wrong_with_it(fault: str) -> None:
+    connection = Transport("r.example", "x", PUSH)
+    with pytest.raises(RegistryError, match=f"r.example {FAULTS[fault]}") as caught, connection._network_errors():
+        raise requests.exceptions.SSLError(fault)
+    assert not caught.value.transient
 
 
 def test_a_layer_of_an_impossible_size_is_not_a_full_disk(serve: Any) -> None:

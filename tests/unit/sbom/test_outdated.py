@@ -24,7 +24,7 @@ def test_the_attested_bill_is_found_where_other_annotations_are_null(serve: Any)
     image = {**archive.image([b""]), "annotations": None}
     package = {"externalRefs": [{"referenceType": "purl", "referenceLocator": "pkg:deb/debian/bash@5.2-1"}]}
     subject = {"digest": {"sha256": image["digest"].removeprefix("sha256:")}}
-    statement = {"subject": [subject], "predicate": {"packages": [package]}}
+    statement = {"subject": [subject], "predicateType": oci.SPDX, "predicate": {"packages": [package]}}
     layers = [
         archive.json({}, "application/vnd.in-toto+json", annotations=None),
         archive.json(statement, "application/vnd.in-toto+json", annotations={"in-toto.io/predicate-type": oci.SPDX}),
