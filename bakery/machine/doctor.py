@@ -29,6 +29,7 @@ SPACE = (8_000_000_000, 3_000_000_000)
 """Free bytes that a full build needs in addition to its caches, and the minimum for any build."""
 MEMORY = (4_000_000_000, 1_500_000_000)
 """Free bytes of memory that linking with full LTO needs, and the minimum for any build."""
+MEMINFO = Path("/proc/meminfo")
 TIMEOUT = (4.0, 4.0)
 """Seconds to connect and to wait for an answer: `inv doctor` has to be quick even if no server can be reached."""
 NATIVE = "docker buildx create --append --name=BUILDER ssh://HOST, then inv build --builder=BUILDER"
@@ -157,10 +158,15 @@ def _disk(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _memory() -> Finding:
-    fields = dict(line.split()[:2] for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines())
+    try:
+        available = re.search(r"(?m)^MemAvailable: +(\d+) kB$", MEMINFO.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        available = None
     todo = "Linking with full LTO needs 4 GB: inv build --jobs=1, or --quick during development."
     text = f"available, {os.cpu_count()} processors"
-    return _resource("memory", int(fields["MemAvailable:"]) * 1024, MEMORY, text, todo)
+    if available is None:  # Linux has the field since 3.14, but sandboxes and containers may hide it
+        return Finding("memory", State.WARNING, f"{MEMINFO} does not say how much is {text}", todo)
+    return _resource("memory", int(available[1]) * 1024, MEMORY, text, todo)
 
 
 def _resource(about: str, free: int, limits: tuple[int, int], text: str, todo: str) -> Finding:

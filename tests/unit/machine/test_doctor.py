@@ -136,6 +136,24 @@ def test_a_folder_that_cannot_be_written_makes_a_build_fail() -> None:
     assert ["BAKERY_HOME=" in finding.todo for finding in findings] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        ("MemTotal: 9 kB\nMemAvailable:    8000000 kB\n", State.OK), ("MemAvailable: 9 kB\n", State.MISSING),
+        ("MemTotal: 9 kB\nMemFree: 9 kB\n", State.WARNING), ("", State.WARNING), ("MemAvailable:\n\nx", State.WARNING),
+        (None, State.WARNING),
+    ],
+)  # fmt: skip
+def test_memory_is_unknown_if_the_kernel_does_not_say_how_much_is_available(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None, state: State
+) -> None:
+    monkeypatch.setattr(doctor, "MEMINFO", tmp_path / "meminfo")
+    if text is not None:
+        (tmp_path / "meminfo").write_text(text)
+    finding = doctor._memory()
+    assert finding.state is state and "available" in finding.found
+
+
 def test_missing_findings_are_the_failure() -> None:
     findings = (doctor.Finding("engine", State.OK, "x"), doctor.Finding("memory", State.MISSING, "y"))
     failure = doctor.Diagnosis(findings).failure
