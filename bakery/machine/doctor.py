@@ -19,10 +19,11 @@ from bakery.engine import NO_MOUNTS, WAY_OUT, WAY_OUT_OF_CONTAINER, Embedded, En
 from bakery.errors import BakeryError, BuildError, Unavailable
 from bakery.files import existing, free_space
 from bakery.net import archive_url, http, secret_bundle, users_bundle, users_proxy
+from bakery.options import Building, options_of, parse
 from bakery.platforms import host_platform
 from bakery.programs import OverLimit, run_program
 from bakery.redaction import redact
-from bakery.urls import PYTHON_ORG
+from bakery.urls import PYTHON_ORG, folder_of
 from bakery.workspace import Workspace
 
 SPACE = (8_000_000_000, 3_000_000_000)
@@ -230,10 +231,14 @@ def _server_checks(catalog: Catalog) -> Iterator[Callable[[], Finding]]:
         yield partial(_check_server, "registry", f"https://{host}/v2/", todo)
     todo = "Tarballs come from the host's Debian or Ubuntu mirror if it has them, or from --mirror."
     yield partial(_check_server, "python.org", PYTHON_ORG, todo)
-    mirror = os.path.expanduser(os.environ.get("BAKERY_MIRROR", ""))
-    if "://" in mirror:
+    try:
+        mirror = parse("mirror", None, options_of([Building], "mirror", {})["mirror"].metadata) or ""
+    except BakeryError as error:
+        yield partial(Finding, "mirror", State.MISSING, error.message, "Unset $BAKERY_MIRROR, or correct it.")
+        return
+    if mirror.lower().startswith(("http://", "https://")):
         yield partial(_check_server, "mirror", mirror, "It is set by $BAKERY_MIRROR.")
-    elif mirror and Path(mirror).is_dir():
+    elif mirror and folder_of(mirror).is_dir():
         yield partial(Finding, "mirror", State.OK, mirror)
     elif mirror:
         yield partial(Finding, "mirror", State.WARNING, mirror, "No such folder: check $BAKERY_MIRROR.")

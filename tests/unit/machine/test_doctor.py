@@ -78,6 +78,17 @@ def test_a_mirror_in_the_environment_that_builds_cannot_use_is_missing(monkeypat
     assert findings["$BAKERY_APT_MIRROR"].state is State.MISSING
 
 
+def test_a_mirror_of_tarballs_that_builds_refuse_is_missing(
+    monkeypatch: pytest.MonkeyPatch, catalog: Catalog, tmp_path: Path
+) -> None:
+    states = []
+    for mirror in ("ftp://h/x", f"file://{tmp_path}", str(tmp_path), str(tmp_path / "missing")):
+        monkeypatch.setenv("BAKERY_MIRROR", mirror)
+        *_, check = doctor._server_checks(catalog)
+        states.append(check().state)
+    assert states == [State.MISSING, State.OK, State.OK, State.WARNING]
+
+
 def test_a_builder_that_is_missing_is_looked_up_with_the_buildx_in_use(catalog: Catalog) -> None:
     engine: Any = SimpleNamespace(buildx=["sh", "-c", "echo no such builder >&2; exit 1"], environment={})
     (finding,) = doctor._builder(catalog, engine, "far")
