@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from bakery.errors import BakeryError, DiskFullError, InputError
-from bakery.regular_files import FILE_TYPES, SMALL, open_regular, read_regular
+from bakery.regular_files import ABOUT_PATH, FILE_TYPES, SMALL, hint_of, open_regular, read_regular
 
 Tell = Callable[[str], None]
 """Reports progress to the user: takes one line without a newline."""
@@ -229,9 +229,9 @@ def disk_full(where: Path) -> Iterator[None]:
             raise no_space(where) from None
         if error.filename is None:
             raise
-        file, hint = Path(error.filename), "Check the path and its permissions, then run the same command again."
+        file, hint = Path(error.filename), hint_of(error)
         # Not one of the user's files, which are only read.
-        if where.parent in (file, *file.parents) or file in where.parents:
+        if hint == ABOUT_PATH and (where.parent in (file, *file.parents) or file in where.parents):
             hint = (
                 "Caches are in $BAKERY_HOME (default: ~/.cache/infra7-python), logs in build/: both must be writable."
             )

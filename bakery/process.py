@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bakery.redaction import redact, remember, shorten
+from bakery.regular_files import hint_of
 
 REPEATED = 1.0
 """Seconds in which another signal is the same one: timeout(1) sends its signal to the process and to its group."""
@@ -142,7 +143,7 @@ def describe(error: Exception, advice: str = "a bug in this tool; please report 
     if isinstance(error, BrokenPipeError):
         return None
     if isinstance(error, OSError) and error.errno is not None:  # requests' errors are OSErrors, too
-        hint = "\n  Check the path and its permissions, then run the same command again." if error.filename else ""
+        hint = f"\n  {hint_of(error)}" if error.filename else ""
         return redact(f"{error.filename or 'stdout or a temporary file'}: {error.strerror}{hint}")
     if isinstance(error, MemoryError):
         return "not enough memory: end other programs, or raise the limit of this process (ulimit -v, cgroups)"
