@@ -18,7 +18,7 @@ from typing import IO
 from bakery.errors import BakeryError, DiskFullError, InputError
 from bakery.regular_files import ABOUT_PATH, FILE_TYPES, SMALL, hint_of, open_regular, read_regular
 
-Tell = Callable[[str], None]
+Tell = Callable[[str], object]
 """Reports progress to the user: takes one line without a newline."""
 
 
@@ -123,6 +123,16 @@ def locked(file: Path, subject: str, tell: Tell) -> Iterator[None]:
             stream.flush()
             yield
             return
+
+
+@contextmanager
+def changing(root: Path, name: str, tell: Tell) -> Iterator[None]:
+    """Hold the lock of the clone's file ``name`` from its reading to its writing: else one of two changes is lost.
+
+    The lock is in build/, because git would list it next to the file.
+    """
+    with locked(root / "build" / f"{Path(name).name}.lock", name, tell):
+        yield
 
 
 def _is_at(stream: IO[str], file: Path) -> bool:

@@ -51,7 +51,7 @@ def update(selection: Selection, output: Output) -> None:
 def readme(output: Output) -> None:
     """Render README's and docs/'s tables and charts from the catalog, shared/ and docs/results."""
     if output.record and not output.check:
-        bakery.records.publish_local_records(WORKSPACE)
+        bakery.records.publish_local_records(WORKSPACE, tell)
     differences = bakery.testing.differences_part(WORKSPACE.root)
     print(bakery.report.render_pages(WORKSPACE.root, differences, check=output.check))
 
