@@ -11,7 +11,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -76,6 +76,8 @@ def spooled(chunks: Iterable[bytes]) -> Iterator[IO[bytes]]:
         yield spool
 
 
+IN_USE = "use.lock"
+"""The file of a cache that is locked by each process that reads it."""
 GIVEN_UP = threading.Event()
 
 
@@ -88,17 +90,19 @@ def interruptible() -> Iterator[Callable[[], None]]:
         GIVEN_UP.clear()
 
 
-def _has_locked(stream: IO[str]) -> bool:
+def _has_locked(stream: IO[str], mode: int) -> bool:
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(stream, mode | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
 @contextmanager
-def locked(file: Path, subject: str, tell: Tell) -> Iterator[None]:
+def locked(file: Path, subject: str, tell: Tell, mode: int = fcntl.LOCK_EX) -> Iterator[None]:
     """Hold an exclusive lock on ``file``; if another process holds it, report that once and wait.
+
+    With the ``mode`` LOCK_SH, several processes hold it, and it names none of them.
 
     ``subject`` is what the lock protects, for the message. The kernel releases the lock (flock) when its process ends.
     """
@@ -108,7 +112,7 @@ def locked(file: Path, subject: str, tell: Tell) -> Iterator[None]:
         require_type(file)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         with os.fdopen(os.open(file, flags, 0o644), "r+", encoding="utf-8", errors="replace") as stream:
-            while not _has_locked(stream):
+            while not _has_locked(stream, mode):
                 if not told:
                     holder = re.match(r"pid \d+", stream.read(64))
                     tell(f"waiting: another process{f' ({holder[0]})' if holder else ''} is busy with {subject}")
@@ -119,10 +123,15 @@ def locked(file: Path, subject: str, tell: Tell) -> Iterator[None]:
                 continue
             stream.seek(0)
             stream.truncate()
-            stream.write(f"pid {os.getpid()}")
+            stream.write(f"pid {os.getpid()}" if mode == fcntl.LOCK_EX else "")
             stream.flush()
             yield
             return
+
+
+def in_use(home: Path, tell: Tell) -> AbstractContextManager[None]:
+    """Keep `inv clean` from removing what is in the cache ``home``: buildx reads it without a lock of its own."""
+    return locked(home / IN_USE, "removing the cache", tell, fcntl.LOCK_SH)
 
 
 @contextmanager

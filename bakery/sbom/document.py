@@ -14,7 +14,7 @@ from bakery.catalog import ANNOTATIONS, Catalog, Image, references
 from bakery.display import Column, Report
 from bakery.engine import find_engine
 from bakery.errors import BuildError, InputError
-from bakery.files import Tell, spooled, write_whole
+from bakery.files import Tell, in_use, spooled, write_whole
 from bakery.net import read_location
 from bakery.oci import SPDX, Contents, contents_of, labels_of
 from bakery.options import Scanning
@@ -183,10 +183,11 @@ def bills(
     for image in images:
         name = references(catalog, image)[0]
         digest = engine.require(name, f"Build it first: inv build {image.selection}").id
-        folder = sources.fetch(image.pin, image.series, "inv sbom --version={version}")
-        subject = Subject(image, name, folder / image.pin.file, catalog.source)
-        with spooled(engine.save(subject.name)) as archive:
-            yield bill_of(archive, subject, licences, digest)
+        with in_use(workspace.home, tell):
+            folder = sources.fetch(image.pin, image.series, "inv sbom --version={version}")
+            subject = Subject(image, name, folder / image.pin.file, catalog.source)
+            with spooled(engine.save(subject.name)) as archive:
+                yield bill_of(archive, subject, licences, digest)
 
 
 def bill_rows(bill: Bill) -> list[dict[str, str | None]]:

@@ -14,7 +14,7 @@ from packaging.utils import parse_wheel_filename
 from bakery import registry
 from bakery.catalog import Catalog, Extra, Pin, Series, Target, select_images
 from bakery.errors import BakeryError, BuildError, SourceError, Unavailable
-from bakery.files import Tell, changing, disk_full, locked, sha256_of, staged_folder, write_whole
+from bakery.files import Tell, changing, disk_full, in_use, locked, sha256_of, staged_folder, write_whole
 from bakery.regular_files import read_text
 from bakery.sources import lock_changes, published
 from bakery.sources.inspection import inspect_tarball
@@ -73,7 +73,8 @@ def update_lock(
     """
     subjects = select_subjects(catalog, versions, targets)
     signatures = SignatureChecker(SourceCache(workspace, None, tell), load_trust(workspace.root))
-    findings = Discovery(catalog, signatures).find(subjects)
+    with in_use(workspace.home, tell):
+        findings = Discovery(catalog, signatures).find(subjects)
     for note in findings.notes:
         tell(note)
     file = workspace.root / LOCK
