@@ -3,9 +3,11 @@
 import atexit
 import io
 import os
+import select
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Iterable
@@ -18,6 +20,9 @@ from bakery.regular_files import hint_of
 REPEATED = 1.0
 """Seconds in which another signal is the same one: timeout(1) sends its signal to the process and to its group."""
 
+BLOCKED = 10.0
+"""Seconds that a reader of stdout or stderr may take before an interrupted process ends without its last line."""
+
 
 class _Interruption:
     """Handles SIGTERM and SIGHUP like Ctrl-C: what a script starts in the background ignores SIGINT."""
@@ -27,13 +32,26 @@ class _Interruption:
 
     def __call__(self, number: int, _: object) -> None:
         now = time.monotonic()
-        if not self.in_task and self.since is None:  # Invoke would silently exit with 1
-            _report(KeyboardInterrupt, KeyboardInterrupt(number), None)
         if self.since is None:
             self.since = now
+            threading.Thread(target=self._watch, args=[now, 128 + number], daemon=True).start()
+            if not self.in_task:  # Invoke would silently exit with 1
+                _report(KeyboardInterrupt, KeyboardInterrupt(number), None)
             raise KeyboardInterrupt(number)
         if now - self.since > REPEATED:
             os._exit(128 + number)
+
+    def _watch(self, since: float, code: int) -> None:
+        """End the process if stdout or stderr stays full: who writes to it, a thread or the end, would wait forever."""
+        streams, written = select.poll(), since
+        streams.register(1, select.POLLOUT)
+        streams.register(2, select.POLLOUT)
+        while self.since == since:
+            if len(streams.poll(0)) == 2:
+                written = time.monotonic()
+            elif time.monotonic() - written > BLOCKED:
+                os._exit(code)
+            time.sleep(min(BLOCKED / 10, 0.5))
 
 
 INTERRUPTION = _Interruption()
@@ -42,7 +60,8 @@ INTERRUPTION = _Interruption()
 def prepare(*, in_task: bool = True) -> None:
     """Handle signals, and make stdout and stderr take any text; those that are closed become /dev/null.
 
-    The first signal interrupts what runs; a later one ends the process, whatever still delays its end. No other
+    The first signal interrupts what runs; a later one ends the process, whatever still delays its end, and so does a
+    stream that nobody reads. No other
     user may write to what this process creates: root would refuse such a cache (:mod:`bakery.workspace`).
     """
     os.umask(os.umask(0o022) | 0o022)
