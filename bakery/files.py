@@ -11,14 +11,14 @@ import stat
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
 from bakery.errors import BakeryError, DiskFullError, InputError
-from bakery.regular_files import FILE_TYPES, SMALL, open_regular, read_regular
+from bakery.regular_files import ABOUT_PATH, FILE_TYPES, SMALL, hint_of, open_regular, read_regular
 
-Tell = Callable[[str], None]
+Tell = Callable[[str], object]
 """Reports progress to the user: takes one line without a newline."""
 
 
@@ -76,6 +76,8 @@ def spooled(chunks: Iterable[bytes]) -> Iterator[IO[bytes]]:
         yield spool
 
 
+IN_USE = "use.lock"
+"""The file of a cache that is locked by each process that reads it."""
 GIVEN_UP = threading.Event()
 
 
@@ -88,17 +90,19 @@ def interruptible() -> Iterator[Callable[[], None]]:
         GIVEN_UP.clear()
 
 
-def _has_locked(stream: IO[str]) -> bool:
+def _has_locked(stream: IO[str], mode: int) -> bool:
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(stream, mode | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
 @contextmanager
-def locked(file: Path, subject: str, tell: Tell) -> Iterator[None]:
+def locked(file: Path, subject: str, tell: Tell, mode: int = fcntl.LOCK_EX) -> Iterator[None]:
     """Hold an exclusive lock on ``file``; if another process holds it, report that once and wait.
+
+    With the ``mode`` LOCK_SH, several processes hold it, and it names none of them.
 
     ``subject`` is what the lock protects, for the message. The kernel releases the lock (flock) when its process ends.
     """
@@ -108,7 +112,7 @@ def locked(file: Path, subject: str, tell: Tell) -> Iterator[None]:
         require_type(file)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         with os.fdopen(os.open(file, flags, 0o644), "r+", encoding="utf-8", errors="replace") as stream:
-            while not _has_locked(stream):
+            while not _has_locked(stream, mode):
                 if not told:
                     holder = re.match(r"pid \d+", stream.read(64))
                     tell(f"waiting: another process{f' ({holder[0]})' if holder else ''} is busy with {subject}")
@@ -119,10 +123,25 @@ def locked(file: Path, subject: str, tell: Tell) -> Iterator[None]:
                 continue
             stream.seek(0)
             stream.truncate()
-            stream.write(f"pid {os.getpid()}")
+            stream.write(f"pid {os.getpid()}" if mode == fcntl.LOCK_EX else "")
             stream.flush()
             yield
             return
+
+
+def in_use(home: Path, tell: Tell) -> AbstractContextManager[None]:
+    """Keep `inv clean` from removing what is in the cache ``home``: buildx reads it without a lock of its own."""
+    return locked(home / IN_USE, "removing the cache", tell, fcntl.LOCK_SH)
+
+
+@contextmanager
+def changing(root: Path, name: str, tell: Tell) -> Iterator[None]:
+    """Hold the lock of the clone's file ``name`` from its reading to its writing: else one of two changes is lost.
+
+    The lock is in build/, because git would list it next to the file.
+    """
+    with locked(root / "build" / f"{Path(name).name}.lock", name, tell):
+        yield
 
 
 def _is_at(stream: IO[str], file: Path) -> bool:
@@ -229,9 +248,9 @@ def disk_full(where: Path) -> Iterator[None]:
             raise no_space(where) from None
         if error.filename is None:
             raise
-        file, hint = Path(error.filename), "Check the path and its permissions, then run the same command again."
+        file, hint = Path(error.filename), hint_of(error)
         # Not one of the user's files, which are only read.
-        if where.parent in (file, *file.parents) or file in where.parents:
+        if hint == ABOUT_PATH and (where.parent in (file, *file.parents) or file in where.parents):
             hint = (
                 "Caches are in $BAKERY_HOME (default: ~/.cache/infra7-python), logs in build/: both must be writable."
             )

@@ -36,7 +36,7 @@ def option(default: T, help: str, **rules: Any) -> T:
     values; ``minimum``: the value is a number, not below this one; ``convert``: a function that converts the text to
     the value; ``bare``: the value if the option is given without one; ``variable``: the environment variable to read if
     the option is not given; ``absent``: the field's value if the command does not have the option; ``path``: the value
-    may be a path that begins with ``~``, and ``write`` if it is a file to write.
+    may be a path that begins with ``~``, and ``write`` if it is a file to write; ``schemes``: those of a URL.
 
     Rules about others: ``needs`` and ``excludes``: options of the same command without which (``needs``) or with which
     (``excludes``) this one has no effect; ``required``: the command needs the option.
@@ -61,10 +61,14 @@ def parse(name: str, value: Any, rules: Rules) -> Any:
             raise _empty(name)
         texts = split(value) if rules["commas"] else tuple(value)
         return tuple(map(os.path.expanduser, texts)) if "path" in rules else texts
+    variable = rules.get("variable", "")
+    source = f"${variable}" if value is None else f"--{name}"
     if value is None:
-        value = os.environ.get(rules.get("variable", "")) or rules["default"]
+        value = os.environ.get(variable) or rules["default"]
         if value is None and rules.get("required"):
             raise InputError(f"--{name} is missing", hint=f"{rules['help']}.")
+    if value and "schemes" in rules:
+        _require_scheme(source, value, rules["schemes"])
     if value is True and "bare" in rules:
         return rules["bare"]
     return value if value == rules.get("default") else _checked(name, value, rules)
@@ -87,6 +91,15 @@ def _checked(name: str, value: Any, rules: Rules) -> Any:
     if not re.fullmatch("[0-9]{1,9}", value) or int(value) < rules["minimum"]:
         raise InputError(f"--{name}={value}: expected a number, {rules['minimum']} or more, of at most 9 digits")
     return int(value)
+
+
+def _require_scheme(name: str, text: str, schemes: Iterable[str]) -> None:
+    """Raise :exc:`InputError` if ``text`` is a URL with none of ``schemes``, or the URL of a file on another host."""
+    scheme, separator, rest = text.partition("://")
+    remote = scheme.lower() == "file" and rest.partition("/")[0] not in ("", "localhost")
+    if separator and (remote or scheme.lower() not in schemes):
+        expected = listed(f"{scheme}://" for scheme in schemes)
+        raise InputError(f"{name}={text}: expected a path, or a URL that begins with {expected}")
 
 
 def bandwidths(text: str) -> tuple[int, ...]:
@@ -203,6 +216,7 @@ class Building:
     mirror: str | None = option(
         None, "Try this mirror of tarballs first: a URL or folder with the layout of python.org/ftp/python "
         "(default: $BAKERY_MIRROR)", variable="BAKERY_MIRROR", path="read", needs="releases",
+        schemes=("https", "http", "file"),
     )  # fmt: skip
     base: str | None = option(
         None, "Base instead of the target's slim image: an image, OCI layout, rootfs tar or folder", path="read"

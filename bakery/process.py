@@ -3,9 +3,11 @@
 import atexit
 import io
 import os
+import select
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Iterable
@@ -13,9 +15,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from bakery.redaction import redact, remember, shorten
+from bakery.regular_files import hint_of
 
 REPEATED = 1.0
 """Seconds in which another signal is the same one: timeout(1) sends its signal to the process and to its group."""
+
+BLOCKED = 10.0
+"""Seconds that a reader of stdout or stderr may take before an interrupted process ends without its last line."""
 
 
 class _Interruption:
@@ -26,13 +32,26 @@ class _Interruption:
 
     def __call__(self, number: int, _: object) -> None:
         now = time.monotonic()
-        if not self.in_task and self.since is None:  # Invoke would silently exit with 1
-            _report(KeyboardInterrupt, KeyboardInterrupt(number), None)
         if self.since is None:
             self.since = now
+            threading.Thread(target=self._watch, args=[now, 128 + number], daemon=True).start()
+            if not self.in_task:  # Invoke would silently exit with 1
+                _report(KeyboardInterrupt, KeyboardInterrupt(number), None)
             raise KeyboardInterrupt(number)
         if now - self.since > REPEATED:
             os._exit(128 + number)
+
+    def _watch(self, since: float, code: int) -> None:
+        """End the process if stdout or stderr stays full: who writes to it, a thread or the end, would wait forever."""
+        streams, written = select.poll(), since
+        streams.register(1, select.POLLOUT)
+        streams.register(2, select.POLLOUT)
+        while self.since == since:
+            if len(streams.poll(0)) == 2:
+                written = time.monotonic()
+            elif time.monotonic() - written > BLOCKED:
+                os._exit(code)
+            time.sleep(min(BLOCKED / 10, 0.5))
 
 
 INTERRUPTION = _Interruption()
@@ -41,7 +60,8 @@ INTERRUPTION = _Interruption()
 def prepare(*, in_task: bool = True) -> None:
     """Handle signals, and make stdout and stderr take any text; those that are closed become /dev/null.
 
-    The first signal interrupts what runs; a later one ends the process, whatever still delays its end. No other
+    The first signal interrupts what runs; a later one ends the process, whatever still delays its end, and so does a
+    stream that nobody reads. No other
     user may write to what this process creates: root would refuse such a cache (:mod:`bakery.workspace`).
     """
     os.umask(os.umask(0o022) | 0o022)
@@ -142,7 +162,7 @@ def describe(error: Exception, advice: str = "a bug in this tool; please report 
     if isinstance(error, BrokenPipeError):
         return None
     if isinstance(error, OSError) and error.errno is not None:  # requests' errors are OSErrors, too
-        hint = "\n  Check the path and its permissions, then run the same command again." if error.filename else ""
+        hint = f"\n  {hint_of(error)}" if error.filename else ""
         return redact(f"{error.filename or 'stdout or a temporary file'}: {error.strerror}{hint}")
     if isinstance(error, MemoryError):
         return "not enough memory: end other programs, or raise the limit of this process (ulimit -v, cgroups)"

@@ -5,7 +5,7 @@ import functools
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import date
 from enum import StrEnum
@@ -38,6 +38,8 @@ Day = Annotated[str, Rule("a date, YYYY-MM-DD", DAY)]
 Month = Annotated[str, Rule("a month, YYYY-MM", r"\d{4}-(0[1-9]|1[0-2])")]
 Pattern = Annotated[str, Rule("a regular expression", REGEX)]
 Sha256 = Annotated[str, Rule("64 lower-case hexadecimal digits", "[0-9a-f]{64}")]
+PART = r"(?!\.\.?(/|$))[\w.+~%:-]+"
+"""One part of a path that does not leave the folder that it is relative to."""
 ImageReference = Annotated[str, Rule("an image reference with a tag", r"[^\s@]+:[^\s@/]+")]
 
 
@@ -77,12 +79,13 @@ class Table:
         check = {DAY: _is_day, REGEX: _is_regex}.get(pattern) or functools.partial(re.fullmatch, pattern)
         return self.get(key, str, expected, check)
 
-    def words(self, key: str) -> Words:
-        """A list of strings without white space: each becomes one argument of a command."""
-        expected = "a list of words (strings without spaces)"
-        return tuple(
-            self.get(key, list, expected, lambda v: all(isinstance(w, str) and not re.search(r"\s", w) for w in v))
-        )
+    def words(self, key: str, rule: Rule = Rule("words (strings without spaces)", r"\S*")) -> Words:
+        """A list of strings by ``rule``, without white space: each becomes one argument of a command."""
+
+        def check(words: Iterable[object]) -> bool:
+            return all(isinstance(word, str) and re.fullmatch(rule.pattern, word) for word in words)
+
+        return tuple(self.get(key, list, f"a list of {rule.expected}", check))
 
     def choice(self, key: str, kind: type[T]) -> T:
         """One of the values of the enumeration ``kind``."""
@@ -135,17 +138,17 @@ class Table:
         return kind(**given)
 
     def _value(self, key: str, hint: object) -> object:
-        rule = Rule("a string")
+        rules = list[Rule]()
         if get_origin(hint) in (Union, UnionType):
             hint = get_args(hint)[0]
         if get_origin(hint) is Annotated:
-            hint, rule = get_args(hint)
+            hint, *rules = get_args(hint)
         if get_origin(hint) is tuple:
-            return tuple(get_args(hint)[0](word) for word in self.words(key))
+            return tuple(get_args(hint)[0](word) for word in self.words(key, *rules))
         if get_origin(hint) is Mapping:
             table = self.table(key)
             return {name: table._value(name, get_args(hint)[1]) for name in table.data}
-        kind = cast("type", hint)
+        kind, rule = cast("type", hint), next(iter(rules), Rule("a string"))
         if is_dataclass(kind):
             return self.table(key).read(kind)
         if kind is bool:

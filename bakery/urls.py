@@ -2,6 +2,8 @@
 
 import os
 import re
+from pathlib import Path
+from urllib.parse import unquote
 
 from bakery.redaction import redact
 
@@ -19,6 +21,12 @@ def is_snapshot(url: str) -> bool:
 def is_public(url: str) -> bool:
     """Whether ``url`` is absolute and may be published: without login, query, fragment, white space and tokens."""
     return bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://(?:(?![@?#])[!-~])+", url)) and redact(url) == url
+
+
+def folder_of(mirror: str) -> Path:
+    """The folder that ``mirror`` names, by its path or by a file URL (RFC 8089)."""
+    _, separator, rest = mirror.partition("://")
+    return Path(f"/{unquote(rest.partition('/')[2])}" if separator else mirror)
 
 
 def users_mirror(mirror: str | None) -> str:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from bakery.catalog import RecipeName, load_catalog
 from bakery.display import Report, tell
 from bakery.options import Building, Measuring, Output, Selection, option
-from bakery.platforms import host_platform, parse_platforms
 from commands import lazy as bakery
 from commands.command import WORKSPACE, command
 
@@ -54,18 +53,16 @@ def profile(selection: Selection, building: Building, output: Output) -> None:
 )
 def verify(selection: Selection, building: Building, measuring: Measuring) -> Report:
     """Build images twice, or rebuild a published one, and compare the bits; exit code 1 if they differ."""
-    building = replace(building, no_cache=True)
+    building, published = replace(building, no_cache=True), None
     if not measuring.image:
         catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
-        builder = bakery.build.open_builder(WORKSPACE, catalog, "verify", selection, building)
-        return bakery.build.verification_report(builder, images)
-    selection.refuse("--image")
-    bakery.build.check_options(building)
-    catalog = load_catalog(WORKSPACE.root)
-    platform, *_ = *parse_platforms(catalog.platforms, selection.platform), host_platform()
-    published = bakery.build.Published.find(measuring.image, platform)
+    else:
+        selection.refuse("--image")
+        bakery.build.check_options(building)
+        catalog, images = load_catalog(WORKSPACE.root), ()
+        published = bakery.build.Published.find(measuring.image, catalog.platforms, selection.platform)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "verify", selection, building)
-    return bakery.build.verification_report(builder, (), published)
+    return bakery.build.verification_report(builder, images, published)
 
 
 @command(
@@ -91,8 +88,7 @@ def test(selection: Selection, building: Building, measuring: Measuring) -> Repo
     builder.build_missing(images)
     run, engine = bakery.testing.run_image_tests, builder.engine
     results = [run(WORKSPACE, catalog, engine, image, measuring.k, tell) for image in images]
-    rows, notes = [result.row for result in results], [note for result in results for note in result.notes]
-    return Report.of("image passed failed skipped", rows, notes, bakery.testing.image_test_failure(results))
+    return Report.of_results("image passed failed skipped", results, bakery.testing.image_test_failure(results))
 
 
 @command(
@@ -107,5 +103,5 @@ def regrtest(selection: Selection, building: Building, measuring: Measuring) -> 
     builder.build_missing(images)
     suites = bakery.testing.build_suites(builder, images)
     results = [bakery.testing.run_suite(builder, suite, measuring.only, building.jobs or 0, tell) for suite in suites]
-    rows, notes = [result.row for result in results], [note for result in results for note in result.notes]
-    return Report.of("image result passed failed skipped expected", rows, notes, bakery.testing.suite_failure(results))
+    failure = bakery.testing.suite_failure(results)
+    return Report.of_results("image result passed failed skipped expected", results, failure)

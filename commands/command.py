@@ -13,8 +13,8 @@ from typing import Any, get_type_hints
 
 from invoke.context import Context
 from invoke.exceptions import Exit
-from invoke.parser.argument import Argument
-from invoke.tasks import Task, task
+from invoke.parser.parser import ParseMachine
+from invoke.tasks import Task
 
 from bakery import process
 from bakery.display import Report
@@ -45,19 +45,17 @@ def reported_errors() -> Iterator[None]:
         process.INTERRUPTION.in_task = False
 
 
-class _Command(Task[Any]):
-    """A task whose repeatable options need a value, as its other options do.
+def _begin_option(parser: Any, flag: str, inverse: bool = False, *, begin: Any = ParseMachine.switch_to_flag) -> None:
+    """Make repeatable options need a value each time: Invoke ignores one at the end of the line without a value.
 
-    At the end of the line, Invoke ignores a repeatable option without one: a script with an empty variable
-    (``--platform $PLATFORM``) would build for the default platform.
+    With an empty variable in a script, ``--platform $PLATFORM`` would build for the default platform.
     """
+    begin(parser, flag, inverse)
+    if parser.flag.kind is list:
+        parser.flag.raw_value = None
 
-    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
-        """The options; Invoke's parser takes those for complete that have a raw value, even an empty list."""
-        arguments = super().get_arguments(ignore_unknown_help)
-        for argument in arguments:
-            argument.raw_value = None
-        return arguments
+
+ParseMachine.switch_to_flag = _begin_option  # type: ignore[assignment,method-assign]
 
 
 def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report | None]], Task[Any]]:
@@ -75,8 +73,7 @@ def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report |
             with reported_errors():
                 process.remember_secrets(typed.values())
                 require_own_cache(WORKSPACE.home)
-                report = body(*make_groups(groups, options, typed))
-                if report:
+                if report := body(*make_groups(groups, options, typed)):
                     report.show(typed.get("format", "table"))
 
         parameters = [Parameter("context", Parameter.POSITIONAL_ONLY)]
@@ -85,13 +82,12 @@ def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report |
             default = item.metadata["default"] if isinstance(item.metadata["default"], (bool, str)) else None
             parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default))
         vars(wrapper)["__signature__"] = Signature(parameters)
-        made: Task[Any] = task(
-            klass=_Command,
+        return Task(
+            wrapper,
             auto_shortflags=False,
             iterable=[name for name, item in options.items() if item.metadata["repeats"]],
             optional=[name for name, item in options.items() if "bare" in item.metadata],
             help={name: item.metadata["help"] for name, item in options.items()},
-        )(wrapper)
-        return made
+        )
 
     return decorate

@@ -20,10 +20,7 @@ from commands.command import WORKSPACE, command
 def compare(selection: Selection, measuring: Measuring, output: Output) -> Report:
     """Compare the sizes of images with the official ones: layers, parts on disk, and files that only one has."""
     catalog, images = selection.select(WORKSPACE.root)
-    find = bakery.engine.running_engine if measuring.repository else bakery.engine.find_engine
-    engine, names = find(WORKSPACE, tell), (measuring.against, measuring.repository)
-    baseline, records = bakery.sizes.read_baseline(WORKSPACE.root), bakery.records.read_status(WORKSPACE.root)
-    comparisons = bakery.sizes.Comparer(catalog, engine, baseline, records, *names, tell).compare_all(images, WORKSPACE)
+    comparisons = bakery.sizes.open_comparer(WORKSPACE, catalog, measuring, tell).compare_all(images, WORKSPACE)
     if measuring.html:
         tell(bakery.report.write_page(measuring.html, bakery.report.page(comparisons)))
     return bakery.report.comparison_report(
@@ -95,10 +92,7 @@ def sbom(selection: Selection, building: Building, output: Output) -> None:
 @command("bill tracker check format", check="Exit with code 1 if the archive has a fix for a vulnerability")
 def vulnerabilities(scanning: Scanning, output: Output) -> Report:
     """List known vulnerabilities of an image's distribution packages, and which of them a rebuild would fix."""
-    read = bakery.net.read_location
-    largest = bakery.sbom.LARGEST_TRACKER
-    files = (read(name, largest) if name else b"" for name in (scanning.bill, scanning.tracker))
-    return bakery.sbom.vulnerability_report(load_catalog(WORKSPACE.root), *files, check=output.check)
+    return bakery.sbom.vulnerability_report(load_catalog(WORKSPACE.root), scanning, check=output.check)
 
 
 @command(

@@ -5,12 +5,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bakery import benchmarks, build, engine, machine, net, plan, publish, records, registry  # isort: skip
-    from bakery import report, sbom, sizes, sources, testing
+    from bakery import benchmarks, build, engine, machine, plan, publish, records, report, sbom, sizes, sources, testing
 
 __all__ = [
-    "benchmarks", "build", "engine", "machine", "net", "plan", "publish", "records", "registry", "report", "sbom",
-    "sizes", "sources", "testing",
+    "benchmarks", "build", "engine", "machine", "plan", "publish", "records", "report", "sbom", "sizes", "sources",
+    "testing",
 ]  # fmt: skip
 
 

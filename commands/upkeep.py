@@ -1,7 +1,6 @@
 """Commands that publish images, and keep the repository's data, this machine and its engine in order."""
 
 import functools
-from contextlib import closing
 from pathlib import Path
 
 from bakery.catalog import load_catalog
@@ -21,11 +20,7 @@ def push(selection: Selection, building: Building, publishing: Publishing, outpu
     """Push tested images with all their tags: by digest first, tags last; safe to repeat after an interruption."""
     catalog, images = (load_catalog(WORKSPACE.root), ()) if publishing.merge else selection.select(WORKSPACE.root)
     bundle, digests = users_bundle(building.ca_bundle), publishing.digests
-    repository = bakery.publish.open_repository(publishing.repository or catalog.repository, bundle, tell)
-    with closing(repository.transport) as transport:
-        signer = bakery.publish.make_signer(transport, publishing.key) if publishing.sign else None
-        options = (signer, publishing.stamp, publishing.force, output.dry)
-        pusher = bakery.publish.Pusher(WORKSPACE, catalog, repository, tell, *options)
+    with bakery.publish.open_pusher(WORKSPACE, catalog, publishing, bundle, tell, dry=output.dry) as pusher:
         if publishing.merge:
             pushed = bakery.publish.read_digests(publishing.merge)
         else:
@@ -56,7 +51,7 @@ def update(selection: Selection, output: Output) -> None:
 def readme(output: Output) -> None:
     """Render README's and docs/'s tables and charts from the catalog, shared/ and docs/results."""
     if output.record and not output.check:
-        bakery.records.publish_local_records(WORKSPACE)
+        bakery.records.publish_local_records(WORKSPACE, tell)
     differences = bakery.testing.differences_part(WORKSPACE.root)
     print(bakery.report.render_pages(WORKSPACE.root, differences, check=output.check))
 

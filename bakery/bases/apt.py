@@ -21,8 +21,9 @@ from urllib.parse import unquote
 from bakery.catalog import Archive
 from bakery.checksums import checked_folder, is_intact
 from bakery.errors import BakeryError
-from bakery.files import Tell, require_type, staged_folder, write_whole
+from bakery.files import Tell, require_type, sha256_of, staged_folder, write_whole
 from bakery.programs import Limits, OverLimit, run_program
+from bakery.regular_files import read_regular
 from bakery.urls import is_snapshot
 
 LIMITS = Limits(seconds=1800, output=64 << 20, grace=5)
@@ -269,7 +270,16 @@ class PrivateApt:
         self.env = {"APT_CONFIG": str(folder / "apt.conf")}
 
     def update(self) -> None:
-        """Download the package lists and verify their signatures."""
+        """Download the package lists and verify their signatures.
+
+        apt does not verify a list again as long as the archive has no newer one: a power cut may truncate it.
+        """
+        for release in self.folder.glob("lists/*_InRelease"):
+            text = read_regular(release).decode(errors="replace")
+            for sha256, path in re.findall(r"(?m)^ ([0-9a-f]{64}) +[0-9]+ (\S+)$", text):
+                file = release.with_name(release.name.removesuffix("InRelease") + path.replace("/", "_"))
+                if file.exists() and sha256_of(file) != sha256:
+                    file.unlink()
         run(["apt-get", "update", "--error-on=any"], env=self.env)
 
     def candidate(self, package: str) -> str:

@@ -278,7 +278,7 @@ class BaseResolver:
         if path is None:
             return BaseImage(f"docker-image://{override}", override, override.partition("@")[2], "user")
         if (path / "oci-layout").exists():
-            digest = oci.layout_digest(path)
+            digest = oci.layout_digest(path, platform)
             return BaseImage(f"oci-layout://{path}@{digest}", str(path), digest, "user")
         cache = self.workspace.home / "bases"
         if not path.is_dir():

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bakery.build.export import Export, Packed, Stage, files_of
+from bakery.build.export import Export, Packed, Stage, files_of, stages_after_compiling
 from bakery.build.inputs import BuildInputs, InputResolver, check_inputs
 from bakery.catalog import Catalog, Image, Profile, RecipeName, all_references, references
 from bakery.compression import Compression
@@ -29,13 +29,13 @@ from bakery.records import (
     ProfileRecord,
     Resolution,
     SourceRecord,
+    changing_record,
     manifest_digest_of,
     record_of,
     recorded,
     resolve,
     write_record,
 )  # fmt: skip
-from bakery.regular_files import read_text
 from bakery.sizes import OfficialImage, Size, megabytes, official_size, read_baseline, size_and_anatomy
 from bakery.workspace import Workspace
 
@@ -75,12 +75,6 @@ def failure_of(results: Sequence[BuildResult]) -> BakeryError | None:
     kind = InputError if set(codes) == {InputError.exit_code} else BuildError
     causes = "".join(f"\n{result.image.name}: {result.error}" for result in results if result.error)
     return kind(f"{len(codes)} of {len(results)} images failed:{causes}")
-
-
-def _stages_after_compiling(dockerfile: Path) -> tuple[str, ...]:
-    """The stages after the one that compiles; the reference's Dockerfile has no such stage."""
-    text = read_text(dockerfile).partition(" AS build\n")[2]
-    return tuple(re.findall(r"(?m)^FROM \S+ AS (\S+)$", text))
 
 
 @dataclass
@@ -191,7 +185,7 @@ class Builder:
         result = BuildResult(
             image, tags, stage.log, digest, size, twin, anatomy, profile, compiled=compiled, phases=phases
         )  # fmt: skip
-        self._record(result, inputs, record)
+        self._record(result, inputs, identity)
         return result
 
     def _resolve(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, Resolution]:
@@ -218,7 +212,7 @@ class Builder:
             options = self.buildx.reaching(inputs.archives)
             if options.no_cache and inputs.contexts.resolution and not self.building.packages:
                 # Resolving the packages has compiled already.
-                later = _stages_after_compiling(self.workspace.root / self.catalog.dockerfile_of(stage.image))
+                later = stages_after_compiling(self.workspace.root / self.catalog.dockerfile_of(stage.image))
                 options = replace(options, no_cache=False, uncached=later)
             compiled = self.run_buildx(stage, options, inputs.arguments(catalog, export), clock.enter)
             origin = (self.catalog.source, inputs.checkout, self.building.builder_id or "")
@@ -295,8 +289,8 @@ class Builder:
             return {names + twins: compression}
         return {names: compression, twins: self.catalog.compressions["twin"]}
 
-    def _record(self, result: BuildResult, inputs: BuildInputs, old: LocalRecord | None) -> None:
-        """Write the record with the tests of ``old`` (the same image), and with its times unless this run compiled."""
+    def _record(self, result: BuildResult, inputs: BuildInputs, identity: str) -> None:
+        """Write the record, with the tests of the image ``identity`` and, unless this run compiled, with its times."""
         assert result.size is not None
         image, base = result.image, inputs.base
         kept = ("tests", "regrtest", *(() if result.compiled else ("built", "seconds", "phases")))
@@ -314,8 +308,10 @@ class Builder:
             source=SourceRecord(file=image.pin.file, sha256=image.pin.sha256, signature=inputs.signature),
             profile=result.profile,
         )  # fmt: skip
-        same = {name: getattr(old, name) for name in kept} if old else {}
-        write_record(self.workspace, image, record, **same)
+        with changing_record(self.workspace, image, self._tell(image)):
+            old = record_of(self.workspace, image, identity)
+            same = {name: getattr(old, name) for name in kept} if old else {}
+            write_record(self.workspace, image, record, **same)
 
 
 def check_options(building: Building, workspace: Workspace | None = None) -> BuildxOptions:

@@ -27,7 +27,7 @@ from bakery.oci import (
     to_json,
 )
 from bakery.records import Resolution, manifest_digest_of, record_attested
-from bakery.regular_files import read_regular
+from bakery.regular_files import read_regular, read_text
 from bakery.workspace import Workspace
 
 ENGINES_OWN = Compression("gzip", None)
@@ -63,6 +63,12 @@ def files_of(engine: Engine, image: Image, identity: str, names: re.Pattern[str]
     """The files of ``image``'s stage ``identity`` whose names match ``names``, by name."""
     with spooled(engine.save(identity)) as saved:
         return contents_of(saved, image.platform, names).files
+
+
+def stages_after_compiling(dockerfile: Path) -> tuple[str, ...]:
+    """The stages after the one that compiles; the reference's Dockerfile has no such stage."""
+    text = read_text(dockerfile).partition(" AS build\n")[2]
+    return tuple(re.findall(r"(?m)^FROM \S+ AS (\S+)$", text))
 
 
 class Export:

@@ -4,6 +4,7 @@ import functools
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from bakery.bases import BaseImage, BaseResolver, users_base
 from bakery.build.export import Export
 from bakery.catalog import ANNOTATIONS, FILE, LABELS, Catalog, Image, Profile
 from bakery.errors import BakeryError, ConfigError, InputError
-from bakery.files import Tell, holds_only, sha256_of, staged_folder
+from bakery.files import IN_USE, Tell, disk_full, holds_only, in_use, sha256_of, staged_folder
 from bakery.options import Building
 from bakery.plan import (
     BakeTarget,
@@ -154,10 +155,18 @@ class InputResolver:
     def __init__(self, workspace: Workspace, catalog: Catalog, building: Building, command: str) -> None:
         self.workspace, self.catalog, self.building, self.command = workspace, catalog, building, command
         self.bases: dict[tuple[str, str], BaseImage] = {}
-        self.lock = threading.Lock()
+        self.lock, self.in_use, self.uses_cache = threading.RLock(), ExitStack(), False
+
+    def _use_cache(self, tell: Tell) -> None:
+        """Keep `inv clean` from removing the cache as long as this object exists: builds read what it returns."""
+        with self.lock, disk_full(self.workspace.home / IN_USE):
+            if not self.uses_cache:
+                self.in_use.enter_context(in_use(self.workspace.home, tell))
+                self.uses_cache = True
 
     def resolve(self, image: Image, tell: Tell, enter: Callable[[str], None]) -> BuildInputs:
         """The inputs of ``image``; ``enter`` begins a phase. Raises :exc:`bakery.errors.BakeryError`."""
+        self._use_cache(tell)
         profile = self.catalog.profile_of(image)
         if profile:
             require_profile(self.workspace.root, profile)
@@ -189,6 +198,7 @@ class InputResolver:
     def base(self, image: Image, tell: Tell) -> BaseImage:
         """The base of ``image``, made if necessary. Raises :exc:`bakery.errors.BakeryError`."""
         key = (image.target.name, image.platform)
+        self._use_cache(tell)
         with self.lock:
             if key not in self.bases:
                 self.bases[key] = self._bases(tell).resolve(image.target, image.platform)

@@ -23,7 +23,7 @@ from bakery.display import Column, Report
 from bakery.errors import BakeryError, BuildError, InputError, UnknownResult
 from bakery.files import spooled, staged_file, write_whole
 from bakery.oci import PACKAGES, ImageArchive, ImageConfig, image_archive, labels_of, open_layer
-from bakery.platforms import Platform
+from bakery.platforms import Platform, host_platform, parse_platforms
 from bakery.redaction import shorten
 from bakery.registry import Registry
 
@@ -196,8 +196,12 @@ class Published:
     packages: bytes | None = None
 
     @classmethod
-    def find(cls, reference: str, platform: Platform) -> "Published":
-        """The image ``reference``; raises as :meth:`bakery.registry.Registry.image`."""
+    def find(cls, reference: str, platforms: Sequence[Platform], typed: Sequence[str] = ()) -> "Published":
+        """The image ``reference`` for the platform that was ``typed``, one of ``platforms``, else for this machine's.
+
+        Raises as :meth:`bakery.registry.Registry.image`.
+        """
+        platform, *_ = *parse_platforms(platforms, typed), host_platform()
         registry = Registry()
         image = registry.image(reference, platform)
         return cls(reference, platform, image.digest, image.config, registry.attestation(image, PACKAGES))

@@ -13,9 +13,10 @@ from bakery.build.builder import Builder
 from bakery.build.export import files_of
 from bakery.catalog import FILE, Catalog, Image, Profile
 from bakery.errors import BuildError, InputError
-from bakery.files import Tell, staged_file, write_whole
+from bakery.files import Tell, changing, staged_file, write_whole
 from bakery.toml import read_toml
 
+LOCK = "shared/lock.toml"
 STAGE = "training"
 FILES = re.compile(rf"{re.escape(FILE)}|compiler")
 """The files in that stage."""
@@ -69,11 +70,11 @@ def train_all(builder: Builder, images: Iterable[Image]) -> None:
 
 def record_profile(root: Path, profile: Profile, data: bytes, tell: Tell) -> None:
     """Write the profile's file ``data`` where builds read it, and its digest into the lock."""
-    with staged_file(root / profile.folder / FILE) as stream:
-        stream.write(data)
-    file = root / "shared" / "lock.toml"
-    lock = read_toml(file)
-    profiles = lock.table("profiles").data if "profiles" in lock.data else {}
-    entry = {key: value for key, value in asdict(profile).items() if key != "series" and value != ""}
-    write_whole(file, tomli_w.dumps({**lock.data, "profiles": {**profiles, profile.series: entry}}))
-    tell(f"{profile.folder}/{FILE}: {profile.bytes:,} bytes, sha256 {profile.sha256}; recorded in shared/lock.toml")
+    with changing(root, LOCK, tell):
+        with staged_file(root / profile.folder / FILE) as stream:
+            stream.write(data)
+        lock = read_toml(root / LOCK)
+        profiles = lock.table("profiles").data if "profiles" in lock.data else {}
+        entry = {key: value for key, value in asdict(profile).items() if key != "series" and value != ""}
+        write_whole(root / LOCK, tomli_w.dumps({**lock.data, "profiles": {**profiles, profile.series: entry}}))
+    tell(f"{profile.folder}/{FILE}: {profile.bytes:,} bytes, sha256 {profile.sha256}; recorded in {LOCK}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from bakery.catalog.pins import BasePin
 from bakery.platforms import Platform
-from bakery.toml import Month, Rule, Words
+from bakery.toml import PART, Month, Rule, Words
 
 
 class Stability(StrEnum):
@@ -24,10 +24,10 @@ class Archive:
     id: str
     components: Words
     suites: Words
-    keyrings: Words
+    keyrings: Annotated[Words, Rule("absolute paths such as /usr/share/keyrings/NAME.gpg", rf"(/{PART})+")]
     exclude: Words
     include: Words
-    settings: Annotated[str, Rule("debuerreotype, or a folder such as ubuntu/rootfs", r"debuerreotype|[\w.-]+/[\w.-]+")]
+    settings: Annotated[str, Rule("debuerreotype, or a folder such as ubuntu/rootfs", rf"debuerreotype|{PART}/{PART}")]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Target:
     until: Month
     base: BasePin
     compilers: Words
-    hooks: Words
+    hooks: Annotated[Words, Rule("names such as merged-usr, or folders such as ubuntu/hooks", rf"{PART}(/{PART})*")]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Family:
     """The distribution releases that one Dockerfile builds on; debian/family.toml explains each key."""
 
     name: str
-    dockerfile: Annotated[str, Rule("a path such as debian/Dockerfile", r"[\w.-]+/Dockerfile")]
+    dockerfile: Annotated[str, Rule("a path such as debian/Dockerfile", rf"{PART}/Dockerfile")]
     official: Annotated[
         str, Rule("an image with {series} (and {target}) in its tag", r"(?=.*\{series\})([^{}]|\{(series|target)\})*")
     ]

@@ -56,7 +56,9 @@ def load_catalog(root: Path) -> Catalog:
     for pin in pins:
         if pin.series not in {entry.number for entry in series}:
             raise lock.fail(f'releases."{pin.release}"', f"series {pin.series} is not in catalog.toml")
-    for table in profiles.values():
+    for name, table in profiles.items():
+        if name not in {entry.name for entry in series}:  # it becomes a part of a path
+            raise table.fail("", f"expected one of the series {', '.join(entry.name for entry in series)}")
         table.text("compiler", f"one of {', '.join(compilers)}", "|".join(compilers))
     variants = _variants(top, extras)
     names = ([entry.name for entry in series], [variant.name for variant in variants], targets)

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from packaging.version import Version
 
-from bakery.toml import Bytes, Day, ImageReference, Rule, Sha256
+from bakery.toml import PART, Bytes, Day, ImageReference, Rule, Sha256
 
 FOLDER = "shared/profiles"
 """Relative to the repository's top; has a folder for each series that has a profile, with the file ``FILE`` in it."""
@@ -26,7 +26,7 @@ UNVERIFIED = "local, not verified"
 """What records and labels say about the signature of the user's own tree (``--source``)."""
 
 Digest = Annotated[str, Rule("sha256: and 64 hexadecimal digits", "sha256:[0-9a-f]{64}")]
-PoolPath = Annotated[str, Rule("a path below pool/", r"pool/[^\s]+")]
+PoolPath = Annotated[str, Rule("a path below pool/", rf"pool(/{PART})+")]
 
 
 RELEASE = r"3\.[0-9]{1,3}\.[0-9]{1,3}((a|b|rc)[0-9]{1,3})?"

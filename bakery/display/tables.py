@@ -176,6 +176,12 @@ class Report:
         columns = [Column(key, key, right=key in numbers) for key in keys.split()]
         return cls(rows, columns, notes=notes, failure=failure)
 
+    @classmethod
+    def of_results(cls, keys: str, results: Sequence[Any], failure: BakeryError | None) -> "Report":
+        """A report of results, each of which has a ``row`` with these ``keys`` and ``notes``."""
+        notes = [note for result in results for note in result.notes]
+        return cls.of(keys, [result.row for result in results], notes, failure)
+
     def show(self, form: str = "table") -> None:
         """Print the report with its table in one of :data:`FORMATS`; raises its ``failure``."""
         show(self.rows, self.columns, form)

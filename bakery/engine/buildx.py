@@ -12,9 +12,10 @@ from pathlib import Path
 
 from bakery.engine.build_log import Tracker, status_messages
 from bakery.errors import BuildError, InputError
+from bakery.names import REPOSITORY
 from bakery.net import Network, trust_bundle, users_bundle, users_network
 from bakery.options import Building
-from bakery.redaction import redact
+from bakery.redaction import redact, shorten
 from bakery.workspace import Workspace
 
 CORES, MEMORY = 2, 4_000_000_000
@@ -88,6 +89,9 @@ def _cache(text: str, slug: str, more: str = "") -> str:
         )
     if "=" in text:
         return text.replace("{image}", slug)
+    if not re.fullmatch(REPOSITORY, text):
+        problem = f"--cache-to and --cache-from: {shorten(text, 300)!r} is not a repository without a tag"
+        raise InputError(problem, hint="Or give options of a cache backend, such as type=local,dest=FOLDER.")
     return f"type=registry,ref={text}:{slug}{more}"
 
 

@@ -37,8 +37,10 @@ def _read(file: Path) -> str:
 
 
 def _process_folders() -> list[Path]:
-    """The folder of each process in /proc; os.listdir, because Path.glob fails if a process ends."""
-    return [Path("/proc", name) for name in os.listdir("/proc") if name.isdecimal()]
+    """The folder of each process in /proc, none if it cannot be read; Path.glob fails if a process ends."""
+    with suppress(OSError):
+        return [Path("/proc", name) for name in os.listdir("/proc") if name.isdecimal()]
+    return []
 
 
 def processes(name: str) -> list[tuple[int, list[str]]]:

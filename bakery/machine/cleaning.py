@@ -12,7 +12,7 @@ from pathlib import Path
 from bakery.catalog import ANNOTATIONS, LABELS, Catalog, RecipeName, load_catalog
 from bakery.engine import Embedded, EngineImage, mount_points, running_engine
 from bakery.errors import BakeryError, NothingSelected
-from bakery.files import Tell, holder_of, require_type
+from bakery.files import IN_USE, Tell, holder_of, require_type
 from bakery.workspace import Workspace
 
 FOLDERS = {
@@ -131,7 +131,8 @@ def _remove_own(folder: Path, pattern: str) -> list[Path]:
 
 def _require_unused(folder: Path) -> None:
     """Raise :exc:`BakeryError` if another command works in ``folder``: without its files, it would fail."""
-    for lock in (folder.with_suffix(".lock"), folder / "lock", *folder.glob("*.lock"), *folder.glob("logs/*.lock")):
+    locks = folder.with_name(IN_USE), folder.with_suffix(".lock"), folder / "lock"
+    for lock in (*locks, *folder.glob("*.lock"), *folder.glob("logs/*.lock")):
         if holder := holder_of(lock):
             problem = f"{folder} is not removed: {holder} uses it ({lock.name})"
             raise BakeryError(problem, hint="Run the same command again when that process has ended.")

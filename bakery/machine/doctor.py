@@ -19,16 +19,18 @@ from bakery.engine import NO_MOUNTS, WAY_OUT, WAY_OUT_OF_CONTAINER, Embedded, En
 from bakery.errors import BakeryError, BuildError, Unavailable
 from bakery.files import existing, free_space
 from bakery.net import archive_url, http, secret_bundle, users_bundle, users_proxy
+from bakery.options import Building, options_of, parse
 from bakery.platforms import host_platform
 from bakery.programs import OverLimit, run_program
 from bakery.redaction import redact
-from bakery.urls import PYTHON_ORG
+from bakery.urls import PYTHON_ORG, folder_of
 from bakery.workspace import Workspace
 
 SPACE = (8_000_000_000, 3_000_000_000)
 """Free bytes that a full build needs in addition to its caches, and the minimum for any build."""
 MEMORY = (4_000_000_000, 1_500_000_000)
 """Free bytes of memory that linking with full LTO needs, and the minimum for any build."""
+MEMINFO = Path("/proc/meminfo")
 TIMEOUT = (4.0, 4.0)
 """Seconds to connect and to wait for an answer: `inv doctor` has to be quick even if no server can be reached."""
 NATIVE = "docker buildx create --append --name=BUILDER ssh://HOST, then inv build --builder=BUILDER"
@@ -157,10 +159,15 @@ def _disk(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _memory() -> Finding:
-    fields = dict(line.split()[:2] for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines())
+    try:
+        available = re.search(r"(?m)^MemAvailable: +(\d+) kB$", MEMINFO.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        available = None
     todo = "Linking with full LTO needs 4 GB: inv build --jobs=1, or --quick during development."
     text = f"available, {os.cpu_count()} processors"
-    return _resource("memory", int(fields["MemAvailable:"]) * 1024, MEMORY, text, todo)
+    if available is None:  # Linux has the field since 3.14, but sandboxes and containers may hide it
+        return Finding("memory", State.WARNING, f"{MEMINFO} does not say how much is {text}", todo)
+    return _resource("memory", int(available[1]) * 1024, MEMORY, text, todo)
 
 
 def _resource(about: str, free: int, limits: tuple[int, int], text: str, todo: str) -> Finding:
@@ -224,10 +231,14 @@ def _server_checks(catalog: Catalog) -> Iterator[Callable[[], Finding]]:
         yield partial(_check_server, "registry", f"https://{host}/v2/", todo)
     todo = "Tarballs come from the host's Debian or Ubuntu mirror if it has them, or from --mirror."
     yield partial(_check_server, "python.org", PYTHON_ORG, todo)
-    mirror = os.path.expanduser(os.environ.get("BAKERY_MIRROR", ""))
-    if "://" in mirror:
+    try:
+        mirror = parse("mirror", None, options_of([Building], "mirror", {})["mirror"].metadata) or ""
+    except BakeryError as error:
+        yield partial(Finding, "mirror", State.MISSING, error.message, "Unset $BAKERY_MIRROR, or correct it.")
+        return
+    if mirror.lower().startswith(("http://", "https://")):
         yield partial(_check_server, "mirror", mirror, "It is set by $BAKERY_MIRROR.")
-    elif mirror and Path(mirror).is_dir():
+    elif mirror and folder_of(mirror).is_dir():
         yield partial(Finding, "mirror", State.OK, mirror)
     elif mirror:
         yield partial(Finding, "mirror", State.WARNING, mirror, "No such folder: check $BAKERY_MIRROR.")

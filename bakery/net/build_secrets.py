@@ -25,6 +25,8 @@ LARGEST = 500 * 1024
 
 PROXIES = ("http", "https", "socks5h")
 """Protocols of proxies that apt knows (man apt-transport-http)."""
+MIRRORS = ("http", "https", "file")
+"""Protocols of mirrors that apt in every base knows; a base may have a mirror in a folder."""
 EXPIRED = 'Acquire::Check-Valid-Until "false";'
 ARCHIVE = "{archive}"
 """Placeholder in a mirror's URL for the name of an archive: debian, debian-security, ubuntu."""
@@ -147,16 +149,16 @@ def _variable(name: str) -> str:
     return f"BAKERY_SECRET_{re.sub(r'[^A-Z]', '_', name.upper())}"
 
 
-def _url(text: str, name: str, schemes: Sequence[str] = ()) -> str:
-    """``text`` with a scheme, one of ``schemes`` if given; errors do not repeat it, because it may contain a login."""
+def _url(text: str, name: str, schemes: Sequence[str] = MIRRORS) -> str:
+    """``text`` with a scheme, one of ``schemes``; errors do not repeat it, because it may contain a login."""
     url = text if "://" in text else f"http://{text}"
     try:
         parts = urlsplit(url)
         usable = (parts.hostname or parts.scheme == "file") and (parts.port or 0) >= 0  # or ValueError
+        usable = usable and parts.scheme in schemes
     except ValueError:
         usable = False
-    known = not schemes or url.partition("://")[0] in schemes
-    if not usable or not known or not re.fullmatch(r"[a-z0-9]+://([^\s\"#&;<>\\{}]|\{archive\})+", url):
+    if not usable or not re.fullmatch(r"[a-z0-9]+://([^\s\"#&;<>\\{}]|\{archive\})+", url):
         hint = "Expected http://HOST[:PORT], with a login if needed (its special characters as %XX)."
         raise InputError(f"{name} is not a URL that apt can use", hint=hint)
     return url

@@ -26,10 +26,14 @@ from bakery.oci.manifests import (
     ImageManifest,
     Index,
     ManifestError,
+    is_attestation,
     parse_config,
     parse_index,
     parse_manifest,
+    pick,
+    platforms_of,
 )
+from bakery.platforms import Platform
 from bakery.regular_files import MEDIUM, SMALL, open_regular, read_regular
 from bakery.tar import CHUNK, TOO_LARGE, decompressed, is_tar, open_stream, read_errors
 
@@ -127,19 +131,28 @@ def write_layout(folder: Path, tar: IO[bytes], *, architecture: str, created: st
     return descriptor["digest"]
 
 
-def layout_digest(folder: Path) -> str:
-    """The digest of the image of a layout; :exc:`InputError` if ``folder`` is not a layout or has several images."""
+def layout_digest(folder: Path, platform: Platform | None = None) -> str:
+    """The digest of the image of a layout, for ``platform`` if it lists one image for each platform.
+
+    Raises :exc:`InputError` if ``folder`` is not a layout, or has no image for it or several.
+    """
     try:
-        manifests = parse_index(read_regular(folder / "index.json", MEDIUM))["manifests"]
-        first, *others = dict.fromkeys(manifest["digest"] for manifest in manifests)
+        index = parse_index(read_regular(folder / "index.json", MEDIUM))
+        first, *others = dict.fromkeys(manifest["digest"] for manifest in index["manifests"])
     except (OSError, ManifestError, ValueError):
         raise InputError(f"{folder} is not an OCI image layout: expected index.json with a manifest in it") from None
-    if others:
-        raise InputError(
-            f"{folder} has {len(others) + 1} images in its index.json: expected one",
-            hint=f"Copy one of them to a new layout: skopeo copy oci:{folder}:TAG oci:NEW-FOLDER",
-        )
-    return first
+    if not others:  # skopeo gives any image the platform of its own machine
+        return first
+    images = {manifest["digest"] for manifest in index["manifests"] if not is_attestation(manifest)}
+    if len(images) == len(platforms_of(index)):
+        try:
+            return pick(index, platform or Platform(""))["digest"]
+        except ManifestError as error:
+            raise InputError(f"{folder}: {error.message}") from None
+    raise InputError(
+        f"{folder} has {len(images)} images in its index.json: expected one, or one for each platform",
+        hint=f"Copy one of them to a new layout: skopeo copy oci:{folder}:TAG oci:NEW-FOLDER",
+    )
 
 
 def verified(folder: Path, architecture: str) -> str:

@@ -10,7 +10,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -35,8 +35,9 @@ from bakery.oci import (
     parse_index,
     recompress,
 )
+from bakery.options import Publishing
 from bakery.platforms import Platform
-from bakery.publish.cosign import Signer
+from bakery.publish.cosign import Signer, make_signer
 from bakery.publish.gate import approved, require_tested
 from bakery.publish.payload import Payload
 from bakery.publish.tag_moves import ImageTags, Move, dated_index, plan_moves
@@ -323,3 +324,14 @@ class Pusher:
         current = self.repository.index(move.tag)
         if (current[1] if current else "") not in (move.before, move.after):
             raise PublishError(f"{move.tag} was set by another push at the same time: it was not moved", hint=RESUME)
+
+
+@contextmanager
+def open_pusher(
+    workspace: Workspace, catalog: Catalog, publishing: Publishing, bundle: Path | None, tell: Tell, *, dry: bool
+) -> Iterator[Pusher]:
+    """What pushes to the repository that the user chose, with a signer if requested; its connections end with it."""
+    repository = open_repository(publishing.repository or catalog.repository, bundle, tell)
+    with closing(repository.transport) as transport:
+        signer = make_signer(transport, publishing.key) if publishing.sign else None
+        yield Pusher(workspace, catalog, repository, tell, signer, publishing.stamp, publishing.force, dry)

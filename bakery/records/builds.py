@@ -9,6 +9,7 @@ Records are validated when they are read (msgspec), so the rest of the program o
 import json
 import os
 import re
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -16,7 +17,7 @@ import msgspec
 from packaging.version import Version
 
 from bakery.catalog import RELEASE, Image, RecipeName
-from bakery.files import Tell, require_type, write_whole
+from bakery.files import Tell, changing, require_type, write_whole
 from bakery.names import DIGEST, REFERENCE
 from bakery.redaction import redacted
 from bakery.regular_files import MEDIUM, SMALL, read_regular
@@ -212,6 +213,11 @@ def local_records(workspace: Workspace) -> list[LocalRecord]:
     """All valid records of this clone, by file name."""
     records = (_read(file) for file in sorted(workspace.records.glob("*.json")))
     return [record for record in records if record]
+
+
+def changing_record(workspace: Workspace, image: Image, tell: Tell) -> AbstractContextManager[None]:
+    """The lock to hold from the reading of an image's record to :func:`write_record`: a build and tests add to it."""
+    return changing(workspace.root, f"build/records/{image.slug}.json", tell)
 
 
 def write_record(workspace: Workspace, image: Image, record: LocalRecord, **changes: object) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from bakery.errors import ConfigError
-from bakery.files import write_whole
+from bakery.files import Tell, changing, write_whole
 from bakery.records.builds import BuildRecord, PreviousBuild, Record, json_text, local_records
 from bakery.regular_files import MEDIUM, read_regular
 from bakery.workspace import Workspace
@@ -63,7 +63,8 @@ def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord], now: s
     return [records[key] for key in sorted(records, key=lambda key: (records[key].version, key))]
 
 
-def publish_local_records(workspace: Workspace) -> None:
+def publish_local_records(workspace: Workspace, tell: Tell) -> None:
     """Add the records of this clone's tested builds to shared/status.json."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    write_status(workspace.root, adopt(read_status(workspace.root), local_records(workspace), now))
+    with changing(workspace.root, "shared/status.json", tell):
+        write_status(workspace.root, adopt(read_status(workspace.root), local_records(workspace), now))

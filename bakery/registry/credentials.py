@@ -6,6 +6,7 @@ Logins are never printed: they have no text form, and errors name the registry o
 import base64
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -78,13 +79,21 @@ def _from_helper(helper: str, server: str) -> Login | None:
 
 
 def _from_auths(auths: Mapping[str, object], key: str) -> Login:
-    """The login in the configuration itself; older entries are keyed by a URL of the host."""
+    """The login in the configuration itself; older entries are keyed by a URL of the host.
+
+    ``auth`` is read as docker does (decodeAuth in docker/cli, cli/config/configfile/file.go): line breaks in base64 and
+    NULs around a password do not count, all other characters do, such as the line break of ``echo NAME:PASSWORD``.
+    """
     entry = auths.get(key) or next((value for name, value in auths.items() if _host(name) == _host(key)), None)
     login = _mapping(entry)
     if login.get("identitytoken"):
         return Login(token=str(login["identitytoken"]))
-    name, _, password = base64.b64decode(str(login.get("auth") or ""), validate=True).decode().partition(":")
-    return Login(name, password)
+    if not (encoded := re.sub("[\r\n]", "", str(login.get("auth") or ""))):
+        return Login(str(login.get("username") or ""), str(login.get("password") or ""))
+    name, separator, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    if not name or not separator:
+        raise ValueError("expected NAME:PASSWORD")
+    return Login(name, password.strip("\0"))
 
 
 def _host(url: str) -> str:

@@ -14,9 +14,8 @@ from bakery.sbom.document import (
 )
 from bakery.sbom.outdated import Outdated
 from bakery.sbom.vendored import materials_of
-from bakery.sbom.vulnerabilities import LARGEST_TRACKER
 
 __all__ = [
-    "BILL_COLUMNS", "LARGEST_TRACKER", "Outdated", "Subject", "bill_of", "bill_rows", "bills", "load_licences",
+    "BILL_COLUMNS", "Outdated", "Subject", "bill_of", "bill_rows", "bills", "load_licences",
     "materials_of", "predicates_of", "text_of", "vulnerability_report", "write_bill",
 ]  # fmt: skip

@@ -14,8 +14,10 @@ from bakery.catalog import ANNOTATIONS, Catalog, Image, references
 from bakery.display import Column, Report
 from bakery.engine import find_engine
 from bakery.errors import BuildError, InputError
-from bakery.files import Tell, spooled, write_whole
+from bakery.files import Tell, in_use, spooled, write_whole
+from bakery.net import read_location
 from bakery.oci import SPDX, Contents, contents_of, labels_of
+from bakery.options import Scanning
 from bakery.platforms import Platform
 from bakery.sbom.components import (
     SITE,
@@ -28,7 +30,15 @@ from bakery.sbom.components import (
     python_packages,
 )  # fmt: skip
 from bakery.sbom.vendored import bundled_in, cpython
-from bakery.sbom.vulnerabilities import FIXED, OPENVEX, NotAffected, find_vulnerabilities, openvex, parse_bill
+from bakery.sbom.vulnerabilities import (
+    FIXED,
+    LARGEST_TRACKER,
+    OPENVEX,
+    NotAffected,
+    find_vulnerabilities,
+    openvex,
+    parse_bill,
+)
 from bakery.sources import SourceCache
 from bakery.toml import read_toml
 from bakery.workspace import Workspace
@@ -111,11 +121,12 @@ def openvex_text(bill_text: str, root: Path) -> str:
     return json.dumps(openvex(parse_bill(bill_text.encode()), statements), indent=1) + "\n"
 
 
-def vulnerability_report(catalog: Catalog, bill: bytes, tracker: bytes, *, check: bool) -> Report:
+def vulnerability_report(catalog: Catalog, scanning: Scanning, *, check: bool) -> Report:
     """The vulnerabilities of an image by its bill of materials and the JSON of Debian's security tracker.
 
     With ``check`` it is a failure if the archive has a fix for one. Raises :exc:`bakery.errors.InputError`.
     """
+    bill, tracker = (read_location(name or "", LARGEST_TRACKER) for name in (scanning.bill, scanning.tracker))
     if not bill or not tracker:
         hint = "`inv sbom --version=3.13 --output=FILE` writes a bill of materials."
         raise InputError("--bill and --tracker must name documents that are not empty", hint=hint)
@@ -172,10 +183,11 @@ def bills(
     for image in images:
         name = references(catalog, image)[0]
         digest = engine.require(name, f"Build it first: inv build {image.selection}").id
-        folder = sources.fetch(image.pin, image.series, "inv sbom --version={version}")
-        subject = Subject(image, name, folder / image.pin.file, catalog.source)
-        with spooled(engine.save(subject.name)) as archive:
-            yield bill_of(archive, subject, licences, digest)
+        with in_use(workspace.home, tell):
+            folder = sources.fetch(image.pin, image.series, "inv sbom --version={version}")
+            subject = Subject(image, name, folder / image.pin.file, catalog.source)
+            with spooled(engine.save(subject.name)) as archive:
+                yield bill_of(archive, subject, licences, digest)
 
 
 def bill_rows(bill: Bill) -> list[dict[str, str | None]]:

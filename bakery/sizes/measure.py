@@ -13,15 +13,16 @@ from dataclasses import dataclass, field
 import msgspec
 
 from bakery.catalog import LABELS, Catalog, Image, RecipeName, references, tags_of
-from bakery.engine import Engine
+from bakery.engine import Engine, find_engine, running_engine
 from bakery.errors import InputError
 from bakery.files import Tell
 from bakery.names import GZIP
 from bakery.oci import ImageConfig, LayerSize, ManifestError, labels_of
+from bakery.options import Measuring
 from bakery.platforms import Platform
-from bakery.records import BuildRecord, ComparedWith, PartSize, read_record, write_record
+from bakery.records import BuildRecord, ComparedWith, PartSize, changing_record, read_record, read_status, write_record
 from bakery.registry import Registry, RegistryError, RemoteImage
-from bakery.sizes.baseline import OfficialImage, megabytes, official_size, official_tags
+from bakery.sizes.baseline import OfficialImage, megabytes, official_size, official_tags, read_baseline
 from bakery.sizes.breakdown import Size
 from bakery.sizes.budget import budget_of, compact, explain_excess
 from bakery.sizes.comparison import Comparison, SizeReport
@@ -63,12 +64,15 @@ def with_twin(comparison: Comparison, workspace: Workspace) -> Comparison:
     return dataclasses.replace(comparison, notes=(*comparison.notes, note))
 
 
-def record_comparison(workspace: Workspace, comparison: Comparison) -> None:
+def record_comparison(workspace: Workspace, comparison: Comparison, tell: Tell) -> None:
     """Add the images that a build was compared with to its record, if that is of the image that was measured."""
-    record = read_record(workspace, comparison.image)
-    if record and Size(record.compressed_bytes, record.disk_bytes) == comparison.size:
-        compared = msgspec.convert(comparison, ComparedWith, from_attributes=True)
-        write_record(workspace, comparison.image, record, compared=compared)
+    if not read_record(workspace, comparison.image):
+        return
+    with changing_record(workspace, comparison.image, tell):
+        record = read_record(workspace, comparison.image)
+        if record and Size(record.compressed_bytes, record.disk_bytes) == comparison.size:
+            compared = msgspec.convert(comparison, ComparedWith, from_attributes=True)
+            write_record(workspace, comparison.image, record, compared=compared)
 
 
 @dataclass
@@ -94,7 +98,7 @@ class Comparer:
         comparisons = [with_twin(comparison, workspace) for image in images for comparison in self.compare(image)]
         if not self.against and not self.repository:
             for comparison in comparisons:
-                record_comparison(workspace, comparison)
+                record_comparison(workspace, comparison, self.tell)
         return comparisons
 
     def compare(self, image: Image) -> list[Comparison]:
@@ -236,3 +240,10 @@ def _described(image: SizeReport, config: ImageConfig) -> SizeReport:
         date=str(config.get("created", ""))[:10],
         recipe=labels_of(config).get(f"{LABELS}.recipe", ""),
     )
+
+
+def open_comparer(workspace: Workspace, catalog: Catalog, measuring: Measuring, tell: Tell) -> Comparer:
+    """A comparer with the engine in use, which images in a repository do not need, and the recorded sizes."""
+    engine = (running_engine if measuring.repository else find_engine)(workspace, tell)
+    baseline, records = read_baseline(workspace.root), read_status(workspace.root)
+    return Comparer(catalog, engine, baseline, records, measuring.against, measuring.repository, tell)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import unquote
 
 from packaging.utils import parse_wheel_filename
 
@@ -78,17 +77,13 @@ Provider = Callable[[Request], Iterator[Attempt]]
 def from_user_mirror(request: Request) -> Iterator[Attempt]:
     """The URL or folder of ``--mirror``: ``<mirror>/<release>/<file>`` as on python.org, or ``<mirror>/<file>``."""
     paths = [*([f"{request.release}/{request.file}"] if request.release else []), request.file]
-    scheme, separator, rest = request.mirror.partition("://")
-    host, _, location = rest.partition("/")
-    if scheme.lower() in ("http", "https") and separator:
+    if request.mirror.lower().startswith(("http://", "https://")):
         for path in paths:
             url = f"{request.mirror.rstrip('/')}/{path}"
             download, is_served = partial(http.download, url, limit=request.limit), partial(_has, request.mirror, url)
             yield Attempt(f"the mirror {url}", download, is_served)
-    elif separator and (scheme.lower() != "file" or host not in ("", "localhost")):
-        yield Attempt(f"the mirror {request.mirror}", _refuse)
     elif request.mirror:
-        folder = Path(f"/{unquote(location)}" if separator else request.mirror)  # RFC 8089
+        folder = urls.folder_of(request.mirror)
         files = [folder / path for path in paths]
         yield Attempt(
             f"the mirror {folder}", partial(_copy, files, request.limit), lambda: any(file.is_file() for file in files)
@@ -142,10 +137,6 @@ def _chunks(file: Path) -> Iterator[bytes]:
                 yield chunk
     except OSError as error:
         raise Unavailable(f"has {file}, which cannot be read ({error.strerror})") from None
-
-
-def _refuse(_: Path) -> None:
-    raise Unavailable("is neither a folder nor a URL that begins with https:// or http://")
 
 
 def _mirror() -> str:

@@ -5,6 +5,7 @@ Releases come from python.org; if it cannot be reached, from the source index of
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 import tomli_w
@@ -13,7 +14,7 @@ from packaging.utils import parse_wheel_filename
 from bakery import registry
 from bakery.catalog import Catalog, Extra, Pin, Series, Target, select_images
 from bakery.errors import BakeryError, BuildError, SourceError, Unavailable
-from bakery.files import Tell, disk_full, locked, sha256_of, staged_folder, write_whole
+from bakery.files import Tell, changing, disk_full, in_use, locked, sha256_of, staged_folder, write_whole
 from bakery.regular_files import read_text
 from bakery.sources import lock_changes, published
 from bakery.sources.inspection import inspect_tarball
@@ -72,17 +73,19 @@ def update_lock(
     """
     subjects = select_subjects(catalog, versions, targets)
     signatures = SignatureChecker(SourceCache(workspace, None, tell), load_trust(workspace.root))
-    findings = Discovery(catalog, signatures).find(subjects)
+    with in_use(workspace.home, tell):
+        findings = Discovery(catalog, signatures).find(subjects)
     for note in findings.notes:
         tell(note)
     file = workspace.root / LOCK
-    old = read_text(file)
-    lock = tomllib.loads(old)
-    changes = lock_changes.needed_changes(lock, findings.changes)
-    new = tomli_w.dumps(lock_changes.apply_changes(lock, changes)) if changes else old
-    written = write and new != old
-    if written:
-        write_whole(file, new)
+    with changing(workspace.root, LOCK, tell) if write else nullcontext():
+        old = read_text(file)
+        lock = tomllib.loads(old)
+        changes = lock_changes.needed_changes(lock, findings.changes)
+        new = tomli_w.dumps(lock_changes.apply_changes(lock, changes)) if changes else old
+        written = write and new != old
+        if written:
+            write_whole(file, new)
     messages = tuple(change.message for change in changes)
     return UpdateResult(lock_changes.lock_diff(old, new), messages, tuple(findings.problems), written)
 

@@ -15,7 +15,7 @@ from bakery.build import Builder
 from bakery.catalog import Image, references
 from bakery.engine import run_container
 from bakery.errors import BuildError, InputError
-from bakery.records import LocalRecord, SuiteRun, record_of, write_record
+from bakery.records import LocalRecord, SuiteRun, changing_record, record_of, write_record
 from bakery.testing.image_tests import as_built
 from bakery.toml import Rule, read_toml
 
@@ -192,12 +192,14 @@ def run_suite(
         finished = run_container(builder.engine, suite.id, command, write=lambda line: write(f"exit code {line}"))
         recovered = recovered_tests(finished.stdout.splitlines())
     result = SuiteResult(suite.image, summary.passed, summary.skipped, summary.failed, len(runs), recovered)
-    if not only and (built := record()):
+    if not only and record():
         suite_run = SuiteRun(
             when=datetime.now(UTC).isoformat(timespec="seconds"), passed=result.passed, failed=len(result.failed),
             skipped=result.skipped, expected=result.expected, recovered=len(result.recovered),
         )  # fmt: skip
-        write_record(builder.workspace, suite.image, built, regrtest=suite_run)
+        with changing_record(builder.workspace, suite.image, write):
+            if built := record():
+                write_record(builder.workspace, suite.image, built, regrtest=suite_run)
     return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from bakery.files import (
     staged_folder,
     write_whole,
 )
+from bakery.process import describe
+from bakery.regular_files import read_regular, read_text
 
 HOLDER = """
 import sys
@@ -203,6 +206,33 @@ def test_only_for_a_file_of_the_cache_the_advice_is_about_the_cache(tmp_path: Pa
     with pytest.raises(BakeryError, match="Permission denied") as caught, disk_full(tmp_path / "cache" / "bases" / "x"):
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / file))
     assert caught.value.hint.startswith(advice)
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "too large", "not UTF-8"])
+@pytest.mark.parametrize("folder", ["cache/bases", "users"])
+def test_an_error_about_content_does_not_blame_the_path_or_its_permissions(
+    tmp_path: Path, kind: str, folder: str
+) -> None:
+    file = tmp_path / folder / "file"
+    file.parent.mkdir(parents=True)
+    if kind == "a FIFO":
+        os.mkfifo(file)
+    else:
+        file.write_bytes(b"\xff" * 9)
+    with pytest.raises(BakeryError) as caught, disk_full(tmp_path / "cache" / "bases" / "x"):
+        read_regular(file, 8) if kind == "too large" else read_text(file)
+    assert str(file) in caught.value.message and "replace it" in caught.value.hint
+    assert not re.search("permissions|writable", caught.value.hint)
+    with pytest.raises(OSError, match="expected") as error:
+        read_regular(file, 8) if kind == "too large" else read_text(file)
+    assert caught.value.hint in str(describe(error.value))
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"), [(errno.EIO, "disk"), (errno.EMFILE, "ulimit -n"), (errno.ENOENT, "path")]
+)
+def test_an_error_of_the_system_about_a_file_has_its_own_advice(number: int, advice: str) -> None:
+    assert advice in str(describe(OSError(number, os.strerror(number), "/x"))).partition("\n")[2]
 
 
 def test_relative_path_has_a_file_system_too() -> None:

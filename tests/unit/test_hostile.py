@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from bakery import oci
 from bakery.bases import BaseResolver
 from bakery.benchmarks import read_results
-from bakery.build.builder import _stages_after_compiling
+from bakery.build.export import stages_after_compiling
 from bakery.build.reproducibility import KEPT_IN_ALL
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog
@@ -380,7 +380,7 @@ def test_scripts_and_documents_of_the_clone_that_are_fifos_are_refused(folder: P
         os.mkfifo(folder / "shared" / name)
     bases = BaseResolver(Workspace(folder, folder / "home"), catalog, "")
     for reader in (
-        lambda: bases._recipe(catalog.targets[0]), lambda: _stages_after_compiling(folder / "shared" / "Dockerfile"),
+        lambda: bases._recipe(catalog.targets[0]), lambda: stages_after_compiling(folder / "shared" / "Dockerfile"),
         lambda: update_readme(folder / "shared" / "README.md", {}, check=True),
         lambda: update_files(folder / "shared", ".md", {}, check=True),
     ):  # fmt: skip
@@ -392,7 +392,7 @@ def test_documents_of_the_clone_that_are_not_utf_8_are_refused_by_name(folder: P
     (folder / "shared" / "README.md").write_bytes(b"a\xff")
     (folder / "shared" / "Dockerfile").write_bytes(b"a\xff")
     for reader, name in (
-        (lambda: _stages_after_compiling(folder / "shared" / "Dockerfile"), "Dockerfile"),
+        (lambda: stages_after_compiling(folder / "shared" / "Dockerfile"), "Dockerfile"),
         (lambda: update_readme(folder / "shared" / "README.md", {}, check=True), "README.md"),
         (lambda: update_files(folder / "shared", ".md", {}, check=True), "README.md"),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -44,6 +45,9 @@ class Group:
     file: str | None = option(None, "File", path="read", variable="BAKERY_TEST_FILE")
     files: tuple[str, ...] = option((), "Files", path="read")
     page: str | None = option(None, "Page", path="write")
+    mirror: str | None = option(
+        None, "Mirror", path="read", variable="BAKERY_TEST_MIRROR", schemes=("https", "http", "file")
+    )
 
 
 ALL = " ".join(item.name for item in fields(Group))
@@ -216,3 +220,22 @@ def test_each_kind_of_removal_has_an_option_with_a_help_text() -> None:
     assert set(KINDS) | {"all"} == set(texts)
     assert all(text and "\n" not in text for text in texts.values())
     assert issubclass(NothingSelected, BakeryError)
+
+
+@pytest.mark.parametrize("url", ["ftp://user:hunter2@h/x", "FTP://h", "s3://bucket", "file://other/x", "://x"])
+def test_a_url_with_another_protocol_is_refused_when_options_are_checked(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    expected = ": expected a path, or a URL that begins with https://, http:// or file://"
+    with pytest.raises(InputError, match=r"^--mirror=") as caught:
+        parsed(mirror=url)
+    assert caught.value.message.endswith(expected) and "hunter2" not in caught.value.message
+    monkeypatch.setenv("BAKERY_TEST_MIRROR", url)
+    with pytest.raises(InputError, match=r"^\$BAKERY_TEST_MIRROR="):
+        parsed()
+    assert parsed(mirror="/x").mirror == "/x", "the option replaces the variable"
+
+
+@pytest.mark.parametrize("url", ["https://h/x", "HTTP://h", "file:///x", "file://localhost/x", "/a/b", "a:b", "~"])
+def test_a_mirror_may_be_a_path_or_a_url_with_a_known_protocol(url: str) -> None:
+    assert parsed(mirror=url).mirror == os.path.expanduser(url)

@@ -471,3 +471,19 @@ def test_a_download_by_apt_has_no_login_among_its_arguments(tmp_path: Path, monk
     apt.download("http://deb.example:8080/debian/pool/x", tmp_path / "x", "0" * 64)
     assert "password S3cr/et" in seen[0]
     assert not [file for file in tmp_path.iterdir() if "auth" in file.name]
+
+
+def test_a_list_that_is_damaged_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    digest = hashlib.sha256(b"whole").hexdigest()
+    text = "".join(f" {digest} 5 main/{name}\n" for name in ("a/Packages", "b/Packages", "source/Sources"))
+    (lists / "host_dists_x_InRelease").write_text(f"SHA256:\n{text}")
+    for name, data in (("main_a_Packages", b"who"), ("main_b_Packages", b"whole"), ("other", b"")):
+        (lists / f"host_dists_x_{name}").write_bytes(data)
+    private = object.__new__(apt.PrivateApt)
+    private.folder, private.env = tmp_path, {}
+    monkeypatch.setattr(apt, "run", lambda *_, **__: "")
+    private.update()
+    names = {file.name.removeprefix("host_dists_x_") for file in lists.iterdir()}
+    assert names == {"InRelease", "main_b_Packages", "other"}

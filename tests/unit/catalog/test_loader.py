@@ -290,6 +290,45 @@ def test_a_new_family_needs_only_data(data_tree: Path) -> None:
             LOCK, lambda d: d["extras"]["wheel"].update(file=".."), ["extras.wheel.file", "a file name", "'..'"],
             id="file of an extra that is a folder",
         ),
+        *(
+            pytest.param(
+                DEBIAN, lambda d, path=path: d["archive"].update(settings=path),
+                ["debian/family.toml: archive.settings", "a folder such as ubuntu/rootfs", repr(path)],
+                id=f"settings in {path!r}",
+            )
+            for path in ("../..", "../rootfs", "ubuntu/..", "./rootfs", "/etc/apt", "a/b/c", "a\0/b")
+        ),
+        *(
+            pytest.param(
+                DEBIAN, lambda d, path=path: d["targets"]["bookworm"].update(hooks=["merged-usr", path]),
+                ["debian/family.toml: targets.bookworm.hooks", "folders such as ubuntu/hooks", repr(path)],
+                id=f"hook in {path!r}",
+            )
+            for path in ("../hooks", "..", "ubuntu/../../hooks", "/hooks", "ubuntu/", "")
+        ),
+        *(
+            pytest.param(
+                DEBIAN, lambda d, path=path: d["archive"].update(keyrings=[path]),
+                ["debian/family.toml: archive.keyrings", "absolute paths", repr(path)], id=f"keyring in {path!r}",
+            )
+            for path in ("keyring.gpg", "/usr/../etc/x", "-x", "")
+        ),
+        pytest.param(
+            DEBIAN, lambda d: d.update(dockerfile="../Dockerfile"),
+            ["debian/family.toml: dockerfile", "a path such as debian/Dockerfile", "'../Dockerfile'"],
+            id="Dockerfile outside the repository",
+        ),
+        *(
+            pytest.param(
+                LOCK, lambda d, path=path: d["releases"]["3.13.5"].update(pool=path),
+                ['releases."3.13.5".pool', "a path below pool/", repr(path)], id=f"path {path!r} in the pool",
+            )
+            for path in ("pool/../x.tar.xz", "pool/a/..", "pool//x", "pool/")
+        ),
+        pytest.param(
+            LOCK, lambda d: d["profiles"].update({"../..": d["profiles"]["3.13"]}),
+            ["expected one of the series 3.9", "3.13t"], id="profile outside its folder",
+        ),
         pytest.param(
             CATALOG, lambda d: d.update(profile_fit=1), ["profile_fit", "from 0.0 to 1.0", "found 1"],
             id="share without a decimal point",

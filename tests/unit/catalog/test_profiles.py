@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bakery.build.training import record_profile
+from bakery.build.training import LOCK, record_profile
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog
 from bakery.catalog.pins import FILE, NONE, TRAINING, Profile
 from bakery.errors import ConfigError
+from tests.locks import change_while_locked
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -62,6 +63,16 @@ def test_recording_a_profile_keeps_the_other_entries_of_the_lock(root: Path) -> 
     assert after.series == before.series
     assert (root / profile.folder / FILE).read_bytes() == data
     assert profile.sha256 in messages[0]
+
+
+def test_recording_a_profile_keeps_what_another_command_changes_meanwhile(root: Path) -> None:
+    profile = Profile("3.12", "clang", "19.1.7", "3.12.11", "a" * 64, 1)
+    change_while_locked(
+        root, LOCK, lambda tell: record_profile(root, profile, b"x", tell),
+        lambda: (root / LOCK).write_text((root / LOCK).read_text().replace('"19.1.7"', '"19.1.8"')),
+    )  # fmt: skip
+    versions = {name: profile.version for name, profile in load_catalog(root).profiles.items()}
+    assert (versions.pop("3.12"), set(versions.values())) == ("19.1.7", {"19.1.8"})
 
 
 def test_a_profile_of_an_unknown_compiler_is_rejected(root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -12,6 +13,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -229,7 +231,10 @@ def test_a_signal_before_errors_are_reported_ends_inv_without_a_traceback(root: 
         ("--list-depth=x", "Error: invalid literal for int() with base 10: 'x'. `inv --help` explains the options."),
         ("-F bogus -l", "unexpected AttributeError: 'Program' object has no attribute 'list_bogus' (check the options"),
         ("tags --version", "Flag <Argument: version [list]> needed value and was not given one!"),
-        ("plan --version=3.13 --platform", "Flag <Argument: platform [list]> needed value and was not given one!"),
+        *(
+            (f"plan --version=3.13 {words}", "Flag <Argument: platform [list]> needed value and was not given one!")
+            for words in ("--platform", "--platform=amd64 --platform", "--platform amd64 --platform --quick")
+        ),
     ],
 )
 def test_an_error_of_invoke_itself_is_one_line(root: Path, tmp_path: Path, arguments: str, message: str) -> None:
@@ -377,3 +382,44 @@ def test_a_signal_between_the_end_of_a_task_and_the_end_of_the_process_is_report
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "\nInterrupted.\n")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("when", ["in a task", "in threads of a task", "after a task"])
+def test_a_signal_ends_a_process_whose_output_nobody_reads(root: Path, stream: str, when: str) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, bytes(1 << 12)):
+            pass
+    os.set_blocking(writer, True)
+    began, begin = os.pipe()
+    program = f"""
+import os, sys
+from concurrent.futures import ThreadPoolExecutor
+from bakery import process
+from commands.command import reported_errors
+def write(text):
+    os.write({begin}, b"x")
+    print(text, file=sys.{stream}, flush=True)
+process.guard()
+process.BLOCKED = 0.5
+with reported_errors():
+    if {when!r} == "in a task":
+        write("a")
+    elif {when!r} == "in threads of a task":
+        list(ThreadPoolExecutor(2).map(write, "ab"))
+write("a")
+"""
+    others = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | {stream: writer}
+    command = [*SIGNALS, sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=root, pass_fds=[begin], **others) as process:
+        try:
+            os.read(began, 1)
+            time.sleep(0.3)
+            process.terminate()
+            assert process.wait(20) == 128 + signal.SIGTERM
+        finally:
+            process.kill()
+    for descriptor in (reader, writer, began, begin):
+        os.close(descriptor)

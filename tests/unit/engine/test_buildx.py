@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bakery.engine.buildx import BuildxOptions, BuildxProcesses, buildx_options, default_jobs
-from bakery.errors import BuildError
+from bakery.errors import BuildError, InputError
 from bakery.options import Building
 from bakery.workspace import Workspace
 
@@ -75,3 +75,9 @@ def test_the_users_options_reach_buildx(tmp_path: Path) -> None:
     options = buildx_options(building, Workspace(tmp_path, tmp_path))
     assert (options.no_cache, options.builder, options.cache_from, options.cache_to) == (True, "far", ("r",), ("t",))
     assert options.network.texts["apt.mirror"] == r"s#https?://[^/ ]+/([^/ ]+)#http://m/\1#"
+
+
+@pytest.mark.parametrize("cache", ["ftp://host/cache", "host/cache:tag", "https://host/cache"])
+def test_a_cache_that_is_neither_a_repository_nor_options_is_refused(cache: str) -> None:
+    with pytest.raises(InputError, match="is not a repository without a tag"):
+        BuildxOptions(cache_from=(cache,)).arguments("")

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bakery.catalog.models import Catalog
+from bakery.build.inputs import InputResolver
+from bakery.catalog.models import Catalog, Image
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import EngineImage
 from bakery.errors import BakeryError, NothingSelected
-from bakery.files import locked
+from bakery.files import IN_USE, holder_of, locked
 from bakery.machine import cleaning
 from bakery.machine.cleaning import CREATED, FOLDERS, KINDS, Removal, clean, removals, remove
+from bakery.options import Building
 from bakery.platforms import AMD64
 from bakery.workspace import Workspace
 
@@ -261,3 +264,27 @@ def test_folder_in_which_another_command_works_is_kept(clone: Workspace, kind: s
         clean(clone, [kind], print)
     assert before <= set(folder.rglob("*"))
     clean(clone, [kind], print)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PATHS if kind != "logs"])
+def test_nothing_is_removed_from_a_cache_that_builds_read(clone: Workspace, catalog: Catalog, kind: str) -> None:
+    builds = [InputResolver(clone, catalog, Building(), "inv build") for _ in range(2)]
+    assert [build._use_cache(pytest.fail) for build in builds]
+    before = set(clone.home.rglob("*"))
+    while builds:
+        with pytest.raises(BakeryError, match=r"is not removed: another process uses it \(use\.lock\)"):
+            clean(clone, [kind], print)
+        assert set(clone.home.rglob("*")) == before
+        builds.pop()
+    clean(clone, [kind], print)
+
+
+@pytest.mark.parametrize("method", ["resolve", "base"])
+def test_a_build_uses_the_cache_from_its_first_input_on(
+    clone: Workspace, catalog: Catalog, image: Callable[..., Image], method: str
+) -> None:
+    inputs = InputResolver(clone, catalog, Building(base="/nowhere"), "inv build")
+    assert not holder_of(clone.home / IN_USE)
+    with pytest.raises(BakeryError):
+        inputs.resolve(image("3.13"), print, print) if method == "resolve" else inputs.base(image("3.13"), print)
+    assert holder_of(clone.home / IN_USE) == "another process"

@@ -78,6 +78,17 @@ def test_a_mirror_in_the_environment_that_builds_cannot_use_is_missing(monkeypat
     assert findings["$BAKERY_APT_MIRROR"].state is State.MISSING
 
 
+def test_a_mirror_of_tarballs_that_builds_refuse_is_missing(
+    monkeypatch: pytest.MonkeyPatch, catalog: Catalog, tmp_path: Path
+) -> None:
+    states = []
+    for mirror in ("ftp://h/x", f"file://{tmp_path}", str(tmp_path), str(tmp_path / "missing")):
+        monkeypatch.setenv("BAKERY_MIRROR", mirror)
+        *_, check = doctor._server_checks(catalog)
+        states.append(check().state)
+    assert states == [State.MISSING, State.OK, State.OK, State.WARNING]
+
+
 def test_a_builder_that_is_missing_is_looked_up_with_the_buildx_in_use(catalog: Catalog) -> None:
     engine: Any = SimpleNamespace(buildx=["sh", "-c", "echo no such builder >&2; exit 1"], environment={})
     (finding,) = doctor._builder(catalog, engine, "far")
@@ -134,6 +145,24 @@ def test_a_folder_that_cannot_be_written_makes_a_build_fail() -> None:
     assert [finding.state for finding in findings] == [State.MISSING, State.MISSING]
     assert findings[0].found.startswith("/proc/nowhere/cache cannot be written: ")
     assert ["BAKERY_HOME=" in finding.todo for finding in findings] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        ("MemTotal: 9 kB\nMemAvailable:    8000000 kB\n", State.OK), ("MemAvailable: 9 kB\n", State.MISSING),
+        ("MemTotal: 9 kB\nMemFree: 9 kB\n", State.WARNING), ("", State.WARNING), ("MemAvailable:\n\nx", State.WARNING),
+        (None, State.WARNING),
+    ],
+)  # fmt: skip
+def test_memory_is_unknown_if_the_kernel_does_not_say_how_much_is_available(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None, state: State
+) -> None:
+    monkeypatch.setattr(doctor, "MEMINFO", tmp_path / "meminfo")
+    if text is not None:
+        (tmp_path / "meminfo").write_text(text)
+    finding = doctor._memory()
+    assert finding.state is state and "available" in finding.found
 
 
 def test_missing_findings_are_the_failure() -> None:

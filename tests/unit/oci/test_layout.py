@@ -16,6 +16,7 @@ import zstandard
 
 from bakery.errors import InputError
 from bakery.oci.layout import layout_digest, open_tar, write_layout
+from bakery.platforms import AMD64, ARM64, Platform
 from tests.archives import MANIFEST, make_tar
 
 CREATED = "2026-01-02T03:04:05Z"
@@ -122,3 +123,20 @@ def test_a_layout_with_several_images_is_refused(tmp_path: Path, others: int) ->
     with pytest.raises(InputError, match=f"has {others + 1} images in its index.json: expected one") as caught:
         layout_digest(tmp_path)
     assert f"skopeo copy oci:{tmp_path}:TAG oci:" in caught.value.hint
+
+
+def test_the_image_of_the_platform_is_used_of_a_layout_that_lists_one_for_each(tmp_path: Path) -> None:
+    def entry(number: int, architecture: str, **more: object) -> dict[str, object]:
+        platform = {"os": "unknown" if architecture == "unknown" else "linux", "architecture": architecture}
+        return {"mediaType": MANIFEST, "digest": f"sha256:{str(number) * 64}", "size": 1, "platform": platform, **more}
+
+    about = {"annotations": {"vnd.docker.reference.type": "attestation-manifest"}}
+    entries = [entry(0, "arm64"), entry(1, "amd64"), entry(2, "unknown", **about), entry(1, "amd64")]
+    (tmp_path / "index.json").write_text(json.dumps({"manifests": entries}))
+    assert layout_digest(tmp_path, AMD64) == f"sha256:{'1' * 64}"
+    assert layout_digest(tmp_path, ARM64) == f"sha256:{'0' * 64}"
+    with pytest.raises(InputError, match="no image for linux/s390x; available: linux/amd64, linux/arm64"):
+        layout_digest(tmp_path, Platform("linux/s390x"))
+    (tmp_path / "index.json").write_text(json.dumps({"manifests": [*entries, entry(3, "amd64")]}))
+    with pytest.raises(InputError, match=r"has 3 images in its index\.json: expected one, or one for each platform"):
+        layout_digest(tmp_path, AMD64)

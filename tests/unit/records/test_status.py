@@ -11,6 +11,7 @@ from bakery.errors import ConfigError
 from bakery.records.builds import BaseRecord, BuildRecord
 from bakery.records.status import adopt, publish_local_records, read_status, status_file, write_status
 from bakery.workspace import Workspace
+from tests.locks import change_while_locked
 from tests.records import passed_build
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -85,5 +86,17 @@ def test_a_published_record_from_the_future_is_replaced(tmp_path: Path) -> None:
     write_status(tmp_path, adopt([], [passed_build(built="2106-02-07T06:28:15+00:00")]))
     workspace.records.mkdir(parents=True)
     (workspace.records / "a.json").write_bytes(msgspec.json.encode(passed_build(built="2026-11-28T00:00:00+00:00")))
-    publish_local_records(workspace)
+    publish_local_records(workspace, print)
     assert [record.built[:4] for record in read_status(tmp_path)] == ["2026"]
+
+
+def test_records_are_added_to_what_another_command_publishes_meanwhile(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, tmp_path / "home")
+    write_status(tmp_path, [])
+    workspace.records.mkdir(parents=True)
+    (workspace.records / "a.json").write_bytes(msgspec.json.encode(passed_build("3.13.15")))
+    change_while_locked(
+        tmp_path, "shared/status.json", lambda tell: publish_local_records(workspace, tell),
+        lambda: write_status(tmp_path, adopt([], [passed_build("3.12.11")])),
+    )  # fmt: skip
+    assert [record.release for record in read_status(tmp_path)] == ["3.12.11", "3.13.15"]

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from bakery.errors import InputError
 from bakery.net.docker_config import docker_config
-from bakery.registry import credentials
+from bakery.registry import credentials, transport
 from bakery.registry.credentials import HUB_KEY, Login
 from bakery.registry.errors import RegistryError
 from bakery.registry.references import HUB
@@ -75,6 +76,28 @@ def test_docker_hub_has_its_own_names(configure: Any, key: str) -> None:
     assert find_login(HUB).name == "käthe"
 
 
+@pytest.mark.parametrize(
+    ("text", "password"),
+    [
+        ("me:secret\n", "secret\n"), ("me:secret\0\0", "secret"), ("me:\0s\0x\0", "s\0x"),
+        ("me:a\tb\x07\r\n", "a\tb\x07\r\n"),
+        ("me:", ""), ("me::", ":"), ("me:\0", ""),
+    ],
+)  # fmt: skip
+def test_a_login_is_decoded_as_docker_does_and_never_breaks_a_header(configure: Any, text: str, password: str) -> None:
+    encoded = base64.encodebytes(text.encode()).decode()  # with a line break at its end, and every 76 characters
+    configure({"auths": {HOST: {"auth": encoded}}})
+    login = find_login(HOST)
+    assert login == Login("me", password)
+    request = transport._basic(login)(requests.Request("GET", f"https://{HOST}/v2/").prepare())
+    assert request.headers["Authorization"] == f"Basic {base64.b64encode(f'me:{password}'.encode()).decode()}"
+
+
+def test_a_name_and_a_password_may_be_in_fields_of_their_own(configure: Any) -> None:
+    configure({"auths": {HOST: {"username": "me", "password": "secret"}}})
+    assert find_login(HOST) == Login("me", "secret")
+
+
 def test_an_identity_token_replaces_name_and_password(configure: Any) -> None:
     configure({"auths": {HOST: {"auth": AUTH, "identitytoken": "secret"}}})
     assert find_login(HOST) == Login(token="secret")
@@ -103,6 +126,7 @@ def test_an_empty_answer_of_a_helper_is_no_login(configure: Any) -> None:
     ("content", "script"),
     [
         ({"auths": []}, ""), ({"auths": {HOST: "text"}}, ""),
+        ({"auths": {HOST: {"auth": "bWU="}}}, ""), ({"auths": {HOST: {"auth": "OnNlY3JldA=="}}}, ""),
         ({"auths": {HOST: {"auth": "%%%"}}}, ""), ({"auths": {HOST: {"auth": "/w=="}}}, ""), ({"credHelpers": 1}, ""),
         ({"credsStore": "absent"}, ""), ({"credsStore": "one"}, "echo locked; exit 1"),
         ({"credsStore": "one"}, "echo no json"), ({"credsStore": "one"}, "echo '{}'"),

@@ -11,6 +11,7 @@ import pytest
 
 from bakery.catalog.models import Catalog
 from bakery.errors import InputError
+from bakery.options import Scanning
 from bakery.sbom.document import openvex_text, vulnerability_report
 from bakery.sbom.vulnerabilities import find_vulnerabilities
 
@@ -78,16 +79,17 @@ def test_binary_packages_of_one_source_are_one_row_that_names_the_fix() -> None:
 
 
 @pytest.mark.parametrize(("version", "fails"), [("3.0.17-1~deb12u2", True), ("3.0.17-1~deb12u3", False)])
-def test_check_fails_only_if_the_archive_has_a_fix(catalog: Catalog, version: str, fails: bool) -> None:
-    document = bill(deb("openssl", version))
-    report = vulnerability_report(catalog, document, TRACKER.read_bytes(), check=True)
-    assert bool(report.failure) is fails
-    assert vulnerability_report(catalog, document, TRACKER.read_bytes(), check=False).failure is None
+def test_check_fails_only_if_the_archive_has_a_fix(catalog: Catalog, tmp_path: Path, version: str, fails: bool) -> None:
+    (tmp_path / "bill").write_bytes(bill(deb("openssl", version)))
+    scanning = Scanning(str(tmp_path / "bill"), str(TRACKER))
+    assert bool(vulnerability_report(catalog, scanning, check=True).failure) is fails
+    assert vulnerability_report(catalog, scanning, check=False).failure is None
 
 
-def test_both_documents_are_needed(catalog: Catalog) -> None:
+def test_both_documents_are_needed(catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
     with pytest.raises(InputError, match="--bill and --tracker"):
-        vulnerability_report(catalog, bill(), b"", check=False)
+        vulnerability_report(catalog, Scanning(str(TRACKER), str(tmp_path / "empty")), check=False)
 
 
 @pytest.mark.parametrize(

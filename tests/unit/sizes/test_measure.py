@@ -25,7 +25,8 @@ from bakery.sizes.comparison import Comparison, SizeReport, document
 from bakery.sizes.measure import Comparer, record_comparison, reference_names, with_twin
 from bakery.workspace import Workspace
 from tests.archives import Archive, digest_of, make_tar
-from tests.records import local_record
+from tests.locks import change_while_locked
+from tests.records import local_record, recorded, run_of_tests
 
 Make = Callable[..., Image]
 LAYERS = [make_tar({"var/lib/dpkg/status": b"x" * 900}), make_tar({"usr/local/bin/python3": b"y" * 5000})]
@@ -198,7 +199,7 @@ def test_a_comparison_is_added_to_the_record_of_the_build(tmp_path: Path, finish
     workspace = Workspace(tmp_path, tmp_path / "home")
     record = local_record(compressed_bytes=100, disk_bytes=300)
     write_record(workspace, finished.image, record)
-    record_comparison(workspace, finished)
+    record_comparison(workspace, finished, print)
     assert json.loads(record_file(workspace, finished.image).read_text()) == {
         **msgspec.to_builtins(record),
         "compared": {
@@ -206,6 +207,18 @@ def test_a_comparison_is_added_to_the_record_of_the_build(tmp_path: Path, finish
             "reference": {"reference": "reference", "disk_bytes": 310},
         },
     }
+
+
+def test_a_comparison_is_added_to_what_tests_record_meanwhile(tmp_path: Path, finished: Comparison) -> None:
+    workspace, record = Workspace(tmp_path, tmp_path / "home"), local_record(compressed_bytes=100, disk_bytes=300)
+    write_record(workspace, finished.image, record)
+    change_while_locked(
+        tmp_path, f"build/records/{finished.image.slug}.json",
+        lambda tell: record_comparison(workspace, finished, tell),
+        lambda: write_record(workspace, finished.image, record, tests=run_of_tests(9)),
+    )  # fmt: skip
+    both = recorded(workspace, finished.image)
+    assert both.tests == run_of_tests(9) and both.compared is not None
 
 
 def test_a_comparison_mentions_the_gzip_twin_of_the_measured_image(tmp_path: Path, finished: Comparison) -> None:
@@ -224,7 +237,7 @@ def test_the_record_of_another_build_is_not_changed(tmp_path: Path, finished: Co
     file = record_file(workspace, finished.image)
     if record:
         write_whole(file, record)
-    record_comparison(workspace, finished)
+    record_comparison(workspace, finished, print)
     assert (file.read_text() if file.exists() else None) == record
 
 

@@ -447,11 +447,6 @@ def test_mirror_may_be_the_url_of_a_folder(client: Client, python_org: Any, tmp_
     assert python_org.asked == []
 
 
-@pytest.mark.parametrize("mirror", ["ftp://mirror.example/python", "s3://bucket", "file://other/x", "file://[::1/x"])
-def test_mirror_of_another_protocol_is_not_taken_for_a_folder(client: Client, python_org: Any, mirror: str) -> None:
-    assert f"the mirror {mirror}: is neither a folder nor a URL" in client.refused(mirror).message
-
-
 def test_scheme_of_a_mirror_may_be_in_capitals(client: Client, serve: Any, python_org: Any) -> None:
     client.fetch(serve({f"/{client.pin.file}": DATA}).url.replace("http:", "HTTP:"))
     assert python_org.asked == []

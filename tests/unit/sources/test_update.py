@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from bakery.catalog.models import Catalog
 from bakery.catalog.pins import Extra, Profile
 from bakery.errors import InputError, SourceError, Unavailable
 from bakery.net import http
-from bakery.sources import published
-from bakery.sources.lock_changes import needed_changes
+from bakery.sources import published, update
+from bakery.sources.lock_changes import LockChange, needed_changes
 from bakery.sources.trust import SignaturePolicy
-from bakery.sources.update import CANDIDATES, Findings, select_subjects
+from bakery.sources.update import CANDIDATES, LOCK, Findings, UpdateResult, select_subjects
+from bakery.workspace import Workspace
+from tests.locks import change_while_locked
 from tests.unit.sources.fake_upstream import NOW, FakePythonOrg, tarball
 
 HTML = b"<html><body>We are down for maintenance</body></html>"
@@ -484,3 +487,23 @@ def test_options_select_subjects(catalog: Catalog, chosen: Any, expected: Any) -
 def test_unknown_version_is_rejected(catalog: Catalog) -> None:
     with pytest.raises(InputError, match=r"release 3\.13\.99 is not pinned"):
         select_subjects(catalog, ["3.13.99"], [])
+
+
+def test_an_update_keeps_what_another_command_changes_meanwhile(
+    workspace: Workspace, catalog: Catalog, data_tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, file = dataclasses.replace(workspace, root=data_tree), data_tree / LOCK
+    new = LockChange("bases", "noble", {"image": "x"}, "Change it")
+    monkeypatch.setattr(update.Discovery, "find", lambda *_: Findings([new]))
+    monkeypatch.setattr(update, "load_trust", lambda _: None)
+
+    def run(tell: Any, *, write: bool = True) -> UpdateResult:
+        return update.update_lock(workspace, catalog, [], [], tell, write=write)
+
+    assert run(print, write=False).messages == ("Change it",) and not (data_tree / "build").exists()
+    change_while_locked(
+        data_tree, LOCK, run, lambda: file.write_text(file.read_text().replace('version = "19.', 'version = "18.'))
+    )
+    lock = tomllib.loads(file.read_text())
+    assert lock["bases"]["noble"] == {"image": "x"}
+    assert {profile["version"][:2] for profile in lock["profiles"].values()} == {"18"}

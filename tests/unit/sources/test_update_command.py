@@ -53,6 +53,7 @@ def test_command_prints_diff_and_messages_and_writes_only_the_lock(org: FakePyth
     assert written.returncode == 0, written.stderr
     assert "--- commit message\nPin Python 3.13.99\n" in written.stdout
     after = {file: file.read_bytes() for file in clone.rglob("*") if file.is_file()}
-    assert [file.name for file in after if before.get(file) != after[file]] == ["lock.toml"]
+    changed = {file.name for file in after if before.get(file) != after[file]}
+    assert changed == {"lock.toml", "lock.toml.lock"}, "and a lock in build/"
     assert inv("--check").returncode == 0
     assert "shared/lock.toml is up to date" in inv().stdout

@@ -1,0 +1,21 @@
+"""Two changes of one file at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from bakery.files import Tell, changing
+
+
+def change_while_locked(root: Path, name: str, change: Callable[[Tell], object], other: Callable[[], object]) -> None:
+    """Let ``change`` begin while this thread holds the lock of the file ``name``, then change it by ``other``."""
+    waiting = threading.Event()
+    thread = threading.Thread(target=change, args=[lambda _: waiting.set()])
+    with changing(root, name, print):
+        thread.start()
+        assert waiting.wait(30), "it does not wait"
+        other()
+    thread.join(30)
+    assert not thread.is_alive()
