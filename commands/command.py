@@ -18,8 +18,9 @@ from invoke.tasks import Task, task
 
 from bakery import process
 from bakery.display import Report
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, InputError
 from bakery.options import Output, make_groups, options_of
+from bakery.redaction import shorten
 from bakery.workspace import find_workspace, require_own_cache
 
 WORKSPACE = find_workspace(Path(__file__).resolve().parents[1])
@@ -43,6 +44,19 @@ def reported_errors() -> Iterator[None]:
         raise Exit(process.describe(error), 1) from None
     finally:
         process.INTERRUPTION.in_task = False
+
+
+def _require_effect(context: Context, typed: str, *, has_dry: bool) -> None:
+    """Raise :exc:`InputError` for what Invoke accepts and no task reads: its own --dry, and arguments after ``--``.
+
+    A task without a --dry of its own accepts Invoke's, which only concerns commands that Invoke runs.
+    """
+    if context.config.run.dry:
+        hint = f"Give it after the task: {typed} --dry." if has_dry else "Leave it out."
+        raise InputError("--dry has no effect here: nothing was done", hint=hint)
+    if context.remainder:
+        problem = f"arguments after -- have no effect: {shorten(context.remainder, 100)}"
+        raise InputError(problem, hint="Leave out the -- before them.")
 
 
 class _Command(Task[Any]):
@@ -71,8 +85,9 @@ def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report |
         options = options_of([*groups, Output], names, changed)
 
         @functools.wraps(body)
-        def wrapper(_: Context, **typed: Any) -> None:
+        def wrapper(context: Context, **typed: Any) -> None:
             with reported_errors():
+                _require_effect(context, f"inv {body.__name__}", has_dry="dry" in options)
                 process.remember_secrets(typed.values())
                 require_own_cache(WORKSPACE.home)
                 report = body(*make_groups(groups, options, typed))

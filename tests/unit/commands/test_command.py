@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from invoke.config import Config
 from invoke.context import Context
 from invoke.exceptions import Exit
 
@@ -74,6 +75,24 @@ def test_an_invalid_value_ends_the_task_before_it_begins(capsys: pytest.CaptureF
             listing(Context(), **{"names": ["a"], "rounds": None, "store": None, "format": "table", **wrong})
         assert caught.value.code == 2
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("context", "message"),
+    [
+        (Context(Config({"run": {"dry": True}})), "--dry has no effect here"),
+        (Context(remainder="--dry"), "arguments after -- have no effect: --dry"),
+    ],
+)
+def test_what_invoke_accepts_and_no_task_reads_ends_the_task_before_it_begins(context: Context, message: str) -> None:
+    @command("dry")
+    def removing() -> None:
+        """Remove something."""
+        pytest.fail("it began")
+
+    with pytest.raises(Exit, match=message) as caught:
+        removing(context, dry=False)
+    assert caught.value.code == 2
 
 
 @pytest.mark.parametrize(
