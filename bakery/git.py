@@ -12,8 +12,12 @@ SETTINGS = {
     "status.relativePaths": "true", "status.branch": "false", "core.fsmonitor": "false", "core.hooksPath": "/dev/null",
 }  # fmt: skip
 """What the user's or a repository's configuration must not decide: the output, and programs to run."""
-ALONE = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
-"""Variables by which git fetches nothing: what a partial clone lacks would come by a program that it names."""
+ALONE = {
+    "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+}  # fmt: skip
+"""Variables by which git fetches nothing: what a partial clone lacks would come by a program that it names. And by
+which a commit has its own files, not those of refs/replace: its identity is recorded for them."""
 SECONDS, LIMIT = 180.0, 32 << 20
 """The names of all files of CPython have 0.5 MB; a tree of a few objects can list millions of files."""
 
