@@ -144,8 +144,10 @@ def describe(error: Exception, advice: str = "a bug in this tool; please report 
     if isinstance(error, OSError) and error.errno is not None:  # requests' errors are OSErrors, too
         hint = "\n  Check the path and its permissions, then run the same command again." if error.filename else ""
         return redact(f"{error.filename or 'stdout or a temporary file'}: {error.strerror}{hint}")
-    if isinstance(error, MemoryError):
-        return "not enough memory: end other programs, or raise the limit of this process (ulimit -v, cgroups)"
+    if isinstance(error, MemoryError) or str(error) == "can't start new thread":  # a RuntimeError
+        return (
+            "not enough memory: end other programs, or raise the limit of this process (ulimit -v, -d or -u, cgroups)"
+        )
     line = f"unexpected {type(error).__name__}: {' '.join(shorten(str(error), 200).split())}"
     try:
         descriptor, name = tempfile.mkstemp(prefix="bakery-error.", suffix=".txt")  # mode 0600
