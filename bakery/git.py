@@ -51,7 +51,10 @@ def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) 
             settings[name] = "false" if name.lower().endswith("required") else ""
     # Submodules have filters of their own. Untracked files count, whatever the user's configuration says.
     status = ("status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all", "--", *paths)
-    return os.fsdecode(_run(path, settings, status, b"", LIMIT)).splitlines()
+    lines = os.fsdecode(_run(path, settings, status, b"", LIMIT)).splitlines()
+    # What assume-unchanged hides may have changed: a lower-case letter (git-ls-files(1), -v).
+    listing = os.fsdecode(_run(path, settings, ("ls-files", "-v", "-z", "--", *paths), b"", LIMIT)).split("\0")
+    return lines + [f" M {entry[2:]}" for entry in listing if entry[:1].islower()]
 
 
 def _run(path: Path, settings: Mapping[str, str], arguments: Sequence[str], data: bytes, limit: int) -> bytes:

@@ -224,13 +224,22 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
         total += size
         _require_size(name, size, total)
     blobs, files = io.BytesIO(git(path, "cat-file", "--batch", data=identities, limit=MAX_BYTES + LIMIT)), {}
-    for mode, _, _, name in present:
-        files[name] = Entry(blobs.read(int(blobs.readline().split()[2])), mode == "100755", mode == "120000")
+    for mode, _, identity, name in present:
+        data = blobs.read(int(blobs.readline().split()[2]))
+        if identity not in _identities(data):  # git does not check what it reads
+            raise ValueError(f"the file {name} of {commit} is damaged in {path}: git fsck")
+        files[name] = Entry(data, mode == "100755", mode == "120000")
         blobs.read(1)
     if missing := [name for *_, name in listing if name not in files]:
         more = f" and {len(missing) - 9} more" if len(missing) > 9 else ""
         tell(f"{path} lacks these files of {commit}; they are left out: {', '.join(missing[:9])}{more}")
     return Tree(files, f"git {revision}", int(time))
+
+
+def _identities(data: bytes) -> tuple[str, str]:
+    """What git names the file ``data``, in a repository of SHA-1 and in one of SHA-256."""
+    blob = b"blob %d\0" % len(data) + data
+    return hashlib.sha1(blob, usedforsecurity=False).hexdigest(), hashlib.sha256(blob).hexdigest()
 
 
 def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:

@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import tarfile
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -178,6 +179,24 @@ def test_a_commit_has_its_own_files_and_not_those_that_git_shows_in_their_place(
     assert git(checkout, "show", "HEAD:configure") == "#!/bin/false"
     _, members = read(f"{checkout}@HEAD")
     assert members["Python-3.14.7/configure"].size == own["Python-3.14.7/configure"].size
+
+
+def test_a_file_of_a_commit_that_is_damaged_in_the_checkout_is_an_error(read: Read, checkout: Path) -> None:
+    blob = git(checkout, "rev-parse", "HEAD:configure")
+    file = checkout / ".git" / "objects" / blob[:2] / blob[2:]
+    file.chmod(0o644)
+    file.write_bytes(zlib.compress(b"blob 12\0#!/bin/false"))
+    assert git(checkout, "show", "HEAD:configure") == "#!/bin/false"
+    with pytest.raises(InputError, match=r"the file \S+ of HEAD is damaged in"):
+        read(f"{checkout}@HEAD")
+
+
+def test_changes_that_git_was_asked_to_ignore_are_reported(read: Read, checkout: Path, told: list[str]) -> None:
+    git(checkout, "update-index", "--assume-unchanged", "configure")
+    (checkout / "configure").write_text("#!/bin/false\n")
+    assert git(checkout, "status", "--porcelain") == ""
+    read(checkout)
+    assert "with 1 changed files" in told[-1]
 
 
 def test_a_commit_without_some_of_its_blobs_is_packed_without_them(read: Read, checkout: Path, told: list[str]) -> None:
