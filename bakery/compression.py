@@ -29,7 +29,7 @@ class Compression:
 
 def parse_compression(text: str) -> Compression:
     """``gzip``, ``gzip:9``, ``zstd`` (level 19) or ``zstd:3``; :exc:`InputError` for anything else."""
-    match = re.fullmatch(r"([a-z]+)(?::(\d{1,3}))?", text.strip())
+    match = re.fullmatch(r"([a-z]+)(?::([0-9]{1,3}))?", text.strip())
     method = match[1] if match else ""
     if match is None or method not in LEVELS:
         raise InputError(

@@ -12,8 +12,12 @@ SETTINGS = {
     "status.relativePaths": "true", "status.branch": "false", "core.fsmonitor": "false", "core.hooksPath": "/dev/null",
 }  # fmt: skip
 """What the user's or a repository's configuration must not decide: the output, and programs to run."""
-ALONE = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
-"""Variables by which git fetches nothing: what a partial clone lacks would come by a program that it names."""
+ALONE = {
+    "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+}  # fmt: skip
+"""Variables by which git fetches nothing: what a partial clone lacks would come by a program that it names. And by
+which a commit has its own files, not those of refs/replace: its identity is recorded for them."""
 SECONDS, LIMIT = 180.0, 32 << 20
 """The names of all files of CPython have 0.5 MB; a tree of a few objects can list millions of files."""
 
@@ -47,7 +51,10 @@ def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) 
             settings[name] = "false" if name.lower().endswith("required") else ""
     # Submodules have filters of their own. Untracked files count, whatever the user's configuration says.
     status = ("status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all", "--", *paths)
-    return os.fsdecode(_run(path, settings, status, b"", LIMIT)).splitlines()
+    lines = os.fsdecode(_run(path, settings, status, b"", LIMIT)).splitlines()
+    # What assume-unchanged hides may have changed: a lower-case letter (git-ls-files(1), -v).
+    listing = os.fsdecode(_run(path, settings, ("ls-files", "-v", "-z", "--", *paths), b"", LIMIT)).split("\0")
+    return lines + [f" M {entry[2:]}" for entry in listing if entry[:1].islower()]
 
 
 def _run(path: Path, settings: Mapping[str, str], arguments: Sequence[str], data: bytes, limit: int) -> bytes:

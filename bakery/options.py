@@ -23,6 +23,8 @@ from bakery.workspace import find_workspace
 STORES = ("containerd", "overlay2")
 """An engine's image store: containerd's, which keeps layers as they are compressed, the default since Docker 29
 (https://docs.docker.com/engine/storage/containerd/); or overlay2, which keeps them unpacked, the default before."""
+LONGEST = 4096
+"""Characters of the longest value, as of a path (PATH_MAX): errors repeat values, and suggest similar names."""
 COMMAS = "; repeat it, or separate values with commas"
 T = TypeVar("T")
 Rules = Mapping[str, Any]
@@ -56,8 +58,10 @@ def _empty(name: str) -> InputError:  # for example an unset variable in a scrip
 
 def parse(name: str, value: Any, rules: Rules) -> Any:
     """The value of the option ``name`` from what the user typed; :exc:`InputError` if it is not valid."""
+    if too_long := [text for text in (value if rules["repeats"] else [str(value)]) if len(text) > LONGEST]:
+        raise InputError(f"--{name} has {len(too_long[0])} characters: expected at most {LONGEST}")
     if rules["repeats"]:
-        if not all(text.strip(", ") for text in value):
+        if not all(text.replace(",", " ").strip() for text in value):
             raise _empty(name)
         texts = split(value) if rules["commas"] else tuple(value)
         return tuple(map(os.path.expanduser, texts)) if "path" in rules else texts
@@ -76,7 +80,7 @@ def parse(name: str, value: Any, rules: Rules) -> Any:
 
 def _checked(name: str, value: Any, rules: Rules) -> Any:
     """The value of an option that is given once, from its text."""
-    if value == "" and not {"minimum", "choices"} & rules.keys():
+    if value is not True and not value.strip() and not {"minimum", "choices"} & rules.keys():
         raise _empty(name)
     if "choices" in rules and value not in rules["choices"]:
         raise unknown_value(name, value, rules["choices"])

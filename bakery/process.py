@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from bakery.errors import InputError
 from bakery.redaction import redact, remember, shorten
 from bakery.regular_files import hint_of
 
@@ -22,6 +23,8 @@ REPEATED = 1.0
 
 BLOCKED = 10.0
 """Seconds that a reader of stdout or stderr may take before an interrupted process ends without its last line."""
+
+CONTINUE = "\nInterrupted. Run the same command to continue: finished steps are kept."
 
 
 class _Interruption:
@@ -112,6 +115,19 @@ def report_errors() -> None:
     sys.excepthook = _report
 
 
+def require_effect(dry: bool, remainder: str, task: str, has_dry: bool) -> None:
+    """Raise :exc:`InputError` for what Invoke accepts and no task reads: its own --dry, and arguments after ``--``.
+
+    A task without a --dry of its own accepts Invoke's, which only concerns commands that Invoke runs.
+    """
+    if dry:
+        hint = f"Give it after the task: inv {task} --dry." if has_dry else "Leave it out."
+        raise InputError("--dry has no effect here: nothing was done", hint=hint)
+    if remainder:
+        problem = f"arguments after -- have no effect: {shorten(remainder, 100)}"
+        raise InputError(problem, hint="Leave out the -- before them.")
+
+
 def exit_code(error: KeyboardInterrupt) -> int:
     """The exit code after a signal: 128 and its number."""
     return 128 + int((error.args or (signal.SIGINT,))[0])
@@ -164,8 +180,10 @@ def describe(error: Exception, advice: str = "a bug in this tool; please report 
     if isinstance(error, OSError) and error.errno is not None:  # requests' errors are OSErrors, too
         hint = f"\n  {hint_of(error)}" if error.filename else ""
         return redact(f"{error.filename or 'stdout or a temporary file'}: {error.strerror}{hint}")
-    if isinstance(error, MemoryError):
-        return "not enough memory: end other programs, or raise the limit of this process (ulimit -v, cgroups)"
+    if isinstance(error, MemoryError) or str(error) == "can't start new thread":  # a RuntimeError
+        return (
+            "not enough memory: end other programs, or raise the limit of this process (ulimit -v, -d or -u, cgroups)"
+        )
     line = f"unexpected {type(error).__name__}: {' '.join(shorten(str(error), 200).split())}"
     try:
         descriptor, name = tempfile.mkstemp(prefix="bakery-error.", suffix=".txt")  # mode 0600

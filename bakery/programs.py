@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bakery.errors import BakeryError
+
 
 class OverLimit(subprocess.SubprocessError):
     """A program that was ended because it took too long or printed too much; the text says which."""
@@ -56,9 +58,14 @@ def run_program(
 ) -> Finished:  # fmt: skip
     """Run ``command`` in the folder ``cwd`` with ``data`` as its input, within ``limits``.
 
-    Raises :exc:`OverLimit`, and OSError if it cannot be started. Whatever interrupts the call also stops the program
-    and its children.
+    Raises :exc:`OverLimit`, OSError if it cannot be started, and :exc:`BakeryError` without a temporary folder.
+    Whatever interrupts the call also stops the program and its children.
     """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:  # callers would report a program that is not installed
+        hint = "Free some space, or set TMPDIR to a folder that can be written."
+        raise BakeryError(f"no temporary file can be written: {error.strerror}", hint=hint) from None
     with tempfile.TemporaryFile() as given:
         given.write(data)
         given.seek(0)

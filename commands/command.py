@@ -35,8 +35,7 @@ def reported_errors() -> Iterator[None]:
     except BakeryError as error:
         raise Exit(f"{type(error).__name__}: {error}", error.exit_code) from None
     except KeyboardInterrupt as error:
-        text = "\nInterrupted. Run the same command to continue: finished steps are kept."
-        raise Exit(text, process.exit_code(error)) from None
+        raise Exit(process.CONTINUE, process.exit_code(error)) from None
     except Exit:
         raise
     except Exception as error:
@@ -69,8 +68,9 @@ def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report |
         options = options_of([*groups, Output], names, changed)
 
         @functools.wraps(body)
-        def wrapper(_: Context, **typed: Any) -> None:
+        def wrapper(context: Context, **typed: Any) -> None:
             with reported_errors():
+                process.require_effect(context.config.run.dry, context.remainder, body.__name__, "dry" in options)
                 process.remember_secrets(typed.values())
                 require_own_cache(WORKSPACE.home)
                 if report := body(*make_groups(groups, options, typed)):

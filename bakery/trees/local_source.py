@@ -29,9 +29,11 @@ from bakery.tar import open_compressed_tar, read_errors
 
 MAX_BYTES, LARGEST_FILE = 250_000_000, 64_000_000
 """Upper limits for a tree and for each of its files; CPython's are below 150 MB and 5 MB."""
+LONGEST_NAME, MOST_FILES = 400, 50_000
+"""Upper limits for a file's path and a link's target, and for the number of files; 120 and 6,000 in CPython."""
 DAY = 86400
-GIT = re.compile(r"([^/]+/)?\.git/")
-"""Files of git itself in a tarball of a checkout: hundreds of MB."""
+GIT = re.compile(r"([^/]+/)?\.git(/|\Z)")
+"""Files of git itself in a tarball of a checkout: hundreds of MB, or of a worktree: a path of that machine."""
 MADE_BY_BUILD = re.compile(r"Modules/config\.c|.*/frozen_modules/.*|.*\.new\.[ch]")
 """Files that Makefile.pre.in lists and the build generates."""
 
@@ -100,12 +102,7 @@ def _check(files: dict[str, Entry], tell: Tell) -> tuple[str, dict[str, Entry]]:
     built = [name for name in files if name in ("Makefile", "config.status") or name.endswith((".o", ".so"))]
     if built:
         raise ValueError(f"it contains build output ({', '.join(built[:3])}): run `make distclean` in it first")
-    for name, entry in files.items():
-        target = os.fsdecode(entry.data) if entry.link else ""
-        if _leaves(files, join(dirname(name), target)):
-            raise ValueError(f"a link points outside the tree: {name} -> {target}")
-        if parent := next((str(parent) for parent in PurePosixPath(name).parents if str(parent) in files), ""):
-            raise ValueError(f"{name} is in {parent}, which is not a folder")
+    _require_paths(files)
     named = set(re.findall(r"\$\(srcdir\)/([\w./-]+\.[ch])\b", makefile))
     missing = sorted(name for name in named - files.keys() if not MADE_BY_BUILD.fullmatch(name))
     if missing:
@@ -114,6 +111,22 @@ def _check(files: dict[str, Entry], tell: Tell) -> tuple[str, dict[str, Entry]]:
     if "configure" in lost:
         tell(f"executable bits were lost; restored for all {len(lost)} files that begin with #!")
     return release[1], files | {name: files[name]._replace(executable=True) for name in lost}
+
+
+def _require_paths(files: dict[str, Entry]) -> None:
+    """:exc:`ValueError` if ``files`` cannot be in one tree, or are more or deeper than can be checked in a minute."""
+    if len(files) > MOST_FILES:
+        raise ValueError(f"expected CPython's source, with at most {MOST_FILES:,} files: found {len(files):,}")
+    for name, entry in files.items():
+        target = os.fsdecode(entry.data) if entry.link else ""
+        impossible = {"", ".", ".."} & {*name.split("/")} or (entry.link and not target) or "\0" in name + target
+        if impossible or max(len(name), len(target)) > LONGEST_NAME:
+            shown = f"{name[:99]!r}{f' -> {target[:99]!r}' if entry.link else ''}"
+            raise ValueError(f"no file of CPython's source has such a path or such a target: {shown}")
+        if entry.link and _leaves(files, join(dirname(name), target)):
+            raise ValueError(f"a link points outside the tree: {name} -> {target}")
+        if parent := next((str(parent) for parent in PurePosixPath(name).parents if str(parent) in files), ""):
+            raise ValueError(f"{name} is in {parent}, which is not a folder")
 
 
 def _leaves(files: dict[str, Entry], path: str) -> bool:
@@ -211,13 +224,22 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
         total += size
         _require_size(name, size, total)
     blobs, files = io.BytesIO(git(path, "cat-file", "--batch", data=identities, limit=MAX_BYTES + LIMIT)), {}
-    for mode, _, _, name in present:
-        files[name] = Entry(blobs.read(int(blobs.readline().split()[2])), mode == "100755", mode == "120000")
+    for mode, _, identity, name in present:
+        data = blobs.read(int(blobs.readline().split()[2]))
+        if identity not in _identities(data):  # git does not check what it reads
+            raise ValueError(f"the file {name} of {commit} is damaged in {path}: git fsck")
+        files[name] = Entry(data, mode == "100755", mode == "120000")
         blobs.read(1)
     if missing := [name for *_, name in listing if name not in files]:
         more = f" and {len(missing) - 9} more" if len(missing) > 9 else ""
         tell(f"{path} lacks these files of {commit}; they are left out: {', '.join(missing[:9])}{more}")
     return Tree(files, f"git {revision}", int(time))
+
+
+def _identities(data: bytes) -> tuple[str, str]:
+    """What git names the file ``data``, in a repository of SHA-1 and in one of SHA-256."""
+    blob = b"blob %d\0" % len(data) + data
+    return hashlib.sha1(blob, usedforsecurity=False).hexdigest(), hashlib.sha256(blob).hexdigest()
 
 
 def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:

@@ -28,7 +28,7 @@ def test_a_compression_is_printed_as_it_is_parsed() -> None:
         assert str(parse_compression(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "xz", "zstd:", "zstd:high", "zstd19", "none", "gzip:-1"])
+@pytest.mark.parametrize("text", ["", "xz", "zstd:", "zstd:high", "zstd19", "none", "gzip:-1", "zstd:\uff13"])
 def test_an_error_about_an_unknown_method_lists_the_methods(text: str) -> None:
     with pytest.raises(InputError, match="unknown compression") as caught:
         parse_compression(text)

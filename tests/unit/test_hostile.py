@@ -452,7 +452,7 @@ def test_arguments(catalog: Catalog, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "", "x", "٣", f"1{DIGITS}", "1e3", " 1"])
 def test_numbers_that_no_option_takes_are_refused(text: str) -> None:
-    with pytest.raises(InputError, match="expected a number, 1 or more"):
+    with pytest.raises(InputError, match=r"expected a number, 1 or more|expected at most 4096"):
         parse("jobs", text, {"repeats": False, "minimum": 1})
 
 
@@ -509,6 +509,8 @@ def test_a_cell_stays_one_cell_of_a_markdown_table(text: str) -> None:
 @pytest.mark.parametrize("name", ["packages", "base", "source", "apt_mirror", "builder", "bill", "html"])
 def test_an_option_that_is_given_without_a_value_is_refused(name: str) -> None:
     options = options_of([Selection, Building, Measuring, Scanning], name, {})
+    with pytest.raises(InputError, match=f"--{name.replace('_', '-')}= is empty"):
+        parse(name.replace("_", "-"), " \n", options[name].metadata)
     with pytest.raises(InputError, match=f"--{name.replace('_', '-')}= is empty"):
         make_groups([Selection, Building, Measuring, Scanning], options, {name: ""})
 
@@ -628,7 +630,14 @@ def test_images_are_not_selected_twice(more: dict[str, Any], found: str) -> None
         Selection(**more).refuse("--image")
 
 
-@pytest.mark.parametrize("typed", ["", " ", ",", ", ,"])
+@pytest.mark.parametrize("name", ["version", "packages", "jobs", "compression", "builder"])
+def test_a_value_of_100_000_characters_is_not_repeated(name: str) -> None:
+    rules = options_of([Selection, Building], name, {})[name].metadata
+    with pytest.raises(InputError, match=f"^--{name} has 100000 characters: expected at most 4096$"):
+        parse(name, ["x" * 100_000] if rules["repeats"] else "x" * 100_000, rules)
+
+
+@pytest.mark.parametrize("typed", ["", " ", ",", ", ,", "\n", "\t,\u3000"])
 @pytest.mark.parametrize("name", ["version", "target", "variant", "platform", "only", "k", "cache_from", "merge"])
 def test_a_repeatable_option_without_a_value_is_refused(name: str, typed: str) -> None:
     groups = [Selection, Building, Measuring, Publishing]

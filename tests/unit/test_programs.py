@@ -18,7 +18,8 @@ from bakery.benchmarks.wheelhouse import Wheelhouse
 from bakery.catalog.models import Catalog
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
-from bakery.errors import BuildError, EngineError, PublishError
+from bakery.errors import BakeryError, BuildError, EngineError, PublishError
+from bakery.git import git
 from bakery.machine import doctor
 from bakery.programs import Limits, OverLimit, run_program
 from bakery.publish import cosign
@@ -88,6 +89,14 @@ def test_a_program_that_does_not_end_and_its_children(tmp_path: Path, script: st
         while time.monotonic() - began < 30:  # init has to collect them
             os.killpg(group, 0)
             time.sleep(0.02)
+
+
+def test_without_a_temporary_folder_no_program_is_reported_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: ["/proc"])
+    with pytest.raises(BakeryError, match="no temporary file can be written: No usable temporary directory") as caught:
+        git(Path(), "--version")
+    assert "TMPDIR" in caught.value.hint
 
 
 def test_a_program_that_is_missing() -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from invoke.config import Config
 from invoke.context import Context
 from invoke.exceptions import Exit
 
@@ -76,6 +77,24 @@ def test_an_invalid_value_ends_the_task_before_it_begins(capsys: pytest.CaptureF
             listing(Context(), **{"names": ["a"], "rounds": None, "store": None, "format": "table", **wrong})
         assert caught.value.code == 2
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("context", "message"),
+    [
+        (Context(Config({"run": {"dry": True}})), "--dry has no effect here"),
+        (Context(remainder="--dry"), "arguments after -- have no effect: --dry"),
+    ],
+)
+def test_what_invoke_accepts_and_no_task_reads_ends_the_task_before_it_begins(context: Context, message: str) -> None:
+    @command("dry")
+    def removing() -> None:
+        """Remove something."""
+        pytest.fail("it began")
+
+    with pytest.raises(Exit, match=message) as caught:
+        removing(context, dry=False)
+    assert caught.value.code == 2
 
 
 @pytest.mark.parametrize(
@@ -322,7 +341,8 @@ except KeyboardInterrupt:
 
 
 def test_a_lack_of_memory_is_not_reported_as_a_bug() -> None:
-    assert (process.describe(MemoryError()) or "").startswith("not enough memory: ")
+    for error in (MemoryError(), RuntimeError("can't start new thread")):
+        assert (process.describe(error) or "").startswith("not enough memory: ")
 
 
 def test_a_small_file_is_read_with_little_memory(root: Path) -> None:

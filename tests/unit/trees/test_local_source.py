@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import tarfile
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -171,6 +172,33 @@ def test_changed_and_new_files_belong_to_a_checkout_but_not_to_its_commit(
     assert any("3 changed files are not in HEAD" in line for line in told)
 
 
+def test_a_commit_has_its_own_files_and_not_those_that_git_shows_in_their_place(read: Read, checkout: Path) -> None:
+    _, own = read(f"{checkout}@HEAD")
+    (checkout / "configure").write_text("#!/bin/false\n")
+    git(checkout, "replace", "HEAD:configure", git(checkout, "hash-object", "-w", "configure"))
+    assert git(checkout, "show", "HEAD:configure") == "#!/bin/false"
+    _, members = read(f"{checkout}@HEAD")
+    assert members["Python-3.14.7/configure"].size == own["Python-3.14.7/configure"].size
+
+
+def test_a_file_of_a_commit_that_is_damaged_in_the_checkout_is_an_error(read: Read, checkout: Path) -> None:
+    blob = git(checkout, "rev-parse", "HEAD:configure")
+    file = checkout / ".git" / "objects" / blob[:2] / blob[2:]
+    file.chmod(0o644)
+    file.write_bytes(zlib.compress(b"blob 12\0#!/bin/false"))
+    assert git(checkout, "show", "HEAD:configure") == "#!/bin/false"
+    with pytest.raises(InputError, match=r"the file \S+ of HEAD is damaged in"):
+        read(f"{checkout}@HEAD")
+
+
+def test_changes_that_git_was_asked_to_ignore_are_reported(read: Read, checkout: Path, told: list[str]) -> None:
+    git(checkout, "update-index", "--assume-unchanged", "configure")
+    (checkout / "configure").write_text("#!/bin/false\n")
+    assert git(checkout, "status", "--porcelain") == ""
+    read(checkout)
+    assert "with 1 changed files" in told[-1]
+
+
 def test_a_commit_without_some_of_its_blobs_is_packed_without_them(read: Read, checkout: Path, told: list[str]) -> None:
     write(checkout, {"Misc/svnmap.txt": "large\n"})
     git(checkout, "add", ".")
@@ -284,6 +312,12 @@ def hard_link(target: str) -> bytes:
         (tree_tar({"a/l": "..", "m": "a/l/../../etc"}), "a link points outside the tree: m -> a/l/../../etc"),
         (tree_tar({"l": "Include", "l/x": b""}), "l/x is in l, which is not a folder"),
         (tree_tar({"configure/x": b""}), "configure/x is in configure, which is not a folder"),
+        (tree_tar({"d/" * 20_000 + "x": b""}), "such a path or such a target: 'd/d/"),  # it took 10 s
+        (tree_tar({"x" * 401: b""}), "such a path or such a target: 'xxx"),
+        (tree_tar({".": b""}), "such a path or such a target: ''"),
+        (tree_tar({"l": ""}), "such a path or such a target: 'l' -> ''"),
+        (tree_tar({"l": "x/" * 201}), "such a path or such a target: 'l' -> 'x/x/"),
+        (tree_tar({f"x{at}": b"" for at in range(50_001)}), "with at most 50,000 files: found 50,00"),
         (tree_tar({}, mtime=253402300799), "not in the future"),
         (gzip.compress(make_tar({f"a/{at}": b"" for at in range(9)} | {"a/" + "x" * 200_000: b""})), "too long names"),
         (hard_link("/etc/passwd"), "a/l is a hard link to /etc/passwd, which is not in the tree"),
