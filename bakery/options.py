@@ -18,6 +18,7 @@ from bakery.display import FORMATS, tell
 from bakery.errors import InputError, listed, unknown_value
 from bakery.files import require_writable
 from bakery.platforms import parse_platforms
+from bakery.urls import has_scheme
 from bakery.workspace import find_workspace
 
 STORES = ("containerd", "overlay2")
@@ -71,8 +72,9 @@ def parse(name: str, value: Any, rules: Rules) -> Any:
         value = os.environ.get(variable) or rules["default"]
         if value is None and rules.get("required"):
             raise InputError(f"--{name} is missing", hint=f"{rules['help']}.")
-    if value and "schemes" in rules:
-        _require_scheme(source, value, rules["schemes"])
+    if value and "schemes" in rules and not has_scheme(value, rules["schemes"]):
+        expected = listed(f"{scheme}://" for scheme in rules["schemes"])
+        raise InputError(f"{source}={value}: expected a path, or a URL that begins with {expected}")
     if value is True and "bare" in rules:
         return rules["bare"]
     return value if value == rules.get("default") else _checked(name, value, rules)
@@ -95,15 +97,6 @@ def _checked(name: str, value: Any, rules: Rules) -> Any:
     if not re.fullmatch("[0-9]{1,9}", value) or int(value) < rules["minimum"]:
         raise InputError(f"--{name}={value}: expected a number, {rules['minimum']} or more, of at most 9 digits")
     return int(value)
-
-
-def _require_scheme(name: str, text: str, schemes: Iterable[str]) -> None:
-    """Raise :exc:`InputError` if ``text`` is a URL with none of ``schemes``, or the URL of a file on another host."""
-    scheme, separator, rest = text.partition("://")
-    remote = scheme.lower() == "file" and rest.partition("/")[0] not in ("", "localhost")
-    if separator and (remote or scheme.lower() not in schemes):
-        expected = listed(f"{scheme}://" for scheme in schemes)
-        raise InputError(f"{name}={text}: expected a path, or a URL that begins with {expected}")
 
 
 def bandwidths(text: str) -> tuple[int, ...]:

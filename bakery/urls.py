@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -27,6 +28,13 @@ def folder_of(mirror: str) -> Path:
     """The folder that ``mirror`` names, by its path or by a file URL (RFC 8089)."""
     _, separator, rest = mirror.partition("://")
     return Path(f"/{unquote(rest.partition('/')[2])}" if separator else mirror)
+
+
+def has_scheme(text: str, schemes: Collection[str]) -> bool:
+    """Whether ``text`` is a path, or a URL with one of ``schemes``; the URL of a file names no other host."""
+    scheme, separator, rest = text.lower().partition("://")
+    remote = scheme == "file" and rest.partition("/")[0] not in ("", "localhost")
+    return not separator or (scheme in schemes and not remote)
 
 
 def users_mirror(mirror: str | None) -> str:
