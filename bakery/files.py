@@ -11,7 +11,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -77,7 +77,7 @@ def spooled(chunks: Iterable[bytes]) -> Iterator[IO[bytes]]:
 
 
 IN_USE = "use.lock"
-"""The file of a cache that is locked by each process that reads it."""
+"""The lock of a cache: processes that read the cache share it, `inv clean` holds it alone."""
 GIVEN_UP = threading.Event()
 
 
@@ -100,11 +100,10 @@ def _has_locked(stream: IO[str], mode: int) -> bool:
 
 @contextmanager
 def locked(file: Path, subject: str, tell: Tell, mode: int = fcntl.LOCK_EX) -> Iterator[None]:
-    """Hold an exclusive lock on ``file``; if another process holds it, report that once and wait.
+    """Hold a lock on ``file``; if another process holds it, report that once and wait.
 
-    With the ``mode`` LOCK_SH, several processes hold it, and it names none of them.
-
-    ``subject`` is what the lock protects, for the message. The kernel releases the lock (flock) when its process ends.
+    The ``mode`` LOCK_EX excludes all others, and the file names the process; LOCK_SH excludes LOCK_EX only. ``subject``
+    is what the lock protects, for the message. The kernel releases the lock (flock) when its process ends.
     """
     told = False
     while True:
@@ -129,9 +128,13 @@ def locked(file: Path, subject: str, tell: Tell, mode: int = fcntl.LOCK_EX) -> I
             return
 
 
-def in_use(home: Path, tell: Tell) -> AbstractContextManager[None]:
+@contextmanager
+def in_use(home: Path, tell: Tell) -> Iterator[None]:
     """Keep `inv clean` from removing what is in the cache ``home``: buildx reads it without a lock of its own."""
-    return locked(home / IN_USE, "removing the cache", tell, fcntl.LOCK_SH)
+    with ExitStack() as stack:
+        with disk_full(home / IN_USE):
+            stack.enter_context(locked(home / IN_USE, "the cache", tell, fcntl.LOCK_SH))
+        yield
 
 
 @contextmanager

@@ -16,8 +16,8 @@ ALONE = {
     "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none",
     "GIT_NO_REPLACE_OBJECTS": "1",
 }  # fmt: skip
-"""Variables by which git fetches nothing: what a partial clone lacks would come by a program that it names. And by
-which a commit has its own files, not those of refs/replace: its identity is recorded for them."""
+"""Variables by which git fetches nothing, because what a partial clone lacks would come by a program that it names, and
+ignores refs/replace, because the commit that is recorded must have the files that are read."""
 SECONDS, LIMIT = 180.0, 32 << 20
 """The names of all files of CPython have 0.5 MB; a tree of a few objects can list millions of files."""
 
@@ -52,9 +52,15 @@ def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) 
     # Submodules have filters of their own. Untracked files count, whatever the user's configuration says.
     status = ("status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all", "--", *paths)
     lines = os.fsdecode(_run(path, settings, status, b"", LIMIT)).splitlines()
-    # What assume-unchanged hides may have changed: a lower-case letter (git-ls-files(1), -v).
+    # Files that are assumed unchanged (a lower-case letter) may have changed, and so may those that a sparse checkout
+    # leaves out (S), if they are there all the same (git-ls-files(1), -v).
     listing = os.fsdecode(_run(path, settings, ("ls-files", "-v", "-z", "--", *paths), b"", LIMIT)).split("\0")
-    return lines + [f" M {entry[2:]}" for entry in listing if entry[:1].islower()]
+    hidden = [
+        name
+        for tag, name in ((entry[:1], entry[2:]) for entry in listing)
+        if tag.islower() or (tag == "S" and os.path.lexists(path / name))
+    ]
+    return lines + [f" M {name}" for name in hidden]
 
 
 def _run(path: Path, settings: Mapping[str, str], arguments: Sequence[str], data: bytes, limit: int) -> bytes:

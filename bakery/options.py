@@ -25,7 +25,7 @@ STORES = ("containerd", "overlay2")
 """An engine's image store: containerd's, which keeps layers as they are compressed, the default since Docker 29
 (https://docs.docker.com/engine/storage/containerd/); or overlay2, which keeps them unpacked, the default before."""
 LONGEST = 4096
-"""Characters of the longest value, as of a path (PATH_MAX): errors repeat values, and suggest similar names."""
+"""Characters of the longest value, as of a path (PATH_MAX): errors quote values, so longer ones are refused."""
 COMMAS = "; repeat it, or separate values with commas"
 T = TypeVar("T")
 Rules = Mapping[str, Any]
@@ -57,14 +57,17 @@ def _empty(name: str) -> InputError:  # for example an unset variable in a scrip
     return InputError(f"--{name}= is empty", hint="Give it a value or leave it out.")
 
 
+def _require_length(source: str, *values: str) -> None:
+    if (length := max(map(len, values), default=0)) > LONGEST:
+        raise InputError(f"{source} has {length} characters: expected at most {LONGEST}")
+
+
 def parse(name: str, value: Any, rules: Rules) -> Any:
     """The value of the option ``name`` from what the user typed; :exc:`InputError` if it is not valid."""
-    if too_long := [text for text in (value if rules["repeats"] else [str(value)]) if len(text) > LONGEST]:
-        raise InputError(f"--{name} has {len(too_long[0])} characters: expected at most {LONGEST}")
     if rules["repeats"]:
         if not all(text.replace(",", " ").strip() for text in value):
             raise _empty(name)
-        texts = split(value) if rules["commas"] else tuple(value)
+        _require_length(f"--{name}", *(texts := split(value) if rules["commas"] else tuple(value)))
         return tuple(map(os.path.expanduser, texts)) if "path" in rules else texts
     variable = rules.get("variable", "")
     source = f"${variable}" if value is None else f"--{name}"
@@ -72,6 +75,7 @@ def parse(name: str, value: Any, rules: Rules) -> Any:
         value = os.environ.get(variable) or rules["default"]
         if value is None and rules.get("required"):
             raise InputError(f"--{name} is missing", hint=f"{rules['help']}.")
+    _require_length(source, str(value))
     if value and "schemes" in rules and not has_scheme(value, rules["schemes"]):
         expected = listed(f"{scheme}://" for scheme in rules["schemes"])
         raise InputError(f"{source}={value}: expected a path, or a URL that begins with {expected}")

@@ -37,7 +37,8 @@ class _Interruption:
         now = time.monotonic()
         if self.since is None:
             self.since = now
-            threading.Thread(target=self._watch, args=[now, 128 + number], daemon=True).start()
+            with suppress(RuntimeError):  # a limit of threads, or the end of the process
+                threading.Thread(target=self._watch, args=[now, 128 + number], daemon=True).start()
             if not self.in_task:  # Invoke would silently exit with 1
                 _report(KeyboardInterrupt, KeyboardInterrupt(number), None)
             raise KeyboardInterrupt(number)
@@ -45,7 +46,7 @@ class _Interruption:
             os._exit(128 + number)
 
     def _watch(self, since: float, code: int) -> None:
-        """End the process if stdout or stderr stays full: who writes to it, a thread or the end, would wait forever."""
+        """End the process if stdout or stderr stays full: a thread, or the last flush, would block forever."""
         streams, written = select.poll(), since
         streams.register(1, select.POLLOUT)
         streams.register(2, select.POLLOUT)
@@ -64,8 +65,8 @@ def prepare(*, in_task: bool = True) -> None:
     """Handle signals, and make stdout and stderr take any text; those that are closed become /dev/null.
 
     The first signal interrupts what runs; a later one ends the process, whatever still delays its end, and so does a
-    stream that nobody reads. No other
-    user may write to what this process creates: root would refuse such a cache (:mod:`bakery.workspace`).
+    stream that nobody reads. No other user may write to what this process creates: root would refuse such a cache
+    (:mod:`bakery.workspace`).
     """
     os.umask(os.umask(0o022) | 0o022)
     INTERRUPTION.since, INTERRUPTION.in_task = None, in_task

@@ -13,7 +13,7 @@ from bakery.bases import BaseImage, BaseResolver, users_base
 from bakery.build.export import Export
 from bakery.catalog import ANNOTATIONS, FILE, LABELS, Catalog, Image, Profile
 from bakery.errors import BakeryError, ConfigError, InputError
-from bakery.files import IN_USE, Tell, disk_full, holds_only, in_use, sha256_of, staged_folder
+from bakery.files import Tell, holds_only, in_use, sha256_of, staged_folder
 from bakery.options import Building
 from bakery.plan import (
     BakeTarget,
@@ -155,13 +155,13 @@ class InputResolver:
     def __init__(self, workspace: Workspace, catalog: Catalog, building: Building, command: str) -> None:
         self.workspace, self.catalog, self.building, self.command = workspace, catalog, building, command
         self.bases: dict[tuple[str, str], BaseImage] = {}
-        self.lock, self.in_use, self.uses_cache = threading.RLock(), ExitStack(), False
+        self.lock, self.held, self.uses_cache = threading.Lock(), ExitStack(), False
 
     def _use_cache(self, tell: Tell) -> None:
         """Keep `inv clean` from removing the cache as long as this object exists: builds read what it returns."""
-        with self.lock, disk_full(self.workspace.home / IN_USE):
+        with self.lock:
             if not self.uses_cache:
-                self.in_use.enter_context(in_use(self.workspace.home, tell))
+                self.held.enter_context(in_use(self.workspace.home, tell))
                 self.uses_cache = True
 
     def resolve(self, image: Image, tell: Tell, enter: Callable[[str], None]) -> BuildInputs:

@@ -12,7 +12,7 @@ from pathlib import Path
 from bakery.catalog import ANNOTATIONS, LABELS, Catalog, RecipeName, load_catalog
 from bakery.engine import Embedded, EngineImage, mount_points, running_engine
 from bakery.errors import BakeryError, NothingSelected
-from bakery.files import IN_USE, Tell, holder_of, require_type
+from bakery.files import IN_USE, Tell, holder_of, locked, require_type
 from bakery.workspace import Workspace
 
 FOLDERS = {
@@ -92,11 +92,9 @@ def remove(workspace: Workspace, removal: Removal) -> list[Path]:
     """
     if removal.path is not None:
         _require_unused(removal.path)
-    if removal.kind == "engine":
-        embedded = Embedded(workspace, lambda _: None)
-        embedded.down()
-        embedded.sweep()  # one that was killed leaves mounts
-    if removal.path is not None:
+        if removal.kind != "logs":
+            with locked(removal.path.with_name(IN_USE), "the cache", lambda _: None):
+                return _remove_from_cache(workspace, removal.kind, removal.path)
         return _remove_own(removal.path, FOLDERS[removal.kind][removal.path.name])
     engine = running_engine(workspace)
     if engine is None:
@@ -106,6 +104,14 @@ def remove(workspace: Workspace, removal: Removal) -> list[Path]:
     else:
         engine.prune()
     return []
+
+
+def _remove_from_cache(workspace: Workspace, kind: str, folder: Path) -> list[Path]:
+    if kind == "engine":
+        embedded = Embedded(workspace, lambda _: None)
+        embedded.down()
+        embedded.sweep()  # one that was killed leaves mounts
+    return _remove_own(folder, FOLDERS[kind][folder.name])
 
 
 def _remove_own(folder: Path, pattern: str) -> list[Path]:

@@ -109,12 +109,12 @@ def run_image_tests(
         reasons.append(twin_failure(engine, built, twin, workspace.home, record.twin))
     for reason in filter(None, reasons):
         result = replace(result, failed=result.failed + 1, failures=(*result.failures, reason))
-    with changing_record(workspace, image, write):
-        record = record_of(workspace, image, built.id) if record else None
+    if record:  # of an image that was not built here there is none
         when = datetime.now(UTC).isoformat(timespec="seconds")
         tests = TestRun(when=when, passed=result.passed, failed=result.failed, skipped=result.skipped)
-        if record:
-            write_record(workspace, image, record, tests=tests)
+        with changing_record(workspace, image, write):
+            if record := record_of(workspace, image, built.id):
+                write_record(workspace, image, record, tests=tests)
     return result
 
 

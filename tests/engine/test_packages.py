@@ -147,7 +147,7 @@ def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(package
     assert len(image.layers) == layers + 1
     assert image.labels[CREATED] == fixed.date > created == resolution.date
     assert image.labels["io.github.infra7.python.packages.sha256"] == fixed.digest != resolution.digest
-    saved = saved_image(packages.bench.engine.save(second.tags[0]), [packages.bench.image().platform])
+    saved = saved_image(packages.bench.engine.save(second.tags[0]), packages.bench.image().platform)
     assert saved.parts[Part.UPGRADES].files >= 1
     assert second.anatomy["upgrades"].disk_bytes > 0 and "upgrades" not in first.anatomy
 
@@ -212,7 +212,7 @@ def test_a_published_image_is_verified_with_the_packages_that_it_had(packages: P
     images.push(f"{registry}/published/python", "1")
     images.remove(f"{registry}/published/python:1")
     packages.archive.add("helper", "1.3", "bookworm-security")
-    published = Published.find(f"{registry}/published/python:1", packages.bench.image().platform)
+    published = Published.find(f"{registry}/published/python:1", [packages.bench.image().platform])
     verdict = verify_published(packages.bench.builder("zstd:1", base=str(packages.base)), published)
     assert (verdict.same, verdict.digests, verdict.error) == (True, (first.id, first.id), "")
 

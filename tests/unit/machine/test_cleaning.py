@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -268,8 +269,12 @@ def test_folder_in_which_another_command_works_is_kept(clone: Workspace, kind: s
 
 @pytest.mark.parametrize("kind", [kind for kind in PATHS if kind != "logs"])
 def test_nothing_is_removed_from_a_cache_that_builds_read(clone: Workspace, catalog: Catalog, kind: str) -> None:
-    builds = [InputResolver(clone, catalog, Building(), "inv build") for _ in range(2)]
-    assert [build._use_cache(pytest.fail) for build in builds]
+    def started() -> InputResolver:
+        build = InputResolver(clone, catalog, Building(), "inv build")
+        build._use_cache(pytest.fail)
+        return build
+
+    builds = [started(), started()]
     before = set(clone.home.rglob("*"))
     while builds:
         with pytest.raises(BakeryError, match=r"is not removed: another process uses it \(use\.lock\)"):
@@ -288,3 +293,22 @@ def test_a_build_uses_the_cache_from_its_first_input_on(
     with pytest.raises(BakeryError):
         inputs.resolve(image("3.13"), print, print) if method == "resolve" else inputs.base(image("3.13"), print)
     assert holder_of(clone.home / IN_USE) == "another process"
+
+
+def test_a_build_that_begins_while_a_cache_is_removed_waits(
+    clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    build = InputResolver(clone, catalog, Building(), "inv build")
+    thread = threading.Thread(target=build._use_cache, args=[told.append])
+
+    def begin(*_: object) -> list[Path]:
+        thread.start()
+        thread.join(0.5)
+        assert told == [f"waiting: another process (pid {os.getpid()}) is busy with the cache"]
+        return []
+
+    monkeypatch.setattr("bakery.machine.cleaning._remove_own", begin)
+    clean(clone, ["layers"], print)
+    thread.join(10)
+    assert build.uses_cache

@@ -191,8 +191,11 @@ def test_a_file_of_a_commit_that_is_damaged_in_the_checkout_is_an_error(read: Re
         read(f"{checkout}@HEAD")
 
 
-def test_changes_that_git_was_asked_to_ignore_are_reported(read: Read, checkout: Path, told: list[str]) -> None:
-    git(checkout, "update-index", "--assume-unchanged", "configure")
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_changes_that_git_was_asked_to_ignore_are_reported(
+    read: Read, checkout: Path, told: list[str], flag: str
+) -> None:
+    git(checkout, "update-index", flag, "configure")
     (checkout / "configure").write_text("#!/bin/false\n")
     assert git(checkout, "status", "--porcelain") == ""
     read(checkout)
