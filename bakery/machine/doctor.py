@@ -164,10 +164,11 @@ def _memory() -> Finding:
     except OSError:
         available = None
     todo = "Linking with full LTO needs 4 GB: inv build --jobs=1, or --quick during development."
-    text = f"available, {os.cpu_count()} processors"
+    processors = f"{os.cpu_count()} processors"
     if available is None:  # Linux has the field since 3.14, but sandboxes and containers may hide it
-        return Finding("memory", State.WARNING, f"{MEMINFO} does not say how much is {text}", todo)
-    return _resource("memory", int(available[1]) * 1024, MEMORY, text, todo)
+        text = f"{processors}; {MEMINFO} does not say how much memory is available"
+        return Finding("memory", State.WARNING, text, todo)
+    return _resource("memory", int(available[1]) * 1024, MEMORY, f"available, {processors}", todo)
 
 
 def _resource(about: str, free: int, limits: tuple[int, int], text: str, todo: str) -> Finding:
