@@ -592,7 +592,8 @@ def test_a_statement_of_another_type_or_about_another_image_is_not_used(serve: A
 CHALLENGES = [
     ['Negotiate, Bearer realm="{}"'], ["Negotiate", 'Bearer realm="{}"'], ['Bearer realm="{}", Basic realm="x"'],
     ['Basic realm="x"', 'Bearer realm="{}"'], ['Bearer Realm="{}"'], ['bearer  realm = "{}"'], ['Bearer\trealm="{}"'],
-    ['Bearer realm="{}"', 'Digest realm="x", nonce="y"'],
+    ['Bearer realm="{}"', 'Digest realm="x", nonce="y"'], ['Bearer service=x, realm="{}"'],
+    ['Basic realm="Acme, Bearer of news"', 'Bearer realm="{}"'],
 ]  # fmt: skip
 
 
@@ -608,6 +609,24 @@ def test_a_token_is_fetched_if_it_is_one_of_several_kinds_of_login(serve: Any, c
     server.default = answer
     Repository(Transport(server.address, "x", PUSH)).check()
     assert server.asked[-2].startswith("GET /token?")
+
+
+@pytest.mark.parametrize(
+    "challenge",
+    [
+        'Basic realm="Acme, Bearer of news"', 'Basic realm="x", Bearer', 'Bearer, Basic realm="http://localhost/token"',
+        r'Basic realm="\", Bearer realm=\"http://localhost/token\""',
+    ],
+)  # fmt: skip
+def test_a_password_is_used_unless_the_registry_names_a_server_for_tokens(serve: Any, challenge: str) -> None:
+    server = serve(
+        default=lambda request: (
+            404 if "Authorization" in request.headers else (401, b"", {"WWW-Authenticate": challenge})
+        )
+    )
+    log_in(server.address, **PASSWORD)
+    Repository(Transport(server.address, "x", PUSH)).check()
+    assert server.headers[-1]["authorization"].startswith("Basic ")
 
 
 def test_a_login_is_sent_to_a_host_in_capital_letters(monkeypatch: pytest.MonkeyPatch) -> None:
