@@ -254,7 +254,7 @@ class Transport:
             return Unreachable(f"the TLS certificate of {host} {untimely[1]}", hint=hint)
         if "mismatch" in text:
             hint = "Use the name that it is issued for; --ca-bundle does not help."
-            return Unreachable(f"the TLS certificate of {host} has another name", hint=hint)
+            return Unreachable(f"the TLS certificate of {host} is not valid for this host name", hint=hint)
         if "CERTIFICATE_REQUIRED" in text:
             hint = f"Docker's are used: {docker}/client.cert and client.key."
             return Unreachable(f"{host} requires a client certificate", hint=hint)

@@ -511,7 +511,7 @@ def test_a_blob_that_the_registry_has_otherwise_is_not_counted_as_stored(serve: 
         return request.end_headers()
 
     server = serve(default=answer)
-    with pytest.raises(RegistryError, match=r"has 99 bytes|other bytes|an invalid URL") as caught:
+    with pytest.raises(RegistryError, match=r"with 99 bytes, expected 1$|reports the digest|an invalid URL") as caught:
         Repository(Transport(server.address, "x", PUSH)).put_blob(digest_of(b"x"), 1, lambda: io.BytesIO(b"x"))
     assert not caught.value.transient
     assert len(str(caught.value)) < 1000
@@ -553,7 +553,9 @@ def test_a_field_that_docker_reads_in_another_case_is_refused(name: str) -> None
     manifest: dict[str, object] = {"config": descriptor, "layers": [descriptor]}
     assert parse_manifest({**manifest, "annotations": {name: "x"}})
     for content in ({**manifest, name: []}, {**manifest, "layers": [{**descriptor, "URLs": ["https://x"]}]}):
-        with pytest.raises(ManifestError, match=r"which Docker reads as '(layers|config|mediaType|urls)'"):
+        with pytest.raises(
+            ManifestError, match=r": the field '\w+' would be read as '(layers|config|mediaType|urls)' by"
+        ):
             parse_manifest(content)
 
 
@@ -668,8 +670,8 @@ def test_a_proxy_that_does_not_connect_is_reported_as_such(
 
 
 FAULTS = {
-    "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: Hostname mismatch, ...": "has another name",
-    "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: IP address mismatch, ...": "has another name",
+    "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: Hostname mismatch, ...": "is not valid for this",
+    "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: IP address mismatch, ...": "is not valid for this",
     "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required": "requires a client certificate",
     "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate": "is not trusted",
 }
