@@ -7,7 +7,7 @@ not be completed. 3: nothing selected.
 
 from collections.abc import Iterable
 
-from bakery.redaction import redact
+from bakery.redaction import redact, shorten
 
 
 class BakeryError(Exception):
@@ -24,6 +24,13 @@ class BakeryError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class QuotingError(BakeryError):
+    """A message that may quote a document or an answer of megabytes is cut after 1,000 characters. Exit code 1."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(shorten(message, 1000), hint=hint)
 
 
 class ConfigError(BakeryError):

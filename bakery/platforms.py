@@ -30,12 +30,17 @@ class Platform(str):
 
     @classmethod
     def from_descriptor(cls, platform: Mapping[str, object]) -> "Platform":
-        """The platform of a descriptor, if any; without arm64's first variant (v8), which some tools leave out."""
-        name = f"{platform.get('os', '')}/{platform.get('architecture', '')}" if platform else ""
-        architecture, variant = platform.get("architecture"), platform.get("variant")
-        return cls(f"{name}/{variant}" if variant and (architecture, variant) != ("arm64", "v8") else name)
+        """The platform of a descriptor, if any; absent and ``null`` mean the same.
+
+        A first variant is left out, as by some tools and containerd:
+        https://github.com/containerd/platforms/blob/main/database.go
+        """
+        system, architecture, variant = (platform.get(key) or "" for key in ("os", "architecture", "variant"))
+        name = f"{system}/{architecture}" if system or architecture else ""
+        return cls(f"{name}/{variant}" if variant and (architecture, variant) not in FIRST_VARIANTS else name)
 
 
+FIRST_VARIANTS = {("amd64", "v1"), ("arm64", "v8"), ("arm64", "8")}
 AMD64 = Platform("linux/amd64")
 ARM64 = Platform("linux/arm64")
 ALIASES = {

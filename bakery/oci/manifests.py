@@ -13,10 +13,9 @@ from typing import Annotated, NotRequired, TypedDict, TypeVar, cast
 
 import msgspec
 
-from bakery.errors import BakeryError
+from bakery.errors import QuotingError
 from bakery.names import DIGEST
 from bakery.platforms import Platform
-from bakery.redaction import shorten
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -31,16 +30,11 @@ Annotations = Mapping[str, str] | None
 """Absent and ``null`` mean the same."""
 MOST = 512
 """Layers of an image, or entries of an index. Docker's own limit is 127 layers; each could cost a request."""
-LONGEST = 1000
-"""Characters of a message, which may quote a document of megabytes."""
 T = TypeVar("T")
 
 
-class ManifestError(BakeryError):
+class ManifestError(QuotingError):
     """A registry or an archive has something other than an image, or no image for the platform. Exit code 1."""
-
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(shorten(message, LONGEST), hint=hint)
 
 
 Texts = Sequence[str] | None
@@ -180,12 +174,13 @@ def _checked(content: Mapping[str, object] | bytes, kind: type[T], name: str) ->
     except msgspec.ValidationError as error:
         raise ManifestError(f"not an image {name}: {error}") from None
     if kind is not ImageConfig and (misspelt := next(_misspelt(content), "")):
-        raise ManifestError(f"not an image {name}: {misspelt!r}, which Docker reads as {FIELDS[misspelt.casefold()]!r}")
+        meant = FIELDS[misspelt.casefold()]
+        raise ManifestError(f"not an image {name}: the field {misspelt!r} would be read as {meant!r} by Docker")
     return cast(T, content)
 
 
 def _misspelt(fields: Mapping[str, object]) -> Iterator[str]:
-    """Names of fields in another case, as which Docker would use what was not checked here."""
+    """Fields that differ from a known one only in case: Go's JSON decoder reads them as that field."""
     for key, value in fields.items():
         if FIELDS.get(key.casefold(), key) != key:
             yield key

@@ -40,7 +40,7 @@ from bakery.platforms import Platform
 from bakery.publish.cosign import Signer, make_signer
 from bakery.publish.gate import approved, require_tested
 from bakery.publish.payload import Payload
-from bakery.publish.tag_moves import ImageTags, Move, dated_index, plan_moves
+from bakery.publish.tag_moves import Current, ImageTags, Move, dated_index, plan_moves
 from bakery.redaction import shorten
 from bakery.registry import PUSH, RESUME, Repository, Transport, split_reference
 from bakery.regular_files import read_regular
@@ -196,13 +196,16 @@ def check_entries(pushed: PushedImage) -> None:
 
 
 def check_platforms(images: Sequence[PushedImage]) -> None:
-    """Raise :exc:`InputError` if ``images``, of the same tags, differ for a platform: one would replace the other."""
-    digests: dict[Platform, str] = {}
+    """Raise :exc:`InputError` if two of ``images`` have the same tag of a release and the same platform.
+
+    One would replace the other, also if they were built on two days.
+    """
+    digests: dict[tuple[str, Platform], str] = {}
     for image in images:
         digest = image.entries[0]["digest"]
-        if digests.setdefault(image.platform, digest) != digest:
+        if (other := digests.setdefault((image.names.release, image.platform), digest)) != digest:
             raise InputError(
-                f"{image.image}: there are two images for {image.platform}: {digests[image.platform]} and {digest}",
+                f"{image.image}: there are two images for {image.platform}: {other} and {digest}",
                 hint="Leave out one of the files; --digests=FILE of each push wrote it.",
             )
 
@@ -266,12 +269,13 @@ class Pusher:
             check_entries(image)
             if not self.dry:
                 self._require_pushed(image)
-        for group in groups.values():
-            check_platforms(group)
-        reports = list[TagReport]()
+        check_platforms(images)
+        reports, planned = list[TagReport](), dict[str, Current]()
         for tags, group in groups.items():
             entries = [entry for image in group for entry in image.entries]
-            moves = plan_moves(tags, entries, {tag: self.repository.index(tag) for tag in tags.all}, self.force)
+            current = {tag: planned.get(tag) or self.repository.index(tag) for tag in tags.all}
+            moves = plan_moves(tags, entries, current, self.force)
+            planned[tags.release] = parse_index(moves[1].index), moves[1].after
             for earlier in reports:
                 if earlier.moves[1].tag == tags.release:  # built on another day: this index has its platforms too
                     del earlier.moves[2:]

@@ -20,7 +20,7 @@ from bakery.catalog import RELEASE, Image, RecipeName
 from bakery.files import Tell, changing, require_type, write_whole
 from bakery.names import DIGEST, REFERENCE
 from bakery.redaction import redacted
-from bakery.regular_files import MEDIUM, SMALL, read_regular
+from bakery.regular_files import MEDIUM, open_regular, read_regular
 from bakery.workspace import Workspace
 
 Time = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]{8,15}([+-][0-9]{2}:[0-9]{2}|Z))?\Z")]
@@ -238,8 +238,10 @@ def manifest_digest_of(home: Path, identity: str, tell: Tell = lambda _: None) -
     file = _attested(home, identity)
     if not require_type(file):
         return identity
+    with open_regular(file) as stream:
+        text = stream.read(2 * len(identity) + 2).decode(errors="replace")
     # Earlier versions recorded the manifest alone.
-    record = re.fullmatch(rf"(?:{re.escape(identity)} )?({DIGEST})", read_regular(file, SMALL).decode(errors="replace"))
+    record = re.fullmatch(rf"(?:{re.escape(identity)} )?({DIGEST})", text)
     if not record or record[1] == identity:  # no index holds itself: the record was cut off
         tell(f"{file}: damaged in the cache: it does not say what {identity} holds")
         return identity

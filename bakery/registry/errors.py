@@ -4,11 +4,8 @@ import email.utils
 import re
 import time
 
-from bakery.errors import BakeryError
-from bakery.redaction import shorten
+from bakery.errors import QuotingError
 
-LONGEST = 1000
-"""Characters of a message, which may quote an answer."""
 FULL = re.compile(rb"no space left|disk quota|insufficient storage|quota exceeded", re.IGNORECASE)
 RESUME = "Run the same command again: it continues where it stopped."
 PUSH_HINTS = {
@@ -20,7 +17,7 @@ PUSH_HINTS = {
 }
 
 
-class RegistryError(BakeryError):
+class RegistryError(QuotingError):
     """A registry did not do what was asked. Exit code 1.
 
     ``status`` is the HTTP status of the answer, 0 without one. If another attempt may succeed, ``transient`` says what
@@ -28,7 +25,7 @@ class RegistryError(BakeryError):
     """
 
     def __init__(self, message: str, *, hint: str = "", status: int = 0, transient: str = "", wait: str = "") -> None:
-        super().__init__(shorten(message, LONGEST), hint=hint)
+        super().__init__(message, hint=hint)
         self.status, self.transient, self.wait = status, transient, wait
 
 

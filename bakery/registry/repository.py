@@ -110,7 +110,7 @@ class Repository:
             if known.status == 200:
                 self._require_stored(known, digest)
                 if (stored := known.headers.get("Content-Length", "0")) not in ("0", str(size)):
-                    raise RegistryError(f"{self.transport.host} has {stored} bytes as {digest}, expected {size}")
+                    raise RegistryError(f"{self.transport.host} has {digest} with {stored} bytes, expected {size}")
                 return False
             start = self.transport.once("POST", "blobs/uploads/", headers={"Content-Length": "0"}, good=(202,))
             location = start.headers.get("Location", "")
@@ -149,5 +149,5 @@ class Repository:
     def _require_stored(self, answer: Answer, digest: str) -> None:
         """Raise :exc:`RegistryError` if the registry says that it has other bytes than those with this ``digest``."""
         if (stored := answer.headers.get("Docker-Content-Digest") or digest) != digest:
-            problem = f"{self.transport.host} has {shorten(stored, 100)!r} where {digest} belongs: other bytes"
+            problem = f"{self.transport.host} reports the digest {shorten(stored, 100)!r}, expected {digest}"
             raise RegistryError(problem, hint="The registry is at fault: report it to its operator.")

@@ -40,6 +40,8 @@ LARGEST_BLOB = 16 << 30
 LARGEST_TOKEN = 1 << 17
 LARGEST_CHALLENGE = 4096
 """Characters of a WWW-Authenticate header; a registry sends about 150."""
+CHALLENGE = re.compile(r'([^\s,="]+)(?:\s*=\s*("(?:\\.|[^"\\])*"|[^\s,"]*))?')
+"""A kind of login, which has no value, or a parameter of the kind before it (RFC 9110 11.4)."""
 PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds before the second attempt, doubled before each further one, and their limit."""
 PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "record layer failure", "UNEXPECTED_MESSAGE")
@@ -252,7 +254,7 @@ class Transport:
             return Unreachable(f"the TLS certificate of {host} {untimely[1]}", hint=hint)
         if "mismatch" in text:
             hint = "Use the name that it is issued for; --ca-bundle does not help."
-            return Unreachable(f"the TLS certificate of {host} has another name", hint=hint)
+            return Unreachable(f"the TLS certificate of {host} is not valid for this host name", hint=hint)
         if "CERTIFICATE_REQUIRED" in text:
             hint = f"Docker's are used: {docker}/client.cert and client.key."
             return Unreachable(f"{host} requires a client certificate", hint=hint)
@@ -319,19 +321,23 @@ class Transport:
         if len(challenge) > LARGEST_CHALLENGE:
             raise RegistryError(f"{self.host} requires a login by a header of more than {LARGEST_CHALLENGE} characters")
         # A header may have several challenges, and headers are joined by commas (RFC 9110 11.6.1).
-        kinds = (re.search(rf"(?i)(?:^|,)\s*({kind})\b(.*)", challenge) for kind in ("bearer", "basic"))
-        kind, rest = next((match.groups() for match in kinds if match), ("", ""))
-        fields = {name.lower(): value for name, value in reversed(re.findall(r'\b(\w+)\s*=\s*"([^"]*)"', rest))}
+        kinds, fields = dict[str, dict[str, str]](), dict[str, str]()
+        for name, value in CHALLENGE.findall(challenge):
+            if value:
+                fields.setdefault(name.lower(), value.strip('"'))
+            else:
+                fields = kinds.setdefault(name.lower(), {})
+        fields = kinds.get("bearer", {})
         try:
             realm = urlsplit(fields.get("realm", ""))
         except ValueError:
             raise RegistryError(f"{self.host} refers to an invalid URL for a token") from None
         secret = realm.scheme == "https" or (realm.scheme == "http" and is_loopback(realm.netloc))
-        if kind.lower() == "basic":
+        if "realm" not in fields and "basic" in kinds:
             if self.basic or not self.login.name:
                 raise login_error(self.host, self.path, self.basic)
             self.basic = True
-        elif kind.lower() == "bearer" and (secret or (realm.scheme == "http" and not self.login)):
+        elif secret or (realm.scheme == "http" and not self.login):
             self.token = self._token(fields["realm"], fields.get("service"))
         else:
             raise RegistryError(f"{self.host} requires an unsupported kind of login: expected Bearer or Basic")

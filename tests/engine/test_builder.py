@@ -299,13 +299,13 @@ def test_an_interrupted_build_can_be_completed(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         assert process.stderr is not None
-        for line in process.stderr:
-            if line.rstrip().endswith(": build"):
-                break
+        output = ""
+        while not output.endswith(": build\n") and (line := process.stderr.readline()):
+            output += line
         time.sleep(1)
         process.send_signal(number)
-        output = process.stderr.read()
-    assert process.returncode == (-9 if number is signal.SIGKILL else 128 + number)
+        output += process.stderr.read()
+    assert process.returncode == (-9 if number is signal.SIGKILL else 128 + number), output
     assert "Traceback" not in output
     (result,) = bench.builder().build([bench.image(RecipeName.QUICK)])
     assert result.error == ""

@@ -6,12 +6,32 @@ import pytest
 
 from bakery.catalog.models import Catalog
 from bakery.errors import InputError
-from bakery.platforms import parse_platforms
+from bakery.platforms import Platform, parse_platforms
 
 
 @pytest.mark.parametrize("word", ["arm64", "aarch64", "arm64v8", "linux/arm64", "linux/arm64/v8", "ARM64"])
 def test_platforms_may_be_given_by_any_of_their_names(catalog: Catalog, word: str) -> None:
     assert parse_platforms(catalog.platforms, [word, "x86_64", "linux/amd64"]) == ("linux/arm64", "linux/amd64")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "variant", "name"),
+    [
+        ("arm64", "8", "linux/arm64"), ("arm64", "v8", "linux/arm64"), ("arm64", None, "linux/arm64"),
+        ("arm64", "v9", "linux/arm64/v9"), ("arm", "v8", "linux/arm/v8"),
+        ("amd64", "v1", "linux/amd64"), ("amd64", "v3", "linux/amd64/v3"),
+    ],
+)  # fmt: skip
+def test_the_first_variant_of_an_architecture_has_no_name(architecture: str, variant: str | None, name: str) -> None:
+    """As in containerd, which chooses the image of an index for Docker."""
+    assert Platform.from_descriptor({"os": "linux", "architecture": architecture, "variant": variant}) == name
+
+
+@pytest.mark.parametrize("fields", [{"os": "linux"}, {"architecture": "amd64"}, {}])
+def test_fields_of_a_platform_that_are_null_are_absent(fields: dict[str, str]) -> None:
+    null = {"os": None, "architecture": None, "variant": None, **fields}
+    assert Platform.from_descriptor(null) == Platform.from_descriptor(fields)
+    assert "None" not in Platform.from_descriptor(null)
 
 
 @pytest.mark.parametrize(

@@ -285,8 +285,11 @@ def test_an_image_for_a_later_variant_of_arm64_is_not_published_for_all_of_them(
     assert merge.tags == []
 
 
-def test_images_that_were_built_on_two_days_share_their_tags(merge: Merge, catalog: Catalog) -> None:
-    """A build for another platform may end after midnight: the permanent tags differ, the other ones do not."""
+def test_images_that_were_built_on_two_days_share_their_tags(merge: Merge) -> None:
+    """A build for another platform may end after midnight: the permanent tags differ, the other ones do not.
+
+    A tag that has both platforms already moves too, and a dry run reports the same.
+    """
     archive = Archive()
     entry = archive.image([make_tar({"file": b"y"})], "gzip", "linux/arm64")
     merge.blobs |= archive.blobs
@@ -301,9 +304,14 @@ def test_images_that_were_built_on_two_days_share_their_tags(merge: Merge, catal
     merge.pusher.repository.put_manifest = stored  # type: ignore[method-assign]
     merge.file.parent.mkdir(parents=True)
     merge.file.write_text(json.dumps([merge.image, other]))
+    before = [{**entry, "platform": {"os": "linux", "architecture": name}} for name in ("amd64", "arm64")]
+    merge.blobs["3.13"] = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": before}).encode()
+    planned = replace(merge.pusher, dry=True).tag(push.read_digests([str(merge.file)]))
+    assert merge.tags == []
     first, second = merge.pusher.tag(push.read_digests([str(merge.file)]))
+    assert planned == [first, second]
     assert [move.tag for move in first.moves] == list(merge.image["names"].values())[:2]
-    assert {move.tag: move.state for move in second.moves}["3.13"] == "new"
+    assert {move.tag: move.state for move in second.moves}["3.13"] == "moved"
     for tag in ("3.13", "3.13.15-bookworm"):
         index = json.loads(merge.blobs[tag])
         assert {each["platform"]["architecture"] for each in index["manifests"]} == {"amd64", "arm64", "unknown"}
@@ -337,8 +345,10 @@ def test_two_images_for_one_platform_are_refused(merge: Merge) -> None:
     (image,) = push.read_digests([str(merge.file)])
     other = replace(image, entries=[{**image.entries[0], "digest": f"sha256:{'1' * 64}"}])
     merge.pusher.dry = True
-    with pytest.raises(InputError, match="there are two images for linux/amd64"):
-        merge.pusher.tag([image, other])
+    for stamp in ("20261127", "20261128"):
+        names = replace(image.names, dated=image.names.dated.replace("20261127", stamp))
+        with pytest.raises(InputError, match="there are two images for linux/amd64"):
+            merge.pusher.tag([image, replace(other, names=names)])
 
 
 def test_a_file_that_is_given_twice_changes_nothing(merge: Merge) -> None:

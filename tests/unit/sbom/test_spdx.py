@@ -207,7 +207,8 @@ def test_the_manifest_of_an_attested_index_is_remembered(tmp_path: Path) -> None
     assert manifest_digest_of(tmp_path, index) == manifest
     assert manifest_digest_of(tmp_path, another) == another
     file, *_ = (tmp_path / "layers" / "attested").iterdir()
-    for text, digest in [(manifest, manifest), ("", index), (manifest[:-1], index), (f"{another} {manifest}", index)]:
+    damaged = ["", manifest[:-1], f"{another} {manifest}", f"{index} {manifest}0", "0" * 2_000_000]
+    for text, digest in [(manifest, manifest), *((text, index) for text in damaged)]:
         file.write_text(text)
         told: list[str] = []
         assert manifest_digest_of(tmp_path, index, told.append) == digest
