@@ -26,8 +26,8 @@ from bakery.workspace import Workspace, find_workspace
 from .fixtures import ROOT, SALT, Bench, remove_images
 from .registry import program, running
 
-FIRST = ("packages", "builder", "secrets", "cache_damage", "push", "regrtest")
-"""Files that take longest, 60 to 180 s on two processors.
+FIRST = ("packages", "cache_damage", "builder", "secrets", "push", "regrtest", "attestations", "twins")
+"""Files that take longest, 50 to 300 s on two processors.
 
 A worker of pytest-xdist takes a whole file: the others wait for one that is started last.
 """

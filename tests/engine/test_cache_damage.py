@@ -27,7 +27,7 @@ from tests.records import recorded, run_of_tests
 from .fixtures import RELEASE, SALT, Bench
 from .registry import tags, whole
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.extended]
 
 
 def _link(file: Path) -> None:
@@ -173,9 +173,7 @@ def _copied(made: Path) -> Any:
     return bootstrap
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=() if kind == "changed" else pytest.mark.extended) for kind in DAMAGE]
-)
+@pytest.mark.parametrize("kind", DAMAGE)
 def test_damaged_files_of_the_cache_are_repaired_by_a_build_and_never_pushed(cached: Cached, kind: str) -> None:
     files = files_of(cached.home)
     assert {file.relative_to(cached.home).parts[0] for file in files} == {"bases", "layers", "sources"}
@@ -198,7 +196,6 @@ def test_damaged_files_of_the_cache_are_repaired_by_a_build_and_never_pushed(cac
     assert not re.search("damaged|corrupt", cached.told)
 
 
-@pytest.mark.extended
 def test_links_in_the_cache_are_refused_by_name_or_replaced(cached: Cached) -> None:
     folders = {file.parent: file for file in files_of(cached.home)}
     for file in folders.values():
@@ -216,7 +213,6 @@ def _folder(file: Path) -> Path:
     return next((parent for parent in file.parents if parent.parent.name in ("bases", "sources")), file)
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize("kind", REPLACED)
 def test_inv_push_after_any_file_that_it_opens_was_replaced_pushes_the_same_or_nothing(
     cached: Cached, kind: str

@@ -115,6 +115,7 @@ def packages(
     archive.publish()
 
 
+@pytest.mark.extended
 def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(packages: Packages) -> None:
     first = packages.build()
     file, resolution = packages.resolution()

@@ -34,7 +34,7 @@ from .processes import watch_arguments
 from .registry import DATA, NAME, PASSWORD, running
 from .test_network import serving
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.extended]
 
 CORE = f"mArKeR{secrets.token_hex(4)}"
 """A part of every secret, so that a secret that is cut off is found, too."""
