@@ -30,6 +30,8 @@ nox.options.sessions = ["lint", "tests"]
 nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = True
 
+# Tests start hundreds of processes, which would compile the project again each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 report_errors()
 try:
     CATALOG = load_catalog(ROOT)
