@@ -65,8 +65,8 @@ def prepare(*, in_task: bool = True) -> None:
     """Handle signals, and make stdout and stderr take any text; those that are closed become /dev/null.
 
     The first signal interrupts what runs; a later one ends the process, whatever still delays its end, and so does a
-    stream that nobody reads. No other user may write to what this process creates: root would refuse such a cache
-    (:mod:`bakery.workspace`).
+    stdout or stderr that stays full. No other user may write to what this process creates: root would refuse such a
+    cache (:mod:`bakery.workspace`).
     """
     os.umask(os.umask(0o022) | 0o022)
     INTERRUPTION.since, INTERRUPTION.in_task = None, in_task

@@ -11,12 +11,11 @@ import tomli_w
 
 from bakery.build.builder import Builder
 from bakery.build.export import files_of
-from bakery.catalog import FILE, Catalog, Image, Profile
+from bakery.catalog import FILE, LOCK, Catalog, Image, Profile
 from bakery.errors import BuildError, InputError
 from bakery.files import Tell, changing, staged_file, write_whole
 from bakery.toml import read_toml
 
-LOCK = "shared/lock.toml"
 STAGE = "training"
 FILES = re.compile(rf"{re.escape(FILE)}|compiler")
 """The files in that stage."""

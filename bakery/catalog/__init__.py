@@ -5,13 +5,13 @@ from bakery.catalog.labels import ANNOTATIONS, DIRTY, INCLUDED, LABELS, LICENCES
 from bakery.catalog.lifecycle import flag, support
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Budget, Catalog, Image, Series, Variant
-from bakery.catalog.pins import FILE, NONE, RELEASE, TRAINING, UNVERIFIED, Extra, Pin, Profile
+from bakery.catalog.pins import FILE, LOCK, NONE, RELEASE, TRAINING, UNVERIFIED, Extra, Pin, Profile
 from bakery.catalog.recipes import STAGES, Options, RecipeName
 from bakery.catalog.selection import on_platforms, select_images, split
 from bakery.catalog.tags import aliases_of, all_references, latest_series, references, tags_of
 
 __all__ = [
-    "ANNOTATIONS", "DIRTY", "FILE", "INCLUDED", "LABELS", "LICENCES", "NONE", "RELEASE", "STAGES", "TRAINING",
+    "ANNOTATIONS", "DIRTY", "FILE", "INCLUDED", "LABELS", "LICENCES", "LOCK", "NONE", "RELEASE", "STAGES", "TRAINING",
     "UNVERIFIED", "Archive", "Budget", "Catalog", "Extra", "Image", "Options", "Pin", "Profile", "RecipeName",
     "Series", "Stability", "Target", "Variant", "aliases_of", "all_references", "flag", "latest_series",
     "load_catalog", "on_platforms", "references", "select_images", "split", "support", "tags_of",

@@ -9,7 +9,7 @@ from packaging.version import Version
 
 from bakery.catalog.distributions import Family, Target
 from bakery.catalog.models import FREE_THREADED, WORD, Budget, Catalog, Series, Variant
-from bakery.catalog.pins import RELEASE, BasePin, Extra, Pin, Profile
+from bakery.catalog.pins import LOCK, RELEASE, BasePin, Extra, Pin, Profile
 from bakery.catalog.recipes import Compiler, Options, RecipeName, check_options, read_recipes
 from bakery.compression import Compression, parse_compression
 from bakery.errors import ConfigError, InputError
@@ -24,7 +24,7 @@ def load_catalog(root: Path) -> Catalog:
 
     Raises :exc:`ConfigError` for the first mistake in them.
     """
-    lock = read_toml(root / "shared" / "lock.toml")
+    lock = read_toml(root / LOCK)
     pins = [_pin(release, table) for release, table in lock.tables("releases").items()]
     extras = {name: _named(table, name, WORD).read(Extra, name=name) for name, table in lock.tables("extras").items()}
     bases = {name: table.read(BasePin) for name, table in lock.tables("bases").items()}

@@ -14,6 +14,8 @@ from packaging.version import Version
 
 from bakery.toml import PART, Bytes, Day, ImageReference, Rule, Sha256
 
+LOCK = "shared/lock.toml"
+"""Relative to the repository's top."""
 FOLDER = "shared/profiles"
 """Relative to the repository's top; has a folder for each series that has a profile, with the file ``FILE`` in it."""
 FILE = "code.profdata.xz"

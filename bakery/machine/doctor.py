@@ -165,7 +165,7 @@ def _memory() -> Finding:
         available = None
     todo = "Linking with full LTO needs 4 GB: inv build --jobs=1, or --quick during development."
     processors = f"{os.cpu_count()} processors"
-    if available is None:  # Linux has the field since 3.14, but sandboxes and containers may hide it
+    if available is None:  # Linux 3.14 introduced the field; sandboxes and containers may hide it
         text = f"{processors}; {MEMINFO} does not say how much memory is available"
         return Finding("memory", State.WARNING, text, todo)
     return _resource("memory", int(available[1]) * 1024, MEMORY, f"available, {processors}", todo)

@@ -10,12 +10,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from bakery.catalog import DIRTY, Catalog, Image
+from bakery.catalog import DIRTY, LOCK, Catalog, Image
 from bakery.git import changes, git, require_clone
 
 SHARED = (":(glob)shared/*.sh", "shared/minimal.conf", "shared/catalog.toml", "bakery/plan/bake.py")
 """What all images are made from, as git's pathspecs."""
-LOCK = "shared/lock.toml"
 
 
 def made_from(catalog: Catalog, image: Image) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from bakery.records.builds import (
     SuiteRun,
     TestRun,
     Time,
+    amend_record,
     changing_record,
     json_text,
     local_records,
@@ -44,7 +45,7 @@ __all__ = [
     "ASKING", "STAGE", "BaseRecord", "BuildRecord", "ComparedWith", "Count", "FileName", "Line", "LocalRecord",
     "NewerPackage", "PartSize", "ProfileRecord", "Record", "Resolution", "Seconds", "Size", "SourceRecord", "SuiteRun",
     "TestRun", "Time",
-    "changing_record", "is_package", "json_text", "local_records", "manifest_digest_of", "parse_newer",
+    "amend_record", "changing_record", "is_package", "json_text", "local_records", "manifest_digest_of", "parse_newer",
     "publish_local_records", "read_record", "read_resolution", "read_status", "record_attested", "record_of",
     "recorded", "replayed", "resolve", "write_record",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ Records are validated when they are read (msgspec), so the rest of the program o
 import json
 import os
 import re
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -218,6 +219,16 @@ def local_records(workspace: Workspace) -> list[LocalRecord]:
 def changing_record(workspace: Workspace, image: Image, tell: Tell) -> AbstractContextManager[None]:
     """The lock to hold from the reading of an image's record to :func:`write_record`: a build and tests add to it."""
     return changing(workspace.root, f"build/records/{image.slug}.json", tell)
+
+
+def amend_record(
+    workspace: Workspace, image: Image, applies: Callable[[LocalRecord], bool], tell: Tell, **changes: object
+) -> None:
+    """Write ``changes`` to the record of ``image`` if it ``applies``, else nothing: the clone may be read-only."""
+    if (record := read_record(workspace, image)) and applies(record):
+        with changing_record(workspace, image, tell):
+            if (record := read_record(workspace, image)) and applies(record):
+                write_record(workspace, image, record, **changes)
 
 
 def write_record(workspace: Workspace, image: Image, record: LocalRecord, **changes: object) -> None:

@@ -20,7 +20,7 @@ from bakery.names import GZIP
 from bakery.oci import ImageConfig, LayerSize, ManifestError, labels_of
 from bakery.options import Measuring
 from bakery.platforms import Platform
-from bakery.records import BuildRecord, ComparedWith, PartSize, changing_record, read_record, read_status, write_record
+from bakery.records import BuildRecord, ComparedWith, PartSize, amend_record, read_record, read_status
 from bakery.registry import Registry, RegistryError, RemoteImage
 from bakery.sizes.baseline import OfficialImage, megabytes, official_size, official_tags, read_baseline
 from bakery.sizes.breakdown import Size
@@ -66,13 +66,12 @@ def with_twin(comparison: Comparison, workspace: Workspace) -> Comparison:
 
 def record_comparison(workspace: Workspace, comparison: Comparison, tell: Tell) -> None:
     """Add the images that a build was compared with to its record, if that is of the image that was measured."""
-    if not read_record(workspace, comparison.image):
-        return
-    with changing_record(workspace, comparison.image, tell):
-        record = read_record(workspace, comparison.image)
-        if record and Size(record.compressed_bytes, record.disk_bytes) == comparison.size:
-            compared = msgspec.convert(comparison, ComparedWith, from_attributes=True)
-            write_record(workspace, comparison.image, record, compared=compared)
+    compared = msgspec.convert(comparison, ComparedWith, from_attributes=True)
+
+    def applies(record: BuildRecord) -> bool:
+        return Size(record.compressed_bytes, record.disk_bytes) == comparison.size
+
+    amend_record(workspace, comparison.image, applies, tell, compared=compared)
 
 
 @dataclass

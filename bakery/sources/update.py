@@ -12,7 +12,7 @@ import tomli_w
 from packaging.utils import parse_wheel_filename
 
 from bakery import registry
-from bakery.catalog import Catalog, Extra, Pin, Series, Target, select_images
+from bakery.catalog import LOCK, Catalog, Extra, Pin, Series, Target, select_images
 from bakery.errors import BakeryError, BuildError, SourceError, Unavailable
 from bakery.files import Tell, changing, disk_full, in_use, locked, sha256_of, staged_folder, write_whole
 from bakery.regular_files import read_text
@@ -26,7 +26,6 @@ from bakery.sources.tarballs import MAX_BYTES, SourceCache
 from bakery.sources.trust import load_trust
 from bakery.workspace import Workspace
 
-LOCK = "shared/lock.toml"
 CANDIDATES = 5
 """The most releases of a series that are looked for; upstream has had one in a month at most."""
 

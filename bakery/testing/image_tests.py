@@ -9,7 +9,7 @@ from pathlib import Path
 from bakery.catalog import LABELS, Catalog, Image, RecipeName, all_references, references
 from bakery.engine import Engine, EngineImage, run_container, tar_of
 from bakery.errors import BuildError
-from bakery.records import TestRun, changing_record, manifest_digest_of, read_status, record_of, write_record
+from bakery.records import TestRun, amend_record, manifest_digest_of, read_status, record_of
 from bakery.sizes import budget_of, explain_excess, size_and_anatomy
 from bakery.workspace import Workspace
 
@@ -109,12 +109,10 @@ def run_image_tests(
         reasons.append(twin_failure(engine, built, twin, workspace.home, record.twin))
     for reason in filter(None, reasons):
         result = replace(result, failed=result.failed + 1, failures=(*result.failures, reason))
-    if record:  # of an image that was not built here there is none
-        when = datetime.now(UTC).isoformat(timespec="seconds")
-        tests = TestRun(when=when, passed=result.passed, failed=result.failed, skipped=result.skipped)
-        with changing_record(workspace, image, write):
-            if record := record_of(workspace, image, built.id):
-                write_record(workspace, image, record, tests=tests)
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    tests = TestRun(when=when, passed=result.passed, failed=result.failed, skipped=result.skipped)
+    digest = manifest_digest_of(workspace.home, built.id)
+    amend_record(workspace, image, lambda record: record.id == digest, write, tests=tests)
     return result
 
 

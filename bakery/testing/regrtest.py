@@ -15,7 +15,7 @@ from bakery.build import Builder
 from bakery.catalog import Image, references
 from bakery.engine import run_container
 from bakery.errors import BuildError, InputError
-from bakery.records import LocalRecord, SuiteRun, changing_record, record_of, write_record
+from bakery.records import SuiteRun, amend_record, manifest_digest_of, record_of
 from bakery.testing.image_tests import as_built
 from bakery.toml import Rule, read_toml
 
@@ -162,11 +162,7 @@ def run_suite(
     run does not complete.
     """
     reference = references(builder.catalog, suite.image)[0]
-
-    def record() -> LocalRecord | None:
-        return record_of(builder.workspace, suite.image, builder.engine.require(reference).id)
-
-    if not only and not record():
+    if not only and not record_of(builder.workspace, suite.image, builder.engine.require(reference).id):
         write(f"{reference} was not built in this clone: the result will not be recorded (`inv build` first)")
     expected = [failure for failure in suite.expected if not only or failure.file in only]
     arguments, summary = main_arguments(expected, only, jobs), Summary()
@@ -192,14 +188,15 @@ def run_suite(
         finished = run_container(builder.engine, suite.id, command, write=lambda line: write(f"exit code {line}"))
         recovered = recovered_tests(finished.stdout.splitlines())
     result = SuiteResult(suite.image, summary.passed, summary.skipped, summary.failed, len(runs), recovered)
-    if not only and record():
+    if not only:
         suite_run = SuiteRun(
             when=datetime.now(UTC).isoformat(timespec="seconds"), passed=result.passed, failed=len(result.failed),
             skipped=result.skipped, expected=result.expected, recovered=len(result.recovered),
         )  # fmt: skip
-        with changing_record(builder.workspace, suite.image, write):
-            if built := record():
-                write_record(builder.workspace, suite.image, built, regrtest=suite_run)
+        digest = manifest_digest_of(builder.workspace.home, builder.engine.require(reference).id)
+        amend_record(
+            builder.workspace, suite.image, lambda record: record.id == digest, write, regrtest=suite_run
+        )  # fmt: skip
     return result
 
 

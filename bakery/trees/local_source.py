@@ -226,8 +226,9 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
     blobs, files = io.BytesIO(git(path, "cat-file", "--batch", data=identities, limit=MAX_BYTES + LIMIT)), {}
     for mode, _, identity, name in present:
         data = blobs.read(int(blobs.readline().split()[2]))
-        if identity not in _identities(data):  # git does not check what it reads
-            raise ValueError(f"the file {name} of {commit} is damaged in {path}: git fsck")
+        algorithm = "sha1" if len(identity) == 40 else "sha256"
+        if identity != _object_id(data, algorithm):  # git does not check what it reads
+            raise ValueError(f"the file {name} of {commit} is damaged in {path}: run `git fsck` there")
         files[name] = Entry(data, mode == "100755", mode == "120000")
         blobs.read(1)
     if missing := [name for *_, name in listing if name not in files]:
@@ -236,10 +237,9 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
     return Tree(files, f"git {revision}", int(time))
 
 
-def _identities(data: bytes) -> tuple[str, str]:
-    """What git names the file ``data``, in a repository of SHA-1 and in one of SHA-256."""
-    blob = b"blob %d\0" % len(data) + data
-    return hashlib.sha1(blob, usedforsecurity=False).hexdigest(), hashlib.sha256(blob).hexdigest()
+def _object_id(data: bytes, algorithm: str) -> str:
+    """The object ID of the blob ``data`` (gitformat-pack(5)); a repository has one ``algorithm``."""
+    return hashlib.new(algorithm, b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:

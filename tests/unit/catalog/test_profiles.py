@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bakery.build.training import LOCK, record_profile
+from bakery.build.training import record_profile
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog
-from bakery.catalog.pins import FILE, NONE, TRAINING, Profile
+from bakery.catalog.pins import FILE, LOCK, NONE, TRAINING, Profile
 from bakery.errors import ConfigError
 from tests.locks import change_while_locked
 

@@ -406,7 +406,7 @@ def test_a_signal_between_the_end_of_a_task_and_the_end_of_the_process_is_report
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 @pytest.mark.parametrize("when", ["in a task", "in threads of a task", "after a task"])
-def test_a_signal_ends_a_process_whose_output_nobody_reads(root: Path, stream: str, when: str) -> None:
+def test_a_signal_ends_a_process_whose_output_no_program_reads(root: Path, stream: str, when: str) -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     with contextlib.suppress(BlockingIOError):

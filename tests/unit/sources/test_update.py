@@ -13,13 +13,13 @@ import pytest
 
 from bakery.bases import apt
 from bakery.catalog.models import Catalog
-from bakery.catalog.pins import Extra, Profile
+from bakery.catalog.pins import LOCK, Extra, Profile
 from bakery.errors import InputError, SourceError, Unavailable
 from bakery.net import http
 from bakery.sources import published, update
 from bakery.sources.lock_changes import LockChange, needed_changes
 from bakery.sources.trust import SignaturePolicy
-from bakery.sources.update import CANDIDATES, LOCK, Findings, UpdateResult, select_subjects
+from bakery.sources.update import CANDIDATES, Findings, UpdateResult, select_subjects
 from bakery.workspace import Workspace
 from tests.locks import change_while_locked
 from tests.unit.sources.fake_upstream import NOW, FakePythonOrg, tarball
