@@ -2,10 +2,13 @@
 
 import os
 import re
+import stat
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bakery.programs import Limits, OverLimit, run_program
+from bakery.regular_files import FILE_TYPES
 
 SETTINGS = {
     "log.showSignature": "false", "log.date": "default", "log.mailmap": "false", "i18n.logOutputEncoding": "UTF-8",
@@ -33,10 +36,25 @@ def git(path: Path, *arguments: str, data: bytes = b"", limit: int = LIMIT) -> b
 
 
 def require_clone(path: Path) -> None:
-    """Raise :exc:`ValueError` unless ``path`` is the top of a clone: core.worktree can name another folder."""
+    """Raise :exc:`ValueError` unless ``path`` is the top of a clone: core.worktree can name another folder.
+
+    Also raised as by :func:`require_files`.
+    """
+    require_files(path)
     top = os.fsdecode(git(path, "rev-parse", "--show-toplevel")).removesuffix("\n")
     if not os.path.samefile(top, path):
         raise ValueError(f"{path} is not the top of a git clone")
+
+
+def require_files(path: Path) -> None:
+    """Raise :exc:`ValueError` if git's own files in ``path`` include a FIFO or a device: git would wait for ever."""
+    own = path if (path / "HEAD").exists() else path / ".git"
+    for folder, _, names in os.walk(own):
+        for file in (os.path.join(folder, name) for name in names):
+            with suppress(OSError):  # a link that leads nowhere, or a file that git has just removed
+                kind = stat.S_IFMT(os.stat(file).st_mode)
+                if kind not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFSOCK):  # git's fsmonitor has a socket
+                    raise ValueError(f"{file} is {FILE_TYPES[kind]}: expected {FILE_TYPES[stat.S_IFREG]}")
 
 
 def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) -> list[str]:

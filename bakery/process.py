@@ -32,30 +32,55 @@ class _Interruption:
 
     since: float | None = None
     in_task = True
+    commands = 0
+    """Counts calls of :func:`prepare`: a signal concerns one command."""
+    watching = False
 
     def __call__(self, number: int, _: object) -> None:
         now = time.monotonic()
         if self.since is None:
             self.since = now
-            with suppress(RuntimeError):  # a limit of threads, or the end of the process
-                threading.Thread(target=self._watch, args=[now, 128 + number], daemon=True).start()
             if not self.in_task:  # Invoke would silently exit with 1
                 _report(KeyboardInterrupt, KeyboardInterrupt(number), None)
             raise KeyboardInterrupt(number)
         if now - self.since > REPEATED:
             os._exit(128 + number)
 
-    def _watch(self, since: float, code: int) -> None:
-        """End the process if stdout or stderr stays full: a thread, or the last flush, would block forever."""
-        streams, written = select.poll(), since
-        streams.register(1, select.POLLOUT)
-        streams.register(2, select.POLLOUT)
-        while self.since == since:
-            if len(streams.poll(0)) == 2:
-                written = time.monotonic()
-            elif time.monotonic() - written > BLOCKED:
-                os._exit(code)
-            time.sleep(min(BLOCKED / 10, 0.5))
+    def watch(self) -> None:
+        """Start the thread that learns of signals even while the main thread waits for a lock of stdout or stderr.
+
+        Python calls handlers in the main thread only, between two of its instructions. The thread that has the lock
+        may be blocked in write(2).
+        """
+        if self.watching:
+            return
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        try:
+            threading.Thread(target=self._watch, args=[reader], daemon=True).start()
+        except RuntimeError:  # a limit of threads
+            os.close(reader)
+            os.close(writer)
+            return
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        self.watching = True
+
+    def _watch(self, signals: int) -> None:
+        """End an interrupted process if stdout or stderr stays full: a thread or the last flush would block forever."""
+        while number := os.read(signals, 1):
+            streams, written, command = select.poll(), time.monotonic(), self.commands
+            streams.register(1, select.POLLOUT)
+            streams.register(2, select.POLLOUT)
+            while self.commands == command and self.handles(number[0]):
+                if len(streams.poll(0)) == 2:
+                    written = time.monotonic()
+                elif time.monotonic() - written > BLOCKED:
+                    os._exit(128 + number[0])
+                time.sleep(min(BLOCKED / 10, 0.5))
+
+    def handles(self, number: int) -> bool:
+        """Whether the signal ``number`` interrupts this process; others, such as SIGWINCH, may have handlers, too."""
+        return signal.getsignal(number) is self
 
 
 INTERRUPTION = _Interruption()
@@ -70,9 +95,11 @@ def prepare(*, in_task: bool = True) -> None:
     """
     os.umask(os.umask(0o022) | 0o022)
     INTERRUPTION.since, INTERRUPTION.in_task = None, in_task
+    INTERRUPTION.commands += 1
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # nohup ignores SIGHUP
             signal.signal(number, INTERRUPTION)
+    INTERRUPTION.watch()
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # else the next file would become stdout
         os.set_inheritable(descriptor, True)
     os.close(descriptor)

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from bakery.catalog import RELEASE, UNVERIFIED, Image, Pin
 from bakery.errors import InputError
 from bakery.files import Tell, disk_full, locked, staged_folder
-from bakery.git import LIMIT, changes, git, require_clone
+from bakery.git import LIMIT, changes, git, require_clone, require_files
 from bakery.regular_files import open_regular
 from bakery.tar import open_compressed_tar, read_errors
 
@@ -204,6 +204,7 @@ def _require_size(name: str, size: int, total: int) -> None:
 
 def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
     """The files of a commit. ``git archive`` would stop at the first file that a partial clone lacks."""
+    require_files(path)
     try:
         revision = git(path, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}").decode().strip()
     except ValueError as error:

@@ -405,7 +405,7 @@ def test_a_signal_between_the_end_of_a_task_and_the_end_of_the_process_is_report
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-@pytest.mark.parametrize("when", ["in a task", "in threads of a task", "after a task"])
+@pytest.mark.parametrize("when", ["in a task", "in threads of a task", "in a thread, then in the task", "after a task"])
 def test_a_signal_ends_a_process_whose_output_no_program_reads(root: Path, stream: str, when: str) -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -415,7 +415,7 @@ def test_a_signal_ends_a_process_whose_output_no_program_reads(root: Path, strea
     os.set_blocking(writer, True)
     began, begin = os.pipe()
     program = f"""
-import os, sys
+import os, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from bakery import process
 from commands.command import reported_errors
@@ -429,6 +429,10 @@ with reported_errors():
         write("a")
     elif {when!r} == "in threads of a task":
         list(ThreadPoolExecutor(2).map(write, "ab"))
+    elif {when!r} == "in a thread, then in the task":  # which waits for the stream's lock, not in a system call
+        threading.Thread(target=write, args=["a"], daemon=True).start()
+        time.sleep(0.1)
+        write("b")
 write("a")
 """
     others = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | {stream: writer}

@@ -268,6 +268,20 @@ def test_links_that_leave_the_tree_and_pipes_are_errors(read: Read, tree: Path, 
         read(tree)
 
 
+@pytest.mark.parametrize("file", ["config", "index", "packed-refs", "refs/heads/other"])
+@pytest.mark.parametrize("commit", ["", "@HEAD"])
+def test_pipes_and_devices_among_files_of_git_are_errors(read: Read, checkout: Path, file: str, commit: str) -> None:
+    """git would wait for a writer."""
+    (path := checkout / ".git" / file).unlink(missing_ok=True)
+    os.mkfifo(path)
+    with pytest.raises(InputError, match=f"{path} is a FIFO: expected a regular file"):
+        read(f"{checkout}{commit}")
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(InputError, match=f"{path} is a device"):
+        read(f"{checkout}{commit}")
+
+
 def test_paths_that_are_not_source_trees_are_errors(read: Read, tree: Path, tmp_path: Path, checkout: Path) -> None:
     (tmp_path / "empty").mkdir()
     text = tmp_path / "text"
