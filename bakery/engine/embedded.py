@@ -285,6 +285,8 @@ class Embedded:
         self.sweep()
         self.tell("starting the embedded engine")
         inherited = {key: value for key, value in os.environ.items() if INHERITED.fullmatch(key)}
+        with suppress(OSError):  # why the last one ended
+            self.log.replace(self.log.with_name(f"{self.log.name}.1"))
         self.log.unlink(missing_ok=True)  # it may be another user's, a link or a FIFO
         with self.log.open("xb") as log:
             self.log.chmod(0o600)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import hashlib
 import os
 import shutil
@@ -32,7 +33,7 @@ Packages bookworm-security http://security.example/debian-security/
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """Fakes a host: its codename, and the output of its `apt-get indextargets`.
 
     ``listing`` has the lists that apt has downloaded, ``configured`` those of all its sources; by default the same.
@@ -40,6 +41,8 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def put(codename: str, listing: str, configured: str = "") -> None:
         def fake_run(command: list[str], **_: object) -> str:
+            if command[0] == "apt-config":
+                return f"lists='{tmp_path}/lists/'\n"
             assert command[:2] == ["apt-get", "indextargets"]
             return configured if configured and "--no-release-info" in command else listing
 
@@ -48,6 +51,35 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(apt, "host_id", lambda: "debian")
 
     return put
+
+
+@pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt")
+def test_a_real_apt_knows_which_lists_were_downloaded_and_whose_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists, sources, settings = tmp_path / "lists", tmp_path / "sources.list", tmp_path / "apt.conf"
+    lists.mkdir()
+    sources.write_text(
+        "".join(f"deb http://deb.example/debian bookworm{suffix} main\n" for suffix in ("", "-updates", "-security"))
+    )
+    settings.write_text(
+        f'Dir::State::lists "{lists}";\nDir::Etc::sourcelist "{sources}";\nDir::Etc::sourceparts "/dev/null";\n'
+    )
+    architecture = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout
+    packages = gzip.compress(b"Package: hello\nVersion: 1\nArchitecture: all\nFilename: a.deb\nSize: 1\n\n")
+    for suite, name in (("bookworm", "InRelease"), ("bookworm-updates", "Release")):
+        start = f"{lists}/deb.example_debian_dists_{suite}_"
+        Path(f"{start}{name}").write_text(f"Origin: Debian\nSuite: {suite}\nCodename: {suite}\n")
+        Path(f"{start}main_binary-{architecture.strip()}_Packages.gz").write_bytes(packages)
+    monkeypatch.setenv("APT_CONFIG", str(settings))
+    monkeypatch.setattr(apt, "host_codename", lambda: "bookworm")
+    uri = "http://deb.example/debian"
+    assert apt._index_targets("bookworm", downloaded=True) == [("", uri, "Debian"), ("-updates", uri, "Debian")]
+    assert host_mirror() == Mirror("bookworm", dict.fromkeys(("", "-updates", "-security"), uri))
+    form = "$(CREATED_BY) $(RELEASE) $(REPO_URI) $(ORIGIN)"
+    assert apt.run(["apt-get", "indextargets", "--format", form]).splitlines() == [
+        f"Packages bookworm{suffix} {uri}/ Debian" for suffix in ("", "-updates")
+    ], "apt says the same of the lists themselves"
 
 
 @pytest.fixture
