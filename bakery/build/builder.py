@@ -92,12 +92,13 @@ class Builder:
     command: str = "inv build --version={version}"
     buildx: BuildxOptions = field(default_factory=BuildxOptions)
     inputs: InputResolver = field(init=False)
-    processes: BuildxProcesses = field(init=False, default_factory=BuildxProcesses)
+    processes: BuildxProcesses = field(init=False)
     fits: dict[Image, float] = field(init=False, default_factory=dict)
     fits_lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.inputs = InputResolver(self.workspace, self.catalog, self.building, self.command)
+        self.processes = BuildxProcesses(self.engine.embedded if self.engine.kind == "embedded" else None)
 
     def build(self, images: Sequence[Image]) -> list[BuildResult]:
         """Build ``images``, several at a time; failures are in the results, an interruption stops all and is raised."""

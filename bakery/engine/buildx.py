@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from bakery.engine.build_log import Tracker, status_messages
+from bakery.engine.embedded import Embedded
 from bakery.errors import BuildError, InputError
 from bakery.names import REPOSITORY
 from bakery.net import Network, trust_bundle, users_bundle, users_network
@@ -106,8 +107,9 @@ def _is_public(cache: str) -> bool:
 
 @dataclass
 class BuildxProcesses:
-    """The running buildx processes, each started by its own thread."""
+    """The running buildx processes, each started by its own thread; ``embedded`` is their engine, if it is that one."""
 
+    embedded: Embedded | None = None
     processes: set[subprocess.Popen[bytes]] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
     stopped: bool = False
@@ -118,8 +120,8 @@ class BuildxProcesses:
     ) -> tuple[Tracker, int]:  # fmt: skip
         """Run ``command``, append to the log ``file``, call ``enter`` at each phase.
 
-        Returns what was tracked, and the exit code. A build that BuildKit lost track of is repeated: the steps that it
-        finished are in the cache.
+        Returns what was tracked, and the exit code. A build that BuildKit lost track of, or whose embedded engine
+        crashed, is repeated: the steps that it finished are in the cache.
         """
         file.parent.mkdir(parents=True, exist_ok=True)
         compiled = False
@@ -128,11 +130,18 @@ class BuildxProcesses:
             for attempt in range(ATTEMPTS):
                 tracker = Tracker(log, enter)
                 tracker.write(" ".join(command))
+                daemon = self.embedded.pid() if self.embedded else None
                 code = self._follow(command, folder, environment, tracker)
                 tracker.compiled = compiled = tracker.compiled or compiled
-                if not code or not any(LOST_TRACK in line for line in tracker.text):
+                if not code or self.stopped:
                     break
-                tracker.write(f"BuildKit lost track of the build: attempt {attempt + 1} of {ATTEMPTS}")
+                if any(LOST_TRACK in line for line in tracker.text):
+                    problem = "BuildKit lost track of the build"
+                elif self.embedded and self.embedded.recover(daemon):
+                    problem = "the engine crashed"
+                else:
+                    break
+                tracker.write(f"{problem}: attempt {attempt + 1} of {ATTEMPTS}")
         return tracker, code
 
     def _follow(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], tracker: Tracker) -> int:

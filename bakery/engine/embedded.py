@@ -35,6 +35,7 @@ from bakery.engine.daemons import (
 )
 from bakery.errors import EngineError
 from bakery.files import Tell, disk_full, locked, no_space, require_space, write_whole
+from bakery.regular_files import read_regular
 from bakery.toml import Table, read_toml
 from bakery.workspace import Workspace
 
@@ -54,6 +55,9 @@ WAY_OUT = "Install Docker Engine 23 or newer, or point DOCKER_HOST at one."
 
 INHERITED = re.compile(r"(?i)(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)|HOME|TMPDIR|LANG|TZ|DOCKER_TMPDIR")
 """What dockerd and its build steps need from this environment; the rest may hold secrets."""
+
+CRASH = re.compile(rb"(?m)^(?:panic|fatal error|SIG[A-Z]+): ")
+"""The line that begins what Go's runtime prints when a program crashes (runtime/panic.go, runtime/signal_unix.go)."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +110,13 @@ class Embedded:
 
     @property
     def log(self) -> Path:
-        """The daemon's log; overwritten at each start."""
+        """The daemon's log; a new start renames it to :attr:`last_log`."""
         return self.folder / "dockerd.log"
+
+    @property
+    def last_log(self) -> Path:
+        """The log of the daemon before: why that one ended."""
+        return self.folder / "dockerd.log.1"
 
     @property
     def minimums(self) -> tuple[Version, Version]:
@@ -158,6 +167,19 @@ class Embedded:
             if not may_mount():
                 raise EngineError(NO_MOUNTS, hint=WAY_OUT_OF_CONTAINER)
             self._start()
+
+    def recover(self, before: int | None) -> bool:
+        """Start it again if its process ``before`` has crashed; ``False`` if that still runs or was stopped.
+
+        Another thread may have started it already. BuildKit 26.1.5 was seen to panic while several builds ran at once.
+        """
+        now = self.pid()
+        with suppress(OSError):
+            if before not in (None, now) and CRASH.search(read_regular(self.log if now is None else self.last_log)):
+                self.up()
+                self.tell(f"the embedded engine crashed and was started again; its log: {self.last_log}")
+                return True
+        return False
 
     def _answers(self, grace: float = 0.0) -> bool:
         """Whether it answers, waiting as long as its process runs, or for ``grace`` seconds until there is a process.
@@ -285,8 +307,8 @@ class Embedded:
         self.sweep()
         self.tell("starting the embedded engine")
         inherited = {key: value for key, value in os.environ.items() if INHERITED.fullmatch(key)}
-        with suppress(OSError):  # why the last one ended
-            self.log.replace(self.log.with_name(f"{self.log.name}.1"))
+        with suppress(OSError):
+            self.log.replace(self.last_log)
         self.log.unlink(missing_ok=True)  # it may be another user's, a link or a FIFO
         with self.log.open("xb") as log:
             self.log.chmod(0o600)

@@ -10,6 +10,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 from bakery.bases.base_images import BaseResolver
 from bakery.catalog.models import Catalog
+from bakery.engine.buildx import BuildxProcesses
 from bakery.engine.daemons import processes
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
@@ -116,18 +118,29 @@ def base(workspace: Workspace, catalog: Catalog) -> str:
         pytest.skip(f"no base image is available: {error.message}")
 
 
-@contextmanager
-def step(embedded: Embedded, base: str, command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A build with a single step, which runs ``command`` and is not cached."""
+def building(embedded: Embedded, base: str, command: str) -> tuple[list[str], dict[str, str]]:
+    """Command and environment of a build with a single step, which runs ``command`` and is not cached."""
     folder = embedded.workspace.home / "step"
     folder.mkdir(exist_ok=True)
     (folder / "Dockerfile").write_text(f"FROM base\nRUN {command}\n")
     engine = client(embedded)
     arguments = ["build", "--no-cache", "--network=host", "--build-context", f"base={base}", str(folder)]
-    with subprocess.Popen(
-        [*engine.buildx, *arguments], env=engine.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as build:
+    return [*engine.buildx, *arguments], engine.environment
+
+
+@contextmanager
+def step(embedded: Embedded, base: str, command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The build of :func:`building`, started."""
+    words, environment = building(embedded, base, command)
+    with subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as build:
         yield build
+
+
+def wait_for(command: str, argument: str) -> None:
+    """Wait for a process of a build step."""
+    deadline = time.monotonic() + 60
+    while not any(argument in arguments for _, arguments in processes(command)) and time.monotonic() < deadline:
+        time.sleep(0.2)
 
 
 def groups(embedded: Embedded) -> list[str]:
@@ -139,9 +152,7 @@ def groups(embedded: Embedded) -> list[str]:
 def test_build_steps_of_a_killed_daemon_are_ended(embedded: Embedded, base: str) -> None:
     embedded.up()
     with step(embedded, base, "sleep 4711") as build:
-        deadline = time.monotonic() + 60
-        while not any("4711" in arguments for _, arguments in processes("sleep")) and time.monotonic() < deadline:
-            time.sleep(0.2)
+        wait_for("sleep", "4711")
         assert groups(embedded)
         pid = embedded.pid()
         assert pid is not None
@@ -150,6 +161,31 @@ def test_build_steps_of_a_killed_daemon_are_ended(embedded: Embedded, base: str)
     embedded.up()
     assert [arguments for _, arguments in processes("sleep") if "4711" in arguments] == []
     assert groups(embedded) == []
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("crash", [True, False])
+def test_a_build_goes_on_if_its_engine_crashes_but_not_if_it_was_stopped(
+    embedded: Embedded, base: str, tmp_path: Path, crash: bool
+) -> None:
+    embedded.up()
+    arguments, environment = building(embedded, base, "sleep 4.712 && echo done")
+    running, before = BuildxProcesses(embedded), embedded.pid()
+    with ThreadPoolExecutor() as pool:
+        build = pool.submit(
+            running.run, [*arguments, "--progress=rawjson"], tmp_path, environment, tmp_path / "log", lambda _: None
+        )
+        wait_for("sleep", "4.712")
+        assert before is not None
+        if crash:
+            os.kill(before, signal.SIGABRT)  # Go's runtime takes it for a crash, as it does a panic
+        else:
+            embedded.down()
+        _, code = build.result(120)
+    text = (tmp_path / "log").read_text()
+    assert (code == 0, "the engine crashed: attempt 1 of 3" in text, embedded.running()) == (crash, crash, crash)
+    if crash:
+        assert b"SIGABRT: abort" in embedded.last_log.read_bytes()
 
 
 def test_down_removes_the_control_groups_of_this_engine_only(embedded: Embedded, base: str) -> None:
