@@ -30,7 +30,7 @@ MAX_LINES = 400
 MAX_MODULES = 12
 MAX_TIES = 120
 WRITERS = {
-    "bases.apt": 1, "bases.base_images": 2, "benchmarks.pull": 1, "build.archive_query": 2, "engine.buildx": 1,
+    "bases.apt": 2, "bases.base_images": 2, "benchmarks.pull": 1, "build.archive_query": 2, "engine.buildx": 1,
     "engine.embedded": 2, "net.http": 1, "oci.layout": 1, "oci.recompress": 1, "process": 2, "records.packages": 1,
     "sources.openpgp": 2, "sources.providers": 1, "trees.local_source": 2,
 }  # fmt: skip
