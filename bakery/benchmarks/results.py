@@ -193,10 +193,12 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
         """The command that measures this again; options that have their default value are left out."""
         settings = self.settings
         image = re.sub("-(amd64|arm64)$", "", self.name.partition(AGAINST)[0])
-        release, _, rest = image.replace("-local", "").partition("-")
+        version, _, rest = image.replace("-local", "").partition("-")
+        if "-local" in image:  # its release need not be pinned: --version is the series, the release is the tree's
+            version = re.sub(r"^(\d+\.\d+)\..*?(t?)$", r"\1\2", version)
         variant, _, target = rest.rpartition("-")
         verb = "startup" if self.kind in ("startup", "pull") else "bench"
-        words = [f"inv {verb} --version={release} --target={target}", f"--rounds={settings.rounds}"]
+        words = [f"inv {verb} --version={version} --target={target}", f"--rounds={settings.rounds}"]
         words += [f"--{self.kind}"] if self.kind in OPTIONAL else []
         words += [f"--pull={','.join(map(str, settings.pull))}"] if settings.pull else []
         words += [f"--variant={variant}"] if variant else []
