@@ -101,7 +101,8 @@ def docker(engine: Engine, *arguments: str) -> float:
         ["docker", *arguments], env=engine.environment, capture_output=True, text=True, errors="replace", check=False
     )
     if done.returncode:
-        raise BuildError(f"docker {' '.join(arguments)}: {done.stderr.strip().splitlines()[-1:] or done.returncode}")
+        *_, problem = (f"exit code {done.returncode}", *done.stderr.strip().splitlines())
+        raise BuildError(f"docker {' '.join(arguments)}: {problem}")
     return time.perf_counter() - began
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from bakery.benchmarks.statistics import estimate, geometric_mean, round_logs
 from bakery.display import Column, render
-from bakery.errors import ConfigError
+from bakery.errors import ConfigError, reason_of
 from bakery.files import write_whole
 from bakery.records import Count, FileName, Line, Record, Seconds, Time, json_text
 from bakery.regular_files import MEDIUM, read_regular
@@ -333,5 +333,6 @@ def read_results(folder: Path) -> list[BenchmarkResult]:
             results.append(msgspec.json.decode(read_regular(file, MEDIUM), type=BenchmarkResult))
         except (OSError, ValueError, RecursionError) as error:
             hint = "`inv bench` and `inv startup` write these files."
-            raise ConfigError(f"{file}: expected a result of a benchmark: {error}", hint=hint) from None
+            problem = f"{file}: expected a result of a benchmark: {reason_of(error)}"
+            raise ConfigError(problem, hint=hint) from None
     return results

@@ -85,6 +85,8 @@ def inv(root: Path, tmp_path: Path) -> Run:
         (["compare", "--version=3.13", "--format=yaml"], 2, ["unknown format 'yaml'"]),
         (["compare", "--version=3.13"], 1, ["the Docker engine at tcp://127.0.0.1:1 (DOCKER_HOST) does not answer"]),
         (["plan", "--version=3.13", "--base=./nowhere"], 2, ["--base=./nowhere: no such file or folder"]),
+        (["profile", "--version=3.13", "--target=bookworm,jammy", "--dry"], 2, ["3.13.15-jammy is compiled with gcc"]),
+        (["profile", "--version=3.13", "--target=bookworm,jammy"], 2, ["3.13.15-jammy is compiled with gcc"]),
         (["clean"], 3, ["nothing to remove was selected", "--sources", "--all"]),
         (["engine.status", "--format=yaml"], 2, ["unknown format 'yaml'", "text or json"]),
         (["sbom"], 3, ["NothingSelected", "--version"]),
