@@ -66,7 +66,7 @@ def _refuse(parser: Any, problem: str) -> None:
 
 
 ParseMachine.switch_to_flag = _begin_option  # type: ignore[assignment,method-assign]
-ParseMachine.error = _refuse  # type: ignore[method-assign]
+ParseMachine.error = _refuse  # type: ignore[assignment,method-assign]
 
 
 def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report | None]], Task[Any]]:

@@ -25,7 +25,7 @@ from bakery.files import spooled, staged_file, write_whole
 from bakery.oci import PACKAGES, ImageArchive, ImageConfig, image_archive, labels_of, open_layer
 from bakery.platforms import Platform, host_platform, parse_platforms
 from bakery.redaction import shorten
-from bakery.registry import Registry
+from bakery.registry import Registry, RegistryError
 
 COLUMNS = (
     Column("image"), Column("result", "same"), Column("manifest", "digest"), Column("differences", right=True),
@@ -203,7 +203,11 @@ class Published:
         """
         platform, *_ = *parse_platforms(platforms, typed), host_platform()
         registry = Registry()
-        image = registry.image(reference, platform)
+        try:
+            image = registry.image(reference, platform)
+        except RegistryError as error:
+            hint = error.hint or "--image is an image in a registry, such as ghcr.io/infra7/python:3.13."
+            raise RegistryError(f"{reference} cannot be read: {error.message}", hint=hint) from None
         return cls(reference, platform, image.digest, image.config, registry.attestation(image, PACKAGES))
 
     @property

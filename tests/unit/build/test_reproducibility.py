@@ -20,6 +20,7 @@ from bakery.build.reproducibility import Published, verdict_report, verify_image
 from bakery.catalog.models import Catalog, Image
 from bakery.errors import BuildError, InputError, UnknownResult
 from bakery.platforms import Platform
+from bakery.registry import RegistryError
 from bakery.workspace import Workspace
 from tests.archives import Archive, make_tar
 
@@ -196,6 +197,16 @@ def test_an_image_of_another_tarball_or_tool_cannot_be_built_again(
         published(image("3.13"), "sha256:1", **{"source.sha256": "0" * 64}).select(catalog)
     with pytest.raises(InputError, match="no labels of this tool"):
         published(image("3.13"), "sha256:1", target="").select(catalog)
+
+
+def test_an_image_whose_registry_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object) -> None:
+        raise RegistryError("r.example cannot be reached")
+
+    monkeypatch.setattr(reproducibility.Registry, "image", unreachable)
+    with pytest.raises(RegistryError, match="r.example/python:3.13 cannot be read: r.example cannot be") as caught:
+        Published.find("r.example/python:3.13", [Platform("linux/amd64")])
+    assert "in a registry, such as" in caught.value.hint and caught.value.exit_code == 1
 
 
 def test_a_revision_that_is_not_a_commit_is_left_out_of_suggested_commands(
