@@ -24,7 +24,7 @@ COLUMNS = (
     Column("benchmark"), Column("reference", right=True), Column("ours", right=True), Column("ratio", right=True),
     Column("95 % interval", "interval", right=True),
 )  # fmt: skip
-AGAINST = "-against-"  # in the name of a result: any other image than the reference follows
+AGAINST = "-against-"  # in the name of a result: followed by an image other than the reference
 Kind = Literal["bench", "applications", "threads", "memory", "startup", "pull"]
 OPTIONAL: tuple[Kind, ...] = ("applications", "threads", "memory")
 """What `inv bench` measures with the option of that name."""
@@ -296,7 +296,10 @@ def notes_of(result: BenchmarkResult) -> list[str]:
     elif settings.fresh_engine:
         notes.append(f"Measured in a fresh engine that holds only the two images ({environment.storage}).")
     if result.instructions:
-        counts = [f"{name} {one / 1e6:.1f} against {two / 1e6:.1f}" for name, (one, two) in result.instructions.items()]
+        counts = [
+            f"{name} {first / 1e6:.1f} against {second / 1e6:.1f}"
+            for name, (first, second) in result.instructions.items()
+        ]
         notes.append(f"Millions of instructions in user mode, by valgrind: {', '.join(counts)}.")
     shares = (ours.cpu_share, reference.cpu_share)
     on_one = (settings.clock, what) == ("wall", "time") and result.kind != "threads"

@@ -123,4 +123,4 @@ def write_site(workspace: Workspace, folder: Path) -> str:
     for name, text in files.items():
         write_whole(folder / name, text)
     write_whole(listed, "".join(f"{name}\n" for name in sorted(files)))
-    return f"{folder}/index.html written, and {sum(name.startswith('images/') for name in files)} pages of images"
+    return f"{folder}/index.html written, with {sum(name.startswith('images/') for name in files)} image pages"

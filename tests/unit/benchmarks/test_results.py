@@ -123,9 +123,9 @@ def test_applications_threads_and_memory_name_their_option_and_memory_is_in_byte
         (
             Measuring(fresh_engine="overlay2"),
             2,
-            "a second engine runs next to the embedded one only, not next to unix:///x",
+            "a second engine can only run next to the embedded one, not next to unix:///x",
         ),
-        (Measuring(pull=(0,)), 2, "a second engine runs next to the embedded one only, not next to unix:///x"),
+        (Measuring(pull=(0,)), 2, "a second engine can only run next to the embedded one, not next to unix:///x"),
     ],
 )
 def test_what_the_engine_cannot_measure_is_rejected_before_an_image_is_looked_for(
