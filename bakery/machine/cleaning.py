@@ -136,7 +136,7 @@ def _remove_own(folder: Path, pattern: str) -> list[Path]:
 
 
 def _require_unused(folder: Path) -> None:
-    """Raise :exc:`BakeryError` if another command works in ``folder``: without its files, it would fail."""
+    """Raise :exc:`BakeryError` if another command is working in ``folder``: without its files, it would fail."""
     locks = folder.with_name(IN_USE), folder.with_suffix(".lock"), folder / "lock"
     for lock in (*locks, *folder.glob("*.lock"), *folder.glob("logs/*.lock")):
         if holder := holder_of(lock):

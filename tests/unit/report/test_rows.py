@@ -189,3 +189,10 @@ def test_the_report_of_a_build_explains_failures_and_fails(catalog: Catalog, ima
     assert isinstance(report.failure, BuildError)
     assert str(report.failure) == f"1 of 2 images failed:\n{bad.image.name}: it broke", "the cause is last"
     assert build_report(FakeBuilder(catalog, [good]), [good.image]).failure is None  # type: ignore[arg-type]
+
+
+def test_the_overview_says_what_is_built_by_default(
+    catalog: Catalog, image: Callable[..., Image], tmp_path: Path
+) -> None:
+    notes = image_report(catalog, Workspace(tmp_path, tmp_path), [image("3.13")], TODAY, overview=True).notes
+    assert "Without --target and --variant: bookworm, default." in notes
