@@ -84,6 +84,11 @@ class Unavailable(Exception):
         super().__init__(redact(message))
 
 
+def reason_of(error: Exception) -> str:
+    """What ``error`` says, without the number and the path that ``str`` adds for an :exc:`OSError`."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def listed(names: Iterable[str]) -> str:
     """The names as a sentence lists alternatives: ``table, markdown or json``."""
     *others, last = names

@@ -174,7 +174,7 @@ class Selection:
     version: tuple[str, ...] = option((), "Series (3.13; 3.13t: free-threaded) or pinned release (3.13.5)")
     target: tuple[str, ...] = option((), "Distribution release such as bookworm (`inv images` lists them)")
     variant: tuple[str, ...] = option((), "Variant of the image, such as default or minimal")
-    platform: tuple[str, ...] = option((), "linux/amd64 (amd64, x86_64, x86) or linux/arm64 (arm64, arm64v8, aarch64)")
+    platform: tuple[str, ...] = option((), "amd64 (x86_64, x86) or arm64 (aarch64, arm64v8); default: this machine's")
     source: str | None = option(
         None, "CPython's source instead of a release: a tarball, a folder, a git checkout, or CHECKOUT@COMMIT",
         path="read",
@@ -229,7 +229,7 @@ class Building:
         False, "Train in this build instead of using the recorded profile (`inv profile` records one)", excludes="quick"
     )
     stale: bool = option(
-        False, "Only series whose profile was recorded on a release other than the pinned one (default: all series)"
+        False, "Only series whose profile was recorded on a release other than the pinned one; needs no --version"
     )
     compression: Compression | None = option(
         None, "Compression of layers: zstd (level 19), zstd:LEVEL, gzip (by the engine) or gzip:LEVEL (default: zstd)",

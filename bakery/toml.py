@@ -13,7 +13,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from bakery.errors import ConfigError
+from bakery.errors import ConfigError, reason_of
 from bakery.redaction import shorten
 from bakery.regular_files import SMALL, read_regular
 
@@ -221,7 +221,6 @@ def read_toml(file: Path) -> Table:
             f"{file}: the file is missing", hint=f"Restore it: git checkout -- {file.parent.name}/{file.name}"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"{file}: not valid TOML: {reason}") from None
+        raise ConfigError(f"{file}: not valid TOML: {reason_of(error)}") from None
     table.get("schema", int, f"{SCHEMA}", lambda value: value == SCHEMA)
     return table

@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 
 from invoke.context import Context
 from invoke.exceptions import Exit
+from invoke.parser.context import to_flag
 from invoke.parser.parser import ParseMachine
 from invoke.tasks import Task
 
@@ -54,7 +55,18 @@ def _begin_option(parser: Any, flag: str, inverse: bool = False, *, begin: Any =
         parser.flag.raw_value = None
 
 
+def _refuse(parser: Any, problem: str) -> None:
+    """Report what Invoke cannot parse as wrong input with a next step; Invoke itself exits with 1, without one."""
+    if problem.startswith("Flag "):  # "Flag <Argument: version [list]> needed value and was not given one!"
+        problem = f"{to_flag(parser.flag.name)} needs a value"
+    problem = problem.replace("No idea what", "unknown argument").removesuffix(" is!")
+    task = parser.context and parser.context.name
+    options = f"`inv {task} --help` lists its options. " if task else ""
+    raise Exit(f"InputError: {problem}\n  {options}`inv --list` lists all tasks.", 2)
+
+
 ParseMachine.switch_to_flag = _begin_option  # type: ignore[assignment,method-assign]
+ParseMachine.error = _refuse  # type: ignore[assignment,method-assign]
 
 
 def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report | None]], Task[Any]]:

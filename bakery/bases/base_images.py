@@ -32,7 +32,7 @@ from bakery.workspace import Workspace
 SPACE = 600_000_000
 """Bytes that making a base needs temporarily: package lists, packages, root file system, layer."""
 FOREVER = 253402300800
-"""The end of the year 9999, in seconds since 1970: some file systems have later times, images do not."""
+"""The end of the year 9999, in seconds since 1970: some file systems can have later times, images cannot."""
 APT_LOGINS = "etc/apt/auth.conf"
 PERL_MODULES = ("File::Find", "Getopt::Long", "Math::BigInt", "Pod::Usage", "Term::ANSIColor", "Time::HiRes")
 """What mmdebstrap needs in addition to perl-base, the only perl in a minimal Debian."""
@@ -109,7 +109,7 @@ class BaseResolver:
     def archives(self, base: BaseImage, target: Target) -> dict[str, str]:
         """The host's mirror, as in :meth:`apt.Mirror.archives`, if ``base`` was made from it; else empty.
 
-        Such a base has the public sources, which this host may not reach.
+        Such a base has the public sources, which this host may be unable to reach.
         """
         try:
             made = base.origin == "mmdebstrap"
@@ -283,7 +283,7 @@ class BaseResolver:
         cache = self.workspace.home / "bases"
         if not path.is_dir():
             return self._imported(path, override, platform)
-        path = path.resolve()  # of a link to a folder, tarfile would pack the link
+        path = path.resolve()  # tarfile would pack a link to a folder as a link
         with disk_full(cache):
             cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".folder.", suffix=".partial", dir=cache) as stage:
@@ -343,7 +343,9 @@ def _readable(override: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None or not Path(error.filename).is_relative_to(path):  # of the file that is written
+        if error.filename is None or not Path(error.filename).is_relative_to(
+            path
+        ):  # it is about the file that is written
             raise
         problem = f"--base={override}: {error.filename} cannot be read: {error.strerror}"
         raise InputError(problem, hint="Run as the user that owns it, or give the root file system as a tar.") from None

@@ -1,6 +1,6 @@
 """From `docker pull` to the first line of output: pull, unpack and run, at several bandwidths.
 
-Debian's docker-registry serves the images on loopback. A relay limits what all connections together receive. For each
+Debian's docker-registry serves the images on loopback. A relay limits the total bandwidth of all connections. For each
 measurement an engine without images pulls one, starts a container of it, and removes both. Each round measures our
 image, the same with gzip layers if the engine has that, and the reference image.
 """
@@ -35,7 +35,7 @@ CONFIG = (
 
 
 class Relay(socketserver.ThreadingTCPServer):
-    """Forwards connections to a port on loopback; all answers together get ``rate`` bytes per second."""
+    """Forwards connections to a port on loopback; all responses together get ``rate`` bytes per second."""
 
     daemon_threads = True
 
@@ -44,7 +44,7 @@ class Relay(socketserver.ThreadingTCPServer):
         self.port, self.rate, self.sent, self._free, self._lock = port, math.inf, 0, 0.0, threading.Lock()
 
     def take(self, size: int) -> None:
-        """Count ``size`` bytes of an answer, and wait until they may be sent."""
+        """Count ``size`` bytes of a response, and wait until they may be sent."""
         with self._lock:
             self.sent += size
             self._free = free = max(self._free, time.monotonic() - BURST) + size / self.rate
@@ -101,7 +101,8 @@ def docker(engine: Engine, *arguments: str) -> float:
         ["docker", *arguments], env=engine.environment, capture_output=True, text=True, errors="replace", check=False
     )
     if done.returncode:
-        raise BuildError(f"docker {' '.join(arguments)}: {done.stderr.strip().splitlines()[-1:] or done.returncode}")
+        *_, problem = (f"exit code {done.returncode}", *done.stderr.strip().splitlines())
+        raise BuildError(f"docker {' '.join(arguments)}: {problem}")
     return time.perf_counter() - began
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from bakery.benchmarks.statistics import estimate, geometric_mean, round_logs
 from bakery.display import Column, render
-from bakery.errors import ConfigError
+from bakery.errors import ConfigError, reason_of
 from bakery.files import write_whole
 from bakery.records import Count, FileName, Line, Record, Seconds, Time, json_text
 from bakery.regular_files import MEDIUM, read_regular
@@ -24,7 +24,7 @@ COLUMNS = (
     Column("benchmark"), Column("reference", right=True), Column("ours", right=True), Column("ratio", right=True),
     Column("95 % interval", "interval", right=True),
 )  # fmt: skip
-AGAINST = "-against-"  # in the name of a result: any other image than the reference follows
+AGAINST = "-against-"  # in the name of a result: followed by an image other than the reference
 Kind = Literal["bench", "applications", "threads", "memory", "startup", "pull"]
 OPTIONAL: tuple[Kind, ...] = ("applications", "threads", "memory")
 """What `inv bench` measures with the option of that name."""
@@ -193,10 +193,12 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
         """The command that measures this again; options that have their default value are left out."""
         settings = self.settings
         image = re.sub("-(amd64|arm64)$", "", self.name.partition(AGAINST)[0])
-        release, _, rest = image.replace("-local", "").partition("-")
+        version, _, rest = image.replace("-local", "").partition("-")
+        if "-local" in image:  # its release need not be pinned: --version is the series, the release is the tree's
+            version = re.sub(r"^(\d+\.\d+)\..*?(t?)$", r"\1\2", version)
         variant, _, target = rest.rpartition("-")
         verb = "startup" if self.kind in ("startup", "pull") else "bench"
-        words = [f"inv {verb} --version={release} --target={target}", f"--rounds={settings.rounds}"]
+        words = [f"inv {verb} --version={version} --target={target}", f"--rounds={settings.rounds}"]
         words += [f"--{self.kind}"] if self.kind in OPTIONAL else []
         words += [f"--pull={','.join(map(str, settings.pull))}"] if settings.pull else []
         words += [f"--variant={variant}"] if variant else []
@@ -294,7 +296,10 @@ def notes_of(result: BenchmarkResult) -> list[str]:
     elif settings.fresh_engine:
         notes.append(f"Measured in a fresh engine that holds only the two images ({environment.storage}).")
     if result.instructions:
-        counts = [f"{name} {one / 1e6:.1f} against {two / 1e6:.1f}" for name, (one, two) in result.instructions.items()]
+        counts = [
+            f"{name} {first / 1e6:.1f} against {second / 1e6:.1f}"
+            for name, (first, second) in result.instructions.items()
+        ]
         notes.append(f"Millions of instructions in user mode, by valgrind: {', '.join(counts)}.")
     shares = (ours.cpu_share, reference.cpu_share)
     on_one = (settings.clock, what) == ("wall", "time") and result.kind != "threads"
@@ -331,5 +336,6 @@ def read_results(folder: Path) -> list[BenchmarkResult]:
             results.append(msgspec.json.decode(read_regular(file, MEDIUM), type=BenchmarkResult))
         except (OSError, ValueError, RecursionError) as error:
             hint = "`inv bench` and `inv startup` write these files."
-            raise ConfigError(f"{file}: expected a result of a benchmark: {error}", hint=hint) from None
+            problem = f"{file}: expected a result of a benchmark: {reason_of(error)}"
+            raise ConfigError(problem, hint=hint) from None
     return results

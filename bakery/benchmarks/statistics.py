@@ -4,8 +4,8 @@ A round runs each benchmark once in each image, one right after the other, and y
 time in a round is the minimum of its values: within a process, disturbances only add to a measurement. The ratio of a
 round is reference / ours, so above 1 ours is faster; dividing within the round cancels drift between rounds. The ratio
 of a benchmark is the median over the rounds, taken of logarithms: between processes (address layout, hash seed)
-differences go both ways, so the minimum would be luck, and the median ignores a single bad round. Logarithms make the
-swapped comparison the exact reciprocal.
+differences go both ways, so the minimum would be a matter of luck, and the median ignores a single bad round.
+Logarithms make the swapped comparison the exact reciprocal.
 """
 
 import math
@@ -44,9 +44,9 @@ def geometric_mean(benchmarks: Mapping[str, Sequence[float]]) -> Estimate:
     the benchmarks of a round have in common (hash seed, the machine's state) stays together. The set of benchmarks is
     fixed: the interval describes another run of it, not other programs.
 
-    It is the percentile interval of logarithms, widened by sqrt(n / (n - 1)). A bootstrap of n rounds has the variance
-    of a population of n, which is too small by (n - 1) / n; with the few rounds of a benchmark run that matters
-    (Davison and Hinkley, Bootstrap Methods and their Application, 2.3).
+    The interval is the percentile interval of the logarithms, widened by sqrt(n / (n - 1)). A bootstrap of n rounds has
+    the variance of a population of n, which is too small by (n - 1) / n; with the few rounds of a benchmark run that
+    matters (Davison and Hinkley, Bootstrap Methods and their Application, 2.3).
     """
     (rounds,) = {len(logs) for logs in benchmarks.values()}
 

@@ -84,7 +84,7 @@ def is_unchanged(tar: Path, digest: Path) -> bool:
 class Wheelhouse(ExitStack):
     """Installs packages in a container of the image ``reference`` and caches them as tars in ``folder``.
 
-    A tar is checked against its recorded digest at each use: one that was damaged or emptied is made again.
+    A tar is checked against its recorded digest at each use, and made again if it was damaged or emptied.
     The container is started when a tar is missing, and removed at the end of the ``with`` block.
     """
 
@@ -110,7 +110,7 @@ class Wheelhouse(ExitStack):
         if require_type(final):
             if is_unchanged(final, digest):
                 return final
-            self.tell(f"{final} has no digest that matches: installing it again")
+            self.tell(f"{final} does not match its recorded digest: installing it again")
         names = [line.split()[0] for line in requirements.splitlines() if not line.startswith(("#", "--"))]
         self.tell(f"installing {' '.join(names)}")
         target = f"{FOLDER}/{subfolder}"

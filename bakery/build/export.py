@@ -74,10 +74,10 @@ def stages_after_compiling(dockerfile: Path) -> tuple[str, ...]:
 class Export:
     """The export of one image, as a context manager that removes its temporary files.
 
-    An engine that unpacks layers is loaded by buildx directly: it would discard the compressed layers, and compress
-    them in its own way when they are pushed. Only full builds are attested, because no others are published. A stage
-    with a name is not published either. Images to measure against get BuildKit's provenance, as the official images
-    do, because an engine takes longer to start a container from an index.
+    buildx loads the image straight into an engine that unpacks layers: such an engine would discard the compressed
+    layers, and compress them in its own way when they are pushed. Only full builds are attested, because no others are
+    published. A stage with a name is not published either. Images to measure against get BuildKit's provenance, as the
+    official images do, because an engine takes longer to start a container from an index.
     """
 
     def __init__(self, workspace: Workspace, engine: Engine, stage: Stage) -> None:

@@ -14,7 +14,7 @@ def peer_of(builder: Builder, image: Image, against: str | None) -> str | None:
     """The image that ``--against`` names: ``debian`` is the target's own Python, ``debian/python:bookworm``.
 
     It is built first, on the base of ``image``; any other name is returned unchanged. Raises :exc:`InputError` if the
-    target is of another family, and :exc:`bakery.errors.BakeryError` if the image cannot be built.
+    target belongs to another family, and :exc:`bakery.errors.BakeryError` if the image cannot be built.
     """
     catalog, family = builder.catalog, image.target.family
     if against not in {target.family for target in catalog.targets}:

@@ -25,13 +25,13 @@ from bakery.files import spooled, staged_file, write_whole
 from bakery.oci import PACKAGES, ImageArchive, ImageConfig, image_archive, labels_of, open_layer
 from bakery.platforms import Platform, host_platform, parse_platforms
 from bakery.redaction import shorten
-from bakery.registry import Registry
+from bakery.registry import Registry, RegistryError
 
 COLUMNS = (
     Column("image"), Column("result", "same"), Column("manifest", "digest"), Column("differences", right=True),
 )  # fmt: skip
 SHOWN = 20  # differences of an image that are printed; the table counts all of them
-LONGEST = 1000  # characters of a difference: another's image can have a configuration of megabytes
+LONGEST = 1000  # characters of a difference: the configuration of a published image can be megabytes long
 KEPT, KEPT_IN_ALL = 32 << 20, 64 << 20  # bytes of a file, and of a layer's files, that are kept to locate differences
 SHOWN_BYTES = 8  # from the first difference on
 FIELDS = ("type", "mode", "uid", "gid", "mtime", "linkname", "size")  # attributes of tarfile.TarInfo to compare
@@ -203,7 +203,11 @@ class Published:
         """
         platform, *_ = *parse_platforms(platforms, typed), host_platform()
         registry = Registry()
-        image = registry.image(reference, platform)
+        try:
+            image = registry.image(reference, platform)
+        except RegistryError as error:
+            hint = error.hint or "--image is an image in a registry, such as ghcr.io/infra7/python:3.13."
+            raise RegistryError(f"{reference} cannot be read: {error.message}", hint=hint) from None
         return cls(reference, platform, image.digest, image.config, registry.attestation(image, PACKAGES))
 
     @property
@@ -219,13 +223,13 @@ class Published:
         version, *values = (self.labels.get(key, "") for key in (f"{ANNOTATIONS}.version", *keys))
         hint = f"Check out the commit that it was built from: git checkout {self._revision or 'COMMIT'}"
         if not version or not all(values):
-            raise InputError(f"{self.reference} has no labels of this tool: it cannot be built again")
+            raise InputError(f"{self.reference} does not have this tool's labels: it cannot be built again")
         target, variant, recipe, sha256 = values
         images = select_images(catalog, [version], [target], [variant])
         for image in on_platforms(images, [self.platform]):
             if image.pin.sha256 == sha256 and recipe in list(RecipeName):
                 return replace(image, recipe=RecipeName(recipe))
-        raise InputError(f"{self.reference}: shared/lock.toml has another tarball of {version}", hint=hint)
+        raise InputError(f"{self.reference}: shared/lock.toml pins a different tarball of {version}", hint=hint)
 
     @property
     def _revision(self) -> str:
@@ -240,8 +244,10 @@ class Published:
         if wrong:
             theirs = {key: shorten(str(self.labels.get(key)), LONGEST) for key in wrong}
             lines = [f"{key}: {theirs[key]} in the image, {planned.get(key)} here" for key in wrong]
-            hint = f"git checkout {self._revision}" if self._revision else "Use the commit that it was built from."
-            raise InputError("\n    ".join([f"{self.reference} was built from other inputs:", *lines]), hint=hint)
+            hint = (
+                f"git checkout {self._revision}" if self._revision else "Check out the commit that it was built from."
+            )
+            raise InputError("\n    ".join([f"{self.reference} was built from different inputs:", *lines]), hint=hint)
 
 
 def verify_published(builder: Builder, published: Published) -> Verdict:

@@ -21,18 +21,24 @@ FILES = re.compile(rf"{re.escape(FILE)}|compiler")
 """The files in that stage."""
 
 
-def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
-    """Compile ``image``'s release with instrumentation and run the training; returns the profile and its file's bytes.
-
-    ``builder``'s catalog must not have a profile for it, or nothing would be trained. Raises :exc:`InputError` if no
-    other build can use profiles of its compiler, and :exc:`BuildError` if the build fails.
-    """
-    compiler = builder.catalog.compiler_of(image)
-    if compiler.name == "gcc":
+def compiler_to_train(catalog: Catalog, image: Image) -> str:
+    """The name of ``image``'s compiler; :exc:`InputError` if no other build can use its profiles."""
+    compiler = catalog.compiler_of(image).name
+    if compiler == "gcc":
         raise InputError(
             f"{image.name} is compiled with gcc, whose profiles only fit the same object files",
             hint="Each of its builds runs the training. To choose another compiler: [series] in shared/catalog.toml",
         )
+    return compiler
+
+
+def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
+    """Compile ``image``'s release with instrumentation and run the training; returns the profile and its file's bytes.
+
+    ``builder``'s catalog must not have a profile for it, or nothing would be trained. Raises as
+    :func:`compiler_to_train`, and :exc:`BuildError` if the build fails.
+    """
+    compiler = compiler_to_train(builder.catalog, image)
     tag = f"{builder.catalog.recipes[image.recipe].repository}-{STAGE}:{image.version}-{image.target.name}"
     identity = builder.stage(image, STAGE, tag, packages=False)
     files = files_of(builder.engine, image, identity, FILES)
@@ -43,7 +49,7 @@ def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
     version = match[1] if match else "unknown"
     sha256 = hashlib.sha256(data).hexdigest()
     pin = image.pin
-    profile = Profile(image.series.name, compiler.name, version, pin.release, sha256, len(data), pin.local)
+    profile = Profile(image.series.name, compiler, version, pin.release, sha256, len(data), pin.local)
     return profile, data
 
 

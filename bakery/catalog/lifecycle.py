@@ -2,11 +2,11 @@
 
 from datetime import date
 
-NEAR = 6  # months before the end of support in which tables point it out
+NEAR = 6  # tables point out that support ends within this many months
 
 
 def support(until: str, today: date) -> str:
-    """``until`` (``YYYY-MM``; support lasts to the end of it) with a note if it is over or near: ``2026-10, past``."""
+    """``until`` (``YYYY-MM``, the last month of support) with a note if that is past or near: ``2026-10, past``."""
     year, month = (int(part) for part in until.split("-"))
     left = (year - today.year) * 12 + month - today.month
     if left < 0:
@@ -17,6 +17,6 @@ def support(until: str, today: date) -> str:
 
 
 def flag(until: str, today: date) -> str:
-    """The same in brackets if it is over or near, and nothing otherwise: for tables in which it rarely matters."""
+    """The end of support in brackets if it is past or near, else nothing: for tables in which it rarely matters."""
     text = support(until, today)
     return f" (until {text})" if text != until else ""

@@ -57,7 +57,7 @@ def load_catalog(root: Path) -> Catalog:
         if pin.series not in {entry.number for entry in series}:
             raise lock.fail(f'releases."{pin.release}"', f"series {pin.series} is not in catalog.toml")
     for name, table in profiles.items():
-        if name not in {entry.name for entry in series}:  # it becomes a part of a path
+        if name not in {entry.name for entry in series}:  # it becomes part of a path
             raise table.fail("", f"expected one of the series {', '.join(entry.name for entry in series)}")
         table.text("compiler", f"one of {', '.join(compilers)}", "|".join(compilers))
     variants = _variants(top, extras)
@@ -103,7 +103,7 @@ def _families(root: Path, bases: Mapping[str, BasePin]) -> tuple[Family, ...]:
 
 
 def _named(table: Table, name: str, pattern: str) -> Table:
-    """``table`` if ``name``, which becomes a part of tags, paths and arguments, matches ``pattern``."""
+    """``table`` if ``name``, which becomes part of tags, paths and arguments, matches ``pattern``."""
     if not re.fullmatch(pattern, name):
         raise table.fail("", f"expected a name in lower case such as bookworm or uv-amd64, found {name!r}")
     return table
@@ -204,7 +204,7 @@ def _compressions(table: Table) -> dict[str, Compression]:
 def _budgets(
     top: Table, series: Sequence[str], variants: Sequence[str], targets: Sequence[str]
 ) -> dict[tuple[str, str, str], Budget]:
-    """The most bytes that images may take, by series, variant and target."""
+    """The size limits of images, by series, variant and target."""
     budgets = {}
     for name, kinds in top.tables("budget").items():
         if name not in series:

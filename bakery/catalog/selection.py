@@ -83,9 +83,11 @@ def _find_pin(catalog: Catalog, text: str) -> tuple[Series, Pin]:
             nearest = sorted(series.pins, key=lambda pin: abs(pin.version.micro - version.micro))[:3]
             nearest.sort(key=lambda pin: pin.version)
             releases = ", ".join(f"{pin.release}{series.suffix}" for pin in nearest)
+            others = f"All of them: inv images --version={series.name} --releases"
             raise InputError(
                 f"release {text} is not pinned: its tarball's digest is not in shared/lock.toml",
-                hint=f"Nearest pinned releases: {releases}. All of them: inv images --version={series.name} --releases",
+                hint=f"Nearest pinned releases: {releases}. {others}\n"
+                f"  To build your own source tree, name its series: --version={series.name} --source=PATH",
             )
     raise _unknown("version", text, "a series or a pinned release", names)
 

@@ -39,7 +39,7 @@ def require_embedded(engine: Engine) -> None:
     """Raise :exc:`InputError` unless ``engine`` is the embedded one, next to which a second one can be started."""
     if engine.kind != "embedded":
         raise InputError(
-            f"a second engine runs next to the embedded one only, not next to {engine.host} ({engine.kind})",
+            f"a second engine can only run next to the embedded one, not next to {engine.host} ({engine.kind})",
             hint="Measure in the engine in use, or set DOCKER_HOST to one that holds only the two images.",
         )
 

@@ -48,7 +48,7 @@ def clean(workspace: Workspace, kinds: Sequence[str], tell: Tell, *, dry: bool =
     """Remove ``kinds`` and ``tell`` each removal; with ``dry``, only tell. :exc:`NothingSelected` if empty."""
     if not kinds:
         options = ", ".join(f"--{kind}" for kind in KINDS)
-        hint = "They are explained by: inv clean --help"
+        hint = "`inv clean --help` explains them."
         raise NothingSelected(f"nothing to remove was selected: expected {options} or --all", hint=hint)
     for removal in list(removals(workspace, kinds)):
         tell(f"{'would remove' if dry else 'removing'} {removal.kind}: {removal.name}")
@@ -136,7 +136,7 @@ def _remove_own(folder: Path, pattern: str) -> list[Path]:
 
 
 def _require_unused(folder: Path) -> None:
-    """Raise :exc:`BakeryError` if another command works in ``folder``: without its files, it would fail."""
+    """Raise :exc:`BakeryError` if another command is working in ``folder``: without its files, it would fail."""
     locks = folder.with_name(IN_USE), folder.with_suffix(".lock"), folder / "lock"
     for lock in (*locks, *folder.glob("*.lock"), *folder.glob("logs/*.lock")):
         if holder := holder_of(lock):

@@ -132,7 +132,9 @@ def _builder(catalog: Catalog, engine: Engine, name: str) -> Iterator[Finding]:
     text = done.stdout.decode(errors="replace")
     fields = dict(re.findall(r"^(Name|Driver):\s+(\S+)", text, re.MULTILINE)[:2])
     nodes = len(re.findall(r"^Endpoint:", text, re.MULTILINE))
-    yield Finding("builder", State.OK, f"{fields.get('Name')}, driver {fields.get('Driver')}, {nodes} node(s)")
+    yield Finding(
+        "builder", State.OK, f"{fields.get('Name')}, driver {fields.get('Driver')}, {nodes} node{'s' * (nodes != 1)}"
+    )
     available = platforms_in(text)
     native = {host_platform()} if not name else set()
     for platform in dict.fromkeys(platform for family in catalog.families for platform in family.platforms):

@@ -8,7 +8,7 @@ import os
 import ssl
 from pathlib import Path
 
-from bakery.errors import InputError
+from bakery.errors import InputError, reason_of
 from bakery.files import write_whole
 from bakery.regular_files import open_regular
 
@@ -53,7 +53,7 @@ def context_for(host: str, bundle: Path | None) -> ssl.SSLContext:
         for file in sorted(folder.glob("*.cert")):
             context.load_cert_chain(str(file), str(file.with_suffix(".key")))
     except (OSError, ssl.SSLError) as error:
-        raise InputError(f"{folder}: docker's certificates for {host} cannot be read: {error}") from None
+        raise InputError(f"{folder}: docker's certificates for {host} cannot be read: {reason_of(error)}") from None
     return context
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bakery.errors import InputError, Unavailable
+from bakery.errors import InputError, Unavailable, reason_of
 from bakery.redaction import shorten
 from bakery.regular_files import read_regular
 
@@ -42,7 +42,7 @@ def read_location(location: str, limit: int) -> bytes:
     except Unavailable as error:
         raise InputError(f"{location} {error}") from None
     except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"{location} cannot be read: {getattr(error, 'strerror', '') or error}") from None
+        raise InputError(f"{location} cannot be read: {reason_of(error)}") from None
 
 
 def status_of(url: str, *, timeout: tuple[float, float] = TIMEOUT, follow: bool = True) -> int:

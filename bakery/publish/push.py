@@ -21,7 +21,7 @@ from bakery import names
 from bakery.catalog import Catalog, Image, aliases_of, tags_of
 from bakery.compression import Compression
 from bakery.engine import Engine
-from bakery.errors import InputError, PublishError
+from bakery.errors import InputError, PublishError, reason_of
 from bakery.files import Tell, disk_full, write_whole
 from bakery.names import GZIP
 from bakery.oci import (
@@ -144,7 +144,8 @@ def read_digests(files: Sequence[str]) -> list[PushedImage]:
             content = msgspec.json.decode(read_regular(Path(name), LARGEST))
             checked = msgspec.convert(content, list[PushedImage], dec_hook=_platform)
         except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"{name}: expected a file that `inv push --digests={name}` wrote: {error}") from None
+            expected = f"expected a file that `inv push --digests={name}` wrote"
+            raise InputError(f"{name}: {expected}: {reason_of(error)}") from None
         if not checked:
             raise InputError(f"{name} contains no image", hint="Push again on the machine that wrote it.")
         # The descriptors as they are, with fields that this program does not know.

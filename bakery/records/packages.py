@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from bakery.errors import BuildError, InputError
+from bakery.errors import BuildError, InputError, reason_of
 from bakery.files import Tell, write_whole
 from bakery.records.builds import Record
 from bakery.regular_files import MEDIUM, read_regular
@@ -205,4 +205,4 @@ def read_resolution(file: Path) -> Resolution:
         return msgspec.json.decode(read_regular(file, MEDIUM), type=Resolution)
     except (OSError, ValueError, RecursionError, RuntimeError) as error:
         hint = "Expected a file of build/records/packages, or the predicate of an image's attestation."
-        raise InputError(f"--packages={file}: not a resolution of packages: {error}", hint=hint) from None
+        raise InputError(f"--packages={file}: not a resolution of packages: {reason_of(error)}", hint=hint) from None

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from bakery.errors import ConfigError
+from bakery.errors import ConfigError, reason_of
 from bakery.files import Tell, changing, write_whole
 from bakery.records.builds import BuildRecord, PreviousBuild, Record, json_text, local_records
 from bakery.regular_files import MEDIUM, read_regular
@@ -33,7 +33,8 @@ def read_status(root: Path) -> list[BuildRecord]:
         return msgspec.json.decode(read_regular(file, MEDIUM), type=Status).records
     except (OSError, ValueError, RecursionError) as error:
         hint = "`inv readme --record` wrote this file; `git checkout shared/status.json` restores it."
-        raise ConfigError(f"{file}: expected an object with valid build records: {error}", hint=hint) from None
+        problem = f"{file}: expected an object with valid build records: {reason_of(error)}"
+        raise ConfigError(problem, hint=hint) from None
 
 
 def write_status(root: Path, records: Iterable[BuildRecord]) -> None:

@@ -108,7 +108,11 @@ def image_report(
     if not overview:
         return Report(rows, IMAGE_COLUMNS)
     names = (listed(dict.fromkeys(str(row[key]) for row in rows)) for key in ("target", "variant"))
-    notes = ("Each series on {} as {}.".format(*names), "`inv images --version=3.13` lists the images of a series.")
+    notes = (
+        "Each series on {} as {}.".format(*names),
+        f"Without --target and --variant: {catalog.default_target}, {catalog.default_variant.name}.",
+        "`inv images --version=3.13` lists the images of a series.",
+    )
     return Report([_overview(series, rows) for series in catalog.series], OVERVIEW_COLUMNS, notes=notes)
 
 

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bakery.errors import ConfigError, InputError
+from bakery.errors import ConfigError, InputError, reason_of
 from bakery.files import require_type, write_whole
 from bakery.regular_files import MEDIUM, SMALL, read_regular
 from bakery.report.charts import Tile, tiles
@@ -44,7 +44,7 @@ def packages_of(file: Path) -> dict[str, list[tuple[str, str, str]]]:
                 packages[section].append(row)
     except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         hint = "`inv sbom --output=FILE` writes it."
-        raise ConfigError(f"{file}: expected an SPDX document in JSON: {error}", hint=hint) from None
+        raise ConfigError(f"{file}: expected an SPDX document in JSON: {reason_of(error)}", hint=hint) from None
     return packages
 
 
@@ -123,4 +123,4 @@ def write_site(workspace: Workspace, folder: Path) -> str:
     for name, text in files.items():
         write_whole(folder / name, text)
     write_whole(listed, "".join(f"{name}\n" for name in sorted(files)))
-    return f"{folder}/index.html written, and {sum(name.startswith('images/') for name in files)} pages of images"
+    return f"{folder}/index.html written, with {sum(name.startswith('images/') for name in files)} image pages"

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from bakery.catalog import Catalog, Image, Series, Target
-from bakery.errors import ConfigError
+from bakery.errors import ConfigError, reason_of
 from bakery.names import REFERENCE
 from bakery.regular_files import MEDIUM, read_regular
 
@@ -56,7 +56,7 @@ def read_baseline(root: Path) -> dict[tuple[str, str], OfficialImage]:
         content = msgspec.json.decode(read_regular(file, MEDIUM), type=_Baseline)
     except (OSError, ValueError, RecursionError) as error:
         expected = "expected images with tag, platform, release and compressed_bytes"
-        raise ConfigError(f"{file}: {expected}: {error}") from None
+        raise ConfigError(f"{file}: {expected}: {reason_of(error)}") from None
     images = (msgspec.structs.replace(image, source=content.source) for image in content.images)
     return {(image.reference, image.platform): image for image in images}
 

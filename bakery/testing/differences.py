@@ -18,7 +18,7 @@ from debian.debian_support import NativeVersion
 from bakery.catalog import Catalog, Image, RecipeName, references
 from bakery.display import Column, Report, tell
 from bakery.engine import Engine, idle_container, tar_of
-from bakery.errors import BuildError, InputError
+from bakery.errors import BuildError, InputError, reason_of
 from bakery.files import staged_file
 from bakery.options import Output
 from bakery.regular_files import MEDIUM, read_regular
@@ -148,8 +148,8 @@ def read_facts(file: Path) -> FactsRecord:
     try:
         return msgspec.json.decode(decompress_xz(read_regular(file, MEDIUM), MEDIUM), type=FactsRecord)
     except (OSError, lzma.LZMAError, EOFError, ValueError, RecursionError) as error:
-        what = getattr(error, "strerror", None) or error
-        raise BuildError(f"shared/facts/{file.name}: expected a record of facts: {what}", hint=AGAIN) from None
+        problem = f"shared/facts/{file.name}: expected a record of facts: {reason_of(error)}"
+        raise BuildError(problem, hint=AGAIN) from None
 
 
 def recorded_facts(root: Path, reference: Image) -> Facts | None:

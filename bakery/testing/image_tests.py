@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bakery.catalog import LABELS, Catalog, Image, RecipeName, all_references, references
 from bakery.engine import Engine, EngineImage, run_container, tar_of
-from bakery.errors import BuildError
+from bakery.errors import BuildError, InputError
 from bakery.records import TestRun, amend_record, manifest_digest_of, read_status, record_of
 from bakery.sizes import budget_of, explain_excess, size_and_anatomy
 from bakery.workspace import Workspace
@@ -78,7 +78,7 @@ def run_image_tests(
     """Run the tests in ``image`` whose names match ``patterns`` (all by default); their output goes to ``write``.
 
     A run of all tests is recorded, and also checks the size budget and the gzip twin; a failed check counts as a failed
-    test. Raises :exc:`BuildError` if the tests could not be run at all.
+    test. Raises :exc:`BuildError` if the tests could not be run at all, :exc:`InputError` if no test matches.
     """
     write(f"testing {image.name}")
     reference = references(catalog, image)[0]
@@ -97,9 +97,7 @@ def run_image_tests(
     )
     result = _result(image, reference, finished.code, finished.stdout)
     if finished.code == NOTHING_SELECTED:
-        raise BuildError(
-            f"no test in tests/image matches {' '.join(patterns)}", hint="-k takes a part of a test's name."
-        )
+        raise InputError(f"no test in tests/image matches {' '.join(patterns)}", hint="-k takes part of a test's name.")
     if patterns:
         return result
     reasons = [over_budget(workspace, catalog, engine, as_built(image, built))]

@@ -171,7 +171,8 @@ def _read(source: str, tell: Tell) -> Tree:
         changed, (head, time) = len(changes(path)), git(path, "log", "-1", "--format=%H %ct").decode().split()
         names = os.fsdecode(git(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard")).split("\0")
         files, _ = _read_files(path, (path / name for name in names if name and os.path.lexists(path / name)))
-        return Tree(files, f"git {head}{f' with {changed} changed files' if changed else ''}", int(time))
+        suffix = f" with {changed} changed file{'s' * (changed > 1)}" if changed else ""
+        return Tree(files, f"git {head}{suffix}", int(time))
     if any(path.iterdir()) and not (path / "Include").is_dir():  # it may be any folder: do not read it all
         raise ValueError("not CPython's source: it lacks Include/patchlevel.h")
     files, newest = _read_files(path, (file for file in path.rglob("*") if "__pycache__" not in file.parts))
@@ -213,7 +214,7 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
         raise
     time = git(path, "log", "-1", "--format=%ct", revision, "--").decode()
     if (path / ".git").exists() and (changed := len(changes(path))):
-        tell(f"{path}: {changed} changed files are not in {commit}; --source={path} would include them")
+        tell(f"{path}: changed files that are not in {commit}: {changed}; --source={path} would include them")
     listing = re.findall(r"(\d+) (\w+) (\w+)\t([^\0]+)\0", os.fsdecode(git(path, "ls-tree", "-r", "-z", revision)))
     objects = os.fsdecode(git(path, "rev-list", "--objects", "--missing=print", "--no-walk", revision)).split("\n")
     lacking = {line[1:] for line in objects if line.startswith("?")}

@@ -37,7 +37,7 @@ class RandomAndUuidTest(unittest.TestCase):
         self.assertIn(random.SystemRandom().randrange(10), range(10))
 
     def test_seeded_generator(self):
-        """A seeded Mersenne Twister gives the same sequence as everywhere."""
+        """A seeded Mersenne Twister gives the same sequence as on every other platform."""
         generator = random.Random(42)
         self.assertEqual([generator.randrange(100) for _ in range(3)], [81, 14, 3])
 

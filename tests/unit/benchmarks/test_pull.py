@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from bakery.benchmarks.pull import BURST, LOOPBACK, Relay
-from bakery.errors import InputError
+from bakery.benchmarks.pull import BURST, LOOPBACK, Relay, docker
+from bakery.errors import BuildError, InputError
 from bakery.options import bandwidths
 
 
@@ -55,3 +58,19 @@ def test_bandwidths_are_numbers(text: str) -> None:
 
 def test_a_bandwidth_counts_once() -> None:
     assert bandwidths("100,0,100") == (100, 0)
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [("printf 'progress\nno such image' >&2; exit 1", "no such image"), ("exit 3", "exit code 3")],
+)
+def test_a_docker_command_that_fails_is_reported_with_its_last_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, problem: str
+) -> None:
+    program = tmp_path / "docker"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(BuildError) as caught:
+        docker(SimpleNamespace(environment=dict(os.environ)), "pull", "a")  # type: ignore[arg-type]
+    assert caught.value.message == f"docker pull a: {problem}"

@@ -31,6 +31,7 @@ from bakery.benchmarks.results import (
 )
 from bakery.benchmarks.run import has_settled
 from bakery.benchmarks.session import Pair, Session
+from bakery.catalog import Catalog, select_images
 from bakery.display.progress import Display
 from bakery.errors import ConfigError, InputError
 from bakery.options import Measuring
@@ -85,6 +86,19 @@ def test_a_comparison_with_another_image_has_its_own_file_and_command_and_is_not
     assert summaries_chart([peer]) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [("3.10.7-local", "3.10"), ("3.14.7t-local", "3.14t"), ("3.15.0b3-local-minimal", "3.15"), ("3.14.4", "3.14.4")],
+)
+def test_the_command_for_a_source_tree_names_its_series_as_its_release_may_not_be_pinned(
+    catalog: Catalog, name: str, version: str
+) -> None:
+    command = replace(RESULT, name=f"{name}-bookworm-amd64").command
+    assert command.startswith(f"inv bench --version={version} --target=bookworm --rounds=2")
+    assert ("--source=PATH" in command) is ("-local" in name)
+    select_images(catalog, [version])
+
+
 def test_applications_threads_and_memory_name_their_option_and_memory_is_in_bytes() -> None:
     applications, threads = replace(RESULT, kind="applications"), replace(RESULT, kind="threads")
     assert applications.command == "inv bench --version=3.13.15 --target=bookworm --rounds=2 --applications"
@@ -109,9 +123,9 @@ def test_applications_threads_and_memory_name_their_option_and_memory_is_in_byte
         (
             Measuring(fresh_engine="overlay2"),
             2,
-            "a second engine runs next to the embedded one only, not next to unix:///x",
+            "a second engine can only run next to the embedded one, not next to unix:///x",
         ),
-        (Measuring(pull=(0,)), 2, "a second engine runs next to the embedded one only, not next to unix:///x"),
+        (Measuring(pull=(0,)), 2, "a second engine can only run next to the embedded one, not next to unix:///x"),
     ],
 )
 def test_what_the_engine_cannot_measure_is_rejected_before_an_image_is_looked_for(

@@ -1,4 +1,4 @@
-"""Verdicts on two builds of an image, by a fake builder that returns given archives."""
+"""Verdicts on two builds of an image, from a fake builder that returns given archives."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from bakery.build.reproducibility import Published, verdict_report, verify_image
 from bakery.catalog.models import Catalog, Image
 from bakery.errors import BuildError, InputError, UnknownResult
 from bakery.platforms import Platform
+from bakery.registry import RegistryError
 from bakery.workspace import Workspace
 from tests.archives import Archive, make_tar
 
 
 class FakeBuilder:
-    """Builds the given identities and archives, one after the other."""
+    """Returns the given identities and archives as its builds, one after the other."""
 
     def __init__(self, root: Path, catalog: Catalog, *made: tuple[str, Path], error: str = "") -> None:
         self.workspace, self.catalog, self.made, self.error = Workspace(root, root), catalog, list(made), error
@@ -167,7 +168,7 @@ def test_a_published_image_with_other_bits_is_a_failure_that_names_the_layers(
     assert isinstance(verdict_report([verdict]).failure, BuildError)
 
 
-def test_a_published_configuration_may_lack_layers_and_have_megabytes(
+def test_a_published_configuration_may_lack_layers_and_be_megabytes_long(
     tmp_path: Path, catalog: Catalog, image: Callable[..., Image]
 ) -> None:
     remote = published(image("3.13"), "sha256:published")
@@ -189,13 +190,23 @@ def test_other_inputs_are_reported_before_anything_is_built(
     assert error.value.hint == f"git checkout {'1' * 40}" and builder.builds == 0
 
 
-def test_an_image_of_another_tarball_or_tool_cannot_be_built_again(
+def test_an_image_from_another_tarball_or_tool_cannot_be_built_again(
     catalog: Catalog, image: Callable[..., Image]
 ) -> None:
-    with pytest.raises(InputError, match="has another tarball"):
+    with pytest.raises(InputError, match="pins a different tarball"):
         published(image("3.13"), "sha256:1", **{"source.sha256": "0" * 64}).select(catalog)
-    with pytest.raises(InputError, match="no labels of this tool"):
+    with pytest.raises(InputError, match="does not have this tool's labels"):
         published(image("3.13"), "sha256:1", target="").select(catalog)
+
+
+def test_an_image_whose_registry_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object) -> None:
+        raise RegistryError("r.example cannot be reached")
+
+    monkeypatch.setattr(reproducibility.Registry, "image", unreachable)
+    with pytest.raises(RegistryError, match=r"^r\.example/python:3\.13 cannot be read: r\.example cannot be") as caught:
+        Published.find("r.example/python:3.13", [Platform("linux/amd64")])
+    assert "in a registry, such as" in caught.value.hint and caught.value.exit_code == 1
 
 
 def test_a_revision_that_is_not_a_commit_is_left_out_of_suggested_commands(
@@ -208,8 +219,8 @@ def test_a_revision_that_is_not_a_commit_is_left_out_of_suggested_commands(
     assert error.value.hint.endswith("git checkout COMMIT")
 
 
-def test_a_label_of_a_megabyte_is_shown_in_part(image: Callable[..., Image]) -> None:
+def test_a_label_of_a_megabyte_is_shortened_in_the_error(image: Callable[..., Image]) -> None:
     remote = published(image("3.13"), "sha256:1", variant="x" * (1 << 20))
-    with pytest.raises(InputError, match="was built from other inputs") as caught:
+    with pytest.raises(InputError, match="was built from different inputs") as caught:
         remote.require_same({"io.github.infra7.python.variant": "default"})
     assert len(caught.value.message) < 5000

@@ -24,7 +24,7 @@ CATALOG, LOCK, DEBIAN = "shared/catalog.toml", "shared/lock.toml", "debian/famil
 
 
 def broken(tree: Path, file: str, change: Callable[[Data], object]) -> ConfigError:
-    """What loading says after ``change`` to the data in ``file``."""
+    """The error that loading raises after ``change`` to the data in ``file``."""
     data = tomllib.loads((tree / file).read_text(encoding="utf-8"))
     change(data)
     (tree / file).write_text(tomli_w.dumps(data), encoding="utf-8")
@@ -111,7 +111,7 @@ def test_a_free_threaded_series_differs_from_the_ordinary_one_by_one_flag(catalo
     assert series[f"{name}t"] == replace(series[name], name=f"{name}t", configure=configure)
 
 
-def test_a_new_series_has_the_options_of_the_one_before_and_so_has_its_free_threaded_build(catalog: Catalog) -> None:
+def test_a_new_series_and_its_free_threaded_build_have_the_options_of_the_previous_series(catalog: Catalog) -> None:
     before, new, threaded = (next(s for s in catalog.series if s.name == name) for name in ("3.14", "3.15", "3.15t"))
     assert new.by_compiler == before.by_compiler == threaded.by_compiler
     assert new.by_compiler
@@ -242,7 +242,8 @@ def test_a_new_family_needs_only_data(data_tree: Path) -> None:
         ),
         pytest.param(
             LOCK, lambda d: d["releases"]["3.13.5"].update(file="Python-3.13.4.tgz"),
-            ['releases."3.13.5".file', "Python-3.13.5.tar.xz or .tgz", "'Python-3.13.4.tgz'"], id="another's file",
+            ['releases."3.13.5".file', "Python-3.13.5.tar.xz or .tgz", "'Python-3.13.4.tgz'"],
+            id="another release's file",
         ),
         pytest.param(
             LOCK, lambda d: d["releases"]["3.13.5"].update(pool="/etc/passwd"),
@@ -337,7 +338,7 @@ def test_a_new_family_needs_only_data(data_tree: Path) -> None:
         pytest.param(LOCK, lambda d: d.pop("schema"), ["schema", "missing; expected 1"], id="no schema"),
         pytest.param(
             CATALOG, lambda d: d.update(default_target="potato"),
-            ["default_target", "one of trixie, bookworm, ", "'potato'"], id="default target not there",
+            ["default_target", "one of trixie, bookworm, ", "'potato'"], id="default target that does not exist",
         ),
         pytest.param(
             CATALOG, lambda d: d.update(repository="Infra7/Python"), ["repository", "an image name", "Infra7"],
@@ -361,7 +362,7 @@ def test_a_new_family_needs_only_data(data_tree: Path) -> None:
         ),
         pytest.param(
             CATALOG, lambda d: d["compilers"]["clang_ir"].update(like="icc"),
-            ["compilers.clang_ir.like", "one of gcc, clang, found", "'icc'"], id="compiler like one that is not there",
+            ["compilers.clang_ir.like", "one of gcc, clang, found", "'icc'"], id="compiler like an unknown one",
         ),
         pytest.param(
             CATALOG, lambda d: d["compilers"].update(other={"like": "other"}),

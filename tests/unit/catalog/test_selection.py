@@ -151,6 +151,7 @@ def test_an_error_about_an_unpinned_release_suggests_the_nearest_pinned_releases
     assert caught.value.exit_code == 2
     assert f"Nearest pinned releases: {nearest}." in caught.value.hint
     assert "--releases" in caught.value.hint
+    assert caught.value.hint.endswith(f"--version={version.rpartition('.')[0]} --source=PATH")
 
 
 @pytest.mark.parametrize(("target", "nearest"), [("bookwrm", "bookworm"), ("Jammy", "jammy"), ("noblé", "noble")])

@@ -249,11 +249,6 @@ def test_a_signal_before_errors_are_reported_ends_inv_without_a_traceback(root: 
         ("-T x", "Error: invalid literal for int() with base 10: 'x'. `inv --help` explains the options."),
         ("--list-depth=x", "Error: invalid literal for int() with base 10: 'x'. `inv --help` explains the options."),
         ("-F bogus -l", "unexpected AttributeError: 'Program' object has no attribute 'list_bogus' (check the options"),
-        ("tags --version", "Flag <Argument: version [list]> needed value and was not given one!"),
-        *(
-            (f"plan --version=3.13 {words}", "Flag <Argument: platform [list]> needed value and was not given one!")
-            for words in ("--platform", "--platform=amd64 --platform", "--platform amd64 --platform --quick")
-        ),
     ],
 )
 def test_an_error_of_invoke_itself_is_one_line(root: Path, tmp_path: Path, arguments: str, message: str) -> None:

@@ -113,7 +113,7 @@ def test_a_report_of_keys_aligns_numbers_right() -> None:
     assert Report.of("name", []).columns[0].right is False
 
 
-def test_columns_below_follow_on_lines_of_at_most_80_columns_and_are_ordinary_cells_elsewhere() -> None:
+def test_columns_below_a_row_are_wrapped_at_80_columns_and_are_ordinary_cells_in_other_formats() -> None:
     columns = (*COLUMNS, Column("tags", below=True), Column("empty", below=True))
     rows = [{"name": "a", "count": 1, "tags": ["infra7/python:3.13.15-bookworm"] * 6}, {"name": "b", "tags": ["x"]}]
     lines = render(rows, columns).splitlines()

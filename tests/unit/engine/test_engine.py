@@ -429,7 +429,7 @@ def test_a_file_instead_of_a_folder_with_configuration_is_reported_by_its_variab
 def test_no_second_engine_is_started_next_to_the_users_own(workspace: Workspace) -> None:
     engine = Engine("system", "unix:///x", Embedded(workspace))
     with (
-        pytest.raises(InputError, match="a second engine runs next to the embedded one only") as failed,
+        pytest.raises(InputError, match="a second engine can only run next to the embedded one") as failed,
         fresh_engine(engine, ["image"]),
     ):
         pass

@@ -103,6 +103,15 @@ def test_what_becomes_a_label_is_checked(tmp_path: Path, change: dict[str, str])
         read_resolution(file)
 
 
+@pytest.mark.parametrize(("name", "reason"), [("x", "No such file or directory"), ("", "not a folder")])
+def test_a_file_of_packages_that_cannot_be_read_is_named_once_with_the_reason(
+    tmp_path: Path, name: str, reason: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        read_resolution(tmp_path / name)
+    assert caught.value.message.endswith(reason) and "Errno" not in caught.value.message
+
+
 def test_an_answer_without_dates_is_not_a_resolution(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="the packages of bookworm could not be resolved"):
         resolve(Workspace(tmp_path, tmp_path), "x", ABOUT, lambda folder: (folder / "packages").touch())

@@ -15,6 +15,7 @@ from bakery.build.builder import BuildResult, build_report, failure_of, result_r
 from bakery.build.export import Packed
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.recipes import RecipeName
+from bakery.catalog.selection import select_images
 from bakery.catalog.tags import aliases_of, tags_of
 from bakery.display.progress import Display
 from bakery.display.tables import render
@@ -189,3 +190,9 @@ def test_the_report_of_a_build_explains_failures_and_fails(catalog: Catalog, ima
     assert isinstance(report.failure, BuildError)
     assert str(report.failure) == f"1 of 2 images failed:\n{bad.image.name}: it broke", "the cause is last"
     assert build_report(FakeBuilder(catalog, [good]), [good.image]).failure is None  # type: ignore[arg-type]
+
+
+def test_the_overview_says_what_is_built_by_default(catalog: Catalog, tmp_path: Path) -> None:
+    images = select_images(catalog, everything=True)
+    report = image_report(catalog, Workspace(tmp_path, tmp_path), images, TODAY, overview=True)
+    assert "Without --target and --variant: bookworm, default." in report.notes

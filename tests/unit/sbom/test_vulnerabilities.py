@@ -1,4 +1,4 @@
-"""Vulnerabilities by Debian's security tracker, and the OpenVEX document of an image."""
+"""Vulnerabilities from Debian's security tracker, and the OpenVEX document of an image."""
 
 from __future__ import annotations
 

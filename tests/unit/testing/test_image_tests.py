@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from bakery.catalog.labels import LABELS
-from bakery.catalog.models import Image, RecipeName
+from bakery.catalog.models import Catalog, Image, RecipeName
 from bakery.engine.engine import EngineImage
-from bakery.errors import BuildError
+from bakery.errors import BuildError, InputError
+from bakery.testing import image_tests
 from bakery.testing.image_tests import (
     ALL_SKIPPED,
     FAILED,
@@ -19,6 +23,7 @@ from bakery.testing.image_tests import (
     as_built,
     image_test_failure,
 )
+from bakery.workspace import Workspace
 
 OUTPUT = 'test_a ... ok\n{"passed": 2, "failed": 1, "skipped": 0, "failures": ["test_b: no"], "skips": []}\n'
 
@@ -42,6 +47,18 @@ def test_a_run_without_a_summary_is_an_error(image: Callable[..., Image], output
 def test_a_run_that_was_killed_is_an_error(image: Callable[..., Image]) -> None:
     with pytest.raises(BuildError, match="terminated with code 137"):
         _result(image("3.13"), "python:x", 137, OUTPUT)
+
+
+def test_a_pattern_that_matches_no_test_is_wrong_input(
+    catalog: Catalog, image: Callable[..., Image], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = '{"passed": 0, "failed": 0, "skipped": 0, "failures": [], "skips": []}'
+    ran = SimpleNamespace(code=image_tests.NOTHING_SELECTED, stdout=output)
+    monkeypatch.setattr(image_tests, "run_container", lambda *_, **__: ran)
+    engine: Any = SimpleNamespace(require=lambda _: EngineImage("sha256:1"))
+    with pytest.raises(InputError, match="no test in tests/image matches sll") as caught:
+        image_tests.run_image_tests(Workspace(root, root), catalog, engine, image("3.13"), ["sll"], lambda _: None)
+    assert caught.value.hint == "-k takes part of a test's name."
 
 
 @pytest.mark.parametrize(("label", "recipe"), [("quick", RecipeName.QUICK), ("", RecipeName.FULL)])

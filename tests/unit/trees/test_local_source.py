@@ -169,7 +169,7 @@ def test_changed_and_new_files_belong_to_a_checkout_but_not_to_its_commit(
     _, members = read(f"{checkout}@HEAD")
     assert "Python-3.14.7/Lib/new.py" not in members
     assert members["Python-3.14.7/Lib/os.py"].size == 0
-    assert any("3 changed files are not in HEAD" in line for line in told)
+    assert any("changed files that are not in HEAD: 3" in line for line in told)
 
 
 def test_a_commit_has_its_own_files_and_not_those_that_git_shows_in_their_place(read: Read, checkout: Path) -> None:
@@ -199,7 +199,7 @@ def test_changes_that_git_was_asked_to_ignore_are_reported(
     (checkout / "configure").write_text("#!/bin/false\n")
     assert git(checkout, "status", "--porcelain") == ""
     read(checkout)
-    assert "with 1 changed files" in told[-1]
+    assert "with 1 changed file:" in told[-1]
 
 
 def test_a_commit_without_some_of_its_blobs_is_packed_without_them(read: Read, checkout: Path, told: list[str]) -> None:
