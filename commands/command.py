@@ -11,6 +11,7 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from invoke import program, terminals
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.parser.parser import ParseMachine
@@ -55,6 +56,16 @@ def _begin_option(parser: Any, flag: str, inverse: bool = False, *, begin: Any =
 
 
 ParseMachine.switch_to_flag = _begin_option  # type: ignore[assignment,method-assign]
+
+
+def _terminal_size() -> tuple[int, int]:
+    """The size of the terminal, but at least :data:`NARROWEST` columns: Invoke's lists fail if they have no room."""
+    columns, rows = terminals.pty_size()
+    return max(columns, NARROWEST), rows
+
+
+NARROWEST = 60
+vars(program)["pty_size"] = _terminal_size
 
 
 def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report | None]], Task[Any]]:
