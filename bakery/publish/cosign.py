@@ -62,7 +62,7 @@ class Signer:
     def _run(self, verb: str, digest: str, *options: str) -> None:
         try:
             done = run_program(self.command(verb, digest, *options), {**os.environ, "COSIGN_YES": "true"}, LIMITS)
-        except (ProgramError, OSError) as error:  # a file that is not a program can be executable
+        except (ProgramError, FileNotFoundError) as error:  # an interpreter may be missing
             problem = str(error)
         else:
             if not done.code:
