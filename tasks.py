@@ -12,6 +12,9 @@ import sys
 from os import PathLike
 from pathlib import Path
 
+if sys.flags.safe_path:  # $PYTHONSAFEPATH, python -P: the clone is not on sys.path
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+
 from bakery.process import guard
 
 guard()  # before the other imports, which take time

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from bakery.programs import Limits, OverLimit, run_program
+from bakery.programs import Limits, ProgramError, run_program
+from bakery.redaction import shorten
 from bakery.regular_files import FILE_TYPES
 
 SETTINGS = {
@@ -97,8 +98,9 @@ def _run(path: Path, settings: Mapping[str, str], arguments: Sequence[str], data
         done = run_program(command, environment | ALONE, Limits(SECONDS, limit), data=data)
     except FileNotFoundError:
         raise ValueError("git is not installed: apt-get install git") from None
-    except OverLimit as error:
+    except ProgramError as error:
         raise ValueError(f"git {arguments[0]} {error}") from None
     if done.code:
-        raise ValueError(f"git {arguments[0]}: {done.stderr.decode(errors='replace').strip()}")
+        reason = done.stderr.decode(errors="replace").strip() or f"exit code {done.code}"
+        raise ValueError(f"git {arguments[0]}: {shorten(reason, 1000)}")
     return done.stdout

@@ -15,8 +15,11 @@ from pathlib import Path
 from bakery.errors import BakeryError
 
 
-class OverLimit(subprocess.SubprocessError):
-    """A program that was ended because it took too long or printed too much; the text says which."""
+class ProgramError(subprocess.SubprocessError):
+    """A program that cannot be run, or was ended because it took too long or printed too much.
+
+    The text continues a sentence that begins with the program's name.
+    """
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ def run_program(
 ) -> Finished:  # fmt: skip
     """Run ``command`` in the folder ``cwd`` with ``data`` as its input, within ``limits``.
 
-    Raises :exc:`OverLimit`, OSError if it cannot be started, and :exc:`BakeryError` without a temporary folder.
+    Raises :exc:`ProgramError`, FileNotFoundError without such a program, and :exc:`BakeryError` without a temporary
+    folder.
     Whatever interrupts the call also stops the program and its children.
     """
     try:
@@ -70,17 +74,23 @@ def run_program(
         given.write(data)
         given.seek(0)
         began = time.perf_counter()
-        with subprocess.Popen(
-            command, env=environment, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True, cwd=cwd, umask=umask,
-        ) as process:  # fmt: skip
+        try:
+            process = subprocess.Popen(
+                command, env=environment, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                start_new_session=True, cwd=cwd, umask=umask,
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise
+        except OSError as error:  # not executable, not a program, or a limit of processes or of open files
+            raise ProgramError(f"cannot be run: {error.strerror}") from None
+        with process:
             try:
                 stdout, stderr, line = _follow(process, began + limits.seconds, limits.output)
                 process.wait(max(0.0, began + limits.seconds - time.perf_counter()))
             except BaseException as error:
                 _end(process, limits)
                 if isinstance(error, TimeoutError | subprocess.TimeoutExpired):
-                    raise OverLimit(f"took more than {limits.seconds:.0f} s") from None
+                    raise ProgramError(f"took more than {limits.seconds:.0f} s") from None
                 raise
             return Finished(
                 process.returncode, stdout, stderr, time.perf_counter() - began, line - began if line else None
@@ -93,14 +103,14 @@ def _end(process: "subprocess.Popen[bytes]", limits: Limits) -> None:
         try:
             if limits.grace:
                 os.killpg(process.pid, signal.SIGTERM)
-                with suppress(TimeoutError, OverLimit):
+                with suppress(TimeoutError, ProgramError):
                     _follow(process, time.perf_counter() + limits.grace, limits.output)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
 
 
 def _follow(process: "subprocess.Popen[bytes]", deadline: float, limit: int) -> tuple[bytes, bytes, float]:
-    """Both streams of the process, and when it had printed a line or 0; TimeoutError, :exc:`OverLimit`."""
+    """Both streams of the process, and when it had printed a line or 0; TimeoutError, :exc:`ProgramError`."""
     assert process.stdout is not None and process.stderr is not None
     output, errors = process.stdout.fileno(), process.stderr.fileno()
     streams, line = {output: bytearray(), errors: bytearray()}, 0.0
@@ -119,5 +129,5 @@ def _follow(process: "subprocess.Popen[bytes]", deadline: float, limit: int) -> 
                 if not line and descriptor == output and b"\n" in data:
                     line = time.perf_counter()
             if sum(map(len, streams.values())) > limit:
-                raise OverLimit(f"wrote more than {limit >> 20} MiB")
+                raise ProgramError(f"wrote more than {limit >> 20} MiB")
     return bytes(streams[output]), bytes(streams[errors]), line

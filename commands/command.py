@@ -11,6 +11,7 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from invoke import program, terminals
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.parser.context import to_flag
@@ -67,6 +68,16 @@ def _refuse(parser: Any, problem: str) -> None:
 
 ParseMachine.switch_to_flag = _begin_option  # type: ignore[assignment,method-assign]
 ParseMachine.error = _refuse  # type: ignore[assignment,method-assign]
+
+
+def _terminal_size() -> tuple[int, int]:
+    """The size of the terminal, but at least :data:`NARROWEST` columns: Invoke's lists fail if they have no room."""
+    columns, rows = terminals.pty_size()
+    return max(columns, NARROWEST), rows
+
+
+NARROWEST = 60
+vars(program)["pty_size"] = _terminal_size
 
 
 def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report | None]], Task[Any]]:

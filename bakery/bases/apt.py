@@ -20,9 +20,9 @@ from urllib.parse import unquote
 
 from bakery.catalog import Archive
 from bakery.checksums import checked_folder, is_intact
-from bakery.errors import BakeryError
+from bakery.errors import QuotingError
 from bakery.files import Tell, require_type, sha256_of, staged_folder, write_whole
-from bakery.programs import Limits, OverLimit, run_program
+from bakery.programs import Limits, ProgramError, run_program
 from bakery.regular_files import read_regular
 from bakery.urls import is_snapshot
 
@@ -48,7 +48,7 @@ LOGINS: dict[str, str] = {}
 of sources can end up in images, and other users can list the arguments of processes."""
 
 
-class AptError(BakeryError):
+class AptError(QuotingError):
     """apt or a package tool failed; the message ends with the last lines of its output."""
 
 
@@ -129,8 +129,8 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", **(env or {})}
     try:
         done = run_program(command, environment, LIMITS, cwd=cwd, umask=0o022)
-    except OverLimit as error:
-        raise AptError(f"{Path(command[0]).name} {error} and was stopped") from None
+    except ProgramError as error:
+        raise AptError(f"{Path(command[0]).name} {error}") from None
     except FileNotFoundError:
         hint = "This step needs a Debian or Ubuntu host with apt and dpkg."
         raise AptError(f"{command[0]} is not installed", hint=hint) from None
@@ -139,7 +139,7 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
         if "No space left on device" in stderr:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         lines = [line for line in (stderr + stdout).splitlines() if line.strip()]
-        errors = [line for line in lines if line.startswith("E:")] or lines
+        errors = [line for line in lines if line.startswith("E:")] or lines or [f"exit code {done.code}"]
         raise AptError(f"{os.path.basename(command[0])} failed: " + " ".join(errors[-3:]))
     return stdout
 
@@ -315,6 +315,9 @@ class PrivateApt:
         """Download ``packages`` and unpack them into a folder; nothing is installed, no maintainer script runs."""
         with staged_folder(self.folder / "debs") as debs:
             run(["apt-get", "download", *map(self._renamed, packages)], env=self.env, cwd=debs)
-            for deb in sorted(debs.glob("*.deb")):
+            downloaded = sorted(debs.glob("*.deb"))
+            if len(downloaded) < len(set(packages)):  # what is unpacked would count as complete from now on
+                raise AptError(f"apt-get downloaded {len(downloaded)} of {len(set(packages))} packages")
+            for deb in downloaded:
                 run(["dpkg-deb", "--extract", str(deb), str(into)])
         shutil.rmtree(self.folder / "debs")

@@ -19,7 +19,7 @@ from bakery.benchmarks.pyperformance import Benchmark, SuiteConfig
 from bakery.engine import Container, ContainerOptions, Engine, idle_container
 from bakery.errors import BuildError
 from bakery.files import Tell, disk_full, require_type, sha256_of, staged_file, write_whole
-from bakery.programs import OverLimit, run_program
+from bakery.programs import ProgramError, run_program
 from bakery.regular_files import SMALL, read_regular
 
 FOLDER = "/bench"
@@ -132,10 +132,10 @@ class Wheelhouse(ExitStack):
 
     @cached_property
     def _container(self) -> Container:
-        command = [sys.executable, "-m", "pip", "config", "list"]  # fails if this interpreter has no pip
+        command = [sys.executable, "-EPm", "pip", "config", "list"]  # fails if this interpreter has no pip
         try:
             done = run_program(command, os.environ)
-        except OverLimit as error:
+        except ProgramError as error:
             raise BuildError(f"cannot be installed: {shlex.join(command)} {error}") from None
         variables, paths = settings_for(done.stdout.decode(errors="replace") if done.code == 0 else "", os.environ)
         if not self.engine.host.startswith("unix:"):  # another machine does not have this machine's files

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakery.engine.engine import Engine
 from bakery.errors import BuildError
-from bakery.programs import Limits, OverLimit, run_program
+from bakery.programs import Limits, ProgramError, run_program
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -217,9 +217,9 @@ def docker_run(
     try:
         done = run_program(run, engine.environment, Limits(LONGEST_START, LARGEST_OUTPUT))
     except BaseException as error:
-        with suppress(OSError, OverLimit):
+        with suppress(OSError, ProgramError):
             run_program(["docker", "rm", "--force", name], engine.environment)
-        raise BuildError(str(error)) if isinstance(error, OverLimit) else error from None
+        raise BuildError(str(error)) if isinstance(error, ProgramError) else error from None
     output, errors = (text.decode("utf-8", "replace") for text in (done.stdout, done.stderr))
     if done.code or (first_line and done.first_line is None):
         reason = (errors or output).strip().splitlines() or [f"printed nothing, exit code {done.code}"]

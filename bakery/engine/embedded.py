@@ -319,7 +319,7 @@ class Embedded:
                     "--config-file", self.config, "--label", LABEL,
                 ],
                 env={**inherited, **self._libraries(), "PATH": f"{self.path}:{os.environ.get('PATH', '')}"},
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=False,
             )  # fmt: skip
         if self._answers(grace=2.0):
             return

@@ -16,7 +16,7 @@ from bakery.engine.embedded import Embedded
 from bakery.errors import BakeryError, BuildError, EngineError
 from bakery.files import Tell
 from bakery.platforms import AMD64, Platform
-from bakery.programs import OverLimit, run_program
+from bakery.programs import ProgramError, run_program
 from bakery.redaction import shorten
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ class Engine:
                 self.embedded.prepare()
             try:
                 done = run_program([*command, "version"], self.environment)
-            except OverLimit as error:
+            except ProgramError as error:
                 versions.append(f"{' '.join(command)} {error}")
                 continue
             if done.code == 0:

@@ -21,7 +21,7 @@ from bakery.files import existing, free_space
 from bakery.net import archive_url, http, secret_bundle, users_bundle, users_proxy
 from bakery.options import Building, options_of, parse
 from bakery.platforms import host_platform
-from bakery.programs import OverLimit, run_program
+from bakery.programs import ProgramError, run_program
 from bakery.redaction import redact
 from bakery.urls import PYTHON_ORG, folder_of
 from bakery.workspace import Workspace
@@ -124,7 +124,7 @@ def _builder(catalog: Catalog, engine: Engine, name: str) -> Iterator[Finding]:
     try:
         done = run_program([*engine.buildx, "inspect", *([name] if name else [])], engine.environment)
         error = (done.stderr.decode(errors="replace").strip().splitlines() or ["no output"])[-1] if done.code else ""
-    except OverLimit as problem:
+    except ProgramError as problem:
         error = f"buildx {problem}"
     if error:
         yield Finding("builder", State.MISSING, f"{name or 'default'}: {error}", f"{shlex.join(engine.buildx)} ls")
@@ -211,9 +211,11 @@ def _host_archive(catalog: Catalog) -> Finding:
         return Finding("apt mirror", State.WARNING, "no apt on this host", "Base images need their registry.")
     try:
         mirror = apt.host_mirror()
+        found = f"{mirror.codename} at {urlsplit(mirror.uris['']).hostname or 'a folder'}"
     except apt.AptError as error:
         return Finding("apt mirror", State.WARNING, error.message, error.hint)
-    found = f"{mirror.codename} at {urlsplit(mirror.uris['']).hostname or 'a folder'}"
+    except ValueError:
+        return Finding("apt mirror", State.WARNING, "not a valid URI", "Correct it in apt's sources.")
     if "-security" not in mirror.uris:
         todo = "Bases that are made from packages get no fixes. Add the suite to apt's sources."
         return Finding("apt mirror", State.WARNING, f"{found}, without {mirror.codename}-security", todo)

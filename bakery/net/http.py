@@ -83,6 +83,11 @@ def _errors(timeout: tuple[float, float]) -> Iterator[None]:
         raise Unavailable("cannot be reached (expected http://HOST or https://HOST, for a proxy too)") from None
     except (requests.RequestException, HTTPError) as error:
         raise Unavailable(f"cannot be reached ({_reason(error)})") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        # requests' own: $REQUESTS_CA_BUNDLE or $CURL_CA_BUNDLE names a file that does not exist
+        raise Unavailable(f"cannot be reached ({shorten(str(error), 300)})") from None
 
 
 def _reason(error: BaseException) -> str:

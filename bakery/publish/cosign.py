@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.errors import InputError, PublishError
-from bakery.programs import Limits, OverLimit, run_program
+from bakery.programs import Limits, ProgramError, run_program
 from bakery.redaction import shorten
 from bakery.registry import HUB, Transport, is_loopback
 from bakery.urls import is_public
@@ -62,7 +62,7 @@ class Signer:
     def _run(self, verb: str, digest: str, *options: str) -> None:
         try:
             done = run_program(self.command(verb, digest, *options), {**os.environ, "COSIGN_YES": "true"}, LIMITS)
-        except (OverLimit, OSError) as error:  # a file that is not a program can be executable
+        except (ProgramError, FileNotFoundError) as error:  # an interpreter may be missing
             problem = str(error)
         else:
             if not done.code:

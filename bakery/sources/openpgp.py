@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bakery.programs import OverLimit, run_program
+from bakery.programs import ProgramError, run_program
 from bakery.redaction import shorten
 
 WEAK_DIGESTS = {"1": "MD5", "2": "SHA1", "3": "RIPEMD160", "11": "SHA224"}
@@ -73,7 +73,7 @@ def verify(file: Path, signature: bytes, fingerprints: Sequence[str], keys: Path
             done = run_program(command, {**os.environ, "LC_ALL": "C"})
         except FileNotFoundError:
             raise Unverifiable("gpgv is not installed (apt-get install gpgv)") from None
-        except OverLimit as error:
+        except ProgramError as error:
             raise BadSignature(f"gpgv {error}") from None
     return interpret_status(
         done.stdout.decode("utf-8", "replace").splitlines(), [key.stem for key in known], now, done.code
@@ -108,7 +108,8 @@ def interpret_status(lines: Iterable[str], pinned: Sequence[str], now: datetime,
 def _interpret(lines: Iterable[str], pinned: Sequence[str], now: datetime, code: int) -> VerifiedSignature:
     status = [line.removeprefix("[GNUPG:] ").split(" ") for line in lines if line.startswith("[GNUPG:] ")]
     fields = {keyword: values for keyword, *values in status}
-    _reject(fields, sum(keyword == "NEWSIG" for keyword, *_ in status))
+    about = f"gpgv's exit code: {code}, this machine's date: {now:%Y-%m-%d}"
+    _reject(fields, sum(keyword == "NEWSIG" for keyword, *_ in status), about)
     made, digest, kind, primary = int(fields["VALIDSIG"][2]), *fields["VALIDSIG"][7:10]
     when = datetime.fromtimestamp(made, UTC)
     if primary not in pinned:
@@ -131,8 +132,11 @@ def _interpret(lines: Iterable[str], pinned: Sequence[str], now: datetime, code:
     return VerifiedSignature("openpgp", primary, f"{when:%Y-%m-%d}", note)
 
 
-def _reject(fields: Mapping[str, Sequence[str]], signatures: int) -> None:
-    """Raise :exc:`BadSignature` unless the status lines report exactly one signature, which matches the file."""
+def _reject(fields: Mapping[str, Sequence[str]], signatures: int, about: str) -> None:
+    """Raise :exc:`BadSignature` unless the status lines report exactly one signature, which matches the file.
+
+    ``about`` may say why gpgv could not tell: it has crashed, or a wrong clock makes the key one of the future.
+    """
     if signatures > 1:
         raise BadSignature(f"there are {signatures} signatures; expected one")
     for keyword, reason in REJECTIONS.items():
@@ -145,6 +149,7 @@ def _reject(fields: Mapping[str, Sequence[str]], signatures: int) -> None:
         if weak:
             raise BadSignature(f"the signature uses a weak digest ({weak})")
         status = " ".join(fields["ERRSIG"])
-        raise BadSignature(f"gpgv cannot check the signature: its class, date or key is unusable (ERRSIG {status})")
+        problem = f"its class, date or key is unusable (ERRSIG {status}; {about})"
+        raise BadSignature(f"gpgv cannot check the signature: {problem}")
     if signatures == 0 or len(fields.get("VALIDSIG", ())) < 10:
-        raise BadSignature("it contains no detached signature that gpgv can read")
+        raise BadSignature(f"it contains no detached signature that gpgv can read ({about})")

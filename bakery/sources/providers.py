@@ -5,8 +5,8 @@ and add it to :data:`PROVIDERS`. Nothing else has to change: :class:`bakery.sour
 byte against the lock, caches the file, and lists in its error message why each attempt failed.
 """
 
+import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +21,8 @@ from bakery import urls
 from bakery.bases import apt
 from bakery.errors import SourceError, Unavailable
 from bakery.net import http
+from bakery.programs import Limits, ProgramError, run_program
+from bakery.redaction import shorten
 from bakery.regular_files import open_regular
 
 
@@ -192,14 +194,16 @@ def newest_wheel(like: str, *, same_version: bool = False) -> Iterator[Path]:
     tags = [f"--platform={tag}" for tag in platform.split(".")]
     kind = [f"--implementation={python[:2]}", f"--abi={abi}", *tags, "--only-binary=:all:", "--no-deps"]
     with TemporaryDirectory() as folder:
-        pip = [sys.executable, "-c", PIP, "--disable-pip-version-check", "download", "--quiet", "--no-cache-dir"]
-        command = [*pip, *kind, f"--dest={folder}", requirement]
+        # -E -P: neither PYTHONINSPECT nor a module in the current folder, such as resource.py, counts.
+        pip = [sys.executable, "-EPc", PIP, "--no-input", "--disable-pip-version-check", "download", "--quiet"]
+        command = [*pip, "--no-cache-dir", *kind, f"--dest={folder}", requirement]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
-        except subprocess.TimeoutExpired:
-            raise Unavailable(f"did not send {requirement} within {TIMEOUT} s") from None
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or [f"pip ended with {done.returncode}"])[-1]
+            done = run_program(command, os.environ, Limits(TIMEOUT))
+        except ProgramError as error:
+            raise Unavailable(f"did not send {requirement}: pip {error}") from None
+        if done.code:
+            lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"pip ended with {done.code}"]
+            reason = shorten(lines[-1], 1000)
             if reason == "MemoryError":
                 most = f"{MEMORY >> 20} MiB"
                 raise Unavailable(f"sent an index page for {requirement} that needs more than {most} of memory")

@@ -96,13 +96,14 @@ def test_nox_is_the_same_script(entrance: Entrance) -> None:
     assert done.stdout.split("\n") == ["[-m]", "[nox]", "[--noxfile]", f"[{entrance.clone}/noxfile.py]", "[-l]", ""]
 
 
-def test_a_tilde_in_the_name_of_the_cache_is_the_users_home_and_the_umask_may_be_0(
-    entrance: Entrance, tmp_path: Path
+@pytest.mark.parametrize(("mask", "mode"), [("0", 0o755), ("0777", 0o700)])
+def test_a_tilde_in_the_name_of_the_cache_is_the_users_home_and_any_umask_will_do(
+    entrance: Entrance, tmp_path: Path, mask: str, mode: int
 ) -> None:
     entrance.home = Path("~/x")
-    entrance.run("sh", "-c", f"umask 0; HOME={shlex.quote(str(tmp_path))} ./inv")
+    entrance.run("sh", "-c", f"umask {mask}; HOME={shlex.quote(str(tmp_path))} ./inv")
     assert not (entrance.clone / "~").exists()
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "x", tmp_path / "x/environments")] == [0o755] * 2
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "x", tmp_path / "x/environments")] == [mode] * 2
 
 
 def test_environment_is_reused(entrance: Entrance) -> None:

@@ -21,7 +21,7 @@ from bakery.engine.engine import Engine
 from bakery.errors import BakeryError, BuildError, EngineError, PublishError
 from bakery.git import git
 from bakery.machine import doctor
-from bakery.programs import Limits, OverLimit, run_program
+from bakery.programs import Limits, ProgramError, run_program
 from bakery.publish import cosign
 from bakery.sources import openpgp
 from bakery.workspace import Workspace
@@ -46,14 +46,14 @@ def test_more_input_than_a_pipe_holds() -> None:
 
 @pytest.mark.parametrize("script", ["exec cat /dev/zero", "exec cat /dev/zero >&2"])
 def test_output_without_end(script: str) -> None:
-    with pytest.raises(OverLimit, match="wrote more than 1 MiB"):
+    with pytest.raises(ProgramError, match="wrote more than 1 MiB"):
         shell(script)
 
 
 @pytest.mark.parametrize("work", ["sleep 60", "cat /dev/zero"])
 def test_a_program_and_its_children_remove_what_they_made_before_they_are_ended(tmp_path: Path, work: str) -> None:
     child = f"trap 'sleep 0.2; echo done >>{tmp_path}/child; exit' TERM; {work} & wait"
-    with pytest.raises(OverLimit):
+    with pytest.raises(ProgramError):
         shell(f"trap 'exit' TERM; sh -c \"{child}\" & wait", seconds=2, grace=20)
     assert (tmp_path / "child").read_text() == "done\n"
 
@@ -81,7 +81,7 @@ def test_an_interruption_during_the_grace_ends_the_program(tmp_path: Path) -> No
 )
 def test_a_program_that_does_not_end_and_its_children(tmp_path: Path, script: str) -> None:
     began = time.monotonic()
-    with pytest.raises(OverLimit, match="took more than 1 s"):
+    with pytest.raises(ProgramError, match="took more than 1 s"):
         shell(f"echo $$ > {tmp_path}/group; {script}", seconds=1)
     assert time.monotonic() - began < 20
     group = int((tmp_path / "group").read_text())
@@ -104,6 +104,41 @@ def test_a_program_that_is_missing() -> None:
         run_program(["no-such-program"], os.environ)
 
 
+def test_a_program_that_cannot_be_run_fails_like_one_that_does_not_end(
+    tmp_path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("apt-get", "git"):
+        (tmp_path / name).touch(0o644)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ProgramError, match="cannot be run: Permission denied"):
+        run_program(["git"], os.environ)
+    with pytest.raises(ValueError, match="git --version cannot be run: Permission denied"):
+        git(Path(), "--version")
+    monkeypatch.setattr(apt, "host_id", lambda: "debian")
+    assert doctor._host_archive(catalog).found == "apt-get cannot be run: Permission denied"
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("exit 3", "exit code 3"),
+        ("kill -9 $$", "exit code -9"),
+        ("yes | head -c 3000000 | tr -d '\\n' >&2; exit 1", "yyy"),
+    ],
+)
+def test_a_failure_without_a_message_has_its_exit_code_and_a_long_message_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+) -> None:
+    (tmp_path / "git").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(apt.AptError, match=f"git failed: {reason}") as failed:
+        apt.run(["git"])
+    with pytest.raises(ValueError, match=f"git --version: {reason}") as other:
+        git(Path(), "--version")
+    assert max(len(str(error.value)) for error in (failed, other)) < 1100
+
+
 @pytest.fixture
 def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program that prints without end, also under the names of programs that are found on PATH."""
@@ -118,10 +153,10 @@ def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_apt_is_ended_if_it_does_not_end_or_prints_without_end(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(apt.AptError, match=r"^endless wrote more than 64 MiB and was stopped"):
+    with pytest.raises(apt.AptError, match=r"^endless wrote more than 64 MiB"):
         apt.run([str(endless)])
     monkeypatch.setattr(apt, "LIMITS", Limits(seconds=1))
-    with pytest.raises(apt.AptError, match=r"^sh took more than 1 s and was stopped"):
+    with pytest.raises(apt.AptError, match=r"^sh took more than 1 s"):
         apt.run(["sh", "-c", "sleep 60 & exit 0"])
 
 

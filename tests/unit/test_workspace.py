@@ -45,7 +45,7 @@ def test_a_tilde_in_the_name_of_the_cache_is_the_users_home(monkeypatch: pytest.
     assert find_workspace(tmp_path, {"XDG_CACHE_HOME": "~/c"}).home == tmp_path / "c" / "infra7-python"
 
 
-@pytest.mark.parametrize(("mask", "mode"), [(0o000, 0o755), (0o002, 0o755), (0o077, 0o700)])
+@pytest.mark.parametrize(("mask", "mode"), [(0o000, 0o755), (0o002, 0o755), (0o077, 0o700), (0o777, 0o700)])
 def test_the_cache_is_made_for_one_user_whatever_the_umask(tmp_path: Path, mask: int, mode: int) -> None:
     before, home = os.umask(mask), tmp_path / "home"
     try:

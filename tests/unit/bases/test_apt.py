@@ -317,8 +317,10 @@ def test_a_library_that_was_renamed_for_64_bit_times_is_found_by_its_old_name(
 ) -> None:
     commands = list[list[str]]()
 
-    def run(command: list[str], **_: object) -> str:
+    def run(command: list[str], **options: Any) -> str:
         commands.append(command)
+        for name in command[2:] if command[1] == "download" else ():
+            (options["cwd"] / f"{name}.deb").touch()
         return "x:\n  Candidate: 5.38\n" if command[-1] in ("libperl5.38t64", "mmdebstrap", "mmdebstrapt64") else ""
 
     monkeypatch.setattr(apt, "run", run)
@@ -442,6 +444,15 @@ def private(host: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(apt, "LOGINS", {})
     host("bookworm", PRIVATE)
     return host_mirror()
+
+
+def test_packages_that_apt_has_not_downloaded_are_not_unpacked_as_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = PrivateApt(tmp_path / "apt", [])
+    monkeypatch.setattr(apt, "run", lambda *_, **__: "")
+    with pytest.raises(AptError, match=r"apt-get downloaded 0 of 1 packages"):
+        private.unpack(["docker.io"], tmp_path)
 
 
 @pytest.mark.parametrize("name", ["sources.list", "apt.conf", "status", "lists/x_InRelease", "cache/pkgcache.bin"])

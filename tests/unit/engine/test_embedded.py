@@ -196,6 +196,21 @@ def test_an_engine_is_not_started_without_the_right_to_mount(engine: Embedded, m
     assert "--privileged" in caught.value.hint
 
 
+def test_an_engine_for_which_no_process_can_be_started_is_an_error_with_the_reason(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setsid = tmp_path / "setsid"
+    setsid.write_text("#!/bin/sh\necho 'setsid: fork: Resource temporarily unavailable' >&2\nexit 1\n")
+    setsid.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(Embedded, "runtime", tmp_path / "run" / "engine")
+    monkeypatch.setattr(Embedded, "_root_as_mount", lambda _: [])
+    engine = Embedded(workspace, lambda _: None)
+    engine.folder.mkdir(parents=True)
+    with pytest.raises(EngineError, match="did not start: setsid: fork: Resource temporarily unavailable"):
+        engine._start()
+
+
 def test_doctor_reports_that_mounting_is_not_allowed(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "running_engine", lambda _: None)
     monkeypatch.setattr(doctor, "may_mount", lambda: False)

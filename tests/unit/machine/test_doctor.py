@@ -128,6 +128,15 @@ def test_missing_security_suite_of_the_host_is_a_warning(catalog: Catalog, monke
     assert doctor._host_archive(catalog).state is State.OK
 
 
+def test_a_source_of_packages_with_an_invalid_uri_is_a_warning(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apt, "host_id", lambda: "debian")
+    monkeypatch.setattr(apt, "host_mirror", lambda: apt.Mirror("bookworm", {"": "http://[::1/debian"}))
+    finding = doctor._host_archive(catalog)
+    assert (finding.state, finding.found) == (doctor.State.WARNING, "not a valid URI")
+
+
 def test_low_disk_space_is_reported(workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
 

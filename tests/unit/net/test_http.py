@@ -115,3 +115,14 @@ def test_registry_does_not_redirect_from_https_to_http(
         transport.once("GET", "manifests/latest")
     transport.close()
     assert plain.asked == []
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_ca_bundle_that_does_not_exist_makes_servers_unavailable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path / "missing.pem"))
+    for request in (http.status_of, lambda url: http.read(url, 1)):
+        with pytest.raises(Unavailable, match=r"TLS CA certificate bundle, invalid path: .*missing\.pem"):
+            request("https://127.0.0.1:1/")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import resource
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from bakery import urls
 from bakery.catalog.models import Series
 from bakery.catalog.pins import Pin
 from bakery.errors import SourceError, Unavailable
+from bakery.programs import Finished
+from bakery.sources import providers
 from bakery.sources.providers import PROVIDERS, Attempt, Request, from_package_index, from_user_mirror
 from bakery.sources.tarballs import SourceCache
 from bakery.workspace import Workspace
@@ -47,6 +48,19 @@ def cache(
     return make
 
 
+@pytest.fixture
+def pip_settings(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes pip use an index and no other settings."""
+
+    def use(index: str) -> None:
+        for name in [name for name in os.environ if name.startswith("PIP_")]:
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("PIP_INDEX_URL", index)
+
+    return use
+
+
 @pytest.mark.parametrize("answer", [500, 503, lambda _: None])
 def test_a_mirror_in_error_is_asked_about_one_release_and_not_about_all(serve: Any, answer: Any) -> None:
     server = serve(default=answer)
@@ -61,14 +75,38 @@ def test_a_mirror_in_error_is_asked_about_one_release_and_not_about_all(serve: A
     assert len(other.asked) == 6
 
 
-def test_an_index_that_never_ends_is_abandoned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def endless(command: list[str], timeout: float, **_: object) -> None:
-        raise subprocess.TimeoutExpired(command, timeout)
-
-    monkeypatch.setattr(subprocess, "run", endless)
+def test_an_index_that_never_ends_is_abandoned(
+    serve: Callable[..., Any], pip_settings: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = serve()
+    server.default = lambda _: server.released.wait(60) and None
+    pip_settings(server.url)
+    monkeypatch.setattr(providers, "TIMEOUT", 3)
     (attempt,) = from_package_index(Request("uv-0.13.9-py3-none-any.whl", 1))
-    with pytest.raises(Unavailable, match=r"did not send uv==0\.13\.9 within 600 s"):
+    with pytest.raises(Unavailable, match=r"did not send uv==0\.13\.9: pip took more than 3 s"):
         attempt.download(tmp_path / "wheel")
+
+
+def test_pip_asks_for_no_login_and_runs_no_code_from_the_current_folder(
+    serve: Callable[..., Any], pip_settings: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pip_settings(serve(default=(401, b"", {"WWW-Authenticate": "Basic realm=x"})).url)
+    monkeypatch.setenv("PYTHONINSPECT", "1")
+    monkeypatch.setattr(providers, "TIMEOUT", 20)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resource.py").write_text("open('executed', 'w')")
+    reader, writer = os.pipe()  # never answers, like a terminal
+    standard_input = os.dup(0)
+    os.dup2(reader, 0)
+    try:
+        (attempt,) = from_package_index(Request(file=WHEEL, limit=100))
+        with pytest.raises(Unavailable, match=r"does not have uv==0\.13\.9: ERROR: "):
+            attempt.download(tmp_path / WHEEL)
+    finally:
+        os.dup2(standard_input, 0)
+        for descriptor in (reader, writer, standard_input):
+            os.close(descriptor)
+    assert not (tmp_path / "executed").exists()
 
 
 def test_providers_are_in_the_documented_order() -> None:
@@ -158,14 +196,14 @@ class Pip:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, file: str = WHEEL, error: str = "") -> None:
         self.file, self.error = file, error
-        monkeypatch.setattr("bakery.sources.providers.subprocess.run", self.run)
+        monkeypatch.setattr("bakery.sources.providers.run_program", self.run)
 
-    def run(self, command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+    def run(self, command: list[str], *_: object) -> Finished:
         self.command = command
         folder = next(word.removeprefix("--dest=") for word in command if word.startswith("--dest="))
         if not self.error:
             (Path(folder) / self.file).write_bytes(b"wheel")
-        return subprocess.CompletedProcess(command, int(bool(self.error)), "", self.error)
+        return Finished(int(bool(self.error)), b"", self.error.encode(), 0, None)
 
 
 def test_a_wheel_comes_from_pips_index_for_its_own_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -210,12 +248,9 @@ def endless(handler: Any) -> None:
 
 
 def test_pip_does_not_take_all_memory_for_an_endless_index(
-    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    serve: Callable[..., Any], pip_settings: Callable[[str], None], tmp_path: Path
 ) -> None:
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_INDEX_URL", serve(default=endless).url)
+    pip_settings(serve(default=endless).url)
     (attempt,) = from_package_index(Request(file=WHEEL, limit=100))
     # A child counts its parent's memory until it starts its program.
     before = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF))

@@ -318,3 +318,11 @@ def test_mistake_in_upstream_toml_is_reported_with_its_location(
 
 def test_unlisted_series_has_no_signers(upstream: FakeUpstream) -> None:
     assert upstream.trust.signers_of("3.99") == Signers()
+
+
+def test_a_gpgv_that_crashes_or_sees_a_key_of_the_future_is_reported_as_such() -> None:
+    with pytest.raises(BadSignature, match=r"gpgv can read \(gpgv's exit code: -11, this machine's date: "):
+        interpret_status([], ["A" * 40], NOW, code=-11)
+    lines = ("[GNUPG:] NEWSIG", "[GNUPG:] ERRSIG A821E680E5FA6305 1 10 00 1749663954 6 A")
+    with pytest.raises(BadSignature, match=r"6 A; gpgv's exit code: 2, this machine's date: 1999-12-31\)"):
+        interpret_status(lines, ["A" * 40], datetime(1999, 12, 31, tzinfo=UTC), code=2)
