@@ -11,6 +11,7 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 import sys
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 if sys.flags.safe_path:  # $PYTHONSAFEPATH, python -P: the clone is not on sys.path
     sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -23,6 +24,7 @@ from invoke.collection import Collection
 from invoke.config import Config
 from invoke.exceptions import Exit
 from invoke.main import program
+from invoke.parser.parser import ParseMachine
 
 from commands.building import build, plan, profile, reference, regrtest, test, verify
 from commands.comparing import bench, compare, differences, images, outdated, sbom, startup, tags, vulnerabilities
@@ -33,6 +35,19 @@ namespace = Collection(
     build, profile, reference, test, verify, regrtest, compare, differences, bench, startup, sbom, outdated,
     vulnerabilities, plan, tags, images, readme, site, update, push, doctor, clean, engine,
 )  # fmt: skip
+
+
+def begin_option(parser: Any, flag: str, inverse: bool = False, *, begin: Any = ParseMachine.switch_to_flag) -> None:
+    """Make repeatable options need a value each time: Invoke ignores one at the end of the line without a value.
+
+    With an empty variable in a script, ``--platform $PLATFORM`` would build for the default platform.
+    """
+    begin(parser, flag, inverse)
+    if parser.flag.kind is list:
+        parser.flag.raw_value = None
+
+
+ParseMachine.switch_to_flag = begin_option  # type: ignore[assignment,method-assign]
 
 
 class Configuration(Config):

@@ -156,6 +156,20 @@ def require_effect(dry: bool, remainder: str, task: str, has_dry: bool) -> None:
         raise InputError(problem, hint="Leave out the -- before them.")
 
 
+def unparsed(problem: str, task: str, option: str) -> str:
+    """The message for a command line that Invoke refuses with ``problem``, in ``task`` and at ``option``, if known.
+
+    >>> print(unparsed("No idea what '--versoin' is!", "build", ""))
+    InputError: unknown argument '--versoin'
+      `inv build --help` lists its options. `inv --list` lists all tasks.
+    """
+    if problem.startswith("Flag "):  # "Flag <Argument: version [list]> needed value and was not given one!"
+        problem = f"{option} needs a value"
+    problem = problem.replace("No idea what", "unknown argument").removesuffix(" is!")
+    options = f"`inv {task} --help` lists its options. " if task else ""
+    return f"InputError: {problem}\n  {options}`inv --list` lists all tasks."
+
+
 def exit_code(error: KeyboardInterrupt) -> int:
     """The exit code after a signal: 128 and its number."""
     return 128 + int((error.args or (signal.SIGINT,))[0])

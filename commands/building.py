@@ -40,9 +40,9 @@ def profile(selection: Selection, building: Building, output: Output) -> None:
     """Train interpreters and record their profiles (shared/profiles, shared/lock.toml), which builds then use."""
     catalog, images = selection.select(WORKSPACE.root, everything=building.stale)
     images = bakery.build.with_stale_profile(catalog, images) if building.stale else images
-    compilers = {image.name: bakery.build.compiler_to_train(catalog, image) for image in images}
+    plans = [f"{image.name}: would train with {bakery.build.compiler_to_train(catalog, image)}" for image in images]
     if output.dry:
-        print("\n".join(f"{name}: would train with {compiler}" for name, compiler in compilers.items()))
+        print("\n".join(plans))
         return
     untrained = replace(catalog, profiles={})
     bakery.build.train_all(bakery.build.open_builder(WORKSPACE, untrained, "profile", selection, building), images)

@@ -20,7 +20,7 @@ from invoke.tasks import Task
 
 from bakery import process
 from bakery.display import Report
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, InputError
 from bakery.options import Output, make_groups, options_of
 from bakery.workspace import find_workspace, require_own_cache
 
@@ -46,38 +46,15 @@ def reported_errors() -> Iterator[None]:
         process.INTERRUPTION.in_task = False
 
 
-def _begin_option(parser: Any, flag: str, inverse: bool = False, *, begin: Any = ParseMachine.switch_to_flag) -> None:
-    """Make repeatable options need a value each time: Invoke ignores one at the end of the line without a value.
-
-    With an empty variable in a script, ``--platform $PLATFORM`` would build for the default platform.
-    """
-    begin(parser, flag, inverse)
-    if parser.flag.kind is list:
-        parser.flag.raw_value = None
-
-
 def _refuse(parser: Any, problem: str) -> None:
-    """Report what Invoke cannot parse as wrong input with a next step; Invoke itself exits with 1, without one."""
-    if problem.startswith("Flag "):  # "Flag <Argument: version [list]> needed value and was not given one!"
-        problem = f"{to_flag(parser.flag.name)} needs a value"
-    problem = problem.replace("No idea what", "unknown argument").removesuffix(" is!")
-    task = parser.context and parser.context.name
-    options = f"`inv {task} --help` lists its options. " if task else ""
-    raise Exit(f"InputError: {problem}\n  {options}`inv --list` lists all tasks.", 2)
+    """Report what Invoke cannot parse as wrong input; Invoke itself exits with 1."""
+    task, option = parser.context and parser.context.name, parser.flag and to_flag(parser.flag.name)
+    raise Exit(process.unparsed(problem, task or "", option or ""), InputError.exit_code)
 
 
-ParseMachine.switch_to_flag = _begin_option  # type: ignore[assignment,method-assign]
 ParseMachine.error = _refuse  # type: ignore[assignment,method-assign]
-
-
-def _terminal_size() -> tuple[int, int]:
-    """The size of the terminal, but at least :data:`NARROWEST` columns: Invoke's lists fail if they have no room."""
-    columns, rows = terminals.pty_size()
-    return max(columns, NARROWEST), rows
-
-
-NARROWEST = 60
-vars(program)["pty_size"] = _terminal_size
+# Invoke's lists fail on a terminal where they have no room.
+vars(program)["pty_size"] = lambda: (max(60, terminals.pty_size()[0]), terminals.pty_size()[1])
 
 
 def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report | None]], Task[Any]]:

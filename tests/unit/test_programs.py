@@ -107,7 +107,7 @@ def test_a_program_that_is_missing() -> None:
 def test_a_program_that_cannot_be_run_fails_like_one_that_does_not_end(
     tmp_path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("apt-get", "git"):
+    for name in ("apt-config", "git"):
         (tmp_path / name).touch(0o644)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ProgramError, match="cannot be run: Permission denied"):
@@ -115,7 +115,7 @@ def test_a_program_that_cannot_be_run_fails_like_one_that_does_not_end(
     with pytest.raises(ValueError, match="git --version cannot be run: Permission denied"):
         git(Path(), "--version")
     monkeypatch.setattr(apt, "host_id", lambda: "debian")
-    assert doctor._host_archive(catalog).found == "apt-get cannot be run: Permission denied"
+    assert doctor._host_archive(catalog).found == "apt-config cannot be run: Permission denied"
 
 
 @pytest.mark.parametrize(
