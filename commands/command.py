@@ -53,8 +53,7 @@ def _refuse(parser: Any, problem: str) -> None:
 
 
 ParseMachine.error = _refuse  # type: ignore[assignment,method-assign]
-# Invoke's lists fail on a terminal where they have no room.
-vars(program)["pty_size"] = lambda: (max(60, terminals.pty_size()[0]), terminals.pty_size()[1])
+vars(program)["pty_size"] = lambda: (max(60, terminals.pty_size()[0]), terminals.pty_size()[1])  # its lists need room
 
 
 def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report | None]], Task[Any]]:
