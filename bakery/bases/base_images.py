@@ -343,9 +343,8 @@ def _readable(override: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None or not Path(error.filename).is_relative_to(
-            path
-        ):  # it is about the file that is written
+        # It may be about the file that is written.
+        if error.filename is None or not Path(error.filename).is_relative_to(path):
             raise
         problem = f"--base={override}: {error.filename} cannot be read: {error.strerror}"
         raise InputError(problem, hint="Run as the user that owns it, or give the root file system as a tar.") from None

@@ -244,9 +244,8 @@ class Published:
         if wrong:
             theirs = {key: shorten(str(self.labels.get(key)), LONGEST) for key in wrong}
             lines = [f"{key}: {theirs[key]} in the image, {planned.get(key)} here" for key in wrong]
-            hint = (
-                f"git checkout {self._revision}" if self._revision else "Check out the commit that it was built from."
-            )
+            commit = self._revision
+            hint = f"git checkout {commit}" if commit else "Check out the commit that it was built from."
             raise InputError("\n    ".join([f"{self.reference} was built from different inputs:", *lines]), hint=hint)
 
 
