@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,14 @@ def test_what_stays_on_disk_is_written_by_bakery_files_which_follows_no_link_and
     writes = re.compile(r"""\.write_(text|bytes)\(|open\((.*, )?"[wax]b?"|\.touch\(""")
     found = {module: len(writes.findall(source_of(module))) for module in MODULES}
     assert {module: count for module, count in found.items() if count} == WRITERS
+
+
+def test_pytest_looks_into_every_folder() -> None:
+    """By default it leaves out folders called build, such as tests/unit/build."""
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
+    folders = {path.name for top in ("bakery", "tests") for path in (ROOT / top).rglob("*") if path.is_dir()}
+    left_out = {name for name in folders if any(fnmatch(name, pattern) for pattern in options["norecursedirs"])}
+    assert {name for name in left_out if not name.startswith((".", "__"))} == set()
 
 
 def test_listing_the_tasks_loads_neither_docker_nor_requests(root: Path) -> None:
