@@ -151,7 +151,7 @@ for name in sys.argv[1:]:
     with zipfile.ZipFile(name) as old, zipfile.ZipFile(f"{name}.new", "w") as new:
         for member in old.infolist():
             data = old.read(member)
-            poorly = member.compress_size > 0.29 * member.file_size
+            poorly = member.compress_size > 0.28 * member.file_size
             member.compress_type = zipfile.ZIP_STORED if poorly else zipfile.ZIP_DEFLATED
             new.writestr(member, data, compresslevel=9)
     os.replace(f"{name}.new", name)

@@ -110,6 +110,7 @@ SOURCE_ONLY = (
     "/pty.py",
     "/cProfile.py",
     "/curses/",
+    "/_pyrepl/",
     "/http/server.py",
     "/json/tool.py",
     "/sqlite3/__main__.py",
