@@ -67,6 +67,7 @@ class _Interruption:
 
     def _watch(self, signals: int) -> None:
         """End an interrupted process if stdout or stderr stays full: a thread or the last flush would block forever."""
+        pause = threading.Event()
         while number := os.read(signals, 1):
             streams, written, command = select.poll(), time.monotonic(), self.commands
             streams.register(1, select.POLLOUT)
@@ -76,7 +77,7 @@ class _Interruption:
                     written = time.monotonic()
                 elif time.monotonic() - written > BLOCKED:
                     os._exit(128 + number[0])
-                time.sleep(min(BLOCKED / 10, 0.5))
+                pause.wait(min(BLOCKED / 10, 0.5))
 
     def handles(self, number: int) -> bool:
         """Whether the signal ``number`` interrupts this process; others, such as SIGWINCH, may have handlers, too."""
