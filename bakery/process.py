@@ -193,6 +193,8 @@ def _report(kind: type[BaseException], error: BaseException, _: object) -> None:
     code, line = 1, None
     if isinstance(error, KeyboardInterrupt):
         code, line = exit_code(error), "\nInterrupted."
+    elif isinstance(error, SystemExit):  # only with PYTHONINSPECT
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
     elif isinstance(error, Exception):
         line = describe(error) if _ours(error) else describe(error, "check the options; if they are right, report it")
     with suppress(OSError):

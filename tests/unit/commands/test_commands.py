@@ -257,6 +257,11 @@ def test_the_options_of_every_command_are_those_of_its_released_interface(collec
     assert options == {name: set(names.split()) for name, names in OPTIONS.items()}
 
 
+@pytest.mark.parametrize(("arguments", "code"), [(["--list"], 0), (["images"], 0), (["build", "--version=3.99"], 2)])
+def test_pythoninspect_changes_no_exit_code(inv: Run, arguments: list[str], code: int) -> None:
+    assert inv(*arguments, PYTHONINSPECT="1").returncode == code
+
+
 def test_every_format_is_offered_and_accepted(inv: Run) -> None:
     done = inv("tags", "--help")
     assert listed(FORMATS) in " ".join(done.stdout.split())
