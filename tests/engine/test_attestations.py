@@ -122,6 +122,7 @@ def test_attestations_describe_the_pushed_manifest_and_contain_no_local_path(
     assert annotations == {key: value for key, value in labels.items() if key.startswith("org.opencontainers.image.")}
 
 
+@pytest.mark.extended
 def test_rebuilding_an_unchanged_image_keeps_its_attestations(bench: Bench, first: BuildResult) -> None:
     index = bench.engine.require(first.tags[0]).id
     assert index != first.id

@@ -115,6 +115,7 @@ def test_sizes_match_the_manifest_that_docker_save_writes(quick: tuple[Bench, Bu
     assert [sum(sizes) for sizes in zip(*parts, strict=True)] == [size.disk_bytes, size.compressed_bytes]
 
 
+@pytest.mark.extended
 def test_recompressed_layers_are_loaded_and_have_the_same_content(quick: tuple[Bench, BuildResult]) -> None:
     bench, plain = quick
     if not bench.engine.keeps_layers:
