@@ -220,6 +220,7 @@ def test_a_fix_is_named_on_this_host(command: Command) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting another /etc/os-release needs root")
+@pytest.mark.extended
 def test_a_fix_is_named_on_a_host_that_says_it_is_ubuntu(command: Command, tmp_path: Path) -> None:
     (tmp_path / "os-release").write_text(OS_RELEASE)
     script = f'mount --bind {tmp_path}/os-release /etc/os-release && grep -q ubuntu /etc/os-release && exec "$@"'
