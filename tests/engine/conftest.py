@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +18,7 @@ from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog
 from bakery.catalog.selection import select_images
 from bakery.catalog.tags import references
+from bakery.engine.buildx import BuildxProcesses
 from bakery.engine.daemons import SYSTEM_SOCKET, answers, foreign_daemon
 from bakery.engine.discovery import find_engine, running_engine
 from bakery.engine.embedded import Embedded
@@ -86,6 +90,45 @@ def images_removed(engine: Engine) -> Iterator[None]:
     """Removes the images of all tests of a module at its end: the engine collects its garbage after each tag."""
     yield
     remove_images(engine)
+
+
+class Turn:
+    """Lets one worker build at a time; its threads share the turn.
+
+    BuildKit 26.1.5 was seen to panic (solver/edge.go: "interface {} is nil, not *solver.edgeRequest") while builds of
+    several workers had steps in common. Builds go on after it, but other tests lose their connection to the engine.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.mutex, self.users, self.held = file, threading.Lock(), 0, ExitStack()
+
+    def __enter__(self) -> None:
+        with self.mutex:
+            self.users += 1
+            if self.users == 1:
+                self.held.enter_context(locked(self.file, "building", lambda _: None))
+
+    def __exit__(self, *_: object) -> None:
+        with self.mutex:
+            self.users -= 1
+            if not self.users:
+                self.held.close()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def turn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Turn]:
+    """The turn of this worker, which each run of buildx takes; tests that start `inv build` take it themselves."""
+    base = tmp_path_factory.getbasetemp()
+    turn = Turn((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "building.lock")
+    follow = BuildxProcesses._follow
+
+    def alone(*arguments: Any) -> int:
+        with turn:
+            return follow(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BuildxProcesses, "_follow", alone)
+        yield turn
 
 
 @pytest.fixture(scope="session")

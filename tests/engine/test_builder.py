@@ -31,7 +31,7 @@ from bakery.testing.image_tests import over_budget
 from bakery.workspace import Workspace
 from tests.records import local_record, recorded, run_of_tests
 
-from .conftest import ROOT
+from .conftest import ROOT, Turn
 from .fixtures import RELEASE, REPOSITORY, SALT, Bench, output_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("images_removed")]
@@ -248,12 +248,12 @@ def test_images_that_are_built_in_parallel_are_the_same_and_survive_a_failed_one
     assert [(result.id, result.compiled) for result in again] == [(first.id, False)]
 
 
-def test_an_interruption_ends_all_builds(tmp_path: Path, engine: Engine, workspace: Workspace) -> None:
+def test_an_interruption_ends_all_builds(tmp_path: Path, engine: Engine, workspace: Workspace, turn: Turn) -> None:
     bench = Bench(tmp_path, engine, workspace.home, seconds=300)
     environment = {**os.environ, "BAKERY_HOME": str(bench.workspace.home), "DOCKER_HOST": engine.host}
     arguments = [f"--version={RELEASE}", f"--mirror={bench.mirror}", "--target=bookworm", "--jobs=2", "--quick"]
     command = [sys.executable, "-m", "invoke", "build", *arguments, "--variant=default,minimal"]
-    with subprocess.Popen(command, cwd=bench.root, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with turn, subprocess.Popen(command, cwd=bench.root, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         started = set()
         for line in process.stderr:
