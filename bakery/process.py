@@ -92,7 +92,7 @@ def prepare(*, in_task: bool = True) -> None:
 
     The first signal interrupts what runs; a later one ends the process, whatever still delays its end, and so does a
     stdout or stderr that stays full. No other user may write to what this process creates: root would refuse such a
-    cache (:mod:`bakery.workspace`). This user may: with a umask of 0777, nobody could use the folders of the cache.
+    cache (:mod:`bakery.workspace`). This user may, even with a umask of 0777: else the cache could not be used at all.
     """
     os.umask((os.umask(0o022) | 0o022) & 0o077)
     INTERRUPTION.since, INTERRUPTION.in_task = None, in_task

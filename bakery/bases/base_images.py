@@ -343,7 +343,7 @@ def _readable(override: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # It may be about the file that is written.
+        # An error of the file that is written is not about the base.
         if error.filename is None or not Path(error.filename).is_relative_to(path):
             raise
         problem = f"--base={override}: {error.filename} cannot be read: {error.strerror}"

@@ -174,8 +174,9 @@ class Embedded:
         Another thread may have started it already. BuildKit 26.1.5 was seen to panic while several builds ran at once.
         """
         now = self.pid()
+        log = self.log if now is None else self.last_log
         with suppress(OSError):
-            if before not in (None, now) and CRASH.search(read_regular(self.log if now is None else self.last_log)):
+            if before not in (None, now) and CRASH.search(read_regular(log)):
                 self.up()
                 self.tell(f"the embedded engine crashed and was started again; its log: {self.last_log}")
                 return True
