@@ -291,10 +291,10 @@ class Builder:
         return {names: compression, twins: self.catalog.compressions["twin"]}
 
     def _record(self, result: BuildResult, inputs: BuildInputs, identity: str) -> None:
-        """Write the record, with the tests of the image ``identity`` and, unless this run compiled, with its times."""
+        """Write the record, with what is known of the image ``identity`` and, unless this run compiled, with its times."""
         assert result.size is not None
         image, base = result.image, inputs.base
-        kept = ("tests", "regrtest", *(() if result.compiled else ("built", "seconds", "phases")))
+        kept = ("tests", "regrtest", "compared", *(() if result.compiled else ("built", "seconds", "phases")))
         record = LocalRecord(
             image=image.name, series=image.series.name, release=str(image.pin.version), target=image.target.name,
             variant=image.variant.name, platform=image.platform, recipe=image.recipe,

@@ -23,7 +23,7 @@ from bakery.catalog.models import Budget
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
 from bakery.engine.engine import Engine
-from bakery.records.builds import PartSize, record_file
+from bakery.records.builds import ComparedWith, PartSize, ReferenceSize, record_file, write_record
 from bakery.records.status import adopt, write_status
 from bakery.sizes.breakdown import Size
 from bakery.sizes.layers import saved_image
@@ -72,13 +72,18 @@ def test_a_profile_can_be_recorded_before_anything_was_built(fresh_bench: Bench)
 
 
 def test_a_second_build_compiles_nothing_and_makes_the_same_image(fresh_bench: Bench) -> None:
-    (first,) = fresh_bench.builder().build([fresh_bench.image()])
-    (second,) = fresh_bench.builder().build([fresh_bench.image()])
+    workspace, image = fresh_bench.workspace, fresh_bench.image()
+    (first,) = fresh_bench.builder().build([image])
+    compared = ComparedWith(reference=ReferenceSize(reference="reference/python:3.13", disk_bytes=1))
+    write_record(workspace, image, recorded(workspace, image), tests=run_of_tests(3), compared=compared)
+    (second,) = fresh_bench.builder().build([image])
     assert first.compiled
     assert not second.compiled
     assert second.id == first.id
     assert second.size == first.size
-    assert recorded(fresh_bench.workspace, fresh_bench.image()).phases == pytest.approx(first.phases, abs=0.1)
+    record = recorded(workspace, image)
+    assert record.phases == pytest.approx(first.phases, abs=0.1)
+    assert (record.tests, record.compared) == (run_of_tests(3), compared), "what is known of the image"
 
 
 @pytest.fixture(scope="module")
@@ -288,13 +293,13 @@ def test_two_simultaneous_builds_of_an_image_compile_once_and_both_succeed(fresh
 @pytest.mark.extended
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_build_can_be_completed(
-    tmp_path: Path, engine: Engine, workspace: Workspace, resolution: Path, number: signal.Signals
+    tmp_path: Path, engine: Engine, workspace: Workspace, resolution: Path, turn: Turn, number: signal.Signals
 ) -> None:
     bench = Bench(tmp_path, engine, workspace.home, packages=resolution, seconds=6)
     environment = {**os.environ, "BAKERY_HOME": str(bench.workspace.home), "DOCKER_HOST": engine.host}
     arguments = [f"--version={RELEASE}", f"--mirror={bench.mirror}", f"--packages={resolution}", "--quick"]
     command = [sys.executable, "-m", "invoke", "build", *arguments]
-    with subprocess.Popen(
+    with turn, subprocess.Popen(
         command, cwd=bench.root, env=environment, stderr=subprocess.PIPE, text=True,
         # A script's background processes ignore SIGINT, so these tests may inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
