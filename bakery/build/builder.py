@@ -291,7 +291,7 @@ class Builder:
         return {names: compression, twins: self.catalog.compressions["twin"]}
 
     def _record(self, result: BuildResult, inputs: BuildInputs, identity: str) -> None:
-        """Write the record, with what is known of the image ``identity`` and, unless this run compiled, with its times."""
+        """Write the record, with what is known of the image ``identity`` and, unless this run compiled, its times."""
         assert result.size is not None
         image, base = result.image, inputs.base
         kept = ("tests", "regrtest", "compared", *(() if result.compiled else ("built", "seconds", "phases")))
