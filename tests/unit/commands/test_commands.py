@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +15,7 @@ from bakery.catalog.tags import tags_of
 from bakery.display.tables import FORMATS
 from bakery.errors import listed
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+from .conftest import Run
 
 OPTIONS = {
     "bench": "against applications clock cpu full image memory only rounds source target version max-rounds html "
@@ -54,22 +50,6 @@ OPTIONS = {
     "verify": "all apt-mirror base ca-bundle format image mirror packages platform quick source target variant version",
 }  # fmt: skip
 """The options of each command."""
-
-
-@pytest.fixture
-def inv(root: Path, tmp_path: Path) -> Run:
-    """Runs `inv` in the repository with a separate cache."""
-
-    def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-        home = {"BAKERY_HOME": str(tmp_path / "home"), "NO_COLOR": "1", **extra}
-        done = subprocess.run(
-            [sys.executable, "tasks.py", *arguments],
-            cwd=root, env={**os.environ, **home}, capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
-        assert "Traceback" not in done.stderr + done.stdout, done.stderr
-        return done
-
-    return run
 
 
 @pytest.mark.parametrize(
