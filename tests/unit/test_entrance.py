@@ -219,6 +219,14 @@ def test_cache_that_cannot_be_written_exits_2_with_what_to_set(entrance: Entranc
     assert f"the cache {entrance.home} cannot be written" in done.stderr and "BAKERY_HOME=FOLDER" in done.stderr
 
 
+@pytest.mark.parametrize("character", ['"', ":", ",", "@", "\\", "\n"])
+def test_cache_with_a_special_character_exits_2_with_what_to_set(entrance: Entrance, character: str) -> None:
+    entrance.home = entrance.home.with_name(f"a{character}b")
+    done = entrance.run("./inv", "--list")
+    assert done.returncode == 2 and "has a special character" in done.stderr and "BAKERY_HOME" in done.stderr
+    assert not entrance.home.exists()
+
+
 def test_the_hosts_exceptions_from_verification_do_not_apply_to_downloaded_packages(
     entrance: Entrance, tmp_path: Path
 ) -> None:
