@@ -170,7 +170,7 @@ def test_a_build_goes_on_if_its_engine_crashes_but_not_if_it_was_stopped(
 ) -> None:
     embedded.up()
     arguments, environment = building(embedded, base, "sleep 4.712 && echo done")
-    running, before = BuildxProcesses(embedded), embedded.pid()
+    running, before = BuildxProcesses(embedded.workspace.home, embedded), embedded.pid()
     with ThreadPoolExecutor() as pool:
         build = pool.submit(
             running.run, [*arguments, "--progress=rawjson"], tmp_path, environment, tmp_path / "log", lambda _: None
