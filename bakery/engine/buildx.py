@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bakery.engine.build_log import Tracker, status_messages
 from bakery.engine.embedded import Embedded
-from bakery.errors import BuildError, InputError
+from bakery.errors import BuildError, EngineError, InputError
 from bakery.files import in_use
 from bakery.names import REPOSITORY
 from bakery.net import Network, trust_bundle, users_bundle, users_network
@@ -142,12 +142,20 @@ class BuildxProcesses:
                     break
                 if any(LOST_TRACK in line for line in tracker.text):
                     problem = "BuildKit lost track of the build"
-                elif self.embedded and self.embedded.recover(daemon):
+                elif self.embedded and self._recovered(self.embedded, daemon, tracker):
                     problem = "the engine crashed"
                 else:
                     break
                 tracker.write(f"{problem}: attempt {attempt + 1} of {ATTEMPTS}")
         return tracker, code
+
+    def _recovered(self, embedded: Embedded, daemon: int | None, tracker: Tracker) -> bool:
+        """As :meth:`Embedded.recover`; its error also has the message of the build."""
+        try:
+            return embedded.recover(daemon)
+        except EngineError as error:
+            tail = "".join(f"\n    {line}" for line in tracker.failure())
+            raise EngineError(f"{error.message}\n  The build ended with:{tail}", hint=error.hint) from None
 
     def _follow(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], tracker: Tracker) -> int:
         with self._started(command, folder, environment) as process:
