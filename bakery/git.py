@@ -17,7 +17,7 @@ SETTINGS = {
     "log.showSignature": "false", "log.date": "default", "log.mailmap": "false", "log.showRoot": "true",
     "i18n.logOutputEncoding": "UTF-8", "status.branch": "false", "diff.orderFile": "/dev/null",
     "core.fsmonitor": "false", "core.hooksPath": "/dev/null", "core.attributesFile": "/dev/null",
-    "core.autocrlf": "false", "core.symlinks": "true", "core.ignoreCase": "false",
+    "core.autocrlf": "false", "core.ignoreCase": "false",
 }  # fmt: skip
 """What the user's or a repository's configuration must not decide: output, programs to run, and what is a change."""
 ALONE = {
@@ -73,8 +73,7 @@ def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) 
         if re.match(r"filter\..*\.(clean|process|required)\Z", name, re.DOTALL | re.IGNORECASE):
             settings[name] = "false" if name.lower().endswith("required") else ""
     tracked = os.fsdecode(git(path, "ls-files", "-t", "-z", "--full-name")).split("\0")
-    if _has_modes(path / entry[2:] for entry in tracked):
-        settings["core.fileMode"] = "true"
+    settings |= _abilities(path / entry[2:] for entry in tracked)
     sparse = {f" D {entry[2:]}" for entry in tracked if entry.startswith("S ")}  # not checked out
     with tempfile.TemporaryDirectory() as folder:
         # An index without sizes and times of files, by which git takes a file for unchanged that it has converted or
@@ -87,14 +86,19 @@ def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) 
     return [line for line in lines if line and line not in sparse]
 
 
-def _has_modes(files: Iterable[Path]) -> bool:
-    """Whether some of ``files`` are executable and others are not: a file system without modes has one mode for all."""
-    kinds = set()
+def _abilities(files: Iterable[Path]) -> dict[str, str]:
+    """Settings for what the file system of ``files`` evidently has: modes, if they differ, and links.
+
+    On one without them, such as FAT, git sets these to false for a clone, whose files are not changed by that.
+    """
+    modes, links = set(), False
     for file in files:
         with suppress(OSError):
             mode = os.lstat(file).st_mode
-            kinds |= {bool(mode & stat.S_IXUSR)} if stat.S_ISREG(mode) else set()
-    return len(kinds) > 1
+            modes |= {mode & stat.S_IXUSR} if stat.S_ISREG(mode) else set()
+            links = links or stat.S_ISLNK(mode)
+    able = {"core.fileMode": len(modes) > 1, "core.symlinks": links}
+    return {name: "true" for name, has in able.items() if has}
 
 
 def _run(

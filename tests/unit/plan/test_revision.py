@@ -233,7 +233,8 @@ def test_the_configuration_of_a_user_neither_makes_nor_hides_a_change_and_runs_n
     clone.write("shared/plain.sh", "true\n")
     clone.write("shared/compile.sh", "make\n")
     (clone.root / "shared/compile.sh").chmod(0o755)
-    (clone.root / "shared/link.sh").symlink_to("compile.sh")
+    for name in ("link.sh", "another.sh"):
+        (clone.root / "shared" / name).symlink_to("compile.sh")
     head = clone.commit("shared/compile.sh", "make\n")
     (tmp_path / "all").write_text("*\n")
     (tmp_path / "attributes").write_text("* text eol=crlf ident filter=x diff=x\n")
@@ -291,11 +292,17 @@ def test_files_that_a_sparse_checkout_leaves_out_are_not_changes(clone: Clone, c
     assert checkout_of(clone.root) == f"{head}-dirty"
 
 
-def test_a_file_system_without_modes_does_not_count_as_a_change(clone: Clone) -> None:
+def test_a_file_system_without_modes_and_links_does_not_count_as_a_change(clone: Clone) -> None:
+    """As git writes a clone on FAT."""
     clone.write("shared/plain.sh", "true\n")
     (clone.root / "debian/Dockerfile").chmod(0o755)
+    link = clone.root / "shared/link.sh"
+    link.symlink_to("plain.sh")
     head = clone.commit("shared/compile.sh", "make\n")
     clone.git("config", "core.fileMode", "false")
+    clone.git("config", "core.symlinks", "false")
+    link.unlink()
+    link.write_text("plain.sh")
     for file in clone.root.rglob("[!.]*"):
         file.chmod(0o755)
     assert clone.revision() == head
