@@ -20,6 +20,10 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
+import bakery
+
+bakery.prefer_libraries(str(ROOT))
+
 from bakery.catalog import Variant, load_catalog
 from bakery.errors import BakeryError
 from bakery.process import report_errors

@@ -3,18 +3,23 @@
 ``inv`` and ``python -m invoke`` import this file. ./inv runs it, so that Invoke's own errors are reported, too.
 """
 
+import os
+import sys
+
+ROOT = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, ROOT)
+
+import bakery
+import commands  # noqa: F401 # this clone's, not those of another clone that is installed
+
+bakery.prefer_libraries(ROOT)
+
 import signal
 
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends the process without a traceback, until guard()
 
-import sys
-from os import PathLike
-from pathlib import Path
 from typing import Any
-
-if sys.flags.safe_path:  # $PYTHONSAFEPATH, python -P: the clone is not on sys.path
-    sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from bakery.process import guard
 
@@ -62,7 +67,7 @@ class Configuration(Config):
     def load_shell_env(self) -> None:
         """Read no INVOKE_* variables."""
 
-    def set_runtime_path(self, path: PathLike[str] | None) -> None:
+    def set_runtime_path(self, path: os.PathLike[str] | None) -> None:
         """Refuse the file of --config or $INVOKE_RUNTIME_CONFIG."""
         if path:
             raise Exit(f"Error: --config={path} has no effect: leave it out, and unset INVOKE_RUNTIME_CONFIG.", 2)
@@ -72,7 +77,7 @@ class Configuration(Config):
 if __name__ == "__main__":
     program.config_class = Configuration
     try:
-        program.run(["inv", "--search-root", str(Path(__file__).resolve().parent), *sys.argv[1:]])
+        program.run(["inv", "--search-root", ROOT, *sys.argv[1:]])
     except ValueError as error:
         if not str(error).startswith("invalid literal"):  # Invoke converts the numbers of its own options
             raise

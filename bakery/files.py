@@ -99,7 +99,7 @@ def _has_locked(stream: IO[str], mode: int) -> bool:
 
 
 @contextmanager
-def locked(file: Path, subject: str, tell: Tell, mode: int = fcntl.LOCK_EX) -> Iterator[None]:
+def locked(file: Path, subject: str, tell: Tell, mode: int = fcntl.LOCK_EX) -> Iterator[int]:
     """Hold a lock on ``file``; if another process holds it, report that once and wait.
 
     The ``mode`` LOCK_EX excludes all others, and the file names the process; LOCK_SH excludes LOCK_EX only. ``subject``
@@ -124,17 +124,20 @@ def locked(file: Path, subject: str, tell: Tell, mode: int = fcntl.LOCK_EX) -> I
             stream.truncate()
             stream.write(f"pid {os.getpid()}" if mode == fcntl.LOCK_EX else "")
             stream.flush()
-            yield
+            yield stream.fileno()
             return
 
 
 @contextmanager
-def in_use(home: Path, tell: Tell) -> Iterator[None]:
-    """Keep `inv clean` from removing what is in the cache ``home``: buildx reads it without a lock of its own."""
+def in_use(home: Path, tell: Tell) -> Iterator[int]:
+    """Keep `inv clean` from removing what is in the cache ``home``: the descriptor of a lock that may be shared.
+
+    A program that inherits the descriptor has the lock as long as it runs, even if this process is killed.
+    """
     with ExitStack() as stack:
         with disk_full(home / IN_USE):
-            stack.enter_context(locked(home / IN_USE, "the cache", tell, fcntl.LOCK_SH))
-        yield
+            lock = stack.enter_context(locked(home / IN_USE, "the cache", tell, fcntl.LOCK_SH))
+        yield lock
 
 
 @contextmanager

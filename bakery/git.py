@@ -3,8 +3,10 @@
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from bakery.programs import Limits, ProgramError, run_program
@@ -12,13 +14,15 @@ from bakery.redaction import shorten
 from bakery.regular_files import FILE_TYPES
 
 SETTINGS = {
-    "log.showSignature": "false", "log.date": "default", "log.mailmap": "false", "i18n.logOutputEncoding": "UTF-8",
-    "status.relativePaths": "true", "status.branch": "false", "core.fsmonitor": "false", "core.hooksPath": "/dev/null",
+    "log.showSignature": "false", "log.date": "default", "log.mailmap": "false", "log.showRoot": "true",
+    "i18n.logOutputEncoding": "UTF-8", "status.branch": "false", "diff.orderFile": "/dev/null",
+    "core.fsmonitor": "false", "core.hooksPath": "/dev/null", "core.attributesFile": "/dev/null",
+    "core.autocrlf": "false", "core.ignoreCase": "false",
 }  # fmt: skip
-"""What the user's or a repository's configuration must not decide: the output, and programs to run."""
+"""What the user's or a repository's configuration must not decide: output, programs to run, and what is a change."""
 ALONE = {
     "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none",
-    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1", "GIT_ATTR_NOSYSTEM": "1",
 }  # fmt: skip
 """Variables by which git fetches nothing, because what a partial clone lacks would come by a program that it names, and
 ignores refs/replace, because the commit that is recorded must have the files that are read."""
@@ -68,21 +72,39 @@ def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) 
     for name in os.fsdecode(git(path, "config", "--null", "--name-only", "--list")).split("\0"):
         if re.match(r"filter\..*\.(clean|process|required)\Z", name, re.DOTALL | re.IGNORECASE):
             settings[name] = "false" if name.lower().endswith("required") else ""
-    # Submodules have filters of their own. Untracked files count, whatever the user's configuration says.
-    status = ("status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all", "--", *paths)
-    lines = os.fsdecode(_run(path, settings, status, b"", LIMIT)).splitlines()
-    # Files that are assumed unchanged (a lower-case letter) may have changed, and so may those that a sparse checkout
-    # leaves out (S), if they are there all the same (git-ls-files(1), -v).
-    listing = os.fsdecode(_run(path, settings, ("ls-files", "-v", "-z", "--", *paths), b"", LIMIT)).split("\0")
-    hidden = [
-        name
-        for tag, name in ((entry[:1], entry[2:]) for entry in listing)
-        if tag.islower() or (tag == "S" and os.path.lexists(path / name))
-    ]
-    return lines + [f" M {name}" for name in hidden]
+    tracked = os.fsdecode(git(path, "ls-files", "-t", "-z", "--full-name")).split("\0")
+    settings |= _abilities(path / entry[2:] for entry in tracked)
+    sparse = {f" D {entry[2:]}" for entry in tracked if entry.startswith("S ")}  # not checked out
+    with tempfile.TemporaryDirectory() as folder:
+        # An index without sizes and times of files, by which git takes a file for unchanged that it has converted or
+        # filtered as the configuration of that day said, or that it was asked to ignore (update-index(1)).
+        run = partial(_run, path, settings, index=f"{folder}/index")
+        run(("read-tree", "HEAD"))
+        # Submodules have filters of their own. Untracked files count, whatever the user's configuration says.
+        status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=all")
+        lines = os.fsdecode(run((*status, "--", *paths))).split("\0")
+    return [line for line in lines if line and line not in sparse]
 
 
-def _run(path: Path, settings: Mapping[str, str], arguments: Sequence[str], data: bytes, limit: int) -> bytes:
+def _abilities(files: Iterable[Path]) -> dict[str, str]:
+    """Settings for what the file system of ``files`` evidently has: modes, if they differ, and links.
+
+    On one without them, such as FAT, git sets these to false for a clone, whose files are not changed by that.
+    """
+    modes, links = set(), False
+    for file in files:
+        with suppress(OSError):
+            mode = os.lstat(file).st_mode
+            modes |= {mode & stat.S_IXUSR} if stat.S_ISREG(mode) else set()
+            links = links or stat.S_ISLNK(mode)
+    able = {"core.fileMode": len(modes) > 1, "core.symlinks": links}
+    return {name: "true" for name, has in able.items() if has}
+
+
+def _run(
+    path: Path, settings: Mapping[str, str], arguments: Sequence[str], data: bytes = b"", limit: int = LIMIT,
+    index: str = "",
+) -> bytes:  # fmt: skip
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("GIT_") or "_CONFIG" in name
     }
@@ -92,7 +114,7 @@ def _run(path: Path, settings: Mapping[str, str], arguments: Sequence[str], data
     first = int(count)
     for number, (name, value) in enumerate(settings.items(), first):
         environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
-    environment["GIT_CONFIG_COUNT"] = str(first + len(settings))
+    environment |= {"GIT_CONFIG_COUNT": str(first + len(settings)), **({"GIT_INDEX_FILE": index} if index else {})}
     command = ["git", "--no-optional-locks", "-C", str(path), *arguments]
     try:
         done = run_program(command, environment | ALONE, Limits(SECONDS, limit), data=data)

@@ -16,6 +16,10 @@ OWN = re.compile(
 )
 """Names in the cache. With others, BAKERY_HOME may name /tmp or a user's home, whose owner must not be changed."""
 
+SPECIAL = re.compile(r'[":,@\\\x00-\x1f\x7f\udc80-\udcff]')
+"""Characters with a meaning where the cache's path is used: apt.conf ("), PATH (:), the options of overlay mounts (a
+comma, a colon, a backslash), buildx's ``oci-layout://FOLDER@DIGEST``, lines. JSON has no bytes that are not UTF-8."""
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -50,10 +54,11 @@ def find_workspace(root: Path, environ: Mapping[str, str] = os.environ) -> Works
 def require_own_cache(home: Path) -> None:
     """Raise :exc:`InputError` if this is root and other users may have put programs into the cache, which root runs.
 
-    Also raised if the environment names no folder for the cache.
+    Also raised if the environment names no folder for the cache, or one with :data:`SPECIAL` characters.
     """
     if not any(os.environ.get(name) for name in ("BAKERY_HOME", "XDG_CACHE_HOME", "HOME")):
         raise InputError("HOME is not set: there is no folder for the cache", hint="Set HOME, or BAKERY_HOME=FOLDER.")
+    _require_plain(home)
     if os.geteuid() != 0 or not home.exists():
         return
     home = home.resolve()
@@ -77,3 +82,11 @@ def require_own_cache(home: Path) -> None:
             raise InputError(
                 f"{path} {problem}: root runs programs from the cache, so only root may be able to change it", hint=hint
             )
+
+
+def _require_plain(home: Path) -> None:
+    for name in (str(home), os.path.realpath(home)):  # dockerd uses the second one
+        if character := SPECIAL.search(name):
+            problem = f"the name of the cache {name!r} contains {character[0]!r}"
+            expected = r'Set BAKERY_HOME to a folder without " : , @ \ and control characters in its name.'
+            raise InputError(problem, hint=expected)

@@ -331,6 +331,8 @@ def users_base(override: str) -> Path | None:
         raise InputError(f"--base={override}: expected a file or a folder, not a FIFO, a socket or a device")
     if path.is_dir() and not (path / "oci-layout").exists() and not (path / "etc").is_dir():
         raise InputError(f"--base={override}: neither an OCI image layout nor a root file system (it has no etc)")
+    if re.search("[:@]", str(path)) and (path / "oci-layout").exists():  # buildx: oci-layout://FOLDER:TAG@DIGEST
+        raise InputError(f"--base={override}: expected an OCI image layout in a folder without : and @ in its path")
     with _readable(override, path):
         if path.is_file():
             open_regular(path).close()

@@ -98,7 +98,8 @@ class Builder:
 
     def __post_init__(self) -> None:
         self.inputs = InputResolver(self.workspace, self.catalog, self.building, self.command)
-        self.processes = BuildxProcesses(self.engine.embedded if self.engine.kind == "embedded" else None)
+        embedded = self.engine.embedded if self.engine.kind == "embedded" else None
+        self.processes = BuildxProcesses(self.workspace.home, embedded)
 
     def build(self, images: Sequence[Image]) -> list[BuildResult]:
         """Build ``images``, several at a time; failures are in the results, an interruption stops all and is raised."""

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from bakery.engine.build_log import Tracker, status_messages
 from bakery.engine.embedded import Embedded
-from bakery.errors import BuildError, InputError
+from bakery.errors import BuildError, EngineError, InputError
+from bakery.files import in_use
 from bakery.names import REPOSITORY
 from bakery.net import Network, trust_bundle, users_bundle, users_network
 from bakery.options import Building
@@ -107,8 +108,12 @@ def _is_public(cache: str) -> bool:
 
 @dataclass
 class BuildxProcesses:
-    """The running buildx processes, each started by its own thread; ``embedded`` is their engine, if it is that one."""
+    """The running buildx processes, each started by its own thread; ``embedded`` is their engine, if it is that one.
 
+    They read the cache ``home``, even after this process was killed, and have its lock.
+    """
+
+    home: Path
     embedded: Embedded | None = None
     processes: set[subprocess.Popen[bytes]] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -137,12 +142,20 @@ class BuildxProcesses:
                     break
                 if any(LOST_TRACK in line for line in tracker.text):
                     problem = "BuildKit lost track of the build"
-                elif self.embedded and self.embedded.recover(daemon):
+                elif self.embedded and self._recovered(self.embedded, daemon, tracker):
                     problem = "the engine crashed"
                 else:
                     break
                 tracker.write(f"{problem}: attempt {attempt + 1} of {ATTEMPTS}")
         return tracker, code
+
+    def _recovered(self, embedded: Embedded, daemon: int | None, tracker: Tracker) -> bool:
+        """As :meth:`Embedded.recover`; its error also has the message of the build."""
+        try:
+            return embedded.recover(daemon)
+        except EngineError as error:
+            tail = "".join(f"\n    {line}" for line in tracker.failure())
+            raise EngineError(f"{error.message}\n  The build ended with:{tail}", hint=error.hint) from None
 
     def _follow(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], tracker: Tracker) -> int:
         with self._started(command, folder, environment) as process:
@@ -160,10 +173,10 @@ class BuildxProcesses:
         return process.returncode
 
     def _started(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        with self.lock:
+        with self.lock, in_use(self.home, lambda _: None) as lock:
             self.check()
             process = subprocess.Popen(
-                command, cwd=folder, env=environment,
+                command, cwd=folder, env=environment, pass_fds=[lock],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             )  # fmt: skip
             self.processes.add(process)

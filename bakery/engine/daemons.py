@@ -12,10 +12,14 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from bakery.regular_files import read_regular
+
 LABEL = "io.github.infra7.python.engine=embedded"
 """Marks our daemons in the process list, to distinguish them from the machine's own Docker."""
 SYSTEM_SOCKET = Path("/var/run/docker.sock")
 MOUNTS = Path("/proc/self/mountinfo")
+CRASH = re.compile(rb"(?m)^(?:panic|fatal error|SIG[A-Z]+): ")
+"""The line that begins what Go's runtime prints when a program crashes (runtime/panic.go, runtime/signal_unix.go)."""
 
 
 def version_of(text: str) -> Version:
@@ -80,6 +84,13 @@ def _is_docker(pid: int) -> bool:
         return False  # it has ended
     except (OSError, ValueError):
         return True
+
+
+def has_crashed(log: Path) -> bool:
+    """Whether the daemon that wrote ``log`` has crashed; ``False`` if the log cannot be read."""
+    with suppress(OSError):
+        return CRASH.search(read_regular(log)) is not None
+    return False
 
 
 def may_mount() -> bool:

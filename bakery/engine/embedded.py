@@ -26,6 +26,7 @@ from bakery.engine.daemons import (
     LABEL,
     answers,
     foreign_daemon,
+    has_crashed,
     may_mount,
     mount_points,
     processes,
@@ -33,9 +34,8 @@ from bakery.engine.daemons import (
     remove_group,
     version_of,
 )
-from bakery.errors import EngineError
+from bakery.errors import BakeryError, EngineError
 from bakery.files import Tell, disk_full, locked, no_space, require_space, write_whole
-from bakery.regular_files import read_regular
 from bakery.toml import Table, read_toml
 from bakery.workspace import Workspace
 
@@ -52,12 +52,8 @@ NO_MOUNTS = "this process may not mount file systems (CAP_SYS_ADMIN), which an e
 WAY_OUT_OF_CONTAINER = "In a container, start it with --privileged; or point DOCKER_HOST at an engine outside of it."
 WAY_OUT = "Install Docker Engine 23 or newer, or point DOCKER_HOST at one."
 
-
 INHERITED = re.compile(r"(?i)(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)|HOME|TMPDIR|LANG|TZ|DOCKER_TMPDIR")
 """What dockerd and its build steps need from this environment; the rest may hold secrets."""
-
-CRASH = re.compile(rb"(?m)^(?:panic|fatal error|SIG[A-Z]+): ")
-"""The line that begins what Go's runtime prints when a program crashes (runtime/panic.go, runtime/signal_unix.go)."""
 
 
 @dataclass(frozen=True)
@@ -172,15 +168,18 @@ class Embedded:
         """Start it again if its process ``before`` has crashed; ``False`` if that still runs or was stopped.
 
         Another thread may have started it already. BuildKit 26.1.5 was seen to panic while several builds ran at once.
+        Raises :exc:`EngineError` if it does not start.
         """
         now = self.pid()
-        log = self.log if now is None else self.last_log
-        with suppress(OSError):
-            if before not in (None, now) and CRASH.search(read_regular(log)):
-                self.up()
-                self.tell(f"the embedded engine crashed and was started again; its log: {self.last_log}")
-                return True
-        return False
+        if before in (None, now) or not has_crashed(self.log if now is None else self.last_log):
+            return False
+        try:
+            self.up()
+        except (BakeryError, OSError) as error:
+            reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+            raise EngineError(f"the embedded engine crashed and could not be started again: {reason}") from None
+        self.tell(f"the embedded engine crashed and was started again; its log: {self.last_log}")
+        return True
 
     def _answers(self, grace: float = 0.0) -> bool:
         """Whether it answers, waiting as long as its process runs, or for ``grace`` seconds until there is a process.

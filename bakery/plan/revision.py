@@ -36,7 +36,7 @@ def revision_of(root: Path, paths: Sequence[str], sha256: str) -> str:
     """
     paths = (*paths, *SHARED)
     require_clone(root)
-    pinned = _ask(root, "log", "-1", "--format=%H", "-S", sha256, "--", LOCK)
+    pinned = _ask(root, "log", "-1", "--format=%H", "--no-textconv", "-S", sha256, "--", LOCK)
     commits = [commit for commit in (_ask(root, "log", "-1", "--format=%H", "--", *paths), pinned) if commit]
     if not commits:
         raise ValueError(f"no commit of {root} has the files that the image is made from")

@@ -63,7 +63,10 @@ class PushedImage:
 
 @dataclass(frozen=True)
 class TagReport:
-    """What happened to the tags of one image, or would happen; ``platform`` lists all of them."""
+    """What happened to the tags of one image, or would happen; ``platform`` lists all of them.
+
+    ``moves`` begins with the dated tag and the release's tag; tags that other images share follow.
+    """
 
     image: str
     platform: str
@@ -271,20 +274,22 @@ class Pusher:
             if not self.dry:
                 self._require_pushed(image)
         check_platforms(images)
-        reports, planned = list[TagReport](), dict[str, Current]()
+        reports, latest, planned = list[TagReport](), dict[str, TagReport](), dict[str, Current]()
         for tags, group in groups.items():
             entries = [entry for image in group for entry in image.entries]
             current = {tag: planned.get(tag) or self.repository.index(tag) for tag in tags.all}
             moves = plan_moves(tags, entries, current, self.force)
-            planned[tags.release] = parse_index(moves[1].index), moves[1].after
-            for earlier in reports:
-                if earlier.moves[1].tag == tags.release:  # built on another day: this index has its platforms too
-                    del earlier.moves[2:]
-            reports.append(TagReport(group[0].image, " ".join(sorted({image.platform for image in group})), moves))
+            dated, release, *_ = moves
+            planned[tags.release] = parse_index(release.index), release.after
+            if earlier := latest.get(tags.release):  # built on another day: this index has its platforms too
+                del earlier.moves[2:]
+            report = TagReport(group[0].image, " ".join(sorted({image.platform for image in group})), moves)
+            latest[tags.release] = report
+            reports.append(report)
             if not self.dry:
                 if self.signer:
-                    self._attest(self.signer, group, any(move.changes for move in moves[:2]))
-                self._move(moves[:2])
+                    self._attest(self.signer, group, dated.changes or release.changes)
+                self._move([dated, release])
         for report in reports if not self.dry else ():
             self._move(report.moves[2:])
         return reports
@@ -292,10 +297,12 @@ class Pusher:
     def _require_pushed(self, image: PushedImage) -> None:
         """Raise :exc:`PublishError` unless the registry has all entries, and the image is for its platform."""
         name, digest = f"{image.image} {image.platform}", image.entries[0]["digest"]
+        manifests = []
         for entry in image.entries:
-            if not self.repository.has_entry(entry):
+            if not (manifest := self.repository.manifest(entry)):
                 raise PublishError(f"{name}: {entry['digest']} is not in the registry: push it first")
-        if (actual := self.repository.platform(digest)) != image.platform:
+            manifests.append(manifest)
+        if (actual := self.repository.platform(manifests[0])) != image.platform:
             raise PublishError(f"{name}: {digest} is an image for {shorten(actual, 100) or 'no platform'}")
 
     def _attest(self, signer: Signer, images: Sequence[PushedImage], changed: bool) -> None:

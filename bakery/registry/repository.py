@@ -31,19 +31,20 @@ class Repository:
         """Whether the registry has a manifest under this tag or digest."""
         return self.transport.ask("HEAD", f"manifests/{name}", headers=ACCEPT, good=(200, 404)).status == 200
 
-    def has_entry(self, entry: oci.Descriptor) -> bool:
-        """Whether the registry has this manifest; its digest, its size and its media type are compared."""
+    def manifest(self, entry: oci.Descriptor) -> oci.ImageManifest | None:
+        """The manifest that ``entry`` describes by digest, size and media type, all compared; ``None`` if missing."""
         name, kind = f"manifests/{entry['digest']}", entry["mediaType"]
         answer = self.transport.ask("GET", name, headers=ACCEPT, good=(200, 404))
         if answer.status == 404:
-            return False
+            return None
         self.transport.verified(answer.body, entry["digest"], entry["size"])
-        actual = oci.parse_manifest(answer.body).get("mediaType") or answer.headers.get("Content-Type", "")
+        manifest = oci.parse_manifest(answer.body)
+        actual = manifest.get("mediaType") or answer.headers.get("Content-Type", "")
         if actual.partition(";")[0].strip() != kind:
             raise RegistryError(
                 f"{self.transport.host} has {entry['digest']} as {shorten(actual, 100)!r}, expected {kind}"
             )
-        return True
+        return manifest
 
     def has_blob(self, digest: str) -> bool:
         """Whether the registry has a blob."""
@@ -64,16 +65,17 @@ class Repository:
             raise RegistryError(f"{where} has something other than an image under {name}: {error}") from None
         return index, oci.digest_of(answer.body)
 
-    def platform(self, digest: str) -> Platform:
-        """The platform in the configuration of the image whose manifest has this ``digest``."""
-        return Platform.from_descriptor(self._config(self._manifest(digest)))
+    def platform(self, manifest: oci.ImageManifest) -> Platform:
+        """The platform in the configuration of the image with this ``manifest``."""
+        return Platform.from_descriptor(self._config(manifest))
 
     def statements(self, attestation: str, image: str) -> Iterator[tuple[str, bytes]]:
         """The type and the predicate (JSON) of each in-toto statement about ``image`` in an attestation manifest.
 
         Both are digests. :exc:`RegistryError` for a statement about anything else: it would be signed as one about it.
         """
-        for layer in self._manifest(attestation)["layers"]:
+        answer = self.transport.ask("GET", f"manifests/{attestation}", headers=ACCEPT)
+        for layer in oci.parse_manifest(self.transport.verified(answer.body, attestation))["layers"]:
             if layer["mediaType"] == oci.STATEMENT:
                 statement = oci.statement_about(image, self.transport.blob(layer["digest"], layer["size"]))
                 if statement is None:
@@ -81,11 +83,6 @@ class Repository:
                         f"{self.transport.host} has a statement in {attestation} that is not about {image}"
                     )
                 yield statement
-
-    def _manifest(self, digest: str) -> oci.ImageManifest:
-        answer = self.transport.ask("GET", f"manifests/{digest}", headers=ACCEPT)
-        self.transport.verified(answer.body, digest)
-        return oci.parse_manifest(answer.body)
 
     def _config(self, manifest: oci.ImageManifest) -> oci.ImageConfig:
         config = manifest["config"]
@@ -137,13 +134,21 @@ class Repository:
         return self.transport.retried(upload)
 
     def put_manifest(self, name: str, data: bytes, media_type: str) -> str:
-        """Put a manifest or an index under a tag or its digest; returns its digest."""
+        """Put a manifest or an index under a tag, which is read back, or under its digest; returns its digest."""
         digest, headers = oci.digest_of(data), {"Content-Type": media_type}
         answer = self.transport.ask("PUT", f"manifests/{name}", headers=headers, body=data, good=(200, 201, 202))
         self._require_stored(answer, digest)
-        if answer.status == 200:  # not what the specification requires, and how login pages answer
-            stored = self.transport.ask("GET", f"manifests/{name}", headers=ACCEPT)
-            self.transport.verified(stored.body, digest)
+        # Pushes to a digest are checked before a tag refers to it. 200 is what login pages answer, not what the
+        # specification requires.
+        if answer.status == 200 or not is_digest(name):
+            stored = self.transport.ask("GET", f"manifests/{name}", headers=ACCEPT, good=(200, 404))
+            actual = "nothing" if stored.status == 404 else oci.digest_of(stored.body)
+            if actual != digest:
+                raise RegistryError(
+                    f"{self.transport.host} confirmed {name}, but has {actual} there; expected {digest}",
+                    hint="Another push may have set it at the same time. If not, the registry is at fault: report it "
+                    "to its operator.",
+                )
         return digest
 
     def _require_stored(self, answer: Answer, digest: str) -> None:

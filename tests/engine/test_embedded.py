@@ -42,8 +42,8 @@ def layer() -> bytes:
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory, first_embedded: Embedded) -> Iterator[Embedded]:
-    """A second embedded engine, in a path with spaces and quotes, which shares the packages of the first one."""
-    workspace = replace(first_embedded.workspace, home=tmp_path_factory.mktemp('a user\'s "home"'))
+    """A second embedded engine, in a path with spaces and a quote, which shares the packages of the first one."""
+    workspace = replace(first_embedded.workspace, home=tmp_path_factory.mktemp("a user's home"))
     second = replace(first_embedded, workspace=workspace)
     second.folder.mkdir()
     second.root.symlink_to(first_embedded.root)
@@ -170,7 +170,7 @@ def test_a_build_goes_on_if_its_engine_crashes_but_not_if_it_was_stopped(
 ) -> None:
     embedded.up()
     arguments, environment = building(embedded, base, "sleep 4.712 && echo done")
-    running, before = BuildxProcesses(embedded), embedded.pid()
+    running, before = BuildxProcesses(embedded.workspace.home, embedded), embedded.pid()
     with ThreadPoolExecutor() as pool:
         build = pool.submit(
             running.run, [*arguments, "--progress=rawjson"], tmp_path, environment, tmp_path / "log", lambda _: None

@@ -85,7 +85,7 @@ def test_arguments_exit_code_and_stdout_are_the_tasks(entrance: Entrance) -> Non
     done = entrance.run("./inv", "build", "--version=3.13", "two words")
     assert done.returncode == 3
     assert done.stdout.split("\n") == [
-        f"[{entrance.clone}/tasks.py]", "[build]", "[--version=3.13]", "[two words]", "",
+        "[-P]", f"[{entrance.clone}/tasks.py]", "[build]", "[--version=3.13]", "[two words]", "",
     ]  # fmt: skip
     assert "Installing this project's Python packages" in done.stderr
 
@@ -93,7 +93,17 @@ def test_arguments_exit_code_and_stdout_are_the_tasks(entrance: Entrance) -> Non
 def test_nox_is_the_same_script(entrance: Entrance) -> None:
     entrance.add("python3", PYTHON)
     done = entrance.run(str(entrance.clone / "nox"), "-l", cwd=entrance.path)
-    assert done.stdout.split("\n") == ["[-m]", "[nox]", "[--noxfile]", f"[{entrance.clone}/noxfile.py]", "[-l]", ""]
+    assert done.stdout.split("\n") == [
+        "[-P]", "[-m]", "[nox]", "[--noxfile]", f"[{entrance.clone}/noxfile.py]", "[-l]", "",
+    ]  # fmt: skip
+
+
+def test_nox_in_a_folder_that_has_been_removed_exits_2_with_what_to_do(entrance: Entrance, tmp_path: Path) -> None:
+    entrance.add("python3", PYTHON)
+    script = 'rm -r "$PWD" && exec "$0" -l'
+    (tmp_path / "removed").mkdir()
+    done = entrance.run("sh", "-c", script, str(entrance.clone / "nox"), cwd=tmp_path / "removed")
+    assert done.returncode == 2 and "current folder does not exist" in done.stderr and "cd '" in done.stderr
 
 
 @pytest.mark.parametrize(("mask", "mode"), [("0", 0o755), ("0777", 0o700)])
@@ -207,6 +217,14 @@ def test_cache_that_cannot_be_written_exits_2_with_what_to_set(entrance: Entranc
     done = entrance.run("./inv")
     assert done.returncode == 2
     assert f"the cache {entrance.home} cannot be written" in done.stderr and "BAKERY_HOME=FOLDER" in done.stderr
+
+
+@pytest.mark.parametrize("character", ['"', ":", ",", "@", "\\", "\n"])
+def test_cache_with_a_special_character_exits_2_with_what_to_set(entrance: Entrance, character: str) -> None:
+    entrance.home = entrance.home.with_name(f"a{character}b")
+    done = entrance.run("./inv", "--list")
+    assert done.returncode == 2 and "has a special character" in done.stderr and "BAKERY_HOME" in done.stderr
+    assert not entrance.home.exists()
 
 
 def test_the_hosts_exceptions_from_verification_do_not_apply_to_downloaded_packages(

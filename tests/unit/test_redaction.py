@@ -198,7 +198,7 @@ def test_logs_of_builds_redact_and_only_their_owner_reads_them(text: str, tmp_pa
     assert SECRET not in log.getvalue()
     file = tmp_path / "image.log"
     file.touch(0o644)
-    BuildxProcesses().run(["echo", text], tmp_path, {}, file, lambda _: None)
+    BuildxProcesses(tmp_path).run(["echo", text], tmp_path, {}, file, lambda _: None)
     assert SECRET not in file.read_text(encoding="utf-8")
     assert file.stat().st_mode & 0o777 == 0o600
 

@@ -56,6 +56,19 @@ def test_the_cache_is_made_for_one_user_whatever_the_umask(tmp_path: Path, mask:
     assert [stat.S_IMODE(path.stat().st_mode) for path in (home, home / "engine")] == [mode] * 2
 
 
+@pytest.mark.parametrize("character", ['"', ":", ",", "@", "\\", "\n", "\udcff"])
+def test_cache_whose_name_has_a_character_that_programs_would_interpret_is_refused(
+    tmp_path: Path, character: str
+) -> None:
+    folder, link = tmp_path / f"a{character}b", tmp_path / "link"
+    link.symlink_to(folder)
+    for home in (folder, folder / "infra7-python", link):
+        with pytest.raises(InputError, match="the name of the cache") as raised:
+            require_own_cache(home)
+        assert repr(character) in raised.value.message and "BAKERY_HOME" in raised.value.hint
+    require_own_cache(tmp_path / "a b=c;d'é")
+
+
 @root_only
 def test_cache_of_root_alone_is_used(home: Path) -> None:
     (home / "link").symlink_to("tools")

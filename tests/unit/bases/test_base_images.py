@@ -21,7 +21,7 @@ import pytest
 
 from bakery import oci, registry
 from bakery.bases import apt, base_images
-from bakery.bases.base_images import BaseImage, BaseResolver
+from bakery.bases.base_images import BaseImage, BaseResolver, users_base
 from bakery.catalog.distributions import Target
 from bakery.catalog.models import Catalog
 from bakery.engine import may_mount
@@ -501,6 +501,16 @@ def test_image_layout_is_used_in_place(make: Any, target: Target, tmp_path: Path
         digest = oci.write_layout(folder, tar, architecture="amd64", created="2020-01-01T00:00:00Z")
     base = make(str(folder)).resolve(target, AMD64)
     assert base == BaseImage(f"oci-layout://{folder}@{digest}", str(folder), digest, "user")
+
+
+@pytest.mark.parametrize("name", ["a:b", "a@b"])
+def test_image_layout_in_a_folder_that_buildx_would_take_for_a_tag_or_a_digest_is_rejected(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "oci-layout").touch()
+    with pytest.raises(InputError, match="expected an OCI image layout in a folder without : and @"):
+        users_base(str(tmp_path / name))
 
 
 def test_empty_image_layout_is_rejected(make: Any, target: Target, tmp_path: Path) -> None:

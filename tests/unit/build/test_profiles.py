@@ -31,9 +31,8 @@ class Measured(Builder):
         self.said: list[str] = []
         self.share, self.measured = share, list[str]()
         display = SimpleNamespace(note=lambda name, text: self.said.append(f"{name}: {text}"))
-        super().__init__(
-            cast(Workspace, None), catalog, Engine("system", "unix:///nowhere", cast(Any, None)), cast(Any, display)
-        )
+        workspace = Workspace(Path("/nowhere"), Path("/nowhere"))
+        super().__init__(workspace, catalog, Engine("system", "unix:///nowhere", cast(Any, None)), cast(Any, display))
 
     def _ask_fit(self, image: Image) -> tuple[float, list[str]]:
         self.measured.append(image.name)

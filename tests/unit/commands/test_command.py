@@ -199,7 +199,7 @@ def test_lost_standard_streams_end_without_a_traceback(root: Path, streams: str,
     assert (done.returncode, done.stderr) == (code, message)
 
 
-@pytest.mark.parametrize("command", ["--list", "plan --version=3.13"])
+@pytest.mark.parametrize("command", ["--list", "images --format=json"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_all_is_written_or_the_command_fails(root: Path, tmp_path: Path, command: str, unbuffered: str) -> None:
     """With PYTHONUNBUFFERED, Python itself ignores that only a part was written."""
@@ -233,7 +233,8 @@ def test_a_signal_before_a_task_has_its_exit_code(root: Path, number: int, code:
 def test_a_signal_before_errors_are_reported_ends_inv_without_a_traceback(root: Path, tmp_path: Path) -> None:
     shutil.copy(root / "tasks.py", tmp_path)
     (tmp_path / "bakery").mkdir()
-    (tmp_path / "bakery/__init__.py").touch()  # else a package that is installed would be preferred
+    (tmp_path / "bakery/__init__.py").write_text("def prefer_libraries(_): pass\n")
+    (tmp_path / "commands.py").touch()
     (tmp_path / "bakery/process.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)")
     command = [*SIGNALS, sys.executable, "tasks.py"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

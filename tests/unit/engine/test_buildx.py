@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bakery.engine.buildx import BuildxOptions, BuildxProcesses, buildx_options, default_jobs
 from bakery.errors import BuildError, InputError
+from bakery.files import IN_USE, holder_of
 from bakery.options import Building
 from bakery.workspace import Workspace
 
@@ -39,13 +45,38 @@ def test_jobs_fit_processors_and_memory(cores: int, memory: float, jobs: int) ->
 
 
 def test_no_process_starts_after_an_interruption(tmp_path: Path) -> None:
-    running = BuildxProcesses()
+    running = BuildxProcesses(tmp_path)
     tracker, code = running.run(["sh", "-c", "echo a >&2; exit 3"], tmp_path, {}, tmp_path / "log", lambda _: None)
     assert (code, tracker.text, running.processes) == (3, ["a"], set())
     running.stop()
     with pytest.raises(BuildError, match="interrupted"):
         running.run(["touch", "made"], tmp_path, {}, tmp_path / "log", lambda _: None)
     assert not (tmp_path / "made").exists()
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_buildx_that_outlives_a_killed_command_keeps_the_cache_in_use(tmp_path: Path) -> None:
+    script = f"""
+from pathlib import Path
+from bakery.engine import BuildxProcesses
+home = Path({str(tmp_path)!r})
+BuildxProcesses(home).run(["sh", "-c", "echo $$ >pid; exec sleep 60"], home, {{}}, home / "log", print)
+"""
+    with subprocess.Popen([sys.executable, "-c", script]) as command:
+        wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+        command.kill()
+    buildx = int((tmp_path / "pid").read_text())
+    try:
+        assert holder_of(tmp_path / IN_USE) == "another process"
+    finally:
+        os.kill(buildx, signal.SIGKILL)
+    wait_for(lambda: not holder_of(tmp_path / IN_USE))
 
 
 LOST = "ERROR: failed to solve: failed to get edge: inconsistent graph state"
@@ -58,7 +89,9 @@ def test_a_build_that_buildkit_lost_track_of_is_repeated(
     (tmp_path / "buildx").write_text(  # a fake of buildx: BuildKit's message comes by chance
         f"echo attempt >>attempts\n[ $(wc -l <attempts) -gt {failures} ] || {{ echo '{LOST}' >&2; exit 1; }}\n"
     )
-    tracker, status = BuildxProcesses().run(["sh", "buildx"], tmp_path, {"PATH": os.defpath}, tmp_path / "log", print)
+    tracker, status = BuildxProcesses(tmp_path).run(
+        ["sh", "buildx"], tmp_path, {"PATH": os.defpath}, tmp_path / "log", print
+    )
     assert (status, (tmp_path / "attempts").read_text().count("attempt")) == (code, attempts)
     assert (tmp_path / "log").read_text().count(LOST) == min(failures, 3), "the log has each attempt"
     assert tracker.text == ([LOST] if code else []), "the result is the last attempt's"
@@ -66,7 +99,7 @@ def test_a_build_that_buildkit_lost_track_of_is_repeated(
 
 def test_a_build_that_failed_for_another_reason_is_not_repeated(tmp_path: Path) -> None:
     command = ["sh", "-c", "echo attempt >>attempts; echo ERROR: no such stage >&2; exit 1"]
-    BuildxProcesses().run(command, tmp_path, {"PATH": os.defpath}, tmp_path / "log", print)
+    BuildxProcesses(tmp_path).run(command, tmp_path, {"PATH": os.defpath}, tmp_path / "log", print)
     assert (tmp_path / "attempts").read_text() == "attempt\n"
 
 

@@ -19,7 +19,7 @@ from socketserver import UnixStreamServer
 
 import pytest
 
-from bakery.engine import daemons, embedded
+from bakery.engine import BuildxProcesses, daemons, embedded
 from bakery.engine.embedded import Embedded
 from bakery.errors import EngineError
 from bakery.machine import doctor
@@ -243,3 +243,34 @@ def test_its_programs_find_the_libraries_that_were_unpacked_with_them(root: Path
     library.parent.mkdir(parents=True)
     library.touch()
     assert engine._libraries() == {"LD_LIBRARY_PATH": str(library.parent)}
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (PermissionError(13, "Permission denied", "/cache/engine.lock"), "/cache/engine.lock: Permission denied"),
+        (EngineError("a Docker daemon is already running", hint="Stop it."), "a Docker daemon is already running"),
+    ],
+)
+def test_a_build_whose_engine_crashed_and_does_not_start_again_ends_with_both_messages(
+    engine: Embedded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: Exception, reason: str
+) -> None:
+    def up(_: Embedded) -> None:
+        raise fault
+
+    process_ids = iter([1, None])
+    monkeypatch.setattr(Embedded, "pid", lambda _: next(process_ids))
+    monkeypatch.setattr(Embedded, "up", up)
+    engine.log.write_text("level=info\npanic: runtime error: index out of range\n")
+    build = ["sh", "-c", "echo ERROR: failed to receive status: EOF >&2; exit 1"]
+    with pytest.raises(EngineError, match="crashed and could not be started again: ") as raised:
+        BuildxProcesses(tmp_path, engine).run(build, tmp_path, {}, tmp_path / "log", lambda _: None)
+    assert reason in str(raised.value) and "ERROR: failed to receive status: EOF" in str(raised.value)
+
+
+def test_an_engine_whose_log_cannot_be_read_is_not_started_again(
+    engine: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Embedded, "pid", lambda _: None)
+    os.mkfifo(engine.log)
+    assert not engine.recover(1)

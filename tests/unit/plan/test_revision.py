@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -203,6 +204,108 @@ def test_the_configuration_of_a_user_does_not_hide_a_new_input(clone: Clone, tmp
     before = clone.revision()
     clone.write("shared/new.sh", "exit 1\n")
     assert clone.revision() == f"{before}-dirty"
+
+
+CONFIGURATION = {
+    "core.ignoreStat": "true", "core.fileMode": "false", "core.autocrlf": "true", "core.eol": "crlf",
+    "core.safecrlf": "true", "core.symlinks": "false", "core.untrackedCache": "true", "core.splitIndex": "true",
+    "core.checkStat": "minimal", "core.trustctime": "false", "core.ignoreCase": "true",
+    "core.precomposeUnicode": "true", "core.attributesFile": "{0}/attributes", "core.excludesFile": "{0}/all",
+    "core.fsmonitor": "{0}/program", "filter.x.clean": "{0}/program", "filter.x.smudge": "tr a-z A-Z",
+    "diff.x.textconv": "{0}/program", "diff.orderFile": "{0}/missing", "log.showRoot": "false",
+}  # fmt: skip
+CHANGES = {
+    "content of the same size": lambda folder: (folder / "compile.sh").write_text("MAKE\n"),
+    "line ends": lambda folder: (folder / "compile.sh").write_bytes(b"make\r\n"),
+    "mode": lambda folder: (folder / "plain.sh").chmod(0o755),
+    "a file instead of a link": lambda folder: (
+        (folder / "link.sh").unlink(), (folder / "link.sh").write_text("compile.sh"),
+    ),
+    "a name that differs by case": lambda folder: (folder / "Compile.sh").write_text("make\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scope", ["local", "global", "environment"])
+def test_the_configuration_of_a_user_neither_makes_nor_hides_a_change_and_runs_no_program(
+    root: Path, clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scope: str
+) -> None:
+    clone.commit(".gitattributes", (root / ".gitattributes").read_text())
+    clone.write("shared/plain.sh", "true\n")
+    clone.write("shared/compile.sh", "make\n")
+    (clone.root / "shared/compile.sh").chmod(0o755)
+    for name in ("link.sh", "another.sh"):
+        (clone.root / "shared" / name).symlink_to("compile.sh")
+    head = clone.commit("shared/compile.sh", "make\n")
+    (tmp_path / "all").write_text("*\n")
+    (tmp_path / "attributes").write_text("* text eol=crlf ident filter=x diff=x\n")
+    (tmp_path / "program").write_text(f"#!/bin/sh\ntouch {tmp_path / 'proof'}; cat\n")
+    (tmp_path / "program").chmod(0o755)
+    settings = {name: value.format(tmp_path) for name, value in CONFIGURATION.items()}
+    if scope == "environment":
+        monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(settings)))
+        for number, (key, text) in enumerate(settings.items()):
+            monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", key)
+            monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", text)
+    else:
+        monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "global"))
+        for key, text in settings.items():
+            clone.git("config", f"--{scope}", key, text)
+    if scope == "local":
+        (clone.root / ".git/info/attributes").write_text("* filter=x diff=x\n")
+    else:  # a clone that is made with this configuration is the same
+        clone.git("clone", "-q", str(clone.root), str(tmp_path / "copy"))
+        assert (tmp_path / "copy/shared/compile.sh").read_bytes() == b"make\n"
+    file = clone.root / "shared/compile.sh"
+    os.utime(file, (1, 1))
+    clone.git("update-index", "--refresh", "-q")
+    (tmp_path / "proof").unlink(missing_ok=True)
+    files = set((clone.root / ".git").iterdir())
+    assert (clone.revision(), checkout_of(clone.root)) == (head, head)
+    os.utime(file, (2, 2))  # git compares the content if the times differ
+    assert (clone.revision(), checkout_of(clone.root)) == (head, head)
+    assert set((clone.root / ".git").iterdir()) == files
+    for change in CHANGES.values():
+        copy = shutil.copytree(clone.root, tmp_path / "changed", symlinks=True)
+        change(copy / "shared")
+        os.utime(copy / "shared/compile.sh", (1, 1))
+        assert revision_of(copy, ("debian",), SHA256) == f"{head}-dirty"
+        shutil.rmtree(copy)
+    assert not (tmp_path / "proof").exists()
+
+
+def test_the_pin_in_the_first_commit_is_found_whatever_the_log_shows_of_it(clone: Clone) -> None:
+    clone.git("config", "log.showRoot", "false")
+    clone.git("checkout", "-q", "--orphan", "all")
+    head = clone.commit("new", "")
+    assert clone.revision() == head
+
+
+@pytest.mark.parametrize("cone", [True, False])
+def test_files_that_a_sparse_checkout_leaves_out_are_not_changes(clone: Clone, cone: bool) -> None:
+    head = clone.commit("other/file", "other\n")
+    clone.git(
+        "sparse-checkout", "set", *(["--cone", "--sparse-index", "debian"] if cone else ["--no-cone", "/debian/"])
+    )
+    assert not (clone.root / "other").exists()
+    assert checkout_of(clone.root) == head
+    clone.write("other/file", "changed\n")
+    assert checkout_of(clone.root) == f"{head}-dirty"
+
+
+def test_a_file_system_without_modes_and_links_does_not_count_as_a_change(clone: Clone) -> None:
+    """As git writes a clone on FAT."""
+    clone.write("shared/plain.sh", "true\n")
+    (clone.root / "debian/Dockerfile").chmod(0o755)
+    link = clone.root / "shared/link.sh"
+    link.symlink_to("plain.sh")
+    head = clone.commit("shared/compile.sh", "make\n")
+    clone.git("config", "core.fileMode", "false")
+    clone.git("config", "core.symlinks", "false")
+    link.unlink()
+    link.write_text("plain.sh")
+    for file in clone.root.rglob("[!.]*"):
+        file.chmod(0o755)
+    assert clone.revision() == head
 
 
 def test_a_partial_clone_is_not_completed_from_its_remote(clone: Clone, tmp_path: Path) -> None:

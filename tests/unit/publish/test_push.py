@@ -24,7 +24,7 @@ from bakery.records.builds import manifest_digest_of, record_attested
 from bakery.registry import PUSH, RegistryError, Repository, Transport
 from bakery.sbom.vulnerabilities import OPENVEX
 from bakery.workspace import Workspace
-from tests.archives import INDEX, MANIFEST, Archive, make_tar
+from tests.archives import INDEX, MANIFEST, Archive, digest_of, make_tar
 
 
 class FakeEngine:
@@ -98,10 +98,10 @@ class Attested(FakeRepository):
     def has_manifest(self, name: str) -> bool:
         return not name.endswith((".att", ".sig"))
 
-    def has_entry(self, _: object) -> bool:
-        return True
+    def manifest(self, _: object) -> object:
+        return {"config": {}}
 
-    def platform(self, _: str) -> Platform:
+    def platform(self, _: object) -> Platform:
         return Platform("linux/amd64")
 
     def put_manifest(self, *_: object) -> None:
@@ -159,7 +159,7 @@ class Merge:
         names: Any = asdict(push.tags_for(catalog, image, "20261127"))
         self.image: dict[str, Any] = {"image": image.name, "platform": "linux/amd64", "names": names}
         self.image["entries"] = [entry, attestation]
-        self.tags: list[str] = []
+        self.tags, self.gets, self.lies = list[str](), list[str](), dict[str, Any]()
         self.file = workspace.home / "digests.json"
         server.default = self.answer
         self.blobs = archive.blobs
@@ -169,9 +169,12 @@ class Merge:
     def answer(self, request: Any) -> Any:
         name = request.path.rpartition("/")[2]
         if request.command == "PUT":
-            request.rfile.read(int(request.headers["Content-Length"]))
+            data = request.rfile.read(int(request.headers["Content-Length"]))
             self.tags.append(name)
+            if not name.startswith("sha256:"):
+                self.blobs[name] = self.lies.get(name, data)
             return 201
+        self.gets += [name] if request.command == "GET" else []
         return self.blobs.get(name, 404)
 
     def run(self) -> None:
@@ -188,6 +191,25 @@ def merge(serve: Any, catalog: Catalog, image: Callable[..., Image], workspace: 
 def test_image_that_another_machine_pushed_gets_its_tags(merge: Merge) -> None:
     merge.run()
     assert "3.13" in merge.tags
+
+
+@pytest.mark.parametrize(("stored", "found"), [(404, "nothing"), (b"{}", digest_of(b"{}")), (b"", digest_of(b""))])
+@pytest.mark.parametrize("name", ["dated", "release", "shared"])
+def test_a_registry_that_confirms_a_tag_without_storing_it_is_reported(
+    merge: Merge, name: str, stored: Any, found: str
+) -> None:
+    tag = merge.image["names"][name]
+    tag = tag if isinstance(tag, str) else tag[-1]
+    merge.lies[tag] = stored
+    with pytest.raises(RegistryError, match=f"confirmed {tag}, but has {found} there; expected sha256:"):
+        merge.run()
+    assert merge.tags[-1] == tag, "no other tag moves"
+
+
+def test_each_manifest_is_read_once_before_the_tags_move_and_each_tag_once_after(merge: Merge) -> None:
+    merge.run()
+    assert [merge.gets.count(entry["digest"]) for entry in merge.image["entries"]] == [1, 1]
+    assert {merge.gets.count(tag) for tag in merge.tags if not tag.startswith("sha256:")} == {3}
 
 
 def test_a_tag_that_another_push_sets_at_the_same_time_keeps_its_platform(merge: Merge) -> None:

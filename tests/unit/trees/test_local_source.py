@@ -202,6 +202,22 @@ def test_changes_that_git_was_asked_to_ignore_are_reported(
     assert "with 1 changed file:" in told[-1]
 
 
+@pytest.mark.parametrize("setting", ["core.autocrlf=true", "core.attributesFile={0}"])
+def test_the_users_configuration_of_line_ends_neither_makes_nor_hides_a_change(
+    read: Read, checkout: Path, told: list[str], tmp_path: Path, setting: str
+) -> None:
+    (tmp_path / "attributes").write_text("* text eol=crlf\n")
+    name, _, value = setting.format(tmp_path / "attributes").partition("=")
+    git(checkout, "config", name, value)
+    script = (checkout / "configure").read_bytes()
+    (checkout / "configure").write_bytes(script)
+    read(checkout)
+    assert "changed" not in told[-1]
+    (checkout / "configure").write_bytes(script.replace(b"\n", b"\r\n"))
+    read(checkout)
+    assert "with 1 changed file:" in told[-1]
+
+
 def test_a_commit_without_some_of_its_blobs_is_packed_without_them(read: Read, checkout: Path, told: list[str]) -> None:
     write(checkout, {"Misc/svnmap.txt": "large\n"})
     git(checkout, "add", ".")
