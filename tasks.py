@@ -12,12 +12,7 @@ sys.path.insert(0, ROOT)
 import bakery
 import commands  # noqa: F401 # this clone's, not those of another clone that is installed
 
-bakery.prefer_libraries(ROOT)
-
-import signal
-
-if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends the process without a traceback, until guard()
+bakery.begin(ROOT)
 
 from typing import Any
 

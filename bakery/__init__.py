@@ -18,3 +18,12 @@ def prefer_libraries(root: str) -> None:
         return os.path.isdir(path) and any(os.path.samefile(path, folder) for folder in (root, os.curdir))
 
     sys.path.sort(key=is_local)
+
+
+def begin(root: str) -> None:
+    """What a command of the clone ``root`` does before it imports more: until ``guard()``, SIGINT ends it silently."""
+    prefer_libraries(root)
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)

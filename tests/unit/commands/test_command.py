@@ -233,7 +233,7 @@ def test_a_signal_before_a_task_has_its_exit_code(root: Path, number: int, code:
 def test_a_signal_before_errors_are_reported_ends_inv_without_a_traceback(root: Path, tmp_path: Path) -> None:
     shutil.copy(root / "tasks.py", tmp_path)
     (tmp_path / "bakery").mkdir()
-    (tmp_path / "bakery/__init__.py").write_text("def prefer_libraries(_): pass\n")
+    shutil.copy(root / "bakery/__init__.py", tmp_path / "bakery")
     (tmp_path / "commands.py").touch()
     (tmp_path / "bakery/process.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)")
     command = [*SIGNALS, sys.executable, "tasks.py"]
