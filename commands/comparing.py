@@ -105,7 +105,7 @@ def outdated(selection: Selection, building: Building, measuring: Measuring, out
     """List packages in images for which the distribution has newer versions (default: in all images that exist)."""
     catalog, images = selection.select(WORKSPACE.root, everything=True)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "outdated", selection, building)
-    ask, where = (lambda *about: bakery.build.ask_newer(builder, *about)), measuring.repository
+    ask, where = (lambda *about: bakery.build.query_newer(builder, *about)), measuring.repository
     survey = bakery.sbom.Outdated(catalog, builder.engine, ask, where, tell).survey(images)
     return survey.report(check=output.check)
 

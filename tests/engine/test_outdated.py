@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bakery.build.archive_query import ask_newer
+from bakery.build.archive_query import query_newer
 from bakery.build.builder import Builder
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.selection import select_images
@@ -89,7 +89,7 @@ class Look:
         self.messages: list[str] = []
         workspace = Workspace(ROOT, folder / "home")
         self.builder = Builder(workspace, catalog, engine, Display(sys.stderr), Building(base=str(base)))
-        self.outdated = Outdated(catalog, engine, lambda *about: ask_newer(self.builder, *about), repository)
+        self.outdated = Outdated(catalog, engine, lambda *about: query_newer(self.builder, *about), repository)
         self.outdated.tell = self.messages.append
 
     def survey(self) -> Survey:

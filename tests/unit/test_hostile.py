@@ -25,7 +25,7 @@ from bakery import oci
 from bakery.bases import BaseResolver
 from bakery.benchmarks import read_results
 from bakery.build.export import stages_after_compiling
-from bakery.build.reproducibility import KEPT_IN_ALL
+from bakery.build.reproducibility import LAYER_LIMIT
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog
 from bakery.catalog.selection import select_images
@@ -661,4 +661,4 @@ def test_documents_that_would_take_too_much_memory_are_refused(tmp_path: Path) -
             reader()
     with pytest.raises(InputError, match="it has more than 300,000 objects"):
         parse_bill(b'{"documentNamespace": "x", "packages": [' + b"{}," * (2 << 20) + b"{}]}")
-    assert 2 * KEPT_IN_ALL <= 128 << 20, "two images are compared"
+    assert 2 * LAYER_LIMIT <= 128 << 20, "two images are compared"
