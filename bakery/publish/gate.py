@@ -64,7 +64,7 @@ def approved(
     images_to_push, refused, missing, commands = [], list[str](), list[str](), dict[str, None]()
     for image in images:
         record = read_record(workspace, image, tell)
-        version = f"--version={image.series.name}" if image.pin.local else image.typed(image.series.name)
+        version = f"--version={image.series.name}" if image.pin.local else image.version_option(image.series.name)
         arguments = f"{version} --target={image.target.name} --variant={image.variant.name}"
         arguments += f" --platform={image.platform.architecture}"
         for end, (reference, *_) in zip(("", GZIP), all_references(catalog, image), strict=True):

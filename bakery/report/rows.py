@@ -19,11 +19,11 @@ from bakery.catalog import (
     Series,
     Stability,
     aliases_of,
-    flag,
     latest_series,
     load_catalog,
     select_images,
     support,
+    support_note,
     tags_of,
 )  # fmt: skip
 from bakery.display import Column, Report, render
@@ -81,7 +81,7 @@ def image_report(
     ]  # what --source built
     for image in {image.name: image for image in (*images, *trees)}.values():
         record = read_record(workspace, image)
-        note = flag(image.target.until, today) if image.target.status is Stability.STABLE else " (unstable)"
+        note = support_note(image.target.until, today) if image.target.status is Stability.STABLE else " (unstable)"
         row: Row = {
             "image": image.name,
             "series": image.series.name,

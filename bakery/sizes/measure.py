@@ -180,7 +180,7 @@ class Comparer:
         reference = self._first_local(names, image.platform)
         if reference is None and self.engine is not None:
             absent = self.against or f"{names[0]} and no {built[0]}"
-            build = f"inv reference {image.typed(image.series.number)} --target={built[0].rpartition('-')[2]}"
+            build = f"inv reference {image.version_option(image.series.number)} --target={built[0].rpartition('-')[2]}"
             command = f"docker pull {self.against}" if self.against else build
             notes.append(f"No image to compare with on disk: the engine has no {absent}. To get one: {command}")
         return reference
