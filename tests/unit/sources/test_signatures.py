@@ -210,7 +210,7 @@ def test_signature_by_an_expired_key_is_missing_if_pinned_and_bad_if_new(upstrea
     pin = upstream.pin("3.13.5", GOOD)
     upstream.serve(pin, upstream.manager.sign(GOOD, when=MADE + YEAR + 86400), ".asc")
     assert upstream.signatures.ensure(pin, "3.13", file) == "not checked"
-    assert "was made with a key that expired on 2026-01-01; is there a renewed copy of it for shared/keys?" in details(
+    assert "was made with a key that expired on 2026-01-01; put a renewed copy of the key in shared/keys" in details(
         upstream
     )
     with pytest.raises(
