@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("cat", "cksum", "cut", "dirname", "find", "flock", "grep", "head", "id", "mkdir", "rm", "sed", "sh")
 PYTHON = """#!/bin/sh
-# Stands in for Python: -m venv copies it, -m pip counts its runs, tasks.py and -m nox print their arguments.
+# A fake Python: -m venv copies it, -m pip counts its runs, tasks.py and -m nox print their arguments.
 case "$1 ${2:-}" in
 '-c import os'*) exec REAL "$@" ;;
 '-c '*) [ ! -e "$(dirname "$0")/broken" ] ;;

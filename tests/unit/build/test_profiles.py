@@ -1,4 +1,4 @@
-"""Which profile a build uses; a fake stands in for the compiler that says how much of it fits."""
+"""Which profile a build uses; the compiler, which computes how much of a profile fits, is a fake."""
 
 from __future__ import annotations
 
