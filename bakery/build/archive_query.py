@@ -18,7 +18,7 @@ from bakery.programs import csv_field
 from bakery.records import NewerPackage, parse_newer
 from bakery.regular_files import read_regular
 
-STAGE, ASKING = "newer", "ask"
+STAGE, QUERY = "newer", "ask"
 """Stages of the Dockerfile: the one that is exported, with a file of packages, and the one that queries the archive."""
 
 
@@ -45,7 +45,7 @@ def query_newer(builder: Builder, image: Image, versions: Iterable[tuple[str, st
         log = builder.workspace.logs / f"outdated-{image.target.name}-{image.platform.architecture}.log"
         log.unlink(missing_ok=True)
         network = builder.buildx.reaching(builder.inputs.archives(image, asked))
-        options = replace(network, uncached=(ASKING, STAGE), cache_from=(), cache_to=())
+        options = replace(network, uncached=(QUERY, STAGE), cache_from=(), cache_to=())
         builder.run_buildx(Stage(image, log, {}), options, arguments, lambda _: None)
         try:
             return parse_newer(read_regular(Path(folder) / STAGE, follow=False).decode().splitlines())

@@ -21,7 +21,7 @@ from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, interruptible, locked, no_space
 from bakery.options import Building, Selection, as_typed
 from bakery.records import (
-    ASKING,
+    QUERY,
     STAGE,
     BaseRecord,
     LocalRecord,
@@ -198,7 +198,7 @@ class Builder:
 
         def build(folder: Path) -> None:
             nonlocal compiled
-            options = replace(self.buildx.reaching(inputs.archives), uncached=(ASKING, STAGE), cache_to=())
+            options = replace(self.buildx.reaching(inputs.archives), uncached=(QUERY, STAGE), cache_to=())
             arguments = inputs.query_arguments(self._fitting(image)[0], image, self.engine.network, STAGE, folder)
             compiled = self.run_buildx(stage, options, arguments, clock.enter)
 

@@ -89,7 +89,7 @@ class Look:
         self.messages: list[str] = []
         workspace = Workspace(ROOT, folder / "home")
         self.builder = Builder(workspace, catalog, engine, Display(sys.stderr), Building(base=str(base)))
-        self.outdated = Outdated(catalog, engine, lambda *about: query_newer(self.builder, *about), repository)
+        self.outdated = Outdated(catalog, engine, lambda *query: query_newer(self.builder, *query), repository)
         self.outdated.tell = self.messages.append
 
     def survey(self) -> Survey:

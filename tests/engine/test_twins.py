@@ -149,7 +149,7 @@ def test_the_twin_is_tested_to_be_the_image_that_was_built_and_to_start(bench: B
         input=context, env=engine.environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     other = engine.require(f"{twin}-other").id
-    assert "another configuration" in twin_failure(engine, tested, f"{twin}-other", home, other)
+    assert "a different configuration" in twin_failure(engine, tested, f"{twin}-other", home, other)
     engine.remove(f"{twin}-other")
 
 
