@@ -318,7 +318,7 @@ def derived(bench: Bench, host: str, tag: str) -> dict[str, Any]:
         ("zstd-oci", MANIFEST, f"{OCI}+zstd"),
     ],
 )
-def test_media_types_of_derived_images_and_who_reads_them(
+def test_which_tools_read_the_media_types_of_derived_images(
     bench: Bench, readers: Readers, registry: str, tag: str, manifest: str, layer: str
 ) -> None:
     made, reference = derived(bench, registry, tag), f"{registry}/derived:{tag}"

@@ -127,7 +127,7 @@ def test_environment_is_reused(entrance: Entrance) -> None:
 @pytest.mark.parametrize(
     "damage", ["pyproject.toml changed", "interpreter gone", "package missing", "interrupted", "file changed"]
 )
-def test_environment_is_remade(entrance: Entrance, damage: str) -> None:
+def test_environment_is_rebuilt(entrance: Entrance, damage: str) -> None:
     entrance.add("python3", PYTHON)
     entrance.run("./inv")
     match damage:

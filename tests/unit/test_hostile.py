@@ -148,7 +148,7 @@ def test_published_records(folder: Path, data: bytes) -> None:
 
 @EXAMPLES
 @given(st.data())
-def test_a_record_with_one_wrong_value(folder: Path, data: st.DataObject) -> None:
+def test_a_record_with_one_wrong_value_does_not_stop_the_others(folder: Path, data: st.DataObject) -> None:
     record = damaged(json.loads(msgspec.json.encode(local_record(), enc_hook=str)), data)
     workspace = Workspace(folder, folder / "home")
     workspace.records.mkdir(parents=True, exist_ok=True)

@@ -245,7 +245,7 @@ VALID = f"VALIDSIG {'A' * 40} 2025-01-02 {{}} 0 4 0 22 10 00 {'A' * 40}"
         ["GOODSIG x", VALID.format("9" * 19)], ["GOODSIG x", VALID.format("9" * 5000)], ["ERRSIG x"], ["BADSIG"],
     ],
 )  # fmt: skip
-def test_status_lines_that_cannot_be_read_are_no_proof(lines: list[str]) -> None:
+def test_status_lines_that_cannot_be_read_are_not_a_good_signature(lines: list[str]) -> None:
     with pytest.raises(BadSignature, match="gpgv's status cannot be read"):
         interpret_status([f"[GNUPG:] {line}" for line in ("NEWSIG", *lines)], ["A" * 40], NOW)
 
