@@ -80,7 +80,7 @@ def test_image_that_was_tested_is_pushed(pushed: Any, workspace: Workspace) -> N
 def test_record_in_the_cache_cannot_pass_off_another_image_as_the_tested_one(pushed: Any, workspace: Workspace) -> None:
     engine = FakeEngine()
     record_attested(workspace.home, engine.identity, "sha256:" + "1" * 64)
-    with pytest.raises(PublishError, match=f"holds the image {engine.manifest['digest']}; the tested image is"):
+    with pytest.raises(PublishError, match=f"contains the image {engine.manifest['digest']}; the tested image is"):
         pushed(engine)
 
 
