@@ -13,9 +13,9 @@ unpacking needs more memory than a decoder has to support (RFC 8878: 8 MiB); res
 
 @dataclass(frozen=True)
 class Compression:
-    """A method and its level; without a level the engine's own output is kept.
+    """A method and its level; without a level, layers stay as the engine compressed them.
 
-    ``marked``: the last layer's tar ends in more zeros, so that an image with the same files has another chain of
+    ``marked``: the last layer's tar ends in more zeros, so that an image with the same files has a different chain of
     layers. BuildKit identifies a base by that chain: a builder that knows both would use the layers that it saw first.
     """
 

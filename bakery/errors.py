@@ -1,8 +1,8 @@
-"""What can go wrong, each error with the exit code that shell scripts may rely on.
+"""The errors of this tool, each with the exit code that shell scripts may rely on.
 
 0: success. 1: a build or test failed, or a check found a difference. 2: bad input or configuration, or a check could
-not be completed. 3: nothing selected.
-128 plus a signal's number: the signal ended the program, as in the shell (130: Ctrl-C).
+not be completed. 3: nothing selected. 128 plus a signal's number: the signal ended the program, as in the shell (130:
+Ctrl-C).
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ class BakeryError(Exception):
 
 
 class QuotingError(BakeryError):
-    """A message that may quote a document or an answer of megabytes is cut after 1,000 characters. Exit code 1."""
+    """An error that may quote megabytes of a document or response: cut to 1,000 characters. Exit code 1."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(shorten(message, 1000), hint=hint)
@@ -58,7 +58,7 @@ class UnknownResult(BakeryError):
 
 
 class SourceError(BakeryError):
-    """No provider has the pinned tarball, or one sent other bytes. Exit code 1."""
+    """No provider has the pinned tarball, or one sent different bytes. Exit code 1."""
 
 
 class EngineError(BakeryError):
@@ -85,7 +85,7 @@ class Unavailable(Exception):
 
 
 def reason_of(error: Exception) -> str:
-    """What ``error`` says, without the number and the path that ``str`` adds for an :exc:`OSError`."""
+    """The message of ``error``, without the number and the path that ``str`` adds for an :exc:`OSError`."""
     return getattr(error, "strerror", None) or str(error)
 
 
@@ -96,5 +96,5 @@ def listed(names: Iterable[str]) -> str:
 
 
 def unknown_value(kind: str, value: str, names: Iterable[str]) -> InputError:
-    """The error for an option whose ``value`` is not one of ``names``; ``kind`` says what it should name."""
+    """The error for an option whose ``value`` is not one of ``names``; ``kind`` is what it should name."""
     return InputError(f"unknown {kind} {value!r}", hint=f"Expected {listed(names)}.")

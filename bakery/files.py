@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from bakery.errors import BakeryError, DiskFullError, InputError
-from bakery.regular_files import ABOUT_PATH, FILE_TYPES, SMALL, hint_of, open_regular, read_regular
+from bakery.regular_files import FILE_TYPES, PATH_HINT, SMALL, hint_of, open_regular, read_regular
 
 Tell = Callable[[str], object]
 """Reports progress to the user: takes one line without a newline."""
@@ -29,7 +29,7 @@ LARGEST_HASHED = 16 << 30
 def sha256_of(file: Path, largest: int = LARGEST_HASHED) -> str:
     """SHA-256 of the regular file ``file``, as 64 hexadecimal digits; empty if it has more than ``largest`` bytes.
 
-    A sparse file has terabytes at no cost, and reading them takes hours.
+    A sparse file can have terabytes that take no space but hours to read.
     """
     with open_regular(file) as stream:
         if os.fstat(stream.fileno()).st_size > largest:
@@ -37,10 +37,10 @@ def sha256_of(file: Path, largest: int = LARGEST_HASHED) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-OF_THE_CACHE = "Find out what created it, remove it, and run the same command again."
+CACHE_HINT = "Find out what created it, remove it, and run the same command again."
 
 
-def require_type(path: Path, expected: int = stat.S_IFREG, hint: str = OF_THE_CACHE) -> bool:
+def require_type(path: Path, expected: int = stat.S_IFREG, hint: str = CACHE_HINT) -> bool:
     """Whether ``path`` exists; :exc:`BakeryError` if it is not of the type ``expected``, such as ``stat.S_IFDIR``.
 
     A link in a cache may lead anywhere, and opening a FIFO waits for a writer that may never come.
@@ -55,7 +55,7 @@ def require_type(path: Path, expected: int = stat.S_IFREG, hint: str = OF_THE_CA
 
 
 def holds_only(folder: Path, names: Collection[str]) -> bool:
-    """Whether ``folder`` has all files ``names``; :exc:`BakeryError` for anything else, since it is a build context."""
+    """Whether ``folder``, a build context, has all files ``names``; :exc:`BakeryError` if it has anything else."""
     if not require_type(folder, stat.S_IFDIR):
         return False
     present = sorted(folder.iterdir())
@@ -63,7 +63,7 @@ def holds_only(folder: Path, names: Collection[str]) -> bool:
         require_type(path)
         if path.name not in names:
             problem = f"{path} is not a file of this tool: expected {' '.join(names) or 'an empty folder'}"
-            raise BakeryError(problem, hint=OF_THE_CACHE)
+            raise BakeryError(problem, hint=CACHE_HINT)
     return len(present) == len(names)
 
 
@@ -77,17 +77,17 @@ def spooled(chunks: Iterable[bytes]) -> Iterator[IO[bytes]]:
 
 
 IN_USE = "use.lock"
-"""The lock of a cache: processes that read the cache share it, `inv clean` holds it alone."""
-GIVEN_UP = threading.Event()
+"""The lock of a cache: processes that read the cache share it; `inv clean` holds it exclusively."""
+INTERRUPTED = threading.Event()
 
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], None]]:
     """A function that makes all threads stop waiting for locks: a signal reaches the main thread only."""
     try:
-        yield GIVEN_UP.set
+        yield INTERRUPTED.set
     finally:
-        GIVEN_UP.clear()
+        INTERRUPTED.clear()
 
 
 def _has_locked(stream: IO[str], mode: int) -> bool:
@@ -105,18 +105,18 @@ def locked(file: Path, subject: str, tell: Tell, mode: int = fcntl.LOCK_EX) -> I
     The ``mode`` LOCK_EX excludes all others, and the file names the process; LOCK_SH excludes LOCK_EX only. ``subject``
     is what the lock protects, for the message. The kernel releases the lock (flock) when its process ends.
     """
-    told = False
+    reported = False
     while True:
         file.parent.mkdir(parents=True, exist_ok=True)
         require_type(file)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         with os.fdopen(os.open(file, flags, 0o644), "r+", encoding="utf-8", errors="replace") as stream:
             while not _has_locked(stream, mode):
-                if not told:
+                if not reported:
                     holder = re.match(r"pid \d+", stream.read(64))
                     tell(f"waiting: another process{f' ({holder[0]})' if holder else ''} is busy with {subject}")
-                    told = True
-                if GIVEN_UP.wait(0.1):
+                    reported = True
+                if INTERRUPTED.wait(0.1):
                     raise BakeryError(f"interrupted while another process was busy with {subject}")
             if not _is_at(stream, file):  # `inv clean` has removed it: another process may lock a new one
                 continue
@@ -142,7 +142,7 @@ def in_use(home: Path, tell: Tell) -> Iterator[int]:
 
 @contextmanager
 def changing(root: Path, name: str, tell: Tell) -> Iterator[None]:
-    """Hold the lock of the clone's file ``name`` from its reading to its writing: else one of two changes is lost.
+    """Hold the lock of the clone's file ``name`` while it is read and rewritten, so that no other change is lost.
 
     The lock is in build/, because git would list it next to the file.
     """
@@ -158,7 +158,7 @@ def _is_at(stream: IO[str], file: Path) -> bool:
 
 
 def holder_of(file: Path) -> str:
-    """What holds the lock ``file``, as a message names it; empty if nothing does."""
+    """The holder of the lock ``file``, for a message; empty if it is not held."""
     try:
         with open_regular(file, follow=False) as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -171,7 +171,7 @@ def holder_of(file: Path) -> str:
 
 
 def _sync(path: Path) -> None:
-    """Write a file's or a folder's content to the disk: after a power cut, a renamed file could be empty otherwise."""
+    """Write a file's or a folder's content to the disk, so that a power cut cannot leave a renamed file empty."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         os.fsync(descriptor)
@@ -232,7 +232,7 @@ def write_whole(file: Path, text: str, mode: int = 0o644) -> None:
 def require_writable(file: Path, option: str) -> None:
     """Raise :exc:`InputError`, which begins with ``option``, if :func:`write_whole` could not write ``file``.
 
-    For files that are written at the end, after hours of measuring or when everything has been pushed.
+    For files that are written at the end, after hours of measuring or after everything has been pushed.
     """
     try:
         require_type(file)
@@ -255,8 +255,8 @@ def disk_full(where: Path) -> Iterator[None]:
         if error.filename is None:
             raise
         file, hint = Path(error.filename), hint_of(error)
-        # Not one of the user's files, which are only read.
-        if hint == ABOUT_PATH and (where.parent in (file, *file.parents) or file in where.parents):
+        # The cache's hint does not apply to the user's files, which are only read.
+        if hint == PATH_HINT and (where.parent in (file, *file.parents) or file in where.parents):
             hint = (
                 "Caches are in $BAKERY_HOME (default: ~/.cache/infra7-python), logs in build/: both must be writable."
             )

@@ -19,23 +19,24 @@ SETTINGS = {
     "core.fsmonitor": "false", "core.hooksPath": "/dev/null", "core.attributesFile": "/dev/null",
     "core.autocrlf": "false", "core.ignoreCase": "false",
 }  # fmt: skip
-"""What the user's or a repository's configuration must not decide: output, programs to run, and what is a change."""
-ALONE = {
+"""What the user's or a repository's configuration must not change: output, programs to run, what counts as a change."""
+ISOLATION = {
     "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none",
     "GIT_NO_REPLACE_OBJECTS": "1", "GIT_ATTR_NOSYSTEM": "1",
 }  # fmt: skip
-"""Variables by which git fetches nothing, because what a partial clone lacks would come by a program that it names, and
-ignores refs/replace, because the commit that is recorded must have the files that are read."""
+"""Variables that keep git from fetching, for which a partial clone may name a program, and from using refs/replace:
+the recorded commit must have the files that are read."""
 SECONDS, LIMIT = 180.0, 32 << 20
-"""The names of all files of CPython have 0.5 MB; a tree of a few objects can list millions of files."""
+"""Time and bytes of output. The names of all files of CPython take 0.5 MB; a tree of a few objects can list millions of
+files."""
 
 
 def git(path: Path, *arguments: str, data: bytes = b"", limit: int = LIMIT) -> bytes:
     """The output of git in the folder ``path``, with ``data`` as its input; no program that the repository names runs.
 
-    Environment variables of git could redirect it to another repository or change what paths mean. They are removed,
-    except its configuration, because it may have safe.directory. Raises :exc:`ValueError` if git is not installed,
-    fails, takes longer than :data:`SECONDS` or prints more than ``limit`` bytes.
+    Git's environment variables could redirect it to another repository or change what paths mean. They are removed,
+    except configuration, which may have safe.directory. Raises :exc:`ValueError` if git is not installed, fails, takes
+    longer than :data:`SECONDS` or prints more than ``limit`` bytes.
     """
     return _run(path, SETTINGS, arguments, data, limit)
 
@@ -52,7 +53,7 @@ def require_clone(path: Path) -> None:
 
 
 def require_files(path: Path) -> None:
-    """Raise :exc:`ValueError` if git's own files in ``path`` include a FIFO or a device: git would wait for ever."""
+    """Raise :exc:`ValueError` if git's own files in ``path`` include a FIFO or a device: git would wait forever."""
     own = path if (path / "HEAD").exists() else path / ".git"
     for folder, _, names in os.walk(own):
         for file in (os.path.join(folder, name) for name in names):
@@ -68,7 +69,7 @@ def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) 
     ``paths`` are pathspecs, by default all; ``settings`` are added to git's configuration. Raises as :func:`git` does.
     """
     settings = {**SETTINGS, **(settings or {})}
-    # Files are filtered to be compared.
+    # To compare files, git would run the filters that the configuration names.
     for name in os.fsdecode(git(path, "config", "--null", "--name-only", "--list")).split("\0"):
         if re.match(r"filter\..*\.(clean|process|required)\Z", name, re.DOTALL | re.IGNORECASE):
             settings[name] = "false" if name.lower().endswith("required") else ""
@@ -76,20 +77,21 @@ def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) 
     settings |= _abilities(path / entry[2:] for entry in tracked)
     sparse = {f" D {entry[2:]}" for entry in tracked if entry.startswith("S ")}  # not checked out
     with tempfile.TemporaryDirectory() as folder:
-        # An index without sizes and times of files, by which git takes a file for unchanged that it has converted or
-        # filtered as the configuration of that day said, or that it was asked to ignore (update-index(1)).
+        # A new index has no sizes and times of files. By those of the old one, git considers a file unchanged that it
+        # has converted or filtered under an earlier configuration, or that it was told to ignore (update-index(1)).
         run = partial(_run, path, settings, index=f"{folder}/index")
         run(("read-tree", "HEAD"))
-        # Submodules have filters of their own. Untracked files count, whatever the user's configuration says.
+        # Submodules have separate filters. Untracked files count, whatever the user's configuration says.
         status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=all")
         lines = os.fsdecode(run((*status, "--", *paths))).split("\0")
     return [line for line in lines if line and line not in sparse]
 
 
 def _abilities(files: Iterable[Path]) -> dict[str, str]:
-    """Settings for what the file system of ``files`` evidently has: modes, if they differ, and links.
+    """Settings for what the file system of ``files`` evidently supports: executable bits, if they differ, and links.
 
-    On one without them, such as FAT, git sets these to false for a clone, whose files are not changed by that.
+    On a file system without them, such as FAT, git turns these settings off for a clone; they stay off there, because
+    files without them do not count as changed.
     """
     modes, links = set(), False
     for file in files:
@@ -117,7 +119,7 @@ def _run(
     environment |= {"GIT_CONFIG_COUNT": str(first + len(settings)), **({"GIT_INDEX_FILE": index} if index else {})}
     command = ["git", "--no-optional-locks", "-C", str(path), *arguments]
     try:
-        done = run_program(command, environment | ALONE, Limits(SECONDS, limit), data=data)
+        done = run_program(command, environment | ISOLATION, Limits(SECONDS, limit), data=data)
     except FileNotFoundError:
         raise ValueError("git is not installed: apt-get install git") from None
     except ProgramError as error:

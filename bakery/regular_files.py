@@ -15,7 +15,7 @@ FILE_TYPES = {
     stat.S_IFREG: "a regular file", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a device", stat.S_IFCHR: "a device",
 }  # fmt: skip
-ABOUT_PATH = "Check the path and its permissions, then run the same command again."
+PATH_HINT = "Check the path and its permissions, then run the same command again."
 
 
 def hint_of(error: OSError) -> str:
@@ -26,7 +26,7 @@ def hint_of(error: OSError) -> str:
         return "Its disk may be damaged: dmesg has the kernel's messages."
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return "Raise the limit of open files: ulimit -n 4096."
-    return ABOUT_PATH
+    return PATH_HINT
 
 
 def open_regular(file: Path, *, follow: bool = True) -> BufferedReader:

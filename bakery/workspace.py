@@ -14,7 +14,7 @@ OWN = re.compile(
     r"apt|bases|bench|engine|environments|layers|published|python(\.apt)?|sources|tests|tools|authorities\.pem"
     r"|.+\.lock|\..+\.partial"
 )
-"""Names in the cache. With others, BAKERY_HOME may name /tmp or a user's home, whose owner must not be changed."""
+"""Names in the cache. A folder with other names may be /tmp or a user's home, whose owner must not be changed."""
 
 SPECIAL = re.compile(r'[":,@\\\x00-\x1f\x7f\udc80-\udcff]')
 """Characters with a meaning where the cache's path is used: apt.conf ("), PATH (:), the options of overlay mounts (a
@@ -88,5 +88,5 @@ def _require_plain(home: Path) -> None:
     for name in (str(home), os.path.realpath(home)):  # dockerd uses the second one
         if character := SPECIAL.search(name):
             problem = f"the name of the cache {name!r} contains {character[0]!r}"
-            expected = r'Set BAKERY_HOME to a folder without " : , @ \ and control characters in its name.'
-            raise InputError(problem, hint=expected)
+            hint = r'Set BAKERY_HOME to a folder without " : , @ \ and control characters in its name.'
+            raise InputError(problem, hint=hint)

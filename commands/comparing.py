@@ -32,12 +32,12 @@ def compare(selection: Selection, measuring: Measuring, output: Output) -> Repor
 def differences(selection: Selection, measuring: Measuring, output: Output) -> Report:
     """Compare what users can observe in images with the official recipe's; fails if a difference has no reason."""
     catalog, images = selection.select(WORKSPACE.root)
-    engine, report = bakery.engine.find_engine(WORKSPACE, tell), bakery.testing.differences_report
-    return report(WORKSPACE.root, catalog, engine, images, measuring.against, output)
+    engine = bakery.engine.find_engine(WORKSPACE, tell)
+    return bakery.testing.differences_report(WORKSPACE.root, catalog, engine, images, measuring.against, output)
 
 
-def measure(selection: Selection, measuring: Measuring, kind: str) -> None:
-    """Measure each pair of images by the function ``kind``, write the results and print their tables."""
+def measure(selection: Selection, measuring: Measuring, function: str) -> None:
+    """Measure each pair of images by a ``function`` of bakery.benchmarks, write the results and print their tables."""
     if measuring.image and measuring.against and not selection.version:
         selection.refuse("--image with --against")
         pairs = [bakery.benchmarks.free_pair(measuring.image, measuring.against)]
@@ -50,7 +50,7 @@ def measure(selection: Selection, measuring: Measuring, kind: str) -> None:
     engine, new = bakery.engine.find_engine(WORKSPACE, tell), bakery.benchmarks.Session
     sessions = [new(WORKSPACE, engine, pair, measuring, make_display(sys.stderr)) for pair in pairs]
     for session in sessions:
-        session.report(getattr(bakery.benchmarks, kind)).show()
+        session.report(getattr(bakery.benchmarks, function)).show()
     if measuring.html:
         page = bakery.report.benchmark_page([session.measured for session in sessions])
         bakery.report.write_page(measuring.html, page)
@@ -105,8 +105,8 @@ def outdated(selection: Selection, building: Building, measuring: Measuring, out
     """List packages in images for which the distribution has newer versions (default: in all images that exist)."""
     catalog, images = selection.select(WORKSPACE.root, everything=True)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "outdated", selection, building)
-    ask, where = (lambda *about: bakery.build.ask_newer(builder, *about)), measuring.repository
-    survey = bakery.sbom.Outdated(catalog, builder.engine, ask, where, tell).survey(images)
+    query = partial(bakery.build.query_newer, builder)
+    survey = bakery.sbom.Outdated(catalog, builder.engine, query, measuring.repository, tell).survey(images)
     return survey.report(check=output.check)
 
 

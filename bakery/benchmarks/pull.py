@@ -71,7 +71,7 @@ def _copy(source: socket.socket, target: socket.socket, before: Callable[[int], 
 
 @contextmanager
 def registry(engine: Engine) -> Iterator[int]:
-    """The port of an empty registry, which ends with the block; :exc:`EngineError` if it cannot be unpacked."""
+    """The port of an empty registry that runs during the block; :exc:`EngineError` if it cannot be unpacked."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]

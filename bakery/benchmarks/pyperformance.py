@@ -36,8 +36,8 @@ class PinnedPackage:
 class SuiteConfig:
     """The contents of benchmarks/benchmarks.toml; ``unsuitable`` and ``series`` have reasons by benchmark name.
 
-    ``subset`` lists the pyperformance benchmarks that run by default; ``applications``, ``memory`` and ``threads``
-    those of the options with these names.
+    ``subset`` lists the pyperformance benchmarks that run by default; ``applications``, ``memory`` and ``threads`` list
+    those that run with the options of these names.
     """
 
     pyperformance: PinnedPackage
@@ -144,7 +144,7 @@ def select_benchmarks(
     """The benchmarks to run on ``series`` (``3.13t``), and reasons by name for those that are left out.
 
     These are ``only``, to which the exceptions in benchmarks.toml do not apply; otherwise all with ``full``, else
-    ``names``, else the subset. :exc:`InputError` if the suite does not have a name in ``only``.
+    ``names``, else the subset. :exc:`InputError` if the suite lacks a benchmark in ``only``.
     """
     unknown = [name for name in only if name not in suite]
     if unknown:

@@ -40,9 +40,8 @@ SETTLED = 0.01  # of the geometric mean: rounds are added until its interval is 
 NOISY = 0.05  # spread of the times of identical work above which a machine is noisy
 BUSY = 0.95  # if our processes had less than this share of the CPU, others used it as well
 
-
-MOST = 1e15
-Value = Annotated[float, msgspec.Meta(gt=0, le=MOST)]
+LARGEST = 1e15
+Value = Annotated[float, msgspec.Meta(gt=0, le=LARGEST)]
 """Seconds or bytes."""
 Rounds = Annotated[list[Annotated[list[Value], msgspec.Meta(min_length=1)]], msgspec.Meta(min_length=1)]
 Ratio = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
@@ -52,8 +51,8 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 class BenchmarkSettings(Record, frozen=True, kw_only=True):
     """The options of a run: ``full`` and ``only`` of `inv bench`; ``fresh_engine`` and ``pull`` of `inv startup`.
 
-    ``fresh_engine`` is an image store, ``pull`` are bandwidths in Mbit/s, 0 for no limit.
-    ``against`` is as the user typed it; it is left out of comparisons with the reference.
+    ``fresh_engine`` is an image store; ``pull`` has bandwidths in Mbit/s, 0 for no limit.
+    ``against`` is what the user typed; it is left out of comparisons with the reference.
     """
 
     rounds: Count
@@ -154,9 +153,9 @@ class BenchmarkSummary(Record, frozen=True, kw_only=True):
 
 
 class BenchmarkResult(Record, frozen=True, kw_only=True):
-    """A comparison of two images: :data:`TITLES` says of what.
+    """A comparison of two images; :data:`TITLES` says what each kind measures.
 
-    ``seconds`` is the duration of the run, ``left_out`` has the reason for each benchmark that was not measured.
+    ``seconds`` is the duration of the run; ``left_out`` has the reason for each benchmark that was not measured.
     Cold starts (``startup``, ``pull``) have no ``summary``. Only they have ``commands`` and ``instructions`` (of each
     command in ours and in the reference). ``pulled_bytes`` is what a registry sends for each image.
     """
@@ -184,8 +183,8 @@ class BenchmarkResult(Record, frozen=True, kw_only=True):
         return "-".join(part for part in (self.kind, self.name, self.settings.fresh_engine) if part)
 
     @property
-    def text(self) -> Callable[[float], str]:
-        """The function that formats a value."""
+    def format_value(self) -> Callable[[float], str]:
+        """The function that formats a value: as seconds or as bytes."""
         return bytes_text if self.kind == "memory" else seconds_text
 
     @property
@@ -225,7 +224,7 @@ def seconds_text(seconds: float) -> str:
 def times_of(
     name: str, ours: list[list[float]], reference: list[list[float]], benchmark: str = "", loops: int = 0
 ) -> BenchmarkTimes:
-    """The times of one benchmark with their ratio; both lists have the seconds of each round in the same order."""
+    """The values of one benchmark with their ratio; both lists have a list for each round, in the same order."""
     ratio = estimate(round_logs(ours, reference))
     return BenchmarkTimes(
         name=name, benchmark=benchmark, loops=loops, ours=ours, reference=reference,
@@ -255,7 +254,7 @@ def rows_of(result: BenchmarkResult) -> list[dict[str, str | None]]:
     rows = [
         {
             "benchmark": times.name,
-            **dict(zip(("ours", "reference"), map(result.text, times.medians), strict=True)),
+            **dict(zip(("ours", "reference"), map(result.format_value, times.medians), strict=True)),
             **_ratio_cells(times.ratio, times.low, times.high),
         }
         for times in result.benchmarks
@@ -302,8 +301,8 @@ def notes_of(result: BenchmarkResult) -> list[str]:
         ]
         notes.append(f"Millions of instructions in user mode, by valgrind: {', '.join(counts)}.")
     shares = (ours.cpu_share, reference.cpu_share)
-    on_one = (settings.clock, what) == ("wall", "time") and result.kind != "threads"
-    if on_one and any(share is not None and share < BUSY for share in shares):
+    wall_time_on_one_cpu = settings.clock == "wall" and result.kind not in ("memory", "threads")
+    if wall_time_on_one_cpu and any(share is not None and share < BUSY for share in shares):
         notes.append(
             f"Other processes used the CPU: ours ran {shares[0]:.0%} of the time and the reference {shares[1]:.0%}. "
             "--clock=cpu measures CPU time instead."
@@ -329,7 +328,7 @@ def save(folder: Path, result: BenchmarkResult) -> Path:
 
 
 def read_results(folder: Path) -> list[BenchmarkResult]:
-    """All results in ``folder``, by file name; :exc:`ConfigError` names a file that is not valid."""
+    """All results in ``folder``, in the order of their file names; :exc:`ConfigError` if a file is not valid."""
     results = []
     for file in sorted(folder.glob("*.json")):
         try:

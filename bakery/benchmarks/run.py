@@ -1,8 +1,8 @@
 """Runs pyperformance in two images, interleaved on one CPU, and records every value.
 
 Two idle containers without a network are pinned to one CPU. Each measurement is a separate process, started in one of
-them by ``docker exec``: pyperformance's own script as a pyperf worker (benchmarks/worker.py), with the number of loops
-that was found once, with the reference. In each round every benchmark runs once in each container, ours first in even
+them by ``docker exec``: pyperformance's own script as a pyperf worker (benchmarks/worker.py). The number of loops is
+calibrated once, with the reference. In each round every benchmark runs once in each container, ours first in even
 rounds, the reference first in odd rounds (A B B A). One process runs at a time, after both interpreters have been
 copied. Both containers get the same environment and, within a round, the same PYTHONHASHSEED; address space layout
 stays random, so that the rounds sample it.
@@ -25,7 +25,7 @@ from bakery.benchmarks.pyperformance import (
     read_suite,
     select_benchmarks,
 )
-from bakery.benchmarks.results import MOST, OPTIONAL, SETTLED, BenchmarkResult, BenchmarkTimes, is_wide, times_of
+from bakery.benchmarks.results import LARGEST, OPTIONAL, SETTLED, BenchmarkResult, BenchmarkTimes, is_wide, times_of
 from bakery.benchmarks.session import PROGRAMS, SIDES, Session, python_of
 from bakery.benchmarks.statistics import geometric_mean, round_logs
 from bakery.benchmarks.wheelhouse import FOLDER, SITE, TOOLS, Wheelhouse
@@ -35,7 +35,7 @@ from bakery.redaction import shorten
 
 MARK = "WORKER "
 MIN_SECONDS = 0.08  # the minimum duration of a value
-AIM_SECONDS, MAX_VALUES = 0.3, 3  # a process measures for about this long after a warm-up, at most this many values
+TARGET_SECONDS, MAX_VALUES = 0.3, 3  # a process measures for about this long after a warm-up, at most this many values
 LIMIT = 110  # seconds after which a process ends itself; Docker's client times out after 120 seconds without output
 
 
@@ -151,22 +151,22 @@ class WorkerContainer:
 
 
 def measurements_of(benchmark: Benchmark, suite: Suite) -> list[Measurement]:
-    """What to measure, from the suite of a calibration: a result for each task of the script."""
+    """What to measure, from pyperf's output of a calibration: a result for each task of the script."""
     measurements = []
     for task, result in enumerate(suite.benchmarks):
         loops, value = result.runs[0].warmups[-1]
         seconds = value * loops * (result.metadata.inner_loops or suite.metadata.inner_loops or 1)
-        values = max(1, min(MAX_VALUES, round(AIM_SECONDS / seconds)))
+        values = max(1, min(MAX_VALUES, round(TARGET_SECONDS / seconds)))
         name = result.metadata.name or suite.metadata.name
         measurements.append(Measurement(name, benchmark, task, loops, values))
     return measurements
 
 
 def values_of(suite: Suite) -> list[float]:
-    """The values in the suite of a measurement; :exc:`ValueError` if they cannot have been measured."""
+    """The values in pyperf's output of a measurement; :exc:`ValueError` if they cannot have been measured."""
     (result,) = suite.benchmarks
     values = [value for run in result.runs for value in run.values]
-    if not values or not all(0 < value <= MOST for value in values):
+    if not values or not all(0 < value <= LARGEST for value in values):
         raise ValueError(f"found the values {values}")
     return values
 
@@ -199,15 +199,15 @@ def _prepare(
 def _measure(
     session: Session, workers: Sequence[WorkerContainer], measurements: Sequence[Measurement], left_out: dict[str, str]
 ) -> list[BenchmarkTimes]:
-    """Measure all rounds, and more until the mean has settled if ``max_rounds`` allows it, two at a time.
+    """Measure all rounds; with ``max_rounds``, add two at a time until the mean has settled.
 
     With an even number each image goes first equally often. A benchmark that fails in a round is added to ``left_out``.
     """
     values = {result.name: {side: list[list[float]]() for side in SIDES} for result in measurements}
     rounds, start, done = session.settings.rounds, time.monotonic(), 0
-    most = max(rounds, session.settings.max_rounds or 0)
-    number = -1
-    while (number := number + 1) < rounds:
+    max_rounds = max(rounds, session.settings.max_rounds or 0)
+    number = 0
+    while number < rounds:
         for place, result in enumerate(measurements, 1):
             left = (time.monotonic() - start) / done * (rounds * len(measurements) - done) if done else 0
             text = f"round {number + 1} of {rounds}, {place} of {len(measurements)}: {result.name}"
@@ -223,8 +223,9 @@ def _measure(
             except BuildError as error:
                 left_out[result.name] = f"{error.message} (round {number + 1})"
                 del values[result.name]
-        if number + 1 == rounds < most and not has_settled(values):
-            rounds = min(rounds + 2, most)
+        number += 1
+        if number == rounds < max_rounds and not has_settled(values):
+            rounds = min(rounds + 2, max_rounds)
     return [
         times_of(result.name, **values[result.name], benchmark=result.benchmark.name, loops=result.loops)
         for result in measurements

@@ -1,4 +1,4 @@
-"""What speed and cold starts have in common: options, images, interpreters, and the result of a run."""
+"""What benchmarks of speed and of cold starts share: options, images, interpreters, and the result of a run."""
 
 import re
 import time
@@ -38,7 +38,7 @@ from bakery.redaction import shorten
 from bakery.workspace import Workspace
 
 SIDES = ("ours", "reference")
-PROGRAMS = Path(__file__).resolve().parents[2] / "benchmarks"  # which run in containers
+PROGRAMS = Path(__file__).resolve().parents[2] / "benchmarks"  # programs that run in containers
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def pair_of(catalog: Catalog, image: Image, ours: str | None, against: str | Non
     """``image`` and its reference image. ``ours`` and ``against`` replace either of them."""
     official = references(catalog, replace(image, recipe=RecipeName.REFERENCE))[0]
     return Pair(
-        _named(image.slug, against) if against else image.slug,
+        _file_name(image.slug, against) if against else image.slug,
         ours or references(catalog, image)[0],
         against or official,
         "" if ours else f"Build it first: inv build {image.selection}",
@@ -71,18 +71,18 @@ def pair_of(catalog: Catalog, image: Image, ours: str | None, against: str | Non
 
 def free_pair(ours: str, reference: str) -> Pair:
     """Two images of any origin."""
-    return Pair(_named(ours, reference), ours, reference)
+    return Pair(_file_name(ours, reference), ours, reference)
 
 
-def _named(ours: str, reference: str) -> str:
-    """A file name for a comparison with ``reference``, which the user named."""
+def _file_name(ours: str, reference: str) -> str:
+    """A file name for a comparison with ``reference``, as the user named it."""
     names = (re.sub(r"[^A-Za-z0-9.]+", "-", name.partition("@")[0]).strip("-") for name in (ours, reference))
     return AGAINST.join(names)
 
 
 @dataclass(frozen=True)
 class Python:
-    """An interpreter and its machine; interpreters with the same ``key`` can share installed packages and byte code."""
+    """An interpreter and its machine. Interpreters with the same ``key`` can share installed packages and byte code."""
 
     key: str
     series: str
@@ -105,7 +105,7 @@ def python_of(container: Container, reference: str) -> Python:
 
 
 def require_usable(engine: Engine, settings: Measuring) -> None:
-    """Raise :exc:`InputError` if ``engine`` cannot measure with ``settings``: before an image is built or pulled."""
+    """Raise :exc:`InputError` if ``engine`` cannot measure with ``settings``; for use before an image is built."""
     if settings.threads and engine.info.cpus < 2:
         raise InputError("--threads needs two CPUs, and the engine's machine has one")
     if settings.cpu is not None and settings.cpu >= engine.info.cpus:
@@ -133,7 +133,7 @@ class Session:
 
     @property
     def kind(self) -> Kind:
-        """What `inv bench` measures: options of two kinds exclude each other."""
+        """What `inv bench` measures. The options for different kinds exclude each other."""
         return next((kind for kind in OPTIONAL if getattr(self.settings, kind)), "bench")
 
     def note(self, text: str) -> None:
@@ -182,8 +182,8 @@ class Session:
         clock = cpu if self.settings.clock == "cpu" else wall
         state = "noisy: expect wide intervals" if clock > NOISY else "quiet"
         advice = "; --clock=cpu is less affected" if wall > NOISY >= cpu and self.settings.clock == "wall" else ""
-        about = f"identical work varies by {wall:.1%} in wall time, {cpu:.1%} in CPU time"
-        self.note(f"{about}: the machine is {state}{advice}")
+        spread = f"identical work varies by {wall:.1%} in wall time, {cpu:.1%} in CPU time"
+        self.note(f"{spread}: the machine is {state}{advice}")
 
     def report(self, run: "Callable[[Session], BenchmarkResult]") -> Report:
         """Measure with ``run_benchmarks`` or ``run_startup``; write the result to build/bench and report it."""

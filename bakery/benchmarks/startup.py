@@ -72,10 +72,10 @@ def _docker_run(
         raise BuildError(f"does not run in {image.image}: {error.message}") from None
 
 
-def _start(engine: Engine, image: MeasuredImage, cpu: int, command: Sequence[str], bash: bool) -> dict[str, float]:
-    """The figures of a cold start of ``command``, inside a container only with ``bash``; raises as the above."""
+def _start(engine: Engine, image: MeasuredImage, cpu: int, command: Sequence[str], has_bash: bool) -> dict[str, float]:
+    """The figures of a cold start of ``command``, all of them if it ``has_bash``; raises as :func:`_docker_run`."""
     whole, _ = _docker_run(engine, image, cpu, command)
-    if not bash:
+    if not has_bash:
         return {WHOLE: whole}
     script = (PROGRAMS / "start.sh").read_text(encoding="utf-8")
     _, output = _docker_run(engine, image, cpu, ["bash", "-c", script, "bash", *command])
@@ -145,20 +145,20 @@ def _measure(session: Session, images: Sequence[MeasuredImage]) -> BenchmarkResu
     starts = {name: {side: list[dict[str, float]]() for side in SIDES} for name in COMMANDS}
     sides = list(zip(SIDES, images, strict=True))
     with session.measuring():
-        measured, bash = [], True
+        measured, have_bash = [], True
         for image in images:
             with idle_container(engine, image.id) as container:
                 measured.append((image, python_of(container, image.image)))
                 if not session.noise[0]:
                     session.check_quiet(container)
-                bash = container.run(["python3", "-c", HAS_BASH]).code == 0 and bash
+                have_bash = container.run(["python3", "-c", HAS_BASH]).code == 0 and have_bash
         session.compare_releases(measured[0][1], measured[1][1])
         for number in range(rounds + 1):
             session.phase(f"round {number} of {rounds}" if number else "once in each image beforehand")
             for name in list(starts):
                 try:
                     for side, image in sides if number % 2 else reversed(sides):
-                        figures = _start(engine, image, cpu, COMMANDS[name], bash)
+                        figures = _start(engine, image, cpu, COMMANDS[name], have_bash)
                         if number:
                             starts[name][side].append(figures)
                 except BuildError as error:
@@ -171,7 +171,7 @@ def _measure(session: Session, images: Sequence[MeasuredImage]) -> BenchmarkResu
             reference=[[start[figure]] for start in by_side["reference"]],
         )
         for name, by_side in starts.items()
-        for figure in (FIGURES if bash else (WHOLE,))
+        for figure in (FIGURES if have_bash else (WHOLE,))
     ]
     result = session.result(measured, benchmarks, left_out, {name: COMMANDS[name] for name in starts})
     return msgspec.structs.replace(result, instructions=count_instructions(session, images, starts))

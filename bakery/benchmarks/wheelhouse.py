@@ -84,7 +84,7 @@ def is_unchanged(tar: Path, digest: Path) -> bool:
 class Wheelhouse(ExitStack):
     """Installs packages in a container of the image ``reference`` and caches them as tars in ``folder``.
 
-    A tar is checked against its recorded digest at each use, and made again if it was damaged or emptied.
+    A tar is checked against its recorded digest at each use, and rebuilt if it is damaged or empty.
     The container is started when a tar is missing, and removed at the end of the ``with`` block.
     """
 

@@ -1,6 +1,6 @@
 """Builds images, and checks that a build is reproducible."""
 
-from bakery.build.archive_query import ask_newer
+from bakery.build.archive_query import query_newer
 from bakery.build.builder import Builder, build_report, check_options, open_builder
 from bakery.build.inputs import planned_definition
 from bakery.build.peers import peer_of
@@ -8,6 +8,6 @@ from bakery.build.reproducibility import Published, verification_report
 from bakery.build.training import compiler_to_train, train_all, with_stale_profile
 
 __all__ = [
-    "Builder", "Published", "ask_newer", "build_report", "check_options", "compiler_to_train", "open_builder",
-    "peer_of", "planned_definition", "train_all", "verification_report", "with_stale_profile",
+    "Builder", "Published", "build_report", "check_options", "compiler_to_train", "open_builder", "peer_of",
+    "planned_definition", "query_newer", "train_all", "verification_report", "with_stale_profile",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Queries the package archive of a distribution for newer versions, in a build step on the target's own base.
+"""Queries a distribution's package archive for newer versions, in a build step on the target's own base.
 
 This works for any target and platform on any host, with the network settings of builds.
 """
@@ -18,18 +18,18 @@ from bakery.programs import csv_field
 from bakery.records import NewerPackage, parse_newer
 from bakery.regular_files import read_regular
 
-STAGE, ASKING = "newer", "ask"
-"""The stage of the Dockerfile that is exported, with a file of packages, and the one that queries the archive."""
+STAGE, QUERY = "newer", "ask"
+"""Stages of the Dockerfile: the one that is exported, with a file of packages, and the one that queries the archive."""
 
 
-def ask_newer(builder: Builder, image: Image, versions: Iterable[tuple[str, str]]) -> tuple[NewerPackage, ...]:
-    """The packages among ``versions`` of which the archive of ``image``'s target and platform has newer versions.
+def query_newer(builder: Builder, image: Image, versions: Iterable[tuple[str, str]]) -> tuple[NewerPackage, ...]:
+    """The packages among ``versions`` that have newer versions in the archive for ``image``'s target and platform.
 
     Raises :exc:`bakery.errors.BakeryError` if the archive could not be queried.
     """
     host, dockerfile = host_platform(), builder.catalog.dockerfile_of(image)
     base = builder.inputs.base(replace(image, platform=host), partial(builder.display.note, image.target.name))
-    # Making a base for another platform takes minutes of emulation. If it has none, use the sources of the host's base.
+    # Making a base for another platform takes minutes of emulation: if there is none, use the host's base's sources.
     asked = base if image.platform == host else builder.inputs.available_base(image) or base
     builder.workspace.build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{STAGE}.", dir=builder.workspace.build) as folder:
@@ -45,9 +45,9 @@ def ask_newer(builder: Builder, image: Image, versions: Iterable[tuple[str, str]
         log = builder.workspace.logs / f"outdated-{image.target.name}-{image.platform.architecture}.log"
         log.unlink(missing_ok=True)
         network = builder.buildx.reaching(builder.inputs.archives(image, asked))
-        options = replace(network, uncached=(ASKING, STAGE), cache_from=(), cache_to=())
+        options = replace(network, uncached=(QUERY, STAGE), cache_from=(), cache_to=())
         builder.run_buildx(Stage(image, log, {}), options, arguments, lambda _: None)
         try:
             return parse_newer(read_regular(Path(folder) / STAGE, follow=False).decode().splitlines())
         except (OSError, ValueError) as error:
-            raise BuildError(f"the answer cannot be read: {error}") from None
+            raise BuildError(f"the list of newer packages cannot be read: {error}") from None

@@ -21,7 +21,7 @@ from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, interruptible, locked, no_space
 from bakery.options import Building, Selection, as_typed
 from bakery.records import (
-    ASKING,
+    QUERY,
     STAGE,
     BaseRecord,
     LocalRecord,
@@ -49,7 +49,7 @@ class BuildResult:
 
     ``profile`` is as in :class:`bakery.records.BuildRecord`; ``seconds`` and ``phases`` are wall time; ``anatomy`` is
     what :func:`bakery.sizes.breakdown.compact` returns; ``compiled`` is false if everything came from the build cache;
-    ``twin`` is the image with gzip layers, unless the image has them itself.
+    ``twin`` is the same image with gzip layers, ``None`` if the image itself has gzip layers.
     """
 
     image: Image
@@ -191,29 +191,29 @@ class Builder:
         return result
 
     def _resolve(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, Resolution]:
-        """Resolve the packages of an image in the archive, or replay them; returns whether anything was compiled."""
+        """Resolve an image's packages in the archive, or replay a resolution; returns whether anything was compiled."""
         image, compiled = stage.image, False
         if self.building.packages:
             return False, inputs.replay(image, self.building.packages, self._tell(image))
 
         def build(folder: Path) -> None:
             nonlocal compiled
-            options = replace(self.buildx.reaching(inputs.archives), uncached=(ASKING, STAGE), cache_to=())
+            options = replace(self.buildx.reaching(inputs.archives), uncached=(QUERY, STAGE), cache_to=())
             arguments = inputs.query_arguments(self._fitting(image)[0], image, self.engine.network, STAGE, folder)
             compiled = self.run_buildx(stage, options, arguments, clock.enter)
 
         clock.enter("build steps")
-        resolution = resolve(self.workspace, image.slug, inputs.about(image), build)
+        resolution = resolve(self.workspace, image.slug, inputs.resolution_fields(image), build)
         return compiled, resolution
 
     def _build_stage(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, list[Packed]]:
-        """Run buildx and bring what it exports into the engine; returns whether anything was compiled."""
+        """Run buildx and load its export into the engine; returns whether anything was compiled."""
         catalog = self.catalog if stage.name == FIT else self._fitting(stage.image)[0]
         with Export(self.workspace, self.engine, stage) as export:
             clock.enter("build steps")
             options = self.buildx.reaching(inputs.archives)
             if options.no_cache and inputs.contexts.resolution and not self.building.packages:
-                # Resolving the packages has compiled already.
+                # The step that resolves the packages has compiled already.
                 later = stages_after_compiling(self.workspace.root / self.catalog.dockerfile_of(stage.image))
                 options = replace(options, no_cache=False, uncached=later)
             compiled = self.run_buildx(stage, options, inputs.arguments(catalog, export), clock.enter)
@@ -223,7 +223,7 @@ class Builder:
     def _fitting(self, image: Image) -> tuple[Catalog, ProfileRecord | None]:
         """The catalog to build ``image`` with, without its profile if too little of that fits; and the profile used.
 
-        A profile of the same source fits as a whole; for another release the compiler says what fits.
+        A profile of the same source fits as a whole. For another release, the fit is computed.
         """
         profile = self.catalog.profile_of(image)
         if not profile or profile.recorded_on(image.pin):
@@ -233,21 +233,21 @@ class Builder:
             if key not in self.fits:
                 self.fits[key] = self._measure_fit(key, profile)
         used = ProfileRecord(release=profile.release, tree=profile.tree, fit=self.fits[key])
-        return (
-            (self.catalog, used) if used.fit >= self.catalog.profile_fit else (replace(self.catalog, profiles={}), None)
-        )
+        if used.fit >= self.catalog.profile_fit:
+            return self.catalog, used
+        return replace(self.catalog, profiles={}), None
 
     def _measure_fit(self, image: Image, profile: Profile) -> float:
-        """The share of ``profile`` that fits ``image``, 0 to 1; tells the user if the build trains because of it."""
-        share, misfits = self._ask_fit(image)
+        """The share of ``profile`` that fits ``image``, 0 to 1; notes if it is so small that the build trains."""
+        share, misfits = self._compute_fit(image)
         if share < self.catalog.profile_fit:
             needed = f"{self.catalog.profile_fit:.0%} is needed: training instead"
             text = f"{share:.1%} of {profile.release}'s profile fits, {needed}"
-            self._tell(image)(f"{text}; functions that would lack counts: {', '.join(misfits[:5])}")
+            self._tell(image)(f"{text}; functions without counts: {', '.join(misfits[:5])}")
         return share
 
-    def _ask_fit(self, image: Image) -> tuple[float, list[str]]:
-        """What the compiler says: the share that fits, and the functions that do not, the heaviest first."""
+    def _compute_fit(self, image: Image) -> tuple[float, list[str]]:
+        """The share that fits, by shared/profile-fit.sh, and the functions that do not fit, the heaviest first."""
         tag = f"{self.catalog.recipes[image.recipe].repository}-{FIT}:{image.version}-{image.target.name}"
         files = files_of(self.engine, image, self.stage(image, FIT, tag, packages=False), re.compile(FIT))
         share, *misfits = files[FIT].decode().splitlines()
@@ -257,9 +257,9 @@ class Builder:
         self, stage: Stage, options: BuildxOptions, arguments: Sequence[str], enter: Callable[[str], None]
     ) -> bool:
         """Run buildx; :exc:`BuildError` with the last lines of the failing step. Returns whether it compiled."""
-        chosen = options.arguments(stage.image.slug)
-        command = [*self.engine.buildx, "build", "--progress=rawjson", *chosen, *arguments]
-        # buildx counts ignored files as changes and records local paths: Publication.complete adds the commit.
+        users = options.arguments(stage.image.slug)
+        command = [*self.engine.buildx, "build", "--progress=rawjson", *users, *arguments]
+        # buildx counts ignored files as changes and records local paths, so Publication.complete adds the commit.
         environment = {**self.engine.environment, **options.network.environment, "BUILDX_GIT_INFO": "0"}
         tracker, code = self.processes.run(command, self.workspace.root, environment, stage.log, enter)
         if code:
@@ -292,7 +292,7 @@ class Builder:
         return {names: compression, twins: self.catalog.compressions["twin"]}
 
     def _record(self, result: BuildResult, inputs: BuildInputs, identity: str) -> None:
-        """Write the record, with what is known of the image ``identity`` and, unless this run compiled, its times."""
+        """Write the record. Test results of the image ``identity`` are kept, and its times unless this run compiled."""
         assert result.size is not None
         image, base = result.image, inputs.base
         kept = ("tests", "regrtest", "compared", *(() if result.compiled else ("built", "seconds", "phases")))
@@ -325,7 +325,7 @@ def check_options(building: Building, workspace: Workspace | None = None) -> Bui
 def open_builder(
     workspace: Workspace, catalog: Catalog, verb: str, selection: Selection, building: Building, jobs: int = 1
 ) -> Builder:
-    """A builder for the engine in use, for the command ``verb`` with the user's options; ``jobs`` of 0: as many as fit.
+    """A builder for the engine in use, for the command ``verb`` with the user's options; 0 ``jobs``: as many as fit.
 
     Raises :exc:`bakery.errors.EngineError` if no engine can be used, :exc:`InputError` as :func:`check_options` does.
     """
@@ -346,7 +346,7 @@ RESULT_COLUMNS = (
 
 
 def _profile_text(profile: ProfileRecord | None) -> str:
-    """The share that fits of a profile of another release; empty if all of it fits."""
+    """How much of another release's profile fits, as a note in brackets; empty if all of it does."""
     return f" ({profile.fit:.0%} of {profile.release}'s profile)" if profile and profile.fit < 1 else ""
 
 
@@ -390,7 +390,7 @@ def result_rows(
 
 
 def build_report(builder: Builder, images: Sequence[Image]) -> Report:
-    """Build ``images`` and report each result; if some failed, with the error that the run ends with, and why."""
+    """Build ``images`` and report each result; if some failed, also the error that the run ends with."""
     with builder.display:
         results = builder.build(images)
     rows = result_rows(builder.catalog, results, read_baseline(builder.workspace.root))

@@ -76,8 +76,8 @@ class Export:
 
     buildx loads the image straight into an engine that unpacks layers: such an engine would discard the compressed
     layers, and compress them in its own way when they are pushed. Only full builds are attested, because no others are
-    published. A stage with a name is not published either. Images to measure against get BuildKit's provenance, as the
-    official images do, because an engine takes longer to start a container from an index.
+    published. A stage with a name is not published either. Reference images get BuildKit's provenance, which the
+    official images have, because an engine takes longer to start a container from an index.
     """
 
     def __init__(self, workspace: Workspace, engine: Engine, stage: Stage) -> None:
@@ -86,7 +86,7 @@ class Export:
         full = self.recompresses and self.image.recipe is RecipeName.FULL
         self.attests, self.stamps = full and not stage.name, full and bool(self.image.pin.date)
         self.proves = self.attests or (engine.keeps_layers and self.image.recipe is RecipeName.REFERENCE)
-        # A stage has its own files: its lock does not exclude a build of the image.
+        # A stage has separate files, because the image may be built at the same time.
         self.exported = workspace.build / f"{'-'.join(filter(None, (self.image.slug, stage.name)))}.oci.tar"
         self.recompressed = self.exported.with_suffix(".packed.tar")
         self.attested = self.exported.with_suffix(".attested.tar")

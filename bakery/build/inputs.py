@@ -51,22 +51,24 @@ class BuildInputs:
     archives: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def labels(self, catalog: Catalog, image: Image) -> dict[str, str]:
-        """The labels that a build of ``image`` gives it."""
+        """The labels that ``image`` gets in its build."""
         return self._target(catalog, image)["labels"]
 
-    def about(self, image: Image) -> dict[str, str]:
+    def resolution_fields(self, image: Image) -> dict[str, str]:
         """The fields of a resolution of ``image`` other than its packages (:class:`bakery.records.Resolution`)."""
-        about = {"target": image.target.name, "platform": str(image.platform), "base": self.base.digest}
-        return {**about, "relaxed": self.contexts.relaxed}
+        return {
+            "target": image.target.name, "platform": str(image.platform), "base": self.base.digest,
+            "relaxed": self.contexts.relaxed,
+        }  # fmt: skip
 
     def replay(self, image: Image, file: str, tell: Tell) -> Resolution:
-        """The resolution in ``file``, which must be of its target; raises as :func:`bakery.records.replayed`."""
-        return replayed(file, self.about(image), tell)
+        """The resolution in ``file``, which must be for the same target; raises as :func:`bakery.records.replayed`."""
+        return replayed(file, self.resolution_fields(image), tell)
 
     def with_packages(self, root: Path, resolution: Resolution, stage: str = "") -> "BuildInputs":
         """These inputs with the distribution's packages to install, whose lists are written below ``root``.
 
-        A ``stage`` that is built by itself has its own lists, because its lock does not exclude a build of the image.
+        A ``stage`` that is built separately has its own lists, because the image may be built at the same time.
         """
         inputs = self.resolved(resolution, stage)
         with staged_folder(root / inputs.contexts.packages) as folder:
@@ -100,7 +102,7 @@ class BuildInputs:
         return build_arguments(target)
 
     def _target(self, catalog: Catalog, image: Image, **settings: Any) -> BakeTarget:
-        """The target of ``image`` in the bake definition, whose context of packages exists once they are resolved."""
+        """The target of ``image`` in the bake definition. Its context of packages exists once they are resolved."""
         target = definition(catalog, [image], {image: self.contexts}, **settings)["target"][target_name(image)]
         if not self.contexts.resolution:  # buildx asks for each context, whether its stage is built or not
             target["contexts"].pop("packages", None)
@@ -108,7 +110,7 @@ class BuildInputs:
 
 
 def check_inputs(building: Building) -> None:
-    """Raise :exc:`InputError` for a file, a base or a URI among the user's options that no build could use."""
+    """Raise :exc:`InputError` if a file, a base or a URI among the user's options cannot be used."""
     if building.packages:
         read_resolution(Path(building.packages))
     if building.base:
@@ -121,15 +123,17 @@ def check_inputs(building: Building) -> None:
 def inputs_for(
     root: Path, catalog: Catalog, image: Image, folders: tuple[Path, Path], base: BaseImage, tell: Tell
 ) -> Inputs:
-    """The named contexts of ``image``, from what was resolved for it; ``folders`` are its source's and its extras'."""
+    """The named contexts of ``image``, from what was resolved for it; ``folders``: those of its source and extras."""
     source, extras = map(str, folders)
     try:
         revision = revision_of(root, made_from(catalog, image), image.pin.sha256)
     except ValueError as error:
         tell(f"no label {ANNOTATIONS}.revision: the commit that the image is made from is unknown: {error}")
         revision = ""
-    packages, about = f"build/packages/{image.slug}", (base.context, base.reference, base.digest, base.origin)
-    return Inputs(source, extras, *about, revision, packages=packages)
+    return Inputs(
+        source, extras, base.context, base.reference, base.digest, base.origin, revision,
+        packages=f"build/packages/{image.slug}",
+    )  # fmt: skip
 
 
 def require_profile(root: Path, profile: Profile) -> None:
@@ -158,7 +162,7 @@ class InputResolver:
         self.lock, self.held, self.uses_cache = threading.Lock(), ExitStack(), False
 
     def _use_cache(self, tell: Tell) -> None:
-        """Keep `inv clean` from removing the cache as long as this object exists: builds read what it returns."""
+        """Keep `inv clean` from removing the cache as long as this object exists, because builds read files in it."""
         with self.lock:
             if not self.uses_cache:
                 self.held.enter_context(in_use(self.workspace.home, tell))

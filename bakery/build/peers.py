@@ -1,4 +1,4 @@
-"""Images of the distributions' own Python, built on the same base to be measured against."""
+"""Images of the distributions' own Python on the same base, to compare our images with."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from bakery.catalog import Image, RecipeName
 from bakery.errors import InputError
 
 DISTRIBUTION = "distribution"
-"""The folder of benchmarks/ that has the Dockerfile, and the name of its stage."""
+"""The folder in benchmarks/ with the Dockerfile, and the name of its stage."""
 
 
 def peer_of(builder: Builder, image: Image, against: str | None) -> str | None:

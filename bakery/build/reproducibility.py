@@ -32,14 +32,15 @@ COLUMNS = (
 )  # fmt: skip
 SHOWN = 20  # differences of an image that are printed; the table counts all of them
 LONGEST = 1000  # characters of a difference: the configuration of a published image can be megabytes long
-KEPT, KEPT_IN_ALL = 32 << 20, 64 << 20  # bytes of a file, and of a layer's files, that are kept to locate differences
+FILE_LIMIT, LAYER_LIMIT = 32 << 20, 64 << 20
+"""Bytes of a file, and of all files of a layer, that are kept in memory to locate differences."""
 SHOWN_BYTES = 8  # from the first difference on
 FIELDS = ("type", "mode", "uid", "gid", "mtime", "linkname", "size")  # attributes of tarfile.TarInfo to compare
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference between two images: in a file of a layer (counted from 1), or in the configuration (layer 0)."""
+    """A difference between two images: in a file of a layer (counted from 1), or in the configuration (layer 0)."""
 
     layer: int
     path: str
@@ -86,7 +87,7 @@ def _layers(number: int, left: Mapping[str, _File], right: Mapping[str, _File]) 
     if left == right:
         reordered = list(left) != list(right)
         yield Difference(
-            number, "", "the same files in another order" if reordered else "the same files, compressed differently"
+            number, "", "the same files in a different order" if reordered else "the same files, compressed differently"
         )
     for path in sorted({*left, *right}):
         a, b = left.get(path), right.get(path)
@@ -101,7 +102,7 @@ def _layers(number: int, left: Mapping[str, _File], right: Mapping[str, _File]) 
 
 def _bytes(left: bytes | None, right: bytes | None) -> str:
     if left is None or right is None:
-        return "other bytes"
+        return "different bytes"
     start = next(offset for offset, (a, b) in enumerate(zip(left, right, strict=True)) if a != b)
     count, end = sum(map(operator.ne, left, right)), start + SHOWN_BYTES
     shown = f"{left[start:end].hex(' ')} against {right[start:end].hex(' ')}"
@@ -109,16 +110,16 @@ def _bytes(left: bytes | None, right: bytes | None) -> str:
 
 
 def _files(archive: ImageArchive, layer: str) -> dict[str, _File]:
-    files, room = dict[str, _File](), KEPT_IN_ALL
+    files, room = dict[str, _File](), LAYER_LIMIT
     with open_layer(archive.tar, layer) as tar:
         for member in tar:
-            files[member.name] = file = _file(tar, member, min(room, KEPT))
+            files[member.name] = file = _file(tar, member, min(room, FILE_LIMIT))
             room -= len(file.content or b"")
     return files
 
 
 def _file(tar: tarfile.TarFile, member: tarfile.TarInfo, largest: int) -> _File:
-    """A file with its content if that has at most ``largest`` bytes; a layer of 1 MB can unpack to 1 GB and more."""
+    """A file, with its content only up to ``largest`` bytes: a layer of 1 MB can unpack to 1 GB and more."""
     header = tuple(getattr(member, field) for field in FIELDS)
     stream = (tar.extractfile(member) if member.isreg() else None) or io.BytesIO()
     if member.size > largest:
@@ -128,7 +129,7 @@ def _file(tar: tarfile.TarFile, member: tarfile.TarInfo, largest: int) -> _File:
 
 
 def diffoscope(first: Path, second: Path, report: Path) -> bool:
-    """Have diffoscope write an HTML ``report`` on two archives; returns ``False`` if it is not installed.
+    """Run diffoscope to write an HTML ``report`` on two archives; returns ``False`` if it is not installed.
 
     It understands formats that this module does not: byte code, machine code, databases.
     """
@@ -170,8 +171,8 @@ def verify_image(builder: Builder, image: Image) -> Verdict:
             if result.error:
                 return Verdict(image, error=result.error)
             digests = (*digests, result.id)
-            if len(digests) != len(set(digests)):
-                return Verdict(image, digests)
+            if (verdict := Verdict(image, digests)).same:
+                return verdict
             with staged_file(file) as stream:
                 stream.writelines(builder.engine.save(result.tags[0]))
         differences = tuple(compare_archives(files[0], files[1], image.platform))
@@ -197,11 +198,11 @@ class Published:
 
     @classmethod
     def find(cls, reference: str, platforms: Sequence[Platform], typed: Sequence[str] = ()) -> "Published":
-        """The image ``reference`` for the platform that was ``typed``, one of ``platforms``, else for this machine's.
+        """The image ``reference``, for the one of ``platforms`` that the user ``typed``, else for this machine's.
 
         Raises as :meth:`bakery.registry.Registry.image`.
         """
-        platform, *_ = *parse_platforms(platforms, typed), host_platform()
+        platform = next(iter(parse_platforms(platforms, typed)), host_platform())
         registry = Registry()
         try:
             image = registry.image(reference, platform)
@@ -216,7 +217,10 @@ class Published:
         return labels_of(self.config)
 
     def select(self, catalog: Catalog) -> Image:
-        """The image of ``catalog`` that the labels name; :exc:`InputError` if there is none."""
+        """The image of ``catalog`` that the labels name.
+
+        Raises :exc:`InputError` if there is none, :exc:`BuildError` if the registry does not give the labels.
+        """
         if not self.config:
             raise BuildError(f"{self.reference}: its registry does not give the image's configuration, with its labels")
         keys = [f"{LABELS}.{key}" for key in ("target", "variant", "recipe", "source.sha256")]
@@ -233,12 +237,12 @@ class Published:
 
     @property
     def _revision(self) -> str:
-        """The commit, if the label is one: it is part of a command to type."""
+        """The commit, empty if the label is not one: it becomes part of a command that the user types."""
         label = self.labels.get(f"{ANNOTATIONS}.revision", "")
         return label if re.fullmatch("[0-9a-f]{40,64}", label) else ""
 
     def require_same(self, planned: Mapping[str, str]) -> None:
-        """Raise :exc:`InputError` if a build here would have another commit, base or other input, by its labels."""
+        """Raise :exc:`InputError` if the ``planned`` labels show that a build here would have other inputs."""
         keys = dict.fromkeys([f"{ANNOTATIONS}.revision", *planned])  # a clone may not know its revision
         wrong = [key for key in keys if self.labels.get(key) != planned.get(key)]
         if wrong:

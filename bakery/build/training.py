@@ -18,11 +18,11 @@ from bakery.toml import read_toml
 
 STAGE = "training"
 FILES = re.compile(rf"{re.escape(FILE)}|compiler")
-"""The files in that stage."""
+"""The names of the files in that stage."""
 
 
 def compiler_to_train(catalog: Catalog, image: Image) -> str:
-    """The name of ``image``'s compiler; :exc:`InputError` if no other build can use its profiles."""
+    """The name of ``image``'s compiler; :exc:`InputError` if other builds cannot use its profiles."""
     compiler = catalog.compiler_of(image).name
     if compiler == "gcc":
         raise InputError(

@@ -2,7 +2,7 @@
 
 from bakery.catalog.distributions import Archive, Stability, Target
 from bakery.catalog.labels import ANNOTATIONS, DIRTY, INCLUDED, LABELS, LICENCES
-from bakery.catalog.lifecycle import flag, support
+from bakery.catalog.lifecycle import support, support_note
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Budget, Catalog, Image, Series, Variant
 from bakery.catalog.pins import FILE, LOCK, NONE, RELEASE, TRAINING, UNVERIFIED, Extra, Pin, Profile
@@ -13,6 +13,6 @@ from bakery.catalog.tags import aliases_of, all_references, latest_series, refer
 __all__ = [
     "ANNOTATIONS", "DIRTY", "FILE", "INCLUDED", "LABELS", "LICENCES", "LOCK", "NONE", "RELEASE", "STAGES", "TRAINING",
     "UNVERIFIED", "Archive", "Budget", "Catalog", "Extra", "Image", "Options", "Pin", "Profile", "RecipeName",
-    "Series", "Stability", "Target", "Variant", "aliases_of", "all_references", "flag", "latest_series",
-    "load_catalog", "on_platforms", "references", "select_images", "split", "support", "tags_of",
+    "Series", "Stability", "Target", "Variant", "aliases_of", "all_references", "latest_series", "load_catalog",
+    "on_platforms", "references", "select_images", "split", "support", "support_note", "tags_of",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from bakery.toml import PART, Month, Rule, Words
 
 
 class Stability(StrEnum):
-    """Whether a distribution release is finished; an unstable one may change under an image."""
+    """Whether a distribution release is final; an unstable one may change under an image."""
 
     STABLE = "stable"
     UNSTABLE = "unstable"
@@ -32,7 +32,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Packages:
-    """What a family installs: in the stage that compiles, in every image, and additionally in images of a variant."""
+    """What a family installs: in the stage that compiles, in every image, and additionally in each variant's images."""
 
     build: Words
     runtime: Words
@@ -55,7 +55,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Family:
-    """The distribution releases that one Dockerfile builds on; debian/family.toml explains each key."""
+    """Distribution releases that share a Dockerfile; debian/family.toml explains each key."""
 
     name: str
     dockerfile: Annotated[str, Rule("a path such as debian/Dockerfile", rf"{PART}/Dockerfile")]

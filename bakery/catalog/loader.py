@@ -26,7 +26,7 @@ def load_catalog(root: Path) -> Catalog:
     """
     lock = read_toml(root / LOCK)
     pins = [_pin(release, table) for release, table in lock.tables("releases").items()]
-    extras = {name: _named(table, name, WORD).read(Extra, name=name) for name, table in lock.tables("extras").items()}
+    extras = {name: _named(table, name).read(Extra, name=name) for name, table in lock.tables("extras").items()}
     bases = {name: table.read(BasePin) for name, table in lock.tables("bases").items()}
     profiles = lock.tables("profiles") if "profiles" in lock.data else {}
     lock.done()
@@ -102,9 +102,9 @@ def _families(root: Path, bases: Mapping[str, BasePin]) -> tuple[Family, ...]:
     return families
 
 
-def _named(table: Table, name: str, pattern: str) -> Table:
-    """``table`` if ``name``, which becomes part of tags, paths and arguments, matches ``pattern``."""
-    if not re.fullmatch(pattern, name):
+def _named(table: Table, name: str) -> Table:
+    """``table`` if its ``name`` is valid: it becomes part of tags, paths and arguments."""
+    if not re.fullmatch(WORD, name):
         raise table.fail("", f"expected a name in lower case such as bookworm or uv-amd64, found {name!r}")
     return table
 
@@ -113,7 +113,7 @@ def _family(name: str, table: Table, bases: Mapping[str, BasePin]) -> Family:
     expected = "a list with at least one platform such as linux/amd64"
     table.get("platforms", list, expected, lambda names: names and all(re.fullmatch(PLATFORM, str(n)) for n in names))
     tables = table.tables("targets").items()
-    targets = tuple(_target(name, target, _named(own, target, WORD), bases) for target, own in tables)
+    targets = tuple(_target(name, target, _named(own, target), bases) for target, own in tables)
     return table.read(Family, name=name, targets=targets)
 
 
@@ -175,10 +175,8 @@ def _variants(top: Table, extras: Mapping[str, Extra]) -> tuple[Variant, ...]:
     """The tables ``variants.NAME``; raises :exc:`ConfigError` if two variants would have the same tags."""
     variants = []
     for name, table in top.tables("variants").items():
-        if not re.fullmatch(WORD, name):
-            raise table.fail("", f"expected a name in lower case such as minimal, found {name!r}")
         own = _extras(table, extras) if "extras" in table.data else ()
-        variants.append(table.read(Variant, name=name, extras=own))
+        variants.append(_named(table, name).read(Variant, name=name, extras=own))
     infixes = [variant.infix for variant in variants]
     if infixes.count("") != 1 or len(set(infixes)) != len(infixes):
         raise top.fail("variants", f'expected infixes that differ, one of them "", found {infixes!r}')

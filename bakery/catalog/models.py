@@ -1,4 +1,4 @@
-"""The nouns of this project, as frozen dataclasses without behaviour beyond deriving one field from another."""
+"""Series, variants, images and the catalog, as frozen dataclasses that only derive one field from another."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,8 +13,8 @@ from bakery.platforms import Platform
 from bakery.toml import Bytes, Month, Rule, Words
 
 FREE_THREADED = "t"  # marks a build without the global interpreter lock (PEP 703)
-WORD = "[a-z0-9]+(-[a-z0-9]+)*"  # pattern of a variant's name
-INFIX = f"(?!(.*-)?(slim|gzip)$)({WORD})?"  # of a variant's tags; aliases and twins have the other two
+WORD = "[a-z0-9]+(-[a-z0-9]+)*"  # pattern of the name of a variant, a target or an extra file
+INFIX = f"(?!(.*-)?(slim|gzip)$)({WORD})?"  # pattern of a variant's infix in tags; slim and gzip mark aliases and twins
 
 
 class SeriesStatus(StrEnum):
@@ -63,7 +63,7 @@ class Series(Options):
 
 @dataclass(frozen=True)
 class Variant:
-    """What an image holds in addition to the interpreter; a stage of every family's Dockerfile.
+    """What an image has in addition to the interpreter; a stage of every family's Dockerfile.
 
     ``lacks`` names features of the default image that it does not have (tests/image/support.py explains them).
     ``extras`` are files that its stage installs.
@@ -82,7 +82,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Budget:
-    """The most bytes that an image may take: all layers as they are pulled, all files in them."""
+    """The maximum bytes of an image: of all layers as they are pulled, and of all files in them."""
 
     compressed_bytes: Bytes
     disk_bytes: Bytes
@@ -137,7 +137,7 @@ class Catalog:
         return f"{folder}/Dockerfile" if folder else self.family_of(image.target).dockerfile
 
     def compiler_of(self, image: "Image") -> Compiler:
-        """What compiles the interpreter of ``image``: the recipe's or series' choice if its target has it, else gcc."""
+        """The compiler of ``image``'s interpreter: the recipe's or series' choice if its target has it, else gcc."""
         name = self.recipes[image.recipe].compiler or image.series.compiler
         return self.compilers[name if name in image.target.compilers else "gcc"]
 
@@ -150,10 +150,10 @@ class Catalog:
 
 @dataclass(frozen=True)
 class Image:
-    """One image to build: a variant of a release on a target for a platform.
+    """An image to build: a variant of a release on a target for a platform.
 
-    ``local`` is the ending of its tags in an engine: the architecture if it is not the machine's, so that an engine can
-    hold both. A registry has one tag for all of them.
+    ``local`` is the suffix of its tags in an engine: the architecture, if it is not the machine's, so that an engine
+    can hold images for both. A registry has one tag for all platforms.
     """
 
     series: Series
@@ -180,7 +180,7 @@ class Image:
         """The release with the series' letter: ``3.13.15t``; ``3.13.15t-local`` for the user's own tree."""
         return f"{self.pin.version}{self.series.suffix}{'-local' if self.pin.local else ''}"
 
-    def typed(self, series: str) -> str:
+    def version_option(self, series: str) -> str:
         """The options that select its release in ``series``, for hints on what to type: ``--version=3.13``."""
         if self.pin.local:
             return f"--version={series} {self.pin.recorded_by}"
@@ -192,7 +192,7 @@ class Image:
         """The options that select it, for hints: ``--version=3.13 --target=bookworm --variant=minimal``."""
         variant = f" --variant={self.variant.name}" if self.variant.infix else ""
         platform = f" --platform={self.platform.architecture}" if self.local else ""
-        return f"{self.typed(self.series.name)} --target={self.target.name}{variant}{platform}"
+        return f"{self.version_option(self.series.name)} --target={self.target.name}{variant}{platform}"
 
     @property
     def is_default_release(self) -> bool:

@@ -17,7 +17,7 @@ from bakery.toml import PART, Bytes, Day, ImageReference, Rule, Sha256
 LOCK = "shared/lock.toml"
 """Relative to the repository's top."""
 FOLDER = "shared/profiles"
-"""Relative to the repository's top; has a folder for each series that has a profile, with the file ``FILE`` in it."""
+"""Relative to the repository's top; for each series that has a profile, it has a folder with the file ``FILE``."""
 FILE = "code.profdata.xz"
 NONE = f"{FOLDER}/none"
 """The folder for a build without PGO, or one that trains with upstream's tests only."""
@@ -37,7 +37,7 @@ RELEASE = r"3\.[0-9]{1,3}\.[0-9]{1,3}((a|b|rc)[0-9]{1,3})?"
 
 @dataclass(frozen=True)
 class Pin:
-    """One release of CPython and the only bytes that are accepted as its source."""
+    """A release of CPython and the only bytes that are accepted as its source."""
 
     release: str
     file: str
@@ -46,7 +46,7 @@ class Pin:
     signed: Annotated[str, Rule("kind, signer and date", r"(openpgp|sigstore) \S+.* \d{4}-\d\d-\d\d")] = ""
     """The signature of these bytes that was checked: kind, signer and day; empty if none was."""
     date: Day = ""
-    """Day of the tarball's newest file, which is the release's; empty if it was not read yet."""
+    """Day of the tarball's newest file, which is the day of the release; empty if it was not read yet."""
     bytes: Bytes | None = None
     pool: PoolPath | None = None
     """Path on a mirror of Debian or Ubuntu, if a source package there has upstream's tarball."""
@@ -100,7 +100,7 @@ class BasePin:
 class Profile:
     """The result of one training run, with its compiler (name in the catalog, version) and its release.
 
-    ``tree`` says which source tree it was instead of the release's tarball, as :attr:`Pin.local` does.
+    ``tree`` names the source tree if it was not the release's tarball, as :attr:`Pin.local` does.
     """
 
     series: str
@@ -112,7 +112,7 @@ class Profile:
     tree: str = ""
 
     def recorded_on(self, pin: "Pin") -> bool:
-        """Whether the training was of this release, so that all of the profile fits it."""
+        """Whether this release was trained, so that all of the profile fits it."""
         return (self.release, self.tree) == (pin.release, pin.local)
 
     @property

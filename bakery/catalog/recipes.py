@@ -14,9 +14,9 @@ its stage and those after it."""
 
 
 class RecipeName(StrEnum):
-    """``full`` is what is published (PGO and LTO); ``quick`` is for the development loop only.
+    """``full`` is what is published (PGO and LTO); ``quick`` is for development only.
 
-    ``reference`` is the official recipe, re-created to be measured against.
+    ``reference`` is the official recipe, re-created to compare our images with.
     """
 
     FULL = "full"
@@ -26,7 +26,7 @@ class RecipeName(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Options of each stage by name: data that only the stage's script interprets (shared/catalog.toml)."""
+    """The options of each stage by name, which only the stage's script interprets (shared/catalog.toml)."""
 
     configure: Mapping[str, Words] = field(default_factory=dict, hash=False)
     compile: Mapping[str, Words] = field(default_factory=dict, hash=False)
@@ -40,7 +40,7 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Compiler(Options):
-    """What compiles an interpreter; shared/catalog.toml explains each key."""
+    """A compiler for the interpreter; shared/catalog.toml explains each key."""
 
     name: str
     packages: Words
@@ -51,7 +51,7 @@ class Compiler(Options):
 class Recipe:
     """The options that a build starts with; ``folder`` has its Dockerfile, and is empty if the family's is used.
 
-    ``options`` are in the order in which they are appended; the first declare every option of their stages.
+    ``options`` are appended in this order; the first ones declare every option of their stages.
     """
 
     name: RecipeName
@@ -100,9 +100,11 @@ def read_recipes(top: Table) -> dict[RecipeName, Recipe]:
 
 def check_options(table: Table, *declared: Options) -> None:
     """Raise :exc:`bakery.errors.ConfigError` if ``table`` has an option that one of ``declared`` lacks."""
-    for stage in (stage for stage in STAGES if stage in table.data):
+    for stage in STAGES:
+        if stage not in table.data:
+            continue
         options = table.table(stage)
         for option in options.data:
-            for known in (declaration.of(stage) for declaration in declared):
-                if option not in known:
-                    raise options.unknown(option, known)
+            for declaration in declared:
+                if option not in declaration.of(stage):
+                    raise options.unknown(option, declaration.of(stage))

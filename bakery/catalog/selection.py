@@ -25,9 +25,9 @@ def select_images(
 ) -> tuple[Image, ...]:  # fmt: skip
     """The images of ``versions`` x ``targets`` x ``variants``, in that order and each once.
 
-    A version is a series, which selects its default release, or a pinned release. The default target and the default
-    variant apply if none is given; with ``everything`` it is all series, all targets and all variants instead (None if
-    the user cannot ask for that). The recipe is the full one; for another, use ``dataclasses.replace``.
+    A version is a series, which selects its default release, or a pinned release. If no target or variant is given,
+    the default one is selected; with ``everything``, all are, and all series if no version is given (None: the command
+    has no ``--all``). The recipe is the full one; for another, use ``dataclasses.replace``.
     Raises :exc:`InputError` for a name that does not exist and :exc:`NothingSelected` if no version is given.
     """
     if not versions and not everything:
@@ -40,20 +40,21 @@ def select_images(
         (series, series.default) for series in catalog.series
     ]
     names = targets or ([target.name for target in catalog.targets] if everything else [catalog.default_target])
-    selected = [_find_target(catalog, name) for name in names]
-    kinds = [_find_variant(catalog, name) for name in variants]
-    kinds = kinds or list(catalog.variants if everything else [catalog.default_variant])
+    chosen_targets = [_find_target(catalog, name) for name in names]
+    chosen_variants = [_find_variant(catalog, name) for name in variants] or (
+        catalog.variants if everything else [catalog.default_variant]
+    )
     images = (
-        Image(series, pin, target, kind, platform or host_platform())
+        Image(series, pin, target, variant, platform or host_platform())
         for series, pin in pins
-        for target in selected
-        for kind in kinds
+        for target in chosen_targets
+        for variant in chosen_variants
     )
     return tuple(dict.fromkeys(images))
 
 
 def on_platforms(images: Sequence[Image], platforms: Sequence[Platform]) -> tuple[Image, ...]:
-    """``images`` on each of ``platforms``, on this machine's if none is given; local tags name other architectures."""
+    """``images`` for each of ``platforms``, by default for this machine's; local tags name other architectures."""
     host = host_platform()
     return tuple(
         replace(image, platform=platform, local="" if platform == host else platform.architecture)

@@ -51,13 +51,13 @@ def aliases_of(catalog: Catalog, image: Image) -> tuple[str, ...]:
 def references(catalog: Catalog, image: Image) -> tuple[str, ...]:
     """The tags of ``image`` with its recipe's repository: ``infra7/python:3.13-bookworm``.
 
-    They end in the platform if it is not the machine's: ``infra7/python:3.13-bookworm-arm64``.
+    They end in the architecture if it is not the machine's: ``infra7/python:3.13-bookworm-arm64``.
     """
     return tuple(_reference(catalog, image, tag) for tag in tags_of(catalog, image))
 
 
 def all_references(catalog: Catalog, image: Image) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """:func:`references` and aliases, and the twins of all; the reference image has neither aliases nor twins."""
+    """:func:`references` with aliases, and the twins of both; the reference image has neither aliases nor twins."""
     if image.recipe is RecipeName.REFERENCE:
         return references(catalog, image), ()
     tags = (*tags_of(catalog, image), *aliases_of(catalog, image))

@@ -55,7 +55,7 @@ class Clock:
 
 
 class Display:
-    """Prints progress as lines with the time since the start, for pipes, logs and CI; ``name`` is the subject's."""
+    """Prints progress as lines with the time since the start, for pipes, logs and CI; ``name`` is often an image's."""
 
     def __init__(self, stream: IO[str]) -> None:
         self.stream, self.start = stream, time.monotonic()
@@ -71,7 +71,7 @@ class Display:
         self.note(name, phase)
 
     def note(self, name: str, text: str) -> None:
-        """Show a message that stays visible after the phase is over."""
+        """Print a message that stays visible after the phase is over."""
         elapsed = int(time.monotonic() - self.start)
         # One write for each line: images that are built at the same time share the stream.
         self.stream.write(f"[{elapsed // 60:3}:{elapsed % 60:02}] {name + ': ' if name else ''}{redact(text)}\n")
@@ -83,7 +83,7 @@ class Display:
 
 
 class _Row(NamedTuple):
-    """When an image was started and entered its present phase (monotonic seconds); ``state`` once it is finished."""
+    """When an image's build began and entered its phase (monotonic seconds); ``state`` is empty until it has ended."""
 
     started: float
     entered: float
@@ -110,7 +110,7 @@ class LiveDisplay(Display):
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # a terminal that was closed must not hide what ended the block: SIGHUP
+        with suppress(OSError):  # a closed terminal must not hide the exception that ended the block (SIGHUP)
             self.live.stop()
 
     def _render(self) -> "Table":

@@ -13,10 +13,10 @@ from typing import Any, Literal
 from bakery.errors import BakeryError, unknown_value
 from bakery.redaction import redact, redacted, shorten
 
-NARROW = 80  # most columns that the lines below a row take
-UNLIMITED = 10_000  # columns of a table in a file or a pipe
+NARROW = 80  # maximum width of the lines below a row
+UNLIMITED = 10_000  # width of a table in a file or a pipe
 LONGEST = 2_000  # characters of a cell
-WRAPPED = 1_000  # rows; a larger table is not wrapped, because rich takes 0.5 ms for each row
+WRAPPED = 1_000  # maximum rows of a wrapped table, because rich takes 0.5 ms for each row
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,13 @@ def _table(rows: Sequence[object], columns: Sequence[Column], width: int) -> str
     lines = _fitting(cells, columns)
     if len(lines[1]) > width and len(rows) <= WRAPPED:
         lines = _wrapped(cells, columns, width, last=not below)
-    for at in reversed(range(len(rows) if below else 0)):  # a row is one line, below the heading and its rule
-        lines[at + 3 : at + 3] = [
-            line for column in below if column.text(rows[at]) != "-" for line in _below(column, rows[at], width)
-        ]
-        lines[at + 2 : at + 2] = [""] if at else []
+    if below:
+        heading, rule, *body = lines  # a row is one line
+        lines = [heading, rule]
+        for number, (row, line) in enumerate(zip(rows, body, strict=True)):
+            lines += ["", line] if number else [line]
+            for column in below:
+                lines += _below(column, row, width) if column.text(row) != "-" else []
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -82,7 +84,7 @@ def _fitting(cells: Sequence[Sequence[str]], columns: Sequence[Column]) -> list[
 
 
 def _wrapped(cells: Sequence[Sequence[str]], columns: Sequence[Column], width: int, *, last: bool) -> list[str]:
-    """The same in ``width`` characters: the ``last`` column is wrapped."""
+    """The lines of a table of ``width`` characters; if ``last``, its last column is wrapped."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -108,7 +110,7 @@ def _below(column: Column, row: object, width: int) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    """``text`` escaped for a cell of a Markdown table, so that it ends neither cell nor line and begins no code."""
+    """``text`` escaped for a cell of a Markdown table: it neither ends the cell nor begins code."""
     return re.sub(r"([\\|`])", r"\\\1", text)
 
 
@@ -129,8 +131,8 @@ FORMATS: Mapping[str, Callable[[Sequence[object], Sequence[Column], int], str]] 
     "markdown": _markdown,
     "json": _json,
 }
-"""The output formats, each with the function that renders rows, columns and a width in it. A new format is added here
-and nowhere else: the help text of ``--format`` and its check are made from this table."""
+"""The output formats, each with a function that renders rows and columns in a given width. A new format is added only
+here: the help text of ``--format`` and its check come from this table."""
 
 
 def render(rows: Sequence[object], columns: Sequence[Column], form: str = "table", width: int = UNLIMITED) -> str:
@@ -141,7 +143,7 @@ def render(rows: Sequence[object], columns: Sequence[Column], form: str = "table
 
 
 def terminal_width() -> int:
-    """Columns of the terminal; :data:`UNLIMITED` if stdout is not one."""
+    """Width of the terminal; :data:`UNLIMITED` if stdout is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
 
 
@@ -158,7 +160,7 @@ def show(rows: Sequence[object], columns: Sequence[Column], form: str) -> None:
 
 @dataclass(frozen=True)
 class Report:
-    """The end of a command: a table and ``text`` for stdout, notes for stderr, and the error to raise, if any."""
+    """The output of a command: a table and ``text`` for stdout, notes for stderr, and the error to raise, if any."""
 
     rows: Sequence[object]
     columns: Sequence[Column]

@@ -1,4 +1,4 @@
-"""Follows a build by the output of ``buildx --progress=rawjson`` and the markers that compile.sh prints.
+"""Follows a build through the output of ``buildx --progress=rawjson`` and the markers that compile.sh prints.
 
 ``status_messages`` parses bytes, ``Tracker`` derives phases and a log from the messages.
 """
@@ -44,7 +44,7 @@ def status_messages(chunks: Iterable[bytes]) -> Iterator[dict[str, Any] | str]:
     """The JSON objects and the lines of plain text in buildx's standard error, each as soon as it is complete.
 
     buildx 0.13 spreads an object over many lines, later versions write one per line; errors are text between objects.
-    A line that is not understood is text, and at the end an incomplete object as well.
+    A line that cannot be parsed is text, and so is an incomplete object at the end.
     """
     parse, pending = json.JSONDecoder().raw_decode, ""
     for text in codecs.iterdecode(chunks, "utf-8", "replace"):

@@ -1,4 +1,4 @@
-"""Throw-away containers: for one command, or idle ones in which commands are run."""
+"""Throw-away containers: for one command, or idle ones in which several commands run."""
 
 import codecs
 import io
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STDOUT, STDERR = 1, 2
 """Numbers of the streams in the output of a command."""
 LARGEST_OUTPUT = 64 << 20
-"""Bytes that a command may write; the largest that is expected, the facts of an image, has 1.4 MB."""
+"""Bytes that a command may write; the largest expected output, the facts of an image, has 1.4 MB."""
 LARGEST_TREE = 4 << 30
 """Bytes of files that are copied from a container; pandas with its dependencies has 0.2 GB."""
 LONGEST_START = 120.0
@@ -91,7 +91,7 @@ def execute(api: "APIClient", container: str, command: Sequence[str], **options:
 
 
 def _frames(body: Any, program: str) -> Iterator[tuple[int, bytes]]:
-    """The number of a stream and what was written to it, from an answer's body in the frames of Docker's API."""
+    """The number of a stream and what was written to it, from the body of a response in the frames of Docker's API."""
     size = 0
     while header := body.read(8):
         stream, length = struct.unpack(">BxxxL", header)
@@ -187,7 +187,7 @@ def run_container(
 
 
 def _output(engine: Engine, container: "DockerContainer", reference: str, program: str) -> Generator[bytes]:
-    """Start ``container`` of ``reference``; what ``program`` in it writes to both streams, while it runs.
+    """Start ``container`` of ``reference`` and yield what ``program`` in it writes to both streams, while it runs.
 
     It attaches before the start, as ``docker run`` does. Reading the log after the start, as ``containers.run`` of
     Docker's client does, can miss a command that ends at once (https://github.com/docker/docker-py/issues/3247).

@@ -1,4 +1,4 @@
-"""Which Docker engine is used.
+"""Chooses the Docker engine.
 
 A user's DOCKER_HOST, DOCKER_CONTEXT or current docker context always wins; then the machine's own Docker; then the
 embedded engine, which is started if no other engine answers.
@@ -102,7 +102,7 @@ def _tls_from_environment() -> "TLSConfig | None":
 def shell_settings(engine: Engine, root: Path) -> str:
     """Shell commands that point docker at ``engine``; the embedded one comes with its own docker and buildx."""
     context = engine.kind.removeprefix("context ")
-    # A context has TLS settings, too.
+    # For a context, export its name, because it has TLS settings as well.
     name, value = ("DOCKER_HOST", engine.host) if context == engine.kind else ("DOCKER_CONTEXT", context)
     lines = [f"export {name}={shlex.quote(value)}"]
     if engine.host == engine.embedded.host:
@@ -129,7 +129,7 @@ def engine_status(workspace: Workspace) -> dict[str, object]:
 
 
 def status_text(status: Mapping[str, object], form: str) -> str:
-    """What :func:`engine_status` returned, in the ``form`` json or text: a line for each value."""
+    """The result of :func:`engine_status` as JSON, or as text with a line for each value."""
     if form == "json":
         return json.dumps(redacted(status), indent=1)
     lines = []

@@ -167,7 +167,7 @@ class Embedded:
     def recover(self, before: int | None) -> bool:
         """Start it again if its process ``before`` has crashed; ``False`` if that still runs or was stopped.
 
-        Another thread may have started it already. BuildKit 26.1.5 was seen to panic while several builds ran at once.
+        Another thread may have started it already. Docker 26.1.5's BuildKit can panic while several builds run at once.
         Raises :exc:`EngineError` if it does not start.
         """
         now = self.pid()

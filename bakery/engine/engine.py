@@ -36,7 +36,7 @@ DECIDED_HERE = re.compile(
 
 
 def _short(value: object) -> str:
-    """What an engine sent, for one message: redacted, and at most 1,000 characters of it."""
+    """A text that an engine sent, for a message: redacted, and cut to 1,000 characters."""
     return shorten(str(value), 1000)
 
 
@@ -59,11 +59,11 @@ class EngineImage:
     @classmethod
     def from_api(cls, image: "DockerImage") -> "EngineImage":
         """The image that docker's client returned."""
-        about = image.attrs
-        config, files = about.get("Config") or {}, about.get("RootFS") or {}
-        platform = Platform(f"{about.get('Os')}/{about.get('Architecture')}")
+        attributes = image.attrs
+        config, files = attributes.get("Config") or {}, attributes.get("RootFS") or {}
+        platform = Platform(f"{attributes.get('Os')}/{attributes.get('Architecture')}")
         labels = {str(name): str(text) for name, text in (config.get("Labels") or {}).items()}
-        layers, created = tuple(map(str, files.get("Layers") or ())), str(about.get("Created") or "")
+        layers, created = tuple(map(str, files.get("Layers") or ())), str(attributes.get("Created") or "")
         return cls(str(image.id), tuple(map(str, image.tags)), labels, platform, created, layers)
 
 
@@ -102,7 +102,7 @@ class Engine:
 
     @cached_property
     def network(self) -> str | None:
-        """Network mode of build steps: ``host`` for an engine without a bridge, as the embedded one is."""
+        """Network mode of build steps: ``host`` for an engine without a bridge network, such as the embedded one."""
         if self.kind == "embedded":
             return "host"
         with self.api_errors():
@@ -153,7 +153,7 @@ class Engine:
         from docker.utils import parse_repository_tag
 
         name, tag = parse_repository_tag(reference)
-        told, layers = time.monotonic(), dict[str, int]()
+        reported, layers = time.monotonic(), dict[str, int]()
         tell(f"pulling {reference}")
         with self.api_errors():
             try:
@@ -162,8 +162,8 @@ class Engine:
                         raise BuildError(f"{reference} cannot be pulled: {event['error']}")
                     if event.get("status") == "Downloading":
                         layers[event["id"]] = event["progressDetail"].get("current", 0)
-                    if time.monotonic() >= told + 10:
-                        told = time.monotonic()
+                    if time.monotonic() >= reported + 10:
+                        reported = time.monotonic()
                         tell(f"pulling {reference}: {sum(layers.values()) / 1e6:.1f} MB")
             except APIError as error:
                 raise BuildError(f"{reference} is missing and cannot be pulled: {error.explanation}") from None
@@ -239,10 +239,13 @@ class Engine:
     def find_buildx(self, *, unpack: bool) -> list[str]:
         """The same; nothing is changed on this machine without ``unpack``."""
         _, minimum = self.embedded.minimums
-        own, versions = self.embedded.buildx, []
-        users = self.kind != "embedded" and shutil.which("docker")
-        for command in [["docker", "buildx"]] * bool(users) + [[str(own)]] * (own.exists() or unpack):
-            if command == [str(own)] and unpack:
+        own, candidates, versions = [str(self.embedded.buildx)], list[list[str]](), []
+        if self.kind != "embedded" and shutil.which("docker"):
+            candidates.append(["docker", "buildx"])
+        if unpack or self.embedded.buildx.exists():
+            candidates.append(own)
+        for command in candidates:
+            if command == own and unpack:
                 self.embedded.prepare()
             try:
                 done = run_program([*command, "version"], self.environment)

@@ -45,15 +45,15 @@ class Removal:
 
 
 def clean(workspace: Workspace, kinds: Sequence[str], tell: Tell, *, dry: bool = False) -> None:
-    """Remove ``kinds`` and ``tell`` each removal; with ``dry``, only tell. :exc:`NothingSelected` if empty."""
+    """Remove ``kinds`` and ``tell`` each removal; with ``dry``, only tell. :exc:`NothingSelected` without ``kinds``."""
     if not kinds:
         options = ", ".join(f"--{kind}" for kind in KINDS)
         hint = "`inv clean --help` explains them."
         raise NothingSelected(f"nothing to remove was selected: expected {options} or --all", hint=hint)
     for removal in list(removals(workspace, kinds)):
         tell(f"{'would remove' if dry else 'removing'} {removal.kind}: {removal.name}")
-        for kept in remove(workspace, removal) if not dry else ():
-            tell(f"kept {kept}: this tool did not make it")
+        for path in remove(workspace, removal) if not dry else ():
+            tell(f"kept {path}: this tool did not make it")
 
 
 def removals(workspace: Workspace, kinds: Sequence[str]) -> Iterator[Removal]:
@@ -76,17 +76,19 @@ def removals(workspace: Workspace, kinds: Sequence[str]) -> Iterator[Removal]:
 def own_names(image: EngineImage, catalog: Catalog) -> list[str]:
     """The tags of an image that this tool made, or its ID if it has none; empty for an image that is based on ours.
 
-    Such an image inherits our labels, but not our date. The reference image and those with CPython's test suite have
-    their base's date, and repositories of their own.
+    An image based on ours inherits our labels, but not our date. The reference image and those with CPython's test
+    suite have their base's date, and separate repositories.
     """
-    made = image.created == image.labels.get(CREATED)
+    has_our_date = image.created == image.labels.get(CREATED)
+    if has_our_date and not image.tags:
+        return [image.id]
     others = (catalog.recipes[RecipeName.REFERENCE].repository, catalog.suite_repository)
-    names = (catalog.repository, *others) if made else others
-    return [tag for tag in image.tags if tag.rpartition(":")[0] in names] or [image.id] * (made and not image.tags)
+    repositories = (catalog.repository, *others) if has_our_date else others
+    return [tag for tag in image.tags if tag.rpartition(":")[0] in repositories]
 
 
 def remove(workspace: Workspace, removal: Removal) -> list[Path]:
-    """Remove it; return what is left in its folder, which this tool did not make.
+    """Remove it; return the paths left in its folder, which this tool did not make.
 
     Raises :exc:`BakeryError`, for images and build cache :exc:`bakery.errors.EngineError`.
     """
@@ -110,13 +112,13 @@ def _remove_from_cache(workspace: Workspace, kind: str, folder: Path) -> list[Pa
     if kind == "engine":
         embedded = Embedded(workspace, lambda _: None)
         embedded.down()
-        embedded.sweep()  # one that was killed leaves mounts
+        embedded.sweep()  # an engine that was killed leaves mounts
     return _remove_own(folder, FOLDERS[kind][folder.name])
 
 
 def _remove_own(folder: Path, pattern: str) -> list[Path]:
     """Remove what this tool has put into ``folder``, then the folder itself if it is empty; returns what is left."""
-    if not require_type(folder, stat.S_IFDIR):  # another process was faster
+    if not require_type(folder, stat.S_IFDIR):  # another process has removed it
         return []
     for path in folder.iterdir():
         own = re.fullmatch(rf"{pattern}|.+\.lock|\..+\.partial", path.name)
@@ -145,7 +147,7 @@ def _require_unused(folder: Path) -> None:
 
 
 def _require_no_mount(folder: Path) -> None:
-    """Raise :exc:`BakeryError` if a file system is mounted at or below ``folder``: what is in it is not the cache's."""
+    """Raise :exc:`BakeryError` if a file system is mounted at or below ``folder``: its files are not the cache's."""
     own = os.path.realpath(folder)
     if point := next((point for point in mount_points() if f"{point}/".startswith(f"{own}/")), None):
         problem = f"{folder} is not removed: a file system is mounted at {point}"

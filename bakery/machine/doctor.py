@@ -1,4 +1,4 @@
-"""What building and publishing need, whether this machine has it, and what to type if not. Starts nothing."""
+"""Checks what building and publishing need, and says what to type if something is missing. Starts nothing."""
 
 import os
 import re
@@ -34,6 +34,7 @@ MEMINFO = Path("/proc/meminfo")
 TIMEOUT = (4.0, 4.0)
 """Seconds to connect and to wait for an answer: `inv doctor` has to be quick even if no server can be reached."""
 NATIVE = "docker buildx create --append --name=BUILDER ssh://HOST, then inv build --builder=BUILDER"
+"""How to build on another architecture without emulation."""
 
 
 class State(StrEnum):
@@ -137,7 +138,7 @@ def _builder(catalog: Catalog, engine: Engine, name: str) -> Iterator[Finding]:
     )
     available = platforms_in(text)
     native = {host_platform()} if not name else set()
-    for platform in dict.fromkeys(platform for family in catalog.families for platform in family.platforms):
+    for platform in catalog.platforms:
         short = platform.architecture
         if platform not in available:
             todo = f"Emulated (many times slower): apt-get install qemu-user-static binfmt-support. Native: {NATIVE}."
@@ -168,7 +169,7 @@ def _memory() -> Finding:
     todo = "Linking with full LTO needs 4 GB: inv build --jobs=1, or --quick during development."
     processors = f"{os.cpu_count()} processors"
     if available is None:  # Linux 3.14 introduced the field; sandboxes and containers may hide it
-        text = f"{processors}; {MEMINFO} does not say how much memory is available"
+        text = f"{processors}; {MEMINFO} does not report how much memory is available"
         return Finding("memory", State.WARNING, text, todo)
     return _resource("memory", int(available[1]) * 1024, MEMORY, f"available, {processors}", todo)
 
@@ -201,7 +202,7 @@ def _bundle(option: str | None) -> Finding:
     except BakeryError as error:
         return Finding("CA bundle", State.MISSING, error.message, error.hint)
     if file and not in_builds:
-        todo = "Build steps take no folder, and no file over 500 KiB: pass your own authorities with --ca-bundle=FILE."
+        todo = "Build steps need a file of at most 500 KiB: pass your own authorities with --ca-bundle=FILE."
         return Finding("CA bundle", State.WARNING, f"{file}, for this tool only", todo)
     return Finding("CA bundle", State.OK, str(file) if file else "none; public certificate authorities are trusted")
 
@@ -250,14 +251,15 @@ def _server_checks(catalog: Catalog) -> Iterator[Callable[[], Finding]]:
 
 
 def _check_server(about: str, url: str, todo: str) -> Finding:
-    """Whether a server answers at ``url``, with any status."""
+    """The finding of whether a server answers at ``url``, with any status."""
     try:
         host = urlsplit(url).hostname
         http.status_of(url, timeout=TIMEOUT, follow=False)
     except ValueError:
         return Finding(about, State.WARNING, "not a valid URL", todo)
     except http.UntrustedCertificate:
-        return Finding(about, State.WARNING, f"{host}: untrusted certificate", "Pass its authority: --ca-bundle=FILE.")
+        todo = "Pass its authority's certificate: --ca-bundle=FILE."
+        return Finding(about, State.WARNING, f"{host}: untrusted certificate", todo)
     except Unavailable as reason:
         return Finding(about, State.WARNING, f"{host} {reason}", todo)
     return Finding(about, State.OK, f"{host} answers")

@@ -44,7 +44,7 @@ class Network:
     def reaching(self, archives: Mapping[str, str]) -> "Network":
         """The same settings, with the URL of each archive in ``archives``, unless the user has chosen a mirror.
 
-        Archives that are not among them use the first URL.
+        All other archives use the first URL.
         """
         urls = [_url(url, f"the source of {name}") for name, url in archives.items()]
         if MIRROR in self.texts or not urls:
@@ -96,7 +96,7 @@ def users_network(ca_bundle: str | None = None, mirror: str | None = None) -> Ne
 
 
 def secret_bundle(ca_bundle: str | None) -> Path | None:
-    """The CA bundle of build steps; ``None`` if that in the environment is a folder or too large for a secret.
+    """The CA bundle of build steps; ``None`` if the environment's is a folder or too large for a secret.
 
     :exc:`InputError` if it has no certificates, or if ``ca_bundle`` is too large.
     """
@@ -110,7 +110,7 @@ def secret_bundle(ca_bundle: str | None) -> Path | None:
 
 
 def users_proxy(scheme: str) -> str:
-    """The proxy for ``http`` or ``https`` in the environment or docker's configuration, empty without one.
+    """The proxy for ``http`` or ``https`` in the environment or docker's configuration, empty if there is none.
 
     :exc:`InputError` if it cannot be used.
     """
@@ -165,7 +165,7 @@ def _url(text: str, name: str, schemes: Sequence[str] = MIRRORS) -> str:
 
 
 def _without_proxy(hosts: str) -> Sequence[str]:
-    """The hosts in ``no_proxy`` as apt's settings, which have no domains (with a dot in front) and no ports."""
+    """Settings of apt for the hosts in ``no_proxy``; apt supports neither domains (with a leading dot) nor ports."""
     names = [re.sub(r":\d+$", "", name) for name in re.split(r"[\s,]+", hosts)]
     hosts_only = [name for name in names if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name)]
     return [f'Acquire::{scheme}::Proxy::{name} "DIRECT";' for name in hosts_only for scheme in ("http", "https")]

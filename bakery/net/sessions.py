@@ -1,4 +1,4 @@
-"""HTTP connections that send a login only to its own host, and give up on answers that take too long."""
+"""HTTP connections that send a login only to its own host, and abandon responses that take too long."""
 
 import io
 import re
@@ -20,15 +20,15 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 GRACE, SLOWEST = 60.0, 10_000
-"""Seconds that an answer may take, and the bytes that have to come in each further second."""
+"""Seconds that a response may take, and the bytes that must arrive in each further second."""
 REDIRECTS = 5
-"""Most redirects of one request. More only come from servers that redirect in circles."""
+"""Maximum redirects of one request. Only servers that redirect in circles send more."""
 
 
 class _HeaderDeadline:
     """Closes a connection whose headers have not arrived within twice the timeout of a single read.
 
-    An answer's ``hang_up`` closes it during its body: http.client reads chunk extensions and trailers without end.
+    A response's ``hang_up`` closes it during the body: http.client reads chunk extensions and trailers without end.
     """
 
     sock: socket.socket
@@ -36,8 +36,8 @@ class _HeaderDeadline:
     late = False
 
     def getresponse(self) -> Any:
-        """The answer; raises TimeoutError."""
-        connected = self.sock  # None as soon as an answer is the last one of its connection
+        """The response; raises TimeoutError."""
+        connected = self.sock  # None as soon as the last response of the connection has begun
         timer = threading.Timer(2 * self.timeout, self._hang_up)
         timer.daemon = True
         timer.start()

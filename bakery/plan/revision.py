@@ -36,12 +36,12 @@ def revision_of(root: Path, paths: Sequence[str], sha256: str) -> str:
     """
     paths = (*paths, *SHARED)
     require_clone(root)
-    pinned = _ask(root, "log", "-1", "--format=%H", "--no-textconv", "-S", sha256, "--", LOCK)
-    commits = [commit for commit in (_ask(root, "log", "-1", "--format=%H", "--", *paths), pinned) if commit]
+    pinned = _git(root, "log", "-1", "--format=%H", "--no-textconv", "-S", sha256, "--", LOCK)
+    commits = [commit for commit in (_git(root, "log", "-1", "--format=%H", "--", *paths), pinned) if commit]
     if not commits:
         raise ValueError(f"no commit of {root} has the files that the image is made from")
-    newest = _ask(root, "rev-list", "--topo-order", "--max-count=1", *commits)
-    boundary = root / _ask(root, "rev-parse", "--git-path", "shallow")
+    newest = _git(root, "rev-list", "--topo-order", "--max-count=1", *commits)
+    boundary = root / _git(root, "rev-parse", "--git-path", "shallow")
     # A shallow clone's oldest commits look as if they had added every file.
     if boundary.is_file() and newest in boundary.read_text().split():
         raise ValueError("it may be older than the oldest commit of this shallow clone: git fetch --unshallow")
@@ -56,8 +56,8 @@ def checkout_of(root: Path) -> str:
     Raises :exc:`ValueError` if ``root`` is not a clone that git can read.
     """
     require_clone(root)
-    return f"{_ask(root, 'rev-parse', 'HEAD')}{DIRTY if changes(root) else ''}"
+    return f"{_git(root, 'rev-parse', 'HEAD')}{DIRTY if changes(root) else ''}"
 
 
-def _ask(root: Path, *arguments: str) -> str:
+def _git(root: Path, *arguments: str) -> str:
     return os.fsdecode(git(root, *arguments)).strip()

@@ -56,7 +56,7 @@ def day_of(record: LocalRecord | None, labels: Mapping[str, str], now: datetime 
 def approved(
     workspace: Workspace, catalog: Catalog, engine: Engine, images: Sequence[Image], force: bool, tell: Tell
 ) -> list[tuple[Image, str, str, str]]:
-    """Each image and its gzip twin, if both may be published: the image, the end of its tags, its ID, its day.
+    """Each image and its gzip twin, if both may be published: the image, the suffix of its tags, its ID, its day.
 
     The ID is the engine's, the day is :func:`day_of` its build. ``force`` overrides objections and reports them.
     Raises :exc:`PublishError` for images that may not be published and :exc:`BuildError` for images that are not built.
@@ -64,7 +64,7 @@ def approved(
     images_to_push, refused, missing, commands = [], list[str](), list[str](), dict[str, None]()
     for image in images:
         record = read_record(workspace, image, tell)
-        version = f"--version={image.series.name}" if image.pin.local else image.typed(image.series.name)
+        version = f"--version={image.series.name}" if image.pin.local else image.version_option(image.series.name)
         arguments = f"{version} --target={image.target.name} --variant={image.variant.name}"
         arguments += f" --platform={image.platform.architecture}"
         for end, (reference, *_) in zip(("", GZIP), all_references(catalog, image), strict=True):
@@ -97,4 +97,4 @@ def require_tested(home: Path, name: str, identity: str, held: str) -> None:
     """
     tested = manifest_digest_of(home, identity)
     if tested not in (identity, held):
-        raise PublishError(f"{name}: {identity} holds the image {held}; the tested image is {tested}")
+        raise PublishError(f"{name}: {identity} contains the image {held}; the tested image is {tested}")

@@ -342,7 +342,7 @@ class Pusher:
 def open_pusher(
     workspace: Workspace, catalog: Catalog, publishing: Publishing, bundle: Path | None, tell: Tell, *, dry: bool
 ) -> Iterator[Pusher]:
-    """What pushes to the repository that the user chose, with a signer if requested; its connections end with it."""
+    """A pusher for the repository that the user chose, with a signer if requested; closes its connections on exit."""
     repository = open_repository(publishing.repository or catalog.repository, bundle, tell)
     with closing(repository.transport) as transport:
         signer = make_signer(transport, publishing.key) if publishing.sign else None

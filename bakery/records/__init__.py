@@ -28,7 +28,7 @@ from bakery.records.builds import (
     write_record,
 )
 from bakery.records.packages import (
-    ASKING,
+    QUERY,
     STAGE,
     NewerPackage,
     Resolution,
@@ -42,7 +42,7 @@ from bakery.records.packages import (
 from bakery.records.status import publish_local_records, read_status
 
 __all__ = [
-    "ASKING", "STAGE", "BaseRecord", "BuildRecord", "ComparedWith", "Count", "FileName", "Line", "LocalRecord",
+    "QUERY", "STAGE", "BaseRecord", "BuildRecord", "ComparedWith", "Count", "FileName", "Line", "LocalRecord",
     "NewerPackage", "PartSize", "ProfileRecord", "Record", "Resolution", "Seconds", "Size", "SourceRecord", "SuiteRun",
     "TestRun", "Time",
     "amend_record", "changing_record", "is_package", "json_text", "local_records", "manifest_digest_of", "parse_newer",

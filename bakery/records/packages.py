@@ -1,7 +1,7 @@
 """Resolutions: which versions of the distribution's packages an image has in addition to its base's.
 
 Before each build, a stage of the Dockerfile queries the archive. It runs in the target's own base and is never cached,
-so this works on any host, with the network settings of the build. What is installed depends on the answer alone. With
+so this works on any host, with the network settings of the build. What is installed depends only on its output. With
 its resolution, a build can be repeated (``--packages``).
 """
 
@@ -22,8 +22,8 @@ from bakery.records.builds import Record
 from bakery.regular_files import MEDIUM, read_regular
 from bakery.workspace import Workspace
 
-STAGE, ASKING = "resolution", "resolve"
-"""The stage of the Dockerfile that is exported, with a file of packages, and the one that queries the archive."""
+STAGE, QUERY = "resolution", "resolve"
+"""Stages of the Dockerfile: the one that is exported, with a file of packages, and the one that queries the archive."""
 
 NAME, VERSION = r"\A[a-z0-9][a-z0-9+.-]+\Z", r"\A[0-9][A-Za-z0-9.+:~-]*\Z"
 """A package's name, and its version (Debian Policy 5.6.1, 5.6.12): neither can be an option of apt."""
@@ -140,10 +140,10 @@ def parse_newer(lines: Iterable[str]) -> tuple[NewerPackage, ...]:
     return tuple(packages)
 
 
-def resolve(workspace: Workspace, slug: str, about: Mapping[str, str], build: Callable[[Path], object]) -> Resolution:
-    """Resolve packages by ``build``, which exports the stage ``STAGE`` to a folder; ``about`` has the other fields.
+def resolve(workspace: Workspace, slug: str, given: Mapping[str, str], build: Callable[[Path], object]) -> Resolution:
+    """Resolve packages by ``build``, which exports the stage ``STAGE`` to a folder; ``given`` has the other fields.
 
-    ``slug`` names the image in temporary files. Raises :exc:`BuildError` if what is exported is not a resolution.
+    ``slug`` names the image in temporary files. Raises :exc:`BuildError` if the export is not a resolution.
     """
     workspace.build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{slug}.", dir=workspace.build) as folder:
@@ -152,9 +152,9 @@ def resolve(workspace: Workspace, slug: str, about: Mapping[str, str], build: Ca
             files = (Path(folder) / name for name in ("packages", "releases"))
             lines, releases = (read_regular(file, follow=False).decode().splitlines() for file in files)
             packages = parse_packages(lines)
-            resolution = Resolution(**about, packages=packages, date=date_of(packages, releases))
+            resolution = Resolution(**given, packages=packages, date=date_of(packages, releases))
         except (OSError, ValueError, ArithmeticError) as error:
-            raise BuildError(f"the packages of {about['target']} could not be resolved: {error}") from None
+            raise BuildError(f"the packages of {given['target']} could not be resolved: {error}") from None
     # The same packages have the same date, although the archive has newer Release files.
     known = recorded(workspace, resolution.digest)
     resolution = msgspec.structs.replace(resolution, date=known.date) if known and known.date else resolution
@@ -175,14 +175,15 @@ def date_of(packages: Iterable[Package], releases: Iterable[str]) -> str:
     return f"{datetime.fromtimestamp(max(times), UTC):%Y-%m-%dT%H:%M:%SZ}" if times else ""
 
 
-def replayed(file: str, about: Mapping[str, str], tell: Tell) -> Resolution:
+def replayed(file: str, expected: Mapping[str, str], tell: Tell) -> Resolution:
     """The resolution in ``file``; :exc:`InputError` if it is not valid, or of another target or platform."""
     resolution = read_resolution(Path(file))
-    if (resolution.target, resolution.platform) != (about["target"], about["platform"]):
-        what = f"{resolution.target} on {resolution.platform}, not of {about['target']} on {about['platform']}"
-        raise InputError(f"--packages={file} is a resolution of {what}")
-    if resolution.base != about["base"]:
-        tell(f"--packages={file} was resolved for another base ({resolution.base[:19]}): expect other bits")
+    if (resolution.target, resolution.platform) != (expected["target"], expected["platform"]):
+        actual = f"{resolution.target} on {resolution.platform}"
+        problem = f"is a resolution of {actual}, not of {expected['target']} on {expected['platform']}"
+        raise InputError(f"--packages={file} {problem}")
+    if resolution.base != expected["base"]:
+        tell(f"--packages={file} was resolved for another base ({resolution.base[:19]}): expect different bits")
     return resolution
 
 

@@ -45,9 +45,9 @@ def write_status(root: Path, records: Iterable[BuildRecord]) -> None:
 def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord], now: str = "9999") -> list[BuildRecord]:
     """``published`` and the tested builds of ``local``; of two records for an image and recipe, the newer one.
 
-    One whose time is later than ``now`` (ISO 8601) is the older one: it was made while a clock was wrong.
-    A quick build does not replace a full build: both are kept. A build on the user's own base image (``--base``) says
-    nothing about the target and is skipped. Fields that are only valid in this clone are dropped.
+    A record from later than ``now`` (ISO 8601) counts as the older one, because its clock was wrong. A quick build does
+    not replace a full build: both are kept. A build on the user's own base image (``--base``) says nothing about the
+    target and is skipped. Fields that are only valid in this clone are dropped.
     """
     records = {(record.image, record.platform, record.recipe): record for record in published}
     for record in local:

@@ -1,4 +1,4 @@
-"""The geometry of the treemap on the page of sizes: which boxes there are, where, and how large.
+"""The geometry of the treemap on the page of sizes: its boxes, with their positions and sizes.
 
 Positions and widths are shares of the chart, from 0 to 1. The templates turn them into HTML.
 """

@@ -261,7 +261,7 @@ def measured_tables(published: Published) -> dict[str, str]:
             continue
         for times in result.benchmarks:
             if result.kind == "memory" or times.name.rpartition(", ")[2] in SHOWN:
-                ours, reference = map(result.text, times.medians)
+                ours, reference = map(result.format_value, times.medians)
                 text, both = ratio_text(times.ratio, times.low, times.high), f"{ours} instead of {reference}"
                 rows[part].append([link, times.name, text, both, command])
     return {

@@ -13,8 +13,8 @@ from bakery.regular_files import read_text
 def fill(text: str, parts: Mapping[str, str], file: str = "README.md") -> str:
     """Replace the text between the markers of each part; :exc:`ConfigError` if a marker is missing.
 
-    A marker in a part, such as a name from the records, is shown as text: it would end the part, and each time that it
-    is rendered, the rest would be left in the file.
+    A marker inside a part, for example in a name from the records, is escaped: it would end the part, and its rest
+    would stay in the file at the next rendering.
     """
     for name, content in parts.items():
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
@@ -50,7 +50,7 @@ def update_files(folder: Path, suffix: str, files: Mapping[str, str], *, check: 
     refused: files outside the clone would be removed.
     """
     for path in (folder.parent, folder):
-        require_type(path, stat.S_IFDIR, "Replace it by the folder itself: nothing outside the clone is changed.")
+        require_type(path, stat.S_IFDIR, "Replace it with a folder: nothing outside the clone is changed.")
     old = {file.name: read_text(file) for file in sorted(folder.glob(f"*{suffix}"))}
     changed = sorted(name for name in {*old, *files} if old.get(name) != files.get(name))
     if not changed:

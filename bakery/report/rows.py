@@ -19,11 +19,11 @@ from bakery.catalog import (
     Series,
     Stability,
     aliases_of,
-    flag,
     latest_series,
     load_catalog,
     select_images,
     support,
+    support_note,
     tags_of,
 )  # fmt: skip
 from bakery.display import Column, Report, render
@@ -81,7 +81,7 @@ def image_report(
     ]  # what --source built
     for image in {image.name: image for image in (*images, *trees)}.values():
         record = read_record(workspace, image)
-        note = flag(image.target.until, today) if image.target.status is Stability.STABLE else " (unstable)"
+        note = support_note(image.target.until, today) if image.target.status is Stability.STABLE else " (unstable)"
         row: Row = {
             "image": image.name,
             "series": image.series.name,
@@ -118,12 +118,12 @@ def image_report(
 
 def _overview(series: Series, rows: Sequence[Row]) -> Row:
     """The row of a series: what the rows of its images have in common, and the sizes of those that are built."""
-    mine, built = [row for row in rows if row["series"] == series.name], dict[object, list[str]]()
-    for row in mine:
+    own, built = [row for row in rows if row["series"] == series.name], dict[object, list[str]]()
+    for row in own:
         if row["built"]:
-            tree = " (source tree)" if row["release"] != mine[0]["release"] else ""
+            tree = " (source tree)" if row["release"] != own[0]["release"] else ""
             built.setdefault(row["target"], []).append(f"{row['variant']}{tree} {row['compressed']}")
-    return {**mine[0], "built": "; ".join(f"{target}: {', '.join(sizes)}" for target, sizes in built.items())}
+    return {**own[0], "built": "; ".join(f"{target}: {', '.join(sizes)}" for target, sizes in built.items())}
 
 
 RELEASE_COLUMNS = (
@@ -161,13 +161,13 @@ NOT_BUILT = "not yet built"
 
 def status_table(catalog: Catalog, records: Sequence[BuildRecord], platform: Platform) -> str:
     """Markdown: a row for each series, a column for each target, with the tested builds of the default variant."""
-    default = catalog.default_variant.name  # of records from before there were variants, which do not name theirs
+    default = catalog.default_variant.name  # records from before there were variants name none, and are of this one
     builds = [record for record in records if record.platform == platform and record.variant in ("", default)]
     heads = ["", *(f"{target.name}<br>{target.family} {target.version}" for target in catalog.targets)]
     lines = [heads, ["---"] * len(heads)]
     for series in catalog.series:
-        mine = [record for record in builds if record.series == series.name]
-        cells = (_cell([record for record in mine if record.target == target.name]) for target in catalog.targets)
+        own = [record for record in builds if record.series == series.name]
+        cells = (_cell([record for record in own if record.target == target.name]) for target in catalog.targets)
         lines.append([f"**{series.name}**<br>{series.status}, {series.until}", *cells])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -180,16 +180,16 @@ def _cell(builds: Sequence[BuildRecord]) -> str:
 
     def rank(pair: tuple[BuildRecord, TestRun]) -> tuple[bool, bool, Version]:
         record = pair[0]
-        return record.recipe is RecipeName.FULL, record.source.signature != UNVERIFIED, record.version
+        return record.recipe is RecipeName.FULL, not is_tree(record), record.version
 
     tested = [(record, record.tests) for record in builds if record.tests]
     if not tested:
         return NOT_BUILT
     best, tests = max(tested, key=rank)
-    quick = "" if best.recipe is RecipeName.FULL else ", quick"
-    quick += ", tarball not verified" if best.source.signature == UNVERIFIED else ""
+    remarks = "" if best.recipe is RecipeName.FULL else ", quick"
+    remarks += ", tarball not verified" if is_tree(best) else ""
     failed = f", {tests.failed} failed" if tests.failed else ""
-    text = f"{'✗' if failed else '✓'} {best.release}{quick}<br>{tests.passed} passed{failed}"
+    text = f"{'✗' if failed else '✓'} {best.release}{remarks}<br>{tests.passed} passed{failed}"
     if suite := best.regrtest:
         unexpected = suite.failed + suite.recovered
         text += f"<br>suite: {suite.passed} files" + (f", {unexpected} not as expected" if unexpected else "")
@@ -276,7 +276,7 @@ def is_tree(record: BuildRecord) -> bool:
 
 
 def name_of(record: BuildRecord) -> str:
-    """The image in prose: ``3.13.15 on bookworm``, with what it is if it is not a release."""
+    """The image in prose: ``3.13.15 on bookworm``, with a remark if it is of a source tree."""
     variant = variant_of(record)
     release = f"{record.release}{'t' if record.series.endswith('t') else ''}"
     extra = f" {variant}" if variant != "default" else ""

@@ -21,7 +21,7 @@ from bakery.workspace import Workspace
 
 ASSETS = ("site.css", "site.js")
 LIST = ".inv-site"
-"""The file that lists what a site consists of, one path on a line."""
+"""The file that lists the files of a site, one path on a line."""
 OWN = re.compile(r"index\.html|(page|site)\.css|site\.js|images/[\w.+-]+\.html")
 SECTIONS = ("Distribution packages", "Python and bundled libraries")
 
@@ -92,7 +92,7 @@ def choices_of(pages: Sequence[Page]) -> dict[str, list[str]]:
 
 
 def write_page(file: str, markup: str) -> str:
-    """Write a page to ``file`` and return what was done, a line; raises as :func:`bakery.files.write_whole` does."""
+    """Write a page to ``file``; returns a line about it. Raises as :func:`bakery.files.write_whole` does."""
     write_whole(Path(file), markup)
     return f"{file} written"
 
@@ -107,8 +107,8 @@ def write_site(workspace: Workspace, folder: Path) -> str:
     earlier = set(read_regular(listed, SMALL).decode(errors="replace").splitlines()) if listed.exists() else set()
     earlier = {name for name in earlier if OWN.fullmatch(name)}
     files = site_files(read_published(workspace.root), workspace)
-    kept = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    other = {name for name in kept - {"CNAME"} if not name.startswith(".")} if not earlier else set()
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    other = {name for name in present - {"CNAME"} if not name.startswith(".")} if not earlier else set()
     other |= {name for name in files.keys() - earlier if (folder / name).exists()}
     require_type(folder / "images", stat.S_IFDIR)  # in a folder that a link leads to, files would be replaced
     if other:

@@ -23,7 +23,7 @@ from bakery.tar import open_compressed_tar, read_errors
 STATUS_FILES = re.compile(STATUS)
 OUTDATED_COLUMNS = tuple(Column(name) for name in ("image", "package", "installed", "available", "security", "since"))
 SINCE = "since: the package file's time on the mirror (Last-Modified)"
-Ask = Callable[[Image, Iterable[tuple[str, str]]], Iterable[NewerPackage]]
+Query = Callable[[Image, Iterable[tuple[str, str]]], Iterable[NewerPackage]]
 """Queries the archive of an image's target and platform for newer versions of packages, each a name and a version."""
 
 
@@ -68,7 +68,7 @@ class Outdated:
 
     catalog: Catalog
     engine: Engine
-    ask: Ask
+    query: Query
     repository: str | None = None
     tell: Tell = print
     registry: Registry = field(default_factory=Registry)
@@ -86,18 +86,18 @@ class Outdated:
         for (target, platform), members in groups.items():
             pairs = sorted({pair for _, _, packages in members for pair in packages.items()})
             try:
-                newer = {(package.name, package.version): package for package in self.ask(members[0][0], pairs)}
+                newer = {(package.name, package.version): package for package in self.query(members[0][0], pairs)}
             except BakeryError as error:
                 names = ", ".join(reference for _, reference, _ in members)
-                about = f"the package archive of {target} for {platform} could not be queried about {names}"
-                survey.could_not_check(about, str(error))
+                subject = f"the package archive of {target} for {platform} could not be queried about {names}"
+                survey.could_not_check(subject, str(error))
                 continue
             for member in members:
                 self._compare(*member, newer, survey)
         return survey
 
     def _present(self, images: Sequence[Image], survey: Survey) -> Iterator[tuple[Image, str]]:
-        """The images that there are, and their references."""
+        """The images that exist, with their references."""
         if not self.repository:
             named = ((image, references(self.catalog, image)[0]) for image in images)
             yield from (pair for pair in named if self.engine.find(pair[1]) is not None)

@@ -81,7 +81,7 @@ def _document(bill: Bill, tool: str) -> Document:
     ids, taken = dict[Component, str](), dict[str, int]()
     for part in dict.fromkeys(bill.components):
         spdx_id = f"SPDXRef-{_identifier(part.kind, part.within, part.name)}"
-        count = taken[spdx_id] = taken.get(spdx_id, 0) + 1  # a_b and a-b have the same one
+        count = taken[spdx_id] = taken.get(spdx_id, 0) + 1  # a_b and a-b give the same identifier
         ids[part] = spdx_id if count == 1 else f"{spdx_id}.another.{count}"
     by_name = {part.name: spdx_id for part, spdx_id in ids.items() if not part.within}
     relationships = [Relationship(creation.spdx_id, RelationshipType.DESCRIBES, image.spdx_id)]

@@ -64,7 +64,7 @@ def _components(texts: Mapping[str, str], licences: Licences) -> list[Component]
     for name, header in licences.headers.items():
         if header.file not in texts or name in components or (name == "blake2" and "libb2" in components):
             continue
-        # The file is the component; a version that it does not state in the expected way is left empty.
+        # The component is present if the file is; if it states no version in the expected way, the version is empty.
         match = re.search(header.version, texts[header.file])
         components[name] = _part(name, ".".join(match.groups()) if match else "", licences)
     return [components[name] for name in sorted(components)]

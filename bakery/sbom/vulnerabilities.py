@@ -1,7 +1,7 @@
 """Known vulnerabilities of an image's packages, from its bill of materials and Debian's security tracker.
 
 The tracker's data is https://security-tracker.debian.org/tracker/data/json: source packages, their CVEs, and for each
-release of Debian whether it is resolved and by which version.
+release of Debian whether it is resolved, and in which version.
 """
 
 import re
@@ -144,10 +144,10 @@ def _rows(
     name: str, version: str, release: str, tracker: Mapping[str, Mapping[str, _Vulnerability]]
 ) -> Iterator[dict[str, str]]:
     for vulnerability, entry in tracker.get(name, {}).items():
-        if found := entry.releases.get(release):
+        if status := entry.releases.get(release):
             yield {
-                "state": _state(version, found), "vulnerability": vulnerability, "package": name, "installed": version,
-                "fixed": "" if found.fixed_version == "0" else found.fixed_version, "urgency": found.urgency,
+                "state": _state(version, status), "vulnerability": vulnerability, "package": name, "installed": version,
+                "fixed": "" if status.fixed_version == "0" else status.fixed_version, "urgency": status.urgency,
             }  # fmt: skip
 
 
@@ -160,12 +160,12 @@ def _state(version: str, entry: _Release) -> str:
             raise ValueError
         older = NativeVersion(version) < NativeVersion(entry.fixed_version)
     except ValueError:
-        found = f"{shorten(version, 80)!r} (bill) or {shorten(entry.fixed_version, 80)!r} (tracker)"
-        raise InputError(f"{found} is not a version of a Debian package", hint="Get both documents again.") from None
+        versions = f"{shorten(version, 80)!r} (bill) or {shorten(entry.fixed_version, 80)!r} (tracker)"
+        raise InputError(f"{versions} is not a version of a Debian package", hint="Get both documents again.") from None
     return FIXED if older else NOT_AFFECTED
 
 
-def openvex(bill: Document, statements: Mapping[str, NotAffected]) -> dict[str, object]:
+def openvex(bill: Document, not_affected: Mapping[str, NotAffected]) -> dict[str, object]:
     """The OpenVEX document of an image: which vulnerabilities its components do not have, and why.
 
     https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md. The same bill gives the same document.
@@ -173,12 +173,12 @@ def openvex(bill: Document, statements: Mapping[str, NotAffected]) -> dict[str, 
     image = next(_purls(bill.packages[0]), None)
     if image is None:
         raise InputError("the bill of materials does not begin with an image")
-    made = []
-    for vulnerability, entry in sorted(statements.items()):
-        names = [package for package in bill.packages if _is_covered(package, entry)]
-        purls = [purl.to_string() for package in names for purl in _purls(package)]
+    statements = []
+    for vulnerability, entry in sorted(not_affected.items()):
+        packages = [package for package in bill.packages if _is_covered(package, entry)]
+        purls = [purl.to_string() for package in packages for purl in _purls(package)]
         if purls:
-            made.append({
+            statements.append({
                 "vulnerability": {"name": vulnerability},
                 "products": [{"@id": image.to_string(), "subcomponents": [{"@id": purl} for purl in purls]}],
                 "status": "not_affected", "justification": entry.justification,
@@ -186,7 +186,7 @@ def openvex(bill: Document, statements: Mapping[str, NotAffected]) -> dict[str, 
             })  # fmt: skip
     return {
         "@context": OPENVEX, "@id": f"{bill.document_namespace}/vex", "author": "infra7 python-images",
-        "timestamp": bill.creation_info.created, "version": 1, "statements": made,
+        "timestamp": bill.creation_info.created, "version": 1, "statements": statements,
     }  # fmt: skip
 
 

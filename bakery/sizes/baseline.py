@@ -62,9 +62,8 @@ def read_baseline(root: Path) -> dict[tuple[str, str], OfficialImage]:
 
 
 def official_tags(catalog: Catalog, series: Series, target: Target) -> tuple[str, ...]:
-    """The official image of a series and target; the second tag is of release candidates, before the first release."""
-    pattern = catalog.family_of(target).official
-    pattern = pattern.replace("{target}", target.name)
+    """The official image of a series and target; the second tag is that of pre-releases, before the first release."""
+    pattern = catalog.family_of(target).official.replace("{target}", target.name)
     return tuple(pattern.replace("{series}", tag) for tag in (series.number, f"{series.number}-rc"))
 
 

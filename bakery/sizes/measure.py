@@ -1,4 +1,4 @@
-"""Measures images, and those that they are compared with.
+"""Measures our images and the images that they are compared with.
 
 Sources of the figures:
 - compressed size: the official image's manifest in its registry; if that is not available, shared/official-sizes.json
@@ -29,7 +29,7 @@ from bakery.sizes.comparison import Comparison, SizeReport
 from bakery.sizes.layers import saved_image
 from bakery.workspace import Workspace
 
-STAND_IN = "{} is a Debian image: there is no official Python image for {}."
+NO_OFFICIAL_IMAGE = "{} is a Debian image: there is no official Python image for {}."
 OTHER_BUILD = "The engine's {} is a different build from the registry's, so its size on disk was not measured."
 ESTIMATED = "{}: this engine stores layers uncompressed, so its compressed sizes are estimates (gzip -6)."
 
@@ -123,7 +123,7 @@ class Comparer:
         official = self._against(self.against, image) if self.against else self._official(image, notes)
         reference = self._reference(image, notes)
         if official and "{target}" not in self.catalog.family_of(image.target).official and not self.against:
-            notes.append(STAND_IN.format(official.reference, image.target.family.capitalize()))
+            notes.append(NO_OFFICIAL_IMAGE.format(official.reference, image.target.family.capitalize()))
         if ours and ours.recipe in list(RecipeName):  # the image in the engine may be of another recipe than requested
             image = dataclasses.replace(image, recipe=RecipeName(ours.recipe))
         notes += [ESTIMATED.format(side.reference) for side in (ours, official, reference) if side and side.estimated]
@@ -180,7 +180,7 @@ class Comparer:
         reference = self._first_local(names, image.platform)
         if reference is None and self.engine is not None:
             absent = self.against or f"{names[0]} and no {built[0]}"
-            build = f"inv reference {image.typed(image.series.number)} --target={built[0].rpartition('-')[2]}"
+            build = f"inv reference {image.version_option(image.series.number)} --target={built[0].rpartition('-')[2]}"
             command = f"docker pull {self.against}" if self.against else build
             notes.append(f"No image to compare with on disk: the engine has no {absent}. To get one: {command}")
         return reference

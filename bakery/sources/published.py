@@ -32,7 +32,7 @@ class PublishedReleases:
     """The releases that are published, and notes on what could not be read.
 
     The pins of python.org's releases have no digest yet. ``complete`` tells whether both its API and its directory were
-    read. ``ids`` are the releases' numbers in the API.
+    read. ``ids`` are the releases' IDs in the API.
     """
 
     pins: tuple[Pin, ...]

@@ -69,11 +69,11 @@ class SignatureChecker:
                 continue
             except BadSignature as error:
                 if pinned and isinstance(error, ExpiredKey):
-                    reasons.append(f"{kind}: {error}; is there a renewed copy of it for shared/keys?")
+                    reasons.append(f"{kind}: {error}; put a renewed copy of the key in shared/keys, if there is one")
                     continue
                 raise SourceError(
                     f"{pin.file}{suffix} {error}. The tarball is not used",
-                    hint="Find out who sends other bytes; trusted signers are listed in shared/upstream.toml.",
+                    hint="Find out which server sent different bytes; shared/upstream.toml lists the trusted signers.",
                 ) from None
             note = f" ({verified.note})" if verified.note else ""
             self.sources.tell(f"{pin.file} is signed: {verified.record}{note}")
@@ -94,14 +94,14 @@ class SignatureChecker:
         self.sources.tell(f"{pin.file}: signature {NOT_CHECKED}; its digest was. Why: {self._cached(pin, '.none')}")
 
     def why_unsigned(self, pin: Pin, number: str) -> str:
-        """For the lock: the day and why :meth:`check` has found no signature; empty if no signer is known."""
+        """For the lock: the day, and why :meth:`check` could verify no signature; empty if no signer is known."""
         if not any(self._methods(number)):
             return ""
         reason = self._cached(pin, ".none").read_text(encoding="utf-8").removeprefix(f"{NOT_CHECKED}: ")
         return f"{self.clock():%Y-%m-%d}: {' '.join(reason.split())}"
 
     def _methods(self, number: str) -> Iterator[tuple[str, str, Verify]]:
-        """How the series ``number`` is signed: kind, suffix of the file next to the tarball, how it is verified."""
+        """How the series ``number`` is signed: kind, suffix of the file next to the tarball, function that verifies."""
         signers, keys, root = self.trust.signers_of(number), self.trust.keys, self.trusted_root
         if signers.openpgp:
             yield "openpgp", ".asc", lambda file, data: openpgp.verify(file, data, signers.openpgp, keys, self.clock())

@@ -54,8 +54,8 @@ def verify(
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise BadSignature(f"the bundle is malformed: {type(error).__name__}: {_summary(error)}") from None
     assert pinned.matched is not None
-    made = parsed.signing_certificate.not_valid_before_utc  # certificates are valid for ten minutes
-    return VerifiedSignature("sigstore", f"{pinned.matched.identity} {pinned.matched.issuer}", f"{made:%Y-%m-%d}")
+    issued = parsed.signing_certificate.not_valid_before_utc  # certificates are valid for ten minutes
+    return VerifiedSignature("sigstore", f"{pinned.matched.identity} {pinned.matched.issuer}", f"{issued:%Y-%m-%d}")
 
 
 class _Pinned:

@@ -27,7 +27,7 @@ from bakery.sources.trust import load_trust
 from bakery.workspace import Workspace
 
 CANDIDATES = 5
-"""The most releases of a series that are looked for; upstream has had one in a month at most."""
+"""The most releases of a series that are tried; upstream has published at most one a month."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ class Discovery:
                 return
             try:
                 findings.changes.append(self._pin(pin, number, ids.get(pin.release, "")))
-                findings.notes.extend(self._profiles_left_behind(pin, number))
+                findings.notes.extend(self._stale_profiles(pin, number))
             except Unavailable as reason:
                 findings.notes.append(f"Python {pin.release} is listed, but its tarball is not available: {reason}")
                 continue
@@ -220,7 +220,7 @@ class Discovery:
                 continue
             return
 
-    def _profiles_left_behind(self, pin: Pin, number: str) -> Iterator[str]:
+    def _stale_profiles(self, pin: Pin, number: str) -> Iterator[str]:
         """A message for each recorded profile of series ``number`` that is not of its new release ``pin``."""
         profiles = [self.catalog.profiles.get(series.name) for series in self.catalog.series if series.number == number]
         for profile in profiles:

@@ -30,7 +30,7 @@ Facts = dict[str, str]
 COLUMNS = (Column("image"), Column("facts", right=True), Column("example"), Column("reason"))
 MOST_LINES = 40
 HINT = "Fix the image or give a reason in shared/differences.toml; remove reasons for what no longer differs."
-AGAIN = "Build both images, then record them: inv build, inv reference, inv differences --record, all for this image."
+RECORD_HINT = "Build and record both images: inv build, inv reference, inv differences --record, all for this image."
 VERSION = re.compile(r"(?:\D+\s)?(\d\S{0,99})(?!\S)")
 """A Debian package's version, or the version in ``OpenSSL 3.0.22 25 Aug 2026``; comparing long ones is quadratic."""
 COMMIT = re.compile("git [0-9a-f]{40}")
@@ -105,7 +105,7 @@ def observe(engine: Engine, root: Path, reference: str, image: Image | None = No
 
     Raises :exc:`BuildError` if it is missing, shared/facts.py fails in it, or its Python is not that of ``image``.
     """
-    engine.require(reference, AGAIN)
+    engine.require(reference, RECORD_HINT)
     command = ["python3", "/tmp/facts.py", json.dumps(engine.configuration(reference))]
     with idle_container(engine, reference) as container:
         container.put("/tmp", tar_of(root / "shared" / "facts.py", "facts.py"))
@@ -114,10 +114,10 @@ def observe(engine: Engine, root: Path, reference: str, image: Image | None = No
         facts = msgspec.json.decode(done.stdout, type=Facts)
     except (ValueError, RecursionError):
         error = f"shared/facts.py ended with exit code {done.code} in {reference}"
-        raise BuildError(f"{error}: {done.output[-500:].strip() or 'no output'}", hint=AGAIN) from None
+        raise BuildError(f"{error}: {done.output[-500:].strip() or 'no output'}", hint=RECORD_HINT) from None
     version = facts.get("interpreter: version")
     if image and version != image.pin.release:
-        raise BuildError(f"{reference} has Python {version}, not {image.pin.release}", hint=AGAIN)
+        raise BuildError(f"{reference} has Python {version}, not {image.pin.release}", hint=RECORD_HINT)
     return facts
 
 
@@ -149,7 +149,7 @@ def read_facts(file: Path) -> FactsRecord:
         return msgspec.json.decode(decompress_xz(read_regular(file, MEDIUM), MEDIUM), type=FactsRecord)
     except (OSError, lzma.LZMAError, EOFError, ValueError, RecursionError) as error:
         problem = f"shared/facts/{file.name}: expected a record of facts: {reason_of(error)}"
-        raise BuildError(problem, hint=AGAIN) from None
+        raise BuildError(problem, hint=RECORD_HINT) from None
 
 
 def recorded_facts(root: Path, reference: Image) -> Facts | None:
@@ -167,7 +167,7 @@ def recorded_facts(root: Path, reference: Image) -> Facts | None:
     if local:
         return None
     text = f"the recorded facts are of {', '.join(filter(None, actual))}; expected {', '.join(expected[:2])}"
-    raise BuildError(text, hint=AGAIN)
+    raise BuildError(text, hint=RECORD_HINT)
 
 
 def find_differences(

@@ -65,8 +65,8 @@ def twin_failure(engine: Engine, tested: EngineImage, twin: str, home: Path, dig
     if image is None or manifest_digest_of(home, image.id) != digest:
         return f"{twin} is not the image that was built together with this one: run `inv build` again"
     ours, packed = (replace(each, id="", tags=(), layers=each.layers[:-1]) for each in (tested, image))
-    if ours != packed or len(image.layers) != len(tested.layers):  # the last one has a mark
-        return f"{twin} has other layers or another configuration"
+    if ours != packed or len(image.layers) != len(tested.layers):  # the last layer is marked
+        return f"{twin} has different layers or a different configuration"
     code = run_container(engine, twin, ["python", "-c", ""], write=str).code
     return f"{twin}: python exited with code {code}" if code else ""
 

@@ -194,9 +194,7 @@ def run_suite(
             skipped=result.skipped, expected=result.expected, recovered=len(result.recovered),
         )  # fmt: skip
         digest = manifest_digest_of(builder.workspace.home, builder.engine.require(reference).id)
-        amend_record(
-            builder.workspace, suite.image, lambda record: record.id == digest, write, regrtest=suite_run
-        )  # fmt: skip
+        amend_record(builder.workspace, suite.image, lambda record: record.id == digest, write, regrtest=suite_run)
     return result
 
 

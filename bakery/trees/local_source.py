@@ -209,7 +209,7 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
     try:
         revision = git(path, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}").decode().strip()
     except ValueError as error:
-        if "Needed a single revision" in str(error):  # what git says of an unknown name and of a range
+        if "Needed a single revision" in str(error):  # for an unknown name or a range
             raise ValueError(f"{commit} does not name a commit in {path}") from None
         raise
     time = git(path, "log", "-1", "--format=%ct", revision, "--").decode()

@@ -95,8 +95,8 @@ def images_removed(engine: Engine) -> Iterator[None]:
 class Turn:
     """Lets one worker build at a time; its threads share the turn.
 
-    BuildKit 26.1.5 was seen to panic (solver/edge.go: "interface {} is nil, not *solver.edgeRequest") while builds of
-    several workers had steps in common. Builds go on after it, but other tests lose their connection to the engine.
+    Docker 26.1.5's BuildKit can panic (solver/edge.go: "interface {} is nil, not *solver.edgeRequest") while builds of
+    several workers have steps in common. Builds continue after it, but other tests lose their connection to the engine.
     """
 
     def __init__(self, file: Path) -> None:

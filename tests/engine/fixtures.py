@@ -126,8 +126,8 @@ def repository(root: Path, original: Path, tarball: Path) -> None:
     # No compiler is called; installing compilers and headers would only take time.
     catalog.write_text(text.replace('compiler = "clang"', 'compiler = "gcc"'))
     family, dockerfile = root / "debian" / "family.toml", root / "debian" / "Dockerfile"
-    few = 'build = ["dpkg-dev", "make", "xz-utils"]'
-    family.write_text(re.sub(r"(?ms)^build = \[$.*?^\]$", few, family.read_text(), count=1))
+    packages = 'build = ["dpkg-dev", "make", "xz-utils"]'
+    family.write_text(re.sub(r"(?ms)^build = \[$.*?^\]$", packages, family.read_text(), count=1))
     dockerfile.write_text(dockerfile.read_text().replace("g++ libc6-dev", "make"))
 
 
@@ -144,10 +144,10 @@ def output_of(
     engine: Engine, image: str, command: Sequence[str] = (), options: Sequence[str] = ("--network=none",), *,
     stderr: bool = False,
 ) -> str:  # fmt: skip
-    """What ``command``, or the image's own, writes in a new container: stdout, with ``stderr`` both.
+    """What ``command``, or the image's default command, writes to stdout in a new container; with ``stderr``, to both.
 
-    By ``docker run``, which is attached before the container starts. ``containers.run`` of Docker's client reads the
-    log afterwards, and was seen to return nothing of a command that ended at once.
+    Uses ``docker run``, which attaches before the container starts. ``containers.run`` of Docker's client reads the log
+    afterwards, and sometimes returned nothing for a command that ended at once.
     """
     errors = subprocess.STDOUT if stderr else None
     run = ["docker", "run", "--rm", *options, image, *command]
@@ -168,8 +168,8 @@ class Bench:
     """A copy of the repository and a mirror of tarballs, both in a path with a space.
 
     Builds with the same ``salt`` share the engine's build cache, those with the same folder ``layers`` the compressed
-    layers of the base; by default nothing is cached. ``packages`` is a resolution of packages to use: asking the
-    archive takes longer than the rest of a build.
+    layers of the base; by default nothing is cached. ``packages`` is a resolution of packages to use, because querying
+    the archive takes longer than the rest of a build.
     """
 
     def __init__(
@@ -206,5 +206,5 @@ class Bench:
         return [line.partition(": ")[2] for line in self.shown.getvalue().splitlines()]
 
     def remove_images(self) -> None:
-        """Remove the tags of this process: another one may have the same image."""
+        """Remove the tags of this process only: another process may have tagged the same image."""
         remove_images(self.engine)

@@ -42,7 +42,7 @@ def test_output_of_any_size_is_complete(container: Container) -> None:
     assert (result.code, len(result.stdout), len(result.stderr)) == (0, 3_000_000, 70_000)
 
 
-def test_a_command_that_closes_its_output_is_waited_for(container: Container) -> None:
+def test_the_tool_waits_for_a_command_that_closes_its_output(container: Container) -> None:
     assert container.run(["sh", "-c", "exec >&- 2>&-; sleep 1; exit 5"]) == CommandResult(5, "", "")
 
 
@@ -79,7 +79,7 @@ def test_a_container_is_attached_to_before_it_starts(
     assert [each for each in asked if each in ("attach", "start")] == ["attach", "start"]
 
 
-def test_a_folder_without_end_is_not_copied(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_folder_is_not_copied(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bakery.engine.containers.LARGEST_TREE", 1 << 20)
     container.run(["sh", "-c", "head -c 3000000 /dev/zero > /tmp/large"])
     with pytest.raises(BuildError, match="/tmp/large in the container has more than 1 MiB"):

@@ -130,7 +130,7 @@ def building(embedded: Embedded, base: str, command: str) -> tuple[list[str], di
 
 @contextmanager
 def step(embedded: Embedded, base: str, command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The build of :func:`building`, started."""
+    """The running build of :func:`building`."""
     words, environment = building(embedded, base, command)
     with subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as build:
         yield build
@@ -165,7 +165,7 @@ def test_build_steps_of_a_killed_daemon_are_ended(embedded: Embedded, base: str)
 
 @pytest.mark.extended
 @pytest.mark.parametrize("crash", [True, False])
-def test_a_build_goes_on_if_its_engine_crashes_but_not_if_it_was_stopped(
+def test_a_build_continues_if_its_engine_crashes_but_not_if_it_was_stopped(
     embedded: Embedded, base: str, tmp_path: Path, crash: bool
 ) -> None:
     embedded.up()
@@ -178,7 +178,7 @@ def test_a_build_goes_on_if_its_engine_crashes_but_not_if_it_was_stopped(
         wait_for("sleep", "4.712")
         assert before is not None
         if crash:
-            os.kill(before, signal.SIGABRT)  # Go's runtime takes it for a crash, as it does a panic
+            os.kill(before, signal.SIGABRT)  # Go's runtime ends as in a panic
         else:
             embedded.down()
         _, code = build.result(120)
@@ -192,14 +192,14 @@ def test_down_removes_the_control_groups_of_this_engine_only(embedded: Embedded,
     embedded.up()
     with step(embedded, base, "true") as build:
         assert build.wait() == 0
-    made = groups(embedded)
-    assert made
-    others = {path.replace(embedded.group, "infra7-python-of-another") for path in made}
+    own = groups(embedded)
+    assert own
+    others = {path.replace(embedded.group, "infra7-python-of-another") for path in own}
     try:
         for path in others:
             os.makedirs(path, exist_ok=True)
         embedded.sweep()
-        assert groups(embedded) == made, "it is running"
+        assert groups(embedded) == own, "it is running"
         embedded.down()
         assert groups(embedded) == []
         assert all(map(os.path.isdir, others))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bakery.build.archive_query import ask_newer
+from bakery.build.archive_query import query_newer
 from bakery.build.builder import Builder
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.selection import select_images
@@ -89,7 +89,7 @@ class Look:
         self.messages: list[str] = []
         workspace = Workspace(ROOT, folder / "home")
         self.builder = Builder(workspace, catalog, engine, Display(sys.stderr), Building(base=str(base)))
-        self.outdated = Outdated(catalog, engine, lambda *about: ask_newer(self.builder, *about), repository)
+        self.outdated = Outdated(catalog, engine, lambda *query: query_newer(self.builder, *query), repository)
         self.outdated.tell = self.messages.append
 
     def survey(self) -> Survey:
@@ -214,14 +214,14 @@ def command(registry: str, engine: Engine, archive: tuple[PackageArchive, Path])
     return Command(engine, registry, archive[1])
 
 
-def test_a_fix_is_named_on_this_host(command: Command) -> None:
+def test_a_fix_is_reported_on_this_host(command: Command) -> None:
     code, text = command.run()
     assert (code, '"available": "3.0.9-1+deb12u10"' in text) == (1, True), text
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting another /etc/os-release needs root")
 @pytest.mark.extended
-def test_a_fix_is_named_on_a_host_that_says_it_is_ubuntu(command: Command, tmp_path: Path) -> None:
+def test_a_fix_is_reported_on_a_host_that_claims_to_be_ubuntu(command: Command, tmp_path: Path) -> None:
     (tmp_path / "os-release").write_text(OS_RELEASE)
     script = f'mount --bind {tmp_path}/os-release /etc/os-release && grep -q ubuntu /etc/os-release && exec "$@"'
     code, text = command.run(before=("unshare", "--mount", "sh", "-c", script, "sh"))
@@ -229,7 +229,7 @@ def test_a_fix_is_named_on_a_host_that_says_it_is_ubuntu(command: Command, tmp_p
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="chroot needs root")
-def test_a_fix_is_named_in_a_container(command: Command, reference: str) -> None:
+def test_a_fix_is_reported_in_a_container(command: Command, reference: str) -> None:
     """In a container on this machine's file system, because no image has the libraries that bakery needs."""
     client, keys = command.engine.client, ("PATH", "PYTHONPATH", "HOME", "DOCKER_HOST", "BAKERY_HOME")
     environment = {key: os.environ[key] for key in keys if key in os.environ} | dict(command.engine.environment)

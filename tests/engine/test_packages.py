@@ -182,7 +182,7 @@ def test_a_suite_whose_list_cannot_be_fetched_fails_the_build(packages: Packages
 
 
 @pytest.mark.extended
-def test_the_resolution_and_what_is_known_of_vulnerabilities_are_attested(packages: Packages) -> None:
+def test_the_resolution_and_the_openvex_document_are_attested(packages: Packages) -> None:
     result = packages.build()
     _, resolution = packages.resolution()
     statements = {}

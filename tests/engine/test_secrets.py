@@ -187,7 +187,7 @@ def leaks(text: bytes) -> list[str]:
     return [repr(text[max(at - 60, 0) : at + len(needle) + 4]) for needle, at in found if at >= 0]
 
 
-def test_none_of_forty_secrets_is_in_what_a_build_and_a_push_leave_show_or_publish(
+def test_a_build_and_a_push_neither_leave_nor_show_nor_publish_any_of_forty_secrets(
     planted: tuple[Planted, str, Path, dict[str, Any]], turn: Turn
 ) -> None:
     machine, registry, data, used = planted

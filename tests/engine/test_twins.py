@@ -149,7 +149,7 @@ def test_the_twin_is_tested_to_be_the_image_that_was_built_and_to_start(bench: B
         input=context, env=engine.environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     other = engine.require(f"{twin}-other").id
-    assert "another configuration" in twin_failure(engine, tested, f"{twin}-other", home, other)
+    assert "a different configuration" in twin_failure(engine, tested, f"{twin}-other", home, other)
     engine.remove(f"{twin}-other")
 
 
@@ -318,7 +318,7 @@ def derived(bench: Bench, host: str, tag: str) -> dict[str, Any]:
         ("zstd-oci", MANIFEST, f"{OCI}+zstd"),
     ],
 )
-def test_media_types_of_derived_images_and_who_reads_them(
+def test_which_tools_read_the_media_types_of_derived_images(
     bench: Bench, readers: Readers, registry: str, tag: str, manifest: str, layer: str
 ) -> None:
     made, reference = derived(bench, registry, tag), f"{registry}/derived:{tag}"

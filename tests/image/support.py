@@ -232,26 +232,26 @@ def signal_name(returncode):
 
 # --- files of the image -----------------------------------------------------------------------------------------
 
-UNREAL = ("/proc", "/sys", "/dev")
+KERNEL_FILE_SYSTEMS = {"/proc", "/sys", "/dev"}
 
 
 def mount_points():
     """Return the mount points other than /: volumes, /etc/resolv.conf and so on, which are not part of the image."""
-    found = set()
+    points = set()
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
             for line in lines:
                 path = line.split(" ")[4]
-                found.add(path.encode("latin-1", "replace").decode("unicode_escape") if "\\" in path else path)
+                points.add(path.encode("latin-1", "replace").decode("unicode_escape") if "\\" in path else path)
     except OSError:
         pass
-    found.discard("/")
-    return found
+    points.discard("/")
+    return points
 
 
 def walk_image(top="/"):
     """Yield (path, lstat) for every file of the image, without kernel file systems, mounts and these tests."""
-    skipped = mount_points() | set(UNREAL) | {HERE}
+    skipped = mount_points() | KERNEL_FILE_SYSTEMS | {HERE}
     if _scratch:
         skipped.add(_scratch)
     waiting = [top]
@@ -317,8 +317,8 @@ class Elf:
         self.dynamic = self._dynamic()
         self.symbols = self._symbols(sections_at, section_size, section_count)
 
-    def _unpack(self, workspace, offset):
-        return struct.unpack_from(self.order + workspace, self.data, offset)
+    def _unpack(self, layout, offset):
+        return struct.unpack_from(self.order + layout, self.data, offset)
 
     def _segment(self, at):
         if self.wide:
@@ -328,23 +328,23 @@ class Elf:
         return kind, flags, offset, address, size
 
     def _dynamic(self):
-        found = []
-        workspace = "qQ" if self.wide else "iI"
+        entries = []
+        layout = "qQ" if self.wide else "iI"
         for kind, _, offset, _, size in self.segments:
             if kind == PT_DYNAMIC:
-                for at in range(offset, offset + size, struct.calcsize("=" + workspace)):
-                    tag, value = self._unpack(workspace, at)
+                for at in range(offset, offset + size, struct.calcsize("=" + layout)):
+                    tag, value = self._unpack(layout, at)
                     if tag == DT_NULL:
                         break
-                    found.append((tag, value))
-        return found
+                    entries.append((tag, value))
+        return entries
 
     def _symbols(self, sections_at, section_size, section_count):
         sections = [
             self._unpack("IIQQQQIIQQ" if self.wide else "IIIIIIIIII", sections_at + i * section_size)
             for i in range(section_count)
         ]
-        found = []
+        symbols = []
         for section in sections:
             if section[1] != SHT_DYNSYM:
                 continue
@@ -354,8 +354,8 @@ class Elf:
                     name, info, _, index, value, _ = self._unpack("IBBHQQ", at)
                 else:
                     name, value, _, info, _, index = self._unpack("IIIBBH", at)
-                found.append((self._text(names_at + name), info & 15, index, value))
-        return found
+                symbols.append((self._text(names_at + name), info & 15, index, value))
+        return symbols
 
     def _text(self, offset):
         return self.data[offset : self.data.index(b"\0", offset)].decode("ascii", "replace")
@@ -376,16 +376,16 @@ class Elf:
         return [self._text(start + value) for tag, value in self.dynamic if tag in tags]
 
     @property
-    def looked_up(self):
+    def relocated_symbols(self):
         """Return the symbols, its own or others', whose addresses the dynamic linker writes into the file's data."""
         values = dict(self.dynamic)
         start, entry = self.offset_of(values[DT_RELA]), "QQq" if self.wide else "IIi"
-        found = set()
+        names = set()
         for at in range(start, start + values[DT_RELASZ], struct.calcsize("=" + entry)):
             number = self._unpack(entry, at)[1] >> (32 if self.wide else 8)
             if number:
-                found.add(self.symbols[number][0])
-        return found
+                names.add(self.symbols[number][0])
+        return names
 
     def flag(self, tag, bits):
         return any(t == tag and value & bits for t, value in self.dynamic)
@@ -412,13 +412,13 @@ def is_elf(path):
 
 def elf_files(top):
     """Return every ELF file in a folder tree. Links are skipped, because their targets are in the tree, too."""
-    found = []
+    paths = []
     for folder, _, names in os.walk(top):
         for name in names:
             path = os.path.join(folder, name)
             if not os.path.islink(path) and os.path.isfile(path) and is_elf(path):
-                found.append(path)
-    return sorted(found)
+                paths.append(path)
+    return sorted(paths)
 
 
 def executable():
@@ -445,3 +445,8 @@ def extension_modules():
     """Return the paths of the standard library's extension modules."""
     folder = sysconfig.get_config_var("DESTSHARED")
     return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".so"))
+
+
+def module_name(path):
+    """Return the name of the extension module in the file `path`."""
+    return os.path.basename(path).split(".", 1)[0]

@@ -24,19 +24,27 @@ def dpkg_settings():
                         yield line
 
 
+def dpkg_patterns(option):
+    """Return the patterns of dpkg's option path-exclude or path-include."""
+    return [re.sub(rf"^{option}\s*=?\s*", "", line) for line in dpkg_settings() if line.startswith(option)]
+
+
 @support.needs("apt")
 class AptTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.settings = {}
         for line in support.run("apt-config", "dump").stdout.splitlines():
-            found = re.match(r'^(\S+?)(?:::)? "(.*)";$', line)
-            if found:
-                cls.settings.setdefault(found.group(1).lower(), []).append(found.group(2))
+            match = re.match(r'^(\S+?)(?:::)? "(.*)";$', line)
+            if match:
+                cls.settings.setdefault(match.group(1).lower(), []).append(match.group(2))
+
+    def values(self, name):
+        """Return the values of one of apt's settings, without empty ones."""
+        return [value for value in self.settings.get(name.lower(), []) if value]
 
     def assert_setting(self, name, value):
-        values = [found for found in self.settings.get(name.lower(), []) if found]
-        self.assertIn(value, values, f"{name} is {values or 'not set'}")
+        self.assertIn(value, self.values(name), f"{name} is {self.values(name) or 'not set'}")
 
     def test_suggested_packages_are_removed_automatically(self):
         """apt-get autoremove also removes packages that are only suggested."""
@@ -49,33 +57,30 @@ class AptTest(unittest.TestCase):
     def test_translations_are_not_downloaded(self):
         """Package descriptions in other languages are not downloaded."""
         self.assert_setting("Acquire::Languages", "none")
-        self.assertNotIn("en", self.settings.get("acquire::languages", []))
+        self.assertNotIn("en", self.values("Acquire::Languages"))
 
     def test_package_files_are_removed_after_installation(self):
         """Installing a package deletes the downloaded files and leaves no binary cache."""
         for name in ("DPkg::Post-Invoke", "APT::Update::Post-Invoke"):
             with self.subTest(setting=name):
-                commands = " ".join(self.settings.get(name.lower(), []))
+                commands = " ".join(self.values(name))
                 self.assertIn("rm -f", commands)
                 self.assertIn("/var/cache/apt/archives/", commands)
-        self.assertEqual([value for value in self.settings.get("dir::cache::pkgcache", []) if value], [])
-        self.assertEqual([value for value in self.settings.get("dir::cache::srcpkgcache", []) if value], [])
+        self.assertEqual(self.values("Dir::Cache::pkgcache"), [])
+        self.assertEqual(self.values("Dir::Cache::srcpkgcache"), [])
 
     def test_dpkg_excludes_documentation(self):
         """dpkg installs no documentation, manual pages or translations."""
-        patterns = [
-            re.sub(r"^path-exclude\s*=?\s*", "", line) for line in dpkg_settings() if line.startswith("path-exclude")
-        ]
+        patterns = dpkg_patterns("path-exclude")
         for path in ("/usr/share/doc/x/README", "/usr/share/man/man1/x.1.gz", "/usr/share/locale/de/LC_MESSAGES/x.mo"):
             with self.subTest(path=path):
-                self.assertTrue([p for p in patterns if fnmatch.fnmatchcase(path, p)], patterns)
+                self.assertTrue(any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns), patterns)
 
     def test_dpkg_includes_licences(self):
         """Copyright files are installed, as licences require."""
-        includes = [
-            re.sub(r"^path-include\s*=?\s*", "", line) for line in dpkg_settings() if line.startswith("path-include")
-        ]
-        self.assertTrue([p for p in includes if fnmatch.fnmatchcase("/usr/share/doc/x/copyright", p)], includes)
+        patterns = dpkg_patterns("path-include")
+        path = "/usr/share/doc/x/copyright"
+        self.assertTrue(any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns), patterns)
 
     def test_dpkg_does_not_sync_files(self):
         """dpkg does not sync each file: a layer is written completely or not at all."""

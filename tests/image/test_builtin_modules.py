@@ -34,7 +34,7 @@ FROZEN = (
 )  # fmt: skip
 FREEZES = sys.version_info >= (3, 11)
 
-# Imports each argument, and prints those that do not come from the folder of the script.
+# Imports each argument, and prints the names of modules that do not come from the folder of the script.
 SHADOWED = """
 import os, sys
 folder = sys.path[0]
@@ -43,7 +43,7 @@ for name in sys.argv[1:]:
     if getattr(module, "__file__", None) != f"{folder}/{name}.py":
         print(name)
 print("done", flush=True)
-os._exit(0)  # The interpreter ends with functions of threading, which is one of the names.
+os._exit(0)  # An ordinary exit calls functions of threading, which is one of the names.
 """
 USES = """
 import array, fcntl, grp, math, mmap, os, pyexpat, resource, select, struct, termios, xml.etree.ElementTree as tree
@@ -77,12 +77,12 @@ print(*encodings.__path__, encodings.__file__, encodings.aliases.__file__, linec
 
 def public_modules():
     """Return the names of the public modules that have a shared object."""
-    names = (os.path.basename(path).split(".", 1)[0] for path in support.extension_modules())
+    names = map(support.module_name, support.extension_modules())
     return {name for name in names if not name.startswith("_") and "test" not in name and not name.startswith("xx")}
 
 
 class BuiltinModulesTest(unittest.TestCase):
-    def test_no_more_public_modules_are_built_in_than_upstreams(self):
+    def test_only_upstreams_choice_of_public_modules_is_built_in(self):
         """Public modules are built in only if upstream builds them in."""
         public = {name for name in sys.builtin_module_names if not name.startswith("_")}
         self.assertEqual(public - BUILT_IN, set())
@@ -133,13 +133,13 @@ class BuiltinModulesTest(unittest.TestCase):
         exported = {name for name in support.Elf(support.libpython()).defined if re.match("PyInit_[a-z]", name)}
         self.assertLessEqual({name[len("PyInit_") :] for name in exported}, BUILT_IN)
         for path in support.extension_modules():
-            name = os.path.basename(path).split(".", 1)[0]
+            name = support.module_name(path)
             with self.subTest(module=name):
                 self.assertIn(f"PyInit_{name}", support.Elf(path).defined)
 
 
 class FrozenModulesTest(unittest.TestCase):
-    def test_no_more_modules_are_frozen_than_upstreams(self):
+    def test_only_upstreams_choice_of_modules_is_frozen(self):
         """Only what upstream freezes is frozen, so that a changed or zipped standard library is used as a whole."""
         names = {"encodings", "encodings.utf_8", "encodings.aliases", "linecache", "importlib"}
         for folder, _, files in os.walk(support.STDLIB):

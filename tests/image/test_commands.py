@@ -73,15 +73,15 @@ class CommandsTest(unittest.TestCase):
     @support.needs("headers")
     def test_python_config(self):
         """python-config and its versioned names print the same flags, with folders that exist."""
-        answers = set()
+        outputs = set()
         for name in ("python-config", "python3-config", f"python{support.LDVERSION}-config"):
             with self.subTest(command=name):
                 self.assertEqual(shutil.which(name), os.path.join(BIN, name))
                 done = support.run(name, "--prefix", "--includes", "--ldflags", "--embed", "--extension-suffix")
                 self.assertEqual(done.returncode, 0, support.last_line(done.stderr))
-                answers.add(done.stdout)
-        self.assertEqual(len(answers), 1, answers)
-        words = answers.pop().split()
+                outputs.add(done.stdout)
+        self.assertEqual(len(outputs), 1, outputs)
+        words = outputs.pop().split()
         self.assertIn("-lpython" + support.LDVERSION, words)
         self.assertIn("-I" + sysconfig.get_path("include"), words)
         self.assertIn(sysconfig.get_config_var("EXT_SUFFIX"), words)
@@ -93,9 +93,9 @@ class CommandsTest(unittest.TestCase):
     @support.needs("pydoc")
     def test_shebangs_name_an_existing_interpreter(self):
         """The shebang of every script names a program in the image, and Python by its version, as upstream does."""
-        found = list(scripts())
-        self.assertTrue(found)
-        for path, words in found:
+        shebangs = list(scripts())
+        self.assertTrue(shebangs)
+        for path, words in shebangs:
             with self.subTest(script=path):
                 program = words[0]
                 if os.path.basename(program) == "env":

@@ -67,7 +67,7 @@ class DevTest(unittest.TestCase):
             file.write(text)
         return path
 
-    def test_programs_that_build_systems_call_are_there(self):
+    def test_programs_that_build_systems_call_are_installed(self):
         self.assertEqual([name for name in PROGRAMS if not shutil.which(name)], [])
 
     def test_headers_of_the_libraries_that_sdists_ask_for_compile(self):
@@ -86,9 +86,9 @@ class DevTest(unittest.TestCase):
             #include <string>
             static PyModuleDef module = {PyModuleDef_HEAD_INIT, "devtest", nullptr, -1, nullptr};
             PyMODINIT_FUNC PyInit_devtest() {
-                PyObject *made = PyModule_Create(&module);
-                PyModule_AddStringConstant(made, "text", std::string("built").c_str());
-                return made;
+                PyObject *object = PyModule_Create(&module);
+                PyModule_AddStringConstant(object, "text", std::string("built").c_str());
+                return object;
             }
         """,
         )
@@ -98,10 +98,10 @@ class DevTest(unittest.TestCase):
         done = support.run_python("-c", "import devtest; print(devtest.text)", cwd=self.folder)
         self.assertEqual(done.stdout, "built\n", done.stderr)
 
-    def test_the_distribution_brings_no_other_interpreter(self):
+    def test_the_distributions_packages_include_no_other_interpreter(self):
         self.assertEqual(glob.glob("/usr/bin/python*") + glob.glob("/usr/lib/python*"), [])
 
-    def test_uv_makes_environments_of_this_interpreter_and_downloads_no_other(self):
+    def test_uv_creates_environments_with_this_interpreter_and_downloads_no_other(self):
         venv = os.path.join(self.folder, "venv")
         done = support.run("uv", "venv", "--offline", venv)
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -77,14 +77,14 @@ class EnvironmentTest(unittest.TestCase):
     def test_flags_are_upstreams_defaults(self):
         """sys.flags has the default values."""
         out = self.image_python(
-            "import sys; print([(n, int(getattr(sys.flags, n))) for n in dir(sys.flags) "
-            "if isinstance(getattr(sys.flags, n), int) and n[0] != '_'])"
+            "import json, sys; print(json.dumps({n: int(getattr(sys.flags, n)) for n in dir(sys.flags) "
+            "if isinstance(getattr(sys.flags, n), int) and n[0] != '_'}))"
         )
-        flags = dict(re.findall(r"\('(\w+)', (-?\d+)\)", out))
+        flags = json.loads(out)
         for name in FLAGS_OFF:
             with self.subTest(flag=name):
-                self.assertEqual(flags.get(name, "0"), "0")
-        self.assertEqual(flags["hash_randomization"], "1")
+                self.assertEqual(flags.get(name, 0), 0)
+        self.assertEqual(flags["hash_randomization"], 1)
 
     def test_module_path_is_upstreams_default(self):
         """sys.path contains only the standard library's folders and site-packages, all under the prefix."""

@@ -41,7 +41,7 @@ SET_ID = {
 }
 SYSTEM_PROGRAMS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin")
 BASE_FILES_OF_ROOT = {".bashrc", ".profile", ".bash_logout"}
-COMPILER = ("gcc", "cc", "c99", "g++", "c++", "clang", "cpp", "make", "ld", "as", "ar", "tclsh", "wish")
+COMPILERS = ("gcc", "cc", "c99", "g++", "c++", "clang", "cpp", "make", "ld", "as", "ar", "tclsh", "wish")
 
 
 def parents_of(path):
@@ -51,7 +51,7 @@ def parents_of(path):
         yield path
 
 
-# Modules without byte code: help texts, Tk, tools, fallbacks of C or frozen modules, and most encodings.
+# Modules without byte code: help texts, Tk, tools, fallbacks for C modules and frozen ones, and most encodings.
 SOURCE_ONLY = (
     "/pydoc_data/",
     "/tkinter/",
@@ -164,7 +164,7 @@ SOURCE_ONLY = (
     "/nturl2path.py",
 )
 ENCODINGS = ("__init__", "aliases", "ascii", "cp437", "idna", "latin_1", "punycode", "utf_8", "utf_8_sig", "utf_16")
-# Folders and files that the build stage alone has.
+# Folders and files that only the build stage has.
 BUILD_ONLY = (b"/usr/src/python", b"/out/usr/local", b"/mnt/source", b"/mnt/profile", b"/mnt/extras", b"code.profclang")
 
 
@@ -207,13 +207,12 @@ class FilesTest(unittest.TestCase):
 
     def test_byte_code_belongs_to_the_standard_library_or_pip(self):
         """Each .pyc belongs to an existing module of the standard library, pip, or what a .pth file imports."""
-        library = sysconfig.get_path("stdlib")
         stray = []
         for path, _ in self.below(support.PREFIX):
             if not path.endswith((".pyc", ".pyo")):
                 continue
             if (
-                not path.startswith(library + "/")
+                not path.startswith(support.STDLIB + "/")
                 or ("/site-packages/" in path and not any(part in path for part in ("/_distutils_hack/", "/pip/")))
                 or not os.path.exists(self.source_of(path))
             ):
@@ -222,18 +221,17 @@ class FilesTest(unittest.TestCase):
 
     def test_standard_library_has_byte_code(self):
         """Each module has a .pyc, so that fresh containers need not compile it, except the few in SOURCE_ONLY."""
-        library = sysconfig.get_path("stdlib")
         missing = [
             path
-            for path in self.regular(library, ".py")
+            for path in self.regular(support.STDLIB, ".py")
             if not any(part in path for part in ("/site-packages/", "/config-", *SOURCE_ONLY))
-            and not _imp.is_frozen(os.path.relpath(path, library)[: -len(".py")].replace("/", "."))
+            and not _imp.is_frozen(os.path.relpath(path, support.STDLIB)[: -len(".py")].replace("/", "."))
             and not os.path.exists(importlib.util.cache_from_source(path))
         ]
         self.assert_none(missing)
 
     def test_a_start_compiles_nothing(self):
-        """Whatever Python imports at each start, .pth files included, has byte code or is frozen."""
+        """Everything that Python imports at each start, .pth files included, has byte code or is frozen."""
         script = "import sys; print(*(getattr(m.__spec__, 'cached', None) for m in sys.modules.values()))"
         loaded = set(support.output_of_python(self, script).split()) - {"None"}
         self.assertTrue(any("/encodings/" in path for path in loaded), loaded)
@@ -241,16 +239,15 @@ class FilesTest(unittest.TestCase):
 
     def test_common_encodings_have_byte_code(self):
         """The encodings that startup, URLs, ZIP archives and byte order marks need have a .pyc."""
-        library = sysconfig.get_path("stdlib")
-        sources = [os.path.join(library, "encodings", f"{name}.py") for name in ENCODINGS]
+        sources = [os.path.join(support.STDLIB, "encodings", f"{name}.py") for name in ENCODINGS]
         self.assert_none([path for path in sources if not os.path.exists(importlib.util.cache_from_source(path))])
 
     def test_byte_code_is_validated_by_hash(self):
         """Each .pyc is for this interpreter and has its source's hash (PEP 552), so that timestamps do not matter."""
-        found = self.regular(support.PREFIX, ".pyc")
-        self.assertTrue(found, "no .pyc files found")
+        paths = self.regular(support.PREFIX, ".pyc")
+        self.assertTrue(paths, "no .pyc files found")
         wrong = []
-        for path in found:
+        for path in paths:
             with open(path, "rb") as file:
                 head = file.read(16)
             with open(self.source_of(path), "rb") as file:
@@ -285,9 +282,9 @@ class FilesTest(unittest.TestCase):
             with self.subTest(folder=folder):
                 self.assert_none(path for path, _ in self.below(folder))
 
-    def test_no_file_names_a_folder_of_the_build(self):
-        """No file, text or binary, names a folder or file that only the build stage has."""
-        named = []
+    def test_no_file_contains_a_path_of_the_build_stage(self):
+        """No file, text or binary, contains the path of a folder or file that only the build stage has."""
+        leftovers = []
         for path, info in self.entries:
             # Debug symbols name the source files (the debug variant).
             if not stat.S_ISREG(info.st_mode) or path.startswith("/usr/lib/debug/"):
@@ -295,16 +292,16 @@ class FilesTest(unittest.TestCase):
             with contextlib.suppress(PermissionError), open(path, "rb") as file:
                 content = file.read()
                 if path.endswith(".so") and sys.version_info < (3, 12):
-                    # setup.py compiles modules by their absolute paths, which assertions and errors name (__FILE__), as
-                    # in the official images.
+                    # setup.py compiles modules by their absolute paths, which assertions and errors contain (__FILE__),
+                    # as in the official images.
                     content = re.sub(rb"/usr/src/python/[\w/]+\.[ch]\0", b"", content)
-                named += [f"{path} ({name.decode()})" for name in BUILD_ONLY if name in content]
-        self.assert_none(named)
+                leftovers += [f"{path} ({name.decode()})" for name in BUILD_ONLY if name in content]
+        self.assert_none(leftovers)
 
     @unittest.skipIf(support.DEV, "the dev variant has them")
     def test_no_compiler(self):
         """No compiler, linker or make is on PATH."""
-        self.assert_none(path for path in map(shutil.which, COMPILER) if path)
+        self.assert_none(path for path in map(shutil.which, COMPILERS) if path)
 
     @unittest.skipIf(support.DEV, "the dev variant has them")
     def test_no_system_headers(self):
@@ -376,7 +373,7 @@ class FilesTest(unittest.TestCase):
     # --- permissions
 
     def test_no_unexpected_set_id_programs(self):
-        """Only well-known programs of the distribution are set-user-ID or set-group-ID, and dev has one of ssh."""
+        """Only well-known programs of the distribution are set-user-ID or set-group-ID, and in dev ssh-keysign."""
         expected = ["/usr/lib/openssh/ssh-keysign"] if support.DEV else []
         self.assert_none(
             path
@@ -429,7 +426,7 @@ class FilesTest(unittest.TestCase):
 
         self.assert_none(path for path, info in self.below(support.PREFIX) if not readable(info))
 
-    @unittest.skipUnless(hasattr(os, "geteuid") and os.geteuid() == 0, "needs root to switch users")
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to switch users")
     def test_unprivileged_user_can_run_python(self):
         """The user nobody, without a home folder, can run Python, import modules and create temporary files."""
 

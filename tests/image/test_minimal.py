@@ -22,7 +22,7 @@ SHELLS = ("sh", "bash", "dash", "ash", "zsh", "busybox")
 MANAGERS = ("apt", "apt-get", "dpkg", "dpkg-deb", "dpkg-query", "rpm", "pip", "pip3", "perl", "update-ca-certificates")
 # Files outside /usr/local that no package lists: packages' scripts create them, minimal.sh creates the accounts and the
 # linker's cache, and Docker creates the first.
-MADE = {
+GENERATED = {
     "/.dockerenv",
     "/etc/group",
     "/etc/ld.so.cache",
@@ -57,43 +57,43 @@ def packages():
     return sorted(name for name in os.listdir(RECORDS) if not name.endswith(".md5sums"))
 
 
-def sums():
+def checksums():
     """Return {real path: (md5, package)} for the recorded files."""
-    found = {}
+    sums = {}
     for name in packages():
         with open(os.path.join(RECORDS, name + ".md5sums"), encoding="utf-8") as lines:
             for line in lines:
                 md5, path = line.rstrip("\n").split("  ", 1)
                 folder, base = os.path.split("/" + path)
-                found[os.path.join(os.path.realpath(folder), base)] = (md5, name)
-    return found
+                sums[os.path.join(os.path.realpath(folder), base)] = (md5, name)
+    return sums
 
 
 def conffiles():
     """Return the paths of configuration files, which the records themselves list as "path md5"."""
-    found = set()
+    paths = set()
     for name in packages():
         for line in stanza(os.path.join(RECORDS, name)).get("Conffiles", "").split("\n"):
-            found.update(line.split()[:1])
-    return found
+            paths.update(line.split()[:1])
+    return paths
 
 
 @support.without("apt")
 class RecordsTest(unittest.TestCase):
     def test_every_file_of_the_distribution_belongs_to_a_recorded_package(self):
         """Scanners can find the package of each file."""
-        known = set(sums()) | conffiles() | MADE
+        known = set(checksums()) | conffiles() | GENERATED
         own = (support.PREFIX + "/", RECORDS + "/")
-        strange = [
+        unrecorded = [
             path
             for path, info in support.walk_image()
             if stat.S_ISREG(info.st_mode) and not path.startswith(own) and path not in known
         ]
-        self.assertEqual(strange, [])
+        self.assertEqual(unrecorded, [])
 
     def test_files_match_their_packages_checksums(self):
         """Each recorded file exists and has the recorded checksum."""
-        recorded = sums()
+        recorded = checksums()
         self.assertGreater(len(recorded), 300)
         for path, (md5, package) in recorded.items():
             with open(path, "rb") as file:
@@ -160,12 +160,12 @@ class LeftOutTest(unittest.TestCase):
 
     def test_no_set_id_programs(self):
         """No file is set-user-ID or set-group-ID."""
-        found = [
+        paths = [
             path
             for path, info in support.walk_image()
             if stat.S_ISREG(info.st_mode) and info.st_mode & (stat.S_ISUID | stat.S_ISGID)
         ]
-        self.assertEqual(found, [])
+        self.assertEqual(paths, [])
 
     @support.without("headers")
     def test_no_headers_or_link_libraries(self):
@@ -178,12 +178,12 @@ class LeftOutTest(unittest.TestCase):
     def test_no_broken_links(self):
         """The target of every link is in the image."""
         kernel = ("/proc/", "/dev/", "/sys/")
-        found = [
+        broken = [
             path
             for path, info in support.walk_image()
             if stat.S_ISLNK(info.st_mode) and not os.path.exists(path) and not os.readlink(path).startswith(kernel)
         ]
-        self.assertEqual(found, [])
+        self.assertEqual(broken, [])
 
 
 @support.without("root")
@@ -205,8 +205,8 @@ class NonRootTest(unittest.TestCase):
         writable = {
             path for path, info in support.walk_image() if stat.S_ISDIR(info.st_mode) and os.access(path, os.W_OK)
         }
-        mine = {path for path in writable if path.startswith("/tmp/")}
-        self.assertEqual(writable - mine, {"/home/nonroot", "/tmp", "/var/tmp"})
+        below_tmp = {path for path in writable if path.startswith("/tmp/")}  # folders of these tests
+        self.assertEqual(writable - below_tmp, {"/home/nonroot", "/tmp", "/var/tmp"})
 
 
 @support.without("shell")

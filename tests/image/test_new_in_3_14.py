@@ -1,4 +1,4 @@
-"""What is new in 3.14 and needs more of a build than Python code: a parser, an extension module, a system call.
+"""What is new in 3.14 and depends on more than Python code: the parser, extension modules, system calls.
 
 The syntax is in strings, because this file also has to compile with older series.
 """
@@ -36,7 +36,7 @@ with InterpreterPoolExecutor(2) as pool:
 """
 
 # https://docs.python.org/3.14/library/sys.html#sys.remote_exec. A process may attach to its children, unless ptrace is
-# forbidden (Yama's ptrace_scope, seccomp), in which case nothing is shown here.
+# forbidden (Yama's ptrace_scope, seccomp); then the test is skipped.
 REMOTE_EXEC = """
 import os, subprocess, sys, tempfile, time
 
@@ -84,7 +84,7 @@ print(annotationlib.get_annotations(function, format=annotationlib.Format.STRING
 @unittest.skipUnless(sys.version_info >= (3, 14), "new in 3.14")
 class NewIn314Test(unittest.TestCase):
     def test_template_strings(self):
-        """A t-string keeps the parts of its text, and how each value is to be shown."""
+        """A t-string keeps the parts of its text, and each value with its conversion and format."""
         self.assertEqual(support.output_of_python(self, TEMPLATE).split(), ["world", "name", "r", ">8"])
 
     def test_interpreters_share_the_process(self):
@@ -92,14 +92,14 @@ class NewIn314Test(unittest.TestCase):
         self.assertEqual(support.output_of_python(self, INTERPRETERS).splitlines(), ["7", "[1, 2]"])
 
     def test_remote_exec_runs_a_script_in_another_process(self):
-        """A running process executes a debugger's script, which finds it by the section .PyRuntime of libpython."""
-        shown = support.output_of_python(self, REMOTE_EXEC).strip()
-        if shown == "forbidden":
+        """A running process executes a debugger's script; libpython's section .PyRuntime shows where to write it."""
+        output = support.output_of_python(self, REMOTE_EXEC).strip()
+        if output == "forbidden":
             self.skipTest("a process may not attach to its child here")
-        self.assertEqual(shown, "True")
+        self.assertEqual(output, "True")
 
     def test_asyncio_ps_lists_the_tasks_of_another_process(self):
-        """`python -m asyncio ps` finds the layout of tasks by section .AsyncioDebug of _asyncio's file."""
+        """`python -m asyncio ps` finds the layout of tasks in the section .AsyncioDebug of _asyncio's file."""
         child = subprocess.Popen([sys.executable, "-c", EVENT_LOOP], stdout=subprocess.PIPE)
         try:
             self.assertEqual(child.stdout.readline(), b"ready\n")

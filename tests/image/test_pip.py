@@ -111,13 +111,13 @@ class PipTest(unittest.TestCase):
     def test_no_package_refers_to_a_build_folder(self):
         """`pip freeze --all` lists versions, because no package has a direct_url.json (PEP 610)."""
         distributions = importlib.metadata.distributions()
-        found = {package.metadata["Name"]: package.read_text("direct_url.json") for package in distributions}
-        self.assertIn("pip", found)
-        self.assertEqual([name for name, url in found.items() if url], [])
+        urls = {package.metadata["Name"]: package.read_text("direct_url.json") for package in distributions}
+        self.assertIn("pip", urls)
+        self.assertEqual([name for name, url in urls.items() if url], [])
 
     def test_image_is_not_externally_managed(self):
         """There is no EXTERNALLY-MANAGED file, so that users can install in the image itself (PEP 668)."""
-        self.assertFalse(os.path.exists(os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")))
+        self.assertFalse(os.path.exists(os.path.join(support.STDLIB, "EXTERNALLY-MANAGED")))
 
     @unittest.skipUnless(sys.version_info >= (3, 12), "before 3.12 ensurepip installs setuptools")
     def test_setuptools_and_wheel_are_absent_from_3_12_on(self):
@@ -129,18 +129,18 @@ class PipTest(unittest.TestCase):
     @unittest.skipUnless(sys.version_info < (3, 12), "from 3.12 on the image has no setuptools")
     def test_setuptools_is_installed_before_3_12(self):
         """Before 3.12, the image has setuptools, like `python -m venv` and the official images."""
-        self.assertEqual(support.output_of_python(self, "import setuptools; print('here')").strip(), "here")
+        self.assertEqual(support.output_of_python(self, "import setuptools; print('imported')").strip(), "imported")
 
     def test_only_expected_packages(self):
         """No other packages are installed."""
-        found = {
+        installed = {
             name.split("-")[0].lower()
             for name in os.listdir(sysconfig.get_path("purelib"))
             if name.endswith((".dist-info", ".egg-info"))
         }
         expected = {"pip"} if sys.version_info >= (3, 12) else {"pip", "setuptools", "wheel"}
-        self.assertLessEqual(found, expected)
-        self.assertIn("pip", found)
+        self.assertLessEqual(installed, expected)
+        self.assertIn("pip", installed)
 
 
 if __name__ == "__main__":

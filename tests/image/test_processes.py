@@ -146,8 +146,8 @@ class ProcessesTest(unittest.TestCase):
         """localhost can be resolved without a network."""
         import socket
 
-        found = {info[4][0] for info in socket.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)}
-        self.assertTrue(found & {"127.0.0.1", "::1"}, found)
+        addresses = {info[4][0] for info in socket.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)}
+        self.assertTrue(addresses & {"127.0.0.1", "::1"}, addresses)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import unittest
 import support
 
 FREEZES = sys.version_info >= (3, 11)
-# glibc's libraries, of which there are more up to 2.33; and libcrypt, which upstream links everything with up to 3.10.
+# glibc's libraries (from 2.34 on, most of them are part of libc), and libcrypt, with which upstream links every binary
+# up to 3.10.
 LIBRARIES = {"libc", "libdl", "libm", "libpthread", "librt", "libutil", "ld-linux-x86-64", "ld-linux-aarch64"}
 if sys.version_info < (3, 11):
     LIBRARIES.add("libcrypt")

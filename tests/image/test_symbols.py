@@ -17,8 +17,8 @@ import support
 
 MOV_RSP_RBP = (b"\x48\x89\xe5", b"\x48\x8b\xec")
 PROLOGUE = 40
-# Public data that libpython itself does not use, in one series or another, in the reference's build too; clang inlines
-# the value of the first, a constant.
+# Public data that libpython itself does not use in one series or another, which is true of the reference's build too.
+# PY_TIMEOUT_MAX is a constant whose value clang inlines.
 UNUSED = {
     "PY_TIMEOUT_MAX",
     "PyExc_ArithmeticError", "PyExc_ConnectionError", "PyExc_FloatingPointError", "PyExc_FutureWarning",
@@ -56,7 +56,7 @@ class SymbolsTest(unittest.TestCase):
             with self.subTest(path=path), open(path, "rb") as file:
                 self.assertNotIn(b"GLIBC_ABI_DT_RELR", file.read())
 
-    def test_public_modules_find_libpython_from_where_they_are(self):
+    def test_extension_modules_find_libpython_by_a_relative_path(self):
         """ldd resolves libpython for math in a tree that was copied elsewhere; so do tools that bundle programs."""
         for path in support.extension_modules():
             elf = support.Elf(path)
@@ -96,8 +96,8 @@ class SymbolsTest(unittest.TestCase):
         pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
         table = pointer_of(pyexpat.expat_CAPI, b"pyexpat.expat_CAPI")
         # Include/pyexpat.h: a pointer and four integers, then addresses of expat's functions. The third to the fifth
-        # return the column and the line, and parse. The others need no frame: gcc gives them none. gcc 15 (on Ubuntu
-        # 26.04) sets up the frame of the column's function only after a first test of its arguments.
+        # are GetErrorColumnNumber, GetErrorLineNumber and Parse. The first two need no frame, and gcc gives them none.
+        # gcc 15 (on Ubuntu 26.04) sets up GetErrorColumnNumber's only after it has tested an argument.
         addresses = (ctypes.c_void_p * 5).from_address(table + 24)[2:]
         codes = [ctypes.string_at(address, PROLOGUE) for address in addresses]
         self.assertTrue(any(map(sets_frame_pointer, codes)), [code.hex() for code in codes])
@@ -116,7 +116,7 @@ class SymbolsTest(unittest.TestCase):
         elf = support.Elf(support.libpython())
         data = {name for name, kind, section, _ in elf.symbols if section and kind == support.STT_OBJECT}
         self.assertGreater(len(declared & data), 150)
-        self.assertEqual((declared & data) - elf.looked_up - UNUSED, set())
+        self.assertEqual((declared & data) - elf.relocated_symbols - UNUSED, set())
         symbolic = elf.flag(support.DT_FLAGS, support.DF_SYMBOLIC)
         self.assertFalse(symbolic, "DF_SYMBOLIC is set: libpython would use its own data instead of the copies")
 

@@ -18,7 +18,7 @@ class VenvTest(unittest.TestCase):
     def make(self, folder, *options):
         path = os.path.join(folder, "venv")
         with support.bytecode_restored():
-            done = support.run_python("-m", "venv", *((*options, path)))
+            done = support.run_python("-m", "venv", *options, path)
         self.assertEqual(done.returncode, 0, support.last_line(done.stdout + done.stderr))
         return path
 

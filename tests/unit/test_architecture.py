@@ -137,7 +137,7 @@ def test_pure_modules_call_nothing_that_reads_or_writes(module: str) -> None:
     assert not names & {"open", "read_text", "read_bytes", "write_text", "write_bytes", "print", "getenv", "run"}
 
 
-def test_what_stays_on_disk_is_written_by_bakery_files_which_follows_no_link_and_opens_no_fifo() -> None:
+def test_files_that_stay_are_written_by_bakery_files_which_follows_no_link_and_opens_no_fifo() -> None:
     writes = re.compile(r"""\.write_(text|bytes)\(|open\((.*, )?"[wax]b?"|\.touch\(""")
     found = {module: len(writes.findall(source_of(module))) for module in MODULES}
     assert {module: count for module, count in found.items() if count} == WRITERS

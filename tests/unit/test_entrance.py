@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("cat", "cksum", "cut", "dirname", "find", "flock", "grep", "head", "id", "mkdir", "rm", "sed", "sh")
 PYTHON = """#!/bin/sh
-# Stands in for Python: -m venv copies it, -m pip counts its runs, tasks.py and -m nox print their arguments.
+# A fake Python: -m venv copies it, -m pip counts its runs, tasks.py and -m nox print their arguments.
 case "$1 ${2:-}" in
 '-c import os'*) exec REAL "$@" ;;
 '-c '*) [ ! -e "$(dirname "$0")/broken" ] ;;
@@ -127,7 +127,7 @@ def test_environment_is_reused(entrance: Entrance) -> None:
 @pytest.mark.parametrize(
     "damage", ["pyproject.toml changed", "interpreter gone", "package missing", "interrupted", "file changed"]
 )
-def test_environment_is_remade(entrance: Entrance, damage: str) -> None:
+def test_environment_is_rebuilt(entrance: Entrance, damage: str) -> None:
     entrance.add("python3", PYTHON)
     entrance.run("./inv")
     match damage:

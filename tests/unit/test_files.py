@@ -98,7 +98,7 @@ def test_lock_is_released_when_its_block_fails(tmp_path: Path) -> None:
         pass
 
 
-def test_lock_that_was_removed_while_it_was_waited_for_is_locked_anew(tmp_path: Path, root: Path) -> None:
+def test_lock_file_that_is_removed_during_the_wait_is_created_and_locked_again(tmp_path: Path, root: Path) -> None:
     """Otherwise two processes hold it: one the removed file, one the new file."""
     file, messages, entered = tmp_path / "a.lock", list[str](), list[str]()
 
@@ -202,7 +202,7 @@ def test_other_errors_propagate(tmp_path: Path, error: Exception) -> None:
         ("users/etc/shadow", "Check the path and its permissions"),
     ],
 )  # fmt: skip
-def test_only_for_a_file_of_the_cache_the_advice_is_about_the_cache(tmp_path: Path, file: str, advice: str) -> None:
+def test_the_advice_is_about_the_cache_only_for_a_file_of_the_cache(tmp_path: Path, file: str, advice: str) -> None:
     with pytest.raises(BakeryError, match="Permission denied") as caught, disk_full(tmp_path / "cache" / "bases" / "x"):
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / file))
     assert caught.value.hint.startswith(advice)
@@ -231,7 +231,7 @@ def test_an_error_about_content_does_not_blame_the_path_or_its_permissions(
 @pytest.mark.parametrize(
     ("number", "advice"), [(errno.EIO, "disk"), (errno.EMFILE, "ulimit -n"), (errno.ENOENT, "path")]
 )
-def test_an_error_of_the_system_about_a_file_has_its_own_advice(number: int, advice: str) -> None:
+def test_an_error_of_the_operating_system_has_advice_for_its_number(number: int, advice: str) -> None:
     assert advice in str(describe(OSError(number, os.strerror(number), "/x"))).partition("\n")[2]
 
 
@@ -273,7 +273,7 @@ def test_content_is_on_the_disk_before_and_after_it_gets_its_name(
 
 
 def plant(kind: str, file: Path, elsewhere: Path) -> None:
-    """Something at ``file`` that is not a regular file."""
+    """Create something at ``file`` that is not a regular file."""
     makers = {
         "a symbolic link": lambda: file.symlink_to(elsewhere), "a FIFO": lambda: os.mkfifo(file),
         "a folder": file.mkdir, "a socket": lambda: os.mknod(file, stat.S_IFSOCK),
@@ -291,7 +291,7 @@ def test_lock_that_is_not_a_regular_file_is_refused_and_not_followed(tmp_path: P
     assert victim.read_text() == "precious"
 
 
-def test_link_made_at_the_last_moment_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_link_created_at_the_last_moment_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.lock").symlink_to(tmp_path / "victim")
     monkeypatch.setattr(files, "require_type", lambda _: True)
     with pytest.raises(OSError, match="symbolic links"):

@@ -110,9 +110,7 @@ def test_extended_tests_run_in_a_separate_session_all_or_some(noxfile: dict[str,
     assert some.commands == [(*noxfile["PYTEST"], "extended", "tests/engine/test_use.py", "-k", "embedder")]
 
 
-def test_every_file_of_engine_tests_has_a_test_in_the_default_session_but_two_whose_tests_take_minutes(
-    root: Path,
-) -> None:
+def test_every_file_of_engine_tests_has_a_test_in_the_default_session_except_two_that_take_minutes(root: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-qq", "-m", "not extended and not slow", "tests/engine"],
         cwd=root, capture_output=True, text=True, check=False,
@@ -122,7 +120,7 @@ def test_every_file_of_engine_tests_has_a_test_in_the_default_session_but_two_wh
     assert files - collected == {"tests/engine/test_cache_damage.py", "tests/engine/test_secrets.py"}, done.stdout
 
 
-def test_what_checks_need_is_installed_once_for_each_pyproject(noxfile: dict[str, Any], tmp_path: Path) -> None:
+def test_packages_for_checks_are_installed_once_for_each_pyproject(noxfile: dict[str, Any], tmp_path: Path) -> None:
     session = FakeSession(tmp_path)
     for _ in range(2):
         noxfile["install"](session)

@@ -1,4 +1,4 @@
-"""The names of platforms that users may give."""
+"""The names of platforms that users may type."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bakery.platforms import Platform, parse_platforms
 
 
 @pytest.mark.parametrize("word", ["arm64", "aarch64", "arm64v8", "linux/arm64", "linux/arm64/v8", "ARM64"])
-def test_platforms_may_be_given_by_any_of_their_names(catalog: Catalog, word: str) -> None:
+def test_platforms_may_be_selected_by_any_of_their_names(catalog: Catalog, word: str) -> None:
     assert parse_platforms(catalog.platforms, [word, "x86_64", "linux/amd64"]) == ("linux/arm64", "linux/amd64")
 
 
@@ -22,7 +22,9 @@ def test_platforms_may_be_given_by_any_of_their_names(catalog: Catalog, word: st
         ("amd64", "v1", "linux/amd64"), ("amd64", "v3", "linux/amd64/v3"),
     ],
 )  # fmt: skip
-def test_the_first_variant_of_an_architecture_has_no_name(architecture: str, variant: str | None, name: str) -> None:
+def test_the_first_variant_of_an_architecture_is_not_part_of_the_name(
+    architecture: str, variant: str | None, name: str
+) -> None:
     """As in containerd, which chooses the image of an index for Docker."""
     assert Platform.from_descriptor({"os": "linux", "architecture": architecture, "variant": variant}) == name
 

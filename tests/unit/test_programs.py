@@ -31,7 +31,7 @@ def shell(script: str, **limits: float) -> object:
     return run_program(["sh", "-c", script], os.environ, Limits(**{"seconds": 30, **limits}))  # type: ignore[arg-type]
 
 
-def test_output_input_exit_code_and_times() -> None:
+def test_a_program_gets_its_input_and_its_output_exit_code_and_times_are_returned() -> None:
     done = run_program(
         ["sh", "-c", "echo a; sleep 0.3; cat; echo b >&2; exit 3"], os.environ, Limits(seconds=30), data=b"given"
     )
@@ -39,19 +39,19 @@ def test_output_input_exit_code_and_times() -> None:
     assert done.first_line is not None and done.first_line + 0.2 < done.seconds
 
 
-def test_more_input_than_a_pipe_holds() -> None:
+def test_a_program_can_get_more_input_than_a_pipe_holds() -> None:
     done = run_program(["cat"], os.environ, Limits(seconds=30, output=4 << 20), data=bytes(3 << 20))
     assert len(done.stdout) == 3 << 20
 
 
 @pytest.mark.parametrize("script", ["exec cat /dev/zero", "exec cat /dev/zero >&2"])
-def test_output_without_end(script: str) -> None:
+def test_endless_output_is_an_error(script: str) -> None:
     with pytest.raises(ProgramError, match="wrote more than 1 MiB"):
         shell(script)
 
 
 @pytest.mark.parametrize("work", ["sleep 60", "cat /dev/zero"])
-def test_a_program_and_its_children_remove_what_they_made_before_they_are_ended(tmp_path: Path, work: str) -> None:
+def test_a_program_and_its_children_can_clean_up_before_they_are_killed(tmp_path: Path, work: str) -> None:
     child = f"trap 'sleep 0.2; echo done >>{tmp_path}/child; exit' TERM; {work} & wait"
     with pytest.raises(ProgramError):
         shell(f"trap 'exit' TERM; sh -c \"{child}\" & wait", seconds=2, grace=20)
@@ -71,7 +71,7 @@ def test_an_interruption_during_the_grace_ends_the_program(tmp_path: Path) -> No
         signal.signal(signal.SIGALRM, before)
     group, end = int((tmp_path / "group").read_text()), time.monotonic() + 20
     with pytest.raises(ProcessLookupError):
-        while time.monotonic() < end:  # init has to collect them
+        while time.monotonic() < end:  # init has to reap them
             os.killpg(group, 0)
             time.sleep(0.02)
 
@@ -79,14 +79,14 @@ def test_an_interruption_during_the_grace_ends_the_program(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "script", ["exec sleep 60", "exec sleep 60 >&- 2>&-", "sleep 60 & exit 0", "trap '' TERM; sleep 60"]
 )
-def test_a_program_that_does_not_end_and_its_children(tmp_path: Path, script: str) -> None:
+def test_a_program_that_does_not_end_is_killed_with_its_children(tmp_path: Path, script: str) -> None:
     began = time.monotonic()
     with pytest.raises(ProgramError, match="took more than 1 s"):
         shell(f"echo $$ > {tmp_path}/group; {script}", seconds=1)
     assert time.monotonic() - began < 20
     group = int((tmp_path / "group").read_text())
     with pytest.raises(ProcessLookupError):
-        while time.monotonic() - began < 30:  # init has to collect them
+        while time.monotonic() - began < 30:  # init has to reap them
             os.killpg(group, 0)
             time.sleep(0.02)
 
@@ -99,7 +99,7 @@ def test_without_a_temporary_folder_no_program_is_reported_as_missing(monkeypatc
     assert "TMPDIR" in caught.value.hint
 
 
-def test_a_program_that_is_missing() -> None:
+def test_a_missing_program_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         run_program(["no-such-program"], os.environ)
 
@@ -126,7 +126,7 @@ def test_a_program_that_cannot_be_run_fails_like_one_that_does_not_end(
         ("yes | head -c 3000000 | tr -d '\\n' >&2; exit 1", "yyy"),
     ],
 )
-def test_a_failure_without_a_message_has_its_exit_code_and_a_long_message_is_cut(
+def test_a_failure_without_a_message_is_reported_by_its_exit_code_and_a_long_message_is_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
 ) -> None:
     (tmp_path / "git").write_text(f"#!/bin/sh\n{script}\n")
@@ -152,7 +152,7 @@ def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_apt_is_ended_if_it_does_not_end_or_prints_without_end(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_apt_is_killed_if_it_does_not_end_or_prints_without_end(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(apt.AptError, match=r"^endless wrote more than 64 MiB"):
         apt.run([str(endless)])
     monkeypatch.setattr(apt, "LIMITS", Limits(seconds=1))
@@ -160,7 +160,7 @@ def test_apt_is_ended_if_it_does_not_end_or_prints_without_end(endless: Path, mo
         apt.run(["sh", "-c", "sleep 60 & exit 0"])
 
 
-def test_cosign_is_ended_if_it_does_not_end_or_prints_without_end(
+def test_cosign_is_killed_if_it_does_not_end_or_prints_without_end(
     endless: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transport: Any = SimpleNamespace(base="https://r.example", bundle=None, host="r.example", path="python")

@@ -83,7 +83,7 @@ def test_a_secret_is_redacted_and_the_rest_stays(text: str) -> None:
         "a bearer token", "cache-key=abc", "https://host/?", "/usr/lib/python3.?/x",
     ],
 )  # fmt: skip
-def test_what_is_not_a_secret_stays(text: str) -> None:
+def test_text_without_secrets_is_unchanged(text: str) -> None:
     assert redact(text) == text
 
 
@@ -170,7 +170,7 @@ def test_a_url_that_may_have_a_secret_is_not_published(url: str) -> None:
     assert not is_public(url)
 
 
-def test_what_is_encoded_endlessly_is_hidden() -> None:
+def test_text_that_is_encoded_too_often_is_hidden() -> None:
     assert redact(f"a %{'25' * 50_000}41 b") == "a ... b"
 
 

@@ -180,7 +180,7 @@ def test_the_release_plans_only_the_images_that_are_outdated(tmp_path: Path) -> 
     assert [job["name"] for job in json.loads(outputs["matrix"])["include"]] == ["--version=3.13--target="]
 
 
-def test_a_release_that_fails_verification_does_not_keep_others_from_their_pull_request(tmp_path: Path) -> None:
+def test_a_release_that_fails_verification_does_not_keep_others_out_of_the_pull_request(tmp_path: Path) -> None:
     script = script_of(NIGHTLY["update"], "Find, verify and pin")
     code, outputs = run_step(tmp_path, script, "echo left out >&2; exit 1")
     assert (code, outputs) == (0, {"code": "1"})

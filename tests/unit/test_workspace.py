@@ -123,7 +123,7 @@ def test_script_that_makes_the_environment_refuses_it_too(root: Path, home: Path
 
 
 @root_only
-def test_a_temporary_file_of_another_command_may_disappear_meanwhile(
+def test_a_temporary_file_of_another_command_may_disappear_during_the_check(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Path, "iterdir", lambda path: iter([path / ".authorities.pem.x1y2z3"]))

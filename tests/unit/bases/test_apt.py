@@ -278,7 +278,7 @@ def test_tools_run_in_english_and_noninteractively() -> None:
 
 
 @pytest.mark.parametrize("mask", [0o077, 0o002])
-def test_what_tools_write_does_not_depend_on_the_users_umask(tmp_path: Path, mask: int) -> None:
+def test_files_that_tools_write_do_not_depend_on_the_users_umask(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
         apt.run(["sh", "-c", "echo x >debian.sources; mkdir lists"], cwd=tmp_path)

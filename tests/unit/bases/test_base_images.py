@@ -441,7 +441,7 @@ def test_steps_on_a_base_from_packages_use_the_hosts_mirror_if_they_can_reach_it
     assert make().archives(dataclasses.replace(base, origin="registry"), target) == {}
 
 
-def test_a_change_of_the_recipe_makes_the_base_again(
+def test_a_change_of_the_recipe_rebuilds_the_base(
     make: Any, target: Target, catalog: Catalog, no_registry: None, fake_bootstrap: list[str], tmp_path: Path
 ) -> None:
     made = make().resolve(target, AMD64)

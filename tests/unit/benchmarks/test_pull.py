@@ -56,7 +56,7 @@ def test_bandwidths_are_numbers(text: str) -> None:
         bandwidths(text)
 
 
-def test_a_bandwidth_counts_once() -> None:
+def test_a_repeated_bandwidth_is_measured_once() -> None:
     assert bandwidths("100,0,100") == (100, 0)
 
 

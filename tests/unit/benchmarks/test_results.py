@@ -128,7 +128,7 @@ def test_applications_threads_and_memory_name_their_option_and_memory_is_in_byte
         (Measuring(pull=(0,)), 2, "a second engine can only run next to the embedded one, not next to unix:///x"),
     ],
 )
-def test_what_the_engine_cannot_measure_is_rejected_before_an_image_is_looked_for(
+def test_a_measurement_that_the_engine_cannot_make_is_rejected_first(
     tmp_path: Path, settings: Measuring, cpus: int, error: str
 ) -> None:
     engine = SimpleNamespace(info=SimpleNamespace(cpus=cpus), kind="system", host="unix:///x")
@@ -254,7 +254,7 @@ def test_the_noise_of_the_machine_is_in_the_notes() -> None:
         ("cpu", "0.2\n0.2\n", "the machine is noisy: expect wide intervals"),
     ],
 )
-def test_the_user_is_told_beforehand_what_noise_to_expect(clock: str, printed: str, text: str, tmp_path: Path) -> None:
+def test_the_noise_to_expect_is_reported_before_a_run(clock: str, printed: str, text: str, tmp_path: Path) -> None:
     shown = io.StringIO()
     pair = Pair("x", "ours", "reference")
     workspace = Workspace(tmp_path, tmp_path)

@@ -195,7 +195,7 @@ def test_a_check_of_the_noise_that_prints_no_spreads_is_an_error(text: str, tmp_
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("step", ["calibrate", "measure"])
-def test_a_worker_without_results_of_pyperf_leaves_its_benchmark_out(benchmarks: str, step: str) -> None:
+def test_a_benchmark_whose_worker_prints_no_results_is_left_out(benchmarks: str, step: str) -> None:
     report = f'{MARK}{{"suite": {{"benchmarks": {benchmarks}}}, "wall": 1.0, "cpu": 1.0}}'
     worker = WorkerContainer("ours", "x", container_that_prints(PYTHON, report), "wall")
     if (benchmarks, step) == ("[]", "calibrate"):

@@ -64,7 +64,7 @@ def test_packages_are_installed_once(wheelhouse: Wheelhouse, told: list[str]) ->
     ],
     ids=["emptied", "changed", "cut off", "digest emptied", "without a digest", "digest damaged"],
 )
-def test_what_was_damaged_is_installed_again_and_reported(
+def test_damaged_packages_are_reported_and_installed_again(
     wheelhouse: Wheelhouse, told: list[str], damage: Callable[[Path, Path], object]
 ) -> None:
     file = installed(wheelhouse)

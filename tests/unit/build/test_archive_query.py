@@ -30,5 +30,5 @@ def test_an_answer_that_is_not_a_regular_file_is_an_error(
     builder.run_buildx = run
     builder.catalog.dockerfile_of.return_value = "debian/Dockerfile"
     monkeypatch.setattr(archive_query, "replace", lambda value, **_: value)
-    with pytest.raises(BuildError, match=r"the answer cannot be read: .*expected a regular file, not a "):
-        archive_query.ask_newer(builder, MagicMock(), [("a", "1")])
+    with pytest.raises(BuildError, match=r"newer packages cannot be read: .*expected a regular file, not a "):
+        archive_query.query_newer(builder, MagicMock(), [("a", "1")])

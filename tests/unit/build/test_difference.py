@@ -54,7 +54,7 @@ def test_files_in_only_one_image_are_reported(tmp_path: Path) -> None:
 
 def test_another_order_of_the_same_files_is_a_difference(tmp_path: Path) -> None:
     (difference,) = differences(tmp_path, [make_tar({"a": b"", "b": b""})], [make_tar({"b": b"", "a": b""})])
-    assert difference.description == "the same files in another order"
+    assert difference.description == "the same files in a different order"
 
 
 def test_a_changed_configuration_and_a_missing_layer_are_reported(tmp_path: Path) -> None:

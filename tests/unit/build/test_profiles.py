@@ -1,4 +1,4 @@
-"""Which profile a build uses; a fake stands in for the compiler that says how much of it fits."""
+"""Which profile a build uses; the compiler, which computes how much of a profile fits, is a fake."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Measured(Builder):
         workspace = Workspace(Path("/nowhere"), Path("/nowhere"))
         super().__init__(workspace, catalog, Engine("system", "unix:///nowhere", cast(Any, None)), cast(Any, display))
 
-    def _ask_fit(self, image: Image) -> tuple[float, list[str]]:
+    def _compute_fit(self, image: Image) -> tuple[float, list[str]]:
         self.measured.append(image.name)
         return self.share, ["_PyEval_EvalFrameDefault", "PyList_New"]
 

@@ -80,7 +80,7 @@ def test_the_files_that_differ_are_reported(tmp_path: Path, catalog: Catalog, im
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("limits", [{"KEPT": 99}, {"KEPT_IN_ALL": 150}])
+@pytest.mark.parametrize("limits", [{"FILE_LIMIT": 99}, {"LAYER_LIMIT": 150}])
 def test_content_over_a_limit_is_compared_by_digest_and_not_kept(
     tmp_path: Path, catalog: Catalog, image: Callable[..., Image], monkeypatch: pytest.MonkeyPatch,
     limits: dict[str, int],
@@ -95,7 +95,7 @@ def test_content_over_a_limit_is_compared_by_digest_and_not_kept(
         files[-1].write_bytes(made.save())
     verdict = verify(FakeBuilder(tmp_path, catalog, ("sha256:1", files[0]), ("sha256:2", files[1])), image("3.13"))
     assert [(file.path, file.description) for file in verdict.differences] == [
-        ("b", "other bytes"), ("c", "1 of 1 bytes, first at 0: 78 against 79"),
+        ("b", "different bytes"), ("c", "1 of 1 bytes, first at 0: 78 against 79"),
     ]  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_a_large_file_is_not_read_into_memory(tmp_path: Path) -> None:
     tar = make_tar({"large": bytes(64 << 20)})
     with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
         tracemalloc.start()
-        file = reproducibility._file(opened, opened.getmembers()[0], reproducibility.KEPT)
+        file = reproducibility._file(opened, opened.getmembers()[0], reproducibility.FILE_LIMIT)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert file.content is None and file.sha256 == hashlib.sha256(bytes(64 << 20)).hexdigest()

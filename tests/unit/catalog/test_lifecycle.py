@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from bakery.catalog.lifecycle import flag, support
+from bakery.catalog.lifecycle import support, support_note
 
 
 @pytest.mark.parametrize(
@@ -27,5 +27,5 @@ def test_an_end_of_support_is_flagged_from_six_months_before(until: str, today: 
 
 
 def test_support_that_ends_far_in_the_future_is_not_flagged() -> None:
-    assert flag("2027-04", date(2026, 11, 24)) == " (until 2027-04, in 5 months)"
-    assert flag("2028-06", date(2026, 11, 24)) == ""
+    assert support_note("2027-04", date(2026, 11, 24)) == " (until 2027-04, in 5 months)"
+    assert support_note("2028-06", date(2026, 11, 24)) == ""

@@ -65,7 +65,7 @@ def test_recording_a_profile_keeps_the_other_entries_of_the_lock(root: Path) -> 
     assert profile.sha256 in messages[0]
 
 
-def test_recording_a_profile_keeps_what_another_command_changes_meanwhile(root: Path) -> None:
+def test_recording_a_profile_keeps_concurrent_changes_of_the_lock(root: Path) -> None:
     profile = Profile("3.12", "clang", "19.1.7", "3.12.11", "a" * 64, 1)
     change_while_locked(
         root, LOCK, lambda tell: record_profile(root, profile, b"x", tell),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Callable
 
 import pytest
@@ -73,7 +74,7 @@ def test_the_official_slim_names_are_aliases(
     assert " ".join(aliases_of(catalog, image(version, target))) == aliases
 
 
-def test_variants_have_no_slim_aliases_but_twins(catalog: Catalog) -> None:
+def test_variants_have_twins_but_no_slim_aliases(catalog: Catalog) -> None:
     (image,) = select_images(catalog, ["3.13"], ["jammy"], ["minimal"])
     assert aliases_of(catalog, image) == ()
     assert all_references(catalog, image)[1] == (
@@ -93,21 +94,21 @@ def test_the_reference_image_has_neither_aliases_nor_twins(catalog: Catalog, ima
     assert all_references(catalog, official) == (references(catalog, official), ())
 
 
-def every(catalog: Catalog) -> list[Image]:
-    return list(
-        select_images(catalog, [pin.release for series in catalog.series for pin in series.pins], everything=True)
-    )
+def all_images(catalog: Catalog) -> tuple[Image, ...]:
+    """Every variant of every pinned release on every target."""
+    releases = [pin.release for series in catalog.series for pin in series.pins]
+    return select_images(catalog, releases, everything=True)
 
 
 def test_no_two_images_share_a_tag(catalog: Catalog) -> None:
     seen: dict[str, str] = {}
-    for image in every(catalog):
+    for image in all_images(catalog):
         for tag in itertools.chain(*all_references(catalog, image)):
             assert seen.setdefault(tag, image.name) == image.name, tag
 
 
 def test_an_older_release_never_gets_the_tags_of_its_series(catalog: Catalog) -> None:
-    older = [image for image in every(catalog) if image.pin != image.series.default]
+    older = [image for image in all_images(catalog) if image.pin != image.series.default]
     assert len(older) > 100
     for image in older:
         for tag in (*tags_of(catalog, image), *aliases_of(catalog, image)):
@@ -115,7 +116,7 @@ def test_an_older_release_never_gets_the_tags_of_its_series(catalog: Catalog) ->
 
 
 def test_latest_is_the_newest_stable_series_on_the_default_target_only(catalog: Catalog) -> None:
-    assert [image.name for image in every(catalog) if "latest" in tags_of(catalog, image)] == ["3.14.6-bookworm"]
+    assert [image.name for image in all_images(catalog) if "latest" in tags_of(catalog, image)] == ["3.14.6-bookworm"]
 
 
 def test_latest_moves_to_a_series_with_its_first_final_release(catalog: Catalog) -> None:
@@ -138,17 +139,14 @@ def test_the_short_tags_belong_to_the_default_target(catalog: Catalog, image: Ca
     assert tags_of(moved, image("3.14", "trixie"))[2:] == ("3.14.6", "3.14", "latest")
 
 
-def test_every_image_has_a_unique_tag_and_all_tags_are_valid_for_docker(catalog: Catalog) -> None:
-    import re
-
-    for image, tag in itertools.chain.from_iterable(
-        ((image, tag) for tag in (*tags_of(catalog, image), *aliases_of(catalog, image))) for image in every(catalog)
-    ):
-        assert re.fullmatch(r"[\w][\w.-]{0,127}", tag), (image.name, tag)
-    assert all(tags_of(catalog, image)[0] == image.name for image in every(catalog))
+def test_the_first_tag_is_the_images_name_and_all_tags_are_valid_for_docker(catalog: Catalog) -> None:
+    for image in all_images(catalog):
+        assert tags_of(catalog, image)[0] == image.name
+        for tag in (*tags_of(catalog, image), *aliases_of(catalog, image)):
+            assert re.fullmatch(r"[\w][\w.-]{0,127}", tag), (image.name, tag)
 
 
-def test_references_have_the_repository(catalog: Catalog, image: Callable[..., Image]) -> None:
+def test_references_begin_with_the_repository(catalog: Catalog, image: Callable[..., Image]) -> None:
     assert references(catalog, image("3.13.5", "jammy")) == (f"{catalog.repository}:3.13.5-jammy",)
 
 

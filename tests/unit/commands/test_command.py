@@ -86,7 +86,7 @@ def test_an_invalid_value_ends_the_task_before_it_begins(capsys: pytest.CaptureF
         (Context(remainder="--dry"), "arguments after -- have no effect: --dry"),
     ],
 )
-def test_what_invoke_accepts_and_no_task_reads_ends_the_task_before_it_begins(context: Context, message: str) -> None:
+def test_arguments_that_no_task_reads_end_the_task_before_it_begins(context: Context, message: str) -> None:
     @command("dry")
     def removing() -> None:
         """Remove something."""
@@ -201,7 +201,9 @@ def test_lost_standard_streams_end_without_a_traceback(root: Path, streams: str,
 
 @pytest.mark.parametrize("command", ["--list", "images --format=json"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_all_is_written_or_the_command_fails(root: Path, tmp_path: Path, command: str, unbuffered: str) -> None:
+def test_output_is_written_completely_or_the_command_fails(
+    root: Path, tmp_path: Path, command: str, unbuffered: str
+) -> None:
     """With PYTHONUNBUFFERED, Python itself ignores that only a part was written."""
     inv = f"{sys.executable} -m invoke {command}"
 

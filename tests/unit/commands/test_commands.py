@@ -111,7 +111,7 @@ def test_a_mistake_is_reported_with_its_exit_code_and_what_to_do(
         (["push", "--version=3.13", f"--repository=user:S3cr3t {'x' * 360}@h/x"], {}),
     ],
 )
-def test_no_login_and_no_query_of_the_user_is_printed(
+def test_no_login_and_no_query_string_of_the_user_is_printed(
     inv: Run, arguments: list[str], variables: dict[str, str]
 ) -> None:
     done = inv(*arguments, **{"DOCKER_HOST": "tcp://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1", **variables})
@@ -163,7 +163,7 @@ def test_tags_lists_all_images_by_default(inv: Run, catalog: Catalog) -> None:
     assert {row["image"]: row["tags"] for row in json.loads(done.stdout)} == expected
 
 
-def test_images_lists_each_series_and_of_a_series_each_variant_on_each_target(inv: Run, catalog: Catalog) -> None:
+def test_images_lists_each_series_and_with_a_version_each_variant_on_each_target(inv: Run, catalog: Catalog) -> None:
     done = inv("images")
     assert done.returncode == 0
     heading, _, *lines = done.stdout.splitlines()
@@ -187,7 +187,7 @@ def test_images_releases_lists_the_pinned_releases(inv: Run, catalog: Catalog) -
     ]
 
 
-def test_clean_dry_lists_what_is_there_and_removes_nothing(inv: Run, tmp_path: Path) -> None:
+def test_clean_dry_lists_what_would_be_removed_and_removes_nothing(inv: Run, tmp_path: Path) -> None:
     folder = tmp_path / "home" / "sources" / "3.13.5"
     folder.mkdir(parents=True)
     (tmp_path / "home" / "bases").mkdir()
@@ -208,7 +208,7 @@ def collection(monkeypatch: pytest.MonkeyPatch, root: Path) -> Collection:
     return Collection.from_module(module)
 
 
-def test_the_list_names_every_command_with_its_line(inv: Run, collection: Collection) -> None:
+def test_the_list_has_every_command_with_its_description(inv: Run, collection: Collection) -> None:
     done = inv("--list")
     assert done.returncode == 0
     text = " ".join(done.stdout.split())
@@ -218,7 +218,7 @@ def test_the_list_names_every_command_with_its_line(inv: Run, collection: Collec
         assert f" {name} {collection[name].__doc__.strip()} " in f"{text} "
 
 
-def test_every_command_has_help_and_every_option_a_text_and_no_short_form(inv: Run, collection: Collection) -> None:
+def test_every_command_and_option_has_help_and_no_option_has_a_short_form(inv: Run, collection: Collection) -> None:
     for name in collection.task_names:
         task = collection[name]
         assert task.__doc__ and "\n" not in task.__doc__.strip(), f"{name}: one line for --list"
@@ -230,7 +230,7 @@ def test_every_command_has_help_and_every_option_a_text_and_no_short_form(inv: R
 
 
 def test_the_options_of_every_command_are_those_of_its_released_interface(collection: Collection) -> None:
-    """Scripts of users depend on these names; a new option is added here."""
+    """Users' scripts depend on these names; a new option is added to OPTIONS."""
     options = {
         name: {argument.names[0] for argument in collection[name].get_arguments()} for name in collection.task_names
     }
@@ -319,7 +319,7 @@ def test_an_option_that_would_be_ignored_is_rejected(inv: Run, line: str, messag
         ("startup --fresh-engine=zfs", "unknown fresh-engine 'zfs'\n  Expected containerd or overlay2."),
     ],
 )
-def test_a_mistake_is_reported_before_an_engine_is_looked_for(
+def test_a_mistake_is_reported_before_the_tool_looks_for_an_engine(
     inv: Run, tmp_path: Path, line: str, message: str
 ) -> None:
     done = inv(*line.split(), "--version=3.13", DOCKER_HOST="tcp://127.0.0.1:1")
@@ -328,7 +328,7 @@ def test_a_mistake_is_reported_before_an_engine_is_looked_for(
     assert not (tmp_path / "home").exists()
 
 
-def test_a_builders_name_is_not_an_option_of_buildx(inv: Run) -> None:
+def test_a_builder_whose_name_is_an_option_of_buildx_is_rejected(inv: Run) -> None:
     done = inv("doctor", "--builder=--help")
     assert done.returncode == 2
     assert "--builder=--help: expected letters, digits and _ . + -" in done.stderr

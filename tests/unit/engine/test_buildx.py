@@ -34,6 +34,9 @@ def test_a_cache_repository_has_a_tag_for_each_image() -> None:
 def test_cache_options_are_passed_on_with_the_name_of_the_image() -> None:
     options = BuildxOptions(cache_to=("type=s3,bucket=x,name={image}",))
     assert options.arguments("3.13.15-bookworm-amd64")[1] == "type=s3,bucket=x,name=3.13.15-bookworm-amd64"
+
+
+def test_no_cache_is_passed_on() -> None:
     assert BuildxOptions(no_cache=True).arguments("3.13.15-bookworm-amd64") == ["--no-cache"]
 
 
@@ -86,7 +89,7 @@ LOST = "ERROR: failed to solve: failed to get edge: inconsistent graph state"
 def test_a_build_that_buildkit_lost_track_of_is_repeated(
     failures: int, code: int, attempts: int, tmp_path: Path
 ) -> None:
-    (tmp_path / "buildx").write_text(  # a fake of buildx: BuildKit's message comes by chance
+    (tmp_path / "buildx").write_text(  # a fake buildx, because BuildKit fails in this way only occasionally
         f"echo attempt >>attempts\n[ $(wc -l <attempts) -gt {failures} ] || {{ echo '{LOST}' >&2; exit 1; }}\n"
     )
     tracker, status = BuildxProcesses(tmp_path).run(
@@ -111,6 +114,6 @@ def test_the_users_options_reach_buildx(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cache", ["ftp://host/cache", "host/cache:tag", "https://host/cache"])
-def test_a_cache_that_is_neither_a_repository_nor_options_is_refused(cache: str) -> None:
+def test_a_cache_that_is_neither_a_repository_nor_a_list_of_options_is_refused(cache: str) -> None:
     with pytest.raises(InputError, match="is not a repository without a tag"):
         BuildxOptions(cache_from=(cache,)).arguments("")

@@ -1,4 +1,4 @@
-"""What a container may send: its image may come from an untrusted source."""
+"""Limits on what a container may send, because its image may come from an untrusted source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bakery.errors import BuildError
 
 
 def api(output: bytes) -> Any:
-    """A stand-in for Docker's client; ``output`` is what its command writes, in the frames of Docker's API."""
+    """A fake of Docker's client; ``output`` is what the command writes, in the frames of Docker's API."""
     response = SimpleNamespace(raw=io.BytesIO(output), raise_for_status=lambda: None)
     return SimpleNamespace(
         exec_create=lambda *_, **__: {"Id": "1"}, base_url="", api_version="", timeout=1,
@@ -50,7 +50,7 @@ def test_output_without_end_is_refused_before_it_is_read(output: bytes) -> None:
 
 @pytest.fixture
 def fake_docker(tmp_path: Path) -> Callable[[str], Any]:
-    """Makes an engine whose docker command is this script of a shell; ``docker rm`` writes its arguments to removed."""
+    """Makes an engine whose docker command is a shell script; its ``docker rm`` writes the arguments to ``removed``."""
 
     def make(script: str) -> Any:
         file = tmp_path / "docker"
@@ -61,7 +61,7 @@ def fake_docker(tmp_path: Path) -> Callable[[str], Any]:
     return make
 
 
-def test_docker_run_has_the_time_of_the_first_line_and_of_the_end(fake_docker: Callable[[str], Any]) -> None:
+def test_docker_run_returns_the_time_of_the_first_line_or_of_the_end(fake_docker: Callable[[str], Any]) -> None:
     engine = fake_docker("echo ready; sleep 0.4; echo done")
     seconds, output = docker_run(engine, "image", ["python3", "-V"])
     until_line, _ = docker_run(engine, "image", ["python3", "-V"], first_line=True)
@@ -95,6 +95,6 @@ def test_the_last_line_says_why_a_container_failed(fake_docker: Callable[[str], 
         docker_run(fake_docker(script), "image", ["python3", "-V"])
 
 
-def test_a_command_that_prints_no_line_has_no_time_of_its_first_line(fake_docker: Callable[[str], Any]) -> None:
+def test_the_time_of_the_first_line_needs_a_command_that_prints_a_line(fake_docker: Callable[[str], Any]) -> None:
     with pytest.raises(BuildError, match="printed nothing, exit code 0"):
         docker_run(fake_docker("exit 0"), "image", ["python3", "-V"], first_line=True)

@@ -77,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\nOK")
 
 
-def test_a_slow_engine_is_waited_for(
+def test_the_tool_waits_for_a_slow_engine(
     engine: Embedded, ours: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages: list[str] = []
@@ -111,7 +111,7 @@ def test_an_engine_that_never_answers_is_reported_and_not_replaced(
     ours.wait()
 
 
-def test_an_engine_that_ends_while_it_is_waited_for_is_started(
+def test_an_engine_that_ends_during_the_wait_is_started_again(
     engine: Embedded, ours: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[bool] = []

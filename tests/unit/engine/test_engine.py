@@ -306,9 +306,8 @@ def test_the_embedded_engine_is_never_started_next_to_another_one(
 
 def test_a_daemon_without_our_label_is_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = (7, ["dockerd", "--label", daemons.LABEL]), (8, ["/usr/bin/dockerd", "-H", "fd://"])
-    monkeypatch.setattr(
-        daemons, "_is_docker", lambda pid: True
-    )  # tests/unit/engine/test_embedded.py has real processes
+    # tests/unit/engine/test_embedded.py has real processes.
+    monkeypatch.setattr(daemons, "_is_docker", lambda pid: True)
     for running, expected in (([], None), ([ours], None), ([ours, theirs], 8)):
         monkeypatch.setattr(daemons, "processes", lambda _, running=running: running)
         assert daemons.foreign_daemon() == expected
@@ -476,9 +475,9 @@ def test_labels_that_are_not_texts_become_texts() -> None:
 def test_an_engines_unexpected_details_are_an_engine_error(
     workspace: Workspace, serve: Callable[..., Any], version: dict[str, Any], usage: dict[str, Any], cause: str
 ) -> None:
-    about = {key: text for key, text in {**VERSION, **version}.items() if text}
-    answers = {"/version": json.dumps(about).encode(), "/system/df": json.dumps(usage).encode()}
-    server = serve(default=lambda request: next(body for end, body in answers.items() if request.path.endswith(end)))
+    versions = {key: text for key, text in {**VERSION, **version}.items() if text}
+    bodies = {"/version": json.dumps(versions).encode(), "/system/df": json.dumps(usage).encode()}
+    server = serve(default=lambda request: next(body for end, body in bodies.items() if request.path.endswith(end)))
     engine = Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))
     with closing(engine), pytest.raises(EngineError, match=cause):
         engine.details()
@@ -530,7 +529,7 @@ def test_an_error_of_the_api_is_an_engine_error(workspace: Workspace, fake_engin
 
 
 @pytest.mark.parametrize("body", [b"[1]", b"[]", b"7", b"null", b"[" * 100_000, b"\xff", b"<html>"])
-def test_nonsense_of_an_engine_is_an_engine_error(workspace: Workspace, serve: Any, body: bytes) -> None:
+def test_nonsense_from_an_engine_is_an_engine_error(workspace: Workspace, serve: Any, body: bytes) -> None:
     version = json.dumps(VERSION).encode()
     server = serve(default=lambda request: version if request.path.endswith("/version") else body)
     with closing(Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))) as engine:
@@ -575,7 +574,7 @@ def test_a_pull_reports_progress_and_the_registrys_error(
         if not path.endswith("/images/create"):
             return json.dumps(VERSION if path.endswith("/version") else image).encode()
         request.send_response(200)
-        request.send_header("Transfer-Encoding", "chunked")  # as an engine's: docker's client reads others as one value
+        request.send_header("Transfer-Encoding", "chunked")  # as an engine does; otherwise, the client reads one value
         request.end_headers()
         for line in [*(json.dumps(event) + "\r\n" for event in events), ""]:
             request.wfile.write(f"{len(line):x}\r\n{line}\r\n".encode())
@@ -583,16 +582,16 @@ def test_a_pull_reports_progress_and_the_registrys_error(
 
     clock = SimpleNamespace(monotonic=partial(next, count(step=step)))
     monkeypatch.setattr("bakery.engine.engine.time", clock)
-    server, told = serve(default=answer), list[str]()
+    server, messages = serve(default=answer), list[str]()
     with closing(Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))) as engine:
         if progress is None:
             with pytest.raises(BuildError, match="cannot be pulled: failed to verify"):
-                engine.pull("some/image:1", told.append)
+                engine.pull("some/image:1", messages.append)
         else:
-            assert engine.pull("some/image:1", told.append).tags == ("some/image:1",)
-    (asked,) = (line for line in server.asked if "images/create" in line)
-    assert "fromImage=some%2Fimage" in asked and "tag=1" in asked
-    assert told == ["pulling some/image:1", *(f"pulling some/image:1: {text}" for text in progress or [])]
+            assert engine.pull("some/image:1", messages.append).tags == ("some/image:1",)
+    (request,) = (line for line in server.asked if "images/create" in line)
+    assert "fromImage=some%2Fimage" in request and "tag=1" in request
+    assert messages == ["pulling some/image:1", *(f"pulling some/image:1: {text}" for text in progress or [])]
 
 
 def test_the_embedded_daemon_inherits_no_secrets(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -614,7 +613,7 @@ def test_the_embedded_daemon_inherits_no_secrets(workspace: Workspace, monkeypat
     assert engine.log.stat().st_mode & 0o777 == 0o600
 
 
-def test_an_answer_without_end_is_an_error_and_not_kept_in_memory(
+def test_an_endless_answer_is_an_error_and_not_kept_in_memory(
     workspace: Workspace, serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = 0
@@ -637,17 +636,17 @@ def test_an_answer_without_end_is_an_error_and_not_kept_in_memory(
     assert sent < 64 << 20
 
 
-def test_an_engine_that_accepts_and_never_answers_is_given_up_on_and_said(
+def test_an_engine_that_accepts_connections_but_never_answers_is_reported_and_abandoned(
     workspace: Workspace, serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serve(default=lambda request: server.released.wait() and None)
     monkeypatch.setenv("DOCKER_HOST", server.url.replace("http://", "tcp://"))
     monkeypatch.setattr("bakery.engine.engine.FIRST_ANSWER", 1)
     monkeypatch.setattr("bakery.engine.discovery.SLOW", 0.1)
-    told: list[str] = []
+    messages: list[str] = []
     with pytest.raises(EngineError, match=r"\(DOCKER_HOST\) does not answer"):
-        running_engine(workspace, told.append)
-    assert told == [f"waiting for the Docker engine at {os.environ['DOCKER_HOST']}"]
+        running_engine(workspace, messages.append)
+    assert messages == [f"waiting for the Docker engine at {os.environ['DOCKER_HOST']}"]
 
 
 def test_docker_and_buildx_do_not_inherit_what_would_change_an_image(

@@ -241,7 +241,7 @@ def test_nothing_is_removed_from_a_file_system_that_is_mounted_in_the_cache(
     assert list((clone.home / "layers").iterdir()) == []
 
 
-def test_a_folder_that_another_process_removed_is_no_error(clone: Workspace) -> None:
+def test_a_folder_that_another_process_removed_is_not_an_error(clone: Workspace) -> None:
     found = list(removals(clone, ("layers",)))
     shutil.rmtree(clone.home / "layers")
     assert remove(clone, found[0]) == []

@@ -125,7 +125,7 @@ def test_a_layout_with_several_images_is_refused(tmp_path: Path, others: int) ->
     assert f"skopeo copy oci:{tmp_path}:TAG oci:" in caught.value.hint
 
 
-def test_the_image_of_the_platform_is_used_of_a_layout_that_lists_one_for_each(tmp_path: Path) -> None:
+def test_a_layout_with_an_image_for_each_platform_gives_that_of_the_requested_one(tmp_path: Path) -> None:
     def entry(number: int, architecture: str, **more: object) -> dict[str, object]:
         platform = {"os": "unknown" if architecture == "unknown" else "linux", "architecture": architecture}
         return {"mediaType": MANIFEST, "digest": f"sha256:{str(number) * 64}", "size": 1, "platform": platform, **more}

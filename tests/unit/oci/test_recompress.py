@@ -253,7 +253,7 @@ def test_a_mark_gives_the_same_files_another_chain_of_layers_and_is_added_once(m
     assert Recompressed(tmp_path / "copy.tar").files == found.files
 
 
-def test_what_a_compressor_wrote_is_read_back_before_it_is_cached(
+def test_a_compressed_layer_is_read_back_before_it_is_cached(
     make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A compressor with a fault, as no real one has it.

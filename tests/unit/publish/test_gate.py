@@ -23,7 +23,7 @@ BUILD, TEST = f"inv build {ARGUMENTS}", f"inv test {ARGUMENTS}"
 
 
 class Engine:
-    """Stands in for an engine that holds one image under all names, or none."""
+    """A fake engine with one image under every name, or without images."""
 
     def __init__(self, identity: str, recipe: str = "full") -> None:
         self.image = SimpleNamespace(id=identity, platform=AMD64, labels={f"{LABELS}.recipe": recipe})

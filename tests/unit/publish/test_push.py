@@ -28,7 +28,7 @@ from tests.archives import INDEX, MANIFEST, Archive, digest_of, make_tar
 
 
 class FakeEngine:
-    """Stands in for an engine that stores an image with attestations, because none runs in unit tests."""
+    """A fake engine with an image that has attestations."""
 
     keeps_layers = True
 
@@ -44,7 +44,7 @@ class FakeEngine:
 
 
 class FakeRepository:
-    """Stands in for a registry that has all blobs and no tag."""
+    """A fake registry that has all blobs and no tag."""
 
     def check(self) -> None:
         """It answers."""
@@ -80,7 +80,7 @@ def test_image_that_was_tested_is_pushed(pushed: Any, workspace: Workspace) -> N
 def test_record_in_the_cache_cannot_pass_off_another_image_as_the_tested_one(pushed: Any, workspace: Workspace) -> None:
     engine = FakeEngine()
     record_attested(workspace.home, engine.identity, "sha256:" + "1" * 64)
-    with pytest.raises(PublishError, match=f"holds the image {engine.manifest['digest']}; the tested image is"):
+    with pytest.raises(PublishError, match=f"contains the image {engine.manifest['digest']}; the tested image is"):
         pushed(engine)
 
 
@@ -93,7 +93,7 @@ def test_record_that_is_not_a_file_is_refused_by_name(workspace: Workspace) -> N
 
 
 class Attested(FakeRepository):
-    """Stands in for a registry with an image whose attestations have three statements."""
+    """A fake registry with an image whose attestations have three statements."""
 
     def has_manifest(self, name: str) -> bool:
         return not name.endswith((".att", ".sig"))

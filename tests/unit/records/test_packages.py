@@ -93,7 +93,7 @@ def test_neither_date_nor_relaxed_verification_affects_the_installed_bits() -> N
     [{"date": text} for text in ("yesterday", "9999-99-99T00:00:00Z", "2026-01-01", "2026-01-01T00:00:00Z\n")]
     + [{"relaxed": text} for text in ("a\nb", "x" * 201, "\x1b[2J")],
 )
-def test_what_becomes_a_label_is_checked(tmp_path: Path, change: dict[str, str]) -> None:
+def test_values_of_labels_are_checked(tmp_path: Path, change: dict[str, str]) -> None:
     labels = {"date": "2026-01-01T00:00:00Z", "relaxed": "expired package lists of a snapshot were accepted"}
     file, content = tmp_path / "x.json", {"schema": 1, **ABOUT, "packages": [], **labels}
     file.write_text(json.dumps(content))

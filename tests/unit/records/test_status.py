@@ -90,7 +90,7 @@ def test_a_published_record_from_the_future_is_replaced(tmp_path: Path) -> None:
     assert [record.built[:4] for record in read_status(tmp_path)] == ["2026"]
 
 
-def test_records_are_added_to_what_another_command_publishes_meanwhile(tmp_path: Path) -> None:
+def test_publishing_records_keeps_those_that_are_published_at_the_same_time(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, tmp_path / "home")
     write_status(tmp_path, [])
     workspace.records.mkdir(parents=True)

@@ -133,8 +133,6 @@ def test_a_token_answer_that_is_not_an_object_is_reported(serve: Any) -> None:
 
 
 def test_only_loopback_is_used_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
-    import requests
-
     urls = []
 
     def request(self: Any, verb: str, url: str, **_: Any) -> None:
@@ -283,7 +281,7 @@ def test_a_busy_registry_is_asked_again(
     assert left == []
 
 
-def test_a_rate_limit_longer_than_the_patience_is_reported(serve: Any) -> None:
+def test_a_rate_limit_longer_than_the_tool_waits_is_reported(serve: Any) -> None:
     server = serve(default=(429, b"", {"Retry-After": "3600"}))
     with pytest.raises(RegistryError, match="answered 429 for name/manifests/tag: too many requests"):
         Registry().image(f"{server.address}/name:tag", "linux/amd64")
@@ -291,8 +289,6 @@ def test_a_rate_limit_longer_than_the_patience_is_reported(serve: Any) -> None:
 
 
 def test_an_unreachable_host_is_tried_once_per_run(nowhere: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import requests
-
     registry, tried, real = Registry(), [], requests.Session.request
     monkeypatch.setattr(
         requests.Session, "request", lambda *args, **more: tried.append(args[1:]) or real(*args, **more)

@@ -117,7 +117,7 @@ def test_a_helper_is_asked_for_docker_hub_by_its_url(configure: Any) -> None:
     assert find_login(HUB) == Login(token="secret")
 
 
-def test_an_empty_answer_of_a_helper_is_no_login(configure: Any) -> None:
+def test_an_empty_answer_of_a_helper_is_not_a_login(configure: Any) -> None:
     configure({"credsStore": "one"}, one=answer("", ""))
     assert not find_login(HOST)
 

@@ -353,7 +353,7 @@ FAILURES: dict[str, tuple[Any, int]] = {
 
 
 @pytest.mark.parametrize("kind", FAILURES)
-def test_a_registry_in_error_is_asked_at_most_once_a_second_and_then_given_up(
+def test_a_registry_in_error_is_asked_at_most_once_a_second_and_then_abandoned(
     serve: Any, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
@@ -386,7 +386,7 @@ def test_an_image_of_thousands_of_layers_is_refused(archive: Archive) -> None:
         parse_manifest({**manifest, "layers": manifest["layers"] * 10_000})
 
 
-def test_of_the_attestations_of_an_image_a_few_are_read(serve: Any, archive: Archive) -> None:
+def test_only_a_few_attestations_of_an_image_are_read(serve: Any, archive: Archive) -> None:
     (image,) = archive.descriptors
     manifest = json.loads(archive.blobs[image["digest"]])
     entries = []
@@ -474,7 +474,7 @@ def test_an_upload_is_not_directed_from_https_to_another_protocol(monkeypatch: p
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_login_page_does_not_take_a_manifest(serve: Any, status: int) -> None:
+def test_a_login_page_is_not_taken_for_a_stored_manifest(serve: Any, status: int) -> None:
     """Gateways redirect a request without a session to a page, which answers 200 to every verb."""
     server = serve({"/login": b"<html>"}, default=(status, b"", {"Location": "/login"}))
     with pytest.raises(RegistryError, match=r"confirmed 3\.13, but has sha256:"):
@@ -497,7 +497,7 @@ OTHER: dict[str, dict[str, tuple[int, bytes, dict[str, str]]]] = {
 
 
 @pytest.mark.parametrize("kind", OTHER)
-def test_a_blob_that_the_registry_has_otherwise_is_not_counted_as_stored(serve: Any, kind: str) -> None:
+def test_a_blob_with_another_size_or_digest_is_not_counted_as_stored(serve: Any, kind: str) -> None:
     usual = {"HEAD": 404, "POST": (202, b"", {"Location": "/up"}), "PUT": 201}
 
     def answer(request: Any) -> Any:

@@ -224,7 +224,7 @@ def test_spdx_tools_can_read_the_bill_back(tmp_path: Path, golden_bill: dict[str
     assert validate_full_spdx_document(parse_file(str(file))) == []
 
 
-def test_what_spdx_does_not_allow_is_left_out_of_a_bill() -> None:
+def test_values_that_spdx_does_not_allow_are_left_out_of_a_bill() -> None:
     parts = (
         Component("deb", "a_b", "1", homepage="not a url", licence="((("),
         Component("deb", "a-b", "1", supplier=f"x{' ' * 100_000}<", licence="No-Such-Licence"),

@@ -209,7 +209,7 @@ def test_a_comparison_is_added_to_the_record_of_the_build(tmp_path: Path, finish
     }
 
 
-def test_a_comparison_is_added_to_what_tests_record_meanwhile(tmp_path: Path, finished: Comparison) -> None:
+def test_a_comparison_keeps_what_tests_record_at_the_same_time(tmp_path: Path, finished: Comparison) -> None:
     workspace, record = Workspace(tmp_path, tmp_path / "home"), local_record(compressed_bytes=100, disk_bytes=300)
     write_record(workspace, finished.image, record)
     change_while_locked(

@@ -210,7 +210,7 @@ def test_signature_by_an_expired_key_is_missing_if_pinned_and_bad_if_new(upstrea
     pin = upstream.pin("3.13.5", GOOD)
     upstream.serve(pin, upstream.manager.sign(GOOD, when=MADE + YEAR + 86400), ".asc")
     assert upstream.signatures.ensure(pin, "3.13", file) == "not checked"
-    assert "was made with a key that expired on 2026-01-01; is there a renewed copy of it for shared/keys?" in details(
+    assert "was made with a key that expired on 2026-01-01; put a renewed copy of the key in shared/keys" in details(
         upstream
     )
     with pytest.raises(
@@ -245,7 +245,7 @@ VALID = f"VALIDSIG {'A' * 40} 2025-01-02 {{}} 0 4 0 22 10 00 {'A' * 40}"
         ["GOODSIG x", VALID.format("9" * 19)], ["GOODSIG x", VALID.format("9" * 5000)], ["ERRSIG x"], ["BADSIG"],
     ],
 )  # fmt: skip
-def test_status_lines_that_cannot_be_read_are_no_proof(lines: list[str]) -> None:
+def test_status_lines_that_cannot_be_read_are_not_a_good_signature(lines: list[str]) -> None:
     with pytest.raises(BadSignature, match="gpgv's status cannot be read"):
         interpret_status([f"[GNUPG:] {line}" for line in ("NEWSIG", *lines)], ["A" * 40], NOW)
 

@@ -64,7 +64,7 @@ def test_release_of_a_sigstore_series_is_pinned_by_its_bundle(org: FakePythonOrg
     assert change.content["signed"] == "sigstore manager@example.org https://issuer.example/oauth 2026-03-01"
 
 
-def test_profiles_that_a_new_pin_leaves_behind_are_named(org: FakePythonOrg) -> None:
+def test_profiles_that_a_new_pin_makes_stale_are_listed(org: FakePythonOrg) -> None:
     names = ("3.13", "3.13t", "3.14")
     profiles = {name: Profile(name, "clang", "19.1.7", f"{name[:4]}.15", "a" * 64, 1) for name in names}
     org.catalog = dataclasses.replace(org.catalog, profiles=profiles)
@@ -213,7 +213,7 @@ def test_bad_signature_leaves_out_only_that_release(org: FakePythonOrg) -> None:
     assert "not pinned for this series" in findings.problems[0]
 
 
-def test_a_release_that_fails_verification_does_not_keep_an_older_sound_one_from_being_pinned(
+def test_a_release_that_fails_verification_does_not_prevent_an_older_valid_one_from_being_pinned(
     org: FakePythonOrg,
 ) -> None:
     org.lock(org.pin("3.13.5", b""))
@@ -489,7 +489,7 @@ def test_unknown_version_is_rejected(catalog: Catalog) -> None:
         select_subjects(catalog, ["3.13.99"], [])
 
 
-def test_an_update_keeps_what_another_command_changes_meanwhile(
+def test_an_update_keeps_concurrent_changes_of_the_lock(
     workspace: Workspace, catalog: Catalog, data_tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace, file = dataclasses.replace(workspace, root=data_tree), data_tree / LOCK

@@ -49,12 +49,12 @@ def test_a_run_that_was_killed_is_an_error(image: Callable[..., Image]) -> None:
         _result(image("3.13"), "python:x", 137, OUTPUT)
 
 
-def test_a_pattern_that_matches_no_test_is_wrong_input(
+def test_a_pattern_that_matches_no_test_is_an_input_error(
     catalog: Catalog, image: Callable[..., Image], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = '{"passed": 0, "failed": 0, "skipped": 0, "failures": [], "skips": []}'
-    ran = SimpleNamespace(code=image_tests.NOTHING_SELECTED, stdout=output)
-    monkeypatch.setattr(image_tests, "run_container", lambda *_, **__: ran)
+    done = SimpleNamespace(code=image_tests.NOTHING_SELECTED, stdout=output)
+    monkeypatch.setattr(image_tests, "run_container", lambda *_, **__: done)
     engine: Any = SimpleNamespace(require=lambda _: EngineImage("sha256:1"))
     with pytest.raises(InputError, match="no test in tests/image matches sll") as caught:
         image_tests.run_image_tests(Workspace(root, root), catalog, engine, image("3.13"), ["sll"], lambda _: None)

@@ -80,7 +80,7 @@ def entry(tmp_path: Path, lines: str) -> Path:
     return tmp_path
 
 
-def test_the_summary_counts_files_and_names_those_that_failed() -> None:
+def test_the_summary_counts_files_and_lists_those_that_failed() -> None:
     summary = read_summary(OUTPUT)
     assert summary
     assert (summary.passed, summary.skipped) == (450, 30)
@@ -145,7 +145,7 @@ def test_the_shell_script_passes_patterns_unchanged_and_prints_each_exit_code(tm
     assert (tmp_path / "calls").read_text().splitlines()[1] == "-m test --timeout=1200 -m *.A.test_b test_os"
 
 
-def test_a_result_is_good_only_without_failures_and_without_obsolete_entries(image: object) -> None:
+def test_a_run_ended_as_expected_only_without_failures_and_without_obsolete_entries(image: object) -> None:
     assert SuiteResult(image).ended_as_expected  # type: ignore[arg-type]
     assert not SuiteResult(image, failed=("test_os",)).ended_as_expected  # type: ignore[arg-type]
     assert not SuiteResult(image, recovered=("test_gdb",)).ended_as_expected  # type: ignore[arg-type]

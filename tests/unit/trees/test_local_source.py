@@ -107,7 +107,7 @@ def test_hints_name_the_options_that_select_a_tree(catalog: Catalog, read: Read,
     options = f"--version=3.14t '--source={tmp_path}/a tree' --target=bookworm"
     assert pair_of(catalog, image, None, None).reference_hint == f"Build it first: inv reference {options}"
     older = select_images(catalog, ["3.13.5"])[0]
-    assert (older.typed("3.13"), older.typed("3.13t")) == ("--version=3.13.5", "--version=3.13.5t")
+    assert (older.version_option("3.13"), older.version_option("3.13t")) == ("--version=3.13.5", "--version=3.13.5t")
 
 
 def test_a_tree_is_not_published(catalog: Catalog, read: Read, tree: Path) -> None:
