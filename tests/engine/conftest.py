@@ -31,14 +31,14 @@ from .fixtures import ROOT, SALT, Bench, remove_images
 from .registry import program, running
 
 FIRST = ("packages", "cache_damage", "builder", "secrets", "push", "regrtest", "attestations", "twins")
-"""Files that take longest, 50 to 300 s on two processors.
+"""The slowest files, 50 to 300 s on two processors.
 
-A worker of pytest-xdist takes a whole file: the others wait for one that is started last.
+A worker of pytest-xdist runs a whole file, so if a slow file started last, all other workers would wait for it.
 """
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the files of engine tests that take longest; unit tests, if any, fill the time until the last ends."""
+    """Run engine tests first, starting with the slowest files; unit tests, if any, keep the other workers busy."""
     folder = Path(__file__).parent
     first = [folder / f"test_{name}.py" for name in FIRST]
     items.sort(
@@ -65,7 +65,7 @@ def skip_unless_embedded_engine_can_start() -> None:
 
 
 @pytest.fixture(scope="session")
-def engine(workspace: Workspace, catalog: Catalog) -> Iterator[Engine]:
+def engine(workspace: Workspace) -> Iterator[Engine]:
     """The engine that `inv build` would use. It keeps running, as it does after `inv build`."""
     if running_engine(workspace) is None:
         skip_unless_embedded_engine_can_start()
@@ -75,7 +75,7 @@ def engine(workspace: Workspace, catalog: Catalog) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def first_embedded(workspace: Workspace, catalog: Catalog) -> Embedded:
+def first_embedded(workspace: Workspace) -> Embedded:
     """The embedded engine's packages, unpacked, for tests that start a second engine from them."""
     if answers(SYSTEM_SOCKET) or foreign_daemon() is not None:
         pytest.skip("the system's own Docker is running")
@@ -87,13 +87,13 @@ def first_embedded(workspace: Workspace, catalog: Catalog) -> Embedded:
 
 @pytest.fixture(scope="module")
 def images_removed(engine: Engine) -> Iterator[None]:
-    """Removes the images of all tests of a module at its end: the engine collects its garbage after each tag."""
+    """Removes the images of a module's tests at its end: removing a tag makes the engine collect its garbage."""
     yield
     remove_images(engine)
 
 
-class Turn:
-    """Lets one worker build at a time; its threads share the turn.
+class BuildLock:
+    """Lets only one worker build at a time; the threads of a worker share the lock.
 
     Docker 26.1.5's BuildKit can panic (solver/edge.go: "interface {} is nil, not *solver.edgeRequest") while builds of
     several workers have steps in common. Builds continue after it, but other tests lose their connection to the engine.
@@ -115,27 +115,31 @@ class Turn:
                 self.held.close()
 
 
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """The temporary folder that all workers of this run share."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(autouse=True, scope="session")
-def turn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Turn]:
-    """The turn of this worker, which each run of buildx takes; tests that start `inv build` take it themselves."""
-    base = tmp_path_factory.getbasetemp()
-    turn = Turn((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "building.lock")
+def build_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BuildLock]:
+    """Held during each run of buildx; tests that start `inv build` hold it themselves."""
+    lock = BuildLock(shared_folder(tmp_path_factory) / "building.lock")
     follow = BuildxProcesses._follow
 
-    def alone(*arguments: Any) -> int:
-        with turn:
+    def follow_locked(*arguments: Any) -> int:
+        with lock:
             return follow(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BuildxProcesses, "_follow", alone)
-        yield turn
+        patch.setattr(BuildxProcesses, "_follow", follow_locked)
+        yield lock
 
 
 @pytest.fixture(scope="session")
 def layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of compressed layers for all builds of this run: each would spend seconds on the same base."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "layers"
+    """A cache of compressed layers for all builds of this run: each would spend seconds on compressing the base."""
+    folder = shared_folder(tmp_path_factory) / "layers"
     folder.mkdir(exist_ok=True)
     return folder
 

@@ -1,4 +1,4 @@
-"""A registry with faults: a proxy on the loopback interface that injects them into requests."""
+"""A registry with faults, which a proxy on the loopback interface injects into its answers."""
 
 from __future__ import annotations
 
@@ -20,19 +20,22 @@ LOSE = "lose"
 
 @dataclass
 class Proxy:
-    """``fault`` gets number, verb and path of each request and returns the answer; ``None`` forwards the request."""
+    """A proxy at ``address``; it records the requests that it gets, and their headers.
+
+    ``fault`` gets the number, verb and path of each request and returns the answer; ``None`` forwards the request.
+    """
 
     address: str
     fault: Callable[[int, str, str], Any] = lambda *_: None
-    takes: Callable[[str, bytes], bool] = lambda *_: True
+    accepts: Callable[[str, bytes], bool] = lambda *_: True
     """Whether a manifest with this media type and content is accepted."""
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
-    ended: int = 0
+    answered: int = 0
 
     def wait(self) -> None:
         """Wait until the registry has answered all requests: it may still work on one whose client was killed."""
-        while self.ended < len(self.asked):
+        while self.answered < len(self.requests):
             time.sleep(0.01)
 
 
@@ -42,18 +45,18 @@ class _Handler(QuietHandler):
 
     def _answer(self) -> None:
         try:
-            self._pass_on()
+            self._forward()
         finally:
             with self.server.counting:  # type: ignore[attr-defined]
-                self.server.proxy.ended += 1  # type: ignore[attr-defined]
+                self.server.proxy.answered += 1  # type: ignore[attr-defined]
 
-    def _pass_on(self) -> None:
+    def _forward(self) -> None:
         proxy: Proxy = self.server.proxy  # type: ignore[attr-defined]
-        behind: str = self.server.behind  # type: ignore[attr-defined]
+        registry: str = self.server.registry  # type: ignore[attr-defined]
         with self.server.counting:  # type: ignore[attr-defined]
-            proxy.asked.append(f"{self.command} {self.path}")
+            proxy.requests.append(f"{self.command} {self.path}")
             proxy.headers.append(dict(self.headers.items()))
-            number = len(proxy.asked)
+            number = len(proxy.requests)
         fault = proxy.fault(number, self.command, self.path)
         length = int(self.headers.get("Content-Length") or 0)
         if fault == DROP:
@@ -62,15 +65,15 @@ class _Handler(QuietHandler):
             return
         body = self.rfile.read(length)
         manifest = self.command == "PUT" and "/manifests/" in self.path
-        if manifest and not proxy.takes(self.headers.get("Content-Type", ""), body):
+        if manifest and not proxy.accepts(self.headers.get("Content-Type", ""), body):
             fault = (400, {}, b'{"errors": [{"code": "MANIFEST_INVALID"}]}')
         if isinstance(fault, tuple):
             status, headers, data = fault
             self._send(status, headers, data)
             return
-        with closing(http.client.HTTPConnection(behind, timeout=30)) as passed:
-            passed.request(self.command, self.path, body=body, headers=dict(self.headers.items()))
-            answer = passed.getresponse()
+        with closing(http.client.HTTPConnection(registry, timeout=30)) as connection:
+            connection.request(self.command, self.path, body=body, headers=dict(self.headers.items()))
+            answer = connection.getresponse()
             data = answer.read()
         headers = {key: value for key, value in answer.getheaders() if key.lower() != "transfer-encoding"}
         if fault == LOSE:
@@ -92,10 +95,10 @@ class _Handler(QuietHandler):
 
 
 @contextmanager
-def faulty(behind: str) -> Iterator[Proxy]:
-    """A proxy in front of the registry at the address ``behind``."""
+def faulty(registry: str) -> Iterator[Proxy]:
+    """A proxy in front of the registry at this address."""
     server = QuietServer(("127.0.0.1", 0), _Handler)
     proxy = Proxy(f"127.0.0.1:{server.server_port}")
-    server.proxy, server.behind, server.counting = proxy, behind, threading.Lock()  # type: ignore[attr-defined]
+    server.proxy, server.registry, server.counting = proxy, registry, threading.Lock()  # type: ignore[attr-defined]
     with serving_requests(server):
         yield proxy

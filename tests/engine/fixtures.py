@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import json
 import os
 import re
 import shutil
@@ -132,7 +133,7 @@ def repository(root: Path, original: Path, tarball: Path) -> None:
 
 
 def in_variant(engine: Engine, reference: str, infix: str) -> str:
-    """Another variant of the image under test; the test is skipped if it is not built."""
+    """The name of another variant of the image under test; the test is skipped if it is not built."""
     base, target, _ = reference.partition(f"-{engine.require(reference).labels.get(f'{LABELS}.target')}")
     name = f"{base}-{infix}{target}"
     if not engine.find(name):
@@ -154,6 +155,30 @@ def output_of(
     return subprocess.run(
         run, env=engine.environment, stdout=subprocess.PIPE, stderr=errors, text=True, check=True
     ).stdout
+
+
+def blobs_of(engine: Engine, reference: str) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The manifest of an image in the engine, and all blobs by digest, read without this project's code."""
+    with tarfile.open(fileobj=io.BytesIO(b"".join(engine.save(reference)))) as tar:
+        blobs = {
+            member.name.removeprefix("blobs/").replace("/", ":"): tar.extractfile(member).read()  # type: ignore[union-attr]
+            for member in tar
+            if member.isfile()
+        }
+    content = json.loads(blobs["index.json"])
+    while "layers" not in content:
+        content = json.loads(blobs[content["manifests"][0]["digest"]])
+    return content, blobs
+
+
+def manifest_of(engine: Engine, reference: str) -> dict[str, Any]:
+    return blobs_of(engine, reference)[0]
+
+
+def install_step() -> str:
+    """The first step of the families' Dockerfile that installs packages, those of $BUILD_PACKAGES."""
+    dockerfile = (ROOT / "debian/Dockerfile").read_text()
+    return re.findall(r"(?ms)^RUN .*?\$\{BUILD_PACKAGES\}", dockerfile)[0]
 
 
 def remove_images(engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""A small package archive on the loopback interface, and a base image whose apt uses it, too."""
+"""A small package archive on the loopback interface, and a base image whose apt uses it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Files(QuietHandler, SimpleHTTPRequestHandler):
 
 
 class PackageArchive:
-    """Packages in two suites, as files below ``folder``; ``url`` is where apt finds them while it is served."""
+    """Packages in two suites, as files below ``folder``; ``url`` is where apt finds them while they are served."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -35,7 +35,7 @@ class PackageArchive:
         self.url = ""
 
     def add(self, name: str, version: str, suite: str = "bookworm", depends: str = "") -> Path:
-        """Make a package with one file, which says its version, and publish it; returns its file."""
+        """Build and publish a package with one file, whose content is the version; return the .deb."""
         tree = self.folder / "trees" / f"{name}_{version}"
         (tree / "DEBIAN").mkdir(parents=True)
         (tree / "usr/share").mkdir(parents=True)
@@ -71,10 +71,10 @@ class PackageArchive:
                     (folder / path).write_bytes(data)
                     sums += f" {hashlib.sha256(data).hexdigest()} {len(data)} {path}\n"
             date = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S UTC")
-            about = (
+            (folder / "Release").write_text(
                 f"Origin: Tests\nSuite: {suite}\nCodename: {suite}\nArchitectures: all amd64 arm64\nComponents: main\n"
+                f"Date: {date}\nSHA256:\n{sums}"
             )
-            (folder / "Release").write_text(f"{about}Date: {date}\nSHA256:\n{sums}")
 
     def sources(self) -> str:
         """The sources.list of a base."""
@@ -83,7 +83,7 @@ class PackageArchive:
 
 @contextmanager
 def served(workspace: Workspace, folder: Path) -> Iterator[tuple[PackageArchive, Path]]:
-    """A served archive below ``folder``, and the layout of this machine's base; without one the test is skipped."""
+    """An archive below ``folder`` and the OCI layout of this machine's base; without a base the test is skipped."""
     layout = workspace.home / "bases" / "bookworm-amd64"
     if not layout.exists():
         pytest.skip("no base was made on this machine")
@@ -111,12 +111,12 @@ def base_of(
         "cp /mnt/sources.list /etc/apt/sources.list.d/tests.list "
         f"{'&& dpkg -i /mnt/*.deb ' if debs else ''}&& rm -f /var/log/dpkg.log\n"
     )
-    made = folder.with_name(f"{folder.name}-layout")
+    result = folder.with_name(f"{folder.name}-layout")
     command = [
         *engine.buildx, "build", "--build-context", f"base=oci-layout://{layout}", "--provenance=false",
-        f"--output=type=oci,tar=false,dest={made}", *(["--network", engine.network] if engine.network else []),
+        f"--output=type=oci,tar=false,dest={result}", *(["--network", engine.network] if engine.network else []),
         str(folder),
     ]  # fmt: skip
     done = subprocess.run(command, env=engine.environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return made
+    return result

@@ -16,5 +16,5 @@ def watch_arguments(process: subprocess.Popen[str]) -> set[tuple[int, bytes]]:
         for name in filter(str.isdecimal, {*os.listdir("/proc")} - before):
             with suppress(OSError):
                 seen.add((int(name), Path("/proc", name, "cmdline").read_bytes()))
-        time.sleep(0.002)  # without it, watching takes a processor
+        time.sleep(0.002)  # otherwise this loop would occupy a processor
     return seen

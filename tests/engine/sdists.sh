@@ -26,7 +26,6 @@ declare -A USE=(
 for kind in "jpeg", "png", "webp", "tiff", "jpeg2000":
     Image.new("RGB", (8, 8)).save(io.BytesIO(), kind)
 assert features.check("freetype2") and features.check("littlecms2")'
-    [psycopg-c]='import psycopg_c'
     [pyyaml]='import yaml; assert yaml.load("[1]", yaml.CSafeLoader) == [1]'
     [pyzmq]='import zmq; assert zmq.zmq_version()'
     [uvloop]='import uvloop; uvloop.run(__import__("asyncio").sleep(0))'
@@ -78,7 +77,7 @@ build() {
     fi
     "/venv-$name/bin/pip" wheel --no-deps --no-binary="$name" --wheel-dir /built "$name"
     if [ "$name" = psycopg-c ]; then
-        # Its package is imported by psycopg only; without it the extension itself is loaded.
+        # Its package can only be imported with psycopg; without psycopg, it is enough that the extension was installed.
         "/venv-$name/bin/pip" install --quiet --no-deps "$name"
         "/venv-$name/bin/python" -c 'import psycopg_c' || ls "/venv-$name"/lib/python3.*/site-packages/psycopg_c/_psycopg.*.so
         return

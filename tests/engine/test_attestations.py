@@ -1,4 +1,4 @@
-"""Attestations of a full build can be read from a registry by Docker's own tool, and describe that image."""
+"""Docker's own tool reads the attestations of a full build from a registry, and they describe that image."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from bakery.build.builder import BuildResult
-from bakery.catalog.models import Image
-from bakery.catalog.recipes import RecipeName
 from bakery.engine.engine import Engine
 from bakery.oci.attestations import PACKAGES, SPDX
 from bakery.sbom.vulnerabilities import OPENVEX
@@ -37,8 +36,9 @@ def bench(
     bench.remove_images()
 
 
-def inspected(engine: Engine, reference: str, what: str) -> Any:
-    command = [*engine.buildx, "imagetools", "inspect", reference, "--format", f"{{{{json .{what}}}}}"]
+def inspected(engine: Engine, reference: str, field: str) -> Any:
+    """A field of what `docker buildx imagetools inspect` knows of an image in a registry."""
+    command = [*engine.buildx, "imagetools", "inspect", reference, "--format", f"{{{{json .{field}}}}}"]
     done = subprocess.run(command, env=engine.environment, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
@@ -53,14 +53,10 @@ def pushed(engine: Engine, tag: str, reference: str) -> None:
         engine.remove(reference)
 
 
-def full(bench: Bench) -> Image:
-    return bench.image(RecipeName.FULL)
-
-
 @pytest.fixture(scope="module")
 def first(bench: Bench) -> BuildResult:
     """The first build of the image."""
-    (result,) = bench.builder("zstd:1").build([full(bench)])
+    (result,) = bench.builder("zstd:1").build([bench.image()])
     assert result.error == ""
     return result
 
@@ -90,7 +86,7 @@ def test_docker_imagetools_reads_bill_and_provenance_after_a_push(
 
     provenance = inspected(bench.engine, published, "Provenance")["SLSA"]
     assert provenance["buildType"] == "https://mobyproject.org/buildkit@v1"
-    assert provenance["invocation"]["parameters"]["args"]["build-arg:PYTHON_SHA256"] == full(bench).pin.sha256
+    assert provenance["invocation"]["parameters"]["args"]["build-arg:PYTHON_SHA256"] == bench.image().pin.sha256
     assert "llbDefinition" in provenance["buildConfig"], "mode=max"
 
 
@@ -100,7 +96,7 @@ def test_attestations_describe_the_pushed_manifest_and_contain_no_local_path(
     registry = published.partition("/")[0]
     index, _ = raw(registry, "python", "attested")
     image, attestation = index["manifests"]
-    assert image["digest"] == first.id == recorded(bench.workspace, full(bench)).id
+    assert image["digest"] == first.id == recorded(bench.workspace, bench.image()).id
     assert attestation["platform"] == {"architecture": "unknown", "os": "unknown"}
     assert attestation["annotations"] == {
         "vnd.docker.reference.digest": image["digest"],
@@ -109,8 +105,6 @@ def test_attestations_describe_the_pushed_manifest_and_contain_no_local_path(
     manifest, _ = raw(registry, "python", attestation["digest"])
     kinds = [layer["annotations"]["in-toto.io/predicate-type"] for layer in manifest["layers"]]
     assert sorted(kinds) == [PACKAGES, OPENVEX, "https://slsa.dev/provenance/v0.2", SPDX]
-    import requests
-
     for layer in manifest["layers"]:
         text = requests.get(f"http://{registry}/v2/python/blobs/{layer['digest']}", timeout=5).text
         (digest,) = {subject["digest"]["sha256"] for subject in json.loads(text)["subject"]}
@@ -126,7 +120,7 @@ def test_attestations_describe_the_pushed_manifest_and_contain_no_local_path(
 def test_rebuilding_an_unchanged_image_keeps_its_attestations(bench: Bench, first: BuildResult) -> None:
     index = bench.engine.require(first.tags[0]).id
     assert index != first.id
-    (second,) = bench.builder("zstd:1").build([full(bench)])
+    (second,) = bench.builder("zstd:1").build([bench.image()])
     assert (second.id, second.compiled) == (first.id, False)
     assert not {"attest", "load"} & set(second.phases)
     assert bench.engine.require(first.tags[0]).id == index
@@ -137,6 +131,6 @@ def test_rebuilding_an_unchanged_image_keeps_its_attestations(bench: Bench, firs
 def test_the_next_full_build_adds_missing_attestations(bench: Bench, first: BuildResult) -> None:
     for file in (bench.workspace.home / "layers" / "attested").iterdir():
         file.unlink()
-    (second,) = bench.builder("zstd:1").build([full(bench)])
+    (second,) = bench.builder("zstd:1").build([bench.image()])
     assert second.id == first.id
     assert {"attest", "load"} <= set(second.phases)

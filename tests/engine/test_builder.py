@@ -31,21 +31,21 @@ from bakery.testing.image_tests import over_budget
 from bakery.workspace import Workspace
 from tests.records import local_record, recorded, run_of_tests
 
-from .conftest import ROOT, Turn
-from .fixtures import RELEASE, REPOSITORY, SALT, Bench, output_of
+from .conftest import ROOT, BuildLock
+from .fixtures import RELEASE, REPOSITORY, SALT, Bench, manifest_of, output_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("images_removed")]
 
 
 @pytest.fixture
 def bench(tmp_path: Path, engine: Engine, workspace: Workspace, layers: Path, resolution: Path) -> Bench:
-    """Its builds may find their steps in the build cache and their layers compressed, from another test of this run."""
+    """A bench whose builds may use build steps and compressed layers that another test of this run has cached."""
     return Bench(tmp_path, engine, workspace.home, salt=SALT, layers=layers, packages=resolution)
 
 
 @pytest.fixture
 def fresh_bench(tmp_path: Path, engine: Engine, workspace: Workspace, layers: Path, resolution: Path) -> Bench:
-    """Its first build compiles."""
+    """A bench whose first build compiles."""
     return Bench(tmp_path, engine, workspace.home, layers=layers, packages=resolution)
 
 
@@ -83,7 +83,7 @@ def test_a_second_build_compiles_nothing_and_makes_the_same_image(fresh_bench: B
     assert second.size == first.size
     record = recorded(workspace, image)
     assert record.phases == pytest.approx(first.phases, abs=0.1)
-    assert (record.tests, record.compared) == (run_of_tests(3), compared), "what is known of the image"
+    assert (record.tests, record.compared) == (run_of_tests(3), compared), "kept from the first build"
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +106,10 @@ def test_a_quick_build_skips_the_training_and_is_labelled_quick(quick: tuple[Ben
 
 def test_sizes_match_the_manifest_that_docker_save_writes(quick: tuple[Bench, BuildResult]) -> None:
     bench, result = quick
-    data = b"".join(bench.engine.save(result.tags[0]))
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
-        blob = "blobs/" + index["manifests"][0]["digest"].replace(":", "/")
-        manifest = json.load(tar.extractfile(blob))  # type: ignore[arg-type]
+    manifest = manifest_of(bench.engine, result.tags[0])
     if not all(layer["mediaType"].endswith("gzip") for layer in manifest["layers"]):
         pytest.skip("this engine keeps its layers uncompressed")
-    size = saved_image([data], bench.image().platform).size
+    size = saved_image(bench.engine.save(result.tags[0]), bench.image().platform).size
     assert size == result.size
     assert size.compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
     parts = recorded(bench.workspace, bench.image()).anatomy.values()
@@ -126,8 +122,8 @@ def test_recompressed_layers_are_loaded_and_have_the_same_content(quick: tuple[B
     if not bench.engine.keeps_layers:
         pytest.skip("this engine does not keep layers as they are packed")
     layers = bench.engine.require(plain.tags[0]).layers
-    # containerd keeps unpacked layers for the image that they were unpacked for. Without it, another worker's removal
-    # of an image would collect them while the container below is made.
+    # containerd keeps unpacked layers as long as it has the image that they were unpacked for. Without this tag, they
+    # could be collected when another worker removes an image, while the container below is created.
     bench.engine.client.images.get(plain.tags[0]).tag(REPOSITORY, "plain")
     (packed,) = bench.builder("zstd:1").build([bench.image(RecipeName.QUICK)])
     assert packed.error == ""
@@ -139,10 +135,7 @@ def test_recompressed_layers_are_loaded_and_have_the_same_content(quick: tuple[B
     assert output_of(bench.engine, packed.tags[0]).startswith("Python 3.13.15\n")
     assert plain.size is not None and packed.size is not None
     assert packed.size.disk_bytes == plain.size.disk_bytes
-    data = b"".join(bench.engine.save(packed.tags[0]))
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
-        manifest = json.load(tar.extractfile("blobs/" + index["manifests"][0]["digest"].replace(":", "/")))  # type: ignore[arg-type]
+    manifest = manifest_of(bench.engine, packed.tags[0])
     assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"zstd"}
     assert packed.size.compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
     (again,) = bench.builder("zstd:1").build([bench.image(RecipeName.QUICK)])
@@ -187,7 +180,7 @@ def test_an_image_over_its_budget_is_reported_with_the_parts_that_grew(full: tup
         tight = dataclasses.replace(bench.catalog, budgets={key: Budget(compressed, disk)})
         return over_budget(bench.workspace, tight, bench.engine, image)
 
-    disk, compressed = result.anatomy.get("upgrades", PartSize(0, 0))  # does not count
+    disk, compressed = result.anatomy.get("upgrades", PartSize(0, 0))  # not part of the budget
     size = Size(result.size.compressed_bytes - compressed, result.size.disk_bytes - disk)
     write_status(bench.root, [])
     assert verdict(size.compressed_bytes, size.disk_bytes) == ""
@@ -253,16 +246,21 @@ def test_images_that_are_built_in_parallel_are_the_same_and_survive_a_failed_one
     assert [(result.id, result.compiled) for result in again] == [(first.id, False)]
 
 
-def test_an_interruption_ends_all_builds(tmp_path: Path, engine: Engine, workspace: Workspace, turn: Turn) -> None:
+def test_an_interruption_ends_all_builds(
+    tmp_path: Path, engine: Engine, workspace: Workspace, build_lock: BuildLock
+) -> None:
     bench = Bench(tmp_path, engine, workspace.home, seconds=300)
     environment = {**os.environ, "BAKERY_HOME": str(bench.workspace.home), "DOCKER_HOST": engine.host}
     arguments = [f"--version={RELEASE}", f"--mirror={bench.mirror}", "--target=bookworm", "--jobs=2", "--quick"]
     command = [sys.executable, "-m", "invoke", "build", *arguments, "--variant=default,minimal"]
-    with turn, subprocess.Popen(command, cwd=bench.root, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with (
+        build_lock,
+        subprocess.Popen(command, cwd=bench.root, env=environment, stderr=subprocess.PIPE, text=True) as process,
+    ):
         assert process.stderr is not None
         started = set()
         for line in process.stderr:
-            # Shared steps run once and are reported for one of the images only.
+            # Shared steps run once, and are reported for only one of the images.
             started |= set(re.findall(r"(\S+): build steps$", line.rstrip()))
             if line.rstrip().endswith(": build") and len(started) == 2:
                 break
@@ -293,13 +291,14 @@ def test_two_simultaneous_builds_of_an_image_compile_once_and_both_succeed(fresh
 @pytest.mark.extended
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_build_can_be_completed(
-    tmp_path: Path, engine: Engine, workspace: Workspace, resolution: Path, turn: Turn, number: signal.Signals
-) -> None:
+    tmp_path: Path, engine: Engine, workspace: Workspace, resolution: Path, build_lock: BuildLock,
+    number: signal.Signals,
+) -> None:  # fmt: skip
     bench = Bench(tmp_path, engine, workspace.home, packages=resolution, seconds=6)
     environment = {**os.environ, "BAKERY_HOME": str(bench.workspace.home), "DOCKER_HOST": engine.host}
     arguments = [f"--version={RELEASE}", f"--mirror={bench.mirror}", f"--packages={resolution}", "--quick"]
     command = [sys.executable, "-m", "invoke", "build", *arguments]
-    with turn, subprocess.Popen(
+    with build_lock, subprocess.Popen(
         command, cwd=bench.root, env=environment, stderr=subprocess.PIPE, text=True,
         # A script's background processes ignore SIGINT, so these tests may inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),

@@ -1,4 +1,4 @@
-"""A push after a file of the cache was changed: what is pushed is what was built, or nothing, and the user sees why."""
+"""After a file of the cache was changed, a push sends the image that was built or nothing, and the user sees why."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ runpy.run_module("invoke", run_name="__main__")
 
 
 def files_of(home: Path) -> list[Path]:
-    """The files of the cache; a lock has no content that counts."""
+    """The files of the cache, without locks, whose content does not matter."""
     return [file for file in sorted(home.rglob("*")) if file.is_file() and file.suffix != ".lock"]
 
 
 class Cached:
-    """A clone with its own cache, in which a full build has left everything, and what it pushed."""
+    """A clone with its own cache, filled by a full build, and the images that a push of it sets."""
 
     def __init__(self, bench: Bench, registry: str) -> None:
         self.bench, self.registry, self.count, self.messages = bench, registry, 0, list[str]()
@@ -86,11 +86,10 @@ class Cached:
         (result,) = self.bench.builder("zstd:1").build([self.bench.image()])
         return result.error
 
-    def push(self, *, tested: bool = True) -> dict[str, dict[str, str]]:
-        """Push to a new repository; what each of its tags then is."""
+    def push(self) -> dict[str, dict[str, str]]:
+        """Push to a new repository; returns the images of each of its tags."""
         workspace, image = self.bench.workspace, self.bench.image()
-        if tested:
-            write_record(workspace, image, recorded(workspace, image), tests=run_of_tests(3))
+        write_record(workspace, image, recorded(workspace, image), tests=run_of_tests(3))
         self.count += 1
         name = f"damage/{self.count}"
         self.messages.clear()
@@ -114,7 +113,7 @@ class Cached:
         return done.returncode, done.stdout + re.sub("(?m)^OPENED .*\n", "", done.stderr), opened
 
     def used(self, files: list[Path]) -> list[Path]:
-        """Without the records of indexes that later builds have replaced in the engine."""
+        """``files`` without the records of indexes that later builds have replaced in the engine."""
         ids = {image.id for image in self.bench.engine.images(name=self.bench.catalog.repository)}
         indexes = [file for file in files if re.fullmatch("sha256-[0-9a-f]{64}", file.name)]
         return [file for file in files if file not in indexes or file.name.replace("-", ":") in ids]
@@ -125,7 +124,8 @@ class Cached:
         shutil.copytree(self.pristine, self.home, symlinks=True, dirs_exist_ok=True)
 
     @property
-    def told(self) -> str:
+    def shown(self) -> str:
+        """Everything that builds and the last push have shown."""
         return self.bench.shown.getvalue() + "\n".join(self.messages)
 
 
@@ -145,24 +145,24 @@ def restored(cached: Cached) -> Iterator[None]:
 def cached(
     tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace, resolution: Path, registry: str
 ) -> Iterator[Cached]:
-    made = workspace.home / "bases" / "bookworm-amd64"
-    if not engine.keeps_layers or not made.exists():
-        pytest.skip("no base made here to build on, or an engine that unpacks layers")
+    base = workspace.home / "bases" / "bookworm-amd64"
+    if not engine.keeps_layers or not base.exists():
+        pytest.skip("no base was made on this machine, or the engine keeps its layers unpacked")
     bench = Bench(tmp_path_factory.mktemp("bench"), engine, workspace.home, salt=SALT, packages=resolution)
     for name in ("bases", "engine"):
         (bench.workspace.home / name).unlink()
-    shutil.copytree(made, bench.workspace.home / "bases" / made.name)
+    shutil.copytree(base, bench.workspace.home / "bases" / base.name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BaseResolver, "_bootstrap", _copied(made))
+        patch.setattr(BaseResolver, "_bootstrap", _copied(base))
         yield Cached(bench, registry)
     bench.remove_images()
 
 
-def _copied(made: Path) -> Any:
-    """A mock of mmdebstrap, which takes minutes: the root file system in the layout ``made``."""
+def _copied(layout: Path) -> Any:
+    """A mock of mmdebstrap, which takes minutes: it copies the root file system in ``layout``."""
 
     def bootstrap(_: object, target: object, platform: object, archive: object, tar: Path) -> bool:
-        *small, layer = sorted((made / "blobs" / "sha256").iterdir(), key=lambda blob: blob.stat().st_size)
+        *small, layer = sorted((layout / "blobs" / "sha256").iterdir(), key=lambda blob: blob.stat().st_size)
         blobs = [blob.read_bytes() for blob in small]
         with decompressed(layer.open("rb")) as source, tar.open("wb") as copy:
             shutil.copyfileobj(source, copy)
@@ -187,13 +187,13 @@ def test_damaged_files_of_the_cache_are_repaired_by_a_build_and_never_pushed(cac
     except BakeryError as error:
         assert re.search("not the image that is recorded|the one that was tested", error.message)
     assert cached.build() == ""
-    told = cached.told
-    words = set(re.split(r"[:\s]+", told))
-    untold = [str(file) for file in used if not {str(file), str(_folder(file))} & words]
-    assert kind == "removed" or not untold, f"{untold}\n{told}"
+    shown = cached.shown
+    words = set(re.split(r"[:\s]+", shown))
+    unreported = [str(file) for file in used if not {str(file), str(_folder(file))} & words]
+    assert kind == "removed" or not unreported, f"{unreported}\n{shown}"
     assert cached.push() == cached.expected
     assert cached.build() == ""
-    assert not re.search("damaged|corrupt", cached.told)
+    assert not re.search("damaged|corrupt", cached.shown)
 
 
 def test_links_in_the_cache_are_refused_by_name_or_replaced(cached: Cached) -> None:
@@ -202,7 +202,7 @@ def test_links_in_the_cache_are_refused_by_name_or_replaced(cached: Cached) -> N
         _link(file)
         if error := cached.build():
             assert f"{file} is a symbolic link" in error
-        elif str(_folder(file)) not in cached.told:  # it was not used
+        elif str(_folder(file)) not in cached.shown:  # it was not used
             assert cached.push() == cached.expected
         cached.restore()
     assert len(folders) > 5

@@ -1,11 +1,10 @@
-"""Sizes in comparisons are equal, to the byte, to those in a registry's manifest and in `docker save`."""
+"""Sizes in comparisons equal those in a registry's manifest and in `docker save`, to the byte."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
 import json
-import tarfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +22,7 @@ from bakery.sizes.measure import Comparer
 from bakery.workspace import Workspace
 from tests.archives import LAYER, Archive, make_tar
 
+from .fixtures import manifest_of
 from .registry import raw, stored, upload
 
 pytestmark = pytest.mark.engine
@@ -62,17 +62,8 @@ def load(engine: Engine, images: list[str], reference: str, layers: list[bytes],
     with io.BytesIO(archive.save(**{"manifest.json": json.dumps(listed).encode()})) as stream:
         list(engine.client.images.load(stream))
     images.append(reference)
-    if not any(kind.endswith(method) for kind in media_types(engine, reference)):
+    if not any(layer["mediaType"].endswith(method) for layer in manifest_of(engine, reference)["layers"]):
         pytest.skip("this engine stores its layers uncompressed")
-
-
-def media_types(engine: Engine, reference: str) -> list[str]:
-    data = b"".join(engine.save(reference))
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
-        blob = "blobs/" + index["manifests"][0]["digest"].replace(":", "/")
-        manifest = json.load(tar.extractfile(blob))  # type: ignore[arg-type]
-        return [layer["mediaType"] for layer in manifest["layers"]]
 
 
 def push(engine: Engine, reference: str) -> None:

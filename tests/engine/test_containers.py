@@ -26,7 +26,7 @@ def container(engine: Engine, reference: str) -> Iterator[Container]:
 def test_output_that_arrives_together_with_the_engines_answer_is_not_lost(
     container: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a busy machine, where the command has written everything before the answer's headers are read."""
+    """This happens on a busy machine: the command has written everything before the answer's headers are read."""
     answer = HTTPConnection.getresponse
 
     def late(connection: HTTPConnection) -> HTTPResponse:
@@ -67,16 +67,16 @@ def test_a_container_whose_output_never_ends_is_stopped_and_removed(
 def test_a_container_is_attached_to_before_it_starts(
     engine: Engine, reference: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    requests: list[str] = []
     post = engine.client.api.post
 
-    def noted(url: str, *arguments: Any, **options: Any) -> Any:
-        asked.append(url.rpartition("/")[2])
+    def recorded_post(url: str, *arguments: Any, **options: Any) -> Any:
+        requests.append(url.rpartition("/")[2])
         return post(url, *arguments, **options)
 
-    monkeypatch.setattr(engine.client.api, "post", noted)
+    monkeypatch.setattr(engine.client.api, "post", recorded_post)
     assert run_container(engine, reference, ["echo", "one"], write=str) == CommandResult(0, "one\n")
-    assert [each for each in asked if each in ("attach", "start")] == ["attach", "start"]
+    assert [request for request in requests if request in ("attach", "start")] == ["attach", "start"]
 
 
 def test_an_endless_folder_is_not_copied(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,20 +31,7 @@ cd /usr/local
 """
 OWN = ("./bin/uv", "./bin/uvx", "./lib/tools/")
 SCRIPT = Path(__file__).with_name("sdists.sh")
-SDISTS = [
-    "cffi",
-    "cryptography",
-    "greenlet",
-    "lxml",
-    "mysqlclient",
-    "numpy",
-    "pillow",
-    "psycopg-c",
-    "pyyaml",
-    "pyzmq",
-    "uvloop",
-    "uwsgi",
-]
+SDISTS = re.findall(r"(?m)^SDISTS=\((.+)\)$", SCRIPT.read_text())[0].split()
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +56,8 @@ def test_the_interpreter_is_the_default_images(engine: Engine, images: dict[str,
 
 
 @pytest.fixture(scope="module")
-def builder(engine: Engine, images: dict[str, str], workspace: Workspace) -> Iterator[object]:
-    """A container of the dev image without a network, and with the cached folder of sdists, which is filled first."""
+def builder(engine: Engine, images: dict[str, str], workspace: Workspace) -> Iterator[Any]:
+    """A container of the dev image, without a network, that has the cached folder of sdists; it is filled first."""
     folder = workspace.home / "sdists"
     if not list(folder.glob("uwsgi-*")):
         folder.mkdir(parents=True, exist_ok=True)

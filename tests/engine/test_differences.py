@@ -63,7 +63,7 @@ def test_every_difference_from_the_recorded_reference_has_a_reason(
 def test_changes_of_an_image_are_the_differences(
     engine: Engine, workspace: Workspace, ours: Image, reference: str, changed: str
 ) -> None:
-    """Observed twice, an image has the same facts; run with the same rights, whatever the image's user is."""
+    """Other facts are the same in both runs, which have the same rights whatever the image's user is."""
     first, second = observe(engine, workspace.root, reference), observe(engine, workspace.root, changed)
     names = [difference.name for difference in compare_facts(ours, second, first).differences]
     library = "/usr/local/lib/python3.13"
@@ -74,5 +74,5 @@ def test_changes_of_an_image_are_the_differences(
     ):  # fmt: skip
         assert name in names
     others = [name for name in names if name.startswith(("interpreter", "limits", "symbols"))]
-    assert set(others) <= {f"interpreter: {about}" for about in ("locale", "flags", "encoding of streams")}
+    assert set(others) <= {f"interpreter: {fact}" for fact in ("locale", "flags", "encoding of streams")}
     assert not [name for name in names if name.startswith("packages: ")]

@@ -48,7 +48,7 @@ class Run:
     code: int
     output: str
     memory: int
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
 
 class _Handler(QuietHandler):
@@ -56,7 +56,7 @@ class _Handler(QuietHandler):
 
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.asked.append(f"{self.command} {self.path}")  # type: ignore[attr-defined]
+        self.server.requests.append(f"{self.command} {self.path}")  # type: ignore[attr-defined]
         with suppress(OSError):
             self.server.answer(self)  # type: ignore[attr-defined]
 
@@ -78,10 +78,10 @@ class _Handler(QuietHandler):
 def serving(answer: Callable[[Any], object]) -> Iterator[tuple[str, list[str]]]:
     """A registry that answers by ``answer``: its address, and the requests that it gets."""
     server = QuietServer(("127.0.0.1", 0), _Handler)
-    asked: list[str] = []
-    server.answer, server.asked = answer, asked  # type: ignore[attr-defined]
+    requests: list[str] = []
+    server.answer, server.requests = answer, requests  # type: ignore[attr-defined]
     with serving_requests(server):
-        yield f"127.0.0.1:{server.server_port}", asked
+        yield f"127.0.0.1:{server.server_port}", requests
 
 
 def long_body(request: Any) -> None:
@@ -120,7 +120,8 @@ def token(request: Any, answer: Callable[[Any], object]) -> object:
     return request.send(401, **{"WWW-Authenticate": realm})
 
 
-def one(layers: int) -> bytes:
+def manifest(layers: int) -> bytes:
+    """A manifest with this number of layers, all the same."""
     layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": DIGEST, "size": LARGE}
     config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": DIGEST, "size": LARGE}
     kind = "application/vnd.oci.image.manifest.v1+json"
@@ -154,22 +155,22 @@ ANSWERS: dict[str, Callable[[Any], object]] = {
     "tokens that are refused": lambda request: token(request, lambda r: r.send(200, b'{"token": "x"}')),
     "a token of 700 MB": lambda request: token(request, long_body),
     "a token from itself": lambda request: token(request, lambda r: token(r, lambda s: s.send(401))),
-    "other bytes than the digest": lambda request: request.send(200, one(3), **{"Docker-Content-Digest": DIGEST}),
-    "blobs of 700 MB": lambda request: request.send(200, one(3)) if "/manifests/" in request.path else long_body(
+    "other bytes than the digest": lambda request: request.send(200, manifest(3), **{"Docker-Content-Digest": DIGEST}),
+    "blobs of 700 MB": lambda request: request.send(200, manifest(3)) if "/manifests/" in request.path else long_body(
         request
     ),
     "a byte a second": drip,
-    "10,000 layers": lambda request: request.send(200, one(10_000)),
+    "10,000 layers": lambda request: request.send(200, manifest(10_000)),
     "deep JSON": lambda request: request.send(200, b'{"layers":' + b"[" * 3_000_000),
-    "keys twice": lambda request: request.send(200, one(1)[:-1] + b',"layers":5,"layers":[],"config":7}'),
-    "another algorithm": lambda request: request.send(200, one(1).replace(DIGEST.encode(), b"md5:" + b"a" * 32)),
+    "keys twice": lambda request: request.send(200, manifest(1)[:-1] + b',"layers":5,"layers":[],"config":7}'),
+    "another algorithm": lambda request: request.send(200, manifest(1).replace(DIGEST.encode(), b"md5:" + b"a" * 32)),
     "a media type that lies": lambda request: request.send(
-        200, one(1), Content_Type="application/vnd.oci.image.index.v1+json"
+        200, manifest(1), Content_Type="application/vnd.oci.image.index.v1+json"
     ),
     "fewer bytes than announced": lambda request: request.begin(200, Content_Length="3000") or request.wfile.write(
-        one(1)
+        manifest(1)
     ),
-    "a negative length": lambda request: request.begin(200, Content_Length="-1") or request.wfile.write(one(1)),
+    "a negative length": lambda request: request.begin(200, Content_Length="-1") or request.wfile.write(manifest(1)),
     "another host": lambda request: request.send(307, Location=f"http://127.0.0.2:9{request.path}"),
     "errors": lambda request: request.send(500, b"{}"),
     "no HTTP": lambda request: request.wfile.write(BLOCK * 700),
@@ -206,7 +207,7 @@ COMMANDS: dict[str, Callable[[str, Path], list[str]]] = {
 
 def run(engine: Engine, folder: Path, command: str, answer: Callable[[Any], object]) -> Run:
     """Run a command against a registry that answers by ``answer``."""
-    with serving(answer) as (host, asked):
+    with serving(answer) as (host, requests):
         environment = {
             **os.environ, "DOCKER_HOST": engine.host, "BAKERY_HOME": str(folder / "home"),
             "DOCKER_CONFIG": str(folder / "docker"),
@@ -217,23 +218,23 @@ def run(engine: Engine, folder: Path, command: str, answer: Callable[[Any], obje
         )  # fmt: skip
         peak = re.search(r"(?m)^PEAK (\d+)$", done.stderr)
         assert peak, done.stderr
-        return Run(done.returncode, done.stdout + done.stderr, 1024 * int(peak[1]), asked)
+        return Run(done.returncode, done.stdout + done.stderr, 1024 * int(peak[1]), requests)
 
 
-def judged(engine: Engine, folder: Path, command: str, name: str) -> str:
-    """What is wrong with how a command ended that got the answers ``name``; empty if nothing is."""
+def problems_of(engine: Engine, folder: Path, command: str, name: str) -> str:
+    """How a command that got the answers ``name`` misbehaved; empty if it did not."""
     (folder := folder / f"{command} {name}").mkdir()
     done = run(engine, folder, command, {**ANSWERS, **BUSY}[name])
     lines = [line for line in done.output.splitlines() if line.strip() and not line.startswith("PEAK")]
     problems = {
         "exit code": done.code not in (1, 2), "memory": done.memory > MEMORY, "message": not 1 <= len(lines) <= 60,
         "traceback": "Traceback" in done.output or "bug in this tool" in done.output,
-        # Redirects of one request, or its attempts in 20 s; `outdated` has 25 images to ask about, and gives up.
-        "requests": len(done.asked) > (24 if command == "outdated" else 8),
+        # Redirects of one request, or its attempts in 20 s; `outdated` would query 25 images, but gives up.
+        "requests": len(done.requests) > (24 if command == "outdated" else 8),
     }  # fmt: skip
-    found = [problem for problem, wrong in problems.items() if wrong]
-    about = f"code {done.code}, {done.memory / 1e6:.0f} MB, {len(done.asked)} requests: {lines[-2:]}"
-    return f"{command}, {name}: {', '.join(found)}: {about}" if found else ""
+    present = [problem for problem, exists in problems.items() if exists]
+    details = f"code {done.code}, {done.memory / 1e6:.0f} MB, {len(done.requests)} requests: {lines[-2:]}"
+    return f"{command}, {name}: {', '.join(present)}: {details}" if present else ""
 
 
 IN_ERROR = ("errors", "10,000 layers", "401 for ever", "tokens that are refused", "other bytes than the digest")
@@ -251,7 +252,7 @@ LARGE_ONES = ("a body of 700 MB", "a gzip bomb", "a redirect with 700 MB", "a to
 def test_a_registry_with_one_fault_costs_little_memory_few_requests_and_is_reported(
     engine: Engine, tmp_path: Path, command: str, names: list[str]
 ) -> None:
-    assert list(filter(None, (judged(engine, tmp_path, command, name) for name in names))) == []
+    assert list(filter(None, (problems_of(engine, tmp_path, command, name) for name in names))) == []
 
 
 @pytest.mark.extended
@@ -267,5 +268,5 @@ def test_a_hostile_registry_costs_little_memory_few_requests_and_is_reported(
     engine: Engine, tmp_path: Path, command: str, names: list[str], jobs: int
 ) -> None:
     with ThreadPoolExecutor(jobs) as pool:
-        wrong = list(filter(None, pool.map(lambda name: judged(engine, tmp_path, command, name), names)))
+        wrong = list(filter(None, pool.map(lambda name: problems_of(engine, tmp_path, command, name), names)))
     assert wrong == []

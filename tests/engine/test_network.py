@@ -1,6 +1,6 @@
-"""Packages are installed with a proxy's login, a mirror's login and a private authority, which leave no trace.
+"""A proxy's login, a mirror's login and a private certificate authority leave no trace where packages are installed.
 
-The steps are those of the families' Dockerfiles: their first RUN, on a real base, with shared/apt-install.sh.
+The step is the first RUN of the families' Dockerfile, on a real base, with shared/apt-install.sh.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -29,9 +29,9 @@ from bakery.engine.engine import Engine
 from bakery.net.build_secrets import users_network
 from bakery.platforms import AMD64
 from bakery.workspace import Workspace
-from tests.loopback import serving_requests
+from tests.loopback import QuietHandler, serving_requests
 
-from .conftest import ROOT
+from .fixtures import ROOT, install_step
 from .registry import DATA
 
 pytestmark = pytest.mark.engine
@@ -41,14 +41,14 @@ OUTWARDS = urllib.request.build_opener(urllib.request.ProxyHandler(urllib.reques
 """Opens URLs with the machine's own settings, as they were before a test set a proxy."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     """Fetches what apt requests from the host's own mirror, as a proxy or as a mirror."""
 
-    def do_GET(self) -> None:
-        self.server.asked.append(dict(self.headers.items()))  # type: ignore[attr-defined]
+    def do_GET(self) -> None:  # noqa: N802
+        self.server.requests.append(dict(self.headers.items()))  # type: ignore[attr-defined]
         path = re.sub(r"^/archive/([^/]+)/\d{8}T\d{6}Z", r"/\1", self.path)
-        # apt sends a proxy the login in the URL, too.
-        url = re.sub("//[^/]*@", "//", path) if "://" in path else self.server.behind + path  # type: ignore[attr-defined]
+        # In requests to a proxy, apt leaves the login in the URL.
+        url = re.sub("//[^/]*@", "//", path) if "://" in path else self.server.mirror + path  # type: ignore[attr-defined]
         try:
             with OUTWARDS.open(url, timeout=60) as answer:
                 status, body = 200, answer.read()
@@ -59,22 +59,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
-
 
 @contextmanager
-def serving(behind: str, *, tls: bool) -> Iterator[tuple[str, list[dict[str, str]]]]:
+def serving(mirror: str, *, tls: bool) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """A proxy for, or a mirror of, the server ``mirror``: its address with a login, and the headers of its requests."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
-    asked: list[dict[str, str]] = []
-    server.asked, server.behind = asked, behind  # type: ignore[attr-defined]
+    requests: list[dict[str, str]] = []
+    server.requests, server.mirror = requests, mirror  # type: ignore[attr-defined]
     if tls:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(DATA / "server.pem")
         server.socket = context.wrap_socket(server.socket, server_side=True)
     with serving_requests(server):
-        yield f"user:{MARKER}@127.0.0.1:{server.server_port}", asked
+        yield f"user:{MARKER}@127.0.0.1:{server.server_port}", requests
 
 
 @pytest.fixture
@@ -82,22 +80,18 @@ def context(engine: Engine, workspace: Workspace, tmp_path: Path) -> Iterator[Pa
     """A folder with a Dockerfile that begins like the family's, on a base that was made on this machine."""
     base = workspace.home / "bases" / "bookworm-amd64"
     if not (base / "oci-layout").exists() or engine.kind != "embedded":
-        pytest.skip("no base made here to build on, or an engine whose steps have their own network")
+        pytest.skip("no base was made on this machine, or the engine's steps have their own network")
     (tmp_path / "base").symlink_to(base)
-    step = re.search(
-        r"^RUN .*?\$\{BUILD_PACKAGES\}", (ROOT / "debian/Dockerfile").read_text(), re.DOTALL | re.MULTILINE
-    )
-    assert step is not None
-    # The salt comes first: cached steps would not use the proxy.
-    lines = ["FROM base", f"RUN echo {time.time_ns()} >/salt", "ARG BUILD_PACKAGES=netbase", step[0]]
+    # Cached steps would not use the proxy, so the first step is a new one each time.
+    lines = ["FROM base", f"RUN echo {time.time_ns()} >/salt", "ARG BUILD_PACKAGES=netbase", install_step()]
     folder = tmp_path / "context"
     folder.mkdir()
     (folder / "Dockerfile").write_text("\n".join(lines) + "\n")
     yield folder
 
 
-def everything(engine: Engine, catalog: Catalog, folder: Path, options: BuildxOptions) -> tuple[str, bytes, list[str]]:
-    """The output of buildx, all uncompressed blobs of the image and its provenance, and the files of its layers."""
+def build(engine: Engine, catalog: Catalog, folder: Path, options: BuildxOptions) -> tuple[str, bytes, list[str]]:
+    """Build an image: buildx's output, the uncompressed blobs of image and provenance, and the names in its layers."""
     (image,) = select_images(catalog, ["3.13"], platform=AMD64)
     archive = folder.parent / "image.tar"
     command = [
@@ -135,8 +129,8 @@ def test_packages_are_installed_and_the_login_leaves_no_trace(
     archive = apt.host_mirror().uris[""]
     for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    behind = re.sub(r"(https?://[^/]+).*", r"\1", archive)
-    with serving(behind, tls=way in ("mirror", "snapshot")) as (address, asked):
+    mirror = re.sub(r"(https?://[^/]+).*", r"\1", archive)
+    with serving(mirror, tls=way in ("mirror", "snapshot")) as (address, requests):
         if way == "proxy":
             monkeypatch.setenv("http_proxy", f"http://{address}")
             network = users_network()
@@ -146,11 +140,11 @@ def test_packages_are_installed_and_the_login_leaves_no_trace(
             monkeypatch.setenv("DOCKER_CONFIG", str(context.parent))
             network = users_network()
         else:
-            of_a_day = "/archive/{archive}/20261124T000000Z" if way == "snapshot" else ""
-            network = users_network(str(DATA / "ca.pem"), f"https://{address}{of_a_day}")
+            path = "/archive/{archive}/20261124T000000Z" if way == "snapshot" else ""
+            network = users_network(str(DATA / "ca.pem"), f"https://{address}{path}")
         assert MARKER not in repr(network)
-        output, content, names = everything(engine, catalog, context, BuildxOptions(network=network))
-    logins = [key for headers in asked for key in headers if key in ("Proxy-Authorization", "Authorization")]
+        output, content, names = build(engine, catalog, context, BuildxOptions(network=network))
+    logins = [key for headers in requests for key in headers if key in ("Proxy-Authorization", "Authorization")]
     assert logins, "no request had the login"
     assert "usr/share/doc/netbase/copyright" in {name.removeprefix("./") for name in names}
     assert b"slsa.dev/provenance" in content

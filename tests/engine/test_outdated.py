@@ -45,7 +45,7 @@ def status(**versions: str) -> bytes:
 def archive(
     tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace
 ) -> Iterator[tuple[PackageArchive, Path]]:
-    """An archive with newer versions of two of the image's three packages, one of them a security update; a base."""
+    """An archive with the image's packages and a security update of one of them; and a base that uses it."""
     folder = tmp_path_factory.mktemp("outdated")
     with served(workspace, folder) as (archive, layout):
         archive.add("libssl3", "3.0.9-1+deb12u9")
@@ -60,12 +60,12 @@ TOP = make_tar({"var/lib/dpkg/status": status(libssl3="3.0.9-1+deb12u9", tzdata=
 PYTHON = make_tar({"usr/local/bin/python3": b"\x7fELF"})
 
 
-def attested(image: Archive, packages: list[str], about: dict[str, Any]) -> None:
-    """Add a bill of materials about the manifest ``about`` to the index."""
+def attest(image: Archive, packages: list[str], subject: dict[str, Any]) -> None:
+    """Add a bill of materials to the index; ``subject`` describes its manifest."""
     refs = [{"externalRefs": [{"referenceType": "purl", "referenceLocator": purl}]} for purl in packages]
     statement = {
         "predicateType": "https://spdx.dev/Document",
-        "subject": [{"digest": {"sha256": about["digest"].removeprefix("sha256:")}}],
+        "subject": [{"digest": {"sha256": subject["digest"].removeprefix("sha256:")}}],
         "predicate": {"packages": refs},
     }
     layer = image.blob(json.dumps(statement).encode(), "application/vnd.in-toto+json")
@@ -75,13 +75,13 @@ def attested(image: Archive, packages: list[str], about: dict[str, Any]) -> None
     descriptor = image.blob(json.dumps(manifest).encode(), MANIFEST)
     descriptor["platform"] = {"os": "unknown", "architecture": "unknown"}
     descriptor["annotations"] = {
-        "vnd.docker.reference.digest": about["digest"],
+        "vnd.docker.reference.digest": subject["digest"],
         "vnd.docker.reference.type": "attestation-manifest",
     }
     image.descriptors.append(descriptor)
 
 
-class Look:
+class Comparison:
     """Compares the default image in ``repository`` with the archive that ``base`` uses."""
 
     def __init__(self, catalog: Catalog, engine: Engine, folder: Path, repository: str, base: Path) -> None:
@@ -102,21 +102,24 @@ class Look:
 
 
 @pytest.fixture
-def look(catalog: Catalog, engine: Engine, registry: str, archive: tuple[PackageArchive, Path], tmp_path: Path) -> Any:
-    return lambda name: Look(catalog, engine, tmp_path, f"{registry}/{name}/python", archive[1])
+def compare(
+    catalog: Catalog, engine: Engine, registry: str, archive: tuple[PackageArchive, Path], tmp_path: Path
+) -> Any:
+    """Compares the image in the repository of this name, with a new :class:`Comparison`."""
+    return lambda name: Comparison(catalog, engine, tmp_path, f"{registry}/{name}/python", archive[1])
 
 
 @pytest.mark.parametrize("method", ["gzip", "zstd"])
-def test_dpkgs_status_is_read_from_the_topmost_layer_that_has_it(registry: str, look: Any, method: str) -> None:
+def test_dpkgs_status_is_read_from_the_topmost_layer_that_has_it(registry: str, compare: Any, method: str) -> None:
     image = Archive()
     image.image([b"not a tar: reading it would fail the test", TOP, PYTHON], method)
     upload(image, registry, f"{method}/python", "3.13.15-bookworm")
-    looked = look(method)
-    assert looked.rows() == [("libssl3", "3.0.9-1+deb12u9", "3.0.9-1+deb12u10")]
-    assert any("read from its layers" in line for line in looked.messages)
+    comparison = compare(method)
+    assert comparison.rows() == [("libssl3", "3.0.9-1+deb12u9", "3.0.9-1+deb12u10")]
+    assert any("read from its layers" in line for line in comparison.messages)
 
 
-def test_packages_of_an_image_without_dpkg_are_read_from_all_layers(registry: str, look: Any) -> None:
+def test_packages_of_an_image_without_dpkg_are_read_from_all_layers(registry: str, compare: Any) -> None:
     layers = [
         make_tar({f"var/lib/dpkg/status.d/{name}": status(**{name: version})})
         for name, version in (("libssl3", "3.0.9-1+deb12u9"), ("tzdata", "2026a-0"))
@@ -124,40 +127,38 @@ def test_packages_of_an_image_without_dpkg_are_read_from_all_layers(registry: st
     image = Archive()
     image.image([*layers, PYTHON])
     upload(image, registry, "minimal/python", "3.13.15-bookworm")
-    assert [row[0] for row in look("minimal").rows()] == [
-        "libssl3", "tzdata",
-    ]  # fmt: skip
+    assert [row[0] for row in compare("minimal").rows()] == ["libssl3", "tzdata"]
 
 
-def test_an_attested_bill_of_materials_is_used_without_pulling_layers(registry: str, look: Any) -> None:
+def test_an_attested_bill_of_materials_is_used_without_pulling_layers(registry: str, compare: Any) -> None:
     image = Archive()
     descriptor = image.image([b"not a tar"])
-    attested(
+    attest(
         image,
         ["pkg:deb/debian/libssl3@3.0.9-1%2Bdeb12u9?arch=amd64", "pkg:pypi/pip@1", "pkg:deb/debian/zlib1g@1:1.2-1"],
         descriptor,
     )
     upload(image, registry, "attested/python", "3.13.15-bookworm")
-    looked = look("attested")
-    assert looked.rows() == [("libssl3", "3.0.9-1+deb12u9", "3.0.9-1+deb12u10")]
-    assert any("read from its bill of materials" in line for line in looked.messages)
+    comparison = compare("attested")
+    assert comparison.rows() == [("libssl3", "3.0.9-1+deb12u9", "3.0.9-1+deb12u10")]
+    assert any("read from its bill of materials" in line for line in comparison.messages)
 
 
-def test_a_bill_about_another_image_is_ignored(registry: str, look: Any) -> None:
+def test_a_bill_about_another_image_is_ignored(registry: str, compare: Any) -> None:
     image = Archive()
     descriptor = image.image([TOP])
-    attested(image, ["pkg:deb/debian/libssl3@9?arch=amd64"], {"digest": digest_of(b"another")})
+    attest(image, ["pkg:deb/debian/libssl3@9?arch=amd64"], {"digest": digest_of(b"another")})
     image.descriptors[-1]["annotations"]["vnd.docker.reference.digest"] = descriptor["digest"]
     upload(image, registry, "forged/python", "3.13.15-bookworm")
-    assert look("forged").rows()[0][1] == "3.0.9-1+deb12u9"
+    assert compare("forged").rows()[0][1] == "3.0.9-1+deb12u9"
 
 
-def test_a_row_says_what_is_fixed_since_when_and_for_which_platform(registry: str, look: Any) -> None:
+def test_a_row_says_what_is_fixed_since_when_and_for_which_platform(registry: str, compare: Any) -> None:
     image = Archive()
     for platform in ("linux/amd64", "linux/arm64"):
         image.image([TOP], platform=platform)
     upload(image, registry, "both/python", "3.13.15-bookworm")
-    survey = look("both").survey()
+    survey = compare("both").survey()
     assert [row["platform"] for row in survey.rows] == ["linux/amd64", "linux/arm64"], "all that the registry has"
     assert {key: survey.rows[1][key] for key in ("package", "security", "suites", "since", "target")} == {
         "package": "libssl3", "security": True, "suites": ("bookworm-security",), "since": "2026-09-25",
@@ -165,24 +166,24 @@ def test_a_row_says_what_is_fixed_since_when_and_for_which_platform(registry: st
     }  # fmt: skip
 
 
-def test_packages_that_the_archive_does_not_have_are_not_up_to_date(registry: str, look: Any) -> None:
+def test_packages_that_the_archive_does_not_have_are_not_up_to_date(registry: str, compare: Any) -> None:
     image = Archive()
     image.image([make_tar({"var/lib/dpkg/status": status(nowhere="1", neither="1")})])
     upload(image, registry, "foreign/python", "3.13.15-bookworm")
-    (why,) = look("foreign").survey().unknown
-    assert "does not have neither, nowhere" in why
+    (reason,) = compare("foreign").survey().unknown
+    assert "does not have neither, nowhere" in reason
 
 
-def test_an_image_without_a_list_of_packages_is_not_up_to_date(registry: str, look: Any) -> None:
+def test_an_image_without_a_list_of_packages_is_not_up_to_date(registry: str, compare: Any) -> None:
     image = Archive()
     image.image([PYTHON])
     upload(image, registry, "bare/python", "3.13.15-bookworm")
-    (why,) = look("bare").survey().unknown
-    assert "it lists no packages" in why
+    (reason,) = compare("bare").survey().unknown
+    assert "it lists no packages" in reason
 
 
-def test_images_that_are_not_published_are_skipped(look: Any) -> None:
-    survey = look("empty").survey()
+def test_images_that_are_not_published_are_skipped(compare: Any) -> None:
+    survey = compare("empty").survey()
     assert (survey.rows, survey.images, survey.unknown) == ([], [], [])
 
 
@@ -190,7 +191,7 @@ OS_RELEASE = 'ID=ubuntu\nVERSION_CODENAME=noble\nVERSION_ID="24.04"\n'
 
 
 class Command:
-    """Runs `inv outdated` about an image with an outdated package, as a user does."""
+    """Runs `inv outdated` on an image with an outdated package, as a user does."""
 
     def __init__(self, engine: Engine, host: str, base: Path) -> None:
         self.engine = engine

@@ -44,7 +44,7 @@ OF_PACKAGE = (("usr/share/", ""), ("var/lib/dpkg/info/", ".md5sums"))
 
 
 class Packages:
-    """A bench whose base has the package ``shipped``, and whose archive, its only one, has what an image installs."""
+    """A bench whose base has the package ``shipped``, and whose only archive has what an image installs."""
 
     def __init__(self, bench: Bench, archive: PackageArchive, base: Path) -> None:
         self.bench, self.archive, self.base = bench, archive, base
@@ -65,7 +65,7 @@ class Packages:
         return [output_of(self.bench.engine, result.tags[0], ["cat", f"/usr/share/{path}"]) for path in paths]
 
     def files(self, result: BuildResult) -> dict[str, tuple[object, ...]]:
-        """The files of all layers, the uppermost of each path, with what a container sees of them."""
+        """The files that a container sees, by path, with their properties and content."""
         files: dict[str, tuple[object, ...]] = {}
         data = io.BytesIO(b"".join(self.bench.engine.save(result.tags[0])))
         with image_archive(data, self.bench.image().platform) as image:
@@ -82,7 +82,7 @@ class Packages:
 def archive_and_base(
     tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace
 ) -> Iterator[tuple[PackageArchive, Path]]:
-    """One base for all tests: each base would have its toolchain installed."""
+    """One base for all tests, because the toolchain is installed for each base."""
     if not engine.keeps_layers:
         pytest.skip("this engine does not keep layers as they are packed")
     folder = tmp_path_factory.mktemp("packages")
@@ -106,7 +106,7 @@ def packages(
     families = tuple(dataclasses.replace(family, packages=few) for family in bench.catalog.families)
     recipes = {name: dataclasses.replace(recipe, packages=()) for name, recipe in bench.catalog.recipes.items()}
     bench.catalog = dataclasses.replace(bench.catalog, families=families, recipes=recipes)
-    # Debian's lists, which take seconds at each step, are for the programs that compile only.
+    # Only the toolchain gets Debian's lists, which cost seconds in each step that uses them.
     dockerfile, stage = bench.root / "debian/Dockerfile", "FROM base AS toolchain\n"
     others = f"{stage}RUN cp /etc/apt/others/* /etc/apt/sources.list.d/\n"
     dockerfile.write_text(dockerfile.read_text().replace(stage, others))
@@ -125,7 +125,7 @@ def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(package
     before, layers = packages.files(first), len(packages.bench.engine.require(first.tags[0]).layers)
     created = packages.bench.engine.require(first.tags[0]).labels[CREATED]
 
-    # A package that no image has does not matter.
+    # A new version of a package that no image has changes nothing.
     packages.archive.add("unrelated", "2.0")
     assert packages.build().id == first.id
 
@@ -154,7 +154,7 @@ def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(package
 
     third = packages.build()
     assert third.id == second.id
-    # The lists no longer have version 1.0 of both packages; this "snapshot" of them does.
+    # As with a snapshot of the archive from before the fixes.
     packages.archive.stanzas["bookworm-security"].clear()
     packages.archive.publish()
     assert packages.build(packages=str(file)).id == first.id

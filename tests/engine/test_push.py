@@ -26,6 +26,7 @@ from bakery.engine.engine import Engine
 from bakery.errors import BakeryError, InputError, PublishError
 from bakery.oci.indexes import digest_of
 from bakery.platforms import Platform, host_platform
+from bakery.publish.cosign import Signer
 from bakery.publish.push import Pusher, open_repository, read_digests, write_digests
 from bakery.records.builds import record_attested, record_file, write_record
 from bakery.registry import transport
@@ -306,13 +307,13 @@ def test_a_killed_push_leaves_all_tags_complete_and_can_be_repeated(press: Press
         process = press.start(f"{proxy.address}/{name}")
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 0, output
-        length = len(proxy.asked)
+        length = len(proxy.requests)
         moments = sorted(random.sample(range(1, length + 1), min(10, length)))
         for number, moment in enumerate(moments, 1):
             before = list(dated.values())[-1]
             new = press.load(random.randbytes(300_000), day=f"2026-10-{number:02}")
             dated[f"{RELEASE}-bookworm-202610{number:02}"] = new
-            start = len(proxy.asked)
+            start = len(proxy.requests)
             process = press.start(f"{proxy.address}/{name}")
             proxy.fault = lambda count, *_: _killed(process, count == start + moment)  # noqa: B023
             process.communicate(timeout=60)
@@ -439,8 +440,6 @@ def test_a_credential_helper_is_used_and_its_password_appears_nowhere(
 
 
 def test_an_index_is_signed_before_its_tag_moves(press: Press, registry: str, name: str) -> None:
-    from bakery.publish.cosign import Signer
-
     press.load(b"signed")
     log = press.folder / "cosign.log"
     program = press.folder / "cosign"

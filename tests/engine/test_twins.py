@@ -1,4 +1,4 @@
-"""Twins with gzip layers: the same content, made, attested, tested and pushed together; images derived from them."""
+"""Twins with gzip layers: the same content, built, attested, tested and pushed together; images derived from them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 import os
 import shlex
 import subprocess
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +33,7 @@ from bakery.workspace import Workspace
 from tests.records import run_of_tests
 
 from .faults import faulty
-from .fixtures import SALT, Bench, output_of
+from .fixtures import SALT, Bench, blobs_of, manifest_of, output_of
 from .registry import DATA, NAME, PASSWORD, program, raw, running, tags
 from .test_attestations import inspected, pushed
 
@@ -78,24 +77,6 @@ def names(bench: Bench) -> tuple[str, str]:
     return first[0], twins[0]
 
 
-def blobs_of(engine: Engine, reference: str) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The manifest of an image in the engine, and all blobs by digest, read without this project's code."""
-    with tarfile.open(fileobj=io.BytesIO(b"".join(engine.save(reference)))) as tar:
-        blobs = {
-            member.name.removeprefix("blobs/").replace("/", ":"): tar.extractfile(member).read()  # type: ignore[union-attr]
-            for member in tar
-            if member.isfile()
-        }
-    content = json.loads(blobs["index.json"])
-    while "layers" not in content:
-        content = json.loads(blobs[content["manifests"][0]["digest"]])
-    return content, blobs
-
-
-def manifest_of(engine: Engine, reference: str) -> dict[str, Any]:
-    return blobs_of(engine, reference)[0]
-
-
 def config_of(engine: Engine, reference: str) -> Any:
     manifest, blobs = blobs_of(engine, reference)
     return json.loads(blobs[manifest["config"]["digest"]])
@@ -125,8 +106,8 @@ def test_a_twin_has_the_same_configuration_and_content_in_gzip_layers(bench: Ben
     record = read_record(bench.workspace, bench.image())
     assert record is not None and record.twin and record.twin != record.id
     assert record.gzip_bytes == sum(layer["size"] for layer in packed["layers"])
-    for name, same in zip((image, twin), all_references(bench.catalog, bench.image()), strict=True):
-        assert {bench.engine.require(other).id for other in same} == {bench.engine.require(name).id}
+    for name, tags_of_name in zip((image, twin), all_references(bench.catalog, bench.image()), strict=True):
+        assert {bench.engine.require(tag).id for tag in tags_of_name} == {bench.engine.require(name).id}
 
 
 def test_a_rebuild_loads_neither_the_image_nor_its_twin_again(bench: Bench) -> None:
@@ -263,7 +244,7 @@ def test_nothing_is_pushed_if_the_twin_is_not_the_one_that_was_tested(
 
 @dataclass(frozen=True)
 class Readers:
-    """Who reads what was derived: skopeo, and an engine without containerd's image store."""
+    """Tools that read derived images: skopeo, and an engine without containerd's image store."""
 
     skopeo: list[str]
     older: Engine
@@ -335,7 +316,7 @@ def test_which_tools_read_the_media_types_of_derived_images(
 
 
 def only_v2s2(media_type: str, body: bytes) -> bool:
-    """What a registry accepts that only knows Docker's schema 2: a fake, because no such registry is available."""
+    """Whether a registry that only knows Docker's schema 2 accepts a manifest: a fake, as none is available."""
     content = json.loads(body)
     return media_type == DOCKER_MANIFEST and {layer["mediaType"] for layer in content["layers"]} == {DOCKER_GZIP}
 
@@ -344,11 +325,11 @@ def only_v2s2(media_type: str, body: bytes) -> bool:
 def test_a_registry_that_only_knows_dockers_schema_accepts_images_derived_from_a_twin(
     bench: Bench, readers: Readers, registry: str
 ) -> None:
-    # The twin itself has OCI media types; a client converts them, as those of an image with provenance.
+    # The twin itself has OCI media types, which a client converts, as it does for an image with provenance.
     twin, reference = names(bench)[1], f"{registry}/derived:twin"
     pushed(bench.engine, twin, reference)
     with faulty(registry) as double:
-        double.takes = only_v2s2
+        double.accepts = only_v2s2
         for tag, taken in (("gzip-plain", True), ("twin", True), ("zstd-plain", False), ("zstd-proven", False)):
             if tag != "twin":
                 derived(bench, registry, tag)

@@ -17,7 +17,8 @@ sleep 1
 pystack remote $app | grep "app.py.*in wait"
 gdb --batch -p $app -ex "gcore core" >/dev/null 2>&1
 pystack core core "$(command -v python3)" | grep "app.py.*in wait"
-# docs/use.md: where both have the same series, gdb finds the image's libpython first, and Debian has no file for math.
+# docs/use.md: if both have the same series, gdb finds the image's libpython first, but searches Debian's folders for modules,
+# which have no file for math.
 LD_LIBRARY_PATH="/usr/lib/$(uname -m)-linux-gnu" gdb --batch -p $app -ex "python import math, zlib; print(math.pi)" | grep "^3.14"
 # gdb calls a function of debugpy's, which looks up the C API in libpython.
 python3 -m debugpy --listen "127.0.0.1:$FREE_PORT" --pid $app >debugpy.log 2>&1 || { tail -5 debugpy.log; exit 1; }

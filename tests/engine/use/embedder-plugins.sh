@@ -1,5 +1,5 @@
-# Programs that load libpython at run time, as plug-ins of databases, editors and other languages do, and code that replaces
-# a part of the interpreter: its allocator, its evaluation function, its installation folder.
+# Programs that load libpython at run time, as plug-ins of databases, editors and other languages do; code that replaces the
+# interpreter's allocator or its evaluation function; and an installation that was moved to another folder.
 pip install --quiet cffi setuptools pybind11
 version=$(python3 -c 'import sys; print("%d.%d%s" % (*sys.version_info[:2], sys.abiflags))')
 
@@ -58,7 +58,7 @@ int main() {
     return caught != 3;
 }
 C
-# 3.12.5 crashes when it initialises _datetime or _decimal again, the official recipe's too.
+# 3.12.5 crashes when it initialises _datetime or _decimal again, also when built with the official recipe.
 if python3 -c 'import sys; sys.exit(sys.version_info[:3] != (3, 12, 5))'; then sed -i -E 's/ (datetime|decimal),//g' rounds.cpp; fi
 g++ -std=c++17 rounds.cpp -o rounds $(python3 -m pybind11 --includes) $(python3-config --embed --ldflags)
 ./rounds

@@ -1,4 +1,4 @@
-# C programs that start the interpreter in each way that the documentation of the C API has.
+# C programs that start the interpreter in each way that the documentation of the C API describes.
 flags=$(python3-config --embed --cflags --ldflags)
 version=$(python3 -c 'import sys; print("%d.%d%s" % (*sys.version_info[:2], sys.abiflags))')
 cat >main.c <<'C'
@@ -68,7 +68,7 @@ int main(void) {
     return 0;
 }
 C
-# 3.12.5 crashes when it initialises _datetime or _decimal again, the official recipe's too.
+# 3.12.5 crashes when it initialises _datetime or _decimal again, also when built with the official recipe.
 if python3 -c 'import sys; sys.exit(sys.version_info[:3] != (3, 12, 5))'; then sed -i -E 's/ (datetime|decimal),//g' several.c; fi
 gcc several.c -o several $flags
 [ "$(./several)" = several ]
