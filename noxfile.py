@@ -44,14 +44,17 @@ except BakeryError as error:
 PYTHON_FILES = ("bakery", "benchmarks", "commands", "tests", "tasks.py", "noxfile.py")
 SCRIPTS = ("shared", "reference", "benchmarks", "tests/engine", "ubuntu/merged-usr")
 # At least 4 workers: engine tests mostly wait for the engine or for a network. At most 8: they share one engine.
-# A worker takes a whole file, whose tests share what is expensive, in the order of tests/engine/conftest.py.
+# A worker runs a whole file, whose tests share expensive fixtures; tests/engine/conftest.py sorts the files.
 WORKERS = str(min(8, max(4, os.cpu_count() or 1)))
 PYTEST = ("pytest", "-n", WORKERS, "--dist", "loadscope", "--no-loadscope-reorder", "-m")
 COMMANDS = ("inv", ".ci/run", ".ci/stock", ".github/containerd-store", ".github/repository")
 
 
 def install(session: nox.Session) -> None:
-    """Install this project and what checks need, unless that was done for this pyproject.toml: pip takes seconds."""
+    """Install this project and what the checks need, unless the environment has them for this pyproject.toml.
+
+    Even if nothing is missing, pip takes seconds.
+    """
     stamp, project = session.env_dir / "installed-for", (ROOT / "pyproject.toml").read_text()
     if not stamp.is_file() or stamp.read_text() != project:
         session.install("-q", "-e", ".[dev]")
@@ -105,7 +108,7 @@ def invoke(session: nox.Session, verb: str, series: str, target: str, variant: V
     """Run an Invoke task for one image, with the interpreter that runs nox: this project is installed there."""
     variants = [f"--variant={variant.name}"] if variant.infix else []
     arguments = [verb, f"--version={series}", f"--target={target}", *variants, *session.posargs]
-    # nox would print a login in an argument, and again if the command fails.
+    # session.run() would print a login in an argument, and again if the command fails.
     session.log(redact(f"inv {' '.join(arguments)}"))
     command = [sys.executable, "tasks.py", *arguments]
     if code := subprocess.run(command, cwd=ROOT, check=False).returncode:

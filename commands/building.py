@@ -40,6 +40,7 @@ def profile(selection: Selection, building: Building, output: Output) -> None:
     """Train interpreters and record their profiles (shared/profiles, shared/lock.toml), which builds then use."""
     catalog, images = selection.select(WORKSPACE.root, everything=building.stale)
     images = bakery.build.with_stale_profile(catalog, images) if building.stale else images
+    # This refuses images without a compiler to train, so it also runs without --dry.
     plans = [f"{image.name}: would train with {bakery.build.compiler_to_train(catalog, image)}" for image in images]
     if output.dry:
         print("\n".join(plans))
@@ -54,7 +55,8 @@ def profile(selection: Selection, building: Building, output: Output) -> None:
 )
 def verify(selection: Selection, building: Building, measuring: Measuring) -> Report:
     """Build images twice, or rebuild a published one, and compare the bits; exit code 1 if they differ."""
-    building, published = replace(building, no_cache=True), None
+    building = replace(building, no_cache=True)
+    published = None
     if not measuring.image:
         catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
     else:
@@ -87,8 +89,9 @@ def test(selection: Selection, building: Building, measuring: Measuring) -> Repo
     catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "test", selection, building)
     builder.build_missing(images)
-    run, engine = bakery.testing.run_image_tests, builder.engine
-    results = [run(WORKSPACE, catalog, engine, image, measuring.k, tell) for image in images]
+    results = [
+        bakery.testing.run_image_tests(WORKSPACE, catalog, builder.engine, image, measuring.k, tell) for image in images
+    ]
     return Report.of_results("image passed failed skipped", results, bakery.testing.image_test_failure(results))
 
 

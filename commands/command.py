@@ -47,19 +47,21 @@ def reported_errors() -> Iterator[None]:
 
 
 def _refuse(parser: Any, problem: str) -> None:
-    """Report what Invoke cannot parse as wrong input; Invoke itself exits with 1."""
-    task, option = parser.context and parser.context.name, parser.flag and to_flag(parser.flag.name)
-    raise Exit(process.unparsed(problem, task or "", option or ""), InputError.exit_code)
+    """Report arguments that Invoke cannot parse as bad input (exit code 2); Invoke itself would exit with 1."""
+    task = parser.context.name if parser.context else ""
+    option = to_flag(parser.flag.name) if parser.flag else ""
+    raise Exit(process.unparsed(problem, task or "", option), InputError.exit_code)
 
 
 ParseMachine.error = _refuse  # type: ignore[assignment,method-assign]
-vars(program)["pty_size"] = lambda: (max(60, terminals.pty_size()[0]), terminals.pty_size()[1])  # its lists need room
+# Invoke's --list and --help fail on terminals with fewer than 30 columns.
+vars(program)["pty_size"] = lambda: (max(60, terminals.pty_size()[0]), terminals.pty_size()[1])
 
 
 def command(names: str = "", **changed: Any) -> Callable[[Callable[..., Report | None]], Task[Any]]:
     """Turn a function over option groups into a task that has the options ``names`` and prints the function's report.
 
-    ``changed`` are options that differ for this task: another help text, or another option.
+    ``changed`` are options that differ in this task: a help text or a whole option that replaces the usual one.
     """
 
     def decorate(body: Callable[..., Report | None]) -> Task[Any]:

@@ -37,7 +37,7 @@ def differences(selection: Selection, measuring: Measuring, output: Output) -> R
 
 
 def measure(selection: Selection, measuring: Measuring, function: str) -> None:
-    """Measure each pair of images by a ``function`` of bakery.benchmarks, write the results and print their tables."""
+    """Measure each pair of images with a function of bakery.benchmarks; write the results and print their tables."""
     if measuring.image and measuring.against and not selection.version:
         selection.refuse("--image with --against")
         pairs = [bakery.benchmarks.free_pair(measuring.image, measuring.against)]
@@ -45,10 +45,14 @@ def measure(selection: Selection, measuring: Measuring, function: str) -> None:
         catalog, images = selection.select(WORKSPACE.root)
         builder = bakery.build.open_builder(WORKSPACE, catalog, "bench", selection, Building())
         bakery.benchmarks.require_usable(builder.engine, measuring)
-        peer, pair = partial(bakery.build.peer_of, builder), partial(bakery.benchmarks.pair_of, catalog)
-        pairs = [pair(image, measuring.image, peer(image, measuring.against)) for image in images]
-    engine, new = bakery.engine.find_engine(WORKSPACE, tell), bakery.benchmarks.Session
-    sessions = [new(WORKSPACE, engine, pair, measuring, make_display(sys.stderr)) for pair in pairs]
+        pairs = []
+        for image in images:
+            peer = bakery.build.peer_of(builder, image, measuring.against)
+            pairs.append(bakery.benchmarks.pair_of(catalog, image, measuring.image, peer))
+    engine = bakery.engine.find_engine(WORKSPACE, tell)
+    sessions = [
+        bakery.benchmarks.Session(WORKSPACE, engine, pair, measuring, make_display(sys.stderr)) for pair in pairs
+    ]
     for session in sessions:
         session.report(getattr(bakery.benchmarks, function)).show()
     if measuring.html:

@@ -19,15 +19,16 @@ from commands.command import WORKSPACE, command
 def push(selection: Selection, building: Building, publishing: Publishing, output: Output) -> Report | None:
     """Push tested images with all their tags: by digest first, tags last; safe to repeat after an interruption."""
     catalog, images = (load_catalog(WORKSPACE.root), ()) if publishing.merge else selection.select(WORKSPACE.root)
-    bundle, digests = users_bundle(building.ca_bundle), publishing.digests
+    bundle = users_bundle(building.ca_bundle)
     with bakery.publish.open_pusher(WORKSPACE, catalog, publishing, bundle, tell, dry=output.dry) as pusher:
         if publishing.merge:
             pushed = bakery.publish.read_digests(publishing.merge)
         else:
             pushed = pusher.push_digests(bakery.engine.find_engine(WORKSPACE, tell), images)
-        if digests and not output.dry:
-            bakery.publish.write_digests(Path(digests), pushed)
-            print(f"{digests} written: {len(pushed)} images; tag them with inv push --merge={digests}")
+        if publishing.digests and not output.dry:
+            bakery.publish.write_digests(Path(publishing.digests), pushed)
+            written = f"{publishing.digests} written: {len(pushed)} images"
+            print(f"{written}; tag them with inv push --merge={publishing.digests}")
             return None
         reports = pusher.tag(pushed)
     return Report.of("image platform tag state why", [row for report in reports for row in report.rows])
@@ -40,8 +41,8 @@ def push(selection: Selection, building: Building, publishing: Publishing, outpu
 )
 def update(selection: Selection, output: Output) -> None:
     """Update shared/lock.toml to the newest releases and bases, verified; prints the diff and commit messages."""
-    catalog, names = load_catalog(WORKSPACE.root), (selection.version, selection.target)
-    result = bakery.sources.update_lock(WORKSPACE, catalog, *names, tell, write=not output.check)
+    catalog, write = load_catalog(WORKSPACE.root), not output.check
+    result = bakery.sources.update_lock(WORKSPACE, catalog, selection.version, selection.target, tell, write=write)
     print(result.text)
     if result.failure:
         raise result.failure
@@ -65,8 +66,8 @@ def site(output: Output) -> None:
 @command("builder ca_bundle format", builder="buildx builder to examine (default: the one in use)")
 def doctor(building: Building) -> Report:
     """Check that this machine has what builds need, and say what to type; exit code 1 if a build would fail."""
-    catalog, options = load_catalog(WORKSPACE.root), (building.builder or "", building.ca_bundle)
-    diagnosis = bakery.machine.examine_machine(WORKSPACE, catalog, *options)
+    catalog = load_catalog(WORKSPACE.root)
+    diagnosis = bakery.machine.examine_machine(WORKSPACE, catalog, building.builder or "", building.ca_bundle)
     return Report.of("about state found todo", diagnosis.rows, failure=diagnosis.failure)
 
 

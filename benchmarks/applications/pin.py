@@ -2,7 +2,8 @@
 
     python benchmarks/applications/pin.py        # needs Python 3.11 and uv
 
-Of packages in PURE, which also have wheels compiled by mypyc, the pure-Python wheel is pinned: the interpreter runs it.
+For packages in PURE, which also have wheels compiled by mypyc, only the pure-Python wheel is pinned, so that the
+interpreter runs the code.
 """
 
 import pathlib

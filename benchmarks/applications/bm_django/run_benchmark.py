@@ -1,4 +1,4 @@
-"""Django: render a page of its template language, and work with rows of SQLite by its ORM."""
+"""Django: render a page of its template language, and work with rows of SQLite with its ORM."""
 
 import django
 import pyperf

@@ -1,4 +1,4 @@
-"""Some JSON, validated by pydantic and served by FastAPI."""
+"""JSON that pydantic validates and FastAPI serves."""
 
 import os
 
@@ -9,7 +9,7 @@ app = FastAPI()
 
 
 class Item(BaseModel):
-    """Something for sale."""
+    """An item for sale."""
 
     id: int
     name: str
@@ -17,7 +17,7 @@ class Item(BaseModel):
 
 
 class Answer(BaseModel):
-    """What was found."""
+    """A list of items and their number."""
 
     items: list[Item]
     count: int
@@ -28,12 +28,12 @@ ITEMS = [Item(id=number, name=f"item {number}", price=number * 1.5) for number i
 
 @app.get("/pid")
 async def pid() -> int:
-    """Return the process that answers."""
+    """Return the ID of the process that answers."""
     return os.getpid()
 
 
 @app.get("/items/{low}")
 async def items(low: int, format: str = "json") -> Answer:
-    """Return the items from ``low`` on."""
+    """Return the items with numbers from ``low`` on."""
     found = [item for item in ITEMS if item.id >= low]
     return Answer(items=found, count=len(found))

@@ -1,4 +1,4 @@
-"""A page and some JSON, served by Flask."""
+"""An HTML page and JSON, served by Flask."""
 
 import os
 
@@ -10,13 +10,13 @@ ITEMS = [{"id": number, "name": f"item {number}", "price": number * 1.5} for num
 
 @app.get("/pid")
 def pid():
-    """Return the process that answers."""
+    """Return the ID of the process that answers."""
     return str(os.getpid())
 
 
 @app.get("/items/<int:low>")
 def items(low):
-    """Return the items from ``low`` on, in two formats."""
+    """Return the items with numbers from ``low`` on, as HTML or JSON."""
     found = [item for item in ITEMS if item["id"] >= low]
     if request.args.get("format") == "json":
         return jsonify(items=found, count=len(found))

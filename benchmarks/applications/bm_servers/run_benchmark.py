@@ -34,7 +34,7 @@ def get(port, path):
 
 @contextlib.contextmanager
 def serving(name, port=PORT):
-    """Start the server ``name`` with one worker; yield the worker's process number."""
+    """Start the server ``name`` with one worker; yield the worker's process ID."""
     command = [word.format(port=port) for word in SERVERS[name]]
     server = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
@@ -70,7 +70,7 @@ def measure_requests(runner, name):
 
 
 def memory_of(pid):
-    """Return the resident, the proportional and the private bytes of a process."""
+    """Return the resident, the proportional and the private memory of a process, in bytes."""
     with open(f"/proc/{pid}/smaps_rollup") as rollup:
         sizes = {name: int(size) * 1024 for name, size in re.findall(r"(\w+): +(\d+) kB", rollup.read())}
     return sizes["Rss"], sizes["Pss"], sizes["Private_Clean"] + sizes["Private_Dirty"]
@@ -96,7 +96,7 @@ def workers(count):
 
 
 def measure_memory(runner):
-    """Measure what is resident, and what ten workers need together."""
+    """Measure the resident memory of processes, and the memory that ten workers need together."""
     results = {
         "pass, resident": lambda: waiting("pass")[0],
         "imports, resident": lambda: waiting(IMPORTS)[0],

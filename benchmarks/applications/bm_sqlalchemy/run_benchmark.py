@@ -1,4 +1,4 @@
-"""Write, read and change rows of SQLite by SQLAlchemy's ORM."""
+"""Write, read and change rows of SQLite with SQLAlchemy's ORM."""
 
 import pyperf
 from sqlalchemy import ForeignKey, create_engine, delete, func, select
@@ -10,7 +10,7 @@ class Base(DeclarativeBase):
 
 
 class Author(Base):
-    """An author and the books."""
+    """An author, with books."""
 
     __tablename__ = "author"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -19,7 +19,7 @@ class Author(Base):
 
 
 class Book(Base):
-    """A book of an author."""
+    """A book, with its author."""
 
     __tablename__ = "book"
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -16,13 +16,13 @@ DOCUMENT = json.dumps([{"id": at, "name": f"name {at}", "tags": ["a", "b"], "sco
 
 
 class Body:
-    """A body in a plane with attributes and methods, as in many programs."""
+    """A body in a plane: attributes and methods, as in many programs."""
 
     def __init__(self, x, y):
         self.x, self.y, self.dx, self.dy = x, y, 0.0, 0.0
 
     def attract(self, other):
-        """Change the speed of both bodies."""
+        """Change the velocities of both bodies."""
         x, y = self.x - other.x, self.y - other.y
         force = 0.01 / (x * x + y * y + 1.0)
         self.dx -= x * force
@@ -31,7 +31,7 @@ class Body:
         other.dy += y * force
 
     def move(self):
-        """Move by the speed."""
+        """Move by the velocity."""
         self.x += self.dx
         self.y += self.dy
 
@@ -48,7 +48,7 @@ def objects():
 
 
 def text():
-    """Count words and put a page together."""
+    """Count words and format a page of the counts."""
     for _ in range(40):
         counts = {}
         for word in TEXT.split():
@@ -77,7 +77,7 @@ def sorting():
 
 
 def in_two_threads(*works):
-    """Run ``works`` at the same time and wait for all."""
+    """Run two functions at the same time and wait for both."""
     threads = [threading.Thread(target=work) for work in works]
     for thread in threads:
         thread.start()
