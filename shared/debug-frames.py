@@ -17,7 +17,7 @@ import libpython
 
 
 def has(value, field):
-    """Whether the structure that this pointer refers to has such a field in this series."""
+    """Whether the structure that this pointer refers to has this field; that depends on the series."""
     return gdb.types.has_field(value.type.target(), field)
 
 
@@ -40,7 +40,7 @@ def thread_states():
     for interpreter in linked(runtime["interpreters"]["head"]):
         up_to_3_10 = has(interpreter, "tstate_head")
         for state in linked(interpreter["tstate_head"] if up_to_3_10 else interpreter["threads"]["head"]):
-            # The kernel's number, which 3.11 and later have, is another one if gdb is outside of the container.
+            # The kernel's thread ID, which 3.11 and later have, is another one if gdb runs outside of the container.
             kernel = has(state, "native_thread_id") and int(state["native_thread_id"]) == number
             if kernel or int(state["thread_id"]) == identifier:
                 yield state
@@ -79,7 +79,7 @@ def innermost_frame(function):
 
 
 def activity(function):
-    """What else a C function does for Python. Upstream also describes calls, by variables."""
+    """What a C function does for Python without byte code. Upstream also describes calls, which needs variables."""
     if function.is_waiting_for_gil():
         return "Waiting for the GIL"
     return "Garbage-collecting" if function.is_gc_collect() else False

@@ -1,8 +1,8 @@
 #!/bin/bash
 # debug-symbols.sh - separate the debug information of what compile.sh linked: functions, files and lines.
 #
-# compile.sh strips copies of these files, and the copies are installed: so both have the same code and the same build id, by
-# which gdb, perf and elfutils find the separate files (what is loaded is compared all the same):
+# compile.sh strips copies of these files, and the copies are installed: so both have the same code, which is checked below, and
+# the same build id, by which gdb, perf and elfutils find the separate files:
 # https://sourceware.org/gdb/current/onlinedocs/gdb.html/Separate-Debug-Files.html
 #
 # Next to libpython's symbols are the types of the interpreter's data, and the commands that gdb loads by itself: py-bt, ...
@@ -55,8 +55,8 @@ while IFS= read -r -d '' published; do
 done < <(find "$OUT/usr/local" -type f \( -perm /111 -o -name '*.so*' \) -print0)
 if [ "$count" = 0 ]; then fail "expected executables and shared objects in $OUT/usr/local"; fi
 
-# gdb searches its folder of debug files for a script of a library's name (Auto-loading extensions in its manual). gcc and
-# clang lay data out alike; its layout depends on the tree's own configuration (pyconfig.h).
+# gdb searches its folder of debug files for a script that is named after a library (Auto-loading extensions in its manual).
+# The types are compiled by gcc: clang uses the same data layout, which depends on the tree's own pyconfig.h.
 script=$SYMBOLS/usr/lib/debug/usr/local/lib/$(value INSTSONAME)
 mkdir -p "$(dirname "$script")"
 gcc -g -fno-eliminate-unused-debug-types -I. -IInclude -IInclude/internal -IObjects -c /mnt/debug-types.c -o "$script.types"

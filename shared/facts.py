@@ -37,15 +37,15 @@ PACKAGED = ("/usr", "/var/lib/dpkg/info", "/var/lib/dpkg/status.d")
 OWN = ("/usr/local", "/usr/src")
 CONFIGURATION = ("Cmd", "Entrypoint", "ExposedPorts", "OnBuild", "Shell", "StopSignal", "User", "Volumes", "WorkingDir")
 UNREAL = ("/.dockerenv", "/proc", "/sys", "/dev", "/tmp/facts.py")
-# Browsers, windows, and CPython's own tests.
+# They open a browser or a window, print a text, or are CPython's own tests.
 NOT_IMPORTED = {"antigravity", "idlelib", "test", "this", "turtledemo"}
-# What the location of a module implies.
+# Names in every module, which follow from its location.
 IMPLIED = {
     "__builtins__", "__cached__", "__doc__", "__file__", "__loader__", "__name__", "__package__", "__path__",
     "__spec__", "__warningregistry__",
 }  # fmt: skip
 
-# Prints each depth, doubled, that a recursion of that kind reaches; it may end with an exception or a crash.
+# Doubles the depth of a recursion and prints each depth that it reaches; it may end with an exception or a crash.
 RECURSE = """
 import json, pickle, re, resource, sys, threading
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -76,7 +76,7 @@ STARTS = {
 
 
 def add(kind, name, value):
-    """Add a fact as text; one for each item of a set or list, whose order does not count."""
+    """Add a fact as text, or one for each item of a set or list, whose order does not matter."""
     if isinstance(value, (set, frozenset, list)):
         FACTS.update({f"{kind}: {name}: {item}": "yes" for item in value})
     else:

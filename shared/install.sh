@@ -98,12 +98,12 @@ find "$prefix" -type f \( -perm /111 -o -name '*.so*' \) -not -name '*tkinter*' 
 echo "libraries come from: $(tr '\n' ' ' <"$OUT.packages")"
 
 # Byte code for the standard library: otherwise a fresh container would compile it at each start, because nothing that it
-# writes outlives it. Validated by the hash of the source (PEP 552): it survives new time stamps, and an edited .py counts.
+# writes outlives it. Validated by the hash of the source (PEP 552): new time stamps change nothing, and an edited .py is used.
 # What marshal writes depends on what the process compiled before (cpython #92132): so each process has a fixed batch of files.
-# None for modules that are frozen into the interpreter, which never looks for it. In site-packages for _distutils_hack, which
-# setuptools' distutils-precedence.pth imports at every start (series before 3.12): 0.3 instead of 2.9 ms of 3.11.2's; and for
-# what pip imports at every start: 126 of its 404 modules, with which `pip --version` takes half the time (docs/trials.md); in
-# 3.9 that includes plistlib, which is in source_only.
+# Modules that are frozen into the interpreter have none, because it would never be read. In site-packages, two things have it:
+# _distutils_hack, which setuptools' distutils-precedence.pth imports at every start up to 3.11 (3.11.2: in 0.3 ms, not 2.9),
+# and the modules that pip imports at every start: 126 of 404, with which `pip --version` takes half the time (docs/trials.md).
+# In 3.9 pip also imports plistlib, which source_only names and which gets byte code nevertheless.
 FROZEN='
 import _imp, pathlib, sys
 for file in pathlib.Path(sys.argv[1]).rglob("*.py"):

@@ -2,8 +2,8 @@
 # minimal.sh python CONF OUT     - copy what the system at / needs to run Python, and nothing else
 # minimal.sh shell PACKAGE OUT   - copy a static busybox from PACKAGE, with a link for each of its programs
 #
-# Runs in a stage of its own. dpkg's lists of files and the dynamic linker tell which files are needed; CONF (minimal.conf)
-# adds to them and leaves some out.
+# Runs in a stage of its own. dpkg's lists of files and the dynamic linker determine which files are needed; CONF (minimal.conf)
+# adds some and leaves some out.
 #   OUT/system   the distribution's part
 #   OUT/python   /usr/local, and the linker's cache
 # The packages are recorded in var/lib/dpkg/status.d, where scanners look because distroless images have their records there:
@@ -49,7 +49,7 @@ kept() {
     done
 }
 
-# Print the files and links of the packages that are arguments; folders are made for them.
+# Print the files and links of the packages given as arguments. Folders are left out: `copy` makes them.
 files_of() {
     local path
     dpkg-query --listfiles "$@" | grep '^/' | below_usr | sort -u | kept |
@@ -157,7 +157,7 @@ python() {
     { cat "$work/python" && grep '^/usr/local/' "$work/libraries" || true; } | copy "$local"
     skeleton "$system"
     copy "$system" <"$work/system"
-    # OpenSSL's file of authorities: Ubuntu 22.04 has only its folder of links by hash, which are left out.
+    # OpenSSL's file of CA certificates. Ubuntu 22.04 has only a folder of links by hash, which are left out.
     if [ ! -e "$system/usr/lib/ssl/cert.pem" ] && [ ! -L "$system/usr/lib/ssl/cert.pem" ]; then
         mkdir -p "$system/usr/lib/ssl"
         ln -s /etc/ssl/certs/ca-certificates.crt "$system/usr/lib/ssl/cert.pem"

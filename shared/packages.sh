@@ -29,7 +29,8 @@ trap 'rm -rf "$work"' EXIT
 {
     if [ -n "${APT_CONFIG:-}" ]; then cat "$APT_CONFIG"; fi
     if [ -e "$secrets/apt.conf" ]; then cat "$secrets/apt.conf"; fi
-    # Otherwise apt rolls updates out to some machines first (Ubuntu), by a number that a container does not have.
+    # Phased updates of Ubuntu: otherwise apt chooses the machines that get an update first by a machine ID, which a container
+    # does not have.
     echo 'APT::Get::Always-Include-Phased-Updates "true";'
     if [ -e "$secrets/apt.mirror" ]; then
         mkdir "$work/sources"
@@ -45,8 +46,8 @@ export APT_CONFIG="$work/apt.conf"
 # A list that cannot be fetched is an error: without it, fixes would be silently missed.
 update() { "$@" apt-get update --error-on=any >&2; }
 
-# asking COMMAND... - run a program of apt with what slim bases switch off to save space: lists that are not compressed, and
-# a cache of them, for the steps that ask several times and are part of no image.
+# asking COMMAND... - run a program of apt with uncompressed lists and a cache of them, which slim bases switch off to save
+# space. For steps that query apt several times and are part of no image.
 asking() {
     program=$1
     shift
@@ -117,7 +118,7 @@ install() {
     if [ ! -s "$list" ]; then dpkg-query --show "$@" && return; fi
     update
     {
-        # Nothing but the list and what is installed already ("now") is there to choose from.
+        # Only the packages of the list and those that are installed already ("now") can be chosen.
         printf 'Package: *\nPin: release %s\nPin-Priority: %s\n\n' a=now 500 '*' -1
         sed -E 's/^([^=]+)=([^ ]+) .*/Package: \1\nPin: version \2\nPin-Priority: 990\n/' "$list"
     } >"$work/preferences"
