@@ -63,7 +63,7 @@ def site(output: Output) -> None:
     print(bakery.report.write_site(WORKSPACE, Path(output.output or WORKSPACE.build / "site")))
 
 
-@command("builder ca_bundle format", builder="buildx builder to examine (default: the one in use)")
+@command("builder ca_bundle format", builder="buildx builder to examine (default: the builder in use)")
 def doctor(building: Building) -> Report:
     """Check that this machine has what builds need, and say what to type; exit code 1 if a build would fail."""
     catalog = load_catalog(WORKSPACE.root)

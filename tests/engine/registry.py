@@ -39,18 +39,18 @@ NAME, PASSWORD = "tester", "open sesame"
 HTPASSWD = "$2b$05$eveBro7bab7qBPUe0Lptae4n8J9t7zIVrSPYN3Tqo2to86rWYNUwe"
 """bcrypt hash of the password; the registry supports no other."""
 TRUST: dict[str, Any] = {"auth": (NAME, PASSWORD), "verify": str(DATA / "ca.pem")}
-"""What requests needs for a registry that is secured."""
+"""Arguments of requests for a registry that is secured."""
 
 
 def libraries(private: apt.PrivateApt, package: str) -> list[str]:
-    """The libraries that a package needs, directly or by other libraries."""
-    found, new = set[str](), {package}
+    """The libraries that a package needs, directly or through other libraries."""
+    names, new = set[str](), {package}
     while new:
         command = ["apt-cache", "depends", "--important", *sorted(new)]
         listed = subprocess.run(command, env=private.env, capture_output=True, text=True, check=True).stdout
-        new = set(re.findall(r"^ +Depends: (lib[\w.+-]+)$", listed, re.MULTILINE)) - BASE - found
-        found |= new
-    return sorted(found)
+        new = set(re.findall(r"^ +Depends: (lib[\w.+-]+)$", listed, re.MULTILINE)) - BASE - names
+        names |= new
+    return sorted(names)
 
 
 def program(workspace: Workspace, catalog: Catalog, package: str = PACKAGE, release: str = "") -> Path:

@@ -68,7 +68,7 @@ def published(bench: Bench, first: BuildResult, registry: str) -> str:
     return f"{registry}/python:attested"
 
 
-def test_docker_imagetools_reads_bill_and_provenance_after_a_push(
+def test_docker_imagetools_reads_the_bill_of_materials_and_the_provenance_after_a_push(
     bench: Bench, first: BuildResult, published: str
 ) -> None:
     assert "attest" in first.phases

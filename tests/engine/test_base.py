@@ -58,7 +58,7 @@ def target(request: pytest.FixtureRequest, catalog: Catalog) -> Target:
 
 @pytest.fixture(scope="module")
 def layout(workspace: Workspace, catalog: Catalog, target: Target) -> Path:
-    """The target's base as it is made here or cached."""
+    """The OCI layout of the target's base, made here or cached."""
     if os.geteuid() != 0 or apt.host_id() != "debian":
         pytest.skip("making a base needs root on Debian")
     base = BaseResolver(workspace, catalog).resolve(target, host_platform())
@@ -81,9 +81,9 @@ def published(
     """The tar that debuerreotype and debootstrap make from the same archive, cached for each base that is made here."""
     script = HERE / "published_base.sh"
     key = hashlib.sha256(layer.name.encode() + script.read_bytes()).hexdigest()[:16]
-    made = workspace.home / "published" / f"{target.name}-{key}.tar"
-    if made.exists():
-        return made
+    tar = workspace.home / "published" / f"{target.name}-{key}.tar"
+    if tar.exists():
+        return tar
     if not shutil.which("wget"):
         pytest.skip("debootstrap needs wget")
     archive, mirror = catalog.family_of(target).archive, apt.host_mirror()
@@ -98,26 +98,26 @@ def published(
         pytest.skip(f"debuerreotype cannot be downloaded: {error.message}")
     names = [str(folder / name) for name in ("tools", "root", "rootfs.tar")]
     apt.run(["bash", str(script), *names, target.name, mirror.uris[""], keyring])
-    made.parent.mkdir(exist_ok=True)
-    for old in made.parent.glob(f"{target.name}-*"):
+    tar.parent.mkdir(exist_ok=True)
+    for old in tar.parent.glob(f"{target.name}-*"):
         old.unlink()
-    shutil.move(folder / "rootfs.tar", made)
+    shutil.move(folder / "rootfs.tar", tar)
     shutil.rmtree(folder)
-    return made
+    return tar
 
 
 @functools.cache
 def entries(tar: Path) -> dict[str, tuple[dict[str, Any], bytes]]:
     """The members of a tar by name: the properties that must be equal, and the content of files."""
-    found = {}
-    with tarfile.open(tar) as members:
-        for member in members:
-            stream = members.extractfile(member) if member.isreg() else None
+    members = {}
+    with tarfile.open(tar) as archive:
+        for member in archive:
+            stream = archive.extractfile(member) if member.isreg() else None
             content = stream.read() if stream else b""
             owner = f"{member.uid}:{member.gid}"
             facts = {"type": member.type, "mode": oct(member.mode), "owner": owner, "link": member.linkname}
-            found[member.name] = facts | {"sha256": hashlib.sha256(content).hexdigest()}, content
-    return found
+            members[member.name] = facts | {"sha256": hashlib.sha256(content).hexdigest()}, content
+    return members
 
 
 def paragraphs(content: bytes, ignored: str) -> list[str]:
@@ -181,19 +181,19 @@ def test_services_are_not_started_while_packages_are_installed(layer: Path) -> N
 
 
 def test_base_has_folders_for_manual_pages_but_no_docs_caches_logs_or_host_data(layer: Path) -> None:
-    found = entries(layer)
+    members = entries(layer)
     # update-alternatives links manual pages of Java and PostgreSQL into them.
-    assert {f"usr/share/man/man{number}" for number in (1, 5, 7, 8)} <= set(found)
-    files = {name: content for name, (facts, content) in found.items() if facts["type"] != tarfile.DIRTYPE}
+    assert {f"usr/share/man/man{number}" for number in (1, 5, 7, 8)} <= set(members)
+    files = {name: content for name, (facts, content) in members.items() if facts["type"] != tarfile.DIRTYPE}
     unwanted = ("usr/share/man/", "usr/share/info/", "usr/share/locale/", "var/cache/apt/", "var/lib/apt/lists/")
     assert [name for name in files if name.startswith(unwanted)] == []
     docs = [name for name in files if name.startswith("usr/share/doc/")]
-    links = {name for name in docs if found[name][0]["type"] == tarfile.SYMTYPE}
+    links = {name for name in docs if members[name][0]["type"] == tarfile.SYMTYPE}
     assert {Path(name).name for name in set(docs) - links} == {"copyright"}
     assert [name for name, content in files.items() if name.startswith("var/log/") and content] == []
     assert files["etc/hostname"] == b"debuerreotype\n"
     assert not {"etc/machine-id", "etc/apt/preferences.d/bootstrap", "etc/apt/sources.list"} & set(files)
-    assert not any(name.startswith(("dev/", "proc/", "sys/")) for name in found)
+    assert not any(name.startswith(("dev/", "proc/", "sys/")) for name in members)
 
 
 def test_apt_uses_signed_sources(target: Target, layer: Path) -> None:

@@ -160,7 +160,7 @@ def test_an_application_is_installed_with_pinned_packages_and_measured_in_both_i
 
 @pytest.mark.extended
 def test_the_distributions_own_python_is_built_on_the_same_base(
-    workspace: Workspace, catalog: Catalog, engine: Engine, tmp_path: Path
+    workspace: Workspace, catalog: Catalog, engine: Engine
 ) -> None:
     (image,) = select_images(catalog, ["3.13"], ["bookworm"])
     before = engine.find("debian/python:bookworm")

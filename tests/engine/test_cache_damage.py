@@ -214,7 +214,7 @@ def _folder(file: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", REPLACED)
-def test_inv_push_after_any_file_that_it_opens_was_replaced_pushes_the_same_or_nothing(
+def test_a_push_sends_the_same_image_or_nothing_after_a_file_that_it_opens_was_replaced(
     cached: Cached, kind: str
 ) -> None:
     workspace, image = cached.bench.workspace, cached.bench.image()
@@ -243,8 +243,8 @@ def test_inv_push_after_any_file_that_it_opens_was_replaced_pushes_the_same_or_n
             content = file.read_bytes()
             other.write_bytes(content[::-1])
             REPLACED[kind](file, other)
-            code, output, _, found = push(*arguments)
-            assert (code, found) in ((0, expected), (1, {}), (2, {})), output
+            code, output, _, pushed = push(*arguments)
+            assert (code, pushed) in ((0, expected), (1, {}), (2, {})), output
             assert code == 0 or str(file) in output or kind == "removed", output
             assert not re.search("Traceback|bug in this tool", output), output
             shutil.rmtree(file) if kind == "a folder" else file.unlink(missing_ok=True)

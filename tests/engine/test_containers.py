@@ -48,7 +48,7 @@ def test_the_tool_waits_for_a_command_that_closes_its_output(container: Containe
 
 def test_the_reason_why_a_command_cannot_be_started_is_in_its_output(container: Container) -> None:
     result = container.run(["no-such-program"])
-    assert result.code == 126 or result.code == 127
+    assert result.code in (126, 127)
     assert '"no-such-program": executable file not found' in result.output
 
 

@@ -27,8 +27,8 @@ from .test_image import archive
 
 pytestmark = pytest.mark.engine
 
-# Files are read from the debug image, which has the same ones: gdb may not enter the other container's file system
-# without CAP_SYS_ADMIN.
+# gdb reads the same files in the debug image, because it may not enter the other container's file system without
+# CAP_SYS_ADMIN.
 SYSROOT = ("-iex", "set sysroot /")
 LIBPYTHON = "/usr/local/lib/libpython3."
 PROGRAM = """
@@ -139,7 +139,7 @@ def test_gdb_in_the_debug_image_shows_lines_and_the_python_stack_of_another_cont
 
 @pytest.mark.extended
 def test_gdb_reads_a_core_dump_of_another_container(engine: Engine, symbols: str, running: Any) -> None:
-    # gcore, because the kernel writes core dumps where the host says.
+    # gcore, because the host's settings determine where the kernel writes core dumps.
     read = 'gdb --batch -c /tmp/core.1 "$(readlink -f "$(command -v python3)")" -ex backtrace -ex py-bt'
     script = f"gcore -o /tmp/core 1 >/dev/null 2>&1; {read}"
     text = debugged(engine, symbols, running, ["sh", "-c", script])
@@ -212,7 +212,7 @@ def test_perf_finds_each_python_function_on_the_stack_by_frame_pointers(engine: 
     inner = [stack for stack in stacks if stack and stack != ["<module>"]]
     assert len(inner) > 200
     broken = [stack for stack in inner if stack[-4:] != ["innermost", "middle", "outermost", "<module>"]]
-    # Before innermost has begun, or while a frame is being set up.
+    # These samples are from before innermost() has begun, or from the set-up of a frame.
     assert len(broken) <= 0.02 * len(inner), broken
 
 

@@ -44,7 +44,7 @@ def images(engine: Engine, catalog: Catalog) -> dict[str, str]:
     return names
 
 
-def test_the_interpreter_is_the_default_images(engine: Engine, images: dict[str, str]) -> None:
+def test_the_dev_image_has_the_interpreter_of_the_default_image(engine: Engine, images: dict[str, str]) -> None:
     labels = [engine.client.images.get(name).labels for name in images.values()]
     if labels[0].get(REVISION) != labels[1].get(REVISION):
         pytest.skip("the two images are of different commits: inv build --version=3.13 --variant=default,dev")

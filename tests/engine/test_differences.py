@@ -60,7 +60,7 @@ def test_every_difference_from_the_recorded_reference_has_a_reason(
 
 
 @pytest.mark.extended
-def test_changes_of_an_image_are_the_differences(
+def test_changes_to_an_image_are_reported_as_differences(
     engine: Engine, workspace: Workspace, ours: Image, reference: str, changed: str
 ) -> None:
     """Other facts are the same in both runs, which have the same rights whatever the image's user is."""

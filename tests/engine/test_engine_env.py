@@ -193,7 +193,7 @@ def from_images_under_test(shell: Shell, engine: Engine, reference: str, dockerf
 def test_the_examples_in_docs_are_built_by_docker_build(
     shell: Shell, home: Path, engine: Engine, reference: str, example: str, check: str
 ) -> None:
-    """As the pages say, from the image under test; the settings of pip and uv and the CA certificates are secrets."""
+    """As on the pages, from the image under test; secrets have the settings of pip and uv and the CA certificates."""
     folder = home.parent / "example"
     shutil.copytree(ROOT / "docs" / example, folder)
     images = from_images_under_test(shell, engine, reference, folder / "Dockerfile")
@@ -229,7 +229,7 @@ def test_the_examples_in_docs_are_built_by_docker_build(
             engine.remove(tag)
 
 
-def test_the_old_builder_and_a_network_can_still_be_selected(shell: Shell) -> None:
+def test_the_classic_builder_and_a_network_can_still_be_selected(shell: Shell) -> None:
     assert "the --mount option requires BuildKit" in shell("DOCKER_BUILDKIT=0 docker build context 2>&1 || true")
     assert "network bridge not found" in shell("docker build --network=default --no-cache context 2>&1 || true")
 

@@ -144,7 +144,7 @@ def test_an_attested_bill_of_materials_is_used_without_pulling_layers(registry: 
     assert any("read from its bill of materials" in line for line in comparison.messages)
 
 
-def test_a_bill_about_another_image_is_ignored(registry: str, compare: Any) -> None:
+def test_a_bill_of_materials_of_another_image_is_ignored(registry: str, compare: Any) -> None:
     image = Archive()
     descriptor = image.image([TOP])
     attest(image, ["pkg:deb/debian/libssl3@9?arch=amd64"], {"digest": digest_of(b"another")})

@@ -413,7 +413,7 @@ def test_a_push_uses_the_ca_bundle_and_docker_login(press: Press, secured: str, 
 
 
 def test_a_credential_helper_is_used_and_its_password_appears_nowhere(
-    press: Press, secured: str, name: str, monkeypatch: pytest.MonkeyPatch
+    press: Press, secured: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     press.load(b"helped")
     helper = press.folder / "bin" / "docker-credential-tests"

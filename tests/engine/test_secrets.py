@@ -43,11 +43,11 @@ CORE = f"mArKeR{secrets.token_hex(4)}"
 
 def needles() -> list[bytes]:
     """The core as plain text, in hexadecimal and in base64 at each offset; and the registry's login."""
-    found = [CORE.encode(), CORE.encode().hex().encode(), PASSWORD.encode(), f"{NAME}:{PASSWORD}".encode()]
+    encodings = [CORE.encode(), CORE.encode().hex().encode(), PASSWORD.encode(), f"{NAME}:{PASSWORD}".encode()]
     for offset in range(3):
         encoded = base64.b64encode(bytes(offset) + CORE.encode() + bytes(2))
-        found.append(encoded[4:-4])
-    return [*found, base64.b64encode(f"{NAME}:{PASSWORD}".encode())]
+        encodings.append(encoded[4:-4])
+    return [*encodings, base64.b64encode(f"{NAME}:{PASSWORD}".encode())]
 
 
 class LoginHandler(QuietHandler, SimpleHTTPRequestHandler):
@@ -143,7 +143,7 @@ class Planted:
 
 @pytest.fixture
 def planted(
-    tmp_path: Path, engine: Engine, workspace: Workspace, catalog: Catalog, layers: Path
+    tmp_path: Path, engine: Engine, workspace: Workspace, catalog: Catalog
 ) -> Iterator[tuple[Planted, str, Path, dict[str, Any]]]:
     if not engine.keeps_layers:
         pytest.skip("this engine stores images without their indexes")
@@ -181,8 +181,8 @@ def contents(file: Path) -> Iterator[bytes]:
 
 def leaks(text: bytes) -> list[str]:
     """The places in ``text`` that contain a secret, with their context."""
-    found = [(needle, text.find(needle)) for needle in needles()]
-    return [repr(text[max(at - 60, 0) : at + len(needle) + 4]) for needle, at in found if at >= 0]
+    places = [(needle, text.find(needle)) for needle in needles()]
+    return [repr(text[max(at - 60, 0) : at + len(needle) + 4]) for needle, at in places if at >= 0]
 
 
 def test_a_build_and_a_push_neither_leave_nor_show_nor_publish_a_secret(
@@ -207,25 +207,25 @@ def test_a_build_and_a_push_neither_leave_nor_show_nor_publish_a_secret(
     assert used["mirror"], "the mirror's login was not used"
     logins = {key for headers in used["proxy"] for key in headers if "Authorization" in key}
     assert logins == {"Authorization", "Proxy-Authorization"}, "the logins of the proxy and of apt's sources"
-    kinds, found = set[str](), list[str]()
+    kinds, leaked = set[str](), list[str]()
     for file in (file for file in data.rglob("data") if file.is_file()):
         for text in contents(file):
             kinds |= set(re.findall(r'"predicateType": ?"([^"]+)"', text[:4000].decode(errors="replace")))
             kinds |= {"configuration"} if b'"diff_ids"' in text and b'"Labels"' in text else set()
             kinds |= {"layer"} if b"usr/local/bin/python3" in text else set()
             kinds |= {"index"} if b"vnd.docker.reference.digest" in text else set()
-            found += [f"registry: {leak}" for leak in leaks(text)]
+            leaked += [f"registry: {leak}" for leak in leaks(text)]
     assert len(kinds) == 7, kinds  # four statements, configurations, layers, indexes
     for file in (*bench.root.rglob("*"), *bench.workspace.home.rglob("*")):
         if file.is_file() and not file.is_symlink() and file.suffix != ".env" and ".git" not in file.parts:
             private = file.stat().st_mode & 0o77 == 0 and file.name in ("auth.conf", "apt.conf")
-            found += [f"{file.name}: {leak}" for text in contents(file) for leak in leaks(text) if not private]
+            leaked += [f"{file.name}: {leak}" for text in contents(file) for leak in leaks(text) if not private]
     built = bench.engine.client.images.get(f"{catalog.repository}:{RELEASE}").attrs
-    found += [f"image: {leak}" for leak in leaks(json.dumps(built).encode())]
+    leaked += [f"image: {leak}" for leak in leaks(json.dumps(built).encode())]
     # The clone's own path is not a secret on this machine: the arguments of each process in it contain it.
-    found += [f"output: {leak}" for text in machine.output for leak in leaks(text.replace(f"{CORE}00", "").encode())]
+    leaked += [f"output: {leak}" for text in machine.output for leak in leaks(text.replace(f"{CORE}00", "").encode())]
     # docker's arguments contain the path of its configuration, which is in the home folder.
     path, home = f"{CORE}00".encode(), machine.home.name.encode()
     lines = [line.replace(path, b"").replace(home, b"") for line in machine.processes]
-    found += [f"arguments: {leak}" for line in lines for leak in leaks(line)]
-    assert not found, "\n".join(sorted(set(found)))
+    leaked += [f"arguments: {leak}" for line in lines for leak in leaks(line)]
+    assert not leaked, "\n".join(sorted(set(leaked)))

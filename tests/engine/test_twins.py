@@ -277,11 +277,11 @@ def derive(engine: Engine, base: str, reference: str, *options: str, output: str
 
 
 def derived(bench: Bench, host: str, tag: str) -> dict[str, Any]:
-    """Derive an image as ``tag`` says (BASE-OPTION) and return its manifest, as the registry has it."""
+    """Derive the image that ``tag`` describes (BASE-OPTION) and return its manifest in the registry."""
     base, option = tag.split("-")
-    options = {"proven": ["--provenance=true"]}.get(option, ["--provenance=false"])
+    provenance = f"--provenance={'true' if option == 'proven' else 'false'}"
     output = ",oci-mediatypes=true" if option == "oci" else ""
-    derive(bench.engine, names(bench)[base == "gzip"], f"{host}/derived:{tag}", *options, output=output)
+    derive(bench.engine, names(bench)[base == "gzip"], f"{host}/derived:{tag}", provenance, output=output)
     content = raw(host, "derived", tag)[0]
     return raw(host, "derived", content["manifests"][0]["digest"])[0] if "manifests" in content else content
 
@@ -302,9 +302,9 @@ def derived(bench: Bench, host: str, tag: str) -> dict[str, Any]:
 def test_which_tools_read_the_media_types_of_derived_images(
     bench: Bench, readers: Readers, registry: str, tag: str, manifest: str, layer: str
 ) -> None:
-    made, reference = derived(bench, registry, tag), f"{registry}/derived:{tag}"
-    assert made["mediaType"] == manifest
-    assert made["layers"][0]["mediaType"] == layer, "of the base"
+    content, reference = derived(bench, registry, tag), f"{registry}/derived:{tag}"
+    assert content["mediaType"] == manifest
+    assert content["layers"][0]["mediaType"] == layer, "of the base"
     forms = ([], ["--format=v2s2"]) if tag.startswith("gzip") else ([],)
     for form in forms:
         copied = readers.copy(*form, f"docker://{reference}", f"dir:{readers.folder}")

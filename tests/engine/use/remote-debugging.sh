@@ -1,7 +1,7 @@
 # Tools of 3.14 that read another process: the tasks of an event loop, a script and a debugger in a running process.
 # They search the files that the process has mapped for sections: libpython for .PyRuntime, _asyncio for .AsyncioDebug
 # (https://docs.python.org/3.14/howto/remote_debugging.html).
-if python -c 'import sys; sys.exit(sys.version_info >= (3, 14))'; then exit 0; fi
+if python -c 'import sys; sys.exit(sys.version_info >= (3, 14))'; then exit 77; fi
 cat >application.py <<'P'
 import asyncio
 

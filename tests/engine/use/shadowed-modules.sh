@@ -1,4 +1,4 @@
-# An application's own modules and packages are found, whatever module of the standard library has the same name.
+# An application's own modules and packages are found, even if modules of the standard library have the same names.
 names="array fcntl grp linecache math mmap pyexpat resource secrets select statistics termios"
 mkdir modules packages
 for name in $names; do
