@@ -35,8 +35,9 @@ from bakery.errors import BuildError
 from bakery.files import sha256_of
 from bakery.options import Building, Measuring, Selection
 from bakery.workspace import Workspace
+from tests.archives import make_tar
 
-from .conftest import ROOT
+from .fixtures import ROOT
 
 pytestmark = pytest.mark.engine
 
@@ -92,11 +93,7 @@ def session(workspace: Workspace, engine: Engine, reference: str, tmp_path: Path
     config = read_config(ROOT)
     file = tmp_path / "bench" / python.key / tar_name("pyperformance", config.requirements)
     file.parent.mkdir(parents=True)
-    with tarfile.open(file, "w") as tar:
-        for name, text in FILES.items():
-            member = tarfile.TarInfo(f"tools/{name}")
-            member.size, member.mode = len(text), 0o644
-            tar.addfile(member, io.BytesIO(text.encode()))
+    file.write_bytes(make_tar({f"tools/{name}": text.encode() for name, text in FILES.items()}))
     file.with_suffix(".sha256").write_text(sha256_of(file))
     pair = Pair(f"test-{uuid.uuid4()}", reference, reference)
     return Session(Workspace(workspace.root, tmp_path), engine, pair, Measuring(rounds=1), Display(io.StringIO()))

@@ -31,8 +31,8 @@ from bakery.testing.image_tests import over_budget
 from bakery.workspace import Workspace
 from tests.records import local_record, recorded, run_of_tests
 
-from .conftest import ROOT, BuildLock
-from .fixtures import RELEASE, REPOSITORY, SALT, Bench, manifest_of, output_of
+from .conftest import BuildLock
+from .fixtures import RELEASE, REPOSITORY, ROOT, SALT, Bench, manifest_of, output_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("images_removed")]
 
@@ -246,17 +246,22 @@ def test_images_that_are_built_in_parallel_are_the_same_and_survive_a_failed_one
     assert [(result.id, result.compiled) for result in again] == [(first.id, False)]
 
 
+def start_build(bench: Bench, *arguments: str) -> subprocess.Popen[str]:
+    """A quick build by `inv build` in a separate process."""
+    options = [f"--version={RELEASE}", f"--mirror={bench.mirror}", "--quick", *arguments]
+    return subprocess.Popen(
+        [sys.executable, "-m", "invoke", "build", *options], cwd=bench.root, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "BAKERY_HOME": str(bench.workspace.home), "DOCKER_HOST": bench.engine.host},
+        # A script's background processes ignore SIGINT, so these tests may inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+
+
 def test_an_interruption_ends_all_builds(
     tmp_path: Path, engine: Engine, workspace: Workspace, build_lock: BuildLock
 ) -> None:
     bench = Bench(tmp_path, engine, workspace.home, seconds=300)
-    environment = {**os.environ, "BAKERY_HOME": str(bench.workspace.home), "DOCKER_HOST": engine.host}
-    arguments = [f"--version={RELEASE}", f"--mirror={bench.mirror}", "--target=bookworm", "--jobs=2", "--quick"]
-    command = [sys.executable, "-m", "invoke", "build", *arguments, "--variant=default,minimal"]
-    with (
-        build_lock,
-        subprocess.Popen(command, cwd=bench.root, env=environment, stderr=subprocess.PIPE, text=True) as process,
-    ):
+    with build_lock, start_build(bench, "--target=bookworm", "--jobs=2", "--variant=default,minimal") as process:
         assert process.stderr is not None
         started = set()
         for line in process.stderr:
@@ -295,14 +300,7 @@ def test_an_interrupted_build_can_be_completed(
     number: signal.Signals,
 ) -> None:  # fmt: skip
     bench = Bench(tmp_path, engine, workspace.home, packages=resolution, seconds=6)
-    environment = {**os.environ, "BAKERY_HOME": str(bench.workspace.home), "DOCKER_HOST": engine.host}
-    arguments = [f"--version={RELEASE}", f"--mirror={bench.mirror}", f"--packages={resolution}", "--quick"]
-    command = [sys.executable, "-m", "invoke", "build", *arguments]
-    with build_lock, subprocess.Popen(
-        command, cwd=bench.root, env=environment, stderr=subprocess.PIPE, text=True,
-        # A script's background processes ignore SIGINT, so these tests may inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:  # fmt: skip
+    with build_lock, start_build(bench, f"--packages={resolution}") as process:
         assert process.stderr is not None
         output = ""
         while not output.endswith(": build\n") and (line := process.stderr.readline()):

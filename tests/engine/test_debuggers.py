@@ -21,9 +21,9 @@ from bakery.catalog.labels import LABELS
 from bakery.catalog.models import FREE_THREADED
 from bakery.engine.containers import execute
 from bakery.engine.engine import Engine
+from tests.archives import make_tar
 
 from .fixtures import in_variant, output_of
-from .test_image import archive
 
 pytestmark = pytest.mark.engine
 
@@ -57,7 +57,7 @@ def running(engine: Engine, reference: str) -> Iterator[Any]:
         reference, ["python", "/srv/work.py"], network_mode="host", cap_add=["SYS_PTRACE"]
     )
     try:
-        container.put_archive("/srv", archive({"work.py": PROGRAM}))
+        container.put_archive("/srv", make_tar({"work.py": PROGRAM.encode()}))
         container.start()
         deadline = time.monotonic() + 60
         while b"ready" not in container.logs() and time.monotonic() < deadline:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,18 +24,9 @@ from bakery.engine.engine import Engine
 from bakery.errors import BakeryError, EngineError
 from bakery.platforms import host_platform
 from bakery.workspace import Workspace
+from tests.archives import make_tar
 
 pytestmark = pytest.mark.engine
-
-
-def layer() -> bytes:
-    """A tar with one file: the smallest possible layer."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        member = tarfile.TarInfo("hello")
-        member.size = 5
-        tar.addfile(member, io.BytesIO(b"hello"))
-    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +47,8 @@ def client(embedded: Embedded) -> Engine:
 def test_images_survive_down_and_up(embedded: Embedded) -> None:
     embedded.up()
     engine = client(embedded)
-    engine.client.api.import_image_from_data(layer(), repository="bakery-tests/hello", tag="1")
+    layer = make_tar({"hello": b"hello"})
+    engine.client.api.import_image_from_data(layer, repository="bakery-tests/hello", tag="1")
     engine.close()
     assert embedded.down()
     assert not embedded.running()

@@ -19,8 +19,7 @@ from bakery.catalog.models import FREE_THREADED
 from bakery.engine.engine import Engine
 from bakery.workspace import Workspace
 
-from .conftest import ROOT
-from .fixtures import in_variant
+from .fixtures import ROOT, in_variant
 
 pytestmark = pytest.mark.engine
 

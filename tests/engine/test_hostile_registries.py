@@ -23,8 +23,7 @@ import zstandard
 from bakery.engine.engine import Engine
 from tests.loopback import QuietHandler, QuietServer, serving_requests
 
-from .conftest import ROOT
-from .fixtures import RELEASE
+from .fixtures import RELEASE, ROOT
 
 pytestmark = pytest.mark.engine
 
@@ -84,10 +83,15 @@ def serving(answer: Callable[[Any], object]) -> Iterator[tuple[str, list[str]]]:
         yield f"127.0.0.1:{server.server_port}", requests
 
 
-def long_body(request: Any) -> None:
-    request.begin(200, Content_Length=str(LARGE))
+def long_body(request: Any, status: int = 200, **headers: str) -> None:
+    request.begin(status, Content_Length=str(LARGE), **headers)
     for _ in range(LARGE >> 20):
         request.wfile.write(BLOCK)
+
+
+def wrong_length(request: Any, length: int) -> None:
+    request.begin(200, Content_Length=str(length))
+    request.wfile.write(manifest(1))
 
 
 def endless_chunks(request: Any) -> None:
@@ -143,19 +147,15 @@ ANSWERS: dict[str, Callable[[Any], object]] = {
     "a gzip bomb": lambda request: request.send(200, bomb("gzip"), Content_Encoding="gzip"),
     "a gzip bomb twice": lambda request: request.send(200, bomb("gzip"), Content_Encoding="gzip, gzip"),
     "a zstd bomb": lambda request: request.send(200, bomb("zstd"), Content_Encoding="zstd"),
-    "an error with 700 MB": lambda request: request.begin(404, Content_Length=str(LARGE)) or [
-        request.wfile.write(BLOCK) for _ in range(LARGE >> 20)
-    ],
+    "an error with 700 MB": lambda request: long_body(request, 404),
     "a redirect to itself": lambda request: request.send(307, Location=request.path),
     "ever new redirects": lambda request: request.send(302, Location=f"{request.path}x"),
-    "a redirect with 700 MB": lambda request: request.begin(
-        307, Location=f"{request.path}x", Content_Length=str(LARGE)
-    ) or [request.wfile.write(BLOCK) for _ in range(LARGE >> 20)],
+    "a redirect with 700 MB": lambda request: long_body(request, 307, Location=f"{request.path}x"),
     "401 for ever": lambda request: request.send(401, **{"WWW-Authenticate": 'Basic realm="x"'}),
     "tokens that are refused": lambda request: token(request, lambda r: r.send(200, b'{"token": "x"}')),
     "a token of 700 MB": lambda request: token(request, long_body),
     "a token from itself": lambda request: token(request, lambda r: token(r, lambda s: s.send(401))),
-    "other bytes than the digest": lambda request: request.send(200, manifest(3), **{"Docker-Content-Digest": DIGEST}),
+    "other bytes than the digest": lambda request: request.send(200, manifest(3), Docker_Content_Digest=DIGEST),
     "blobs of 700 MB": lambda request: request.send(200, manifest(3)) if "/manifests/" in request.path else long_body(
         request
     ),
@@ -167,10 +167,8 @@ ANSWERS: dict[str, Callable[[Any], object]] = {
     "a media type that lies": lambda request: request.send(
         200, manifest(1), Content_Type="application/vnd.oci.image.index.v1+json"
     ),
-    "fewer bytes than announced": lambda request: request.begin(200, Content_Length="3000") or request.wfile.write(
-        manifest(1)
-    ),
-    "a negative length": lambda request: request.begin(200, Content_Length="-1") or request.wfile.write(manifest(1)),
+    "fewer bytes than announced": lambda request: wrong_length(request, 3000),
+    "a negative length": lambda request: wrong_length(request, -1),
     "another host": lambda request: request.send(307, Location=f"http://127.0.0.2:9{request.path}"),
     "errors": lambda request: request.send(500, b"{}"),
     "no HTTP": lambda request: request.wfile.write(BLOCK * 700),

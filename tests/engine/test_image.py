@@ -5,9 +5,7 @@ Runs on $BAKERY_IMAGE, else on the default series' image if it is built (`inv bu
 
 from __future__ import annotations
 
-import io
 import signal
-import tarfile
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +15,7 @@ import pytest
 from bakery.catalog.labels import LABELS
 from bakery.engine.containers import execute
 from bakery.engine.engine import Engine
+from tests.archives import make_tar
 
 from .fixtures import in_variant, output_of
 
@@ -130,16 +129,6 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
 '''
 
 
-def archive(files: dict[str, str]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text.encode())
-            tar.addfile(member, io.BytesIO(text.encode()))
-    return buffer.getvalue()
-
-
 @pytest.fixture(scope="module")
 def compiler(engine: Engine, compilers: str) -> Iterator[Any]:
     """A container of the image with a compiler installed, as users do in a slim image."""
@@ -148,7 +137,7 @@ def compiler(engine: Engine, compilers: str) -> Iterator[Any]:
         files = {"backend.py": BACKEND, "pyproject.toml": PYPROJECT, "forty.c": EXTENSION}
         files |= {"embedder.c": EMBEDDER, "copies.c": COPIES, "paths.c": SEARCH_PATHS}
         files |= {"library.c": LIBRARY_WITH_A_MODULE, "program.c": PROGRAM_WITH_THE_LIBRARY}
-        container.put_archive("/srv", archive(files))
+        container.put_archive("/srv", make_tar({name: text.encode() for name, text in files.items()}))
         yield container
     finally:
         container.remove(force=True)

@@ -25,7 +25,7 @@ from bakery.sbom.outdated import Outdated, Survey
 from bakery.workspace import Workspace
 from tests.archives import MANIFEST, Archive, digest_of, make_tar
 
-from .conftest import ROOT
+from .fixtures import ROOT
 from .package_archive import PackageArchive, base_of, served
 from .registry import upload
 

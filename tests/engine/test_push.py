@@ -36,9 +36,8 @@ from bakery.workspace import Workspace
 from tests.archives import Archive, make_tar
 from tests.records import local_record, run_of_tests
 
-from .conftest import ROOT
 from .faults import DROP, LOSE, faulty
-from .fixtures import RELEASE, repository, source
+from .fixtures import RELEASE, ROOT, repository, source
 from .processes import watch_arguments
 from .registry import DATA, NAME, PASSWORD, raw, running, tags, whole
 
