@@ -138,10 +138,8 @@ def described(path, info):
     if stat.S_ISLNK(info.st_mode):
         return f"link to {os.readlink(path)}"
     kind = "folder" if stat.S_ISDIR(info.st_mode) else "file" if stat.S_ISREG(info.st_mode) else "special"
-    words = [kind, f"{stat.S_IMODE(info.st_mode):04o}", owner(info)]
-    if kind == "file" and path.startswith(OWN):
-        words += filter(None, [text_digest(path)])
-    return " ".join(words)
+    digest = text_digest(path) if kind == "file" and path.startswith(OWN) else ""
+    return f"{kind} {stat.S_IMODE(info.st_mode):04o} {owner(info)} {digest}".rstrip()
 
 
 def files():
@@ -149,11 +147,13 @@ def files():
     skipped, waiting = mounts() | set(UNREAL), ["/"]
     while waiting:
         for entry in os.scandir(waiting.pop()):
+            if entry.path in skipped:
+                continue
             packaged = entry.path.startswith(PACKAGED) and not entry.path.startswith(OWN)
-            if entry.path not in skipped and not packaged:
+            if not packaged:
                 add("files", entry.path, described(entry.path, entry.stat(follow_symlinks=False)))
-            if entry.path not in skipped and (not packaged or entry.path == "/usr"):
-                waiting += [entry.path] if entry.is_dir(follow_symlinks=False) else []
+            if entry.is_dir(follow_symlinks=False) and (not packaged or entry.path == "/usr"):
+                waiting.append(entry.path)
 
 
 def commands():

@@ -104,7 +104,12 @@ def test_a_benchmark_is_measured_in_both_images_in_every_round(
 ) -> None:
     session.settings = Measuring(rounds=2, cpu=0, only=("trivial", "broken"))
     copied, copy = [], WorkerContainer.copy_interpreter
-    monkeypatch.setattr(WorkerContainer, "copy_interpreter", lambda worker: (copied.append(worker.side), copy(worker)))
+
+    def recorded_copy(worker: WorkerContainer) -> None:
+        copied.append(worker.side)
+        copy(worker)
+
+    monkeypatch.setattr(WorkerContainer, "copy_interpreter", recorded_copy)
     result = run_benchmarks(session)
     (times,) = result.benchmarks
     assert (times.name, times.loops) == ("trivial", 1)

@@ -64,6 +64,14 @@ runpy.run_module("invoke", run_name="__main__")
 """Runs a task and prints each file that it opens in some folders."""
 
 
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder, if it exists."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def files_of(home: Path) -> list[Path]:
     """The files of the cache, without locks, whose content does not matter."""
     return [file for file in sorted(home.rglob("*")) if file.is_file() and file.suffix != ".lock"]
@@ -120,7 +128,7 @@ class Cached:
 
     def restore(self) -> None:
         for path in self.home.iterdir():
-            path.unlink() if path.is_symlink() or path.is_file() else shutil.rmtree(path)
+            remove(path)
         shutil.copytree(self.pristine, self.home, symlinks=True, dirs_exist_ok=True)
 
     @property
@@ -247,5 +255,5 @@ def test_a_push_sends_the_same_image_or_nothing_after_a_file_that_it_opens_was_r
             assert (code, pushed) in ((0, expected), (1, {}), (2, {})), output
             assert code == 0 or str(file) in output or kind == "removed", output
             assert not re.search("Traceback|bug in this tool", output), output
-            shutil.rmtree(file) if kind == "a folder" else file.unlink(missing_ok=True)
+            remove(file)
             file.write_bytes(content)

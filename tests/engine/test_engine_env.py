@@ -201,7 +201,8 @@ def test_the_examples_in_docs_are_built_by_docker_build(
     secrets, lines = "", ["[global]"]
     for name in ("index-url", "extra-index-url", "proxy", "trusted-host", "timeout"):
         value = variables.get(f"PIP_{name.upper().replace('-', '_')}")
-        lines += [f"{name} = {value}"] if value else []
+        if value:
+            lines.append(f"{name} = {value}")
     if "PIP_CERT" in variables:
         lines.append("cert = /run/secrets/ca.pem")
         secrets = f"--secret id=pip.conf,src=pip.conf --secret id=ca.pem,src={variables['PIP_CERT']}"
