@@ -40,7 +40,7 @@ def profile(selection: Selection, building: Building, output: Output) -> None:
     """Train interpreters and record their profiles (shared/profiles, shared/lock.toml), which builds then use."""
     catalog, images = selection.select(WORKSPACE.root, everything=building.stale)
     images = bakery.build.with_stale_profile(catalog, images) if building.stale else images
-    # This refuses images without a compiler to train, so it also runs without --dry.
+    # Refuses images that are compiled with gcc, also without --dry.
     plans = [f"{image.name}: would train with {bakery.build.compiler_to_train(catalog, image)}" for image in images]
     if output.dry:
         print("\n".join(plans))

@@ -45,7 +45,7 @@ def status(**versions: str) -> bytes:
 def archive(
     tmp_path_factory: pytest.TempPathFactory, engine: Engine, workspace: Workspace
 ) -> Iterator[tuple[PackageArchive, Path]]:
-    """An archive with the image's packages and a security update of one of them; and a base that uses it."""
+    """An archive with a security update of libssl3, the image's tzdata and an older zlib1g; and a base that uses it."""
     folder = tmp_path_factory.mktemp("outdated")
     with served(workspace, folder) as (archive, layout):
         archive.add("libssl3", "3.0.9-1+deb12u9")
