@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from bakery.catalog import Archive
+from bakery.catalog import Archive, load_catalog
 from bakery.checksums import checked_folder, is_intact
 from bakery.errors import QuotingError
 from bakery.files import Tell, require_type, sha256_of, staged_folder, write_whole
@@ -113,6 +113,11 @@ def require_host(distribution: str) -> None:
     """Raise :exc:`AptError` unless the host's packages are those of ``distribution`` (:func:`host_id`)."""
     if host_id() != distribution:
         raise AptError(f"this host's apt has {host_id() or 'no'} packages, not {distribution} packages")
+
+
+def host_archive(root: Path) -> Archive:
+    """The archive of the host's distribution in the catalog of the clone ``root``."""
+    return next(family.archive for family in load_catalog(root).families if family.archive.id == host_id())
 
 
 def host_codename() -> str:

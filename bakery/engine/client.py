@@ -9,6 +9,11 @@ LARGEST_ANSWER = 64 << 20
 
 
 class _Api(APIClient):
+    def prepare_request(self, request: Any) -> Any:
+        """Without a login of ~/.netrc, which requests would send to an engine at tcp://HOST: engines have no logins."""
+        self.auth = lambda prepared: prepared
+        return super().prepare_request(request)
+
     def send(self, request: Any, **options: Any) -> Any:
         """The answer; OverflowError before more than :data:`LARGEST_ANSWER` bytes of it are in memory."""
         whole = not options.get("stream")

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bakery import registry
 from bakery.engine.daemons import version_of
 from bakery.engine.embedded import Embedded
 from bakery.errors import BakeryError, BuildError, EngineError
@@ -155,9 +156,15 @@ class Engine:
         name, tag = parse_repository_tag(reference)
         told, layers = time.monotonic(), dict[str, int]()
         tell(f"pulling {reference}")
+        host, path, _ = registry.split_reference(reference)
+        login = registry.Transport(host, path, registry.PULL).login  # docker's client has no limits for helpers
+        auth = {"username": login.name, "password": login.password, "identitytoken": login.token}
+        auth["serveraddress"] = registry.server_address(host)
         with self.api_errors():
             try:
-                for event in self.client.api.pull(name, tag or "latest", stream=True, decode=True):
+                for event in self.client.api.pull(
+                    name, tag or "latest", stream=True, decode=True, auth_config=auth if login else {}
+                ):
                     if "error" in event:
                         raise BuildError(f"{reference} cannot be pulled: {event['error']}")
                     if event.get("status") == "Downloading":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import hashlib
 import json
@@ -593,6 +594,39 @@ def test_a_pull_reports_progress_and_the_registrys_error(
     (asked,) = (line for line in server.asked if "images/create" in line)
     assert "fromImage=some%2Fimage" in asked and "tag=1" in asked
     assert told == ["pulling some/image:1", *(f"pulling some/image:1: {text}" for text in progress or [])]
+
+
+@pytest.mark.parametrize("helper", ["exec sleep 60", "yes", 'echo \'{"Username": "tester", "Secret": "open sesame"}\''])
+def test_a_pull_sends_the_engine_the_registrys_login_and_does_not_wait_for_a_helper(
+    workspace: Workspace, serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, helper: str
+) -> None:
+    program, config = tmp_path / "docker-credential-test", Path(os.environ["DOCKER_CONFIG"])
+    program.write_text(f"#!/bin/sh\n{helper}\n")
+    program.chmod(0o755)
+    config.mkdir()
+    (config / "config.json").write_text('{"credsStore": "test"}', encoding="utf-8")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr("bakery.registry.credentials.PATIENCE", 1)
+    version = json.dumps(VERSION).encode()
+    server = serve(default=lambda request: version if request.path.endswith("/version") else 403)
+    engine = Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))
+    with closing(engine), pytest.raises(BuildError, match="cannot be pulled"):
+        engine.pull("registry.example/image:1", print)
+    sent = json.loads(base64.urlsafe_b64decode(server.headers[-1]["x-registry-auth"]))
+    login = {"username": "tester", "password": "open sesame", "identitytoken": ""}
+    assert sent == ({**login, "serveraddress": "registry.example"} if "echo" in helper else {})
+
+
+def test_an_engine_is_not_sent_the_login_that_netrc_has_for_its_host(
+    workspace: Workspace, serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login tester password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    server = serve(default=json.dumps(VERSION).encode())
+    with closing(Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))) as engine:
+        engine.check()
+    assert len(server.headers) == 2
+    assert not any("authorization" in headers for headers in server.headers)
 
 
 def test_the_embedded_daemon_inherits_no_secrets(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
