@@ -78,7 +78,7 @@ def _users_choice(embedded: Embedded) -> Engine | None:
     name = os.environ.get("DOCKER_CONTEXT", "")
     try:
         name = name or get_current_context_name()
-        if name in ("", "default"):
+        if name in ("", "default", None):
             return None
         context = ContextAPI.get_context(name)
     except Exception as error:
@@ -96,7 +96,9 @@ def _tls_from_environment() -> "TLSConfig | None":
         tls: TLSConfig | None = kwargs_from_env().get("tls")
         return tls
     except Exception as error:
-        raise InputError(f"DOCKER_TLS_VERIFY and DOCKER_CERT_PATH cannot be used: {error}") from None
+        folder = os.environ.get("DOCKER_CERT_PATH") or os.path.expanduser("~/.docker")
+        hint = f"Expected ca.pem, cert.pem and key.pem in {folder}; without TLS, unset both."
+        raise InputError(f"DOCKER_TLS_VERIFY and DOCKER_CERT_PATH cannot be used: {error}", hint=hint) from None
 
 
 def shell_settings(engine: Engine, root: Path) -> str:

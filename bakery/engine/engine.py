@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bakery import registry
 from bakery.engine.daemons import version_of
 from bakery.engine.embedded import Embedded
-from bakery.errors import BakeryError, BuildError, EngineError
+from bakery.errors import BakeryError, BuildError, EngineError, InputError
 from bakery.files import Tell
 from bakery.platforms import AMD64, Platform
 from bakery.programs import ProgramError, run_program
@@ -225,14 +225,31 @@ class Engine:
 
     @cached_property
     def client(self) -> "DockerClient":
-        """The engine's API, for modules of this package only. Raises :exc:`EngineError` if it does not answer."""
+        """The engine's API, for modules of this package only. Raises :exc:`EngineError` if it does not answer.
+
+        :exc:`InputError` if its address or docker's configuration cannot be used.
+        """
+        from docker.errors import DockerException, InvalidConfigFile
+        from docker.utils import parse_host
+
         from bakery.engine.client import Client
 
+        try:
+            parse_host(self.host)
+        except (DockerException, ValueError):
+            hint = "Expected an address such as unix:///var/run/docker.sock or tcp://HOST:2376."
+            raise InputError(f"{self.host!r} ({self.kind}) is not the address of an engine", hint=hint) from None
         try:
             client = Client(base_url=self.host, tls=self.tls or False, timeout=FIRST_ANSWER, version="auto")
             client.api.timeout = ANSWER
             return client
         except Exception as error:
+            if not isinstance(error, DockerException) or isinstance(
+                error, InvalidConfigFile
+            ):  # the engine was not asked
+                problem = f"docker's configuration cannot be used: {_short(error)}"
+                hint = "Correct config.json in $DOCKER_CONFIG or ~/.docker; `docker info` reads it, too."
+                raise InputError(problem, hint=hint) from None
             raise EngineError(
                 f"the Docker engine at {self.host} ({self.kind}) does not answer: {_short(error)}",
                 hint="Start it; or unset DOCKER_HOST and use docker's default context to have another engine found.",

@@ -22,6 +22,7 @@ from packaging.version import Version
 
 from bakery.bases import apt
 from bakery.engine import daemons, discovery, embedded
+from bakery.engine.containers import ContainerOptions, idle_container
 from bakery.engine.daemons import answers, version_of
 from bakery.engine.discovery import engine_status, find_engine, running_engine
 from bakery.engine.embedded import Embedded
@@ -201,7 +202,7 @@ def test_a_missing_docker_context_is_an_input_error(
     assert fake_embedded.started == 0
 
 
-@pytest.mark.parametrize("text", ["", "no json", "[]", '{"currentContext": ""}', "{}"])
+@pytest.mark.parametrize("text", ["", "no json", "[]", '{"currentContext": ""}', '{"currentContext": null}', "{}"])
 def test_a_docker_configuration_without_a_context_is_ignored(
     workspace: Workspace, fake_embedded: FakeEmbedded, text: str
 ) -> None:
@@ -227,14 +228,37 @@ def test_no_other_engine_is_used_if_the_users_choice_does_not_answer(
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # docker's client does not close its socket
-@pytest.mark.parametrize("host", ["nonsense://x", "tcp://", "unix:///nowhere.sock"])
-def test_an_invalid_docker_host_is_an_engine_error(
-    workspace: Workspace, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch, host: str
+def test_a_socket_that_does_not_exist_is_an_engine_error(
+    workspace: Workspace, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DOCKER_HOST", host)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
     with pytest.raises(EngineError, match="does not answer"):
         find_engine(workspace, print)
     gc.collect()
+
+
+@pytest.mark.parametrize("host", ["nonsense://x", "tcp://", "tcp://h:99999", "foo", " ", "fd://", "https://[::1"])
+def test_what_is_not_an_engines_address_is_an_input_error_with_an_example(
+    workspace: Workspace, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(InputError, match=r"\(DOCKER_HOST\) is not the address of an engine") as caught:
+        find_engine(workspace, print)
+    assert "unix:///var/run/docker.sock" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "5", '{"proxies": null}', '{"auths": {"x": 5}}', '{"auths": {"x": {"auth": "!"}}}']
+)
+def test_a_configuration_that_dockers_client_cannot_use_is_not_blamed_on_the_engine(
+    workspace: Workspace, fake_engine: Callable[..., str], text: str
+) -> None:
+    folder = Path(os.environ["DOCKER_CONFIG"])
+    folder.mkdir()
+    (folder / "config.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="docker's configuration cannot be used: ") as caught:
+        Engine("DOCKER_HOST", fake_engine(), Embedded(workspace)).check()
+    assert "config.json in $DOCKER_CONFIG" in caught.value.hint
 
 
 def test_an_engine_that_is_too_old_is_rejected_with_the_minimum_version(
@@ -411,8 +435,9 @@ def test_missing_permission_for_the_system_engine_is_reported(
 def test_missing_tls_certificates_are_reported(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("HOST", "tcp://127.0.0.1:1"), ("TLS_VERIFY", "1"), ("CERT_PATH", "/nowhere")):
         monkeypatch.setenv(f"DOCKER_{name}", value)
-    with pytest.raises((EngineError, InputError)):
+    with pytest.raises(InputError, match="DOCKER_TLS_VERIFY and DOCKER_CERT_PATH cannot be used") as caught:
         find_engine(workspace, print)
+    assert "ca.pem, cert.pem and key.pem in /nowhere" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["DOCKER_CONFIG", "BUILDX_CONFIG"])
@@ -627,6 +652,31 @@ def test_an_engine_is_not_sent_the_login_that_netrc_has_for_its_host(
         engine.check()
     assert len(server.headers) == 2
     assert not any("authorization" in headers for headers in server.headers)
+
+
+@pytest.mark.parametrize(("network", "proxies"), [("none", 0), ("host", 2)])
+def test_only_a_container_with_a_network_gets_the_proxies_of_dockers_configuration(
+    workspace: Workspace, serve: Any, network: str, proxies: int
+) -> None:
+    config, created = Path(os.environ["DOCKER_CONFIG"]), list[Any]()
+    config.mkdir()
+    text = json.dumps({"proxies": {"default": {"httpProxy": "http://tester:secret@proxy"}}})
+    (config / "config.json").write_text(text, encoding="utf-8")
+
+    def answer(request: Any) -> Any:
+        if not request.path.endswith("/containers/create"):
+            return json.dumps({**VERSION, "Id": "sha256:1", "RepoTags": []}).encode()
+        created.append(json.loads(request.rfile.read(int(request.headers["Content-Length"]))))
+        return 403
+
+    engine = Engine("DOCKER_HOST", serve(default=answer).url.replace("http://", "tcp://"), Embedded(workspace))
+    with (
+        closing(engine),
+        pytest.raises(BuildError, match="cannot be run"),
+        idle_container(engine, "x", ContainerOptions(network)),
+    ):
+        pass
+    assert len([text for text in created[0]["Env"] or [] if "secret" in text]) == proxies
 
 
 def test_the_embedded_daemon_inherits_no_secrets(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
