@@ -144,7 +144,9 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
         if "No space left on device" in stderr:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         lines = [line for line in (stderr + stdout).splitlines() if line.strip()]
-        errors = [line for line in lines if line.startswith("E:")] or lines or [f"exit code {done.code}"]
+        # Why a signature was refused is a warning; a program that crashes prints neither.
+        errors = [line for line in lines if line.startswith(("E:", "W: GPG error"))]
+        errors = errors or [*lines[-2:], f"exit code {done.code}"]
         raise AptError(f"{os.path.basename(command[0])} failed: " + " ".join(errors[-3:]))
     return stdout
 
@@ -229,6 +231,19 @@ def _index_targets(codename: str, *, downloaded: bool) -> list[tuple[str, str, s
     return entries
 
 
+def require_suites(lists: Path) -> None:
+    """Raise :exc:`AptError` if a list that apt has downloaded to ``lists`` is of another suite than it asked for.
+
+    apt only warns, because its signature is valid: the keys of a distribution sign all of its releases.
+    """
+    for file in lists.glob("*_dists_*Release"):
+        suite = file.name.rpartition("_dists_")[2].rpartition("_")[0]
+        names = re.findall(r"(?m)^(?:Suite|Codename): *(\S+)", read_regular(file).decode(errors="replace"))
+        if names and suite not in names:
+            problem = f"the mirror has another release as {suite}: its Release file says {' '.join(names[:2])}"
+            raise AptError(problem, hint="Use another mirror, or correct this one.")
+
+
 def download(uri: str, file: Path, sha256: str) -> None:
     """Download ``uri`` with apt's settings (proxy, certificates); :exc:`AptError` unless the digest matches."""
     logins = file.with_name(f".{file.name}.auth.conf")
@@ -300,6 +315,7 @@ class PrivateApt:
                 if file.exists() and sha256_of(file) != sha256:
                     file.unlink()
         run(["apt-get", "update", "--error-on=any"], env=self.env)
+        require_suites(self.folder / "lists")
 
     def candidate(self, package: str) -> str:
         """The version that would be installed; empty if the suites do not have the package."""

@@ -242,6 +242,7 @@ class BaseResolver:
         )  # fmt: skip
         for file in (logins, Path(rootfs, APT_LOGINS)):
             file.unlink(missing_ok=True)
+        apt.require_suites(Path(rootfs, "var/lib/apt/lists"))
         apt.run(["bash", script, "finish", archive.settings, str(tools), rootfs, str(tar), *archive.keyrings], env=env)
         shutil.rmtree(rootfs)
         return mirror.is_snapshot

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -266,7 +267,7 @@ def test_failing_tool_is_reported_with_the_end_of_its_output() -> None:
     script = "import sys; print('E: second'); print('W: first\\nE: first', file=sys.stderr); sys.exit(3)"
     with pytest.raises(AptError, match=r"^python\S* failed: E: first E: second$"):
         apt.run([sys.executable, "-c", script])
-    with pytest.raises(AptError, match="failed: b c d"):
+    with pytest.raises(AptError, match="failed: c d exit code 1"):
         apt.run([sys.executable, "-c", "import sys; sys.stderr.write('a\\nb\\n\\nc\\nd\\n'); sys.exit(1)"])
 
 
@@ -514,6 +515,35 @@ def test_a_download_by_apt_has_no_login_among_its_arguments(tmp_path: Path, monk
     apt.download("http://deb.example:8080/debian/pool/x", tmp_path / "x", "0" * 64)
     assert "password S3cr/et" in seen[0]
     assert not [file for file in tmp_path.iterdir() if "auth" in file.name]
+
+
+@pytest.mark.parametrize(
+    ("suite", "release", "accepted"),
+    [
+        ("bookworm", "Suite: oldstable\nCodename: bookworm\n", True),
+        ("noble-security", "Suite: noble-security\nCodename: noble\n", True),
+        ("nodistro", "Origin: a vendor that names no suite\n", True),
+        ("bookworm", "Suite: testing\nCodename: trixie\n", False),
+        ("bookworm-security", "Suite: stable-security\nCodename: trixie-security\n", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["InRelease", "Release"])
+def test_a_list_of_another_release_is_refused_although_its_signature_is_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suite: str, release: str, accepted: bool, name: str
+) -> None:
+    monkeypatch.setattr(apt, "run", lambda *_, **__: "")
+    private = PrivateApt(tmp_path, [])
+    (tmp_path / "lists" / f"deb.example_debian_dists_{suite}_{name}").write_text(release)
+    problem = pytest.raises(AptError, match=f"the mirror has another release as {suite}: .* trixie")
+    with nullcontext() if accepted else problem:
+        private.update()
+
+
+def test_why_a_signature_was_refused_and_how_a_tool_crashed_is_reported() -> None:
+    with pytest.raises(AptError, match=r"failed: W: GPG error: expired E: not signed$"):
+        apt.run(["sh", "-c", "echo W: other >&2; echo W: GPG error: expired >&2; echo E: not signed >&2; exit 100"])
+    with pytest.raises(AptError, match=r"failed: Reading package lists\.\.\. exit code -6$"):
+        apt.run(["sh", "-c", "echo Reading package lists...; kill -ABRT $$"])
 
 
 def test_a_list_that_is_damaged_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

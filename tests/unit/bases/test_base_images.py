@@ -393,6 +393,22 @@ def test_a_hook_with_a_slash_is_in_the_repository_and_part_of_the_bases_recipe(
     assert resolver._recipe(own) != before
 
 
+def test_a_base_with_packages_of_another_release_is_refused(
+    make: Any, target: Target, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fake_run(command: list[str], **_: Any) -> str:
+        release = tmp_path / "rootfs/var/lib/apt/lists/deb.example_security_dists_bookworm-security_InRelease"
+        release.parent.mkdir(parents=True)
+        release.write_text("Suite: stable-security\nCodename: trixie-security\n")
+        return ""
+
+    monkeypatch.setattr(apt, "host_mirror", lambda: apt.Mirror("bookworm", {"": "http://deb.example/debian"}))
+    monkeypatch.setattr(apt, "run", fake_run)
+    monkeypatch.setattr(BaseResolver, "_tools", lambda *_: (Path("/tools"), {}))
+    with pytest.raises(apt.AptError, match="another release as bookworm-security"):
+        make()._bootstrap(target, AMD64, catalog.family_of(target).archive, tmp_path / "rootfs.tar")
+
+
 def test_sources_are_written_even_if_perl_reads_less_of_mmdebstrap_than_a_pipe_holds(
     workspace: Workspace, tmp_path: Path
 ) -> None:
