@@ -145,7 +145,7 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         lines = [line for line in (stderr + stdout).splitlines() if line.strip()]
         # Why a signature was refused is a warning; a program that crashes prints neither.
-        errors = [line for line in lines if line.startswith(("E:", "W: GPG error"))]
+        errors = [line for line in lines if line.startswith(("E:", "W: GPG error", "FATAL"))]
         errors = errors or [*lines[-2:], f"exit code {done.code}"]
         raise AptError(f"{os.path.basename(command[0])} failed: " + " ".join(errors[-3:]))
     return stdout

@@ -273,11 +273,14 @@ class Engine:
             except ProgramError as error:
                 versions.append(f"{' '.join(command)} {error}")
                 continue
-            if done.code == 0:
-                version = version_of(done.stdout.decode(errors="replace"))
-                if version >= minimum:
-                    return command
-                versions.append(f"{' '.join(command)} is {version}")
+            if done.code:
+                lines = done.stderr.decode(errors="replace").splitlines() or ["no output"]
+                versions.append(f"{' '.join(command)} failed with exit code {done.code}: {shorten(lines[0], 200)}")
+                continue
+            version = version_of(done.stdout.decode(errors="replace"))
+            if version >= minimum:
+                return command
+            versions.append(f"{' '.join(command)} is {version}")
         raise EngineError(
             f"no buildx is new enough: expected {minimum} or newer{', ' + '; '.join(versions) if versions else ''}",
             hint="Install the docker-buildx-plugin (or docker-buildx) package, or run as root to have one unpacked.",

@@ -542,6 +542,8 @@ def test_a_list_of_another_release_is_refused_although_its_signature_is_valid(
 def test_why_a_signature_was_refused_and_how_a_tool_crashed_is_reported() -> None:
     with pytest.raises(AptError, match=r"failed: W: GPG error: expired E: not signed$"):
         apt.run(["sh", "-c", "echo W: other >&2; echo W: GPG error: expired >&2; echo E: not signed >&2; exit 100"])
+    with pytest.raises(AptError, match=r"failed: FATAL -> Failed to fork\.$"):
+        apt.run(["sh", "-c", "echo Get:1; echo 'FATAL -> Failed to fork.' >&2; exit 100"])
     with pytest.raises(AptError, match=r"failed: Reading package lists\.\.\. exit code -6$"):
         apt.run(["sh", "-c", "echo Reading package lists...; kill -ABRT $$"])
 

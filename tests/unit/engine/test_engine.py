@@ -417,6 +417,16 @@ def test_the_error_without_a_new_enough_buildx_names_its_version_and_the_package
     assert "docker-buildx-plugin" in caught.value.hint
 
 
+def test_why_a_buildx_fails_is_reported(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "docker").write_text("#!/bin/sh\necho \"docker: 'buildx' is not a docker command.\" >&2; exit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    reason = r"docker buildx failed with exit code 1: docker: 'buildx' is not a docker command\."
+    with pytest.raises(EngineError, match=reason):
+        _ = Engine("system", "unix:///x", Embedded(workspace)).buildx
+
+
 def test_missing_permission_for_the_system_engine_is_reported(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
