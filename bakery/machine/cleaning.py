@@ -24,13 +24,14 @@ FOLDERS = {
     "layers": {"layers": r"(zstd|gzip)-[\d.]+-\w+|attested"},
     "bases": {"bases": r".+-(amd64|arm64)|\.folder\..+\.partial"},
     "engine": {
-        "engine": r"root|data|daemon\.json|dockerd\.log",
+        "engine": r"root|data|daemon\.json|dockerd\.log(\.1)?",
         "apt": r"[a-z]+|(outdated|sources)-.+",
-        "tools": r"(mmdebstrap|bases)-[a-z]+",
+        "tools": r"(mmdebstrap|bases)-[a-z]+|docker-registry",
     },
     "environments": {"environments": r"\d+", "python": r"usr|etc|lib\w*|s?bin|var|ca-certificates\.crt"},
 }
-"""What this tool makes: a pattern of names for each folder. Locks and partial files are removed from all of them."""
+"""What this tool makes: a pattern of names for each folder. Locks, checksums and partial files are removed from all of
+them."""
 CREATED = f"{ANNOTATIONS}.created"
 KINDS = ("logs", "images", "cache", "sources", "layers", "bases", "engine", "environments")
 
@@ -119,7 +120,7 @@ def _remove_own(folder: Path, pattern: str) -> list[Path]:
     if not require_type(folder, stat.S_IFDIR):  # another process was faster
         return []
     for path in folder.iterdir():
-        own = re.fullmatch(rf"{pattern}|.+\.lock|\..+\.partial", path.name)
+        own = re.fullmatch(rf"{pattern}|.+\.(lock|checksums)|\..+\.partial", path.name)
         if not own or (folder.name == "apt" and path.is_dir() and not (path / "apt.conf").exists()):
             continue
         if path.is_dir() and not path.is_symlink():

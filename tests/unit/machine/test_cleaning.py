@@ -44,9 +44,11 @@ MADE = (
     "home/layers/gzip-1.25-None/a", "home/layers/attested/sha256-1", "home/bases/bookworm-amd64/base.json",
     "home/bases/user-0123456789abcdef-arm64/base.json", "home/bases/bookworm-amd64.lock",
     "home/bases/.folder.x.partial/rootfs.tar", "home/engine/root/usr/bin/dockerd", "home/engine/data/a",
-    "home/engine/daemon.json", "home/engine/dockerd.log", "home/apt/bookworm/apt.conf",
+    "home/engine/daemon.json", "home/engine/dockerd.log", "home/engine/dockerd.log.1", "home/engine/root.checksums",
+    "home/apt/bookworm/apt.conf",
     "home/apt/outdated-bookworm-amd64/apt.conf", "home/apt/outdated-bookworm-amd64.lock",
-    "home/tools/mmdebstrap-bookworm/a", "home/tools/bases-bookworm/a", "home/environments/1945188136/a",
+    "home/tools/mmdebstrap-bookworm/a", "home/tools/bases-bookworm/a", "home/tools/bases-bookworm.checksums",
+    "home/tools/docker-registry/a", "home/environments/1945188136/a",
     "home/python/usr/bin/python3", "home/python/ca-certificates.crt",
 )  # fmt: skip
 """What the tool makes in these folders."""
