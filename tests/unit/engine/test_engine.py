@@ -655,13 +655,24 @@ def test_a_pull_sends_the_engine_the_registrys_login_and_does_not_wait_for_a_hel
 def test_an_engine_is_not_sent_the_login_that_netrc_has_for_its_host(
     workspace: Workspace, serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "netrc").write_text("machine 127.0.0.1 login tester password secret\n")
+    (tmp_path / "netrc").write_text("machine 0.0.0.0 login tester password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     server = serve(default=json.dumps(VERSION).encode())
-    with closing(Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))) as engine:
+    host = server.url.replace("http://127.0.0.1", "tcp://0.0.0.0")  # the same machine, but not a loopback address
+    with closing(Engine("DOCKER_HOST", host, Embedded(workspace))) as engine:
         engine.check()
     assert len(server.headers) == 2
     assert not any("authorization" in headers for headers in server.headers)
+
+
+def test_an_engine_on_this_machine_is_asked_without_the_users_proxy(
+    workspace: Workspace, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, proxy = serve(default=json.dumps(VERSION).encode()), serve(default=502)
+    monkeypatch.setenv("http_proxy", proxy.url)
+    with closing(Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))) as engine:
+        engine.check()
+    assert server.asked and not proxy.asked
 
 
 @pytest.mark.parametrize(("network", "proxies"), [("none", 0), ("host", 2)])
