@@ -119,17 +119,20 @@ def _remove_own(folder: Path, pattern: str) -> list[Path]:
     """Remove what this tool has put into ``folder``, then the folder itself if it is empty; returns what is left."""
     if not require_type(folder, stat.S_IFDIR):  # another process was faster
         return []
+    failures: list[OSError] = []
     for path in folder.iterdir():
         own = re.fullmatch(rf"{pattern}|.+\.(lock|checksums)|\..+\.partial", path.name)
         if not own or (folder.name == "apt" and path.is_dir() and not (path / "apt.conf").exists()):
             continue
         if path.is_dir() and not path.is_symlink():
             _require_no_mount(path)
-            shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(path, onerror=lambda *about: failures.append(about[2][1]))
         else:
             path.unlink(missing_ok=True)
         if path.exists():
-            raise BakeryError(f"{path} could not be removed completely", hint="Check whether a process still uses it.")
+            reason = failures[0].strerror if failures else "another process has made it again"
+            problem = f"{path} could not be removed completely: {reason}"
+            raise BakeryError(problem, hint="Check whether a process still uses it, and whether you may remove it.")
     left = sorted(folder.iterdir())
     if not left and not folder.is_mount():
         folder.rmdir()

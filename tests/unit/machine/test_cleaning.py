@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -182,9 +183,12 @@ def test_embedded_engine_is_stopped_before_its_folder_is_removed(
 
 
 def test_failed_removal_is_reported(clone: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
-    with pytest.raises(BakeryError, match="could not be removed completely"):
-        remove(clone, next(iter(removals(clone, ("sources",)))))
+    def denied(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "unlink", denied)
+    with pytest.raises(BakeryError, match="could not be removed completely: Read-only file system"):
+        remove(clone, next(iter(removals(clone, ("layers",)))))
 
 
 def test_clean_reports_each_removal_and_dry_only_reports(clone: Workspace) -> None:
