@@ -184,7 +184,8 @@ def host_mirror() -> Mirror:
 
 def with_login(uri: str) -> str:
     """``uri`` with the login that the host's sources have for it, if any."""
-    return next((f"{full}{uri.removeprefix(bare)}" for bare, full in LOGINS.items() if uri.startswith(bare)), uri)
+    logins = (pair for pair in LOGINS.items() if f"{uri}/".startswith(f"{pair[0]}/"))
+    return next((f"{full}{uri.removeprefix(bare)}" for bare, full in logins), uri)
 
 
 def write_logins(file: Path) -> bool:

@@ -517,6 +517,13 @@ def test_a_download_by_apt_has_no_login_among_its_arguments(tmp_path: Path, monk
     assert not [file for file in tmp_path.iterdir() if "auth" in file.name]
 
 
+def test_a_login_is_not_for_a_host_whose_name_begins_like_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apt, "LOGINS", {"http://deb.example": "http://me:secret@deb.example"})
+    assert apt.with_login("http://deb.example/pool/x") == "http://me:secret@deb.example/pool/x"
+    for other in ("http://deb.example.org/pool/x", "http://deb.example:8080/x"):
+        assert apt.with_login(other) == other
+
+
 @pytest.mark.parametrize(
     ("suite", "release", "accepted"),
     [
