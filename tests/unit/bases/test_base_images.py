@@ -529,6 +529,23 @@ def test_image_layout_in_a_folder_that_buildx_would_take_for_a_tag_or_a_digest_i
         users_base(str(tmp_path / name))
 
 
+@pytest.mark.parametrize(
+    ("make_blob", "problem"),
+    [(os.mkfifo, "not a FIFO"), (lambda blob: os.symlink("/dev/zero", blob), "not a device")],
+    ids=["a FIFO", "a link to a device"],
+)
+def test_image_layout_for_whose_blobs_buildx_would_wait_is_rejected(
+    make: Any, target: Target, tmp_path: Path, make_blob: Callable[[Path], None], problem: str
+) -> None:
+    with rootfs(tmp_path / "x.tar").open("rb") as tar:
+        digest = oci.write_layout(tmp_path, tar, architecture="amd64", created="2020-01-01T00:00:00Z")
+    blob = tmp_path / "blobs/sha256" / digest.removeprefix("sha256:")
+    blob.unlink()
+    make_blob(blob)
+    with pytest.raises(InputError, match=rf"--base=.*{blob.name} cannot be read: expected a regular file, {problem}"):
+        make(str(tmp_path)).resolve(target, AMD64)
+
+
 def test_empty_image_layout_is_rejected(make: Any, target: Target, tmp_path: Path) -> None:
     (tmp_path / "oci-layout").touch()
     with pytest.raises(InputError, match="is not an OCI image layout"):
