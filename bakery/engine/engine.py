@@ -29,6 +29,7 @@ FIRST_ANSWER, ANSWER = 60, 120
 """Seconds to wait for an engine's version, and for the first byte of any other answer."""
 PROVENANCE = {"BUILDX_GIT_CHECK_DIRTY": "1"}
 """buildx marks the commit in a provenance if the working tree is dirty."""
+OVER_SSH = "Or forward its socket: ssh -NL /tmp/docker.sock:/var/run/docker.sock HOST, then DOCKER_HOST=unix:///tmp/docker.sock."
 DECIDED_HERE = re.compile(
     r"SOURCE_DATE_EPOCH|BUILDX_(GIT|METADATA|NO_DEFAULT|BAKE)_\w+|BUILDKIT_(?!HOST)\w+|EXPERIMENTAL_\w+"
     r"|DOCKER_(BUILDKIT|DEFAULT_PLATFORM|CONTENT_TRUST|HIDE_LEGACY_COMMANDS)|GIT_(?!SSL)\w+"
@@ -250,10 +251,9 @@ class Engine:
                 problem = f"docker's configuration cannot be used: {_short(error)}"
                 hint = "Correct config.json in $DOCKER_CONFIG or ~/.docker; `docker info` reads it, too."
                 raise InputError(problem, hint=hint) from None
-            raise EngineError(
-                f"the Docker engine at {self.host} ({self.kind}) does not answer: {_short(error)}",
-                hint="Start it; or unset DOCKER_HOST and use docker's default context to have another engine found.",
-            ) from None
+            hint = "Start it; or unset DOCKER_HOST and use docker's default context to have another engine found."
+            problem = f"the Docker engine at {self.host} ({self.kind}) does not answer: {_short(error)}"
+            raise EngineError(problem, hint=OVER_SSH if self.host.startswith("ssh://") else hint) from None
 
     @cached_property
     def buildx(self) -> list[str]:

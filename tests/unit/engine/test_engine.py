@@ -228,6 +228,15 @@ def test_no_other_engine_is_used_if_the_users_choice_does_not_answer(
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # docker's client does not close its socket
+def test_the_error_about_an_engine_over_ssh_says_how_to_forward_its_socket(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "ssh://127.0.0.1:1")
+    with pytest.raises(EngineError, match="does not answer: ") as caught:
+        find_engine(workspace, print)
+    assert "ssh -NL /tmp/docker.sock:/var/run/docker.sock HOST" in caught.value.hint
+
+
 def test_a_socket_that_does_not_exist_is_an_engine_error(
     workspace: Workspace, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
