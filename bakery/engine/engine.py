@@ -245,9 +245,8 @@ class Engine:
             client.api.timeout = ANSWER
             return client
         except Exception as error:
-            if not isinstance(error, DockerException) or isinstance(
-                error, InvalidConfigFile
-            ):  # the engine was not asked
+            was_asked = isinstance(error, DockerException) and not isinstance(error, InvalidConfigFile)
+            if not was_asked:
                 problem = f"docker's configuration cannot be used: {_short(error)}"
                 hint = "Correct config.json in $DOCKER_CONFIG or ~/.docker; `docker info` reads it, too."
                 raise InputError(problem, hint=hint) from None
