@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from docker.context import ContextAPI
 from packaging.version import Version
 
 from bakery.bases import apt
@@ -227,7 +228,6 @@ def test_no_other_engine_is_used_if_the_users_choice_does_not_answer(
     assert fake_embedded.started == 0
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # docker's client does not close its socket
 def test_the_error_about_an_engine_over_ssh_says_how_to_forward_its_socket(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +237,7 @@ def test_the_error_about_an_engine_over_ssh_says_how_to_forward_its_socket(
     assert "ssh -NL /tmp/docker.sock:/var/run/docker.sock HOST" in caught.value.hint
 
 
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # docker's client does not close its socket
 def test_a_socket_that_does_not_exist_is_an_engine_error(
     workspace: Workspace, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -559,12 +560,22 @@ def test_a_missing_image_is_reported_with_what_to_type(workspace: Workspace, fak
             engine.require("infra7/python:3.13")
 
 
-def test_a_fifo_instead_of_dockers_configuration_is_refused_and_not_read(
-    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("file", ["config.json", "contexts/meta/1/meta.json"])
+@pytest.mark.parametrize("large", [False, True])
+def test_a_fifo_or_a_large_file_instead_of_dockers_configuration_is_refused_and_not_read(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, large: bool
 ) -> None:
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    os.mkfifo(tmp_path / "config.json")
-    with pytest.raises(InputError, match=r"config\.json: expected docker's configuration, a regular file"):
+    monkeypatch.setattr(ContextAPI, "get_context", lambda _: pytest.fail("was read"))
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    if large:
+        with (tmp_path / file).open("wb") as sparse:
+            sparse.truncate((1 << 20) + 1)
+    else:
+        os.mkfifo(tmp_path / file)
+    monkeypatch.setenv("DOCKER_CONTEXT", "some")
+    expected = r"\.json: expected docker's configuration, a regular file of at most 1 MiB"
+    with pytest.raises(InputError, match=expected):
         running_engine(workspace)
 
 
