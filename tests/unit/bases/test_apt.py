@@ -362,14 +362,14 @@ class FileArchive:
         self.keyring.parent.mkdir(parents=True)
         self.keyring.write_bytes(self.key.public())
 
-    def publish(self, *, digest: str = "SHA512", days: int = 1, key: Key | None = None) -> None:
+    def publish(self, *, digest: str = "SHA512", days: int = 1, key: Key | None = None, origin: str = "Test") -> None:
         """Write its package list and sign it by ``digest``; the list is valid for ``days`` from now."""
         packages = b"Package: hello\nVersion: 1\nArchitecture: all\nFilename: hello.deb\nSize: 1\nSHA256: 00\n"
         (self.folder / "Packages").write_bytes(packages)
         now = datetime.now(UTC)
         day = "%a, %d %b %Y %H:%M:%S UTC"
         release = (
-            f"Origin: Test\nSuite: test\nDate: {now - timedelta(days=9):{day}}\n"
+            f"Origin: {origin}\nSuite: test\nDate: {now - timedelta(days=9):{day}}\n"
             f"Valid-Until: {now + timedelta(days=days):{day}}\n"
             f"SHA256:\n {hashlib.sha256(packages).hexdigest()} {len(packages)} Packages\n"
         ).encode()
@@ -425,6 +425,14 @@ def test_host_policy_does_not_relax_verification(
     assert not (tmp_path / "hook").exists()
     conf = (tmp_path / "private" / "apt.conf").read_text()
     assert 'Acquire::http::Proxy "http://proxy.example:3128";' in conf
+
+
+def test_a_mirror_that_another_one_has_replaced_is_accepted_whatever_was_downloaded_before(
+    published: FileArchive, root: Path
+) -> None:
+    for origin in ("Test", "Other"):
+        published.publish(origin=origin)
+        assert published.update(root, "") == "accepted: 1\n"
 
 
 def test_list_that_may_be_expired_is_accepted_for_that_line_only(published: FileArchive, root: Path) -> None:
