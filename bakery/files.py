@@ -281,8 +281,10 @@ def existing(where: Path) -> Path:
 
 def no_space(where: Path) -> DiskFullError:
     """The error for a full file system below ``where``."""
+    status = os.statvfs(existing(where))
+    inodes = " and no inodes" if status.f_files and not status.f_favail else ""
     return DiskFullError(
-        f"no space left on the file system of {existing(where)} ({free_space(where) / 1e9:.1f} GB free); "
+        f"no space left on the file system of {existing(where)} ({free_space(where) / 1e9:.1f} GB{inodes} free); "
         "a full build needs about 8 GB",
         hint="Free some space, for example with `inv clean --cache`, and try again: finished steps are cached.",
     )

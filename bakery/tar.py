@@ -79,13 +79,18 @@ class _Member(tarfile.TarInfo):
 
 
 class _WholeMember(_Member):
-    """A header of a tar that must be complete: one that is cut between two members otherwise seems to end there."""
+    """A header of a tar that must be complete: ``tarfile`` takes a damaged header for the end of it."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        if not buf:
-            raise TarError("it was cut off: the zeros that end a tar are missing")
-        return super().frombuf(buf, encoding, errors)
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tar)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined] # zeros
+            raise
+        except (tarfile.EmptyHeaderError, tarfile.TruncatedHeaderError):  # type: ignore[attr-defined]
+            raise TarError("it was cut off: the zeros that end a tar are missing") from None
+        except tarfile.HeaderError as error:
+            raise TarError(f"it is damaged: a file's header is not valid ({error})") from None
 
 
 class _Tar(tarfile.TarFile):

@@ -24,6 +24,11 @@ def is_public(url: str) -> bool:
     return bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://(?:(?![@?#])[!-~])+", url)) and redact(url) == url
 
 
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine, where docker uses no proxy and allows HTTP without TLS."""
+    return bool(re.fullmatch(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", host))
+
+
 def folder_of(mirror: str) -> Path:
     """The folder that ``mirror`` names, by its path or by a file URL (RFC 8089)."""
     _, separator, rest = mirror.partition("://")

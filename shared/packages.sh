@@ -43,8 +43,24 @@ trap 'rm -rf "$work"' EXIT
 } >"$work/apt.conf"
 export APT_CONFIG="$work/apt.conf"
 
-# A list that cannot be fetched is an error: without it, fixes would be silently missed.
-update() { "$@" apt-get update --error-on=any >&2; }
+# A list that cannot be fetched is an error: without it, fixes would be silently missed. So is one of another release,
+# about which apt only warns, because the keys of a distribution sign all of its releases.
+update() {
+    "$@" apt-get update --error-on=any >&2
+    for file in /var/lib/apt/lists/*_dists_*Release; do
+        if grep -Eqs '^(Suite|Codename):' "$file" && ! grep -Eq "^(Suite|Codename): *$(suite_of "$file")\$" "$file"; then
+            echo "The mirror has another release as $(suite_of "$file"): $(grep -E '^(Suite|Codename):' "$file" | xargs)." >&2
+            echo "Use another mirror (--apt-mirror)." >&2
+            exit 1
+        fi
+    done
+}
+
+# suite_of FILE - the suite that apt has downloaded a Release file for.
+suite_of() {
+    suite=${1##*_dists_}
+    echo "${suite%_*Release}"
+}
 
 # asking COMMAND... - run a program of apt with uncompressed lists and a cache of them, which slim bases switch off to save
 # space. For steps that query apt several times and are part of no image.
@@ -105,8 +121,9 @@ resolve() {
         comm -13 "$work/runtime" "$work/variant" | described variant
     } >"$out/packages"
     for file in /var/lib/apt/lists/*Release; do
-        suite=${file##*_dists_}
-        echo "${suite%_*Release} $(date --date="$(sed -n 's/^Date: *//p' "$file" | head -n 1)" +%s)"
+        date=$(sed -n 's/^Date: *//p' "$file" | head -n 1)
+        seconds=$(date --date="${date:?"$file has no date"}" +%s)
+        echo "$(suite_of "$file") $seconds"
     done >"$out/releases"
     echo "resolved: $(wc -l <"$out/packages") packages, $(wc -l <"$work/base") of them upgrades of the base" >&2
 }

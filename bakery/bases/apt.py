@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from bakery.catalog import Archive
+from bakery.catalog import Archive, load_catalog
 from bakery.checksums import checked_folder, is_intact
 from bakery.errors import QuotingError
 from bakery.files import Tell, require_type, sha256_of, staged_folder, write_whole
@@ -115,6 +115,11 @@ def require_host(distribution: str) -> None:
         raise AptError(f"this host's apt has {host_id() or 'no'} packages, not {distribution} packages")
 
 
+def host_archive(root: Path) -> Archive:
+    """The archive of the host's distribution in the catalog of the clone ``root``."""
+    return next(family.archive for family in load_catalog(root).families if family.archive.id == host_id())
+
+
 def host_codename() -> str:
     """The host's release name such as ``bookworm``; empty if unknown."""
     return host_release().get("VERSION_CODENAME", "")
@@ -139,7 +144,9 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
         if "No space left on device" in stderr:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         lines = [line for line in (stderr + stdout).splitlines() if line.strip()]
-        errors = [line for line in lines if line.startswith("E:")] or lines or [f"exit code {done.code}"]
+        # Why a signature was refused is a warning; a program that crashes prints neither.
+        errors = [line for line in lines if line.startswith(("E:", "W: GPG error", "FATAL"))]
+        errors = errors or [*lines[-2:], f"exit code {done.code}"]
         raise AptError(f"{os.path.basename(command[0])} failed: " + " ".join(errors[-3:]))
     return stdout
 
@@ -177,7 +184,8 @@ def host_mirror() -> Mirror:
 
 def with_login(uri: str) -> str:
     """``uri`` with the login that the host's sources have for it, if any."""
-    return next((f"{full}{uri.removeprefix(bare)}" for bare, full in LOGINS.items() if uri.startswith(bare)), uri)
+    logins = (pair for pair in LOGINS.items() if f"{uri}/".startswith(f"{pair[0]}/"))
+    return next((f"{full}{uri.removeprefix(bare)}" for bare, full in logins), uri)
 
 
 def write_logins(file: Path) -> bool:
@@ -222,6 +230,19 @@ def _index_targets(codename: str, *, downloaded: bool) -> list[tuple[str, str, s
         if created_by == "Packages" and name:
             entries.append((name[1], uri.rstrip("/"), origin))
     return entries
+
+
+def require_suites(lists: Path) -> None:
+    """Raise :exc:`AptError` if a list that apt has downloaded to ``lists`` is of another suite than it asked for.
+
+    apt only warns, because its signature is valid: the keys of a distribution sign all of its releases.
+    """
+    for file in lists.glob("*_dists_*Release"):
+        suite = file.name.rpartition("_dists_")[2].rpartition("_")[0]
+        names = re.findall(r"(?m)^(?:Suite|Codename): *(\S+)", read_regular(file).decode(errors="replace"))
+        if names and suite not in names:
+            problem = f"the mirror has another release as {suite}: its Release file says {' '.join(names[:2])}"
+            raise AptError(problem, hint="Use another mirror, or correct this one.")
 
 
 def download(uri: str, file: Path, sha256: str) -> None:
@@ -271,6 +292,8 @@ class PrivateApt:
             "APT::Sandbox::User": "root",
             "Acquire::Languages": "none",
             "Acquire::Retries": "2",
+            # A new state accepts any origin and label, too; require_suites() compares what matters.
+            "Acquire::AllowReleaseInfoChange": "true",
             **POLICY,
         }
         if write_logins(folder / "auth.conf"):
@@ -295,6 +318,7 @@ class PrivateApt:
                 if file.exists() and sha256_of(file) != sha256:
                     file.unlink()
         run(["apt-get", "update", "--error-on=any"], env=self.env)
+        require_suites(self.folder / "lists")
 
     def candidate(self, package: str) -> str:
         """The version that would be installed; empty if the suites do not have the package."""

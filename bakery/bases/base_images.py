@@ -26,7 +26,7 @@ from bakery.errors import BuildError, InputError
 from bakery.files import Tell, disk_full, locked, require_space, require_type, sha256_of, staged_folder, write_whole
 from bakery.names import REFERENCE, reference
 from bakery.platforms import Platform
-from bakery.regular_files import SMALL, open_regular, read_regular
+from bakery.regular_files import SMALL, hint_of, open_regular, read_regular
 from bakery.workspace import Workspace
 
 SPACE = 600_000_000
@@ -242,6 +242,7 @@ class BaseResolver:
         )  # fmt: skip
         for file in (logins, Path(rootfs, APT_LOGINS)):
             file.unlink(missing_ok=True)
+        apt.require_suites(Path(rootfs, "var/lib/apt/lists"))
         apt.run(["bash", script, "finish", archive.settings, str(tools), rootfs, str(tar), *archive.keyrings], env=env)
         shutil.rmtree(rootfs)
         return mirror.is_snapshot
@@ -329,13 +330,15 @@ def users_base(override: str) -> Path | None:
         return None
     if not path.is_dir() and not path.is_file():
         raise InputError(f"--base={override}: expected a file or a folder, not a FIFO, a socket or a device")
-    if path.is_dir() and not (path / "oci-layout").exists() and not (path / "etc").is_dir():
+    layout = path.is_dir() and (path / "oci-layout").exists()
+    if path.is_dir() and not layout and not (path / "etc").is_dir():
         raise InputError(f"--base={override}: neither an OCI image layout nor a root file system (it has no etc)")
-    if re.search("[:@]", str(path)) and (path / "oci-layout").exists():  # buildx: oci-layout://FOLDER:TAG@DIGEST
+    if re.search("[:@]", str(path)) and layout:  # buildx: oci-layout://FOLDER:TAG@DIGEST
         raise InputError(f"--base={override}: expected an OCI image layout in a folder without : and @ in its path")
     with _readable(override, path):
-        if path.is_file():
-            open_regular(path).close()
+        for file in path.rglob("*") if layout else [path]:
+            if not file.is_dir():  # buildx would wait for the writer of a FIFO
+                open_regular(file).close()
     return path
 
 
@@ -349,7 +352,8 @@ def _readable(override: str, path: Path) -> Iterator[None]:
         if error.filename is None or not Path(error.filename).is_relative_to(path):
             raise
         problem = f"--base={override}: {error.filename} cannot be read: {error.strerror}"
-        raise InputError(problem, hint="Run as the user that owns it, or give the root file system as a tar.") from None
+        owner = "Run as the user that owns it, or give the root file system as a tar."
+        raise InputError(problem, hint=owner if isinstance(error, PermissionError) else hint_of(error)) from None
 
 
 def _read(folder: Path) -> BaseImage | None:

@@ -1,14 +1,26 @@
 """Docker's client for Python, with a limit on what an engine answers: the engine may be on another machine."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from docker import APIClient, DockerClient
+
+from bakery.urls import is_loopback
 
 LARGEST_ANSWER = 64 << 20
 """Bytes of an answer that is read as a whole; a list of 23 images has 40 KB."""
 
 
 class _Api(APIClient):
+    def prepare_request(self, request: Any) -> Any:
+        """Without a login of ~/.netrc, which requests would send to an engine at tcp://HOST: engines have no logins.
+
+        The user's proxies are not for this machine, as for docker (https://pkg.go.dev/net/http#ProxyFromEnvironment).
+        """
+        self.auth = lambda prepared: prepared
+        self.trust_env = not is_loopback(urlsplit(str(request.url)).netloc)
+        return super().prepare_request(request)
+
     def send(self, request: Any, **options: Any) -> Any:
         """The answer; OverflowError before more than :data:`LARGEST_ANSWER` bytes of it are in memory."""
         whole = not options.get("stream")

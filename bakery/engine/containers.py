@@ -150,7 +150,9 @@ def _refusals(engine: Engine, reference: str) -> Iterator[None]:
 def _created(engine: Engine, reference: str, command: Sequence[str], **options: Any) -> "Iterator[DockerContainer]":
     engine.require(reference)
     with _refusals(engine, reference):
-        container = engine.client.containers.create(reference, list(command), **options)
+        # Without a network, the proxies of docker's configuration would only be a login among the variables of a test.
+        proxies = options["network_mode"] != "none"
+        container = engine.client.containers.create(reference, list(command), use_config_proxy=proxies, **options)
     try:
         yield container
     finally:

@@ -18,6 +18,7 @@ from bakery.engine.engine import Engine
 from bakery.errors import EngineError, InputError
 from bakery.files import Tell, existing
 from bakery.redaction import redact, redacted
+from bakery.regular_files import SMALL
 from bakery.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -42,9 +43,12 @@ def running_engine(workspace: Workspace, tell: Tell = print) -> Engine | None:
         if not existing(Path(os.environ.get(name, ""))).is_dir():  # buildx: "mkdir ...: not a directory"
             hint = f"Unset it, or set it to a folder: unset {name}"
             raise InputError(f"{name}={os.environ[name]}: expected a folder, not a file", hint=hint)
-    config = os.path.join(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"), "config.json")
-    if os.path.exists(config) and not os.path.isfile(config):  # docker's client would wait for the writer of a FIFO
-        raise InputError(f"{config}: expected docker's configuration, a regular file")
+    folder = Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"))
+    for file in (folder / "config.json", *folder.glob("contexts/meta/*/meta.json")):
+        # docker's client would wait for the writer of a FIFO, and take 25 times the memory of a file's size.
+        if os.path.exists(file) and not (file.is_file() and file.stat().st_size <= SMALL):
+            most = f"at most {SMALL >> 20} MiB"
+            raise InputError(f"{file}: expected docker's configuration, a regular file of {most}")
     chosen = _users_choice(embedded)
     if chosen:
         notice = threading.Timer(SLOW, tell, [f"waiting for the Docker engine at {redact(chosen.host)}"])
@@ -78,7 +82,7 @@ def _users_choice(embedded: Embedded) -> Engine | None:
     name = os.environ.get("DOCKER_CONTEXT", "")
     try:
         name = name or get_current_context_name()
-        if name in ("", "default"):
+        if name in ("", "default", None):
             return None
         context = ContextAPI.get_context(name)
     except Exception as error:
@@ -96,7 +100,9 @@ def _tls_from_environment() -> "TLSConfig | None":
         tls: TLSConfig | None = kwargs_from_env().get("tls")
         return tls
     except Exception as error:
-        raise InputError(f"DOCKER_TLS_VERIFY and DOCKER_CERT_PATH cannot be used: {error}") from None
+        folder = os.environ.get("DOCKER_CERT_PATH") or os.path.expanduser("~/.docker")
+        hint = f"Expected ca.pem, cert.pem and key.pem in {folder}; without TLS, unset both."
+        raise InputError(f"DOCKER_TLS_VERIFY and DOCKER_CERT_PATH cannot be used: {error}", hint=hint) from None
 
 
 def shell_settings(engine: Engine, root: Path) -> str:

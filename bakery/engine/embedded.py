@@ -20,7 +20,6 @@ from pathlib import Path
 from packaging.version import Version
 
 from bakery.bases import apt
-from bakery.catalog import load_catalog
 from bakery.checksums import checked_folder, is_intact
 from bakery.engine.daemons import (
     LABEL,
@@ -270,8 +269,7 @@ class Embedded:
 
     def _apt(self, suite: str) -> apt.PrivateApt:
         """The package archive of the host's distribution, of this suite."""
-        families = load_catalog(self.workspace.root).families
-        archive = next(family.archive for family in families if family.archive.id == apt.host_id())
+        archive = apt.host_archive(self.workspace.root)
         return apt.PrivateApt(self.workspace.home / "apt" / suite, apt.host_mirror().sources(suite, archive))
 
     def program(self, package: str) -> Path:

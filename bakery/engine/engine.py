@@ -11,9 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bakery import registry
 from bakery.engine.daemons import version_of
 from bakery.engine.embedded import Embedded
-from bakery.errors import BakeryError, BuildError, EngineError
+from bakery.errors import BakeryError, BuildError, EngineError, InputError
 from bakery.files import Tell
 from bakery.platforms import AMD64, Platform
 from bakery.programs import ProgramError, run_program
@@ -28,6 +29,7 @@ FIRST_ANSWER, ANSWER = 60, 120
 """Seconds to wait for an engine's version, and for the first byte of any other answer."""
 PROVENANCE = {"BUILDX_GIT_CHECK_DIRTY": "1"}
 """buildx marks the commit in a provenance if the working tree is dirty."""
+OVER_SSH = "Or forward its socket: ssh -NL /tmp/docker.sock:/var/run/docker.sock HOST, then DOCKER_HOST=unix:///tmp/docker.sock."
 DECIDED_HERE = re.compile(
     r"SOURCE_DATE_EPOCH|BUILDX_(GIT|METADATA|NO_DEFAULT|BAKE)_\w+|BUILDKIT_(?!HOST)\w+|EXPERIMENTAL_\w+"
     r"|DOCKER_(BUILDKIT|DEFAULT_PLATFORM|CONTENT_TRUST|HIDE_LEGACY_COMMANDS)|GIT_(?!SSL)\w+"
@@ -155,9 +157,15 @@ class Engine:
         name, tag = parse_repository_tag(reference)
         reported, layers = time.monotonic(), dict[str, int]()
         tell(f"pulling {reference}")
+        host, path, _ = registry.split_reference(reference)
+        login = registry.Transport(host, path, registry.PULL).login  # docker's client has no limits for helpers
+        auth = {"username": login.name, "password": login.password, "identitytoken": login.token}
+        auth["serveraddress"] = registry.server_address(host)
         with self.api_errors():
             try:
-                for event in self.client.api.pull(name, tag or "latest", stream=True, decode=True):
+                for event in self.client.api.pull(
+                    name, tag or "latest", stream=True, decode=True, auth_config=auth if login else {}
+                ):
                     if "error" in event:
                         raise BuildError(f"{reference} cannot be pulled: {event['error']}")
                     if event.get("status") == "Downloading":
@@ -218,18 +226,33 @@ class Engine:
 
     @cached_property
     def client(self) -> "DockerClient":
-        """The engine's API, for modules of this package only. Raises :exc:`EngineError` if it does not answer."""
+        """The engine's API, for modules of this package only. Raises :exc:`EngineError` if it does not answer.
+
+        :exc:`InputError` if its address or docker's configuration cannot be used.
+        """
+        from docker.errors import DockerException, InvalidConfigFile
+        from docker.utils import parse_host
+
         from bakery.engine.client import Client
 
+        try:
+            parse_host(self.host)
+        except (DockerException, ValueError):
+            hint = "Expected an address such as unix:///var/run/docker.sock or tcp://HOST:2376."
+            raise InputError(f"{self.host!r} ({self.kind}) is not the address of an engine", hint=hint) from None
         try:
             client = Client(base_url=self.host, tls=self.tls or False, timeout=FIRST_ANSWER, version="auto")
             client.api.timeout = ANSWER
             return client
         except Exception as error:
-            raise EngineError(
-                f"the Docker engine at {self.host} ({self.kind}) does not answer: {_short(error)}",
-                hint="Start it; or unset DOCKER_HOST and use docker's default context to have another engine found.",
-            ) from None
+            was_asked = isinstance(error, DockerException) and not isinstance(error, InvalidConfigFile)
+            if not was_asked:
+                problem = f"docker's configuration cannot be used: {_short(error)}"
+                hint = "Correct config.json in $DOCKER_CONFIG or ~/.docker; `docker info` reads it, too."
+                raise InputError(problem, hint=hint) from None
+            hint = "Start it; or unset DOCKER_HOST and use docker's default context to have another engine found."
+            problem = f"the Docker engine at {self.host} ({self.kind}) does not answer: {_short(error)}"
+            raise EngineError(problem, hint=OVER_SSH if self.host.startswith("ssh://") else hint) from None
 
     @cached_property
     def buildx(self) -> list[str]:
@@ -252,11 +275,14 @@ class Engine:
             except ProgramError as error:
                 versions.append(f"{' '.join(command)} {error}")
                 continue
-            if done.code == 0:
-                version = version_of(done.stdout.decode(errors="replace"))
-                if version >= minimum:
-                    return command
-                versions.append(f"{' '.join(command)} is {version}")
+            if done.code:
+                lines = done.stderr.decode(errors="replace").splitlines() or ["no output"]
+                versions.append(f"{' '.join(command)} failed with exit code {done.code}: {shorten(lines[0], 200)}")
+                continue
+            version = version_of(done.stdout.decode(errors="replace"))
+            if version >= minimum:
+                return command
+            versions.append(f"{' '.join(command)} is {version}")
         raise EngineError(
             f"no buildx is new enough: expected {minimum} or newer{', ' + '; '.join(versions) if versions else ''}",
             hint="Install the docker-buildx-plugin (or docker-buildx) package, or run as root to have one unpacked.",

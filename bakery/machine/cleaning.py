@@ -24,13 +24,14 @@ FOLDERS = {
     "layers": {"layers": r"(zstd|gzip)-[\d.]+-\w+|attested"},
     "bases": {"bases": r".+-(amd64|arm64)|\.folder\..+\.partial"},
     "engine": {
-        "engine": r"root|data|daemon\.json|dockerd\.log",
+        "engine": r"root|data|daemon\.json|dockerd\.log(\.1)?",
         "apt": r"[a-z]+|(outdated|sources)-.+",
-        "tools": r"(mmdebstrap|bases)-[a-z]+",
+        "tools": r"(mmdebstrap|bases)-[a-z]+|docker-registry",
     },
     "environments": {"environments": r"\d+", "python": r"usr|etc|lib\w*|s?bin|var|ca-certificates\.crt"},
 }
-"""What this tool makes: a pattern of names for each folder. Locks and partial files are removed from all of them."""
+"""What this tool makes: a pattern of names for each folder. Locks, checksums and partial files are removed from all of
+them."""
 CREATED = f"{ANNOTATIONS}.created"
 KINDS = ("logs", "images", "cache", "sources", "layers", "bases", "engine", "environments")
 
@@ -120,17 +121,20 @@ def _remove_own(folder: Path, pattern: str) -> list[Path]:
     """Remove what this tool has put into ``folder``, then the folder itself if it is empty; returns what is left."""
     if not require_type(folder, stat.S_IFDIR):  # another process has removed it
         return []
+    failures: list[OSError] = []
     for path in folder.iterdir():
-        own = re.fullmatch(rf"{pattern}|.+\.lock|\..+\.partial", path.name)
+        own = re.fullmatch(rf"{pattern}|.+\.(lock|checksums)|\..+\.partial", path.name)
         if not own or (folder.name == "apt" and path.is_dir() and not (path / "apt.conf").exists()):
             continue
         if path.is_dir() and not path.is_symlink():
             _require_no_mount(path)
-            shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(path, onerror=lambda *about: failures.append(about[2][1]))
         else:
             path.unlink(missing_ok=True)
         if path.exists():
-            raise BakeryError(f"{path} could not be removed completely", hint="Check whether a process still uses it.")
+            reason = failures[0].strerror if failures else "another process has made it again"
+            problem = f"{path} could not be removed completely: {reason}"
+            raise BakeryError(problem, hint="Check whether a process still uses it, and whether you may remove it.")
     left = sorted(folder.iterdir())
     if not left and not folder.is_mount():
         folder.rmdir()

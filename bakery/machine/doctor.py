@@ -132,10 +132,15 @@ def _builder(catalog: Catalog, engine: Engine, name: str) -> Iterator[Finding]:
         return
     text = done.stdout.decode(errors="replace")
     fields = dict(re.findall(r"^(Name|Driver):\s+(\S+)", text, re.MULTILINE)[:2])
-    nodes = len(re.findall(r"^Endpoint:", text, re.MULTILINE))
-    yield Finding(
-        "builder", State.OK, f"{fields.get('Name')}, driver {fields.get('Driver')}, {nodes} node{'s' * (nodes != 1)}"
-    )
+    nodes, errors = len(re.findall(r"(?m)^Endpoint:", text)), re.findall(r"(?m)^Error:\s+(.*)$", text)
+    found = f"{fields.get('Name')}, driver {fields.get('Driver')}, {nodes} node{'s' * (nodes != 1)}"
+    if errors:
+        state = State.WARNING if len(errors) < nodes else State.MISSING
+        yield Finding("builder", state, f"{found}: {errors[0]}", f"{shlex.join(engine.buildx)} ls")
+        if state is State.MISSING:
+            return
+    else:
+        yield Finding("builder", State.OK, found)
     available = platforms_in(text)
     native = {host_platform()} if not name else set()
     for platform in catalog.platforms:

@@ -9,8 +9,8 @@ from pathlib import Path
 from bakery.errors import InputError, PublishError
 from bakery.programs import Limits, ProgramError, run_program
 from bakery.redaction import shorten
-from bakery.registry import HUB, Transport, is_loopback
-from bakery.urls import is_public
+from bakery.registry import HUB, Transport
+from bakery.urls import is_loopback, is_public
 
 KINDS = {
     "https://slsa.dev/provenance/v0.2": "slsaprovenance02",

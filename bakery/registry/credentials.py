@@ -38,9 +38,14 @@ class Login:
         return bool(self.token or self.name)
 
 
+def server_address(host: str) -> str:
+    """The registry at ``host`` as docker's configuration, its credential helpers and engines call it."""
+    return HUB_KEY if host == HUB else host
+
+
 def find_login(host: str, config: Mapping[str, object]) -> Login:
     """What `docker login HOST` stored in docker's ``config``; empty if nothing. :exc:`RegistryError` if damaged."""
-    key = HUB_KEY if host == HUB else host
+    key = server_address(host)
     try:
         helper = _mapping(config.get("credHelpers")).get(key) or config.get("credsStore")
         login = (_from_helper(str(helper), key) if helper else None) or _from_auths(_mapping(config.get("auths")), key)

@@ -20,8 +20,3 @@ def split_reference(reference: str) -> tuple[str, str, str]:
     if not slash or not (re.search(r"[.:]", host) or host == "localhost"):
         host, path = "docker.io", name if slash else f"library/{name}"
     return (HUB if host == "docker.io" else host), path, digest or tag
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine, where docker itself allows HTTP without TLS."""
-    return bool(re.fullmatch(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", host))

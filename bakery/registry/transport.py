@@ -27,7 +27,7 @@ from bakery.net import context_for, docker_config, users_bundle
 from bakery.redaction import shorten
 from bakery.registry.credentials import Login, find_login
 from bakery.registry.errors import RESUME, RegistryError, Unreachable, is_full, login_error, retry_after, status_error
-from bakery.registry.references import is_loopback
+from bakery.urls import is_loopback
 
 if TYPE_CHECKING:
     import requests

@@ -12,6 +12,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -237,6 +238,18 @@ def test_an_error_of_the_operating_system_has_advice_for_its_number(number: int,
 
 def test_relative_path_has_a_file_system_too() -> None:
     assert "of . (" in no_space(Path("not/there")).message
+
+
+@pytest.mark.parametrize(
+    ("files", "free", "expected"),
+    [(40, 0, "(4.0 GB and no inodes free)"), (40, 1, "(4.0 GB free)"), (0, 0, "(4.0 GB free)")],
+)
+def test_a_file_system_without_free_inodes_is_reported_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int, free: int, expected: str
+) -> None:
+    size = {"f_blocks": 4_000_000, "f_bfree": 4_000_000, "f_bavail": 4_000_000, "f_frsize": 1000}
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(**size, f_files=files, f_favail=free))
+    assert expected in no_space(tmp_path).message
 
 
 def test_digest_covers_all_bytes(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from bakery.display.tables import FORMATS, Column, render
 from bakery.engine.daemons import version_of
 from bakery.engine.discovery import running_engine
 from bakery.engine.engine import Engine
-from bakery.errors import BakeryError, ConfigError, EngineError, InputError
+from bakery.errors import BakeryError, ConfigError, InputError
 from bakery.files import write_whole
 from bakery.machine.doctor import _check_server
 from bakery.net import docker_config, read_location, users_bundle
@@ -262,7 +262,7 @@ def test_current_docker_context(folder: Path, monkeypatch: pytest.MonkeyPatch, c
 @pytest.mark.parametrize("host", ["https://[::1", "tcp://[::1", "x://", "tcp://a:99999999", "\ud800", "://"])
 def test_addresses_of_engines(folder: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     engine = Engine("DOCKER_HOST", host, None)  # type: ignore[arg-type]
-    with pytest.raises(EngineError, match="does not answer"):
+    with pytest.raises(InputError, match="is not the address of an engine"):
         _ = engine.client
 
 

@@ -17,7 +17,7 @@ from bakery.oci.archives import image_archive
 from bakery.oci.layout import check_root_file_system
 from bakery.platforms import AMD64
 from bakery.sources.inspection import inspect_tarball
-from bakery.tar import TOO_LARGE, open_archive, open_compressed_tar, open_stream
+from bakery.tar import TOO_LARGE, TarError, open_archive, open_compressed_tar, open_stream
 from tests.archives import Archive, make_tar
 
 END = bytes(10240)
@@ -73,6 +73,22 @@ def test_a_hostile_header_is_an_error_of_each_reader(tmp_path: Path, data: bytes
         check_root_file_system(tmp_path / "plain.tar")
     with pytest.raises(BakeryError, match="damaged or hostile"):
         read_suite(tmp_path / "plain.tar")
+
+
+@pytest.mark.parametrize("place", [0, 257, 511])
+def test_a_tar_that_must_be_whole_does_not_end_at_a_damaged_header_or_in_one(place: int) -> None:
+    first, second = header("a"), header("b")
+    damaged = second[:place] + b"\xff" + second[place + 1 :]
+    for data, problem in ((damaged + second + END, "it is damaged"), (second[: place + 1], "cut off")):
+        with pytest.raises(TarError, match=problem), open_stream(io.BytesIO(first + data), whole=True) as tar:
+            list(tar)
+
+
+@pytest.mark.parametrize("size", ["1.5", "x", "9" * 5000])
+def test_a_tar_that_must_be_whole_does_not_end_after_a_size_that_is_not_a_number(size: str) -> None:
+    data = header("a") + extended(size=size) + b"abc" + bytes(509) + header("b") + END
+    with pytest.raises(TarError, match="it is damaged"), open_stream(io.BytesIO(data), whole=True) as tar:
+        list(tar)
 
 
 def test_an_archive_of_very_many_files_is_an_error() -> None:

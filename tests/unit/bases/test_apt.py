@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -266,7 +267,7 @@ def test_failing_tool_is_reported_with_the_end_of_its_output() -> None:
     script = "import sys; print('E: second'); print('W: first\\nE: first', file=sys.stderr); sys.exit(3)"
     with pytest.raises(AptError, match=r"^python\S* failed: E: first E: second$"):
         apt.run([sys.executable, "-c", script])
-    with pytest.raises(AptError, match="failed: b c d"):
+    with pytest.raises(AptError, match="failed: c d exit code 1"):
         apt.run([sys.executable, "-c", "import sys; sys.stderr.write('a\\nb\\n\\nc\\nd\\n'); sys.exit(1)"])
 
 
@@ -361,14 +362,14 @@ class FileArchive:
         self.keyring.parent.mkdir(parents=True)
         self.keyring.write_bytes(self.key.public())
 
-    def publish(self, *, digest: str = "SHA512", days: int = 1, key: Key | None = None) -> None:
+    def publish(self, *, digest: str = "SHA512", days: int = 1, key: Key | None = None, origin: str = "Test") -> None:
         """Write its package list and sign it by ``digest``; the list is valid for ``days`` from now."""
         packages = b"Package: hello\nVersion: 1\nArchitecture: all\nFilename: hello.deb\nSize: 1\nSHA256: 00\n"
         (self.folder / "Packages").write_bytes(packages)
         now = datetime.now(UTC)
         day = "%a, %d %b %Y %H:%M:%S UTC"
         release = (
-            f"Origin: Test\nSuite: test\nDate: {now - timedelta(days=9):{day}}\n"
+            f"Origin: {origin}\nSuite: test\nDate: {now - timedelta(days=9):{day}}\n"
             f"Valid-Until: {now + timedelta(days=days):{day}}\n"
             f"SHA256:\n {hashlib.sha256(packages).hexdigest()} {len(packages)} Packages\n"
         ).encode()
@@ -424,6 +425,14 @@ def test_host_policy_does_not_relax_verification(
     assert not (tmp_path / "hook").exists()
     conf = (tmp_path / "private" / "apt.conf").read_text()
     assert 'Acquire::http::Proxy "http://proxy.example:3128";' in conf
+
+
+def test_a_mirror_that_another_one_has_replaced_is_accepted_whatever_was_downloaded_before(
+    published: FileArchive, root: Path
+) -> None:
+    for origin in ("Test", "Other"):
+        published.publish(origin=origin)
+        assert published.update(root, "") == "accepted: 1\n"
 
 
 def test_list_that_may_be_expired_is_accepted_for_that_line_only(published: FileArchive, root: Path) -> None:
@@ -514,6 +523,44 @@ def test_a_download_by_apt_has_no_login_among_its_arguments(tmp_path: Path, monk
     apt.download("http://deb.example:8080/debian/pool/x", tmp_path / "x", "0" * 64)
     assert "password S3cr/et" in seen[0]
     assert not [file for file in tmp_path.iterdir() if "auth" in file.name]
+
+
+def test_a_login_is_not_for_a_host_whose_name_begins_like_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apt, "LOGINS", {"http://deb.example": "http://me:secret@deb.example"})
+    assert apt.with_login("http://deb.example/pool/x") == "http://me:secret@deb.example/pool/x"
+    for other in ("http://deb.example.org/pool/x", "http://deb.example:8080/x"):
+        assert apt.with_login(other) == other
+
+
+@pytest.mark.parametrize(
+    ("suite", "release", "accepted"),
+    [
+        ("bookworm", "Suite: oldstable\nCodename: bookworm\n", True),
+        ("noble-security", "Suite: noble-security\nCodename: noble\n", True),
+        ("nodistro", "Origin: a vendor that names no suite\n", True),
+        ("bookworm", "Suite: testing\nCodename: trixie\n", False),
+        ("bookworm-security", "Suite: stable-security\nCodename: trixie-security\n", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["InRelease", "Release"])
+def test_a_list_of_another_release_is_refused_although_its_signature_is_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suite: str, release: str, accepted: bool, name: str
+) -> None:
+    monkeypatch.setattr(apt, "run", lambda *_, **__: "")
+    private = PrivateApt(tmp_path, [])
+    (tmp_path / "lists" / f"deb.example_debian_dists_{suite}_{name}").write_text(release)
+    problem = pytest.raises(AptError, match=f"the mirror has another release as {suite}: .* trixie")
+    with nullcontext() if accepted else problem:
+        private.update()
+
+
+def test_why_a_signature_was_refused_and_how_a_tool_crashed_is_reported() -> None:
+    with pytest.raises(AptError, match=r"failed: W: GPG error: expired E: not signed$"):
+        apt.run(["sh", "-c", "echo W: other >&2; echo W: GPG error: expired >&2; echo E: not signed >&2; exit 100"])
+    with pytest.raises(AptError, match=r"failed: FATAL -> Failed to fork\.$"):
+        apt.run(["sh", "-c", "echo Get:1; echo 'FATAL -> Failed to fork.' >&2; exit 100"])
+    with pytest.raises(AptError, match=r"failed: Reading package lists\.\.\. exit code -6$"):
+        apt.run(["sh", "-c", "echo Reading package lists...; kill -ABRT $$"])
 
 
 def test_a_list_that_is_damaged_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -393,6 +393,22 @@ def test_a_hook_with_a_slash_is_in_the_repository_and_part_of_the_bases_recipe(
     assert resolver._recipe(own) != before
 
 
+def test_a_base_with_packages_of_another_release_is_refused(
+    make: Any, target: Target, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fake_run(command: list[str], **_: Any) -> str:
+        release = tmp_path / "rootfs/var/lib/apt/lists/deb.example_security_dists_bookworm-security_InRelease"
+        release.parent.mkdir(parents=True)
+        release.write_text("Suite: stable-security\nCodename: trixie-security\n")
+        return ""
+
+    monkeypatch.setattr(apt, "host_mirror", lambda: apt.Mirror("bookworm", {"": "http://deb.example/debian"}))
+    monkeypatch.setattr(apt, "run", fake_run)
+    monkeypatch.setattr(BaseResolver, "_tools", lambda *_: (Path("/tools"), {}))
+    with pytest.raises(apt.AptError, match="another release as bookworm-security"):
+        make()._bootstrap(target, AMD64, catalog.family_of(target).archive, tmp_path / "rootfs.tar")
+
+
 def test_sources_are_written_even_if_perl_reads_less_of_mmdebstrap_than_a_pipe_holds(
     workspace: Workspace, tmp_path: Path
 ) -> None:
@@ -511,6 +527,23 @@ def test_image_layout_in_a_folder_that_buildx_would_take_for_a_tag_or_a_digest_i
     (tmp_path / name / "oci-layout").touch()
     with pytest.raises(InputError, match="expected an OCI image layout in a folder without : and @"):
         users_base(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("make_blob", "problem"),
+    [(os.mkfifo, "not a FIFO"), (lambda blob: os.symlink("/dev/zero", blob), "not a device")],
+    ids=["a FIFO", "a link to a device"],
+)
+def test_image_layout_for_whose_blobs_buildx_would_wait_is_rejected(
+    make: Any, target: Target, tmp_path: Path, make_blob: Callable[[Path], None], problem: str
+) -> None:
+    with rootfs(tmp_path / "x.tar").open("rb") as tar:
+        digest = oci.write_layout(tmp_path, tar, architecture="amd64", created="2020-01-01T00:00:00Z")
+    blob = tmp_path / "blobs/sha256" / digest.removeprefix("sha256:")
+    blob.unlink()
+    make_blob(blob)
+    with pytest.raises(InputError, match=rf"--base=.*{blob.name} cannot be read: expected a regular file, {problem}"):
+        make(str(tmp_path)).resolve(target, AMD64)
 
 
 def test_empty_image_layout_is_rejected(make: Any, target: Target, tmp_path: Path) -> None:

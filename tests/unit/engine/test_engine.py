@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import hashlib
 import json
@@ -17,10 +18,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from docker.context import ContextAPI
 from packaging.version import Version
 
 from bakery.bases import apt
 from bakery.engine import daemons, discovery, embedded
+from bakery.engine.containers import ContainerOptions, idle_container
 from bakery.engine.daemons import answers, version_of
 from bakery.engine.discovery import engine_status, find_engine, running_engine
 from bakery.engine.embedded import Embedded
@@ -200,7 +203,7 @@ def test_a_missing_docker_context_is_an_input_error(
     assert fake_embedded.started == 0
 
 
-@pytest.mark.parametrize("text", ["", "no json", "[]", '{"currentContext": ""}', "{}"])
+@pytest.mark.parametrize("text", ["", "no json", "[]", '{"currentContext": ""}', '{"currentContext": null}', "{}"])
 def test_a_docker_configuration_without_a_context_is_ignored(
     workspace: Workspace, fake_embedded: FakeEmbedded, text: str
 ) -> None:
@@ -225,15 +228,47 @@ def test_no_other_engine_is_used_if_the_users_choice_does_not_answer(
     assert fake_embedded.started == 0
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # docker's client does not close its socket
-@pytest.mark.parametrize("host", ["nonsense://x", "tcp://", "unix:///nowhere.sock"])
-def test_an_invalid_docker_host_is_an_engine_error(
-    workspace: Workspace, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch, host: str
+def test_the_error_about_an_engine_over_ssh_says_how_to_forward_its_socket(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DOCKER_HOST", host)
+    monkeypatch.setenv("DOCKER_HOST", "ssh://127.0.0.1:1")
+    with pytest.raises(EngineError, match="does not answer: ") as caught:
+        find_engine(workspace, print)
+    assert "ssh -NL /tmp/docker.sock:/var/run/docker.sock HOST" in caught.value.hint
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # docker's client does not close its socket
+def test_a_socket_that_does_not_exist_is_an_engine_error(
+    workspace: Workspace, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
     with pytest.raises(EngineError, match="does not answer"):
         find_engine(workspace, print)
     gc.collect()
+
+
+@pytest.mark.parametrize("host", ["nonsense://x", "tcp://", "tcp://h:99999", "foo", " ", "fd://", "https://[::1"])
+def test_what_is_not_an_engines_address_is_an_input_error_with_an_example(
+    workspace: Workspace, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(InputError, match=r"\(DOCKER_HOST\) is not the address of an engine") as caught:
+        find_engine(workspace, print)
+    assert "unix:///var/run/docker.sock" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "5", '{"proxies": null}', '{"auths": {"x": 5}}', '{"auths": {"x": {"auth": "!"}}}']
+)
+def test_a_configuration_that_dockers_client_cannot_use_is_not_blamed_on_the_engine(
+    workspace: Workspace, fake_engine: Callable[..., str], text: str
+) -> None:
+    folder = Path(os.environ["DOCKER_CONFIG"])
+    folder.mkdir()
+    (folder / "config.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="docker's configuration cannot be used: ") as caught:
+        Engine("DOCKER_HOST", fake_engine(), Embedded(workspace)).check()
+    assert "config.json in $DOCKER_CONFIG" in caught.value.hint
 
 
 def test_an_engine_that_is_too_old_is_rejected_with_the_minimum_version(
@@ -391,6 +426,16 @@ def test_the_error_without_a_new_enough_buildx_names_its_version_and_the_package
     assert "docker-buildx-plugin" in caught.value.hint
 
 
+def test_why_a_buildx_fails_is_reported(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "docker").write_text("#!/bin/sh\necho \"docker: 'buildx' is not a docker command.\" >&2; exit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    reason = r"docker buildx failed with exit code 1: docker: 'buildx' is not a docker command\."
+    with pytest.raises(EngineError, match=reason):
+        _ = Engine("system", "unix:///x", Embedded(workspace)).buildx
+
+
 def test_missing_permission_for_the_system_engine_is_reported(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -409,8 +454,9 @@ def test_missing_permission_for_the_system_engine_is_reported(
 def test_missing_tls_certificates_are_reported(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("HOST", "tcp://127.0.0.1:1"), ("TLS_VERIFY", "1"), ("CERT_PATH", "/nowhere")):
         monkeypatch.setenv(f"DOCKER_{name}", value)
-    with pytest.raises((EngineError, InputError)):
+    with pytest.raises(InputError, match="DOCKER_TLS_VERIFY and DOCKER_CERT_PATH cannot be used") as caught:
         find_engine(workspace, print)
+    assert "ca.pem, cert.pem and key.pem in /nowhere" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["DOCKER_CONFIG", "BUILDX_CONFIG"])
@@ -513,12 +559,22 @@ def test_a_missing_image_is_reported_with_what_to_type(workspace: Workspace, fak
             engine.require("infra7/python:3.13")
 
 
-def test_a_fifo_instead_of_dockers_configuration_is_refused_and_not_read(
-    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("file", ["config.json", "contexts/meta/1/meta.json"])
+@pytest.mark.parametrize("large", [False, True])
+def test_a_fifo_or_a_large_file_instead_of_dockers_configuration_is_refused_and_not_read(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, large: bool
 ) -> None:
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    os.mkfifo(tmp_path / "config.json")
-    with pytest.raises(InputError, match=r"config\.json: expected docker's configuration, a regular file"):
+    monkeypatch.setattr(ContextAPI, "get_context", lambda _: pytest.fail("was read"))
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    if large:
+        with (tmp_path / file).open("wb") as sparse:
+            sparse.truncate((1 << 20) + 1)
+    else:
+        os.mkfifo(tmp_path / file)
+    monkeypatch.setenv("DOCKER_CONTEXT", "some")
+    expected = r"\.json: expected docker's configuration, a regular file of at most 1 MiB"
+    with pytest.raises(InputError, match=expected):
         running_engine(workspace)
 
 
@@ -592,6 +648,75 @@ def test_a_pull_reports_progress_and_the_registrys_error(
     (request,) = (line for line in server.asked if "images/create" in line)
     assert "fromImage=some%2Fimage" in request and "tag=1" in request
     assert messages == ["pulling some/image:1", *(f"pulling some/image:1: {text}" for text in progress or [])]
+
+
+@pytest.mark.parametrize("helper", ["exec sleep 60", "yes", 'echo \'{"Username": "tester", "Secret": "open sesame"}\''])
+def test_a_pull_sends_the_engine_the_registrys_login_and_does_not_wait_for_a_helper(
+    workspace: Workspace, serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, helper: str
+) -> None:
+    program, config = tmp_path / "docker-credential-test", Path(os.environ["DOCKER_CONFIG"])
+    program.write_text(f"#!/bin/sh\n{helper}\n")
+    program.chmod(0o755)
+    config.mkdir()
+    (config / "config.json").write_text('{"credsStore": "test"}', encoding="utf-8")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr("bakery.registry.credentials.PATIENCE", 1)
+    version = json.dumps(VERSION).encode()
+    server = serve(default=lambda request: version if request.path.endswith("/version") else 403)
+    engine = Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))
+    with closing(engine), pytest.raises(BuildError, match="cannot be pulled"):
+        engine.pull("registry.example/image:1", print)
+    sent = json.loads(base64.urlsafe_b64decode(server.headers[-1]["x-registry-auth"]))
+    login = {"username": "tester", "password": "open sesame", "identitytoken": ""}
+    assert sent == ({**login, "serveraddress": "registry.example"} if "echo" in helper else {})
+
+
+def test_an_engine_is_not_sent_the_login_that_netrc_has_for_its_host(
+    workspace: Workspace, serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 0.0.0.0 login tester password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    server = serve(default=json.dumps(VERSION).encode())
+    host = server.url.replace("http://127.0.0.1", "tcp://0.0.0.0")  # the same machine, but not a loopback address
+    with closing(Engine("DOCKER_HOST", host, Embedded(workspace))) as engine:
+        engine.check()
+    assert len(server.headers) == 2
+    assert not any("authorization" in headers for headers in server.headers)
+
+
+def test_an_engine_on_this_machine_is_asked_without_the_users_proxy(
+    workspace: Workspace, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, proxy = serve(default=json.dumps(VERSION).encode()), serve(default=502)
+    monkeypatch.setenv("http_proxy", proxy.url)
+    with closing(Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))) as engine:
+        engine.check()
+    assert server.asked and not proxy.asked
+
+
+@pytest.mark.parametrize(("network", "proxies"), [("none", 0), ("host", 2)])
+def test_only_a_container_with_a_network_gets_the_proxies_of_dockers_configuration(
+    workspace: Workspace, serve: Any, network: str, proxies: int
+) -> None:
+    config, created = Path(os.environ["DOCKER_CONFIG"]), list[Any]()
+    config.mkdir()
+    text = json.dumps({"proxies": {"default": {"httpProxy": "http://tester:secret@proxy"}}})
+    (config / "config.json").write_text(text, encoding="utf-8")
+
+    def answer(request: Any) -> Any:
+        if not request.path.endswith("/containers/create"):
+            return json.dumps({**VERSION, "Id": "sha256:1", "RepoTags": []}).encode()
+        created.append(json.loads(request.rfile.read(int(request.headers["Content-Length"]))))
+        return 403
+
+    engine = Engine("DOCKER_HOST", serve(default=answer).url.replace("http://", "tcp://"), Embedded(workspace))
+    with (
+        closing(engine),
+        pytest.raises(BuildError, match="cannot be run"),
+        idle_container(engine, "x", ContainerOptions(network)),
+    ):
+        pass
+    assert len([text for text in created[0]["Env"] or [] if "secret" in text]) == proxies
 
 
 def test_the_embedded_daemon_inherits_no_secrets(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

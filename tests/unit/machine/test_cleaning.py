@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -44,9 +45,11 @@ MADE = (
     "home/layers/gzip-1.25-None/a", "home/layers/attested/sha256-1", "home/bases/bookworm-amd64/base.json",
     "home/bases/user-0123456789abcdef-arm64/base.json", "home/bases/bookworm-amd64.lock",
     "home/bases/.folder.x.partial/rootfs.tar", "home/engine/root/usr/bin/dockerd", "home/engine/data/a",
-    "home/engine/daemon.json", "home/engine/dockerd.log", "home/apt/bookworm/apt.conf",
+    "home/engine/daemon.json", "home/engine/dockerd.log", "home/engine/dockerd.log.1", "home/engine/root.checksums",
+    "home/apt/bookworm/apt.conf",
     "home/apt/outdated-bookworm-amd64/apt.conf", "home/apt/outdated-bookworm-amd64.lock",
-    "home/tools/mmdebstrap-bookworm/a", "home/tools/bases-bookworm/a", "home/environments/1945188136/a",
+    "home/tools/mmdebstrap-bookworm/a", "home/tools/bases-bookworm/a", "home/tools/bases-bookworm.checksums",
+    "home/tools/docker-registry/a", "home/environments/1945188136/a",
     "home/python/usr/bin/python3", "home/python/ca-certificates.crt",
 )  # fmt: skip
 """What the tool makes in these folders."""
@@ -180,9 +183,12 @@ def test_embedded_engine_is_stopped_before_its_folder_is_removed(
 
 
 def test_failed_removal_is_reported(clone: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
-    with pytest.raises(BakeryError, match="could not be removed completely"):
-        remove(clone, next(iter(removals(clone, ("sources",)))))
+    def denied(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "unlink", denied)
+    with pytest.raises(BakeryError, match="could not be removed completely: Read-only file system"):
+        remove(clone, next(iter(removals(clone, ("layers",)))))
 
 
 def test_clean_reports_each_removal_and_dry_only_reports(clone: Workspace) -> None:

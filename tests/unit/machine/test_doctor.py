@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -93,6 +94,19 @@ def test_a_builder_that_is_missing_is_looked_up_with_the_buildx_in_use(catalog: 
     engine: Any = SimpleNamespace(buildx=["sh", "-c", "echo no such builder >&2; exit 1"], environment={})
     (finding,) = doctor._builder(catalog, engine, "far")
     assert (finding.found, finding.todo[:5]) == ("far: no such builder", "sh -c")
+
+
+@pytest.mark.parametrize(
+    ("node", "state"), [("two", State.WARNING), ("", State.MISSING)], ids=["one of two nodes", "all nodes"]
+)
+def test_nodes_of_a_builder_that_do_not_answer_are_reported(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, node: str, state: State
+) -> None:
+    text = re.sub(rf"(Endpoint:  ssh://.*{node}\n)Platforms: .*", r"\1Error:     connection refused", INSPECTED)
+    engine: Any = SimpleNamespace(buildx=["sh", "-c", 'echo "$TEXT"'], environment={"TEXT": text})
+    builder, *platforms = doctor._builder(catalog, engine, "far")
+    assert (builder.state, bool(platforms)) == (state, state is State.WARNING)
+    assert "connection refused" in builder.found and builder.todo.endswith("ls")
 
 
 def test_unreadable_ca_bundle_is_missing(findings: dict[str, doctor.Finding]) -> None:

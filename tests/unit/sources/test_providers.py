@@ -61,18 +61,22 @@ def pip_settings(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return use
 
 
-@pytest.mark.parametrize("answer", [500, 503, lambda _: None])
+@pytest.mark.parametrize("answer", [204, 302, 400, 401, 429, 500, 503, lambda _: None])
 def test_a_mirror_in_error_is_asked_about_one_release_and_not_about_all(serve: Any, answer: Any) -> None:
     server = serve(default=answer)
     for micro in range(20):
         request = Request(f"Python-3.13.{micro}.tar.xz", 1, f"3.13.{micro}", mirror=server.url)
         assert not any(attempt.is_served() for attempt in from_user_mirror(request))
     assert len(server.asked) == 1
-    other = serve(default=404)
+
+
+@pytest.mark.parametrize("answer", [403, 404, 410])
+def test_a_mirror_that_lacks_a_release_is_asked_about_others(serve: Any, answer: int) -> None:
+    server = serve(default=answer)
     for micro in range(3):
-        request = Request(f"Python-3.13.{micro}.tar.xz", 1, f"3.13.{micro}", mirror=other.url)
+        request = Request(f"Python-3.13.{micro}.tar.xz", 1, f"3.13.{micro}", mirror=server.url)
         assert not any(attempt.is_served() for attempt in from_user_mirror(request))
-    assert len(other.asked) == 6
+    assert len(server.asked) == 6
 
 
 def test_an_index_that_never_ends_is_abandoned(
