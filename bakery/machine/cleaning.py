@@ -128,11 +128,11 @@ def _remove_own(folder: Path, pattern: str) -> list[Path]:
             continue
         if path.is_dir() and not path.is_symlink():
             _require_no_mount(path)
-            shutil.rmtree(path, onerror=lambda *about: failures.append(about[2][1]))
+            shutil.rmtree(path, onerror=lambda _function, _path, raised: failures.append(raised[1]))
         else:
             path.unlink(missing_ok=True)
         if path.exists():
-            reason = failures[0].strerror if failures else "another process has made it again"
+            reason = failures[0].strerror if failures else "another process created it again"
             problem = f"{path} could not be removed completely: {reason}"
             raise BakeryError(problem, hint="Check whether a process still uses it, and whether you may remove it.")
     left = sorted(folder.iterdir())
