@@ -84,7 +84,7 @@ class Unavailable(Exception):
         super().__init__(redact(message))
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """The message of ``error``, without the number and the path that ``str`` adds for an :exc:`OSError`."""
     return getattr(error, "strerror", None) or str(error)
 

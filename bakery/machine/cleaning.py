@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bakery.catalog import ANNOTATIONS, LABELS, Catalog, RecipeName, load_catalog
 from bakery.engine import Embedded, EngineImage, mount_points, running_engine
-from bakery.errors import BakeryError, NothingSelected
+from bakery.errors import BakeryError, NothingSelected, reason_of
 from bakery.files import IN_USE, Tell, holder_of, locked, require_type
 from bakery.workspace import Workspace
 
@@ -121,18 +121,18 @@ def _remove_own(folder: Path, pattern: str) -> list[Path]:
     """Remove what this tool has put into ``folder``, then the folder itself if it is empty; returns what is left."""
     if not require_type(folder, stat.S_IFDIR):  # another process has removed it
         return []
-    failures: list[OSError] = []
+    reasons = list[str]()
     for path in folder.iterdir():
         own = re.fullmatch(rf"{pattern}|.+\.(lock|checksums)|\..+\.partial", path.name)
         if not own or (folder.name == "apt" and path.is_dir() and not (path / "apt.conf").exists()):
             continue
         if path.is_dir() and not path.is_symlink():
             _require_no_mount(path)
-            shutil.rmtree(path, onerror=lambda _function, _path, raised: failures.append(raised[1]))
+            shutil.rmtree(path, onerror=lambda _function, _path, raised: reasons.append(reason_of(raised[1])))
         else:
             path.unlink(missing_ok=True)
         if path.exists():
-            reason = failures[0].strerror if failures else "another process created it again"
+            reason = reasons[0] if reasons else "another process created it again"
             problem = f"{path} could not be removed completely: {reason}"
             raise BakeryError(problem, hint="Check whether a process still uses it, and whether you may remove it.")
     left = sorted(folder.iterdir())
