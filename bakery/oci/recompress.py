@@ -65,7 +65,7 @@ class LayerCache:
     def open(self, packed: Path, method: str, diff_id: str, end: bytes) -> tuple[IO[bytes], str] | None:
         """The file ``packed`` if it is the layer ``diff_id`` followed by ``end``, compressed by ``method``.
 
-        Returned with the digest of both together; ``None`` if the file is anything else.
+        Also returns the digest of the layer and ``end`` together. ``None`` if the file is anything else.
         """
         stream = None
         try:
@@ -85,11 +85,11 @@ class LayerCache:
             # gzip's last four bytes are its content's size. Python's gzip ignores zeros that follow; Go's does not.
             stream.seek(-4, os.SEEK_END)
             complete = method != "gzip" or stream.read() == (size % 2**32).to_bytes(4, "little")
-            found = f"sha256:{content.hexdigest()}"
-            if (found, tail, packing, complete) == (diff_id, end, method, True):
+            actual = f"sha256:{content.hexdigest()}"
+            if (actual, tail, packing, complete) == (diff_id, end, method, True):
                 content.update(end)
                 return stream, f"sha256:{content.hexdigest()}"
-            problem = f"expected {diff_id} in {method}, found {found} in {packing}"
+            problem = f"expected {diff_id} in {method}, found {actual} in {packing}"
         except BakeryError as error:
             problem = error.message
         except read_errors() as error:
@@ -210,8 +210,8 @@ class _Copier:
                         yield chunk
             except read_errors() as error:
                 raise BakeryError(f"layer {digest} cannot be decompressed: {error!r}") from None
-            if (found := f"sha256:{content.hexdigest()}") != diff_id:
-                raise BakeryError(f"layer {digest} unpacks to {found}; its image's configuration says {diff_id}")
+            if (actual := f"sha256:{content.hexdigest()}") != diff_id:
+                raise BakeryError(f"layer {digest} unpacks to {actual}; its image's configuration says {diff_id}")
             content.update(end)
             yield end
 
@@ -238,8 +238,8 @@ class _Copier:
                 data, subject = to_json(statement), statement["subject"]
             manifest["layers"][number] = {**layer, **self.writer.blob(data, layer["mediaType"])}
         if self.publication:
-            for kind, about in self.publication.statements(subject).items():
-                blob = self.writer.json(about, STATEMENT)
+            for kind, statement in self.publication.statements(subject).items():
+                blob = self.writer.json(statement, STATEMENT)
                 manifest["layers"].append({**blob, "annotations": {PREDICATE: kind}})
             self.attested = True
         config = parse_config(read_blob(self.layout, manifest["config"]["digest"]))
