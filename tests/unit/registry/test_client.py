@@ -71,7 +71,7 @@ def test_an_anonymous_token_is_fetched_if_the_registry_requires_one(serve: Any, 
         return (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token",service="hub",scope="{scope}"'})
 
     server = serve({"/token": b'{"%s": "secret"}' % key.encode()})
-    server.routes[MANIFEST] = lambda request: manifest(request)
+    server.routes[MANIFEST] = manifest
     assert manifest_digest(f"{server.address}/library/debian:bookworm") == DIGEST
     assert server.asked == [
         f"HEAD {MANIFEST}", "GET /token?service=hub&scope=repository%3Alibrary%2Fdebian%3Apull", f"HEAD {MANIFEST}",
@@ -121,14 +121,14 @@ def test_a_registry_that_does_not_answer_in_time_is_reported(serve: Any, monkeyp
 def test_a_token_answer_that_is_not_json_is_reported(serve: Any) -> None:
     server = serve({"/token": b"<html>"})
     server.default = (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
-    with pytest.raises(RegistryError, match="answered without one"):
+    with pytest.raises(RegistryError, match="answered without a token"):
         manifest_digest(f"{server.address}/x:tag")
 
 
 def test_a_token_answer_that_is_not_an_object_is_reported(serve: Any) -> None:
     server = serve({"/token": b"[1]"})
     server.default = (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
-    with pytest.raises(RegistryError, match="answered without one"):
+    with pytest.raises(RegistryError, match="answered without a token"):
         manifest_digest(f"{server.address}/x:tag")
 
 
@@ -262,7 +262,7 @@ def test_a_token_is_reused_for_its_repository(serve: Any, archive: Archive) -> N
             return (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
         return answers.routes.get(request.path, 404)
 
-    server.default = lambda request: guarded(request)
+    server.default = guarded
     Registry().image(f"{server.address}/name:tag", "linux/amd64")
     assert len([path for path in server.asked if path.startswith("GET /token")]) == 1
 
@@ -358,14 +358,14 @@ def test_nonsense_instead_of_a_configuration_is_rejected(content: Any) -> None:
         parse_config(content)
 
 
-def log_in(host: str, password: str = "open sesame") -> None:
-    auth = base64.b64encode(f"tester:{password}".encode()).decode()
+def log_in(host: str, **entry: str) -> None:
+    """Write a login for ``host`` to docker's configuration."""
     folder = Path(os.environ["DOCKER_CONFIG"])
     folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+    (folder / "config.json").write_text(json.dumps({"auths": {host: entry}}))
 
 
-BASIC = "Basic " + base64.b64encode(b"tester:open sesame").decode()
+AUTH = base64.b64encode(b"tester:open sesame").decode()
 
 
 def test_a_private_image_is_read_with_dockers_login_and_storage_never_sees_it(serve: Any, archive: Archive) -> None:
@@ -373,7 +373,7 @@ def test_a_private_image_is_read_with_dockers_login_and_storage_never_sees_it(se
     publish(images, archive)
 
     def guarded(request: Any) -> Any:
-        if request.headers.get("Authorization") != BASIC:
+        if request.headers.get("Authorization") != f"Basic {AUTH}":
             return (401, b"", {"WWW-Authenticate": 'Basic realm="x"'})
         if "/blobs/" in request.path:
             return (307, b"", {"Location": f"{storage.url}{request.path}"})
@@ -383,7 +383,7 @@ def test_a_private_image_is_read_with_dockers_login_and_storage_never_sees_it(se
     with pytest.raises(RegistryError, match="requires a login") as caught:
         Registry().image(f"{server.address}/name:tag", "linux/amd64")
     assert caught.value.hint == f"Log in first: docker login {server.address}"
-    log_in(server.address)
+    log_in(server.address, auth=AUTH)
     registry, reference = Registry(), f"{server.address}/name:tag"
     image = registry.image(reference, "linux/amd64")
     assert image.config["config"]["Env"] == ["PYTHON_VERSION=3.13.15"]
@@ -406,7 +406,7 @@ def test_an_outdated_login_does_not_prevent_reading_a_public_image(serve: Any, a
         return images.routes.get(request.path, 404)
 
     server.default = guarded
-    log_in(server.address, "wrong")
+    log_in(server.address, auth=base64.b64encode(b"tester:wrong").decode())
     assert Registry().platforms(f"{server.address}/name:tag") == ("linux/amd64", "linux/arm64")
 
 
@@ -436,6 +436,6 @@ def test_a_certificate_that_is_not_valid_today_is_reported_with_the_clock(proble
     vars(connection)["session"] = SimpleNamespace(request=fail)
     with pytest.raises(
         RegistryError, match=f"the TLS {problem.replace('certificate', 'certificate of r.example')}"
-    ) as e:
+    ) as caught:
         connection.ask("GET", "manifests/1")
-    assert "clock says 20" in e.value.hint and "--ca-bundle" not in e.value.hint
+    assert "clock says 20" in caught.value.hint and "--ca-bundle" not in caught.value.hint

@@ -7,7 +7,6 @@ import functools
 import io
 import json
 import lzma
-import os
 import re
 import subprocess
 import sys
@@ -30,7 +29,7 @@ from bakery.registry.errors import retry_after
 from bakery.registry.transport import PULL, PUSH
 from tests.archives import Archive, digest_of, make_tar
 from tests.loopback import QuietHandler
-from tests.unit.registry.test_client import publish
+from tests.unit.registry.test_client import log_in, publish
 
 MEMORY = 300_000_000
 BOMB = 400 << 20
@@ -64,7 +63,7 @@ def zeros(size: int) -> Any:
 
 @functools.cache
 def layer_bomb(kind: str) -> bytes:
-    """A small layer that takes much memory if it is read without ceilings."""
+    """A small layer that takes much memory if it is read without limits."""
     if kind == "files":
         assert b"".join(empty_files(2, 2)) == b"".join(header(f"{n}/{m}", 0) for n in range(2) for m in range(2))
         return compressed(empty_files(600, 1000))
@@ -116,7 +115,7 @@ print(1024 * int(re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read(
 
 
 def memory_of(reference: str) -> tuple[str, int]:
-    """What a process reports that reads the packages of a remote image, and the most bytes of memory that it took."""
+    """The output of a process that reads the packages of a remote image, and its peak memory in bytes."""
     done = subprocess.run([sys.executable, "-c", SCRIPT, reference], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     *lines, peak = done.stdout.splitlines()
@@ -207,7 +206,7 @@ def test_a_blob_is_verified_before_it_is_used(serve: Any, archive: Archive, chan
         pytest.raises(RegistryError, match=r"do not match|broke the connection"),
         registry.open_blob(reference, layer.digest, layer.compressed_bytes),
     ):
-        pytest.fail("it was given out")
+        pytest.fail("unverified bytes were returned")
     with pytest.raises(RegistryError, match="do not match"):
         registry.read_blob(reference, {"mediaType": "", "digest": layer.digest, "size": layer.compressed_bytes})
 
@@ -219,7 +218,7 @@ def test_a_blob_must_have_the_size_in_its_manifest(serve: Any, archive: Archive)
     (layer,) = registry.image(reference, "linux/amd64").layers
     for size in (layer.compressed_bytes - 1, layer.compressed_bytes + 1):
         with pytest.raises(RegistryError, match="do not match"), registry.open_blob(reference, layer.digest, size):
-            pytest.fail("it was given out")
+            pytest.fail("unverified bytes were returned")
 
 
 @pytest.mark.parametrize("digest", ["sha256:..", "latest", DIGEST + "\n", "md5:" + "a" * 32, "sha256:" + "A" * 64])
@@ -256,12 +255,6 @@ def test_retry_after_never_shortens_the_pause_before_another_attempt(
     assert sum(waits) <= PULL.patience
     assert len(server.asked) == len(waits) + 1
     assert retry_after(text, 1.0) >= 0
-
-
-def log_in(host: str, **entry: str) -> None:
-    folder = Path(os.environ["DOCKER_CONFIG"])
-    folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text(json.dumps({"auths": {host: entry}}))
 
 
 PASSWORD = {"auth": base64.b64encode(b"name:S3cret").decode()}
@@ -366,7 +359,7 @@ def test_a_registry_in_error_is_asked_at_most_once_a_second_and_then_abandoned(
         with pytest.raises(RegistryError) as caught:
             registry.manifest(reference, DIGEST if kind == "other bytes" else str(number))
     assert len([path for path in server.asked if path != "GET /v2/"]) <= ERRORS * requests
-    if kind != "redirects":  # of which the first ends all
+    if kind != "redirects":  # the first one already makes the registry unreachable
         assert sum(waits) >= ERRORS - 1
         assert "is not asked again after 3 errors" in str(caught.value)
 
@@ -403,7 +396,7 @@ def test_only_a_few_attestations_of_an_image_are_read(serve: Any, archive: Archi
     assert len(server.asked) == 1 + ATTESTATIONS
 
 
-LEAVING = [
+OUTSIDE = [
     "manifests/../../../x",
     "manifests/a/b",
     "manifests/x?y=1",
@@ -414,10 +407,10 @@ LEAVING = [
 ]
 
 
-@pytest.mark.parametrize("what", LEAVING)
-def test_a_path_that_leaves_the_repository_is_not_requested(serve: Any, what: str) -> None:
+@pytest.mark.parametrize("resource", OUTSIDE)
+def test_a_path_that_leaves_the_repository_is_not_requested(serve: Any, resource: str) -> None:
     server = serve(default=b"{}")
-    for path, name in (("x", what), ("x/../y", "manifests/1"), ("", "manifests/1")):
+    for path, name in (("x", resource), ("x/../y", "manifests/1"), ("", "manifests/1")):
         with pytest.raises(RegistryError, match="not a manifest or a blob") as caught:
             Transport(server.address, path, PUSH).ask("GET", name)
         assert not caught.value.transient
@@ -442,7 +435,7 @@ def test_a_challenge_of_letters_is_read_in_linear_time(serve: Any) -> None:
 def test_a_token_that_cannot_be_sent_is_refused_at_once(serve: Any, token: object) -> None:
     server = serve({"/token": json.dumps({"token": token}).encode()})
     server.default = (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
-    with pytest.raises(RegistryError, match="answered with an invalid one") as caught:
+    with pytest.raises(RegistryError, match="answered with an invalid token") as caught:
         Repository(Transport(server.address, "x", PUSH)).check()
     assert not caught.value.transient
 
@@ -457,10 +450,10 @@ def test_a_redirect_that_cannot_be_followed_is_not_repeated(serve: Any, location
 
 @pytest.mark.parametrize("base", ["https://127.0.0.1", "http://127.0.0.1"])
 def test_an_upload_is_not_directed_from_https_to_another_protocol(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
-    def once(verb: str, what: str, **_: object) -> transport.Answer:
-        asked.append(what)
+    def once(verb: str, resource: str, **_: object) -> transport.Answer:
+        requested.append(resource)
         location = "ftp://host/x" if base.startswith("http:") else "http://host/x"
         return transport.Answer(404 if verb == "HEAD" else 202, {"Location": location}, b"")
 
@@ -470,7 +463,7 @@ def test_an_upload_is_not_directed_from_https_to_another_protocol(monkeypatch: p
     with pytest.raises(RegistryError, match="directs the upload to a protocol other than https") as caught:
         Repository(connection).put_blob(DIGEST, 1, lambda: io.BytesIO(b"x"))
     assert not caught.value.transient
-    assert asked == [f"blobs/{DIGEST}", "blobs/uploads/"]
+    assert requested == [f"blobs/{DIGEST}", "blobs/uploads/"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -481,13 +474,13 @@ def test_a_login_page_is_not_taken_for_a_stored_manifest(serve: Any, status: int
         Repository(Transport(server.address, "x", PUSH)).put_manifest("3.13", b"{}", "m")
 
 
-def test_a_manifest_that_is_taken_with_200_is_read_back(serve: Any) -> None:
+def test_a_manifest_that_is_accepted_with_status_200_is_read_back(serve: Any) -> None:
     server = serve({"/v2/x/manifests/3.13": b"{}"})
     assert Repository(Transport(server.address, "x", PUSH)).put_manifest("3.13", b"{}", "m") == digest_of(b"{}")
     assert server.asked[-2:] == ["PUT /v2/x/manifests/3.13", "GET /v2/x/manifests/3.13"]
 
 
-OTHER: dict[str, dict[str, tuple[int, bytes, dict[str, str]]]] = {
+MISMATCHES: dict[str, dict[str, tuple[int, bytes, dict[str, str]]]] = {
     "another size": {"HEAD": (200, b"", {"Content-Length": "99"})},
     "another digest": {"HEAD": (200, b"", {"Docker-Content-Digest": DIGEST})},
     "another digest after the upload": {"PUT": (201, b"", {"Docker-Content-Digest": DIGEST})},
@@ -496,17 +489,17 @@ OTHER: dict[str, dict[str, tuple[int, bytes, dict[str, str]]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", OTHER)
+@pytest.mark.parametrize("kind", MISMATCHES)
 def test_a_blob_with_another_size_or_digest_is_not_counted_as_stored(serve: Any, kind: str) -> None:
     usual = {"HEAD": 404, "POST": (202, b"", {"Location": "/up"}), "PUT": 201}
 
     def answer(request: Any) -> Any:
         request.rfile.read(int(request.headers.get("Content-Length") or 0))
-        found = OTHER[kind].get(request.command)
-        if request.command != "HEAD" or not found:
-            return found or usual.get(request.command, 404)
-        request.send_response(found[0])
-        for name, value in found[2].items():
+        response = MISMATCHES[kind].get(request.command)
+        if request.command != "HEAD" or not response:
+            return response or usual.get(request.command, 404)
+        request.send_response(response[0])
+        for name, value in response[2].items():
             request.send_header(name, value)
         return request.end_headers()
 
@@ -632,7 +625,7 @@ def test_a_password_is_used_unless_the_registry_names_a_server_for_tokens(serve:
 
 
 def test_a_login_is_sent_to_a_host_in_capital_letters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was compared with the URL that is sent, in which requests writes the host in lower case."""
+    """It is added by the URL of the request, in which the host is in lower case."""
     connection = Transport("GHCR.io", "x", PUSH, token="secret")
     request = requests.Request("GET", f"{connection.base}/v2/", auth=connection._sign).prepare()
     assert request.headers["Authorization"] == "Bearer secret"
@@ -656,7 +649,7 @@ def test_a_server_that_the_registry_refers_to_is_named_if_it_cannot_be_reached(
 def test_a_proxy_that_does_not_connect_is_reported_as_such(
     serve: Any, nowhere: str, monkeypatch: pytest.MonkeyPatch, status: int | None, transient: bool
 ) -> None:
-    """It was the registry that broke the connection, for three minutes."""
+    """Not as a registry that broke the connection, after three minutes of retries."""
     server = serve()
     monkeypatch.setattr(QuietHandler, "do_CONNECT", lambda request: request.send_error(status), raising=False)
     address = server.address if status else nowhere.removeprefix("http://")
@@ -678,7 +671,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_certificate_is_reported_by_what_is_wrong_with_it(fault: str) -> None:
+def test_the_error_says_what_is_wrong_with_a_certificate(fault: str) -> None:
     connection = Transport("r.example", "x", PUSH)
     with pytest.raises(RegistryError, match=f"r.example {FAULTS[fault]}") as caught, connection._network_errors():
         raise requests.exceptions.SSLError(fault)
@@ -691,5 +684,5 @@ def test_a_layer_of_an_impossible_size_is_not_a_full_disk(serve: Any) -> None:
         pytest.raises(RegistryError, match=f"a blob of {1 << 62} bytes, expected at most"),
         Registry(patience=0).open_blob(f"{server.address}/x:tag", DIGEST, 1 << 62),
     ):
-        pytest.fail("it was given out")
+        pytest.fail("unverified bytes were returned")
     assert server.asked == []
