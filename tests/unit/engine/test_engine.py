@@ -645,7 +645,7 @@ def test_a_pull_reports_progress_and_the_registrys_error(
                 engine.pull("some/image:1", messages.append)
         else:
             assert engine.pull("some/image:1", messages.append).tags == ("some/image:1",)
-    (request,) = (line for line in server.asked if "images/create" in line)
+    (request,) = (line for line in server.requests if "images/create" in line)
     assert "fromImage=some%2Fimage" in request and "tag=1" in request
     assert messages == ["pulling some/image:1", *(f"pulling some/image:1: {text}" for text in progress or [])]
 
@@ -691,7 +691,7 @@ def test_an_engine_on_this_machine_is_asked_without_the_users_proxy(
     monkeypatch.setenv("http_proxy", proxy.url)
     with closing(Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))) as engine:
         engine.check()
-    assert server.asked and not proxy.asked
+    assert server.requests and not proxy.requests
 
 
 @pytest.mark.parametrize(("network", "proxies"), [("none", 0), ("host", 2)])

@@ -61,12 +61,12 @@ def test_a_star_means_that_no_host_needs_a_proxy(monkeypatch: pytest.MonkeyPatch
 
 
 def test_docker_proxies_become_secrets_and_not_build_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    proxies = {"default": {"httpProxy": "http://user:marker@proxy:3128", "noProxy": "one.example"}}
+    proxies = {"default": {"httpProxy": "http://user:marker@proxy:3128", "noProxy": "local.example"}}
     (tmp_path / "config.json").write_text(json.dumps({"proxies": proxies}))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     network = users_network()
     assert network.environment["BAKERY_SECRET_APT_CONF"].startswith(
-        'Acquire::http::Proxy "http://user:marker@proxy:3128";\nAcquire::http::Proxy::one.example'
+        'Acquire::http::Proxy "http://user:marker@proxy:3128";\nAcquire::http::Proxy::local.example'
     )
     arguments = [option for option in network.arguments if option.endswith("=")]
     assert arguments == ["HTTP_PROXY=", "NO_PROXY=", "http_proxy=", "no_proxy="]
@@ -110,7 +110,7 @@ def test_build_steps_use_the_hosts_mirror_of_each_archive(script: str, tmp_path:
     ]
 
 
-def test_the_users_mirror_goes_before_the_hosts_and_a_snapshot_of_the_host_may_have_expired_lists() -> None:
+def test_the_users_mirror_takes_precedence_and_a_snapshot_of_the_host_may_have_expired_lists() -> None:
     chosen = users_network(mirror="http://mirror.example")
     assert chosen.reaching(ARCHIVES) == chosen and users_network().reaching({}) == users_network()
     snapshot = users_network().reaching({"debian": "http://host.example/20261124T000000Z"})

@@ -51,7 +51,7 @@ def test_references_are_parsed_as_docker_parses_them(reference: str, expected: t
 def test_a_digest_is_requested_with_head_over_http_on_loopback(serve: Any) -> None:
     server = serve({MANIFEST: (200, b"", {"Docker-Content-Digest": DIGEST})})
     assert manifest_digest(f"{server.address}/library/debian:bookworm") == DIGEST
-    assert server.asked == [f"HEAD {MANIFEST}"]
+    assert server.requests == [f"HEAD {MANIFEST}"]
     assert "application/vnd.oci.image.index.v1+json" in server.headers[0]["accept"]
     assert "authorization" not in server.headers[0]
 
@@ -73,7 +73,7 @@ def test_an_anonymous_token_is_fetched_if_the_registry_requires_one(serve: Any, 
     server = serve({"/token": b'{"%s": "secret"}' % key.encode()})
     server.routes[MANIFEST] = manifest
     assert manifest_digest(f"{server.address}/library/debian:bookworm") == DIGEST
-    assert server.asked == [
+    assert server.requests == [
         f"HEAD {MANIFEST}", "GET /token?service=hub&scope=repository%3Alibrary%2Fdebian%3Apull", f"HEAD {MANIFEST}",
     ]  # fmt: skip
 
@@ -113,7 +113,7 @@ def test_a_token_server_that_cannot_be_reached_is_reported(serve: Any, nowhere: 
 
 def test_a_registry_that_does_not_answer_in_time_is_reported(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PULL", dataclasses.replace(PULL, timeout=(2.0, 0.4)))
-    server = serve(default=lambda request: request.server.told.released.wait(10) and 404)
+    server = serve(default=lambda request: request.server.state.released.wait(10) and 404)
     with pytest.raises(RegistryError, match="did not answer in time"):
         manifest_digest(f"{server.address}/x:tag")
 
@@ -191,7 +191,9 @@ def test_layer_sizes_come_from_the_manifest(serve: Any, archive: Archive) -> Non
         assert [layer.compressed_bytes for layer in image.layers] == sizes(archive, number)
         assert image.compressed_bytes == sum(sizes(archive, number))
         assert image.digest == archive.descriptors[number]["digest"]
-    assert not [path for path in server.asked if any(layer.digest in path for layer in image.layers)], "layers pulled"
+    assert not [path for path in server.requests if any(layer.digest in path for layer in image.layers)], (
+        "layers pulled"
+    )
 
 
 def test_docker_media_types_are_supported(serve: Any) -> None:
@@ -264,7 +266,7 @@ def test_a_token_is_reused_for_its_repository(serve: Any, archive: Archive) -> N
 
     server.default = guarded
     Registry().image(f"{server.address}/name:tag", "linux/amd64")
-    assert len([path for path in server.asked if path.startswith("GET /token")]) == 1
+    assert len([path for path in server.requests if path.startswith("GET /token")]) == 1
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -285,7 +287,7 @@ def test_a_rate_limit_longer_than_the_tool_waits_is_reported(serve: Any) -> None
     server = serve(default=(429, b"", {"Retry-After": "3600"}))
     with pytest.raises(RegistryError, match="answered 429 for name/manifests/tag: too many requests"):
         Registry().image(f"{server.address}/name:tag", "linux/amd64")
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_an_unreachable_host_is_tried_once_per_run(nowhere: str, monkeypatch: pytest.MonkeyPatch) -> None:

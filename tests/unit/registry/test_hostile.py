@@ -253,7 +253,7 @@ def test_retry_after_never_shortens_the_pause_before_another_attempt(
         Registry().image(f"{server.address}/name:tag", "linux/amd64")
     assert waits[:4] == [1.0, 2.0, 4.0, 8.0][: len(waits)]
     assert sum(waits) <= PULL.patience
-    assert len(server.asked) == len(waits) + 1
+    assert len(server.requests) == len(waits) + 1
     assert retry_after(text, 1.0) >= 0
 
 
@@ -271,7 +271,7 @@ def test_a_token_request_with_a_login_follows_no_redirect(serve: Any, status: in
     repository = Repository(Transport(server.address, "name", PUSH))
     with pytest.raises(RegistryError, match=f"answered {status} for a token") as caught:
         repository.check()
-    assert other.asked == []
+    assert other.requests == []
     assert "S3cret" not in str(caught.value)
 
 
@@ -287,7 +287,7 @@ def test_storage_gets_no_login_even_if_it_asks_for_one(
     log_in(server.address, **entry)
     with pytest.raises(RegistryError):
         Registry(patience=0).read_blob(f"{server.address}/name:tag", {"mediaType": "", "digest": DIGEST, "size": 1})
-    assert storage.asked == ["GET /blob"]
+    assert storage.requests == ["GET /blob"]
     assert not any("authorization" in headers for headers in storage.headers)
 
 
@@ -331,7 +331,7 @@ def test_a_registry_that_redirects_in_circles_is_asked_a_few_times_and_not_again
     with pytest.raises(RegistryError, match="redirects too often") as caught:
         Transport(server.address, "x", policy).ask("GET", "manifests/1")
     assert not caught.value.transient
-    assert len(server.asked) <= 8
+    assert len(server.requests) <= 8
 
 
 def moved_on(request: Any) -> Any:
@@ -358,7 +358,7 @@ def test_a_registry_in_error_is_asked_at_most_once_a_second_and_then_abandoned(
         reference = f"{server.address}/name:{number}"
         with pytest.raises(RegistryError) as caught:
             registry.manifest(reference, DIGEST if kind == "other bytes" else str(number))
-    assert len([path for path in server.asked if path != "GET /v2/"]) <= ERRORS * requests
+    assert len([path for path in server.requests if path != "GET /v2/"]) <= ERRORS * requests
     if kind != "redirects":  # the first one already makes the registry unreachable
         assert sum(waits) >= ERRORS - 1
         assert "is not asked again after 3 errors" in str(caught.value)
@@ -369,7 +369,7 @@ def test_a_registry_without_an_image_is_asked_about_all_others(serve: Any) -> No
     for number in range(25):
         with pytest.raises(RegistryError):
             registry.platforms(f"{server.address}/name:{number}")
-    assert server.asked[-1] == "GET /v2/name/manifests/24"
+    assert server.requests[-1] == "GET /v2/name/manifests/24"
 
 
 def test_an_image_of_thousands_of_layers_is_refused(archive: Archive) -> None:
@@ -391,9 +391,9 @@ def test_only_a_few_attestations_of_an_image_are_read(serve: Any, archive: Archi
     server, registry = serve(), Registry(patience=0)
     publish(server, archive)
     remote = registry.image(f"{server.address}/name:tag", "linux/amd64")
-    server.asked.clear()
+    server.requests.clear()
     assert registry.attestation(remote, "https://spdx.dev/Document") is None
-    assert len(server.asked) == 1 + ATTESTATIONS
+    assert len(server.requests) == 1 + ATTESTATIONS
 
 
 OUTSIDE = [
@@ -414,7 +414,7 @@ def test_a_path_that_leaves_the_repository_is_not_requested(serve: Any, resource
         with pytest.raises(RegistryError, match="not a manifest or a blob") as caught:
             Transport(server.address, path, PUSH).ask("GET", name)
         assert not caught.value.transient
-    assert server.asked in ([], ["GET /v2/"])
+    assert server.requests in ([], ["GET /v2/"])
 
 
 def test_a_long_challenge_is_refused_at_once(serve: Any) -> None:
@@ -477,7 +477,7 @@ def test_a_login_page_is_not_taken_for_a_stored_manifest(serve: Any, status: int
 def test_a_manifest_that_is_accepted_with_status_200_is_read_back(serve: Any) -> None:
     server = serve({"/v2/x/manifests/3.13": b"{}"})
     assert Repository(Transport(server.address, "x", PUSH)).put_manifest("3.13", b"{}", "m") == digest_of(b"{}")
-    assert server.asked[-2:] == ["PUT /v2/x/manifests/3.13", "GET /v2/x/manifests/3.13"]
+    assert server.requests[-2:] == ["PUT /v2/x/manifests/3.13", "GET /v2/x/manifests/3.13"]
 
 
 MISMATCHES: dict[str, dict[str, tuple[int, bytes, dict[str, str]]]] = {
@@ -518,7 +518,7 @@ def test_the_digest_of_an_upload_is_not_a_part_of_the_fragment_of_its_url(serve:
 
     server = serve(default=answer)
     assert Repository(Transport(server.address, "x", PUSH)).put_blob(digest_of(b"x"), 1, lambda: io.BytesIO(b"x"))
-    assert server.asked[-1] == f"PUT /up?a=b&digest={digest_of(b'x')}"
+    assert server.requests[-1] == f"PUT /up?a=b&digest={digest_of(b'x')}"
 
 
 def test_an_answer_that_a_message_quotes_is_cut(serve: Any) -> None:
@@ -603,7 +603,7 @@ def test_a_token_is_fetched_if_it_is_one_of_several_kinds_of_login(serve: Any, c
 
     server.default = answer
     Repository(Transport(server.address, "x", PUSH)).check()
-    assert server.asked[-2].startswith("GET /token?")
+    assert server.requests[-2].startswith("GET /token?")
 
 
 @pytest.mark.parametrize(
@@ -685,4 +685,4 @@ def test_a_layer_of_an_impossible_size_is_not_a_full_disk(serve: Any) -> None:
         Registry(patience=0).open_blob(f"{server.address}/x:tag", DIGEST, 1 << 62),
     ):
         pytest.fail("unverified bytes were returned")
-    assert server.asked == []
+    assert server.requests == []
