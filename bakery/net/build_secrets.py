@@ -154,7 +154,7 @@ def _url(text: str, name: str, schemes: Sequence[str] = MIRRORS) -> str:
     url = text if "://" in text else f"http://{text}"
     try:
         parts = urlsplit(url)
-        usable = (parts.hostname or parts.scheme == "file") and (parts.port or 0) >= 0  # or ValueError
+        usable = (parts.hostname or parts.scheme == "file") and (parts.port or 0) >= 0  # ValueError if not a number
         usable = usable and parts.scheme in schemes
     except ValueError:
         usable = False

@@ -1,4 +1,4 @@
-"""The package archive of the host, as its apt reports it."""
+"""The host's package archive, as its apt reports it, and private apts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]
     ``listing`` has the lists that apt has downloaded, ``configured`` those of all its sources; by default the same.
     """
 
-    def put(codename: str, listing: str, configured: str = "") -> None:
+    def fake(codename: str, listing: str, configured: str = "") -> None:
         def fake_run(command: list[str], **_: object) -> str:
             if command[0] == "apt-config":
                 return f"lists='{tmp_path}/lists/'\n"
@@ -51,11 +51,11 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]
         monkeypatch.setattr(apt, "host_codename", lambda: codename)
         monkeypatch.setattr(apt, "host_id", lambda: "debian")
 
-    return put
+    return fake
 
 
 @pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt")
-def test_a_real_apt_knows_which_lists_were_downloaded_and_whose_they_are(
+def test_a_real_apt_reports_which_lists_were_downloaded_and_their_origin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lists, sources, settings = tmp_path / "lists", tmp_path / "sources.list", tmp_path / "apt.conf"
@@ -80,7 +80,7 @@ def test_a_real_apt_knows_which_lists_were_downloaded_and_whose_they_are(
     form = "$(CREATED_BY) $(RELEASE) $(REPO_URI) $(ORIGIN)"
     assert apt.run(["apt-get", "indextargets", "--format", form]).splitlines() == [
         f"Packages bookworm{suffix} {uri}/ Debian" for suffix in ("", "-updates")
-    ], "apt says the same of the lists themselves"
+    ], "apt reports the same for the real lists"
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_a_disc_and_a_vendor_are_not_the_mirror_if_only_the_vendors_list_was_dow
     assert host_mirror().uris == {"": "http://deb.example/debian"}
 
 
-def test_the_login_of_a_repository_that_is_not_used_is_not_kept(
+def test_the_login_of_a_repository_that_is_not_used_is_not_stored(
     host: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apt, "LOGINS", {})
@@ -378,7 +378,7 @@ class FileArchive:
             (self.folder / "Release.gpg").write_bytes((key or self.key).sign(release, digest=digest))
 
     def update(self, root: Path, host: str, options: str = "") -> str:
-        """What a private apt says of it on a host whose apt.conf.d and $APT_CONFIG have the settings ``host``."""
+        """Output of a private apt's update on a host whose apt.conf.d and $APT_CONFIG have the settings ``host``."""
         settings = self.folder.parent / "apt.conf.d"
         settings.mkdir(exist_ok=True)
         (settings / "99host").write_text(host)
@@ -408,7 +408,7 @@ def test_signed_archive_is_accepted_by_a_real_apt(published: FileArchive, root: 
 
 
 @pytest.mark.parametrize(
-    ("how", "problem"),
+    ("release", "problem"),
     [
         ({"digest": ""}, "is not signed"),
         ({"key": Key()}, "is not signed"),
@@ -418,9 +418,9 @@ def test_signed_archive_is_accepted_by_a_real_apt(published: FileArchive, root: 
     ids=["unsigned", "another key", "weak digest", "expired"],
 )
 def test_host_policy_does_not_relax_verification(
-    published: FileArchive, root: Path, tmp_path: Path, how: dict[str, Any], problem: str
+    published: FileArchive, root: Path, tmp_path: Path, release: dict[str, Any], problem: str
 ) -> None:
-    published.publish(**how)
+    published.publish(**release)
     assert problem in published.update(root, RELAXED.replace("@HOOK@", str(tmp_path / "hook")))
     assert not (tmp_path / "hook").exists()
     conf = (tmp_path / "private" / "apt.conf").read_text()
@@ -455,9 +455,7 @@ def private(host: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytes
     return host_mirror()
 
 
-def test_packages_that_apt_has_not_downloaded_are_not_unpacked_as_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_packages_that_apt_did_not_download_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     private = PrivateApt(tmp_path / "apt", [])
     monkeypatch.setattr(apt, "run", lambda *_, **__: "")
     with pytest.raises(AptError, match=r"apt-get downloaded 0 of 1 packages"):
