@@ -91,7 +91,7 @@ def execute(api: "APIClient", container: str, command: Sequence[str], **options:
 
 
 def _frames(body: Any, program: str) -> Iterator[tuple[int, bytes]]:
-    """The number of a stream and what was written to it, from the body of a response in the frames of Docker's API."""
+    """The frames of Docker's API in the body of a response: the number of a stream, and bytes written to it."""
     size = 0
     while header := body.read(8):
         stream, length = struct.unpack(">BxxxL", header)
@@ -136,7 +136,7 @@ class Container:
 
 @contextmanager
 def _refusals(engine: Engine, reference: str) -> Iterator[None]:
-    """:exc:`BuildError` if the engine refuses what the block asks for."""
+    """Turn the engine's refusal of a request in the block into :exc:`BuildError`."""
     from docker.errors import APIError
 
     with engine.api_errors():
@@ -221,7 +221,9 @@ def docker_run(
     except BaseException as error:
         with suppress(OSError, ProgramError):
             run_program(["docker", "rm", "--force", name], engine.environment)
-        raise BuildError(str(error)) if isinstance(error, ProgramError) else error from None
+        if isinstance(error, ProgramError):
+            raise BuildError(str(error)) from None
+        raise
     output, errors = (text.decode("utf-8", "replace") for text in (done.stdout, done.stderr))
     if done.code or (first_line and done.first_line is None):
         reason = (errors or output).strip().splitlines() or [f"printed nothing, exit code {done.code}"]

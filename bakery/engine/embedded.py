@@ -48,8 +48,8 @@ LIST = "packages"
 """File with the names of its packages, next to what they contain."""
 VERSION = r"\d{1,4}(\.\d{1,4})+"
 NO_MOUNTS = "this process may not mount file systems (CAP_SYS_ADMIN), which an engine does for each build step"
-WAY_OUT_OF_CONTAINER = "In a container, start it with --privileged; or point DOCKER_HOST at an engine outside of it."
-WAY_OUT = "Install Docker Engine 23 or newer, or point DOCKER_HOST at one."
+CONTAINER_HINT = "In a container, start it with --privileged; or point DOCKER_HOST at an engine outside of it."
+ENGINE_HINT = "Install Docker Engine 23 or newer, or point DOCKER_HOST at one."
 
 INHERITED = re.compile(r"(?i)(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)|HOME|TMPDIR|LANG|TZ|DOCKER_TMPDIR")
 """What dockerd and its build steps need from this environment; the rest may hold secrets."""
@@ -100,7 +100,7 @@ class Embedded:
 
     @property
     def config(self) -> Path:
-        """Its configuration; its process is recognised by this path."""
+        """Its configuration file, whose path identifies its process."""
         return self.folder / "daemon.json"
 
     @property
@@ -110,7 +110,7 @@ class Embedded:
 
     @property
     def last_log(self) -> Path:
-        """The log of the daemon before: why that one ended."""
+        """The previous daemon's log, which says why it ended."""
         return self.folder / "dockerd.log.1"
 
     @property
@@ -160,7 +160,7 @@ class Embedded:
                 )
             self._prepare()
             if not may_mount():
-                raise EngineError(NO_MOUNTS, hint=WAY_OUT_OF_CONTAINER)
+                raise EngineError(NO_MOUNTS, hint=CONTAINER_HINT)
             self._start()
 
     def recover(self, before: int | None) -> bool:
@@ -208,12 +208,6 @@ class Embedded:
         with disk_full(self.folder), locked(self.folder.with_suffix(".lock"), "the embedded engine", self.tell):
             self._prepare()
 
-    @property
-    def _packages(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Its packages on this host: from the first suite that is new enough, and from the host's own suite."""
-        host = self._hosts.get(apt.host_id())
-        return (host.words("packages"), host.words("own")) if host else ((), ())
-
     def _is_unpacked(self, tell: Tell) -> bool:
         """Whether exactly the packages of one of the settings' hosts are unpacked: a changed list is unpacked again.
 
@@ -237,17 +231,19 @@ class Embedded:
             raise EngineError(
                 f"no Docker engine answers, and the embedded one is available on {known} only; this host is "
                 f"{apt.host_id() or 'unknown'}",
-                hint=WAY_OUT,
+                hint=ENGINE_HINT,
             )
         require_space(self.folder, SPACE)
+        host = self._hosts[apt.host_id()]
         try:
-            self._unpack(self._hosts[apt.host_id()].words("suites"), *self._packages)
+            self._unpack(host.words("suites"), host.words("packages"), host.words("own"))
         except apt.AptError as error:
             raise EngineError(
-                f"the embedded engine is not available: {error.message}", hint=error.hint or WAY_OUT
+                f"the embedded engine is not available: {error.message}", hint=error.hint or ENGINE_HINT
             ) from None
 
     def _unpack(self, suites: tuple[str, ...], packages: tuple[str, ...], own: tuple[str, ...]) -> None:
+        """Unpack ``packages`` of the first suite that is new enough, and ``own`` of the host's own suite."""
         codename, engine, buildx, seen = apt.host_codename(), *self.minimums, list[str]()
         for suite in dict.fromkeys((codename, *suites)):
             self.tell(f"looking for a Docker engine in {apt.host_id()} {suite}")
@@ -327,11 +323,11 @@ class Embedded:
             raise no_space(self.folder)
         raise EngineError(
             f"the embedded engine did not start: {' '.join(lines[-2:]) or 'no output'}",
-            hint=f"Its log: {self.log}. {WAY_OUT}",
+            hint=f"Its log: {self.log}. {ENGINE_HINT}",
         )
 
     def _dockerd(self) -> Path:
-        """Debian's package has it in sbin, Ubuntu's in bin."""
+        """Its program: Debian's package has it in sbin, Ubuntu's in bin."""
         folder = "sbin" if (self.root / "usr/sbin/dockerd").exists() else "bin"
         return self.root / "usr" / folder / "dockerd"
 
@@ -391,7 +387,7 @@ class Embedded:
                 os.kill(pid, signal.SIGKILL)
         folder = os.path.realpath(self.folder)
         for point in reversed(mount_points()):
-            users = point == f"{folder}/data" and os.path.ismount(point)  # not if it is mounted on itself
-            if point.startswith((f"{folder}/", f"{self.runtime}/")) and not users:
+            users_disk = point == f"{folder}/data" and os.path.ismount(point)  # not if it is mounted on itself
+            if point.startswith((f"{folder}/", f"{self.runtime}/")) and not users_disk:
                 subprocess.run(["umount", "--lazy", point], stderr=subprocess.DEVNULL, check=False)
         remove_group(self.group)

@@ -64,7 +64,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def ours(engine: Embedded, monkeypatch: pytest.MonkeyPatch) -> subprocess.Popen[bytes]:
-    """A process that passes for the engine's daemon."""
+    """A process that the engine takes for its daemon."""
     process = subprocess.Popen(["sleep", "600"])
     monkeypatch.setattr(Embedded, "pid", lambda _: process.pid if process.poll() is None else None)
     return process
@@ -101,7 +101,7 @@ def test_an_engine_that_never_answers_is_reported_and_not_replaced(
     engine: Embedded, ours: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "PATIENCE", 0.2)
-    monkeypatch.setattr(embedded, "processes_in", lambda _: pytest.fail("its build steps were looked for"))
+    monkeypatch.setattr(embedded, "processes_in", lambda _: pytest.fail("its build steps were searched for"))
     with pytest.raises(EngineError, match=rf"process {ours.pid}\) has not answered for 0.2 s") as caught:
         engine.up()
     assert "inv engine.down" in caught.value.hint
@@ -167,7 +167,7 @@ def test_a_mount_in_run_is_not_emptied(engine: Embedded, monkeypatch: pytest.Mon
     precious = engine.runtime / "root" / "precious"
     precious.parent.mkdir()
     precious.touch()
-    # Stands for a mount that umount could not remove.
+    # A fake mount that umount could not remove.
     monkeypatch.setattr(embedded, "mount_points", lambda: [str(precious.parent)])
     engine._clean_up()
     assert precious.exists()

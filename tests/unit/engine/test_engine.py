@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import socketserver
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from functools import partial
@@ -32,6 +31,7 @@ from bakery.engine.scratch import fresh_engine
 from bakery.errors import BuildError, EngineError, InputError
 from bakery.platforms import ARM64
 from bakery.workspace import Workspace
+from tests.loopback import serving_requests
 
 VERSION = {"Version": "26.1.5+dfsg1", "ApiVersion": "1.45", "MinAPIVersion": "1.24", "Os": "linux", "Arch": "amd64"}
 
@@ -72,7 +72,7 @@ def fake_engine(serve: Callable[..., Any]) -> Callable[..., str]:
 
 
 class FakeEmbedded:
-    """Replaces the start of the embedded engine and counts the calls."""
+    """Replaces the embedded engine, and counts how often it is started."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.runs, self.started = False, 0
@@ -106,12 +106,8 @@ def system_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[P
 
     socket = tmp_path / "docker.sock"
     monkeypatch.setattr(discovery, "SYSTEM_SOCKET", socket)
-    with socketserver.ThreadingUnixStreamServer(str(socket), Handler) as server:
-        thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
-        thread.start()
+    with serving_requests(socketserver.ThreadingUnixStreamServer(str(socket), Handler)):
         yield socket
-        server.shutdown()
-        thread.join(10)
 
 
 def add_context(name: str, host: str, current: bool = False) -> None:
@@ -248,7 +244,7 @@ def test_a_socket_that_does_not_exist_is_an_engine_error(
 
 
 @pytest.mark.parametrize("host", ["nonsense://x", "tcp://", "tcp://h:99999", "foo", " ", "fd://", "https://[::1"])
-def test_what_is_not_an_engines_address_is_an_input_error_with_an_example(
+def test_an_invalid_address_of_an_engine_is_an_input_error_with_an_example(
     workspace: Workspace, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
@@ -474,12 +470,12 @@ def test_a_file_instead_of_a_folder_with_configuration_is_reported_by_its_variab
 def test_no_second_engine_is_started_next_to_the_users_own(workspace: Workspace) -> None:
     engine = Engine("system", "unix:///x", Embedded(workspace))
     with (
-        pytest.raises(InputError, match="a second engine can only run next to the embedded one") as failed,
+        pytest.raises(InputError, match="a second engine can only run next to the embedded one") as caught,
         fresh_engine(engine, ["image"]),
     ):
         pass
-    assert "unix:///x" in failed.value.message
-    assert "DOCKER_HOST" in failed.value.hint
+    assert "unix:///x" in caught.value.message
+    assert "DOCKER_HOST" in caught.value.hint
 
 
 def fake_image(**attributes: Any) -> Any:
