@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import re
@@ -316,16 +315,16 @@ def test_an_image_is_as_old_as_the_latest_of_its_release_and_its_packages(
 
 
 def test_unknown_facts_have_no_label(catalog: Catalog, image: Callable[..., Image]) -> None:
-    selected = dataclasses.replace(image("3.13.5"), pin=dataclasses.replace(image("3.13.5").pin, date=""))
-    bare = dataclasses.replace(catalog, source="", documentation="")
-    known = labels(bare, selected, dataclasses.replace(INPUTS, revision=""))
+    selected = replace(image("3.13.5"), pin=replace(image("3.13.5").pin, date=""))
+    bare = replace(catalog, source="", documentation="")
+    known = labels(bare, selected, replace(INPUTS, revision=""))
     assert "" not in known.values()
     absent = {name.rpartition(".")[2] for name in labels(catalog, image("3.13.5"), INPUTS).keys() - known.keys()}
     assert absent == {"created", "revision", "source", "documentation"}
 
 
 def test_a_label_says_that_a_signature_was_not_checked(catalog: Catalog, image: Callable[..., Image]) -> None:
-    selected = dataclasses.replace(image("3.13.5"), pin=dataclasses.replace(image("3.13.5").pin, signed=""))
+    selected = replace(image("3.13.5"), pin=replace(image("3.13.5").pin, signed=""))
     assert labels(catalog, selected, INPUTS)["io.github.infra7.python.source.signature"] == "not checked"
 
 
@@ -415,7 +414,7 @@ def test_every_step_that_installs_packages_mounts_the_same_script_and_secrets(ca
             assert re.findall(r"--mount=(\S+)", step)[:4] == [first, *mounts]
 
 
-def test_every_step_that_runs_a_script_mounts_what_it_sources(catalog: Catalog, root: Any) -> None:
+def test_every_step_that_runs_a_script_mounts_the_scripts_that_it_sources(catalog: Catalog, root: Any) -> None:
     for dockerfile in {"reference/Dockerfile", *(family.dockerfile for family in catalog.families)}:
         for step in re.findall(r"(?m)^RUN (?:.*\\\n)*.*$", (root / dockerfile).read_text(encoding="utf-8")):
             for script in re.findall(r"bash /mnt/(\S+)", step):
@@ -427,7 +426,7 @@ def test_every_step_that_runs_a_script_mounts_what_it_sources(catalog: Catalog, 
 def test_a_release_whose_day_is_unknown_sets_no_time_of_files(
     catalog: Catalog, image: Callable[..., Image], date: str, seconds: str | None
 ) -> None:
-    """An empty one is refused by clang 19, whose error configure reports as "C compiler cannot create executables"."""
+    """clang 19 refuses an empty SOURCE_DATE_EPOCH; configure then reports "C compiler cannot create executables"."""
     release = image("3.13")
     dated = replace(release, pin=replace(release.pin, date=date))
     assert target_of(catalog, dated)["args"].get("SOURCE_DATE_EPOCH") == seconds
