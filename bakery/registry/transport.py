@@ -322,24 +322,24 @@ class Transport:
         if len(challenge) > LARGEST_CHALLENGE:
             raise RegistryError(f"{self.host} sent a login header of more than {LARGEST_CHALLENGE} characters")
         # A header may have several challenges, and headers are joined by commas (RFC 9110 11.6.1).
-        kinds, fields = dict[str, dict[str, str]](), dict[str, str]()
+        kinds, parameters = dict[str, dict[str, str]](), dict[str, str]()
         for name, value in CHALLENGE.findall(challenge):
             if value:
-                fields.setdefault(name.lower(), value.strip('"'))
+                parameters.setdefault(name.lower(), value.strip('"'))
             else:
-                fields = kinds.setdefault(name.lower(), {})
-        fields = kinds.get("bearer", {})
+                parameters = kinds.setdefault(name.lower(), {})
+        bearer = kinds.get("bearer", {})
         try:
-            realm = urlsplit(fields.get("realm", ""))
+            realm = urlsplit(bearer.get("realm", ""))
         except ValueError:
             raise RegistryError(f"{self.host} refers to an invalid URL for a token") from None
-        secret = realm.scheme == "https" or (realm.scheme == "http" and is_loopback(realm.netloc))
-        if "realm" not in fields and "basic" in kinds:
+        secure = realm.scheme == "https" or (realm.scheme == "http" and is_loopback(realm.netloc))
+        if "realm" not in bearer and "basic" in kinds:
             if self.basic or not self.login.name:
                 raise login_error(self.host, self.path, self.basic)
             self.basic = True
-        elif secret or (realm.scheme == "http" and not self.login):
-            self.token = self._token(fields["realm"], fields.get("service"))
+        elif secure or (realm.scheme == "http" and not self.login):
+            self.token = self._token(bearer["realm"], bearer.get("service"))
         else:
             raise RegistryError(f"{self.host} requires an unsupported kind of login: expected Bearer or Basic")
 

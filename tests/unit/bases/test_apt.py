@@ -88,7 +88,7 @@ def archive(catalog: Catalog) -> Archive:
     return dataclasses.replace(catalog.families[0].archive, keyrings=())
 
 
-def test_mirror_is_that_of_the_host_release(host: Callable[[str, str], None]) -> None:
+def test_mirror_of_the_host_release_is_used(host: Callable[[str, str], None]) -> None:
     host("bookworm", BOOKWORM)
     assert host_mirror() == Mirror(
         "bookworm",
@@ -219,7 +219,7 @@ def test_vendor_repository_with_the_same_suite_name_is_ignored(
     assert host_mirror().uris[""] == "http://deb.example/debian"
 
 
-def test_sources_cover_every_configured_part_of_a_suite(archive: Archive, tmp_path: Path) -> None:
+def test_sources_cover_every_configured_part_of_a_suite(archive: Archive) -> None:
     mirror = Mirror("bookworm", {"": "http://a/debian", "-security": "http://b/sec"})
     assert mirror.sources("trixie", archive) == [
         "deb http://a/debian trixie main", "deb http://b/sec trixie-security main",
@@ -235,7 +235,7 @@ def test_sources_use_the_first_keyring_on_the_host(archive: Archive, tmp_path: P
     ]
 
 
-def test_snapshot_accepts_its_expired_lists_and_no_other_archive_does(archive: Archive) -> None:
+def test_expired_lists_are_accepted_from_a_snapshot_and_from_no_other_archive(archive: Archive) -> None:
     mirror = Mirror("bookworm", {"": "http://a/debian/20250520T000000Z", "-security": "http://b/debian-security"})
     assert mirror.sources("bookworm", archive) == [
         "deb [check-valid-until=no] http://a/debian/20250520T000000Z bookworm main",
@@ -257,7 +257,7 @@ def test_host_without_os_release_has_no_id(monkeypatch: pytest.MonkeyPatch) -> N
     assert (apt.host_id(), apt.host_codename()) == ("", "")
 
 
-def test_missing_tool_is_reported(tmp_path: Path) -> None:
+def test_missing_tool_is_reported() -> None:
     with pytest.raises(AptError, match="no-such-tool is not installed") as caught:
         apt.run(["no-such-tool"])
     assert "Debian or Ubuntu" in caught.value.hint
@@ -435,7 +435,7 @@ def test_a_mirror_that_another_one_has_replaced_is_accepted_whatever_was_downloa
         assert published.update(root, "") == "accepted: 1\n"
 
 
-def test_list_that_may_be_expired_is_accepted_for_that_line_only(published: FileArchive, root: Path) -> None:
+def test_expired_list_is_accepted_if_its_line_allows_it(published: FileArchive, root: Path) -> None:
     published.publish(days=-2)
     assert published.update(root, "", " check-valid-until=no") == "accepted: 1\n"
 
@@ -552,7 +552,7 @@ def test_a_list_of_another_release_is_refused_although_its_signature_is_valid(
         private.update()
 
 
-def test_why_a_signature_was_refused_and_how_a_tool_crashed_is_reported() -> None:
+def test_the_error_says_why_a_signature_was_refused_or_how_a_tool_crashed() -> None:
     with pytest.raises(AptError, match=r"failed: W: GPG error: expired E: not signed$"):
         apt.run(["sh", "-c", "echo W: other >&2; echo W: GPG error: expired >&2; echo E: not signed >&2; exit 100"])
     with pytest.raises(AptError, match=r"failed: FATAL -> Failed to fork\.$"):

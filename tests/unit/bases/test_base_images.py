@@ -102,7 +102,7 @@ def layout_of(base: BaseImage) -> Path:
 
 
 def test_pinned_base_is_the_digest_in_the_lock_without_network_access(
-    make: Any, target: Target, no_registry: None, catalog: Catalog
+    make: Any, target: Target, no_registry: None
 ) -> None:
     for platform in (Platform("linux/amd64"), Platform("linux/arm64")):
         digest = target.base.digests[platform]
@@ -123,7 +123,7 @@ def test_published_base_is_used_by_digest(make: Any, target: Target, fake_regist
 
 
 def test_resolved_base_is_cached(
-    make: Any, target: Target, fake_registry: list[str], fake_bootstrap: list[str], monkeypatch: pytest.MonkeyPatch
+    make: Any, target: Target, fake_registry: list[str], fake_bootstrap: list[str]
 ) -> None:
     first = make().resolve(target, AMD64)
     assert make().cached(target, AMD64) == first
@@ -370,7 +370,7 @@ def test_mmdebstrap_gets_target_platform_packages_and_hooks(
     assert not (tmp_path / "rootfs").exists()
 
 
-def test_a_hook_with_a_slash_is_in_the_repository_and_part_of_the_bases_recipe(
+def test_a_hook_with_a_slash_in_its_name_is_in_the_repository_and_part_of_the_recipe(
     make: Any, target: Target, workspace: Workspace, tmp_path: Path
 ) -> None:
     resolver = make()
@@ -453,7 +453,7 @@ def test_steps_on_a_base_from_packages_use_the_hosts_mirror_if_they_can_reach_it
 
 
 def test_a_change_of_the_recipe_rebuilds_the_base(
-    make: Any, target: Target, catalog: Catalog, no_registry: None, fake_bootstrap: list[str], tmp_path: Path
+    make: Any, target: Target, no_registry: None, fake_bootstrap: list[str], tmp_path: Path
 ) -> None:
     base = make().resolve(target, AMD64)
     changed = dataclasses.replace(target, hooks=())
@@ -511,9 +511,7 @@ def test_image_layout_is_used_in_place(make: Any, target: Target, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["a:b", "a@b"])
-def test_image_layout_in_a_folder_that_buildx_would_take_for_a_tag_or_a_digest_is_rejected(
-    tmp_path: Path, name: str
-) -> None:
+def test_image_layout_in_a_folder_with_a_colon_or_an_at_sign_in_its_name_is_rejected(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     (tmp_path / name / "oci-layout").touch()
     with pytest.raises(InputError, match="expected an OCI image layout in a folder without : and @"):
@@ -525,7 +523,7 @@ def test_image_layout_in_a_folder_that_buildx_would_take_for_a_tag_or_a_digest_i
     [(os.mkfifo, "not a FIFO"), (lambda blob: os.symlink("/dev/zero", blob), "not a device")],
     ids=["a FIFO", "a link to a device"],
 )
-def test_image_layout_for_whose_blobs_buildx_would_wait_is_rejected(
+def test_image_layout_with_a_fifo_or_a_device_among_its_blobs_is_rejected(
     make: Any, target: Target, tmp_path: Path, make_blob: Callable[[Path], None], problem: str
 ) -> None:
     with rootfs(tmp_path / "x.tar").open("rb") as tar:
@@ -829,7 +827,7 @@ ROOT = "root fs.tar (root file system given by the user)"
         ("oci-layout://", ROOT, "user", "localhost/root-fs-tar-root-file-system-given-by-the-user"),
     ],
 )
-def test_a_base_has_a_full_reference_that_claims_no_registry_it_does_not_come_from(
+def test_the_reference_of_a_base_begins_with_its_registry_or_with_localhost(
     context: str, name: str, origin: str, expected: str
 ) -> None:
     reference = BaseImage(f"{context}x", name, "sha256:1", origin).reference

@@ -73,7 +73,7 @@ def programs(folder: Path, **scripts: str) -> str:
     return f"{folder}:/usr/bin:/bin"
 
 
-def test_sources_are_the_public_ones_of_debuerreotype(root: Path, tmp_path: Path) -> None:
+def test_debuerreotypes_public_sources_are_used(root: Path, tmp_path: Path) -> None:
     public = "deb http://public.example/debian $2 main\ndeb http://public.example/debian-security $2-security main"
     sources = f'wget asked && echo "# comment\n{public}" >"$2/etc/apt/sources.list"'.replace("$2 ", "trixie ")
     path = programs(
@@ -88,9 +88,7 @@ def test_sources_are_the_public_ones_of_debuerreotype(root: Path, tmp_path: Path
     assert not (root / "etc/apt/sources.list").exists()
 
 
-def test_sources_are_the_public_ones_of_mmdebstrap_also_for_a_suite_that_it_does_not_know(
-    root: Path, tmp_path: Path
-) -> None:
+def test_mmdebstraps_public_sources_are_used_even_for_a_suite_that_it_does_not_know(root: Path, tmp_path: Path) -> None:
     (tmp_path / "tools/usr/bin").mkdir(parents=True)
     (tmp_path / "tools/usr/bin/mmdebstrap").write_text(
         "sub get_sourceslist_by_suite { my ($suite, $arch, $signed, $parts, $known) = @_;\n"

@@ -500,7 +500,7 @@ def test_an_image_without_labels_and_layers_is_valid() -> None:
     assert (image.labels, image.layers, image.created) == ({}, (), "")
 
 
-def test_labels_that_are_not_texts_become_texts() -> None:
+def test_labels_that_are_not_strings_become_strings() -> None:
     image = EngineImage.from_api(fake_image(Config={"Labels": {"revision": 5}}, RootFS={"Layers": [1]}, Created=7))
     assert (image.labels, image.layers, image.created) == ({"revision": "5"}, ("1",), "7")
 

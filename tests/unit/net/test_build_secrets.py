@@ -18,7 +18,7 @@ PEM = Path(__file__).resolve().parents[2] / "image" / "data" / "ca.pem"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "no_proxy", "NO_PROXY", "BAKERY_APT_MIRROR"):
         monkeypatch.delenv(name, raising=False)
 

@@ -17,7 +17,7 @@ LIMIT = 1 << 20
 
 @pytest.fixture
 def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login for this machine that nothing may send."""
+    """A login for this machine in ~/.netrc, which must never be sent."""
     file = tmp_path / "netrc"
     file.write_text("machine 127.0.0.1 login netrc password netrc\nmachine localhost login netrc password netrc\n")
     file.chmod(0o600)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import subprocess
 from collections import Counter
@@ -185,7 +184,7 @@ def test_an_option_that_only_the_recipe_declares_reaches_its_stage(
 
 
 @pytest.mark.parametrize("version", ["3.11", "3.13"])
-def test_frame_pointers_are_kept_if_the_series_asks_for_them(
+def test_frame_pointers_are_used_if_the_series_has_them(
     catalog: Catalog, image: Callable[..., Image], version: str
 ) -> None:
     for recipe in RecipeName:
@@ -303,7 +302,7 @@ def test_labels_describe_what_the_image_is_made_from(catalog: Catalog, image: Ca
     }
 
 
-def test_an_image_is_as_old_as_the_latest_of_its_release_and_its_packages(
+def test_an_image_is_dated_by_the_later_of_its_release_and_its_packages(
     catalog: Catalog, image: Callable[..., Image]
 ) -> None:
     def created(resolved: str) -> str:
@@ -346,10 +345,9 @@ def test_every_variant_has_its_stage_in_the_dockerfile_of_every_family(catalog: 
 
 
 def test_the_definition_of_an_image_does_not_depend_on_the_time(catalog: Catalog, image: Callable[..., Image]) -> None:
-    first, second = (json.dumps(target_of(catalog, image("3.13"))) for _ in range(2))
-    assert first == second
-    assert json.loads(first)["attest"] == ["type=provenance,disabled=true"]
-    assert json.loads(first)["labels"]["org.opencontainers.image.created"] == f"{image('3.13').pin.date}T00:00:00Z"
+    target = target_of(catalog, image("3.13"))
+    assert target["attest"] == ["type=provenance,disabled=true"], "an attestation has the time of the build"
+    assert target["labels"]["org.opencontainers.image.created"] == f"{image('3.13').pin.date}T00:00:00Z"
 
 
 def test_every_argument_of_the_definition_is_declared_in_the_dockerfile(catalog: Catalog, root: Any) -> None:

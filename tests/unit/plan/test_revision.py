@@ -18,7 +18,7 @@ SHA256 = "a" * 64
 
 
 class Clone:
-    """A repository that grows by one file a commit."""
+    """A repository in which each commit adds or changes one file."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

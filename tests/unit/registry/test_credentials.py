@@ -93,7 +93,7 @@ def test_a_login_is_decoded_as_docker_does_and_never_breaks_a_header(configure: 
     assert request.headers["Authorization"] == f"Basic {base64.b64encode(f'me:{password}'.encode()).decode()}"
 
 
-def test_a_name_and_a_password_may_be_in_fields_of_their_own(configure: Any) -> None:
+def test_a_name_and_a_password_may_be_in_separate_fields(configure: Any) -> None:
     configure({"auths": {HOST: {"username": "me", "password": "secret"}}})
     assert find_login(HOST) == Login("me", "secret")
 

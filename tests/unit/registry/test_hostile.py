@@ -277,9 +277,7 @@ def test_a_token_request_with_a_login_follows_no_redirect(serve: Any, status: in
 
 @pytest.mark.parametrize("entry", [PASSWORD, REFRESH])
 @pytest.mark.parametrize("kind", ["Basic", "Bearer"])
-def test_storage_gets_no_login_even_if_it_asks_for_one(
-    serve: Any, archive: Archive, kind: str, entry: dict[str, str]
-) -> None:
+def test_storage_gets_no_login_even_if_it_asks_for_one(serve: Any, kind: str, entry: dict[str, str]) -> None:
     server, storage = serve(), serve()
     storage.default = (401, b"", {"WWW-Authenticate": f'{kind} realm="{storage.url}/token"'})
     storage.routes["/token"] = b'{"token": "x"}'
@@ -424,7 +422,7 @@ def test_a_long_challenge_is_refused_at_once(serve: Any) -> None:
     assert not caught.value.transient
 
 
-def test_a_challenge_of_letters_is_read_in_linear_time(serve: Any) -> None:
+def test_a_challenge_of_letters_is_read_in_linear_time() -> None:
     begin = time.process_time()
     with pytest.raises(RegistryError, match="unsupported kind of login"):
         Transport("127.0.0.1:1", "x", PUSH)._authorise("Bearer " + "a" * 4000)
@@ -624,7 +622,7 @@ def test_a_password_is_used_unless_the_registry_names_a_server_for_tokens(serve:
     assert server.headers[-1]["authorization"].startswith("Basic ")
 
 
-def test_a_login_is_sent_to_a_host_in_capital_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_is_sent_to_a_host_in_capital_letters() -> None:
     """It is added by the URL of the request, in which the host is in lower case."""
     connection = Transport("GHCR.io", "x", PUSH, token="secret")
     request = requests.Request("GET", f"{connection.base}/v2/", auth=connection._sign).prepare()

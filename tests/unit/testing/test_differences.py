@@ -243,7 +243,7 @@ def test_the_record_of_a_commit_replaces_the_reference_of_that_commit_only(
     assert recorded.tree == commits[0]
     reference, ours = observed
     for tree, seen in ((first, [ours]), (second, [reference, ours])):
-        del observed[:]
+        observed.clear()
         result = find_differences(root, catalog, None, tree, None, record=False)  # type: ignore[arg-type]
         assert (result.differences, observed) == (recorded.differences, seen)
     with pytest.raises(BuildError, match=f"the recorded facts are of .*-local-bookworm, linux/amd64, {commits[0]}; "):
