@@ -15,7 +15,7 @@ class QuietHandler(BaseHTTPRequestHandler):
 
 
 class QuietServer(ThreadingHTTPServer):
-    """Prints nothing about clients that hang up, which some tests make them do."""
+    """Prints nothing if a client hangs up, as the clients of some tests do."""
 
     def handle_error(self, *_: object) -> None:
         """Print nothing."""

@@ -108,7 +108,7 @@ def host_id() -> str:
 
 
 def require_host(distribution: str) -> None:
-    """Raise :exc:`AptError` unless the host's packages are those of ``distribution`` (:func:`host_id`)."""
+    """Raise :exc:`AptError` unless this host is of ``distribution`` (:func:`host_id`)."""
     if host_id() != distribution:
         raise AptError(f"this host's apt has {host_id() or 'no'} packages, not {distribution} packages")
 
@@ -240,7 +240,7 @@ def require_suites(lists: Path) -> None:
         names = re.findall(r"(?m)^(?:Suite|Codename): *(\S+)", read_regular(file).decode(errors="replace"))
         if names and suite not in names:
             problem = f"the mirror has another release as {suite}: its Release file says {' '.join(names[:2])}"
-            raise AptError(problem, hint="Use another mirror, or correct this one.")
+            raise AptError(problem, hint="Use another mirror, or correct this mirror.")
 
 
 def download(uri: str, file: Path, sha256: str) -> None:

@@ -253,7 +253,7 @@ class BaseResolver:
         return mirror.is_snapshot
 
     def _hooks(self, target: Target, tools: Path) -> list[Path]:
-        """The folders with hooks for ``target``: those of the repository, whose names have a slash, or mmdebstrap's."""
+        """The folders with hooks for ``target``: in the repository if a name has a slash, else mmdebstrap's own."""
         own = tools / "usr/share/mmdebstrap/hooks"
         return [(self.workspace.root if "/" in hook else own) / hook for hook in target.hooks]
 

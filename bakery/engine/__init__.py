@@ -1,4 +1,4 @@
-"""Docker engines: the one in use, the embedded one, and buildx. The only package that imports docker."""
+"""Docker: finds the engine in use, runs the embedded engine and buildx. The only package that imports docker."""
 
 from bakery.engine.buildx import BuildxOptions, BuildxProcesses, buildx_options, default_jobs
 from bakery.engine.containers import (

@@ -38,7 +38,7 @@ class _Api(APIClient):
 
 
 class Client(DockerClient):
-    """Docker's client with this limit; ``options`` are those of :class:`docker.APIClient`."""
+    """Docker's client with this limit; ``options`` are passed to :class:`docker.APIClient`."""
 
     def __init__(self, **options: Any) -> None:
         self.api = _Api(**options)

@@ -33,7 +33,7 @@ IDLE = ["python3", "-c", "import signal; signal.pause()"]
 
 @dataclass(frozen=True)
 class CommandResult:
-    """A command's exit code and what it wrote; without ``stderr`` both streams are in ``stdout``."""
+    """A command's exit code and output; without ``stderr``, both streams are in ``stdout``."""
 
     code: int
     stdout: str
@@ -71,7 +71,7 @@ def cpu_limits(cpu: int | None) -> dict[str, str | int]:
 
 
 def execute(api: "APIClient", container: str, command: Sequence[str], **options: Any) -> CommandResult:
-    """Run ``command`` in the container with this ID; ``options`` are those of ``exec_create`` of Docker's client.
+    """Run ``command`` in the container with this ID; ``options`` are passed to ``exec_create`` of Docker's client.
 
     The output is read through the HTTP response. ``exec_run`` of Docker's client reads the socket below it, and loses
     data that arrived together with the headers (https://github.com/docker/docker-py/issues/3332). :exc:`BuildError`
@@ -207,7 +207,7 @@ def _output(engine: Engine, container: "DockerContainer", reference: str, progra
 def docker_run(
     engine: Engine, reference: str, command: Sequence[str], options: Sequence[str] = (), *, first_line: bool = False
 ) -> tuple[float, str]:
-    """The seconds that ``docker run`` takes for ``command``, without a network, and what the command printed.
+    """The seconds that ``docker run`` takes for ``command``, without a network, and the command's output.
 
     With ``first_line``, the seconds until it has printed a line. Raises :exc:`BuildError` with the reason if it fails,
     takes longer than :data:`LONGEST_START` or prints more than :data:`LARGEST_OUTPUT`; the container is then removed.

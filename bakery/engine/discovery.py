@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def find_engine(workspace: Workspace, tell: Tell = print) -> Engine:
-    """The engine in use, else the embedded one, started; :exc:`EngineError` if none answers or it is too old."""
+    """The engine in use, else the embedded one, which is started; :exc:`EngineError` if it is not usable."""
     engine = running_engine(workspace, tell)
     if engine:
         return engine

@@ -41,11 +41,11 @@ from bakery.workspace import Workspace
 SPACE = 1_000_000_000
 """Bytes that unpacking its packages takes."""
 SLOW, PATIENCE = 6.0, 600
-"""Seconds until a message says that it does not answer, and until waiting ends although its process runs."""
+"""Seconds without an answer until a message is printed, and until waiting ends although its process runs."""
 STOP_SECONDS = 60
 KEEP_CACHE = "40GB"
 LIST = "packages"
-"""File with the names of its packages, next to what they contain."""
+"""File with the names of its packages, next to their content."""
 VERSION = r"\d{1,4}(\.\d{1,4})+"
 NO_MOUNTS = "this process may not mount file systems (CAP_SYS_ADMIN), which an engine does for each build step"
 CONTAINER_HINT = "In a container, start it with --privileged; or point DOCKER_HOST at an engine outside of it."
@@ -209,11 +209,11 @@ class Embedded:
             self._prepare()
 
     def _is_unpacked(self, tell: Tell) -> bool:
-        """Whether exactly the packages of one of the settings' hosts are unpacked: a changed list is unpacked again.
+        """Whether the packages that the settings list for one of the hosts, and no others, are unpacked and intact.
 
         It need not be this host: a container that shares the cache may be of another distribution.
         """
-        root = self.root.resolve()  # of a second engine, a link to the first one's
+        root = self.root.resolve()  # a second engine has a link to the first engine's folder
         lists = (host.words("packages") + host.words("own") for host in self._hosts.values())
         return is_intact(root, tell) and (root / LIST).read_text(encoding="utf-8") in map(" ".join, lists)
 
@@ -348,7 +348,7 @@ class Embedded:
         return ["unshare", "--mount", "--propagation=unchanged", "sh", "-c", script, root]
 
     def down(self) -> bool:
-        """Stop it and return whether it was running; images and build cache are kept. Raises :exc:`EngineError`."""
+        """Stop it and return whether it was running; images and build cache stay. Raises :exc:`EngineError`."""
         pid = self.pid()
         if pid is None:
             return False
@@ -365,7 +365,7 @@ class Embedded:
         return True
 
     def _clean_up(self) -> None:
-        """Remove what the stopped daemon leaves behind, its files in /run included."""
+        """Remove what the stopped daemon leaves behind, including its files in /run."""
         self.sweep()
         folder = os.path.realpath(self.runtime)
         if not any(point.startswith(f"{folder}/") for point in mount_points()):  # or a mounted / would be emptied

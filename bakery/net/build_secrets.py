@@ -24,9 +24,9 @@ LARGEST = 500 * 1024
 """BuildKit's limit of a secret in bytes (moby/buildkit, session/secrets/secrets.go)."""
 
 PROXIES = ("http", "https", "socks5h")
-"""Protocols of proxies that apt knows (man apt-transport-http)."""
+"""Protocols of proxies that apt supports (man apt-transport-http)."""
 MIRRORS = ("http", "https", "file")
-"""Protocols of mirrors that apt in every base knows; a base may have a mirror in a folder."""
+"""Protocols of mirrors that apt supports in every base; a base may have a mirror in a folder."""
 EXPIRED = 'Acquire::Check-Valid-Until "false";'
 ARCHIVE = "{archive}"
 """Placeholder in a mirror's URL for the name of an archive: debian, debian-security, ubuntu."""

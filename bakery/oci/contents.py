@@ -18,7 +18,7 @@ LARGEST = 32 << 20
 LARGEST_TOTAL = 64 << 20
 """Bytes of all files that are read from one layer."""
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
-"""Prefix of a file that removes a file of lower layers, and name of one that hides all older content of its folder.
+"""Prefix of files that remove a file of lower layers, and name of a file that hides all older content of its folder.
 
 https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts
 """
@@ -49,7 +49,7 @@ class Contents:
 
 
 def _outermost(paths: Iterable[str]) -> list[str]:
-    """The ``paths`` that are not below another one of them, sorted, each with a slash at its end."""
+    """The ``paths`` that are not below another of the paths, sorted, each with a slash at its end."""
     outermost: list[str] = []
     for folder in sorted(f"{path}/" for path in paths):
         if not outermost or not folder.startswith(outermost[-1]):
@@ -74,7 +74,7 @@ class Overlay:
         self.pattern, self.files, self.links = pattern, dict[str, bytes](), dict[str, str]()
 
     def add(self, tar: tarfile.TarFile) -> None:
-        """Read a layer; :exc:`bakery.oci.manifests.ManifestError` if it has too much that matches."""
+        """Read a layer; :exc:`bakery.oci.manifests.ManifestError` if the files that match are too large together."""
         replaced, emptied, files, links, size = set[str](), set[str](), dict[str, bytes](), dict[str, str](), 0
         for member in tar:
             path = member.name.removeprefix("./").strip("/")

@@ -48,7 +48,7 @@ def _without_export_annotations(descriptor: Descriptor) -> Descriptor:
 
 
 def merged(old: Index | None, entries: Sequence[Descriptor]) -> Index:
-    """The index ``old`` with its platforms replaced by those of ``entries``, each with its attestations.
+    """The index ``old`` with ``entries``, which replace the older images and attestations for the same platforms.
 
     Platforms are sorted by name, so that the same content gives the same index, in whatever order it was pushed.
     """

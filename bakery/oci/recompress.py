@@ -121,13 +121,13 @@ def recompress(
         entries = (entry for entry in index["manifests"] if not tags or annotations_of(entry).get(NAME) in tags)
         index["manifests"] = [copier.entry(entry) for entry in entries]
         if publication and not copier.attested:
-            raise BakeryError("buildx attested nothing about the image: expected its provenance")
+            raise BakeryError("the build has no attestation: expected provenance from buildx")
         copier.writer.finish(index)
     return tuple(entry["digest"] for entry in index["manifests"])
 
 
 class _Copier:
-    """Copies what an index entry refers to from one layout to another, each blob once."""
+    """Copies index entries and everything that they refer to from one layout to another, each blob once."""
 
     def __init__(
         self, layout: tarfile.TarFile, writer: LayoutWriter, compression: Compression, cache: LayerCache,

@@ -18,7 +18,7 @@ SHARED = (":(glob)shared/*.sh", "shared/minimal.conf", "shared/catalog.toml", "b
 
 
 def made_from(catalog: Catalog, image: Image) -> tuple[str, ...]:
-    """The paths that ``image`` is made from, in addition to those of all images.
+    """The paths that ``image`` is made from, in addition to :data:`SHARED`.
 
     They are the folder of its family, its Dockerfile (or the folder of its recipe if that has its own Dockerfile),
     and the folder of its profile.

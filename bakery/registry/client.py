@@ -20,7 +20,7 @@ from bakery.registry.references import split_reference
 from bakery.registry.transport import PAUSE, PULL, Answer, Transport
 
 ERRORS = 3
-"""After this many errors a registry is not asked again: a command may ask it about dozens of images."""
+"""After this many errors, a registry gets no more requests: a command may need dozens of images."""
 ATTESTATIONS = 16
 """The most attestations of an image that are read; BuildKit makes one, with a statement for each predicate."""
 ACCEPT = {"Accept": ", ".join(oci.ACCEPTED)}

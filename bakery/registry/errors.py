@@ -52,7 +52,7 @@ def status_error(host: str, resource: str, status: int, body: bytes, pushes: boo
     if status == 507 or is_full(body):
         return RegistryError(
             f"{host} has no space left for {resource} (it answered {status})",
-            hint="Free space there, then run the same command again: what was uploaded stays.",
+            hint="Free space there, then run the same command again: uploaded layers stay.",
             status=status,
         )
     # https://distribution.github.io/distribution/spec/api/#errors

@@ -152,7 +152,7 @@ class Repository:
         return digest
 
     def _require_stored(self, answer: Answer, digest: str) -> None:
-        """Raise :exc:`RegistryError` if the registry says that it has other bytes than those with this ``digest``."""
+        """Raise :exc:`RegistryError` if the registry reports another digest than ``digest``."""
         if (stored := answer.headers.get("Docker-Content-Digest") or digest) != digest:
             problem = f"{self.transport.host} reports the digest {shorten(stored, 100)!r}, expected {digest}"
             raise RegistryError(problem, hint="The registry is at fault: report it to its operator.")

@@ -36,7 +36,7 @@ LARGEST = 4 << 20
 """Bytes of the largest answer that is read into memory: registries accept manifests of 4 MiB. JSON can take 30 times as
 many bytes once it is parsed."""
 LARGEST_BLOB = 16 << 30
-"""Bytes of the largest layer that is opened; a size is only what a manifest states."""
+"""Bytes of the largest layer that is opened; a manifest may state any size."""
 LARGEST_TOKEN = 1 << 17
 LARGEST_CHALLENGE = 4096
 """Characters of a WWW-Authenticate header; a registry sends about 150."""
@@ -104,7 +104,7 @@ class Transport:
 
     @cached_property
     def session(self) -> "requests.Session":
-        """Connections that are kept open, through the user's proxies unless the registry is this machine."""
+        """Connections that stay open, through the user's proxies unless the registry is this machine."""
         from bakery.net import sessions
 
         session = sessions.Session(context_for(self.host, self.bundle or users_bundle()))
@@ -270,7 +270,7 @@ class Transport:
         return Unreachable(f"{self._host_of(error)} {reason}", hint=hint)
 
     def _host_of(self, error: Exception) -> str:
-        """The host of the request that failed: the registry's, or that of its storage or token server."""
+        """The host of the request that failed: the registry, or the storage or token server that it refers to."""
         request = getattr(error, "request", None)
         other = urlsplit(str(getattr(request, "url", ""))).netloc.rpartition("@")[2]
         return self.host if other in ("", self.host.lower()) else f"{other}, to which {self.host} refers,"
@@ -298,7 +298,7 @@ class Transport:
         return response
 
     def _url(self, resource: str) -> str:
-        """The URL of a manifest or a blob, or ``resource`` itself if it is one that the registry refers to."""
+        """The URL of a manifest or a blob, or ``resource`` itself if it is a URL."""
         if resource.startswith(("https://", "http://")):
             return resource
         # Another path could be in another repository, or an API of another kind.

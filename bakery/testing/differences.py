@@ -103,7 +103,7 @@ def short(value: str | None, length: int = 60) -> str:
 def observe(engine: Engine, root: Path, reference: str, image: Image | None = None) -> Facts:
     """The facts of the image ``reference``, observed as root in a container without a network.
 
-    Raises :exc:`BuildError` if it is missing, shared/facts.py fails in it, or its Python is not that of ``image``.
+    Raises :exc:`BuildError` if it is missing, shared/facts.py fails in it, or it has another release than ``image``.
     """
     engine.require(reference, RECORD_HINT)
     command = ["python3", "/tmp/facts.py", json.dumps(engine.configuration(reference))]
@@ -153,7 +153,7 @@ def read_facts(file: Path) -> FactsRecord:
 
 
 def recorded_facts(root: Path, reference: Image) -> Facts | None:
-    """The recorded facts of ``reference``; ``None`` if it is made from a source tree of which there is no record.
+    """The recorded facts of ``reference``; ``None`` if it is made from a source tree that has no record.
 
     Raises :exc:`BuildError` if the record of a release is missing, or of another release, target or platform.
     """
@@ -175,10 +175,10 @@ def find_differences(
 ) -> FactsRecord:
     """How the built ``image`` differs from ``against``, any image; by default, from the record of its reference.
 
-    With ``record``, the reference in the engine is observed, and both records are written. The reference of a source
-    tree is the one in the engine unless the record is of the same commit. Raises :exc:`BuildError` if an image or a
-    record is missing, or the record is of another release, target or platform; :exc:`InputError` if what would be
-    recorded is neither a release nor a commit.
+    With ``record``, the reference in the engine is observed, and both records are written. For a source tree, the
+    reference in the engine is used unless the record is of the same commit. Raises :exc:`BuildError` if an image or a
+    record is missing, or the record is of another release, target or platform; :exc:`InputError` if ``record`` is given
+    for a source tree that is not a commit.
     """
     if record and (against or (image.pin.local and not COMMIT.fullmatch(image.pin.local))):
         raise InputError("--record takes no --against, and a --source only if it is a commit (CHECKOUT@COMMIT)")

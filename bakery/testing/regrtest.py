@@ -1,7 +1,7 @@
 """CPython's own test suite, run in an image with a layer on top that holds the tests and their C modules.
 
-The layer is a stage of the Dockerfile that no other build uses. All layers below it are those of the image itself, so
-what is tested is what is published.
+The layer is a stage of the Dockerfile that no other build uses. All layers below it are the image's own, so the
+published bits are tested.
 """
 
 import re

@@ -37,7 +37,7 @@ Packages bookworm-security http://security.example/debian-security/
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """Fakes a host: its codename, and the output of its `apt-get indextargets`.
 
-    ``listing`` has the lists that apt has downloaded, ``configured`` those of all its sources; by default the same.
+    ``listing`` has the lists that apt has downloaded, ``configured`` the lists of all its sources, by default the same.
     """
 
     def fake(codename: str, listing: str, configured: str = "") -> None:

@@ -39,7 +39,7 @@ def target(catalog: Catalog) -> Target:
 
 @pytest.fixture
 def make(workspace: Workspace, catalog: Catalog) -> Callable[..., BaseResolver]:
-    """Makes resolvers with a temporary cache; ``messages`` lists what they reported."""
+    """Makes resolvers with a temporary cache; ``messages`` lists their messages."""
     messages: list[str] = []
 
     def resolver(override: str | None = None, refresh: bool = False, at: Workspace = workspace) -> BaseResolver:
@@ -275,15 +275,15 @@ def layout_of_exists(base: BaseImage) -> bool:
     return (Path(base.context.removeprefix("oci-layout://").rpartition("@")[0]) / "oci-layout").exists()
 
 
-@pytest.mark.parametrize("gone", ["oci-layout", "blobs"])
+@pytest.mark.parametrize("missing", ["oci-layout", "blobs"])
 def test_cached_base_is_ignored_if_its_blobs_are_missing(
-    make: Any, target: Target, no_registry: None, fake_bootstrap: list[str], gone: str
+    make: Any, target: Target, no_registry: None, fake_bootstrap: list[str], missing: str
 ) -> None:
     folder = layout_of(make().resolve(target, AMD64))
-    if gone == "blobs":
-        shutil.rmtree(folder / gone)
+    if missing == "blobs":
+        shutil.rmtree(folder / missing)
     else:
-        (folder / gone).unlink()
+        (folder / missing).unlink()
     assert make().cached(target, AMD64) is None
     layout_of(make().resolve(target, AMD64))
     assert len(fake_bootstrap) == 2
@@ -564,7 +564,9 @@ def test_same_tar_is_imported_once(make: Any, target: Target, tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("seconds", [-1, 253402300800])
-def test_a_tar_whose_time_no_image_can_have_is_refused(make: Any, target: Target, tmp_path: Path, seconds: int) -> None:
+def test_a_tar_with_a_time_that_images_cannot_have_is_refused(
+    make: Any, target: Target, tmp_path: Path, seconds: int
+) -> None:
     tar = rootfs(tmp_path / "r.tar")
     os.utime(tar, (seconds, seconds))
     if tar.stat().st_mtime != seconds:
@@ -708,7 +710,7 @@ def test_a_file_of_the_users_base_that_cannot_be_read_is_named(
         make(str(tmp_path / "fs")).resolve(target, AMD64)
 
 
-def test_a_tar_of_the_users_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tar_of_the_user_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(file: Path) -> None:
         raise PermissionError(13, "Permission denied", str(file))
 

@@ -30,7 +30,7 @@ Start = Callable[..., subprocess.Popen[bytes]]
 
 @pytest.fixture
 def engine(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embedded:
-    """An engine whose own processes are only those of its test, and which cannot be started."""
+    """An engine that cannot be started, and whose only processes are started by its test."""
     monkeypatch.setattr(Embedded, "runtime", tmp_path / "run" / "engine")
     monkeypatch.setattr(Embedded, "_prepare", lambda _: None)
     monkeypatch.setattr(Embedded, "_start", lambda _: pytest.fail("a second daemon was started"))
@@ -196,7 +196,7 @@ def test_an_engine_is_not_started_without_the_right_to_mount(engine: Embedded, m
     assert "--privileged" in caught.value.hint
 
 
-def test_an_engine_for_which_no_process_can_be_started_is_an_error_with_the_reason(
+def test_the_error_says_why_the_engines_process_could_not_be_started(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setsid = tmp_path / "setsid"

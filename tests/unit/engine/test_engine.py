@@ -422,7 +422,9 @@ def test_the_error_without_a_new_enough_buildx_names_its_version_and_the_package
     assert "docker-buildx-plugin" in caught.value.hint
 
 
-def test_why_a_buildx_fails_is_reported(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_says_why_buildx_failed(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "docker").write_text("#!/bin/sh\necho \"docker: 'buildx' is not a docker command.\" >&2; exit 1\n")
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -457,7 +459,7 @@ def test_missing_tls_certificates_are_reported(workspace: Workspace, monkeypatch
 
 @pytest.mark.parametrize("name", ["DOCKER_CONFIG", "BUILDX_CONFIG"])
 @pytest.mark.parametrize("inner", ["", "/in/it"])
-def test_a_file_instead_of_a_folder_with_configuration_is_reported_by_its_variable(
+def test_a_file_instead_of_a_folder_with_configuration_is_reported_with_its_variable(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, inner: str
 ) -> None:
     (tmp_path / "file").touch()
@@ -547,7 +549,9 @@ def test_only_containerds_image_store_keeps_layers(status: list[list[str]] | Non
     assert info == EngineInfo("26.1.5", "overlayfs", 2, 0, keeps_layers)
 
 
-def test_a_missing_image_is_reported_with_what_to_type(workspace: Workspace, fake_engine: Callable[..., str]) -> None:
+def test_the_error_about_a_missing_image_says_how_to_build_it(
+    workspace: Workspace, fake_engine: Callable[..., str]
+) -> None:
     engine = Engine("DOCKER_HOST", fake_engine(), Embedded(workspace))
     with closing(engine):
         assert engine.find("infra7/python:3.13") is None
@@ -734,7 +738,7 @@ def test_the_embedded_daemon_inherits_no_secrets(workspace: Workspace, monkeypat
     assert engine.log.stat().st_mode & 0o777 == 0o600
 
 
-def test_an_endless_answer_is_an_error_and_not_kept_in_memory(
+def test_an_endless_answer_is_an_error_and_not_read_into_memory(
     workspace: Workspace, serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = 0

@@ -150,7 +150,7 @@ def test_a_missing_or_too_large_ca_bundle_is_rejected(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "mirror", ["ftp://h/x", "gopher://h", "http://x/{nope}", "http://x/{archive", "http://x/{archive}/{}", "http://a b"]
 )
-def test_a_mirror_with_an_unknown_placeholder_or_protocol_is_refused_with_a_hint_that_can_be_read(mirror: str) -> None:
+def test_a_mirror_with_an_unknown_placeholder_or_protocol_is_refused_with_a_complete_hint(mirror: str) -> None:
     with pytest.raises(InputError, match="--apt-mirror is not a URL") as caught:
         users_network(mirror=mirror)
     assert "http://HOST[:PORT]" in str(caught.value) and "..." not in str(caught.value)

@@ -71,7 +71,7 @@ def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 
 
 def test_https_is_not_redirected_to_http(serve: Any, secure: Callable[[str], str], tmp_path: Path) -> None:
-    plain = serve({"/file": b"not what was asked for"})
+    plain = serve({"/file": b"another file"})
     url = f"https://{secure(f'{plain.url}/file')}/file"
     for fetch in (
         lambda: http.read(url, 100),
@@ -100,7 +100,7 @@ def test_https_is_redirected_to_https_and_http_to_anything(serve: Any, secure: C
         http.read(f"https://{secure(f'https://{secure(plain.url)}/')}/", 100)
 
 
-def test_registry_does_not_redirect_from_https_to_http(
+def test_a_registrys_redirect_from_https_to_http_is_not_followed(
     serve: Any, secure: Callable[[str], str], tmp_path: Path
 ) -> None:
     plain = serve(default=b"{}")

@@ -156,7 +156,7 @@ def test_content_and_configuration_stay_the_same_and_layers_get_smaller(make: An
         assert new["size"] < before["size"]
 
 
-def test_an_image_was_created_when_its_label_says_not_when_its_base_was(make: Any) -> None:
+def test_the_creation_time_comes_from_the_label_and_not_from_the_base(make: Any) -> None:
     layout, created = Layout(), "2026-08-05T00:00:00Z"
     result = make(layout, layout.built(layer("a"), config_labels={"org.opencontainers.image.created": created}))
     manifest = result.json(result.index["manifests"][0])
@@ -239,7 +239,7 @@ def test_only_the_entries_with_the_requested_tags_are_written(tmp_path: Path) ->
         assert result.layers(result.json(entry)) == [layer("a")]
 
 
-def test_a_mark_gives_the_same_files_another_chain_of_layers_and_is_added_once(make: Any, tmp_path: Path) -> None:
+def test_a_marked_layer_has_the_same_files_and_another_diff_id_and_is_marked_once(make: Any, tmp_path: Path) -> None:
     layout, layers = Layout(), (layer("a"), layer("b"))
     image, plain = layout.built(*layers), Compression("gzip", 12)
     result = make(layout, image, compression=Compression("gzip", 12, marked=True), name="marked")

@@ -421,7 +421,7 @@ def test_every_step_that_runs_a_script_mounts_the_scripts_that_it_sources(catalo
 
 
 @pytest.mark.parametrize(("date", "seconds"), [("2026-04-07", "1775520000"), ("", None)])
-def test_a_release_whose_day_is_unknown_sets_no_time_of_files(
+def test_a_release_without_a_date_sets_no_source_date_epoch(
     catalog: Catalog, image: Callable[..., Image], date: str, seconds: str | None
 ) -> None:
     """clang 19 refuses an empty SOURCE_DATE_EPOCH; configure then reports "C compiler cannot create executables"."""

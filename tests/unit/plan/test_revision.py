@@ -1,4 +1,4 @@
-"""The commit that an image's label names: the newest one that changed what the image is made from."""
+"""The commit in an image's label: the newest commit that changed an input of the image."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_a_shallow_clone_has_the_same_revision_or_the_reason_why_it_has_none(clo
     assert shallow(clone, 99).revision() == changed
 
 
-def test_an_empty_file_of_boundaries_is_a_full_clone(clone: Clone) -> None:
+def test_a_clone_whose_shallow_file_is_empty_is_a_full_clone(clone: Clone) -> None:
     copy = shallow(clone, 1)
     copy.git("fetch", "-q", "--unshallow")
     assert copy.revision() == clone.revision() == clone.pinned

@@ -428,7 +428,7 @@ def test_a_blob_that_ends_too_early_is_reported(serve: Any) -> None:
 
 
 @pytest.mark.parametrize("problem", ["certificate has expired", "certificate is not yet valid"])
-def test_a_certificate_that_is_not_valid_today_is_reported_with_the_clock(problem: str) -> None:
+def test_a_certificate_that_is_not_valid_today_is_reported_with_this_machines_date(problem: str) -> None:
     """`--ca-bundle` would not help."""
     connection = transport.Transport("r.example", "x", PULL)
 

@@ -71,7 +71,7 @@ def test_a_login_in_the_file_is_found_by_host_or_url(configure: Any, key: str) -
 
 
 @pytest.mark.parametrize("key", [HUB_KEY, "docker.io", "index.docker.io"])
-def test_docker_hub_has_its_own_names(configure: Any, key: str) -> None:
+def test_docker_hubs_login_is_found_under_each_of_its_names(configure: Any, key: str) -> None:
     configure({"auths": {key: {"auth": AUTH}}})
     assert find_login(HUB).name == "käthe"
 

@@ -109,7 +109,7 @@ try:
     print(_status_files(registry, remote).keys())
 except BakeryError as error:
     print(type(error).__name__, error)
-# Not getrusage, whose maximum includes that of the process that started this one.
+# Not getrusage: its maximum includes the process that started this one.
 print(1024 * int(re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read())[1]))
 """
 
@@ -362,7 +362,7 @@ def test_a_registry_in_error_is_asked_at_most_once_a_second_and_then_abandoned(
         assert "is not asked again after 3 errors" in str(caught.value)
 
 
-def test_a_registry_without_an_image_is_asked_about_all_others(serve: Any) -> None:
+def test_a_missing_image_does_not_count_as_an_error_of_the_registry(serve: Any) -> None:
     server, registry = serve(default=404), Registry(patience=0)
     for number in range(25):
         with pytest.raises(RegistryError):
@@ -465,7 +465,7 @@ def test_an_upload_is_not_directed_from_https_to_another_protocol(monkeypatch: p
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_login_page_is_not_taken_for_a_stored_manifest(serve: Any, status: int) -> None:
+def test_a_login_page_is_not_mistaken_for_a_stored_manifest(serve: Any, status: int) -> None:
     """Gateways redirect a request without a session to a page, which answers 200 to every verb."""
     server = serve({"/login": b"<html>"}, default=(status, b"", {"Location": "/login"}))
     with pytest.raises(RegistryError, match=r"confirmed 3\.13, but has sha256:"):
@@ -508,7 +508,7 @@ def test_a_blob_with_another_size_or_digest_is_not_counted_as_stored(serve: Any,
     assert len(str(caught.value)) < 1000
 
 
-def test_the_digest_of_an_upload_is_not_a_part_of_the_fragment_of_its_url(serve: Any) -> None:
+def test_the_digest_of_an_upload_is_in_the_query_and_not_in_the_fragment_of_its_url(serve: Any) -> None:
     def answer(request: Any) -> Any:
         request.rfile.read(int(request.headers.get("Content-Length") or 0))
         location = {"Location": "/up?a=b#part"}
@@ -519,7 +519,7 @@ def test_the_digest_of_an_upload_is_not_a_part_of_the_fragment_of_its_url(serve:
     assert server.requests[-1] == f"PUT /up?a=b&digest={digest_of(b'x')}"
 
 
-def test_an_answer_that_a_message_quotes_is_cut(serve: Any) -> None:
+def test_a_long_answer_is_shortened_in_a_message(serve: Any) -> None:
     long = "x" * 3_000_000
     layer = {"mediaType": long, "digest": DIGEST, "size": 1}
     manifest = {"config": {**layer, "mediaType": "m"}, "layers": [layer]}
@@ -532,7 +532,7 @@ def test_an_answer_that_a_message_quotes_is_cut(serve: Any) -> None:
 
 
 @pytest.mark.parametrize("size", [1 << 62, 10**400])
-def test_a_size_that_no_blob_can_have_is_refused(size: int) -> None:
+def test_an_impossible_size_of_a_blob_is_refused(size: int) -> None:
     layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": DIGEST, "size": size}
     with pytest.raises(ManifestError, match=r"Expected `int` <= .*layers\[0\].size"):
         parse_manifest({"config": {**layer, "size": 1}, "layers": [layer]})
@@ -551,7 +551,7 @@ def test_a_field_that_docker_reads_in_another_case_is_refused(name: str) -> None
 
 
 def test_a_statement_of_another_type_or_about_another_image_is_not_used(serve: Any, archive: Archive) -> None:
-    """An annotation of the layer says which type it has, and a signature says that it is about the image."""
+    """It must have the type in its layer's annotation, and a signature would apply it to the image."""
     (image,) = archive.descriptors
     spdx, notes = "https://spdx.dev/Document", {"vnd.docker.reference.digest": image["digest"]}
 
@@ -676,7 +676,7 @@ def test_the_error_says_what_is_wrong_with_a_certificate(fault: str) -> None:
     assert not caught.value.transient
 
 
-def test_a_layer_of_an_impossible_size_is_not_a_full_disk(serve: Any) -> None:
+def test_a_layer_of_an_impossible_size_is_not_reported_as_a_full_disk(serve: Any) -> None:
     server = serve()
     with (
         pytest.raises(RegistryError, match=f"a blob of {1 << 62} bytes, expected at most"),

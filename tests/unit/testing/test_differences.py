@@ -57,7 +57,7 @@ def record(image: Callable[..., Image]) -> FactsRecord:
     return compare_facts(image("3.13"), OURS, THEIRS)
 
 
-def test_facts_of_either_image_and_other_values_are_differences(record: FactsRecord) -> None:
+def test_facts_of_only_one_image_and_different_values_are_differences(record: FactsRecord) -> None:
     assert (record.image, record.platform, record.compared) == ("3.13.15-bookworm", "linux/amd64", 4)
     assert [(difference.name, difference.side) for difference in record.differences] == [
         ("commands: pip", "ours"),
