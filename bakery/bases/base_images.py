@@ -362,7 +362,7 @@ def _readable(override: str, path: Path) -> Iterator[None]:
 
 
 def _read(folder: Path) -> BaseImage | None:
-    """The record of the base in ``folder``, which is not checked; :exc:`BakeryError` if it is a link or a device."""
+    """The record of the base in ``folder``, which is not checked; :exc:`BakeryError` if it is a link or a FIFO."""
     require_type(folder, stat.S_IFDIR)
     require_type(folder / "base.json")
     try:

@@ -301,7 +301,7 @@ class Transport:
         """The URL of a manifest or a blob, or ``resource`` itself if it is a URL."""
         if resource.startswith(("https://", "http://")):
             return resource
-        # Another path could be in another repository, or an API of another kind.
+        # Any other path could lead to another repository or another API.
         if not is_resource(self.path, resource):
             raise RegistryError(
                 f"{self.host} has no {shorten(self._name(resource), 300)!r}: it is not a manifest or a blob"
@@ -320,7 +320,8 @@ class Transport:
     def _authorise(self, challenge: str) -> None:
         """Answer a 401: get a token, or use the password (https://distribution.github.io/distribution/spec/auth/)."""
         if len(challenge) > LARGEST_CHALLENGE:
-            raise RegistryError(f"{self.host} sent a login header of more than {LARGEST_CHALLENGE} characters")
+            problem = f"sent a WWW-Authenticate header of more than {LARGEST_CHALLENGE} characters"
+            raise RegistryError(f"{self.host} {problem}")
         # A header may have several challenges, and headers are joined by commas (RFC 9110 11.6.1).
         kinds, parameters = dict[str, dict[str, str]](), dict[str, str]()
         for name, value in CHALLENGE.findall(challenge):

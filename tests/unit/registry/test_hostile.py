@@ -551,7 +551,7 @@ def test_a_field_that_docker_reads_in_another_case_is_refused(name: str) -> None
 
 
 def test_a_statement_of_another_type_or_about_another_image_is_not_used(serve: Any, archive: Archive) -> None:
-    """It must have the type in its layer's annotation, and a signature would apply it to the image."""
+    """Its type must be the one in its layer's annotation, and its subject must be the image."""
     (image,) = archive.descriptors
     spdx, notes = "https://spdx.dev/Document", {"vnd.docker.reference.digest": image["digest"]}
 
