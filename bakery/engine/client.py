@@ -24,9 +24,9 @@ class _Api(APIClient):
 
     def send(self, request: Any, **options: Any) -> Any:
         """The answer; OverflowError before more than :data:`LARGEST_ANSWER` bytes of it are in memory."""
-        whole = not options.get("stream")
+        buffered = not options.get("stream")
         response = super().send(request, **{**options, "stream": True})
-        if whole:
+        if buffered:
             content = b""
             for chunk in response.iter_content(1 << 20):
                 content += chunk

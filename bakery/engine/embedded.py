@@ -227,9 +227,9 @@ class Embedded:
                 "sudo apt-get install docker.io docker-cli docker-buildx (Debian 13; Ubuntu without docker-cli).",
             )
         if not self.fits_host:
-            known = " and ".join(sorted(self._hosts))
+            supported = " and ".join(sorted(self._hosts))
             raise EngineError(
-                f"no Docker engine answers, and the embedded one is available on {known} only; this host is "
+                f"no Docker engine answers, and the embedded one is available on {supported} only; this host is "
                 f"{apt.host_id() or 'unknown'}",
                 hint=ENGINE_HINT,
             )
@@ -244,17 +244,22 @@ class Embedded:
 
     def _unpack(self, suites: tuple[str, ...], packages: tuple[str, ...], own: tuple[str, ...]) -> None:
         """Unpack ``packages`` of the first suite that is new enough, and ``own`` of the host's own suite."""
-        codename, engine, buildx, seen = apt.host_codename(), *self.minimums, list[str]()
+        codename, available = apt.host_codename(), list[str]()
+        engine, buildx = self.minimums
         for suite in dict.fromkeys((codename, *suites)):
             self.tell(f"looking for a Docker engine in {apt.host_id()} {suite}")
             private = self._apt(suite)
             private.update()
             versions = {name: version_of(private.candidate(name)) for name in ("docker.io", "docker-buildx")}
-            seen.append(f"{suite} has docker.io {versions['docker.io']}, docker-buildx {versions['docker-buildx']}")
+            available.append(
+                f"{suite} has docker.io {versions['docker.io']}, docker-buildx {versions['docker-buildx']}"
+            )
             if versions["docker.io"] >= engine and versions["docker-buildx"] >= buildx:
                 break
         else:
-            raise apt.AptError(f"expected docker.io {engine} and docker-buildx {buildx} or newer; " + "; ".join(seen))
+            raise apt.AptError(
+                f"expected docker.io {engine} and docker-buildx {buildx} or newer; " + "; ".join(available)
+            )
         self.tell(
             f"unpacking Docker {versions['docker.io']} and buildx {versions['docker-buildx']} (nothing is installed)"
         )

@@ -161,7 +161,7 @@ def verified(folder: Path, architecture: str) -> str:
     It must be for this ``architecture``, as OCI spells it.
     """
     try:
-        whole = [require_type(folder / name) for name in ("index.json", "oci-layout")]
+        present = [require_type(folder / name) for name in ("index.json", "oci-layout")]
         digest = layout_digest(folder)
         require_type(folder / blob_path(digest))
         manifest = parse_manifest(read_regular(folder / blob_path(digest), MEDIUM))
@@ -171,7 +171,7 @@ def verified(folder: Path, architecture: str) -> str:
             if not require_type(path) or f"sha256:{sha256_of(path, ROOT_BYTES)}" != blob:
                 return ""
         matches = parse_config(read_regular(folder / blob_path(config), MEDIUM)).get("architecture") == architecture
-        return digest if matches and all(whole) and read_regular(folder / "oci-layout", SMALL) == VERSION else ""
+        return digest if matches and all(present) and read_regular(folder / "oci-layout", SMALL) == VERSION else ""
     except (BakeryError, OSError):
         return ""
 

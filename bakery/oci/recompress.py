@@ -72,9 +72,10 @@ class LayerCache:
             if not require_type(packed):
                 return None
             # Without a buffer: reading from the duplicated descriptor moves the position of both.
-            stream, content, size, tail = packed.open("rb", buffering=0), hashlib.sha256(), 0, b""
+            stream = packed.open("rb", buffering=0)
             packing = method_of(stream.read(8))
             stream.seek(0)
+            content, size, tail = hashlib.sha256(), 0, b""
             with decompressed(os.fdopen(os.dup(stream.fileno()), "rb")) as opened:
                 while chunk := opened.read(CHUNK):
                     size, tail = size + len(chunk), tail + chunk

@@ -103,10 +103,10 @@ class Repository:
 
         def upload() -> bool:
             # Checked before each attempt: an upload whose connection broke may have been completed.
-            known = self.transport.once("HEAD", f"blobs/{digest}", good=(200, 404))
-            if known.status == 200:
-                self._require_stored(known, digest)
-                if (stored := known.headers.get("Content-Length", "0")) not in ("0", str(size)):
+            existing = self.transport.once("HEAD", f"blobs/{digest}", good=(200, 404))
+            if existing.status == 200:
+                self._require_stored(existing, digest)
+                if (stored := existing.headers.get("Content-Length", "0")) not in ("0", str(size)):
                     raise RegistryError(f"{self.transport.host} has {digest} with {stored} bytes, expected {size}")
                 return False
             start = self.transport.once("POST", "blobs/uploads/", headers={"Content-Length": "0"}, good=(202,))

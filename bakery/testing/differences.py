@@ -160,10 +160,10 @@ def recorded_facts(root: Path, reference: Image) -> Facts | None:
     file, local = record_file(root, reference), reference.pin.local
     if local and not (COMMIT.fullmatch(local) and file.exists()):
         return None
-    known, expected = read_facts(file), (reference.name, str(reference.platform), local)
-    actual = (known.image, known.platform, known.tree)
+    recorded, expected = read_facts(file), (reference.name, str(reference.platform), local)
+    actual = (recorded.image, recorded.platform, recorded.tree)
     if actual == expected:
-        return known.facts
+        return recorded.facts
     if local:
         return None
     text = f"the recorded facts are of {', '.join(filter(None, actual))}; expected {', '.join(expected[:2])}"
@@ -190,8 +190,8 @@ def find_differences(
         theirs = recorded or observe(engine, root, references(catalog, reference)[0], reference)
     result = compare_facts(image, observe(engine, root, references(catalog, image)[0], image), theirs)
     if record:
-        known = FactsRecord(reference.name, str(image.platform), theirs, tree=image.pin.local)
-        write_facts(record_file(root, reference), known)
+        observed = FactsRecord(reference.name, str(image.platform), theirs, tree=image.pin.local)
+        write_facts(record_file(root, reference), observed)
         write_facts(record_file(root, image), result)
     return result
 
