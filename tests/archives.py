@@ -29,7 +29,7 @@ ENDS = {"gzip": "+gzip", "zstd": "+zstd", "none": ""}
 
 
 def make_tar(files: Mapping[str, bytes | str], folders: Iterable[str] = (), **header: int) -> bytes:
-    """A tar: bytes become files, text becomes the target of a symbolic link; ``header`` are fields of the files."""
+    """A tar: bytes become files with the fields ``header``, text becomes the target of a symbolic link."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name in folders:
@@ -43,8 +43,8 @@ def make_tar(files: Mapping[str, bytes | str], folders: Iterable[str] = (), **he
                 tar.addfile(member)
             else:
                 member.size = len(data)
-                for name_of_field, value in header.items():
-                    setattr(member, name_of_field, value)
+                for field, value in header.items():
+                    setattr(member, field, value)
                 tar.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
 
@@ -75,7 +75,7 @@ class Archive:
     def image(
         self, layers: Iterable[bytes], method: str = "gzip", platform: str = "linux/amd64", **config: Any
     ) -> dict[str, Any]:
-        """Add an image to the index; ``config`` are fields of its configuration."""
+        """Add an image to the index; ``config`` has fields of its configuration."""
         system, _, machine = platform.partition("/")
         layers = list(layers)
         rootfs = {"type": "layers", "diff_ids": [digest_of(layer) for layer in layers]}
@@ -94,7 +94,7 @@ class Archive:
         return to_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": self.descriptors})
 
     def save(self, **more: bytes) -> bytes:
-        """The archive as a tar; ``more`` are further files by name."""
+        """The archive as a tar; ``more`` has further files by name."""
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             writer = LayoutWriter(tar)

@@ -1,4 +1,4 @@
-"""What the unit and golden tests share: the repository's own data, and temporary folders."""
+"""Fixtures of all tests: the repository's own data, and temporary folders."""
 
 from __future__ import annotations
 

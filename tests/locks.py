@@ -1,4 +1,4 @@
-"""Two changes of one file at the same time."""
+"""Changes one file in two threads."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from bakery.files import Tell, changing
 
 
 def change_while_locked(root: Path, name: str, change: Callable[[Tell], object], other: Callable[[], object]) -> None:
-    """Let ``change`` begin while this thread holds the lock of the file ``name``, then change it by ``other``."""
+    """Start ``change``, which has to wait, while this thread holds the lock of the file ``name`` and runs ``other``."""
     waiting = threading.Event()
     thread = threading.Thread(target=change, args=[lambda _: waiting.set()])
     with changing(root, name, print):
         thread.start()
-        assert waiting.wait(30), "it does not wait"
+        assert waiting.wait(30), "the change does not wait for the lock"
         other()
     thread.join(30)
     assert not thread.is_alive()

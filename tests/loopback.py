@@ -1,4 +1,4 @@
-"""Servers that a test needs on the loopback interface, or on a socket."""
+"""Servers for tests, on the loopback interface or on a socket."""
 
 import threading
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ class QuietHandler(BaseHTTPRequestHandler):
 
 
 class QuietServer(ThreadingHTTPServer):
-    """Prints nothing about clients that hang up, which is what some tests are about."""
+    """Prints nothing if a client hangs up, as the clients of some tests do."""
 
     def handle_error(self, *_: object) -> None:
         """Print nothing."""

@@ -38,11 +38,9 @@ POLICY = {
     "Acquire::AllowWeakRepositories": "false", "Acquire::AllowDowngradeToInsecureRepositories": "false",
     "Acquire::Check-Valid-Until": "true", "Acquire::Check-Date": "true",
 }  # fmt: skip
-"""What verification needs (apt.conf(5), apt-secure(8)). A line of sources.list can relax one thing: an expired list."""
+"""What verification needs (apt.conf(5), apt-secure(8)). A line of sources.list can still accept expired lists."""
 HOSTS_LOGINS = Path("/etc/apt/auth.conf")
 ALIASES = ("stable", "oldstable", "testing", "unstable")
-
-
 LOGINS: dict[str, str] = {}
 """URIs with a login, from the host's sources, by the same URI without it. apt reads logins from auth.conf: lists
 of sources can end up in images, and other users can list the arguments of processes."""
@@ -110,7 +108,7 @@ def host_id() -> str:
 
 
 def require_host(distribution: str) -> None:
-    """Raise :exc:`AptError` unless the host's packages are those of ``distribution`` (:func:`host_id`)."""
+    """Raise :exc:`AptError` unless this host is of ``distribution`` (:func:`host_id`)."""
     if host_id() != distribution:
         raise AptError(f"this host's apt has {host_id() or 'no'} packages, not {distribution} packages")
 
@@ -128,7 +126,7 @@ def host_codename() -> str:
 def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
     """Run a tool and return its stdout; :exc:`AptError` with its last lines if it fails.
 
-    Files have the same modes whatever the user's umask is: with 077, a base's sources were readable by root only.
+    The user's umask does not count: with 077, only root could read the apt sources of a base.
     A full disk is raised as :exc:`OSError` with ``ENOSPC``.
     """
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", **(env or {})}
@@ -144,7 +142,7 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path 
         if "No space left on device" in stderr:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         lines = [line for line in (stderr + stdout).splitlines() if line.strip()]
-        # Why a signature was refused is a warning; a program that crashes prints neither.
+        # apt reports as a warning why it refuses a signature; a program that crashes prints neither.
         errors = [line for line in lines if line.startswith(("E:", "W: GPG error", "FATAL"))]
         errors = errors or [*lines[-2:], f"exit code {done.code}"]
         raise AptError(f"{os.path.basename(command[0])} failed: " + " ".join(errors[-3:]))
@@ -166,8 +164,8 @@ def host_mirror() -> Mirror:
     suites = Counter(uri for _, uri in {entry[:2] for entry in entries})
 
     def rank(entry: tuple[str, str, str]) -> tuple[bool, int, bool]:
-        foreign = entry[:2] in known  # the official ones come first anyway
-        return bool(official) and foreign, -suites[entry[1]], foreign
+        unofficial = entry[:2] in known  # downloaded official lists come first in any case
+        return bool(official) and unofficial, -suites[entry[1]], unofficial
 
     uris: dict[str, str] = {}
     for suffix, uri, _ in [*official, *sorted(entries, key=rank)]:
@@ -189,7 +187,7 @@ def with_login(uri: str) -> str:
 
 
 def write_logins(file: Path) -> bool:
-    """Write the logins of the host's sources and its auth.conf for apt (apt_auth.conf(5)); whether there were any."""
+    """Write the logins of the host's sources and its auth.conf for apt (apt_auth.conf(5)); ``False`` without any."""
     file.unlink(missing_ok=True)
     lines: list[bytes] = []
     for bare, full in LOGINS.items():
@@ -207,8 +205,8 @@ def write_logins(file: Path) -> bool:
 def _index_targets(codename: str, *, downloaded: bool) -> list[tuple[str, str, str]]:
     """Suite suffix, URI and origin of each package list of the host's release that apt is set up for.
 
-    With ``downloaded``, only those that it has downloaded: without, the origin is unknown. apt would first read all
-    lists, for 0.7 s where it keeps no cache of them; it gets empty ones of the same names, and the Release files.
+    With ``downloaded``, only lists that it has downloaded; without, the origin is unknown. apt would read all lists
+    first, which takes 0.7 s if it has no cache of them, so it gets empty ones of the same names, and the Release files.
     """
     form = "$(CREATED_BY) $(RELEASE) $(REPO_URI) $(ORIGIN)"
     names = rf"(?:{re.escape(codename)}|{'|'.join(ALIASES)})(-updates|-security|)/?(?:updates)?$"
@@ -233,7 +231,7 @@ def _index_targets(codename: str, *, downloaded: bool) -> list[tuple[str, str, s
 
 
 def require_suites(lists: Path) -> None:
-    """Raise :exc:`AptError` if a list that apt has downloaded to ``lists`` is of another suite than it asked for.
+    """Raise :exc:`AptError` if a list that apt has downloaded to ``lists`` is not of the suite that it requested.
 
     apt only warns, because its signature is valid: the keys of a distribution sign all of its releases.
     """
@@ -242,7 +240,7 @@ def require_suites(lists: Path) -> None:
         names = re.findall(r"(?m)^(?:Suite|Codename): *(\S+)", read_regular(file).decode(errors="replace"))
         if names and suite not in names:
             problem = f"the mirror has another release as {suite}: its Release file says {' '.join(names[:2])}"
-            raise AptError(problem, hint="Use another mirror, or correct this one.")
+            raise AptError(problem, hint="Use another mirror, or correct this mirror.")
 
 
 def download(uri: str, file: Path, sha256: str) -> None:
@@ -309,7 +307,7 @@ class PrivateApt:
     def update(self) -> None:
         """Download the package lists and verify their signatures.
 
-        apt does not verify a list again as long as the archive has no newer one: a power cut may truncate it.
+        Lists that a power cut truncated are removed first: apt would not verify them until the archive has newer ones.
         """
         for release in self.folder.glob("lists/*_InRelease"):
             text = read_regular(release).decode(errors="replace")
@@ -323,8 +321,8 @@ class PrivateApt:
     def candidate(self, package: str) -> str:
         """The version that would be installed; empty if the suites do not have the package."""
         text = run(["apt-cache", "policy", package], env=self.env)
-        found = re.search(r"(?m)^  Candidate: (\S+)", text)
-        return found[1] if found and found[1] != "(none)" else ""
+        match = re.search(r"(?m)^  Candidate: (\S+)", text)
+        return match[1] if match and match[1] != "(none)" else ""
 
     def _renamed(self, package: str) -> str:
         """``package``, or its new name if it was renamed for 64-bit times (libperl5.38t64 in Ubuntu 24.04)."""
@@ -332,7 +330,7 @@ class PrivateApt:
         return renamed if not self.candidate(package) and self.candidate(renamed) else package
 
     def sources(self, package: str) -> str:
-        """The stanzas of the source package ``package`` in the lists; empty if they have none of it."""
+        """The stanzas of the source package ``package`` in the lists; empty if they do not have it."""
         return run(["apt-cache", "showsrc", "--only-source", package], env=self.env)
 
     def unpack(self, packages: Sequence[str], into: Path) -> None:
@@ -340,7 +338,7 @@ class PrivateApt:
         with staged_folder(self.folder / "debs") as debs:
             run(["apt-get", "download", *map(self._renamed, packages)], env=self.env, cwd=debs)
             downloaded = sorted(debs.glob("*.deb"))
-            if len(downloaded) < len(set(packages)):  # what is unpacked would count as complete from now on
+            if len(downloaded) < len(set(packages)):  # the unpacked folder would count as complete from now on
                 raise AptError(f"apt-get downloaded {len(downloaded)} of {len(set(packages))} packages")
             for deb in downloaded:
                 run(["dpkg-deb", "--extract", str(deb), str(into)])

@@ -111,9 +111,10 @@ class BaseResolver:
 
         Such a base has the public sources, which this host may be unable to reach.
         """
+        if base.origin != "mmdebstrap":
+            return {}
         try:
-            made = base.origin == "mmdebstrap"
-            return apt.host_mirror().archives(self.catalog.family_of(target).archive) if made else {}
+            return apt.host_mirror().archives(self.catalog.family_of(target).archive)
         except apt.AptError:
             return {}
 
@@ -144,11 +145,11 @@ class BaseResolver:
         digest = oci.verified(folder, platform.architecture)
         if digest and replace(expected, context=base.context, digest=digest) == base:
             return replace(base, context=f"oci-layout://{folder}@{digest}")
-        self.tell(f"{folder}: damaged or swapped: not the base that was made; making it again")
+        self.tell(f"{folder}: damaged or swapped: it does not match its record; making it again")
         return None
 
     def _from_packages(self, target: Target, *, expired: bool) -> BaseImage:
-        """The base of ``target`` from packages, before it is made; its name says if its lists may be ``expired``."""
+        """The base of ``target`` from packages, not made yet; its name says whether lists may be ``expired``."""
         name = f"{target.base.image} (from packages{EXPIRED if expired else ''}, mmdebstrap)"
         return BaseImage("", name, "", "mmdebstrap", self._recipe(target))
 
@@ -180,17 +181,19 @@ class BaseResolver:
     def _bootstrapped(self, target: Target, platform: Platform) -> BaseImage:
         """A root file system made by mmdebstrap, as an image layout in the cache."""
         family = self.catalog.family_of(target)
-        other = (
+        alternatives = (
             f"Or use another base: --base=IMAGE (for example {target.base.image}), --base=ROOTFS.tar or --base=FOLDER."
         )
         problem = f"no registry answers for {target.base.image}, and"
         if os.geteuid() != 0:
-            hint = f"Run the same command as root. {other}"
+            hint = f"Run the same command as root. {alternatives}"
             raise BuildError(f"{problem} making a base from packages needs root", hint=hint)
         try:
             apt.require_host(family.archive.id)
         except apt.AptError as error:
-            hint = f"Build where its registry can be reached, or on a host that runs {family.archive.id}. {other}"
+            hint = (
+                f"Build where its registry can be reached, or on a host that runs {family.archive.id}. {alternatives}"
+            )
             raise BuildError(f"{problem} {error.message}", hint=hint) from None
         folder = self._folder(target, platform)
         require_space(folder, SPACE)
@@ -199,7 +202,9 @@ class BaseResolver:
             try:
                 expired = self._bootstrap(target, platform, family.archive, tar)
             except apt.AptError as error:
-                raise BuildError(f"the base of {target.name} could not be made: {error.message}", hint=other) from None
+                raise BuildError(
+                    f"the base of {target.name} could not be made: {error.message}", hint=alternatives
+                ) from None
             return self._store(tar, folder, stage, self._from_packages(target, expired=expired), platform)
 
     def _store(self, tar: Path, folder: Path, stage: Path, base: BaseImage, platform: Platform) -> BaseImage:
@@ -248,7 +253,7 @@ class BaseResolver:
         return mirror.is_snapshot
 
     def _hooks(self, target: Target, tools: Path) -> list[Path]:
-        """The folders with hooks for ``target``: those of the repository, whose names have a slash, or mmdebstrap's."""
+        """The folders with hooks for ``target``: in the repository if a name has a slash, else mmdebstrap's own."""
         own = tools / "usr/share/mmdebstrap/hooks"
         return [(self.workspace.root if "/" in hook else own) / hook for hook in target.hooks]
 
@@ -348,16 +353,16 @@ def _readable(override: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # An error of the file that is written is not about the base.
+        # An error about the tar that is being written is not about the base.
         if error.filename is None or not Path(error.filename).is_relative_to(path):
             raise
         problem = f"--base={override}: {error.filename} cannot be read: {error.strerror}"
-        owner = "Run as the user that owns it, or give the root file system as a tar."
-        raise InputError(problem, hint=owner if isinstance(error, PermissionError) else hint_of(error)) from None
+        as_owner = "Run as the user that owns it, or give the root file system as a tar."
+        raise InputError(problem, hint=as_owner if isinstance(error, PermissionError) else hint_of(error)) from None
 
 
 def _read(folder: Path) -> BaseImage | None:
-    """The record of the base in ``folder``, which is not checked; :exc:`BakeryError` if it is a link or the like."""
+    """The record of the base in ``folder``, which is not checked; :exc:`BakeryError` if it is a link or a FIFO."""
     require_type(folder, stat.S_IFDIR)
     require_type(folder / "base.json")
     try:

@@ -1,4 +1,4 @@
-"""Docker engines: the one in use, the embedded one, and buildx. The only package that imports docker."""
+"""Docker: finds the engine in use, runs the embedded engine and buildx. The only package that imports docker."""
 
 from bakery.engine.buildx import BuildxOptions, BuildxProcesses, buildx_options, default_jobs
 from bakery.engine.containers import (
@@ -12,12 +12,12 @@ from bakery.engine.containers import (
 )
 from bakery.engine.daemons import may_mount, mount_points
 from bakery.engine.discovery import engine_status, find_engine, running_engine, shell_settings, status_text
-from bakery.engine.embedded import NO_MOUNTS, WAY_OUT, WAY_OUT_OF_CONTAINER, Embedded
+from bakery.engine.embedded import CONTAINER_HINT, ENGINE_HINT, NO_MOUNTS, Embedded
 from bakery.engine.engine import Engine, EngineImage
 from bakery.engine.scratch import fresh_engine, require_embedded
 
 __all__ = [
-    "NO_MOUNTS", "WAY_OUT", "WAY_OUT_OF_CONTAINER", "BuildxOptions", "BuildxProcesses", "Container", "ContainerOptions",
+    "CONTAINER_HINT", "ENGINE_HINT", "NO_MOUNTS", "BuildxOptions", "BuildxProcesses", "Container", "ContainerOptions",
     "Embedded", "Engine", "EngineImage", "buildx_options", "cpu_limits", "default_jobs", "docker_run", "engine_status",
     "find_engine", "fresh_engine", "idle_container", "may_mount", "mount_points", "require_embedded", "run_container",
     "running_engine", "shell_settings", "status_text", "tar_of",

@@ -52,16 +52,16 @@ def status_messages(chunks: Iterable[bytes]) -> Iterator[dict[str, Any] | str]:
         if pending.startswith("{") and "}" not in text and len(pending) > len(text):
             continue  # the object is still incomplete
         while pending := pending.lstrip():
-            message, used = None, 0
+            message, end = None, 0
             if pending.startswith("{"):
                 try:
-                    message, used = parse(pending)
+                    message, end = parse(pending)
                 except json.JSONDecodeError:
                     break
                 except (ValueError, RecursionError):  # a number with too many digits, too many levels
                     pass
             if message is not None:
-                pending = pending[used:]
+                pending = pending[end:]
             elif "\n" in pending:
                 line, _, pending = pending.partition("\n")
                 message = line.rstrip()

@@ -26,7 +26,7 @@ full LTO takes 3 GB."""
 
 ATTEMPTS, LOST_TRACK = 3, "inconsistent graph state"
 """How often a build is tried, and BuildKit's message when its scheduler has lost a step that several builds share
-(https://github.com/moby/buildkit/issues/2303). It is not about the build: another attempt works."""
+(https://github.com/moby/buildkit/issues/2303). The build is not the cause: another attempt works."""
 
 
 def default_jobs(cores: int, memory: int) -> int:
@@ -70,7 +70,7 @@ class BuildxOptions:
 def buildx_options(building: Building, workspace: Workspace | None = None) -> BuildxOptions:
     """The user's options; :exc:`bakery.errors.InputError` if one is not valid.
 
-    With a ``workspace``, whose cache then has them in a file, this process trusts the user's CAs too.
+    With a ``workspace``, this process trusts the user's CAs too, which are written to a file in its cache.
     """
     if workspace:
         trust_bundle(users_bundle(building.ca_bundle), workspace.home)
@@ -98,7 +98,7 @@ def _cache(text: str, slug: str, more: str = "") -> str:
 
 
 def _is_public(cache: str) -> bool:
-    """Whether every option is NAME=VALUE without login, query and white space; a folder of type=local may be any."""
+    """Whether each option is NAME=VALUE without login, query and white space; a folder may have any name."""
     option = r"(?:src|dest)=.*|[\w-]+=[^\s@?]*(?:@sha256:[0-9a-f]{64})?"
     if not cache.isprintable():
         return False
@@ -108,9 +108,9 @@ def _is_public(cache: str) -> bool:
 
 @dataclass
 class BuildxProcesses:
-    """The running buildx processes, each started by its own thread; ``embedded`` is their engine, if it is that one.
+    """The running buildx processes, each started by its own thread; ``embedded`` is set if that engine builds.
 
-    They read the cache ``home``, even after this process was killed, and have its lock.
+    They hold the lock of the cache ``home``, because they read it even after this process is killed.
     """
 
     home: Path
@@ -125,7 +125,7 @@ class BuildxProcesses:
     ) -> tuple[Tracker, int]:  # fmt: skip
         """Run ``command``, append to the log ``file``, call ``enter`` at each phase.
 
-        Returns what was tracked, and the exit code. A build that BuildKit lost track of, or whose embedded engine
+        Returns the last attempt's tracker and exit code. A build that BuildKit lost track of, or whose embedded engine
         crashed, is repeated: the steps that it finished are in the cache.
         """
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Docker's client for Python, with a limit on what an engine answers: the engine may be on another machine."""
+"""Docker's client for Python, with a limit on the size of answers: the engine may be on another machine."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,9 +13,10 @@ LARGEST_ANSWER = 64 << 20
 
 class _Api(APIClient):
     def prepare_request(self, request: Any) -> Any:
-        """Without a login of ~/.netrc, which requests would send to an engine at tcp://HOST: engines have no logins.
+        """Keep requests from sending a login of ~/.netrc to an engine at tcp://HOST: engines have no logins.
 
-        The user's proxies are not for this machine, as for docker (https://pkg.go.dev/net/http#ProxyFromEnvironment).
+        An engine on this machine is reached without the user's proxies, as by docker
+        (https://pkg.go.dev/net/http#ProxyFromEnvironment).
         """
         self.auth = lambda prepared: prepared
         self.trust_env = not is_loopback(urlsplit(str(request.url)).netloc)
@@ -23,9 +24,9 @@ class _Api(APIClient):
 
     def send(self, request: Any, **options: Any) -> Any:
         """The answer; OverflowError before more than :data:`LARGEST_ANSWER` bytes of it are in memory."""
-        whole = not options.get("stream")
+        buffered = not options.get("stream")
         response = super().send(request, **{**options, "stream": True})
-        if whole:
+        if buffered:
             content = b""
             for chunk in response.iter_content(1 << 20):
                 content += chunk
@@ -37,7 +38,7 @@ class _Api(APIClient):
 
 
 class Client(DockerClient):
-    """The same client over bounded answers; ``options`` are those of :class:`docker.APIClient`."""
+    """Docker's client with this limit; ``options`` are passed to :class:`docker.APIClient`."""
 
     def __init__(self, **options: Any) -> None:
         self.api = _Api(**options)

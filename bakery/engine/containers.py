@@ -33,7 +33,7 @@ IDLE = ["python3", "-c", "import signal; signal.pause()"]
 
 @dataclass(frozen=True)
 class CommandResult:
-    """A command's exit code and what it wrote; without ``stderr`` both streams are in ``stdout``."""
+    """A command's exit code and output; without ``stderr``, both streams are in ``stdout``."""
 
     code: int
     stdout: str
@@ -71,7 +71,7 @@ def cpu_limits(cpu: int | None) -> dict[str, str | int]:
 
 
 def execute(api: "APIClient", container: str, command: Sequence[str], **options: Any) -> CommandResult:
-    """Run ``command`` in the container with this ID; ``options`` are those of ``exec_create`` of Docker's client.
+    """Run ``command`` in the container with this ID; ``options`` are passed to ``exec_create`` of Docker's client.
 
     The output is read through the HTTP response. ``exec_run`` of Docker's client reads the socket below it, and loses
     data that arrived together with the headers (https://github.com/docker/docker-py/issues/3332). :exc:`BuildError`
@@ -91,7 +91,7 @@ def execute(api: "APIClient", container: str, command: Sequence[str], **options:
 
 
 def _frames(body: Any, program: str) -> Iterator[tuple[int, bytes]]:
-    """The number of a stream and what was written to it, from the body of a response in the frames of Docker's API."""
+    """The frames of Docker's API in the body of a response: the number of a stream, and bytes written to it."""
     size = 0
     while header := body.read(8):
         stream, length = struct.unpack(">BxxxL", header)
@@ -136,7 +136,7 @@ class Container:
 
 @contextmanager
 def _refusals(engine: Engine, reference: str) -> Iterator[None]:
-    """:exc:`BuildError` if the engine refuses what the block asks for."""
+    """Turn the engine's refusal of a request in the block into :exc:`BuildError`."""
     from docker.errors import APIError
 
     with engine.api_errors():
@@ -207,7 +207,7 @@ def _output(engine: Engine, container: "DockerContainer", reference: str, progra
 def docker_run(
     engine: Engine, reference: str, command: Sequence[str], options: Sequence[str] = (), *, first_line: bool = False
 ) -> tuple[float, str]:
-    """The seconds that ``docker run`` takes for ``command``, without a network, and what the command printed.
+    """The seconds that ``docker run`` takes for ``command``, without a network, and the command's output.
 
     With ``first_line``, the seconds until it has printed a line. Raises :exc:`BuildError` with the reason if it fails,
     takes longer than :data:`LONGEST_START` or prints more than :data:`LARGEST_OUTPUT`; the container is then removed.
@@ -221,7 +221,9 @@ def docker_run(
     except BaseException as error:
         with suppress(OSError, ProgramError):
             run_program(["docker", "rm", "--force", name], engine.environment)
-        raise BuildError(str(error)) if isinstance(error, ProgramError) else error from None
+        if isinstance(error, ProgramError):
+            raise BuildError(str(error)) from None
+        raise
     output, errors = (text.decode("utf-8", "replace") for text in (done.stdout, done.stderr))
     if done.code or (first_line and done.first_line is None):
         reason = (errors or output).strip().splitlines() or [f"printed nothing, exit code {done.code}"]

@@ -102,7 +102,7 @@ def may_mount() -> bool:
 def remove_group(name: str, seconds: float = 5.0) -> None:
     """Remove the control group ``name`` and those in it, wherever a hierarchy has one (version 1 or 2, cgroups(7)).
 
-    The kernel refuses while a process is in a group: one that was just killed may need some of ``seconds`` to end.
+    The kernel refuses while a group has a process, which may need time to end after it was killed: up to ``seconds``.
     """
     deadline = time.monotonic() + seconds
     roots = mount_points("cgroup", "cgroup2")

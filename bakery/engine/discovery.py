@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def find_engine(workspace: Workspace, tell: Tell = print) -> Engine:
-    """The engine in use, else the embedded one, started; :exc:`EngineError` if none answers or it is too old."""
+    """The engine in use, else the embedded one, which is started; :exc:`EngineError` if it is not usable."""
     engine = running_engine(workspace, tell)
     if engine:
         return engine
@@ -47,8 +47,7 @@ def running_engine(workspace: Workspace, tell: Tell = print) -> Engine | None:
     for file in (folder / "config.json", *folder.glob("contexts/meta/*/meta.json")):
         # docker's client would wait for the writer of a FIFO, and take 25 times the memory of a file's size.
         if os.path.exists(file) and not (file.is_file() and file.stat().st_size <= SMALL):
-            most = f"at most {SMALL >> 20} MiB"
-            raise InputError(f"{file}: expected docker's configuration, a regular file of {most}")
+            raise InputError(f"{file}: expected docker's configuration, a regular file of at most {SMALL >> 20} MiB")
     chosen = _users_choice(embedded)
     if chosen:
         notice = threading.Timer(SLOW, tell, [f"waiting for the Docker engine at {redact(chosen.host)}"])

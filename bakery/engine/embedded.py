@@ -41,15 +41,15 @@ from bakery.workspace import Workspace
 SPACE = 1_000_000_000
 """Bytes that unpacking its packages takes."""
 SLOW, PATIENCE = 6.0, 600
-"""Seconds until a message says that it does not answer, and until waiting ends although its process runs."""
+"""Seconds without an answer until a message is printed, and until waiting ends although its process runs."""
 STOP_SECONDS = 60
 KEEP_CACHE = "40GB"
 LIST = "packages"
-"""File with the names of its packages, next to what they contain."""
+"""File with the names of its packages, next to their content."""
 VERSION = r"\d{1,4}(\.\d{1,4})+"
 NO_MOUNTS = "this process may not mount file systems (CAP_SYS_ADMIN), which an engine does for each build step"
-WAY_OUT_OF_CONTAINER = "In a container, start it with --privileged; or point DOCKER_HOST at an engine outside of it."
-WAY_OUT = "Install Docker Engine 23 or newer, or point DOCKER_HOST at one."
+CONTAINER_HINT = "In a container, start it with --privileged; or point DOCKER_HOST at an engine outside of it."
+ENGINE_HINT = "Install Docker Engine 23 or newer, or point DOCKER_HOST at one."
 
 INHERITED = re.compile(r"(?i)(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)|HOME|TMPDIR|LANG|TZ|DOCKER_TMPDIR")
 """What dockerd and its build steps need from this environment; the rest may hold secrets."""
@@ -100,7 +100,7 @@ class Embedded:
 
     @property
     def config(self) -> Path:
-        """Its configuration; its process is recognised by this path."""
+        """Its configuration file, whose path identifies its process."""
         return self.folder / "daemon.json"
 
     @property
@@ -110,7 +110,7 @@ class Embedded:
 
     @property
     def last_log(self) -> Path:
-        """The log of the daemon before: why that one ended."""
+        """The previous daemon's log, which says why it ended."""
         return self.folder / "dockerd.log.1"
 
     @property
@@ -160,7 +160,7 @@ class Embedded:
                 )
             self._prepare()
             if not may_mount():
-                raise EngineError(NO_MOUNTS, hint=WAY_OUT_OF_CONTAINER)
+                raise EngineError(NO_MOUNTS, hint=CONTAINER_HINT)
             self._start()
 
     def recover(self, before: int | None) -> bool:
@@ -208,18 +208,12 @@ class Embedded:
         with disk_full(self.folder), locked(self.folder.with_suffix(".lock"), "the embedded engine", self.tell):
             self._prepare()
 
-    @property
-    def _packages(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Its packages on this host: from the first suite that is new enough, and from the host's own suite."""
-        host = self._hosts.get(apt.host_id())
-        return (host.words("packages"), host.words("own")) if host else ((), ())
-
     def _is_unpacked(self, tell: Tell) -> bool:
-        """Whether exactly the packages of one of the settings' hosts are unpacked: a changed list is unpacked again.
+        """Whether the packages that the settings list for one of the hosts, and no others, are unpacked and intact.
 
         It need not be this host: a container that shares the cache may be of another distribution.
         """
-        root = self.root.resolve()  # of a second engine, a link to the first one's
+        root = self.root.resolve()  # a second engine has a link to the first engine's folder
         lists = (host.words("packages") + host.words("own") for host in self._hosts.values())
         return is_intact(root, tell) and (root / LIST).read_text(encoding="utf-8") in map(" ".join, lists)
 
@@ -233,32 +227,39 @@ class Embedded:
                 "sudo apt-get install docker.io docker-cli docker-buildx (Debian 13; Ubuntu without docker-cli).",
             )
         if not self.fits_host:
-            known = " and ".join(sorted(self._hosts))
+            supported = " and ".join(sorted(self._hosts))
             raise EngineError(
-                f"no Docker engine answers, and the embedded one is available on {known} only; this host is "
+                f"no Docker engine answers, and the embedded one is available on {supported} only; this host is "
                 f"{apt.host_id() or 'unknown'}",
-                hint=WAY_OUT,
+                hint=ENGINE_HINT,
             )
         require_space(self.folder, SPACE)
+        host = self._hosts[apt.host_id()]
         try:
-            self._unpack(self._hosts[apt.host_id()].words("suites"), *self._packages)
+            self._unpack(host.words("suites"), host.words("packages"), host.words("own"))
         except apt.AptError as error:
             raise EngineError(
-                f"the embedded engine is not available: {error.message}", hint=error.hint or WAY_OUT
+                f"the embedded engine is not available: {error.message}", hint=error.hint or ENGINE_HINT
             ) from None
 
     def _unpack(self, suites: tuple[str, ...], packages: tuple[str, ...], own: tuple[str, ...]) -> None:
-        codename, engine, buildx, seen = apt.host_codename(), *self.minimums, list[str]()
+        """Unpack ``packages`` of the first suite that is new enough, and ``own`` of the host's own suite."""
+        codename, available = apt.host_codename(), list[str]()
+        engine, buildx = self.minimums
         for suite in dict.fromkeys((codename, *suites)):
             self.tell(f"looking for a Docker engine in {apt.host_id()} {suite}")
             private = self._apt(suite)
             private.update()
             versions = {name: version_of(private.candidate(name)) for name in ("docker.io", "docker-buildx")}
-            seen.append(f"{suite} has docker.io {versions['docker.io']}, docker-buildx {versions['docker-buildx']}")
+            available.append(
+                f"{suite} has docker.io {versions['docker.io']}, docker-buildx {versions['docker-buildx']}"
+            )
             if versions["docker.io"] >= engine and versions["docker-buildx"] >= buildx:
                 break
         else:
-            raise apt.AptError(f"expected docker.io {engine} and docker-buildx {buildx} or newer; " + "; ".join(seen))
+            raise apt.AptError(
+                f"expected docker.io {engine} and docker-buildx {buildx} or newer; " + "; ".join(available)
+            )
         self.tell(
             f"unpacking Docker {versions['docker.io']} and buildx {versions['docker-buildx']} (nothing is installed)"
         )
@@ -327,11 +328,11 @@ class Embedded:
             raise no_space(self.folder)
         raise EngineError(
             f"the embedded engine did not start: {' '.join(lines[-2:]) or 'no output'}",
-            hint=f"Its log: {self.log}. {WAY_OUT}",
+            hint=f"Its log: {self.log}. {ENGINE_HINT}",
         )
 
     def _dockerd(self) -> Path:
-        """Debian's package has it in sbin, Ubuntu's in bin."""
+        """Its program: Debian's package has it in sbin, Ubuntu's in bin."""
         folder = "sbin" if (self.root / "usr/sbin/dockerd").exists() else "bin"
         return self.root / "usr" / folder / "dockerd"
 
@@ -352,7 +353,7 @@ class Embedded:
         return ["unshare", "--mount", "--propagation=unchanged", "sh", "-c", script, root]
 
     def down(self) -> bool:
-        """Stop it and return whether it was running; images and build cache are kept. Raises :exc:`EngineError`."""
+        """Stop it and return whether it was running; images and build cache stay. Raises :exc:`EngineError`."""
         pid = self.pid()
         if pid is None:
             return False
@@ -369,7 +370,7 @@ class Embedded:
         return True
 
     def _clean_up(self) -> None:
-        """Remove what the stopped daemon leaves behind, its files in /run included."""
+        """Remove what the stopped daemon leaves behind, including its files in /run."""
         self.sweep()
         folder = os.path.realpath(self.runtime)
         if not any(point.startswith(f"{folder}/") for point in mount_points()):  # or a mounted / would be emptied
@@ -391,7 +392,7 @@ class Embedded:
                 os.kill(pid, signal.SIGKILL)
         folder = os.path.realpath(self.folder)
         for point in reversed(mount_points()):
-            users = point == f"{folder}/data" and os.path.ismount(point)  # not if it is mounted on itself
-            if point.startswith((f"{folder}/", f"{self.runtime}/")) and not users:
+            users_disk = point == f"{folder}/data" and os.path.ismount(point)  # not if it is mounted on itself
+            if point.startswith((f"{folder}/", f"{self.runtime}/")) and not users_disk:
                 subprocess.run(["umount", "--lazy", point], stderr=subprocess.DEVNULL, check=False)
         remove_group(self.group)

@@ -29,8 +29,8 @@ FIRST_ANSWER, ANSWER = 60, 120
 """Seconds to wait for an engine's version, and for the first byte of any other answer."""
 PROVENANCE = {"BUILDX_GIT_CHECK_DIRTY": "1"}
 """buildx marks the commit in a provenance if the working tree is dirty."""
-OVER_SSH = "Or forward its socket: ssh -NL /tmp/docker.sock:/var/run/docker.sock HOST, then DOCKER_HOST=unix:///tmp/docker.sock."
-DECIDED_HERE = re.compile(
+SSH_HINT = "Forward its socket instead: ssh -NL /tmp/docker.sock:/var/run/docker.sock HOST, then DOCKER_HOST=unix:///tmp/docker.sock."
+NOT_INHERITED = re.compile(
     r"SOURCE_DATE_EPOCH|BUILDX_(GIT|METADATA|NO_DEFAULT|BAKE)_\w+|BUILDKIT_(?!HOST)\w+|EXPERIMENTAL_\w+"
     r"|DOCKER_(BUILDKIT|DEFAULT_PLATFORM|CONTENT_TRUST|HIDE_LEGACY_COMMANDS)|GIT_(?!SSL)\w+"
 )
@@ -38,7 +38,7 @@ DECIDED_HERE = re.compile(
 
 
 def _short(value: object) -> str:
-    """A text that an engine sent, for a message: redacted, and cut to 1,000 characters."""
+    """A text from an engine for a message: redacted, and cut to 1,000 characters."""
     return shorten(str(value), 1000)
 
 
@@ -73,8 +73,8 @@ class EngineImage:
 class EngineInfo:
     """An engine's version, its storage driver, and its machine's processors and bytes of memory.
 
-    ``keeps_layers``: whether it keeps layers as they are packed (containerd's image store); other engines unpack them
-    and discard the archives.
+    ``keeps_layers``: whether it keeps the compressed layers (containerd's image store); other engines unpack them and
+    discard the archives.
     """
 
     version: str
@@ -118,7 +118,7 @@ class Engine:
 
     @property
     def keeps_layers(self) -> bool:
-        """Whether it keeps layers as they are packed (:class:`EngineInfo`)."""
+        """Whether it keeps the compressed layers (:class:`EngineInfo`)."""
         return self.info.keeps_layers
 
     def find(self, reference: str) -> EngineImage | None:
@@ -218,7 +218,7 @@ class Engine:
     @property
     def environment(self) -> dict[str, str]:
         """The environment for docker and buildx."""
-        inherited = {name: value for name, value in os.environ.items() if not DECIDED_HERE.fullmatch(name)}
+        inherited = {name: value for name, value in os.environ.items() if not NOT_INHERITED.fullmatch(name)}
         if self.kind != "embedded":
             return inherited | PROVENANCE
         path = f"{self.embedded.path}:{os.environ.get('PATH', '')}"
@@ -245,14 +245,13 @@ class Engine:
             client.api.timeout = ANSWER
             return client
         except Exception as error:
-            was_asked = isinstance(error, DockerException) and not isinstance(error, InvalidConfigFile)
-            if not was_asked:
+            if isinstance(error, InvalidConfigFile) or not isinstance(error, DockerException):
                 problem = f"docker's configuration cannot be used: {_short(error)}"
                 hint = "Correct config.json in $DOCKER_CONFIG or ~/.docker; `docker info` reads it, too."
                 raise InputError(problem, hint=hint) from None
             hint = "Start it; or unset DOCKER_HOST and use docker's default context to have another engine found."
             problem = f"the Docker engine at {self.host} ({self.kind}) does not answer: {_short(error)}"
-            raise EngineError(problem, hint=OVER_SSH if self.host.startswith("ssh://") else hint) from None
+            raise EngineError(problem, hint=SSH_HINT if self.host.startswith("ssh://") else hint) from None
 
     @cached_property
     def buildx(self) -> list[str]:
@@ -260,7 +259,7 @@ class Engine:
         return self.find_buildx(unpack=os.geteuid() == 0)
 
     def find_buildx(self, *, unpack: bool) -> list[str]:
-        """The same; nothing is changed on this machine without ``unpack``."""
+        """As :attr:`buildx`; without ``unpack``, nothing on this machine is changed."""
         _, minimum = self.embedded.minimums
         own, candidates, versions = [str(self.embedded.buildx)], list[list[str]](), []
         if self.kind != "embedded" and shutil.which("docker"):

@@ -40,7 +40,7 @@ def require_embedded(engine: Engine) -> None:
     if engine.kind != "embedded":
         raise InputError(
             f"a second engine can only run next to the embedded one, not next to {engine.host} ({engine.kind})",
-            hint="Measure in the engine in use, or set DOCKER_HOST to one that holds only the two images.",
+            hint="Measure in the engine in use, or set DOCKER_HOST to an engine that has only the two images.",
         )
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bakery.bases import apt, registry_hosts
 from bakery.catalog import Catalog
-from bakery.engine import NO_MOUNTS, WAY_OUT, WAY_OUT_OF_CONTAINER, Embedded, Engine, may_mount, running_engine
+from bakery.engine import CONTAINER_HINT, ENGINE_HINT, NO_MOUNTS, Embedded, Engine, may_mount, running_engine
 from bakery.errors import BakeryError, BuildError, Unavailable
 from bakery.files import existing, free_space
 from bakery.net import archive_url, http, secret_bundle, users_bundle, users_proxy
@@ -89,13 +89,13 @@ def _engine(workspace: Workspace) -> tuple[Engine | None, list[Finding]]:
         may_unpack = os.geteuid() == 0 and Embedded(workspace).fits_host
         engine = running_engine(workspace)
         if engine is None and os.geteuid() == 0 and not may_mount():
-            return None, [Finding("engine", State.MISSING, f"none is running, and {NO_MOUNTS}", WAY_OUT_OF_CONTAINER)]
+            return None, [Finding("engine", State.MISSING, f"none is running, and {NO_MOUNTS}", CONTAINER_HINT)]
         if engine is None and may_unpack:
             text = "none is running; the embedded engine will be started"
             return None, [Finding("engine", State.OK, text, "inv engine.up")]
         if engine is None:
             text = "none is running, and the embedded engine needs root on Debian or Ubuntu"
-            return None, [Finding("engine", State.MISSING, text, WAY_OUT)]
+            return None, [Finding("engine", State.MISSING, text, ENGINE_HINT)]
         findings = [Finding("engine", State.OK, f"Docker {engine.info.version} ({engine.kind}) at {engine.host}")]
     except BakeryError as error:
         return None, [Finding("engine", State.MISSING, error.message, error.hint)]

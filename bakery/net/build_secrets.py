@@ -24,9 +24,9 @@ LARGEST = 500 * 1024
 """BuildKit's limit of a secret in bytes (moby/buildkit, session/secrets/secrets.go)."""
 
 PROXIES = ("http", "https", "socks5h")
-"""Protocols of proxies that apt knows (man apt-transport-http)."""
+"""Protocols of proxies that apt supports (man apt-transport-http)."""
 MIRRORS = ("http", "https", "file")
-"""Protocols of mirrors that apt in every base knows; a base may have a mirror in a folder."""
+"""Protocols of mirrors that apt supports in every base; a base may have a mirror in a folder."""
 EXPIRED = 'Acquire::Check-Valid-Until "false";'
 ARCHIVE = "{archive}"
 """Placeholder in a mirror's URL for the name of an archive: debian, debian-security, ubuntu."""
@@ -154,7 +154,7 @@ def _url(text: str, name: str, schemes: Sequence[str] = MIRRORS) -> str:
     url = text if "://" in text else f"http://{text}"
     try:
         parts = urlsplit(url)
-        usable = (parts.hostname or parts.scheme == "file") and (parts.port or 0) >= 0  # or ValueError
+        usable = (parts.hostname or parts.scheme == "file") and (parts.port or 0) >= 0  # ValueError if not a number
         usable = usable and parts.scheme in schemes
     except ValueError:
         usable = False

@@ -63,7 +63,7 @@ def trust_bundle(bundle: Path | None, home: Path) -> None:
 
     if bundle is None or not bundle.is_file() or os.environ.get("REQUESTS_CA_BUNDLE") == str(bundle):
         return
-    both = Path(certifi.where()).read_text(encoding="utf-8") + bundle.read_text("utf-8", "replace")
+    authorities = Path(certifi.where()).read_text(encoding="utf-8") + bundle.read_text("utf-8", "replace")
     file = home / "authorities.pem"
-    write_whole(file, both)
+    write_whole(file, authorities)
     os.environ["REQUESTS_CA_BUNDLE"] = str(file)

@@ -1,4 +1,4 @@
-"""HTTP downloads with limits of size and time; bytes are kept as the server sends them."""
+"""HTTP downloads with limits of size and time; content is not decoded."""
 
 import io
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def read_location(location: str, limit: int) -> bytes:
 
 
 def status_of(url: str, *, timeout: tuple[float, float] = TIMEOUT, follow: bool = True) -> int:
-    """A HEAD request's status, after redirects if ``follow``; :exc:`Unavailable` or :exc:`UntrustedCertificate`."""
+    """The status of a HEAD request, after redirects if ``follow``; :exc:`Unavailable` without an answer."""
     from bakery.net.sessions import Session  # takes 0.1 s, which `inv --list` must not spend
 
     with _errors(timeout), Session() as session:
@@ -60,7 +60,7 @@ def _chunks(url: str, limit: int) -> Iterator[bytes]:
         if response.status_code != 200:
             raise Unavailable(f"answered {response.status_code} for {url}")
         try:
-            # not decoded: some servers declare a .tgz an encoded .tar
+            # Some servers declare a .tgz to be an encoded .tar.
             yield from chunks_of(response, limit)
         except OverflowError as error:
             raise Unavailable(f"{error} for {url}") from None
@@ -79,14 +79,14 @@ def _errors(timeout: tuple[float, float]) -> Iterator[None]:
     except (requests.Timeout, ReadTimeoutError):
         connect, read = timeout
         raise Unavailable(f"did not answer in time ({connect:.0f} s to connect, {read:.0f} s to read)") from None
-    except ValueError:  # no reason: it may quote a part of a login
+    except ValueError:  # its text may quote a part of a login
         raise Unavailable("cannot be reached (expected http://HOST or https://HOST, for a proxy too)") from None
     except (requests.RequestException, HTTPError) as error:
         raise Unavailable(f"cannot be reached ({_reason(error)})") from None
     except OSError as error:
         if error.errno is not None:
             raise
-        # requests' own: $REQUESTS_CA_BUNDLE or $CURL_CA_BUNDLE names a file that does not exist
+        # From requests itself: $REQUESTS_CA_BUNDLE or $CURL_CA_BUNDLE names a file that does not exist.
         raise Unavailable(f"cannot be reached ({shorten(str(error), 300)})") from None
 
 

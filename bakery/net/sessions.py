@@ -37,7 +37,7 @@ class _HeaderDeadline:
 
     def getresponse(self) -> Any:
         """The response; raises TimeoutError."""
-        connected = self.sock  # None as soon as the last response of the connection has begun
+        connected = self.sock  # None once the last response of the connection has begun
         timer = threading.Timer(2 * self.timeout, self._hang_up)
         timer.daemon = True
         timer.start()
@@ -68,7 +68,7 @@ def _shut_down(connected: socket.socket) -> None:
 
 
 class _BodyDeadline(threading.Thread):
-    """Hangs up after :data:`GRACE` seconds, plus one for each :data:`SLOWEST` of the ``size`` bytes of a body."""
+    """Hangs up after :data:`GRACE` seconds, plus one for each :data:`SLOWEST` of the ``size`` bytes received so far."""
 
     def __init__(self, hang_up: Callable[[], None]) -> None:
         super().__init__(daemon=True)
@@ -101,7 +101,7 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _Plain, "https": _Secure}
 
     def build_response(self, req: Any, resp: Any) -> requests.Response:
-        """A redirect without its body, which requests would read as a whole."""
+        """Discard the body of a redirect, which requests would read as a whole."""
         response = super().build_response(req, resp)
         if response.is_redirect:
             resp.close()
@@ -115,7 +115,7 @@ class _Adapter(HTTPAdapter):
 
 
 class Session(requests.Session):
-    """The environment's proxies and CA bundle, but never ~/.netrc. A request without ``auth`` uses its URL's login."""
+    """Uses the environment's proxies and CA bundle, but never ~/.netrc; for logins, a request's ``auth`` or its URL."""
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         super().__init__()
@@ -126,14 +126,14 @@ class Session(requests.Session):
             self.mount(scheme, _Adapter(context))
 
     def rebuild_auth(self, prepared_request: Any, response: requests.Response) -> None:
-        """No login after a redirect to another host, nor one from ~/.netrc; https never becomes http."""
+        """Remove the login if the host changes, and add none from ~/.netrc; mark a redirect away from https."""
         insecure = str(response.url).startswith("https:") and not str(prepared_request.url).startswith("https:")
         vars(prepared_request)["insecure"] = insecure
         if self.should_strip_auth(response.request.url, prepared_request.url):  # type: ignore[no-untyped-call]
             prepared_request.headers.pop("Authorization", None)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Raises TooManyRedirects instead of leaving https, InvalidURL for a host that can have no address."""
+        """Raises TooManyRedirects for a redirect away from https, InvalidURL for a host that is not a valid name."""
         if vars(request).get("insecure"):
             raise requests.TooManyRedirects("a redirect from https to another protocol is not followed")
         if not re.fullmatch(r"[\w.-]+|[0-9a-f:.]+(%\w+)?", urlsplit(str(request.url)).hostname or "", re.ASCII):
@@ -147,7 +147,7 @@ def _own_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def chunks_of(response: requests.Response, limit: int) -> Iterator[bytes]:
-    """The body as it is sent, without decoding; OverflowError if it has over ``limit`` bytes, requests.Timeout."""
+    """The body without decoding; OverflowError over ``limit`` bytes, requests.Timeout if it is too slow."""
     deadline = _BodyDeadline(getattr(response.raw, "hang_up", lambda: None))
     deadline.start()
     try:

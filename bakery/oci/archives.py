@@ -41,8 +41,8 @@ class ImageArchive:
 def image_archive(archive: IO[bytes], platform: Platform) -> Iterator[ImageArchive]:
     """The image for ``platform`` in a seekable tar; :exc:`BakeryError` if there is none.
 
-    The layers are those of the manifest if the archive has one (Docker Engine 25 and newer), else those that
-    ``manifest.json`` lists. Errors in the block that come from a damaged archive become a :exc:`BakeryError` as well.
+    Its layers are listed by the manifest if there is one (Docker Engine 25 and newer), else by ``manifest.json``.
+    Errors in the block that come from a damaged archive become a :exc:`BakeryError` as well.
     """
     try:
         with open_archive(archive) as tar:

@@ -58,7 +58,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Publication:
-    """What attestations are published with: ``predicates`` by their types, and what BuildKit does not know.
+    """What is added to published attestations: ``predicates`` by type, and facts that BuildKit does not know.
 
     ``materials`` maps the URI of each file that enters the build to its SHA-256.
     """

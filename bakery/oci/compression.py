@@ -14,14 +14,14 @@ class Compressor(Protocol):
     """Compresses a stream."""
 
     def compress(self, data: bytes, /) -> bytes:
-        """Compress ``data``; returns what is complete."""
+        """Compress ``data``; returns the output that is complete so far."""
 
     def flush(self) -> bytes:
         """The end of the compressed stream."""
 
 
 def compressor(method: str, level: int | None, threads: int = 0) -> Compressor:
-    """A zstd compressor if that is the ``method``, else a gzip one; without a ``level``, with the library's default.
+    """A compressor for the ``method`` zstd or gzip; without a ``level``, it uses the library's default.
 
     With one thread or more, the output of zstd does not depend on their number; without threads it differs.
     """

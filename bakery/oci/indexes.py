@@ -1,6 +1,6 @@
-"""Image indexes: the entries of one platform, and two indexes merged.
+"""Image indexes: selects the entries for a platform, and merges two indexes.
 
-An index lists a manifest for each platform and, in addition, the attestations of each, which name its digest
+An index lists a manifest for each platform, and the manifests' attestations, which refer to them by digest
 (https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md).
 """
 
@@ -12,7 +12,11 @@ from bakery.platforms import Platform
 
 SUBJECT = "vnd.docker.reference.digest"
 """Annotation of an attestation: the digest of the manifest that it is about."""
-OF_AN_ARCHIVE = ("io.containerd.image.name", "org.opencontainers.image.ref.name", "org.opencontainers.image.created")
+EXPORT_ANNOTATIONS = (
+    "io.containerd.image.name",
+    "org.opencontainers.image.ref.name",
+    "org.opencontainers.image.created",
+)
 """Annotations in which `docker save` and buildx store names and times; they do not belong to the image."""
 
 
@@ -22,7 +26,7 @@ def digest_of(data: bytes) -> str:
 
 
 def entries_for(index: Index, platform: Platform) -> list[Descriptor]:
-    """The descriptor for ``platform`` in ``index`` and those of its attestations, each once.
+    """The descriptor for ``platform`` in ``index`` and the descriptors of its attestations, each once.
 
     Raises :exc:`bakery.oci.manifests.ManifestError` if the index has no image for the platform.
     """
@@ -32,19 +36,19 @@ def entries_for(index: Index, platform: Platform) -> list[Descriptor]:
     attestations = {
         entry["digest"]: entry for entry in index["manifests"] if annotations_of(entry).get(SUBJECT) == image["digest"]
     }
-    return [_without_notes(entry) for entry in (image, *attestations.values())]
+    return [_without_export_annotations(entry) for entry in (image, *attestations.values())]
 
 
-def _without_notes(descriptor: Descriptor) -> Descriptor:
-    """The descriptor without the annotations of the archive that it was read from."""
-    annotations = {key: value for key, value in annotations_of(descriptor).items() if key not in OF_AN_ARCHIVE}
+def _without_export_annotations(descriptor: Descriptor) -> Descriptor:
+    """The descriptor without the annotations that `docker save` and buildx add."""
+    annotations = {key: value for key, value in annotations_of(descriptor).items() if key not in EXPORT_ANNOTATIONS}
     copy = descriptor.copy()
     copy.pop("annotations", None)
     return {**copy, "annotations": annotations} if annotations else copy
 
 
 def merged(old: Index | None, entries: Sequence[Descriptor]) -> Index:
-    """The index ``old`` with its platforms replaced by those of ``entries``, each with its attestations.
+    """The index ``old`` with ``entries``, which replace the older images and attestations for the same platforms.
 
     Platforms are sorted by name, so that the same content gives the same index, in whatever order it was pushed.
     """

@@ -45,7 +45,7 @@ ROOT_BYTES = 10_000_000_000
 
 
 def to_json(content: Mapping[str, object]) -> bytes:
-    """``content`` in the one form in which this project writes JSON that has a digest."""
+    """``content`` as JSON without white space, as this project writes all JSON that it identifies by a digest."""
     return json.dumps(content, separators=(",", ":")).encode()
 
 
@@ -95,7 +95,7 @@ class LayoutWriter:
         return self.blob(to_json(content), media_type)
 
     def finish(self, index: Index) -> None:
-        """Write what makes the files a layout: ``index`` and the version of the format."""
+        """Complete the layout: write ``index`` and the version of the format."""
         self.file("index.json", to_json(index))
         self.file("oci-layout", VERSION)
 
@@ -134,7 +134,7 @@ def write_layout(folder: Path, tar: IO[bytes], *, architecture: str, created: st
 def layout_digest(folder: Path, platform: Platform | None = None) -> str:
     """The digest of the image of a layout, for ``platform`` if it lists one image for each platform.
 
-    Raises :exc:`InputError` if ``folder`` is not a layout, or has no image for it or several.
+    Raises :exc:`InputError` if ``folder`` is not a layout, or has no image for the platform, or several.
     """
     try:
         index = parse_index(read_regular(folder / "index.json", MEDIUM))
@@ -156,12 +156,12 @@ def layout_digest(folder: Path, platform: Platform | None = None) -> str:
 
 
 def verified(folder: Path, architecture: str) -> str:
-    """The digest of the image of a layout of ours; empty if anything it refers to does not match its digest.
+    """The digest of the image of a layout from :func:`write_layout`; empty if a file is missing or was changed.
 
-    ``architecture`` is that of the image, as OCI spells it.
+    It must be for this ``architecture``, as OCI spells it.
     """
     try:
-        whole = [require_type(folder / name) for name in ("index.json", "oci-layout")]
+        present = [require_type(folder / name) for name in ("index.json", "oci-layout")]
         digest = layout_digest(folder)
         require_type(folder / blob_path(digest))
         manifest = parse_manifest(read_regular(folder / blob_path(digest), MEDIUM))
@@ -171,7 +171,7 @@ def verified(folder: Path, architecture: str) -> str:
             if not require_type(path) or f"sha256:{sha256_of(path, ROOT_BYTES)}" != blob:
                 return ""
         matches = parse_config(read_regular(folder / blob_path(config), MEDIUM)).get("architecture") == architecture
-        return digest if matches and all(whole) and read_regular(folder / "oci-layout", SMALL) == VERSION else ""
+        return digest if matches and all(present) and read_regular(folder / "oci-layout", SMALL) == VERSION else ""
     except (BakeryError, OSError):
         return ""
 

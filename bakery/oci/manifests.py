@@ -2,8 +2,8 @@
 
 https://github.com/opencontainers/image-spec/blob/main/manifest.md, image-index.md and config.md in the same folder.
 Docker's schema 2 has the same fields under other media types
-(https://distribution.github.io/distribution/spec/manifest-v2-2/). JSON is checked once, here. What is valid keeps its
-unknown fields and the order of its keys, so that it can be written again under the same digest.
+(https://distribution.github.io/distribution/spec/manifest-v2-2/). JSON is checked once, here. Valid JSON
+keeps its unknown fields and the order of its keys, so that it can be written again under the same digest.
 """
 
 import re
@@ -28,7 +28,7 @@ LABEL = 60
 """Characters of the build step that a layer is labelled with."""
 Annotations = Mapping[str, str] | None
 """Absent and ``null`` mean the same."""
-MOST = 512
+MAX_DESCRIPTORS = 512
 """Layers of an image, or entries of an index. Docker's own limit is 127 layers; each could cost a request."""
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class Descriptor(TypedDict):
     artifactType: NotRequired[str | None]
 
 
-Few = Annotated[list[Descriptor], msgspec.Meta(max_length=MOST)]
+Descriptors = Annotated[list[Descriptor], msgspec.Meta(max_length=MAX_DESCRIPTORS)]
 
 
 class Index(TypedDict):
@@ -70,7 +70,7 @@ class Index(TypedDict):
 
     schemaVersion: NotRequired[int]
     mediaType: NotRequired[str]
-    manifests: Few
+    manifests: Descriptors
     annotations: NotRequired[Annotations]
 
 
@@ -80,7 +80,7 @@ class ImageManifest(TypedDict):
     schemaVersion: NotRequired[int]
     mediaType: NotRequired[str]
     config: Descriptor
-    layers: Few
+    layers: Descriptors
     annotations: NotRequired[Annotations]
 
 
@@ -167,15 +167,15 @@ def parse_config(content: Mapping[str, object] | bytes) -> ImageConfig:
 
 
 def _checked(content: Mapping[str, object] | bytes, kind: type[T], name: str) -> T:
-    """``content`` itself, with the fields that ``kind`` does not list, if those that it lists have their types."""
+    """``content`` with all its fields; :exc:`ManifestError` if one that ``kind`` lists is not valid."""
     content = parse_object(content) if isinstance(content, bytes) else content
     try:
         msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
         raise ManifestError(f"not an image {name}: {error}") from None
     if kind is not ImageConfig and (misspelt := next(_misspelt(content), "")):
-        meant = FIELDS[misspelt.casefold()]
-        raise ManifestError(f"not an image {name}: the field {misspelt!r} would be read as {meant!r} by Docker")
+        field = FIELDS[misspelt.casefold()]
+        raise ManifestError(f"not an image {name}: the field {misspelt!r} would be read as {field!r} by Docker")
     return cast(T, content)
 
 

@@ -65,16 +65,17 @@ class LayerCache:
     def open(self, packed: Path, method: str, diff_id: str, end: bytes) -> tuple[IO[bytes], str] | None:
         """The file ``packed`` if it is the layer ``diff_id`` followed by ``end``, compressed by ``method``.
 
-        Returned with the digest of both together; ``None`` if the file is anything else.
+        Also returns the digest of the layer and ``end`` together. ``None`` if the file is anything else.
         """
         stream = None
         try:
             if not require_type(packed):
                 return None
             # Without a buffer: reading from the duplicated descriptor moves the position of both.
-            stream, content, size, tail = packed.open("rb", buffering=0), hashlib.sha256(), 0, b""
+            stream = packed.open("rb", buffering=0)
             packing = method_of(stream.read(8))
             stream.seek(0)
+            content, size, tail = hashlib.sha256(), 0, b""
             with decompressed(os.fdopen(os.dup(stream.fileno()), "rb")) as opened:
                 while chunk := opened.read(CHUNK):
                     size, tail = size + len(chunk), tail + chunk
@@ -85,11 +86,11 @@ class LayerCache:
             # gzip's last four bytes are its content's size. Python's gzip ignores zeros that follow; Go's does not.
             stream.seek(-4, os.SEEK_END)
             complete = method != "gzip" or stream.read() == (size % 2**32).to_bytes(4, "little")
-            found = f"sha256:{content.hexdigest()}"
-            if (found, tail, packing, complete) == (diff_id, end, method, True):
+            actual = f"sha256:{content.hexdigest()}"
+            if (actual, tail, packing, complete) == (diff_id, end, method, True):
                 content.update(end)
                 return stream, f"sha256:{content.hexdigest()}"
-            problem = f"expected {diff_id} in {method}, found {found} in {packing}"
+            problem = f"expected {diff_id} in {method}, found {actual} in {packing}"
         except BakeryError as error:
             problem = error.message
         except read_errors() as error:
@@ -121,13 +122,13 @@ def recompress(
         entries = (entry for entry in index["manifests"] if not tags or annotations_of(entry).get(NAME) in tags)
         index["manifests"] = [copier.entry(entry) for entry in entries]
         if publication and not copier.attested:
-            raise BakeryError("buildx attested nothing about the image: expected its provenance")
+            raise BakeryError("the build has no attestation: expected provenance from buildx")
         copier.writer.finish(index)
     return tuple(entry["digest"] for entry in index["manifests"])
 
 
 class _Copier:
-    """Copies what an index entry refers to from one layout to another, each blob once."""
+    """Copies index entries and everything that they refer to from one layout to another, each blob once."""
 
     def __init__(
         self, layout: tarfile.TarFile, writer: LayoutWriter, compression: Compression, cache: LayerCache,
@@ -210,8 +211,8 @@ class _Copier:
                         yield chunk
             except read_errors() as error:
                 raise BakeryError(f"layer {digest} cannot be decompressed: {error!r}") from None
-            if (found := f"sha256:{content.hexdigest()}") != diff_id:
-                raise BakeryError(f"layer {digest} unpacks to {found}; its image's configuration says {diff_id}")
+            if (actual := f"sha256:{content.hexdigest()}") != diff_id:
+                raise BakeryError(f"layer {digest} unpacks to {actual}; its image's configuration says {diff_id}")
             content.update(end)
             yield end
 
@@ -238,8 +239,8 @@ class _Copier:
                 data, subject = to_json(statement), statement["subject"]
             manifest["layers"][number] = {**layer, **self.writer.blob(data, layer["mediaType"])}
         if self.publication:
-            for kind, about in self.publication.statements(subject).items():
-                blob = self.writer.json(about, STATEMENT)
+            for kind, statement in self.publication.statements(subject).items():
+                blob = self.writer.json(statement, STATEMENT)
                 manifest["layers"].append({**blob, "annotations": {PREDICATE: kind}})
             self.attested = True
         config = parse_config(read_blob(self.layout, manifest["config"]["digest"]))

@@ -1,9 +1,9 @@
 """Which commit of this repository an image is made from.
 
-This is not the last commit: a label that changed with README would make a different image of the same bytes. It is the
-newest commit that changed an input of the image: its family, its Dockerfile, its profile, the scripts and the catalog
-in shared/, the plan, or the pin of its release. BuildKit's provenance, which is not part of the image, names the commit
-that was checked out.
+This is not the last commit: a change of README would change a label, and so the image. It is the newest commit that
+changed an input of the image: its family, its Dockerfile, its profile, the scripts and the catalog in shared/, the
+plan, or the pin of its release. BuildKit's provenance, which is not part of the image, names the commit that was
+checked out.
 """
 
 import os
@@ -18,7 +18,7 @@ SHARED = (":(glob)shared/*.sh", "shared/minimal.conf", "shared/catalog.toml", "b
 
 
 def made_from(catalog: Catalog, image: Image) -> tuple[str, ...]:
-    """The paths that ``image`` is made from, in addition to those of all images.
+    """The paths that ``image`` is made from, in addition to :data:`SHARED`.
 
     They are the folder of its family, its Dockerfile (or the folder of its recipe if that has its own Dockerfile),
     and the folder of its profile.

@@ -20,7 +20,7 @@ from bakery.registry.references import split_reference
 from bakery.registry.transport import PAUSE, PULL, Answer, Transport
 
 ERRORS = 3
-"""After this many errors a registry is not asked again: a command may ask it about dozens of images."""
+"""After this many errors, a registry gets no more requests: a command may need dozens of images."""
 ATTESTATIONS = 16
 """The most attestations of an image that are read; BuildKit makes one, with a statement for each predicate."""
 ACCEPT = {"Accept": ", ".join(oci.ACCEPTED)}
@@ -70,8 +70,8 @@ def platform_digest(reference: str, platform: Platform) -> str:
 class Registry:
     """Reads from any registry, with a token for each repository and a pause after each error.
 
-    ``errors`` has the times of each host's errors. ``given_up`` has what is raised for a host that cannot be reached
-    or had :data:`ERRORS`.
+    ``errors`` has the times of each host's errors, ``given_up`` the error that is raised for a host that cannot be
+    reached or had :data:`ERRORS`.
     """
 
     patience: float = PULL.patience
@@ -104,9 +104,9 @@ class Registry:
         return RemoteImage(reference, host, platform, digest, layers, config)
 
     def attestation(self, image: RemoteImage, kind: str) -> bytes | None:
-        """The predicate (JSON) of the type ``kind`` that is attested of ``image``; ``None`` if there is none.
+        """The predicate (JSON) of the type ``kind`` in the attestations of ``image``; ``None`` if there is none.
 
-        Raises :exc:`RegistryError`, or :exc:`oci.ManifestError` for something other than an attestation.
+        Raises :exc:`RegistryError`, or :exc:`oci.ManifestError` if an attestation is not valid.
         """
         reference = image.reference
         content, _ = self.manifest(reference, split_reference(reference)[2])
@@ -152,11 +152,14 @@ class Registry:
         except (RegistryError, oci.ManifestError):
             return {}
 
-    def ask(self, verb: str, reference: str, what: str) -> Answer:
-        """The answer 200 for ``what`` (``manifests/TAG``), else :exc:`RegistryError`; no retry if unreachable."""
+    def ask(self, verb: str, reference: str, resource: str) -> Answer:
+        """The answer 200 for ``resource`` (``manifests/TAG``), else :exc:`RegistryError`.
+
+        A host that is unreachable is not asked again.
+        """
         with self._transport(reference) as transport:
             try:
-                return transport.ask(verb, what, headers=ACCEPT)
+                return transport.ask(verb, resource, headers=ACCEPT)
             except Unreachable as error:
                 self.given_up[transport.host] = error
                 raise

@@ -44,7 +44,7 @@ def server_address(host: str) -> str:
 
 
 def find_login(host: str, config: Mapping[str, object]) -> Login:
-    """What `docker login HOST` stored in docker's ``config``; empty if nothing. :exc:`RegistryError` if damaged."""
+    """The login for ``host`` in docker's ``config``, empty if there is none; :exc:`RegistryError` if it is damaged."""
     key = server_address(host)
     try:
         helper = _mapping(config.get("credHelpers")).get(key) or config.get("credsStore")
@@ -87,7 +87,7 @@ def _from_auths(auths: Mapping[str, object], key: str) -> Login:
     """The login in the configuration itself; older entries are keyed by a URL of the host.
 
     ``auth`` is read as docker does (decodeAuth in docker/cli, cli/config/configfile/file.go): line breaks in base64 and
-    NULs around a password do not count, all other characters do, such as the line break of ``echo NAME:PASSWORD``.
+    NULs around a password are ignored. All other characters count, such as the line break of ``echo NAME:PASSWORD``.
     """
     entry = auths.get(key) or next((value for name, value in auths.items() if _host(name) == _host(key)), None)
     login = _mapping(entry)

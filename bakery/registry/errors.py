@@ -1,4 +1,4 @@
-"""What an answer of a registry other than the expected one means, as one error."""
+"""Errors for the unexpected answers of registries."""
 
 import email.utils
 import re
@@ -18,7 +18,7 @@ PUSH_HINTS = {
 
 
 class RegistryError(QuotingError):
-    """A registry did not do what was asked. Exit code 1.
+    """A request to a registry failed. Exit code 1.
 
     ``status`` is the HTTP status of the answer, 0 without one. If another attempt may succeed, ``transient`` says what
     happened and ``wait`` has the value of Retry-After.
@@ -47,19 +47,23 @@ def login_error(host: str, path: str, known: bool) -> RegistryError:
     return RegistryError(message, hint=f"Log in {verb}: docker login {host}", status=401)
 
 
-def status_error(host: str, what: str, status: int, body: bytes, pushes: bool) -> RegistryError:
-    """The error for ``status`` in answer to a request for ``what`` (``library/debian/manifests/12``)."""
+def status_error(host: str, resource: str, status: int, body: bytes, pushes: bool) -> RegistryError:
+    """The error for ``status`` in answer to a request for ``resource`` (``library/debian/manifests/12``)."""
     if status == 507 or is_full(body):
         return RegistryError(
-            f"{host} has no space left for {what} (it answered {status})",
-            hint="Free space there, then run the same command again: what was uploaded stays.",
+            f"{host} has no space left for {resource} (it answered {status})",
+            hint="Free space there, then run the same command again: uploaded layers stay.",
             status=status,
         )
     # https://distribution.github.io/distribution/spec/api/#errors
-    code = re.search(rb'"code"\s*:\s*"([A-Z_]{3,40})"', body)
-    why = f" ({code[1].decode()})" if code else ": too many requests from this address" if status == 429 else ""
-    hint = PUSH_HINTS.get(status, RESUME if status in (408, 425, 429) or status >= 500 else "") if pushes else ""
-    return RegistryError(f"{host} answered {status} for {what}{why}", hint=hint, status=status)
+    why = ""
+    if code := re.search(rb'"code"\s*:\s*"([A-Z_]{3,40})"', body):
+        why = f" ({code[1].decode()})"
+    elif status == 429:
+        why = ": too many requests from this address"
+    may_succeed_later = status in (408, 425, 429) or status >= 500
+    hint = PUSH_HINTS.get(status, RESUME if may_succeed_later else "") if pushes else ""
+    return RegistryError(f"{host} answered {status} for {resource}{why}", hint=hint, status=status)
 
 
 def retry_after(text: str, default: float) -> float:

@@ -32,7 +32,7 @@ class Repository:
         return self.transport.ask("HEAD", f"manifests/{name}", headers=ACCEPT, good=(200, 404)).status == 200
 
     def manifest(self, entry: oci.Descriptor) -> oci.ImageManifest | None:
-        """The manifest that ``entry`` describes by digest, size and media type, all compared; ``None`` if missing."""
+        """The manifest that ``entry`` describes, ``None`` if missing; its digest, size and media type must match."""
         name, kind = f"manifests/{entry['digest']}", entry["mediaType"]
         answer = self.transport.ask("GET", name, headers=ACCEPT, good=(200, 404))
         if answer.status == 404:
@@ -51,7 +51,7 @@ class Repository:
         return self.transport.ask("HEAD", f"blobs/{digest}", good=(200, 404)).status == 200
 
     def index(self, name: str) -> tuple[oci.Index, str] | None:
-        """The index of a tag or digest, and its digest; ``None`` if missing. A single image becomes an index of one."""
+        """The index of a tag or digest, and its digest; ``None`` if missing. A single image becomes an index."""
         answer = self.transport.ask("GET", f"manifests/{name}", headers=ACCEPT, good=(200, 404))
         if answer.status == 404:
             return None
@@ -59,7 +59,7 @@ class Repository:
             self.transport.verified(answer.body, name)
         try:
             content = oci.parse_object(answer.body)
-            index = oci.parse_index(content) if oci.is_index(content) else self._index_of_one(content, answer.body)
+            index = oci.parse_index(content) if oci.is_index(content) else self._index_of_image(content, answer.body)
         except (oci.ManifestError, KeyError) as error:
             where = f"{self.transport.host}/{self.transport.path}"
             raise RegistryError(f"{where} has something other than an image under {name}: {error}") from None
@@ -72,7 +72,7 @@ class Repository:
     def statements(self, attestation: str, image: str) -> Iterator[tuple[str, bytes]]:
         """The type and the predicate (JSON) of each in-toto statement about ``image`` in an attestation manifest.
 
-        Both are digests. :exc:`RegistryError` for a statement about anything else: it would be signed as one about it.
+        Both are digests. :exc:`RegistryError` for a statement about anything else, which would be signed, too.
         """
         answer = self.transport.ask("GET", f"manifests/{attestation}", headers=ACCEPT)
         for layer in oci.parse_manifest(self.transport.verified(answer.body, attestation))["layers"]:
@@ -88,7 +88,7 @@ class Repository:
         config = manifest["config"]
         return oci.parse_config(self.transport.blob(config["digest"], config["size"]))
 
-    def _index_of_one(self, content: dict[str, object], data: bytes) -> oci.Index:
+    def _index_of_image(self, content: dict[str, object], data: bytes) -> oci.Index:
         manifest = oci.parse_manifest(content)
         config = self._config(manifest)
         platform: oci.PlatformFields = {"architecture": config["architecture"], "os": config["os"]}
@@ -98,15 +98,15 @@ class Repository:
             None, [{**oci.describe(data, manifest.get("mediaType") or oci.MANIFEST), "platform": platform}]
         )
 
-    def put_blob(self, digest: str, size: int, opened: Callable[[], IO[bytes]]) -> bool:
-        """Upload a blob of ``size`` bytes; returns whether it was missing."""
+    def put_blob(self, digest: str, size: int, open_blob: Callable[[], IO[bytes]]) -> bool:
+        """Upload a blob of ``size`` bytes unless the registry has it; returns whether it was missing."""
 
         def upload() -> bool:
-            # Asked before each attempt: an upload that broke off may have arrived all the same.
-            known = self.transport.once("HEAD", f"blobs/{digest}", good=(200, 404))
-            if known.status == 200:
-                self._require_stored(known, digest)
-                if (stored := known.headers.get("Content-Length", "0")) not in ("0", str(size)):
+            # Checked before each attempt: an upload whose connection broke may have been completed.
+            existing = self.transport.once("HEAD", f"blobs/{digest}", good=(200, 404))
+            if existing.status == 200:
+                self._require_stored(existing, digest)
+                if (stored := existing.headers.get("Content-Length", "0")) not in ("0", str(size)):
                     raise RegistryError(f"{self.transport.host} has {digest} with {stored} bytes, expected {size}")
                 return False
             start = self.transport.once("POST", "blobs/uploads/", headers={"Content-Length": "0"}, good=(202,))
@@ -122,7 +122,7 @@ class Repository:
                 raise RegistryError(f"{self.transport.host} directs the upload to a protocol other than https")
             url += f"{'&' if '?' in url else '?'}digest={digest}"
             headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
-            done = self.transport.once("PUT", url, headers=headers, body=opened, good=(201, 204, 404, 416))
+            done = self.transport.once("PUT", url, headers=headers, body=open_blob, good=(201, 204, 404, 416))
             if done.status in (404, 416):
                 raise RegistryError(
                     f"{self.transport.host} loses uploads to {self.transport.path} before they are complete",
@@ -138,8 +138,8 @@ class Repository:
         digest, headers = oci.digest_of(data), {"Content-Type": media_type}
         answer = self.transport.ask("PUT", f"manifests/{name}", headers=headers, body=data, good=(200, 201, 202))
         self._require_stored(answer, digest)
-        # Pushes to a digest are checked before a tag refers to it. 200 is what login pages answer, not what the
-        # specification requires.
+        # Pushes to a digest are checked before a tag refers to it. The specification requires 201; login pages answer
+        # 200.
         if answer.status == 200 or not is_digest(name):
             stored = self.transport.ask("GET", f"manifests/{name}", headers=ACCEPT, good=(200, 404))
             actual = "nothing" if stored.status == 404 else oci.digest_of(stored.body)
@@ -152,7 +152,7 @@ class Repository:
         return digest
 
     def _require_stored(self, answer: Answer, digest: str) -> None:
-        """Raise :exc:`RegistryError` if the registry says that it has other bytes than those with this ``digest``."""
+        """Raise :exc:`RegistryError` if the registry reports another digest than ``digest``."""
         if (stored := answer.headers.get("Docker-Content-Digest") or digest) != digest:
             problem = f"{self.transport.host} reports the digest {shorten(stored, 100)!r}, expected {digest}"
             raise RegistryError(problem, hint="The registry is at fault: report it to its operator.")

@@ -36,12 +36,12 @@ LARGEST = 4 << 20
 """Bytes of the largest answer that is read into memory: registries accept manifests of 4 MiB. JSON can take 30 times as
 many bytes once it is parsed."""
 LARGEST_BLOB = 16 << 30
-"""Bytes of the largest layer that is opened; a size is only what a manifest states."""
+"""Bytes of the largest layer that is opened; a manifest may state any size."""
 LARGEST_TOKEN = 1 << 17
 LARGEST_CHALLENGE = 4096
 """Characters of a WWW-Authenticate header; a registry sends about 150."""
 CHALLENGE = re.compile(r'([^\s,="]+)(?:\s*=\s*("(?:\\.|[^"\\])*"|[^\s,"]*))?')
-"""A kind of login, which has no value, or a parameter of the kind before it (RFC 9110 11.4)."""
+"""A kind of login, which has no value, or a parameter of the preceding kind (RFC 9110 11.4)."""
 PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds before the second attempt, doubled before each further one, and their limit."""
 PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "record layer failure", "UNEXPECTED_MESSAGE")
@@ -49,12 +49,12 @@ PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "record layer failure", "UNEXPECTED_MESSAG
 T = TypeVar("T")
 Content = TypeVar("Content", bytes, IO[bytes])
 Body = bytes | Callable[[], IO[bytes]]
-"""What is sent: bytes, or a function that opens them for each attempt."""
+"""A request's body: bytes, or a function that opens them for each attempt."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How a repository is used: seconds to connect and between reads, and seconds that a request is repeated for."""
+    """How a repository is used: seconds to connect and between reads, and seconds for which a request is retried."""
 
     pushes: bool
     timeout: tuple[float, float]
@@ -104,7 +104,7 @@ class Transport:
 
     @cached_property
     def session(self) -> "requests.Session":
-        """Connections that are kept open, through the user's proxies unless the registry is this machine."""
+        """Connections that stay open, through the user's proxies unless the registry is this machine."""
         from bakery.net import sessions
 
         session = sessions.Session(context_for(self.host, self.bundle or users_bundle()))
@@ -133,7 +133,7 @@ class Transport:
         return f"https://{self.host.lower()}"
 
     def retried(self, step: Callable[[], T]) -> T:
-        """What ``step`` returns, repeated while its :exc:`RegistryError` is transient and patience lasts."""
+        """The result of ``step``, retried while its :exc:`RegistryError` is transient and patience lasts."""
         pause, deadline = PAUSE, time.monotonic() + self.policy.patience
         while True:
             try:
@@ -147,21 +147,21 @@ class Transport:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def ask(
-        self, verb: str, what: str, *, headers: Mapping[str, str] | None = None, body: Body = b"",
+        self, verb: str, resource: str, *, headers: Mapping[str, str] | None = None, body: Body = b"",
         good: tuple[int, ...] = (200,),
     ) -> Answer:  # fmt: skip
         """The answer to :meth:`once`, with retries; raises :exc:`RegistryError`."""
-        return self.retried(lambda: self.once(verb, what, headers=headers, body=body, good=good))
+        return self.retried(lambda: self.once(verb, resource, headers=headers, body=body, good=good))
 
     def once(
-        self, verb: str, what: str, *, headers: Mapping[str, str] | None = None, body: Body = b"",
+        self, verb: str, resource: str, *, headers: Mapping[str, str] | None = None, body: Body = b"",
         good: tuple[int, ...] = (200,),
     ) -> Answer:  # fmt: skip
-        """The answer for ``what``, a path or URL, if in ``good``; else :exc:`RegistryError` or :exc:`Unreachable`."""
-        with self._network_errors(), self._respond(verb, what, headers or {}, body) as response:
+        """The answer for ``resource``, a path or a URL; :exc:`RegistryError` unless its status is in ``good``."""
+        with self._network_errors(), self._respond(verb, resource, headers or {}, body) as response:
             answer = self._read(response)
         if answer.status not in good:
-            raise self._refusal(self.host, self._name(what), answer)
+            raise self._refusal(self.host, self._name(resource), answer)
         return answer
 
     def _read(self, response: "requests.Response", limit: int = 0) -> Answer:
@@ -190,14 +190,14 @@ class Transport:
         """A blob of ``size`` bytes in a temporary file, verified; raises as :meth:`once` does."""
         from bakery.net import sessions
 
-        what, folder = f"blobs/{digest}", Path(tempfile.gettempdir())
+        resource, folder = f"blobs/{digest}", Path(tempfile.gettempdir())
         if size > LARGEST_BLOB:
             raise RegistryError(f"{self.host} has a blob of {size} bytes, expected at most {LARGEST_BLOB}")
         require_space(folder, size)
         with disk_full(folder), tempfile.TemporaryFile() as file:
-            with self._network_errors(), self._respond("GET", what, {}, b"") as response:
+            with self._network_errors(), self._respond("GET", resource, {}, b"") as response:
                 if response.status_code != 200:
-                    raise self._refusal(self.host, self._name(what), self._read(response))
+                    raise self._refusal(self.host, self._name(resource), self._read(response))
                 with suppress(OverflowError):
                     file.writelines(sessions.chunks_of(response, size + 1))
             self.verified(file, digest, size).seek(0)
@@ -210,13 +210,13 @@ class Transport:
             raise RegistryError(f"{self.host} answered with bytes that do not match {digest}")
         return content
 
-    def _name(self, what: str) -> str:
-        return self.path if what.startswith(("https://", "http://")) else f"{self.path}/{what}"
+    def _name(self, resource: str) -> str:
+        return self.path if resource.startswith(("https://", "http://")) else f"{self.path}/{resource}"
 
-    def _refusal(self, host: str, what: str, answer: Answer) -> RegistryError:
+    def _refusal(self, host: str, resource: str, answer: Answer) -> RegistryError:
         if answer.status == 401 and not (self.token and self.login):
             return login_error(self.host, self.path, bool(self.login))
-        error = status_error(host, what, answer.status, answer.body, self.policy.pushes)
+        error = status_error(host, resource, answer.status, answer.body, self.policy.pushes)
         if answer.status in self.policy.transient and not is_full(answer.body):
             error.transient, error.wait = f"answered {answer.status}", answer.headers.get("Retry-After", "")
         return error
@@ -246,7 +246,7 @@ class Transport:
             raise self._unreachable("cannot be reached" if refused else "broke the connection", error) from None
 
     def _tls_error(self, error: Exception) -> Unreachable:
-        text, host, docker = str(error), self._asked(error), f"/etc/docker/certs.d/{self.host}"
+        text, host, docker = str(error), self._host_of(error), f"/etc/docker/certs.d/{self.host}"
         if "CERTIFICATE" not in text and not any(reason in text for reason in PLAIN_HTTP):
             return self._unreachable("broke the connection", error)
         if untimely := re.search("certificate (has expired|is not yet valid)", text):
@@ -267,23 +267,23 @@ class Transport:
         if not status or status[1] >= "500":
             return self._unreachable(reason, error)
         hint = "The proxy and a login for it are in $https_proxy: http://NAME:PASSWORD@HOST:PORT."
-        return Unreachable(f"{self._asked(error)} {reason}", hint=hint)
+        return Unreachable(f"{self._host_of(error)} {reason}", hint=hint)
 
-    def _asked(self, error: Exception) -> str:
-        """The host of the request that failed: the registry's, or that of its storage or token server."""
+    def _host_of(self, error: Exception) -> str:
+        """The host of the request that failed: the registry, or the storage or token server that it refers to."""
         request = getattr(error, "request", None)
         other = urlsplit(str(getattr(request, "url", ""))).netloc.rpartition("@")[2]
         return self.host if other in ("", self.host.lower()) else f"{other}, to which {self.host} refers,"
 
     def _unreachable(self, reason: str, error: Exception) -> Unreachable:
         if not self.policy.pushes:
-            return Unreachable(f"{self._asked(error)} {reason}")
-        message = f"{self._asked(error)} {reason}; retried for {self.policy.patience:.0f} s"
+            return Unreachable(f"{self._host_of(error)} {reason}")
+        message = f"{self._host_of(error)} {reason}; retried for {self.policy.patience:.0f} s"
         return Unreachable(message, hint=RESUME, transient=reason)
 
-    def _respond(self, verb: str, what: str, headers: Mapping[str, str], body: Body) -> "requests.Response":
+    def _respond(self, verb: str, resource: str, headers: Mapping[str, str], body: Body) -> "requests.Response":
         """Any answer, after a login if the registry requires one."""
-        url = self._url(what)
+        url = self._url(resource)
         for renewed in (False, True):
             data = body if isinstance(body, bytes) else body()
             response = self.session.request(
@@ -297,15 +297,16 @@ class Transport:
             self._authorise(response.headers.get("WWW-Authenticate", ""))
         return response
 
-    def _url(self, what: str) -> str:
-        """The URL of a manifest or a blob, or ``what`` itself if it is one that the registry refers to."""
-        if what.startswith(("https://", "http://")):
-            return what
-        if not is_resource(self.path, what):  # another path could be in another repository, or an API of another kind
+    def _url(self, resource: str) -> str:
+        """The URL of a manifest or a blob, or ``resource`` itself if it is a URL."""
+        if resource.startswith(("https://", "http://")):
+            return resource
+        # Any other path could lead to another repository or another API.
+        if not is_resource(self.path, resource):
             raise RegistryError(
-                f"{self.host} has no {shorten(self._name(what), 300)!r}: it is not a manifest or a blob"
+                f"{self.host} has no {shorten(self._name(resource), 300)!r}: it is not a manifest or a blob"
             )
-        return f"{self.base}/v2/{self.path}/{what}"
+        return f"{self.base}/v2/{self.path}/{resource}"
 
     def _sign(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":
         """Add the login to a request to the registry itself, not to one to the storage that it redirects to."""
@@ -319,26 +320,27 @@ class Transport:
     def _authorise(self, challenge: str) -> None:
         """Answer a 401: get a token, or use the password (https://distribution.github.io/distribution/spec/auth/)."""
         if len(challenge) > LARGEST_CHALLENGE:
-            raise RegistryError(f"{self.host} requires a login by a header of more than {LARGEST_CHALLENGE} characters")
+            problem = f"sent a WWW-Authenticate header of more than {LARGEST_CHALLENGE} characters"
+            raise RegistryError(f"{self.host} {problem}")
         # A header may have several challenges, and headers are joined by commas (RFC 9110 11.6.1).
-        kinds, fields = dict[str, dict[str, str]](), dict[str, str]()
+        kinds, parameters = dict[str, dict[str, str]](), dict[str, str]()
         for name, value in CHALLENGE.findall(challenge):
             if value:
-                fields.setdefault(name.lower(), value.strip('"'))
+                parameters.setdefault(name.lower(), value.strip('"'))
             else:
-                fields = kinds.setdefault(name.lower(), {})
-        fields = kinds.get("bearer", {})
+                parameters = kinds.setdefault(name.lower(), {})
+        bearer = kinds.get("bearer", {})
         try:
-            realm = urlsplit(fields.get("realm", ""))
+            realm = urlsplit(bearer.get("realm", ""))
         except ValueError:
             raise RegistryError(f"{self.host} refers to an invalid URL for a token") from None
-        secret = realm.scheme == "https" or (realm.scheme == "http" and is_loopback(realm.netloc))
-        if "realm" not in fields and "basic" in kinds:
+        secure = realm.scheme == "https" or (realm.scheme == "http" and is_loopback(realm.netloc))
+        if "realm" not in bearer and "basic" in kinds:
             if self.basic or not self.login.name:
                 raise login_error(self.host, self.path, self.basic)
             self.basic = True
-        elif secret or (realm.scheme == "http" and not self.login):
-            self.token = self._token(fields["realm"], fields.get("service"))
+        elif secure or (realm.scheme == "http" and not self.login):
+            self.token = self._token(bearer["realm"], bearer.get("service"))
         else:
             raise RegistryError(f"{self.host} requires an unsupported kind of login: expected Bearer or Basic")
 
@@ -357,7 +359,7 @@ class Transport:
         with response:
             answer = self._read(response, LARGEST_TOKEN)
         if answer.status in (400, 401, 403):
-            if login and not self.policy.pushes:  # an old login must not prevent what anyone may read
+            if login and not self.policy.pushes:  # an outdated login must not prevent reading a public image
                 self.login = Login()
                 return self._token(realm, service)
             raise login_error(self.host, self.path, bool(login))
@@ -367,9 +369,9 @@ class Transport:
             body = json.loads(answer.body)
             token = str(body.get("token") or body["access_token"])
         except (ValueError, LookupError, AttributeError, RecursionError):
-            raise RegistryError(f"{self.host} refers to {server} for a token, which answered without one") from None
+            raise RegistryError(f"{server}, the token server of {self.host}, answered without a token") from None
         if not re.fullmatch(r"[\x21-\x7e]+", token):  # RFC 6750 2.1; else it could end the header that it is sent in
-            raise RegistryError(f"{self.host} refers to {server} for a token, which answered with an invalid one")
+            raise RegistryError(f"{server}, the token server of {self.host}, answered with an invalid token")
         return token
 
 

@@ -1,4 +1,4 @@
-"""What users can observe in an image (shared/facts.py and its configuration), compared with the reference image.
+"""Compares what users can observe in an image (shared/facts.py and its configuration) with the reference image.
 
 Each difference needs a reason in shared/differences.toml. shared/facts has records, JSON packed by xz: the facts of
 reference images, and the differences of ours, from which docs/differences.md is rendered.
@@ -28,7 +28,7 @@ from bakery.xz import decompress_xz
 Facts = dict[str, str]
 """Texts by name; a name begins with a kind, as in ``names: os: fork``."""
 COLUMNS = (Column("image"), Column("facts", right=True), Column("example"), Column("reason"))
-MOST_LINES = 40
+MAX_LINES = 40
 HINT = "Fix the image or give a reason in shared/differences.toml; remove reasons for what no longer differs."
 RECORD_HINT = "Build and record both images: inv build, inv reference, inv differences --record, all for this image."
 VERSION = re.compile(r"(?:\D+\s)?(\d\S{0,99})(?!\S)")
@@ -95,15 +95,15 @@ UNEXPLAINED = Reason(".*", "", optional=True)
 Groups = list[tuple[Reason, list[Difference]]]
 
 
-def short(value: str | None, most: int = 60) -> str:
-    """A value for one line: at most ``most`` characters of it."""
-    return repr(value) if value is None or len(value) <= most else f"{value[:most]!r}..."
+def short(value: str | None, length: int = 60) -> str:
+    """A value for one line, cut after ``length`` characters."""
+    return repr(value) if value is None or len(value) <= length else f"{value[:length]!r}..."
 
 
 def observe(engine: Engine, root: Path, reference: str, image: Image | None = None) -> Facts:
     """The facts of the image ``reference``, observed as root in a container without a network.
 
-    Raises :exc:`BuildError` if it is missing, shared/facts.py fails in it, or its Python is not that of ``image``.
+    Raises :exc:`BuildError` if it is missing, shared/facts.py fails in it, or it has another release than ``image``.
     """
     engine.require(reference, RECORD_HINT)
     command = ["python3", "/tmp/facts.py", json.dumps(engine.configuration(reference))]
@@ -153,17 +153,17 @@ def read_facts(file: Path) -> FactsRecord:
 
 
 def recorded_facts(root: Path, reference: Image) -> Facts | None:
-    """The recorded facts of ``reference``; ``None`` if it is made from a source tree of which there is no record.
+    """The recorded facts of ``reference``; ``None`` if it is made from a source tree that has no record.
 
     Raises :exc:`BuildError` if the record of a release is missing, or of another release, target or platform.
     """
     file, local = record_file(root, reference), reference.pin.local
     if local and not (COMMIT.fullmatch(local) and file.exists()):
         return None
-    known, expected = read_facts(file), (reference.name, str(reference.platform), local)
-    actual = (known.image, known.platform, known.tree)
+    recorded, expected = read_facts(file), (reference.name, str(reference.platform), local)
+    actual = (recorded.image, recorded.platform, recorded.tree)
     if actual == expected:
-        return known.facts
+        return recorded.facts
     if local:
         return None
     text = f"the recorded facts are of {', '.join(filter(None, actual))}; expected {', '.join(expected[:2])}"
@@ -175,10 +175,10 @@ def find_differences(
 ) -> FactsRecord:
     """How the built ``image`` differs from ``against``, any image; by default, from the record of its reference.
 
-    With ``record``, the reference in the engine is observed, and both records are written. The reference of a source
-    tree is the one in the engine unless the record is of the same commit. Raises :exc:`BuildError` if an image or a
-    record is missing, or the record is of another release, target or platform; :exc:`InputError` if what would be
-    recorded is neither a release nor a commit.
+    With ``record``, the reference in the engine is observed, and both records are written. For a source tree, the
+    reference in the engine is used unless the record is of the same commit. Raises :exc:`BuildError` if an image or a
+    record is missing, or the record is of another release, target or platform; :exc:`InputError` if ``record`` is given
+    for a source tree that is not a commit.
     """
     if record and (against or (image.pin.local and not COMMIT.fullmatch(image.pin.local))):
         raise InputError("--record takes no --against, and a --source only if it is a commit (CHECKOUT@COMMIT)")
@@ -190,8 +190,8 @@ def find_differences(
         theirs = recorded or observe(engine, root, references(catalog, reference)[0], reference)
     result = compare_facts(image, observe(engine, root, references(catalog, image)[0], image), theirs)
     if record:
-        known = FactsRecord(reference.name, str(image.platform), theirs, tree=image.pin.local)
-        write_facts(record_file(root, reference), known)
+        observed = FactsRecord(reference.name, str(image.platform), theirs, tree=image.pin.local)
+        write_facts(record_file(root, reference), observed)
         write_facts(record_file(root, image), result)
     return result
 
@@ -199,7 +199,7 @@ def find_differences(
 def explain(root: Path, record: FactsRecord, *, stale: bool = True) -> tuple[Groups, list[str]]:
     """The differences with the first reason that explains each; a line for each reason and difference without a match.
 
-    ``stale``: whether reasons need a match. Raises :exc:`bakery.errors.ConfigError` for an invalid reason.
+    Without ``stale``, there are no lines for reasons. Raises :exc:`bakery.errors.ConfigError` for an invalid reason.
     """
     entries = [entry.read(Reason) for entry in read_toml(root / "shared" / "differences.toml").entries("difference")]
     reasons = [*(reason for reason in entries if re.fullmatch(reason.images, record.image)), UNEXPLAINED]
@@ -213,10 +213,12 @@ def explain(root: Path, record: FactsRecord, *, stale: bool = True) -> tuple[Gro
 
 
 def failure_of(lines: Sequence[str]) -> BuildError | None:
-    """The error that lists what has no match, if anything."""
-    more = [f"and {len(lines) - MOST_LINES:,} more"] if len(lines) > MOST_LINES else []
-    text = "\n".join(("differences and reasons do not match:", *lines[:MOST_LINES], *more))
-    return BuildError(text, hint=HINT) if lines else None
+    """The error that lists the differences and reasons without a match; ``None`` if there are none."""
+    if not lines:
+        return None
+    more = [f"and {len(lines) - MAX_LINES:,} more"] if len(lines) > MAX_LINES else []
+    text = "\n".join(("differences and reasons do not match:", *lines[:MAX_LINES], *more))
+    return BuildError(text, hint=HINT)
 
 
 def differences_report(
@@ -230,9 +232,11 @@ def differences_report(
         groups, unmatched = explain(root, record, stale=not against)
         lines += unmatched
         for reason, matches in groups:
-            known = {"image": image.name, "reason": reason.reason.strip() or None}
-            short_row: list[dict[str, object]] = [{"facts": len(matches), "example": matches[0].name}]
-            rows += [known | row for row in ([d._asdict() for d in matches] if output.format == "json" else short_row)]
+            common: dict[str, object] = {"image": image.name, "reason": reason.reason.strip() or None}
+            if output.format == "json":
+                rows += [common | difference._asdict() for difference in matches]
+            else:
+                rows.append(common | {"facts": len(matches), "example": matches[0].name})
     return Report(rows, COLUMNS, failure=failure_of(lines))
 
 

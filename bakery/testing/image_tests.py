@@ -57,15 +57,15 @@ def over_budget(workspace: Workspace, catalog: Catalog, engine: Engine, image: I
 
 
 def twin_failure(engine: Engine, tested: EngineImage, twin: str, home: Path, digest: str) -> str:
-    """Why ``twin`` is not the image that is recorded with the ``digest``, or not the ``tested`` one, else empty.
+    """Why ``twin`` is not the image recorded with ``digest``, or differs from the ``tested`` image; else empty.
 
     The tests run once; the twin must have the same layers and configuration, and start.
     """
     image = engine.find(twin)
     if image is None or manifest_digest_of(home, image.id) != digest:
         return f"{twin} is not the image that was built together with this one: run `inv build` again"
-    ours, packed = (replace(each, id="", tags=(), layers=each.layers[:-1]) for each in (tested, image))
-    if ours != packed or len(image.layers) != len(tested.layers):  # the last layer is marked
+    expected, actual = (replace(each, id="", tags=(), layers=each.layers[:-1]) for each in (tested, image))
+    if actual != expected or len(image.layers) != len(tested.layers):  # the last layer is marked
         return f"{twin} has different layers or a different configuration"
     code = run_container(engine, twin, ["python", "-c", ""], write=str).code
     return f"{twin}: python exited with code {code}" if code else ""

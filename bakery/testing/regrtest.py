@@ -1,7 +1,7 @@
 """CPython's own test suite, run in an image with a layer on top that holds the tests and their C modules.
 
-The layer is a stage of the Dockerfile that no other build uses. All layers below it are those of the image itself, so
-what is tested is what is published.
+The layer is a stage of the Dockerfile that no other build uses. All layers below it are the image's own, so the
+published bits are tested.
 """
 
 import re
@@ -103,7 +103,7 @@ def expected_failures(root: Path, image: Image) -> tuple[ExpectedFailure, ...]:
 
 
 def read_summary(output: str) -> Summary | None:
-    """The summary at the end of regrtest's output, ``None`` if it was ended before."""
+    """The summary at the end of regrtest's output, ``None`` if the run ended before it."""
     if not re.search(r"(?m)^(Tests result|Result): ", output):
         return None
     ending = output[output.rindex("== Tests result") :] if "== Tests result" in output else output
@@ -116,7 +116,7 @@ def read_summary(output: str) -> Summary | None:
 
 
 def main_arguments(expected: Iterable[ExpectedFailure], only: Sequence[str], jobs: int) -> list[str] | None:
-    """The arguments of regrtest for everything except ``expected``; ``None`` if nothing of ``only`` is left to run."""
+    """The arguments of regrtest for all tests except ``expected``; ``None`` if no file of ``only`` is left to run."""
     whole_files = {failure.file for failure in expected if not failure.tests}
     arguments = [f"-j{jobs}", "--timeout=1200", "-w"]
     for failure in expected:

@@ -153,7 +153,7 @@ def tags(host: str, name: str) -> list[str]:
     return sorted(answer.json().get("tags") or []) if answer.ok else []
 
 
-def whole(host: str, name: str, tag: str) -> dict[str, str]:
+def platform_digests(host: str, name: str, tag: str) -> dict[str, str]:
     """The digests of a tag's images by platform, after checking that everything they refer to exists."""
     images = {}
     for entry in raw(host, name, tag)[0]["manifests"]:

@@ -25,7 +25,7 @@ from bakery.workspace import Workspace
 from tests.records import recorded, run_of_tests
 
 from .fixtures import RELEASE, SALT, Bench
-from .registry import tags, whole
+from .registry import platform_digests, tags
 
 pytestmark = [pytest.mark.engine, pytest.mark.extended]
 
@@ -107,7 +107,7 @@ class Cached:
             pusher.tag(pusher.push_digests(self.bench.engine, [image]))
         finally:
             repository.transport.close()
-        return {tag: whole(self.registry, name, tag) for tag in tags(self.registry, name)}
+        return {tag: platform_digests(self.registry, name, tag) for tag in tags(self.registry, name)}
 
     def run(self, *arguments: str) -> tuple[int, str, set[Path]]:
         """Run a task as the user does: its exit code, its output, and the files of cache and build/ that it opens."""
@@ -232,7 +232,12 @@ def test_a_push_sends_the_same_image_or_nothing_after_a_file_that_it_opens_was_r
     def push(*arguments: str) -> tuple[int, str, set[Path], dict[str, dict[str, str]]]:
         name = f"damage/{cached.count}"
         code, output, opened = cached.run("push", f"--repository={cached.registry}/{name}", *arguments)
-        return code, output, opened, {tag: whole(cached.registry, name, tag) for tag in tags(cached.registry, name)}
+        return (
+            code,
+            output,
+            opened,
+            {tag: platform_digests(cached.registry, name, tag) for tag in tags(cached.registry, name)},
+        )
 
     by_digest = [f"--version={RELEASE}", "--stamp=1", f"--digests={handover}"]
     for arguments in (by_digest[:2], [f"--merge={handover}"]):

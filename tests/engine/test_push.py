@@ -39,7 +39,7 @@ from tests.records import local_record, run_of_tests
 from .faults import DROP, LOSE, faulty
 from .fixtures import RELEASE, ROOT, repository, source
 from .processes import watch_arguments
-from .registry import DATA, NAME, PASSWORD, raw, running, tags, whole
+from .registry import DATA, NAME, PASSWORD, platform_digests, raw, running, tags
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("images_removed")]
 
@@ -50,7 +50,7 @@ TWINS = sorted(f"{tag}-gzip" for tag in TAGS)
 ARM = "linux/arm64"
 
 
-class Press:
+class Publisher:
     """A clone of the repository whose engine has tiny images under the names of real ones."""
 
     def __init__(self, folder: Path, engine: Engine) -> None:
@@ -120,14 +120,14 @@ class Press:
 
 
 @pytest.fixture
-def press(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Press]:
+def publisher(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
     if not engine.keeps_layers:
         pytest.skip("this engine keeps its layers unpacked")
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     monkeypatch.setattr(transport, "PAUSE", 0.05)  # tests/unit/registry tests the real back-off with a fake clock
-    press = Press(tmp_path, engine)
-    yield press
-    for used in press.transports:
+    publisher = Publisher(tmp_path, engine)
+    yield publisher
+    for used in publisher.transports:
         used.close()
 
 
@@ -146,63 +146,63 @@ def name(request: pytest.FixtureRequest) -> str:
     return "t" + digest_of(request.node.name.encode())[7:19] + "/python"
 
 
-def log_in(press: Press, host: str, password: str = PASSWORD) -> None:
-    folder = press.folder / "docker"
+def log_in(publisher: Publisher, host: str, password: str = PASSWORD) -> None:
+    folder = publisher.folder / "docker"
     folder.mkdir(exist_ok=True)
     auth = base64.b64encode(f"{NAME}:{password}".encode()).decode()
     (folder / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
 
 
-def test_a_push_sets_all_tags_and_includes_attestations(press: Press, registry: str, name: str) -> None:
-    digest = press.load(b"one")
-    assert set(press.push(f"{registry}/{name}").values()) == {"new"}
+def test_a_push_sets_all_tags_and_includes_attestations(publisher: Publisher, registry: str, name: str) -> None:
+    digest = publisher.load(b"one")
+    assert set(publisher.push(f"{registry}/{name}").values()) == {"new"}
     assert tags(registry, name) == sorted([*TAGS, *TWINS])
     assert {raw(registry, name, tag)[1] for tag in [*TAGS, *TWINS]} == {raw(registry, name, TAGS[0])[1]}
-    assert whole(registry, name, "3.13") == {host_platform(): digest}
+    assert platform_digests(registry, name, "3.13") == {host_platform(): digest}
     _, attestation = raw(registry, name, "3.13")[0]["manifests"]
     assert attestation["annotations"]["vnd.docker.reference.digest"] == digest
     assert "annotations" not in raw(registry, name, "3.13")[0]["manifests"][0], "annotations of the archive"
-    assert set(press.push(f"{registry}/{name}").values()) == {"unchanged"}
-    assert press.messages[-1].endswith(": 0 of 4 blobs sent, 0.0 MB")
+    assert set(publisher.push(f"{registry}/{name}").values()) == {"unchanged"}
+    assert publisher.messages[-1].endswith(": 0 of 4 blobs sent, 0.0 MB")
 
 
 def test_two_platforms_become_one_index_and_a_shared_tag_never_loses_a_platform(
-    press: Press, registry: str, name: str
+    publisher: Publisher, registry: str, name: str
 ) -> None:
-    ours, arm = press.load(b"ours"), press.load(b"arm", ARM)
-    press.push(f"{registry}/{name}", "", ARM)
+    ours, arm = publisher.load(b"ours"), publisher.load(b"arm", ARM)
+    publisher.push(f"{registry}/{name}", "", ARM)
     assert tags(registry, name) == sorted([*TAGS, *TWINS])
-    assert all(whole(registry, name, tag) == {host_platform(): ours, ARM: arm} for tag in TAGS)
+    assert all(platform_digests(registry, name, tag) == {host_platform(): ours, ARM: arm} for tag in TAGS)
     # A rebuild for one platform keeps the other platform in the release.
-    newer = press.load(b"newer")
-    press.push(f"{registry}/{name}", stamp="20261123")
-    assert whole(registry, name, "3.13") == {host_platform(): newer, ARM: arm}
-    assert whole(registry, name, f"{RELEASE}-bookworm-20261123") == {host_platform(): newer}
-    assert whole(registry, name, f"{RELEASE}-bookworm-{STAMP}") == {host_platform(): ours, ARM: arm}
+    newer = publisher.load(b"newer")
+    publisher.push(f"{registry}/{name}", stamp="20261123")
+    assert platform_digests(registry, name, "3.13") == {host_platform(): newer, ARM: arm}
+    assert platform_digests(registry, name, f"{RELEASE}-bookworm-20261123") == {host_platform(): newer}
+    assert platform_digests(registry, name, f"{RELEASE}-bookworm-{STAMP}") == {host_platform(): ours, ARM: arm}
 
 
-def test_a_new_release_of_one_platform_waits_for_the_other(press: Press, registry: str, name: str) -> None:
-    old, arm = press.load(b"old"), press.load(b"arm", ARM)
-    pusher = press.pusher(f"{registry}/{name}")
-    pushed = pusher.push_digests(press.engine, [press.image(), press.image(ARM)])
+def test_a_new_release_of_one_platform_waits_for_the_other(publisher: Publisher, registry: str, name: str) -> None:
+    old, arm = publisher.load(b"old"), publisher.load(b"arm", ARM)
+    pusher = publisher.pusher(f"{registry}/{name}")
+    pushed = pusher.push_digests(publisher.engine, [publisher.image(), publisher.image(ARM)])
     older = [
         dataclasses.replace(
             entry, image=entry.image.replace(RELEASE, "3.13.14"), names=_renamed(entry.names, "3.13.14")
         )
         for entry in pushed
     ]
-    dataclasses.replace(pusher, catalog=_before(press.catalog, "3.13.14")).tag(older)
-    assert whole(registry, name, "3.13") == {host_platform(): old, ARM: arm}
-    new = press.load(b"new")
-    done = press.push(f"{registry}/{name}")
+    dataclasses.replace(pusher, catalog=_before(publisher.catalog, "3.13.14")).tag(older)
+    assert platform_digests(registry, name, "3.13") == {host_platform(): old, ARM: arm}
+    new = publisher.load(b"new")
+    done = publisher.push(f"{registry}/{name}")
     assert [tag for tag, state in done.items() if state == "kept"] == [
         f"{tag}{end}" for end in ("", "-gzip") for tag in ("3.13-bookworm", "3.13", "3.13-slim-bookworm", "3.13-slim")
     ]
-    assert whole(registry, name, "3.13") == {host_platform(): old, ARM: arm}
-    assert whole(registry, name, f"{RELEASE}-bookworm") == {host_platform(): new}
-    arm_new = press.load(b"arm, new", ARM)
-    assert press.push(f"{registry}/{name}", ARM)["3.13"] == "moved"
-    assert whole(registry, name, "3.13") == {host_platform(): new, ARM: arm_new}
+    assert platform_digests(registry, name, "3.13") == {host_platform(): old, ARM: arm}
+    assert platform_digests(registry, name, f"{RELEASE}-bookworm") == {host_platform(): new}
+    arm_new = publisher.load(b"arm, new", ARM)
+    assert publisher.push(f"{registry}/{name}", ARM)["3.13"] == "moved"
+    assert platform_digests(registry, name, "3.13") == {host_platform(): new, ARM: arm_new}
 
 
 def _before(catalog: Catalog, release: str) -> Catalog:
@@ -221,15 +221,15 @@ def _renamed(names: Any, release: str) -> Any:
     return type(names)(names.dated.replace(old, release), names.release.replace(old, release), shared)
 
 
-def test_a_dated_tag_never_changes_even_with_force(press: Press, registry: str, name: str) -> None:
-    press.load(b"one")
-    press.push(f"{registry}/{name}")
+def test_a_dated_tag_never_changes_even_with_force(publisher: Publisher, registry: str, name: str) -> None:
+    publisher.load(b"one")
+    publisher.push(f"{registry}/{name}")
     before = {tag: raw(registry, name, tag)[1] for tag in [*TAGS, *TWINS]}
-    press.load(b"another of that day")
+    publisher.load(b"another of that day")
     with pytest.raises(InputError, match="a dated tag never changes"):
-        press.push(f"{registry}/{name}", force=True)
+        publisher.push(f"{registry}/{name}", force=True)
     assert {tag: raw(registry, name, tag)[1] for tag in tags(registry, name)} == before
-    assert press.push(f"{registry}/{name}", stamp=f"{STAMP}.2")["3.13"] == "moved"
+    assert publisher.push(f"{registry}/{name}", stamp=f"{STAMP}.2")["3.13"] == "moved"
 
 
 @pytest.mark.parametrize(
@@ -244,88 +244,90 @@ def test_a_dated_tag_never_changes_even_with_force(press: Press, registry: str, 
     ],
 )
 def test_an_image_with_objections_is_pushed_only_with_force_which_reports_them(
-    press: Press, registry: str, name: str, tests: Any, labels: dict[str, str], reason: str
+    publisher: Publisher, registry: str, name: str, tests: Any, labels: dict[str, str], reason: str
 ) -> None:
-    press.load(reason.encode(), tests=tests, **labels)
+    publisher.load(reason.encode(), tests=tests, **labels)
     with pytest.raises(PublishError, match=reason):
-        press.push(f"{registry}/{name}")
+        publisher.push(f"{registry}/{name}")
     assert tags(registry, name) == []
-    press.push(f"{registry}/{name}", force=True)
-    assert any("overridden" in line and reason in line for line in press.messages)
+    publisher.push(f"{registry}/{name}", force=True)
+    assert any("overridden" in line and reason in line for line in publisher.messages)
     assert tags(registry, name) == sorted([*TAGS, *TWINS])
 
 
-def test_an_image_that_replaced_the_tested_image_is_not_pushed(press: Press, registry: str, name: str) -> None:
-    press.load(b"tested")
-    record = record_file(press.workspace, press.image()).read_text()
-    press.load(b"not tested")
-    record_file(press.workspace, press.image()).write_text(record)
+def test_an_image_that_replaced_the_tested_image_is_not_pushed(publisher: Publisher, registry: str, name: str) -> None:
+    publisher.load(b"tested")
+    record = record_file(publisher.workspace, publisher.image()).read_text()
+    publisher.load(b"not tested")
+    record_file(publisher.workspace, publisher.image()).write_text(record)
     with pytest.raises(PublishError, match="not the image that is recorded"):
-        press.push(f"{registry}/{name}")
+        publisher.push(f"{registry}/{name}")
 
 
 def test_an_index_in_the_engine_is_matched_with_the_manifest_in_the_record(
-    press: Press, registry: str, name: str
+    publisher: Publisher, registry: str, name: str
 ) -> None:
-    manifest = press.load(b"attested")
-    file = record_file(press.workspace, press.image())
+    manifest = publisher.load(b"attested")
+    file = record_file(publisher.workspace, publisher.image())
     record = json.loads(file.read_text())
     file.write_text(json.dumps({**record, "id": manifest}))
     with pytest.raises(PublishError, match="not the image that is recorded"):
-        press.push(f"{registry}/{name}")
-    record_attested(press.workspace.home, record["id"], manifest)
-    assert set(press.push(f"{registry}/{name}").values()) == {"new"}
+        publisher.push(f"{registry}/{name}")
+    record_attested(publisher.workspace.home, record["id"], manifest)
+    assert set(publisher.push(f"{registry}/{name}").values()) == {"new"}
 
 
-def test_a_dry_run_reports_the_moves_and_sends_nothing(press: Press, registry: str, name: str) -> None:
-    press.load(b"dry")
-    assert set(press.push(f"{registry}/{name}", dry=True).values()) == {"new"}
+def test_a_dry_run_reports_the_moves_and_sends_nothing(publisher: Publisher, registry: str, name: str) -> None:
+    publisher.load(b"dry")
+    assert set(publisher.push(f"{registry}/{name}", dry=True).values()) == {"new"}
     assert tags(registry, name) == []
-    assert press.messages[-1].endswith(": 4 of 4 blobs would be sent, 0.0 MB")
+    assert publisher.messages[-1].endswith(": 4 of 4 blobs would be sent, 0.0 MB")
 
 
-def test_several_machines_push_by_digest_and_one_sets_the_tags(press: Press, registry: str, name: str) -> None:
-    ours, arm = press.load(b"ours, by digest"), press.load(b"arm, by digest", ARM)
+def test_several_machines_push_by_digest_and_one_sets_the_tags(publisher: Publisher, registry: str, name: str) -> None:
+    ours, arm = publisher.load(b"ours, by digest"), publisher.load(b"arm, by digest", ARM)
     files = []
     for platform in ("", ARM):
-        files.append(str(press.folder / f"digests-{len(files)}.json"))
-        pusher = press.pusher(f"{registry}/{name}")
-        write_digests(Path(files[-1]), pusher.push_digests(press.engine, [press.image(platform)]))
+        files.append(str(publisher.folder / f"digests-{len(files)}.json"))
+        pusher = publisher.pusher(f"{registry}/{name}")
+        write_digests(Path(files[-1]), pusher.push_digests(publisher.engine, [publisher.image(platform)]))
         assert tags(registry, name) == []
-    press.pusher(f"{registry}/{name}").tag(read_digests(files))
-    assert whole(registry, name, "3.13") == {host_platform(): ours, ARM: arm}
+    publisher.pusher(f"{registry}/{name}").tag(read_digests(files))
+    assert platform_digests(registry, name, "3.13") == {host_platform(): ours, ARM: arm}
     with pytest.raises(PublishError, match="push it first"):
-        press.pusher(f"{registry}/{name}-other").tag(read_digests(files))
+        publisher.pusher(f"{registry}/{name}-other").tag(read_digests(files))
 
 
 @pytest.mark.extended
-def test_a_killed_push_leaves_all_tags_complete_and_can_be_repeated(press: Press, registry: str) -> None:
+def test_a_killed_push_leaves_all_tags_complete_and_can_be_repeated(publisher: Publisher, registry: str) -> None:
     name = "infra7/python-killed"
-    dated = {f"{RELEASE}-bookworm-20261120": press.load(random.randbytes(300_000), day="2026-11-20")}
+    dated = {f"{RELEASE}-bookworm-20261120": publisher.load(random.randbytes(300_000), day="2026-11-20")}
     with faulty(registry) as proxy:
-        process = press.start(f"{proxy.address}/{name}")
+        process = publisher.start(f"{proxy.address}/{name}")
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 0, output
         length = len(proxy.requests)
         moments = sorted(random.sample(range(1, length + 1), min(10, length)))
         for number, moment in enumerate(moments, 1):
             before = list(dated.values())[-1]
-            new = press.load(random.randbytes(300_000), day=f"2026-10-{number:02}")
+            new = publisher.load(random.randbytes(300_000), day=f"2026-10-{number:02}")
             dated[f"{RELEASE}-bookworm-202610{number:02}"] = new
             start = len(proxy.requests)
-            process = press.start(f"{proxy.address}/{name}")
+            process = publisher.start(f"{proxy.address}/{name}")
             proxy.fault = lambda count, *_: _killed(process, count == start + moment)  # noqa: B023
             process.communicate(timeout=60)
             assert process.returncode == -signal.SIGKILL
             proxy.wait()
             for tag in tags(registry, name):
-                (digest,) = whole(registry, name, tag).values()
+                (digest,) = platform_digests(registry, name, tag).values()
                 own = dated.get(tag.removesuffix("-gzip"))
                 assert digest == own if own else digest in (before, new)
             proxy.fault = lambda *_: None
-            press.push(f"{proxy.address}/{name}")
+            publisher.push(f"{proxy.address}/{name}")
             for tag in [*TAGS, *TWINS]:
-                assert list(whole(registry, name, tag.replace(STAMP, f"202610{number:02}")).values()) == [new]
+                assert list(platform_digests(registry, name, tag.replace(STAMP, f"202610{number:02}")).values()) == [
+                    new
+                ]
 
 
 def _killed(process: subprocess.Popen[str], now: bool) -> str | None:
@@ -360,14 +362,14 @@ NO_SPACE = b'{"errors": [{"code": "UNKNOWN", "detail": "write /data/x: no space 
     ],
 )
 def test_transient_faults_are_retried(
-    press: Press, registry: str, name: str, verb: str, part: str, faults: list[Any]
+    publisher: Publisher, registry: str, name: str, verb: str, part: str, faults: list[Any]
 ) -> None:
-    digest = press.load(random.randbytes(50_000))
+    digest = publisher.load(random.randbytes(50_000))
     with faulty(registry) as proxy:
         proxy.fault = in_turn(*faults, verb=verb, part=part)
-        press.push(f"{proxy.address}/{name}")
-    assert sum("retrying in" in line for line in press.messages) == len(faults)
-    assert whole(registry, name, "3.13") == {host_platform(): digest}
+        publisher.push(f"{proxy.address}/{name}")
+    assert sum("retrying in" in line for line in publisher.messages) == len(faults)
+    assert platform_digests(registry, name, "3.13") == {host_platform(): digest}
 
 
 @pytest.mark.parametrize(
@@ -383,47 +385,47 @@ def test_transient_faults_are_retried(
     ],
 )
 def test_permanent_errors_are_reported_at_once_and_no_tag_moves(
-    press: Press, registry: str, name: str, request_to: str, fault: Any, message: str
+    publisher: Publisher, registry: str, name: str, request_to: str, fault: Any, message: str
 ) -> None:
     verb, part = request_to.split()
-    press.load(message.encode())
+    publisher.load(message.encode())
     with faulty(registry) as proxy:
         proxy.fault = lambda _, method, path: fault if method == verb and part in path else None
         with pytest.raises(RegistryError, match=message):
-            press.push(f"{proxy.address}/{name}")
+            publisher.push(f"{proxy.address}/{name}")
     assert tags(registry, name) == []
-    assert not any("retrying" in line for line in press.messages)
+    assert not any("retrying" in line for line in publisher.messages)
 
 
-def test_a_push_uses_the_ca_bundle_and_docker_login(press: Press, secured: str, name: str) -> None:
-    press.load(b"secret")
+def test_a_push_uses_the_ca_bundle_and_docker_login(publisher: Publisher, secured: str, name: str) -> None:
+    publisher.load(b"secret")
     repository = f"{secured}/{name}"
     with pytest.raises(RegistryError, match="is not trusted"):
-        press.push(repository)
+        publisher.push(repository)
     bundle = DATA / "ca.pem"
     with pytest.raises(RegistryError, match=f"docker login {secured}"):
-        press.push(repository, bundle=bundle)
-    log_in(press, secured, "wrong")
+        publisher.push(repository, bundle=bundle)
+    log_in(publisher, secured, "wrong")
     with pytest.raises(RegistryError, match="does not accept the login"):
-        press.push(repository, bundle=bundle)
-    log_in(press, secured)
-    assert set(press.push(repository, bundle=bundle).values()) == {"new"}
-    assert set(press.push(repository, bundle=bundle).values()) == {"unchanged"}
+        publisher.push(repository, bundle=bundle)
+    log_in(publisher, secured)
+    assert set(publisher.push(repository, bundle=bundle).values()) == {"new"}
+    assert set(publisher.push(repository, bundle=bundle).values()) == {"unchanged"}
 
 
 def test_a_credential_helper_is_used_and_its_password_appears_nowhere(
-    press: Press, secured: str, monkeypatch: pytest.MonkeyPatch
+    publisher: Publisher, secured: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    press.load(b"helped")
-    helper = press.folder / "bin" / "docker-credential-tests"
+    publisher.load(b"helped")
+    helper = publisher.folder / "bin" / "docker-credential-tests"
     helper.parent.mkdir()
     answer = json.dumps({"ServerURL": secured, "Username": NAME, "Secret": PASSWORD})
     helper.write_text(f"#!/bin/sh\necho '{answer}'\n")
     helper.chmod(0o755)
-    (press.folder / "docker").mkdir()
-    (press.folder / "docker" / "config.json").write_text(json.dumps({"credHelpers": {secured: "tests"}}))
+    (publisher.folder / "docker").mkdir()
+    (publisher.folder / "docker" / "config.json").write_text(json.dumps({"credHelpers": {secured: "tests"}}))
     monkeypatch.setenv("PATH", str(helper.parent), prepend=os.pathsep)
-    process = press.start(f"{secured}/infra7/python", f"--ca-bundle={DATA / 'ca.pem'}", "--format=json")
+    process = publisher.start(f"{secured}/infra7/python", f"--ca-bundle={DATA / 'ca.pem'}", "--format=json")
     commands = {line for _, line in watch_arguments(process)}
     assert len(commands) > 1
     assert process.stdout is not None
@@ -434,14 +436,16 @@ def test_a_credential_helper_is_used_and_its_password_appears_nowhere(
     assert PASSWORD not in output and secret not in output
     assert not [line for line in commands if PASSWORD.encode() in line or secret.encode() in line]
     assert not [
-        file for file in press.workspace.build.rglob("*") if file.is_file() and PASSWORD.encode() in file.read_bytes()
+        file
+        for file in publisher.workspace.build.rglob("*")
+        if file.is_file() and PASSWORD.encode() in file.read_bytes()
     ]
 
 
-def test_an_index_is_signed_before_its_tag_moves(press: Press, registry: str, name: str) -> None:
-    press.load(b"signed")
-    log = press.folder / "cosign.log"
-    program = press.folder / "cosign"
+def test_an_index_is_signed_before_its_tag_moves(publisher: Publisher, registry: str, name: str) -> None:
+    publisher.load(b"signed")
+    log = publisher.folder / "cosign.log"
+    program = publisher.folder / "cosign"
     listing = f"http://{registry}/v2/{name}/tags/list"
     program.write_text(
         f"#!{sys.executable}\nimport sys, urllib.request\n"
@@ -450,15 +454,15 @@ def test_an_index_is_signed_before_its_tag_moves(press: Press, registry: str, na
         "sys.exit('fail' in sys.argv[-1])\n"
     )
     program.chmod(0o755)
-    pusher = press.pusher(f"{registry}/{name}")
+    pusher = publisher.pusher(f"{registry}/{name}")
     pusher.signer = Signer(str(program), pusher.repository.transport, "key.pem")
-    pusher.tag(pusher.push_digests(press.engine, [press.image()]))
+    pusher.tag(pusher.push_digests(publisher.engine, [publisher.image()]))
     (line, *_) = log.read_text().splitlines()
     assert line.startswith("sign --yes --key=key.pem --allow-http-registry")
     assert f"{registry}/{name}@{raw(registry, name, '3.13')[1]}" in line
     assert '"tags":null' in line or line.endswith("| ") or '"tags":[]' in line
-    press.load(b"not signed", day="2026-11-23")
+    publisher.load(b"not signed", day="2026-11-23")
     program.write_text("#!/bin/sh\necho no key >&2; exit 1\n")
     with pytest.raises(PublishError, match="no key"):
-        pusher.tag(pusher.push_digests(press.engine, [press.image()]))
+        pusher.tag(pusher.push_digests(publisher.engine, [publisher.image()]))
     assert tags(registry, name) == sorted([*TAGS, *TWINS])

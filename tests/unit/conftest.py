@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,12 +21,12 @@ from bakery.catalog.pins import Pin
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
 from bakery.platforms import AMD64, Platform
-from tests.loopback import QuietHandler, QuietServer
+from tests.loopback import QuietHandler, QuietServer, serving_requests
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _process_of_pytest() -> Iterator[None]:
-    """tasks.py and noxfile.py, when they are loaded in this process, do not change what it does with errors."""
+    """Keep tasks.py and noxfile.py, which some tests load, from changing how this process handles errors."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("guard", "report_errors"):
             patch.setattr(process, name, lambda: None)
@@ -52,13 +54,15 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def image(catalog: Catalog) -> Callable[..., Image]:
-    """One image by version and target, always for linux/amd64."""
+    """Selects an image by version and target, for linux/amd64 unless another platform is given."""
 
-    def one(version: str, target: str = "", recipe: RecipeName = RecipeName.FULL, platform: Platform = AMD64) -> Image:
+    def select(
+        version: str, target: str = "", recipe: RecipeName = RecipeName.FULL, platform: Platform = AMD64
+    ) -> Image:
         (selected,) = select_images(catalog, [version], [target] if target else [], platform=platform)
         return replace(selected, recipe=recipe)
 
-    return one
+    return select
 
 
 def make_pin(release: str, data: bytes, **extra: Any) -> Pin:
@@ -74,17 +78,17 @@ def make_pin(release: str, data: bytes, **extra: Any) -> Pin:
 
 @pytest.fixture
 def pin() -> Callable[..., Pin]:
-    """Makes a pin of given bytes."""
+    """Makes a pin of the given bytes."""
     return make_pin
 
 
 @dataclass
 class Server:
-    """A web server on the loopback interface: ``routes`` maps paths to answers, ``asked`` lists the requests."""
+    """A web server on the loopback interface: ``routes`` maps paths to answers, ``requests`` lists those it got."""
 
     url: str
     routes: dict[str, Any] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     default: Any = 404
     headers: list[dict[str, str]] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
@@ -97,9 +101,9 @@ class Server:
 
 class _Handler(QuietHandler):
     def _answer(self) -> None:
-        server: Server = self.server.told  # type: ignore[attr-defined]
+        server: Server = self.server.state  # type: ignore[attr-defined]
         path = self.path.partition("?")[0]
-        server.asked.append(f"{self.command} {self.path}")
+        server.requests.append(f"{self.command} {self.path}")
         server.headers.append({key.lower(): value for key, value in self.headers.items()})
         answer = server.routes.get(path, server.default)
         if callable(answer):
@@ -122,28 +126,20 @@ class _Handler(QuietHandler):
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
-    """Starts loopback servers; an answer is bytes, a status, ``(status, bytes, headers)`` or a function returning one.
+    """Starts servers. An answer is bytes, a status, ``(status, bytes, headers)``, or a function that returns one.
 
-    A function that answers by itself returns ``None``; one that hangs waits for ``released``, which is set at the end.
+    A function that sends its answer itself returns ``None``. To hang, it waits for ``released``, set after the test.
     """
     with ExitStack() as stack:
 
         def start(routes: dict[str, Any] | None = None, default: Any = 404) -> Server:
             http = QuietServer(("127.0.0.1", 0), _Handler)
             http.daemon_threads = False  # server_close() waits for them: no socket outlives its test
-            told = Server(f"http://127.0.0.1:{http.server_port}", routes or {}, default=default)
-            http.told = told  # type: ignore[attr-defined]
-            thread = threading.Thread(target=lambda: http.serve_forever(poll_interval=0.01))
-            thread.start()
-
-            def stop() -> None:
-                told.released.set()
-                http.shutdown()
-                thread.join(10)
-                http.server_close()
-
-            stack.callback(stop)
-            return told
+            state = Server(f"http://127.0.0.1:{http.server_port}", routes or {}, default=default)
+            http.state = state  # type: ignore[attr-defined]
+            stack.enter_context(serving_requests(http))
+            stack.callback(state.released.set)
+            return state
 
         yield start
 
@@ -151,28 +147,22 @@ def serve() -> Iterator[Callable[..., Server]]:
 @pytest.fixture
 def nowhere() -> str:
     """A loopback URL that no server listens on."""
-    import socket
-
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     return f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
 def fake_series(catalog: Catalog) -> Callable[..., Series]:
     """The real 3.13 with other pins."""
-    import dataclasses
-
-    real = next(one for one in catalog.series if one.name == "3.13")
-    return lambda *pins: dataclasses.replace(real, pins=pins)
+    real = next(series for series in catalog.series if series.name == "3.13")
+    return lambda *pins: replace(real, pins=pins)
 
 
 @pytest.fixture
 def data_tree(root: Path, tmp_path: Path) -> Path:
-    """A copy of the data files only, to break."""
-    import shutil
-
+    """A copy of the data files, which tests may damage."""
     tree = tmp_path / "tree"
     names = ("catalog.toml", "lock.toml", "budgets.toml")
     for file in (*(root / "shared" / name for name in names), *root.glob("*/family.toml")):

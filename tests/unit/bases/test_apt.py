@@ -1,4 +1,4 @@
-"""The package archive of the host, as its apt reports it."""
+"""The host's package archive, as its apt reports it, and private apts."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ Packages bookworm-security http://security.example/debian-security/
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """Fakes a host: its codename, and the output of its `apt-get indextargets`.
 
-    ``listing`` has the lists that apt has downloaded, ``configured`` those of all its sources; by default the same.
+    ``listing`` has the lists that apt has downloaded, ``configured`` the lists of all its sources, by default the same.
     """
 
-    def put(codename: str, listing: str, configured: str = "") -> None:
+    def fake(codename: str, listing: str, configured: str = "") -> None:
         def fake_run(command: list[str], **_: object) -> str:
             if command[0] == "apt-config":
                 return f"lists='{tmp_path}/lists/'\n"
@@ -51,11 +51,11 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]
         monkeypatch.setattr(apt, "host_codename", lambda: codename)
         monkeypatch.setattr(apt, "host_id", lambda: "debian")
 
-    return put
+    return fake
 
 
 @pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt")
-def test_a_real_apt_knows_which_lists_were_downloaded_and_whose_they_are(
+def test_a_real_apt_reports_which_lists_were_downloaded_and_their_origin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lists, sources, settings = tmp_path / "lists", tmp_path / "sources.list", tmp_path / "apt.conf"
@@ -80,7 +80,7 @@ def test_a_real_apt_knows_which_lists_were_downloaded_and_whose_they_are(
     form = "$(CREATED_BY) $(RELEASE) $(REPO_URI) $(ORIGIN)"
     assert apt.run(["apt-get", "indextargets", "--format", form]).splitlines() == [
         f"Packages bookworm{suffix} {uri}/ Debian" for suffix in ("", "-updates")
-    ], "apt says the same of the lists themselves"
+    ], "apt reports the same for the real lists"
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def archive(catalog: Catalog) -> Archive:
     return dataclasses.replace(catalog.families[0].archive, keyrings=())
 
 
-def test_mirror_is_that_of_the_host_release(host: Callable[[str, str], None]) -> None:
+def test_mirror_of_the_host_release_is_used(host: Callable[[str, str], None]) -> None:
     host("bookworm", BOOKWORM)
     assert host_mirror() == Mirror(
         "bookworm",
@@ -189,7 +189,7 @@ def test_a_disc_and_a_vendor_are_not_the_mirror_if_only_the_vendors_list_was_dow
     assert host_mirror().uris == {"": "http://deb.example/debian"}
 
 
-def test_the_login_of_a_repository_that_is_not_used_is_not_kept(
+def test_the_login_of_a_repository_that_is_not_used_is_not_stored(
     host: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apt, "LOGINS", {})
@@ -219,7 +219,7 @@ def test_vendor_repository_with_the_same_suite_name_is_ignored(
     assert host_mirror().uris[""] == "http://deb.example/debian"
 
 
-def test_sources_cover_every_configured_part_of_a_suite(archive: Archive, tmp_path: Path) -> None:
+def test_sources_cover_every_configured_part_of_a_suite(archive: Archive) -> None:
     mirror = Mirror("bookworm", {"": "http://a/debian", "-security": "http://b/sec"})
     assert mirror.sources("trixie", archive) == [
         "deb http://a/debian trixie main", "deb http://b/sec trixie-security main",
@@ -235,7 +235,7 @@ def test_sources_use_the_first_keyring_on_the_host(archive: Archive, tmp_path: P
     ]
 
 
-def test_snapshot_accepts_its_expired_lists_and_no_other_archive_does(archive: Archive) -> None:
+def test_expired_lists_are_accepted_from_a_snapshot_and_from_no_other_archive(archive: Archive) -> None:
     mirror = Mirror("bookworm", {"": "http://a/debian/20250520T000000Z", "-security": "http://b/debian-security"})
     assert mirror.sources("bookworm", archive) == [
         "deb [check-valid-until=no] http://a/debian/20250520T000000Z bookworm main",
@@ -257,7 +257,7 @@ def test_host_without_os_release_has_no_id(monkeypatch: pytest.MonkeyPatch) -> N
     assert (apt.host_id(), apt.host_codename()) == ("", "")
 
 
-def test_missing_tool_is_reported(tmp_path: Path) -> None:
+def test_missing_tool_is_reported() -> None:
     with pytest.raises(AptError, match="no-such-tool is not installed") as caught:
         apt.run(["no-such-tool"])
     assert "Debian or Ubuntu" in caught.value.hint
@@ -378,7 +378,7 @@ class FileArchive:
             (self.folder / "Release.gpg").write_bytes((key or self.key).sign(release, digest=digest))
 
     def update(self, root: Path, host: str, options: str = "") -> str:
-        """What a private apt says of it on a host whose apt.conf.d and $APT_CONFIG have the settings ``host``."""
+        """Output of a private apt's update on a host whose apt.conf.d and $APT_CONFIG have the settings ``host``."""
         settings = self.folder.parent / "apt.conf.d"
         settings.mkdir(exist_ok=True)
         (settings / "99host").write_text(host)
@@ -408,7 +408,7 @@ def test_signed_archive_is_accepted_by_a_real_apt(published: FileArchive, root: 
 
 
 @pytest.mark.parametrize(
-    ("how", "problem"),
+    ("release", "problem"),
     [
         ({"digest": ""}, "is not signed"),
         ({"key": Key()}, "is not signed"),
@@ -418,9 +418,9 @@ def test_signed_archive_is_accepted_by_a_real_apt(published: FileArchive, root: 
     ids=["unsigned", "another key", "weak digest", "expired"],
 )
 def test_host_policy_does_not_relax_verification(
-    published: FileArchive, root: Path, tmp_path: Path, how: dict[str, Any], problem: str
+    published: FileArchive, root: Path, tmp_path: Path, release: dict[str, Any], problem: str
 ) -> None:
-    published.publish(**how)
+    published.publish(**release)
     assert problem in published.update(root, RELAXED.replace("@HOOK@", str(tmp_path / "hook")))
     assert not (tmp_path / "hook").exists()
     conf = (tmp_path / "private" / "apt.conf").read_text()
@@ -435,7 +435,7 @@ def test_a_mirror_that_another_one_has_replaced_is_accepted_whatever_was_downloa
         assert published.update(root, "") == "accepted: 1\n"
 
 
-def test_list_that_may_be_expired_is_accepted_for_that_line_only(published: FileArchive, root: Path) -> None:
+def test_expired_list_is_accepted_if_its_line_allows_it(published: FileArchive, root: Path) -> None:
     published.publish(days=-2)
     assert published.update(root, "", " check-valid-until=no") == "accepted: 1\n"
 
@@ -455,9 +455,7 @@ def private(host: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytes
     return host_mirror()
 
 
-def test_packages_that_apt_has_not_downloaded_are_not_unpacked_as_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_packages_that_apt_did_not_download_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     private = PrivateApt(tmp_path / "apt", [])
     monkeypatch.setattr(apt, "run", lambda *_, **__: "")
     with pytest.raises(AptError, match=r"apt-get downloaded 0 of 1 packages"):
@@ -554,7 +552,7 @@ def test_a_list_of_another_release_is_refused_although_its_signature_is_valid(
         private.update()
 
 
-def test_why_a_signature_was_refused_and_how_a_tool_crashed_is_reported() -> None:
+def test_the_error_says_why_a_signature_was_refused_or_how_a_tool_crashed() -> None:
     with pytest.raises(AptError, match=r"failed: W: GPG error: expired E: not signed$"):
         apt.run(["sh", "-c", "echo W: other >&2; echo W: GPG error: expired >&2; echo E: not signed >&2; exit 100"])
     with pytest.raises(AptError, match=r"failed: FATAL -> Failed to fork\.$"):

@@ -33,7 +33,7 @@ def run(*command: str, before: str = "", **env: str) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A root file system as mmdebstrap leaves it, reduced to what the script looks at."""
+    """A root file system as mmdebstrap leaves it, reduced to the files that the script uses."""
     files = {
         "etc/apt/sources.list": "deb [signed-by=/host/key.gpg] http://deb.example/debian trixie main contrib\n"
         "deb [signed-by=/host/key.gpg] http://deb.example/debian trixie-updates main contrib\n"
@@ -65,7 +65,7 @@ def test_sources_are_not_signed_by_a_keyring_that_the_base_does_not_have(root: P
 
 
 def programs(folder: Path, **scripts: str) -> str:
-    """A PATH whose first folder has these programs, debuerreotype-NAME; they stand in for the real ones."""
+    """A PATH whose first folder has fake programs debuerreotype-NAME with these scripts."""
     folder.mkdir()
     for name, script in scripts.items():
         (folder / f"debuerreotype-{name.replace('_', '-')}").write_text(f"#!/bin/bash -e\n{script}\n")
@@ -73,7 +73,7 @@ def programs(folder: Path, **scripts: str) -> str:
     return f"{folder}:/usr/bin:/bin"
 
 
-def test_sources_are_the_public_ones_of_debuerreotype(root: Path, tmp_path: Path) -> None:
+def test_debuerreotypes_public_sources_are_used(root: Path, tmp_path: Path) -> None:
     public = "deb http://public.example/debian $2 main\ndeb http://public.example/debian-security $2-security main"
     sources = f'wget asked && echo "# comment\n{public}" >"$2/etc/apt/sources.list"'.replace("$2 ", "trixie ")
     path = programs(
@@ -88,9 +88,7 @@ def test_sources_are_the_public_ones_of_debuerreotype(root: Path, tmp_path: Path
     assert not (root / "etc/apt/sources.list").exists()
 
 
-def test_sources_are_the_public_ones_of_mmdebstrap_also_for_a_suite_that_it_does_not_know(
-    root: Path, tmp_path: Path
-) -> None:
+def test_mmdebstraps_public_sources_are_used_even_for_a_suite_that_it_does_not_know(root: Path, tmp_path: Path) -> None:
     (tmp_path / "tools/usr/bin").mkdir(parents=True)
     (tmp_path / "tools/usr/bin/mmdebstrap").write_text(
         "sub get_sourceslist_by_suite { my ($suite, $arch, $signed, $parts, $known) = @_;\n"
@@ -104,9 +102,9 @@ def test_sources_are_the_public_ones_of_mmdebstrap_also_for_a_suite_that_it_does
 
 
 def test_excluded_packages_get_a_negative_pin(root: Path) -> None:
-    run("pin", str(root), "one", "two")
+    run("pin", str(root), "first", "second")
     text = (root / "etc/apt/preferences.d/bootstrap").read_text()
-    assert text.count("Pin: release *\nPin-Priority: -1\n") == 2 and "Package: two\n" in text
+    assert text.count("Pin: release *\nPin-Priority: -1\n") == 2 and "Package: second\n" in text
 
 
 def test_settings_of_a_folder_are_applied_and_the_tar_is_reproducible(root: Path, tmp_path: Path) -> None:
@@ -126,13 +124,18 @@ def test_settings_of_a_folder_are_applied_and_the_tar_is_reproducible(root: Path
         member = members[str(file.relative_to(settings))]
         assert member.size == file.stat().st_size and member.mode & 0o444 == 0o444
     assert members["usr/sbin/policy-rc.d"].mode & 0o111 and members["sbin/initctl"].mode & 0o111
-    kept = {
+    retained = {
         "usr/share/doc/a/copyright",
         "usr/share/doc/a/changelog.gz",
         "usr/share/locale/de/data",
         "usr/share/man/man1",
     }
-    assert kept <= set(members)
-    gone = {"usr/share/doc/a/README", "usr/share/man/man1/a.1", "usr/share/locale/de/LC_MESSAGES/a.mo", "etc/hostname"}
+    assert retained <= set(members)
+    removed = {
+        "usr/share/doc/a/README",
+        "usr/share/man/man1/a.1",
+        "usr/share/locale/de/LC_MESSAGES/a.mo",
+        "etc/hostname",
+    }
     caches = {"var/lib/apt/lists/x", "var/cache/apt/x", "var/log/x", "var/lib/dpkg/status-old", "dev/null"}
-    assert not (gone | caches) & set(members)
+    assert not (removed | caches) & set(members)

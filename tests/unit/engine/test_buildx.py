@@ -53,8 +53,8 @@ def test_no_process_starts_after_an_interruption(tmp_path: Path) -> None:
     assert (code, tracker.text, running.processes) == (3, ["a"], set())
     running.stop()
     with pytest.raises(BuildError, match="interrupted"):
-        running.run(["touch", "made"], tmp_path, {}, tmp_path / "log", lambda _: None)
-    assert not (tmp_path / "made").exists()
+        running.run(["touch", "started"], tmp_path, {}, tmp_path / "log", lambda _: None)
+    assert not (tmp_path / "started").exists()
 
 
 def wait_for(condition: Callable[[], object]) -> None:

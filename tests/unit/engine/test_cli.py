@@ -44,7 +44,9 @@ def home(tmp_path: Path) -> Path:
         ("docker ps", "docker ps"),
     ],
 )
-def test_the_configuration_folder_of_the_command_line_counts(home: Path, command: str, expected: str) -> None:
+def test_the_configuration_folder_of_the_command_line_or_the_environment_is_used(
+    home: Path, command: str, expected: str
+) -> None:
     path = f"{ROOT / 'bakery/engine/cli'}:{home / 'bin'}:/usr/bin:/bin"
     done = subprocess.run(
         ["sh", "-c", command.format(home / "settings")], env={"HOME": str(home), "PATH": path},

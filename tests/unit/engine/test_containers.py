@@ -19,7 +19,7 @@ from bakery.errors import BuildError
 
 
 def api(output: bytes) -> Any:
-    """A fake of Docker's client; ``output`` is what the command writes, in the frames of Docker's API."""
+    """A fake of Docker's client; ``output`` is the command's output, in the frames of Docker's API."""
     response = SimpleNamespace(raw=io.BytesIO(output), raise_for_status=lambda: None)
     return SimpleNamespace(
         exec_create=lambda *_, **__: {"Id": "1"}, base_url="", api_version="", timeout=1,

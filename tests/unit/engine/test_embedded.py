@@ -30,7 +30,7 @@ Start = Callable[..., subprocess.Popen[bytes]]
 
 @pytest.fixture
 def engine(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embedded:
-    """An engine whose own processes are only those of its test, and which cannot be started."""
+    """An engine that cannot be started, and whose only processes are started by its test."""
     monkeypatch.setattr(Embedded, "runtime", tmp_path / "run" / "engine")
     monkeypatch.setattr(Embedded, "_prepare", lambda _: None)
     monkeypatch.setattr(Embedded, "_start", lambda _: pytest.fail("a second daemon was started"))
@@ -64,7 +64,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def ours(engine: Embedded, monkeypatch: pytest.MonkeyPatch) -> subprocess.Popen[bytes]:
-    """A process that passes for the engine's daemon."""
+    """A process that the engine takes for its daemon."""
     process = subprocess.Popen(["sleep", "600"])
     monkeypatch.setattr(Embedded, "pid", lambda _: process.pid if process.poll() is None else None)
     return process
@@ -101,7 +101,7 @@ def test_an_engine_that_never_answers_is_reported_and_not_replaced(
     engine: Embedded, ours: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "PATIENCE", 0.2)
-    monkeypatch.setattr(embedded, "processes_in", lambda _: pytest.fail("its build steps were looked for"))
+    monkeypatch.setattr(embedded, "processes_in", lambda _: pytest.fail("its build steps were searched for"))
     with pytest.raises(EngineError, match=rf"process {ours.pid}\) has not answered for 0.2 s") as caught:
         engine.up()
     assert "inv engine.down" in caught.value.hint
@@ -167,7 +167,7 @@ def test_a_mount_in_run_is_not_emptied(engine: Embedded, monkeypatch: pytest.Mon
     precious = engine.runtime / "root" / "precious"
     precious.parent.mkdir()
     precious.touch()
-    # Stands for a mount that umount could not remove.
+    # A fake mount that umount could not remove.
     monkeypatch.setattr(embedded, "mount_points", lambda: [str(precious.parent)])
     engine._clean_up()
     assert precious.exists()
@@ -196,7 +196,7 @@ def test_an_engine_is_not_started_without_the_right_to_mount(engine: Embedded, m
     assert "--privileged" in caught.value.hint
 
 
-def test_an_engine_for_which_no_process_can_be_started_is_an_error_with_the_reason(
+def test_the_error_says_why_the_engines_process_could_not_be_started(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setsid = tmp_path / "setsid"

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import socketserver
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from functools import partial
@@ -32,6 +31,7 @@ from bakery.engine.scratch import fresh_engine
 from bakery.errors import BuildError, EngineError, InputError
 from bakery.platforms import ARM64
 from bakery.workspace import Workspace
+from tests.loopback import serving_requests
 
 VERSION = {"Version": "26.1.5+dfsg1", "ApiVersion": "1.45", "MinAPIVersion": "1.24", "Os": "linux", "Arch": "amd64"}
 
@@ -72,7 +72,7 @@ def fake_engine(serve: Callable[..., Any]) -> Callable[..., str]:
 
 
 class FakeEmbedded:
-    """Replaces the start of the embedded engine and counts the calls."""
+    """Replaces the embedded engine, and counts how often it is started."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.runs, self.started = False, 0
@@ -106,12 +106,8 @@ def system_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[P
 
     socket = tmp_path / "docker.sock"
     monkeypatch.setattr(discovery, "SYSTEM_SOCKET", socket)
-    with socketserver.ThreadingUnixStreamServer(str(socket), Handler) as server:
-        thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
-        thread.start()
+    with serving_requests(socketserver.ThreadingUnixStreamServer(str(socket), Handler)):
         yield socket
-        server.shutdown()
-        thread.join(10)
 
 
 def add_context(name: str, host: str, current: bool = False) -> None:
@@ -248,7 +244,7 @@ def test_a_socket_that_does_not_exist_is_an_engine_error(
 
 
 @pytest.mark.parametrize("host", ["nonsense://x", "tcp://", "tcp://h:99999", "foo", " ", "fd://", "https://[::1"])
-def test_what_is_not_an_engines_address_is_an_input_error_with_an_example(
+def test_an_invalid_address_of_an_engine_is_an_input_error_with_an_example(
     workspace: Workspace, fake_embedded: FakeEmbedded, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
@@ -426,7 +422,9 @@ def test_the_error_without_a_new_enough_buildx_names_its_version_and_the_package
     assert "docker-buildx-plugin" in caught.value.hint
 
 
-def test_why_a_buildx_fails_is_reported(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_says_why_buildx_failed(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "docker").write_text("#!/bin/sh\necho \"docker: 'buildx' is not a docker command.\" >&2; exit 1\n")
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -461,7 +459,7 @@ def test_missing_tls_certificates_are_reported(workspace: Workspace, monkeypatch
 
 @pytest.mark.parametrize("name", ["DOCKER_CONFIG", "BUILDX_CONFIG"])
 @pytest.mark.parametrize("inner", ["", "/in/it"])
-def test_a_file_instead_of_a_folder_with_configuration_is_reported_by_its_variable(
+def test_a_file_instead_of_a_folder_with_configuration_is_reported_with_its_variable(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, inner: str
 ) -> None:
     (tmp_path / "file").touch()
@@ -474,12 +472,12 @@ def test_a_file_instead_of_a_folder_with_configuration_is_reported_by_its_variab
 def test_no_second_engine_is_started_next_to_the_users_own(workspace: Workspace) -> None:
     engine = Engine("system", "unix:///x", Embedded(workspace))
     with (
-        pytest.raises(InputError, match="a second engine can only run next to the embedded one") as failed,
+        pytest.raises(InputError, match="a second engine can only run next to the embedded one") as caught,
         fresh_engine(engine, ["image"]),
     ):
         pass
-    assert "unix:///x" in failed.value.message
-    assert "DOCKER_HOST" in failed.value.hint
+    assert "unix:///x" in caught.value.message
+    assert "DOCKER_HOST" in caught.value.hint
 
 
 def fake_image(**attributes: Any) -> Any:
@@ -504,7 +502,7 @@ def test_an_image_without_labels_and_layers_is_valid() -> None:
     assert (image.labels, image.layers, image.created) == ({}, (), "")
 
 
-def test_labels_that_are_not_texts_become_texts() -> None:
+def test_labels_that_are_not_strings_become_strings() -> None:
     image = EngineImage.from_api(fake_image(Config={"Labels": {"revision": 5}}, RootFS={"Layers": [1]}, Created=7))
     assert (image.labels, image.layers, image.created) == ({"revision": "5"}, ("1",), "7")
 
@@ -551,7 +549,9 @@ def test_only_containerds_image_store_keeps_layers(status: list[list[str]] | Non
     assert info == EngineInfo("26.1.5", "overlayfs", 2, 0, keeps_layers)
 
 
-def test_a_missing_image_is_reported_with_what_to_type(workspace: Workspace, fake_engine: Callable[..., str]) -> None:
+def test_the_error_about_a_missing_image_says_how_to_build_it(
+    workspace: Workspace, fake_engine: Callable[..., str]
+) -> None:
     engine = Engine("DOCKER_HOST", fake_engine(), Embedded(workspace))
     with closing(engine):
         assert engine.find("infra7/python:3.13") is None
@@ -645,7 +645,7 @@ def test_a_pull_reports_progress_and_the_registrys_error(
                 engine.pull("some/image:1", messages.append)
         else:
             assert engine.pull("some/image:1", messages.append).tags == ("some/image:1",)
-    (request,) = (line for line in server.asked if "images/create" in line)
+    (request,) = (line for line in server.requests if "images/create" in line)
     assert "fromImage=some%2Fimage" in request and "tag=1" in request
     assert messages == ["pulling some/image:1", *(f"pulling some/image:1: {text}" for text in progress or [])]
 
@@ -691,7 +691,7 @@ def test_an_engine_on_this_machine_is_asked_without_the_users_proxy(
     monkeypatch.setenv("http_proxy", proxy.url)
     with closing(Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))) as engine:
         engine.check()
-    assert server.asked and not proxy.asked
+    assert server.requests and not proxy.requests
 
 
 @pytest.mark.parametrize(("network", "proxies"), [("none", 0), ("host", 2)])
@@ -738,7 +738,7 @@ def test_the_embedded_daemon_inherits_no_secrets(workspace: Workspace, monkeypat
     assert engine.log.stat().st_mode & 0o777 == 0o600
 
 
-def test_an_endless_answer_is_an_error_and_not_kept_in_memory(
+def test_an_endless_answer_is_an_error_and_not_read_into_memory(
     workspace: Workspace, serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = 0

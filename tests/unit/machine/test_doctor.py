@@ -198,7 +198,7 @@ def test_missing_findings_are_the_failure() -> None:
 def test_server_is_ok_with_any_status_and_unreachable_is_a_warning(serve: Any, nowhere: str) -> None:
     server = serve(default=(302, b"", {"Location": nowhere}))
     assert doctor._check_server("registry", f"{server.url}/v2/", "x").state is State.OK
-    assert server.asked == ["HEAD /v2/"], "redirects are not followed"
+    assert server.requests == ["HEAD /v2/"], "redirects are not followed"
     unreachable = doctor._check_server("registry", nowhere, "Try this.")
     assert (unreachable.state, unreachable.todo) == (State.WARNING, "Try this.")
     assert "cannot be reached" in unreachable.found

@@ -18,7 +18,7 @@ PEM = Path(__file__).resolve().parents[2] / "image" / "data" / "ca.pem"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "no_proxy", "NO_PROXY", "BAKERY_APT_MIRROR"):
         monkeypatch.delenv(name, raising=False)
 
@@ -61,12 +61,12 @@ def test_a_star_means_that_no_host_needs_a_proxy(monkeypatch: pytest.MonkeyPatch
 
 
 def test_docker_proxies_become_secrets_and_not_build_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    proxies = {"default": {"httpProxy": "http://user:marker@proxy:3128", "noProxy": "one.example"}}
+    proxies = {"default": {"httpProxy": "http://user:marker@proxy:3128", "noProxy": "local.example"}}
     (tmp_path / "config.json").write_text(json.dumps({"proxies": proxies}))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     network = users_network()
     assert network.environment["BAKERY_SECRET_APT_CONF"].startswith(
-        'Acquire::http::Proxy "http://user:marker@proxy:3128";\nAcquire::http::Proxy::one.example'
+        'Acquire::http::Proxy "http://user:marker@proxy:3128";\nAcquire::http::Proxy::local.example'
     )
     arguments = [option for option in network.arguments if option.endswith("=")]
     assert arguments == ["HTTP_PROXY=", "NO_PROXY=", "http_proxy=", "no_proxy="]
@@ -110,7 +110,7 @@ def test_build_steps_use_the_hosts_mirror_of_each_archive(script: str, tmp_path:
     ]
 
 
-def test_the_users_mirror_goes_before_the_hosts_and_a_snapshot_of_the_host_may_have_expired_lists() -> None:
+def test_the_users_mirror_takes_precedence_and_a_snapshot_of_the_host_may_have_expired_lists() -> None:
     chosen = users_network(mirror="http://mirror.example")
     assert chosen.reaching(ARCHIVES) == chosen and users_network().reaching({}) == users_network()
     snapshot = users_network().reaching({"debian": "http://host.example/20261124T000000Z"})
@@ -150,7 +150,7 @@ def test_a_missing_or_too_large_ca_bundle_is_rejected(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "mirror", ["ftp://h/x", "gopher://h", "http://x/{nope}", "http://x/{archive", "http://x/{archive}/{}", "http://a b"]
 )
-def test_a_mirror_with_an_unknown_placeholder_or_protocol_is_refused_with_a_hint_that_can_be_read(mirror: str) -> None:
+def test_a_mirror_with_an_unknown_placeholder_or_protocol_is_refused_with_a_complete_hint(mirror: str) -> None:
     with pytest.raises(InputError, match="--apt-mirror is not a URL") as caught:
         users_network(mirror=mirror)
     assert "http://HOST[:PORT]" in str(caught.value) and "..." not in str(caught.value)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,15 @@ from bakery.errors import Unavailable
 from bakery.net import http
 from bakery.registry.errors import RegistryError
 from bakery.registry.transport import PULL, Transport
+from tests.loopback import QuietHandler, serving_requests
 
 
 def certify(file: Path) -> None:
-    """Write a key and its own certificate for 127.0.0.1."""
+    """Write a key and a self-signed certificate for 127.0.0.1."""
     key, now = generate_private_key(SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    made = (
+    certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(1))
         .not_valid_after(now + timedelta(1))
@@ -36,7 +37,7 @@ def certify(file: Path) -> None:
         .sign(key, SHA256())
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    file.write_bytes(private + made.public_bytes(Encoding.PEM))
+    file.write_bytes(private + certificate.public_bytes(Encoding.PEM))
 
 
 @pytest.fixture
@@ -46,37 +47,31 @@ def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     certify(file)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(file))
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    servers = []
+    stack = ExitStack()
 
     def start(location: str) -> str:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+        class Handler(QuietHandler):
+            def redirect(self) -> None:
                 self.send_response(302)
                 self.send_header("Location", location)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            do_HEAD = do_GET  # noqa: N815
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
+            do_GET = do_HEAD = redirect  # noqa: N815
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
         server = HTTPServer(("127.0.0.1", 0), Handler)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01)).start()
-        servers.append(server)
+        stack.enter_context(serving_requests(server))
         return f"127.0.0.1:{server.server_port}"
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with stack:
+        yield start
 
 
 def test_https_is_not_redirected_to_http(serve: Any, secure: Callable[[str], str], tmp_path: Path) -> None:
-    plain = serve({"/file": b"not what was asked for"})
+    plain = serve({"/file": b"another file"})
     url = f"https://{secure(f'{plain.url}/file')}/file"
     for fetch in (
         lambda: http.read(url, 100),
@@ -85,7 +80,7 @@ def test_https_is_not_redirected_to_http(serve: Any, secure: Callable[[str], str
     ):
         with pytest.raises(Unavailable, match="a redirect from https to another protocol is not followed"):
             fetch()
-    assert plain.asked == []
+    assert plain.requests == []
     assert http.status_of(url, follow=False) == 302
 
 
@@ -105,7 +100,7 @@ def test_https_is_redirected_to_https_and_http_to_anything(serve: Any, secure: C
         http.read(f"https://{secure(f'https://{secure(plain.url)}/')}/", 100)
 
 
-def test_registry_does_not_redirect_from_https_to_http(
+def test_a_registrys_redirect_from_https_to_http_is_not_followed(
     serve: Any, secure: Callable[[str], str], tmp_path: Path
 ) -> None:
     plain = serve(default=b"{}")
@@ -114,7 +109,7 @@ def test_registry_does_not_redirect_from_https_to_http(
     with pytest.raises(RegistryError):
         transport.once("GET", "manifests/latest")
     transport.close()
-    assert plain.asked == []
+    assert plain.requests == []
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])

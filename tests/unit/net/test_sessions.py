@@ -17,7 +17,7 @@ LIMIT = 1 << 20
 
 @pytest.fixture
 def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login for this machine that nothing may send."""
+    """A login for this machine in ~/.netrc, which must never be sent."""
     file = tmp_path / "netrc"
     file.write_text("machine 127.0.0.1 login netrc password netrc\nmachine localhost login netrc password netrc\n")
     file.chmod(0o600)
@@ -75,7 +75,7 @@ def test_a_long_answer_ends_at_its_limit(serve: Any) -> None:
     assert len(sent) < 100
 
 
-def test_a_compressed_answer_is_kept_as_it_was_sent(serve: Any) -> None:
+def test_a_compressed_answer_is_not_decompressed(serve: Any) -> None:
     data = gzip.compress(bytes(LIMIT * 50))
     server = serve(default=(200, data, {"Content-Encoding": "gzip"}))
     assert http.read(f"{server.url}/x", LIMIT) == data
@@ -88,7 +88,7 @@ def drip(request: Any, *, head: bool) -> None:
         request.send_response(200)
         request.end_headers()
     for number in range(10_000):
-        if request.server.told.released.wait(0.02):
+        if request.server.state.released.wait(0.02):
             break
         request.wfile.write(b"HTTP/1.0 200 OK\r\nX: "[number : number + 1] or b"x")
         request.wfile.flush()
@@ -136,7 +136,7 @@ def test_a_body_that_never_ends_is_abandoned(serve: Any, monkeypatch: pytest.Mon
         request.connection.settimeout(1)  # a socket that was shut down takes no more bytes, without an error
         request.wfile.write(f"HTTP/1.1 200 OK\r\n{start}".encode())
         end = time.monotonic() + 10
-        while time.monotonic() < end and not request.server.told.released.wait(pause):
+        while time.monotonic() < end and not request.server.state.released.wait(pause):
             request.wfile.write(part.encode())
 
     begin = time.monotonic()

@@ -1,4 +1,4 @@
-"""Image archives are untrusted: what is read from them as a whole has a limit."""
+"""Image archives are untrusted: the size of files that are read into memory is limited."""
 
 from __future__ import annotations
 

@@ -24,10 +24,10 @@ def test_a_path_that_becomes_a_file_or_a_whiteout_hides_what_was_below_it() -> N
     assert contents.links == {"a/b": "link"}
 
 
-def test_many_files_above_many_links_are_read_in_seconds() -> None:
+def test_a_layer_of_many_files_over_many_links_is_read_in_seconds() -> None:
     overlay = Overlay(re.compile("x"))
-    overlay.links = {f"l/{at}": "t" for at in range(300_000)}
-    layer, start = make_tar({f"f/{at}": b"" for at in range(20_000)}), time.process_time()
+    overlay.links = {f"l/{number}": "t" for number in range(300_000)}
+    layer, start = make_tar({f"f/{number}": b"" for number in range(20_000)}), time.process_time()
     with open_compressed_tar(io.BytesIO(layer)) as tar:
         overlay.add(tar)
     assert len(overlay.links) == 300_000

@@ -77,10 +77,10 @@ def test_different_content_gives_a_different_digest(tmp_path: Path, change: dict
             **{"architecture": "amd64", "created": CREATED, **more},
         )
 
-    assert write("one") != write("other", **change)
+    assert write("first") != write("second", **change)
 
 
-def test_the_digest_of_a_layout_is_that_of_its_first_manifest(tmp_path: Path) -> None:
+def test_the_digest_of_a_layout_is_the_digest_of_its_manifest(tmp_path: Path) -> None:
     digest = write_layout(tmp_path / "layout", io.BytesIO(TAR), architecture="amd64", created=CREATED)
     assert layout_digest(tmp_path / "layout") == digest
 
@@ -125,13 +125,13 @@ def test_a_layout_with_several_images_is_refused(tmp_path: Path, others: int) ->
     assert f"skopeo copy oci:{tmp_path}:TAG oci:" in caught.value.hint
 
 
-def test_a_layout_with_an_image_for_each_platform_gives_that_of_the_requested_one(tmp_path: Path) -> None:
+def test_a_layout_with_an_image_for_each_platform_gives_the_requested_platforms_image(tmp_path: Path) -> None:
     def entry(number: int, architecture: str, **more: object) -> dict[str, object]:
         platform = {"os": "unknown" if architecture == "unknown" else "linux", "architecture": architecture}
         return {"mediaType": MANIFEST, "digest": f"sha256:{str(number) * 64}", "size": 1, "platform": platform, **more}
 
-    about = {"annotations": {"vnd.docker.reference.type": "attestation-manifest"}}
-    entries = [entry(0, "arm64"), entry(1, "amd64"), entry(2, "unknown", **about), entry(1, "amd64")]
+    attestation = {"annotations": {"vnd.docker.reference.type": "attestation-manifest"}}
+    entries = [entry(0, "arm64"), entry(1, "amd64"), entry(2, "unknown", **attestation), entry(1, "amd64")]
     (tmp_path / "index.json").write_text(json.dumps({"manifests": entries}))
     assert layout_digest(tmp_path, AMD64) == f"sha256:{'1' * 64}"
     assert layout_digest(tmp_path, ARM64) == f"sha256:{'0' * 64}"

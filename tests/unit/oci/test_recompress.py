@@ -90,7 +90,7 @@ class Layout(Archive):
 
 
 class Recompressed:
-    """The result; every descriptor is checked against its blob."""
+    """A recompressed layout; every descriptor is checked against its blob."""
 
     def __init__(self, file: Path) -> None:
         self.files: dict[str, bytes] = {}
@@ -114,9 +114,9 @@ class Recompressed:
     def layers(self, manifest: dict[str, Any]) -> list[bytes]:
         """The layers' content, by the compression of their media types."""
         unpacked = []
-        for one in manifest["layers"]:
-            method = one["mediaType"].removeprefix(f"{OCI}.layer.v1.tar+")
-            data = self.get(one)
+        for descriptor in manifest["layers"]:
+            method = descriptor["mediaType"].removeprefix(f"{OCI}.layer.v1.tar+")
+            data = self.get(descriptor)
             unpacked.append(
                 gzip.decompress(data)
                 if method == "gzip"
@@ -135,9 +135,9 @@ def make(tmp_path: Path) -> Any:
         source = layout.write(tmp_path / "in.tar", *entries)
         target = tmp_path / f"{name}.tar"
         digests = recompress(source, target, compression, LayerCache(tmp_path / "cache", print))
-        found = Recompressed(target)
-        assert digests == tuple(entry["digest"] for entry in found.index["manifests"])
-        return found
+        result = Recompressed(target)
+        assert digests == tuple(entry["digest"] for entry in result.index["manifests"])
+        return result
 
     return recompressed
 
@@ -146,40 +146,40 @@ def test_content_and_configuration_stay_the_same_and_layers_get_smaller(make: An
     layout, layers = Layout(), (layer("a"), layer("b", "c"))
     image = layout.built(*layers)
     old = json.loads(layout.blobs[image["digest"]])
-    found = make(layout, image)
-    manifest = found.json(found.index["manifests"][0])
-    assert found.layers(manifest) == list(layers)
+    result = make(layout, image)
+    manifest = result.json(result.index["manifests"][0])
+    assert result.layers(manifest) == list(layers)
     assert manifest["config"] == old["config"]
-    found.get(manifest["config"])
-    assert {one["mediaType"] for one in manifest["layers"]} == {f"{OCI}.layer.v1.tar+zstd"}
-    for new, was in zip(manifest["layers"], old["layers"], strict=True):
-        assert new["size"] < was["size"]
+    result.get(manifest["config"])
+    assert {new["mediaType"] for new in manifest["layers"]} == {f"{OCI}.layer.v1.tar+zstd"}
+    for new, before in zip(manifest["layers"], old["layers"], strict=True):
+        assert new["size"] < before["size"]
 
 
-def test_an_image_was_created_when_its_label_says_not_when_its_base_was(make: Any) -> None:
+def test_the_creation_time_comes_from_the_label_and_not_from_the_base(make: Any) -> None:
     layout, created = Layout(), "2026-08-05T00:00:00Z"
-    found = make(layout, layout.built(layer("a"), config_labels={"org.opencontainers.image.created": created}))
-    manifest = found.json(found.index["manifests"][0])
-    assert found.json(manifest["config"])["created"] == created
+    result = make(layout, layout.built(layer("a"), config_labels={"org.opencontainers.image.created": created}))
+    manifest = result.json(result.index["manifests"][0])
+    assert result.json(manifest["config"])["created"] == created
     assert manifest["annotations"] == {"org.opencontainers.image.created": created}
 
 
 def test_every_decoder_supports_the_window_size(make: Any) -> None:
     layout = Layout()
-    found = make(layout, layout.built(bytes(3 * WINDOW)))
-    (one,) = found.json(found.index["manifests"][0])["layers"]
-    assert zstandard.get_frame_parameters(found.get(one)).window_size <= WINDOW
+    result = make(layout, layout.built(bytes(3 * WINDOW)))
+    (packed,) = result.json(result.index["manifests"][0])["layers"]
+    assert zstandard.get_frame_parameters(result.get(packed)).window_size <= WINDOW
 
 
 def test_replaced_blobs_are_not_written(make: Any) -> None:
     layout = Layout()
-    found = make(layout, layout.built(layer("a")))
-    manifest = found.json(found.index["manifests"][0])
-    parts = [found.index["manifests"][0], manifest["config"], *manifest["layers"]]
-    assert set(found.files) == {
+    result = make(layout, layout.built(layer("a")))
+    manifest = result.json(result.index["manifests"][0])
+    parts = [result.index["manifests"][0], manifest["config"], *manifest["layers"]]
+    assert set(result.files) == {
         "index.json",
         "oci-layout",
-        *(f"blobs/{one['digest'].replace(':', '/')}" for one in parts),
+        *(f"blobs/{part['digest'].replace(':', '/')}" for part in parts),
     }
 
 
@@ -195,30 +195,30 @@ def test_replaced_blobs_are_not_written(make: Any) -> None:
 )
 def test_layers_of_any_compression_are_read(make: Any, packed: Any) -> None:
     layout, content = Layout(), layer("a", size=400_000)
-    found = make(layout, layout.built(content, packed=packed), compression=Compression("zstd", 1))
-    assert found.layers(found.json(found.index["manifests"][0])) == [content]
+    result = make(layout, layout.built(content, packed=packed), compression=Compression("zstd", 1))
+    assert result.layers(result.json(result.index["manifests"][0])) == [content]
 
 
 def test_layers_are_recompressed_by_another_gzip_level(make: Any) -> None:
     layout, content = Layout(), layer("a")
-    found = make(
+    result = make(
         layout, layout.built(content, packed=lambda data: gzip.compress(data, 1)), compression=Compression("gzip", 9)
     )
-    manifest = found.json(found.index["manifests"][0])
-    assert found.layers(manifest) == [content]
+    manifest = result.json(result.index["manifests"][0])
+    assert result.layers(manifest) == [content]
     assert manifest["layers"][0]["mediaType"] == f"{OCI}.layer.v1.tar+gzip"
     packer = zlib.compressobj(9, wbits=31)
-    assert found.get(manifest["layers"][0]) == packer.compress(content) + packer.flush()
+    assert result.get(manifest["layers"][0]) == packer.compress(content) + packer.flush()
 
 
 def test_libdeflate_packs_more_tightly_than_zlib_and_always_to_the_same_bytes(make: Any, tmp_path: Path) -> None:
     layout, content, packed = Layout(), layer("a", size=50_000), []
     for level in (9, 12):
-        found = make(layout, layout.built(content), compression=Compression("gzip", level))
-        manifest = found.json(found.index["manifests"][0])
-        assert found.layers(manifest) == [content]
+        result = make(layout, layout.built(content), compression=Compression("gzip", level))
+        manifest = result.json(result.index["manifests"][0])
+        assert result.layers(manifest) == [content]
         assert manifest["layers"][0]["mediaType"] == f"{OCI}.layer.v1.tar+gzip"
-        packed.append(found.get(manifest["layers"][0]))
+        packed.append(result.get(manifest["layers"][0]))
     assert len(packed[1]) < len(packed[0])
     assert packed[1][4:8] == bytes(4), "no time in the header"
     source = layout.write(tmp_path / "again.tar", layout.built(content))
@@ -233,30 +233,30 @@ def test_only_the_entries_with_the_requested_tags_are_written(tmp_path: Path) ->
     source = layout.write(tmp_path / "in.tar", *named)
     for name, packing in (("1", ZSTD), ("1-gzip", Compression("gzip", 12))):
         recompress(source, tmp_path / "out.tar", packing, LayerCache(tmp_path / "cache", print), tags={name})
-        found = Recompressed(tmp_path / "out.tar")
-        (entry,) = found.index["manifests"]
+        result = Recompressed(tmp_path / "out.tar")
+        (entry,) = result.index["manifests"]
         assert entry["annotations"]["org.opencontainers.image.ref.name"] == name
-        assert found.layers(found.json(entry)) == [layer("a")]
+        assert result.layers(result.json(entry)) == [layer("a")]
 
 
-def test_a_mark_gives_the_same_files_another_chain_of_layers_and_is_added_once(make: Any, tmp_path: Path) -> None:
+def test_a_marked_layer_has_the_same_files_and_another_diff_id_and_is_marked_once(make: Any, tmp_path: Path) -> None:
     layout, layers = Layout(), (layer("a"), layer("b"))
     image, plain = layout.built(*layers), Compression("gzip", 12)
-    found = make(layout, image, compression=Compression("gzip", 12, marked=True), name="marked")
-    manifest = found.json(found.index["manifests"][0])
-    assert found.layers(manifest) == [layers[0], layers[1] + bytes(1024)]
-    diff_ids = found.json(manifest["config"])["rootfs"]["diff_ids"]
-    assert diff_ids == [digest_of(content) for content in found.layers(manifest)]
+    result = make(layout, image, compression=Compression("gzip", 12, marked=True), name="marked")
+    manifest = result.json(result.index["manifests"][0])
+    assert result.layers(manifest) == [layers[0], layers[1] + bytes(1024)]
+    diff_ids = result.json(manifest["config"])["rootfs"]["diff_ids"]
+    assert diff_ids == [digest_of(content) for content in result.layers(manifest)]
     again = make(layout, image, compression=Compression("gzip", 12, marked=True), name="again")
-    assert again.files == found.files, "from the cache"
+    assert again.files == result.files, "from the cache"
     recompress(tmp_path / "marked.tar", tmp_path / "copy.tar", plain, LayerCache(tmp_path / "cache", print))
-    assert Recompressed(tmp_path / "copy.tar").files == found.files
+    assert Recompressed(tmp_path / "copy.tar").files == result.files
 
 
 def test_a_compressed_layer_is_read_back_before_it_is_cached(
     make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A compressor with a fault, as no real one has it.
+    # A compressor with a fault: a real one has none.
     wrong = [gzip.compress(b"something else")]
     monkeypatch.setattr(
         sys.modules[recompress.__module__], "compressed", lambda chunks, *_: wrong if list(chunks) else []
@@ -278,39 +278,37 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_time_of_the_export_is_removed_and_names_stay(make: Any) -> None:
-    layout, names = (
-        Layout(),
-        {"io.containerd.image.name": "docker.io/x/y:1", "org.opencontainers.image.ref.name": "1"},
-    )
+    layout = Layout()
+    names = {"io.containerd.image.name": "docker.io/x/y:1", "org.opencontainers.image.ref.name": "1"}
     image = layout.built(layer("a"), annotations={**names, "org.opencontainers.image.created": "2026-01-02T03:04:05Z"})
-    found = make(layout, image)
-    assert found.index["manifests"][0]["annotations"] == names
-    assert found.index["manifests"][0]["platform"] == image["platform"]
+    result = make(layout, image)
+    assert result.index["manifests"][0]["annotations"] == names
+    assert result.index["manifests"][0]["platform"] == image["platform"]
 
 
 def test_an_image_under_several_names_is_written_once(make: Any) -> None:
     layout = Layout()
     image = layout.built(layer("a"))
     named = [{**image, "annotations": {"org.opencontainers.image.ref.name": name}} for name in ("1", "2")]
-    found = make(layout, *named)
-    first, second = found.index["manifests"]
+    result = make(layout, *named)
+    first, second = result.index["manifests"]
     assert first["digest"] == second["digest"]
-    assert [one["annotations"]["org.opencontainers.image.ref.name"] for one in (first, second)] == ["1", "2"]
+    assert [entry["annotations"]["org.opencontainers.image.ref.name"] for entry in (first, second)] == ["1", "2"]
 
 
 def test_a_layer_is_compressed_once_and_then_read_from_the_cache(make: Any, tmp_path: Path) -> None:
     layout = Layout()
     first = make(layout, layout.built(layer("base"), layer("a")), name="first")
-    kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").rglob("*") if file.is_file()}
-    assert len(kept) == 2
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").rglob("*") if file.is_file()}
+    assert len(before) == 2
     other = Layout()
     # Another compression of the same content: the cache is keyed by content.
     second = make(other, other.built(layer("base"), layer("b"), packed=lambda data: data), name="second")
-    bases = [found.json(found.index["manifests"][0])["layers"][0] for found in (first, second)]
+    bases = [image.json(image.index["manifests"][0])["layers"][0] for image in (first, second)]
     assert bases[0] == bases[1]
     after = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").rglob("*") if file.is_file()}
     assert len(after) == 3
-    assert all(after[file] == time for file, time in kept.items())
+    assert all(after[file] == time for file, time in before.items())
 
 
 DAMAGE: dict[str, Callable[[Path, Path], object]] = {
@@ -342,8 +340,8 @@ def test_a_damaged_layer_in_the_cache_is_reported_and_compressed_again(
     DAMAGE[damage](file, other)
     second = make(layout, image, compression=compression)
     assert second.files == first.files
-    told = capsys.readouterr().out
-    assert f"{file}: damaged in the cache: " in told and told.count("\n") == 1
+    output = capsys.readouterr().out
+    assert f"{file}: damaged in the cache: " in output and output.count("\n") == 1
     assert file.is_file() and not file.is_symlink()
     make(layout, image, compression=compression)
     assert capsys.readouterr().out == ""
@@ -353,8 +351,8 @@ def test_levels_and_methods_have_separate_caches(make: Any) -> None:
     layout, sizes = Layout(), []
     image = layout.built(layer("a", size=100_000))
     for compression in (ZSTD, Compression("zstd", 1), Compression("gzip", 9)):
-        found = make(layout, image, compression=compression)
-        sizes.append(found.json(found.index["manifests"][0])["layers"][0]["size"])
+        result = make(layout, image, compression=compression)
+        sizes.append(result.json(result.index["manifests"][0])["layers"][0]["size"])
     assert len(set(sizes)) == 3
 
 
@@ -385,20 +383,20 @@ def test_an_attestation_follows_the_digest_of_its_image(make: Any) -> None:
     image = layout.built(layer("a"))
     # BuildKit lists the image first; the order must not matter.
     index = layout.nested(layout.attestation(image), image, annotations={"io.containerd.image.name": "x"})
-    found = make(layout, index)
-    (entry,) = found.index["manifests"]
-    proof, packed = found.json(entry)["manifests"]
+    result = make(layout, index)
+    (entry,) = result.index["manifests"]
+    proof, packed = result.json(entry)["manifests"]
     assert packed["digest"] != image["digest"]
     assert proof["annotations"]["vnd.docker.reference.digest"] == packed["digest"]
-    manifest = found.json(proof)
-    (one,) = manifest["layers"]
-    statement = found.json(one)
+    manifest = result.json(proof)
+    (attested,) = manifest["layers"]
+    statement = result.json(attested)
     assert statement["subject"][0]["digest"]["sha256"] == packed["digest"].removeprefix("sha256:")
     assert statement["predicate"] == {"a": 1}
-    assert one["mediaType"] == "application/vnd.in-toto+json"
-    assert one["annotations"] == {"in-toto.io/predicate-type": "x"}
-    assert found.json(manifest["config"])["rootfs"]["diff_ids"] == [one["digest"]]
-    assert image["digest"].removeprefix("sha256:") not in str(found.files)
+    assert attested["mediaType"] == "application/vnd.in-toto+json"
+    assert attested["annotations"] == {"in-toto.io/predicate-type": "x"}
+    assert result.json(manifest["config"])["rootfs"]["diff_ids"] == [attested["digest"]]
+    assert image["digest"].removeprefix("sha256:") not in str(result.files)
 
 
 def test_null_annotations_are_the_same_as_absent_ones(make: Any) -> None:
@@ -406,28 +404,28 @@ def test_null_annotations_are_the_same_as_absent_ones(make: Any) -> None:
     image = layout.built(layer("a"), config_labels={"org.opencontainers.image.version": "3.13"}, annotations=None)
     inner = layout.nested(image, {**layout.attestation(image)}, annotations=names)
     content = {**json.loads(layout.blobs[inner["digest"]]), "annotations": None}
-    found = make(layout, layout.json(content, INDEX, annotations=None))
-    (entry,) = found.index["manifests"]
-    packed, proof = found.json(entry)["manifests"]
+    result = make(layout, layout.json(content, INDEX, annotations=None))
+    (entry,) = result.index["manifests"]
+    packed, proof = result.json(entry)["manifests"]
     assert proof["annotations"]["vnd.docker.reference.digest"] == packed["digest"]
-    assert found.json(packed)["annotations"] == {"org.opencontainers.image.version": "3.13"}
+    assert result.json(packed)["annotations"] == {"org.opencontainers.image.version": "3.13"}
 
 
 def test_images_for_several_platforms_keep_their_order_and_their_platforms(make: Any) -> None:
     layout = Layout()
     images = [layout.built(layer("base"), layer(name)) for name in ("amd64", "arm64")]
     images[1]["platform"] = {"architecture": "arm64", "os": "linux"}
-    found = make(layout, layout.nested(*images))
-    entries = found.json(found.index["manifests"][0])["manifests"]
-    assert [one["platform"]["architecture"] for one in entries] == ["amd64", "arm64"]
-    assert [found.layers(found.json(one))[1] for one in entries] == [layer("amd64"), layer("arm64")]
+    result = make(layout, layout.nested(*images))
+    entries = result.json(result.index["manifests"][0])["manifests"]
+    assert [entry["platform"]["architecture"] for entry in entries] == ["amd64", "arm64"]
+    assert [result.layers(result.json(entry))[1] for entry in entries] == [layer("amd64"), layer("arm64")]
 
 
 def test_docker_media_types_become_oci_media_types(make: Any) -> None:
     layout = Layout()
-    found = make(layout, layout.built(layer("a"), docker=True))
-    (entry,) = found.index["manifests"]
-    manifest = found.json(entry)
+    result = make(layout, layout.built(layer("a"), docker=True))
+    (entry,) = result.index["manifests"]
+    manifest = result.json(entry)
     assert entry["mediaType"] == manifest["mediaType"] == f"{OCI}.manifest.v1+json"
     assert manifest["config"]["mediaType"] == f"{OCI}.config.v1+json"
     assert manifest["layers"][0]["mediaType"] == f"{OCI}.layer.v1.tar+zstd"
@@ -439,5 +437,5 @@ def test_a_layer_with_urls_is_left_alone(make: Any) -> None:
     manifest = json.loads(layout.blobs[image["digest"]])
     foreign = {**manifest["layers"][0], "urls": ["https://example.org/layer"]}
     changed = layout.json({**manifest, "layers": [foreign]}, image["mediaType"])
-    found = make(layout, changed)
-    assert found.json(found.index["manifests"][0])["layers"] == [foreign]
+    result = make(layout, changed)
+    assert result.json(result.index["manifests"][0])["layers"] == [foreign]

@@ -1,4 +1,4 @@
-"""The commit that an image's label names: the newest one that changed what the image is made from."""
+"""The commit in an image's label: the newest commit that changed an input of the image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHA256 = "a" * 64
 
 
 class Clone:
-    """A repository that grows by one file a commit."""
+    """A repository in which each commit adds or changes one file."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -28,8 +28,8 @@ class Clone:
         self.first = self.commit("debian/Dockerfile", "FROM base\n")
 
     def git(self, *arguments: str) -> str:
-        who = ["-c", "user.name=A Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
-        command = ["git", "-C", str(self.root), *who, *arguments]
+        settings = ["-c", "user.name=A Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
+        command = ["git", "-C", str(self.root), *settings, *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     def write(self, name: str, text: str) -> None:
@@ -86,7 +86,7 @@ def test_an_image_is_made_from_its_familys_data_and_the_dockerfile_that_it_names
     assert made_from(catalog, reference) == ("ubuntu", "reference")
 
 
-def test_another_familys_data_is_not_what_the_image_is_made_from(clone: Clone) -> None:
+def test_a_commit_of_another_familys_data_does_not_change_the_revision(clone: Clone) -> None:
     clone.commit("ubuntu/family.toml", "schema = 1\n")
     ubuntu = ("ubuntu", "debian/Dockerfile")
     before = clone.revision(*ubuntu)
@@ -112,9 +112,9 @@ def test_a_copy_that_is_not_a_clone_has_no_revision(clone: Clone) -> None:
     inside = clone.root / "a" / "copy"
     clone.commit("a/copy/debian/Dockerfile", "FROM base\n")
     for root in (inside, clone.root.parent):  # the commits of another repository around a copy are not its own
-        for ask in (lambda root: revision_of(root, ["debian"], SHA256), checkout_of):
+        for commit_of in (lambda root: revision_of(root, ["debian"], SHA256), checkout_of):
             with pytest.raises(ValueError, match=r"not the top of a git clone|not a git repository"):
-                ask(root)
+                commit_of(root)
 
 
 def shallow(clone: Clone, depth: int) -> Clone:
@@ -134,7 +134,7 @@ def test_a_shallow_clone_has_the_same_revision_or_the_reason_why_it_has_none(clo
     assert shallow(clone, 99).revision() == changed
 
 
-def test_an_empty_file_of_boundaries_is_a_full_clone(clone: Clone) -> None:
+def test_a_clone_whose_shallow_file_is_empty_is_a_full_clone(clone: Clone) -> None:
     copy = shallow(clone, 1)
     copy.git("fetch", "-q", "--unshallow")
     assert copy.revision() == clone.revision() == clone.pinned
@@ -273,7 +273,7 @@ def test_the_configuration_of_a_user_neither_makes_nor_hides_a_change_and_runs_n
     assert not (tmp_path / "proof").exists()
 
 
-def test_the_pin_in_the_first_commit_is_found_whatever_the_log_shows_of_it(clone: Clone) -> None:
+def test_the_pin_in_the_first_commit_is_found_although_the_log_shows_no_diff_of_it(clone: Clone) -> None:
     clone.git("config", "log.showRoot", "false")
     clone.git("checkout", "-q", "--orphan", "all")
     head = clone.commit("new", "")

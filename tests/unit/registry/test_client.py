@@ -51,7 +51,7 @@ def test_references_are_parsed_as_docker_parses_them(reference: str, expected: t
 def test_a_digest_is_requested_with_head_over_http_on_loopback(serve: Any) -> None:
     server = serve({MANIFEST: (200, b"", {"Docker-Content-Digest": DIGEST})})
     assert manifest_digest(f"{server.address}/library/debian:bookworm") == DIGEST
-    assert server.asked == [f"HEAD {MANIFEST}"]
+    assert server.requests == [f"HEAD {MANIFEST}"]
     assert "application/vnd.oci.image.index.v1+json" in server.headers[0]["accept"]
     assert "authorization" not in server.headers[0]
 
@@ -71,9 +71,9 @@ def test_an_anonymous_token_is_fetched_if_the_registry_requires_one(serve: Any, 
         return (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token",service="hub",scope="{scope}"'})
 
     server = serve({"/token": b'{"%s": "secret"}' % key.encode()})
-    server.routes[MANIFEST] = lambda request: manifest(request)
+    server.routes[MANIFEST] = manifest
     assert manifest_digest(f"{server.address}/library/debian:bookworm") == DIGEST
-    assert server.asked == [
+    assert server.requests == [
         f"HEAD {MANIFEST}", "GET /token?service=hub&scope=repository%3Alibrary%2Fdebian%3Apull", f"HEAD {MANIFEST}",
     ]  # fmt: skip
 
@@ -113,7 +113,7 @@ def test_a_token_server_that_cannot_be_reached_is_reported(serve: Any, nowhere: 
 
 def test_a_registry_that_does_not_answer_in_time_is_reported(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PULL", dataclasses.replace(PULL, timeout=(2.0, 0.4)))
-    server = serve(default=lambda request: request.server.told.released.wait(10) and 404)
+    server = serve(default=lambda request: request.server.state.released.wait(10) and 404)
     with pytest.raises(RegistryError, match="did not answer in time"):
         manifest_digest(f"{server.address}/x:tag")
 
@@ -121,14 +121,14 @@ def test_a_registry_that_does_not_answer_in_time_is_reported(serve: Any, monkeyp
 def test_a_token_answer_that_is_not_json_is_reported(serve: Any) -> None:
     server = serve({"/token": b"<html>"})
     server.default = (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
-    with pytest.raises(RegistryError, match="answered without one"):
+    with pytest.raises(RegistryError, match="answered without a token"):
         manifest_digest(f"{server.address}/x:tag")
 
 
 def test_a_token_answer_that_is_not_an_object_is_reported(serve: Any) -> None:
     server = serve({"/token": b"[1]"})
     server.default = (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
-    with pytest.raises(RegistryError, match="answered without one"):
+    with pytest.raises(RegistryError, match="answered without a token"):
         manifest_digest(f"{server.address}/x:tag")
 
 
@@ -191,7 +191,9 @@ def test_layer_sizes_come_from_the_manifest(serve: Any, archive: Archive) -> Non
         assert [layer.compressed_bytes for layer in image.layers] == sizes(archive, number)
         assert image.compressed_bytes == sum(sizes(archive, number))
         assert image.digest == archive.descriptors[number]["digest"]
-    assert not [path for path in server.asked if any(layer.digest in path for layer in image.layers)], "layers pulled"
+    assert not [path for path in server.requests if any(layer.digest in path for layer in image.layers)], (
+        "layers pulled"
+    )
 
 
 def test_docker_media_types_are_supported(serve: Any) -> None:
@@ -262,9 +264,9 @@ def test_a_token_is_reused_for_its_repository(serve: Any, archive: Archive) -> N
             return (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
         return answers.routes.get(request.path, 404)
 
-    server.default = lambda request: guarded(request)
+    server.default = guarded
     Registry().image(f"{server.address}/name:tag", "linux/amd64")
-    assert len([path for path in server.asked if path.startswith("GET /token")]) == 1
+    assert len([path for path in server.requests if path.startswith("GET /token")]) == 1
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -285,7 +287,7 @@ def test_a_rate_limit_longer_than_the_tool_waits_is_reported(serve: Any) -> None
     server = serve(default=(429, b"", {"Retry-After": "3600"}))
     with pytest.raises(RegistryError, match="answered 429 for name/manifests/tag: too many requests"):
         Registry().image(f"{server.address}/name:tag", "linux/amd64")
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_an_unreachable_host_is_tried_once_per_run(nowhere: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,14 +360,14 @@ def test_nonsense_instead_of_a_configuration_is_rejected(content: Any) -> None:
         parse_config(content)
 
 
-def log_in(host: str, password: str = "open sesame") -> None:
-    auth = base64.b64encode(f"tester:{password}".encode()).decode()
+def log_in(host: str, **entry: str) -> None:
+    """Write a login for ``host`` to docker's configuration."""
     folder = Path(os.environ["DOCKER_CONFIG"])
     folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+    (folder / "config.json").write_text(json.dumps({"auths": {host: entry}}))
 
 
-BASIC = "Basic " + base64.b64encode(b"tester:open sesame").decode()
+AUTH = base64.b64encode(b"tester:open sesame").decode()
 
 
 def test_a_private_image_is_read_with_dockers_login_and_storage_never_sees_it(serve: Any, archive: Archive) -> None:
@@ -373,7 +375,7 @@ def test_a_private_image_is_read_with_dockers_login_and_storage_never_sees_it(se
     publish(images, archive)
 
     def guarded(request: Any) -> Any:
-        if request.headers.get("Authorization") != BASIC:
+        if request.headers.get("Authorization") != f"Basic {AUTH}":
             return (401, b"", {"WWW-Authenticate": 'Basic realm="x"'})
         if "/blobs/" in request.path:
             return (307, b"", {"Location": f"{storage.url}{request.path}"})
@@ -383,7 +385,7 @@ def test_a_private_image_is_read_with_dockers_login_and_storage_never_sees_it(se
     with pytest.raises(RegistryError, match="requires a login") as caught:
         Registry().image(f"{server.address}/name:tag", "linux/amd64")
     assert caught.value.hint == f"Log in first: docker login {server.address}"
-    log_in(server.address)
+    log_in(server.address, auth=AUTH)
     registry, reference = Registry(), f"{server.address}/name:tag"
     image = registry.image(reference, "linux/amd64")
     assert image.config["config"]["Env"] == ["PYTHON_VERSION=3.13.15"]
@@ -406,7 +408,7 @@ def test_an_outdated_login_does_not_prevent_reading_a_public_image(serve: Any, a
         return images.routes.get(request.path, 404)
 
     server.default = guarded
-    log_in(server.address, "wrong")
+    log_in(server.address, auth=base64.b64encode(b"tester:wrong").decode())
     assert Registry().platforms(f"{server.address}/name:tag") == ("linux/amd64", "linux/arm64")
 
 
@@ -426,7 +428,7 @@ def test_a_blob_that_ends_too_early_is_reported(serve: Any) -> None:
 
 
 @pytest.mark.parametrize("problem", ["certificate has expired", "certificate is not yet valid"])
-def test_a_certificate_that_is_not_valid_today_is_reported_with_the_clock(problem: str) -> None:
+def test_a_certificate_that_is_not_valid_today_is_reported_with_this_machines_date(problem: str) -> None:
     """`--ca-bundle` would not help."""
     connection = transport.Transport("r.example", "x", PULL)
 
@@ -436,6 +438,6 @@ def test_a_certificate_that_is_not_valid_today_is_reported_with_the_clock(proble
     vars(connection)["session"] = SimpleNamespace(request=fail)
     with pytest.raises(
         RegistryError, match=f"the TLS {problem.replace('certificate', 'certificate of r.example')}"
-    ) as e:
+    ) as caught:
         connection.ask("GET", "manifests/1")
-    assert "clock says 20" in e.value.hint and "--ca-bundle" not in e.value.hint
+    assert "clock says 20" in caught.value.hint and "--ca-bundle" not in caught.value.hint

@@ -30,7 +30,7 @@ AUTH = base64.b64encode("käthe:pass:word".encode()).decode()
 
 @pytest.fixture
 def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Writes docker's configuration, and credential helpers that print what they are given."""
+    """Writes docker's configuration, and credential helpers from the shell scripts in ``helpers``."""
     folder = tmp_path / "docker"
     folder.mkdir()
     monkeypatch.setenv("DOCKER_CONFIG", str(folder))
@@ -47,9 +47,9 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def answer(name: str, secret: str, server: str = HOST) -> str:
-    """A helper that knows one server."""
-    found = json.dumps({"ServerURL": server, "Username": name, "Secret": secret})
-    return f"""[ "$1" = get ] && [ "$(cat)" = "{server}" ] && exec echo '{found}'
+    """The script of a credential helper that has a login for ``server`` only."""
+    login = json.dumps({"ServerURL": server, "Username": name, "Secret": secret})
+    return f"""[ "$1" = get ] && [ "$(cat)" = "{server}" ] && exec echo '{login}'
 echo "credentials not found in native keychain"; exit 1"""
 
 
@@ -71,7 +71,7 @@ def test_a_login_in_the_file_is_found_by_host_or_url(configure: Any, key: str) -
 
 
 @pytest.mark.parametrize("key", [HUB_KEY, "docker.io", "index.docker.io"])
-def test_docker_hub_has_its_own_names(configure: Any, key: str) -> None:
+def test_docker_hubs_login_is_found_under_each_of_its_names(configure: Any, key: str) -> None:
     configure({"auths": {key: {"auth": AUTH}}})
     assert find_login(HUB).name == "käthe"
 
@@ -93,7 +93,7 @@ def test_a_login_is_decoded_as_docker_does_and_never_breaks_a_header(configure: 
     assert request.headers["Authorization"] == f"Basic {base64.b64encode(f'me:{password}'.encode()).decode()}"
 
 
-def test_a_name_and_a_password_may_be_in_fields_of_their_own(configure: Any) -> None:
+def test_a_name_and_a_password_may_be_in_separate_fields(configure: Any) -> None:
     configure({"auths": {HOST: {"username": "me", "password": "secret"}}})
     assert find_login(HOST) == Login("me", "secret")
 
@@ -105,20 +105,20 @@ def test_an_identity_token_replaces_name_and_password(configure: Any) -> None:
 
 def test_a_helper_for_the_host_comes_before_the_store_and_both_before_the_file(configure: Any) -> None:
     auths = {HOST: {"auth": AUTH}, "file.example": {"auth": AUTH}}
-    helpers = {"one": answer("helper", "a"), "two": answer("store", "b", "store.example")}
-    configure({"auths": auths, "credHelpers": {HOST: "one"}, "credsStore": "two"}, **helpers)
+    helpers = {"helper": answer("helper", "a"), "store": answer("store", "b", "store.example")}
+    configure({"auths": auths, "credHelpers": {HOST: "helper"}, "credsStore": "store"}, **helpers)
     assert find_login(HOST) == Login("helper", "a")
     assert find_login("store.example") == Login("store", "b")
     assert find_login("file.example") == Login("käthe", "pass:word")
 
 
 def test_a_helper_is_asked_for_docker_hub_by_its_url(configure: Any) -> None:
-    configure({"credsStore": "one"}, one=answer("<token>", "secret", HUB_KEY))
+    configure({"credsStore": "store"}, store=answer("<token>", "secret", HUB_KEY))
     assert find_login(HUB) == Login(token="secret")
 
 
 def test_an_empty_answer_of_a_helper_is_not_a_login(configure: Any) -> None:
-    configure({"credsStore": "one"}, one=answer("", ""))
+    configure({"credsStore": "store"}, store=answer("", ""))
     assert not find_login(HOST)
 
 
@@ -128,17 +128,17 @@ def test_an_empty_answer_of_a_helper_is_not_a_login(configure: Any) -> None:
         ({"auths": []}, ""), ({"auths": {HOST: "text"}}, ""),
         ({"auths": {HOST: {"auth": "bWU="}}}, ""), ({"auths": {HOST: {"auth": "OnNlY3JldA=="}}}, ""),
         ({"auths": {HOST: {"auth": "%%%"}}}, ""), ({"auths": {HOST: {"auth": "/w=="}}}, ""), ({"credHelpers": 1}, ""),
-        ({"credsStore": "absent"}, ""), ({"credsStore": "one"}, "echo locked; exit 1"),
-        ({"credsStore": "one"}, "echo no json"), ({"credsStore": "one"}, "echo '{}'"),
-        ({"credsStore": "one"}, "echo 1"), ({"credsStore": "one"}, "exec cat /dev/zero"),
-        ({"credsStore": "one"}, "exec sleep 60"),
+        ({"credsStore": "absent"}, ""), ({"credsStore": "store"}, "echo locked; exit 1"),
+        ({"credsStore": "store"}, "echo no json"), ({"credsStore": "store"}, "echo '{}'"),
+        ({"credsStore": "store"}, "echo 1"), ({"credsStore": "store"}, "exec cat /dev/zero"),
+        ({"credsStore": "store"}, "exec sleep 60"),
     ],
 )  # fmt: skip
 def test_a_damaged_configuration_or_helper_is_reported(
     configure: Any, content: Any, script: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bakery.registry.credentials.PATIENCE", 1.0)
-    configure(content, one=script)
+    configure(content, store=script)
     with pytest.raises(RegistryError, match=f"docker's login for {HOST} cannot be read"):
         find_login(HOST)
 

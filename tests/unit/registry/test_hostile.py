@@ -7,7 +7,6 @@ import functools
 import io
 import json
 import lzma
-import os
 import re
 import subprocess
 import sys
@@ -30,7 +29,7 @@ from bakery.registry.errors import retry_after
 from bakery.registry.transport import PULL, PUSH
 from tests.archives import Archive, digest_of, make_tar
 from tests.loopback import QuietHandler
-from tests.unit.registry.test_client import publish
+from tests.unit.registry.test_client import log_in, publish
 
 MEMORY = 300_000_000
 BOMB = 400 << 20
@@ -64,7 +63,7 @@ def zeros(size: int) -> Any:
 
 @functools.cache
 def layer_bomb(kind: str) -> bytes:
-    """A small layer that takes much memory if it is read without ceilings."""
+    """A small layer that takes much memory if it is read without limits."""
     if kind == "files":
         assert b"".join(empty_files(2, 2)) == b"".join(header(f"{n}/{m}", 0) for n in range(2) for m in range(2))
         return compressed(empty_files(600, 1000))
@@ -110,13 +109,13 @@ try:
     print(_status_files(registry, remote).keys())
 except BakeryError as error:
     print(type(error).__name__, error)
-# Not getrusage, whose maximum includes that of the process that started this one.
+# Not getrusage: its maximum includes the process that started this one.
 print(1024 * int(re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read())[1]))
 """
 
 
 def memory_of(reference: str) -> tuple[str, int]:
-    """What a process reports that reads the packages of a remote image, and the most bytes of memory that it took."""
+    """The output of a process that reads the packages of a remote image, and its peak memory in bytes."""
     done = subprocess.run([sys.executable, "-c", SCRIPT, reference], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     *lines, peak = done.stdout.splitlines()
@@ -207,7 +206,7 @@ def test_a_blob_is_verified_before_it_is_used(serve: Any, archive: Archive, chan
         pytest.raises(RegistryError, match=r"do not match|broke the connection"),
         registry.open_blob(reference, layer.digest, layer.compressed_bytes),
     ):
-        pytest.fail("it was given out")
+        pytest.fail("unverified bytes were returned")
     with pytest.raises(RegistryError, match="do not match"):
         registry.read_blob(reference, {"mediaType": "", "digest": layer.digest, "size": layer.compressed_bytes})
 
@@ -219,7 +218,7 @@ def test_a_blob_must_have_the_size_in_its_manifest(serve: Any, archive: Archive)
     (layer,) = registry.image(reference, "linux/amd64").layers
     for size in (layer.compressed_bytes - 1, layer.compressed_bytes + 1):
         with pytest.raises(RegistryError, match="do not match"), registry.open_blob(reference, layer.digest, size):
-            pytest.fail("it was given out")
+            pytest.fail("unverified bytes were returned")
 
 
 @pytest.mark.parametrize("digest", ["sha256:..", "latest", DIGEST + "\n", "md5:" + "a" * 32, "sha256:" + "A" * 64])
@@ -254,14 +253,8 @@ def test_retry_after_never_shortens_the_pause_before_another_attempt(
         Registry().image(f"{server.address}/name:tag", "linux/amd64")
     assert waits[:4] == [1.0, 2.0, 4.0, 8.0][: len(waits)]
     assert sum(waits) <= PULL.patience
-    assert len(server.asked) == len(waits) + 1
+    assert len(server.requests) == len(waits) + 1
     assert retry_after(text, 1.0) >= 0
-
-
-def log_in(host: str, **entry: str) -> None:
-    folder = Path(os.environ["DOCKER_CONFIG"])
-    folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text(json.dumps({"auths": {host: entry}}))
 
 
 PASSWORD = {"auth": base64.b64encode(b"name:S3cret").decode()}
@@ -278,15 +271,13 @@ def test_a_token_request_with_a_login_follows_no_redirect(serve: Any, status: in
     repository = Repository(Transport(server.address, "name", PUSH))
     with pytest.raises(RegistryError, match=f"answered {status} for a token") as caught:
         repository.check()
-    assert other.asked == []
+    assert other.requests == []
     assert "S3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("entry", [PASSWORD, REFRESH])
 @pytest.mark.parametrize("kind", ["Basic", "Bearer"])
-def test_storage_gets_no_login_even_if_it_asks_for_one(
-    serve: Any, archive: Archive, kind: str, entry: dict[str, str]
-) -> None:
+def test_storage_gets_no_login_even_if_it_asks_for_one(serve: Any, kind: str, entry: dict[str, str]) -> None:
     server, storage = serve(), serve()
     storage.default = (401, b"", {"WWW-Authenticate": f'{kind} realm="{storage.url}/token"'})
     storage.routes["/token"] = b'{"token": "x"}'
@@ -294,7 +285,7 @@ def test_storage_gets_no_login_even_if_it_asks_for_one(
     log_in(server.address, **entry)
     with pytest.raises(RegistryError):
         Registry(patience=0).read_blob(f"{server.address}/name:tag", {"mediaType": "", "digest": DIGEST, "size": 1})
-    assert storage.asked == ["GET /blob"]
+    assert storage.requests == ["GET /blob"]
     assert not any("authorization" in headers for headers in storage.headers)
 
 
@@ -338,7 +329,7 @@ def test_a_registry_that_redirects_in_circles_is_asked_a_few_times_and_not_again
     with pytest.raises(RegistryError, match="redirects too often") as caught:
         Transport(server.address, "x", policy).ask("GET", "manifests/1")
     assert not caught.value.transient
-    assert len(server.asked) <= 8
+    assert len(server.requests) <= 8
 
 
 def moved_on(request: Any) -> Any:
@@ -365,18 +356,18 @@ def test_a_registry_in_error_is_asked_at_most_once_a_second_and_then_abandoned(
         reference = f"{server.address}/name:{number}"
         with pytest.raises(RegistryError) as caught:
             registry.manifest(reference, DIGEST if kind == "other bytes" else str(number))
-    assert len([path for path in server.asked if path != "GET /v2/"]) <= ERRORS * requests
-    if kind != "redirects":  # of which the first ends all
+    assert len([path for path in server.requests if path != "GET /v2/"]) <= ERRORS * requests
+    if kind != "redirects":  # the first one already makes the registry unreachable
         assert sum(waits) >= ERRORS - 1
         assert "is not asked again after 3 errors" in str(caught.value)
 
 
-def test_a_registry_without_an_image_is_asked_about_all_others(serve: Any) -> None:
+def test_a_missing_image_does_not_count_as_an_error_of_the_registry(serve: Any) -> None:
     server, registry = serve(default=404), Registry(patience=0)
     for number in range(25):
         with pytest.raises(RegistryError):
             registry.platforms(f"{server.address}/name:{number}")
-    assert server.asked[-1] == "GET /v2/name/manifests/24"
+    assert server.requests[-1] == "GET /v2/name/manifests/24"
 
 
 def test_an_image_of_thousands_of_layers_is_refused(archive: Archive) -> None:
@@ -398,12 +389,12 @@ def test_only_a_few_attestations_of_an_image_are_read(serve: Any, archive: Archi
     server, registry = serve(), Registry(patience=0)
     publish(server, archive)
     remote = registry.image(f"{server.address}/name:tag", "linux/amd64")
-    server.asked.clear()
+    server.requests.clear()
     assert registry.attestation(remote, "https://spdx.dev/Document") is None
-    assert len(server.asked) == 1 + ATTESTATIONS
+    assert len(server.requests) == 1 + ATTESTATIONS
 
 
-LEAVING = [
+OUTSIDE = [
     "manifests/../../../x",
     "manifests/a/b",
     "manifests/x?y=1",
@@ -414,14 +405,14 @@ LEAVING = [
 ]
 
 
-@pytest.mark.parametrize("what", LEAVING)
-def test_a_path_that_leaves_the_repository_is_not_requested(serve: Any, what: str) -> None:
+@pytest.mark.parametrize("resource", OUTSIDE)
+def test_a_path_that_leaves_the_repository_is_not_requested(serve: Any, resource: str) -> None:
     server = serve(default=b"{}")
-    for path, name in (("x", what), ("x/../y", "manifests/1"), ("", "manifests/1")):
+    for path, name in (("x", resource), ("x/../y", "manifests/1"), ("", "manifests/1")):
         with pytest.raises(RegistryError, match="not a manifest or a blob") as caught:
             Transport(server.address, path, PUSH).ask("GET", name)
         assert not caught.value.transient
-    assert server.asked in ([], ["GET /v2/"])
+    assert server.requests in ([], ["GET /v2/"])
 
 
 def test_a_long_challenge_is_refused_at_once(serve: Any) -> None:
@@ -431,7 +422,7 @@ def test_a_long_challenge_is_refused_at_once(serve: Any) -> None:
     assert not caught.value.transient
 
 
-def test_a_challenge_of_letters_is_read_in_linear_time(serve: Any) -> None:
+def test_a_challenge_of_letters_is_read_in_linear_time() -> None:
     begin = time.process_time()
     with pytest.raises(RegistryError, match="unsupported kind of login"):
         Transport("127.0.0.1:1", "x", PUSH)._authorise("Bearer " + "a" * 4000)
@@ -442,7 +433,7 @@ def test_a_challenge_of_letters_is_read_in_linear_time(serve: Any) -> None:
 def test_a_token_that_cannot_be_sent_is_refused_at_once(serve: Any, token: object) -> None:
     server = serve({"/token": json.dumps({"token": token}).encode()})
     server.default = (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
-    with pytest.raises(RegistryError, match="answered with an invalid one") as caught:
+    with pytest.raises(RegistryError, match="answered with an invalid token") as caught:
         Repository(Transport(server.address, "x", PUSH)).check()
     assert not caught.value.transient
 
@@ -457,10 +448,10 @@ def test_a_redirect_that_cannot_be_followed_is_not_repeated(serve: Any, location
 
 @pytest.mark.parametrize("base", ["https://127.0.0.1", "http://127.0.0.1"])
 def test_an_upload_is_not_directed_from_https_to_another_protocol(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
-    def once(verb: str, what: str, **_: object) -> transport.Answer:
-        asked.append(what)
+    def once(verb: str, resource: str, **_: object) -> transport.Answer:
+        requested.append(resource)
         location = "ftp://host/x" if base.startswith("http:") else "http://host/x"
         return transport.Answer(404 if verb == "HEAD" else 202, {"Location": location}, b"")
 
@@ -470,24 +461,24 @@ def test_an_upload_is_not_directed_from_https_to_another_protocol(monkeypatch: p
     with pytest.raises(RegistryError, match="directs the upload to a protocol other than https") as caught:
         Repository(connection).put_blob(DIGEST, 1, lambda: io.BytesIO(b"x"))
     assert not caught.value.transient
-    assert asked == [f"blobs/{DIGEST}", "blobs/uploads/"]
+    assert requested == [f"blobs/{DIGEST}", "blobs/uploads/"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_login_page_is_not_taken_for_a_stored_manifest(serve: Any, status: int) -> None:
+def test_a_login_page_is_not_mistaken_for_a_stored_manifest(serve: Any, status: int) -> None:
     """Gateways redirect a request without a session to a page, which answers 200 to every verb."""
     server = serve({"/login": b"<html>"}, default=(status, b"", {"Location": "/login"}))
     with pytest.raises(RegistryError, match=r"confirmed 3\.13, but has sha256:"):
         Repository(Transport(server.address, "x", PUSH)).put_manifest("3.13", b"{}", "m")
 
 
-def test_a_manifest_that_is_taken_with_200_is_read_back(serve: Any) -> None:
+def test_a_manifest_that_is_accepted_with_status_200_is_read_back(serve: Any) -> None:
     server = serve({"/v2/x/manifests/3.13": b"{}"})
     assert Repository(Transport(server.address, "x", PUSH)).put_manifest("3.13", b"{}", "m") == digest_of(b"{}")
-    assert server.asked[-2:] == ["PUT /v2/x/manifests/3.13", "GET /v2/x/manifests/3.13"]
+    assert server.requests[-2:] == ["PUT /v2/x/manifests/3.13", "GET /v2/x/manifests/3.13"]
 
 
-OTHER: dict[str, dict[str, tuple[int, bytes, dict[str, str]]]] = {
+MISMATCHES: dict[str, dict[str, tuple[int, bytes, dict[str, str]]]] = {
     "another size": {"HEAD": (200, b"", {"Content-Length": "99"})},
     "another digest": {"HEAD": (200, b"", {"Docker-Content-Digest": DIGEST})},
     "another digest after the upload": {"PUT": (201, b"", {"Docker-Content-Digest": DIGEST})},
@@ -496,17 +487,17 @@ OTHER: dict[str, dict[str, tuple[int, bytes, dict[str, str]]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", OTHER)
+@pytest.mark.parametrize("kind", MISMATCHES)
 def test_a_blob_with_another_size_or_digest_is_not_counted_as_stored(serve: Any, kind: str) -> None:
     usual = {"HEAD": 404, "POST": (202, b"", {"Location": "/up"}), "PUT": 201}
 
     def answer(request: Any) -> Any:
         request.rfile.read(int(request.headers.get("Content-Length") or 0))
-        found = OTHER[kind].get(request.command)
-        if request.command != "HEAD" or not found:
-            return found or usual.get(request.command, 404)
-        request.send_response(found[0])
-        for name, value in found[2].items():
+        response = MISMATCHES[kind].get(request.command)
+        if request.command != "HEAD" or not response:
+            return response or usual.get(request.command, 404)
+        request.send_response(response[0])
+        for name, value in response[2].items():
             request.send_header(name, value)
         return request.end_headers()
 
@@ -517,7 +508,7 @@ def test_a_blob_with_another_size_or_digest_is_not_counted_as_stored(serve: Any,
     assert len(str(caught.value)) < 1000
 
 
-def test_the_digest_of_an_upload_is_not_a_part_of_the_fragment_of_its_url(serve: Any) -> None:
+def test_the_digest_of_an_upload_is_in_the_query_and_not_in_the_fragment_of_its_url(serve: Any) -> None:
     def answer(request: Any) -> Any:
         request.rfile.read(int(request.headers.get("Content-Length") or 0))
         location = {"Location": "/up?a=b#part"}
@@ -525,10 +516,10 @@ def test_the_digest_of_an_upload_is_not_a_part_of_the_fragment_of_its_url(serve:
 
     server = serve(default=answer)
     assert Repository(Transport(server.address, "x", PUSH)).put_blob(digest_of(b"x"), 1, lambda: io.BytesIO(b"x"))
-    assert server.asked[-1] == f"PUT /up?a=b&digest={digest_of(b'x')}"
+    assert server.requests[-1] == f"PUT /up?a=b&digest={digest_of(b'x')}"
 
 
-def test_an_answer_that_a_message_quotes_is_cut(serve: Any) -> None:
+def test_a_long_answer_is_shortened_in_a_message(serve: Any) -> None:
     long = "x" * 3_000_000
     layer = {"mediaType": long, "digest": DIGEST, "size": 1}
     manifest = {"config": {**layer, "mediaType": "m"}, "layers": [layer]}
@@ -541,7 +532,7 @@ def test_an_answer_that_a_message_quotes_is_cut(serve: Any) -> None:
 
 
 @pytest.mark.parametrize("size", [1 << 62, 10**400])
-def test_a_size_that_no_blob_can_have_is_refused(size: int) -> None:
+def test_an_impossible_size_of_a_blob_is_refused(size: int) -> None:
     layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": DIGEST, "size": size}
     with pytest.raises(ManifestError, match=r"Expected `int` <= .*layers\[0\].size"):
         parse_manifest({"config": {**layer, "size": 1}, "layers": [layer]})
@@ -560,7 +551,7 @@ def test_a_field_that_docker_reads_in_another_case_is_refused(name: str) -> None
 
 
 def test_a_statement_of_another_type_or_about_another_image_is_not_used(serve: Any, archive: Archive) -> None:
-    """An annotation of the layer says which type it has, and a signature says that it is about the image."""
+    """Its type must be the one in its layer's annotation, and its subject must be the image."""
     (image,) = archive.descriptors
     spdx, notes = "https://spdx.dev/Document", {"vnd.docker.reference.digest": image["digest"]}
 
@@ -610,7 +601,7 @@ def test_a_token_is_fetched_if_it_is_one_of_several_kinds_of_login(serve: Any, c
 
     server.default = answer
     Repository(Transport(server.address, "x", PUSH)).check()
-    assert server.asked[-2].startswith("GET /token?")
+    assert server.requests[-2].startswith("GET /token?")
 
 
 @pytest.mark.parametrize(
@@ -631,8 +622,8 @@ def test_a_password_is_used_unless_the_registry_names_a_server_for_tokens(serve:
     assert server.headers[-1]["authorization"].startswith("Basic ")
 
 
-def test_a_login_is_sent_to_a_host_in_capital_letters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was compared with the URL that is sent, in which requests writes the host in lower case."""
+def test_a_login_is_sent_to_a_host_in_capital_letters() -> None:
+    """It is added by the URL of the request, in which the host is in lower case."""
     connection = Transport("GHCR.io", "x", PUSH, token="secret")
     request = requests.Request("GET", f"{connection.base}/v2/", auth=connection._sign).prepare()
     assert request.headers["Authorization"] == "Bearer secret"
@@ -656,7 +647,7 @@ def test_a_server_that_the_registry_refers_to_is_named_if_it_cannot_be_reached(
 def test_a_proxy_that_does_not_connect_is_reported_as_such(
     serve: Any, nowhere: str, monkeypatch: pytest.MonkeyPatch, status: int | None, transient: bool
 ) -> None:
-    """It was the registry that broke the connection, for three minutes."""
+    """Not as a registry that broke the connection, after three minutes of retries."""
     server = serve()
     monkeypatch.setattr(QuietHandler, "do_CONNECT", lambda request: request.send_error(status), raising=False)
     address = server.address if status else nowhere.removeprefix("http://")
@@ -678,18 +669,18 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_certificate_is_reported_by_what_is_wrong_with_it(fault: str) -> None:
+def test_the_error_says_what_is_wrong_with_a_certificate(fault: str) -> None:
     connection = Transport("r.example", "x", PUSH)
     with pytest.raises(RegistryError, match=f"r.example {FAULTS[fault]}") as caught, connection._network_errors():
         raise requests.exceptions.SSLError(fault)
     assert not caught.value.transient
 
 
-def test_a_layer_of_an_impossible_size_is_not_a_full_disk(serve: Any) -> None:
+def test_a_layer_of_an_impossible_size_is_not_reported_as_a_full_disk(serve: Any) -> None:
     server = serve()
     with (
         pytest.raises(RegistryError, match=f"a blob of {1 << 62} bytes, expected at most"),
         Registry(patience=0).open_blob(f"{server.address}/x:tag", DIGEST, 1 << 62),
     ):
-        pytest.fail("it was given out")
-    assert server.asked == []
+        pytest.fail("unverified bytes were returned")
+    assert server.requests == []

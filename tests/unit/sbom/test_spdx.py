@@ -197,7 +197,7 @@ def test_null_annotations_are_the_same_as_absent_ones(tmp_path: Path) -> None:
 
 def test_a_layout_without_provenance_is_rejected(tmp_path: Path) -> None:
     file, _ = workspace(tmp_path, provenance=False)
-    with pytest.raises(BakeryError, match="attested nothing"):
+    with pytest.raises(BakeryError, match="the build has no attestation"):
         attest(file, tmp_path / "out.tar", {}, "")
 
 

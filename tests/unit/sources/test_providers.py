@@ -67,7 +67,7 @@ def test_a_mirror_in_error_is_asked_about_one_release_and_not_about_all(serve: A
     for micro in range(20):
         request = Request(f"Python-3.13.{micro}.tar.xz", 1, f"3.13.{micro}", mirror=server.url)
         assert not any(attempt.is_served() for attempt in from_user_mirror(request))
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("answer", [403, 404, 410])
@@ -76,7 +76,7 @@ def test_a_mirror_that_lacks_a_release_is_asked_about_others(serve: Any, answer:
     for micro in range(3):
         request = Request(f"Python-3.13.{micro}.tar.xz", 1, f"3.13.{micro}", mirror=server.url)
         assert not any(attempt.is_served() for attempt in from_user_mirror(request))
-    assert len(server.asked) == 6
+    assert len(server.requests) == 6
 
 
 def test_an_index_that_never_ends_is_abandoned(

@@ -42,7 +42,7 @@ def test_good_signature_is_reported_and_cached(upstream: FakeUpstream, file: Pat
     upstream.serve(pin, upstream.manager.sign(GOOD), ".asc")
     record = f"openpgp {upstream.manager.fingerprint} 2025-01-02"
     assert [upstream.signatures.ensure(pin, "3.13", file) for _ in range(2)] == [record, record]
-    assert upstream.server.asked == ["GET /3.13.5/Python-3.13.5.tar.xz.asc"]
+    assert upstream.server.requests == ["GET /3.13.5/Python-3.13.5.tar.xz.asc"]
     assert upstream.messages == [f"Python-3.13.5.tar.xz is signed: {record}"] * 2
     assert upstream.cached_files() == ["Python-3.13.5.tar.xz.asc"]
 
@@ -55,7 +55,7 @@ def test_corrupt_cached_signature_is_fetched_again(upstream: FakeUpstream, file:
     kept.write_bytes(upstream.mallory.sign(GOOD))
     assert upstream.signatures.ensure(pin, "3.13", file).startswith("openpgp ")
     assert any("removed, fetching it again" in line for line in upstream.messages)
-    assert len(upstream.server.asked) == 2
+    assert len(upstream.server.requests) == 2
     kept.write_bytes(upstream.mallory.sign(GOOD))
     upstream.server.routes.clear()
     assert upstream.signatures.ensure(pin, "3.13", file) == "not checked"
@@ -65,14 +65,14 @@ def test_corrupt_cached_signature_is_fetched_again(upstream: FakeUpstream, file:
 def test_signature_in_the_lock_is_reported_without_network_access(upstream: FakeUpstream, file: Path) -> None:
     pin = upstream.pin("3.13.5", GOOD, signed="openpgp ABC 2025-01-02")
     assert upstream.signatures.ensure(pin, "3.13", file) == "openpgp ABC 2025-01-02"
-    assert upstream.server.asked == []
+    assert upstream.server.requests == []
     assert upstream.messages == ["Python-3.13.5.tar.xz is signed: openpgp ABC 2025-01-02 (checked when it was pinned)"]
 
 
 def test_missing_signature_is_reported_and_retried_after_a_day(upstream: FakeUpstream, file: Path) -> None:
     pin = upstream.pin("3.13.5", GOOD)
     assert [upstream.signatures.ensure(pin, "3.13", file) for _ in range(2)] == ["not checked"] * 2
-    assert len(upstream.server.asked) == 1
+    assert len(upstream.server.requests) == 1
     assert all(
         line.startswith("Python-3.13.5.tar.xz: signature not checked; its digest was. Why: ") and "\n" not in line
         for line in upstream.messages
@@ -82,7 +82,7 @@ def test_missing_signature_is_reported_and_retried_after_a_day(upstream: FakeUps
     assert silent.read_text().startswith("not checked: openpgp: ") and "python.org answered 404" in silent.read_text()
     os.utime(silent, ((NOW - timedelta(days=2)).timestamp(),) * 2)
     upstream.signatures.ensure(pin, "3.13", file)
-    assert len(upstream.server.asked) == 2
+    assert len(upstream.server.requests) == 2
 
 
 @pytest.mark.parametrize("days", [1, 300])

@@ -76,13 +76,13 @@ class FakePool:
     """A fake apt of a Debian host whose mirror has ``data``."""
 
     def __init__(self, data: bytes | None = None, error: str = "Could not resolve 'deb.example'") -> None:
-        self.data, self.error, self.asked = data, error, list[str]()
+        self.data, self.error, self.requests = data, error, list[str]()
 
     def host_mirror(self) -> apt.Mirror:
         return apt.Mirror("bookworm", {"": "http://deb.example/debian"})
 
     def download(self, uri: str, file: Path, sha256: str) -> None:
-        self.asked.append(uri)
+        self.requests.append(uri)
         if self.data is None:
             raise apt.AptError(f"apt-helper failed: E: {self.error}")
         if hashlib.sha256(self.data).hexdigest() != sha256:
@@ -115,8 +115,8 @@ def test_mirror_comes_first_and_is_enough(client: Client, serve: Any, python_org
     assert folder == client.folder
     assert [file.name for file in folder.iterdir()] == ["Python-3.13.5.tar.xz"]
     assert (folder / client.pin.file).read_bytes() == DATA
-    assert mirror.asked == [f"GET {PATH}"]
-    assert python_org.asked == [] and fake.asked == []
+    assert mirror.requests == [f"GET {PATH}"]
+    assert python_org.requests == [] and fake.requests == []
     assert client.messages == [f"Python-3.13.5.tar.xz from the mirror {mirror.url}{PATH}, sha256 verified"]
 
 
@@ -124,8 +124,8 @@ def test_python_org_follows_a_mirror_without_the_file(client: Client, serve: Any
     mirror = serve()
     python_org.routes[PATH] = DATA
     client.fetch(mirror.url)
-    assert mirror.asked == [f"GET {PATH}", "GET /Python-3.13.5.tar.xz"]
-    assert python_org.asked == [f"GET {PATH}"]
+    assert mirror.requests == [f"GET {PATH}", "GET /Python-3.13.5.tar.xz"]
+    assert python_org.requests == [f"GET {PATH}"]
     assert client.cached_files() == ["sources/3.13.5/Python-3.13.5.tar.xz"]
     assert "from python.org" in client.messages[-1]
 
@@ -134,8 +134,8 @@ def test_debian_mirror_comes_last(client: Client, serve: Any, python_org: Any, p
     mirror, fake = serve(), pool(DATA)
     client.pin = client.make_pin("3.13.5", DATA, pool="pool/main/p/x.orig.tar.xz")
     client.fetch(mirror.url)
-    assert len(mirror.asked) == 2 and len(python_org.asked) == 1
-    assert fake.asked == ["http://deb.example/debian/pool/main/p/x.orig.tar.xz"]
+    assert len(mirror.requests) == 2 and len(python_org.requests) == 1
+    assert fake.requests == ["http://deb.example/debian/pool/main/p/x.orig.tar.xz"]
     assert (client.folder / client.pin.file).read_bytes() == DATA
     assert "from the host's Debian mirror" in client.messages[-1]
 
@@ -143,7 +143,7 @@ def test_debian_mirror_comes_last(client: Client, serve: Any, python_org: Any, p
 def test_release_without_a_pool_path_is_not_requested_from_debian(client: Client, python_org: Any, pool: Any) -> None:
     fake = pool(DATA)
     client.refused()
-    assert fake.asked == []
+    assert fake.requests == []
 
 
 def test_prerelease_is_in_the_folder_of_its_final_release(client: Client, python_org: Any) -> None:
@@ -156,7 +156,7 @@ def test_prerelease_is_in_the_folder_of_its_final_release(client: Client, python
 def test_mirror_layout_may_be_nested_or_flat(client: Client, serve: Any, python_org: Any, path: str) -> None:
     mirror = serve({f"/ftp/python{path}": DATA})
     client.fetch(f"{mirror.url}/ftp/python/")
-    assert python_org.asked == []
+    assert python_org.requests == []
     assert client.cached_files() == ["sources/3.13.5/Python-3.13.5.tar.xz"]
 
 
@@ -169,7 +169,7 @@ def test_mirror_may_be_a_folder_with_spaces_in_its_path(
     (folder / inner).mkdir(parents=True)
     (folder / inner / client.pin.file).write_bytes(DATA)
     client.fetch(f"{scheme}{folder}")
-    assert python_org.asked == []
+    assert python_org.requests == []
     assert (client.folder / client.pin.file).read_bytes() == DATA
     assert (folder / inner / client.pin.file).exists()
 
@@ -177,14 +177,14 @@ def test_mirror_may_be_a_folder_with_spaces_in_its_path(
 def test_mirror_folder_without_the_file_is_skipped(client: Client, python_org: Any, tmp_path: Path) -> None:
     python_org.routes[PATH] = DATA
     client.fetch(str(tmp_path / "empty"))
-    assert len(python_org.asked) == 1
+    assert len(python_org.requests) == 1
 
 
 def test_provider_that_times_out_is_skipped(
     client: Client, serve: Any, python_org: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "TIMEOUT", (2.0, 0.4))
-    mirror = serve(default=lambda request: request.server.told.released.wait(10) and 404)
+    mirror = serve(default=lambda request: request.server.state.released.wait(10) and 404)
     python_org.routes[PATH] = DATA
     client.fetch(mirror.url)
     assert client.cached_files() == ["sources/3.13.5/Python-3.13.5.tar.xz"]
@@ -202,7 +202,7 @@ def test_provider_that_stalls_midway_is_skipped(
         request.end_headers()
         request.wfile.write(DATA[:1000])
         request.wfile.flush()
-        request.server.told.released.wait(10)
+        request.server.state.released.wait(10)
 
     mirror = serve(default=stall)
     python_org.routes[PATH] = DATA
@@ -250,7 +250,7 @@ def test_wrong_bytes_end_the_build_without_a_fallback(
         assert words in error.message
     assert client.cached_files() == []
     assert not client.folder.exists()
-    assert python_org.asked == [] and fake.asked == []
+    assert python_org.requests == [] and fake.requests == []
 
 
 def test_wrong_bytes_from_python_org_leave_no_folder(client: Client, serve: Any, python_org: Any) -> None:
@@ -277,7 +277,7 @@ def test_corrupt_cached_tarball_is_reported_and_fetched_again(client: Client, py
     assert "corrupt in the cache" in client.messages[0]
     assert client.pin.sha256 in client.messages[0] and hashlib.sha256(DATA[:100]).hexdigest() in client.messages[0]
     assert (client.folder / client.pin.file).read_bytes() == DATA
-    assert len(python_org.asked) == 2
+    assert len(python_org.requests) == 2
 
 
 def test_corrupt_cached_tarball_is_removed_even_if_no_provider_has_it(client: Client, python_org: Any) -> None:
@@ -293,7 +293,7 @@ def test_second_fetch_needs_no_network(client: Client, python_org: Any) -> None:
     before = (client.folder / client.pin.file).stat().st_mtime_ns
     client.messages.clear()
     assert client.fetch("http://127.0.0.1:9") == client.folder
-    assert len(python_org.asked) == 1
+    assert len(python_org.requests) == 1
     assert client.messages == []
     assert (client.folder / client.pin.file).stat().st_mtime_ns == before
 
@@ -321,14 +321,14 @@ def test_debian_mirror_reports_a_host_of_another_distribution(client: Client, py
     fake = pool(DATA, host="fedora")
     client.pin = client.make_pin("3.13.5", DATA, pool="pool/p")
     assert "this host's apt has fedora packages, not debian packages" in str(client.refused())
-    assert fake.asked == []
+    assert fake.requests == []
 
 
 def test_the_mirror_of_an_ubuntu_host_is_asked(client: Client, python_org: Any, pool: Any) -> None:
     fake = pool(DATA, host="ubuntu")
     client.pin = client.make_pin("3.14.4", DATA, pool="pool/p")
     client.fetch()
-    assert fake.asked and "from the host's Ubuntu mirror" in client.messages[-1]
+    assert fake.requests and "from the host's Ubuntu mirror" in client.messages[-1]
 
 
 def test_cached_release_is_suggested_with_the_exact_command(client: Client, python_org: Any) -> None:
@@ -351,7 +351,7 @@ def test_release_in_the_pool_is_suggested_only_if_served(
     monkeypatch.setattr(apt, "host_mirror", lambda: apt.Mirror("bookworm", {"": f"{mirror.url}/debian"}))
     client.others = (client.make_pin("3.13.2", b"other", pool="pool/p"),)
     assert ("is available is 3.13.2: " in client.refused().hint) is served
-    assert mirror.asked == ["HEAD /debian/pool/p"]
+    assert mirror.requests == ["HEAD /debian/pool/p"]
 
 
 def test_leftovers_of_a_killed_process_are_removed(client: Client, python_org: Any) -> None:
@@ -394,7 +394,7 @@ def test_concurrent_builds_download_once(client: Client, python_org: Any) -> Non
     for thread in threads:
         thread.join(10)
     assert folders == [client.folder, client.folder]
-    assert len(python_org.asked) == 1
+    assert len(python_org.requests) == 1
     assert f"waiting: another process (pid {os.getpid()}) is busy with Python-3.13.5.tar.xz" in client.messages
 
 
@@ -444,12 +444,12 @@ def test_mirror_may_be_the_url_of_a_folder(client: Client, python_org: Any, tmp_
     folder.mkdir()
     (folder / client.pin.file).write_bytes(DATA)
     client.fetch(f"{start}{tmp_path}/a%20b")
-    assert python_org.asked == []
+    assert python_org.requests == []
 
 
 def test_scheme_of_a_mirror_may_be_in_capitals(client: Client, serve: Any, python_org: Any) -> None:
     client.fetch(serve({f"/{client.pin.file}": DATA}).url.replace("http:", "HTTP:"))
-    assert python_org.asked == []
+    assert python_org.requests == []
 
 
 def test_malformed_mirror_url_is_reported(client: Client, python_org: Any) -> None:

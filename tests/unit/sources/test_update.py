@@ -77,7 +77,7 @@ def test_profiles_that_a_new_pin_makes_stale_are_listed(org: FakePythonOrg) -> N
 
 def test_no_change_if_the_newest_release_is_pinned(org: FakePythonOrg) -> None:
     assert org.find() == Findings()
-    assert not any("tar.xz" in line for line in org.server.asked)
+    assert not any("tar.xz" in line for line in org.server.requests)
 
 
 def test_only_the_newest_of_several_releases_is_pinned(org: FakePythonOrg) -> None:
@@ -118,7 +118,7 @@ def test_a_list_with_a_thousand_releases_that_no_server_has_costs_few_requests(o
         org.announce(f"3.13.{micro}")
         org.list_folder(f"3.13.{micro}")
     findings = org.find()
-    assert len([request for request in org.server.asked if ".tar.xz" in request]) == CANDIDATES
+    assert len([request for request in org.server.requests if ".tar.xz" in request]) == CANDIDATES
     assert findings.changes == [] and "Python 3.13.114 and older releases" in findings.notes[-1]
 
 
@@ -168,7 +168,7 @@ def test_no_source_of_releases_is_an_error(org: FakePythonOrg) -> None:
 
 def test_python_org_timeout_is_reported(org: FakePythonOrg, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "TIMEOUT", (0.5, 0.3))
-    hang = lambda request: request.server.told.released.wait(10) and 404  # noqa: E731
+    hang = lambda request: request.server.state.released.wait(10) and 404  # noqa: E731
     org.server.routes.update({"/": hang, "/api/release/": hang})
     with pytest.raises(SourceError, match="did not answer in time"):
         org.find()
@@ -177,7 +177,7 @@ def test_python_org_timeout_is_reported(org: FakePythonOrg, monkeypatch: pytest.
 def test_tarball_timeout_is_reported(org: FakePythonOrg, monkeypatch: pytest.MonkeyPatch) -> None:
     pin = org.publish("3.13.6")
     monkeypatch.setattr(http, "TIMEOUT", (2, 0.3))
-    org.server.routes[org.path(pin)] = lambda request: request.server.told.released.wait(10) and 404
+    org.server.routes[org.path(pin)] = lambda request: request.server.state.released.wait(10) and 404
     findings = org.find()
     assert findings.changes == [] and "did not answer in time" in findings.notes[0]
 

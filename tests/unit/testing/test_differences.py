@@ -38,7 +38,7 @@ ENTRY = '[[difference]]\nfacts = "{}"\nreason = "a reason of five words"\n{}\n'
 
 @pytest.fixture
 def data(tmp_path: Path) -> Callable[..., Path]:
-    """Writes shared/differences.toml with an entry for each pattern, or pattern and more keys."""
+    """Writes shared/differences.toml with an entry for each pattern, or for each pair of a pattern and more keys."""
     (tmp_path / "shared").mkdir()
 
     def write(*entries: str | tuple[str, str]) -> Path:
@@ -57,7 +57,7 @@ def record(image: Callable[..., Image]) -> FactsRecord:
     return compare_facts(image("3.13"), OURS, THEIRS)
 
 
-def test_facts_of_either_image_and_other_values_are_differences(record: FactsRecord) -> None:
+def test_facts_of_only_one_image_and_different_values_are_differences(record: FactsRecord) -> None:
     assert (record.image, record.platform, record.compared) == ("3.13.15-bookworm", "linux/amd64", 4)
     assert [(difference.name, difference.side) for difference in record.differences] == [
         ("commands: pip", "ours"),
@@ -85,7 +85,7 @@ def test_every_difference_has_the_first_reason_that_matches_all_of_its_name(
     data: Callable[..., Path], record: FactsRecord
 ) -> None:
     groups, lines = explain(data("limits: .*", "names", ".*"), record)
-    assert [(reason.facts, len(found)) for reason, found in groups] == [("limits: .*", 1), (".*", 2)]
+    assert [(reason.facts, len(matches)) for reason, matches in groups] == [("limits: .*", 1), (".*", 2)]
     assert lines == ["3.13.15-bookworm: names: no longer differs"]
 
 
@@ -107,7 +107,7 @@ def test_a_reason_without_a_difference_is_reported_unless_it_is_optional_or_for_
     assert explain(data(".*", ("users: .*", keys)), record, stale=False)[1] == []
 
 
-def test_a_reason_for_what_only_one_image_has_does_not_explain_another_difference(
+def test_a_reason_for_facts_of_one_image_does_not_explain_other_differences(
     data: Callable[..., Path], record: FactsRecord
 ) -> None:
     groups, lines = explain(data((".*", 'side = "ours"')), record)
@@ -164,10 +164,10 @@ def test_reasons_match_a_name_that_repeats_a_part_of_itself_in_linear_time(root:
     groups = [group for record in records for group in explain(root, record)[0]]
     names = {reason.facts: matches[0].name for reason, matches in groups}
     for facts, name in names.items():  # a pattern rejects names of other kinds at their beginning
-        for at, end in itertools.product(range(len(name)), ("", "\n", "!")):
+        for start, end in itertools.product(range(len(name)), ("", "\n", "!")):
             for pattern in (r"\w+|.", "/[^/]*|."):
-                part = re.match(pattern, name[at:])[0]  # type: ignore[index]
-                repeated = f"{name[:at]}{part * (20_000 // len(part))}{end}"
+                part = re.match(pattern, name[start:])[0]  # type: ignore[index]
+                repeated = f"{name[:start]}{part * (20_000 // len(part))}{end}"
                 began = time.process_time()
                 Reason(facts, "").explains(Difference(repeated, None, ""))
                 assert time.process_time() - began < 0.2, (facts, repeated[:200])
@@ -195,15 +195,15 @@ def test_a_record_that_is_missing_or_damaged_is_an_error_that_says_how_to_renew_
 
 @pytest.fixture
 def observed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A mock of what only an engine can observe: facts by the name of the image, and the names asked for."""
-    asked: list[str] = []
+    """Fakes the facts that an engine observes in images; the list collects the images' references."""
+    references: list[str] = []
 
     def observe(engine: object, root: Path, reference: str, image: Image | None = None) -> Facts:
-        asked.append(reference)
+        references.append(reference)
         return THEIRS if reference.startswith("reference/") else OURS
 
     monkeypatch.setattr(differences, "observe", observe)
-    return asked
+    return references
 
 
 def test_the_record_replaces_the_reference_until_it_is_renewed(
@@ -212,11 +212,11 @@ def test_the_record_replaces_the_reference_until_it_is_renewed(
     root, ours = data(), image("3.13")
     with pytest.raises(BuildError, match=r"3\.13-bookworm-amd64-reference\.json\.xz"):
         find_differences(root, catalog, None, ours, None, record=False)  # type: ignore[arg-type]
-    made = find_differences(root, catalog, None, ours, None, record=True)  # type: ignore[arg-type]
+    recorded = find_differences(root, catalog, None, ours, None, record=True)  # type: ignore[arg-type]
     assert observed == ["reference/python:3.13.15-bookworm", "infra7/python:3.13.15-bookworm"]
-    assert find_differences(root, catalog, None, ours, None, record=False) == made  # type: ignore[arg-type]
+    assert find_differences(root, catalog, None, ours, None, record=False) == recorded  # type: ignore[arg-type]
     assert len(observed) == 3
-    assert read_facts(record_file(root, ours)) == made
+    assert read_facts(record_file(root, ours)) == recorded
 
 
 def test_a_source_tree_is_compared_with_its_own_reference_and_replaces_no_record(
@@ -239,13 +239,13 @@ def test_the_record_of_a_commit_replaces_the_reference_of_that_commit_only(
     root, release = data(), image("3.13")
     commits = [f"git {digit * 40}" for digit in "ab"]
     first, second = (dataclasses.replace(release, pin=dataclasses.replace(release.pin, local=c)) for c in commits)
-    made = find_differences(root, catalog, None, first, None, record=True)  # type: ignore[arg-type]
-    assert made.tree == commits[0]
+    recorded = find_differences(root, catalog, None, first, None, record=True)  # type: ignore[arg-type]
+    assert recorded.tree == commits[0]
     reference, ours = observed
     for tree, seen in ((first, [ours]), (second, [reference, ours])):
-        del observed[:]
-        found = find_differences(root, catalog, None, tree, None, record=False)  # type: ignore[arg-type]
-        assert (found.differences, observed) == (made.differences, seen)
+        observed.clear()
+        result = find_differences(root, catalog, None, tree, None, record=False)  # type: ignore[arg-type]
+        assert (result.differences, observed) == (recorded.differences, seen)
     with pytest.raises(BuildError, match=f"the recorded facts are of .*-local-bookworm, linux/amd64, {commits[0]}; "):
         find_differences(root, catalog, None, release, None, record=False)  # type: ignore[arg-type]
 
