@@ -40,10 +40,9 @@ def profile(selection: Selection, building: Building, output: Output) -> None:
     """Train interpreters and record their profiles (shared/profiles, shared/lock.toml), which builds then use."""
     catalog, images = selection.select(WORKSPACE.root, everything=building.stale)
     images = bakery.build.with_stale_profile(catalog, images) if building.stale else images
-    # Refuses images that are compiled with gcc, also without --dry.
-    plans = [f"{image.name}: would train with {bakery.build.compiler_to_train(catalog, image)}" for image in images]
+    plan = bakery.build.training_plan(catalog, images)
     if output.dry:
-        print("\n".join(plans))
+        print(plan)
         return
     untrained = replace(catalog, profiles={})
     bakery.build.train_all(bakery.build.open_builder(WORKSPACE, untrained, "profile", selection, building), images)
@@ -55,7 +54,6 @@ def profile(selection: Selection, building: Building, output: Output) -> None:
 )
 def verify(selection: Selection, building: Building, measuring: Measuring) -> Report:
     """Build images twice, or rebuild a published one, and compare the bits; exit code 1 if they differ."""
-    building = replace(building, no_cache=True)
     published = None
     if not measuring.image:
         catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
@@ -64,7 +62,7 @@ def verify(selection: Selection, building: Building, measuring: Measuring) -> Re
         bakery.build.check_options(building)
         catalog, images = load_catalog(WORKSPACE.root), ()
         published = bakery.build.Published.find(measuring.image, catalog.platforms, selection.platform)
-    builder = bakery.build.open_builder(WORKSPACE, catalog, "verify", selection, building)
+    builder = bakery.build.open_builder(WORKSPACE, catalog, "verify", selection, replace(building, no_cache=True))
     return bakery.build.verification_report(builder, images, published)
 
 
@@ -89,10 +87,8 @@ def test(selection: Selection, building: Building, measuring: Measuring) -> Repo
     catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "test", selection, building)
     builder.build_missing(images)
-    results = [
-        bakery.testing.run_image_tests(WORKSPACE, catalog, builder.engine, image, measuring.k, tell) for image in images
-    ]
-    return Report.of_results("image passed failed skipped", results, bakery.testing.image_test_failure(results))
+    results, failure = bakery.testing.run_tests(WORKSPACE, catalog, builder.engine, images, measuring.k, tell)
+    return Report.of_results("image passed failed skipped", results, failure)
 
 
 @command(
@@ -105,7 +101,5 @@ def regrtest(selection: Selection, building: Building, measuring: Measuring) -> 
     catalog, images = selection.select(WORKSPACE.root, recipe=building.recipe)
     builder = bakery.build.open_builder(WORKSPACE, catalog, "regrtest", selection, replace(building, jobs=None))
     builder.build_missing(images)
-    suites = bakery.testing.build_suites(builder, images)
-    results = [bakery.testing.run_suite(builder, suite, measuring.only, building.jobs or 0, tell) for suite in suites]
-    failure = bakery.testing.suite_failure(results)
+    results, failure = bakery.testing.run_suites(builder, images, measuring.only, building.jobs or 0, tell)
     return Report.of_results("image result passed failed skipped expected", results, failure)

@@ -45,10 +45,8 @@ def measure(selection: Selection, measuring: Measuring, function: str) -> None:
         catalog, images = selection.select(WORKSPACE.root)
         builder = bakery.build.open_builder(WORKSPACE, catalog, "bench", selection, Building())
         bakery.benchmarks.require_usable(builder.engine, measuring)
-        pairs = []
-        for image in images:
-            peer = bakery.build.peer_of(builder, image, measuring.against)
-            pairs.append(bakery.benchmarks.pair_of(catalog, image, measuring.image, peer))
+        peers = [bakery.build.peer_of(builder, image, measuring.against) for image in images]
+        pairs = bakery.benchmarks.pairs_of(catalog, images, measuring.image, peers)
     engine = bakery.engine.find_engine(WORKSPACE, tell)
     sessions = [
         bakery.benchmarks.Session(WORKSPACE, engine, pair, measuring, make_display(sys.stderr)) for pair in pairs

@@ -26,9 +26,7 @@ def push(selection: Selection, building: Building, publishing: Publishing, outpu
         else:
             pushed = pusher.push_digests(bakery.engine.find_engine(WORKSPACE, tell), images)
         if publishing.digests and not output.dry:
-            bakery.publish.write_digests(Path(publishing.digests), pushed)
-            written = f"{publishing.digests} written: {len(pushed)} images"
-            print(f"{written}; tag them with inv push --merge={publishing.digests}")
+            print(bakery.publish.write_digests(publishing.digests, pushed))
             return None
         reports = pusher.tag(pushed)
     return Report.of("image platform tag state why", [row for report in reports for row in report.rows])

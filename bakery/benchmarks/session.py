@@ -69,6 +69,11 @@ def pair_of(catalog: Catalog, image: Image, ours: str | None, against: str | Non
     )
 
 
+def pairs_of(catalog: Catalog, images: Sequence[Image], ours: str | None, against: Sequence[str | None]) -> list[Pair]:
+    """:func:`pair_of` for each of ``images``, with what it is measured ``against``."""
+    return [pair_of(catalog, image, ours, other) for image, other in zip(images, against, strict=True)]
+
+
 def free_pair(ours: str, reference: str) -> Pair:
     """Two images of any origin."""
     return Pair(_file_name(ours, reference), ours, reference)

@@ -5,9 +5,9 @@ from bakery.build.builder import Builder, build_report, check_options, open_buil
 from bakery.build.inputs import planned_definition
 from bakery.build.peers import peer_of
 from bakery.build.reproducibility import Published, verification_report
-from bakery.build.training import compiler_to_train, train_all, with_stale_profile
+from bakery.build.training import train_all, training_plan, with_stale_profile
 
 __all__ = [
-    "Builder", "Published", "build_report", "check_options", "compiler_to_train", "open_builder", "peer_of",
-    "planned_definition", "query_newer", "train_all", "verification_report", "with_stale_profile",
+    "Builder", "Published", "build_report", "check_options", "open_builder", "peer_of", "planned_definition",
+    "query_newer", "train_all", "training_plan", "verification_report", "with_stale_profile",
 ]  # fmt: skip

@@ -32,6 +32,11 @@ def compiler_to_train(catalog: Catalog, image: Image) -> str:
     return compiler
 
 
+def training_plan(catalog: Catalog, images: Iterable[Image]) -> str:
+    """A line for each of ``images`` with the compiler that its profile is for; raises as :func:`compiler_to_train`."""
+    return "\n".join(f"{image.name}: would train with {compiler_to_train(catalog, image)}" for image in images)
+
+
 def train(builder: Builder, image: Image) -> tuple[Profile, bytes]:
     """Compile ``image``'s release with instrumentation and run the training; returns the profile and its file's bytes.
 

@@ -128,9 +128,10 @@ def open_payload(
             yield Payload(archive, platform)
 
 
-def write_digests(file: Path, images: Sequence[PushedImage]) -> None:
-    """Write what was pushed by digest, for :func:`read_digests` on another machine."""
-    write_whole(file, json.dumps([asdict(image) for image in images], indent=1) + "\n")
+def write_digests(file: str, images: Sequence[PushedImage]) -> str:
+    """Write what was pushed by digest, for :func:`read_digests` on another machine; returns what to do with it."""
+    write_whole(Path(file), json.dumps([asdict(image) for image in images], indent=1) + "\n")
+    return f"{file} written: {len(images)} images; tag them with inv push --merge={file}"
 
 
 def _platform(_: type, value: object) -> object:

@@ -129,6 +129,15 @@ def _result(image: Image, reference: str, code: int, output: str) -> ImageTestRe
     return result
 
 
+def run_tests(
+    workspace: Workspace, catalog: Catalog, engine: Engine, images: Sequence[Image], patterns: Sequence[str],
+    write: Callable[[str], object],
+) -> tuple[list[ImageTestResult], BuildError | None]:  # fmt: skip
+    """The result of :func:`run_image_tests` in each of ``images``, and the error to end with if a test failed."""
+    results = [run_image_tests(workspace, catalog, engine, image, patterns, write) for image in images]
+    return results, image_test_failure(results)
+
+
 def image_test_failure(results: Sequence[ImageTestResult]) -> BuildError | None:
     """The error that a run ends with; ``None`` if every test passed in every image."""
     failed = sum(bool(result.failures) for result in results)

@@ -198,6 +198,14 @@ def run_suite(
     return result
 
 
+def run_suites(
+    builder: Builder, images: Iterable[Image], only: Sequence[str], jobs: int, write: Callable[[str], object]
+) -> tuple[list[SuiteResult], BuildError | None]:
+    """The result of :func:`run_suite` on each of ``images``, and the error to end with if a test failed."""
+    results = [run_suite(builder, suite, only, jobs, write) for suite in build_suites(builder, images)]
+    return results, suite_failure(results)
+
+
 def suite_failure(results: Sequence[SuiteResult]) -> BuildError | None:
     """The error that a run ends with; ``None`` if every suite ended as expected."""
     names = [result.image.name for result in results if not result.ended_as_expected]

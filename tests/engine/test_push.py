@@ -290,7 +290,7 @@ def test_several_machines_push_by_digest_and_one_sets_the_tags(publisher: Publis
     for platform in ("", ARM):
         files.append(str(publisher.folder / f"digests-{len(files)}.json"))
         pusher = publisher.pusher(f"{registry}/{name}")
-        write_digests(Path(files[-1]), pusher.push_digests(publisher.engine, [publisher.image(platform)]))
+        write_digests(files[-1], pusher.push_digests(publisher.engine, [publisher.image(platform)]))
         assert tags(registry, name) == []
     publisher.pusher(f"{registry}/{name}").tag(read_digests(files))
     assert platform_digests(registry, name, "3.13") == {host_platform(): ours, ARM: arm}

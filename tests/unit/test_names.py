@@ -91,7 +91,7 @@ def pushed() -> PushedImage:
 
 def test_a_digests_file_is_read_as_it_was_written(tmp_path: Path, pushed: PushedImage) -> None:
     file = tmp_path / "digests.json"
-    write_digests(file, [pushed])
+    write_digests(str(file), [pushed])
     assert read_digests([str(file)]) == [pushed]
     assert read_digests([str(file)])[0].entries == pushed.entries
 
@@ -139,7 +139,7 @@ def test_a_file_other_than_a_digests_file_is_refused(tmp_path: Path, text: str) 
 
 def test_an_empty_digests_file_is_refused(tmp_path: Path, pushed: PushedImage) -> None:
     full, empty = tmp_path / "full.json", tmp_path / "empty.json"
-    write_digests(full, [pushed])
+    write_digests(str(full), [pushed])
     empty.write_text("[]")
     with pytest.raises(InputError, match=r"empty\.json contains no image"):
         read_digests([str(full), str(empty)])
