@@ -1,4 +1,7 @@
-"""The folders that the project writes to: this clone, and the cache that all clones on a machine share."""
+"""The folders that the project writes to: this clone, and the cache that all clones on a machine share.
+
+Also finds the folder of docker's configuration, which is only read.
+"""
 
 import os
 import re
@@ -49,6 +52,11 @@ def find_workspace(root: Path, environ: Mapping[str, str] = os.environ) -> Works
     cache = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME") or "/", ".cache")
     home = environ.get("BAKERY_HOME") or os.path.join(cache, "infra7-python")
     return Workspace(root=root, home=Path(os.path.expanduser(home)).absolute())
+
+
+def docker_folder() -> Path:
+    """The folder of docker's configuration and contexts: $DOCKER_CONFIG or ~/.docker."""
+    return Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"))
 
 
 def require_own_cache(home: Path) -> None:

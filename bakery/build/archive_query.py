@@ -29,13 +29,13 @@ def query_newer(builder: Builder, image: Image, versions: Iterable[tuple[str, st
     """
     host, dockerfile = host_platform(), builder.catalog.dockerfile_of(image)
     base = builder.inputs.base(replace(image, platform=host), partial(builder.display.note, image.target.name))
-    # Making a base for another platform takes minutes of emulation: if there is none, use the host's base's sources.
-    asked = base if image.platform == host else builder.inputs.available_base(image) or base
+    # Making a base for another platform takes minutes of emulation: unless one exists, the host's has the same sources.
+    queried = base if image.platform == host else builder.inputs.available_base(image) or base
     builder.workspace.build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{STAGE}.", dir=builder.workspace.build) as folder:
         (Path(folder) / "architecture").write_text(f"{image.platform.architecture}\n")
         (Path(folder) / "packages").write_text("".join(f"{name} {version}\n" for name, version in versions))
-        contexts = {"base": base.context, "asked": asked.context, "versions": folder, "shared": "shared"}
+        contexts = {"base": base.context, "asked": queried.context, "versions": folder, "shared": "shared"}
         arguments = [f"--build-context={name}={context}" for name, context in contexts.items()]
         arguments += [f"--network={builder.engine.network}"] if builder.engine.network else []
         arguments += [
@@ -44,7 +44,7 @@ def query_newer(builder: Builder, image: Image, versions: Iterable[tuple[str, st
         ]  # fmt: skip
         log = builder.workspace.logs / f"outdated-{image.target.name}-{image.platform.architecture}.log"
         log.unlink(missing_ok=True)
-        network = builder.buildx.reaching(builder.inputs.archives(image, asked))
+        network = builder.buildx.reaching(builder.inputs.archives(image, queried))
         options = replace(network, uncached=(QUERY, STAGE), cache_from=(), cache_to=())
         builder.run_buildx(Stage(image, log, {}), options, arguments, lambda _: None)
         try:

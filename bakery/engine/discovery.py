@@ -19,7 +19,7 @@ from bakery.errors import EngineError, InputError
 from bakery.files import Tell, existing
 from bakery.redaction import redact, redacted
 from bakery.regular_files import SMALL
-from bakery.workspace import Workspace
+from bakery.workspace import Workspace, docker_folder
 
 if TYPE_CHECKING:
     from docker.tls import TLSConfig
@@ -43,7 +43,7 @@ def running_engine(workspace: Workspace, tell: Tell = print) -> Engine | None:
         if not existing(Path(os.environ.get(name, ""))).is_dir():  # buildx: "mkdir ...: not a directory"
             hint = f"Unset it, or set it to a folder: unset {name}"
             raise InputError(f"{name}={os.environ[name]}: expected a folder, not a file", hint=hint)
-    folder = Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"))
+    folder = docker_folder()
     for file in (folder / "config.json", *folder.glob("contexts/meta/*/meta.json")):
         # docker's client would wait for the writer of a FIFO, and take 25 times the memory of a file's size.
         if os.path.exists(file) and not (file.is_file() and file.stat().st_size <= SMALL):

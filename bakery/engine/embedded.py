@@ -170,7 +170,8 @@ class Embedded:
         Raises :exc:`EngineError` if it does not start.
         """
         now = self.pid()
-        if before in (None, now) or not has_crashed(self.log if now is None else self.last_log):
+        log = self.log if now is None else self.last_log
+        if before is None or before == now or not has_crashed(log):
             return False
         try:
             self.up()

@@ -1,11 +1,10 @@
 """Docker's own configuration file, which holds logins and proxies."""
 
 import json
-import os
-from pathlib import Path
 
 from bakery.errors import InputError
 from bakery.regular_files import SMALL, read_regular
+from bakery.workspace import docker_folder
 
 
 def docker_config() -> dict[str, object]:
@@ -14,7 +13,7 @@ def docker_config() -> dict[str, object]:
     https://docs.docker.com/reference/cli/docker/#docker-cli-configuration-file-configjson-properties. Raises
     :exc:`InputError` if it cannot be read.
     """
-    file = Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")) / "config.json"
+    file = docker_folder() / "config.json"
     try:
         content = json.loads(read_regular(file, SMALL))
     except FileNotFoundError:
