@@ -13,6 +13,9 @@ from bakery.records.builds import BuildRecord, PreviousBuild, Record, json_text,
 from bakery.regular_files import MEDIUM, read_regular
 from bakery.workspace import Workspace
 
+SIZES = ("release", "compressed_bytes", "disk_bytes", "gzip_bytes", "anatomy")
+"""Fields that `inv compare` compares, and the release that it compares them for."""
+
 
 class Status(Record, frozen=True, kw_only=True):
     """The content of the file; ``schema`` changes when older versions of this program could not read it."""
@@ -47,7 +50,8 @@ def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord], now: s
 
     A record from later than ``now`` (ISO 8601) counts as the older one, because its clock was wrong. A quick build does
     not replace a full build: both are kept. A build on the user's own base image (``--base``) says nothing about the
-    target and is skipped. Fields that are only valid in this clone are dropped.
+    target and is skipped. Fields that are only valid in this clone are dropped. What `inv compare`
+    recorded for a build of the same sizes is kept.
     """
     records = {(record.image, record.platform, record.recipe): record for record in published}
     for record in local:
@@ -60,6 +64,8 @@ def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord], now: s
                 again = old.built == record.built  # the same build, tested again
                 before = old.previous if again else msgspec.convert(old, PreviousBuild, from_attributes=True)
                 new = msgspec.structs.replace(new, previous=before)
+                if all(getattr(old, name) == getattr(new, name) for name in SIZES):
+                    new = msgspec.structs.replace(new, compared=new.compared or old.compared)
             records[key] = new
     return [records[key] for key in sorted(records, key=lambda key: (records[key].version, key))]
 

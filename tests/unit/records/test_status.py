@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bakery.errors import ConfigError
-from bakery.records.builds import BaseRecord, BuildRecord
+from bakery.records.builds import BaseRecord, BuildRecord, ComparedWith, ReferenceSize
 from bakery.records.status import adopt, publish_local_records, read_status, status_file, write_status
 from bakery.workspace import Workspace
 from tests.locks import change_while_locked
@@ -30,6 +30,14 @@ def test_the_newer_of_two_builds_is_published() -> None:
     old, new = passed_build(built="2026-01-01"), passed_build(built="2026-02-01")
     assert [record.built for record in adopt([old], [new])] == ["2026-02-01"]
     assert [record.built for record in adopt([new], [old])] == ["2026-02-01"]
+
+
+def test_comparisons_are_kept_for_a_rebuild_of_the_same_sizes_only() -> None:
+    compared = ComparedWith(reference=ReferenceSize(reference="official", disk_bytes=1))
+    old = passed_build(built="2026-01-01", compared=compared)
+    (same,) = adopt([old], [passed_build(built="2026-02-01")])
+    (larger,) = adopt([old], [passed_build(built="2026-02-01", disk_bytes=old.disk_bytes + 1)])
+    assert (same.compared, larger.compared) == (compared, None)
 
 
 def test_fields_that_are_only_valid_in_this_clone_are_not_published() -> None:
