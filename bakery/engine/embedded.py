@@ -14,7 +14,6 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.version import Version
@@ -55,63 +54,27 @@ INHERITED = re.compile(r"(?i)(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)|HOME|TMPD
 """What dockerd and its build steps need from this environment; the rest may hold secrets."""
 
 
-@dataclass(frozen=True)
 class Embedded:
-    """The private engine of one cache folder, with the image store ``store`` (:mod:`bakery.engine.scratch`)."""
+    """The private engine of one cache folder, with the image store ``store`` (:mod:`bakery.engine.scratch`).
 
-    workspace: Workspace
-    tell: Tell = print
-    store: str = "containerd"
+    ``folder`` has its persistent files (packages, images, build cache, logs), ``runtime`` the socket and the state of
+    the running daemon. ``host`` is its address for DOCKER_HOST, ``path`` the folders of its programs for PATH, and
+    ``group`` the control group of its containers and build steps.
+    """
 
-    @property
-    def folder(self) -> Path:
-        """Its persistent files: unpacked packages, images, build cache, log."""
-        return self.workspace.home / "engine"
-
-    @property
-    def runtime(self) -> Path:
-        """Socket and state of the running daemon; a short path, because a socket's path has at most 107 bytes."""
-        return Path("/run/infra7-python") / hashlib.sha256(bytes(self.folder)).hexdigest()[:12]
-
-    @property
-    def group(self) -> str:
-        """The control group of its containers and build steps."""
-        return f"infra7-python-{self.runtime.name}"
-
-    @property
-    def host(self) -> str:
-        """Its address, for DOCKER_HOST."""
-        return f"unix://{self.runtime / 'docker.sock'}"
-
-    @property
-    def root(self) -> Path:
-        """The folder that its packages are unpacked to."""
-        return self.folder / "root"
-
-    @property
-    def path(self) -> str:
-        """The folders of its programs, to prepend to PATH."""
-        return f"{self.root / 'usr/bin'}:{self.root / 'usr/sbin'}"
-
-    @property
-    def buildx(self) -> Path:
-        """Its buildx, which runs without the docker command as well."""
-        return self.root / "usr/libexec/docker/cli-plugins/docker-buildx"
-
-    @property
-    def config(self) -> Path:
-        """Its configuration file, whose path identifies its process."""
-        return self.folder / "daemon.json"
-
-    @property
-    def log(self) -> Path:
-        """The daemon's log; a new start renames it to :attr:`last_log`."""
-        return self.folder / "dockerd.log"
-
-    @property
-    def last_log(self) -> Path:
-        """The previous daemon's log, which says why it ended."""
-        return self.folder / "dockerd.log.1"
+    def __init__(self, workspace: Workspace, tell: Tell = print, store: str = "containerd") -> None:
+        self.workspace, self.tell, self.store = workspace, tell, store
+        self.folder = workspace.home / "engine"
+        self.root = self.folder / "root"  # of its unpacked packages
+        self.path = f"{self.root / 'usr/bin'}:{self.root / 'usr/sbin'}"
+        self.buildx = self.root / "usr/libexec/docker/cli-plugins/docker-buildx"  # runs without docker, too
+        self.config = self.folder / "daemon.json"  # its path identifies the process
+        # A new start renames the log of the previous daemon to last_log: it says why that daemon ended.
+        self.log, self.last_log = self.folder / "dockerd.log", self.folder / "dockerd.log.1"
+        # A short path, because a socket's path has at most 107 bytes.
+        self.runtime = Path("/run/infra7-python") / hashlib.sha256(bytes(self.folder)).hexdigest()[:12]
+        self.host = f"unix://{self.runtime / 'docker.sock'}"
+        self.group = f"infra7-python-{self.runtime.name}"
 
     @property
     def minimums(self) -> tuple[Version, Version]:

@@ -16,7 +16,7 @@ from bakery.files import locked, staged_file
 def second_engine(first: Embedded, home: Path, store: str = "containerd") -> Iterator[Embedded]:
     """An empty engine with the packages of ``first`` in ``home``, emptied before and after; :exc:`EngineError`."""
     first.prepare()
-    scratch = replace(first, workspace=replace(first.workspace, home=home), store=store)
+    scratch = Embedded(replace(first.workspace, home=home), first.tell, store)
     with locked(home.with_name(f"{home.name}.lock"), f"the engine in {home}", first.tell):
         _remove(scratch)
         try:

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.engine
 def embedded(tmp_path_factory: pytest.TempPathFactory, first_embedded: Embedded) -> Iterator[Embedded]:
     """A second embedded engine, in a path with spaces and a quote, which shares the packages of the first one."""
     workspace = replace(first_embedded.workspace, home=tmp_path_factory.mktemp("a user's home"))
-    second = replace(first_embedded, workspace=workspace)
+    second = Embedded(workspace)
     second.folder.mkdir()
     second.root.symlink_to(first_embedded.root)
     yield second

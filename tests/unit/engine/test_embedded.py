@@ -31,11 +31,11 @@ Start = Callable[..., subprocess.Popen[bytes]]
 @pytest.fixture
 def engine(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embedded:
     """An engine that cannot be started, and whose only processes are started by its test."""
-    monkeypatch.setattr(Embedded, "runtime", tmp_path / "run" / "engine")
     monkeypatch.setattr(Embedded, "_prepare", lambda _: None)
     monkeypatch.setattr(Embedded, "_start", lambda _: pytest.fail("a second daemon was started"))
     monkeypatch.setattr(embedded, "foreign_daemon", lambda: None)
     engine = Embedded(workspace, lambda _: None)
+    engine.runtime = tmp_path / "run" / "engine"
     engine.folder.mkdir(parents=True)
     engine.runtime.mkdir(parents=True)
     return engine
@@ -89,7 +89,8 @@ def test_the_tool_waits_for_a_slow_engine(
         servers.append(UnixStreamServer(str(engine.runtime / "docker.sock"), Handler))
         threading.Thread(target=servers[0].handle_request).start()
 
-    Embedded(engine.workspace, answer_later).up()
+    engine.tell = answer_later
+    engine.up()
     assert messages == [f"the embedded engine (process {ours.pid}) does not answer yet: waiting"]
     assert ours.poll() is None
     servers[0].server_close()
@@ -118,7 +119,8 @@ def test_an_engine_that_ends_during_the_wait_is_started_again(
     monkeypatch.setattr(embedded, "SLOW", 0.0)
     monkeypatch.setattr(embedded, "may_mount", lambda: True)
     monkeypatch.setattr(Embedded, "_start", lambda _: started.append(True))
-    Embedded(engine.workspace, lambda _: ours.kill()).up()
+    engine.tell = lambda _: ours.kill()
+    engine.up()
     assert started == [True]
 
 
@@ -203,9 +205,9 @@ def test_the_error_says_why_the_engines_process_could_not_be_started(
     setsid.write_text("#!/bin/sh\necho 'setsid: fork: Resource temporarily unavailable' >&2\nexit 1\n")
     setsid.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(Embedded, "runtime", tmp_path / "run" / "engine")
     monkeypatch.setattr(Embedded, "_root_as_mount", lambda _: [])
     engine = Embedded(workspace, lambda _: None)
+    engine.runtime = tmp_path / "run" / "engine"
     engine.folder.mkdir(parents=True)
     with pytest.raises(EngineError, match="did not start: setsid: fork: Resource temporarily unavailable"):
         engine._start()

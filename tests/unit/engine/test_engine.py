@@ -176,11 +176,11 @@ def test_status_without_an_engine_starts_nothing(workspace: Workspace, fake_embe
 
 
 def test_docker_host_can_be_the_embedded_engine(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = Embedded(workspace)
-    expected = Engine("embedded", own.host, own)
-    monkeypatch.setenv("DOCKER_HOST", own.host)
+    host = Embedded(workspace).host
+    monkeypatch.setenv("DOCKER_HOST", host)
     monkeypatch.setattr(Engine, "check", lambda self: self)
-    assert find_engine(workspace) == expected
+    engine = find_engine(workspace)
+    assert (engine.kind, engine.host) == ("embedded", host)
 
 
 @pytest.mark.parametrize("by", ["variable", "config"])
@@ -721,11 +721,11 @@ def test_only_a_container_with_a_network_gets_the_proxies_of_dockers_configurati
 
 def test_the_embedded_daemon_inherits_no_secrets(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Embedded(workspace)
+    engine.runtime = workspace.home / "run"
     program, seen = engine.root / "usr/sbin/dockerd", workspace.home / "environment"
     program.parent.mkdir(parents=True)
     program.write_text(f"#!/bin/sh\nenv >{seen}.new && mv {seen}.new {seen}\n")
     program.chmod(0o755)
-    monkeypatch.setattr(Embedded, "runtime", workspace.home / "run")
     monkeypatch.setattr(Embedded, "sweep", lambda _: None)
     monkeypatch.setattr(embedded, "mount_points", lambda: ["/"])
     monkeypatch.setattr(embedded, "answers", lambda _: seen.exists())
