@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bakery.build.export import Export, Packed, Stage, files_of, stages_after_compiling
 from bakery.build.inputs import BuildInputs, InputResolver, check_inputs
-from bakery.catalog import Catalog, Image, Profile, RecipeName, all_references, references
+from bakery.catalog import Catalog, Image, RecipeName, all_references, references
 from bakery.compression import Compression
 from bakery.display import Clock, Column, Display, Report, duration, make_display, phases_text
 from bakery.engine import BuildxOptions, BuildxProcesses, Engine, buildx_options, default_jobs, find_engine
@@ -231,23 +231,18 @@ class Builder:
         key = replace(image, variant=self.catalog.default_variant)
         with self.fits_lock:
             if key not in self.fits:
-                self.fits[key] = self._measure_fit(key, profile)
+                self.fits[key], misfits = self._compute_fit(key)
+                if self.fits[key] < self.catalog.profile_fit:
+                    needed = f"{self.catalog.profile_fit:.0%} is needed: training instead"
+                    text = f"{self.fits[key]:.1%} of {profile.release}'s profile fits, {needed}"
+                    self._tell(key)(f"{text}; functions without counts: {', '.join(misfits[:5])}")
         used = ProfileRecord(release=profile.release, tree=profile.tree, fit=self.fits[key])
         if used.fit >= self.catalog.profile_fit:
             return self.catalog, used
         return replace(self.catalog, profiles={}), None
 
-    def _measure_fit(self, image: Image, profile: Profile) -> float:
-        """The share of ``profile`` that fits ``image``, 0 to 1; notes if it is so small that the build trains."""
-        share, misfits = self._compute_fit(image)
-        if share < self.catalog.profile_fit:
-            needed = f"{self.catalog.profile_fit:.0%} is needed: training instead"
-            text = f"{share:.1%} of {profile.release}'s profile fits, {needed}"
-            self._tell(image)(f"{text}; functions without counts: {', '.join(misfits[:5])}")
-        return share
-
     def _compute_fit(self, image: Image) -> tuple[float, list[str]]:
-        """The share that fits, by shared/profile-fit.sh, and the functions that do not fit, the heaviest first."""
+        """The share that fits (0 to 1), by shared/profile-fit.sh, and the functions that do not, the heaviest first."""
         tag = f"{self.catalog.recipes[image.recipe].repository}-{FIT}:{image.version}-{image.target.name}"
         files = files_of(self.engine, image, self.stage(image, FIT, tag, packages=False), re.compile(FIT))
         share, *misfits = files[FIT].decode().splitlines()

@@ -122,10 +122,9 @@ def _file(tar: tarfile.TarFile, member: tarfile.TarInfo, largest: int) -> _File:
     """A file, with its content only up to ``largest`` bytes: a layer of 1 MB can unpack to 1 GB and more."""
     header = tuple(getattr(member, field) for field in FIELDS)
     stream = (tar.extractfile(member) if member.isreg() else None) or io.BytesIO()
-    if member.size > largest:
-        return _File(header, hashlib.file_digest(stream, "sha256").hexdigest(), None)  # type: ignore[arg-type]
-    content = stream.read()
-    return _File(header, hashlib.sha256(content).hexdigest(), content)
+    content = stream.read() if member.size <= largest else None
+    digest = hashlib.file_digest(stream if content is None else io.BytesIO(content), "sha256")  # type: ignore[arg-type]
+    return _File(header, digest.hexdigest(), content)
 
 
 def diffoscope(first: Path, second: Path, report: Path) -> bool:
