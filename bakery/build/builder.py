@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bakery import records
 from bakery.build.export import Export, Packed, Stage, files_of, stages_after_compiling
 from bakery.build.inputs import BuildInputs, InputResolver, check_inputs
 from bakery.catalog import Catalog, Image, RecipeName, all_references, references
@@ -20,22 +21,6 @@ from bakery.engine import BuildxOptions, BuildxProcesses, Engine, buildx_options
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, interruptible, locked, no_space
 from bakery.options import Building, Selection, as_typed
-from bakery.records import (
-    QUERY,
-    STAGE,
-    BaseRecord,
-    LocalRecord,
-    PartSize,
-    ProfileRecord,
-    Resolution,
-    SourceRecord,
-    changing_record,
-    manifest_digest_of,
-    record_of,
-    recorded,
-    resolve,
-    write_record,
-)  # fmt: skip
 from bakery.sizes import OfficialImage, Size, megabytes, official_size, read_baseline, size_and_anatomy
 from bakery.workspace import Workspace
 
@@ -58,8 +43,8 @@ class BuildResult:
     id: str = ""
     size: Size | None = None
     twin: Packed | None = None
-    anatomy: Mapping[str, PartSize] = field(default_factory=dict)
-    profile: ProfileRecord | None = None
+    anatomy: Mapping[str, records.PartSize] = field(default_factory=dict)
+    profile: records.ProfileRecord | None = None
     seconds: float = 0.0
     compiled: bool = False
     phases: Mapping[str, float] = field(default_factory=dict)
@@ -137,11 +122,11 @@ class Builder:
             log.unlink(missing_ok=True)
             if packages:
                 below = self.engine.require(references(self.catalog, image)[0])
-                last = record_of(self.workspace, image, below.id)
+                last = records.record_of(self.workspace, image, below.id)
                 if last and last.base.digest != inputs.base.digest:
                     problem = f"{image.name} was built on an earlier version of its base, {inputs.base.name}"
                     raise BuildError(problem, hint="Build it again first: `inv build`, with the same options.")
-                resolution = recorded(self.workspace, last.packages if last else "")
+                resolution = records.recorded(self.workspace, last.packages if last else "")
                 resolution = resolution or self._resolve(stage, inputs, clock)[1]
                 inputs = inputs.with_packages(self.workspace.root, resolution, name)
             self._build_stage(stage, inputs, clock)
@@ -180,8 +165,9 @@ class Builder:
         compiled = compiled or compiled_before
         clock.enter("measure")
         identity = self.engine.require(tags[0]).id
-        digest, record = manifest_digest_of(self.workspace.home, identity), record_of(self.workspace, image, identity)
-        size, anatomy = size_and_anatomy(self.engine, image, tags[0], record)
+        digest = records.manifest_digest_of(self.workspace.home, identity)
+        known = records.record_of(self.workspace, image, identity)
+        size, anatomy = size_and_anatomy(self.engine, image, tags[0], known)
         twin, phases = packed[1] if packed[1:] else None, clock.stop()
         profile = self._fitting(image)[1]
         result = BuildResult(
@@ -190,7 +176,7 @@ class Builder:
         self._record(result, inputs, identity)
         return result
 
-    def _resolve(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, Resolution]:
+    def _resolve(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, records.Resolution]:
         """Resolve an image's packages in the archive, or replay a resolution; returns whether anything was compiled."""
         image, compiled = stage.image, False
         if self.building.packages:
@@ -198,12 +184,13 @@ class Builder:
 
         def build(folder: Path) -> None:
             nonlocal compiled
-            options = replace(self.buildx.reaching(inputs.archives), uncached=(QUERY, STAGE), cache_to=())
-            arguments = inputs.query_arguments(self._fitting(image)[0], image, self.engine.network, STAGE, folder)
+            uncached, catalog = (records.QUERY, records.STAGE), self._fitting(image)[0]
+            options = replace(self.buildx.reaching(inputs.archives), uncached=uncached, cache_to=())
+            arguments = inputs.query_arguments(catalog, image, self.engine.network, records.STAGE, folder)
             compiled = self.run_buildx(stage, options, arguments, clock.enter)
 
         clock.enter("build steps")
-        resolution = resolve(self.workspace, image.slug, inputs.resolution_fields(image), build)
+        resolution = records.resolve(self.workspace, image.slug, inputs.resolution_fields(image), build)
         return compiled, resolution
 
     def _build_stage(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, list[Packed]]:
@@ -220,14 +207,14 @@ class Builder:
             origin = (self.catalog.source, inputs.checkout, self.building.builder_id or "")
             return compiled, export.finish(inputs.tarball, origin, clock.enter, self._tell(stage.image))
 
-    def _fitting(self, image: Image) -> tuple[Catalog, ProfileRecord | None]:
+    def _fitting(self, image: Image) -> tuple[Catalog, records.ProfileRecord | None]:
         """The catalog to build ``image`` with, without its profile if too little of that fits; and the profile used.
 
         A profile of the same source fits as a whole. For another release, the fit is computed.
         """
         profile = self.catalog.profile_of(image)
         if not profile or profile.recorded_on(image.pin):
-            return self.catalog, ProfileRecord(release=profile.release, tree=profile.tree) if profile else None
+            return self.catalog, records.ProfileRecord(release=profile.release, tree=profile.tree) if profile else None
         key = replace(image, variant=self.catalog.default_variant)
         with self.fits_lock:
             if key not in self.fits:
@@ -236,7 +223,7 @@ class Builder:
                     needed = f"{self.catalog.profile_fit:.0%} is needed: training instead"
                     text = f"{self.fits[key]:.1%} of {profile.release}'s profile fits, {needed}"
                     self._tell(key)(f"{text}; functions without counts: {', '.join(misfits[:5])}")
-        used = ProfileRecord(release=profile.release, tree=profile.tree, fit=self.fits[key])
+        used = records.ProfileRecord(release=profile.release, tree=profile.tree, fit=self.fits[key])
         if used.fit >= self.catalog.profile_fit:
             return self.catalog, used
         return replace(self.catalog, profiles={}), None
@@ -291,7 +278,7 @@ class Builder:
         assert result.size is not None
         image, base = result.image, inputs.base
         kept = ("tests", "regrtest", "compared", *(() if result.compiled else ("built", "seconds", "phases")))
-        record = LocalRecord(
+        record = records.LocalRecord(
             image=image.name, series=image.series.name, release=str(image.pin.version), target=image.target.name,
             variant=image.variant.name, platform=image.platform, recipe=image.recipe,
             compression=str(self._compression(image)), id=result.id, tags=result.tags,
@@ -301,14 +288,14 @@ class Builder:
             twin=result.twin.id if result.twin else "",
             gzip_bytes=result.twin.compressed_bytes if result.twin else 0,
             packages=inputs.contexts.resolution,
-            base=BaseRecord(name=base.name, digest=base.digest, origin=base.origin),
-            source=SourceRecord(file=image.pin.file, sha256=image.pin.sha256, signature=inputs.signature),
+            base=records.BaseRecord(name=base.name, digest=base.digest, origin=base.origin),
+            source=records.SourceRecord(file=image.pin.file, sha256=image.pin.sha256, signature=inputs.signature),
             profile=result.profile,
         )  # fmt: skip
-        with changing_record(self.workspace, image, self._tell(image)):
-            old = record_of(self.workspace, image, identity)
+        with records.changing_record(self.workspace, image, self._tell(image)):
+            old = records.record_of(self.workspace, image, identity)
             same = {name: getattr(old, name) for name in kept} if old else {}
-            write_record(self.workspace, image, record, **same)
+            records.write_record(self.workspace, image, record, **same)
 
 
 def check_options(building: Building, workspace: Workspace | None = None) -> BuildxOptions:
@@ -340,7 +327,7 @@ RESULT_COLUMNS = (
 )  # fmt: skip
 
 
-def _profile_text(profile: ProfileRecord | None) -> str:
+def _profile_text(profile: records.ProfileRecord | None) -> str:
     """How much of another release's profile fits, as a note in brackets; empty if all of it does."""
     return f" ({profile.fit:.0%} of {profile.release}'s profile)" if profile and profile.fit < 1 else ""
 

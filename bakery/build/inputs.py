@@ -9,22 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bakery import plan
 from bakery.bases import BaseImage, BaseResolver, users_base
 from bakery.build.export import Export
 from bakery.catalog import ANNOTATIONS, FILE, LABELS, Catalog, Image, Profile
 from bakery.errors import BakeryError, ConfigError, InputError
 from bakery.files import Tell, holds_only, in_use, sha256_of, staged_folder
 from bakery.options import Building
-from bakery.plan import (
-    BakeTarget,
-    Inputs,
-    build_arguments,
-    checkout_of,
-    definition,
-    made_from,
-    revision_of,
-    target_name,
-)
 from bakery.programs import csv_field
 from bakery.records import Resolution, read_resolution, replayed
 from bakery.sources import SignatureChecker, SourceCache, load_trust
@@ -43,7 +34,7 @@ class BuildInputs:
     mirrors that the build steps use (:meth:`bakery.bases.BaseResolver.archives`).
     """
 
-    contexts: Inputs
+    contexts: plan.Inputs
     base: BaseImage
     tarball: Path
     signature: str
@@ -90,7 +81,7 @@ class BuildInputs:
         target["tags"] = list(sum(export.stage.packings, ()))
         if export.stage.name:  # the labels describe the image; `inv clean` finds its other stages by this one
             target |= {"target": export.stage.name, "labels": {f"{LABELS}.target": export.image.target.name}}
-        return build_arguments(target)
+        return plan.build_arguments(target)
 
     def query_arguments(
         self, catalog: Catalog, image: Image, network: str | None, stage: str, folder: Path
@@ -99,11 +90,13 @@ class BuildInputs:
         output = f"type=local,{csv_field(f'dest={folder}')}"
         target = self._target(catalog, image, network=network, output=output)
         target |= {"target": stage, "tags": [], "labels": {}}
-        return build_arguments(target)
+        return plan.build_arguments(target)
 
-    def _target(self, catalog: Catalog, image: Image, **settings: Any) -> BakeTarget:
+    def _target(self, catalog: Catalog, image: Image, **settings: Any) -> plan.BakeTarget:
         """The target of ``image`` in the bake definition. Its context of packages exists once they are resolved."""
-        target = definition(catalog, [image], {image: self.contexts}, **settings)["target"][target_name(image)]
+        target = plan.definition(catalog, [image], {image: self.contexts}, **settings)["target"][
+            plan.target_name(image)
+        ]
         if not self.contexts.resolution:  # buildx asks for each context, whether its stage is built or not
             target["contexts"].pop("packages", None)
         return target
@@ -120,16 +113,16 @@ def check_inputs(building: Building) -> None:
         raise InputError("--builder-id (or $BAKERY_BUILDER_ID) is not a URI, or contains a login or a token", hint=hint)
 
 
-def inputs_for(catalog: Catalog, image: Image, sources: SourceCache, base: BaseImage, tell: Tell) -> Inputs:
+def inputs_for(catalog: Catalog, image: Image, sources: SourceCache, base: BaseImage, tell: Tell) -> plan.Inputs:
     """The named contexts of ``image``: the folders of ``sources`` that are for it, and its ``base``."""
     try:
-        revision = revision_of(sources.workspace.root, made_from(catalog, image), image.pin.sha256)
+        revision = plan.revision_of(sources.workspace.root, plan.made_from(catalog, image), image.pin.sha256)
     except ValueError as error:
         tell(f"no label {ANNOTATIONS}.revision: the commit that the image is made from is unknown: {error}")
         revision = ""
     source, extras = sources.folder(image.pin), sources.extras_folder(image.series)
     tools = sources.extras_folder(image.variant.on(image.platform))
-    return Inputs(
+    return plan.Inputs(
         str(source), str(extras), base.context, base.reference, base.digest, base.origin, revision, tools=str(tools),
         packages=f"build/packages/{image.slug}",
     )  # fmt: skip
@@ -191,7 +184,7 @@ class InputResolver:
         relaxed = EXPIRED if any(map(is_snapshot, [mirror] if mirror else archives.values())) else ""
         contexts = replace(inputs_for(self.catalog, image, sources, base, tell), relaxed=relaxed)
         try:
-            checkout = checkout_of(self.workspace.root)
+            checkout = plan.checkout_of(self.workspace.root)
         except ValueError:  # inputs_for has reported it
             checkout = ""
         return BuildInputs(contexts, base, tarball, signature, checkout, archives)
@@ -221,4 +214,4 @@ def planned_definition(
     inputs, tell_once = {}, functools.cache(tell)
     for image in images:
         inputs[image] = inputs_for(catalog, image, sources, bases.preview(image.target, image.platform), tell_once)
-    return json.dumps(definition(catalog, images, inputs), indent=2)
+    return json.dumps(plan.definition(catalog, images, inputs), indent=2)

@@ -20,18 +20,7 @@ from packaging.version import Version
 
 from bakery.bases import apt
 from bakery.checksums import checked_folder, is_intact
-from bakery.engine.daemons import (
-    LABEL,
-    answers,
-    foreign_daemon,
-    has_crashed,
-    may_mount,
-    mount_points,
-    processes,
-    processes_in,
-    remove_group,
-    version_of,
-)
+from bakery.engine import daemons
 from bakery.errors import BakeryError, EngineError
 from bakery.files import Tell, disk_full, locked, no_space, require_space, write_whole
 from bakery.toml import Table, read_toml
@@ -97,16 +86,16 @@ class Embedded:
 
     def pid(self) -> int | None:
         """The process id of the running daemon, or ``None``."""
-        return next((pid for pid, arguments in processes("dockerd") if str(self.config) in arguments), None)
+        return next((pid for pid, arguments in daemons.processes("dockerd") if str(self.config) in arguments), None)
 
     def _containerd(self) -> list[int]:
         """The process ids of its containerd."""
         config = str(self.runtime / "exec/containerd/containerd.toml")
-        return [pid for pid, arguments in processes("containerd") if config in arguments]
+        return [pid for pid, arguments in daemons.processes("containerd") if config in arguments]
 
     def running(self) -> bool:
         """Whether it answers on its socket."""
-        return self.pid() is not None and answers(self.runtime / "docker.sock")
+        return self.pid() is not None and daemons.answers(self.runtime / "docker.sock")
 
     def up(self) -> None:
         """Unpack and start it, unless that is done already. Raises :exc:`EngineError`."""
@@ -114,7 +103,7 @@ class Embedded:
             if self._answers():
                 self._prepare()  # each container and build step runs its runc
                 return
-            other = foreign_daemon()
+            other = daemons.foreign_daemon()
             if other is not None:
                 raise EngineError(
                     f"a Docker daemon is already running (dockerd, process {other}) but its socket does not answer; "
@@ -122,7 +111,7 @@ class Embedded:
                     hint="Repair it or stop it (systemctl stop docker docker.socket), then run the same command again.",
                 )
             self._prepare()
-            if not may_mount():
+            if not daemons.may_mount():
                 raise EngineError(NO_MOUNTS, hint=CONTAINER_HINT)
             self._start()
 
@@ -134,7 +123,7 @@ class Embedded:
         """
         now = self.pid()
         log = self.log if now is None else self.last_log
-        if before is None or before == now or not has_crashed(log):
+        if before is None or before == now or not daemons.has_crashed(log):
             return False
         try:
             self.up()
@@ -151,7 +140,7 @@ class Embedded:
         """
         started, reported = time.monotonic(), False
         while (pid := self.pid()) is not None or time.monotonic() - started < grace:
-            if (pid is not None or grace) and answers(self.runtime / "docker.sock"):
+            if (pid is not None or grace) and daemons.answers(self.runtime / "docker.sock"):
                 return True
             waited = time.monotonic() - started
             if waited > PATIENCE:
@@ -214,7 +203,7 @@ class Embedded:
             self.tell(f"looking for a Docker engine in {apt.host_id()} {suite}")
             private = self._apt(suite)
             private.update()
-            versions = {name: version_of(private.candidate(name)) for name in ("docker.io", "docker-buildx")}
+            versions = {name: daemons.version_of(private.candidate(name)) for name in ("docker.io", "docker-buildx")}
             available.append(
                 f"{suite} has docker.io {versions['docker.io']}, docker-buildx {versions['docker-buildx']}"
             )
@@ -279,7 +268,7 @@ class Embedded:
             subprocess.run(
                 [
                     "setsid", "--fork", *self._root_as_mount(), self._dockerd(),
-                    "--config-file", self.config, "--label", LABEL,
+                    "--config-file", self.config, "--label", daemons.LABEL,
                 ],
                 env={**inherited, **self._libraries(), "PATH": f"{self.path}:{os.environ.get('PATH', '')}"},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=False,
@@ -309,7 +298,7 @@ class Embedded:
 
     def _root_as_mount(self) -> list[str | Path]:
         """Command prefix that turns the root into a mount point, as runc expects it; in a chroot it is not one."""
-        if "/" in mount_points():
+        if "/" in daemons.mount_points():
             return []
         root = self.runtime / "root"
         root.mkdir(exist_ok=True)
@@ -337,7 +326,9 @@ class Embedded:
         """Remove what the stopped daemon leaves behind, including its files in /run."""
         self.sweep()
         folder = os.path.realpath(self.runtime)
-        if not any(point.startswith(f"{folder}/") for point in mount_points()):  # or a mounted / would be emptied
+        if not any(
+            point.startswith(f"{folder}/") for point in daemons.mount_points()
+        ):  # or a mounted / would be emptied
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):  # other engines of this machine have folders there
                 self.runtime.parent.rmdir()
@@ -351,12 +342,12 @@ class Embedded:
         """
         if self.pid() is not None:
             return
-        for pid in (*processes_in(f"/{self.group}/"), *self._containerd()):
+        for pid in (*daemons.processes_in(f"/{self.group}/"), *self._containerd()):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         folder = os.path.realpath(self.folder)
-        for point in reversed(mount_points()):
+        for point in reversed(daemons.mount_points()):
             users_disk = point == f"{folder}/data" and os.path.ismount(point)  # not if it is mounted on itself
             if point.startswith((f"{folder}/", f"{self.runtime}/")) and not users_disk:
                 subprocess.run(["umount", "--lazy", point], stderr=subprocess.DEVNULL, check=False)
-        remove_group(self.group)
+        daemons.remove_group(self.group)

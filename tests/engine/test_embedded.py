@@ -92,7 +92,7 @@ def test_its_environment_can_be_evaluated(embedded: Embedded) -> None:
 
 def test_it_is_never_started_next_to_another_daemon(embedded: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded.down()
-    monkeypatch.setattr("bakery.engine.embedded.foreign_daemon", lambda: 4711)
+    monkeypatch.setattr("bakery.engine.daemons.foreign_daemon", lambda: 4711)
     with pytest.raises(EngineError, match="4711"):
         embedded.up()
     assert not embedded.running()

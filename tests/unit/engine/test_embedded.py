@@ -33,7 +33,7 @@ def engine(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """An engine that cannot be started, and whose only processes are started by its test."""
     monkeypatch.setattr(Embedded, "_prepare", lambda _: None)
     monkeypatch.setattr(Embedded, "_start", lambda _: pytest.fail("a second daemon was started"))
-    monkeypatch.setattr(embedded, "foreign_daemon", lambda: None)
+    monkeypatch.setattr(daemons, "foreign_daemon", lambda: None)
     engine = Embedded(workspace, lambda _: None)
     engine.runtime = tmp_path / "run" / "engine"
     engine.folder.mkdir(parents=True)
@@ -102,7 +102,7 @@ def test_an_engine_that_never_answers_is_reported_and_not_replaced(
     engine: Embedded, ours: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "PATIENCE", 0.2)
-    monkeypatch.setattr(embedded, "processes_in", lambda _: pytest.fail("its build steps were searched for"))
+    monkeypatch.setattr(daemons, "processes_in", lambda _: pytest.fail("its build steps were searched for"))
     with pytest.raises(EngineError, match=rf"process {ours.pid}\) has not answered for 0.2 s") as caught:
         engine.up()
     assert "inv engine.down" in caught.value.hint
@@ -117,7 +117,7 @@ def test_an_engine_that_ends_during_the_wait_is_started_again(
 ) -> None:
     started: list[bool] = []
     monkeypatch.setattr(embedded, "SLOW", 0.0)
-    monkeypatch.setattr(embedded, "may_mount", lambda: True)
+    monkeypatch.setattr(daemons, "may_mount", lambda: True)
     monkeypatch.setattr(Embedded, "_start", lambda _: started.append(True))
     engine.tell = lambda _: ours.kill()
     engine.up()
@@ -170,7 +170,7 @@ def test_a_mount_in_run_is_not_emptied(engine: Embedded, monkeypatch: pytest.Mon
     precious.parent.mkdir()
     precious.touch()
     # A fake mount that umount could not remove.
-    monkeypatch.setattr(embedded, "mount_points", lambda: [str(precious.parent)])
+    monkeypatch.setattr(daemons, "mount_points", lambda *kinds: [] if kinds else [str(precious.parent)])
     engine._clean_up()
     assert precious.exists()
 
@@ -181,7 +181,7 @@ def test_a_disk_that_is_mounted_for_the_engine_is_not_unmounted(
     unmounted = list[str]()
     folder = os.path.realpath(engine.folder)
     points = [folder, f"{folder}/data", f"{folder}/data/overlay", f"{folder}2"]
-    monkeypatch.setattr(embedded, "mount_points", lambda: points)
+    monkeypatch.setattr(daemons, "mount_points", lambda *kinds: [] if kinds else points)
     monkeypatch.setattr(subprocess, "run", lambda command, **_: unmounted.append(command[-1]))
     engine.sweep()
     assert unmounted == [f"{folder}/data/overlay", f"{folder}/data"], "a folder that is mounted on itself"
@@ -192,7 +192,7 @@ def test_a_disk_that_is_mounted_for_the_engine_is_not_unmounted(
 
 
 def test_an_engine_is_not_started_without_the_right_to_mount(engine: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "may_mount", lambda: False)
+    monkeypatch.setattr(daemons, "may_mount", lambda: False)
     with pytest.raises(EngineError, match="CAP_SYS_ADMIN") as caught:
         engine.up()
     assert "--privileged" in caught.value.hint
