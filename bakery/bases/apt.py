@@ -58,11 +58,6 @@ class Mirror:
     codename: str
     uris: dict[str, str]
 
-    @property
-    def is_snapshot(self) -> bool:
-        """Whether expired package lists are accepted from a part of it."""
-        return any(map(is_snapshot, self.uris.values()))
-
     def missing(self, suite: str, archive: Archive) -> list[str]:
         """The suites of a release of ``archive`` that the host's sources do not have."""
         return [suite + suffix for suffix in archive.suites if suffix not in self.uris]

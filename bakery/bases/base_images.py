@@ -27,6 +27,7 @@ from bakery.files import Tell, disk_full, locked, require_space, require_type, s
 from bakery.names import REFERENCE, reference
 from bakery.platforms import Platform
 from bakery.regular_files import SMALL, hint_of, open_regular, read_regular
+from bakery.urls import is_snapshot
 from bakery.workspace import Workspace
 
 SPACE = 600_000_000
@@ -242,7 +243,7 @@ class BaseResolver:
         apt.require_suites(Path(rootfs, "var/lib/apt/lists"))
         apt.run(["bash", script, "finish", archive.settings, str(tools), rootfs, str(tar), *archive.keyrings], env=env)
         shutil.rmtree(rootfs)
-        return mirror.is_snapshot
+        return any(map(is_snapshot, mirror.uris.values()))
 
     def _hooks(self, target: Target, tools: Path) -> list[Path]:
         """The folders with hooks for ``target``: in the repository if a name has a slash, else mmdebstrap's own."""
