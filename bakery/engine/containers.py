@@ -122,12 +122,10 @@ class Container:
 
     def get(self, path: str) -> Iterator[bytes]:
         """The file or folder ``path`` as chunks of a tar; :exc:`BuildError` over :data:`LARGEST_TREE` bytes."""
-        api = self._engine.client.api
-        url = f"{api.base_url}/v{api.api_version}/containers/{self._container.id}/archive"
-        with self._engine.api_errors(), api.get(url, params={"path": path}, stream=True) as response:
-            response.raise_for_status()
+        with self._engine.api_errors():
+            chunks, _ = self._container.get_archive(path)
             size = 0
-            for chunk in response.iter_content(1 << 20):
+            for chunk in chunks:
                 size += len(chunk)
                 if size > LARGEST_TREE:
                     raise BuildError(f"{path} in the container has more than {LARGEST_TREE >> 20} MiB")
