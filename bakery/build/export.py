@@ -178,4 +178,5 @@ class Export:
     def _load(self, archive: Path, references: Iterable[str], digests: set[str], enter: Callable[[str], None]) -> None:
         enter("load")
         if any({image and image.id} != digests for image in map(self.engine.find, references)):
-            self.engine.load(archive)
+            with archive.open("rb") as stream:
+                self.engine.load(stream)
