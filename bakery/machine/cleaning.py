@@ -69,6 +69,8 @@ def removals(workspace: Workspace, kinds: Sequence[str]) -> Iterator[Removal]:
             if path.exists():
                 yield Removal(kind, str(path), partial(_remove_folder, workspace, kind, path))
     engine = running_engine(workspace) if {"images", "cache"} & set(kinds) else None
+    if engine and engine.kind == "embedded" and "engine" in kinds:
+        return  # its images and its build cache are in its folder
     if engine and "images" in kinds:
         catalog = load_catalog(workspace.root)
         for image in engine.images(label=f"{LABELS}.target"):

@@ -71,8 +71,8 @@ class FakeEngine:
 
     host = "tcp://fake"
 
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, ...]] = []
+    def __init__(self, kind: str = "DOCKER_HOST") -> None:
+        self.kind, self.calls = kind, list[tuple[str, ...]]()
 
     def images(self, label: str) -> list[EngineImage]:
         self.calls.append(("images", label))
@@ -165,6 +165,15 @@ def test_whole_build_cache_is_pruned(clone: Workspace, monkeypatch: pytest.Monke
     assert "tcp://fake" in removal.name
     removal.remove()
     assert fake.calls == [("prune",)]
+
+
+@pytest.mark.parametrize(("kind", "kinds"), [("embedded", {"engine"}), ("system", {"engine", "images", "cache"})])
+def test_what_the_embedded_engine_holds_is_removed_with_its_folder(
+    clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, kind: str, kinds: set[str]
+) -> None:
+    monkeypatch.setattr(cleaning, "load_catalog", lambda _: catalog)
+    monkeypatch.setattr(cleaning, "running_engine", lambda *_: FakeEngine(kind))
+    assert {removal.kind for removal in removals(clone, ("images", "cache", "engine"))} == kinds
 
 
 def test_embedded_engine_is_stopped_before_its_folder_is_removed(
