@@ -23,7 +23,7 @@ GZIP = "-gzip"
 """The end of the tags of twins, the same content in gzip layers (:mod:`bakery.catalog.tags`)."""
 
 
-def _matching(pattern: str, text: str, problem: str, hint: str = "") -> str:
+def _require_match(pattern: str, text: str, problem: str, hint: str = "") -> str:
     if not re.fullmatch(pattern, text):
         raise InputError(problem, hint=hint)
     return text
@@ -32,19 +32,21 @@ def _matching(pattern: str, text: str, problem: str, hint: str = "") -> str:
 def reference(text: str) -> str:
     """``text`` if it is an image's reference or identity; else :exc:`InputError`."""
     problem = f"{shorten(text, 300)!r} is not an image reference"
-    return _matching(REFERENCE, text, problem, "For example python:3.13-slim-bookworm.")
+    return _require_match(REFERENCE, text, problem, "For example python:3.13-slim-bookworm.")
 
 
 def repository(text: str) -> str:
     """``text`` if it is a repository, with or without its registry's host; else :exc:`InputError`."""
     problem = f"--repository={shorten(text, 300)}: expected a repository without a tag"
-    return _matching(REPOSITORY, text, problem, "For example 127.0.0.1:5000/infra7/python or ghcr.io/infra7/python.")
+    return _require_match(
+        REPOSITORY, text, problem, "For example 127.0.0.1:5000/infra7/python or ghcr.io/infra7/python."
+    )
 
 
 def stamp(text: str) -> str:
     """``text`` if it can be the end of a tag; else :exc:`InputError`."""
     problem = f"--stamp={shorten(text, 100)}: expected letters, digits and . _ - (at most 64), such as 20261122.2"
-    _matching(r"[A-Za-z0-9._-]{1,64}", text, problem)
+    _require_match(r"[A-Za-z0-9._-]{1,64}", text, problem)
     if f"-{text}".endswith(GZIP):
         hint = "Choose another stamp, such as 20261122.2."
         raise InputError(f"--stamp={text}: tags that end in {GZIP} are the names of images with gzip layers", hint=hint)
@@ -59,13 +61,13 @@ def builder(text: str) -> str:
     """
     expected = "expected letters, digits and _ . + -, beginning with a letter or a digit"
     problem, hint = f"--builder={shorten(text, 100)}: {expected}", "`docker buildx ls` lists the builders."
-    return _matching(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", text, problem, hint)
+    return _require_match(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", text, problem, hint)
 
 
 def tag(text: str) -> str:
     """``text`` if it is a tag; else :exc:`InputError`."""
     problem = f"{shorten(text, 300)!r} is not a tag: expected letters, digits and . _ - (at most 128)"
-    return _matching(TAG, text, problem)
+    return _require_match(TAG, text, problem)
 
 
 def is_resource(repository: str, what: str) -> bool:

@@ -94,9 +94,8 @@ class BuildInputs:
 
     def _target(self, catalog: Catalog, image: Image, **settings: Any) -> plan.BakeTarget:
         """The target of ``image`` in the bake definition. Its context of packages exists once they are resolved."""
-        target = plan.definition(catalog, [image], {image: self.contexts}, **settings)["target"][
-            plan.target_name(image)
-        ]
+        definition = plan.definition(catalog, [image], {image: self.contexts}, **settings)
+        target = definition["target"][plan.target_name(image)]
         if not self.contexts.resolution:  # buildx asks for each context, whether its stage is built or not
             target["contexts"].pop("packages", None)
         return target

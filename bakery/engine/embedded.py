@@ -326,9 +326,8 @@ class Embedded:
         """Remove what the stopped daemon leaves behind, including its files in /run."""
         self.sweep()
         folder = os.path.realpath(self.runtime)
-        if not any(
-            point.startswith(f"{folder}/") for point in daemons.mount_points()
-        ):  # or a mounted / would be emptied
+        points = daemons.mount_points()
+        if not any(point.startswith(f"{folder}/") for point in points):  # or a mounted / would be emptied
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):  # other engines of this machine have folders there
                 self.runtime.parent.rmdir()

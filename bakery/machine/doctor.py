@@ -65,14 +65,8 @@ def examine_machine(workspace: Workspace, catalog: Catalog, building: Building) 
     engine, findings = _engine(workspace)
     if engine is not None:
         findings += _builder(catalog, engine, building.builder)
-    findings += [
-        *_disk(workspace),
-        _memory(),
-        *_proxies(),
-        _bundle(building.ca_bundle),
-        _host_archive(catalog),
-        _cosign(),
-    ]
+    bundle = _bundle(building.ca_bundle)
+    findings += [*_disk(workspace), _memory(), *_proxies(), bundle, _host_archive(catalog), _cosign()]
     with ThreadPoolExecutor() as pool:
         findings += pool.map(lambda check: check(), _server_checks(catalog))
     return findings
