@@ -21,7 +21,7 @@ from bakery.engine import BuildxOptions, BuildxProcesses, Engine, buildx_options
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, interruptible, locked, no_space
 from bakery.options import Building, Selection, as_typed
-from bakery.sizes import OfficialImage, Size, megabytes, official_size, read_baseline, size_and_anatomy
+from bakery.sizes import OfficialImage, megabytes, official_size, read_baseline, size_and_anatomy
 from bakery.workspace import Workspace
 
 FIT = "fit"
@@ -30,24 +30,17 @@ FIT = "fit"
 
 @dataclass(frozen=True)
 class BuildResult:
-    """The outcome of one image's build; ``error`` is empty if it succeeded.
+    """The outcome of one image's build: its ``record``, with the times of this run, or an ``error``.
 
-    ``profile`` is as in :class:`bakery.records.BuildRecord`; ``seconds`` and ``phases`` are wall time; ``anatomy`` is
-    what :func:`bakery.sizes.breakdown.compact` returns; ``compiled`` is false if everything came from the build cache;
-    ``twin`` is the same image with gzip layers, ``None`` if the image itself has gzip layers.
+    ``seconds`` is wall time; ``compiled`` is false if everything came from the build cache.
     """
 
     image: Image
     tags: tuple[str, ...]
     log: Path
-    id: str = ""
-    size: Size | None = None
-    twin: Packed | None = None
-    anatomy: Mapping[str, records.PartSize] = field(default_factory=dict)
-    profile: records.ProfileRecord | None = None
+    record: records.LocalRecord | None = None
     seconds: float = 0.0
     compiled: bool = False
-    phases: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
     exit_code: int = 0
 
@@ -148,8 +141,8 @@ class Builder:
         state = "built" if result.compiled else "up to date"
         text = "failed" if result.error else f"{state}, {duration(result.seconds)}"
         self.display.done(image.name, text, ok=not result.error)
-        if result.compiled:
-            self.display.note(image.name, phases_text(result.phases))
+        if result.compiled and result.record:
+            self.display.note(image.name, phases_text(result.record.phases))
         return result
 
     def _build_and_measure(self, stage: Stage) -> BuildResult:
@@ -165,16 +158,23 @@ class Builder:
         compiled = compiled or compiled_before
         clock.enter("measure")
         identity = self.engine.require(tags[0]).id
-        digest = records.manifest_digest_of(self.workspace.home, identity)
         known = records.record_of(self.workspace, image, identity)
         size, anatomy = size_and_anatomy(self.engine, image, tags[0], known)
-        twin, phases = packed[1] if packed[1:] else None, clock.stop()
-        profile = self._fitting(image)[1]
-        result = BuildResult(
-            image, tags, stage.log, digest, size, twin, anatomy, profile, compiled=compiled, phases=phases
+        twin, base = packed[1] if packed[1:] else Packed("", 0), inputs.base
+        phases = {phase: round(seconds, 1) for phase, seconds in clock.stop().items()}
+        record = records.LocalRecord(
+            image=image.name, series=image.series.name, release=str(image.pin.version), target=image.target.name,
+            variant=image.variant.name, platform=image.platform, recipe=image.recipe,
+            compression=str(self._compression(image)), tags=tags,
+            id=records.manifest_digest_of(self.workspace.home, identity), twin=twin.id,
+            built=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(sum(phases.values()), 1),
+            phases=phases, **asdict(size), anatomy=anatomy, gzip_bytes=twin.compressed_bytes,
+            packages=inputs.contexts.resolution, profile=self._fitting(image)[1],
+            base=records.BaseRecord(name=base.name, digest=base.digest, origin=base.origin),
+            source=records.SourceRecord(file=image.pin.file, sha256=image.pin.sha256, signature=inputs.signature),
         )  # fmt: skip
-        self._record(result, inputs, identity)
-        return result
+        self._write(image, record, identity, compiled=compiled)
+        return BuildResult(image, tags, stage.log, record, compiled=compiled)
 
     def _resolve(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, records.Resolution]:
         """Resolve an image's packages in the archive, or replay a resolution; returns whether anything was compiled."""
@@ -273,25 +273,9 @@ class Builder:
             return {names + twins: compression}
         return {names: compression, twins: self.catalog.compressions["twin"]}
 
-    def _record(self, result: BuildResult, inputs: BuildInputs, identity: str) -> None:
+    def _write(self, image: Image, record: records.LocalRecord, identity: str, *, compiled: bool) -> None:
         """Write the record. Test results of the image ``identity`` are kept, and its times unless this run compiled."""
-        assert result.size is not None
-        image, base = result.image, inputs.base
-        kept = ("tests", "regrtest", "compared", *(() if result.compiled else ("built", "seconds", "phases")))
-        record = records.LocalRecord(
-            image=image.name, series=image.series.name, release=str(image.pin.version), target=image.target.name,
-            variant=image.variant.name, platform=image.platform, recipe=image.recipe,
-            compression=str(self._compression(image)), id=result.id, tags=result.tags,
-            built=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(sum(result.phases.values()), 1),
-            phases={phase: round(seconds, 1) for phase, seconds in result.phases.items()},
-            **asdict(result.size), anatomy=dict(result.anatomy),
-            twin=result.twin.id if result.twin else "",
-            gzip_bytes=result.twin.compressed_bytes if result.twin else 0,
-            packages=inputs.contexts.resolution,
-            base=records.BaseRecord(name=base.name, digest=base.digest, origin=base.origin),
-            source=records.SourceRecord(file=image.pin.file, sha256=image.pin.sha256, signature=inputs.signature),
-            profile=result.profile,
-        )  # fmt: skip
+        kept = ("tests", "regrtest", "compared", *(() if compiled else ("built", "seconds", "phases")))
         with records.changing_record(self.workspace, image, self._tell(image)):
             old = records.record_of(self.workspace, image, identity)
             same = {name: getattr(old, name) for name in kept} if old else {}
@@ -338,31 +322,31 @@ def result_rows(
     """The result of each build, and the recorded size of the official image; a quick build is not compared with it."""
     rows = []
     for result in results:
-        image, size, official = result.image, result.size, official_size(baseline, catalog, result.image)
+        image, record = result.image, result.record
+        official, profile = official_size(baseline, catalog, image), record.profile if record else None
         compared = official.compressed_bytes if official and image.recipe is not RecipeName.QUICK else 0
-        share, twin = (
-            f" ({part.compressed_bytes / compared:.2f}x)" if compared and part else "" for part in (size, result.twin)
-        )
+        size, gzip = (record.compressed_bytes, record.gzip_bytes) if record else (0, 0)
+        share, twin = (f" ({part / compared:.2f}x)" if compared and part else "" for part in (size, gzip))
         row: dict[str, object] = {
             "image": image.name,
             "result": "failed" if result.error else "built" if result.compiled else "up to date",
-            "recipe": f"{image.recipe}{_profile_text(result.profile)}",
-            "profile_release": result.profile and result.profile.release,
-            "profile_fit": result.profile and result.profile.fit,
+            "recipe": f"{image.recipe}{_profile_text(profile)}",
+            "profile_release": profile and profile.release,
+            "profile_fit": profile and profile.fit,
             "variant": image.variant.name,
-            "id": result.id,
+            "id": record.id if record else "",
             "platform": image.platform,
-            "compressed": size and megabytes(size.compressed_bytes),
-            "disk": size and megabytes(size.disk_bytes),
-            "compressed_bytes": size and size.compressed_bytes,
-            "gzip": result.twin and f"{megabytes(result.twin.compressed_bytes)}{twin}",
-            "gzip_bytes": result.twin and result.twin.compressed_bytes,
-            "disk_bytes": size and size.disk_bytes,
+            "compressed": record and megabytes(size),
+            "disk": record and megabytes(record.disk_bytes),
+            "compressed_bytes": record and size,
+            "gzip": f"{megabytes(gzip)}{twin}" if gzip else None,
+            "gzip_bytes": gzip or None,
+            "disk_bytes": record and record.disk_bytes,
             "official": official and f"{megabytes(official.compressed_bytes)} {official.reference}{share}",
             "official_compressed_bytes": official and official.compressed_bytes,
             "time": duration(result.seconds),
             "seconds": round(result.seconds, 1),
-            "phases": {phase: round(seconds, 1) for phase, seconds in result.phases.items()},
+            "phases": record.phases if record else {},
             "tags": [] if result.error else list(result.tags),
             "log": str(result.log),
             "error": result.error or None,
