@@ -4,9 +4,8 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from bakery.programs import Limits, ProgramError, run_program
@@ -31,14 +30,38 @@ SECONDS, LIMIT = 180.0, 32 << 20
 files."""
 
 
-def git(path: Path, *arguments: str, data: bytes = b"", limit: int = LIMIT) -> bytes:
+def git(
+    path: Path, *arguments: str, data: bytes = b"", limit: int = LIMIT, settings: Mapping[str, str] = SETTINGS,
+    index: str = "",
+) -> bytes:  # fmt: skip
     """The output of git in the folder ``path``, with ``data`` as its input; no program that the repository names runs.
 
     Git's environment variables could redirect it to another repository or change what paths mean. They are removed,
-    except configuration, which may have safe.directory. Raises :exc:`ValueError` if git is not installed, fails, takes
-    longer than :data:`SECONDS` or prints more than ``limit`` bytes.
+    except configuration, which may have safe.directory and to which ``settings`` are added; ``index`` replaces the
+    repository's own. Raises :exc:`ValueError` if git is not installed, fails, takes longer than :data:`SECONDS` or
+    prints more than ``limit`` bytes.
     """
-    return _run(path, SETTINGS, arguments, data, limit)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("GIT_") or "_CONFIG" in name
+    }
+    count = environment.get("GIT_CONFIG_COUNT") or "0"
+    if not re.fullmatch("[0-9]{1,4}", count):  # a negative one would drop settings
+        raise ValueError(f"GIT_CONFIG_COUNT={count}: expected a number from 0 to 9999, or no such variable")
+    first = int(count)
+    for number, (name, value) in enumerate(settings.items(), first):
+        environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    environment |= {"GIT_CONFIG_COUNT": str(first + len(settings)), **({"GIT_INDEX_FILE": index} if index else {})}
+    command = ["git", "--no-optional-locks", "-C", str(path), *arguments]
+    try:
+        done = run_program(command, environment | ISOLATION, Limits(SECONDS, limit), data=data)
+    except FileNotFoundError:
+        raise ValueError("git is not installed: apt-get install git") from None
+    except ProgramError as error:
+        raise ValueError(f"git {arguments[0]} {error}") from None
+    if done.code:
+        reason = done.stderr.decode(errors="replace").strip() or f"exit code {done.code}"
+        raise ValueError(f"git {arguments[0]}: {shorten(reason, 1000)}")
+    return done.stdout
 
 
 def require_clone(path: Path) -> None:
@@ -79,11 +102,11 @@ def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) 
     with tempfile.TemporaryDirectory() as folder:
         # A new index has no sizes and times of files. By those of the old one, git considers a file unchanged that it
         # has converted or filtered under an earlier configuration, or that it was told to ignore (update-index(1)).
-        run = partial(_run, path, settings, index=f"{folder}/index")
-        run(("read-tree", "HEAD"))
+        index = f"{folder}/index"
+        git(path, "read-tree", "HEAD", settings=settings, index=index)
         # Submodules have separate filters. Untracked files count, whatever the user's configuration says.
         status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=all")
-        lines = os.fsdecode(run((*status, "--", *paths))).split("\0")
+        lines = os.fsdecode(git(path, *status, "--", *paths, settings=settings, index=index)).split("\0")
     return [line for line in lines if line and line not in sparse]
 
 
@@ -101,30 +124,3 @@ def _abilities(files: Iterable[Path]) -> dict[str, str]:
             links = links or stat.S_ISLNK(mode)
     able = {"core.fileMode": len(modes) > 1, "core.symlinks": links}
     return {name: "true" for name, has in able.items() if has}
-
-
-def _run(
-    path: Path, settings: Mapping[str, str], arguments: Sequence[str], data: bytes = b"", limit: int = LIMIT,
-    index: str = "",
-) -> bytes:  # fmt: skip
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("GIT_") or "_CONFIG" in name
-    }
-    count = environment.get("GIT_CONFIG_COUNT") or "0"
-    if not re.fullmatch("[0-9]{1,4}", count):  # a negative one would drop settings
-        raise ValueError(f"GIT_CONFIG_COUNT={count}: expected a number from 0 to 9999, or no such variable")
-    first = int(count)
-    for number, (name, value) in enumerate(settings.items(), first):
-        environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
-    environment |= {"GIT_CONFIG_COUNT": str(first + len(settings)), **({"GIT_INDEX_FILE": index} if index else {})}
-    command = ["git", "--no-optional-locks", "-C", str(path), *arguments]
-    try:
-        done = run_program(command, environment | ISOLATION, Limits(SECONDS, limit), data=data)
-    except FileNotFoundError:
-        raise ValueError("git is not installed: apt-get install git") from None
-    except ProgramError as error:
-        raise ValueError(f"git {arguments[0]} {error}") from None
-    if done.code:
-        reason = done.stderr.decode(errors="replace").strip() or f"exit code {done.code}"
-        raise ValueError(f"git {arguments[0]}: {shorten(reason, 1000)}")
-    return done.stdout

@@ -23,31 +23,30 @@ GZIP = "-gzip"
 """The end of the tags of twins, the same content in gzip layers (:mod:`bakery.catalog.tags`)."""
 
 
+def _require_match(pattern: str, text: str, problem: str, hint: str = "") -> str:
+    if not re.fullmatch(pattern, text):
+        raise InputError(problem, hint=hint)
+    return text
+
+
 def reference(text: str) -> str:
     """``text`` if it is an image's reference or identity; else :exc:`InputError`."""
-    if not re.fullmatch(REFERENCE, text):
-        raise InputError(
-            f"{shorten(text, 300)!r} is not an image reference", hint="For example python:3.13-slim-bookworm."
-        )
-    return text
+    problem = f"{shorten(text, 300)!r} is not an image reference"
+    return _require_match(REFERENCE, text, problem, "For example python:3.13-slim-bookworm.")
 
 
 def repository(text: str) -> str:
     """``text`` if it is a repository, with or without its registry's host; else :exc:`InputError`."""
-    if not re.fullmatch(REPOSITORY, text):
-        raise InputError(
-            f"--repository={shorten(text, 300)}: expected a repository without a tag",
-            hint="For example 127.0.0.1:5000/infra7/python or ghcr.io/infra7/python.",
-        )
-    return text
+    problem = f"--repository={shorten(text, 300)}: expected a repository without a tag"
+    return _require_match(
+        REPOSITORY, text, problem, "For example 127.0.0.1:5000/infra7/python or ghcr.io/infra7/python."
+    )
 
 
 def stamp(text: str) -> str:
     """``text`` if it can be the end of a tag; else :exc:`InputError`."""
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
-        raise InputError(
-            f"--stamp={shorten(text, 100)}: expected letters, digits and . _ - (at most 64), such as 20261122.2"
-        )
+    problem = f"--stamp={shorten(text, 100)}: expected letters, digits and . _ - (at most 64), such as 20261122.2"
+    _require_match(r"[A-Za-z0-9._-]{1,64}", text, problem)
     if f"-{text}".endswith(GZIP):
         hint = "Choose another stamp, such as 20261122.2."
         raise InputError(f"--stamp={text}: tags that end in {GZIP} are the names of images with gzip layers", hint=hint)
@@ -60,19 +59,15 @@ def builder(text: str) -> str:
     A builder has a name of its own (buildx, store/util.go), or that of a docker context (docker's cli/context/store),
     which may begin with a digit and contain a plus.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", text):
-        problem = (
-            f"--builder={shorten(text, 100)}: expected letters, digits and _ . + -, beginning with a letter or a digit"
-        )
-        raise InputError(problem, hint="`docker buildx ls` lists the builders.")
-    return text
+    expected = "expected letters, digits and _ . + -, beginning with a letter or a digit"
+    problem, hint = f"--builder={shorten(text, 100)}: {expected}", "`docker buildx ls` lists the builders."
+    return _require_match(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", text, problem, hint)
 
 
 def tag(text: str) -> str:
     """``text`` if it is a tag; else :exc:`InputError`."""
-    if not re.fullmatch(TAG, text):
-        raise InputError(f"{shorten(text, 300)!r} is not a tag: expected letters, digits and . _ - (at most 128)")
-    return text
+    problem = f"{shorten(text, 300)!r} is not a tag: expected letters, digits and . _ - (at most 128)"
+    return _require_match(TAG, text, problem)
 
 
 def is_resource(repository: str, what: str) -> bool:

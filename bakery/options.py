@@ -159,7 +159,7 @@ def as_typed(verb: str, *groups: Any) -> str:
     for group, item in items:
         if item.name in ("version", "all", "no_cache"):  # the last is always true for `inv verify`
             continue
-        value, flag = getattr(group, item.name), f"--{item.name.replace('_', '-')}"
+        value, flag = getattr(group, item.name), _flags([item.name])
         if value is True:
             words.append(flag)
         elif value != item.default:

@@ -72,16 +72,13 @@ class _Interruption:
             streams, written, command = select.poll(), time.monotonic(), self.commands
             streams.register(1, select.POLLOUT)
             streams.register(2, select.POLLOUT)
-            while self.commands == command and self.handles(number[0]):
+            # Other signals, such as SIGWINCH, may have handlers, too.
+            while self.commands == command and signal.getsignal(number[0]) is self:
                 if len(streams.poll(0)) == 2:
                     written = time.monotonic()
                 elif time.monotonic() - written > BLOCKED:
                     os._exit(128 + number[0])
                 pause.wait(min(BLOCKED / 10, 0.5))
-
-    def handles(self, number: int) -> bool:
-        """Whether the signal ``number`` interrupts this process; others, such as SIGWINCH, may have handlers, too."""
-        return signal.getsignal(number) is self
 
 
 INTERRUPTION = _Interruption()

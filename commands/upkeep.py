@@ -64,9 +64,9 @@ def site(output: Output) -> None:
 @command("builder ca_bundle format", builder="buildx builder to examine (default: the builder in use)")
 def doctor(building: Building) -> Report:
     """Check that this machine has what builds need, and say what to type; exit code 1 if a build would fail."""
-    catalog = load_catalog(WORKSPACE.root)
-    diagnosis = bakery.machine.examine_machine(WORKSPACE, catalog, building.builder or "", building.ca_bundle)
-    return Report.of("about state found todo", diagnosis.rows, failure=diagnosis.failure)
+    findings = bakery.machine.examine_machine(WORKSPACE, load_catalog(WORKSPACE.root), building)
+    rows, failure = [finding._asdict() for finding in findings], bakery.machine.failure_of(findings)
+    return Report.of("about state found todo", rows, failure=failure)
 
 
 @command("logs images cache sources layers bases engine environments all dry")

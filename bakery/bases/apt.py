@@ -7,6 +7,7 @@ as usual.
 
 import errno
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -57,11 +58,6 @@ class Mirror:
     codename: str
     uris: dict[str, str]
 
-    @property
-    def is_snapshot(self) -> bool:
-        """Whether expired package lists are accepted from a part of it."""
-        return any(map(is_snapshot, self.uris.values()))
-
     def missing(self, suite: str, archive: Archive) -> list[str]:
         """The suites of a release of ``archive`` that the host's sources do not have."""
         return [suite + suffix for suffix in archive.suites if suffix not in self.uris]
@@ -94,12 +90,11 @@ def keyring_of(archive: Archive) -> str | None:
 
 
 def host_release() -> dict[str, str]:
-    """The fields of /etc/os-release (os-release(5)); empty without that file."""
+    """The fields of os-release(5); empty without that file."""
     try:
-        text = Path("/etc/os-release").read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        return platform.freedesktop_os_release()
+    except (OSError, ValueError):
         return {}
-    return {key: value.strip("\"'") for key, value in re.findall(r"(?m)^([A-Z_]+)=(.*)$", text)}
 
 
 def host_id() -> str:

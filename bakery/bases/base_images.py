@@ -27,6 +27,7 @@ from bakery.files import Tell, disk_full, locked, require_space, require_type, s
 from bakery.names import REFERENCE, reference
 from bakery.platforms import Platform
 from bakery.regular_files import SMALL, hint_of, open_regular, read_regular
+from bakery.urls import is_snapshot
 from bakery.workspace import Workspace
 
 SPACE = 600_000_000
@@ -84,27 +85,19 @@ class BaseResolver:
 
     def resolve(self, target: Target, platform: Platform) -> BaseImage:
         """The base of ``target``, made if necessary. Raises :exc:`BuildError` and :exc:`InputError`."""
+        base = self.available(target, platform, make=True)
+        assert base is not None
+        return base
+
+    def available(self, target: Target, platform: Platform, *, make: bool = False) -> BaseImage | None:
+        """The base of ``target``; ``None`` if it would have to be made from packages, unless ``make`` is true."""
         if self.override:
             return self._override(self.override, platform)
-        with self._locked(target, platform):
-            return self._cached_or_published(target, platform) or self._bootstrapped(target, platform)
-
-    def available(self, target: Target, platform: Platform) -> BaseImage | None:
-        """The base of ``target``; ``None`` if it would have to be made from packages. Raises :exc:`InputError`."""
-        if self.override:
-            return self._override(self.override, platform)
-        with self._locked(target, platform):
-            return self._cached_or_published(target, platform)
-
-    @contextmanager
-    def _locked(self, target: Target, platform: Platform) -> Iterator[None]:
         folder = self._folder(target, platform)
         with disk_full(folder), locked(folder.with_suffix(".lock"), f"the base of {target.name}", self.tell):
-            yield
-
-    def _cached_or_published(self, target: Target, platform: Platform) -> BaseImage | None:
-        cached = None if self.refresh else self.cached(target, platform)
-        return cached or self._published(target, platform)
+            cached = None if self.refresh else self.cached(target, platform)
+            base = cached or self._published(target, platform)
+            return self._bootstrapped(target, platform) if make and base is None else base
 
     def archives(self, base: BaseImage, target: Target) -> dict[str, str]:
         """The host's mirror, as in :meth:`apt.Mirror.archives`, if ``base`` was made from it; else empty.
@@ -250,7 +243,7 @@ class BaseResolver:
         apt.require_suites(Path(rootfs, "var/lib/apt/lists"))
         apt.run(["bash", script, "finish", archive.settings, str(tools), rootfs, str(tar), *archive.keyrings], env=env)
         shutil.rmtree(rootfs)
-        return mirror.is_snapshot
+        return any(map(is_snapshot, mirror.uris.values()))
 
     def _hooks(self, target: Target, tools: Path) -> list[Path]:
         """The folders with hooks for ``target``: in the repository if a name has a slash, else mmdebstrap's own."""

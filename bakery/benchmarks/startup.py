@@ -29,7 +29,7 @@ import msgspec
 from bakery.benchmarks.pull import run_pull
 from bakery.benchmarks.results import BenchmarkResult, MeasuredImage, times_of
 from bakery.benchmarks.session import PROGRAMS, SIDES, Session, python_of
-from bakery.engine import Engine, cpu_limits, docker_run, fresh_engine, idle_container
+from bakery.engine import Engine, docker_run, fresh_engine, idle_container
 from bakery.errors import BuildError, EngineError
 from bakery.platforms import host_platform
 
@@ -65,9 +65,8 @@ def _docker_run(
     engine: Engine, image: MeasuredImage, cpu: int, command: Sequence[str], options: Sequence[str] = ()
 ) -> tuple[float, str]:
     """The seconds of a ``docker run`` with ``options`` on ``cpu``, and its output; :exc:`BuildError` if it fails."""
-    limits = [f"--{key.replace('_', '-')}={value}" for key, value in cpu_limits(cpu).items()]
     try:
-        return docker_run(engine, image.id, command, (*limits, *options))
+        return docker_run(engine, image.id, command, options, cpu=cpu)
     except BuildError as error:
         raise BuildError(f"does not run in {image.image}: {error.message}") from None
 

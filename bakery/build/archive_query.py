@@ -30,7 +30,8 @@ def query_newer(builder: Builder, image: Image, versions: Iterable[tuple[str, st
     host, dockerfile = host_platform(), builder.catalog.dockerfile_of(image)
     base = builder.inputs.base(replace(image, platform=host), partial(builder.display.note, image.target.name))
     # Making a base for another platform takes minutes of emulation: unless one exists, the host's has the same sources.
-    queried = base if image.platform == host else builder.inputs.available_base(image) or base
+    bases = builder.inputs.bases(lambda _: None)
+    queried = base if image.platform == host else bases.available(image.target, image.platform) or base
     builder.workspace.build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{STAGE}.", dir=builder.workspace.build) as folder:
         (Path(folder) / "architecture").write_text(f"{image.platform.architecture}\n")
@@ -44,7 +45,7 @@ def query_newer(builder: Builder, image: Image, versions: Iterable[tuple[str, st
         ]  # fmt: skip
         log = builder.workspace.logs / f"outdated-{image.target.name}-{image.platform.architecture}.log"
         log.unlink(missing_ok=True)
-        network = builder.buildx.reaching(builder.inputs.archives(image, queried))
+        network = builder.buildx.reaching(bases.archives(queried, image.target))
         options = replace(network, uncached=(QUERY, STAGE), cache_from=(), cache_to=())
         builder.run_buildx(Stage(image, log, {}), options, arguments, lambda _: None)
         try:

@@ -11,32 +11,17 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bakery import records
 from bakery.build.export import Export, Packed, Stage, files_of, stages_after_compiling
 from bakery.build.inputs import BuildInputs, InputResolver, check_inputs
-from bakery.catalog import Catalog, Image, Profile, RecipeName, all_references, references
+from bakery.catalog import Catalog, Image, RecipeName, all_references, references
 from bakery.compression import Compression
 from bakery.display import Clock, Column, Display, Report, duration, make_display, phases_text
 from bakery.engine import BuildxOptions, BuildxProcesses, Engine, buildx_options, default_jobs, find_engine
 from bakery.errors import BakeryError, BuildError, InputError
 from bakery.files import Tell, disk_full, interruptible, locked, no_space
 from bakery.options import Building, Selection, as_typed
-from bakery.records import (
-    QUERY,
-    STAGE,
-    BaseRecord,
-    LocalRecord,
-    PartSize,
-    ProfileRecord,
-    Resolution,
-    SourceRecord,
-    changing_record,
-    manifest_digest_of,
-    record_of,
-    recorded,
-    resolve,
-    write_record,
-)  # fmt: skip
-from bakery.sizes import OfficialImage, Size, megabytes, official_size, read_baseline, size_and_anatomy
+from bakery.sizes import OfficialImage, megabytes, official_size, read_baseline, size_and_anatomy
 from bakery.workspace import Workspace
 
 FIT = "fit"
@@ -45,24 +30,17 @@ FIT = "fit"
 
 @dataclass(frozen=True)
 class BuildResult:
-    """The outcome of one image's build; ``error`` is empty if it succeeded.
+    """The outcome of one image's build: its ``record``, with the times of this run, or an ``error``.
 
-    ``profile`` is as in :class:`bakery.records.BuildRecord`; ``seconds`` and ``phases`` are wall time; ``anatomy`` is
-    what :func:`bakery.sizes.breakdown.compact` returns; ``compiled`` is false if everything came from the build cache;
-    ``twin`` is the same image with gzip layers, ``None`` if the image itself has gzip layers.
+    ``seconds`` is wall time; ``compiled`` is false if everything came from the build cache.
     """
 
     image: Image
     tags: tuple[str, ...]
     log: Path
-    id: str = ""
-    size: Size | None = None
-    twin: Packed | None = None
-    anatomy: Mapping[str, PartSize] = field(default_factory=dict)
-    profile: ProfileRecord | None = None
+    record: records.LocalRecord | None = None
     seconds: float = 0.0
     compiled: bool = False
-    phases: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
     exit_code: int = 0
 
@@ -137,11 +115,11 @@ class Builder:
             log.unlink(missing_ok=True)
             if packages:
                 below = self.engine.require(references(self.catalog, image)[0])
-                last = record_of(self.workspace, image, below.id)
+                last = records.record_of(self.workspace, image, below.id)
                 if last and last.base.digest != inputs.base.digest:
                     problem = f"{image.name} was built on an earlier version of its base, {inputs.base.name}"
                     raise BuildError(problem, hint="Build it again first: `inv build`, with the same options.")
-                resolution = recorded(self.workspace, last.packages if last else "")
+                resolution = records.recorded(self.workspace, last.packages if last else "")
                 resolution = resolution or self._resolve(stage, inputs, clock)[1]
                 inputs = inputs.with_packages(self.workspace.root, resolution, name)
             self._build_stage(stage, inputs, clock)
@@ -163,8 +141,8 @@ class Builder:
         state = "built" if result.compiled else "up to date"
         text = "failed" if result.error else f"{state}, {duration(result.seconds)}"
         self.display.done(image.name, text, ok=not result.error)
-        if result.compiled:
-            self.display.note(image.name, phases_text(result.phases))
+        if result.compiled and result.record:
+            self.display.note(image.name, phases_text(result.record.phases))
         return result
 
     def _build_and_measure(self, stage: Stage) -> BuildResult:
@@ -180,17 +158,25 @@ class Builder:
         compiled = compiled or compiled_before
         clock.enter("measure")
         identity = self.engine.require(tags[0]).id
-        digest, record = manifest_digest_of(self.workspace.home, identity), record_of(self.workspace, image, identity)
-        size, anatomy = size_and_anatomy(self.engine, image, tags[0], record)
-        twin, phases = packed[1] if packed[1:] else None, clock.stop()
-        profile = self._fitting(image)[1]
-        result = BuildResult(
-            image, tags, stage.log, digest, size, twin, anatomy, profile, compiled=compiled, phases=phases
+        known = records.record_of(self.workspace, image, identity)
+        size, anatomy = size_and_anatomy(self.engine, image, tags[0], known)
+        twin, base = packed[1] if packed[1:] else Packed("", 0), inputs.base
+        phases = {phase: round(seconds, 1) for phase, seconds in clock.stop().items()}
+        record = records.LocalRecord(
+            image=image.name, series=image.series.name, release=str(image.pin.version), target=image.target.name,
+            variant=image.variant.name, platform=image.platform, recipe=image.recipe,
+            compression=str(self._compression(image)), tags=tags,
+            id=records.manifest_digest_of(self.workspace.home, identity), twin=twin.id,
+            built=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(sum(phases.values()), 1),
+            phases=phases, **asdict(size), anatomy=anatomy, gzip_bytes=twin.compressed_bytes,
+            packages=inputs.contexts.resolution, profile=self._fitting(image)[1],
+            base=records.BaseRecord(name=base.name, digest=base.digest, origin=base.origin),
+            source=records.SourceRecord(file=image.pin.file, sha256=image.pin.sha256, signature=inputs.signature),
         )  # fmt: skip
-        self._record(result, inputs, identity)
-        return result
+        self._write(image, record, identity, compiled=compiled)
+        return BuildResult(image, tags, stage.log, record, compiled=compiled)
 
-    def _resolve(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, Resolution]:
+    def _resolve(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, records.Resolution]:
         """Resolve an image's packages in the archive, or replay a resolution; returns whether anything was compiled."""
         image, compiled = stage.image, False
         if self.building.packages:
@@ -198,12 +184,13 @@ class Builder:
 
         def build(folder: Path) -> None:
             nonlocal compiled
-            options = replace(self.buildx.reaching(inputs.archives), uncached=(QUERY, STAGE), cache_to=())
-            arguments = inputs.query_arguments(self._fitting(image)[0], image, self.engine.network, STAGE, folder)
+            uncached, catalog = (records.QUERY, records.STAGE), self._fitting(image)[0]
+            options = replace(self.buildx.reaching(inputs.archives), uncached=uncached, cache_to=())
+            arguments = inputs.query_arguments(catalog, image, self.engine.network, records.STAGE, folder)
             compiled = self.run_buildx(stage, options, arguments, clock.enter)
 
         clock.enter("build steps")
-        resolution = resolve(self.workspace, image.slug, inputs.resolution_fields(image), build)
+        resolution = records.resolve(self.workspace, image.slug, inputs.resolution_fields(image), build)
         return compiled, resolution
 
     def _build_stage(self, stage: Stage, inputs: BuildInputs, clock: Clock) -> tuple[bool, list[Packed]]:
@@ -220,34 +207,29 @@ class Builder:
             origin = (self.catalog.source, inputs.checkout, self.building.builder_id or "")
             return compiled, export.finish(inputs.tarball, origin, clock.enter, self._tell(stage.image))
 
-    def _fitting(self, image: Image) -> tuple[Catalog, ProfileRecord | None]:
+    def _fitting(self, image: Image) -> tuple[Catalog, records.ProfileRecord | None]:
         """The catalog to build ``image`` with, without its profile if too little of that fits; and the profile used.
 
         A profile of the same source fits as a whole. For another release, the fit is computed.
         """
         profile = self.catalog.profile_of(image)
         if not profile or profile.recorded_on(image.pin):
-            return self.catalog, ProfileRecord(release=profile.release, tree=profile.tree) if profile else None
+            return self.catalog, records.ProfileRecord(release=profile.release, tree=profile.tree) if profile else None
         key = replace(image, variant=self.catalog.default_variant)
         with self.fits_lock:
             if key not in self.fits:
-                self.fits[key] = self._measure_fit(key, profile)
-        used = ProfileRecord(release=profile.release, tree=profile.tree, fit=self.fits[key])
+                self.fits[key], misfits = self._compute_fit(key)
+                if self.fits[key] < self.catalog.profile_fit:
+                    needed = f"{self.catalog.profile_fit:.0%} is needed: training instead"
+                    text = f"{self.fits[key]:.1%} of {profile.release}'s profile fits, {needed}"
+                    self._tell(key)(f"{text}; functions without counts: {', '.join(misfits[:5])}")
+        used = records.ProfileRecord(release=profile.release, tree=profile.tree, fit=self.fits[key])
         if used.fit >= self.catalog.profile_fit:
             return self.catalog, used
         return replace(self.catalog, profiles={}), None
 
-    def _measure_fit(self, image: Image, profile: Profile) -> float:
-        """The share of ``profile`` that fits ``image``, 0 to 1; notes if it is so small that the build trains."""
-        share, misfits = self._compute_fit(image)
-        if share < self.catalog.profile_fit:
-            needed = f"{self.catalog.profile_fit:.0%} is needed: training instead"
-            text = f"{share:.1%} of {profile.release}'s profile fits, {needed}"
-            self._tell(image)(f"{text}; functions without counts: {', '.join(misfits[:5])}")
-        return share
-
     def _compute_fit(self, image: Image) -> tuple[float, list[str]]:
-        """The share that fits, by shared/profile-fit.sh, and the functions that do not fit, the heaviest first."""
+        """The share that fits (0 to 1), by shared/profile-fit.sh, and the functions that do not, the heaviest first."""
         tag = f"{self.catalog.recipes[image.recipe].repository}-{FIT}:{image.version}-{image.target.name}"
         files = files_of(self.engine, image, self.stage(image, FIT, tag, packages=False), re.compile(FIT))
         share, *misfits = files[FIT].decode().splitlines()
@@ -291,29 +273,13 @@ class Builder:
             return {names + twins: compression}
         return {names: compression, twins: self.catalog.compressions["twin"]}
 
-    def _record(self, result: BuildResult, inputs: BuildInputs, identity: str) -> None:
+    def _write(self, image: Image, record: records.LocalRecord, identity: str, *, compiled: bool) -> None:
         """Write the record. Test results of the image ``identity`` are kept, and its times unless this run compiled."""
-        assert result.size is not None
-        image, base = result.image, inputs.base
-        kept = ("tests", "regrtest", "compared", *(() if result.compiled else ("built", "seconds", "phases")))
-        record = LocalRecord(
-            image=image.name, series=image.series.name, release=str(image.pin.version), target=image.target.name,
-            variant=image.variant.name, platform=image.platform, recipe=image.recipe,
-            compression=str(self._compression(image)), id=result.id, tags=result.tags,
-            built=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(sum(result.phases.values()), 1),
-            phases={phase: round(seconds, 1) for phase, seconds in result.phases.items()},
-            **asdict(result.size), anatomy=dict(result.anatomy),
-            twin=result.twin.id if result.twin else "",
-            gzip_bytes=result.twin.compressed_bytes if result.twin else 0,
-            packages=inputs.contexts.resolution,
-            base=BaseRecord(name=base.name, digest=base.digest, origin=base.origin),
-            source=SourceRecord(file=image.pin.file, sha256=image.pin.sha256, signature=inputs.signature),
-            profile=result.profile,
-        )  # fmt: skip
-        with changing_record(self.workspace, image, self._tell(image)):
-            old = record_of(self.workspace, image, identity)
+        kept = ("tests", "regrtest", "compared", *(() if compiled else ("built", "seconds", "phases")))
+        with records.changing_record(self.workspace, image, self._tell(image)):
+            old = records.record_of(self.workspace, image, identity)
             same = {name: getattr(old, name) for name in kept} if old else {}
-            write_record(self.workspace, image, record, **same)
+            records.write_record(self.workspace, image, record, **same)
 
 
 def check_options(building: Building, workspace: Workspace | None = None) -> BuildxOptions:
@@ -345,7 +311,7 @@ RESULT_COLUMNS = (
 )  # fmt: skip
 
 
-def _profile_text(profile: ProfileRecord | None) -> str:
+def _profile_text(profile: records.ProfileRecord | None) -> str:
     """How much of another release's profile fits, as a note in brackets; empty if all of it does."""
     return f" ({profile.fit:.0%} of {profile.release}'s profile)" if profile and profile.fit < 1 else ""
 
@@ -356,31 +322,31 @@ def result_rows(
     """The result of each build, and the recorded size of the official image; a quick build is not compared with it."""
     rows = []
     for result in results:
-        image, size, official = result.image, result.size, official_size(baseline, catalog, result.image)
+        image, record = result.image, result.record
+        official, profile = official_size(baseline, catalog, image), record.profile if record else None
         compared = official.compressed_bytes if official and image.recipe is not RecipeName.QUICK else 0
-        share, twin = (
-            f" ({part.compressed_bytes / compared:.2f}x)" if compared and part else "" for part in (size, result.twin)
-        )
+        size, gzip = (record.compressed_bytes, record.gzip_bytes) if record else (0, 0)
+        share, twin = (f" ({part / compared:.2f}x)" if compared and part else "" for part in (size, gzip))
         row: dict[str, object] = {
             "image": image.name,
             "result": "failed" if result.error else "built" if result.compiled else "up to date",
-            "recipe": f"{image.recipe}{_profile_text(result.profile)}",
-            "profile_release": result.profile and result.profile.release,
-            "profile_fit": result.profile and result.profile.fit,
+            "recipe": f"{image.recipe}{_profile_text(profile)}",
+            "profile_release": profile and profile.release,
+            "profile_fit": profile and profile.fit,
             "variant": image.variant.name,
-            "id": result.id,
+            "id": record.id if record else "",
             "platform": image.platform,
-            "compressed": size and megabytes(size.compressed_bytes),
-            "disk": size and megabytes(size.disk_bytes),
-            "compressed_bytes": size and size.compressed_bytes,
-            "gzip": result.twin and f"{megabytes(result.twin.compressed_bytes)}{twin}",
-            "gzip_bytes": result.twin and result.twin.compressed_bytes,
-            "disk_bytes": size and size.disk_bytes,
+            "compressed": record and megabytes(size),
+            "disk": record and megabytes(record.disk_bytes),
+            "compressed_bytes": record and size,
+            "gzip": f"{megabytes(gzip)}{twin}" if gzip else None,
+            "gzip_bytes": gzip or None,
+            "disk_bytes": record and record.disk_bytes,
             "official": official and f"{megabytes(official.compressed_bytes)} {official.reference}{share}",
             "official_compressed_bytes": official and official.compressed_bytes,
             "time": duration(result.seconds),
             "seconds": round(result.seconds, 1),
-            "phases": {phase: round(seconds, 1) for phase, seconds in result.phases.items()},
+            "phases": record.phases if record else {},
             "tags": [] if result.error else list(result.tags),
             "log": str(result.log),
             "error": result.error or None,

@@ -11,21 +11,11 @@ from pathlib import Path
 
 import msgspec
 
+from bakery import oci
 from bakery.catalog import Image, RecipeName
 from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.files import Tell, require_type, spooled, write_whole
-from bakery.oci import (
-    PACKAGES,
-    LayerCache,
-    Origin,
-    Publication,
-    contents_of,
-    digest_of,
-    image_archive,
-    recompress,
-    to_json,
-)
 from bakery.records import Resolution, manifest_digest_of, record_attested
 from bakery.regular_files import read_regular, read_text
 from bakery.workspace import Workspace
@@ -62,7 +52,7 @@ class Packed:
 def files_of(engine: Engine, image: Image, identity: str, names: re.Pattern[str]) -> Mapping[str, bytes]:
     """The files of ``image``'s stage ``identity`` whose names match ``names``, by name."""
     with spooled(engine.save(identity)) as saved:
-        return contents_of(saved, image.platform, names).files
+        return oci.contents_of(saved, image.platform, names).files
 
 
 def stages_after_compiling(dockerfile: Path) -> tuple[str, ...]:
@@ -123,12 +113,13 @@ class Export:
         :class:`bakery.oci.Origin`.
         """
         packings = self.stage.packings.items() if self.recompresses else ()
-        self.layers = LayerCache(self.workspace.home / "layers", tell)
-        return [self._pack(*packing, tarball, Origin(*origin), enter) for packing in packings]
+        self.layers = oci.LayerCache(self.workspace.home / "layers", tell)
+        return [self._pack(*packing, tarball, oci.Origin(*origin), enter) for packing in packings]
 
     def _pack(
-        self, names: tuple[str, ...], packing: Compression, tarball: Path, origin: Origin, enter: Callable[[str], None]
-    ) -> Packed:
+        self, names: tuple[str, ...], packing: Compression, tarball: Path, origin: oci.Origin,
+        enter: Callable[[str], None],
+    ) -> Packed:  # fmt: skip
         enter("compress")
         # Other stages stay in this engine, but their lower layers must be those of the image.
         packing = FAST if self.stage.name else packing
@@ -139,8 +130,8 @@ class Export:
         if self.attests and known and all(self._has(name, known[1]) for name in names):
             return Packed(known[1], int(known[2]))
         tags = {name.rpartition(":")[2] for name in names}
-        digests = recompress(self.exported, self.recompressed, packing, self.layers, tags=tags)
-        with self.recompressed.open("rb") as stream, image_archive(stream, self.image.platform) as archive:
+        digests = oci.recompress(self.exported, self.recompressed, packing, self.layers, tags=tags)
+        with self.recompressed.open("rb") as stream, oci.image_archive(stream, self.image.platform) as archive:
             packed = Packed(archive.digest, sum(archive.tar.getmember(name).size for name in archive.layers))
         if not self.attests:
             self._load(self.recompressed, names, set(digests), enter)
@@ -160,11 +151,11 @@ class Export:
             predicates = sbom.predicates_of(sbom.bill_of(stream, subject, licences), self.workspace.root)
             materials, resolution = sbom.materials_of(self.image), self.stage.resolution
             if resolution:
-                predicates[PACKAGES], materials[PACKAGES] = msgspec.to_builtins(resolution), resolution.digest
-            publication = Publication(predicates, origin, materials)
+                predicates[oci.PACKAGES], materials[oci.PACKAGES] = msgspec.to_builtins(resolution), resolution.digest
+            publication = oci.Publication(predicates, origin, materials)
             # The image already has its mark.
             packing = replace(packing, marked=False)
-            indexes = recompress(self.recompressed, self.attested, packing, self.layers, publication)
+            indexes = oci.recompress(self.recompressed, self.attested, packing, self.layers, publication)
         for index in indexes:
             record_attested(self.workspace.home, index, packed.id)
         self._load(self.attested, names, set(indexes), enter)
@@ -172,8 +163,8 @@ class Export:
 
     def _record_file(self, packing: Compression) -> Path:
         """The file that records the digest and the size of what was exported, once it was packed in this way."""
-        with self.exported.open("rb") as stream, image_archive(stream, self.image.platform) as archive:
-            config = digest_of(to_json(archive.config))
+        with self.exported.open("rb") as stream, oci.image_archive(stream, self.image.platform) as archive:
+            config = oci.digest_of(oci.to_json(archive.config))
         name = f"{config}-{packing}{'-marked' if packing.marked else ''}"
         return self.workspace.home / "layers" / "attested" / name.replace(":", "-")
 
@@ -187,4 +178,5 @@ class Export:
     def _load(self, archive: Path, references: Iterable[str], digests: set[str], enter: Callable[[str], None]) -> None:
         enter("load")
         if any({image and image.id} != digests for image in map(self.engine.find, references)):
-            self.engine.load(archive)
+            with archive.open("rb") as stream:
+                self.engine.load(stream)

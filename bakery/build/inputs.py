@@ -9,22 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bakery import plan
 from bakery.bases import BaseImage, BaseResolver, users_base
 from bakery.build.export import Export
 from bakery.catalog import ANNOTATIONS, FILE, LABELS, Catalog, Image, Profile
 from bakery.errors import BakeryError, ConfigError, InputError
 from bakery.files import Tell, holds_only, in_use, sha256_of, staged_folder
 from bakery.options import Building
-from bakery.plan import (
-    BakeTarget,
-    Inputs,
-    build_arguments,
-    checkout_of,
-    definition,
-    made_from,
-    revision_of,
-    target_name,
-)
 from bakery.programs import csv_field
 from bakery.records import Resolution, read_resolution, replayed
 from bakery.sources import SignatureChecker, SourceCache, load_trust
@@ -43,7 +34,7 @@ class BuildInputs:
     mirrors that the build steps use (:meth:`bakery.bases.BaseResolver.archives`).
     """
 
-    contexts: Inputs
+    contexts: plan.Inputs
     base: BaseImage
     tarball: Path
     signature: str
@@ -90,7 +81,7 @@ class BuildInputs:
         target["tags"] = list(sum(export.stage.packings, ()))
         if export.stage.name:  # the labels describe the image; `inv clean` finds its other stages by this one
             target |= {"target": export.stage.name, "labels": {f"{LABELS}.target": export.image.target.name}}
-        return build_arguments(target)
+        return plan.build_arguments(target)
 
     def query_arguments(
         self, catalog: Catalog, image: Image, network: str | None, stage: str, folder: Path
@@ -99,11 +90,12 @@ class BuildInputs:
         output = f"type=local,{csv_field(f'dest={folder}')}"
         target = self._target(catalog, image, network=network, output=output)
         target |= {"target": stage, "tags": [], "labels": {}}
-        return build_arguments(target)
+        return plan.build_arguments(target)
 
-    def _target(self, catalog: Catalog, image: Image, **settings: Any) -> BakeTarget:
+    def _target(self, catalog: Catalog, image: Image, **settings: Any) -> plan.BakeTarget:
         """The target of ``image`` in the bake definition. Its context of packages exists once they are resolved."""
-        target = definition(catalog, [image], {image: self.contexts}, **settings)["target"][target_name(image)]
+        definition = plan.definition(catalog, [image], {image: self.contexts}, **settings)
+        target = definition["target"][plan.target_name(image)]
         if not self.contexts.resolution:  # buildx asks for each context, whether its stage is built or not
             target["contexts"].pop("packages", None)
         return target
@@ -120,18 +112,17 @@ def check_inputs(building: Building) -> None:
         raise InputError("--builder-id (or $BAKERY_BUILDER_ID) is not a URI, or contains a login or a token", hint=hint)
 
 
-def inputs_for(
-    root: Path, catalog: Catalog, image: Image, folders: tuple[Path, Path], base: BaseImage, tell: Tell
-) -> Inputs:
-    """The named contexts of ``image``, from what was resolved for it; ``folders``: those of its source and extras."""
-    source, extras = map(str, folders)
+def inputs_for(catalog: Catalog, image: Image, sources: SourceCache, base: BaseImage, tell: Tell) -> plan.Inputs:
+    """The named contexts of ``image``: the folders of ``sources`` that are for it, and its ``base``."""
     try:
-        revision = revision_of(root, made_from(catalog, image), image.pin.sha256)
+        revision = plan.revision_of(sources.workspace.root, plan.made_from(catalog, image), image.pin.sha256)
     except ValueError as error:
         tell(f"no label {ANNOTATIONS}.revision: the commit that the image is made from is unknown: {error}")
         revision = ""
-    return Inputs(
-        source, extras, base.context, base.reference, base.digest, base.origin, revision,
+    source, extras = sources.folder(image.pin), sources.extras_folder(image.series)
+    tools = sources.extras_folder(image.variant.on(image.platform))
+    return plan.Inputs(
+        str(source), str(extras), base.context, base.reference, base.digest, base.origin, revision, tools=str(tools),
         packages=f"build/packages/{image.slug}",
     )  # fmt: skip
 
@@ -158,7 +149,7 @@ class InputResolver:
 
     def __init__(self, workspace: Workspace, catalog: Catalog, building: Building, command: str) -> None:
         self.workspace, self.catalog, self.building, self.command = workspace, catalog, building, command
-        self.bases: dict[tuple[str, str], BaseImage] = {}
+        self.resolved: dict[tuple[str, str], BaseImage] = {}
         self.lock, self.held, self.uses_cache = threading.Lock(), ExitStack(), False
 
     def _use_cache(self, tell: Tell) -> None:
@@ -176,8 +167,9 @@ class InputResolver:
             require_profile(self.workspace.root, profile)
         enter("source")
         sources = SourceCache(self.workspace, self.building.mirror, tell)
-        source = sources.fetch(image.pin, image.series, self.command)
-        extras, tarball = sources.fetch_extras(image.series), source / image.pin.file
+        tarball = sources.fetch(image.pin, image.series, self.command) / image.pin.file
+        sources.fetch_extras(image.series)
+        sources.fetch_extras(image.variant.on(image.platform))
         signatures = SignatureChecker(sources, load_trust(self.workspace.root))
         signature = signatures.ensure(image.pin, image.series.number, tarball)
         if not image.pin.date:
@@ -187,36 +179,26 @@ class InputResolver:
             )
         enter("base")
         base, mirror = self.base(image, tell), users_mirror(self.building.apt_mirror)
-        archives = self.archives(image, base)
+        archives = self.bases(tell).archives(base, image.target)
         relaxed = EXPIRED if any(map(is_snapshot, [mirror] if mirror else archives.values())) else ""
-        contexts = inputs_for(self.workspace.root, self.catalog, image, (source, extras), base, tell)
+        contexts = replace(inputs_for(self.catalog, image, sources, base, tell), relaxed=relaxed)
         try:
-            checkout = checkout_of(self.workspace.root)
+            checkout = plan.checkout_of(self.workspace.root)
         except ValueError:  # inputs_for has reported it
             checkout = ""
-        tools = str(sources.fetch_extras(image.variant.on(image.platform)))
-        return BuildInputs(
-            replace(contexts, relaxed=relaxed, tools=tools), base, tarball, signature, checkout, archives
-        )
+        return BuildInputs(contexts, base, tarball, signature, checkout, archives)
 
     def base(self, image: Image, tell: Tell) -> BaseImage:
         """The base of ``image``, made if necessary. Raises :exc:`bakery.errors.BakeryError`."""
         key = (image.target.name, image.platform)
         self._use_cache(tell)
         with self.lock:
-            if key not in self.bases:
-                self.bases[key] = self._bases(tell).resolve(image.target, image.platform)
-            return self.bases[key]
+            if key not in self.resolved:
+                self.resolved[key] = self.bases(tell).resolve(image.target, image.platform)
+            return self.resolved[key]
 
-    def available_base(self, image: Image) -> BaseImage | None:
-        """The base of ``image``; ``None`` if it would have to be made from packages."""
-        return self._bases(lambda _: None).available(image.target, image.platform)
-
-    def archives(self, image: Image, base: BaseImage) -> dict[str, str]:
-        """The mirrors for steps on ``base`` (:meth:`bakery.bases.BaseResolver.archives`)."""
-        return self._bases(lambda _: None).archives(base, image.target)
-
-    def _bases(self, tell: Tell) -> BaseResolver:
+    def bases(self, tell: Tell) -> BaseResolver:
+        """The resolver of bases with the user's options."""
         return BaseResolver(self.workspace, self.catalog, self.building.base, self.building.refresh, tell)
 
 
@@ -230,8 +212,5 @@ def planned_definition(
     bases, sources = BaseResolver(workspace, catalog, base, tell=tell), SourceCache(workspace)
     inputs, tell_once = {}, functools.cache(tell)
     for image in images:
-        folders = sources.folder(image.pin), sources.extras_folder(image.series)
-        preview = bases.preview(image.target, image.platform)
-        contexts = inputs_for(workspace.root, catalog, image, folders, preview, tell_once)
-        inputs[image] = replace(contexts, tools=str(sources.extras_folder(image.variant.on(image.platform))))
-    return json.dumps(definition(catalog, images, inputs), indent=2)
+        inputs[image] = inputs_for(catalog, image, sources, bases.preview(image.target, image.platform), tell_once)
+    return json.dumps(plan.definition(catalog, images, inputs), indent=2)

@@ -122,10 +122,9 @@ def _file(tar: tarfile.TarFile, member: tarfile.TarInfo, largest: int) -> _File:
     """A file, with its content only up to ``largest`` bytes: a layer of 1 MB can unpack to 1 GB and more."""
     header = tuple(getattr(member, field) for field in FIELDS)
     stream = (tar.extractfile(member) if member.isreg() else None) or io.BytesIO()
-    if member.size > largest:
-        return _File(header, hashlib.file_digest(stream, "sha256").hexdigest(), None)  # type: ignore[arg-type]
-    content = stream.read()
-    return _File(header, hashlib.sha256(content).hexdigest(), content)
+    content = stream.read() if member.size <= largest else None
+    digest = hashlib.file_digest(stream if content is None else io.BytesIO(content), "sha256")  # type: ignore[arg-type]
+    return _File(header, digest.hexdigest(), content)
 
 
 def diffoscope(first: Path, second: Path, report: Path) -> bool:
@@ -168,9 +167,9 @@ def verify_image(builder: Builder, image: Image) -> Verdict:
     try:
         for file in files:
             (result,) = builder.build([image])
-            if result.error:
+            if result.record is None:
                 return Verdict(image, error=result.error)
-            digests = (*digests, result.id)
+            digests = (*digests, result.record.id)
             if (verdict := Verdict(image, digests)).same:
                 return verdict
             with staged_file(file) as stream:
@@ -272,9 +271,9 @@ def verify_published(builder: Builder, published: Published) -> Verdict:
         inputs = inputs.resolved(inputs.replay(image, file, partial(builder.display.note, image.name)))
     published.require_same(inputs.labels(builder.catalog, image))
     (result,) = builder.build([image])
-    if result.error:
+    if result.record is None:
         return Verdict(image, error=result.error)
-    if published.digest in (result.id, result.twin.id if result.twin else ""):
+    if published.digest in (result.record.id, result.record.twin):
         return Verdict(image, (published.digest, published.digest))
     differences = list[Difference]()
     with spooled(builder.engine.save(result.tags[0])) as stream, image_archive(stream, image.platform) as archive:
@@ -285,7 +284,7 @@ def verify_published(builder: Builder, published: Published) -> Verdict:
         for number, (before, after) in enumerate(zip(old, new, strict=False), 1):
             if before != after:
                 differences.append(Difference(number, "", f"{before} against {after}"))
-    return Verdict(image, (published.digest, result.id), tuple(differences))
+    return Verdict(image, (published.digest, result.record.id), tuple(differences))
 
 
 def verification_report(builder: Builder, images: Sequence[Image], published: Published | None = None) -> Report:

@@ -1,15 +1,7 @@
 """Docker: finds the engine in use, runs the embedded engine and buildx. The only package that imports docker."""
 
 from bakery.engine.buildx import BuildxOptions, BuildxProcesses, buildx_options, default_jobs
-from bakery.engine.containers import (
-    Container,
-    ContainerOptions,
-    cpu_limits,
-    docker_run,
-    idle_container,
-    run_container,
-    tar_of,
-)
+from bakery.engine.containers import Container, ContainerOptions, docker_run, idle_container, run_container, tar_of
 from bakery.engine.daemons import may_mount, mount_points
 from bakery.engine.discovery import engine_status, find_engine, running_engine, shell_settings, status_text
 from bakery.engine.embedded import CONTAINER_HINT, ENGINE_HINT, NO_MOUNTS, Embedded
@@ -18,7 +10,7 @@ from bakery.engine.scratch import fresh_engine, require_embedded
 
 __all__ = [
     "CONTAINER_HINT", "ENGINE_HINT", "NO_MOUNTS", "BuildxOptions", "BuildxProcesses", "Container", "ContainerOptions",
-    "Embedded", "Engine", "EngineImage", "buildx_options", "cpu_limits", "default_jobs", "docker_run", "engine_status",
+    "Embedded", "Engine", "EngineImage", "buildx_options", "default_jobs", "docker_run", "engine_status",
     "find_engine", "fresh_engine", "idle_container", "may_mount", "mount_points", "require_embedded", "run_container",
     "running_engine", "shell_settings", "status_text", "tar_of",
 ]  # fmt: skip

@@ -122,12 +122,10 @@ class Container:
 
     def get(self, path: str) -> Iterator[bytes]:
         """The file or folder ``path`` as chunks of a tar; :exc:`BuildError` over :data:`LARGEST_TREE` bytes."""
-        api = self._engine.client.api
-        url = f"{api.base_url}/v{api.api_version}/containers/{self._container.id}/archive"
-        with self._engine.api_errors(), api.get(url, params={"path": path}, stream=True) as response:
-            response.raise_for_status()
+        with self._engine.api_errors():
+            chunks, _ = self._container.get_archive(path)
             size = 0
-            for chunk in response.iter_content(1 << 20):
+            for chunk in chunks:
                 size += len(chunk)
                 if size > LARGEST_TREE:
                     raise BuildError(f"{path} in the container has more than {LARGEST_TREE >> 20} MiB")
@@ -205,16 +203,18 @@ def _output(engine: Engine, container: "DockerContainer", reference: str, progra
 
 
 def docker_run(
-    engine: Engine, reference: str, command: Sequence[str], options: Sequence[str] = (), *, first_line: bool = False
-) -> tuple[float, str]:
-    """The seconds that ``docker run`` takes for ``command``, without a network, and the command's output.
+    engine: Engine, reference: str, command: Sequence[str], options: Sequence[str] = (), *, cpu: int | None = None,
+    first_line: bool = False,
+) -> tuple[float, str]:  # fmt: skip
+    """The seconds that ``docker run`` takes for ``command``, without a network and on ``cpu``; the command's output.
 
     With ``first_line``, the seconds until it has printed a line. Raises :exc:`BuildError` with the reason if it fails,
     takes longer than :data:`LONGEST_START` or prints more than :data:`LARGEST_OUTPUT`; the container is then removed.
     """
     program, *arguments = command
     name = f"bakery-{secrets.token_hex(8)}"
-    options = ("--rm", "--network=none", f"--name={name}", *options, f"--entrypoint={program}")
+    limits = [f"--{key.replace('_', '-')}={value}" for key, value in cpu_limits(cpu).items()]
+    options = ("--rm", "--network=none", f"--name={name}", *limits, *options, f"--entrypoint={program}")
     run = ["docker", "run", *options, reference, *arguments]
     try:
         done = run_program(run, engine.environment, Limits(LONGEST_START, LARGEST_OUTPUT))
@@ -225,10 +225,11 @@ def docker_run(
             raise BuildError(str(error)) from None
         raise
     output, errors = (text.decode("utf-8", "replace") for text in (done.stdout, done.stderr))
-    if done.code or (first_line and done.first_line is None):
+    seconds = done.first_line if first_line else done.seconds
+    if done.code or seconds is None:
         reason = (errors or output).strip().splitlines() or [f"printed nothing, exit code {done.code}"]
         raise BuildError(reason[-1])
-    return (done.first_line if first_line and done.first_line is not None else done.seconds), output
+    return seconds, output
 
 
 @contextmanager

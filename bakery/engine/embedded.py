@@ -14,25 +14,13 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.version import Version
 
 from bakery.bases import apt
 from bakery.checksums import checked_folder, is_intact
-from bakery.engine.daemons import (
-    LABEL,
-    answers,
-    foreign_daemon,
-    has_crashed,
-    may_mount,
-    mount_points,
-    processes,
-    processes_in,
-    remove_group,
-    version_of,
-)
+from bakery.engine import daemons
 from bakery.errors import BakeryError, EngineError
 from bakery.files import Tell, disk_full, locked, no_space, require_space, write_whole
 from bakery.toml import Table, read_toml
@@ -55,63 +43,27 @@ INHERITED = re.compile(r"(?i)(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)|HOME|TMPD
 """What dockerd and its build steps need from this environment; the rest may hold secrets."""
 
 
-@dataclass(frozen=True)
 class Embedded:
-    """The private engine of one cache folder, with the image store ``store`` (:mod:`bakery.engine.scratch`)."""
+    """The private engine of one cache folder, with the image store ``store`` (:mod:`bakery.engine.scratch`).
 
-    workspace: Workspace
-    tell: Tell = print
-    store: str = "containerd"
+    ``folder`` has its persistent files (packages, images, build cache, logs), ``runtime`` the socket and the state of
+    the running daemon. ``host`` is its address for DOCKER_HOST, ``path`` the folders of its programs for PATH, and
+    ``group`` the control group of its containers and build steps.
+    """
 
-    @property
-    def folder(self) -> Path:
-        """Its persistent files: unpacked packages, images, build cache, log."""
-        return self.workspace.home / "engine"
-
-    @property
-    def runtime(self) -> Path:
-        """Socket and state of the running daemon; a short path, because a socket's path has at most 107 bytes."""
-        return Path("/run/infra7-python") / hashlib.sha256(bytes(self.folder)).hexdigest()[:12]
-
-    @property
-    def group(self) -> str:
-        """The control group of its containers and build steps."""
-        return f"infra7-python-{self.runtime.name}"
-
-    @property
-    def host(self) -> str:
-        """Its address, for DOCKER_HOST."""
-        return f"unix://{self.runtime / 'docker.sock'}"
-
-    @property
-    def root(self) -> Path:
-        """The folder that its packages are unpacked to."""
-        return self.folder / "root"
-
-    @property
-    def path(self) -> str:
-        """The folders of its programs, to prepend to PATH."""
-        return f"{self.root / 'usr/bin'}:{self.root / 'usr/sbin'}"
-
-    @property
-    def buildx(self) -> Path:
-        """Its buildx, which runs without the docker command as well."""
-        return self.root / "usr/libexec/docker/cli-plugins/docker-buildx"
-
-    @property
-    def config(self) -> Path:
-        """Its configuration file, whose path identifies its process."""
-        return self.folder / "daemon.json"
-
-    @property
-    def log(self) -> Path:
-        """The daemon's log; a new start renames it to :attr:`last_log`."""
-        return self.folder / "dockerd.log"
-
-    @property
-    def last_log(self) -> Path:
-        """The previous daemon's log, which says why it ended."""
-        return self.folder / "dockerd.log.1"
+    def __init__(self, workspace: Workspace, tell: Tell = print, store: str = "containerd") -> None:
+        self.workspace, self.tell, self.store = workspace, tell, store
+        self.folder = workspace.home / "engine"
+        self.root = self.folder / "root"  # of its unpacked packages
+        self.path = f"{self.root / 'usr/bin'}:{self.root / 'usr/sbin'}"
+        self.buildx = self.root / "usr/libexec/docker/cli-plugins/docker-buildx"  # runs without docker, too
+        self.config = self.folder / "daemon.json"  # its path identifies the process
+        # A new start renames the log of the previous daemon to last_log: it says why that daemon ended.
+        self.log, self.last_log = self.folder / "dockerd.log", self.folder / "dockerd.log.1"
+        # A short path, because a socket's path has at most 107 bytes.
+        self.runtime = Path("/run/infra7-python") / hashlib.sha256(bytes(self.folder)).hexdigest()[:12]
+        self.host = f"unix://{self.runtime / 'docker.sock'}"
+        self.group = f"infra7-python-{self.runtime.name}"
 
     @property
     def minimums(self) -> tuple[Version, Version]:
@@ -134,16 +86,16 @@ class Embedded:
 
     def pid(self) -> int | None:
         """The process id of the running daemon, or ``None``."""
-        return next((pid for pid, arguments in processes("dockerd") if str(self.config) in arguments), None)
+        return next((pid for pid, arguments in daemons.processes("dockerd") if str(self.config) in arguments), None)
 
     def _containerd(self) -> list[int]:
         """The process ids of its containerd."""
         config = str(self.runtime / "exec/containerd/containerd.toml")
-        return [pid for pid, arguments in processes("containerd") if config in arguments]
+        return [pid for pid, arguments in daemons.processes("containerd") if config in arguments]
 
     def running(self) -> bool:
         """Whether it answers on its socket."""
-        return self.pid() is not None and answers(self.runtime / "docker.sock")
+        return self.pid() is not None and daemons.answers(self.runtime / "docker.sock")
 
     def up(self) -> None:
         """Unpack and start it, unless that is done already. Raises :exc:`EngineError`."""
@@ -151,7 +103,7 @@ class Embedded:
             if self._answers():
                 self._prepare()  # each container and build step runs its runc
                 return
-            other = foreign_daemon()
+            other = daemons.foreign_daemon()
             if other is not None:
                 raise EngineError(
                     f"a Docker daemon is already running (dockerd, process {other}) but its socket does not answer; "
@@ -159,7 +111,7 @@ class Embedded:
                     hint="Repair it or stop it (systemctl stop docker docker.socket), then run the same command again.",
                 )
             self._prepare()
-            if not may_mount():
+            if not daemons.may_mount():
                 raise EngineError(NO_MOUNTS, hint=CONTAINER_HINT)
             self._start()
 
@@ -171,7 +123,7 @@ class Embedded:
         """
         now = self.pid()
         log = self.log if now is None else self.last_log
-        if before is None or before == now or not has_crashed(log):
+        if before is None or before == now or not daemons.has_crashed(log):
             return False
         try:
             self.up()
@@ -188,7 +140,7 @@ class Embedded:
         """
         started, reported = time.monotonic(), False
         while (pid := self.pid()) is not None or time.monotonic() - started < grace:
-            if (pid is not None or grace) and answers(self.runtime / "docker.sock"):
+            if (pid is not None or grace) and daemons.answers(self.runtime / "docker.sock"):
                 return True
             waited = time.monotonic() - started
             if waited > PATIENCE:
@@ -251,7 +203,7 @@ class Embedded:
             self.tell(f"looking for a Docker engine in {apt.host_id()} {suite}")
             private = self._apt(suite)
             private.update()
-            versions = {name: version_of(private.candidate(name)) for name in ("docker.io", "docker-buildx")}
+            versions = {name: daemons.version_of(private.candidate(name)) for name in ("docker.io", "docker-buildx")}
             available.append(
                 f"{suite} has docker.io {versions['docker.io']}, docker-buildx {versions['docker-buildx']}"
             )
@@ -316,7 +268,7 @@ class Embedded:
             subprocess.run(
                 [
                     "setsid", "--fork", *self._root_as_mount(), self._dockerd(),
-                    "--config-file", self.config, "--label", LABEL,
+                    "--config-file", self.config, "--label", daemons.LABEL,
                 ],
                 env={**inherited, **self._libraries(), "PATH": f"{self.path}:{os.environ.get('PATH', '')}"},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=False,
@@ -346,7 +298,7 @@ class Embedded:
 
     def _root_as_mount(self) -> list[str | Path]:
         """Command prefix that turns the root into a mount point, as runc expects it; in a chroot it is not one."""
-        if "/" in mount_points():
+        if "/" in daemons.mount_points():
             return []
         root = self.runtime / "root"
         root.mkdir(exist_ok=True)
@@ -374,7 +326,8 @@ class Embedded:
         """Remove what the stopped daemon leaves behind, including its files in /run."""
         self.sweep()
         folder = os.path.realpath(self.runtime)
-        if not any(point.startswith(f"{folder}/") for point in mount_points()):  # or a mounted / would be emptied
+        points = daemons.mount_points()
+        if not any(point.startswith(f"{folder}/") for point in points):  # or a mounted / would be emptied
             shutil.rmtree(folder, ignore_errors=True)
             with suppress(OSError):  # other engines of this machine have folders there
                 self.runtime.parent.rmdir()
@@ -388,12 +341,12 @@ class Embedded:
         """
         if self.pid() is not None:
             return
-        for pid in (*processes_in(f"/{self.group}/"), *self._containerd()):
+        for pid in (*daemons.processes_in(f"/{self.group}/"), *self._containerd()):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         folder = os.path.realpath(self.folder)
-        for point in reversed(mount_points()):
+        for point in reversed(daemons.mount_points()):
             users_disk = point == f"{folder}/data" and os.path.ismount(point)  # not if it is mounted on itself
             if point.startswith((f"{folder}/", f"{self.runtime}/")) and not users_disk:
                 subprocess.run(["umount", "--lazy", point], stderr=subprocess.DEVNULL, check=False)
-        remove_group(self.group)
+        daemons.remove_group(self.group)

@@ -4,11 +4,10 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakery import registry
@@ -182,10 +181,10 @@ class Engine:
         with self.api_errors():
             yield from self.client.api.get_image(reference)
 
-    def load(self, archive: Path) -> None:
-        """Load the images in a tar; :exc:`EngineError` if the engine rejects it."""
-        with archive.open("rb") as stream, self.api_errors():
-            for line in self.client.api.load_image(stream, quiet=True):  # type: ignore[no-untyped-call]
+    def load(self, archive: Iterable[bytes]) -> None:
+        """Load the images in a tar, a file or chunks of one; :exc:`EngineError` if the engine rejects it."""
+        with self.api_errors():
+            for line in self.client.api.load_image(archive, quiet=True):  # type: ignore[no-untyped-call]
                 if "error" in line:
                     raise EngineError(f"the Docker engine at {self.host} cannot load the image: {line['error']}")
 

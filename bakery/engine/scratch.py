@@ -2,21 +2,21 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import Engine
 from bakery.errors import InputError
-from bakery.files import locked, staged_file
+from bakery.files import locked
 
 
 @contextmanager
 def second_engine(first: Embedded, home: Path, store: str = "containerd") -> Iterator[Embedded]:
     """An empty engine with the packages of ``first`` in ``home``, emptied before and after; :exc:`EngineError`."""
     first.prepare()
-    scratch = replace(first, workspace=replace(first.workspace, home=home), store=store)
+    scratch = Embedded(replace(first.workspace, home=home), first.tell, store)
     with locked(home.with_name(f"{home.name}.lock"), f"the engine in {home}", first.tell):
         _remove(scratch)
         try:
@@ -52,14 +52,11 @@ def fresh_engine(first: Engine, references: Sequence[str], store: str = "contain
     embedded engine, :exc:`EngineError` if an image cannot be copied.
     """
     require_embedded(first)
-    with second_engine(first.embedded, first.embedded.workspace.home / "bench" / "another", store) as embedded:
-        engine, archive = Engine("embedded", embedded.host, embedded), embedded.folder / "image.tar"
+    home = first.embedded.workspace.home / "bench" / "another"
+    with (
+        second_engine(first.embedded, home, store) as embedded,
+        closing(Engine("embedded", embedded.host, embedded)) as engine,
+    ):
         for reference in dict.fromkeys(references):
-            with staged_file(archive) as stream:
-                stream.writelines(first.save(reference))
-            engine.load(archive)
-        archive.unlink(missing_ok=True)
-        try:
-            yield engine
-        finally:
-            engine.close()
+            engine.load(first.save(reference))
+        yield engine

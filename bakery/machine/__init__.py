@@ -1,6 +1,6 @@
 """What this machine has and what builds left on it."""
 
 from bakery.machine.cleaning import KINDS, clean
-from bakery.machine.doctor import examine_machine
+from bakery.machine.doctor import examine_machine, failure_of
 
-__all__ = ["KINDS", "clean", "examine_machine"]
+__all__ = ["KINDS", "clean", "examine_machine", "failure_of"]

@@ -5,9 +5,10 @@ import re
 import shlex
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from bakery.catalog import ANNOTATIONS, LABELS, Catalog, RecipeName, load_catalog
 from bakery.engine import Embedded, EngineImage, mount_points, running_engine
@@ -36,13 +37,16 @@ CREATED = f"{ANNOTATIONS}.created"
 KINDS = ("logs", "images", "cache", "sources", "layers", "bases", "engine", "environments")
 
 
-@dataclass(frozen=True)
-class Removal:
-    """Something to remove: its kind, its name, and its path if it is a folder."""
+class Removal(NamedTuple):
+    """Something to remove: its kind, its name, and a function that removes it.
+
+    The function returns the paths that it left in a folder, because this tool did not make them. It raises
+    :exc:`BakeryError`, for images and build cache :exc:`bakery.errors.EngineError`.
+    """
 
     kind: str
     name: str
-    path: Path | None = None
+    remove: Callable[[], Sequence[Path] | None]
 
 
 def clean(workspace: Workspace, kinds: Sequence[str], tell: Tell, *, dry: bool = False) -> None:
@@ -53,7 +57,7 @@ def clean(workspace: Workspace, kinds: Sequence[str], tell: Tell, *, dry: bool =
         raise NothingSelected(f"nothing to remove was selected: expected {options} or --all", hint=hint)
     for removal in list(removals(workspace, kinds)):
         tell(f"{'would remove' if dry else 'removing'} {removal.kind}: {removal.name}")
-        for path in remove(workspace, removal) if not dry else ():
+        for path in () if dry else removal.remove() or ():
             tell(f"kept {path}: this tool did not make it")
 
 
@@ -63,15 +67,17 @@ def removals(workspace: Workspace, kinds: Sequence[str]) -> Iterator[Removal]:
         for name in FOLDERS.get(kind, {}):
             path = (workspace.root if kind == "logs" else workspace.home) / name
             if path.exists():
-                yield Removal(kind, str(path), path)
+                yield Removal(kind, str(path), partial(_remove_folder, workspace, kind, path))
     engine = running_engine(workspace) if {"images", "cache"} & set(kinds) else None
+    if engine and engine.kind == "embedded" and "engine" in kinds:
+        return  # its images and its build cache are in its folder
     if engine and "images" in kinds:
         catalog = load_catalog(workspace.root)
         for image in engine.images(label=f"{LABELS}.target"):
             for name in own_names(image, catalog):
-                yield Removal("images", name)
+                yield Removal("images", name, partial(engine.remove, name))
     if engine and "cache" in kinds:
-        yield Removal("cache", f"build cache of {engine.host}")
+        yield Removal("cache", f"build cache of {engine.host}", engine.prune)
 
 
 def own_names(image: EngineImage, catalog: Catalog) -> list[str]:
@@ -88,33 +94,16 @@ def own_names(image: EngineImage, catalog: Catalog) -> list[str]:
     return [tag for tag in image.tags if tag.rpartition(":")[0] in repositories]
 
 
-def remove(workspace: Workspace, removal: Removal) -> list[Path]:
-    """Remove it; return the paths left in its folder, which this tool did not make.
-
-    Raises :exc:`BakeryError`, for images and build cache :exc:`bakery.errors.EngineError`.
-    """
-    if removal.path is not None:
-        _require_unused(removal.path)
-        if removal.kind != "logs":
-            with locked(removal.path.with_name(IN_USE), "the cache", lambda _: None):
-                return _remove_from_cache(workspace, removal.kind, removal.path)
-        return _remove_own(removal.path, FOLDERS[removal.kind][removal.path.name])
-    engine = running_engine(workspace)
-    if engine is None:
-        return []
-    if removal.kind == "images":
-        engine.remove(removal.name)
-    else:
-        engine.prune()
-    return []
-
-
-def _remove_from_cache(workspace: Workspace, kind: str, folder: Path) -> list[Path]:
-    if kind == "engine":
-        embedded = Embedded(workspace, lambda _: None)
-        embedded.down()
-        embedded.sweep()  # an engine that was killed leaves mounts
-    return _remove_own(folder, FOLDERS[kind][folder.name])
+def _remove_folder(workspace: Workspace, kind: str, folder: Path) -> list[Path]:
+    _require_unused(folder)
+    if kind == "logs":
+        return _remove_own(folder, FOLDERS[kind][folder.name])
+    with locked(folder.with_name(IN_USE), "the cache", lambda _: None):
+        if kind == "engine":
+            embedded = Embedded(workspace, lambda _: None)
+            embedded.down()
+            embedded.sweep()  # an engine that was killed leaves mounts
+        return _remove_own(folder, FOLDERS[kind][folder.name])
 
 
 def _remove_own(folder: Path, pattern: str) -> list[Path]:

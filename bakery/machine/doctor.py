@@ -5,12 +5,12 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bakery.bases import apt, registry_hosts
@@ -45,8 +45,7 @@ class State(StrEnum):
     MISSING = "missing"
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """The result of one check: its subject, what was found, and what to type or do if that is not enough."""
 
     about: str
@@ -55,33 +54,22 @@ class Finding:
     todo: str = ""
 
 
-@dataclass(frozen=True)
-class Diagnosis:
-    """The results of all checks, the engine first."""
-
-    findings: tuple[Finding, ...]
-
-    @property
-    def rows(self) -> list[dict[str, str]]:
-        """The findings for a report; the keys, in order, are its columns."""
-        return [{key: str(value) for key, value in asdict(finding).items()} for finding in self.findings]
-
-    @property
-    def failure(self) -> BuildError | None:
-        """The error to raise after the report, if a build would fail."""
-        missing = [finding.about for finding in self.findings if finding.state is State.MISSING]
-        return BuildError(f"a build would fail: {', '.join(missing)}") if missing else None
+def failure_of(findings: Sequence[Finding]) -> BuildError | None:
+    """The error to raise after the report, if a build would fail."""
+    missing = [finding.about for finding in findings if finding.state is State.MISSING]
+    return BuildError(f"a build would fail: {', '.join(missing)}") if missing else None
 
 
-def examine_machine(workspace: Workspace, catalog: Catalog, builder: str, bundle: str | None) -> Diagnosis:
-    """Examine this machine, the buildx ``builder`` (empty: the default one) and the user's CA ``bundle``."""
+def examine_machine(workspace: Workspace, catalog: Catalog, building: Building) -> list[Finding]:
+    """Examine this machine, and the buildx builder and the CA bundle in the user's options ``building``."""
     engine, findings = _engine(workspace)
     if engine is not None:
-        findings += _builder(catalog, engine, builder)
-    findings += [*_disk(workspace), _memory(), *_proxies(), _bundle(bundle), _host_archive(catalog), _cosign()]
+        findings += _builder(catalog, engine, building.builder)
+    bundle = _bundle(building.ca_bundle)
+    findings += [*_disk(workspace), _memory(), *_proxies(), bundle, _host_archive(catalog), _cosign()]
     with ThreadPoolExecutor() as pool:
         findings += pool.map(lambda check: check(), _server_checks(catalog))
-    return Diagnosis(tuple(findings))
+    return findings
 
 
 def _engine(workspace: Workspace) -> tuple[Engine | None, list[Finding]]:
@@ -121,7 +109,7 @@ def platforms_in(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(re.sub(r"/v\d+$", "", name) if "amd64" in name else name for name in names if name))
 
 
-def _builder(catalog: Catalog, engine: Engine, name: str) -> Iterator[Finding]:
+def _builder(catalog: Catalog, engine: Engine, name: str | None) -> Iterator[Finding]:
     try:
         done = run_program([*engine.buildx, "inspect", *([name] if name else [])], engine.environment)
         error = (done.stderr.decode(errors="replace").strip().splitlines() or ["no output"])[-1] if done.code else ""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
@@ -25,6 +25,32 @@ REDIRECTS = 5
 """Maximum redirects of one request. Only servers that redirect in circles send more."""
 
 
+class _Deadline(threading.Thread):
+    """Hangs up after ``seconds`` in the block, plus one for each :data:`SLOWEST` of the ``size`` bytes received so far.
+
+    ``late`` says whether it has.
+    """
+
+    def __init__(self, hang_up: Callable[[], None], seconds: float) -> None:
+        super().__init__(daemon=True)
+        self.hang_up, self.size, self.late, self.done = hang_up, 0, False, threading.Event()
+        self.end = time.monotonic() + seconds
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.done.set()
+
+    def run(self) -> None:
+        while (left := self.end + self.size / SLOWEST - time.monotonic()) > 0:
+            if self.done.wait(left):
+                return
+        self.late = True
+        self.hang_up()
+
+
 class _HeaderDeadline:
     """Closes a connection whose headers have not arrived within twice the timeout of a single read.
 
@@ -33,54 +59,29 @@ class _HeaderDeadline:
 
     sock: socket.socket
     timeout: float
-    late = False
 
     def getresponse(self) -> Any:
         """The response; raises TimeoutError."""
-        connected = self.sock  # None once the last response of the connection has begun
-        timer = threading.Timer(2 * self.timeout, self._hang_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            response = super().getresponse()  # type: ignore[misc]
-        except Exception:
-            if self.late:  # in the middle of the status line
-                raise TimeoutError("headers took too long") from None
-            raise
-        finally:
-            timer.cancel()
-        if self.late:
+        hang_up = partial(_shut_down, self.sock)  # sock is None once the last response has begun
+        with _Deadline(hang_up, 2 * self.timeout) as deadline:
+            try:
+                response = super().getresponse()  # type: ignore[misc]
+            except Exception:
+                if deadline.late:  # in the middle of the status line
+                    raise TimeoutError("headers took too long") from None
+                raise
+        if deadline.late:
             response.close()
             self.close()  # type: ignore[attr-defined]
             raise TimeoutError("headers took too long")
-        response.hang_up = partial(_shut_down, connected)
+        response.hang_up = hang_up
         return response
-
-    def _hang_up(self) -> None:
-        self.late = True
-        _shut_down(self.sock)
 
 
 def _shut_down(connected: socket.socket) -> None:
     """End a read in another thread; urllib3's TLS through a proxy that speaks TLS itself cannot be shut down."""
     with suppress(OSError, AttributeError):
         connected.shutdown(socket.SHUT_RDWR)
-
-
-class _BodyDeadline(threading.Thread):
-    """Hangs up after :data:`GRACE` seconds, plus one for each :data:`SLOWEST` of the ``size`` bytes received so far."""
-
-    def __init__(self, hang_up: Callable[[], None]) -> None:
-        super().__init__(daemon=True)
-        self.hang_up, self.size, self.late, self.done = hang_up, 0, False, threading.Event()
-        self.begin = time.monotonic()
-
-    def run(self) -> None:
-        while (left := self.begin + GRACE + self.size / SLOWEST - time.monotonic()) > 0:
-            if self.done.wait(left):
-                return
-        self.late = True
-        self.hang_up()
 
 
 class _Plain(HTTPConnectionPool):
@@ -148,18 +149,15 @@ def _own_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 def chunks_of(response: requests.Response, limit: int) -> Iterator[bytes]:
     """The body without decoding; OverflowError over ``limit`` bytes, requests.Timeout if it is too slow."""
-    deadline = _BodyDeadline(getattr(response.raw, "hang_up", lambda: None))
-    deadline.start()
-    try:
-        while (chunk := response.raw.read1(1 << 16)) and not deadline.late:
-            deadline.size += len(chunk)
-            if deadline.size > limit:
-                raise OverflowError(f"sent more than {limit} bytes")
-            yield chunk
-    except Exception:
-        if not deadline.late:
-            raise
-    finally:
-        deadline.done.set()
+    with _Deadline(getattr(response.raw, "hang_up", lambda: None), GRACE) as deadline:
+        try:
+            while (chunk := response.raw.read1(1 << 16)) and not deadline.late:
+                deadline.size += len(chunk)
+                if deadline.size > limit:
+                    raise OverflowError(f"sent more than {limit} bytes")
+                yield chunk
+        except Exception:
+            if not deadline.late:
+                raise
     if deadline.late:
         raise requests.Timeout("too slow")

@@ -71,7 +71,7 @@ def published(bench: Bench, first: BuildResult, registry: str) -> str:
 def test_docker_imagetools_reads_the_bill_of_materials_and_the_provenance_after_a_push(
     bench: Bench, first: BuildResult, published: str
 ) -> None:
-    assert "attest" in first.phases
+    assert "attest" in first.record.phases
     bill = inspected(bench.engine, published, "SBOM")["SPDX"]
     assert (bill["spdxVersion"], bill["name"]) == ("SPDX-2.3", first.tags[0])
     names = {package["name"] for package in bill["packages"]}
@@ -96,7 +96,7 @@ def test_attestations_describe_the_pushed_manifest_and_contain_no_local_path(
     registry = published.partition("/")[0]
     index, _ = raw(registry, "python", "attested")
     image, attestation = index["manifests"]
-    assert image["digest"] == first.id == recorded(bench.workspace, bench.image()).id
+    assert image["digest"] == first.record.id == recorded(bench.workspace, bench.image()).id
     assert attestation["platform"] == {"architecture": "unknown", "os": "unknown"}
     assert attestation["annotations"] == {
         "vnd.docker.reference.digest": image["digest"],
@@ -119,10 +119,10 @@ def test_attestations_describe_the_pushed_manifest_and_contain_no_local_path(
 @pytest.mark.extended
 def test_rebuilding_an_unchanged_image_keeps_its_attestations(bench: Bench, first: BuildResult) -> None:
     index = bench.engine.require(first.tags[0]).id
-    assert index != first.id
+    assert index != first.record.id
     (second,) = bench.builder("zstd:1").build([bench.image()])
-    assert (second.id, second.compiled) == (first.id, False)
-    assert not {"attest", "load"} & set(second.phases)
+    assert (second.record.id, second.compiled) == (first.record.id, False)
+    assert not {"attest", "load"} & set(second.record.phases)
     assert bench.engine.require(first.tags[0]).id == index
     assert output_of(bench.engine, first.tags[0]).startswith("Python 3.13.15\n")
 
@@ -132,5 +132,5 @@ def test_the_next_full_build_adds_missing_attestations(bench: Bench, first: Buil
     for file in (bench.workspace.home / "layers" / "attested").iterdir():
         file.unlink()
     (second,) = bench.builder("zstd:1").build([bench.image()])
-    assert second.id == first.id
-    assert {"attest", "load"} <= set(second.phases)
+    assert second.record.id == first.record.id
+    assert {"attest", "load"} <= set(second.record.phases)

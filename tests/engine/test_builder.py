@@ -49,6 +49,11 @@ def fresh_bench(tmp_path: Path, engine: Engine, workspace: Workspace, layers: Pa
     return Bench(tmp_path, engine, workspace.home, layers=layers, packages=resolution)
 
 
+def size_of(result: BuildResult) -> Size:
+    assert result.record is not None
+    return Size(result.record.compressed_bytes, result.record.disk_bytes)
+
+
 def test_a_full_build_runs_all_phases_and_writes_image_log_and_record(fresh_bench: Bench) -> None:
     (result,) = fresh_bench.builder(packages=None).build([fresh_bench.image()])
     assert result.error == ""
@@ -58,7 +63,7 @@ def test_a_full_build_runs_all_phases_and_writes_image_log_and_record(fresh_benc
     assert f"{REPOSITORY}:{RELEASE}-bookworm" in result.tags
     assert "training with -m test --pgo" in result.log.read_text()
     record = recorded(fresh_bench.workspace, fresh_bench.image())
-    assert record.id == result.id
+    assert record.id == result.record.id
     assert set(expected) <= set(record.phases)
     assert record.source.signature == "not checked", "the fake tarball is not signed"
 
@@ -79,10 +84,10 @@ def test_a_second_build_compiles_nothing_and_makes_the_same_image(fresh_bench: B
     (second,) = fresh_bench.builder().build([image])
     assert first.compiled
     assert not second.compiled
-    assert second.id == first.id
-    assert second.size == first.size
+    assert second.record.id == first.record.id
+    assert size_of(second) == size_of(first)
     record = recorded(workspace, image)
-    assert record.phases == pytest.approx(first.phases, abs=0.1)
+    assert record.phases == pytest.approx(first.record.phases, abs=0.1)
     assert (record.tests, record.compared) == (run_of_tests(3), compared), "kept from the first build"
 
 
@@ -110,7 +115,7 @@ def test_sizes_match_the_manifest_that_docker_save_writes(quick: tuple[Bench, Bu
     if not all(layer["mediaType"].endswith("gzip") for layer in manifest["layers"]):
         pytest.skip("this engine keeps its layers uncompressed")
     size = saved_image(bench.engine.save(result.tags[0]), bench.image().platform).size
-    assert size == result.size
+    assert size == size_of(result)
     assert size.compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
     parts = recorded(bench.workspace, bench.image()).anatomy.values()
     assert [sum(sizes) for sizes in zip(*parts, strict=True)] == [size.disk_bytes, size.compressed_bytes]
@@ -127,19 +132,18 @@ def test_recompressed_layers_are_loaded_and_have_the_same_content(quick: tuple[B
     bench.engine.client.images.get(plain.tags[0]).tag(REPOSITORY, "plain")
     (packed,) = bench.builder("zstd:1").build([bench.image(RecipeName.QUICK)])
     assert packed.error == ""
-    assert packed.id != plain.id
-    assert {"compress", "load"} <= set(packed.phases)
+    assert packed.record.id != plain.record.id
+    assert {"compress", "load"} <= set(packed.record.phases)
     for tag in packed.tags:
         image = bench.engine.require(tag)
-        assert (image.id, image.layers) == (packed.id, layers)
+        assert (image.id, image.layers) == (packed.record.id, layers)
     assert output_of(bench.engine, packed.tags[0]).startswith("Python 3.13.15\n")
-    assert plain.size is not None and packed.size is not None
-    assert packed.size.disk_bytes == plain.size.disk_bytes
+    assert size_of(packed).disk_bytes == size_of(plain).disk_bytes
     manifest = manifest_of(bench.engine, packed.tags[0])
     assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"zstd"}
-    assert packed.size.compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
+    assert size_of(packed).compressed_bytes == sum(layer["size"] for layer in manifest["layers"])
     (again,) = bench.builder("zstd:1").build([bench.image(RecipeName.QUICK)])
-    assert again.id == packed.id
+    assert again.record.id == packed.record.id
     assert list(bench.workspace.build.glob("*.tar")) == []
 
 
@@ -173,25 +177,25 @@ def test_the_image_contains_no_source_compiler_package_lists_logs_or_byte_code(f
 def test_an_image_over_its_budget_is_reported_with_the_parts_that_grew(full: tuple[Bench, BuildResult]) -> None:
     bench, result = full
     image = bench.image()
-    assert result.size is not None
+    built = size_of(result)
     key = (image.series.name, "default", image.target.name)
 
     def verdict(compressed: int, disk: int) -> str:
         tight = dataclasses.replace(bench.catalog, budgets={key: Budget(compressed, disk)})
         return over_budget(bench.workspace, tight, bench.engine, image)
 
-    disk, compressed = result.anatomy.get("upgrades", PartSize(0, 0))  # not part of the budget
-    size = Size(result.size.compressed_bytes - compressed, result.size.disk_bytes - disk)
+    disk, compressed = result.record.anatomy.get("upgrades", PartSize(0, 0))  # not part of the budget
+    size = Size(built.compressed_bytes - compressed, built.disk_bytes - disk)
     write_status(bench.root, [])
     assert verdict(size.compressed_bytes, size.disk_bytes) == ""
     assert "has no build with a breakdown to compare with" in verdict(size.compressed_bytes - 1, size.disk_bytes)
-    before = {**result.anatomy, "interpreter": PartSize(0, 0)}
+    before = {**result.record.anatomy, "interpreter": PartSize(0, 0)}
     tests = run_of_tests(1)
     old = local_record(release="3.13.14", built="2026-01-01", anatomy=before, platform=image.platform, tests=tests)
     write_status(bench.root, adopt([], [old]))
     measured = verdict(size.compressed_bytes, size.disk_bytes - 1)
     assert "1 more than the budget of" in measured
-    assert f"Interpreter: +{result.anatomy['interpreter'][0]:,} bytes on disk" in measured
+    assert f"Interpreter: +{result.record.anatomy['interpreter'][0]:,} bytes on disk" in measured
     record_file(bench.workspace, image).unlink()
     assert verdict(size.compressed_bytes, size.disk_bytes - 1) == measured
     image = dataclasses.replace(image, recipe=RecipeName.QUICK)
@@ -243,7 +247,7 @@ def test_images_that_are_built_in_parallel_are_the_same_and_survive_a_failed_one
     assert first.error == ""
     assert second.image == variants[1]
     again = bench.builder().build([variants[0]])
-    assert [(result.id, result.compiled) for result in again] == [(first.id, False)]
+    assert [(result.record.id, result.compiled) for result in again] == [(first.record.id, False)]
 
 
 def start_build(bench: Bench, *arguments: str) -> subprocess.Popen[str]:
@@ -290,7 +294,7 @@ def test_two_simultaneous_builds_of_an_image_compile_once_and_both_succeed(fresh
         thread.join()
     assert [result.error for result in results] == ["", ""]
     assert sorted(result.compiled for result in results) == [False, True]
-    assert len({result.id for result in results}) == 1
+    assert len({result.record.id for result in results}) == 1
 
 
 @pytest.mark.extended

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.engine
 def embedded(tmp_path_factory: pytest.TempPathFactory, first_embedded: Embedded) -> Iterator[Embedded]:
     """A second embedded engine, in a path with spaces and a quote, which shares the packages of the first one."""
     workspace = replace(first_embedded.workspace, home=tmp_path_factory.mktemp("a user's home"))
-    second = replace(first_embedded, workspace=workspace)
+    second = Embedded(workspace)
     second.folder.mkdir()
     second.root.symlink_to(first_embedded.root)
     yield second
@@ -92,7 +92,7 @@ def test_its_environment_can_be_evaluated(embedded: Embedded) -> None:
 
 def test_it_is_never_started_next_to_another_daemon(embedded: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded.down()
-    monkeypatch.setattr("bakery.engine.embedded.foreign_daemon", lambda: 4711)
+    monkeypatch.setattr("bakery.engine.daemons.foreign_daemon", lambda: 4711)
     with pytest.raises(EngineError, match="4711"):
         embedded.up()
     assert not embedded.running()

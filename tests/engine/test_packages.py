@@ -127,12 +127,12 @@ def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(package
 
     # A new version of a package that no image has changes nothing.
     packages.archive.add("unrelated", "2.0")
-    assert packages.build().id == first.id
+    assert packages.build().record.id == first.record.id
 
     packages.archive.add("helper", "1.1", "bookworm-security")
     packages.archive.add("shipped", "1.1", "bookworm-security")
     second = packages.build()
-    assert second.id != first.id and not second.compiled
+    assert second.record.id != first.record.id and not second.compiled
     assert packages.read(second, "helper", "shipped", "netbase") == ["1.1", "1.1", "1.0"]
     after = packages.files(second)
     changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
@@ -150,14 +150,14 @@ def test_a_fix_in_the_archive_reaches_the_image_and_nothing_else_changes(package
     assert image.labels["io.github.infra7.python.packages.sha256"] == fixed.digest != resolution.digest
     saved = saved_image(packages.bench.engine.save(second.tags[0]), packages.bench.image().platform)
     assert saved.parts[Part.UPGRADES].files >= 1
-    assert second.anatomy["upgrades"].disk_bytes > 0 and "upgrades" not in first.anatomy
+    assert second.record.anatomy["upgrades"].disk_bytes > 0 and "upgrades" not in first.record.anatomy
 
     third = packages.build()
-    assert third.id == second.id
+    assert third.record.id == second.record.id
     # As with a snapshot of the archive from before the fixes.
     packages.archive.stanzas["bookworm-security"].clear()
     packages.archive.publish()
-    assert packages.build(packages=str(file)).id == first.id
+    assert packages.build(packages=str(file)).record.id == first.record.id
 
 
 @pytest.mark.extended
@@ -216,7 +216,7 @@ def test_a_published_image_is_verified_with_the_packages_that_it_had(packages: P
     packages.archive.add("helper", "1.3", "bookworm-security")
     published = Published.find(f"{registry}/published/python:1", [packages.bench.image().platform])
     verdict = verify_published(packages.bench.builder("zstd:1", base=str(packages.base)), published)
-    assert (verdict.same, verdict.digests, verdict.error) == (True, (first.id, first.id), "")
+    assert (verdict.same, verdict.digests, verdict.error) == (True, (first.record.id, first.record.id), "")
 
     bare = dataclasses.replace(published, packages=None)
     with pytest.raises(InputError, match="no attestation of its packages"):

@@ -70,7 +70,7 @@ def test_the_tests_are_a_layer_on_top_of_the_image_and_the_interpreter_is_not_re
 def test_the_image_itself_is_built_without_the_tests(built: Built) -> None:
     assert "[test-modules" not in built.log
     (second,) = built.builder.build([built.image])
-    assert (second.id, second.compiled) == (built.result.id, False)
+    assert (second.record.id, second.compiled) == (built.result.record.id, False)
     files = output_of(built.engine, second.tags[0], ["sh", "-c", "ls /usr/local/lib/python3.13"]).split()
     assert files == ["compiled", "ensurepip", "os.py", "site-packages"]
 
@@ -109,7 +109,7 @@ def test_an_image_that_a_build_would_not_make_is_rejected(built: Built) -> None:
 
 
 def test_an_image_on_another_base_is_rejected_before_anything_is_built(built: Built) -> None:
-    bases = built.builder.inputs.bases
+    bases = built.builder.inputs.resolved
     key, base = next(iter(bases.items()))
     bases[key] = replace(base, digest="sha256:" + "0" * 64)
     try:

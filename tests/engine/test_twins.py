@@ -113,7 +113,7 @@ def test_a_twin_has_the_same_configuration_and_content_in_gzip_layers(bench: Ben
 def test_a_rebuild_loads_neither_the_image_nor_its_twin_again(bench: Bench) -> None:
     before = [bench.engine.require(name).id for name in names(bench)]
     (again,) = bench.builder("zstd:1").build([bench.image()])
-    assert not {"attest", "load"} & set(again.phases)
+    assert not {"attest", "load"} & set(again.record.phases)
     assert [bench.engine.require(name).id for name in names(bench)] == before
 
 

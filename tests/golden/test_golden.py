@@ -21,10 +21,9 @@ from bakery.catalog.tags import references
 from bakery.display.tables import render
 from bakery.plan.bake import Inputs, build_arguments, definition, target_name
 from bakery.platforms import Platform
-from bakery.records.builds import write_record
+from bakery.records.builds import LocalRecord, write_record
 from bakery.report.rows import TAG_COLUMNS, image_report, release_report, tag_report
 from bakery.sizes.baseline import OfficialImage
-from bakery.sizes.breakdown import Size
 from bakery.workspace import Workspace
 from tests.records import local_record
 
@@ -205,19 +204,23 @@ def test_results(catalog: Catalog, golden: Golden, form: str, suffix: str) -> No
     def result(image: Image, **more: object) -> BuildResult:
         return BuildResult(image, references(catalog, image), Path(f"/logs/{image.name}.log"), **more)  # type: ignore[arg-type]
 
+    def sizes(compressed: int, disk: int, phases: dict[str, float] | None = None) -> LocalRecord:
+        return local_record(id=DIGEST, compressed_bytes=compressed, disk_bytes=disk, phases=phases or {})
+
+    phases = {"source": 1.2, "base": 0.4, "configure": 30.0, "compile": 691.8}
     results = [
         result(
-            image_of(catalog, "3.13", "bookworm"), id=DIGEST, size=Size(41_234_567, 123_456_789), seconds=723.4,
-            compiled=True, phases={"source": 1.23, "base": 0.4, "configure": 30.0, "compile": 691.8},
+            image_of(catalog, "3.13", "bookworm"), record=sizes(41_234_567, 123_456_789, phases), seconds=723.4,
+            compiled=True,
         ),
-        result(image_of(catalog, "3.14", "bookworm"), id=DIGEST, size=Size(45_000_000, 130_000_000), seconds=2.5),
+        result(image_of(catalog, "3.14", "bookworm"), record=sizes(45_000_000, 130_000_000), seconds=2.5),
         result(image_of(catalog, "3.13.5", "jammy"), seconds=61.0, error="3.13.5-jammy was not built\n  Full log: x"),
         result(
-            image_of(catalog, "3.12", "trixie", RecipeName.QUICK), id=DIGEST, size=Size(50_000_000, 140_000_000),
+            image_of(catalog, "3.12", "trixie", RecipeName.QUICK), record=sizes(50_000_000, 140_000_000),
             seconds=100.0, compiled=True,
         ),
         result(
-            image_of(catalog, "3.15", "noble"), id=DIGEST, size=Size(39_999_999, 99_000_000), compiled=True,
+            image_of(catalog, "3.15", "noble"), record=sizes(39_999_999, 99_000_000), compiled=True,
             seconds=4e3,
         ),
     ]  # fmt: skip

@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -250,10 +251,10 @@ def test_host_is_identified_by_os_release(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_host_without_os_release_has_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(*_: object, **__: object) -> str:
+    def missing() -> dict[str, str]:
         raise FileNotFoundError
 
-    monkeypatch.setattr(Path, "read_text", missing)
+    monkeypatch.setattr(platform, "freedesktop_os_release", missing)
     assert (apt.host_id(), apt.host_codename()) == ("", "")
 
 

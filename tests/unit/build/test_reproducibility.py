@@ -36,10 +36,12 @@ class FakeBuilder:
     def build(self, _: list[Image]) -> list[Any]:
         self.builds += 1
         if self.error:
-            return [SimpleNamespace(error=self.error, id="")]
+            return [SimpleNamespace(error=self.error, record=None)]
         identity, file = self.made.pop(0)
         self.saved = file.read_bytes()
-        return [SimpleNamespace(error="", id=identity, tags=("python:3.13",))]
+        return [
+            SimpleNamespace(error="", record=SimpleNamespace(id=identity, twin="sha256:twin"), tags=("python:3.13",))
+        ]
 
 
 def archive(file: Path, content: bytes) -> Path:
@@ -130,10 +132,6 @@ class Rebuilder(FakeBuilder):
     def __init__(self, root: Path, catalog: Catalog, planned: dict[str, str], *made: tuple[str, Path]) -> None:
         super().__init__(root, catalog, *made)
         self.inputs = SimpleNamespace(resolve=lambda *_: SimpleNamespace(labels=lambda *_: planned))
-
-    def build(self, images: list[Image]) -> list[Any]:
-        (result,) = super().build(images)
-        return [SimpleNamespace(**vars(result), twin=SimpleNamespace(id="sha256:twin"))]
 
 
 def published(image: Image, digest: str, **changed: str) -> Published:

@@ -31,11 +31,11 @@ Start = Callable[..., subprocess.Popen[bytes]]
 @pytest.fixture
 def engine(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embedded:
     """An engine that cannot be started, and whose only processes are started by its test."""
-    monkeypatch.setattr(Embedded, "runtime", tmp_path / "run" / "engine")
     monkeypatch.setattr(Embedded, "_prepare", lambda _: None)
     monkeypatch.setattr(Embedded, "_start", lambda _: pytest.fail("a second daemon was started"))
-    monkeypatch.setattr(embedded, "foreign_daemon", lambda: None)
+    monkeypatch.setattr(daemons, "foreign_daemon", lambda: None)
     engine = Embedded(workspace, lambda _: None)
+    engine.runtime = tmp_path / "run" / "engine"
     engine.folder.mkdir(parents=True)
     engine.runtime.mkdir(parents=True)
     return engine
@@ -89,7 +89,8 @@ def test_the_tool_waits_for_a_slow_engine(
         servers.append(UnixStreamServer(str(engine.runtime / "docker.sock"), Handler))
         threading.Thread(target=servers[0].handle_request).start()
 
-    Embedded(engine.workspace, answer_later).up()
+    engine.tell = answer_later
+    engine.up()
     assert messages == [f"the embedded engine (process {ours.pid}) does not answer yet: waiting"]
     assert ours.poll() is None
     servers[0].server_close()
@@ -101,7 +102,7 @@ def test_an_engine_that_never_answers_is_reported_and_not_replaced(
     engine: Embedded, ours: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "PATIENCE", 0.2)
-    monkeypatch.setattr(embedded, "processes_in", lambda _: pytest.fail("its build steps were searched for"))
+    monkeypatch.setattr(daemons, "processes_in", lambda _: pytest.fail("its build steps were searched for"))
     with pytest.raises(EngineError, match=rf"process {ours.pid}\) has not answered for 0.2 s") as caught:
         engine.up()
     assert "inv engine.down" in caught.value.hint
@@ -116,9 +117,10 @@ def test_an_engine_that_ends_during_the_wait_is_started_again(
 ) -> None:
     started: list[bool] = []
     monkeypatch.setattr(embedded, "SLOW", 0.0)
-    monkeypatch.setattr(embedded, "may_mount", lambda: True)
+    monkeypatch.setattr(daemons, "may_mount", lambda: True)
     monkeypatch.setattr(Embedded, "_start", lambda _: started.append(True))
-    Embedded(engine.workspace, lambda _: ours.kill()).up()
+    engine.tell = lambda _: ours.kill()
+    engine.up()
     assert started == [True]
 
 
@@ -168,7 +170,7 @@ def test_a_mount_in_run_is_not_emptied(engine: Embedded, monkeypatch: pytest.Mon
     precious.parent.mkdir()
     precious.touch()
     # A fake mount that umount could not remove.
-    monkeypatch.setattr(embedded, "mount_points", lambda: [str(precious.parent)])
+    monkeypatch.setattr(daemons, "mount_points", lambda *kinds: [] if kinds else [str(precious.parent)])
     engine._clean_up()
     assert precious.exists()
 
@@ -179,7 +181,7 @@ def test_a_disk_that_is_mounted_for_the_engine_is_not_unmounted(
     unmounted = list[str]()
     folder = os.path.realpath(engine.folder)
     points = [folder, f"{folder}/data", f"{folder}/data/overlay", f"{folder}2"]
-    monkeypatch.setattr(embedded, "mount_points", lambda: points)
+    monkeypatch.setattr(daemons, "mount_points", lambda *kinds: [] if kinds else points)
     monkeypatch.setattr(subprocess, "run", lambda command, **_: unmounted.append(command[-1]))
     engine.sweep()
     assert unmounted == [f"{folder}/data/overlay", f"{folder}/data"], "a folder that is mounted on itself"
@@ -190,7 +192,7 @@ def test_a_disk_that_is_mounted_for_the_engine_is_not_unmounted(
 
 
 def test_an_engine_is_not_started_without_the_right_to_mount(engine: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "may_mount", lambda: False)
+    monkeypatch.setattr(daemons, "may_mount", lambda: False)
     with pytest.raises(EngineError, match="CAP_SYS_ADMIN") as caught:
         engine.up()
     assert "--privileged" in caught.value.hint
@@ -203,9 +205,9 @@ def test_the_error_says_why_the_engines_process_could_not_be_started(
     setsid.write_text("#!/bin/sh\necho 'setsid: fork: Resource temporarily unavailable' >&2\nexit 1\n")
     setsid.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(Embedded, "runtime", tmp_path / "run" / "engine")
     monkeypatch.setattr(Embedded, "_root_as_mount", lambda _: [])
     engine = Embedded(workspace, lambda _: None)
+    engine.runtime = tmp_path / "run" / "engine"
     engine.folder.mkdir(parents=True)
     with pytest.raises(EngineError, match="did not start: setsid: fork: Resource temporarily unavailable"):
         engine._start()

@@ -21,9 +21,9 @@ from docker.context import ContextAPI
 from packaging.version import Version
 
 from bakery.bases import apt
-from bakery.engine import daemons, discovery, embedded
+from bakery.engine import daemons, discovery
 from bakery.engine.containers import ContainerOptions, idle_container
-from bakery.engine.daemons import answers, version_of
+from bakery.engine.daemons import answers, foreign_daemon, version_of
 from bakery.engine.discovery import engine_status, find_engine, running_engine
 from bakery.engine.embedded import Embedded
 from bakery.engine.engine import PROVENANCE, Engine, EngineImage, EngineInfo
@@ -89,7 +89,7 @@ def fake_embedded(monkeypatch: pytest.MonkeyPatch) -> FakeEmbedded:
 def no_system_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Hides the engines of this machine from the tests."""
     monkeypatch.setattr(discovery, "SYSTEM_SOCKET", tmp_path / "none.sock")
-    monkeypatch.setattr(embedded, "foreign_daemon", lambda: None)
+    monkeypatch.setattr(daemons, "foreign_daemon", lambda: None)
 
 
 @pytest.fixture
@@ -176,11 +176,11 @@ def test_status_without_an_engine_starts_nothing(workspace: Workspace, fake_embe
 
 
 def test_docker_host_can_be_the_embedded_engine(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = Embedded(workspace)
-    expected = Engine("embedded", own.host, own)
-    monkeypatch.setenv("DOCKER_HOST", own.host)
+    host = Embedded(workspace).host
+    monkeypatch.setenv("DOCKER_HOST", host)
     monkeypatch.setattr(Engine, "check", lambda self: self)
-    assert find_engine(workspace) == expected
+    engine = find_engine(workspace)
+    assert (engine.kind, engine.host) == ("embedded", host)
 
 
 @pytest.mark.parametrize("by", ["variable", "config"])
@@ -328,7 +328,7 @@ def test_the_error_lists_versions_if_no_suite_has_an_engine_that_is_new_enough(
 def test_the_embedded_engine_is_never_started_next_to_another_one(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "foreign_daemon", lambda: 4711)
+    monkeypatch.setattr(daemons, "foreign_daemon", lambda: 4711)
     monkeypatch.setattr(Embedded, "_prepare", lambda _: pytest.fail("unpacked next to another one"))
     with pytest.raises(EngineError, match=r"dockerd, process 4711.* never started next to another one") as caught:
         find_engine(workspace, lambda _: None)
@@ -341,7 +341,7 @@ def test_a_daemon_without_our_label_is_foreign(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(daemons, "_is_docker", lambda pid: True)
     for running, expected in (([], None), ([ours], None), ([ours, theirs], 8)):
         monkeypatch.setattr(daemons, "processes", lambda _, running=running: running)
-        assert daemons.foreign_daemon() == expected
+        assert foreign_daemon() == expected
 
 
 def test_each_cache_folder_has_its_own_engine_with_a_short_socket_path(tmp_path: Path) -> None:
@@ -721,14 +721,14 @@ def test_only_a_container_with_a_network_gets_the_proxies_of_dockers_configurati
 
 def test_the_embedded_daemon_inherits_no_secrets(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Embedded(workspace)
+    engine.runtime = workspace.home / "run"
     program, seen = engine.root / "usr/sbin/dockerd", workspace.home / "environment"
     program.parent.mkdir(parents=True)
     program.write_text(f"#!/bin/sh\nenv >{seen}.new && mv {seen}.new {seen}\n")
     program.chmod(0o755)
-    monkeypatch.setattr(Embedded, "runtime", workspace.home / "run")
     monkeypatch.setattr(Embedded, "sweep", lambda _: None)
-    monkeypatch.setattr(embedded, "mount_points", lambda: ["/"])
-    monkeypatch.setattr(embedded, "answers", lambda _: seen.exists())
+    monkeypatch.setattr(daemons, "mount_points", lambda: ["/"])
+    monkeypatch.setattr(daemons, "answers", lambda _: seen.exists())
     for name in ("AWS_SECRET_ACCESS_KEY", "COSIGN_PASSWORD", "GITHUB_TOKEN", "BAKERY_MIRROR", "http_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, f"value of {name}")
     engine._start()

@@ -19,7 +19,7 @@ from bakery.engine.engine import EngineImage
 from bakery.errors import BakeryError, NothingSelected
 from bakery.files import IN_USE, holder_of, locked
 from bakery.machine import cleaning
-from bakery.machine.cleaning import CREATED, FOLDERS, KINDS, Removal, clean, removals, remove
+from bakery.machine.cleaning import CREATED, FOLDERS, KINDS, clean, removals
 from bakery.options import Building
 from bakery.platforms import AMD64
 from bakery.workspace import Workspace
@@ -71,8 +71,8 @@ class FakeEngine:
 
     host = "tcp://fake"
 
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, ...]] = []
+    def __init__(self, kind: str = "DOCKER_HOST") -> None:
+        self.kind, self.calls = kind, list[tuple[str, ...]]()
 
     def images(self, label: str) -> list[EngineImage]:
         self.calls.append(("images", label))
@@ -106,10 +106,9 @@ def test_kinds_of_removals() -> None:
 @pytest.mark.parametrize("kind", PATHS)
 def test_kind_removes_only_its_own_paths(clone: Workspace, kind: str) -> None:
     found = list(removals(clone, (kind,)))
-    assert [(removal.kind, removal.path) for removal in found] == [(kind, clone.root / path) for path in PATHS[kind]]
-    assert [removal.name for removal in found] == [str(removal.path) for removal in found]
+    assert [removal[:2] for removal in found] == [(kind, str(clone.root / path)) for path in PATHS[kind]]
     for removal in found:
-        remove(clone, removal)
+        removal.remove()
     left = {path for paths in PATHS.values() for path in paths if (clone.root / path).exists()}
     assert left == {path for other, paths in PATHS.items() for path in paths if other != kind}
     assert (clone.root / "bakery" / "inner" / "file").exists() and (clone.home / "keep" / "inner" / "file").exists()
@@ -155,7 +154,7 @@ def test_only_images_of_this_tool_are_removed_and_none_that_are_based_on_them(
         "infra7/python-regrtest:3.13.15-bookworm",
     ]  # fmt: skip
     for removal in found:
-        remove(clone, removal)
+        removal.remove()
     assert fake.calls[1:] == [("remove", removal.name) for removal in found]
 
 
@@ -164,12 +163,17 @@ def test_whole_build_cache_is_pruned(clone: Workspace, monkeypatch: pytest.Monke
     monkeypatch.setattr(cleaning, "running_engine", lambda *_: fake)
     (removal,) = removals(clone, ("cache",))
     assert "tcp://fake" in removal.name
-    remove(clone, removal)
+    removal.remove()
     assert fake.calls == [("prune",)]
 
 
-def test_stopped_engine_has_nothing_to_remove(clone: Workspace) -> None:
-    remove(clone, Removal("images", "infra7/python:a"))
+@pytest.mark.parametrize(("kind", "kinds"), [("embedded", {"engine"}), ("system", {"engine", "images", "cache"})])
+def test_what_the_embedded_engine_holds_is_removed_with_its_folder(
+    clone: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, kind: str, kinds: set[str]
+) -> None:
+    monkeypatch.setattr(cleaning, "load_catalog", lambda _: catalog)
+    monkeypatch.setattr(cleaning, "running_engine", lambda *_: FakeEngine(kind))
+    assert {removal.kind for removal in removals(clone, ("images", "cache", "engine"))} == kinds
 
 
 def test_embedded_engine_is_stopped_before_its_folder_is_removed(
@@ -177,7 +181,7 @@ def test_embedded_engine_is_stopped_before_its_folder_is_removed(
 ) -> None:
     existed: list[bool] = []
     monkeypatch.setattr(Embedded, "down", lambda self: existed.append(self.folder.exists()))
-    remove(clone, next(iter(removals(clone, ("engine",)))))
+    next(removals(clone, ("engine",))).remove()
     assert existed == [True]
     assert not (clone.home / "engine").exists()
 
@@ -188,7 +192,7 @@ def test_failed_removal_is_reported(clone: Workspace, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(os, "unlink", denied)
     with pytest.raises(BakeryError, match="could not be removed completely: Read-only file system"):
-        remove(clone, next(iter(removals(clone, ("layers",)))))
+        next(removals(clone, ("layers",))).remove()
 
 
 def test_clean_reports_each_removal_and_dry_only_reports(clone: Workspace) -> None:
@@ -250,7 +254,7 @@ def test_nothing_is_removed_from_a_file_system_that_is_mounted_in_the_cache(
 def test_a_folder_that_another_process_removed_is_not_an_error(clone: Workspace) -> None:
     found = list(removals(clone, ("layers",)))
     shutil.rmtree(clone.home / "layers")
-    assert remove(clone, found[0]) == []
+    assert found[0].remove() == []
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from bakery.catalog.models import Catalog
 from bakery.errors import EngineError
 from bakery.machine import doctor
 from bakery.machine.doctor import State, examine_machine, platforms_in
+from bakery.options import Building
 from bakery.workspace import Workspace
 
 INSPECTED = """Name:   far
@@ -44,11 +45,12 @@ def findings(workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(doctor, "running_engine", absent)
     monkeypatch.setattr(doctor, "_server_checks", lambda _: iter(()))
     monkeypatch.setenv("HTTPS_PROXY", "http://user:mark%2Fer@127.0.0.1:9")
-    return {finding.about: finding for finding in examine_machine(workspace, catalog, "", "/nowhere.pem").findings}
+    building = Building(ca_bundle="/nowhere.pem")
+    return {finding.about: finding for finding in examine_machine(workspace, catalog, building)}
 
 
 def test_unusable_engine_is_missing_with_a_remedy(findings: dict[str, doctor.Finding]) -> None:
-    assert doctor.Diagnosis((findings["engine"],)).rows[0] == {
+    assert findings["engine"]._asdict() == {
         "about": "engine",
         "state": "missing",
         "found": "too old",
@@ -158,7 +160,7 @@ def test_low_disk_space_is_reported(workspace: Workspace, catalog: Catalog, monk
     monkeypatch.setattr(doctor, "running_engine", lambda *_, **__: None)
     monkeypatch.setattr(doctor, "_server_checks", lambda _: iter(()))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000_000))
-    states = {finding.about: finding.state for finding in examine_machine(workspace, catalog, "", None).findings}
+    states = {finding.about: finding.state for finding in examine_machine(workspace, catalog, Building())}
     assert states["disk, cache"] is State.MISSING
 
 
@@ -190,9 +192,9 @@ def test_memory_is_unknown_if_the_kernel_does_not_say_how_much_is_available(
 
 def test_missing_findings_are_the_failure() -> None:
     findings = (doctor.Finding("engine", State.OK, "x"), doctor.Finding("memory", State.MISSING, "y"))
-    failure = doctor.Diagnosis(findings).failure
+    failure = doctor.failure_of(findings)
     assert failure is not None and failure.message == "a build would fail: memory"
-    assert doctor.Diagnosis(findings[:1]).failure is None
+    assert doctor.failure_of(findings[:1]) is None
 
 
 def test_server_is_ok_with_any_status_and_unreachable_is_a_warning(serve: Any, nowhere: str) -> None:

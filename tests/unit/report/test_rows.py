@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from bakery.build.builder import BuildResult, build_report, failure_of, result_rows
-from bakery.build.export import Packed
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
@@ -20,10 +19,9 @@ from bakery.catalog.tags import aliases_of, tags_of
 from bakery.display.progress import Display
 from bakery.display.tables import render
 from bakery.errors import BuildError
-from bakery.records.builds import SourceRecord, record_file, write_record
+from bakery.records.builds import LocalRecord, SourceRecord, record_file, write_record
 from bakery.report.rows import image_report, release_report, tag_report
 from bakery.sizes.baseline import OfficialImage
-from bakery.sizes.breakdown import Size
 from bakery.workspace import Workspace
 from tests.records import local_record
 
@@ -44,11 +42,13 @@ def result(image: Image, **more: object) -> BuildResult:
     return BuildResult(image, ("infra7/python:x",), Path("/log"), **more)  # type: ignore[arg-type]
 
 
+def sizes(compressed: int, disk: int, **more: object) -> LocalRecord:
+    return local_record(compressed_bytes=compressed, disk_bytes=disk, **more)
+
+
 def test_a_built_image_is_compared_with_the_official_image(catalog: Catalog, image: Callable[..., Image]) -> None:
-    built = result(
-        image("3.13"), id="sha256:1", size=Size(40_000_000, 120_000_000), seconds=185.44, compiled=True,
-        phases={"source": 0.04, "compile": 185.4},
-    )  # fmt: skip
+    record = sizes(40_000_000, 120_000_000, phases={"source": 0.0, "compile": 185.4})
+    built = result(image("3.13"), record=record, seconds=185.44, compiled=True)
     (row,) = result_rows(catalog, [built], BASELINE)
     assert row["result"] == "built"
     assert (row["compressed"], row["disk"]) == ("40.0 MB", "120.0 MB")
@@ -64,15 +64,15 @@ def test_a_built_image_is_compared_with_the_official_image(catalog: Catalog, ima
 def test_a_twin_has_its_size_and_is_compared_with_the_official_image(
     catalog: Catalog, image: Callable[..., Image]
 ) -> None:
-    built = result(image("3.13"), size=Size(40_000_000, 120_000_000), twin=Packed("sha256:2", 45_000_000))
+    built = result(image("3.13"), record=sizes(40_000_000, 120_000_000, gzip_bytes=45_000_000))
     (row,) = result_rows(catalog, [built], BASELINE)
     assert (row["gzip"], row["gzip_bytes"]) == ("45.0 MB (0.90x)", 45_000_000)
-    (row,) = result_rows(catalog, [result(image("3.13"), size=Size(40_000_000, 120_000_000))], BASELINE)
+    (row,) = result_rows(catalog, [result(image("3.13"), record=sizes(40_000_000, 120_000_000))], BASELINE)
     assert (row["gzip"], row["gzip_bytes"]) == (None, None)
 
 
 def test_a_cached_image_is_up_to_date(catalog: Catalog, image: Callable[..., Image]) -> None:
-    (row,) = result_rows(catalog, [result(image("3.13"), size=Size(1, 2), compiled=False)], BASELINE)
+    (row,) = result_rows(catalog, [result(image("3.13"), record=sizes(1, 2), compiled=False)], BASELINE)
     assert (row["result"], row["error"]) == ("up to date", None)
 
 
@@ -84,19 +84,20 @@ def test_a_failed_image_has_an_error_and_no_sizes(catalog: Catalog, image: Calla
 
 
 def test_a_quick_image_is_not_compared_with_the_official_image(catalog: Catalog, image: Callable[..., Image]) -> None:
-    (row,) = result_rows(catalog, [result(image("3.13", recipe=RecipeName.QUICK), size=Size(1, 2))], BASELINE)
+    (row,) = result_rows(catalog, [result(image("3.13", recipe=RecipeName.QUICK), record=sizes(1, 2))], BASELINE)
     assert row["recipe"] == "quick"
     assert "x)" not in row["official"]
 
 
 def test_without_an_official_image_the_column_is_empty(catalog: Catalog, image: Callable[..., Image]) -> None:
-    (row,) = result_rows(catalog, [result(image("3.9"), size=Size(1, 2))], BASELINE)
+    (row,) = result_rows(catalog, [result(image("3.9"), record=sizes(1, 2))], BASELINE)
     assert (row["official"], row["official_compressed_bytes"]) == (None, None)
 
 
 def test_every_row_of_results_has_the_same_keys_and_is_json(catalog: Catalog, image: Callable[..., Image]) -> None:
     results = [
-        result(image("3.13"), compiled=True, size=Size(1, 2)), result(image("3.12")), result(image("3.9"), error="x"),
+        result(image("3.13"), record=sizes(1, 2), compiled=True), result(image("3.12")),
+        result(image("3.9"), error="x"),
     ]  # fmt: skip
     rows = result_rows(catalog, results, BASELINE)
     assert len({tuple(row) for row in rows}) == 1
@@ -183,7 +184,7 @@ class FakeBuilder:
 
 
 def test_the_report_of_a_build_explains_failures_and_fails(catalog: Catalog, image: Callable[..., Image]) -> None:
-    good = result(image("3.13"), id="sha256:1", size=Size(1_000_000, 2_000_000), compiled=True)
+    good = result(image("3.13"), record=sizes(1_000_000, 2_000_000), compiled=True)
     bad = result(image("3.12"), error="it broke", exit_code=1)
     report = build_report(FakeBuilder(catalog, [good, bad]), [good.image, bad.image])  # type: ignore[arg-type]
     assert [row["result"] for row in report.rows] == ["built", "failed"]  # type: ignore[index]
