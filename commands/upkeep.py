@@ -66,7 +66,7 @@ def doctor(building: Building) -> Report:
     """Check that this machine has what builds need, and say what to type; exit code 1 if a build would fail."""
     findings = bakery.machine.examine_machine(WORKSPACE, load_catalog(WORKSPACE.root), building)
     rows, failure = [finding._asdict() for finding in findings], bakery.machine.failure_of(findings)
-    return Report.of("about state found todo", rows, failure=failure)
+    return Report.of("check state details advice", rows, failure=failure)
 
 
 @command("logs images cache sources layers bases engine environments all dry")

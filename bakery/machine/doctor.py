@@ -46,17 +46,17 @@ class State(StrEnum):
 
 
 class Finding(NamedTuple):
-    """The result of one check: its subject, what was found, and what to type or do if that is not enough."""
+    """The result of one check: its subject, its state, and what to type or do if that is not enough."""
 
-    about: str
+    check: str
     state: State
-    found: str
-    todo: str = ""
+    details: str
+    advice: str = ""
 
 
 def failure_of(findings: Sequence[Finding]) -> BuildError | None:
     """The error to raise after the report, if a build would fail."""
-    missing = [finding.about for finding in findings if finding.state is State.MISSING]
+    missing = [finding.check for finding in findings if finding.state is State.MISSING]
     return BuildError(f"a build would fail: {', '.join(missing)}") if missing else None
 
 
@@ -88,9 +88,9 @@ def _engine(workspace: Workspace) -> tuple[Engine | None, list[Finding]]:
     except BakeryError as error:
         return None, [Finding("engine", State.MISSING, error.message, error.hint)]
     if not engine.keeps_layers:
-        todo = 'Set "features": {"containerd-snapshotter": true} in /etc/docker/daemon.json.'
+        advice = 'Set "features": {"containerd-snapshotter": true} in /etc/docker/daemon.json.'
         text = "does not keep compressed layers; they are compressed again for a push"
-        findings.append(Finding("image store", State.WARNING, text, todo))
+        findings.append(Finding("image store", State.WARNING, text, advice))
     try:
         findings.append(Finding("buildx", State.OK, " ".join(engine.find_buildx(unpack=False))))
     except BakeryError as error:
@@ -121,21 +121,21 @@ def _builder(catalog: Catalog, engine: Engine, name: str | None) -> Iterator[Fin
     text = done.stdout.decode(errors="replace")
     fields = dict(re.findall(r"^(Name|Driver):\s+(\S+)", text, re.MULTILINE)[:2])
     nodes, errors = len(re.findall(r"(?m)^Endpoint:", text)), re.findall(r"(?m)^Error:\s+(.*)$", text)
-    found = f"{fields.get('Name')}, driver {fields.get('Driver')}, {nodes} node{'s' * (nodes != 1)}"
+    details = f"{fields.get('Name')}, driver {fields.get('Driver')}, {nodes} node{'s' * (nodes != 1)}"
     if errors:
         state = State.WARNING if len(errors) < nodes else State.MISSING
-        yield Finding("builder", state, f"{found}: {errors[0]}", f"{shlex.join(engine.buildx)} ls")
+        yield Finding("builder", state, f"{details}: {errors[0]}", f"{shlex.join(engine.buildx)} ls")
         if state is State.MISSING:
             return
     else:
-        yield Finding("builder", State.OK, found)
+        yield Finding("builder", State.OK, details)
     available = platforms_in(text)
     native = {host_platform()} if not name else set()
     for platform in catalog.platforms:
         short = platform.architecture
         if platform not in available:
-            todo = f"Emulated (many times slower): apt-get install qemu-user-static binfmt-support. Native: {NATIVE}."
-            yield Finding(short, State.WARNING, "not supported by the builder", todo)
+            advice = f"Emulated (many times slower): apt-get install qemu-user-static binfmt-support. Native: {NATIVE}."
+            yield Finding(short, State.WARNING, "not supported by the builder", advice)
         elif not native or platform in native:
             yield Finding(short, State.OK, "supported by the builder")
         else:
@@ -147,11 +147,13 @@ def _disk(workspace: Workspace) -> Iterator[Finding]:
         try:
             tempfile.TemporaryFile(dir=existing(folder)).close()
         except OSError as error:
-            todo = "Use another cache: BAKERY_HOME=FOLDER." if name == "cache" else "Use a clone that you may write to."
-            yield Finding(f"disk, {name}", State.MISSING, f"{folder} cannot be written: {error.strerror}", todo)
+            advice = "Use a clone that you may write to."
+            if name == "cache":
+                advice = "Use another cache: BAKERY_HOME=FOLDER."
+            yield Finding(f"disk, {name}", State.MISSING, f"{folder} cannot be written: {error.strerror}", advice)
             continue
-        todo = "A full build needs about 8 GB: free some space, for example with inv clean --cache."
-        yield _resource(f"disk, {name}", free_space(folder), SPACE, f"free in {folder}", todo)
+        advice = "A full build needs about 8 GB: free some space, for example with inv clean --cache."
+        yield _resource(f"disk, {name}", free_space(folder), SPACE, f"free in {folder}", advice)
 
 
 def _memory() -> Finding:
@@ -159,19 +161,19 @@ def _memory() -> Finding:
         available = re.search(r"(?m)^MemAvailable: +(\d+) kB$", MEMINFO.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         available = None
-    todo = "Linking with full LTO needs 4 GB: inv build --jobs=1, or --quick during development."
+    advice = "Linking with full LTO needs 4 GB: inv build --jobs=1, or --quick during development."
     processors = f"{os.cpu_count()} processors"
     if available is None:  # Linux 3.14 introduced the field; sandboxes and containers may hide it
         text = f"{processors}; {MEMINFO} does not report how much memory is available"
-        return Finding("memory", State.WARNING, text, todo)
-    return _resource("memory", int(available[1]) * 1024, MEMORY, f"available, {processors}", todo)
+        return Finding("memory", State.WARNING, text, advice)
+    return _resource("memory", int(available[1]) * 1024, MEMORY, f"available, {processors}", advice)
 
 
-def _resource(about: str, free: int, limits: tuple[int, int], text: str, todo: str) -> Finding:
+def _resource(check: str, free: int, limits: tuple[int, int], text: str, advice: str) -> Finding:
     """The finding for ``free`` bytes; ``limits`` are enough for everything, and the minimum."""
     enough, minimum = limits
     state = State.OK if free >= enough else State.WARNING if free >= minimum else State.MISSING
-    return Finding(about, state, f"{free / 1e9:.1f} GB {text}", "" if state is State.OK else todo)
+    return Finding(check, state, f"{free / 1e9:.1f} GB {text}", "" if state is State.OK else advice)
 
 
 def _proxies() -> Iterator[Finding]:
@@ -195,8 +197,8 @@ def _bundle(option: str | None) -> Finding:
     except BakeryError as error:
         return Finding("CA bundle", State.MISSING, error.message, error.hint)
     if file and not in_builds:
-        todo = "Build steps need a file of at most 500 KiB: pass your own authorities with --ca-bundle=FILE."
-        return Finding("CA bundle", State.WARNING, f"{file}, for this tool only", todo)
+        advice = "Build steps need a file of at most 500 KiB: pass your own authorities with --ca-bundle=FILE."
+        return Finding("CA bundle", State.WARNING, f"{file}, for this tool only", advice)
     return Finding("CA bundle", State.OK, str(file) if file else "none; public certificate authorities are trusted")
 
 
@@ -205,31 +207,31 @@ def _host_archive(catalog: Catalog) -> Finding:
         return Finding("apt mirror", State.WARNING, "no apt on this host", "Base images need their registry.")
     try:
         mirror = apt.host_mirror()
-        found = f"{mirror.codename} at {urlsplit(mirror.uris['']).hostname or 'a folder'}"
+        details = f"{mirror.codename} at {urlsplit(mirror.uris['']).hostname or 'a folder'}"
     except apt.AptError as error:
         return Finding("apt mirror", State.WARNING, error.message, error.hint)
     except ValueError:
         return Finding("apt mirror", State.WARNING, "not a valid URI", "Correct it in apt's sources.")
     if "-security" not in mirror.uris:
-        todo = "Bases that are made from packages get no fixes. Add the suite to apt's sources."
-        return Finding("apt mirror", State.WARNING, f"{found}, without {mirror.codename}-security", todo)
-    return Finding("apt mirror", State.OK, found)
+        advice = "Bases that are made from packages get no fixes. Add the suite to apt's sources."
+        return Finding("apt mirror", State.WARNING, f"{details}, without {mirror.codename}-security", advice)
+    return Finding("apt mirror", State.OK, details)
 
 
 def _cosign() -> Finding:
     if program := shutil.which("cosign"):
         return Finding("cosign", State.OK, program)
-    todo = "Only inv push --sign needs it: https://docs.sigstore.dev/cosign/system_config/installation/"
-    return Finding("cosign", State.WARNING, "not installed", todo)
+    advice = "Only inv push --sign needs it: https://docs.sigstore.dev/cosign/system_config/installation/"
+    return Finding("cosign", State.WARNING, "not installed", advice)
 
 
 def _server_checks(catalog: Catalog) -> Iterator[Callable[[], Finding]]:
     """A check of each server that bases and tarballs come from."""
-    todo = "Bases are made from packages instead. To use another base: inv build --base=IMAGE."
+    advice = "Bases are made from packages instead. To use another base: inv build --base=IMAGE."
     for host in registry_hosts(catalog):
-        yield partial(_check_server, "registry", f"https://{host}/v2/", todo)
-    todo = "Tarballs come from the host's Debian or Ubuntu mirror if it has them, or from --mirror."
-    yield partial(_check_server, "python.org", PYTHON_ORG, todo)
+        yield partial(_check_server, "registry", f"https://{host}/v2/", advice)
+    advice = "Tarballs come from the host's Debian or Ubuntu mirror if it has them, or from --mirror."
+    yield partial(_check_server, "python.org", PYTHON_ORG, advice)
     try:
         mirror = parse("mirror", None, options_of([Building], "mirror", {})["mirror"].metadata) or ""
     except BakeryError as error:
@@ -243,16 +245,16 @@ def _server_checks(catalog: Catalog) -> Iterator[Callable[[], Finding]]:
         yield partial(Finding, "mirror", State.WARNING, mirror, "No such folder: check $BAKERY_MIRROR.")
 
 
-def _check_server(about: str, url: str, todo: str) -> Finding:
+def _check_server(check: str, url: str, advice: str) -> Finding:
     """The finding of whether a server answers at ``url``, with any status."""
     try:
         host = urlsplit(url).hostname
         http.status_of(url, timeout=TIMEOUT, follow=False)
     except ValueError:
-        return Finding(about, State.WARNING, "not a valid URL", todo)
+        return Finding(check, State.WARNING, "not a valid URL", advice)
     except http.UntrustedCertificate:
-        todo = "Pass its authority's certificate: --ca-bundle=FILE."
-        return Finding(about, State.WARNING, f"{host}: untrusted certificate", todo)
+        advice = "Pass its authority's certificate: --ca-bundle=FILE."
+        return Finding(check, State.WARNING, f"{host}: untrusted certificate", advice)
     except Unavailable as reason:
-        return Finding(about, State.WARNING, f"{host} {reason}", todo)
-    return Finding(about, State.OK, f"{host} answers")
+        return Finding(check, State.WARNING, f"{host} {reason}", advice)
+    return Finding(check, State.OK, f"{host} answers")

@@ -458,7 +458,7 @@ def test_numbers_that_no_option_takes_are_refused(text: str) -> None:
 
 def test_mirrors_without_a_valid_url_are_findings_of_the_doctor() -> None:
     finding = _check_server("mirror", "https://[::1", "Mend it.")
-    assert (finding.state, finding.found, finding.todo) == ("warning", "not a valid URL", "Mend it.")
+    assert (finding.state, finding.details, finding.advice) == ("warning", "not a valid URL", "Mend it.")
 
 
 def test_a_cache_that_cannot_be_written_is_reported(catalog: Catalog) -> None:

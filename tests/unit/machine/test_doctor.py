@@ -46,20 +46,20 @@ def findings(workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(doctor, "_server_checks", lambda _: iter(()))
     monkeypatch.setenv("HTTPS_PROXY", "http://user:mark%2Fer@127.0.0.1:9")
     building = Building(ca_bundle="/nowhere.pem")
-    return {finding.about: finding for finding in examine_machine(workspace, catalog, building)}
+    return {finding.check: finding for finding in examine_machine(workspace, catalog, building)}
 
 
 def test_unusable_engine_is_missing_with_a_remedy(findings: dict[str, doctor.Finding]) -> None:
     assert findings["engine"]._asdict() == {
-        "about": "engine",
+        "check": "engine",
         "state": "missing",
-        "found": "too old",
-        "todo": "Upgrade it.",
+        "details": "too old",
+        "advice": "Upgrade it.",
     }
 
 
 def test_proxy_credentials_are_hidden(findings: dict[str, doctor.Finding]) -> None:
-    assert findings["https_proxy"].found == "http://...@127.0.0.1:9"
+    assert findings["https_proxy"].details == "http://...@127.0.0.1:9"
 
 
 @pytest.mark.parametrize(
@@ -70,14 +70,14 @@ def test_a_proxy_that_builds_cannot_use_is_missing_and_not_the_ca_bundle(
 ) -> None:
     monkeypatch.delenv("HTTP_PROXY", raising=False)
     monkeypatch.setenv("http_proxy", proxy)
-    finding = next(finding for finding in doctor._proxies() if finding.about == "http_proxy")
-    assert (finding.state, finding.found) == (State.MISSING, "http_proxy is not a URL that apt can use")
+    finding = next(finding for finding in doctor._proxies() if finding.check == "http_proxy")
+    assert (finding.state, finding.details) == (State.MISSING, "http_proxy is not a URL that apt can use")
     assert doctor._bundle(None).state is State.OK
 
 
 def test_a_mirror_in_the_environment_that_builds_cannot_use_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BAKERY_APT_MIRROR", "http://h/{x}")
-    findings = {finding.about: finding for finding in doctor._proxies()}
+    findings = {finding.check: finding for finding in doctor._proxies()}
     assert findings["$BAKERY_APT_MIRROR"].state is State.MISSING
 
 
@@ -95,7 +95,7 @@ def test_a_mirror_of_tarballs_that_builds_refuse_is_missing(
 def test_a_builder_that_is_missing_is_looked_up_with_the_buildx_in_use(catalog: Catalog) -> None:
     engine: Any = SimpleNamespace(buildx=["sh", "-c", "echo no such builder >&2; exit 1"], environment={})
     (finding,) = doctor._builder(catalog, engine, "far")
-    assert (finding.found, finding.todo[:5]) == ("far: no such builder", "sh -c")
+    assert (finding.details, finding.advice[:5]) == ("far: no such builder", "sh -c")
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ def test_nodes_of_a_builder_that_do_not_answer_are_reported(
     engine: Any = SimpleNamespace(buildx=["sh", "-c", 'echo "$TEXT"'], environment={"TEXT": text})
     builder, *platforms = doctor._builder(catalog, engine, "far")
     assert (builder.state, bool(platforms)) == (state, state is State.WARNING)
-    assert "connection refused" in builder.found and builder.todo.endswith("ls")
+    assert "connection refused" in builder.details and builder.advice.endswith("ls")
 
 
 def test_unreadable_ca_bundle_is_missing(findings: dict[str, doctor.Finding]) -> None:
     assert findings["CA bundle"].state is State.MISSING
-    assert "/nowhere.pem" in findings["CA bundle"].found
+    assert "/nowhere.pem" in findings["CA bundle"].details
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
@@ -131,7 +131,7 @@ def test_a_ca_bundle_that_build_steps_do_not_get_is_a_warning(
     for path in (bundle, tmp_path):
         monkeypatch.setenv(variable, str(path))
         finding = doctor._bundle(None)
-        assert finding.state is State.WARNING and str(path) in finding.found and "--ca-bundle" in finding.todo
+        assert finding.state is State.WARNING and str(path) in finding.details and "--ca-bundle" in finding.advice
 
 
 def test_missing_security_suite_of_the_host_is_a_warning(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ def test_missing_security_suite_of_the_host_is_a_warning(catalog: Catalog, monke
     uris = {"": "http://deb.example/debian"}
     monkeypatch.setattr(apt, "host_mirror", lambda: apt.Mirror("bookworm", uris))
     finding = doctor._host_archive(catalog)
-    assert finding.state is State.WARNING and "without bookworm-security" in finding.found
+    assert finding.state is State.WARNING and "without bookworm-security" in finding.details
     uris["-security"] = "http://deb.example/debian-security"
     assert doctor._host_archive(catalog).state is State.OK
 
@@ -150,7 +150,7 @@ def test_a_source_of_packages_with_an_invalid_uri_is_a_warning(
     monkeypatch.setattr(apt, "host_id", lambda: "debian")
     monkeypatch.setattr(apt, "host_mirror", lambda: apt.Mirror("bookworm", {"": "http://[::1/debian"}))
     finding = doctor._host_archive(catalog)
-    assert (finding.state, finding.found) == (doctor.State.WARNING, "not a valid URI")
+    assert (finding.state, finding.details) == (doctor.State.WARNING, "not a valid URI")
 
 
 def test_low_disk_space_is_reported(workspace: Workspace, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_low_disk_space_is_reported(workspace: Workspace, catalog: Catalog, monk
     monkeypatch.setattr(doctor, "running_engine", lambda *_, **__: None)
     monkeypatch.setattr(doctor, "_server_checks", lambda _: iter(()))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000_000))
-    states = {finding.about: finding.state for finding in examine_machine(workspace, catalog, Building())}
+    states = {finding.check: finding.state for finding in examine_machine(workspace, catalog, Building())}
     assert states["disk, cache"] is State.MISSING
 
 
@@ -168,8 +168,8 @@ def test_a_folder_that_cannot_be_written_makes_a_build_fail() -> None:
     nowhere = Path("/proc/nowhere")  # not even root may create it
     findings = list(doctor._disk(Workspace(root=nowhere, home=nowhere / "cache")))
     assert [finding.state for finding in findings] == [State.MISSING, State.MISSING]
-    assert findings[0].found.startswith("/proc/nowhere/cache cannot be written: ")
-    assert ["BAKERY_HOME=" in finding.todo for finding in findings] == [True, False]
+    assert findings[0].details.startswith("/proc/nowhere/cache cannot be written: ")
+    assert ["BAKERY_HOME=" in finding.advice for finding in findings] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_memory_is_unknown_if_the_kernel_does_not_say_how_much_is_available(
     if text is not None:
         (tmp_path / "meminfo").write_text(text)
     finding = doctor._memory()
-    assert finding.state is state and "available" in finding.found
+    assert finding.state is state and "available" in finding.details
 
 
 def test_missing_findings_are_the_failure() -> None:
@@ -202,5 +202,5 @@ def test_server_is_ok_with_any_status_and_unreachable_is_a_warning(serve: Any, n
     assert doctor._check_server("registry", f"{server.url}/v2/", "x").state is State.OK
     assert server.requests == ["HEAD /v2/"], "redirects are not followed"
     unreachable = doctor._check_server("registry", nowhere, "Try this.")
-    assert (unreachable.state, unreachable.todo) == (State.WARNING, "Try this.")
-    assert "cannot be reached" in unreachable.found
+    assert (unreachable.state, unreachable.advice) == (State.WARNING, "Try this.")
+    assert "cannot be reached" in unreachable.details
