@@ -75,9 +75,9 @@ class FakeUpstream:
         self.publish_key(self.other)
         self.root = self.sigstore.trusted_root(keys / "root.json")
         signers = {
-            "3.12": Signers(openpgp=(self.other.fingerprint,)),
-            "3.13": Signers(openpgp=(self.manager.fingerprint,)),
-            "3.14": Signers(sigstore=(MANAGER,)),
+            "3.12": Signers((self.other.fingerprint,), (), prereleases=False),
+            "3.13": Signers((self.manager.fingerprint,), (), prereleases=False),
+            "3.14": Signers((), (MANAGER,), prereleases=False),
         }
         self.trust = Trust(SignaturePolicy.WHEN_AVAILABLE, keys, (), signers)
 

@@ -145,7 +145,8 @@ def test_series_without_signers_is_not_checked(upstream: FakeUpstream, file: Pat
 
 
 def test_missing_openpgp_key_falls_back_to_sigstore(upstream: FakeUpstream, file: Path) -> None:
-    signers = Signers(openpgp=("A" * 40,), sigstore=(Identity("nobody@example.org", MANAGER.issuer), MANAGER))
+    identities = (Identity("nobody@example.org", MANAGER.issuer), MANAGER)
+    signers = Signers(("A" * 40,), identities, prereleases=False)
     upstream.trust = dataclasses.replace(upstream.trust, signers={"3.13": signers})
     pin = upstream.pin("3.13.5", GOOD)
     upstream.serve(pin, upstream.manager.sign(GOOD), ".asc")
@@ -294,9 +295,9 @@ def test_real_signature_of_3_13_5_matches_no_other_file(root: Path, tmp_path: Pa
     [
         ('signatures = "when-available"', 'signatures = "sometimes"', 'signatures: expected one of "require"'),
         ('[series."3.9"]', '[series."2.7"]', 'series."2.7": expected a series such as 3.13'),
-        ("E3FF2839C048B25C084DEBE9B26995E310250568", "E310250568", "expected fingerprints of 40 upper-case"),
-        ('issuer = "https://github.com/login/oauth"', 'issuer = "github"', "sigstore: expected { identity"),
-        ('{ identity = "lukasz@langa.pl", ', "{ ", "sigstore: expected { identity"),
+        ("E3FF2839C048B25C084DEBE9B26995E310250568", "E310250568", "expected a list of fingerprints of 40 upper-case"),
+        ('issuer = "https://github.com/login/oauth"', 'issuer = "github"', "sigstore[0].issuer: expected a URL"),
+        ('{ identity = "lukasz@langa.pl", ', "{ ", "sigstore[0].identity: missing; expected an email"),
         ('sigstore = [{ identity = "lukasz@langa.pl"', 'sigstore = [1, { identity = "x"', "sigstore: expected"),
         ("prereleases = true", "prereleases = 1", "prereleases: expected true or false, found 1"),
         ("prereleases = true", "prerelease = true", "Is 'prerelease' a misspelling of it"),
@@ -317,7 +318,7 @@ def test_mistake_in_upstream_toml_is_reported_with_its_location(
 
 
 def test_unlisted_series_has_no_signers(upstream: FakeUpstream) -> None:
-    assert upstream.trust.signers_of("3.99") == Signers()
+    assert upstream.trust.signers_of("3.99") == Signers((), (), prereleases=False)
 
 
 def test_a_gpgv_that_crashes_or_sees_a_key_of_the_future_is_reported_as_such() -> None:
