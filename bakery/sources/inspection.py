@@ -1,22 +1,18 @@
 """What a tarball contains, before it is trusted: its release, its date, and the pip that ensurepip bundles."""
 
-import gzip
 import re
 import tarfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os.path import dirname, join, normpath
 from pathlib import Path
-from typing import IO, cast
 
 from bakery.errors import SourceError
-from bakery.tar import FEW, open_stream, read_errors
-from bakery.xz import XzReader
+from bakery.tar import open_compressed_tar, read_errors
 
 MAX_UNPACKED = 600_000_000
 """Bytes that a tarball may unpack to; CPython's are below 200 MB."""
 CHUNK = 1 << 18
-XZ, GZIP = b"\xfd7zXZ\x00", b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -29,26 +25,6 @@ class TarballContents:
     release: str
     pip: str
     date: str
-
-
-class _Unpacked:
-    """The tar inside a .tar.xz or .tgz, of at most ``MAX_UNPACKED`` bytes, to be read from beginning to end."""
-
-    def __init__(self, raw: IO[bytes]) -> None:
-        head = raw.read(6)
-        if not head.startswith((XZ, GZIP)):
-            raise ValueError(f"expected xz or gzip, but the file begins with {head!r}")
-        raw.seek(0)
-        self.stream = XzReader(raw) if head == XZ else gzip.GzipFile(fileobj=raw)
-        self.size = 0
-
-    def read(self, size: int) -> bytes:
-        """At most ``size`` bytes; empty at the end."""
-        data = self.stream.read(size)
-        self.size += len(data)
-        if self.size > MAX_UNPACKED:
-            raise ValueError(f"it unpacks to more than {MAX_UNPACKED} bytes")
-        return data
 
 
 def _require_inside(top: str, member: tarfile.TarInfo) -> None:
@@ -70,7 +46,7 @@ def inspect_tarball(file: Path, release: str) -> TarballContents:
     """
     top, version, pip, newest = f"Python-{release}", "", "", 0
     try:
-        with file.open("rb") as raw, open_stream(cast(IO[bytes], _Unpacked(raw)), whole=True, limit=FEW) as tar:
+        with open_compressed_tar(file.open("rb"), whole=True, largest=MAX_UNPACKED) as tar:
             for member in tar:
                 _require_inside(top, member)
                 newest = max(newest, int(member.mtime))
