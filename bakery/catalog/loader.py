@@ -87,8 +87,6 @@ def load_catalog(root: Path) -> Catalog:
 
 def _pin(release: str, table: Table) -> Pin:
     table.text("file", Rule(f"Python-{release}.tar.xz or .tgz", rf"Python-{re.escape(release)}\.(tar\.xz|tgz)"))
-    if "pip" in table.data:
-        table.text("pip", Rule("the version that ensurepip installs", r"\d+(\.\d+)+"))
     return table.read(Pin, release=release)
 
 

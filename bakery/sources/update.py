@@ -248,11 +248,11 @@ class Discovery:
                     if listed and str(listed).lower() != str(actual):
                         raise SourceError(f"{pin.file}: python.org's API has {key} {listed}, the file has {actual}")
                 contents = inspect_tarball(file, pin.release)
-                full = replace(pin, sha256=sha256, bytes=size, date=contents.date)
+                full = replace(pin, sha256=sha256, bytes=size, date=contents.date, pip=contents.pip)
                 verified = self.signatures.check(full, number, file)
             signed = verified.record if verified else ""
             unsigned = "" if verified else self.signatures.why_unsigned(full, number)
-            return lock_changes.release_change(replace(full, signed=signed, unsigned=unsigned), contents.pip)
+            return lock_changes.release_change(replace(full, signed=signed, unsigned=unsigned))
 
     def _recheck(self, pin: Pin, findings: Findings) -> None:
         """Verify the signature and the contents of a release that is pinned already."""
@@ -265,8 +265,9 @@ class Discovery:
             findings.problems.append(f"the signature of Python {pin.release} is not recorded: {error.message}")
             return
         signed = verified.record if verified else pin.signed
-        new = replace(pin, signed=signed, unsigned="" if signed else pin.unsigned, date=contents.date)
-        findings.changes.append(lock_changes.recheck_change(pin, new, contents.pip))
+        unsigned = "" if signed else pin.unsigned
+        new = replace(pin, signed=signed, unsigned=unsigned, date=contents.date, pip=contents.pip)
+        findings.changes.append(lock_changes.recheck_change(pin, new))
 
     def _find_base(self, target: Target, findings: Findings) -> None:
         platforms = self.catalog.family_of(target).platforms

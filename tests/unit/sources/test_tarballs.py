@@ -424,10 +424,10 @@ def test_unreadable_mirror_folder_is_skipped(
     (tmp_path / client.pin.file).write_bytes(DATA)
     python_org.routes[PATH] = DATA
 
-    def denied(source: Path) -> None:
+    def denied(source: Path, *_: object) -> None:
         raise PermissionError(13, "Permission denied", str(source))
 
-    monkeypatch.setattr(providers, "open_regular", denied)  # root may read everything, so the refusal is a fake
+    monkeypatch.setattr(providers, "read_regular", denied)  # root may read everything, so the refusal is a fake
     client.fetch(str(tmp_path))
 
 
