@@ -17,24 +17,13 @@ from typing import Annotated
 
 import msgspec
 
-from bakery import names
+from bakery import names, oci
 from bakery.catalog import Catalog, Image, aliases_of, tags_of
 from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError, reason_of
 from bakery.files import Tell, disk_full, write_whole
 from bakery.names import GZIP
-from bakery.oci import (
-    ACCEPTED,
-    INDEX,
-    Descriptor,
-    LayerCache,
-    ManifestError,
-    entries_for,
-    is_index,
-    parse_index,
-    recompress,
-)
 from bakery.options import Publishing
 from bakery.platforms import Platform
 from bakery.publish.cosign import Signer, make_signer
@@ -58,7 +47,7 @@ class PushedImage:
     image: str
     platform: Platform
     names: ImageTags
-    entries: Annotated[list[Descriptor], msgspec.Meta(min_length=1)] = field(hash=False)
+    entries: Annotated[list[oci.Descriptor], msgspec.Meta(min_length=1)] = field(hash=False)
 
 
 @dataclass(frozen=True)
@@ -120,8 +109,8 @@ def open_payload(
             if not engine.keeps_layers:
                 source, target = (Path(f"/dev/fd/{file.fileno()}") for file in (saved, packed))
                 # The engine identifies the image by its configuration, which a mark would change.
-                layers = LayerCache(workspace.home / "layers", tell)
-                recompress(source, target, replace(packing, marked=False), layers)
+                layers = oci.LayerCache(workspace.home / "layers", tell)
+                oci.recompress(source, target, replace(packing, marked=False), layers)
         layout = saved if engine.keeps_layers else packed
         layout.seek(0)
         with open_archive(layout) as archive:
@@ -187,13 +176,13 @@ def check_entries(pushed: PushedImage) -> None:
     """Raise :exc:`InputError` unless the entries are an image for its platform and attestations of that image."""
     problem = ""
     try:
-        whole = entries_for(parse_index({"manifests": pushed.entries}), pushed.platform) == pushed.entries
-    except ManifestError as error:
+        whole = oci.entries_for(oci.parse_index({"manifests": pushed.entries}), pushed.platform) == pushed.entries
+    except oci.ManifestError as error:
         whole, problem = False, f": {error.message}"
     expected = [pushed.platform, *["unknown/unknown"] * (len(pushed.entries) - 1)]
     platforms = [Platform.from_descriptor(entry.get("platform") or {}) for entry in pushed.entries]
     manifests = all(
-        entry["mediaType"] in ACCEPTED and not (is_index(entry) or entry.get("urls") or entry.get("data"))
+        entry["mediaType"] in oci.ACCEPTED and not (oci.is_index(entry) or entry.get("urls") or entry.get("data"))
         for entry in pushed.entries
     )
     if not whole or not manifests or platforms != expected:
@@ -281,7 +270,7 @@ class Pusher:
             current = {tag: planned.get(tag) or self.repository.index(tag) for tag in tags.all}
             moves = plan_moves(tags, entries, current, self.force)
             dated, release, *_ = moves
-            planned[tags.release] = parse_index(release.index), release.after
+            planned[tags.release] = oci.parse_index(release.index), release.after
             if earlier := latest.get(tags.release):  # built on another day: this index has its platforms too
                 del earlier.moves[2:]
             report = TagReport(group[0].image, " ".join(sorted({image.platform for image in group})), moves)
@@ -319,14 +308,14 @@ class Pusher:
         """Put the indexes by digest, sign them, and set the tags."""
         for digest, index in {move.after: move.index for move in moves if move.index}.items():
             if not self.repository.has_manifest(digest):
-                self.repository.put_manifest(digest, index, INDEX)
+                self.repository.put_manifest(digest, index, oci.INDEX)
             changed = any(move.after == digest and move.changes for move in moves)
             if self.signer and (changed or not self.repository.has_manifest(f"{digest.replace(':', '-')}.sig")):
                 self.signer.sign(digest)
         for move in moves:
             if move.changes:
                 self._require_unmoved(move)
-                self.repository.put_manifest(move.tag, move.index, INDEX)
+                self.repository.put_manifest(move.tag, move.index, oci.INDEX)
                 self.tell(f"{move.tag} -> {move.after[:19]}")
 
     def _require_unmoved(self, move: Move) -> None:
