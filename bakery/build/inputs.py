@@ -179,7 +179,7 @@ class InputResolver:
         source = sources.fetch(image.pin, image.series, self.command)
         extras, tarball = sources.fetch_extras(image.series), source / image.pin.file
         signatures = SignatureChecker(sources, load_trust(self.workspace.root))
-        signature = signatures.ensure(image.pin, image.series.number, tarball)
+        signature = signatures.ensure(image.pin, tarball)
         if not image.pin.date:
             tell(
                 f"shared/lock.toml has no date for {image.pin.release}, so two builds will differ: "

@@ -178,7 +178,7 @@ class Discovery:
                 )
             prereleases = self.signatures.trust.signers_of(number).prereleases
             newer = lock_changes.newer_releases(series, by_version, prereleases)
-            self._pin_first([by_version[version] for version in newer], number, findings, releases.ids)
+            self._pin_first([by_version[version] for version in newer], findings, releases.ids)
 
     def _list_releases(self, numbers: Iterable[str]) -> PublishedReleases:
         """What python.org lists, else what the host's Debian mirror lists for the series ``numbers``."""
@@ -200,7 +200,7 @@ class Discovery:
                 hint="Try again when python.org or a Debian mirror can be reached.",
             ) from None
 
-    def _pin_first(self, candidates: Iterable[Pin], number: str, findings: Findings, ids: Mapping[str, str]) -> None:
+    def _pin_first(self, candidates: Iterable[Pin], findings: Findings, ids: Mapping[str, str]) -> None:
         """Pin the first of ``candidates`` that is available and passes verification; :data:`CANDIDATES` are tried.
 
         A list can name a thousand releases that no server has, each of which costs requests to all of them.
@@ -210,8 +210,8 @@ class Discovery:
                 findings.notes.append(f"Python {pin.release} and older releases that are listed were not tried")
                 return
             try:
-                findings.changes.append(self._pin(pin, number, ids.get(pin.release, "")))
-                findings.notes.extend(self._stale_profiles(pin, number))
+                findings.changes.append(self._pin(pin, ids.get(pin.release, "")))
+                findings.notes.extend(self._stale_profiles(pin))
             except Unavailable as reason:
                 findings.notes.append(f"Python {pin.release} is listed, but its tarball is not available: {reason}")
                 continue
@@ -220,15 +220,15 @@ class Discovery:
                 continue
             return
 
-    def _stale_profiles(self, pin: Pin, number: str) -> Iterator[str]:
-        """A message for each recorded profile of series ``number`` that is not of its new release ``pin``."""
-        profiles = [self.catalog.profiles.get(series.name) for series in self.catalog.series if series.number == number]
-        for profile in profiles:
-            if profile and not profile.recorded_on(pin):
-                command = f"inv profile --version={pin.release}{profile.series.removeprefix(number)}"
+    def _stale_profiles(self, pin: Pin) -> Iterator[str]:
+        """A message for each recorded profile of a series that is not of its new release ``pin``."""
+        for series in self.catalog.series:
+            profile = self.catalog.profiles.get(series.name)
+            if profile and series.number == pin.series and not profile.recorded_on(pin):
+                command = f"inv profile --version={pin.release}{series.suffix}"
                 yield f"the profile of {profile.series} was recorded on {profile.release}; record it again: {command}"
 
-    def _pin(self, pin: Pin, number: str, release_id: str) -> LockChange:
+    def _pin(self, pin: Pin, release_id: str) -> LockChange:
         """Download, verify and cache the tarball of a release that is not pinned yet."""
         sources = self.signatures.sources
         folder = sources.folder(pin)
@@ -249,9 +249,9 @@ class Discovery:
                         raise SourceError(f"{pin.file}: python.org's API has {key} {listed}, the file has {actual}")
                 contents = inspect_tarball(file, pin.release)
                 full = replace(pin, sha256=sha256, bytes=size, date=contents.date, pip=contents.pip)
-                verified = self.signatures.check(full, number, file)
+                verified = self.signatures.check(full, file)
             signed = verified.record if verified else ""
-            unsigned = "" if verified else self.signatures.why_unsigned(full, number)
+            unsigned = "" if verified else self.signatures.why_unsigned(full)
             return lock_changes.release_change(replace(full, signed=signed, unsigned=unsigned))
 
     def _recheck(self, pin: Pin, findings: Findings) -> None:
@@ -260,7 +260,7 @@ class Discovery:
         try:
             file = self.signatures.sources.fetch(pin, series, "inv update --version={version}") / pin.file
             contents = inspect_tarball(file, pin.release)
-            verified = self.signatures.check(pin, series.number, file, pinned=True)
+            verified = self.signatures.check(pin, file, pinned=True)
         except SourceError as error:
             findings.problems.append(f"the signature of Python {pin.release} is not recorded: {error.message}")
             return

@@ -180,10 +180,10 @@ def signature_is_refused(
     file.write_bytes(data)
     upstream.serve(pin, answer, suffix)
     with pytest.raises(SourceError, match=named) as caught:
-        upstream.signatures.check(pin, release.rpartition(".")[0], file)
+        upstream.signatures.check(pin, file)
     assert f"{pin.file}{suffix} from python.org: " in str(caught.value)
     with pytest.raises(SourceError, match=named):
-        upstream.signatures.ensure(pin, release.rpartition(".")[0], file)
+        upstream.signatures.ensure(pin, file)
     assert upstream.cached_files() == []
     assert not any("is signed" in line for line in upstream.messages)
 
@@ -356,12 +356,12 @@ def test_untampered_inputs_pass_the_same_checks(upstream: FakeUpstream, fake_ser
         "3.13.5", "26.0.1", "2025-01-01"
     )
     record = f"openpgp {upstream.manager.fingerprint} 2025-01-02"
-    assert upstream.signatures.ensure(pin, "3.13", folder / pin.file) == record
+    assert upstream.signatures.ensure(pin, folder / pin.file) == record
     pin, file = upstream.pin("3.14.1", DATA), tmp_path / "Python-3.14.1.tar.xz"
     file.write_bytes(DATA)
     upstream.serve(pin, upstream.bundle(DATA), ".sigstore")
     expected = f"sigstore {MANAGER.identity} {MANAGER.issuer} 2026-03-01"
-    assert upstream.signatures.ensure(pin, "3.14", file) == expected
+    assert upstream.signatures.ensure(pin, file) == expected
 
 
 def test_subkey_of_the_pinned_key_may_sign(upstream: FakeUpstream) -> None:
@@ -370,4 +370,4 @@ def test_subkey_of_the_pinned_key_may_sign(upstream: FakeUpstream) -> None:
     pin, file = upstream.pin("3.13.5", GOOD), upstream.keys / "tarball"
     file.write_bytes(GOOD)
     upstream.serve(pin, upstream.manager.subkey.sign(GOOD), ".asc")
-    assert upstream.signatures.ensure(pin, "3.13", file).startswith(f"openpgp {upstream.manager.fingerprint} ")
+    assert upstream.signatures.ensure(pin, file).startswith(f"openpgp {upstream.manager.fingerprint} ")
