@@ -169,7 +169,7 @@ class BaseResolver:
             self.tell(f"{target.base.image} is not pinned for {platform}: its registry is not used")
             return None
         try:
-            registry.manifest_digest(f"{target.base.image}@{base.digest}")
+            registry.require_manifest(f"{target.base.image}@{base.digest}")
         except registry.RegistryError as error:
             self.tell(f"{target.base.image}: {error.message}; making an equivalent base from packages")
             return None
