@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from bakery.redaction import shorten
 from bakery.sources.openpgp import BadSignature, Unverifiable, VerifiedSignature
 from bakery.sources.trust import Identity
@@ -39,7 +37,6 @@ def verify(
     except ImportError:
         raise Unverifiable(f"the sigstore library is not installed ({EXTRA})") from None
     logging.getLogger("sigstore").setLevel(logging.ERROR)  # it warns about being offline, which is intended
-    _expect_json(bundle)
     try:
         parsed = Bundle.from_json(bundle)
         if trusted_root:
@@ -72,14 +69,6 @@ def _verify_any(verifier: "Verifier", data: bytes, bundle: "Bundle", identities:
         else:
             return identity
     raise AssertionError("a series without identities has no bundle")
-
-
-def _expect_json(bundle: bytes) -> None:
-    try:
-        msgspec.json.decode(bundle, type=dict)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        shown = shorten(bundle[:400].decode("ascii", "replace").strip(), 40)
-        raise BadSignature(f"the bundle is not a JSON object: it begins with {shown!r}") from None
 
 
 def _summary(error: BaseException) -> str:

@@ -261,11 +261,11 @@ BUNDLES: list[Case] = [
     ("another media type", lambda h: h.bundle(DATA, media_type="text/plain"), "does not verify the file"),
     ("an unreadable number", edited(lambda c: entry(c).update(logIndex="many")), "does not verify the file"),
     ("an empty object", lambda h: b"{}", "does not verify the file"),
-    ("a list", lambda h: b"[]", "not a JSON object"),
-    ("a truncated bundle", lambda h: h.bundle(DATA)[:-50], "not a JSON object"),
-    ("deeply nested", lambda h: b"[" * 60_000, "not a JSON object"),
-    ("an empty file", lambda h: b"", "not a JSON object"),
-    ("HTML", lambda h: HTML, "not a JSON object: it begins with '<!DOCTYPE html>"),
+    ("a list", lambda h: b"[]", "does not verify the file: failed to load bundle"),
+    ("a truncated bundle", lambda h: h.bundle(DATA)[:-50], "does not verify the file: failed to load bundle"),
+    ("deeply nested", lambda h: b"[" * 60_000, "does not verify the file: failed to load bundle"),
+    ("an empty file", lambda h: b"", "does not verify the file: failed to load bundle"),
+    ("HTML", lambda h: HTML, "does not verify the file: failed to load bundle"),
 ]
 
 
