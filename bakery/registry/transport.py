@@ -138,7 +138,7 @@ class Transport:
             try:
                 return step()
             except RegistryError as error:
-                wait = max(pause, retry_after(error.wait, pause))
+                wait = max(pause, retry_after(error.wait))
                 if not error.transient or time.monotonic() + wait > deadline:
                     raise
                 self.tell(f"{self.host} {error.transient}: retrying in {wait:.0f} s")
