@@ -11,14 +11,18 @@ from bakery.catalog.distributions import Family, Target
 from bakery.catalog.models import FREE_THREADED, WORD, Budget, Catalog, Series, Variant
 from bakery.catalog.pins import LOCK, RELEASE, BasePin, Extra, Pin, Profile
 from bakery.catalog.recipes import Compiler, Options, RecipeName, check_options, read_recipes
-from bakery.compression import Compression, parse_compression
-from bakery.errors import ConfigError, InputError
+from bakery.compression import LEVELS, Compression, parse_compression
+from bakery.errors import ConfigError
 from bakery.toml import IMAGE, Rule, Table, one_of, read_toml
 
 URL = Rule('a URL, or ""', r"(https?://\S+)?")
 NAME = Rule("a name in lower case such as bookworm or uv-amd64", WORD)
 """What becomes part of tags, paths and arguments."""
 SERIES = rf"3\.\d{{1,3}}{FREE_THREADED}?"
+WITH_LEVEL = {
+    name: "|".join(f"{name}:{level}" for level in range(low, high + 1)) for name, (low, high) in LEVELS.items()
+}
+PACKING = Rule('a method and its level such as "zstd:19"', "|".join([*LEVELS, *WITH_LEVEL.values()]))
 PLATFORM = "linux/[a-z0-9]+(/[a-z0-9]+)?"
 
 
@@ -169,19 +173,10 @@ def _variants(top: Table, extras: Mapping[str, Extra]) -> tuple[Variant, ...]:
 
 
 def _compressions(table: Table) -> dict[str, Compression]:
-    compressions = dict[str, Compression]()
-    for name in (*RecipeName, "twin"):
-        text = table.text(name)
-        try:
-            compressions[name] = parse_compression(text)
-        except InputError:
-            raise table.fail(name, f'expected a method and its level such as "zstd:19", found {text!r}') from None
-    twin = compressions["twin"]
-    if twin.method != "gzip" or twin.level is None:
-        raise table.fail("twin", f"expected gzip with a level, found {str(twin)!r}")
-    compressions["twin"] = replace(twin, marked=True)
+    compressions: dict[str, Compression] = {name: parse_compression(table.text(name, PACKING)) for name in RecipeName}
+    twin = parse_compression(table.text("twin", Rule("gzip with a level", WITH_LEVEL["gzip"])))
     table.done()
-    return compressions
+    return {**compressions, "twin": replace(twin, marked=True)}
 
 
 def _budgets(top: Table, series: Rule, variants: Rule, targets: Rule) -> dict[tuple[str, str, str], Budget]:
