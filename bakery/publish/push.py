@@ -8,12 +8,13 @@ interrupted anywhere leaves every tag complete, and the same command continues f
 import functools
 import json
 import re
+import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import msgspec
 
@@ -28,7 +29,6 @@ from bakery.options import Publishing
 from bakery.platforms import Platform
 from bakery.publish.cosign import Signer, make_signer
 from bakery.publish.gate import approved, require_tested
-from bakery.publish.payload import Payload
 from bakery.publish.tag_moves import Current, ImageTags, Move, dated_index, plan_moves
 from bakery.redaction import shorten
 from bakery.registry import PUSH, RESUME, Repository, Transport, split_reference
@@ -83,6 +83,39 @@ def open_repository(repository: str, bundle: Path | None, tell: Tell) -> Reposit
     """The repository with this name, to push to; :exc:`InputError` if the name is not one."""
     host, path, _ = split_reference(f"{names.repository(repository)}:latest")
     return Repository(Transport(host, path, PUSH, bundle, tell))
+
+
+class Payload:
+    """An image for one platform as it is pushed, byte for byte as the engine stores it.
+
+    ``entries`` are its descriptors in an index, the image first, then attestations.
+    """
+
+    def __init__(self, archive: tarfile.TarFile, platform: Platform) -> None:
+        self.archive = archive
+        digest, index = oci.find_index(archive, platform)
+        self.entries = oci.entries_for(index, platform)
+        self.digest = digest or self.entries[0]["digest"]
+        self.manifests = {entry["digest"]: oci.read_blob(archive, entry["digest"]) for entry in self.entries}
+
+    @property
+    def blobs(self) -> dict[str, int]:
+        """Digest and size of everything that the manifests refer to: layers and configurations."""
+        return {
+            blob["digest"]: blob["size"]
+            for manifest in map(oci.parse_manifest, self.manifests.values())
+            for blob in (*manifest["layers"], manifest["config"])
+            if not blob.get("urls")  # stored elsewhere, under a licence that forbids distribution
+        }
+
+    @property
+    def config(self) -> str:
+        """The digest of the image's configuration, by which an engine without containerd's store identifies it."""
+        return oci.parse_manifest(self.manifests[self.entries[0]["digest"]])["config"]["digest"]
+
+    def open(self, digest: str) -> IO[bytes]:
+        """A blob, after its bytes were compared with its digest."""
+        return oci.open_blob(self.archive, digest)
 
 
 @contextmanager
