@@ -247,8 +247,7 @@ class Discovery:
                 ):  # fmt: skip
                     if listed and str(listed).lower() != str(actual):
                         raise SourceError(f"{pin.file}: python.org's API has {key} {listed}, the file has {actual}")
-                contents = inspect_tarball(file, pin.release)
-                full = replace(pin, sha256=sha256, bytes=size, date=contents.date, pip=contents.pip)
+                full = inspect_tarball(file, replace(pin, sha256=sha256, bytes=size))
                 verified = self.signatures.check(full, file)
             signed = verified.record if verified else ""
             unsigned = "" if verified else self.signatures.why_unsigned(full)
@@ -259,14 +258,13 @@ class Discovery:
         series = next(series for series in self.catalog.series if pin in series.pins)
         try:
             file = self.signatures.sources.fetch(pin, series, "inv update --version={version}") / pin.file
-            contents = inspect_tarball(file, pin.release)
+            new = inspect_tarball(file, pin)
             verified = self.signatures.check(pin, file, pinned=True)
         except SourceError as error:
             self.problems.append(f"the signature of Python {pin.release} is not recorded: {error.message}")
             return
         signed = verified.record if verified else pin.signed
-        unsigned = "" if signed else pin.unsigned
-        new = replace(pin, signed=signed, unsigned=unsigned, date=contents.date, pip=contents.pip)
+        new = replace(new, signed=signed, unsigned="" if signed else pin.unsigned)
         self.changes.append(lock_changes.recheck_change(pin, new))
 
     def _find_base(self, target: Target) -> None:

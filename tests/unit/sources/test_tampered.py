@@ -17,6 +17,7 @@ import pytest
 from bakery import xz
 from bakery.errors import SourceError
 from bakery.sources import inspection, tarballs
+from tests.unit.conftest import make_pin
 from tests.unit.sources.fake_upstream import MANAGER, FakeUpstream, files_of, tar_of, tarball, tgz
 from tests.unit.sources.forge_openpgp import MADE, YEAR, Key, armor, packet, sub
 from tests.unit.sources.forge_sigstore import Sigstore
@@ -339,7 +340,7 @@ def test_file_that_is_not_the_named_release_is_rejected(
     file = tmp_path / "Python-3.13.5.tar.xz"
     file.write_bytes(data)
     with pytest.raises(SourceError, match=named):
-        inspection.inspect_tarball(file, "3.13.5")
+        inspection.inspect_tarball(file, make_pin("3.13.5", data))
 
 
 def test_there_are_more_than_fifty_tampered_inputs() -> None:
@@ -352,9 +353,8 @@ def test_untampered_inputs_pass_the_same_checks(upstream: FakeUpstream, fake_ser
     upstream.serve(pin, GOOD)
     upstream.serve(pin, upstream.manager.sign(GOOD), ".asc")
     folder = upstream.signatures.sources.fetch(pin, fake_series(pin), "{version}")
-    assert inspection.inspect_tarball(folder / pin.file, "3.13.5") == inspection.TarballContents(
-        "3.13.5", "26.0.1", "2025-01-01"
-    )
+    expected = replace(pin, pip="26.0.1", date="2025-01-01")
+    assert inspection.inspect_tarball(folder / pin.file, pin) == expected
     record = f"openpgp {upstream.manager.fingerprint} 2025-01-02"
     assert upstream.signatures.ensure(pin, folder / pin.file) == record
     pin, file = upstream.pin("3.14.1", DATA), tmp_path / "Python-3.14.1.tar.xz"
