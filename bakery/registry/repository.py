@@ -131,8 +131,8 @@ class Repository:
 
         return self.transport.retried(upload)
 
-    def put_manifest(self, name: str, data: bytes, media_type: str) -> str:
-        """Put a manifest or an index under a tag, which is read back, or under its digest; returns its digest."""
+    def put_manifest(self, name: str, data: bytes, media_type: str) -> None:
+        """Put a manifest or an index under a tag, which is read back, or under its digest."""
         digest, headers = oci.digest_of(data), {"Content-Type": media_type}
         answer = self.transport.ask("PUT", f"manifests/{name}", headers=headers, body=data, good=(200, 201, 202))
         self._require_stored(answer, digest)
@@ -147,7 +147,6 @@ class Repository:
                     hint="Another push may have set it at the same time. If not, the registry is at fault: report it "
                     "to its operator.",
                 )
-        return digest
 
     def _require_stored(self, answer: Answer, digest: str) -> None:
         """Raise :exc:`RegistryError` if the registry reports another digest than ``digest``."""

@@ -461,7 +461,7 @@ def test_a_login_page_is_not_mistaken_for_a_stored_manifest(serve: Any, status: 
 
 def test_a_manifest_that_is_accepted_with_status_200_is_read_back(serve: Any) -> None:
     server = serve({"/v2/x/manifests/3.13": b"{}"})
-    assert Repository(Transport(server.address, "x", PUSH)).put_manifest("3.13", b"{}", "m") == digest_of(b"{}")
+    Repository(Transport(server.address, "x", PUSH)).put_manifest("3.13", b"{}", "m")
     assert server.requests[-2:] == ["PUT /v2/x/manifests/3.13", "GET /v2/x/manifests/3.13"]
 
 
