@@ -6,8 +6,3 @@ from bakery.registry.errors import RESUME, RegistryError
 from bakery.registry.references import HUB, split_reference
 from bakery.registry.repository import Repository
 from bakery.registry.transport import PULL, PUSH, Transport
-
-__all__ = [
-    "HUB", "PULL", "PUSH", "RESUME", "Registry", "RegistryError", "RemoteImage", "Repository", "Transport",
-    "platform_digest", "require_manifest", "server_address", "split_reference",
-]  # fmt: skip
