@@ -7,11 +7,15 @@ two platforms, it stays on one release for both, or waits until the other platfo
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
 
 from bakery import names
 from bakery.errors import InputError
 from bakery.oci import Descriptor, Index, digest_of, merged, platforms_of, to_json
 
+Tag = Annotated[str, msgspec.Meta(pattern=rf"\A{names.TAG}\Z")]
 Current = tuple[Index, str] | None
 """What a tag refers to now: an index and its digest, or nothing."""
 
@@ -23,9 +27,9 @@ class ImageTags:
     Raises :exc:`InputError` for text that is not a tag, and could be a path.
     """
 
-    dated: str
-    release: str
-    shared: tuple[str, ...]
+    dated: Tag
+    release: Tag
+    shared: tuple[Tag, ...]
 
     def __post_init__(self) -> None:
         for name in self.all:
