@@ -67,8 +67,11 @@ class SourceCache:
         return folder
 
     def extras_folder(self, owner: Series | Variant) -> Path:
-        """The cache folder, a build context, of the files that ``owner`` needs next to the tarball; usually empty."""
-        return self.home / "-".join(["extras", *(extra.name for extra in owner.extras)])
+        """The cache folder, a build context, of the files that ``owner`` needs next to the tarball; usually empty.
+
+        It is another one if the lock pins other files, as the folder of a source tree is.
+        """
+        return self.home / "-".join(["extras", *(f"{extra.name}-{extra.sha256[:16]}" for extra in owner.extras)])
 
     def fetch_extras(self, owner: Series | Variant) -> Path:
         """That folder, with every file in it verified. Raises as :meth:`fetch` does."""

@@ -509,6 +509,15 @@ def test_modified_extras_folder_is_restored(client: Client, extra: Extra, tmp_pa
     assert [file.read_bytes() for file in sources.fetch_extras(with_extra(client, extra)).iterdir()] == [DATA]
 
 
+def test_a_newer_extra_does_not_meet_the_file_of_the_older_one(client: Client, extra: Extra, tmp_path: Path) -> None:
+    newer = dataclasses.replace(extra, file="newer.deb", sha256=hashlib.sha256(b"newer").hexdigest())
+    (tmp_path / extra.file).write_bytes(DATA)
+    (tmp_path / newer.file).write_bytes(b"newer")
+    sources = SourceCache(client.workspace, str(tmp_path), client.messages.append)
+    for pinned, data in ((extra, DATA), (newer, b"newer")):
+        assert [file.read_bytes() for file in sources.fetch_extras(with_extra(client, pinned)).iterdir()] == [data]
+
+
 def test_series_without_extras_gets_an_empty_folder(client: Client) -> None:
     folder = SourceCache(client.workspace, "http://127.0.0.1:9", client.messages.append).fetch_extras(
         client.make_series(client.pin)
