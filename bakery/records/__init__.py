@@ -12,7 +12,6 @@ from bakery.records.builds import (
     ProfileRecord,
     Record,
     Seconds,
-    Size,
     SourceRecord,
     SuiteRun,
     TestRun,
