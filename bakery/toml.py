@@ -32,6 +32,12 @@ class Rule:
     pattern: str = "(?s).*"
 
 
+def one_of(kind: str, names: Iterable[str]) -> Rule:
+    """The rule for one of ``names``; ``kind`` is what errors call them: ``targets``."""
+    names = tuple(names)
+    return Rule(f"one of the {kind} {', '.join(names)}", "|".join(map(re.escape, names)))
+
+
 Words = tuple[str, ...]
 Bytes = Annotated[int, Rule("a size in bytes")]
 Day = Annotated[str, Rule("a date, YYYY-MM-DD", DAY)]
@@ -40,7 +46,8 @@ Pattern = Annotated[str, Rule("a regular expression", REGEX)]
 Sha256 = Annotated[str, Rule("64 lower-case hexadecimal digits", "[0-9a-f]{64}")]
 PART = r"(?!\.\.?(/|$))[\w.+~%:-]+"
 """One part of a path that does not leave the folder that it is relative to."""
-ImageReference = Annotated[str, Rule("an image reference with a tag", r"[^\s@]+:[^\s@/]+")]
+IMAGE = Rule("an image reference with a tag", r"[^\s@]+:[^\s@/]+")
+ImageReference = Annotated[str, IMAGE]
 
 
 class Table:
@@ -74,10 +81,10 @@ class Table:
             raise self.fail(key, f"expected {expected}, found {value!r}")
         return value
 
-    def text(self, key: str, expected: str = "a string", pattern: str = "(?s).*") -> str:
-        """A string that matches ``pattern`` from end to end; a day for :data:`DAY`, a pattern for :data:`REGEX`."""
-        check = {DAY: _is_day, REGEX: _is_regex}.get(pattern) or functools.partial(re.fullmatch, pattern)
-        return self.get(key, str, expected, check)
+    def text(self, key: str, rule: Rule = Rule("a string")) -> str:
+        """A string that ``rule`` matches from end to end; a day for :data:`DAY`, a pattern for :data:`REGEX`."""
+        check = {DAY: _is_day, REGEX: _is_regex}.get(rule.pattern) or functools.partial(re.fullmatch, rule.pattern)
+        return self.get(key, str, rule.expected, check)
 
     def words(self, key: str, rule: Rule = Rule("words (strings without spaces)", r"\S*")) -> Words:
         """A list of strings by ``rule``, without white space: each becomes one argument of a command."""
@@ -95,19 +102,26 @@ class Table:
 
     def table(self, key: str) -> "Table":
         """The sub-table ``key``."""
-        data = self.get(key, dict, "a table")
-        return Table(self.file, f'{self.where}."{key}"' if "." in key else f"{self.where}.{key}".lstrip("."), data)
+        return Table(self.file, self._path(key), self.get(key, dict, "a table"))
 
-    def tables(self, key: str) -> "dict[str, Table]":
-        """The sub-tables of the table ``key`` by name.
+    def _path(self, key: str) -> str:
+        return f'{self.where}."{key}"' if "." in key else f"{self.where}.{key}".lstrip(".")
+
+    def tables(self, key: str, names: Rule = Rule("a name")) -> "dict[str, Table]":
+        """The :meth:`children` of the table ``key``."""
+        return self.table(key).children(names)
+
+    def children(self, names: Rule) -> "dict[str, Table]":
+        """The tables in this one by name; :exc:`ConfigError` for one whose name ``names`` does not match.
 
         A table with ``like = "NAME"`` inherits the keys that it lacks from the table NAME, which must come before it.
         So an error in a key is reported for the table that sets it.
         """
-        outer = self.table(key)
-        tables = {name: outer.table(name) for name in outer.data}
+        tables = {name: self.table(name) for name in self.data}
         originals: dict[str, Mapping[str, object]] = {}
         for name, table in tables.items():
+            if not re.fullmatch(names.pattern, name):
+                raise table.fail("", f"expected {names.expected}, found {name!r}")
             if "like" in table.data:
                 like = table.get("like", str, f"one of {', '.join(originals)}", lambda name: name in originals)
                 own = {key: value for key, value in table.data.items() if key != "like"}
@@ -118,15 +132,15 @@ class Table:
     def entries(self, key: str) -> "list[Table]":
         """The tables of the array ``key``."""
         data = self.get(key, list, "an array of tables", lambda value: all(isinstance(entry, dict) for entry in value))
-        return [Table(self.file, f"{key}[{number}]", entry) for number, entry in enumerate(data)]
+        return [Table(self.file, f"{self._path(key)}[{number}]", entry) for number, entry in enumerate(data)]
 
     def read(self, kind: type[T], **given: object) -> T:
         """A dataclass of type ``kind`` from this table; raises :exc:`ConfigError` for a key that it has no field for.
 
         Each field that is not in ``given`` gets the value of the key with its name; the key may be missing if the field
         has a default. The type of the field says what is expected: a string, a number above 0, true or false,
-        ``Words``, an enumeration, a dataclass, a mapping (a table with any keys), or one of them ``Annotated`` with a
-        :class:`Rule`.
+        ``Words``, an enumeration, a dataclass, a mapping (a table with any keys), an array of dataclasses, or one of
+        them ``Annotated`` with a :class:`Rule`.
         """
         hints = _hints(cast("type", kind))
         for field in fields(kind):  # type: ignore[arg-type]
@@ -144,7 +158,10 @@ class Table:
         if get_origin(hint) is Annotated:
             hint, *rules = get_args(hint)
         if get_origin(hint) is tuple:
-            return tuple(get_args(hint)[0](word) for word in self.words(key, *rules))
+            kind = get_args(hint)[0]
+            if is_dataclass(kind):
+                return tuple(entry.read(cast("type", kind)) for entry in self.entries(key))
+            return tuple(kind(word) for word in self.words(key, *rules))
         if get_origin(hint) is Mapping:
             table = self.table(key)
             return {name: table._value(name, get_args(hint)[1]) for name in table.data}
@@ -155,7 +172,7 @@ class Table:
             return self.get(key, bool, "true or false")
         if kind is int:
             return self.get(key, int, rule.expected, lambda value: value > 0)
-        return self.choice(key, kind) if issubclass(kind, StrEnum) else self.text(key, rule.expected, rule.pattern)
+        return self.choice(key, kind) if issubclass(kind, StrEnum) else self.text(key, rule)
 
     def done(self) -> None:
         """Raise :exc:`ConfigError` for a key that was never read: a typo must not be silently ignored."""

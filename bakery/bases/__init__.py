@@ -1,7 +1,3 @@
 """Base images, from their registry or made from signed distribution packages."""
 
 from bakery.bases.base_images import BaseImage, BaseResolver, registry_hosts, users_base
-
-__all__ = [
-    "BaseImage", "BaseResolver", "registry_hosts", "users_base",
-]  # fmt: skip

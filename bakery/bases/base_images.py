@@ -27,6 +27,7 @@ from bakery.files import Tell, disk_full, locked, require_space, require_type, s
 from bakery.names import REFERENCE, reference
 from bakery.platforms import Platform
 from bakery.regular_files import SMALL, hint_of, open_regular, read_regular
+from bakery.tar import decompressed
 from bakery.urls import is_snapshot
 from bakery.workspace import Workspace
 
@@ -161,7 +162,7 @@ class BaseResolver:
             self.tell(f"{target.base.image} is not pinned for {platform}: its registry is not used")
             return None
         try:
-            registry.manifest_digest(f"{target.base.image}@{base.digest}")
+            registry.require_manifest(f"{target.base.image}@{base.digest}")
         except registry.RegistryError as error:
             self.tell(f"{target.base.image}: {error.message}; making an equivalent base from packages")
             return None
@@ -207,7 +208,7 @@ class BaseResolver:
             problem = f"{tar} has the time {seconds:.0f}: expected seconds since 1970, before the year 10000"
             raise InputError(problem, hint=f"Set another one: touch {shlex.quote(str(tar))}")
         created = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        with oci.open_tar(tar) as stream:
+        with decompressed(open_regular(tar)) as stream:
             digest = oci.write_layout(stage, stream, architecture=platform.architecture, created=created)
         if tar.parent == stage:
             tar.unlink()

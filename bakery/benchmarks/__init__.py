@@ -15,8 +15,3 @@ from bakery.benchmarks.results import (
 from bakery.benchmarks.run import run_benchmarks
 from bakery.benchmarks.session import Session, free_pair, pairs_of, require_usable
 from bakery.benchmarks.startup import run_startup
-
-__all__ = [
-    "AGAINST", "COLUMNS", "FIRST_LINE", "TITLES", "BenchmarkResult", "Session", "free_pair", "markdown", "notes_of",
-    "pairs_of", "read_results", "require_usable", "rows_of", "run_benchmarks", "run_startup", "seconds_text",
-]  # fmt: skip

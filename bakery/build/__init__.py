@@ -6,8 +6,3 @@ from bakery.build.inputs import planned_definition
 from bakery.build.peers import peer_of
 from bakery.build.reproducibility import Published, verification_report
 from bakery.build.training import train_all, training_plan, with_stale_profile
-
-__all__ = [
-    "Builder", "Published", "build_report", "check_options", "open_builder", "peer_of", "planned_definition",
-    "query_newer", "train_all", "training_plan", "verification_report", "with_stale_profile",
-]  # fmt: skip

@@ -171,7 +171,7 @@ class InputResolver:
         sources.fetch_extras(image.series)
         sources.fetch_extras(image.variant.on(image.platform))
         signatures = SignatureChecker(sources, load_trust(self.workspace.root))
-        signature = signatures.ensure(image.pin, image.series.number, tarball)
+        signature = signatures.ensure(image.pin, tarball)
         if not image.pin.date:
             tell(
                 f"shared/lock.toml has no date for {image.pin.release}, so two builds will differ: "

@@ -9,10 +9,3 @@ from bakery.catalog.pins import FILE, LOCK, NONE, RELEASE, TRAINING, UNVERIFIED,
 from bakery.catalog.recipes import STAGES, Options, RecipeName
 from bakery.catalog.selection import on_platforms, select_images, split
 from bakery.catalog.tags import aliases_of, all_references, latest_series, references, tags_of
-
-__all__ = [
-    "ANNOTATIONS", "DIRTY", "FILE", "INCLUDED", "LABELS", "LICENCES", "LOCK", "NONE", "RELEASE", "STAGES", "TRAINING",
-    "UNVERIFIED", "Archive", "Budget", "Catalog", "Extra", "Image", "Options", "Pin", "Profile", "RecipeName",
-    "Series", "Stability", "Target", "Variant", "aliases_of", "all_references", "latest_series", "load_catalog",
-    "on_platforms", "references", "select_images", "split", "support", "support_note", "tags_of",
-]  # fmt: skip

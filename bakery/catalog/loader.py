@@ -11,11 +11,18 @@ from bakery.catalog.distributions import Family, Target
 from bakery.catalog.models import FREE_THREADED, WORD, Budget, Catalog, Series, Variant
 from bakery.catalog.pins import LOCK, RELEASE, BasePin, Extra, Pin, Profile
 from bakery.catalog.recipes import Compiler, Options, RecipeName, check_options, read_recipes
-from bakery.compression import Compression, parse_compression
-from bakery.errors import ConfigError, InputError
-from bakery.toml import Table, read_toml
+from bakery.compression import LEVELS, Compression, parse_compression
+from bakery.errors import ConfigError
+from bakery.toml import IMAGE, Rule, Table, one_of, read_toml
 
-URL = r"(https?://\S+)?"
+URL = Rule('a URL, or ""', r"(https?://\S+)?")
+NAME = Rule("a name in lower case such as bookworm or uv-amd64", WORD)
+"""What becomes part of tags, paths and arguments."""
+SERIES = rf"3\.\d{{1,3}}{FREE_THREADED}?"
+WITH_LEVEL = {
+    name: "|".join(f"{name}:{level}" for level in range(low, high + 1)) for name, (low, high) in LEVELS.items()
+}
+PACKING = Rule('a method and its level such as "zstd:19"', "|".join([*LEVELS, *WITH_LEVEL.values()]))
 PLATFORM = "linux/[a-z0-9]+(/[a-z0-9]+)?"
 
 
@@ -25,17 +32,16 @@ def load_catalog(root: Path) -> Catalog:
     Raises :exc:`ConfigError` for the first mistake in them.
     """
     lock = read_toml(root / LOCK)
-    pins = [_pin(release, table) for release, table in lock.tables("releases").items()]
-    extras = {name: _named(table, name).read(Extra, name=name) for name, table in lock.tables("extras").items()}
+    releases = lock.tables("releases", Rule("a release such as 3.13.5 or 3.15.0b3", RELEASE))
+    pins = [_pin(release, table) for release, table in releases.items()]
+    extras = {name: table.read(Extra, name=name) for name, table in lock.tables("extras", NAME).items()}
     bases = {name: table.read(BasePin) for name, table in lock.tables("bases").items()}
-    profiles = lock.tables("profiles") if "profiles" in lock.data else {}
-    lock.done()
     families = _families(root, bases)
     targets = [target.name for family in families for target in family.targets]
+    known_targets = one_of("targets", targets)
     for name in bases:
         if name not in targets:
-            raise lock.fail(f"bases.{name}", f"expected one of the targets {', '.join(targets)}")
-
+            raise lock.fail(f"bases.{name}", f"expected {known_targets.expected}")
     top = read_toml(root / "shared" / "catalog.toml")
     recipes = read_recipes(top)
     ours, reference = (recipes[name].options[0] for name in (RecipeName.FULL, RecipeName.REFERENCE))
@@ -49,22 +55,23 @@ def load_catalog(root: Path) -> Catalog:
         _check_compilers(family, compilers)
         _check_packages(family, top.table("variants").data)
     series = []
-    for name, table in top.tables("series").items():
+    for name, table in top.tables("series", Rule("a series such as 3.13 or 3.13t", SERIES)).items():
         series.append(_series(name, table, pins, extras))
         check_options(table, ours, reference)
-        _check_series(table, series[-1], compilers, ours)
+        _check_series(table, compilers, ours)
     for pin in pins:
         if pin.series not in {entry.number for entry in series}:
             raise lock.fail(f'releases."{pin.release}"', f"series {pin.series} is not in catalog.toml")
-    for name, table in profiles.items():
-        if name not in {entry.name for entry in series}:  # it becomes part of a path
-            raise table.fail("", f"expected one of the series {', '.join(entry.name for entry in series)}")
-        table.text("compiler", f"one of {', '.join(compilers)}", "|".join(compilers))
+    names = one_of("series", (entry.name for entry in series))
+    profiles = lock.tables("profiles", names) if "profiles" in lock.data else {}
+    for table in profiles.values():
+        table.text("compiler", one_of("compilers", compilers))
+    lock.done()
     variants = _variants(top, extras)
-    names = ([entry.name for entry in series], [variant.name for variant in variants], targets)
+    kinds = (names, one_of("variants", (variant.name for variant in variants)), known_targets)
     catalog = Catalog(
         repository=recipes[RecipeName.FULL].repository,
-        default_target=top.get("default_target", str, f"one of {', '.join(targets)}", lambda name: name in targets),
+        default_target=top.text("default_target", known_targets),
         series=tuple(sorted(series, key=lambda entry: (Version(entry.number), entry.suffix))),
         families=families,
         recipes=recipes,
@@ -74,20 +81,16 @@ def load_catalog(root: Path) -> Catalog:
         profile_fit=top.get("profile_fit", float, "a number from 0.0 to 1.0", lambda share: 0 <= share <= 1),
         variants=variants,
         compressions=_compressions(top.table("compression")),
-        budgets=_budgets(read_toml(root / "shared" / "budgets.toml"), *names),
-        source=top.text("source", 'a URL, or ""', URL),
-        documentation=top.text("documentation", 'a URL, or ""', URL),
+        budgets=_budgets(read_toml(root / "shared" / "budgets.toml"), *kinds),
+        source=top.text("source", URL),
+        documentation=top.text("documentation", URL),
     )
     top.done()
     return catalog
 
 
 def _pin(release: str, table: Table) -> Pin:
-    if not re.fullmatch(RELEASE, release):
-        raise table.fail("", f"expected a release such as 3.13.5 or 3.15.0b3, found {release!r}")
-    if "pip" in table.data:
-        table.text("pip", "the version that ensurepip installs", r"\d+(\.\d+)+")
-    table.text("file", f"Python-{release}.tar.xz or .tgz", rf"Python-{re.escape(release)}\.(tar\.xz|tgz)")
+    table.text("file", Rule(f"Python-{release}.tar.xz or .tgz", rf"Python-{re.escape(release)}\.(tar\.xz|tgz)"))
     return table.read(Pin, release=release)
 
 
@@ -102,23 +105,16 @@ def _families(root: Path, bases: Mapping[str, BasePin]) -> tuple[Family, ...]:
     return families
 
 
-def _named(table: Table, name: str) -> Table:
-    """``table`` if its ``name`` is valid: it becomes part of tags, paths and arguments."""
-    if not re.fullmatch(WORD, name):
-        raise table.fail("", f"expected a name in lower case such as bookworm or uv-amd64, found {name!r}")
-    return table
-
-
 def _family(name: str, table: Table, bases: Mapping[str, BasePin]) -> Family:
     expected = "a list with at least one platform such as linux/amd64"
     table.get("platforms", list, expected, lambda names: names and all(re.fullmatch(PLATFORM, str(n)) for n in names))
-    tables = table.tables("targets").items()
-    targets = tuple(_target(name, target, _named(own, target), bases) for target, own in tables)
+    tables = table.tables("targets", NAME).items()
+    targets = tuple(_target(name, target, own, bases) for target, own in tables)
     return table.read(Family, name=name, targets=targets)
 
 
 def _target(family: str, name: str, table: Table, bases: Mapping[str, BasePin]) -> Target:
-    base = table.text("base", "an image reference with a tag", r"[^\s@]+:[^\s@/]+")
+    base = table.text("base", IMAGE)
     pin = bases.get(name, BasePin(base, {}, date=""))
     if pin.image != base:
         raise table.fail("base", f"lock.toml pins {pin.image} for {name}; expected the same image, found {base!r}")
@@ -142,8 +138,6 @@ def _check_packages(family: Family, variants: Collection[str]) -> None:
 
 
 def _series(name: str, table: Table, pins: Sequence[Pin], extras: Mapping[str, Extra]) -> Series:
-    if not re.fullmatch(rf"3\.\d{{1,3}}{FREE_THREADED}?", name):
-        raise table.fail("", f"expected a series such as 3.13 or 3.13t, found {name!r}")
     number = name.removesuffix(FREE_THREADED)
     own = sorted((pin for pin in pins if pin.series == number), key=lambda pin: pin.version, reverse=True)
     if not own:
@@ -152,31 +146,26 @@ def _series(name: str, table: Table, pins: Sequence[Pin], extras: Mapping[str, E
 
 
 def _extras(table: Table, extras: Mapping[str, Extra]) -> tuple[Extra, ...]:
-    names = table.words("extras")
-    if not set(names) <= set(extras):
-        raise table.fail("extras", f"expected names that lock.toml pins ({', '.join(extras)}), found {list(names)!r}")
-    return tuple(extras[name] for name in names)
+    known = Rule(f"names that lock.toml pins ({', '.join(extras)})", "|".join(map(re.escape, extras)))
+    return tuple(extras[name] for name in table.words("extras", known))
 
 
-def _check_series(table: Table, series: Series, compilers: Collection[str], ours: Options) -> None:
+def _check_series(table: Table, compilers: Collection[str], ours: Options) -> None:
     """Check what depends on other tables: its compilers exist, and its options are declared."""
-    known = ", ".join(compilers)
-    if series.compiler not in compilers:
-        raise table.fail("compiler", f"expected one of {known}, found {series.compiler!r}")
+    known = one_of("compilers", compilers)
+    table.text("compiler", known)
     if "ours" in table.data:
         check_options(table.table("ours"), ours)
-    for compiler, options in (table.tables("by_compiler") if "by_compiler" in table.data else {}).items():
-        if compiler not in compilers:
-            raise options.fail("", f"expected one of {known}, found {compiler!r}")
+    for options in (table.tables("by_compiler", known) if "by_compiler" in table.data else {}).values():
         check_options(options, ours)
 
 
 def _variants(top: Table, extras: Mapping[str, Extra]) -> tuple[Variant, ...]:
     """The tables ``variants.NAME``; raises :exc:`ConfigError` if two variants would have the same tags."""
     variants = []
-    for name, table in top.tables("variants").items():
+    for name, table in top.tables("variants", NAME).items():
         own = _extras(table, extras) if "extras" in table.data else ()
-        variants.append(_named(table, name).read(Variant, name=name, extras=own))
+        variants.append(table.read(Variant, name=name, extras=own))
     infixes = [variant.infix for variant in variants]
     if infixes.count("") != 1 or len(set(infixes)) != len(infixes):
         raise top.fail("variants", f'expected infixes that differ, one of them "", found {infixes!r}')
@@ -184,35 +173,19 @@ def _variants(top: Table, extras: Mapping[str, Extra]) -> tuple[Variant, ...]:
 
 
 def _compressions(table: Table) -> dict[str, Compression]:
-    compressions = dict[str, Compression]()
-    for name in (*RecipeName, "twin"):
-        text = table.text(name)
-        try:
-            compressions[name] = parse_compression(text)
-        except InputError:
-            raise table.fail(name, f'expected a method and its level such as "zstd:19", found {text!r}') from None
-    twin = compressions["twin"]
-    if twin.method != "gzip" or twin.level is None:
-        raise table.fail("twin", f"expected gzip with a level, found {str(twin)!r}")
-    compressions["twin"] = replace(twin, marked=True)
+    compressions: dict[str, Compression] = {name: parse_compression(table.text(name, PACKING)) for name in RecipeName}
+    twin = parse_compression(table.text("twin", Rule("gzip with a level", WITH_LEVEL["gzip"])))
     table.done()
-    return compressions
+    return {**compressions, "twin": replace(twin, marked=True)}
 
 
-def _budgets(
-    top: Table, series: Sequence[str], variants: Sequence[str], targets: Sequence[str]
-) -> dict[tuple[str, str, str], Budget]:
+def _budgets(top: Table, series: Rule, variants: Rule, targets: Rule) -> dict[tuple[str, str, str], Budget]:
     """The size limits of images, by series, variant and target."""
-    budgets = {}
-    for name, kinds in top.tables("budget").items():
-        if name not in series:
-            raise kinds.fail("", f"expected one of the series {', '.join(series)}")
-        for variant in kinds.data:
-            if variant not in variants:
-                raise kinds.fail(variant, f"expected one of the variants {', '.join(variants)}")
-            for target, table in kinds.tables(variant).items():
-                if target not in targets:
-                    raise table.fail("", f"expected one of the targets {', '.join(targets)}")
-                budgets[name, variant, target] = table.read(Budget)
+    budgets = {
+        (name, variant, target): table.read(Budget)
+        for name, by_variant in top.tables("budget", series).items()
+        for variant, by_target in by_variant.children(variants).items()
+        for target, table in by_target.children(targets).items()
+    }
     top.done()
     return budgets

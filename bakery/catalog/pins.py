@@ -54,6 +54,8 @@ class Pin:
     """What was packed if this is the user's own tree (:mod:`bakery.trees`), such as ``git 0edaa75``."""
     unsigned: Annotated[str, Rule("a day and a reason", r"\d{4}-\d\d-\d\d: .+")] = ""
     """The day of the pin, and why no signature was checked although signers of the series are known; else empty."""
+    pip: Annotated[str, Rule("the version that ensurepip installs", r"\d+(\.\d+)+")] = ""
+    """The version of pip that ensurepip installs; empty if it was not read yet."""
 
     @property
     def version(self) -> Version:

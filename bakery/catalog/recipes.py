@@ -83,7 +83,7 @@ class _Reference(Options):
 
 def read_recipes(top: Table) -> dict[RecipeName, Recipe]:
     """Our full and quick recipes, and the re-created official one."""
-    repository = top.text("repository", REPOSITORY.expected, REPOSITORY.pattern)
+    repository = top.text("repository", REPOSITORY)
     table = top.table("recipe")
     ours, reference = table.read(_Ours), top.table("reference").read(_Reference)
     for name in (RecipeName.FULL, RecipeName.QUICK):

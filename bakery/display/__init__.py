@@ -2,8 +2,3 @@
 
 from bakery.display.progress import Clock, Display, duration, make_display, phases_text
 from bakery.display.tables import FORMATS, UNLIMITED, Column, Report, render, show, tell, terminal_width
-
-__all__ = [
-    "FORMATS", "UNLIMITED", "Clock", "Column", "Display", "Report", "duration", "make_display", "phases_text", "render",
-    "show", "tell", "terminal_width",
-]  # fmt: skip

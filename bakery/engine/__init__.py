@@ -7,10 +7,3 @@ from bakery.engine.discovery import engine_status, find_engine, running_engine, 
 from bakery.engine.embedded import CONTAINER_HINT, ENGINE_HINT, NO_MOUNTS, Embedded
 from bakery.engine.engine import Engine, EngineImage
 from bakery.engine.scratch import fresh_engine, require_embedded
-
-__all__ = [
-    "CONTAINER_HINT", "ENGINE_HINT", "NO_MOUNTS", "BuildxOptions", "BuildxProcesses", "Container", "ContainerOptions",
-    "Embedded", "Engine", "EngineImage", "buildx_options", "default_jobs", "docker_run", "engine_status",
-    "find_engine", "fresh_engine", "idle_container", "may_mount", "mount_points", "require_embedded", "run_container",
-    "running_engine", "shell_settings", "status_text", "tar_of",
-]  # fmt: skip

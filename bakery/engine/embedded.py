@@ -23,7 +23,7 @@ from bakery.checksums import checked_folder, is_intact
 from bakery.engine import daemons
 from bakery.errors import BakeryError, EngineError
 from bakery.files import Tell, disk_full, locked, no_space, require_space, write_whole
-from bakery.toml import Table, read_toml
+from bakery.toml import Rule, Table, read_toml
 from bakery.workspace import Workspace
 
 SPACE = 1_000_000_000
@@ -68,7 +68,7 @@ class Embedded:
     @property
     def minimums(self) -> tuple[Version, Version]:
         """The oldest engine and the oldest buildx that can build."""
-        engine, buildx = (self._settings.text(name, "a version", VERSION) for name in ("engine", "buildx"))
+        engine, buildx = (self._settings.text(name, Rule("a version", VERSION)) for name in ("engine", "buildx"))
         return Version(engine), Version(buildx)
 
     @property

@@ -2,5 +2,3 @@
 
 from bakery.machine.cleaning import KINDS, clean
 from bakery.machine.doctor import examine_machine, failure_of
-
-__all__ = ["KINDS", "clean", "examine_machine", "failure_of"]

@@ -4,8 +4,3 @@ from bakery.net.build_secrets import Network, archive_url, secret_bundle, users_
 from bakery.net.certificates import context_for, trust_bundle, users_bundle
 from bakery.net.docker_config import docker_config
 from bakery.net.http import read_location
-
-__all__ = [
-    "Network", "archive_url", "context_for", "docker_config", "read_location", "secret_bundle", "trust_bundle",
-    "users_bundle", "users_network", "users_proxy",
-]  # fmt: skip

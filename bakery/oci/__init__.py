@@ -9,7 +9,6 @@ from bakery.oci.layout import (
     check_root_file_system,
     describe,
     layout_digest,
-    open_tar,
     require_size,
     to_json,
     verified,
@@ -39,13 +38,3 @@ from bakery.oci.manifests import (
     platforms_of,
 )
 from bakery.oci.recompress import LayerCache, recompress
-
-__all__ = [
-    "ACCEPTED", "INDEX", "MANIFEST", "PACKAGES", "PREDICATE", "SPDX", "STATEMENT", "Compressor", "Contents",
-    "Descriptor", "ImageArchive", "ImageConfig", "ImageManifest", "Index", "LayerCache", "LayerSize", "ManifestError",
-    "Origin", "Overlay", "PlatformFields", "Publication", "annotations_of", "check_root_file_system", "compressor",
-    "contents_of", "describe", "digest_of", "entries_for", "find_index", "image_archive", "is_index", "labelled",
-    "labels_of", "layer_sizes", "layout_digest", "merged", "open_blob", "open_layer", "open_member", "open_tar",
-    "parse_config", "parse_index", "parse_manifest", "parse_object", "pick", "platforms_of",
-    "read_blob", "recompress", "require_size", "statement_about", "to_json", "verified", "write_layout",
-]  # fmt: skip

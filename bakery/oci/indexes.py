@@ -12,11 +12,9 @@ from bakery.platforms import Platform
 
 SUBJECT = "vnd.docker.reference.digest"
 """Annotation of an attestation: the digest of the manifest that it is about."""
-EXPORT_ANNOTATIONS = (
-    "io.containerd.image.name",
-    "org.opencontainers.image.ref.name",
-    "org.opencontainers.image.created",
-)
+TAG, EXPORT_TIME = "org.opencontainers.image.ref.name", "org.opencontainers.image.created"
+"""Annotations with an image's tag, and with the time of the export, which would give the same images another index."""
+EXPORT_ANNOTATIONS = ("io.containerd.image.name", TAG, EXPORT_TIME)
 """Annotations in which `docker save` and buildx store names and times; they do not belong to the image."""
 
 

@@ -10,7 +10,6 @@ import json
 import tarfile
 import tempfile
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -35,7 +34,7 @@ from bakery.oci.manifests import (
 )
 from bakery.platforms import Platform
 from bakery.regular_files import MEDIUM, SMALL, open_regular, read_regular
-from bakery.tar import CHUNK, TOO_LARGE, decompressed, is_tar, open_stream, read_errors
+from bakery.tar import CHUNK, TOO_LARGE, open_compressed_tar, read_errors
 
 GZIP_LEVEL = 6
 VERSION = b'{"imageLayoutVersion":"1.0.0"}'
@@ -176,21 +175,6 @@ def verified(folder: Path, architecture: str) -> str:
         return ""
 
 
-def open_tar(file: Path) -> AbstractContextManager[IO[bytes]]:
-    """The bytes of a tar without its compression (gzip, bzip2, xz, zstd); :exc:`InputError` if it is not a tar."""
-    try:
-        with open_regular(file) as stream, decompressed(stream) as opened:
-            readable = is_tar(opened.peek()[: tarfile.BLOCKSIZE])
-    except read_errors():
-        readable = False
-    if not readable:
-        raise InputError(
-            f"{file} is not a tar file",
-            hint="Expected a root file system as .tar, .tar.gz, .tar.bz2, .tar.xz or .tar.zst.",
-        )
-    return decompressed(open_regular(file))
-
-
 def require_size(size: int, name: object) -> None:
     """Raise :exc:`InputError` if ``size`` bytes are more than any distribution's root file system has."""
     if size > ROOT_BYTES:
@@ -199,18 +183,17 @@ def require_size(size: int, name: object) -> None:
 
 def check_root_file_system(tar: Path) -> None:
     """Raise :exc:`InputError` unless ``tar`` can be read to its end and is a root file system (it has ``etc``)."""
-    names: set[tuple[str, ...]] = set()
-    with open_tar(tar) as stream:
-        try:
-            with open_stream(stream, whole=True) as members:
-                for member in members:
-                    require_size(member.offset_data + member.size, tar)
-                    names.add(PurePosixPath(member.name).parts[:1])
-        except read_errors() as error:
-            if TOO_LARGE in str(error):
-                limit = f"expected a root file system of at most {ROOT_BYTES:,} bytes and 300,000 files"
-                raise InputError(f"{tar} has too many files, too long names, or too much data: {limit}") from None
-            raise InputError(f"{tar} is not a tar file, or ends too early: {error}") from None
+    try:
+        with open_compressed_tar(open_regular(tar), whole=True, largest=ROOT_BYTES) as members:
+            names = {PurePosixPath(member.name).parts[:1] for member in members}
+    except read_errors() as error:
+        if TOO_LARGE in str(error):
+            limit = f"expected a root file system of at most {ROOT_BYTES:,} bytes and 300,000 files"
+            raise InputError(f"{tar} has too many files, too long names, or too much data: {limit}") from None
+        raise InputError(
+            f"{tar} is not a tar file, or ends too early: {error}",
+            hint="Expected a root file system as .tar, .tar.gz, .tar.bz2, .tar.xz or .tar.zst.",
+        ) from None
     if ("etc",) not in names:
         raise InputError(
             f"{tar} is not a root file system: it has no etc",

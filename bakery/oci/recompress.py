@@ -22,7 +22,7 @@ from bakery.files import Tell, require_type, staged_file
 from bakery.oci.archives import blob_path, open_member, read_blob, read_object
 from bakery.oci.attestations import PREDICATE, STATEMENT, Publication
 from bakery.oci.compression import compressed, library_of
-from bakery.oci.indexes import SUBJECT
+from bakery.oci.indexes import EXPORT_TIME, SUBJECT, TAG
 from bakery.oci.layout import LayoutWriter, require_size, to_json
 from bakery.oci.manifests import (
     CONFIG,
@@ -47,10 +47,6 @@ MARK = bytes(2 * tarfile.BLOCKSIZE)
 """Ends the last layer of a twin: BuildKit identifies a base by its diff_ids and would mix up the two compressions."""
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 ANNOTATION = "org.opencontainers.image."
-NAME = "org.opencontainers.image.ref.name"
-"""Annotation with an image's tag, in the index of a layout."""
-EXPORT_TIME = "org.opencontainers.image.created"
-"""Annotation with the time of the export, which would give the same images another index."""
 OCI_TYPES = {DOCKER_INDEX: INDEX, DOCKER_MANIFEST: MANIFEST, "application/vnd.docker.container.image.v1+json": CONFIG}
 """Docker's media types do not cover zstd; OCI's equivalents do."""
 
@@ -119,7 +115,7 @@ def recompress(
     with source.open("rb") as stream, open_archive(stream) as layout, tarfile.open(target, "w") as out:
         copier = _Copier(layout, LayoutWriter(out), compression, cache, publication)
         index = parse_index(read_object(layout, "index.json"))
-        entries = (entry for entry in index["manifests"] if not tags or annotations_of(entry).get(NAME) in tags)
+        entries = (entry for entry in index["manifests"] if not tags or annotations_of(entry).get(TAG) in tags)
         index["manifests"] = [copier.entry(entry) for entry in entries]
         if publication and not copier.attested:
             raise BakeryError("the build has no attestation: expected provenance from buildx")

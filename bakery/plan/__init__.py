@@ -3,8 +3,3 @@
 from bakery.plan.bake import BakeTarget, Inputs, build_arguments, definition, target_name
 from bakery.plan.matrix import github_matrix
 from bakery.plan.revision import checkout_of, made_from, revision_of
-
-__all__ = [
-    "BakeTarget", "Inputs", "build_arguments", "checkout_of", "definition", "github_matrix", "made_from",
-    "revision_of", "target_name",
-]  # fmt: skip

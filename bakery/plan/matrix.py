@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from bakery.catalog import Image
 from bakery.platforms import Platform
 
-LARGEST = 256  # jobs that GitHub allows in one matrix
 RUNNERS = {"linux/amd64": "ubuntu-24.04", "linux/arm64": "ubuntu-24.04-arm"}  # GitHub's own that need no emulation
 
 

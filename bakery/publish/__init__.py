@@ -1,7 +1,3 @@
 """Pushes tested images: by digest first, tags last."""
 
-from bakery.publish.push import open_pusher, open_repository, read_digests, write_digests
-
-__all__ = [
-    "open_pusher", "open_repository", "read_digests", "write_digests",
-]  # fmt: skip
+from bakery.publish.push import open_pusher, read_digests, write_digests

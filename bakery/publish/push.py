@@ -8,38 +8,27 @@ interrupted anywhere leaves every tag complete, and the same command continues f
 import functools
 import json
 import re
+import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import msgspec
 
-from bakery import names
+from bakery import names, oci
 from bakery.catalog import Catalog, Image, aliases_of, tags_of
 from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError, reason_of
 from bakery.files import Tell, disk_full, write_whole
 from bakery.names import GZIP
-from bakery.oci import (
-    ACCEPTED,
-    INDEX,
-    Descriptor,
-    LayerCache,
-    ManifestError,
-    entries_for,
-    is_index,
-    parse_index,
-    recompress,
-)
 from bakery.options import Publishing
 from bakery.platforms import Platform
 from bakery.publish.cosign import Signer, make_signer
 from bakery.publish.gate import approved, require_tested
-from bakery.publish.payload import Payload
 from bakery.publish.tag_moves import Current, ImageTags, Move, dated_index, plan_moves
 from bakery.redaction import shorten
 from bakery.registry import PUSH, RESUME, Repository, Transport, split_reference
@@ -58,7 +47,7 @@ class PushedImage:
     image: str
     platform: Platform
     names: ImageTags
-    entries: Annotated[list[Descriptor], msgspec.Meta(min_length=1)] = field(hash=False)
+    entries: Annotated[list[oci.Descriptor], msgspec.Meta(min_length=1)] = field(hash=False)
 
 
 @dataclass(frozen=True)
@@ -96,6 +85,39 @@ def open_repository(repository: str, bundle: Path | None, tell: Tell) -> Reposit
     return Repository(Transport(host, path, PUSH, bundle, tell))
 
 
+class Payload:
+    """An image for one platform as it is pushed, byte for byte as the engine stores it.
+
+    ``entries`` are its descriptors in an index, the image first, then attestations.
+    """
+
+    def __init__(self, archive: tarfile.TarFile, platform: Platform) -> None:
+        self.archive = archive
+        digest, index = oci.find_index(archive, platform)
+        self.entries = oci.entries_for(index, platform)
+        self.digest = digest or self.entries[0]["digest"]
+        self.manifests = {entry["digest"]: oci.read_blob(archive, entry["digest"]) for entry in self.entries}
+
+    @property
+    def blobs(self) -> dict[str, int]:
+        """Digest and size of everything that the manifests refer to: layers and configurations."""
+        return {
+            blob["digest"]: blob["size"]
+            for manifest in map(oci.parse_manifest, self.manifests.values())
+            for blob in (*manifest["layers"], manifest["config"])
+            if not blob.get("urls")  # stored elsewhere, under a licence that forbids distribution
+        }
+
+    @property
+    def config(self) -> str:
+        """The digest of the image's configuration, by which an engine without containerd's store identifies it."""
+        return oci.parse_manifest(self.manifests[self.entries[0]["digest"]])["config"]["digest"]
+
+    def open(self, digest: str) -> IO[bytes]:
+        """A blob, after its bytes were compared with its digest."""
+        return oci.open_blob(self.archive, digest)
+
+
 @contextmanager
 def open_payload(
     workspace: Workspace, engine: Engine, identity: str, platform: Platform, packing: Compression, tell: Tell
@@ -120,8 +142,8 @@ def open_payload(
             if not engine.keeps_layers:
                 source, target = (Path(f"/dev/fd/{file.fileno()}") for file in (saved, packed))
                 # The engine identifies the image by its configuration, which a mark would change.
-                layers = LayerCache(workspace.home / "layers", tell)
-                recompress(source, target, replace(packing, marked=False), layers)
+                layers = oci.LayerCache(workspace.home / "layers", tell)
+                oci.recompress(source, target, replace(packing, marked=False), layers)
         layout = saved if engine.keeps_layers else packed
         layout.seek(0)
         with open_archive(layout) as archive:
@@ -187,13 +209,13 @@ def check_entries(pushed: PushedImage) -> None:
     """Raise :exc:`InputError` unless the entries are an image for its platform and attestations of that image."""
     problem = ""
     try:
-        whole = entries_for(parse_index({"manifests": pushed.entries}), pushed.platform) == pushed.entries
-    except ManifestError as error:
+        whole = oci.entries_for(oci.parse_index({"manifests": pushed.entries}), pushed.platform) == pushed.entries
+    except oci.ManifestError as error:
         whole, problem = False, f": {error.message}"
     expected = [pushed.platform, *["unknown/unknown"] * (len(pushed.entries) - 1)]
     platforms = [Platform.from_descriptor(entry.get("platform") or {}) for entry in pushed.entries]
     manifests = all(
-        entry["mediaType"] in ACCEPTED and not (is_index(entry) or entry.get("urls") or entry.get("data"))
+        entry["mediaType"] in oci.ACCEPTED and not (oci.is_index(entry) or entry.get("urls") or entry.get("data"))
         for entry in pushed.entries
     )
     if not whole or not manifests or platforms != expected:
@@ -281,7 +303,7 @@ class Pusher:
             current = {tag: planned.get(tag) or self.repository.index(tag) for tag in tags.all}
             moves = plan_moves(tags, entries, current, self.force)
             dated, release, *_ = moves
-            planned[tags.release] = parse_index(release.index), release.after
+            planned[tags.release] = oci.parse_index(release.index), release.after
             if earlier := latest.get(tags.release):  # built on another day: this index has its platforms too
                 del earlier.moves[2:]
             report = TagReport(group[0].image, " ".join(sorted({image.platform for image in group})), moves)
@@ -319,14 +341,14 @@ class Pusher:
         """Put the indexes by digest, sign them, and set the tags."""
         for digest, index in {move.after: move.index for move in moves if move.index}.items():
             if not self.repository.has_manifest(digest):
-                self.repository.put_manifest(digest, index, INDEX)
+                self.repository.put_manifest(digest, index, oci.INDEX)
             changed = any(move.after == digest and move.changes for move in moves)
             if self.signer and (changed or not self.repository.has_manifest(f"{digest.replace(':', '-')}.sig")):
                 self.signer.sign(digest)
         for move in moves:
             if move.changes:
                 self._require_unmoved(move)
-                self.repository.put_manifest(move.tag, move.index, INDEX)
+                self.repository.put_manifest(move.tag, move.index, oci.INDEX)
                 self.tell(f"{move.tag} -> {move.after[:19]}")
 
     def _require_unmoved(self, move: Move) -> None:

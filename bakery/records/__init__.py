@@ -12,7 +12,6 @@ from bakery.records.builds import (
     ProfileRecord,
     Record,
     Seconds,
-    Size,
     SourceRecord,
     SuiteRun,
     TestRun,
@@ -40,12 +39,3 @@ from bakery.records.packages import (
     resolve,
 )
 from bakery.records.status import publish_local_records, read_status
-
-__all__ = [
-    "QUERY", "STAGE", "BaseRecord", "BuildRecord", "ComparedWith", "Count", "FileName", "Line", "LocalRecord",
-    "NewerPackage", "PartSize", "ProfileRecord", "Record", "Resolution", "Seconds", "Size", "SourceRecord", "SuiteRun",
-    "TestRun", "Time",
-    "amend_record", "changing_record", "is_package", "json_text", "local_records", "manifest_digest_of", "parse_newer",
-    "publish_local_records", "read_record", "read_resolution", "read_status", "record_attested", "record_of",
-    "recorded", "replayed", "resolve", "write_record",
-]  # fmt: skip

@@ -1,13 +1,8 @@
 """Reads from and writes to container registries."""
 
-from bakery.registry.client import Registry, RemoteImage, manifest_digest, platform_digest
+from bakery.registry.client import Registry, RemoteImage, platform_digest, require_manifest
 from bakery.registry.credentials import server_address
 from bakery.registry.errors import RESUME, RegistryError
 from bakery.registry.references import HUB, split_reference
 from bakery.registry.repository import Repository
 from bakery.registry.transport import PULL, PUSH, Transport
-
-__all__ = [
-    "HUB", "PULL", "PUSH", "RESUME", "Registry", "RegistryError", "RemoteImage", "Repository", "Transport",
-    "manifest_digest", "platform_digest", "server_address", "split_reference",
-]  # fmt: skip

@@ -50,19 +50,17 @@ class Repository:
         """Whether the registry has a blob."""
         return self.transport.ask("HEAD", f"blobs/{digest}", good=(200, 404)).status == 200
 
-    def index(self, name: str) -> tuple[oci.Index, str] | None:
-        """The index of a tag or digest, and its digest; ``None`` if missing. A single image becomes an index."""
-        answer = self.transport.ask("GET", f"manifests/{name}", headers=ACCEPT, good=(200, 404))
+    def index(self, tag: str) -> tuple[oci.Index, str] | None:
+        """The index of a tag, and its digest; ``None`` if missing. A single image becomes an index."""
+        answer = self.transport.ask("GET", f"manifests/{tag}", headers=ACCEPT, good=(200, 404))
         if answer.status == 404:
             return None
-        if is_digest(name):
-            self.transport.verified(answer.body, name)
         try:
             content = oci.parse_object(answer.body)
             index = oci.parse_index(content) if oci.is_index(content) else self._index_of_image(content, answer.body)
         except (oci.ManifestError, KeyError) as error:
             where = f"{self.transport.host}/{self.transport.path}"
-            raise RegistryError(f"{where} has something other than an image under {name}: {error}") from None
+            raise RegistryError(f"{where} has something other than an image under {tag}: {error}") from None
         return index, oci.digest_of(answer.body)
 
     def platform(self, manifest: oci.ImageManifest) -> Platform:
@@ -133,8 +131,8 @@ class Repository:
 
         return self.transport.retried(upload)
 
-    def put_manifest(self, name: str, data: bytes, media_type: str) -> str:
-        """Put a manifest or an index under a tag, which is read back, or under its digest; returns its digest."""
+    def put_manifest(self, name: str, data: bytes, media_type: str) -> None:
+        """Put a manifest or an index under a tag, which is read back, or under its digest."""
         digest, headers = oci.digest_of(data), {"Content-Type": media_type}
         answer = self.transport.ask("PUT", f"manifests/{name}", headers=headers, body=data, good=(200, 201, 202))
         self._require_stored(answer, digest)
@@ -149,7 +147,6 @@ class Repository:
                     hint="Another push may have set it at the same time. If not, the registry is at fault: report it "
                     "to its operator.",
                 )
-        return digest
 
     def _require_stored(self, answer: Answer, digest: str) -> None:
         """Raise :exc:`RegistryError` if the registry reports another digest than ``digest``."""

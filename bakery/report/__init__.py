@@ -6,8 +6,3 @@ from bakery.report.pages import render_pages
 from bakery.report.rows import image_report, release_report, tag_report
 from bakery.report.site import write_page, write_site
 from bakery.report.text import comparison_report
-
-__all__ = [
-    "benchmark_page", "comparison_report", "image_report", "page", "release_report", "render_pages", "tag_report",
-    "write_page", "write_site",
-]  # fmt: skip

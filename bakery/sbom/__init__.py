@@ -14,8 +14,3 @@ from bakery.sbom.document import (
 )
 from bakery.sbom.outdated import Outdated
 from bakery.sbom.vendored import materials_of
-
-__all__ = [
-    "BILL_COLUMNS", "Outdated", "Subject", "bill_of", "bill_rows", "bills", "load_licences",
-    "materials_of", "predicates_of", "text_of", "vulnerability_report", "write_bill",
-]  # fmt: skip

@@ -9,7 +9,6 @@ from typing import IO
 
 from packageurl import PackageURL
 
-from bakery import __version__
 from bakery.catalog import ANNOTATIONS, Catalog, Image, references
 from bakery.display import Column, Report
 from bakery.engine import find_engine
@@ -30,15 +29,7 @@ from bakery.sbom.components import (
     python_packages,
 )  # fmt: skip
 from bakery.sbom.vendored import bundled_in, cpython
-from bakery.sbom.vulnerabilities import (
-    FIXED,
-    LARGEST_TRACKER,
-    OPENVEX,
-    NotAffected,
-    find_vulnerabilities,
-    openvex,
-    parse_bill,
-)
+from bakery.sbom.vulnerabilities import FIXED, LARGEST_TRACKER, OPENVEX, find_vulnerabilities, openvex
 from bakery.sources import SourceCache
 from bakery.toml import read_toml
 from bakery.workspace import Workspace
@@ -52,7 +43,6 @@ BILL_COLUMNS = tuple(
     Column(title, key)
     for title, key in {"package": "name", "version": "version", "licence": "licence", "package URL": "purl"}.items()
 )
-TOOL = f"infra7-python-images-{__version__}"
 
 
 @dataclass(frozen=True)
@@ -84,41 +74,39 @@ class Bill:
         return PackageURL("oci", None, name, self.digest, {"arch": self.platform.architecture}).to_string()
 
 
-def document(bill: Bill, tool: str = TOOL) -> dict[str, object]:
-    """``bill`` as SPDX 2.3 in JSON, created by ``tool``; :exc:`BuildError` if invalid, which is a bug in this tool."""
+def document(bill: Bill) -> dict[str, object]:
+    """``bill`` as SPDX 2.3 in JSON; :exc:`BuildError` if it is invalid, which is a bug in this tool."""
     from bakery.sbom.spdx import convert  # spdx-tools takes 0.2 s to import
 
-    return convert(bill, tool)
+    return convert(bill)
 
 
-def text_of(bill: Bill, tool: str = TOOL) -> str:
+def json_text(content: object) -> str:
+    """A document as the text of a JSON file."""
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def text_of(bill: Bill) -> str:
     """The text of :func:`document`; raises the same."""
-    return json.dumps(document(bill, tool), indent=1, ensure_ascii=False) + "\n"
+    return json_text(document(bill))
 
 
 def write_bill(bill: Bill, file: Path, root: Path) -> None:
     """Write ``bill`` to ``file`` and its OpenVEX document next to it; raises as :func:`document` does."""
-    text = text_of(bill)
-    write_whole(file, text)
-    write_whole(file.with_suffix(".openvex.json"), openvex_text(text, root))
+    spdx, vex = predicates_of(bill, root).values()
+    write_whole(file, json_text(spdx))
+    write_whole(file.with_suffix(".openvex.json"), json_text(vex))
 
 
 def predicates_of(bill: Bill, root: Path) -> dict[str, object]:
     """What is attested about an image, by type: ``bill`` and its OpenVEX document; raises as :func:`document` does."""
-    text = text_of(bill)
-    return {SPDX: json.loads(text), OPENVEX: json.loads(openvex_text(text, root))}
+    spdx = document(bill)
+    return {SPDX: spdx, OPENVEX: openvex(spdx, root)}
 
 
 def load_licences(root: Path) -> Licences:
     """Read shared/licences.toml; :exc:`bakery.errors.ConfigError` if it is not valid."""
     return read_toml(root / "shared" / "licences.toml").read(Licences)
-
-
-def openvex_text(bill_text: str, root: Path) -> str:
-    """The OpenVEX document for a bill of materials, by shared/vulnerabilities.toml."""
-    tables = read_toml(root / "shared" / "vulnerabilities.toml").tables("not_affected")
-    statements = {name: table.read(NotAffected) for name, table in tables.items()}
-    return json.dumps(openvex(parse_bill(bill_text.encode()), statements), indent=1) + "\n"
 
 
 def vulnerability_report(catalog: Catalog, scanning: Scanning, *, check: bool) -> Report:

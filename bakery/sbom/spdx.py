@@ -24,19 +24,21 @@ from spdx_tools.spdx.validation.relationship_validator import validate_relations
 from spdx_tools.spdx.validation.uri_validators import validate_download_location, validate_url
 from spdx_tools.spdx.validation.validation_message import ValidationMessage
 
+from bakery import __version__
 from bakery.catalog import ANNOTATIONS, INCLUDED
 from bakery.errors import BuildError
 from bakery.sbom.components import Component, one_line
 from bakery.sbom.document import Bill
 
+TOOL = f"infra7-python-images-{__version__}"
 REFERENCE = "LicenseRef-Debian-"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LICENSING = get_spdx_licensing()  # takes 20 ms for each call
 
 
-def convert(bill: Bill, tool: str) -> dict[str, object]:
+def convert(bill: Bill) -> dict[str, object]:
     """See :func:`bakery.sbom.document.document`."""
-    model = _document(bill, tool)
+    model = _document(bill)
     problems = [
         f"{message.context.parent_id if message.context.spdx_id is None else message.context.spdx_id}: "
         f"{message.validation_message[:500]}"
@@ -72,10 +74,10 @@ def _problems(model: Document) -> Iterator[ValidationMessage]:
         yield from validate_relationship(relationship, version, small)
 
 
-def _document(bill: Bill, tool: str) -> Document:
+def _document(bill: Bill) -> Document:
     creation = CreationInfo(
         spdx_version="SPDX-2.3", spdx_id="SPDXRef-DOCUMENT", name=bill.name, document_namespace=bill.namespace,
-        creators=[Actor(ActorType.TOOL, tool)], created=_time(bill.created),
+        creators=[Actor(ActorType.TOOL, TOOL)], created=_time(bill.created),
     )  # fmt: skip
     image = _image(bill)
     ids, taken = dict[Component, str](), dict[str, int]()

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -18,6 +19,7 @@ from packaging.version import InvalidVersion, Version
 from bakery.errors import InputError
 from bakery.redaction import shorten
 from bakery.sbom.components import SpdxPackage
+from bakery.toml import read_toml
 
 FIXED, OPEN, NOT_AFFECTED = "fixed in archive", "open", "not affected"
 """The states of a vulnerability: the archive has a fixed version, it has none, or the image does not have it."""
@@ -165,16 +167,20 @@ def _state(version: str, entry: _Release) -> str:
     return FIXED if older else NOT_AFFECTED
 
 
-def openvex(bill: Document, not_affected: Mapping[str, NotAffected]) -> dict[str, object]:
+def openvex(spdx: Mapping[str, object], root: Path) -> dict[str, object]:
     """The OpenVEX document of an image: which vulnerabilities its components do not have, and why.
 
-    https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md. The same bill gives the same document.
+    ``spdx`` is its bill of materials; the rest is from shared/vulnerabilities.toml of the repository ``root``. The same
+    bill gives the same document. https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md
     """
+    bill = msgspec.convert(spdx, Document)
+    tables = read_toml(root / "shared" / "vulnerabilities.toml").tables("not_affected")
     image = next(_purls(bill.packages[0]), None)
     if image is None:
         raise InputError("the bill of materials does not begin with an image")
     statements = []
-    for vulnerability, entry in sorted(not_affected.items()):
+    for vulnerability, table in sorted(tables.items()):
+        entry = table.read(NotAffected)
         packages = [package for package in bill.packages if _is_covered(package, entry)]
         purls = [purl.to_string() for package in packages for purl in _purls(package)]
         if purls:

@@ -5,9 +5,3 @@ from bakery.sizes.breakdown import FileSize, Part, Share, Size, label_of
 from bakery.sizes.budget import budget_of, explain_excess
 from bakery.sizes.comparison import Comparison, SizeReport, Summary, document, files_only_in, ratio
 from bakery.sizes.measure import open_comparer, size_and_anatomy
-
-__all__ = [
-    "Comparison", "FileSize", "OfficialImage", "Part", "Share", "Size", "SizeReport", "Summary",
-    "budget_of", "document", "explain_excess", "files_only_in", "label_of", "megabytes", "official_size",
-    "open_comparer", "ratio", "read_baseline", "size_and_anatomy",
-]  # fmt: skip

@@ -4,5 +4,3 @@ from bakery.sources.signatures import SignatureChecker
 from bakery.sources.tarballs import SourceCache
 from bakery.sources.trust import load_trust
 from bakery.sources.update import update_lock
-
-__all__ = ["SignatureChecker", "SourceCache", "load_trust", "update_lock"]

@@ -1,54 +1,19 @@
 """What a tarball contains, before it is trusted: its release, its date, and the pip that ensurepip bundles."""
 
-import gzip
 import re
 import tarfile
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from os.path import dirname, join, normpath
 from pathlib import Path
-from typing import IO, cast
 
+from bakery.catalog import Pin
 from bakery.errors import SourceError
-from bakery.tar import FEW, open_stream, read_errors
-from bakery.xz import XzReader
+from bakery.tar import open_compressed_tar, read_errors
 
 MAX_UNPACKED = 600_000_000
 """Bytes that a tarball may unpack to; CPython's are below 200 MB."""
 CHUNK = 1 << 18
-XZ, GZIP = b"\xfd7zXZ\x00", b"\x1f\x8b"
-
-
-@dataclass(frozen=True)
-class TarballContents:
-    """What was read from a tarball of CPython. ``pip`` is empty if ensurepip bundles none.
-
-    ``date`` is the day of its newest file (UTC, ``YYYY-MM-DD``): upstream packs a release on the day it is published.
-    """
-
-    release: str
-    pip: str
-    date: str
-
-
-class _Unpacked:
-    """The tar inside a .tar.xz or .tgz, of at most ``MAX_UNPACKED`` bytes, to be read from beginning to end."""
-
-    def __init__(self, raw: IO[bytes]) -> None:
-        head = raw.read(6)
-        if not head.startswith((XZ, GZIP)):
-            raise ValueError(f"expected xz or gzip, but the file begins with {head!r}")
-        raw.seek(0)
-        self.stream = XzReader(raw) if head == XZ else gzip.GzipFile(fileobj=raw)
-        self.size = 0
-
-    def read(self, size: int) -> bytes:
-        """At most ``size`` bytes; empty at the end."""
-        data = self.stream.read(size)
-        self.size += len(data)
-        if self.size > MAX_UNPACKED:
-            raise ValueError(f"it unpacks to more than {MAX_UNPACKED} bytes")
-        return data
 
 
 def _require_inside(top: str, member: tarfile.TarInfo) -> None:
@@ -62,15 +27,17 @@ def _require_inside(top: str, member: tarfile.TarInfo) -> None:
         raise ValueError(f"it contains {shown!r}; expected everything below {top}/")
 
 
-def inspect_tarball(file: Path, release: str) -> TarballContents:
-    """Check that ``file`` is a complete tarball of CPython ``release``; :exc:`SourceError` if it is not.
+def inspect_tarball(file: Path, pin: Pin) -> Pin:
+    """``pin`` with what its tarball ``file`` contains; :exc:`SourceError` if that is not a complete tarball of it.
 
-    The whole archive is read, nothing is written. A good signature proves who made a file, not which release it is: an
-    older release under the name of a newer one is detected by its own ``patchlevel.h``.
+    The date is the day of the newest file (UTC): upstream packs a release on the day it is published. The whole archive
+    is read, nothing is written. A good signature proves who made a file, not which release it is: an older release
+    under the name of a newer one is detected by its own ``patchlevel.h``.
     """
+    release = pin.release
     top, version, pip, newest = f"Python-{release}", "", "", 0
     try:
-        with file.open("rb") as raw, open_stream(cast(IO[bytes], _Unpacked(raw)), whole=True, limit=FEW) as tar:
+        with open_compressed_tar(file.open("rb"), whole=True, largest=MAX_UNPACKED) as tar:
             for member in tar:
                 _require_inside(top, member)
                 newest = max(newest, int(member.mtime))
@@ -88,4 +55,4 @@ def inspect_tarball(file: Path, release: str) -> TarballContents:
     if version != release:
         named = version or "no version"
         raise SourceError(f"{file.name} is not Python {release}: its Include/patchlevel.h is of {named}")
-    return TarballContents(version, pip, date)
+    return replace(pin, date=date, pip=pip)

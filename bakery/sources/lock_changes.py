@@ -47,30 +47,29 @@ def unknown_series(known: Iterable[str], available: Iterable[Version]) -> list[s
     return sorted((number for number in numbers if Version(number) > newest), key=Version)
 
 
-def _release_content(pin: Pin, pip: str) -> dict[str, object]:
-    values = {key: pip if key == "pip" else getattr(pin, key) for key in RELEASE_KEYS}
-    return {key: value for key, value in values.items() if value}
+def _content(entry: Pin | Extra, keys: Iterable[str]) -> dict[str, object]:
+    return {key: value for key in keys if (value := getattr(entry, key))}
 
 
-def release_change(pin: Pin, pip: str) -> LockChange:
-    """Pin a release that was downloaded and verified; ``pip`` is the version that ensurepip bundles."""
-    lines = [f"{pin.file}, {pin.bytes} bytes, recorded by {pin.recorded_by}.", f"sha256: {pin.sha256}"]
-    lines += _details(pin, pip)
-    return LockChange("releases", pin.release, _release_content(pin, pip), _message(f"Pin Python {pin.release}", lines))
+def release_change(pin: Pin) -> LockChange:
+    """Pin a release that was downloaded and verified."""
+    lines = [f"{pin.file}, {pin.bytes} bytes, recorded by {pin.recorded_by}.", f"sha256: {pin.sha256}", *_details(pin)]
+    message = _message(f"Pin Python {pin.release}", lines)
+    return LockChange("releases", pin.release, _content(pin, RELEASE_KEYS), message)
 
 
-def recheck_change(old: Pin, pin: Pin, pip: str) -> LockChange:
+def recheck_change(old: Pin, pin: Pin) -> LockChange:
     """Record what was learned about a release that is pinned already; ``old`` is its present pin."""
     signature, contents = f"the signature of Python {pin.release}", f"the contents of the {pin.release} tarball"
-    message = _message(f"Record {signature if pin.signed != old.signed else contents}", _details(pin, pip))
-    return LockChange("releases", pin.release, _release_content(pin, pip), message)
+    message = _message(f"Record {signature if pin.signed != old.signed else contents}", _details(pin))
+    return LockChange("releases", pin.release, _content(pin, RELEASE_KEYS), message)
 
 
-def _details(pin: Pin, pip: str) -> list[str]:
+def _details(pin: Pin) -> list[str]:
     """A tarball's signature and contents as lines of a commit message."""
     return [
         f"signature: {pin.signed or f'not checked {pin.unsigned}'.strip()}",
-        *([f"ensurepip bundles pip {pip}."] if pip else []),
+        *([f"ensurepip bundles pip {pin.pip}."] if pin.pip else []),
         *([f"The newest file is from {pin.date}."] if pin.date else []),
     ]
 
@@ -85,8 +84,7 @@ def base_change(target: Target, digests: Mapping[Platform, str], today: str) -> 
 
 def wheel_change(wheel: Extra) -> LockChange:
     """Pin the file of ``wheel``, which a variant installs."""
-    keys = ("file", "sha256", "bytes", "recorded_by", "platform")
-    content = {key: getattr(wheel, key) for key in keys if getattr(wheel, key)}
+    content = _content(wheel, ("file", "sha256", "bytes", "recorded_by", "platform"))
     lines = [f"{wheel.bytes} bytes, recorded by {wheel.recorded_by}.", f"sha256: {wheel.sha256}"]
     return LockChange("extras", wheel.name, content, _message(f"Pin {wheel.file}", lines))
 

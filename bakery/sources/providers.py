@@ -23,7 +23,7 @@ from bakery.errors import SourceError, Unavailable
 from bakery.net import http
 from bakery.programs import Limits, ProgramError, run_program
 from bakery.redaction import shorten
-from bakery.regular_files import open_regular
+from bakery.regular_files import read_regular
 
 
 @dataclass(frozen=True)
@@ -118,27 +118,16 @@ PROVIDERS: tuple[Provider, ...] = (from_user_mirror, from_python_org, from_distr
 
 
 def _copy(candidates: list[Path], limit: int, file: Path) -> None:
-    try:
-        for candidate in candidates:
-            if candidate.is_file():
-                if (size := candidate.stat().st_size) > limit:
-                    raise Unavailable(f"has {candidate} with {size} bytes, expected at most {limit}")
-                with file.open("wb") as copy:
-                    copy.writelines(_chunks(candidate))
-                return
-    except PermissionError as error:
-        raise Unavailable(f"cannot be read ({error.strerror})") from None
-    raise Unavailable(f"has neither {' nor '.join(str(candidate) for candidate in candidates)}")
-
-
-def _chunks(file: Path) -> Iterator[bytes]:
-    """The content of ``file``; :exc:`Unavailable` if it cannot be read, as on a damaged disk."""
-    try:
-        with open_regular(file) as stream:
-            while chunk := stream.read(1 << 20):
-                yield chunk
-    except OSError as error:
-        raise Unavailable(f"has {file}, which cannot be read ({error.strerror})") from None
+    for candidate in candidates:
+        try:
+            data = read_regular(candidate, limit)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:  # as on a damaged disk
+            raise Unavailable(f"has {candidate}, which cannot be read ({error.strerror})") from None
+        file.write_bytes(data)
+        return
+    raise Unavailable(f"has neither {' nor '.join(map(str, candidates))}")
 
 
 def _mirror() -> str:

@@ -39,7 +39,7 @@ class SignatureChecker:
     trusted_root: Path | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def ensure(self, pin: Pin, number: str, file: Path) -> str:
+    def ensure(self, pin: Pin, file: Path) -> str:
         """What is known about the signature of ``file``, for the build record. Raises as :meth:`check` does."""
         if pin.local:
             return pin.signed
@@ -50,18 +50,18 @@ class SignatureChecker:
         if self.trust.policy is not SignaturePolicy.REQUIRE and self._is_recent(missing):
             self._tell_unverified(pin)
             return NOT_CHECKED
-        verified = self.check(pin, number, file, pinned=True)
+        verified = self.check(pin, file, pinned=True)
         return verified.record if verified else NOT_CHECKED
 
-    def check(self, pin: Pin, number: str, file: Path, *, pinned: bool = False) -> VerifiedSignature | None:
-        """Verify ``file``, the tarball of ``pin`` in the series ``number``; ``None`` if no signature can be verified.
+    def check(self, pin: Pin, file: Path, *, pinned: bool = False) -> VerifiedSignature | None:
+        """Verify ``file``, the tarball of ``pin``; ``None`` if no signature can be verified.
 
         ``pinned``: the digest was in the lock before. Then a signature by an expired key counts as missing and not as
         bad, since the repository's copy of the key may be older than its renewal. Raises :exc:`SourceError` for a bad
         signature, and for a missing one if the policy requires it.
         """
         reasons = []
-        for kind, suffix, verify in self._methods(number):
+        for kind, suffix, verify in self._methods(pin.series):
             try:
                 verified = self._verify(pin, file, suffix, verify)
             except (Unavailable, Unverifiable) as reason:
@@ -78,7 +78,7 @@ class SignatureChecker:
             note = f" ({verified.note})" if verified.note else ""
             self.sources.tell(f"{pin.file} is signed: {verified.record}{note}")
             return verified
-        why = "; ".join(reasons) or f"shared/upstream.toml lists no signer of {number}"
+        why = "; ".join(reasons) or f"shared/upstream.toml lists no signer of {pin.series}"
         required = (SignaturePolicy.REQUIRE, *(() if pinned else (SignaturePolicy.REQUIRE_NEW,)))
         if self.trust.policy in required:
             raise SourceError(
@@ -93,9 +93,9 @@ class SignatureChecker:
     def _tell_unverified(self, pin: Pin) -> None:
         self.sources.tell(f"{pin.file}: signature {NOT_CHECKED}; its digest was. Why: {self._cached(pin, '.none')}")
 
-    def why_unsigned(self, pin: Pin, number: str) -> str:
+    def why_unsigned(self, pin: Pin) -> str:
         """For the lock: the day, and why :meth:`check` could verify no signature; empty if no signer is known."""
-        if not any(self._methods(number)):
+        if not any(self._methods(pin.series)):
             return ""
         reason = self._cached(pin, ".none").read_text(encoding="utf-8").removeprefix(f"{NOT_CHECKED}: ")
         return f"{self.clock():%Y-%m-%d}: {' '.join(reason.split())}"

@@ -4,7 +4,7 @@ A provider that does not answer or does not have the file is skipped; one that s
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,15 @@ MAX_BYTES = 200_000_000
 """Upper limit for a download, far above any tarball of CPython."""
 
 TREES = "\n  `inv images --releases` lists what is available; --source=PATH builds your own source tree."
+
+
+class Unserved(Unavailable):
+    """No provider has ``file``: ``lines`` has the reason of each, ``hint`` says what to do."""
+
+    def __init__(self, file: str, failures: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{name} {reason}" for name, reason in failures.items()))
+        self.file, self.lines = file, "".join(f"\n    {name}: {reason}" for name, reason in failures.items())
+        self.hint = f"Put {file} where a mirror can serve it: --mirror=URL or --mirror=FOLDER."
 
 
 @dataclass(frozen=True)
@@ -45,61 +54,59 @@ class SourceCache:
         the nearest release of ``series`` that is available. Raises :exc:`SourceError` and :exc:`DiskFullError`.
         """
         folder = self.folder(pin)
-        failures = self._fetch(pin, folder)
-        if failures is None:
-            return folder
-        others = sorted(series.pins, key=lambda other: abs(other.version.micro - pin.version.micro))
-        available = next((other for other in others if other != pin and self.where(other)), None)
-        hint = ""
-        if available:
-            version = f"{available.release}{series.suffix}"
-            hint = f"The nearest release that is available is {version}: {command.format(version=version)}"
-        raise _unavailable(pin.file, pin.file, failures, hint, TREES)
+        try:
+            self._fetch([pin], folder, pin.file)
+        except Unserved as error:
+            others = sorted(series.pins, key=lambda other: abs(other.version.micro - pin.version.micro))
+            available = next((other for other in others if other != pin and self.where(other)), None)
+            hint = error.hint
+            if available:
+                version = f"{available.release}{series.suffix}"
+                hint = f"The nearest release that is available is {version}: {command.format(version=version)}"
+            raise SourceError(f"no provider has {pin.file}:{error.lines}", hint=f"{hint}{TREES}") from None
+        return folder
 
     def extras_folder(self, owner: Series | Variant) -> Path:
-        """The cache folder, a build context, of the files that ``owner`` needs next to the tarball; usually empty."""
-        return self.home / "-".join(["extras", *(extra.name for extra in owner.extras)])
+        """The cache folder, a build context, of the files that ``owner`` needs next to the tarball; usually empty.
+
+        It is another one if the lock pins other files, as the folder of a source tree is.
+        """
+        return self.home / "-".join(["extras", *(f"{extra.name}-{extra.sha256[:16]}" for extra in owner.extras)])
 
     def fetch_extras(self, owner: Series | Variant) -> Path:
         """That folder, with every file in it verified. Raises as :meth:`fetch` does."""
         folder = self.extras_folder(owner)
-        for extra in owner.extras:
-            failures = self._fetch(extra, self.home / extra.file)
-            if failures is not None:
-                raise _unavailable(extra.file, f"{extra.file}, which {owner.name} needs", failures)
-        with disk_full(folder), locked(folder.with_suffix(".lock"), f"the extras of {owner.name}", self.tell):
-            expected = {extra.file: extra.sha256 for extra in owner.extras}
-            if not holds_only(folder, expected) or any(
-                sha256_of(folder / name, MAX_BYTES) != expected[name] for name in expected
-            ):
-                with staged_folder(folder) as stage:
-                    for name in expected:
-                        shutil.copyfile(self.home / name / name, stage / name)
+        try:
+            self._fetch(owner.extras, folder, f"the extras of {owner.name}")
+        except Unserved as error:
+            problem = f"no provider has {error.file}, which {owner.name} needs:{error.lines}"
+            raise SourceError(problem, hint=error.hint) from None
         return folder
 
-    def download_unverified(self, pin: Pin, suffix: str, file: Path, limit: int) -> str:
-        """Write the tarball's name plus ``suffix`` from the first provider that has it; return the provider's name.
+    def download_unverified(self, source: Pin | Extra, suffix: str, file: Path, limit: int) -> str:
+        """Write the name of ``source`` plus ``suffix`` from the first provider that has it; return the provider's name.
 
         For files without a known digest: a signature, or a release that is not pinned yet. The caller has to verify
-        it. Raises :exc:`bakery.errors.Unavailable` with the reasons of all providers.
+        it. Raises :exc:`Unserved`.
         """
-        failures = []
-        for attempt in self._attempts(pin, suffix, limit):
+        failures = dict[str, str]()
+        for attempt in self._attempts(source, suffix, limit):
             try:
                 attempt.download(file)
                 if file.stat().st_size > limit:
                     raise Unavailable(f"has more than {limit} bytes")
             except Unavailable as reason:
-                failures.append(f"{attempt.name} {reason}")
+                file.unlink(missing_ok=True)
+                failures[attempt.name] = str(reason)
                 continue
             return attempt.name
-        raise Unavailable("; ".join(failures))
+        raise Unserved(source.file, failures)
 
-    def _attempts(self, source: Pin | Extra, suffix: str = "", limit: int | None = None) -> list[Attempt]:
+    def _attempts(self, source: Pin | Extra, suffix: str = "", limit: int = MAX_BYTES) -> list[Attempt]:
         """The places to try, in order. The digest in the lock does not apply to files with a ``suffix``."""
         request = Request(
             file=source.file + suffix,
-            limit=MAX_BYTES if limit is None else limit,
+            limit=limit,
             release=source.version.base_version if isinstance(source, Pin) else "",
             pool=f"{source.pool}{suffix}" if source.pool else "",
             sha256="" if suffix else source.sha256,
@@ -107,29 +114,25 @@ class SourceCache:
         )
         return [attempt for provider in self.providers for attempt in provider(request)]
 
-    def _fetch(self, source: Pin | Extra, folder: Path) -> list[str] | None:
-        """Put ``source`` into ``folder``, verified; if no provider has it, return the reason of each."""
-        file = folder / source.file
-        with disk_full(folder), locked(folder.with_name(f"{folder.name}.lock"), source.file, self.tell):
-            if holds_only(folder, [source.file]):
-                actual = sha256_of(file, MAX_BYTES)
-                if actual == source.sha256:
-                    return None
+    def _fetch(self, files: Sequence[Pin | Extra], folder: Path, subject: str) -> None:
+        """Put ``files`` into ``folder``, verified, unless it has them already; :exc:`Unserved` if one is not available.
+
+        ``subject`` is what they are called while another process is busy with them.
+        """
+        expected = {source.file: source.sha256 for source in files}
+        with disk_full(folder), locked(folder.with_name(f"{folder.name}.lock"), subject, self.tell):
+            if holds_only(folder, expected):
+                actual = {name: sha256_of(folder / name, MAX_BYTES) or f"over {MAX_BYTES} bytes" for name in expected}
+                if actual == expected:
+                    return
                 shutil.rmtree(folder)
-                digests = f"expected sha256 {source.sha256}, found {actual or f'over {MAX_BYTES} bytes'}"
-                self.tell(f"{file}: corrupt in the cache: {digests}; removed, fetching it again")
-            failures = []
-            for attempt in self._attempts(source):
-                try:
-                    with staged_folder(folder) as stage:
-                        attempt.download(stage / source.file)
-                        _verify(stage / source.file, source, attempt.name)
-                except Unavailable as reason:
-                    failures.append(f"{attempt.name}: {reason}")
-                    continue
-                self.tell(f"{source.file} from {attempt.name}, sha256 verified")
-                return None
-        return failures
+                digests = f"expected sha256 {' '.join(expected.values())}, found {' '.join(actual.values())}"
+                self.tell(f"{folder}: corrupt in the cache: {digests}; removed, fetching it again")
+            with staged_folder(folder) as stage:
+                for source in files:
+                    provider = self.download_unverified(source, "", stage / source.file, MAX_BYTES)
+                    _verify(stage / source.file, source, provider)
+                    self.tell(f"{source.file} from {provider}, sha256 verified")
 
     def where(self, pin: Pin) -> str:
         """Where a tarball is available, without a download: the cache if intact, a provider, or ``""``."""
@@ -147,9 +150,3 @@ def _verify(file: Path, source: Pin | Extra, provider: str) -> None:
             f"({file.stat().st_size} bytes). It was removed and nothing was built",
             hint="Find out why that provider sends other bytes; only the digest in shared/lock.toml is trusted.",
         )
-
-
-def _unavailable(file: str, description: str, failures: Sequence[str], hint: str = "", more: str = "") -> SourceError:
-    reasons = "".join(f"\n    {failure}" for failure in failures)
-    hint = hint or f"Put {file} where a mirror can serve it: --mirror=URL or --mirror=FOLDER."
-    return SourceError(f"no provider has {description}:{reasons}", hint=f"{hint}{more}")

@@ -1,12 +1,12 @@
 """Who may sign upstream's releases: shared/upstream.toml, read and validated."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
-from bakery.toml import Table, read_toml
+from bakery.toml import Rule, Words, read_toml
 
 
 class SignaturePolicy(StrEnum):
@@ -22,17 +22,17 @@ class SignaturePolicy(StrEnum):
 class Identity:
     """A Sigstore identity (an email address) and the OpenID Connect issuer that authenticated it."""
 
-    identity: str
-    issuer: str
+    identity: Annotated[str, Rule("an email address", r"\S+@\S+")]
+    issuer: Annotated[str, Rule("a URL that begins with https://", r"https://\S+")]
 
 
 @dataclass(frozen=True)
 class Signers:
     """Primary OpenPGP keys' fingerprints and identities that may sign a series; whether its pre-releases are pinned."""
 
-    openpgp: tuple[str, ...] = ()
-    sigstore: tuple[Identity, ...] = ()
-    prereleases: bool = False
+    openpgp: Annotated[Words, Rule("fingerprints of 40 upper-case hexadecimal digits", "[0-9A-F]{40}")]
+    sigstore: tuple[Identity, ...]
+    prereleases: bool
 
 
 @dataclass(frozen=True)
@@ -50,41 +50,20 @@ class Trust:
 
     def signers_of(self, number: str) -> Signers:
         """The signers of a series; none if the file does not list the series."""
-        return self.signers.get(number, Signers())
+        return self.signers.get(number, Signers((), (), prereleases=False))
 
 
 def load_trust(root: Path) -> Trust:
     """Read shared/upstream.toml below ``root``; :exc:`bakery.errors.ConfigError` for the first mistake in it."""
     top = read_toml(root / "shared" / "upstream.toml")
     debian = top.table("debian")
+    series = top.tables("series", Rule("a series such as 3.13", r"3\.\d+"))
     trust = Trust(
         policy=top.choice("signatures", SignaturePolicy),
         keys=root / "shared" / "keys",
         suites=debian.words("suites"),
-        signers={name: _signers(name, table) for name, table in top.tables("series").items()},
+        signers={name: table.read(Signers) for name, table in series.items()},
     )
     debian.done()
     top.done()
     return trust
-
-
-def _signers(name: str, table: Table) -> Signers:
-    if not re.fullmatch(r"3\.\d+", name):
-        raise table.fail("", f"expected a series such as 3.13, found {name!r}")
-    fingerprints = table.words("openpgp")
-    for fingerprint in fingerprints:
-        if not re.fullmatch("[0-9A-F]{40}", fingerprint):
-            expected = "expected fingerprints of 40 upper-case hexadecimal digits"
-            raise table.fail("openpgp", f"{expected}, found {fingerprint!r}")
-    sigstore = tuple(_identity(table, entry) for entry in table.get("sigstore", list, "a list of tables"))
-    prereleases = table.get("prereleases", bool, "true or false")
-    return table.read(Signers, openpgp=fingerprints, sigstore=sigstore, prereleases=prereleases)
-
-
-def _identity(table: Table, entry: object) -> Identity:
-    match entry:
-        case {"identity": str(identity), "issuer": str(issuer), **rest} if identity and not rest:
-            if issuer.startswith("https://"):
-                return Identity(identity, issuer)
-    expected = 'expected { identity = "who@example.org", issuer = "https://..." }'
-    raise table.fail("sigstore", f"{expected}, found {entry!r}")

@@ -72,21 +72,22 @@ def update_lock(
     """
     subjects = select_subjects(catalog, versions, targets)
     signatures = SignatureChecker(SourceCache(workspace, None, tell), load_trust(workspace.root))
+    discovery = Discovery(catalog, signatures)
     with in_use(workspace.home, tell):
-        findings = Discovery(catalog, signatures).find(subjects)
-    for note in findings.notes:
+        discovery.find(subjects)
+    for note in discovery.notes:
         tell(note)
     file = workspace.root / LOCK
     with changing(workspace.root, LOCK, tell) if write else nullcontext():
         old = read_text(file)
         lock = tomllib.loads(old)
-        changes = lock_changes.needed_changes(lock, findings.changes)
+        changes = lock_changes.needed_changes(lock, discovery.changes)
         new = tomli_w.dumps(lock_changes.apply_changes(lock, changes)) if changes else old
         written = write and new != old
         if written:
             write_whole(file, new)
     messages = tuple(change.message for change in changes)
-    return UpdateResult(lock_changes.lock_diff(old, new), messages, tuple(findings.problems), written)
+    return UpdateResult(lock_changes.lock_diff(old, new), messages, tuple(discovery.problems), written)
 
 
 @dataclass(frozen=True)
@@ -116,69 +117,68 @@ def select_subjects(catalog: Catalog, versions: Sequence[str], targets: Sequence
 
 
 @dataclass
-class Findings:
-    """Verified changes, some of which the lock may have already; notes for the user; and failed verifications."""
+class Discovery:
+    """Looks for what is new, downloads it, and verifies it. The lock is neither read nor written.
 
+    ``changes`` are verified, and the lock may have some of them already; ``notes`` are for the user; ``problems`` are
+    failed verifications.
+    """
+
+    catalog: Catalog
+    signatures: SignatureChecker
     changes: list[LockChange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
+    def find(self, subjects: Subjects) -> None:
+        """Find newer releases and bases, and signatures of pinned releases.
 
-@dataclass(frozen=True)
-class Discovery:
-    """Looks for what is new, downloads it, and verifies it. The lock is neither read nor written."""
-
-    catalog: Catalog
-    signatures: SignatureChecker
-
-    def find(self, subjects: Subjects) -> Findings:
-        """Newer releases and bases, and signatures of pinned releases; :exc:`SourceError` if no list can be read."""
-        findings = Findings()
+        Raises :exc:`SourceError` if no list of releases can be read.
+        """
         by_number = {series.number: series for series in subjects.series}
         if by_number:
-            self._find_releases(by_number, findings)
+            self._find_releases(by_number)
         sources = self.signatures.sources
         defaults = [series.default for series in by_number.values()]
         unsigned = [pin for pin in defaults if not pin.signed and (sources.folder(pin) / pin.file).exists()]
         for pin in dict.fromkeys((*subjects.pins, *unsigned)):
-            self._recheck(pin, findings)
+            self._recheck(pin)
         for target in subjects.targets:
-            self._find_base(target, findings)
+            self._find_base(target)
         for wheel in subjects.wheels:
-            self._find_wheel(wheel, findings)
-        return findings
+            self._find_wheel(wheel)
 
-    def _find_wheel(self, wheel: Extra, findings: Findings) -> None:
+    def _find_wheel(self, wheel: Extra) -> None:
         """The newest version on pip's package index; pip compares the file with the index's digest."""
         try:
             with newest_wheel(wheel.file) as file:
                 new = replace(wheel, file=file.name, sha256=sha256_of(file), bytes=file.stat().st_size)
         except Unavailable as reason:
-            findings.notes.append(f"{wheel.name}: pip's package index {reason}; {wheel.file} stays pinned")
+            self.notes.append(f"{wheel.name}: pip's package index {reason}; {wheel.file} stays pinned")
             return
         newest, pinned = (parse_wheel_filename(extra.file)[1] for extra in (new, wheel))
         if new.file == wheel.file and new.sha256 != wheel.sha256:
-            findings.problems.append(f"{wheel.file}: pinned with sha256 {wheel.sha256}, the index has {new.sha256}")
+            self.problems.append(f"{wheel.file}: pinned with sha256 {wheel.sha256}, the index has {new.sha256}")
         elif newest < pinned:  # a mirror that lags behind, or one that offers an old version on purpose
-            findings.notes.append(f"{wheel.name}: pip's package index has {newest} at most; {wheel.file} stays pinned")
+            self.notes.append(f"{wheel.name}: pip's package index has {newest} at most; {wheel.file} stays pinned")
         elif new != wheel:
-            findings.changes.append(lock_changes.wheel_change(new))
+            self.changes.append(lock_changes.wheel_change(new))
 
-    def _find_releases(self, by_number: dict[str, Series], findings: Findings) -> None:
+    def _find_releases(self, by_number: dict[str, Series]) -> None:
         releases = self._list_releases(by_number)
-        findings.notes += releases.notes
+        self.notes += releases.notes
         by_version = {pin.version: pin for pin in reversed(releases.pins)}  # the first of several suites counts
         for number in lock_changes.unknown_series([series.number for series in self.catalog.series], by_version):
             todo = "add it to shared/catalog.toml and its signers to shared/upstream.toml"
-            findings.notes.append(f"Python {number} is out: {todo}")
+            self.notes.append(f"Python {number} is out: {todo}")
         for number, series in by_number.items():
             if releases.complete and series.default.version not in by_version:
-                findings.notes.append(
+                self.notes.append(
                     f"Python {series.default.release} is pinned, but python.org no longer has it: was it withdrawn?"
                 )
             prereleases = self.signatures.trust.signers_of(number).prereleases
             newer = lock_changes.newer_releases(series, by_version, prereleases)
-            self._pin_first([by_version[version] for version in newer], number, findings, releases.ids)
+            self._pin_first([by_version[version] for version in newer], releases.ids)
 
     def _list_releases(self, numbers: Iterable[str]) -> PublishedReleases:
         """What python.org lists, else what the host's Debian mirror lists for the series ``numbers``."""
@@ -200,35 +200,35 @@ class Discovery:
                 hint="Try again when python.org or a Debian mirror can be reached.",
             ) from None
 
-    def _pin_first(self, candidates: Iterable[Pin], number: str, findings: Findings, ids: Mapping[str, str]) -> None:
+    def _pin_first(self, candidates: Iterable[Pin], ids: Mapping[str, str]) -> None:
         """Pin the first of ``candidates`` that is available and passes verification; :data:`CANDIDATES` are tried.
 
         A list can name a thousand releases that no server has, each of which costs requests to all of them.
         """
         for tried, pin in enumerate(candidates):
             if tried == CANDIDATES:
-                findings.notes.append(f"Python {pin.release} and older releases that are listed were not tried")
+                self.notes.append(f"Python {pin.release} and older releases that are listed were not tried")
                 return
             try:
-                findings.changes.append(self._pin(pin, number, ids.get(pin.release, "")))
-                findings.notes.extend(self._stale_profiles(pin, number))
+                self.changes.append(self._pin(pin, ids.get(pin.release, "")))
+                self.notes.extend(self._stale_profiles(pin))
             except Unavailable as reason:
-                findings.notes.append(f"Python {pin.release} is listed, but its tarball is not available: {reason}")
+                self.notes.append(f"Python {pin.release} is listed, but its tarball is not available: {reason}")
                 continue
             except SourceError as error:
-                findings.problems.append(f"Python {pin.release} is not pinned: {error.message}")
+                self.problems.append(f"Python {pin.release} is not pinned: {error.message}")
                 continue
             return
 
-    def _stale_profiles(self, pin: Pin, number: str) -> Iterator[str]:
-        """A message for each recorded profile of series ``number`` that is not of its new release ``pin``."""
-        profiles = [self.catalog.profiles.get(series.name) for series in self.catalog.series if series.number == number]
-        for profile in profiles:
-            if profile and not profile.recorded_on(pin):
-                command = f"inv profile --version={pin.release}{profile.series.removeprefix(number)}"
+    def _stale_profiles(self, pin: Pin) -> Iterator[str]:
+        """A message for each recorded profile of a series that is not of its new release ``pin``."""
+        for series in self.catalog.series:
+            profile = self.catalog.profiles.get(series.name)
+            if profile and series.number == pin.series and not profile.recorded_on(pin):
+                command = f"inv profile --version={pin.release}{series.suffix}"
                 yield f"the profile of {profile.series} was recorded on {profile.release}; record it again: {command}"
 
-    def _pin(self, pin: Pin, number: str, release_id: str) -> LockChange:
+    def _pin(self, pin: Pin, release_id: str) -> LockChange:
         """Download, verify and cache the tarball of a release that is not pinned yet."""
         sources = self.signatures.sources
         folder = sources.folder(pin)
@@ -247,34 +247,33 @@ class Discovery:
                 ):  # fmt: skip
                     if listed and str(listed).lower() != str(actual):
                         raise SourceError(f"{pin.file}: python.org's API has {key} {listed}, the file has {actual}")
-                contents = inspect_tarball(file, pin.release)
-                full = replace(pin, sha256=sha256, bytes=size, date=contents.date)
-                verified = self.signatures.check(full, number, file)
+                full = inspect_tarball(file, replace(pin, sha256=sha256, bytes=size))
+                verified = self.signatures.check(full, file)
             signed = verified.record if verified else ""
-            unsigned = "" if verified else self.signatures.why_unsigned(full, number)
-            return lock_changes.release_change(replace(full, signed=signed, unsigned=unsigned), contents.pip)
+            unsigned = "" if verified else self.signatures.why_unsigned(full)
+            return lock_changes.release_change(replace(full, signed=signed, unsigned=unsigned))
 
-    def _recheck(self, pin: Pin, findings: Findings) -> None:
+    def _recheck(self, pin: Pin) -> None:
         """Verify the signature and the contents of a release that is pinned already."""
         series = next(series for series in self.catalog.series if pin in series.pins)
         try:
             file = self.signatures.sources.fetch(pin, series, "inv update --version={version}") / pin.file
-            contents = inspect_tarball(file, pin.release)
-            verified = self.signatures.check(pin, series.number, file, pinned=True)
+            new = inspect_tarball(file, pin)
+            verified = self.signatures.check(pin, file, pinned=True)
         except SourceError as error:
-            findings.problems.append(f"the signature of Python {pin.release} is not recorded: {error.message}")
+            self.problems.append(f"the signature of Python {pin.release} is not recorded: {error.message}")
             return
         signed = verified.record if verified else pin.signed
-        new = replace(pin, signed=signed, unsigned="" if signed else pin.unsigned, date=contents.date)
-        findings.changes.append(lock_changes.recheck_change(pin, new, contents.pip))
+        new = replace(new, signed=signed, unsigned="" if signed else pin.unsigned)
+        self.changes.append(lock_changes.recheck_change(pin, new))
 
-    def _find_base(self, target: Target, findings: Findings) -> None:
+    def _find_base(self, target: Target) -> None:
         platforms = self.catalog.family_of(target).platforms
         try:
             digests = {platform: registry.platform_digest(target.base.image, platform) for platform in platforms}
         except registry.RegistryError as error:
             state = "its digests are not changed" if target.base.digests else "not pinned yet, builds use packages"
-            findings.notes.append(f"{target.base.image}: {error.message}; {state}")
+            self.notes.append(f"{target.base.image}: {error.message}; {state}")
             return
         if digests != dict(target.base.digests):
-            findings.changes.append(lock_changes.base_change(target, digests, f"{self.signatures.clock():%Y-%m-%d}"))
+            self.changes.append(lock_changes.base_change(target, digests, f"{self.signatures.clock():%Y-%m-%d}"))

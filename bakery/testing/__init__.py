@@ -3,5 +3,3 @@
 from bakery.testing.differences import differences_part, differences_report
 from bakery.testing.image_tests import run_tests
 from bakery.testing.regrtest import run_suites
-
-__all__ = ["differences_part", "differences_report", "run_suites", "run_tests"]

@@ -43,7 +43,7 @@ from bakery.oci.manifests import parse_config, parse_index, parse_manifest
 from bakery.options import Building, Measuring, Publishing, Scanning, Selection, make_groups, options_of, parse
 from bakery.platforms import AMD64, parse_platforms
 from bakery.publish import read_digests
-from bakery.publish.payload import Payload
+from bakery.publish.push import Payload
 from bakery.records import LocalRecord, local_records, read_resolution, read_status
 from bakery.records.status import adopt
 from bakery.redaction import printable, redact

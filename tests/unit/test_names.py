@@ -14,8 +14,8 @@ from bakery.errors import InputError
 from bakery.oci.manifests import ManifestError, parse_index
 from bakery.options import Measuring, Publishing, make_groups, options_of
 from bakery.platforms import AMD64
-from bakery.publish import open_repository, read_digests, write_digests
-from bakery.publish.push import PushedImage
+from bakery.publish import read_digests, write_digests
+from bakery.publish.push import PushedImage, open_repository
 from bakery.publish.tag_moves import ImageTags
 from bakery.records.builds import json_text, local_records
 from bakery.registry import split_reference

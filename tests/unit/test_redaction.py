@@ -143,8 +143,8 @@ def test_a_text_is_redacted_before_it_is_cut() -> None:
     for check in (names.reference, names.repository, names.stamp):
         with pytest.raises(InputError) as caught:
             check(login)
-        assert "xx" not in str(caught.value)
-    assert "xx" not in str(process.describe(RuntimeError(login)))
+        assert "xxxxx" not in str(caught.value)
+    assert "xxxxx" not in str(process.describe(RuntimeError(login)))
     assert shorten("x" * 20, 10) == "xxxxxxxxxx..."
 
 

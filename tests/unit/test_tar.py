@@ -19,6 +19,7 @@ from bakery.platforms import AMD64
 from bakery.sources.inspection import inspect_tarball
 from bakery.tar import TOO_LARGE, TarError, open_archive, open_compressed_tar, open_stream
 from tests.archives import Archive, make_tar
+from tests.unit.conftest import make_pin
 
 END = bytes(10240)
 
@@ -68,7 +69,7 @@ def test_a_hostile_header_is_an_error_of_each_reader(tmp_path: Path, data: bytes
     with pytest.raises(BakeryError, match="damaged or hostile"), image_archive(image, AMD64):
         pass
     with pytest.raises(BakeryError, match="damaged or hostile"):
-        inspect_tarball(tmp_path / "Python-3.13.5.tar.xz", "3.13.5")
+        inspect_tarball(tmp_path / "Python-3.13.5.tar.xz", make_pin("3.13.5", data))
     with pytest.raises(BakeryError, match=r"damaged or hostile|expected a root file system of at most"):
         check_root_file_system(tmp_path / "plain.tar")
     with pytest.raises(BakeryError, match="damaged or hostile"):

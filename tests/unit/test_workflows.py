@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.selection import select_images
-from bakery.plan.matrix import LARGEST, github_matrix
+from bakery.plan import github_matrix
 from bakery.platforms import parse_platforms
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -219,7 +219,7 @@ def test_the_whole_matrix_fits_and_each_job_has_all_variants_of_one_compilation(
         for image in select_images(catalog, everything=True, platform=platform)
     ]
     jobs = json.loads(github_matrix(images))["include"]
-    assert len(jobs) <= LARGEST
+    assert len(jobs) <= 256
     assert len({job["name"] for job in jobs}) == len(jobs)
     assert sum(len(job["variant"].split(",")) for job in jobs) == len(images)
     assert {(job["platform"], job["runner"]) for job in jobs} == {

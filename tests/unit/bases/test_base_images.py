@@ -53,7 +53,7 @@ def make(workspace: Workspace, catalog: Catalog) -> Callable[..., BaseResolver]:
 def fake_registry(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A registry that has everything; the list collects the requested references."""
     references: list[str] = []
-    monkeypatch.setattr(registry, "manifest_digest", lambda reference: references.append(reference) or "")
+    monkeypatch.setattr(registry, "require_manifest", lambda reference: references.append(reference) or "")
     return references
 
 
@@ -64,7 +64,7 @@ def no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(reference: str) -> str:
         raise registry.RegistryError("docker.io cannot be reached")
 
-    monkeypatch.setattr(registry, "manifest_digest", unreachable)
+    monkeypatch.setattr(registry, "require_manifest", unreachable)
 
 
 @pytest.fixture
@@ -263,9 +263,9 @@ def test_base_from_packages_is_used_until_refresh(
         raise registry.RegistryError("x")
 
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "manifest_digest", unreachable)
+        patch.setattr(registry, "require_manifest", unreachable)
         base = make().resolve(target, AMD64)
-    monkeypatch.setattr(registry, "manifest_digest", lambda _: "")
+    monkeypatch.setattr(registry, "require_manifest", lambda _: "")
     assert make().resolve(target, AMD64) == base
     assert make(refresh=True).resolve(target, AMD64).origin == "registry"
     assert not layout_of_exists(base)

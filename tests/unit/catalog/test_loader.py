@@ -338,7 +338,8 @@ def test_a_new_family_needs_only_data(data_tree: Path) -> None:
         pytest.param(LOCK, lambda d: d.pop("schema"), ["schema", "missing; expected 1"], id="no schema"),
         pytest.param(
             CATALOG, lambda d: d.update(default_target="potato"),
-            ["default_target", "one of trixie, bookworm, ", "'potato'"], id="default target that does not exist",
+            ["default_target", "one of the targets trixie, bookworm, ", "'potato'"],
+            id="default target that does not exist",
         ),
         pytest.param(
             CATALOG, lambda d: d.update(repository="Infra7/Python"), ["repository", "an image name", "Infra7"],
@@ -358,7 +359,7 @@ def test_a_new_family_needs_only_data(data_tree: Path) -> None:
         ),
         pytest.param(
             CATALOG, lambda d: d["series"]["3.13"].update(compiler="icc"),
-            ['series."3.13".compiler', "one of gcc, clang", "'icc'"], id="unknown compiler of a series",
+            ['series."3.13".compiler', "one of the compilers gcc, clang", "'icc'"], id="unknown compiler of a series",
         ),
         pytest.param(
             CATALOG, lambda d: d["compilers"]["clang_ir"].update(like="icc"),
@@ -404,7 +405,7 @@ def test_a_new_family_needs_only_data(data_tree: Path) -> None:
         ),
         pytest.param(
             CATALOG, lambda d: d["series"]["3.13"].update(by_compiler={"icc": {}}),
-            ['series."3.13".by_compiler.icc', "one of gcc, clang"], id="options for an unknown compiler",
+            ['series."3.13".by_compiler.icc', "one of the compilers gcc, clang"], id="options for an unknown compiler",
         ),
         pytest.param(
             CATALOG, lambda d: d["recipe"]["compile"].pop("expat_flags"),

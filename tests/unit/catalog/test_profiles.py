@@ -78,5 +78,5 @@ def test_recording_a_profile_keeps_concurrent_changes_of_the_lock(root: Path) ->
 def test_a_profile_of_an_unknown_compiler_is_rejected(root: Path) -> None:
     file = root / "shared" / "lock.toml"
     file.write_text(file.read_text().replace('compiler = "clang"', 'compiler = "icc"', 1))
-    with pytest.raises(ConfigError, match="compiler: expected one of gcc, clang"):
+    with pytest.raises(ConfigError, match="compiler: expected one of the compilers gcc, clang"):
         load_catalog(root)

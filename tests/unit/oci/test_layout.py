@@ -15,7 +15,7 @@ import pytest
 import zstandard
 
 from bakery.errors import InputError
-from bakery.oci.layout import layout_digest, open_tar, write_layout
+from bakery.oci.layout import check_root_file_system, layout_digest, write_layout
 from bakery.platforms import AMD64, ARM64, Platform
 from tests.archives import MANIFEST, make_tar
 
@@ -95,10 +95,9 @@ def test_a_folder_that_is_not_a_layout_is_rejected(tmp_path: Path, text: str | N
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
-def test_a_tar_is_decompressed(tmp_path: Path, compress: Any) -> None:
+def test_a_root_file_system_may_be_compressed(tmp_path: Path, compress: Any) -> None:
     (tmp_path / "file").write_bytes(compress(TAR))
-    with open_tar(tmp_path / "file") as stream:
-        assert stream.read() == TAR
+    check_root_file_system(tmp_path / "file")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +108,7 @@ def test_a_tar_is_decompressed(tmp_path: Path, compress: Any) -> None:
 def test_a_file_that_is_not_a_tar_is_rejected_with_the_formats_that_are_accepted(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "file").write_bytes(data)
     with pytest.raises(InputError, match="is not a tar file") as caught:
-        open_tar(tmp_path / "file")
+        check_root_file_system(tmp_path / "file")
     assert ".tar.gz" in caught.value.hint
 
 

@@ -15,7 +15,7 @@ import requests
 
 from bakery.oci.manifests import ManifestError, layer_sizes, parse_config, parse_index, parse_manifest
 from bakery.registry import client, transport
-from bakery.registry.client import Registry, manifest_digest
+from bakery.registry.client import Registry, require_manifest
 from bakery.registry.errors import RegistryError
 from bakery.registry.references import split_reference
 from bakery.registry.transport import PULL
@@ -48,31 +48,25 @@ def test_references_are_parsed_as_docker_parses_them(reference: str, expected: t
     assert split_reference(reference) == expected
 
 
-def test_a_digest_is_requested_with_head_over_http_on_loopback(serve: Any) -> None:
-    server = serve({MANIFEST: (200, b"", {"Docker-Content-Digest": DIGEST})})
-    assert manifest_digest(f"{server.address}/library/debian:bookworm") == DIGEST
+def test_a_manifest_is_requested_with_head_over_http_on_loopback(serve: Any) -> None:
+    server = serve({MANIFEST: (200, b"", {})})
+    require_manifest(f"{server.address}/library/debian:bookworm")
     assert server.requests == [f"HEAD {MANIFEST}"]
     assert "application/vnd.oci.image.index.v1+json" in server.headers[0]["accept"]
     assert "authorization" not in server.headers[0]
-
-
-def test_the_requested_digest_is_used_if_the_registry_sends_none(serve: Any) -> None:
-    server = serve(default=(200, b"", {}))
-    assert manifest_digest(f"{server.address}/x@{DIGEST}") == DIGEST
-    assert manifest_digest(f"{server.address}/x:tag") == ""
 
 
 @pytest.mark.parametrize("key", ["token", "access_token"])
 def test_an_anonymous_token_is_fetched_if_the_registry_requires_one(serve: Any, key: str) -> None:
     def manifest(request: Any) -> Any:
         if request.headers.get("Authorization") == "Bearer secret":
-            return (200, b"", {"Docker-Content-Digest": DIGEST})
+            return (200, b"", {})
         scope = "repository:library/debian:pull"
         return (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token",service="hub",scope="{scope}"'})
 
     server = serve({"/token": b'{"%s": "secret"}' % key.encode()})
     server.routes[MANIFEST] = manifest
-    assert manifest_digest(f"{server.address}/library/debian:bookworm") == DIGEST
+    require_manifest(f"{server.address}/library/debian:bookworm")
     assert server.requests == [
         f"HEAD {MANIFEST}", "GET /token?service=hub&scope=repository%3Alibrary%2Fdebian%3Apull", f"HEAD {MANIFEST}",
     ]  # fmt: skip
@@ -82,54 +76,54 @@ def test_an_anonymous_token_is_fetched_if_the_registry_requires_one(serve: Any, 
 def test_an_error_status_is_reported(serve: Any, status: int) -> None:
     server = serve(default=status)
     with pytest.raises(RegistryError, match=f"answered {status} for library/debian"):
-        manifest_digest(f"{server.address}/library/debian:bookworm")
+        require_manifest(f"{server.address}/library/debian:bookworm")
 
 
 def test_a_refused_token_is_reported_as_a_missing_login(serve: Any) -> None:
     server = serve({"/token": 403})
     server.default = (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
     with pytest.raises(RegistryError, match="requires a login for x, or has no such repository"):
-        manifest_digest(f"{server.address}/x:tag")
+        require_manifest(f"{server.address}/x:tag")
 
 
 @pytest.mark.parametrize("challenge", ['Basic realm="x"', "", 'Bearer realm="file:///etc/passwd"', "Bearer"])
 def test_a_missing_login_is_reported(serve: Any, challenge: str) -> None:
     server = serve(default=(401, b"", {"WWW-Authenticate": challenge} if challenge else {}))
     with pytest.raises(RegistryError, match="login"):
-        manifest_digest(f"{server.address}/x:tag")
+        require_manifest(f"{server.address}/x:tag")
 
 
 def test_a_registry_that_cannot_be_reached_is_reported(nowhere: str) -> None:
     host = nowhere.removeprefix("http://")
     with pytest.raises(RegistryError, match=f"{host} cannot be reached"):
-        manifest_digest(f"{host}/x:tag")
+        require_manifest(f"{host}/x:tag")
 
 
 def test_a_token_server_that_cannot_be_reached_is_reported(serve: Any, nowhere: str) -> None:
     server = serve(default=(401, b"", {"WWW-Authenticate": f'Bearer realm="{nowhere}/token"'}))
     with pytest.raises(RegistryError, match="cannot be reached"):
-        manifest_digest(f"{server.address}/x:tag")
+        require_manifest(f"{server.address}/x:tag")
 
 
 def test_a_registry_that_does_not_answer_in_time_is_reported(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PULL", dataclasses.replace(PULL, timeout=(2.0, 0.4)))
     server = serve(default=lambda request: request.server.state.released.wait(10) and 404)
     with pytest.raises(RegistryError, match="did not answer in time"):
-        manifest_digest(f"{server.address}/x:tag")
+        require_manifest(f"{server.address}/x:tag")
 
 
 def test_a_token_answer_that_is_not_json_is_reported(serve: Any) -> None:
     server = serve({"/token": b"<html>"})
     server.default = (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
     with pytest.raises(RegistryError, match="answered without a token"):
-        manifest_digest(f"{server.address}/x:tag")
+        require_manifest(f"{server.address}/x:tag")
 
 
 def test_a_token_answer_that_is_not_an_object_is_reported(serve: Any) -> None:
     server = serve({"/token": b"[1]"})
     server.default = (401, b"", {"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
     with pytest.raises(RegistryError, match="answered without a token"):
-        manifest_digest(f"{server.address}/x:tag")
+        require_manifest(f"{server.address}/x:tag")
 
 
 def test_only_loopback_is_used_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +136,7 @@ def test_only_loopback_is_used_without_tls(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(requests.Session, "request", request)
     for host in ("localhost.example.org", "ghcr.io"):
         with pytest.raises(RegistryError):
-            manifest_digest(f"{host}/x:tag")
+            require_manifest(f"{host}/x:tag")
     assert [url.partition("://")[0] for url in urls] == ["https", "https"]
 
 

@@ -23,7 +23,7 @@ import requests
 import zstandard
 
 from bakery.oci.manifests import ManifestError, parse_manifest
-from bakery.registry import Registry, RegistryError, Repository, Transport, client, manifest_digest, transport
+from bakery.registry import Registry, RegistryError, Repository, Transport, client, require_manifest, transport
 from bakery.registry.client import ATTESTATIONS, ERRORS
 from bakery.registry.errors import retry_after
 from bakery.registry.transport import PULL, PUSH
@@ -221,19 +221,6 @@ def test_a_blob_must_have_the_size_in_its_manifest(serve: Any, archive: Archive)
             pytest.fail("unverified bytes were returned")
 
 
-@pytest.mark.parametrize("digest", ["sha256:..", "latest", DIGEST + "\n", "md5:" + "a" * 32, "sha256:" + "A" * 64])
-def test_a_digest_in_a_header_must_be_valid(serve: Any, digest: str) -> None:
-    server = serve(default=(200, b"", {"Docker-Content-Digest": digest.strip() + "x"}))
-    with pytest.raises(RegistryError, match="answered with another digest"):
-        manifest_digest(f"{server.address}/x:tag")
-
-
-def test_a_digest_in_a_header_must_match_the_request(serve: Any) -> None:
-    server = serve(default=(200, b"", {"Docker-Content-Digest": "sha256:" + "b" * 64}))
-    with pytest.raises(RegistryError, match="answered with another digest"):
-        manifest_digest(f"{server.address}/x@{DIGEST}")
-
-
 RETRY_AFTER = [
     "0", "-1", "", "soon", "9" * 400, "1e9", "Wed, 21 Oct 2015 07:28:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT",
     "Fri, 99 Dec 9999 99:99:99 GMT", "Mon, 01 Jan 0001 00:00:00 -0000", "\u00b2", "1" * 7,
@@ -254,7 +241,7 @@ def test_retry_after_never_shortens_the_pause_before_another_attempt(
     assert waits[:4] == [1.0, 2.0, 4.0, 8.0][: len(waits)]
     assert sum(waits) <= PULL.patience
     assert len(server.requests) == len(waits) + 1
-    assert retry_after(text, 1.0) >= 0
+    assert retry_after(text) == 0
 
 
 PASSWORD = {"auth": base64.b64encode(b"name:S3cret").decode()}
@@ -306,14 +293,14 @@ def test_netrc_is_not_sent_to_registries(
 def test_an_invalid_realm_is_reported(serve: Any, realm: str) -> None:
     server = serve(default=(401, b"", {"WWW-Authenticate": f'Bearer realm="{realm}"'}))
     with pytest.raises(RegistryError):
-        manifest_digest(f"{server.address}/x:tag")
+        require_manifest(f"{server.address}/x:tag")
 
 
 @pytest.mark.parametrize("location", ["https://[::1", "http://[", "http://a b/"])
 def test_an_invalid_location_is_reported(serve: Any, location: str) -> None:
     server = serve(default=(307, b"", {"Location": location}))
     with pytest.raises(RegistryError):
-        manifest_digest(f"{server.address}/x:tag")
+        require_manifest(f"{server.address}/x:tag")
     server.default = lambda request: 404 if request.command == "HEAD" else (202, b"", {"Location": location})
     with pytest.raises(RegistryError) as caught:
         Repository(Transport(server.address, "x", PUSH)).put_blob(digest_of(b"x"), 1, lambda: io.BytesIO(b"x"))
@@ -474,7 +461,7 @@ def test_a_login_page_is_not_mistaken_for_a_stored_manifest(serve: Any, status: 
 
 def test_a_manifest_that_is_accepted_with_status_200_is_read_back(serve: Any) -> None:
     server = serve({"/v2/x/manifests/3.13": b"{}"})
-    assert Repository(Transport(server.address, "x", PUSH)).put_manifest("3.13", b"{}", "m") == digest_of(b"{}")
+    Repository(Transport(server.address, "x", PUSH)).put_manifest("3.13", b"{}", "m")
     assert server.requests[-2:] == ["PUT /v2/x/manifests/3.13", "GET /v2/x/manifests/3.13"]
 
 

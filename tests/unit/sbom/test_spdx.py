@@ -58,16 +58,16 @@ def test_a_bill_conforms_to_the_spdx_schema(golden_bill: dict[str, Any]) -> None
 
 @pytest.fixture
 def golden_bill() -> dict[str, Any]:
-    return document(BILL, "a-tool-1")
+    return document(BILL)
 
 
 def test_the_bill_of_an_image_is_reproducible(golden_bill: dict[str, Any]) -> None:
-    assert text_of(BILL, "a-tool-1") == json.dumps(golden_bill, indent=1, ensure_ascii=False) + "\n"
+    assert text_of(BILL) == json.dumps(golden_bill, indent=1, ensure_ascii=False) + "\n"
     assert golden_bill["creationInfo"]["created"] == "2026-08-05T00:00:00Z"
 
 
 def test_the_licences_of_an_image_are_defined_in_its_bill() -> None:
-    bill = document(replace(BILL, labels={"org.opencontainers.image.licenses": LICENCES}), "a-tool-1")
+    bill = document(replace(BILL, labels={"org.opencontainers.image.licenses": LICENCES}))
     jsonschema.Draft7Validator(schema()).validate(bill)
     assert bill["packages"][0]["licenseDeclared"] == "Python-2.0 AND LicenseRef-Included-Software"  # type: ignore[index]
     texts = {entry["licenseId"]: entry["extractedText"] for entry in bill["hasExtractedLicensingInfos"]}  # type: ignore[attr-defined]
@@ -230,7 +230,7 @@ def test_values_that_spdx_does_not_allow_are_left_out_of_a_bill() -> None:
         Component("deb", "a-b", "1", supplier=f"x{' ' * 100_000}<", licence="No-Such-Licence"),
     )
     labels = {"org.opencontainers.image.licenses": f"{LICENCES} AND ((("}
-    content = document(replace(BILL, components=parts, labels=labels), "a-tool-1")
+    content = document(replace(BILL, components=parts, labels=labels))
     jsonschema.Draft7Validator(schema()).validate(content)
     packages: Any = content["packages"]
     assert [package["licenseDeclared"] for package in packages] == ["NOASSERTION"] * 3
@@ -242,14 +242,14 @@ def test_values_that_spdx_does_not_allow_are_left_out_of_a_bill() -> None:
 def test_an_invalid_bill_names_the_package() -> None:
     broken = replace(BILL, components=(Component("generic", "broken", "1", sha256="0"),))
     with pytest.raises(BakeryError, match="SPDXRef-generic-broken: value"):
-        document(broken, "a-tool-1")
+        document(broken)
 
 
 def test_the_time_for_a_bill_is_linear_in_its_packages() -> None:
     def seconds(count: int) -> float:
         parts = [Component("deb", f"p{number}", "1", f"pkg:deb/debian/p{number}@1") for number in range(count)]
         start = time.process_time()
-        document(replace(BILL, components=parts), "a-tool-1")
+        document(replace(BILL, components=parts))
         return time.process_time() - start
 
     seconds(10)

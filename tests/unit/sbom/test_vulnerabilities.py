@@ -12,8 +12,8 @@ import pytest
 from bakery.catalog.models import Catalog
 from bakery.errors import InputError
 from bakery.options import Scanning
-from bakery.sbom.document import openvex_text, vulnerability_report
-from bakery.sbom.vulnerabilities import find_vulnerabilities
+from bakery.sbom.document import vulnerability_report
+from bakery.sbom.vulnerabilities import find_vulnerabilities, openvex
 
 TRACKER = Path(__file__).with_name("data") / "tracker.json"
 """A few entries in the form of the tracker's JSON."""
@@ -142,7 +142,7 @@ def test_a_bill_of_unusual_size_is_refused() -> None:
 
 
 def statements(root: Path, *packages: tuple[str, str, str]) -> dict[str, Any]:
-    document = json.loads(openvex_text(bill(*packages).decode(), root))
+    document: dict[str, Any] = openvex(json.loads(bill(*packages)), root)
     assert (document["@context"], document["version"]) == ("https://openvex.dev/ns/v0.2.0", 1)
     assert document["timestamp"] == "2026-11-27T00:00:00Z"
     return {entry["vulnerability"]["name"]: entry for entry in document["statements"]}

@@ -11,9 +11,15 @@ import pytest
 from bakery import urls
 from bakery.bases import apt
 from bakery.catalog.models import Catalog
-from bakery.sources import published
+from bakery.sources import providers, published
 from bakery.workspace import Workspace
 from tests.unit.sources.fake_upstream import FakePythonOrg, FakeUpstream
+
+
+@pytest.fixture(autouse=True)
+def no_failed_mirrors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the mirrors of earlier tests: a server of this test may have the port of one of them."""
+    monkeypatch.setattr(providers, "FAILED", set())
 
 
 @pytest.fixture

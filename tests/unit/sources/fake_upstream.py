@@ -20,7 +20,7 @@ from bakery.catalog.pins import Pin
 from bakery.sources.signatures import SignatureChecker
 from bakery.sources.tarballs import SourceCache
 from bakery.sources.trust import Identity, SignaturePolicy, Signers, Trust
-from bakery.sources.update import Discovery, Findings, Subjects
+from bakery.sources.update import Discovery, Subjects
 from bakery.workspace import Workspace
 from tests.unit.sources.forge_openpgp import Key
 from tests.unit.sources.forge_sigstore import Fault, Sigstore
@@ -75,9 +75,9 @@ class FakeUpstream:
         self.publish_key(self.other)
         self.root = self.sigstore.trusted_root(keys / "root.json")
         signers = {
-            "3.12": Signers(openpgp=(self.other.fingerprint,)),
-            "3.13": Signers(openpgp=(self.manager.fingerprint,)),
-            "3.14": Signers(sigstore=(MANAGER,)),
+            "3.12": Signers((self.other.fingerprint,), (), prereleases=False),
+            "3.13": Signers((self.manager.fingerprint,), (), prereleases=False),
+            "3.14": Signers((), (MANAGER,), prereleases=False),
         }
         self.trust = Trust(SignaturePolicy.WHEN_AVAILABLE, keys, (), signers)
 
@@ -161,7 +161,8 @@ class FakePythonOrg(FakeUpstream):
                 pinned.append(dataclasses.replace(series, pins=tuple(releases)))
         self.catalog = dataclasses.replace(self.catalog, series=tuple(pinned))
 
-    def find(self, *names: str, targets: Any = (), pins: Any = (), wheels: Any = ()) -> Findings:
+    def find(self, *names: str, targets: Any = (), pins: Any = (), wheels: Any = ()) -> Discovery:
         discovery = Discovery(self.catalog, self.signatures)
         series = tuple(series for series in self.catalog.series if not names or series.name in names)
-        return discovery.find(Subjects(series, tuple(pins), tuple(targets), tuple(wheels)))
+        discovery.find(Subjects(series, tuple(pins), tuple(targets), tuple(wheels)))
+        return discovery

@@ -51,7 +51,7 @@ def test_lock_survives_a_round_trip(root: Path) -> None:
 def test_new_release_is_inserted_after_the_next_older_one(root: Path) -> None:
     text = (root / "shared" / "lock.toml").read_text(encoding="utf-8")
     lock = tomllib.loads(text)
-    change = release_change(Pin("3.12.99", "Python-3.12.99.tar.xz", "0" * 64, "a test", bytes=5), "")
+    change = release_change(Pin("3.12.99", "Python-3.12.99.tar.xz", "0" * 64, "a test", bytes=5))
     new = apply_changes(lock, [change])
     names = list(new["releases"])
     assert names[names.index("3.12.99") + 1] == "3.13.0"

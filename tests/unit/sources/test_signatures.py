@@ -41,7 +41,7 @@ def test_good_signature_is_reported_and_cached(upstream: FakeUpstream, file: Pat
     pin = upstream.pin("3.13.5", GOOD)
     upstream.serve(pin, upstream.manager.sign(GOOD), ".asc")
     record = f"openpgp {upstream.manager.fingerprint} 2025-01-02"
-    assert [upstream.signatures.ensure(pin, "3.13", file) for _ in range(2)] == [record, record]
+    assert [upstream.signatures.ensure(pin, file) for _ in range(2)] == [record, record]
     assert upstream.server.requests == ["GET /3.13.5/Python-3.13.5.tar.xz.asc"]
     assert upstream.messages == [f"Python-3.13.5.tar.xz is signed: {record}"] * 2
     assert upstream.cached_files() == ["Python-3.13.5.tar.xz.asc"]
@@ -50,28 +50,28 @@ def test_good_signature_is_reported_and_cached(upstream: FakeUpstream, file: Pat
 def test_corrupt_cached_signature_is_fetched_again(upstream: FakeUpstream, file: Path) -> None:
     pin = upstream.pin("3.13.5", GOOD)
     upstream.serve(pin, upstream.manager.sign(GOOD), ".asc")
-    upstream.signatures.ensure(pin, "3.13", file)
+    upstream.signatures.ensure(pin, file)
     (kept,) = (upstream.workspace.home / "sources" / "signatures").glob("*.asc")
     kept.write_bytes(upstream.mallory.sign(GOOD))
-    assert upstream.signatures.ensure(pin, "3.13", file).startswith("openpgp ")
+    assert upstream.signatures.ensure(pin, file).startswith("openpgp ")
     assert any("removed, fetching it again" in line for line in upstream.messages)
     assert len(upstream.server.requests) == 2
     kept.write_bytes(upstream.mallory.sign(GOOD))
     upstream.server.routes.clear()
-    assert upstream.signatures.ensure(pin, "3.13", file) == "not checked"
+    assert upstream.signatures.ensure(pin, file) == "not checked"
     assert upstream.cached_files() == []
 
 
 def test_signature_in_the_lock_is_reported_without_network_access(upstream: FakeUpstream, file: Path) -> None:
     pin = upstream.pin("3.13.5", GOOD, signed="openpgp ABC 2025-01-02")
-    assert upstream.signatures.ensure(pin, "3.13", file) == "openpgp ABC 2025-01-02"
+    assert upstream.signatures.ensure(pin, file) == "openpgp ABC 2025-01-02"
     assert upstream.server.requests == []
     assert upstream.messages == ["Python-3.13.5.tar.xz is signed: openpgp ABC 2025-01-02 (checked when it was pinned)"]
 
 
 def test_missing_signature_is_reported_and_retried_after_a_day(upstream: FakeUpstream, file: Path) -> None:
     pin = upstream.pin("3.13.5", GOOD)
-    assert [upstream.signatures.ensure(pin, "3.13", file) for _ in range(2)] == ["not checked"] * 2
+    assert [upstream.signatures.ensure(pin, file) for _ in range(2)] == ["not checked"] * 2
     assert len(upstream.server.requests) == 1
     assert all(
         line.startswith("Python-3.13.5.tar.xz: signature not checked; its digest was. Why: ") and "\n" not in line
@@ -81,7 +81,7 @@ def test_missing_signature_is_reported_and_retried_after_a_day(upstream: FakeUps
     assert upstream.messages[0].endswith(str(silent))
     assert silent.read_text().startswith("not checked: openpgp: ") and "python.org answered 404" in silent.read_text()
     os.utime(silent, ((NOW - timedelta(days=2)).timestamp(),) * 2)
-    upstream.signatures.ensure(pin, "3.13", file)
+    upstream.signatures.ensure(pin, file)
     assert len(upstream.server.requests) == 2
 
 
@@ -90,11 +90,11 @@ def test_note_of_a_missing_signature_dated_in_the_future_is_ignored(
     upstream: FakeUpstream, file: Path, days: int
 ) -> None:
     pin = upstream.pin("3.13.5", GOOD)
-    upstream.signatures.ensure(pin, "3.13", file)
+    upstream.signatures.ensure(pin, file)
     (silent,) = (upstream.workspace.home / "sources" / "signatures").glob("*.none")
     os.utime(silent, ((NOW + timedelta(days=days)).timestamp(),) * 2)
     upstream.serve(pin, upstream.manager.sign(GOOD), ".asc")
-    assert upstream.signatures.ensure(pin, "3.13", file).startswith("openpgp ")
+    assert upstream.signatures.ensure(pin, file).startswith("openpgp ")
 
 
 @pytest.mark.parametrize("suffix", [".none", ".asc"])
@@ -104,7 +104,7 @@ def test_fifo_in_the_cache_of_signatures_is_refused_by_name(upstream: FakeUpstre
     folder.mkdir(parents=True)
     os.mkfifo(folder / f"{pin.file}{suffix}")
     with pytest.raises(BakeryError, match=rf"{pin.file}\{suffix} is a FIFO"):
-        upstream.signatures.ensure(pin, "3.13", file)
+        upstream.signatures.ensure(pin, file)
 
 
 def test_pinned_release_is_built_without_a_signature_if_only_new_pins_need_one(
@@ -112,9 +112,9 @@ def test_pinned_release_is_built_without_a_signature_if_only_new_pins_need_one(
 ) -> None:
     upstream.trust = dataclasses.replace(upstream.trust, policy=SignaturePolicy.REQUIRE_NEW)
     pin = upstream.pin("3.13.5", GOOD)
-    assert upstream.signatures.ensure(pin, "3.13", file) == "not checked"
+    assert upstream.signatures.ensure(pin, file) == "not checked"
     with pytest.raises(SourceError, match="requires one"):
-        upstream.signatures.check(pin, "3.13", file)
+        upstream.signatures.check(pin, file)
 
 
 def test_missing_signature_ends_the_build_if_required(upstream: FakeUpstream, file: Path) -> None:
@@ -122,9 +122,9 @@ def test_missing_signature_ends_the_build_if_required(upstream: FakeUpstream, fi
     upstream.require()
     for _ in range(2):
         with pytest.raises(SourceError, match=r"requires one: openpgp: .*python\.org answered 404"):
-            upstream.signatures.ensure(pin, "3.13", file)
+            upstream.signatures.ensure(pin, file)
     upstream.serve(pin, upstream.manager.sign(GOOD), ".asc")
-    assert upstream.signatures.ensure(pin, "3.13", file).startswith("openpgp ")
+    assert upstream.signatures.ensure(pin, file).startswith("openpgp ")
 
 
 @pytest.mark.parametrize("policy", list(SignaturePolicy))
@@ -135,22 +135,23 @@ def test_bad_signature_ends_the_build_under_every_policy(
     pin = upstream.pin("3.13.5", GOOD)
     upstream.serve(pin, upstream.mallory.sign(GOOD), ".asc")
     with pytest.raises(SourceError, match="not pinned for this series"):
-        upstream.signatures.ensure(pin, "3.13", file)
+        upstream.signatures.ensure(pin, file)
 
 
 def test_series_without_signers_is_not_checked(upstream: FakeUpstream, file: Path) -> None:
-    pin = upstream.pin("3.13.5", GOOD)
-    assert upstream.signatures.ensure(pin, "3.11", file) == "not checked"
+    pin = upstream.pin("3.11.5", GOOD)
+    assert upstream.signatures.ensure(pin, file) == "not checked"
     assert "lists no signer of 3.11" in details(upstream)
 
 
 def test_missing_openpgp_key_falls_back_to_sigstore(upstream: FakeUpstream, file: Path) -> None:
-    signers = Signers(openpgp=("A" * 40,), sigstore=(Identity("nobody@example.org", MANAGER.issuer), MANAGER))
+    identities = (Identity("nobody@example.org", MANAGER.issuer), MANAGER)
+    signers = Signers(("A" * 40,), identities, prereleases=False)
     upstream.trust = dataclasses.replace(upstream.trust, signers={"3.13": signers})
     pin = upstream.pin("3.13.5", GOOD)
     upstream.serve(pin, upstream.manager.sign(GOOD), ".asc")
     upstream.serve(pin, upstream.bundle(GOOD), ".sigstore")
-    assert upstream.signatures.ensure(pin, "3.13", file) == f"sigstore {MANAGER.identity} {MANAGER.issuer} 2026-03-01"
+    assert upstream.signatures.ensure(pin, file) == f"sigstore {MANAGER.identity} {MANAGER.issuer} 2026-03-01"
 
 
 @pytest.mark.parametrize("require", [False, True])
@@ -163,9 +164,9 @@ def test_missing_gpgv_is_reported(
     if require:
         upstream.require()
         with pytest.raises(SourceError, match="gpgv is not installed"):
-            upstream.signatures.ensure(pin, "3.13", file)
+            upstream.signatures.ensure(pin, file)
     else:
-        assert upstream.signatures.ensure(pin, "3.13", file) == "not checked"
+        assert upstream.signatures.ensure(pin, file) == "not checked"
         assert "gpgv is not installed (apt-get install gpgv)" in details(upstream)
 
 
@@ -183,7 +184,7 @@ def test_missing_sigstore_library_is_reported(
     pin = upstream.pin("3.14.1", LATER)
     upstream.serve(pin, b"{}", ".sigstore")
     (tmp_path / pin.file).write_bytes(LATER)
-    assert upstream.signatures.ensure(pin, "3.14", tmp_path / pin.file) == "not checked"
+    assert upstream.signatures.ensure(pin, tmp_path / pin.file) == "not checked"
     assert "the sigstore library is not installed (pip install -e '.[sigstore]')" in details(upstream)
 
 
@@ -193,7 +194,7 @@ def test_old_bundle_is_unverifiable_and_not_bad(upstream: FakeUpstream, tmp_path
     del old["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]["checkpoint"]
     upstream.serve(pin, json.dumps(old).encode(), ".sigstore")
     (tmp_path / pin.file).write_bytes(LATER)
-    assert upstream.signatures.ensure(pin, "3.14", tmp_path / pin.file) == "not checked"
+    assert upstream.signatures.ensure(pin, tmp_path / pin.file) == "not checked"
     assert "cannot be verified offline" in details(upstream)
 
 
@@ -201,7 +202,7 @@ def test_key_that_expired_later_is_accepted_with_a_note(upstream: FakeUpstream, 
     upstream.publish_key(upstream.manager, lasts=YEAR)
     pin = upstream.pin("3.13.5", GOOD)
     upstream.serve(pin, upstream.manager.sign(GOOD, when=MADE + YEAR - 60), ".asc")
-    assert upstream.signatures.ensure(pin, "3.13", file).endswith(" 2025-12-31")
+    assert upstream.signatures.ensure(pin, file).endswith(" 2025-12-31")
     assert upstream.messages[0].endswith("(the key expired later, on 2026-01-01)")
 
 
@@ -209,23 +210,23 @@ def test_signature_by_an_expired_key_is_missing_if_pinned_and_bad_if_new(upstrea
     upstream.publish_key(upstream.manager, lasts=YEAR)
     pin = upstream.pin("3.13.5", GOOD)
     upstream.serve(pin, upstream.manager.sign(GOOD, when=MADE + YEAR + 86400), ".asc")
-    assert upstream.signatures.ensure(pin, "3.13", file) == "not checked"
+    assert upstream.signatures.ensure(pin, file) == "not checked"
     assert "was made with a key that expired on 2026-01-01; put a renewed copy of the key in shared/keys" in details(
         upstream
     )
     with pytest.raises(
         SourceError, match=r"from python\.org: .* key that expired on 2026-01-01\. The tarball is not used"
     ):
-        upstream.signatures.check(pin, "3.13", file)
+        upstream.signatures.check(pin, file)
     upstream.require()
     with pytest.raises(SourceError, match="key that expired on 2026-01-01"):
-        upstream.signatures.ensure(pin, "3.13", file)
+        upstream.signatures.ensure(pin, file)
 
 
 def test_oversized_signature_is_not_read(upstream: FakeUpstream, file: Path) -> None:
     pin = upstream.pin("3.13.5", GOOD)
     upstream.serve(pin, upstream.manager.sign(GOOD) + b" " * (64 << 10), ".asc")
-    assert upstream.signatures.ensure(pin, "3.13", file) == "not checked"
+    assert upstream.signatures.ensure(pin, file) == "not checked"
     assert "sent more than 65536 bytes" in details(upstream)
 
 
@@ -294,9 +295,9 @@ def test_real_signature_of_3_13_5_matches_no_other_file(root: Path, tmp_path: Pa
     [
         ('signatures = "when-available"', 'signatures = "sometimes"', 'signatures: expected one of "require"'),
         ('[series."3.9"]', '[series."2.7"]', 'series."2.7": expected a series such as 3.13'),
-        ("E3FF2839C048B25C084DEBE9B26995E310250568", "E310250568", "expected fingerprints of 40 upper-case"),
-        ('issuer = "https://github.com/login/oauth"', 'issuer = "github"', "sigstore: expected { identity"),
-        ('{ identity = "lukasz@langa.pl", ', "{ ", "sigstore: expected { identity"),
+        ("E3FF2839C048B25C084DEBE9B26995E310250568", "E310250568", "expected a list of fingerprints of 40 upper-case"),
+        ('issuer = "https://github.com/login/oauth"', 'issuer = "github"', "sigstore[0].issuer: expected a URL"),
+        ('{ identity = "lukasz@langa.pl", ', "{ ", "sigstore[0].identity: missing; expected an email"),
         ('sigstore = [{ identity = "lukasz@langa.pl"', 'sigstore = [1, { identity = "x"', "sigstore: expected"),
         ("prereleases = true", "prereleases = 1", "prereleases: expected true or false, found 1"),
         ("prereleases = true", "prerelease = true", "Is 'prerelease' a misspelling of it"),
@@ -317,7 +318,7 @@ def test_mistake_in_upstream_toml_is_reported_with_its_location(
 
 
 def test_unlisted_series_has_no_signers(upstream: FakeUpstream) -> None:
-    assert upstream.trust.signers_of("3.99") == Signers()
+    assert upstream.trust.signers_of("3.99") == Signers((), (), prereleases=False)
 
 
 def test_a_gpgv_that_crashes_or_sees_a_key_of_the_future_is_reported_as_such() -> None:

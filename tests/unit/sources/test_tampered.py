@@ -17,6 +17,7 @@ import pytest
 from bakery import xz
 from bakery.errors import SourceError
 from bakery.sources import inspection, tarballs
+from tests.unit.conftest import make_pin
 from tests.unit.sources.fake_upstream import MANAGER, FakeUpstream, files_of, tar_of, tarball, tgz
 from tests.unit.sources.forge_openpgp import MADE, YEAR, Key, armor, packet, sub
 from tests.unit.sources.forge_sigstore import Sigstore
@@ -180,10 +181,10 @@ def signature_is_refused(
     file.write_bytes(data)
     upstream.serve(pin, answer, suffix)
     with pytest.raises(SourceError, match=named) as caught:
-        upstream.signatures.check(pin, release.rpartition(".")[0], file)
+        upstream.signatures.check(pin, file)
     assert f"{pin.file}{suffix} from python.org: " in str(caught.value)
     with pytest.raises(SourceError, match=named):
-        upstream.signatures.ensure(pin, release.rpartition(".")[0], file)
+        upstream.signatures.ensure(pin, file)
     assert upstream.cached_files() == []
     assert not any("is signed" in line for line in upstream.messages)
 
@@ -261,11 +262,11 @@ BUNDLES: list[Case] = [
     ("another media type", lambda h: h.bundle(DATA, media_type="text/plain"), "does not verify the file"),
     ("an unreadable number", edited(lambda c: entry(c).update(logIndex="many")), "does not verify the file"),
     ("an empty object", lambda h: b"{}", "does not verify the file"),
-    ("a list", lambda h: b"[]", "not a JSON object"),
-    ("a truncated bundle", lambda h: h.bundle(DATA)[:-50], "not a JSON object"),
-    ("deeply nested", lambda h: b"[" * 60_000, "not a JSON object"),
-    ("an empty file", lambda h: b"", "not a JSON object"),
-    ("HTML", lambda h: HTML, "not a JSON object: it begins with '<!DOCTYPE html>"),
+    ("a list", lambda h: b"[]", "does not verify the file: failed to load bundle"),
+    ("a truncated bundle", lambda h: h.bundle(DATA)[:-50], "does not verify the file: failed to load bundle"),
+    ("deeply nested", lambda h: b"[" * 60_000, "does not verify the file: failed to load bundle"),
+    ("an empty file", lambda h: b"", "does not verify the file: failed to load bundle"),
+    ("HTML", lambda h: HTML, "does not verify the file: failed to load bundle"),
 ]
 
 
@@ -315,15 +316,15 @@ CONTENTS: list[Case] = [
         lzma.compress(tar_of(files_of("3.13.5"))[:3072]),
         "the zeros that end a tar are missing",
     ),
-    ("a decompression bomb of xz", with_file("Python-3.13.5/x", ZEROS), "unpacks to more than"),
-    ("a decompression bomb of gzip", gzip.compress(tar_of({"Python-3.13.5/x": ZEROS})), "unpacks to more than"),
+    ("a decompression bomb of xz", with_file("Python-3.13.5/x", ZEROS), "too much data"),
+    ("a decompression bomb of gzip", gzip.compress(tar_of({"Python-3.13.5/x": ZEROS})), "too much data"),
     ("an xz stream that needs too much memory", None, "Memory usage limit"),
     ("a truncated xz stream", GOOD[: len(GOOD) // 2], "not a tarball of Python 3.13.5: (unexpected end|unexp)"),
     ("a corrupt xz stream", flipped(GOOD, len(GOOD) // 2), "not a tarball of Python 3.13.5: Corrupt"),
     ("a corrupt gzip stream", flipped(tgz("3.13.5"), 60), "not a tarball of Python 3.13.5"),
-    ("a zip file", b"PK\x03\x04" + GOOD, "expected xz or gzip"),
-    ("HTML", HTML, "expected xz or gzip, but the file begins with b'<!DOCT'"),
-    ("an empty file", b"", "expected xz or gzip"),
+    ("a zip file", b"PK\x03\x04" + GOOD, "unknown compression: expected gzip"),
+    ("HTML", HTML, "unknown compression: expected gzip"),
+    ("an empty file", b"", "unknown compression: expected gzip"),
     ("xz of something else", lzma.compress(HTML), "not a tarball of Python 3.13.5"),
 ]
 
@@ -339,7 +340,7 @@ def test_file_that_is_not_the_named_release_is_rejected(
     file = tmp_path / "Python-3.13.5.tar.xz"
     file.write_bytes(data)
     with pytest.raises(SourceError, match=named):
-        inspection.inspect_tarball(file, "3.13.5")
+        inspection.inspect_tarball(file, make_pin("3.13.5", data))
 
 
 def test_there_are_more_than_fifty_tampered_inputs() -> None:
@@ -352,16 +353,15 @@ def test_untampered_inputs_pass_the_same_checks(upstream: FakeUpstream, fake_ser
     upstream.serve(pin, GOOD)
     upstream.serve(pin, upstream.manager.sign(GOOD), ".asc")
     folder = upstream.signatures.sources.fetch(pin, fake_series(pin), "{version}")
-    assert inspection.inspect_tarball(folder / pin.file, "3.13.5") == inspection.TarballContents(
-        "3.13.5", "26.0.1", "2025-01-01"
-    )
+    expected = replace(pin, pip="26.0.1", date="2025-01-01")
+    assert inspection.inspect_tarball(folder / pin.file, pin) == expected
     record = f"openpgp {upstream.manager.fingerprint} 2025-01-02"
-    assert upstream.signatures.ensure(pin, "3.13", folder / pin.file) == record
+    assert upstream.signatures.ensure(pin, folder / pin.file) == record
     pin, file = upstream.pin("3.14.1", DATA), tmp_path / "Python-3.14.1.tar.xz"
     file.write_bytes(DATA)
     upstream.serve(pin, upstream.bundle(DATA), ".sigstore")
     expected = f"sigstore {MANAGER.identity} {MANAGER.issuer} 2026-03-01"
-    assert upstream.signatures.ensure(pin, "3.14", file) == expected
+    assert upstream.signatures.ensure(pin, file) == expected
 
 
 def test_subkey_of_the_pinned_key_may_sign(upstream: FakeUpstream) -> None:
@@ -370,4 +370,4 @@ def test_subkey_of_the_pinned_key_may_sign(upstream: FakeUpstream) -> None:
     pin, file = upstream.pin("3.13.5", GOOD), upstream.keys / "tarball"
     file.write_bytes(GOOD)
     upstream.serve(pin, upstream.manager.subkey.sign(GOOD), ".asc")
-    assert upstream.signatures.ensure(pin, "3.13", file).startswith(f"openpgp {upstream.manager.fingerprint} ")
+    assert upstream.signatures.ensure(pin, file).startswith(f"openpgp {upstream.manager.fingerprint} ")

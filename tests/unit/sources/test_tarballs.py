@@ -424,10 +424,10 @@ def test_unreadable_mirror_folder_is_skipped(
     (tmp_path / client.pin.file).write_bytes(DATA)
     python_org.routes[PATH] = DATA
 
-    def denied(source: Path) -> None:
+    def denied(source: Path, *_: object) -> None:
         raise PermissionError(13, "Permission denied", str(source))
 
-    monkeypatch.setattr(providers, "open_regular", denied)  # root may read everything, so the refusal is a fake
+    monkeypatch.setattr(providers, "read_regular", denied)  # root may read everything, so the refusal is a fake
     client.fetch(str(tmp_path))
 
 
@@ -507,6 +507,15 @@ def test_modified_extras_folder_is_restored(client: Client, extra: Extra, tmp_pa
     folder = sources.fetch_extras(with_extra(client, extra))
     (folder / extra.file).write_bytes(b"")
     assert [file.read_bytes() for file in sources.fetch_extras(with_extra(client, extra)).iterdir()] == [DATA]
+
+
+def test_a_newer_extra_does_not_meet_the_file_of_the_older_one(client: Client, extra: Extra, tmp_path: Path) -> None:
+    newer = dataclasses.replace(extra, file="newer.deb", sha256=hashlib.sha256(b"newer").hexdigest())
+    (tmp_path / extra.file).write_bytes(DATA)
+    (tmp_path / newer.file).write_bytes(b"newer")
+    sources = SourceCache(client.workspace, str(tmp_path), client.messages.append)
+    for pinned, data in ((extra, DATA), (newer, b"newer")):
+        assert [file.read_bytes() for file in sources.fetch_extras(with_extra(client, pinned)).iterdir()] == [data]
 
 
 def test_series_without_extras_gets_an_empty_folder(client: Client) -> None:

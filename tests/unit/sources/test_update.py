@@ -19,7 +19,7 @@ from bakery.net import http
 from bakery.sources import published, update
 from bakery.sources.lock_changes import LockChange, needed_changes
 from bakery.sources.trust import SignaturePolicy
-from bakery.sources.update import CANDIDATES, Findings, UpdateResult, select_subjects
+from bakery.sources.update import CANDIDATES, UpdateResult, select_subjects
 from bakery.workspace import Workspace
 from tests.locks import change_while_locked
 from tests.unit.sources.fake_upstream import NOW, FakePythonOrg, tarball
@@ -76,7 +76,8 @@ def test_profiles_that_a_new_pin_makes_stale_are_listed(org: FakePythonOrg) -> N
 
 
 def test_no_change_if_the_newest_release_is_pinned(org: FakePythonOrg) -> None:
-    assert org.find() == Findings()
+    discovery = org.find()
+    assert (discovery.changes, discovery.notes, discovery.problems) == ([], [], [])
     assert not any("tar.xz" in line for line in org.server.requests)
 
 
@@ -127,7 +128,8 @@ def test_release_needs_both_an_announcement_and_files(org: FakePythonOrg) -> Non
     org.announce("3.13.9", published=False)
     org.list_folder("3.13.9")
     org.list_folder("3.13.10")
-    assert org.find() == Findings()
+    discovery = org.find()
+    assert (discovery.changes, discovery.notes, discovery.problems) == ([], [], [])
 
 
 @pytest.mark.parametrize(
@@ -189,7 +191,7 @@ def test_tarball_timeout_is_reported(org: FakePythonOrg, monkeypatch: pytest.Mon
         (tarball("3.13.4", top="Python-3.13.6"), {}, "its Include/patchlevel.h is of 3.13.4"),
         (None, {"sha256_sum": "0" * 64}, "python.org's API has sha256_sum 0000"),
         (None, {"filesize": 5}, "python.org's API has filesize 5, the file has"),
-        (HTML, {}, "expected xz or gzip"),
+        (HTML, {}, "unknown compression: expected gzip"),
     ],
     ids=["an older release", "an older release in disguise", "another digest", "another size", "HTML"],
 )
@@ -494,7 +496,7 @@ def test_an_update_keeps_concurrent_changes_of_the_lock(
 ) -> None:
     workspace, file = dataclasses.replace(workspace, root=data_tree), data_tree / LOCK
     new = LockChange("bases", "noble", {"image": "x"}, "Change it")
-    monkeypatch.setattr(update.Discovery, "find", lambda *_: Findings([new]))
+    monkeypatch.setattr(update.Discovery, "find", lambda discovery, _: discovery.changes.append(new))
     monkeypatch.setattr(update, "load_trust", lambda _: None)
 
     def run(tell: Any, *, write: bool = True) -> UpdateResult:
