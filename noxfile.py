@@ -105,7 +105,7 @@ def extended(session: nox.Session) -> None:
 
 
 def invoke(session: nox.Session, verb: str, series: str, target: str, variant: Variant) -> None:
-    """Run an Invoke task for one image, with the interpreter that runs nox: this project is installed there."""
+    """Run an Invoke task for one image, with the interpreter that runs nox, which has what it needs."""
     variants = [f"--variant={variant.name}"] if variant.infix else []
     arguments = [verb, f"--version={series}", f"--target={target}", *variants, *session.posargs]
     # session.run() would print a login in an argument, and again if the command fails.

@@ -71,7 +71,8 @@ def require_clone(path: Path) -> None:
     """
     require_files(path)
     top = os.fsdecode(git(path, "rev-parse", "--show-toplevel")).removesuffix("\n")
-    if not os.path.samefile(top, path):
+    # A git of another system, such as git.exe in WSL, names the folder otherwise.
+    if not (os.path.exists(top) and os.path.samefile(top, path)):
         raise ValueError(f"{path} is not the top of a git clone")
 
 

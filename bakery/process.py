@@ -163,7 +163,7 @@ def unparsed(problem: str, task: str, option: str) -> str:
     """
     if problem.startswith("Flag "):  # "Flag <Argument: version [list]> needed value and was not given one!"
         problem = f"{option} needs a value"
-    problem = problem.replace("No idea what", "unknown argument").removesuffix(" is!")
+    problem = shorten(problem.replace("No idea what", "unknown argument").removesuffix(" is!"), 300)
     options = f"`inv {task} --help` lists its options. " if task else ""
     return f"InputError: {problem}\n  {options}`inv --list` lists all tasks."
 

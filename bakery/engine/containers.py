@@ -82,6 +82,8 @@ def execute(api: "APIClient", container: str, command: Sequence[str], **options:
     streams = {STDOUT: bytearray(), STDERR: bytearray()}
     # Only the headers have a time limit: a command may be silent for long.
     with api.post(url, json={"Detach": False, "Tty": False}, stream=True, timeout=(api.timeout, None)) as response:
+        if response.status_code == 409:
+            raise BuildError(f"{command[0]} cannot be run: its container is not running")
         response.raise_for_status()
         for stream, data in _frames(response.raw, f"{command[0]} in the container"):
             streams[stream] += data
@@ -102,16 +104,16 @@ def _frames(body: Any, program: str) -> Iterator[tuple[int, bytes]]:
 
 
 class Container:
-    """A running container. Every method raises :exc:`bakery.errors.EngineError` if the engine stops answering."""
+    """A container of ``reference``. Methods raise :exc:`bakery.errors.EngineError` if the engine stops answering."""
 
-    def __init__(self, engine: Engine, container: "DockerContainer") -> None:
-        self._engine, self._container = engine, container
+    def __init__(self, engine: Engine, container: "DockerContainer", reference: str) -> None:
+        self._engine, self._container, self._reference = engine, container, reference
 
     def run(
         self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, folder: str | None = None
     ) -> CommandResult:
-        """Run ``command`` in it (``docker exec``) and wait until it ends."""
-        with self._engine.api_errors():
+        """Run ``command`` in it (``docker exec``) until it ends; :exc:`BuildError` if the container has ended."""
+        with _refusals(self._engine, self._reference):
             api, identity = self._engine.client.api, str(self._container.id)
             return execute(api, identity, command, environment=dict(environment or {}), workdir=folder)
 
@@ -248,7 +250,7 @@ def idle_container(engine: Engine, reference: str, options: ContainerOptions | N
     with _created(engine, reference, IDLE, entrypoint=[], user="0:0", init=True, **settings) as container:
         with _refusals(engine, reference):
             container.start()
-        yield Container(engine, container)
+        yield Container(engine, container, reference)
 
 
 def tar_of(path: Path, name: str) -> bytes:

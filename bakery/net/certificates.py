@@ -5,6 +5,7 @@ configuration of each registry (https://docs.docker.com/engine/security/certific
 """
 
 import os
+import re
 import ssl
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from bakery.regular_files import open_regular
 
 CERTIFICATES = Path("/etc/docker/certs.d")
 """Where docker looks for a registry's own authorities: in a folder named after its host and port."""
+CERTIFICATE = re.compile(r"-----BEGIN (?:\w+ )?CERTIFICATE-----[^-]+-----END (?:\w+ )?CERTIFICATE-----")
+"""A certificate as OpenSSL reads it: it may also be a TRUSTED or X509 CERTIFICATE."""
 VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
@@ -58,12 +61,15 @@ def context_for(host: str, bundle: Path | None) -> ssl.SSLContext:
 
 
 def trust_bundle(bundle: Path | None, home: Path) -> None:
-    """Make all downloads of this process trust ``bundle`` and the public authorities, joined in a file in ``home``."""
+    """Make all downloads of this process trust ``bundle`` and the public authorities, joined in a file in ``home``.
+
+    Only certificates are copied: the user's file may also have a private key.
+    """
     import certifi
 
     if bundle is None or not bundle.is_file() or os.environ.get("REQUESTS_CA_BUNDLE") == str(bundle):
         return
-    authorities = Path(certifi.where()).read_text(encoding="utf-8") + bundle.read_text("utf-8", "replace")
+    certificates = CERTIFICATE.findall(bundle.read_text("utf-8", "replace"))
     file = home / "authorities.pem"
-    write_whole(file, authorities)
+    write_whole(file, "\n".join([Path(certifi.where()).read_text(encoding="utf-8"), *certificates, ""]))
     os.environ["REQUESTS_CA_BUNDLE"] = str(file)

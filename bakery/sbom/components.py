@@ -135,9 +135,15 @@ def installed(files: Mapping[str, bytes]) -> dict[str, Packages]:
 
 
 def dpkg_packages(files: Mapping[str, bytes], family: str, release: str) -> list[Component]:
-    """The installed packages, by name; ``release`` is the distribution's name in purls, such as ``debian-12``."""
+    """The installed packages, by name; ``release`` is the distribution's name in purls, such as ``debian-12``.
+
+    :exc:`BuildError` if there are none: each image has libc6, and without packages no vulnerabilities would be found.
+    """
+    if not (packages := installed(files)):
+        hint = "Expected them in var/lib/dpkg/status, or in status.d of an image without dpkg. Build the image again."
+        raise BuildError("the image lists no distribution packages", hint=hint)
     components = []
-    for name, package in sorted(installed(files).items()):
+    for name, package in sorted(packages.items()):
         version, source, architecture, maintainer, homepage = (
             one_line(package.get(key, "")) for key in ("Version", "Source", "Architecture", "Maintainer", "Homepage")
         )

@@ -52,6 +52,15 @@ def test_the_reason_why_a_command_cannot_be_started_is_in_its_output(container: 
     assert '"no-such-program": executable file not found' in result.output
 
 
+def test_a_command_in_a_container_that_has_ended_is_not_blamed_on_the_engine(engine: Engine, reference: str) -> None:
+    """As in an image whose python3 does not start: its idle container ends at once."""
+    with idle_container(engine, reference) as container:
+        container.run(["sh", "-c", "kill -TERM -1"])
+        with pytest.raises(BuildError, match=r"cannot be run: .*not running"):
+            for _ in range(100):
+                container.run(["true"])
+
+
 def test_a_container_whose_output_never_ends_is_stopped_and_removed(
     engine: Engine, reference: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

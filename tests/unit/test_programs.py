@@ -115,7 +115,7 @@ def test_a_program_that_cannot_be_run_fails_like_one_that_does_not_end(
     with pytest.raises(ValueError, match="git --version cannot be run: Permission denied"):
         git(Path(), "--version")
     monkeypatch.setattr(apt, "host_id", lambda: "debian")
-    assert doctor._host_archive(catalog).found == "apt-config cannot be run: Permission denied"
+    assert doctor._host_archive(catalog).details == "apt-config cannot be run: Permission denied"
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_buildx_that_prints_without_end_is_not_used(
 def test_doctor_reports_a_buildx_that_prints_without_end(endless: Path, catalog: Catalog) -> None:
     engine: Any = SimpleNamespace(buildx=[str(endless)], environment=os.environ)
     (finding,) = doctor._builder(catalog, engine, "far")
-    assert (finding.state, finding.found) == (doctor.State.MISSING, "far: buildx wrote more than 1 MiB")
+    assert (finding.state, finding.details) == (doctor.State.MISSING, "far: buildx wrote more than 1 MiB")
 
 
 def test_a_pip_that_prints_without_end_is_an_error(

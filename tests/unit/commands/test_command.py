@@ -262,6 +262,14 @@ def test_an_error_of_invoke_itself_is_one_line(root: Path, tmp_path: Path, argum
     assert done.stderr.startswith(message) and done.stderr.count("\n") == 1, done.stderr
 
 
+@pytest.mark.parametrize("argument", ["https://me:S3cr3t@host/x", "\x1b]0;title\x07" + "x" * 5000])
+def test_an_unknown_argument_is_quoted_without_logins_and_control_characters(root: Path, argument: str) -> None:
+    command = [sys.executable, "tasks.py", argument]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.startswith("InputError: unknown argument '")
+    assert "S3cr3t" not in done.stderr and "\x1b" not in done.stderr and len(done.stderr) < 500
+
+
 @pytest.mark.parametrize(
     ("arguments", "variable"), [("-f /dev/zero tags", ""), ("tags", "INVOKE_RUNTIME_CONFIG=/dev/zero")]
 )

@@ -18,9 +18,9 @@ from bakery.engine.containers import LARGEST_OUTPUT, STDERR, STDOUT, docker_run,
 from bakery.errors import BuildError
 
 
-def api(output: bytes) -> Any:
+def api(output: bytes, status: int = 200) -> Any:
     """A fake of Docker's client; ``output`` is the command's output, in the frames of Docker's API."""
-    response = SimpleNamespace(raw=io.BytesIO(output), raise_for_status=lambda: None)
+    response = SimpleNamespace(raw=io.BytesIO(output), status_code=status, raise_for_status=lambda: None)
     return SimpleNamespace(
         exec_create=lambda *_, **__: {"Id": "1"}, base_url="", api_version="", timeout=1,
         post=lambda *_, **__: nullcontext(response), exec_inspect=lambda _: {"Running": False, "ExitCode": 3},
@@ -39,6 +39,11 @@ def test_both_streams_of_a_command_are_read() -> None:
     output = frame(STDOUT, b"a") + frame(STDERR, b"b") + frame(STDOUT, b"c")
     done = execute(api(output), "container", ["true"])
     assert (done.code, done.stdout, done.stderr) == (3, "ac", "b")
+
+
+def test_a_container_that_ends_before_its_command_starts_is_not_a_failure_of_the_engine() -> None:
+    with pytest.raises(BuildError, match="true cannot be run: its container is not running"):
+        execute(api(b"", 409), "container", ["true"])
 
 
 @pytest.mark.parametrize("output", [header(STDOUT, 0xFFFFFFFF), frame(STDERR, bytes(1 << 20)) * 65])

@@ -218,7 +218,7 @@ def test_doctor_reports_that_mounting_is_not_allowed(workspace: Workspace, monke
     monkeypatch.setattr(doctor, "may_mount", lambda: False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     _, (finding,) = doctor._engine(workspace)
-    assert (finding.state, "CAP_SYS_ADMIN" in finding.found) == (doctor.State.MISSING, True)
+    assert (finding.state, "CAP_SYS_ADMIN" in finding.details) == (doctor.State.MISSING, True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")

@@ -12,6 +12,7 @@ import pytest
 
 from bakery.errors import InputError
 from bakery.net.build_secrets import users_network
+from bakery.net.certificates import trust_bundle
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 PEM = Path(__file__).resolve().parents[2] / "image" / "data" / "ca.pem"
@@ -129,6 +130,17 @@ def test_the_ca_bundle_is_a_file_in_the_settings_of_apt() -> None:
     network = users_network(str(PEM))
     assert network.arguments[-1] == f"id=ca.pem,src={PEM}"
     assert network.environment["BAKERY_SECRET_APT_CONF"] == 'Acquire::https::CAInfo "/run/secrets/ca.pem";\n'
+
+
+def test_a_private_key_next_to_the_certificates_is_not_copied_into_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
+    bundle, key = tmp_path / "both.pem", "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"
+    bundle.write_text(f"{key}{PEM.read_text()}{key}")
+    trust_bundle(bundle, tmp_path)
+    copy = (tmp_path / "authorities.pem").read_text()
+    assert copy.endswith(PEM.read_text()) and "PRIVATE" not in copy and copy.count("BEGIN CERTIFICATE") > 50
 
 
 def test_an_invalid_proxy_is_reported_without_its_login(monkeypatch: pytest.MonkeyPatch) -> None:

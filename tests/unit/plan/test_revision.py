@@ -162,6 +162,14 @@ def test_without_git_the_reason_names_it(clone: Clone, monkeypatch: pytest.Monke
         clone.revision()
 
 
+def test_a_git_that_names_another_top_gives_no_revision(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    (clone.root.parent / "git").write_text("#!/bin/sh\necho C:/clone\n")
+    (clone.root.parent / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(clone.root.parent))
+    with pytest.raises(ValueError, match="is not the top of a git clone"):
+        clone.revision()
+
+
 def test_the_variables_of_a_git_hook_do_not_redirect_to_another_repository(
     clone: Clone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,12 @@ def test_only_installed_packages_are_listed_with_dpkgs_version() -> None:
     assert libc == "pkg:deb/debian/libc6@2.36-9%2Bdeb12u14?arch=amd64&distro=debian-12&upstream=glibc"
 
 
+@pytest.mark.parametrize("files", [{}, {"var/lib/dpkg/status": b""}, {"var/lib/dpkg/status": b"\xff" * 100}])
+def test_an_image_that_lists_no_distribution_packages_has_no_bill_of_materials(files: dict[str, bytes]) -> None:
+    with pytest.raises(BakeryError, match="lists no distribution packages"):
+        dpkg_packages(files, "debian", "debian-12")
+
+
 def test_packages_of_an_image_without_dpkg_are_read_from_status_d() -> None:
     files = {
         "var/lib/dpkg/status.d/libc6": STATUS.partition(b"\n\n")[0],
