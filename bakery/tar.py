@@ -126,24 +126,28 @@ def open_archive(stream: IO[bytes]) -> tarfile.TarFile:
     return _Listed.open(fileobj=stream, mode="r:", tarinfo=_Member)
 
 
-def open_stream(stream: IO[bytes], *, whole: bool = False, largest: int = LARGEST) -> tarfile.TarFile:
+def open_stream(
+    stream: IO[bytes], *, whole: bool = False, limit: int = HEADERS, largest: int = LARGEST
+) -> tarfile.TarFile:
     """The uncompressed tar in ``stream``, to be read once from beginning to end: only its ``read`` is called.
 
     ``whole``: without the zeros that end a tar, reading it fails. A layer may lack them: its digest is checked.
-    ``largest``: the most bytes that it may have.
+    ``limit``: :data:`HEADERS`, or :data:`FEW`. ``largest``: the most bytes that it may have.
     """
     tar = _Tar.open(fileobj=stream, mode="r|", tarinfo=_WholeMember if whole else _Member)
-    tar.largest = largest
+    tar.limit, tar.largest = limit, largest
     return tar
 
 
 @contextmanager
-def open_compressed_tar(stream: IO[bytes], *, whole: bool = False, largest: int = LARGEST) -> Iterator[tarfile.TarFile]:
+def open_compressed_tar(
+    stream: IO[bytes], *, whole: bool = False, limit: int = HEADERS, largest: int = LARGEST
+) -> Iterator[tarfile.TarFile]:
     """The tar in ``stream``, compressed or not, like :func:`open_stream`; :exc:`TarError` if it is not one."""
     with decompressed(stream) as buffered:
         if not is_tar(buffered.peek()[: tarfile.BLOCKSIZE]):
             raise TarError("unknown compression: expected gzip, bzip2, xz, zstd or an uncompressed tar")
-        with open_stream(buffered, whole=whole, largest=largest) as tar:
+        with open_stream(buffered, whole=whole, limit=limit, largest=largest) as tar:
             yield tar
 
 

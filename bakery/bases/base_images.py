@@ -86,19 +86,27 @@ class BaseResolver:
 
     def resolve(self, target: Target, platform: Platform) -> BaseImage:
         """The base of ``target``, made if necessary. Raises :exc:`BuildError` and :exc:`InputError`."""
-        base = self.available(target, platform, make=True)
-        assert base is not None
-        return base
-
-    def available(self, target: Target, platform: Platform, *, make: bool = False) -> BaseImage | None:
-        """The base of ``target``; ``None`` if it would have to be made from packages, unless ``make`` is true."""
         if self.override:
             return self._override(self.override, platform)
+        with self._locked(target, platform):
+            return self._cached_or_published(target, platform) or self._bootstrapped(target, platform)
+
+    def available(self, target: Target, platform: Platform) -> BaseImage | None:
+        """The base of ``target``; ``None`` if it would have to be made from packages. Raises :exc:`InputError`."""
+        if self.override:
+            return self._override(self.override, platform)
+        with self._locked(target, platform):
+            return self._cached_or_published(target, platform)
+
+    @contextmanager
+    def _locked(self, target: Target, platform: Platform) -> Iterator[None]:
         folder = self._folder(target, platform)
         with disk_full(folder), locked(folder.with_suffix(".lock"), f"the base of {target.name}", self.tell):
-            cached = None if self.refresh else self.cached(target, platform)
-            base = cached or self._published(target, platform)
-            return self._bootstrapped(target, platform) if make and base is None else base
+            yield
+
+    def _cached_or_published(self, target: Target, platform: Platform) -> BaseImage | None:
+        cached = None if self.refresh else self.cached(target, platform)
+        return cached or self._published(target, platform)
 
     def archives(self, base: BaseImage, target: Target) -> dict[str, str]:
         """The host's mirror, as in :meth:`apt.Mirror.archives`, if ``base`` was made from it; else empty.

@@ -160,15 +160,16 @@ class Builder:
         identity = self.engine.require(tags[0]).id
         known = records.record_of(self.workspace, image, identity)
         size, anatomy = size_and_anatomy(self.engine, image, tags[0], known)
-        twin, base = packed[1] if packed[1:] else Packed("", 0), inputs.base
+        base = inputs.base
+        gzip = packed[1] if len(packed) > 1 else Packed("", 0)
         phases = {phase: round(seconds, 1) for phase, seconds in clock.stop().items()}
         record = records.LocalRecord(
             image=image.name, series=image.series.name, release=str(image.pin.version), target=image.target.name,
             variant=image.variant.name, platform=image.platform, recipe=image.recipe,
             compression=str(self._compression(image)), tags=tags,
-            id=records.manifest_digest_of(self.workspace.home, identity), twin=twin.id,
+            id=records.manifest_digest_of(self.workspace.home, identity), twin=gzip.id,
             built=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(sum(phases.values()), 1),
-            phases=phases, **asdict(size), anatomy=anatomy, gzip_bytes=twin.compressed_bytes,
+            phases=phases, **asdict(size), anatomy=anatomy, gzip_bytes=gzip.compressed_bytes,
             packages=inputs.contexts.resolution, profile=self._fitting(image)[1],
             base=records.BaseRecord(name=base.name, digest=base.digest, origin=base.origin),
             source=records.SourceRecord(file=image.pin.file, sha256=image.pin.sha256, signature=inputs.signature),
@@ -326,7 +327,7 @@ def result_rows(
         official, profile = official_size(baseline, catalog, image), record.profile if record else None
         compared = official.compressed_bytes if official and image.recipe is not RecipeName.QUICK else 0
         size, gzip = (record.compressed_bytes, record.gzip_bytes) if record else (0, 0)
-        share, twin = (f" ({part / compared:.2f}x)" if compared and part else "" for part in (size, gzip))
+        share, gzip_share = (f" ({part / compared:.2f}x)" if compared and part else "" for part in (size, gzip))
         row: dict[str, object] = {
             "image": image.name,
             "result": "failed" if result.error else "built" if result.compiled else "up to date",
@@ -339,7 +340,7 @@ def result_rows(
             "compressed": record and megabytes(size),
             "disk": record and megabytes(record.disk_bytes),
             "compressed_bytes": record and size,
-            "gzip": f"{megabytes(gzip)}{twin}" if gzip else None,
+            "gzip": f"{megabytes(gzip)}{gzip_share}" if gzip else None,
             "gzip_bytes": gzip or None,
             "disk_bytes": record and record.disk_bytes,
             "official": official and f"{megabytes(official.compressed_bytes)} {official.reference}{share}",

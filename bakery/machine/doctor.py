@@ -143,17 +143,17 @@ def _builder(catalog: Catalog, engine: Engine, name: str | None) -> Iterator[Fin
 
 
 def _disk(workspace: Workspace) -> Iterator[Finding]:
-    for name, folder in (("cache", workspace.home), ("clone", workspace.build)):
+    for name, folder, advice in (
+        ("cache", workspace.home, "Use another cache: BAKERY_HOME=FOLDER."),
+        ("clone", workspace.build, "Use a clone that you may write to."),
+    ):
         try:
             tempfile.TemporaryFile(dir=existing(folder)).close()
         except OSError as error:
-            advice = "Use a clone that you may write to."
-            if name == "cache":
-                advice = "Use another cache: BAKERY_HOME=FOLDER."
             yield Finding(f"disk, {name}", State.MISSING, f"{folder} cannot be written: {error.strerror}", advice)
             continue
-        advice = "A full build needs about 8 GB: free some space, for example with inv clean --cache."
-        yield _resource(f"disk, {name}", free_space(folder), SPACE, f"free in {folder}", advice)
+        more = "A full build needs about 8 GB: free some space, for example with inv clean --cache."
+        yield _resource(f"disk, {name}", free_space(folder), SPACE, f"free in {folder}", more)
 
 
 def _memory() -> Finding:

@@ -50,8 +50,8 @@ def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord], now: s
 
     A record from later than ``now`` (ISO 8601) counts as the older one, because its clock was wrong. A quick build does
     not replace a full build: both are kept. A build on the user's own base image (``--base``) says nothing about the
-    target and is skipped. Fields that are only valid in this clone are dropped. What `inv compare`
-    recorded for a build of the same sizes is kept.
+    target and is skipped. Fields that are only valid in this clone are dropped. What `inv compare` recorded for
+    a build of the same sizes is kept.
     """
     records = {(record.image, record.platform, record.recipe): record for record in published}
     for record in local:

@@ -14,6 +14,7 @@ from typing import IO
 from bakery import oci
 from bakery.names import is_digest
 from bakery.platforms import Platform
+from bakery.redaction import shorten
 from bakery.registry.errors import RegistryError, Unreachable
 from bakery.registry.references import split_reference
 from bakery.registry.transport import PAUSE, PULL, Answer, Transport
@@ -43,9 +44,13 @@ class RemoteImage:
 
 
 def require_manifest(reference: str) -> None:
-    """Raise :exc:`RegistryError` unless its registry answers that it has ``reference``."""
+    """Raise :exc:`RegistryError` unless its registry has ``reference``, and under that digest if it names one."""
+    tag = split_reference(reference)[2]
     # The caller can do without it, so do not wait for a busy registry.
-    Registry(patience=0).ask("HEAD", reference, f"manifests/{split_reference(reference)[2]}")
+    answer = Registry(patience=0).ask("HEAD", reference, f"manifests/{tag}")
+    digest = str(answer.headers.get("Docker-Content-Digest", ""))
+    if digest and (not is_digest(digest) or (is_digest(tag) and digest != tag)):
+        raise RegistryError(f"{reference}: its registry answered with another digest: {shorten(digest, 100)!r}")
 
 
 def platform_digest(reference: str, platform: Platform) -> str:

@@ -1,6 +1,8 @@
 """Errors for the unexpected answers of registries."""
 
+import email.utils
 import re
+import time
 
 from bakery.errors import QuotingError
 
@@ -64,6 +66,14 @@ def status_error(host: str, resource: str, status: int, body: bytes, pushes: boo
     return RegistryError(f"{host} answered {status} for {resource}{why}", hint=hint, status=status)
 
 
-def retry_after(text: str) -> float:
-    """Seconds of a Retry-After header (RFC 9110 10.2.3); 0 for anything but a number, such as a date."""
-    return float(text) if re.fullmatch(r"[0-9]{1,6}", text) else 0.0
+def retry_after(text: str, default: float) -> float:
+    """Seconds of a Retry-After header, a number or a date (RFC 9110 10.2.3); ``default`` if it is neither.
+
+    It may be 0 or in the past: callers wait at least as long as without it.
+    """
+    if re.fullmatch(r"\d{1,6}", text.strip()):
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError, LookupError):
+        return default

@@ -50,17 +50,19 @@ class Repository:
         """Whether the registry has a blob."""
         return self.transport.ask("HEAD", f"blobs/{digest}", good=(200, 404)).status == 200
 
-    def index(self, tag: str) -> tuple[oci.Index, str] | None:
-        """The index of a tag, and its digest; ``None`` if missing. A single image becomes an index."""
-        answer = self.transport.ask("GET", f"manifests/{tag}", headers=ACCEPT, good=(200, 404))
+    def index(self, name: str) -> tuple[oci.Index, str] | None:
+        """The index of a tag or digest, and its digest; ``None`` if missing. A single image becomes an index."""
+        answer = self.transport.ask("GET", f"manifests/{name}", headers=ACCEPT, good=(200, 404))
         if answer.status == 404:
             return None
+        if is_digest(name):
+            self.transport.verified(answer.body, name)
         try:
             content = oci.parse_object(answer.body)
             index = oci.parse_index(content) if oci.is_index(content) else self._index_of_image(content, answer.body)
         except (oci.ManifestError, KeyError) as error:
             where = f"{self.transport.host}/{self.transport.path}"
-            raise RegistryError(f"{where} has something other than an image under {tag}: {error}") from None
+            raise RegistryError(f"{where} has something other than an image under {name}: {error}") from None
         return index, oci.digest_of(answer.body)
 
     def platform(self, manifest: oci.ImageManifest) -> Platform:

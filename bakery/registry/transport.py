@@ -10,6 +10,7 @@ import json
 import re
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -138,7 +139,7 @@ class Transport:
             try:
                 return step()
             except RegistryError as error:
-                wait = max(pause, retry_after(error.wait))
+                wait = max(pause, retry_after(error.wait, pause))
                 if not error.transient or time.monotonic() + wait > deadline:
                     raise
                 self.tell(f"{self.host} {error.transient}: retrying in {wait:.0f} s")
@@ -164,15 +165,20 @@ class Transport:
         return answer
 
     def _read(self, response: "requests.Response", limit: int = 0) -> Answer:
-        """An answer of limited size."""
+        """An answer of limited size, even if it is compressed, which is never requested."""
         from bakery.net import sessions
 
         limit = limit or LARGEST
         try:
             content = b"".join(sessions.chunks_of(response, limit))
+            if re.search("gzip|deflate", response.headers.get("Content-Encoding", "")):
+                content = zlib.decompressobj(47).decompress(content, limit + 1)
+        except zlib.error:
+            raise RegistryError(f"{self.host} answered with damaged data") from None
         except OverflowError:
-            problem = f"{self.host} answered with more than {limit} bytes, too much for a manifest"
-            raise RegistryError(problem) from None
+            content = bytes(limit + 1)
+        if len(content) > limit:
+            raise RegistryError(f"{self.host} answered with more than {limit} bytes, too much for a manifest")
         return Answer(response.status_code, response.headers, content)
 
     def blob(self, digest: str, size: int) -> bytes:

@@ -93,9 +93,9 @@ def text_of(bill: Bill) -> str:
 
 def write_bill(bill: Bill, file: Path, root: Path) -> None:
     """Write ``bill`` to ``file`` and its OpenVEX document next to it; raises as :func:`document` does."""
-    spdx, vex = predicates_of(bill, root).values()
-    write_whole(file, json_text(spdx))
-    write_whole(file.with_suffix(".openvex.json"), json_text(vex))
+    predicates = predicates_of(bill, root)
+    write_whole(file, json_text(predicates[SPDX]))
+    write_whole(file.with_suffix(".openvex.json"), json_text(predicates[OPENVEX]))
 
 
 def predicates_of(bill: Bill, root: Path) -> dict[str, object]:

@@ -9,11 +9,19 @@ from pathlib import Path
 
 from bakery.catalog import Pin
 from bakery.errors import SourceError
-from bakery.tar import open_compressed_tar, read_errors
+from bakery.tar import FEW, method_of, open_compressed_tar, read_errors
 
 MAX_UNPACKED = 600_000_000
 """Bytes that a tarball may unpack to; CPython's are below 200 MB."""
 CHUNK = 1 << 18
+
+
+def _require_compression(file: Path) -> None:
+    """:exc:`ValueError` unless ``file`` has one of the two compressions of upstream's releases."""
+    with file.open("rb") as stream:
+        head = stream.read(6)
+    if method_of(head) not in ("xz", "gzip"):
+        raise ValueError(f"expected xz or gzip, but the file begins with {head!r}")
 
 
 def _require_inside(top: str, member: tarfile.TarInfo) -> None:
@@ -37,7 +45,8 @@ def inspect_tarball(file: Path, pin: Pin) -> Pin:
     release = pin.release
     top, version, pip, newest = f"Python-{release}", "", "", 0
     try:
-        with open_compressed_tar(file.open("rb"), whole=True, largest=MAX_UNPACKED) as tar:
+        _require_compression(file)
+        with open_compressed_tar(file.open("rb"), whole=True, limit=FEW, largest=MAX_UNPACKED) as tar:
             for member in tar:
                 _require_inside(top, member)
                 newest = max(newest, int(member.mtime))

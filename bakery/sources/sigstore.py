@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from bakery.redaction import shorten
 from bakery.sources.openpgp import BadSignature, Unverifiable, VerifiedSignature
 from bakery.sources.trust import Identity
 
 if TYPE_CHECKING:
-    from sigstore.models import Bundle
-    from sigstore.verify import Verifier
+    from cryptography.x509 import Certificate
 
 EXTRA = "pip install -e '.[sigstore]'"
 NO_CHECKPOINT = "with checkpoint"
@@ -37,38 +38,56 @@ def verify(
     except ImportError:
         raise Unverifiable(f"the sigstore library is not installed ({EXTRA})") from None
     logging.getLogger("sigstore").setLevel(logging.ERROR)  # it warns about being offline, which is intended
+    _expect_json(bundle)
+    pinned = _Pinned(identities)
     try:
         parsed = Bundle.from_json(bundle)
         if trusted_root:
             root = TrustedRoot.from_file(str(trusted_root))
         else:
             root = ClientTrustConfig.production(offline=True).trusted_root
-        signer = _verify_any(Verifier(trusted_root=root), file.read_bytes(), parsed, identities)
+        Verifier(trusted_root=root).verify_artifact(file.read_bytes(), parsed, pinned)
     except Error as error:
         if str(error).endswith(NO_CHECKPOINT):
             raise Unverifiable(f"the bundle cannot be verified offline: {error}") from None
         raise BadSignature(f"the bundle does not verify the file: {_summary(error)}") from None
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise BadSignature(f"the bundle is malformed: {type(error).__name__}: {_summary(error)}") from None
+    assert pinned.matched is not None
     issued = parsed.signing_certificate.not_valid_before_utc  # certificates are valid for ten minutes
-    return VerifiedSignature("sigstore", f"{signer.identity} {signer.issuer}", f"{issued:%Y-%m-%d}")
+    return VerifiedSignature("sigstore", f"{pinned.matched.identity} {pinned.matched.issuer}", f"{issued:%Y-%m-%d}")
 
 
-def _verify_any(verifier: "Verifier", data: bytes, bundle: "Bundle", identities: Sequence[Identity]) -> Identity:
-    """The first of ``identities`` that signed ``data``; raises the library's error about the last one if none did."""
-    from sigstore.errors import VerificationError
-    from sigstore.verify.policy import Identity as Policy
+class _Pinned:
+    """A policy for the library that accepts several identities and remembers which one matched."""
 
-    for identity in identities:
-        policy = Policy(identity=identity.identity, issuer=identity.issuer)
-        try:
-            verifier.verify_artifact(data, bundle, policy)
-        except VerificationError:
-            if identity == identities[-1]:
-                raise
-        else:
-            return identity
-    raise AssertionError("a series without identities has no bundle")
+    def __init__(self, identities: Sequence[Identity]) -> None:
+        self.identities = identities
+        self.matched: Identity | None = None
+
+    def verify(self, cert: "Certificate") -> None:
+        """Raise the library's ``VerificationError`` unless ``cert`` names one of the identities and its issuer."""
+        from sigstore.errors import VerificationError
+        from sigstore.verify.policy import Identity as Policy
+
+        reasons = []
+        for identity in self.identities:
+            try:
+                Policy(identity=identity.identity, issuer=identity.issuer).verify(cert)
+            except VerificationError as error:
+                reasons.append(str(error))
+            else:
+                self.matched = identity
+                return
+        raise VerificationError("; ".join(reasons))
+
+
+def _expect_json(bundle: bytes) -> None:
+    try:
+        msgspec.json.decode(bundle, type=dict)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        shown = shorten(bundle[:400].decode("ascii", "replace").strip(), 40)
+        raise BadSignature(f"the bundle is not a JSON object: it begins with {shown!r}") from None
 
 
 def _summary(error: BaseException) -> str:

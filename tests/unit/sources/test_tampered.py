@@ -262,11 +262,11 @@ BUNDLES: list[Case] = [
     ("another media type", lambda h: h.bundle(DATA, media_type="text/plain"), "does not verify the file"),
     ("an unreadable number", edited(lambda c: entry(c).update(logIndex="many")), "does not verify the file"),
     ("an empty object", lambda h: b"{}", "does not verify the file"),
-    ("a list", lambda h: b"[]", "does not verify the file: failed to load bundle"),
-    ("a truncated bundle", lambda h: h.bundle(DATA)[:-50], "does not verify the file: failed to load bundle"),
-    ("deeply nested", lambda h: b"[" * 60_000, "does not verify the file: failed to load bundle"),
-    ("an empty file", lambda h: b"", "does not verify the file: failed to load bundle"),
-    ("HTML", lambda h: HTML, "does not verify the file: failed to load bundle"),
+    ("a list", lambda h: b"[]", "not a JSON object"),
+    ("a truncated bundle", lambda h: h.bundle(DATA)[:-50], "not a JSON object"),
+    ("deeply nested", lambda h: b"[" * 60_000, "not a JSON object"),
+    ("an empty file", lambda h: b"", "not a JSON object"),
+    ("HTML", lambda h: HTML, "not a JSON object: it begins with '<!DOCTYPE html>"),
 ]
 
 
@@ -322,9 +322,9 @@ CONTENTS: list[Case] = [
     ("a truncated xz stream", GOOD[: len(GOOD) // 2], "not a tarball of Python 3.13.5: (unexpected end|unexp)"),
     ("a corrupt xz stream", flipped(GOOD, len(GOOD) // 2), "not a tarball of Python 3.13.5: Corrupt"),
     ("a corrupt gzip stream", flipped(tgz("3.13.5"), 60), "not a tarball of Python 3.13.5"),
-    ("a zip file", b"PK\x03\x04" + GOOD, "unknown compression: expected gzip"),
-    ("HTML", HTML, "unknown compression: expected gzip"),
-    ("an empty file", b"", "unknown compression: expected gzip"),
+    ("a zip file", b"PK\x03\x04" + GOOD, "expected xz or gzip"),
+    ("HTML", HTML, "expected xz or gzip, but the file begins with b'<!DOCT'"),
+    ("an empty file", b"", "expected xz or gzip"),
     ("xz of something else", lzma.compress(HTML), "not a tarball of Python 3.13.5"),
 ]
 

@@ -191,7 +191,7 @@ def test_tarball_timeout_is_reported(org: FakePythonOrg, monkeypatch: pytest.Mon
         (tarball("3.13.4", top="Python-3.13.6"), {}, "its Include/patchlevel.h is of 3.13.4"),
         (None, {"sha256_sum": "0" * 64}, "python.org's API has sha256_sum 0000"),
         (None, {"filesize": 5}, "python.org's API has filesize 5, the file has"),
-        (HTML, {}, "unknown compression: expected gzip"),
+        (HTML, {}, "expected xz or gzip"),
     ],
     ids=["an older release", "an older release in disguise", "another digest", "another size", "HTML"],
 )
