@@ -5,7 +5,9 @@ import re
 import selectors
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.errors import BakeryError
+from bakery.redaction import redact
 
 
 class ProgramError(subprocess.SubprocessError):
@@ -26,12 +29,14 @@ class ProgramError(subprocess.SubprocessError):
 class Limits:
     """What a program may take; the defaults are for one that answers at once with a few lines.
 
-    ``seconds`` to run, ``output`` bytes on both streams, and ``grace`` seconds from SIGTERM to SIGKILL.
+    ``seconds`` to run, ``output`` bytes on both streams, and ``grace`` seconds from SIGTERM to SIGKILL. After
+    ``notice`` seconds, a line on standard error says that the program still runs.
     """
 
     seconds: float = 120
     output: int = 1 << 20
     grace: float = 0
+    notice: float = 15
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,11 @@ def run_program(
         except OSError as error:  # not executable, not a program, or a limit of processes or of open files
             raise ProgramError(f"cannot be run: {error.strerror}") from None
         with process:
+            notice = threading.Timer(limits.notice, _report_wait, [command, limits])
+            notice.daemon = True
             try:
+                if limits.notice < limits.seconds:
+                    notice.start()
                 stdout, stderr, line = _follow(process, began + limits.seconds, limits.output)
                 process.wait(max(0.0, began + limits.seconds - time.perf_counter()))
             except BaseException as error:
@@ -92,9 +101,17 @@ def run_program(
                 if isinstance(error, TimeoutError | subprocess.TimeoutExpired):
                     raise ProgramError(f"took more than {limits.seconds:.0f} s") from None
                 raise
+            finally:
+                notice.cancel()
             return Finished(
                 process.returncode, stdout, stderr, time.perf_counter() - began, line - began if line else None
             )
+
+
+def _report_wait(command: Sequence[str], limits: Limits) -> None:
+    name = redact(Path(command[0]).name)
+    with suppress(OSError, ValueError):  # a standard error that is closed or full
+        print(f"{name} has run for {limits.notice:.0f} s: waiting up to {limits.seconds:.0f} s", file=sys.stderr)
 
 
 def _end(process: "subprocess.Popen[bytes]", limits: Limits) -> None:

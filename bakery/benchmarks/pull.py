@@ -122,7 +122,7 @@ def run_pull(session: Session) -> BenchmarkResult:
         del sources["gzip"]
     measured = []
     for image in images:
-        with idle_container(engine, image.id) as container:
+        with idle_container(engine, image.id, name=image.image) as container:
             measured.append((image, python_of(container, image.image)))
     with session.measuring(), registry(engine) as port:
         session.phase("pushing the images to a registry on loopback")

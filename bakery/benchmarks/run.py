@@ -36,7 +36,7 @@ from bakery.redaction import shorten
 MARK = "WORKER "
 MIN_SECONDS = 0.08  # the minimum duration of a value
 TARGET_SECONDS, MAX_VALUES = 0.3, 3  # a process measures for about this long after a warm-up, at most this many values
-LIMIT = 110  # seconds after which a process ends itself; Docker's client times out after 120 seconds without output
+LIMIT = 110  # seconds after which a process ends itself and names the benchmark: before its container is ended
 
 
 class _Metadata(msgspec.Struct, frozen=True):
@@ -255,7 +255,7 @@ def run_benchmarks(session: Session) -> BenchmarkResult:
         stack.enter_context(session.measuring())
         workers = []
         for side, image in zip(SIDES, images, strict=True):
-            container = stack.enter_context(idle_container(engine, image.id, options))
+            container = stack.enter_context(idle_container(engine, image.id, options, name=image.image))
             workers.append(WorkerContainer(side, image.image, container, settings.clock))
         ours, reference = (worker.python for worker in workers)
         if ours.key != reference.key:

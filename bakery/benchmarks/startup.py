@@ -146,7 +146,7 @@ def _measure(session: Session, images: Sequence[MeasuredImage]) -> BenchmarkResu
     with session.measuring():
         measured, have_bash = [], True
         for image in images:
-            with idle_container(engine, image.id) as container:
+            with idle_container(engine, image.id, name=image.image) as container:
                 measured.append((image, python_of(container, image.image)))
                 if not session.noise[0]:
                     session.check_quiet(container)

@@ -39,6 +39,8 @@ exit $code
 KEYS = ("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "cert", "client-cert", "proxy",
         "timeout", "default-timeout", "retries", "constraint")  # fmt: skip
 """pip's settings for indexes, certificates, proxies and timeouts."""
+LONGEST_INSTALL = 7200.0
+"""Seconds after which an installation has failed; sdists may have to be compiled."""
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 
 
@@ -118,7 +120,7 @@ class Wheelhouse(ExitStack):
         # Files that do not compile (for another version of Python, or lib2to3's own test data) are never imported.
         compileall = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", target]
         script = SCRIPT.format(install=shlex.join(pip), requirements=requirements, compile=shlex.join(compileall))
-        result = self._container.run(["sh", "-c", script])
+        result = self._container.run(["sh", "-c", script], seconds=LONGEST_INSTALL)
         if result.code:
             raise BuildError(f"cannot be installed: {_reason(result.output)}")
         sha256 = hashlib.sha256()

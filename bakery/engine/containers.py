@@ -5,12 +5,13 @@ import io
 import secrets
 import struct
 import tarfile
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from bakery.engine.engine import Engine
 from bakery.errors import BuildError
@@ -27,7 +28,9 @@ LARGEST_OUTPUT = 64 << 20
 LARGEST_TREE = 4 << 30
 """Bytes of files that are copied from a container; pandas with its dependencies has 0.2 GB."""
 LONGEST_START = 120.0
-"""Seconds after which a ``docker run`` that is measured has failed."""
+"""Seconds after which a ``docker run`` that is measured, or a short command in a container, has failed."""
+LONGEST_SILENCE = 1800.0
+"""Seconds without output after which a program has failed; CPython's tests, the most silent, may take 1,200 each."""
 IDLE = ["python3", "-c", "import signal; signal.pause()"]
 
 
@@ -50,7 +53,8 @@ class ContainerOptions:
     """How a container is started.
 
     ``network`` is ``none`` or ``host``, ``mounts`` are paths of the engine's machine that it sees read-only under the
-    same name, and ``cpu`` is the number of the CPU that it is pinned to.
+    same name, and ``cpu`` is the number of the CPU that it is pinned to. :func:`run_container` ends it after
+    ``silence`` seconds without output.
     """
 
     network: str = "none"
@@ -58,6 +62,7 @@ class ContainerOptions:
     mounts: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     cpu: int | None = None
+    silence: float = LONGEST_SILENCE
 
 
 def cpu_limits(cpu: int | None) -> dict[str, str | int]:
@@ -70,25 +75,65 @@ def cpu_limits(cpu: int | None) -> dict[str, str | int]:
     return {} if cpu is None else {"cpuset_cpus": str(cpu), "cpu_shares": 1 << 18}
 
 
+class _Limit(threading.Thread):
+    """Ends the container in which ``program`` runs ``seconds`` after the block began or :meth:`restart` was called.
+
+    The block then raises :exc:`BuildError` for ``problem``, a phrase that begins with a verb.
+    """
+
+    def __init__(self, container: "DockerContainer", seconds: float, problem: str) -> None:
+        super().__init__(daemon=True)
+        self._container, self._seconds, self._problem = container, seconds, problem
+        self._done, self._late = threading.Event(), False
+        self.restart()
+
+    def restart(self) -> None:
+        """Allow ``seconds`` more from now on."""
+        self._end = time.monotonic() + self._seconds
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._done.set()
+        if self._late and (error is None or isinstance(error, Exception)):
+            raise BuildError(f"{self._problem} and was ended") from None
+
+    def run(self) -> None:
+        while (left := self._end - time.monotonic()) > 0:
+            if self._done.wait(left):
+                return
+        self._late = True
+        with suppress(Exception):  # an engine that does not answer: the request in the block fails, too
+            self._container.kill()
+
+
 def execute(api: "APIClient", container: str, command: Sequence[str], **options: Any) -> CommandResult:
     """Run ``command`` in the container with this ID; ``options`` are passed to ``exec_create`` of Docker's client.
 
     The output is read through the HTTP response. ``exec_run`` of Docker's client reads the socket below it, and loses
     data that arrived together with the headers (https://github.com/docker/docker-py/issues/3332). :exc:`BuildError`
-    for more than :data:`LARGEST_OUTPUT`: the image may come from an untrusted source.
+    if the container has ended, and for more than :data:`LARGEST_OUTPUT`: the image may come from an untrusted source.
     """
+    from docker.errors import NotFound
+
+    ended = f"{command[0]} cannot be run: its container is not running"
     process = api.exec_create(container, list(command), **options)["Id"]
     url = f"{api.base_url}/v{api.api_version}/exec/{process}/start"
     streams = {STDOUT: bytearray(), STDERR: bytearray()}
     # Only the headers have a time limit: a command may be silent for long.
     with api.post(url, json={"Detach": False, "Tty": False}, stream=True, timeout=(api.timeout, None)) as response:
         if response.status_code == 409:
-            raise BuildError(f"{command[0]} cannot be run: its container is not running")
+            raise BuildError(ended)
         response.raise_for_status()
         for stream, data in _frames(response.raw, f"{command[0]} in the container"):
             streams[stream] += data
-    while (state := api.exec_inspect(process))["Running"]:  # it may close its output before it ends
-        time.sleep(0.02)
+    try:
+        while (state := api.exec_inspect(process))["Running"]:  # it may close its output before it ends
+            time.sleep(0.02)
+    except NotFound:  # the engine forgets a command together with its container
+        raise BuildError(ended) from None
     return CommandResult(int(state["ExitCode"]), *(text.decode("utf-8", "replace") for text in streams.values()))
 
 
@@ -110,10 +155,15 @@ class Container:
         self._engine, self._container, self._reference = engine, container, reference
 
     def run(
-        self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, folder: str | None = None
-    ) -> CommandResult:
-        """Run ``command`` in it (``docker exec``) until it ends; :exc:`BuildError` if the container has ended."""
-        with _refusals(self._engine, self._reference):
+        self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, folder: str | None = None,
+        seconds: float = LONGEST_START,
+    ) -> CommandResult:  # fmt: skip
+        """Run ``command`` in it (``docker exec``) until it ends.
+
+        :exc:`BuildError` if the container has ended, or the command takes more than ``seconds``, which ends it.
+        """
+        problem = f"{self._reference}: {command[0]} took more than {seconds:.0f} s"
+        with _Limit(self._container, seconds, problem), _refusals(self._engine, self._reference):
             api, identity = self._engine.client.api, str(self._container.id)
             return execute(api, identity, command, environment=dict(environment or {}), workdir=folder)
 
@@ -146,6 +196,18 @@ def _refusals(engine: Engine, reference: str) -> Iterator[None]:
             raise BuildError(f"{reference} cannot be run: {error.explanation or error}") from None
 
 
+def _settings(options: ContainerOptions) -> dict[str, Any]:
+    from docker.types import Mount
+
+    return {
+        "network_mode": options.network,
+        "environment": dict(options.environment),
+        "mounts": [Mount(path, path, type="bind", read_only=True) for path in options.mounts],
+        "labels": dict(options.labels),
+        **cpu_limits(options.cpu),
+    }
+
+
 @contextmanager
 def _created(engine: Engine, reference: str, command: Sequence[str], **options: Any) -> "Iterator[DockerContainer]":
     engine.require(reference)
@@ -162,22 +224,27 @@ def _created(engine: Engine, reference: str, command: Sequence[str], **options: 
 
 def run_container(
     engine: Engine, reference: str, command: Sequence[str], *, write: Callable[[str], object],
-    files: tuple[str, bytes] | None = None, environment: Mapping[str, str] | None = None,
+    files: tuple[str, bytes] | None = None, options: ContainerOptions | None = None,
 ) -> CommandResult:  # fmt: skip
-    """Run ``command`` in a container of ``reference`` without a network; the container is always removed.
+    """Run ``command`` in a container of ``reference``, which is always removed.
 
     Its output goes to ``write`` line by line while it runs. ``files`` is a folder in the container and a tar that is
     unpacked there, which works with a remote engine too. Raises :exc:`BuildError` if the image is missing, its
-    container cannot be created, or it writes more than :data:`LARGEST_OUTPUT`.
+    container cannot be created, or it writes more than :data:`LARGEST_OUTPUT` or is silent for too long.
     """
-    variables = dict(environment or {})
-    with _created(engine, reference, command, environment=variables, network_mode="none") as container:
+    options = options or ContainerOptions()
+    problem = f"{command[0]} in {reference} wrote nothing for {options.silence:.0f} s"
+    with (
+        _created(engine, reference, command, **_settings(options)) as container,
+        _Limit(container, options.silence, problem) as limit,
+    ):
         if files:
             with engine.api_errors():
                 container.put_archive(*files)
         lines, parts = [], [""]
         with closing(_output(engine, container, reference, command[0])) as output:
             for text in codecs.iterdecode(output, "utf-8", "replace"):
+                limit.restart()
                 first, *others = text.split("\n")
                 parts.append(first)
                 for part in others:
@@ -219,7 +286,7 @@ def docker_run(
     options = ("--rm", "--network=none", f"--name={name}", *limits, *options, f"--entrypoint={program}")
     run = ["docker", "run", *options, reference, *arguments]
     try:
-        done = run_program(run, engine.environment, Limits(LONGEST_START, LARGEST_OUTPUT))
+        done = run_program(run, engine.environment, Limits(LONGEST_START, LARGEST_OUTPUT, notice=LONGEST_START))
     except BaseException as error:
         with suppress(OSError, ProgramError):
             run_program(["docker", "rm", "--force", name], engine.environment)
@@ -235,22 +302,18 @@ def docker_run(
 
 
 @contextmanager
-def idle_container(engine: Engine, reference: str, options: ContainerOptions | None = None) -> Iterator[Container]:
-    """A container of ``reference`` to run commands in, then removed; :exc:`BuildError` if it cannot be started."""
-    from docker.types import Mount
+def idle_container(
+    engine: Engine, reference: str, options: ContainerOptions | None = None, *, name: str = ""
+) -> Iterator[Container]:
+    """A container of ``reference`` to run commands in, then removed; :exc:`BuildError` if it cannot be started.
 
-    options = options or ContainerOptions()
-    settings = {
-        "network_mode": options.network,
-        "environment": dict(options.environment),
-        "mounts": [Mount(path, path, type="bind", read_only=True) for path in options.mounts],
-        "labels": dict(options.labels),
-        **cpu_limits(options.cpu),
-    }
-    with _created(engine, reference, IDLE, entrypoint=[], user="0:0", init=True, **settings) as container:
-        with _refusals(engine, reference):
+    Errors call the image ``name`` if ``reference`` is its digest.
+    """
+    settings = {**_settings(options or ContainerOptions()), "entrypoint": [], "user": "0:0", "init": True}
+    with _created(engine, reference, IDLE, **settings) as container:
+        with _refusals(engine, name or reference):
             container.start()
-        yield Container(engine, container, reference)
+        yield Container(engine, container, name or reference)
 
 
 def tar_of(path: Path, name: str) -> bytes:

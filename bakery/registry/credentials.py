@@ -12,11 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bakery.programs import Limits, run_program
+from bakery.redaction import shorten
 from bakery.registry.errors import RegistryError
 from bakery.registry.references import HUB
 
 PATIENCE = 120.0
 """Seconds for a credential helper, which may ask its user to unlock a keychain."""
+PREFIX = "docker-credential-"
+"""The names of credential helpers begin with it."""
+FAILURES = (OSError, ValueError, LookupError, RecursionError, subprocess.SubprocessError)
+"""What a damaged configuration or a credential helper can raise."""
 HUB_KEY = "https://index.docker.io/v1/"
 """The key of Docker Hub in docker's configuration."""
 
@@ -44,16 +49,24 @@ def server_address(host: str) -> str:
 
 
 def find_login(host: str, config: Mapping[str, object]) -> Login:
-    """The login for ``host`` in docker's ``config``, empty if there is none; :exc:`RegistryError` if it is damaged."""
-    key = server_address(host)
+    """The login for ``host`` in docker's ``config``, empty if there is none.
+
+    Raises :exc:`RegistryError` if the configuration is damaged or a credential helper fails.
+    """
+    key, cause = server_address(host), "its configuration is damaged"
     try:
         helper = _mapping(config.get("credHelpers")).get(key) or config.get("credsStore")
-        login = (_from_helper(str(helper), key) if helper else None) or _from_auths(_mapping(config.get("auths")), key)
+        try:
+            login = _from_helper(str(helper), key) if helper else None
+        except FAILURES:
+            cause = f"the credential helper {shorten(f'{PREFIX}{helper}', 100)} failed"
+            raise
+        login = login or _from_auths(_mapping(config.get("auths")), key)
         f"{login.name}{login.password}{login.token}".encode()  # fails for lone surrogates, which JSON can escape
         return login
-    except (OSError, ValueError, LookupError, RecursionError, subprocess.SubprocessError):
+    except FAILURES:
         raise RegistryError(
-            f"docker's login for {host} cannot be read: its configuration is damaged or a credential helper failed",
+            f"docker's login for {host} cannot be read: {cause}",
             hint=f"`docker login {host}` stores a new one in config.json of $DOCKER_CONFIG or ~/.docker.",
         ) from None
 
@@ -70,7 +83,7 @@ def _from_helper(helper: str, server: str) -> Login | None:
     https://github.com/docker/docker-credential-helpers#development: the server on standard input, JSON on standard
     output; the name ``<token>`` marks an identity token.
     """
-    command = [f"docker-credential-{helper}", "get"]
+    command = [f"{PREFIX}{helper}", "get"]
     done = run_program(command, os.environ, Limits(PATIENCE), data=server.encode())
     if done.code and b"credentials not found in native keychain" in done.stdout:
         return None

@@ -95,6 +95,10 @@ UNEXPLAINED = Reason(".*", "", optional=True)
 Groups = list[tuple[Reason, list[Difference]]]
 
 
+LONGEST = 600.0
+"""Seconds after which shared/facts.py has failed. It takes seconds, and minutes in an emulated image."""
+
+
 def short(value: str | None, length: int = 60) -> str:
     """A value for one line, cut after ``length`` characters."""
     return repr(value) if value is None or len(value) <= length else f"{value[:length]!r}..."
@@ -109,7 +113,7 @@ def observe(engine: Engine, root: Path, reference: str, image: Image | None = No
     command = ["python3", "/tmp/facts.py", json.dumps(engine.configuration(reference))]
     with idle_container(engine, reference) as container:
         container.put("/tmp", tar_of(root / "shared" / "facts.py", "facts.py"))
-        done = container.run(command, environment={"PYTHONDONTWRITEBYTECODE": "1"})
+        done = container.run(command, environment={"PYTHONDONTWRITEBYTECODE": "1"}, seconds=LONGEST)
     try:
         facts = msgspec.json.decode(done.stdout, type=Facts)
     except (ValueError, RecursionError):

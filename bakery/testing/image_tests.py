@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bakery.catalog import LABELS, Catalog, Image, RecipeName, all_references, references
-from bakery.engine import Engine, EngineImage, run_container, tar_of
+from bakery.engine import LONGEST_START, ContainerOptions, Engine, EngineImage, run_container, tar_of
 from bakery.errors import BuildError, InputError
 from bakery.records import TestRun, amend_record, manifest_digest_of, read_status, record_of
 from bakery.sizes import budget_of, explain_excess, size_and_anatomy
 from bakery.workspace import Workspace
 
 FOLDER = "image-tests"
+LONGEST_TEST = 900.0
+"""Seconds without output after which tests/image has failed; emulated tests may take minutes each."""
 PASSED, FAILED, NOTHING_SELECTED, ALL_SKIPPED = 0, 1, 3, 4
 """Exit codes of tests/image/run.py."""
 
@@ -67,7 +69,8 @@ def twin_failure(engine: Engine, tested: EngineImage, twin: str, home: Path, dig
     expected, actual = (replace(each, id="", tags=(), layers=each.layers[:-1]) for each in (tested, image))
     if actual != expected or len(image.layers) != len(tested.layers):  # the last layer is marked
         return f"{twin} has different layers or a different configuration"
-    code = run_container(engine, twin, ["python", "-c", ""], write=str).code
+    options = ContainerOptions(silence=LONGEST_START)
+    code = run_container(engine, twin, ["python", "-c", ""], write=str, options=options).code
     return f"{twin}: python exited with code {code}" if code else ""
 
 
@@ -83,17 +86,18 @@ def run_image_tests(
     write(f"testing {image.name}")
     reference = references(catalog, image)[0]
     built = engine.require(reference)
+    environment = {
+        "IMAGE_RECIPE": built.labels.get(f"{LABELS}.recipe", ""),
+        "IMAGE_VARIANT": image.variant.name,
+        "IMAGE_LACKS": " ".join(image.variant.lacks),
+    }
     finished = run_container(
         engine,
         reference,
         ["python", "-B", f"/tmp/{FOLDER}/run.py", *(word for pattern in patterns for word in ("-k", pattern))],
         files=("/tmp", tar_of(workspace.root / "tests" / "image", FOLDER)),
         write=write,
-        environment={
-            "IMAGE_RECIPE": built.labels.get(f"{LABELS}.recipe", ""),
-            "IMAGE_VARIANT": image.variant.name,
-            "IMAGE_LACKS": " ".join(image.variant.lacks),
-        },
+        options=ContainerOptions(environment=environment, silence=LONGEST_TEST),
     )
     result = _result(image, reference, finished.code, finished.stdout)
     if finished.code == NOTHING_SELECTED:

@@ -16,6 +16,7 @@ from bakery.catalog import Image, references
 from bakery.engine import run_container
 from bakery.errors import BuildError, InputError
 from bakery.records import SuiteRun, amend_record, manifest_digest_of, record_of
+from bakery.redaction import shorten
 from bakery.testing.image_tests import as_built
 from bakery.toml import Rule, read_toml
 
@@ -133,8 +134,19 @@ def recovered_tests(lines: Iterable[str]) -> tuple[str, ...]:
     return tuple(match[2] for match in matches if match and int(match[1]) in (PASSED, NOTHING_RAN))
 
 
-def build_suites(builder: Builder, images: Iterable[Image]) -> list[Suite]:
-    """Build the tests on each of ``images``; raises as :func:`build_suite` does."""
+def build_suites(builder: Builder, images: Sequence[Image], only: Sequence[str]) -> list[Suite]:
+    """Build the tests on each of ``images``, and missing images before.
+
+    Raises :exc:`InputError` if ``only`` has no name of a test file, and as :func:`expected_failures`,
+    :meth:`Builder.build_missing` and :func:`build_suite` do.
+    """
+    for file in only:
+        if not re.fullmatch(r"test[\w.]+", file):
+            problem = f"--only={shorten(file, 100)}: expected the name of a test file"
+            raise InputError(problem, hint="For example --only=test_ssl.")
+    for image in images:  # a damaged file is reported before a build that takes minutes
+        expected_failures(builder.workspace.root, image)
+    builder.build_missing(images)
     with builder.display:
         return [build_suite(builder, image) for image in images]
 
@@ -199,10 +211,10 @@ def run_suite(
 
 
 def run_suites(
-    builder: Builder, images: Iterable[Image], only: Sequence[str], jobs: int, write: Callable[[str], object]
+    builder: Builder, images: Sequence[Image], only: Sequence[str], jobs: int, write: Callable[[str], object]
 ) -> tuple[list[SuiteResult], BuildError | None]:
     """The result of :func:`run_suite` on each of ``images``, and the error to end with if a test failed."""
-    results = [run_suite(builder, suite, only, jobs, write) for suite in build_suites(builder, images)]
+    results = [run_suite(builder, suite, only, jobs, write) for suite in build_suites(builder, images, only)]
     return results, suite_failure(results)
 
 

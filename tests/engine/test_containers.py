@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from bakery.engine.containers import CommandResult, Container, docker_run, idle_container, run_container
+from bakery.engine.containers import (
+    CommandResult,
+    Container,
+    ContainerOptions,
+    docker_run,
+    idle_container,
+    run_container,
+)
 from bakery.engine.engine import Engine
 from bakery.errors import BuildError
 
@@ -71,6 +78,28 @@ def test_a_container_whose_output_never_ends_is_stopped_and_removed(
     with pytest.raises(BuildError, match=r"^wrote more than 1 MiB"):
         docker_run(engine, reference, command)
     assert not [each for each in engine.client.api.containers(all=True) if command[-1] in each["Command"]]
+
+
+@pytest.mark.parametrize("script", ["sleep 600", "while :; do echo; sleep 0.1; done", "exec >&- 2>&-; sleep 600"])
+def test_a_command_that_does_not_end_is_ended(engine: Engine, reference: str, script: str) -> None:
+    with idle_container(engine, engine.require(reference).id, name=reference) as container:
+        with pytest.raises(BuildError, match=rf"^{reference}: sh took more than 2 s and was ended"):
+            container.run(["sh", "-c", script], seconds=2)
+        with pytest.raises(BuildError, match="not running"):
+            container.run(["true"])
+
+
+@pytest.mark.parametrize("script", ["echo one; sleep 600", "exec >&- 2>&-; sleep 600"])
+def test_a_container_that_writes_nothing_is_ended(engine: Engine, reference: str, script: str) -> None:
+    with pytest.raises(BuildError, match=rf"^sh in {reference} wrote nothing for 2 s and was ended"):
+        run_container(engine, reference, ["sh", "-c", script], write=str, options=ContainerOptions(silence=2))
+
+
+def test_a_container_may_run_for_long_if_it_writes_something(engine: Engine, reference: str) -> None:
+    script = "for i in 1 2 3 4 5; do echo; sleep 0.9; done; exit 3"
+    assert (
+        run_container(engine, reference, ["sh", "-c", script], write=str, options=ContainerOptions(silence=2)).code == 3
+    )
 
 
 def test_a_container_is_attached_to_before_it_starts(

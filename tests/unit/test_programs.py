@@ -44,6 +44,13 @@ def test_a_program_can_get_more_input_than_a_pipe_holds() -> None:
     assert len(done.stdout) == 3 << 20
 
 
+def test_a_program_that_takes_long_is_named_with_its_limit(capfd: pytest.CaptureFixture[str]) -> None:
+    shell("sleep 0.5; echo done", notice=0.1)
+    assert capfd.readouterr() == ("", "sh has run for 0 s: waiting up to 30 s\n")
+    shell("echo done", notice=1)
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("script", ["exec cat /dev/zero", "exec cat /dev/zero >&2"])
 def test_endless_output_is_an_error(script: str) -> None:
     with pytest.raises(ProgramError, match="wrote more than 1 MiB"):

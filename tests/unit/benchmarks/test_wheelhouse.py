@@ -20,7 +20,7 @@ TINY = Benchmark("tiny", "bm_tiny", (), "tiny==1\n", "")
 class FakeContainer:
     """pip succeeds in it, and the folder that it fills is always the same."""
 
-    def run(self, _: list[str]) -> SimpleNamespace:
+    def run(self, _: list[str], *, seconds: float) -> SimpleNamespace:
         return SimpleNamespace(code=0, output="")
 
     def get(self, _: str) -> list[bytes]:

@@ -139,7 +139,15 @@ def test_a_damaged_configuration_or_helper_is_reported(
 ) -> None:
     monkeypatch.setattr("bakery.registry.credentials.PATIENCE", 1.0)
     configure(content, store=script)
-    with pytest.raises(RegistryError, match=f"docker's login for {HOST} cannot be read"):
+    helper = content.get("credsStore")
+    cause = f"the credential helper docker-credential-{helper} failed" if helper else "its configuration is damaged"
+    with pytest.raises(RegistryError, match=f"docker's login for {HOST} cannot be read: {cause}"):
+        find_login(HOST)
+
+
+def test_a_damaged_configuration_is_not_blamed_on_the_helper(configure: Any) -> None:
+    configure({"credsStore": "store", "auths": []}, store=answer("", ""))
+    with pytest.raises(RegistryError, match="its configuration is damaged"):
         find_login(HOST)
 
 

@@ -6,15 +6,19 @@ import dataclasses
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from bakery.build.builder import Builder
 from bakery.catalog.models import Image
-from bakery.errors import ConfigError
+from bakery.errors import ConfigError, InputError
 from bakery.testing.regrtest import (
     CHECK,
     ExpectedFailure,
     SuiteResult,
+    build_suites,
     expected_failures,
     main_arguments,
     read_summary,
@@ -196,3 +200,19 @@ def test_a_run_of_suites_fails_for_failed_tests_and_obsolete_entries(image: Call
         f"{bad.image.name}: test_os failed",
         f"{bad.image.name}: test_ssl no longer fails: remove it from shared/regrtest.toml",
     ]
+
+
+@pytest.mark.parametrize("file", ["--help", "-h", "ssl", "", "/etc/passwd", "test_ssl\n"])
+def test_a_name_that_no_test_file_has_is_refused_before_anything_is_built(
+    image: Callable[..., Image], file: str
+) -> None:
+    with pytest.raises(InputError, match=r"(?s)^--only=.*: expected the name of a test file"):
+        build_suites(cast(Builder, None), [image("3.13")], ["test_os", file])
+
+
+def test_a_damaged_list_is_reported_before_anything_is_built(tmp_path: Path, image: Callable[..., Image]) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "regrtest.toml").write_text("[[expected]]\nfile = 1\n")
+    builder = SimpleNamespace(workspace=SimpleNamespace(root=tmp_path))
+    with pytest.raises(ConfigError, match=r"regrtest\.toml"):
+        build_suites(cast(Builder, builder), [image("3.13")], ["test_ssl", "test.test_asyncio.test_futures"])
