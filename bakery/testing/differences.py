@@ -95,7 +95,7 @@ UNEXPLAINED = Reason(".*", "", optional=True)
 Groups = list[tuple[Reason, list[Difference]]]
 
 
-LONGEST = 600.0
+LONGEST = 300.0
 """Seconds after which shared/facts.py has failed. It takes seconds, and minutes in an emulated image."""
 
 
