@@ -32,7 +32,10 @@ CHECK = 'set -f; for test; do python -m test --timeout=1200 $test >/dev/null 2>&
 
 @dataclass(frozen=True)
 class ExpectedFailure:
-    """A test file, or its ``tests`` (regrtest's patterns), that may fail in ``versions``, and why it may."""
+    """A test file, or its ``tests`` (regrtest's patterns), that may fail in ``versions``, and why it may.
+
+    A version is a series, a release, or the commit of a source tree (``0edaa75...``).
+    """
 
     file: Annotated[str, Rule("a test file's name without .py", r"test\w+")]
     reason: Annotated[str, Rule("a reason of at least four words", r"\S+( \S+){3,}")]
@@ -100,7 +103,8 @@ def expected_failures(root: Path, image: Image) -> tuple[ExpectedFailure, ...]:
     """What may fail in ``image`` (shared/regrtest.toml); :exc:`bakery.errors.ConfigError` for an invalid entry."""
     entries = read_toml(root / "shared" / "regrtest.toml").entries("expected")
     failures = [entry.read(ExpectedFailure) for entry in entries]
-    return tuple(failure for failure in failures if {image.series.name, image.version} & set(failure.versions))
+    names = {image.series.name, image.version, image.pin.local.removeprefix("git ")}
+    return tuple(failure for failure in failures if names & set(failure.versions))
 
 
 def read_summary(output: str) -> Summary | None:

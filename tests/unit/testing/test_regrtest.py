@@ -166,6 +166,13 @@ def test_an_entry_applies_to_the_series_and_releases_that_it_lists(
     assert expected_failures(root, image(version)) == ((whole,) if applies else ())
 
 
+def test_an_entry_can_be_for_a_source_tree(tmp_path: Path, image: Callable[..., Image]) -> None:
+    root = entry(tmp_path, 'file = "test_gdb"\nversions = ["0edaa75"]\nreason = "it needs a debugger"')
+    release = image("3.13")
+    tree = dataclasses.replace(release, pin=dataclasses.replace(release.pin, local="git 0edaa75"))
+    assert [len(expected_failures(root, each)) for each in (release, tree)] == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("lines", "error"),
     [
