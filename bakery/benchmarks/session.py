@@ -1,6 +1,7 @@
 """What benchmarks of speed and of cold starts share: options, images, interpreters, and the result of a run."""
 
 import re
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,8 +32,8 @@ from bakery.benchmarks.results import (
 from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
 from bakery.display import Display, Report, duration
 from bakery.engine import Container, Engine, require_embedded
-from bakery.errors import BuildError, InputError
-from bakery.files import locked
+from bakery.errors import BakeryError, BuildError, InputError
+from bakery.files import disk_full, locked
 from bakery.options import Measuring
 from bakery.redaction import shorten
 from bakery.workspace import Workspace
@@ -191,12 +192,25 @@ class Session:
         self.note(f"{spread}: the machine is {state}{advice}")
 
     def report(self, run: "Callable[[Session], BenchmarkResult]") -> Report:
-        """Measure with ``run_benchmarks`` or ``run_startup``; write the result to build/bench and report it."""
+        """Measure with ``run_benchmarks`` or ``run_startup``; write the result to build/bench and report it.
+
+        Raises :exc:`BakeryError` before anything is measured if the folder cannot be written. A result that cannot be
+        written afterwards is reported, and the report has the failure.
+        """
+        folder, written, failure = self.workspace.build / "bench", "", None
+        with disk_full(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
         with self.display:
             result = self.measured = run(self)
-        file = save(self.workspace.build / "bench", result)
-        notes = (*notes_of(result), f"Written: {file} and {file.stem}.md")
-        return Report(rows_of(result), COLUMNS, text="\n" + "".join(f"{note}\n" for note in notes))
+        try:
+            with disk_full(folder):
+                file = save(folder, result)
+            written = f"Written: {file} and {file.stem}.md\n"
+        except BakeryError as error:
+            failure = error
+        text = "".join(f"{note}\n" for note in notes_of(result))
+        return Report(rows_of(result), COLUMNS, f"\n{text}{written}", failure=failure)
 
     def result(
         self, images: Sequence[tuple[MeasuredImage, Python]], benchmarks: list[BenchmarkTimes],

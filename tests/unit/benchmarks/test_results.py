@@ -33,7 +33,7 @@ from bakery.benchmarks.run import has_settled
 from bakery.benchmarks.session import Pair, Session
 from bakery.catalog import Catalog, select_images
 from bakery.display.progress import Display
-from bakery.errors import ConfigError, InputError
+from bakery.errors import BakeryError, ConfigError, InputError
 from bakery.options import Measuring
 from bakery.report.figures import benchmark_page, image_of, summaries_chart
 from bakery.workspace import Workspace
@@ -323,3 +323,25 @@ def test_a_published_name_that_could_end_its_cell_or_chart_is_an_error(tmp_path:
         place[key] = before
     file.write_text(json.dumps(content), encoding="utf-8")
     assert len(read_results(tmp_path)) == 2
+
+
+def session_in(folder: Path) -> Session:
+    return Session(Workspace(folder, folder), None, None, Measuring(), Display(io.StringIO()))  # type: ignore[arg-type]
+
+
+def test_a_folder_that_cannot_be_written_is_reported_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "build").write_text("")
+    with pytest.raises(BakeryError, match=r"build/bench: Not a directory"):
+        session_in(tmp_path).report(lambda _: pytest.fail("was measured"))
+
+
+def test_a_result_that_cannot_be_written_is_still_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def measure(_: Session) -> BenchmarkResult:
+        (tmp_path / "build" / "bench" / f"{RESULT.stem}.json").mkdir()
+        return RESULT
+
+    with pytest.raises(BakeryError, match=rf"{RESULT.stem}\.json"):
+        session_in(tmp_path).report(measure).show()
+    printed = capsys.readouterr().out
+    assert RESULT.benchmarks[0].name in printed
+    assert "Written" not in printed
