@@ -19,7 +19,8 @@
 #   compiler_path       folder of their programs, empty if they are on PATH
 #   compiler_configure  further flags for ./configure, after configure_flags
 #   compiler_flags      flags for the compiler, after upstream's own, so that they win
-#   linker_flags        flags for the linker; exported-data.list exists when they are used
+#   linker_flags        flags for the linker; exported-data.list and /mnt/startup.order (shared/startup.order) exist when
+#                       they are used
 #   executable_flags    flags for linking the executable only
 #   expat_flags         further compiler flags for the bundled expat only
 #   ceval_flags         further compiler flags for ceval.c only, the interpreter's loop; for series from 3.14 on

@@ -13,7 +13,9 @@ from pathlib import Path
 from bakery.catalog import DIRTY, LOCK, Catalog, Image
 from bakery.git import changes, git, require_clone
 
-SHARED = (":(glob)shared/*.sh", "shared/minimal.conf", "shared/catalog.toml", "bakery/plan/bake.py")
+SHARED = (
+    ":(glob)shared/*.sh", "shared/startup.order", "shared/minimal.conf", "shared/catalog.toml", "bakery/plan/bake.py",
+)  # fmt: skip
 """What all images are made from, as git's pathspecs."""
 
 

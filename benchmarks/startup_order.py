@@ -1,0 +1,100 @@
+"""Prints shared/startup.order: functions of libpython in the order in which the linker puts them.
+
+First those that a start runs, then those that six imports and a small program run in addition, each group in the order
+of its addresses. It runs in a debug image, which has their names, with this machine's valgrind::
+
+    docker run --rm --network=none --volume="$PWD/benchmarks:/benchmarks:ro" \
+        --volume=/usr/libexec/valgrind:/usr/libexec/valgrind:ro \
+        infra7/python:3.13-debug python3 /benchmarks/startup_order.py > shared/startup.order
+"""
+
+import bisect
+import os
+import platform
+import re
+import struct
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+VALGRIND = Path("/usr/libexec/valgrind")
+TOOL = VALGRIND / f"callgrind-{ {'x86_64': 'amd64', 'aarch64': 'arm64'}[platform.machine()] }-linux"
+LIBRARY = Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"))
+SYMBOLS = Path("/usr/lib/debug/.build-id")
+PROGRAMS = (
+    ["-c", "pass"],
+    ["-c", "import asyncio, json, urllib.request, ssl, sqlite3, unittest"],
+    [str(Path(__file__).with_name("small_program.py"))],
+)
+HEADER = """\
+# Functions of 3.13's libpython that a start runs, then those that six imports and a small program run in addition:
+# benchmarks/startup_order.py. The linker puts them at the beginning of the code, in this order, so that less of it is
+# in memory (docs/trials.md). A series skips those that it does not have.
+"""
+
+
+def symbols(data: bytes) -> list[tuple[int, int, str]]:
+    """The address, the size and the name of each function in the symbol table of a 64-bit ELF file."""
+    table, size, count = struct.unpack_from("<Q10xHH", data, 40)[0], *struct.unpack_from("<HH", data, 58)
+    sections = [struct.unpack_from("<IIQQQQII", data, table + size * number) for number in range(count)]
+    functions = []
+    for _, kind, _, _, offset, length, link, _ in sections:
+        for entry in range(offset, offset + length, 24) if kind == 2 else ():  # SHT_SYMTAB
+            name, info, _, _, address, length_of = struct.unpack_from("<IBBHQQ", data, entry)
+            if info & 15 == 2 and length_of:  # STT_FUNC
+                start = sections[link][4] + name
+                functions.append((address, length_of, data[start : data.index(b"\0", start)].decode()))
+    return sorted(functions)
+
+
+def executed(program: list[str]) -> set[int]:
+    """The addresses of the instructions of libpython that a run of ``program`` executes.
+
+    Callgrind's format: https://valgrind.org/docs/manual/cl-format.html, with names and addresses abbreviated.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        command = [TOOL, "--tool=callgrind", "--dump-instr=yes", f"--callgrind-out-file={folder}/%p"]
+        environment = {**os.environ, "VALGRIND_LIB": str(VALGRIND), "VALGRIND_LAUNCHER": str(TOOL)}
+        process = subprocess.Popen([*command, sys.executable, *program], env=environment, stderr=subprocess.PIPE)
+        _, errors = process.communicate()
+        if process.returncode:
+            raise SystemExit(f"valgrind python3 {program[0]}: exit code {process.returncode}\n{errors.decode()}")
+        profile = Path(folder, str(process.pid)).read_text()
+    names: dict[str, str] = {}
+    addresses, address, ours = set(), 0, False
+    for line in profile.splitlines():
+        if match := re.match(r"(c?ob)=(\(\d+\))(?: (.*))?", line):
+            names.setdefault(match[2], match[3])
+            ours = LIBRARY.name in names[match[2]] if match[1] == "ob" else ours
+        elif match := re.match(r"([+-]?)(0x[0-9a-f]+|\d+) ", line):
+            number = int(match[2], 0)
+            address = {"": number, "+": address + number, "-": address - number}[match[1]]
+            if ours:
+                addresses.add(address)
+    return addresses
+
+
+def main() -> None:
+    """Print the list."""
+    # The note with the build ID: the lengths of the name and of the ID, its type, the name (elf(5)).
+    note = re.search(rb"\x04\0{3}\x14\0{3}\x03\0{3}GNU\0(.{20})", LIBRARY.read_bytes(), re.DOTALL)
+    identity = note[1].hex() if note else ""
+    debug = SYMBOLS / identity[:2] / f"{identity[2:]}.debug"
+    if not debug.exists():
+        raise SystemExit(f"no debug symbols for {LIBRARY}: expected a debug image")
+    functions = symbols(debug.read_bytes())
+    for file in SYMBOLS.glob("*/*.debug"):  # valgrind 3.19 cannot read clang's
+        file.rename(file.with_suffix(".aside"))
+    print(HEADER, end="")
+    starts, listed = [function[0] for function in functions], set()
+    for program in PROGRAMS:
+        indexes = {bisect.bisect_right(starts, address) - 1 for address in executed(program)}
+        for index in sorted(indexes - listed):
+            print(functions[index][2])
+        listed |= indexes
+
+
+if __name__ == "__main__":
+    main()
