@@ -65,9 +65,8 @@ def main() -> None:
     match = re.search(r"(?P<word>\w+)-(\d+)", "abc-123")
     digest = hashlib.sha256(bytes(3) + bytearray(words.encode())).hexdigest().split("a")
     lines = [f"{Point(1)!r} {datetime.datetime(2024, 1, 1):%Y}", f"{decimal.Decimal('1.1') * 3} {10**40 // 7:.3e}"]
-    print(
-        sum(rest), max(rest), urllib.parse.urlsplit("http://host/path?q=1"), match, digest, *lines, file=io.StringIO()
-    )
+    out = io.StringIO()
+    print(sum(rest), max(rest), urllib.parse.urlsplit("http://host/path?q=1"), match, digest, texts, *lines, file=out)
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder, "table.csv")
         with file.open("w", newline="") as table:

@@ -14,7 +14,8 @@ from bakery.catalog import DIRTY, LOCK, Catalog, Image
 from bakery.git import changes, git, require_clone
 
 SHARED = (
-    ":(glob)shared/*.sh", "shared/startup.order", "shared/minimal.conf", "shared/catalog.toml", "bakery/plan/bake.py",
+    ":(glob)shared/*.sh", ":(glob)shared/debug-*", "shared/startup.order", "shared/minimal.conf", "shared/catalog.toml",
+    "bakery/plan/bake.py",
 )  # fmt: skip
 """What all images are made from, as git's pathspecs."""
 

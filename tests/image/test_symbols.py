@@ -17,6 +17,9 @@ import support
 
 MOV_RSP_RBP = (b"\x48\x89\xe5", b"\x48\x8b\xec")
 PROLOGUE = 40
+# Functions that shared/startup.order lists, and others.
+AT_START = ("Py_BytesMain", "Py_RunMain", "PyConfig_Clear", "PyInterpreterState_Delete", "PyMem_Malloc")
+RARE = ("PyNumber_InPlaceRshift", "PyNumber_InPlaceFloorDivide", "PyUnicode_DecodeUTF7Stateful", "PyNumber_Power")
 # Public data that libpython itself does not use in one series or another, which is true of the reference's build too.
 # PY_TIMEOUT_MAX is a constant whose value clang inlines.
 UNUSED = {
@@ -49,6 +52,15 @@ class SymbolsTest(unittest.TestCase):
         for path in (support.executable(), support.libpython(), *support.extension_modules()):
             with self.subTest(path=path):
                 self.assertNotIn("libgcc_s.so.1", support.Elf(path).strings(support.DT_NEEDED))
+
+    @unittest.skipUnless("Clang" in sys.version, "gcc's linker takes no order of functions")
+    def test_functions_of_a_start_are_next_to_each_other(self):
+        """They are at the beginning of libpython's code: a page with one of them is mapped as a whole."""
+        start, other = (
+            [ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value for name in names]
+            for names in (AT_START, RARE)
+        )
+        self.assertLess(max(start), min(other))
 
     def test_no_file_needs_packed_relocations(self):
         """A tree or a bundle that was copied to a distribution with glibc 2.35, as Ubuntu 22.04 has, starts there."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.recipes import RecipeName
-from bakery.plan.revision import checkout_of, made_from, revision_of
+from bakery.plan.revision import SHARED, checkout_of, made_from, revision_of
 
 SHA256 = "a" * 64
 
@@ -69,12 +71,21 @@ def test_commits_of_other_files_do_not_change_the_revision(clone: Clone) -> None
         "shared/install.sh",
         "shared/common.sh",
         "shared/minimal.conf",
+        "shared/startup.order",
+        "shared/debug-types.c",
         "shared/catalog.toml",
         "bakery/plan/bake.py",
     ],
 )
 def test_a_commit_of_a_file_that_the_image_is_made_from_is_its_revision(clone: Clone, name: str) -> None:
     assert clone.commit(name, "# another\n") == clone.revision()
+
+
+def test_every_shared_file_that_a_dockerfile_mounts_counts(root: Path) -> None:
+    text = "".join((root / recipe / "Dockerfile").read_text() for recipe in ("debian", "reference"))
+    mounted = {f"shared/{name}" for name in re.findall(r"from=shared,source=([^,]+)", text)}
+    patterns = [pattern.removeprefix(":(glob)") for pattern in SHARED]
+    assert not [file for file in mounted if not any(fnmatch(file, pattern) for pattern in patterns)]
 
 
 def test_an_image_is_made_from_its_familys_data_and_the_dockerfile_that_it_names(
