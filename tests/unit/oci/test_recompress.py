@@ -311,6 +311,15 @@ def test_a_layer_is_compressed_once_and_then_read_from_the_cache(make: Any, tmp_
     assert all(after[file] == time for file, time in before.items())
 
 
+def with_other_bytes(packed: bytes, kind: str) -> bytes:
+    """The same content as ``packed``, at another level or with data that a decompressor ignores."""
+    if packed.startswith(b"\x1f\x8b"):  # gzip: a time in the header (RFC 1952)
+        return gzip.compress(gzip.decompress(packed), 1) if kind == "level" else packed[:4] + b"DATA" + packed[8:]
+    content = zstandard.ZstdDecompressor().decompressobj().decompress(packed)
+    # A skippable frame (RFC 8878 3.1.2).
+    return zstandard.compress(content, 1) if kind == "level" else packed + b"\x50\x2a\x4d\x18\4\0\0\0DATA"
+
+
 DAMAGE: dict[str, Callable[[Path, Path], object]] = {
     "emptied": lambda file, _: file.write_bytes(b""),
     "cut short": lambda file, _: file.write_bytes(file.read_bytes()[:-5]),
@@ -321,6 +330,8 @@ DAMAGE: dict[str, Callable[[Path, Path], object]] = {
     "in the other compression": lambda file, _: file.write_bytes(
         gzip.compress(layer("a")) if "zstd" in str(file) else zstandard.compress(layer("a"))
     ),
+    "at another level": lambda file, _: file.write_bytes(with_other_bytes(file.read_bytes(), "level")),
+    "with hidden data": lambda file, _: file.write_bytes(with_other_bytes(file.read_bytes(), "hidden")),
     "a link": lambda file, other: (file.unlink(), file.symlink_to(other)),
     "a FIFO": lambda file, _: (file.unlink(), os.mkfifo(file)),
 }
