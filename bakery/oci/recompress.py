@@ -19,7 +19,7 @@ from typing import IO
 
 from bakery.compression import Compression
 from bakery.errors import BakeryError
-from bakery.files import Tell, require_type, sha256_of, staged_file
+from bakery.files import Tell, disk_full, require_type, sha256_of, staged_file
 from bakery.oci.archives import blob_path, open_member, read_blob, read_object
 from bakery.oci.attestations import PREDICATE, STATEMENT, Publication
 from bakery.oci.compression import compressed, library_of
@@ -227,7 +227,8 @@ class _Copier:
             yield end
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=self.folder) as stage:
+        partial = tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=self.folder)
+        with disk_full(self.folder), partial as stage:
             file = Path(stage, packed.name)
             with staged_file(file) as raw:
                 raw.writelines(compressed(chunks(), self.compression.method, self.compression.level))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
@@ -18,7 +19,7 @@ import pytest
 import zstandard
 
 from bakery.compression import Compression
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, DiskFullError
 from bakery.oci.attestations import STATEMENT
 from bakery.oci.manifests import CONFIG, INDEX, MANIFEST
 from bakery.oci.recompress import LayerCache, recompress
@@ -356,6 +357,16 @@ def test_a_damaged_layer_in_the_cache_is_reported_and_compressed_again(
     assert file.is_file() and not file.is_symlink()
     make(layout, image, compression=compression)
     assert capsys.readouterr().out == ""
+
+
+def test_a_full_disk_of_the_cache_is_named(make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("bakery.files.os.fsync", full)
+    layout = Layout()
+    with pytest.raises(DiskFullError, match=f"no space left on the file system of {tmp_path / 'cache'}"):
+        make(layout, layout.built(layer("a")))
 
 
 def test_levels_and_methods_have_separate_caches(make: Any) -> None:
