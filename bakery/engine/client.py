@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 from docker import APIClient, DockerClient
 from docker.transport import unixconn
-from requests.adapters import HTTPAdapter
 
 from bakery.net import sessions
 from bakery.urls import is_loopback
@@ -25,7 +24,7 @@ class Connection(sessions.HeaderDeadline, HTTPConnection):
 class _Api(APIClient):
     def mount(self, prefix: Any, adapter: Any) -> None:
         """Use connections with a deadline for tcp://HOST, too."""
-        super().mount(prefix, sessions.Adapter(None) if type(adapter) is HTTPAdapter else adapter)
+        super().mount(prefix, sessions.Adapter(None) if prefix in ("http://", "https://") else adapter)
 
     def prepare_request(self, request: Any) -> Any:
         """Keep requests from sending a login of ~/.netrc to an engine at tcp://HOST: engines have no logins.
