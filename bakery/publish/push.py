@@ -19,7 +19,7 @@ from typing import IO, Annotated
 import msgspec
 
 from bakery import names, oci
-from bakery.catalog import ANNOTATIONS, LABELS, Catalog, Image, RecipeName, aliases_of, tags_of
+from bakery.catalog import ANNOTATIONS, LABELS, Catalog, Image, RecipeName, aliases_of, image_named, tags_of
 from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError, reason_of
@@ -179,18 +179,6 @@ def read_digests(files: Sequence[str]) -> list[PushedImage]:
     return images
 
 
-def known_image(catalog: Catalog, pushed: PushedImage) -> Image | None:
-    """The image with the name of ``pushed``, without ``-gzip``; ``None`` if ``catalog`` has none."""
-    images = (
-        Image(series, pin, target, variant, pushed.platform)
-        for series in catalog.series
-        for pin in series.pins
-        for target in catalog.targets
-        for variant in catalog.variants
-    )
-    return next((image for image in images if image.name == pushed.image.removesuffix(GZIP)), None)
-
-
 def labels_that_name(image: Image) -> dict[str, str]:
     """The labels of ``image`` (:func:`bakery.plan.bake.labels`) that determine its name."""
     return {
@@ -208,7 +196,8 @@ def check_tags(catalog: Catalog, pushed: PushedImage) -> None:
     stamp = tags.dated.removeprefix(f"{tags.release.removesuffix(end)}-").removesuffix(end)
     version = re.match(r"[^-]*(-local)?", pushed.image)
     own = tuple(tag for tag in tags.shared if version and f"{tag}-".startswith(f"{version[0]}-"))
-    name, image = pushed.image.removesuffix(end), known_image(catalog, pushed)
+    name = pushed.image.removesuffix(end)
+    image = image_named(catalog, name, pushed.platform)
     expected = tags_for(catalog, image, stamp, end) if image else ImageTags(f"{name}-{stamp}{end}", pushed.image, own)
     if tags != expected or f"-{stamp}".endswith(GZIP):  # the tag of a twin
         raise InputError(
@@ -354,7 +343,7 @@ class Pusher:
         config = self.repository.config(manifests[0])
         if (actual := Platform.from_descriptor(config)) != image.platform:
             raise PublishError(f"{name}: {digest} is an image for {shorten(actual, 100) or 'no platform'}")
-        labels, known = oci.labels_of(config), known_image(self.catalog, image)
+        labels, known = oci.labels_of(config), image_named(self.catalog, image.image.removesuffix(GZIP), image.platform)
         for key, expected in labels_that_name(known).items() if known else ():
             if (label := labels.get(key, expected)) != expected:
                 raise PublishError(f"{name}: {digest} is another image: {key} is {shorten(label, 100)}, not {expected}")
