@@ -19,7 +19,7 @@ from typing import IO, Annotated
 import msgspec
 
 from bakery import names, oci
-from bakery.catalog import ANNOTATIONS, LABELS, Catalog, Image, RecipeName, aliases_of, image_named, tags_of
+from bakery.catalog import ANNOTATIONS, LABELS, Catalog, Image, aliases_of, image_named, tags_of
 from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError, reason_of
@@ -298,7 +298,6 @@ class Pusher:
             if not self.dry:
                 self._require_pushed(image)
         check_platforms(images)
-        self._check_twins(images)
         reports, latest, planned = list[TagReport](), dict[str, TagReport](), dict[str, Current]()
         for tags, group in groups.items():
             entries = [entry for image in group for entry in image.entries]
@@ -318,19 +317,6 @@ class Pusher:
         for report in reports if not self.dry else ():
             self._move(report.moves[2:])
         return reports
-
-    def _check_twins(self, images: Sequence[PushedImage]) -> None:
-        """Raise :exc:`InputError` if two of ``images`` are the same bytes: a twin has other layers.
-
-        Only an engine that compresses nothing has one image for both, which is pushed in the catalog's compressions.
-        """
-        full, twin = (self.catalog.compressions[key] for key in (RecipeName.FULL, "twin"))
-        names: dict[str, str] = {}
-        for image in images:
-            digest = image.entries[0]["digest"]
-            if (name := names.setdefault(digest, image.image)) != image.image and full != replace(twin, marked=False):
-                problem = f"{name} and {image.image} are the same image: {digest}"
-                raise InputError(problem, hint="Push again on the machine that built them.")
 
     def _require_pushed(self, image: PushedImage) -> None:
         """Raise :exc:`PublishError` unless the registry has all entries, and the image is what its name says."""

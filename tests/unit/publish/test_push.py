@@ -275,16 +275,6 @@ def test_image_with_zstd_layers_gets_no_tag_of_a_gzip_twin(
     assert merge.tags == []
 
 
-def test_image_gets_no_tags_of_its_own_twin(merge: Merge, catalog: Catalog, image: Callable[..., Image]) -> None:
-    names: Any = asdict(push.tags_for(catalog, image("3.13"), "20261127", "-gzip"))
-    twin = {**merge.image, "image": f"{merge.image['image']}-gzip", "names": names}
-    merge.file.parent.mkdir(parents=True)
-    merge.file.write_text(json.dumps([merge.image, twin]))
-    with pytest.raises(InputError, match=r"3\.13\.15-bookworm and 3\.13\.15-bookworm-gzip are the same image: sha256:"):
-        merge.pusher.tag(push.read_digests([str(merge.file)]))
-    assert merge.tags == []
-
-
 def test_image_that_is_not_in_the_catalog_gets_tags_of_its_version(merge: Merge) -> None:
     names = {"dated": "3.13.99-local-bookworm-1", "release": "3.13.99-local-bookworm"}
     merge.image |= {"image": "3.13.99-local-bookworm", "names": {**names, "shared": ["3.13.99-local-slim"]}}
