@@ -1,6 +1,5 @@
 """Commands that publish images, and keep the repository's data, this machine and its engine in order."""
 
-import functools
 from pathlib import Path
 
 from bakery.catalog import load_catalog
@@ -73,7 +72,7 @@ def doctor(building: Building) -> Report:
 def clean(cleaning: Cleaning, output: Output) -> None:
     """Remove what builds left on this machine: only the kinds that you name."""
     kinds = [kind for kind in bakery.machine.KINDS if cleaning.all or getattr(cleaning, kind)]
-    bakery.machine.clean(WORKSPACE, kinds, functools.partial(print, flush=True), dry=output.dry)
+    bakery.machine.clean(WORKSPACE, kinds, lambda text: print(redact(text), flush=True), dry=output.dry)
 
 
 @command()

@@ -115,3 +115,15 @@ def _nearest(text: str, names: Sequence[str]) -> str:
     close = difflib.get_close_matches(text, names, n=2, cutoff=0.5)
     meant = f"Did you mean {' or '.join(close)}? " if close else ""
     return f"{meant}Available: {', '.join(names)}."
+
+
+def image_named(catalog: Catalog, name: str, platform: Platform) -> Image | None:
+    """The image with this name, such as 3.13.15-minimal-bookworm, for ``platform``; ``None`` if there is none."""
+    images = (
+        Image(series, pin, target, variant, platform)
+        for series in catalog.series
+        for pin in series.pins
+        for target in catalog.targets
+        for variant in catalog.variants
+    )
+    return next((image for image in images if image.name == name), None)

@@ -1,17 +1,31 @@
-"""Docker's client for Python, with a limit on the size of answers: the engine may be on another machine."""
+"""Docker's client for Python, with limits on the size and time of answers: the engine may be on another machine."""
 
+from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
 from docker import APIClient, DockerClient
+from docker.transport import unixconn
 
+from bakery.net import sessions
 from bakery.urls import is_loopback
+
+# Docker's client has no other way to choose the class of its connections.
+vars(unixconn)["UnixHTTPConnection"] = type("Connection", (sessions.HeaderDeadline, unixconn.UnixHTTPConnection), {})
 
 LARGEST_ANSWER = 64 << 20
 """Bytes of an answer that is read as a whole; a list of 23 images has 40 KB."""
 
 
+class Connection(sessions.HeaderDeadline, HTTPConnection):
+    """A connection on which the header of an answer may take twice the timeout."""
+
+
 class _Api(APIClient):
+    def mount(self, prefix: Any, adapter: Any) -> None:
+        """Use connections with a deadline for tcp://HOST, too."""
+        super().mount(prefix, sessions.Adapter(None) if prefix in ("http://", "https://") else adapter)
+
     def prepare_request(self, request: Any) -> Any:
         """Keep requests from sending a login of ~/.netrc to an engine at tcp://HOST: engines have no logins.
 
@@ -23,17 +37,14 @@ class _Api(APIClient):
         return super().prepare_request(request)
 
     def send(self, request: Any, **options: Any) -> Any:
-        """The answer; OverflowError before more than :data:`LARGEST_ANSWER` bytes of it are in memory."""
+        """The answer; OverflowError before more than :data:`LARGEST_ANSWER` bytes of it are in memory.
+
+        Raises :exc:`requests.Timeout` for an answer that arrives too slowly, if it is read as a whole.
+        """
         buffered = not options.get("stream")
         response = super().send(request, **{**options, "stream": True})
-        if buffered:
-            content = b""
-            for chunk in response.iter_content(1 << 20):
-                content += chunk
-                if len(content) > LARGEST_ANSWER:
-                    response.close()
-                    raise OverflowError(f"sent more than {LARGEST_ANSWER >> 20} MiB")
-            response._content = content  # as reading response.content would
+        if buffered:  # as reading response.content would
+            response._content = b"".join(sessions.chunks_of(response, LARGEST_ANSWER))
         return response
 
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from pathlib import Path
 
 from packaging.version import Version
@@ -17,6 +17,8 @@ from bakery.regular_files import read_regular
 LABEL = "io.github.infra7.python.engine=embedded"
 """Marks our daemons in the process list, to distinguish them from the machine's own Docker."""
 SYSTEM_SOCKET = Path("/var/run/docker.sock")
+PING = 5.0
+"""Seconds between two bytes of the answer to a ping; its header may take twice as long."""
 MOUNTS = Path("/proc/self/mountinfo")
 CRASH = re.compile(rb"(?m)^(?:panic|fatal error|SIG[A-Z]+): ")
 """The line that begins what Go's runtime prints when a program crashes (runtime/panic.go, runtime/signal_unix.go)."""
@@ -128,14 +130,16 @@ def mount_points(*kinds: str) -> list[str]:
 
 def answers(address: Path) -> bool:
     """Whether a Docker engine answers on the unix socket ``address``; PermissionError if the user may not use it."""
+    from bakery.engine.client import Connection  # imports docker
+
     try:
         with socket.socket(socket.AF_UNIX) as connected:
-            connected.settimeout(5)
+            connected.settimeout(PING)
             connected.connect(str(address))
-            http = HTTPConnection("localhost")
+            http = Connection("localhost", timeout=PING)
             http.sock = connected
             http.request("GET", "/_ping")
-            return http.getresponse().status == 200
+            return bool(http.getresponse().status == 200)
     except PermissionError:
         raise
     except (OSError, HTTPException):

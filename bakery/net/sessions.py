@@ -51,17 +51,19 @@ class _Deadline(threading.Thread):
         self.hang_up()
 
 
-class _HeaderDeadline:
+class HeaderDeadline:
     """Closes a connection whose headers have not arrived within twice the timeout of a single read.
 
     A response's ``hang_up`` closes it during the body: http.client reads chunk extensions and trailers without end.
     """
 
     sock: socket.socket
-    timeout: float
+    timeout: float | None
 
     def getresponse(self) -> Any:
         """The response; raises TimeoutError."""
+        if self.timeout is None:
+            return super().getresponse()  # type: ignore[misc]
         hang_up = partial(_shut_down, self.sock)  # sock is None once the last response has begun
         with _Deadline(hang_up, 2 * self.timeout) as deadline:
             try:
@@ -85,14 +87,16 @@ def _shut_down(connected: socket.socket) -> None:
 
 
 class _Plain(HTTPConnectionPool):
-    ConnectionCls = type("Connection", (_HeaderDeadline, HTTPConnection), {})
+    ConnectionCls = type("Connection", (HeaderDeadline, HTTPConnection), {})
 
 
 class _Secure(HTTPSConnectionPool):
-    ConnectionCls = type("Connection", (_HeaderDeadline, HTTPSConnection), {})
+    ConnectionCls = type("Connection", (HeaderDeadline, HTTPSConnection), {})
 
 
-class _Adapter(HTTPAdapter):
+class Adapter(HTTPAdapter):
+    """Requests with this deadline; ``context`` is the one for TLS."""
+
     def __init__(self, context: ssl.SSLContext | None) -> None:
         self.tls: dict[str, Any] = {"ssl_context": context} if context else {}
         super().__init__()
@@ -124,7 +128,7 @@ class Session(requests.Session):
         self.max_redirects = REDIRECTS
         self.headers["Accept-Encoding"] = "identity"
         for scheme in ("http://", "https://"):
-            self.mount(scheme, _Adapter(context))
+            self.mount(scheme, Adapter(context))
 
     def rebuild_auth(self, prepared_request: Any, response: requests.Response) -> None:
         """Remove the login if the host changes, and add none from ~/.netrc; mark a redirect away from https."""

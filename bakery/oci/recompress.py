@@ -11,6 +11,7 @@ diff_id, so a base is compressed once per machine.
 import hashlib
 import os
 import tarfile
+import tempfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import IO
 
 from bakery.compression import Compression
 from bakery.errors import BakeryError
-from bakery.files import Tell, require_type, staged_file
+from bakery.files import Tell, disk_full, require_type, sha256_of, staged_file
 from bakery.oci.archives import blob_path, open_member, read_blob, read_object
 from bakery.oci.attestations import PREDICATE, STATEMENT, Publication
 from bakery.oci.compression import compressed, library_of
@@ -53,20 +54,30 @@ OCI_TYPES = {DOCKER_INDEX: INDEX, DOCKER_MANIFEST: MANIFEST, "application/vnd.do
 
 @dataclass(frozen=True)
 class LayerCache:
-    """Compressed layers in ``folder``, by compression and digest of their content, which is checked at each use."""
+    """Compressed layers in ``folder``, by compression, digest of their content, and digest of their bytes.
+
+    Both digests are checked at each use: the same content can be compressed to other bytes, which may even hide data.
+    """
 
     folder: Path
     tell: Tell
 
     def open(self, packed: Path, method: str, diff_id: str, end: bytes) -> tuple[IO[bytes], str] | None:
-        """The file ``packed`` if it is the layer ``diff_id`` followed by ``end``, compressed by ``method``.
+        """The cached file of ``packed`` that is the layer ``diff_id`` followed by ``end``, compressed by ``method``.
 
-        Also returns the digest of the layer and ``end`` together. ``None`` if the file is anything else.
+        Also returns the digest of the layer and ``end`` together. Damaged files are reported and removed.
         """
+        for file in sorted(packed.parent.glob(f"{packed.name}.*")):
+            if opened := self._checked(file, method, diff_id, end):
+                return opened
+            if not file.is_dir():
+                file.unlink(missing_ok=True)
+        return None
+
+    def _checked(self, packed: Path, method: str, diff_id: str, end: bytes) -> tuple[IO[bytes], str] | None:
         stream = None
         try:
-            if not require_type(packed):
-                return None
+            require_type(packed)
             # Without a buffer: reading from the duplicated descriptor moves the position of both.
             stream = packed.open("rb", buffering=0)
             packing = method_of(stream.read(8))
@@ -83,10 +94,13 @@ class LayerCache:
             stream.seek(-4, os.SEEK_END)
             complete = method != "gzip" or stream.read() == (size % 2**32).to_bytes(4, "little")
             actual = f"sha256:{content.hexdigest()}"
+            problem = f"expected {diff_id} in {method}, found {actual} in {packing}"
             if (actual, tail, packing, complete) == (diff_id, end, method, True):
                 content.update(end)
-                return stream, f"sha256:{content.hexdigest()}"
-            problem = f"expected {diff_id} in {method}, found {actual} in {packing}"
+                stream.seek(0)
+                if packed.suffix == f".{hashlib.file_digest(stream, 'sha256').hexdigest()}":
+                    return stream, f"sha256:{content.hexdigest()}"
+                problem = "its bytes do not have the digest in its name"
         except BakeryError as error:
             problem = error.message
         except read_errors() as error:
@@ -186,16 +200,16 @@ class _Copier:
         packed = self.folder / f"{diff_id.removeprefix('sha256:')}{'-marked' if end else ''}"
         cached = self.cache.open(packed, self.compression.method, diff_id, end)
         if cached is None:
-            new = self.compress(packed, descriptor["digest"], diff_id, end)
-            cached = packed.open("rb"), new
+            file, new = self.compress(packed, descriptor["digest"], diff_id, end)
+            cached = file.open("rb"), new
         stream, new = cached
         with stream:
             return {**descriptor, **self.writer.blob(stream, f"{LAYER}+{self.compression.method}")}, new
 
-    def compress(self, packed: Path, digest: str, diff_id: str, end: bytes) -> str:
-        """Write the layer ``digest`` and ``end`` to ``packed``, completely or not at all, and read it back to check it.
+    def compress(self, packed: Path, digest: str, diff_id: str, end: bytes) -> tuple[Path, str]:
+        """Cache the layer ``digest`` and ``end`` as ``packed``, completely or not at all, and read it back to check it.
 
-        Returns the digest of the content.
+        Returns the file, whose name ends in the digest of its bytes, and the digest of the content.
         """
         content = hashlib.sha256()
 
@@ -212,15 +226,18 @@ class _Copier:
             content.update(end)
             yield end
 
-        with staged_file(packed) as raw:
-            raw.writelines(compressed(chunks(), self.compression.method, self.compression.level))
-            raw.flush()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=self.folder)
+        with disk_full(self.folder), partial as stage:
+            file = Path(stage, packed.name)
+            with staged_file(file) as raw:
+                raw.writelines(compressed(chunks(), self.compression.method, self.compression.level))
             new = f"sha256:{content.hexdigest()}"
-            with decompressed(Path(raw.name).open("rb")) as stream:
+            with decompressed(file.open("rb")) as stream:
                 read_back = hashlib.file_digest(stream, "sha256").hexdigest()
             if new != f"sha256:{read_back}":
                 raise BakeryError(f"layer {digest} is not the same after {self.compression} has compressed it")
-        return new
+            return file.replace(packed.with_name(f"{packed.name}.{sha256_of(file)}")), new
 
     def attestation(self, manifest: ImageManifest, old: str, new: str) -> ImageManifest:
         """``manifest`` with its statements about the image ``new`` instead of ``old``, completed by the publication."""

@@ -19,7 +19,7 @@ from typing import IO, Annotated
 import msgspec
 
 from bakery import names, oci
-from bakery.catalog import Catalog, Image, aliases_of, tags_of
+from bakery.catalog import ANNOTATIONS, LABELS, Catalog, Image, aliases_of, image_named, tags_of
 from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError, reason_of
@@ -179,6 +179,14 @@ def read_digests(files: Sequence[str]) -> list[PushedImage]:
     return images
 
 
+def labels_that_name(image: Image) -> dict[str, str]:
+    """The labels of ``image`` (:func:`bakery.plan.bake.labels`) that determine its name."""
+    return {
+        f"{ANNOTATIONS}.version": image.pin.release, f"{LABELS}.series": image.series.name,
+        f"{LABELS}.target": image.target.name, f"{LABELS}.variant": image.variant.name,
+    }  # fmt: skip
+
+
 def check_tags(catalog: Catalog, pushed: PushedImage) -> None:
     """Raise :exc:`InputError` unless the tags belong to the image, so that no tag of another image moves.
 
@@ -186,18 +194,11 @@ def check_tags(catalog: Catalog, pushed: PushedImage) -> None:
     """
     tags, end = pushed.names, GZIP if pushed.image.endswith(GZIP) else ""
     stamp = tags.dated.removeprefix(f"{tags.release.removesuffix(end)}-").removesuffix(end)
-    known = (
-        tags_for(catalog, image, stamp, end)
-        for series in catalog.series
-        for pin in series.pins
-        for target in catalog.targets
-        for variant in catalog.variants
-        if f"{(image := Image(series, pin, target, variant, pushed.platform)).name}{end}" == pushed.image
-    )
     version = re.match(r"[^-]*(-local)?", pushed.image)
     own = tuple(tag for tag in tags.shared if version and f"{tag}-".startswith(f"{version[0]}-"))
     name = pushed.image.removesuffix(end)
-    expected = next(known, ImageTags(f"{name}-{stamp}{end}", pushed.image, own))
+    image = image_named(catalog, name, pushed.platform)
+    expected = tags_for(catalog, image, stamp, end) if image else ImageTags(f"{name}-{stamp}{end}", pushed.image, own)
     if tags != expected or f"-{stamp}".endswith(GZIP):  # the tag of a twin
         raise InputError(
             f"{pushed.image}: these are not its tags: {', '.join(tags.all)}",
@@ -318,15 +319,22 @@ class Pusher:
         return reports
 
     def _require_pushed(self, image: PushedImage) -> None:
-        """Raise :exc:`PublishError` unless the registry has all entries, and the image is for its platform."""
+        """Raise :exc:`PublishError` unless the registry has all entries, and the image is what its name says."""
         name, digest = f"{image.image} {image.platform}", image.entries[0]["digest"]
         manifests = []
         for entry in image.entries:
             if not (manifest := self.repository.manifest(entry)):
                 raise PublishError(f"{name}: {entry['digest']} is not in the registry: push it first")
             manifests.append(manifest)
-        if (actual := self.repository.platform(manifests[0])) != image.platform:
+        config = self.repository.config(manifests[0])
+        if (actual := Platform.from_descriptor(config)) != image.platform:
             raise PublishError(f"{name}: {digest} is an image for {shorten(actual, 100) or 'no platform'}")
+        labels, known = oci.labels_of(config), image_named(self.catalog, image.image.removesuffix(GZIP), image.platform)
+        for key, expected in labels_that_name(known).items() if known else ():
+            if (label := labels.get(key, expected)) != expected:
+                raise PublishError(f"{name}: {digest} is another image: {key} is {shorten(label, 100)}, not {expected}")
+        if image.image.endswith(GZIP) and {layer.method for layer in oci.layer_sizes(manifests[0])} - {"gzip"}:
+            raise PublishError(f"{name}: {digest} has layers that are not compressed by gzip")
 
     def _attest(self, signer: Signer, images: Sequence[PushedImage], changed: bool) -> None:
         """Sign the statements in the attestations of ``images``, before a tag moves to them or if they are unsigned."""

@@ -10,7 +10,6 @@ from urllib.parse import urldefrag, urljoin
 
 from bakery import oci
 from bakery.names import is_digest
-from bakery.platforms import Platform
 from bakery.redaction import shorten
 from bakery.registry.client import ACCEPT
 from bakery.registry.errors import RegistryError
@@ -65,10 +64,6 @@ class Repository:
             raise RegistryError(f"{where} has something other than an image under {name}: {error}") from None
         return index, oci.digest_of(answer.body)
 
-    def platform(self, manifest: oci.ImageManifest) -> Platform:
-        """The platform in the configuration of the image with this ``manifest``."""
-        return Platform.from_descriptor(self._config(manifest))
-
     def statements(self, attestation: str, image: str) -> Iterator[tuple[str, bytes]]:
         """The type and the predicate (JSON) of each in-toto statement about ``image`` in an attestation manifest.
 
@@ -84,13 +79,14 @@ class Repository:
                     )
                 yield statement
 
-    def _config(self, manifest: oci.ImageManifest) -> oci.ImageConfig:
+    def config(self, manifest: oci.ImageManifest) -> oci.ImageConfig:
+        """The configuration of the image with this ``manifest``."""
         config = manifest["config"]
         return oci.parse_config(self.transport.blob(config["digest"], config["size"]))
 
     def _index_of_image(self, content: dict[str, object], data: bytes) -> oci.Index:
         manifest = oci.parse_manifest(content)
-        config = self._config(manifest)
+        config = self.config(manifest)
         platform: oci.PlatformFields = {"architecture": config["architecture"], "os": config["os"]}
         if variant := config.get("variant"):
             platform["variant"] = variant

@@ -142,7 +142,9 @@ class Transport:
                 wait = max(pause, retry_after(error.wait, pause))
                 if not error.transient or time.monotonic() + wait > deadline:
                     raise
-                self.tell(f"{self.host} {error.transient}: retrying in {wait:.0f} s")
+                self.tell(
+                    f"{self.host} {error.transient}: retrying in {wait:.0f} s, for at most {self.policy.patience:.0f} s"
+                )
             time.sleep(wait)
             pause = min(pause * 2, LONGEST_PAUSE)
 

@@ -46,6 +46,15 @@ def test_permissions_are_granted_by_jobs_only_and_no_checkout_keeps_the_token(fi
     assert text.count("actions/checkout@") == text.count("persist-credentials: false")
 
 
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_no_script_contains_values_of_an_event_and_no_event_runs_foreign_code_with_a_token(file: Path) -> None:
+    """GitHub inserts ``${{ }}`` into a script before bash reads it, so a title could be a command."""
+    text = file.read_text()
+    scripts = re.findall(r"(?m)^( *)(?:- )?run: (?:\|\n((?:\1 .*\n|\n)+)|(.*))", text)
+    assert scripts and not any("${{" in block + line for _, block, line in scripts)
+    assert "pull_request_target" not in text and "workflow_run" not in text
+
+
 def jobs(file: Path) -> dict[str, str]:
     """The text of each job by its name."""
     parts = re.split(r"(?m)^  ([a-z]+):\n", file.read_text().partition("\njobs:\n")[2])
@@ -81,7 +90,9 @@ def test_the_locked_packages_are_those_that_this_project_needs_and_have_hashes()
 def test_only_the_main_branch_signs_and_moves_tags_in_a_protected_environment() -> None:
     signing = {name for name, text in RELEASE.items() if "inv push" in text and "--sign" in text}
     assert signing == {name for name, text in RELEASE.items() if "id-token: write # for keyless" in text} == {"publish"}
-    assert not any("--sign" in text or "--merge" in text for text in NIGHTLY.values())
+    identified = {name for name, text in RELEASE.items() if "id-token: write" in text}
+    assert identified == {"publish", *(name for name, text in RELEASE.items() if "actions/deploy-pages@" in text)}
+    assert not any("--sign" in text or "--merge" in text or "id-token" in text for text in NIGHTLY.values())
     assert "\n    environment: release" in RELEASE["publish"]
     for name in ("plan", "publish"):
         assert "\n    if: github.ref == 'refs/heads/main'\n" in RELEASE[name]

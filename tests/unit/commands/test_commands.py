@@ -191,6 +191,9 @@ def test_clean_dry_lists_what_would_be_removed_and_removes_nothing(inv: Run, tmp
     folder = tmp_path / "home" / "sources" / "3.13.5"
     folder.mkdir(parents=True)
     (tmp_path / "home" / "bases").mkdir()
+    (tmp_path / "home" / "layers").mkdir()
+    (mine := tmp_path / "home" / "layers" / "\x1b[31mmine").touch()
+    assert "\x1b" not in inv("clean", "--layers").stdout and mine.exists()
     done = inv("clean", "--sources", "--dry")
     assert done.stdout.splitlines() == [f"would remove sources: {folder.parent}"]
     assert folder.exists()

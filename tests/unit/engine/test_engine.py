@@ -7,7 +7,10 @@ import gc
 import hashlib
 import json
 import os
+import socket
 import socketserver
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from functools import partial
@@ -756,7 +759,7 @@ def test_an_endless_answer_is_an_error_and_not_read_into_memory(
     version = json.dumps(VERSION).encode()
     server = serve(default=lambda request: version if request.path.endswith("/version") else endless(request))
     engine = Engine("DOCKER_HOST", server.url.replace("http://", "tcp://"), Embedded(workspace))
-    with pytest.raises(EngineError, match=r"sent more than 3 MiB"):
+    with pytest.raises(EngineError, match="sent more than 3145728 bytes"):
         engine.images()
     assert sent < 64 << 20
 
@@ -772,6 +775,52 @@ def test_an_engine_that_accepts_connections_but_never_answers_is_reported_and_ab
     with pytest.raises(EngineError, match=r"\(DOCKER_HOST\) does not answer"):
         running_engine(workspace, messages.append)
     assert messages == [f"waiting for the Docker engine at {os.environ['DOCKER_HOST']}"]
+
+
+@pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{"], ids=["header", "body"])
+@pytest.mark.parametrize("scheme", ["unix", "tcp"])
+def test_an_engine_that_sends_a_byte_at_a_time_is_abandoned(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scheme: str, begin: bytes
+) -> None:
+    listening = socket.socket(socket.AF_UNIX if scheme == "unix" else socket.AF_INET)
+    listening.bind(str(tmp_path / "socket") if scheme == "unix" else ("127.0.0.1", 0))
+    listening.listen()
+
+    def drip() -> None:
+        with listening.accept()[0] as connected, suppress(OSError):
+            connected.sendall(begin)
+            for _ in range(300):
+                connected.sendall(b" " if begin else b"H")
+                time.sleep(0.1)
+
+    thread = threading.Thread(target=drip, daemon=True)
+    thread.start()
+    name = listening.getsockname()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{name}" if scheme == "unix" else f"tcp://{name[0]}:{name[1]}")
+    monkeypatch.setattr("bakery.engine.engine.FIRST_ANSWER", 1)
+    monkeypatch.setattr("bakery.net.sessions.GRACE", 2)
+    with listening, pytest.raises(EngineError, match="does not answer"):
+        running_engine(workspace)
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_a_socket_that_sends_a_byte_at_a_time_is_not_an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bakery.engine.daemons.PING", 0.5)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        listening.listen()
+
+        def drip() -> None:
+            with listening.accept()[0] as connected, suppress(OSError):
+                for _ in range(300):
+                    connected.sendall(b"H")
+                    time.sleep(0.1)
+
+        threading.Thread(target=drip, daemon=True).start()
+        before = time.monotonic()
+        assert not answers(tmp_path / "socket")
+        assert time.monotonic() - before < 20
 
 
 def test_docker_and_buildx_do_not_inherit_what_would_change_an_image(

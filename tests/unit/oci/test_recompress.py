@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
@@ -18,7 +19,7 @@ import pytest
 import zstandard
 
 from bakery.compression import Compression
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, DiskFullError
 from bakery.oci.attestations import STATEMENT
 from bakery.oci.manifests import CONFIG, INDEX, MANIFEST
 from bakery.oci.recompress import LayerCache, recompress
@@ -311,6 +312,15 @@ def test_a_layer_is_compressed_once_and_then_read_from_the_cache(make: Any, tmp_
     assert all(after[file] == time for file, time in before.items())
 
 
+def with_other_bytes(packed: bytes, kind: str) -> bytes:
+    """The same content as ``packed``, at another level or with data that a decompressor ignores."""
+    if packed.startswith(b"\x1f\x8b"):  # gzip: a time in the header (RFC 1952)
+        return gzip.compress(gzip.decompress(packed), 1) if kind == "level" else packed[:4] + b"DATA" + packed[8:]
+    content = zstandard.ZstdDecompressor().decompressobj().decompress(packed)
+    # A skippable frame (RFC 8878 3.1.2).
+    return zstandard.compress(content, 1) if kind == "level" else packed + b"\x50\x2a\x4d\x18\4\0\0\0DATA"
+
+
 DAMAGE: dict[str, Callable[[Path, Path], object]] = {
     "emptied": lambda file, _: file.write_bytes(b""),
     "cut short": lambda file, _: file.write_bytes(file.read_bytes()[:-5]),
@@ -321,6 +331,8 @@ DAMAGE: dict[str, Callable[[Path, Path], object]] = {
     "in the other compression": lambda file, _: file.write_bytes(
         gzip.compress(layer("a")) if "zstd" in str(file) else zstandard.compress(layer("a"))
     ),
+    "at another level": lambda file, _: file.write_bytes(with_other_bytes(file.read_bytes(), "level")),
+    "with hidden data": lambda file, _: file.write_bytes(with_other_bytes(file.read_bytes(), "hidden")),
     "a link": lambda file, other: (file.unlink(), file.symlink_to(other)),
     "a FIFO": lambda file, _: (file.unlink(), os.mkfifo(file)),
 }
@@ -345,6 +357,16 @@ def test_a_damaged_layer_in_the_cache_is_reported_and_compressed_again(
     assert file.is_file() and not file.is_symlink()
     make(layout, image, compression=compression)
     assert capsys.readouterr().out == ""
+
+
+def test_a_full_disk_of_the_cache_is_named(make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("bakery.files.os.fsync", full)
+    layout = Layout()
+    with pytest.raises(DiskFullError, match=f"no space left on the file system of {tmp_path / 'cache'}"):
+        make(layout, layout.built(layer("a")))
 
 
 def test_levels_and_methods_have_separate_caches(make: Any) -> None:

@@ -99,10 +99,10 @@ class Attested(FakeRepository):
         return not name.endswith((".att", ".sig"))
 
     def manifest(self, _: object) -> object:
-        return {"config": {}}
+        return {"config": {}, "layers": []}
 
-    def platform(self, _: object) -> Platform:
-        return Platform("linux/amd64")
+    def config(self, _: object) -> object:
+        return {"os": "linux", "architecture": "amd64"}
 
     def put_manifest(self, *_: object) -> None:
         """It takes everything."""
@@ -245,6 +245,32 @@ def test_image_from_another_machine_moves_only_its_own_tags(merge: Merge, names:
     if name:
         merge.image |= {"image": name}
     with pytest.raises(InputError, match="these are not its tags"):
+        merge.run()
+    assert merge.tags == []
+
+
+@pytest.mark.parametrize(
+    ("label", "value"), [("io.github.infra7.python.variant", "minimal"), ("org.opencontainers.image.version", "3.12.5")]
+)
+def test_image_whose_labels_name_another_image_gets_no_tag(merge: Merge, label: str, value: str) -> None:
+    archive = Archive()
+    other = archive.image([make_tar({"file": b"x"})], config={"Labels": {label: value}})
+    merge.blobs |= archive.blobs
+    merge.image["entries"] = [other]
+    with pytest.raises(PublishError, match=f"{other['digest']} is another image: {label} is {value}, not "):
+        merge.run()
+    assert merge.tags == []
+
+
+def test_image_with_zstd_layers_gets_no_tag_of_a_gzip_twin(
+    merge: Merge, catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    archive = Archive()
+    merge.image["entries"] = [archive.image([make_tar({"file": b"x"})], "zstd")]
+    merge.blobs |= archive.blobs
+    merge.image["names"] = asdict(push.tags_for(catalog, image("3.13"), "20261127", "-gzip"))
+    merge.image["image"] += "-gzip"
+    with pytest.raises(PublishError, match="layers that are not compressed by gzip"):
         merge.run()
     assert merge.tags == []
 
