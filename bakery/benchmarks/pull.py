@@ -22,7 +22,7 @@ import msgspec
 
 from bakery.benchmarks.results import FIRST_LINE, BenchmarkResult, times_of
 from bakery.benchmarks.session import Session, python_of
-from bakery.engine import Engine, docker_run, fresh_engine, idle_container
+from bakery.engine import ContainerOptions, Engine, docker_run, fresh_engine, idle_container
 from bakery.errors import BuildError, EngineError
 
 COMMAND = ("python3", "-c", "print('ready')")
@@ -122,7 +122,7 @@ def run_pull(session: Session) -> BenchmarkResult:
         del sources["gzip"]
     measured = []
     for image in images:
-        with idle_container(engine, image.id, name=image.image) as container:
+        with idle_container(engine, image.id, ContainerOptions(name=image.image)) as container:
             measured.append((image, python_of(container, image.image)))
     with session.measuring(), registry(engine) as port:
         session.phase("pushing the images to a registry on loopback")

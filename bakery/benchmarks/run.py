@@ -11,7 +11,7 @@ stays random, so that the rounds sample it.
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -255,7 +255,7 @@ def run_benchmarks(session: Session) -> BenchmarkResult:
         stack.enter_context(session.measuring())
         workers = []
         for side, image in zip(SIDES, images, strict=True):
-            container = stack.enter_context(idle_container(engine, image.id, options, name=image.image))
+            container = stack.enter_context(idle_container(engine, image.id, replace(options, name=image.image)))
             workers.append(WorkerContainer(side, image.image, container, settings.clock))
         ours, reference = (worker.python for worker in workers)
         if ours.key != reference.key:

@@ -29,7 +29,7 @@ import msgspec
 from bakery.benchmarks.pull import run_pull
 from bakery.benchmarks.results import BenchmarkResult, MeasuredImage, times_of
 from bakery.benchmarks.session import PROGRAMS, SIDES, Session, python_of
-from bakery.engine import Engine, docker_run, fresh_engine, idle_container
+from bakery.engine import ContainerOptions, Engine, docker_run, fresh_engine, idle_container
 from bakery.errors import BuildError, EngineError
 from bakery.platforms import host_platform
 
@@ -146,7 +146,7 @@ def _measure(session: Session, images: Sequence[MeasuredImage]) -> BenchmarkResu
     with session.measuring():
         measured, have_bash = [], True
         for image in images:
-            with idle_container(engine, image.id, name=image.image) as container:
+            with idle_container(engine, image.id, ContainerOptions(name=image.image)) as container:
                 measured.append((image, python_of(container, image.image)))
                 if not session.noise[0]:
                     session.check_quiet(container)

@@ -54,7 +54,7 @@ class ContainerOptions:
 
     ``network`` is ``none`` or ``host``, ``mounts`` are paths of the engine's machine that it sees read-only under the
     same name, and ``cpu`` is the number of the CPU that it is pinned to. :func:`run_container` ends it after
-    ``silence`` seconds without output.
+    ``silence`` seconds without output. Errors call the image ``name`` if its reference is a digest.
     """
 
     network: str = "none"
@@ -63,6 +63,7 @@ class ContainerOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     cpu: int | None = None
     silence: float = LONGEST_SILENCE
+    name: str = ""
 
 
 def cpu_limits(cpu: int | None) -> dict[str, str | int]:
@@ -196,25 +197,24 @@ def _refusals(engine: Engine, reference: str) -> Iterator[None]:
             raise BuildError(f"{reference} cannot be run: {error.explanation or error}") from None
 
 
-def _settings(options: ContainerOptions) -> dict[str, Any]:
+@contextmanager
+def _created(
+    engine: Engine, reference: str, command: Sequence[str], options: ContainerOptions, **settings: Any
+) -> "Iterator[DockerContainer]":
     from docker.types import Mount
 
-    return {
+    engine.require(reference)
+    settings |= {
         "network_mode": options.network,
+        # Without a network, the proxies of docker's configuration would only be a login among the variables of a test.
+        "use_config_proxy": options.network != "none",
         "environment": dict(options.environment),
         "mounts": [Mount(path, path, type="bind", read_only=True) for path in options.mounts],
         "labels": dict(options.labels),
         **cpu_limits(options.cpu),
     }
-
-
-@contextmanager
-def _created(engine: Engine, reference: str, command: Sequence[str], **options: Any) -> "Iterator[DockerContainer]":
-    engine.require(reference)
-    with _refusals(engine, reference):
-        # Without a network, the proxies of docker's configuration would only be a login among the variables of a test.
-        proxies = options["network_mode"] != "none"
-        container = engine.client.containers.create(reference, list(command), use_config_proxy=proxies, **options)
+    with _refusals(engine, options.name or reference):
+        container = engine.client.containers.create(reference, list(command), **settings)
     try:
         yield container
     finally:
@@ -233,16 +233,17 @@ def run_container(
     container cannot be created, or it writes more than :data:`LARGEST_OUTPUT` or is silent for too long.
     """
     options = options or ContainerOptions()
-    problem = f"{command[0]} in {reference} wrote nothing for {options.silence:.0f} s"
+    name = options.name or reference
+    problem = f"{command[0]} in {name} wrote nothing for {options.silence:.0f} s"
     with (
-        _created(engine, reference, command, **_settings(options)) as container,
+        _created(engine, reference, command, options) as container,
         _Limit(container, options.silence, problem) as limit,
     ):
         if files:
             with engine.api_errors():
                 container.put_archive(*files)
         lines, parts = [], [""]
-        with closing(_output(engine, container, reference, command[0])) as output:
+        with closing(_output(engine, container, name, command[0])) as output:
             for text in codecs.iterdecode(output, "utf-8", "replace"):
                 limit.restart()
                 first, *others = text.split("\n")
@@ -255,8 +256,8 @@ def run_container(
             return CommandResult(int(container.wait()["StatusCode"]), "\n".join((*lines, "".join(parts))))
 
 
-def _output(engine: Engine, container: "DockerContainer", reference: str, program: str) -> Generator[bytes]:
-    """Start ``container`` of ``reference`` and yield what ``program`` in it writes to both streams, while it runs.
+def _output(engine: Engine, container: "DockerContainer", name: str, program: str) -> Generator[bytes]:
+    """Start ``container`` of the image ``name`` and yield what ``program`` in it writes to both streams, while it runs.
 
     It attaches before the start, as ``docker run`` does. Reading the log after the start, as ``containers.run`` of
     Docker's client does, can miss a command that ends at once (https://github.com/docker/docker-py/issues/3247).
@@ -265,9 +266,9 @@ def _output(engine: Engine, container: "DockerContainer", reference: str, progra
     url = f"{api.base_url}/v{api.api_version}/containers/{container.id}/attach"
     with engine.api_errors(), api.post(url, params=options, stream=True, timeout=(api.timeout, None)) as response:
         response.raise_for_status()
-        with _refusals(engine, reference):
+        with _refusals(engine, name):
             container.start()
-        for _, data in _frames(response.raw, f"{program} in {reference}"):
+        for _, data in _frames(response.raw, f"{program} in {name}"):
             yield data
 
 
@@ -302,18 +303,14 @@ def docker_run(
 
 
 @contextmanager
-def idle_container(
-    engine: Engine, reference: str, options: ContainerOptions | None = None, *, name: str = ""
-) -> Iterator[Container]:
-    """A container of ``reference`` to run commands in, then removed; :exc:`BuildError` if it cannot be started.
-
-    Errors call the image ``name`` if ``reference`` is its digest.
-    """
-    settings = {**_settings(options or ContainerOptions()), "entrypoint": [], "user": "0:0", "init": True}
-    with _created(engine, reference, IDLE, **settings) as container:
-        with _refusals(engine, name or reference):
+def idle_container(engine: Engine, reference: str, options: ContainerOptions | None = None) -> Iterator[Container]:
+    """A container of ``reference`` to run commands in, then removed; :exc:`BuildError` if it cannot be started."""
+    options = options or ContainerOptions()
+    settings, name = {"entrypoint": [], "user": "0:0", "init": True}, options.name or reference
+    with _created(engine, reference, IDLE, options, **settings) as container:
+        with _refusals(engine, name):
             container.start()
-        yield Container(engine, container, name or reference)
+        yield Container(engine, container, name)
 
 
 def tar_of(path: Path, name: str) -> bytes:

@@ -82,7 +82,7 @@ def test_a_container_whose_output_never_ends_is_stopped_and_removed(
 
 @pytest.mark.parametrize("script", ["sleep 600", "while :; do echo; sleep 0.1; done", "exec >&- 2>&-; sleep 600"])
 def test_a_command_that_does_not_end_is_ended(engine: Engine, reference: str, script: str) -> None:
-    with idle_container(engine, engine.require(reference).id, name=reference) as container:
+    with idle_container(engine, engine.require(reference).id, ContainerOptions(name=reference)) as container:
         with pytest.raises(BuildError, match=rf"^{reference}: sh took more than 2 s and was ended"):
             container.run(["sh", "-c", script], seconds=2)
         with pytest.raises(BuildError, match="not running"):
