@@ -305,7 +305,7 @@ def test_a_build_of_the_users_own_tree_gets_tags_of_its_version(merge: Merge) ->
         ("3.12.99-local-bookworm", "3.13.99-local"),
     ],
 )  # fmt: skip
-def test_a_name_that_is_no_image_moves_no_tag_not_even_a_permanent_one(merge: Merge, name: str, tag: str) -> None:
+def test_a_name_that_is_not_an_image_moves_no_tag_not_even_a_permanent_one(merge: Merge, name: str, tag: str) -> None:
     merge.image |= {"image": name, "names": {"dated": f"{name}-1", "release": name, "shared": [tag]}}
     with pytest.raises(InputError, match="these are not its tags"):
         merge.run()
