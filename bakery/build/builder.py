@@ -158,6 +158,10 @@ class Builder:
         compiled = compiled or compiled_before
         clock.enter("measure")
         identity = self.engine.require(tags[0]).id
+        digest = records.manifest_digest_of(self.workspace.home, identity)
+        if image.recipe is RecipeName.FULL and packed and packed[0].id != digest:
+            problem = f"{tags[0]} is {digest} in the engine, expected {packed[0].id}: another process has replaced it"
+            raise BuildError(problem, hint="Build it again.")
         known = records.record_of(self.workspace, image, identity)
         size, anatomy = size_and_anatomy(self.engine, image, tags[0], known)
         base = inputs.base
@@ -167,7 +171,7 @@ class Builder:
             image=image.name, series=image.series.name, release=str(image.pin.version), target=image.target.name,
             variant=image.variant.name, platform=image.platform, recipe=image.recipe,
             compression=str(self._compression(image)), tags=tags,
-            id=records.manifest_digest_of(self.workspace.home, identity), twin=gzip.id,
+            id=digest, twin=gzip.id,
             built=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(sum(phases.values()), 1),
             phases=phases, **asdict(size), anatomy=anatomy, gzip_bytes=gzip.compressed_bytes,
             packages=inputs.contexts.resolution, profile=self._fitting(image)[1],
@@ -275,11 +279,15 @@ class Builder:
         return {names: compression, twins: self.catalog.compressions["twin"]}
 
     def _write(self, image: Image, record: records.LocalRecord, identity: str, *, compiled: bool) -> None:
-        """Write the record. Test results of the image ``identity`` are kept, and its times unless this run compiled."""
-        kept = ("tests", "regrtest", "compared", *(() if compiled else ("built", "seconds", "phases")))
+        """Write the record. Results of the image ``identity`` are kept, and its times unless this run compiled.
+
+        Those of tests/image are also of its twin, which another version of a library compresses to other bytes.
+        """
+        kept = ("regrtest", "compared", *(() if compiled else ("built", "seconds", "phases")))
         with records.changing_record(self.workspace, image, self._tell(image)):
             old = records.record_of(self.workspace, image, identity)
-            same = {name: getattr(old, name) for name in kept} if old else {}
+            tests = ("tests",) if old and old.twin == record.twin else ()
+            same = {name: getattr(old, name) for name in (*kept, *tests)} if old else {}
             records.write_record(self.workspace, image, record, **same)
 
 

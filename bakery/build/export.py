@@ -125,7 +125,7 @@ class Export:
         packing = FAST if self.stage.name else packing
         record = self._record_file(packing)
         text = read_regular(record).decode(errors="replace") if require_type(record) else None
-        known = re.fullmatch(r"(sha256:[0-9a-f]{64}) (\d+)\n", text or "")
+        known = re.fullmatch(rf"{re.escape(record.name)} (sha256:[0-9a-f]{{64}}) (\d+)\n", text or "")
         # A rebuild of the same image has the provenance of a build that did nothing, so the first one is kept.
         if self.attests and known and all(self._has(name, known[1]) for name in names):
             return Packed(known[1], int(known[2]))
@@ -136,7 +136,7 @@ class Export:
         if not self.attests:
             self._load(self.recompressed, names, set(digests), enter)
             return packed
-        new = f"{packed.id} {packed.compressed_bytes}\n"
+        new = f"{record.name} {packed.id} {packed.compressed_bytes}\n"
         if text not in (None, new):
             self.layers.tell(f"{record}: damaged in the cache, or another library version wrote it; writing it again")
         write_whole(record, new)
@@ -162,7 +162,10 @@ class Export:
         return packed
 
     def _record_file(self, packing: Compression) -> Path:
-        """The file that records the digest and the size of what was exported, once it was packed in this way."""
+        """The file that records the digest and the size of what was exported, once it was packed in this way.
+
+        It begins with its own name, so that the record of another image is not trusted.
+        """
         with self.exported.open("rb") as stream, oci.image_archive(stream, self.image.platform) as archive:
             config = oci.digest_of(oci.to_json(archive.config))
         name = f"{config}-{packing}{'-marked' if packing.marked else ''}"

@@ -1,6 +1,7 @@
 """Select images by what a user typed: ``3.13,3.11.2``, ``bookworm``, ``--all``."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ from packaging.version import Version
 
 from bakery.catalog.distributions import Target
 from bakery.catalog.models import FREE_THREADED, Catalog, Image, Series, Variant
-from bakery.catalog.pins import Pin
+from bakery.catalog.pins import RELEASE, Pin
 from bakery.errors import InputError, NothingSelected
 from bakery.platforms import Platform, host_platform
 
@@ -118,11 +119,16 @@ def _nearest(text: str, names: Sequence[str]) -> str:
 
 
 def image_named(catalog: Catalog, name: str, platform: Platform) -> Image | None:
-    """The image with this name, such as 3.13.15-minimal-bookworm, for ``platform``; ``None`` if there is none."""
+    """The image with this name, such as 3.13.15-minimal-bookworm, for ``platform``; ``None`` if there is none.
+
+    A build of the user's own tree (3.13.99-local-bookworm) has a pin with nothing but the release.
+    """
+    release = re.match(rf"{RELEASE}(?=t?-local-)", name)
+    trees = [Pin(release[0], "", "", "", local=name)] if release else []
     images = (
         Image(series, pin, target, variant, platform)
         for series in catalog.series
-        for pin in series.pins
+        for pin in (*series.pins, *(tree for tree in trees if tree.series == series.number))
         for target in catalog.targets
         for variant in catalog.variants
     )

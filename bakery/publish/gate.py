@@ -73,8 +73,9 @@ def approved(
                 missing.append(f"{name} for {image.platform} is not in the engine")
                 commands |= {f"{verb} {arguments}": None for verb in (BUILD, TEST)}
                 continue
-            identity, day = manifest_digest_of(workspace.home, built.id, tell), day_of(record, built.labels)
+            identity = manifest_digest_of(workspace.home, built.id, tell)
             recorded = replace(record, id=record.twin or record.id) if record and end else record
+            day = day_of(recorded if recorded and recorded.id == identity else None, built.labels)
             for reason, verb in objections(recorded, identity, built.labels):
                 if force:
                     tell(f"{name} {image.platform}: overridden: {reason}")

@@ -187,23 +187,20 @@ def labels_that_name(image: Image) -> dict[str, str]:
     }  # fmt: skip
 
 
-def check_tags(catalog: Catalog, pushed: PushedImage) -> None:
-    """Raise :exc:`InputError` unless the tags belong to the image, so that no tag of another image moves.
+def image_with_tags(catalog: Catalog, pushed: PushedImage) -> Image:
+    """The image of ``catalog``, or of the user's own tree, that ``pushed`` names, whose tags must be its own.
 
-    An image that is not in ``catalog``, such as a build of the user's own tree, may have tags with its version only.
+    Raises :exc:`InputError` if there is no such image or a tag is another image's, so that no tag of that one moves.
     """
     tags, end = pushed.names, GZIP if pushed.image.endswith(GZIP) else ""
     stamp = tags.dated.removeprefix(f"{tags.release.removesuffix(end)}-").removesuffix(end)
-    version = re.match(r"[^-]*(-local)?", pushed.image)
-    own = tuple(tag for tag in tags.shared if version and f"{tag}-".startswith(f"{version[0]}-"))
-    name = pushed.image.removesuffix(end)
-    image = image_named(catalog, name, pushed.platform)
-    expected = tags_for(catalog, image, stamp, end) if image else ImageTags(f"{name}-{stamp}{end}", pushed.image, own)
-    if tags != expected or f"-{stamp}".endswith(GZIP):  # the tag of a twin
+    image = image_named(catalog, pushed.image.removesuffix(end), pushed.platform)
+    if not image or not stamp or tags != tags_for(catalog, image, stamp, end) or f"-{stamp}".endswith(GZIP):
         raise InputError(
             f"{pushed.image}: these are not its tags: {', '.join(tags.all)}",
             hint="Push again with the same shared/lock.toml and shared/catalog.toml as on this machine.",
         )
+    return image
 
 
 def check_entries(pushed: PushedImage) -> None:
@@ -293,10 +290,10 @@ class Pusher:
         groups: dict[ImageTags, list[PushedImage]] = {}
         for image in images:
             groups.setdefault(image.names, []).append(image)
-            check_tags(self.catalog, image)
+            known = image_with_tags(self.catalog, image)
             check_entries(image)
             if not self.dry:
-                self._require_pushed(image)
+                self._require_pushed(image, known)
         check_platforms(images)
         reports, latest, planned = list[TagReport](), dict[str, TagReport](), dict[str, Current]()
         for tags, group in groups.items():
@@ -318,8 +315,8 @@ class Pusher:
             self._move(report.moves[2:])
         return reports
 
-    def _require_pushed(self, image: PushedImage) -> None:
-        """Raise :exc:`PublishError` unless the registry has all entries, and the image is what its name says."""
+    def _require_pushed(self, image: PushedImage, known: Image) -> None:
+        """Raise :exc:`PublishError` unless the registry has all entries, and the image has the labels of ``known``."""
         name, digest = f"{image.image} {image.platform}", image.entries[0]["digest"]
         manifests = []
         for entry in image.entries:
@@ -329,9 +326,10 @@ class Pusher:
         config = self.repository.config(manifests[0])
         if (actual := Platform.from_descriptor(config)) != image.platform:
             raise PublishError(f"{name}: {digest} is an image for {shorten(actual, 100) or 'no platform'}")
-        labels, known = oci.labels_of(config), image_named(self.catalog, image.image.removesuffix(GZIP), image.platform)
-        for key, expected in labels_that_name(known).items() if known else ():
-            if (label := labels.get(key, expected)) != expected:
+        labels = oci.labels_of(config)
+        for key, expected in labels_that_name(known).items():
+            # A tree that is later than its release has a + there.
+            if (label := labels.get(key, "missing")).rstrip("+") != expected:
                 raise PublishError(f"{name}: {digest} is another image: {key} is {shorten(label, 100)}, not {expected}")
         if image.image.endswith(GZIP) and {layer.method for layer in oci.layer_sizes(manifests[0])} - {"gzip"}:
             raise PublishError(f"{name}: {digest} has layers that are not compressed by gzip")

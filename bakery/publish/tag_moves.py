@@ -59,16 +59,21 @@ class Move:
 
 
 def dated_index(tags: ImageTags, entries: Sequence[Descriptor], current: Current) -> Index:
-    """The index of the dated tag with ``entries`` added; :exc:`InputError` if that changes a platform in it."""
-    index = merged(current[0] if current else None, entries)
-    for platform, published in platforms_of(current[0]).items() if current else ():
-        if platforms_of(index)[platform]["digest"] != published["digest"]:
+    """The index of the dated tag with ``entries`` added; :exc:`InputError` if that changes a platform in it.
+
+    A platform in it also keeps its attestations: another build of the same image has others.
+    """
+    if not current:
+        return merged(None, entries)
+    new: Index = {**current[0], "manifests": list(entries)}
+    for platform, published in platforms_of(current[0]).items():
+        if platforms_of(new).get(platform, published)["digest"] != published["digest"]:
             raise InputError(
                 f"{tags.dated} is published with another image for {platform} ({published['digest'][:19]}), "
                 "and a dated tag never changes",
                 hint="Choose another stamp, such as --stamp=20261122.2; --force does not help here.",
             )
-    return index
+    return merged(new, current[0]["manifests"])
 
 
 def plan_moves(

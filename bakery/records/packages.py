@@ -155,9 +155,10 @@ def resolve(workspace: Workspace, slug: str, given: Mapping[str, str], build: Ca
             resolution = Resolution(**given, packages=packages, date=date_of(packages, releases))
         except (OSError, ValueError, ArithmeticError) as error:
             raise BuildError(f"the packages of {given['target']} could not be resolved: {error}") from None
-    # The same packages have the same date, although the archive has newer Release files.
+    # The same packages have the same date, although the archive has newer Release files; a later date is wrong.
     known = recorded(workspace, resolution.digest)
-    resolution = msgspec.structs.replace(resolution, date=known.date) if known and known.date else resolution
+    date = min(known.date or resolution.date, resolution.date) if known else resolution.date
+    resolution = msgspec.structs.replace(resolution, date=date)
     write_whole(_file(workspace, resolution.digest), json.dumps(msgspec.to_builtins(resolution), indent=1) + "\n")
     return resolution
 

@@ -99,11 +99,7 @@ class Repository:
 
         def upload() -> bool:
             # Checked before each attempt: an upload whose connection broke may have been completed.
-            existing = self.transport.once("HEAD", f"blobs/{digest}", good=(200, 404))
-            if existing.status == 200:
-                self._require_stored(existing, digest)
-                if (stored := existing.headers.get("Content-Length", "0")) not in ("0", str(size)):
-                    raise RegistryError(f"{self.transport.host} has {digest} with {stored} bytes, expected {size}")
+            if self._is_stored(digest, size):
                 return False
             start = self.transport.once("POST", "blobs/uploads/", headers={"Content-Length": "0"}, good=(202,))
             location = start.headers.get("Location", "")
@@ -125,9 +121,24 @@ class Repository:
                     transient="lost the upload",
                 )
             self._require_stored(done, digest)
+            if not self._is_stored(digest, size):  # not every registry refuses a manifest whose layers it does not have
+                raise RegistryError(
+                    f"{self.transport.host} confirmed the upload of {digest}, but does not have it",
+                    hint="The registry is at fault: report it to its operator.",
+                )
             return True
 
         return self.transport.retried(upload)
+
+    def _is_stored(self, digest: str, size: int) -> bool:
+        """Whether the registry has a blob, of these bytes as far as it reports them; asked once, without retries."""
+        existing = self.transport.once("HEAD", f"blobs/{digest}", good=(200, 404))
+        if existing.status == 404:
+            return False
+        self._require_stored(existing, digest)
+        if (stored := existing.headers.get("Content-Length", "0")) not in ("0", str(size)):
+            raise RegistryError(f"{self.transport.host} has {digest} with {stored} bytes, expected {size}")
+        return True
 
     def put_manifest(self, name: str, data: bytes, media_type: str) -> None:
         """Put a manifest or an index under a tag, which is read back, or under its digest."""

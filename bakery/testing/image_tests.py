@@ -48,13 +48,15 @@ def as_built(image: Image, built: EngineImage) -> Image:
     return replace(image, recipe=RecipeName(recipe)) if recipe in list(RecipeName) else image
 
 
-def over_budget(workspace: Workspace, catalog: Catalog, engine: Engine, image: Image) -> str:
-    """Why the image, as recorded or else measured, is over its recipe's size budget, and what grew; else empty."""
+def over_budget(workspace: Workspace, catalog: Catalog, engine: Engine, image: Image, identity: str) -> str:
+    """Why ``image``, ``identity`` in the engine, is over its recipe's size budget, and what grew; else empty.
+
+    Its size is the recorded one, else it is measured.
+    """
     if budget_of(catalog, image) is None:
         return ""
-    reference = references(catalog, image)[0]
-    record = record_of(workspace, image, engine.require(reference).id)
-    size, anatomy = size_and_anatomy(engine, image, reference, record)
+    record = record_of(workspace, image, identity)
+    size, anatomy = size_and_anatomy(engine, image, identity, record)
     return explain_excess(catalog, image, size, anatomy, read_status(workspace.root))
 
 
@@ -70,7 +72,7 @@ def twin_failure(engine: Engine, tested: EngineImage, twin: str, home: Path, dig
     if actual != expected or len(image.layers) != len(tested.layers):  # the last layer is marked
         return f"{twin} has different layers or a different configuration"
     options = ContainerOptions(silence=LONGEST_START)
-    code = run_container(engine, twin, ["python", "-c", ""], write=str, options=options).code
+    code = run_container(engine, image.id, ["python", "-c", ""], write=str, options=options).code
     return f"{twin}: python exited with code {code}" if code else ""
 
 
@@ -93,7 +95,7 @@ def run_image_tests(
     }
     finished = run_container(
         engine,
-        reference,
+        built.id,  # a build may give its name to another image meanwhile
         ["python", "-B", f"/tmp/{FOLDER}/run.py", *(word for pattern in patterns for word in ("-k", pattern))],
         files=("/tmp", tar_of(workspace.root / "tests" / "image", FOLDER)),
         write=write,
@@ -104,7 +106,7 @@ def run_image_tests(
         raise InputError(f"no test in tests/image matches {' '.join(patterns)}", hint="-k takes part of a test's name.")
     if patterns:
         return result
-    reasons = [over_budget(workspace, catalog, engine, as_built(image, built))]
+    reasons = [over_budget(workspace, catalog, engine, as_built(image, built), built.id)]
     record = record_of(workspace, image, built.id)
     if record and record.twin:
         twin = all_references(catalog, image)[1][0]
@@ -113,8 +115,8 @@ def run_image_tests(
         result = replace(result, failed=result.failed + 1, failures=(*result.failures, reason))
     when = datetime.now(UTC).isoformat(timespec="seconds")
     tests = TestRun(when=when, passed=result.passed, failed=result.failed, skipped=result.skipped)
-    digest = manifest_digest_of(workspace.home, built.id)
-    amend_record(workspace, image, lambda record: record.id == digest, write, tests=tests)
+    tested = (manifest_digest_of(workspace.home, built.id), record.twin if record else "")
+    amend_record(workspace, image, lambda now: (now.id, now.twin) == tested, write, tests=tests)
     return result
 
 

@@ -15,7 +15,7 @@ from bakery.build import Builder
 from bakery.catalog import Image, references
 from bakery.engine import run_container
 from bakery.errors import BuildError, InputError
-from bakery.records import SuiteRun, amend_record, manifest_digest_of, record_of
+from bakery.records import SuiteRun, amend_record, manifest_digest_of, read_record
 from bakery.redaction import shorten
 from bakery.testing.image_tests import as_built
 from bakery.toml import Rule, read_toml
@@ -59,11 +59,15 @@ class Summary:
 
 @dataclass(frozen=True)
 class Suite:
-    """An image with the tests on top: the image that it was made from, its own identity, and what may fail."""
+    """An image with the tests on top: the image that it was made from, its own identity, and what may fail.
+
+    ``below`` is the digest of the image that it was made from, as records have it.
+    """
 
     image: Image
     id: str
     expected: tuple[ExpectedFailure, ...]
+    below: str
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,8 @@ def build_suite(builder: Builder, image: Image) -> Suite:
             f"{reference} is not the image that a build makes now, so its tests cannot be built on it",
             hint="Build it first, with `inv build` and the options that you gave here.",
         )
-    return Suite(image, identity, expected_failures(builder.workspace.root, image))
+    digest = manifest_digest_of(builder.workspace.home, below.id)
+    return Suite(image, identity, expected_failures(builder.workspace.root, image), digest)
 
 
 def run_suite(
@@ -177,8 +182,8 @@ def run_suite(
     A run of the whole suite is recorded, unless the image was replaced while it ran. Raises :exc:`BuildError` if the
     run does not complete.
     """
-    reference = references(builder.catalog, suite.image)[0]
-    if not only and not record_of(builder.workspace, suite.image, builder.engine.require(reference).id):
+    reference, record = references(builder.catalog, suite.image)[0], read_record(builder.workspace, suite.image)
+    if not only and not (record and record.id == suite.below):
         write(f"{reference} was not built in this clone: the result will not be recorded (`inv build` first)")
     expected = [failure for failure in suite.expected if not only or failure.file in only]
     arguments, summary = main_arguments(expected, only, jobs), Summary()
@@ -209,8 +214,7 @@ def run_suite(
             when=datetime.now(UTC).isoformat(timespec="seconds"), passed=result.passed, failed=len(result.failed),
             skipped=result.skipped, expected=result.expected, recovered=len(result.recovered),
         )  # fmt: skip
-        digest = manifest_digest_of(builder.workspace.home, builder.engine.require(reference).id)
-        amend_record(builder.workspace, suite.image, lambda record: record.id == digest, write, regrtest=suite_run)
+        amend_record(builder.workspace, suite.image, lambda record: record.id == suite.below, write, regrtest=suite_run)
     return result
 
 

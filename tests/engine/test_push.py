@@ -27,7 +27,7 @@ from bakery.errors import BakeryError, InputError, PublishError
 from bakery.oci.indexes import digest_of
 from bakery.platforms import Platform, host_platform
 from bakery.publish.cosign import Signer
-from bakery.publish.push import Pusher, open_repository, read_digests, write_digests
+from bakery.publish.push import Pusher, labels_that_name, open_repository, read_digests, write_digests
 from bakery.records.builds import record_attested, record_file, write_record
 from bakery.registry import transport
 from bakery.registry.errors import RegistryError
@@ -73,7 +73,7 @@ class Publisher:
         """Load an image with this content, built and tested that day, into the engine; returns its digest."""
         image = self.image(platform)
         archive = Archive()
-        labels = {f"{LABELS}.recipe": "full", f"{LABELS}.base.origin": "registry"} | labels
+        labels = {f"{LABELS}.recipe": "full", f"{LABELS}.base.origin": "registry", **labels_that_name(image)} | labels
         built = archive.image([make_tar({"etc/hello": content})], "gzip", image.platform, config={"Labels": labels})
         statement = {"subject": built["digest"], "content": digest_of(content)}
         attestation = archive.image([json.dumps(statement).encode()], "none", "unknown/unknown")
@@ -182,7 +182,8 @@ def test_two_platforms_become_one_index_and_a_shared_tag_never_loses_a_platform(
 
 
 def test_a_new_release_of_one_platform_waits_for_the_other(publisher: Publisher, registry: str, name: str) -> None:
-    old, arm = publisher.load(b"old"), publisher.load(b"arm", ARM)
+    version = {f"{ANNOTATIONS}.version": "3.13.14"}
+    old, arm = publisher.load(b"old", **version), publisher.load(b"arm", ARM, **version)
     pusher = publisher.pusher(f"{registry}/{name}")
     pushed = pusher.push_digests(publisher.engine, [publisher.image(), publisher.image(ARM)])
     older = [

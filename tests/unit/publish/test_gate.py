@@ -71,6 +71,16 @@ def test_a_quick_build_has_to_be_built_in_full(catalog: Catalog, image: Callable
     assert f"\n    {BUILD}\n    {TEST}\n" in text
 
 
+def test_an_image_is_not_dated_by_the_record_of_another_one(
+    catalog: Catalog, image: Callable[..., Image], tmp_path: Path
+) -> None:
+    workspace, engine = Workspace(tmp_path, tmp_path), Engine("sha256:1")
+    for identity, day in (("sha256:1", "20261101"), ("sha256:2", "")):
+        write_record(workspace, image("3.13"), local_record(id=identity, twin="sha256:1", tests=run_of_tests(5)))
+        forced = approved(workspace, catalog, engine, [image("3.13")], True, print)  # type: ignore[arg-type]
+        assert [each[3] for each in forced] == [day, "20261101"]
+
+
 @pytest.mark.parametrize(
     ("built", "day"),
     [

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -92,8 +92,11 @@ def test_record_that_is_not_a_file_is_refused_by_name(workspace: Workspace) -> N
         manifest_digest_of(workspace.home, "sha256:1")
 
 
+@dataclass
 class Attested(FakeRepository):
     """A fake registry with an image whose attestations have three statements."""
+
+    labels: dict[str, str]
 
     def has_manifest(self, name: str) -> bool:
         return not name.endswith((".att", ".sig"))
@@ -102,7 +105,7 @@ class Attested(FakeRepository):
         return {"config": {}, "layers": []}
 
     def config(self, _: object) -> object:
-        return {"os": "linux", "architecture": "amd64"}
+        return {"os": "linux", "architecture": "amd64", "config": {"Labels": self.labels}}
 
     def put_manifest(self, *_: object) -> None:
         """It takes everything."""
@@ -124,7 +127,7 @@ def test_statements_are_signed_as_attestations_of_the_image_and_indexes_with_all
     )
     program.chmod(0o755)
     transport: Any = SimpleNamespace(base="https://r.example", bundle=None, host="r.example", path="python")
-    repository: Any = Attested()
+    repository: Any = Attested(push.labels_that_name(image("3.13")))
     platform = {"architecture": "amd64", "os": "linux"}
     entries: Any = [
         {"mediaType": MANIFEST, "digest": f"sha256:{'1' * 64}", "size": 1, "platform": platform},
@@ -151,7 +154,8 @@ class Merge:
 
     def __init__(self, server: Any, catalog: Catalog, image: Image, workspace: Workspace) -> None:
         archive = Archive()
-        entry = archive.image([make_tar({"file": b"x"})])
+        self.labels = push.labels_that_name(image)
+        entry = archive.image([make_tar({"file": b"x"})], config={"Labels": self.labels})
         notes = {
             "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": entry["digest"],
         }  # fmt: skip
@@ -250,11 +254,16 @@ def test_image_from_another_machine_moves_only_its_own_tags(merge: Merge, names:
 
 
 @pytest.mark.parametrize(
-    ("label", "value"), [("io.github.infra7.python.variant", "minimal"), ("org.opencontainers.image.version", "3.12.5")]
-)
+    ("label", "value"),
+    [
+        ("io.github.infra7.python.variant", "minimal"), ("org.opencontainers.image.version", "3.12.5"),
+        ("io.github.infra7.python.target", "missing"),
+    ],
+)  # fmt: skip
 def test_image_whose_labels_name_another_image_gets_no_tag(merge: Merge, label: str, value: str) -> None:
     archive = Archive()
-    other = archive.image([make_tar({"file": b"x"})], config={"Labels": {label: value}})
+    labels = {key: text for key, text in (merge.labels | {label: value}).items() if text != "missing"}
+    other = archive.image([make_tar({"file": b"x"})], config={"Labels": labels})
     merge.blobs |= archive.blobs
     merge.image["entries"] = [other]
     with pytest.raises(PublishError, match=f"{other['digest']} is another image: {label} is {value}, not "):
@@ -266,7 +275,7 @@ def test_image_with_zstd_layers_gets_no_tag_of_a_gzip_twin(
     merge: Merge, catalog: Catalog, image: Callable[..., Image]
 ) -> None:
     archive = Archive()
-    merge.image["entries"] = [archive.image([make_tar({"file": b"x"})], "zstd")]
+    merge.image["entries"] = [archive.image([make_tar({"file": b"x"})], "zstd", config={"Labels": merge.labels})]
     merge.blobs |= archive.blobs
     merge.image["names"] = asdict(push.tags_for(catalog, image("3.13"), "20261127", "-gzip"))
     merge.image["image"] += "-gzip"
@@ -275,13 +284,32 @@ def test_image_with_zstd_layers_gets_no_tag_of_a_gzip_twin(
     assert merge.tags == []
 
 
-def test_image_that_is_not_in_the_catalog_gets_tags_of_its_version(merge: Merge) -> None:
-    names = {"dated": "3.13.99-local-bookworm-1", "release": "3.13.99-local-bookworm"}
-    merge.image |= {"image": "3.13.99-local-bookworm", "names": {**names, "shared": ["3.13.99-local-slim"]}}
+def test_a_build_of_the_users_own_tree_gets_tags_of_its_version(merge: Merge) -> None:
+    archive, version = Archive(), "org.opencontainers.image.version"
+    merge.image["entries"] = [
+        archive.image([make_tar({"file": b"x"})], config={"Labels": merge.labels | {version: "3.13.99+"}})
+    ]
+    merge.blobs |= archive.blobs
+    name = "3.13.99-local-bookworm"
+    shared = ["3.13.99-local", "3.13.99-local-slim-bookworm", "3.13.99-local-slim"]
+    merge.image |= {"image": name, "names": {"dated": f"{name}-1", "release": name, "shared": shared}}
     merge.run()
-    merge.image["names"]["shared"] = ["3.13.99"]
+    assert set(shared) < set(merge.tags)
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [
+        ("3.13.15-other", "3.13.15-bookworm-20261127"), ("3.13.15-other", "3.13.15-bookworm"), ("3.13-other", "3.13"),
+        ("latest-other", "latest"), ("3.13.99-local-bookworm", "3.13.99-local-bookworm-0"),
+        ("3.12.99-local-bookworm", "3.13.99-local"),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_not_an_image_moves_no_tag_not_even_a_permanent_one(merge: Merge, name: str, tag: str) -> None:
+    merge.image |= {"image": name, "names": {"dated": f"{name}-1", "release": name, "shared": [tag]}}
     with pytest.raises(InputError, match="these are not its tags"):
         merge.run()
+    assert merge.tags == []
 
 
 ENTRIES: dict[str, tuple[int, dict[str, Any]]] = {
@@ -339,7 +367,7 @@ def test_images_that_were_built_on_two_days_share_their_tags(merge: Merge) -> No
     A tag that has both platforms already moves too, and a dry run reports the same.
     """
     archive = Archive()
-    entry = archive.image([make_tar({"file": b"y"})], "gzip", "linux/arm64")
+    entry = archive.image([make_tar({"file": b"y"})], "gzip", "linux/arm64", config={"Labels": merge.labels})
     merge.blobs |= archive.blobs
     other = {**merge.image, "platform": "linux/arm64", "entries": [entry]}
     other["names"] = {**other["names"], "dated": other["names"]["dated"].replace("20261127", "20261128")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from bakery.oci.indexes import digest_of, entries_for, merged
 from bakery.oci.layout import describe, to_json
 from bakery.platforms import Platform
 from bakery.publish.push import tags_for
-from bakery.publish.tag_moves import plan_moves
+from bakery.publish.tag_moves import ImageTags, plan_moves
 
 AMD, ARM = Platform("linux/amd64"), Platform("linux/arm64")
 
@@ -44,6 +45,18 @@ def test_an_attestation_is_replaced_together_with_its_image() -> None:
     new = merged(old, with_attestation(AMD, "new"))
     expected = ["new", "arm", "about new", "about arm"]
     assert digests(new) == [digest_of(text.encode()) for text in expected]
+
+
+def test_a_permanent_tag_keeps_its_attestations_and_the_release_tag_gets_those_of_the_last_build() -> None:
+    """Another build of the same image has another provenance; a file of `inv push --digests` may even have none."""
+    old = merged(None, with_attestation(AMD, "amd"))
+    tags, rebuilt = ImageTags("x-1", "x", ()), with_attestation(AMD, "amd")[:1]
+    dated, release = plan_moves(tags, rebuilt, dict.fromkeys(tags.all, published(old)))
+    assert (dated.state, release.state) == ("unchanged", "moved")
+    (again, _) = plan_moves(tags, [*rebuilt, *with_attestation(ARM, "arm")], dict.fromkeys(tags.all, published(old)))
+    assert digests(json.loads(again.index)) == [
+        digest_of(text.encode()) for text in ("amd", "arm", "about amd", "about arm")
+    ]
 
 
 def test_the_index_does_not_depend_on_the_order_of_pushes() -> None:

@@ -60,6 +60,14 @@ def test_the_same_packages_keep_their_date_when_the_archive_is_published_again(t
     assert recorded(workspace, first.digest) == first
 
 
+def test_a_recorded_date_that_is_later_than_the_archive_is_not_repeated(tmp_path: Path) -> None:
+    workspace, line = Workspace(tmp_path, tmp_path), f"runtime aa=1 all {'a' * 64} bookworm\n"
+    first = resolve(workspace, "x", ABOUT, asked(line, f"bookworm {MONDAY}\n"))  # type: ignore[arg-type]
+    file = workspace.records / "packages" / f"{first.digest}.json"
+    file.write_text(file.read_text().replace(first.date, "2031-01-01T00:00:00Z"))
+    assert resolve(workspace, "x", ABOUT, asked(line, f"bookworm {MONDAY}\n")) == first  # type: ignore[arg-type]
+
+
 def test_a_damaged_record_of_the_same_packages_is_replaced(tmp_path: Path) -> None:
     workspace, build = Workspace(tmp_path, tmp_path), asked(f"runtime aa=1 all {'a' * 64} x\n", f"x {MONDAY}\n")
     first = resolve(workspace, "x", ABOUT, build)  # type: ignore[arg-type]

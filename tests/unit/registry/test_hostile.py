@@ -14,6 +14,7 @@ import tarfile
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -508,15 +509,22 @@ def test_a_blob_with_another_size_or_digest_is_not_counted_as_stored(serve: Any,
     assert len(str(caught.value)) < 1000
 
 
-def test_the_digest_of_an_upload_is_in_the_query_and_not_in_the_fragment_of_its_url(serve: Any) -> None:
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_digest_of_an_upload_is_in_the_query_of_its_url_and_the_blob_must_be_there_afterwards(
+    serve: Any, kept: bool
+) -> None:
+    """The URL has a fragment, too. Not every registry refuses a manifest whose layers it has lost."""
+    uploaded = f"PUT /up?a=b&digest={digest_of(b'x')}"
+
     def answer(request: Any) -> Any:
         request.rfile.read(int(request.headers.get("Content-Length") or 0))
-        location = {"Location": "/up?a=b#part"}
-        return {"HEAD": 404, "POST": (202, b"", location), "PUT": 201}.get(request.command, 404)
+        location, stored = {"Location": "/up?a=b#part"}, kept and uploaded in server.requests
+        return {"HEAD": 200 if stored else 404, "POST": (202, b"", location), "PUT": 201}.get(request.command, 404)
 
     server = serve(default=answer)
-    assert Repository(Transport(server.address, "x", PUSH)).put_blob(digest_of(b"x"), 1, lambda: io.BytesIO(b"x"))
-    assert server.requests[-1] == f"PUT /up?a=b&digest={digest_of(b'x')}"
+    with nullcontext() if kept else pytest.raises(RegistryError, match="but does not have it"):
+        assert Repository(Transport(server.address, "x", PUSH)).put_blob(digest_of(b"x"), 1, lambda: io.BytesIO(b"x"))
+    assert server.requests[-2] == uploaded
 
 
 def test_a_long_answer_is_shortened_in_a_message(serve: Any) -> None:

@@ -13,6 +13,7 @@ from bakery.catalog.labels import LABELS
 from bakery.catalog.models import Catalog, Image, RecipeName
 from bakery.engine.engine import EngineImage
 from bakery.errors import BuildError, InputError
+from bakery.records import write_record
 from bakery.testing import image_tests
 from bakery.testing.image_tests import (
     ALL_SKIPPED,
@@ -24,6 +25,7 @@ from bakery.testing.image_tests import (
     image_test_failure,
 )
 from bakery.workspace import Workspace
+from tests.records import local_record, recorded
 
 OUTPUT = 'test_a ... ok\n{"passed": 2, "failed": 1, "skipped": 0, "failures": ["test_b: no"], "skips": []}\n'
 
@@ -72,3 +74,33 @@ def test_a_run_fails_if_a_test_failed_in_any_image(image: Callable[..., Image]) 
     assert image_test_failure([good]) is None
     assert str(image_test_failure([good, bad])) == "tests failed in 1 of 2 images"
     assert (good.notes, bad.notes) == ([], [f"{bad.image.name}: test_ssl: no certificates"])
+
+
+def test_the_tests_run_in_the_image_that_their_result_is_recorded_for(
+    catalog: Catalog, image: Callable[..., Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its ID: another process may give its name to another image, or build another twin, while they run."""
+    tested, workspace, replaced = image("3.13"), Workspace(tmp_path, tmp_path), list[str]()
+    write_record(workspace, tested, local_record(id="sha256:1", twin="sha256:2"))
+
+    def find(name: str) -> EngineImage:
+        return EngineImage("sha256:2" if name.endswith("-gzip") else "sha256:1")
+
+    engine: Any = SimpleNamespace(require=find, find=find)
+    ran = list[str]()
+
+    def run(_: object, identity: str, *__: object, **___: object) -> object:
+        ran.append(identity)
+        if identity in replaced:
+            write_record(workspace, tested, local_record(id="sha256:1", twin="sha256:3"))
+        return SimpleNamespace(code=0, stdout=OUTPUT.replace('"failed": 1', '"failed": 0').replace('"test_b: no"', ""))
+
+    monkeypatch.setattr(image_tests, "run_container", run)
+    monkeypatch.setattr(image_tests, "tar_of", lambda *_: b"")
+    monkeypatch.setattr(image_tests, "over_budget", lambda *_: "")
+    image_tests.run_image_tests(workspace, catalog, engine, tested, [], lambda _: None)
+    assert recorded(workspace, tested).tests
+    replaced.append("sha256:2")
+    image_tests.run_image_tests(workspace, catalog, engine, tested, [], lambda _: None)
+    assert not recorded(workspace, tested).tests
+    assert ran == ["sha256:1", "sha256:2"] * 2
