@@ -125,6 +125,7 @@ class Repository:
                 raise RegistryError(
                     f"{self.transport.host} confirmed the upload of {digest}, but does not have it",
                     hint="The registry is at fault: report it to its operator.",
+                    transient="has not stored an upload that it confirmed",
                 )
             return True
 

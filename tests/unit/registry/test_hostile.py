@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -523,7 +524,8 @@ def test_the_digest_of_an_upload_is_in_the_query_of_its_url_and_the_blob_must_be
 
     server = serve(default=answer)
     with nullcontext() if kept else pytest.raises(RegistryError, match="but does not have it"):
-        assert Repository(Transport(server.address, "x", PUSH)).put_blob(digest_of(b"x"), 1, lambda: io.BytesIO(b"x"))
+        transport = Transport(server.address, "x", replace(PUSH, patience=0))
+        assert Repository(transport).put_blob(digest_of(b"x"), 1, lambda: io.BytesIO(b"x"))
     assert server.requests[-2] == uploaded
 
 
