@@ -16,7 +16,6 @@ import zlib
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
