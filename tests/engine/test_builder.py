@@ -182,7 +182,7 @@ def test_an_image_over_its_budget_is_reported_with_the_parts_that_grew(full: tup
 
     def verdict(compressed: int, disk: int) -> str:
         tight = dataclasses.replace(bench.catalog, budgets={key: Budget(compressed, disk)})
-        return over_budget(bench.workspace, tight, bench.engine, image)
+        return over_budget(bench.workspace, tight, bench.engine, image, bench.engine.require(result.tags[0]).id)
 
     disk, compressed = result.record.anatomy.get("upgrades", PartSize(0, 0))  # not part of the budget
     size = Size(built.compressed_bytes - compressed, built.disk_bytes - disk)
