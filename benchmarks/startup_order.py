@@ -20,7 +20,8 @@ import tempfile
 from pathlib import Path
 
 VALGRIND = Path("/usr/libexec/valgrind")
-TOOL = VALGRIND / f"callgrind-{ {'x86_64': 'amd64', 'aarch64': 'arm64'}[platform.machine()] }-linux"
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+TOOL = VALGRIND / f"callgrind-{ARCHITECTURES[platform.machine()]}-linux"
 LIBRARY = Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"))
 SYMBOLS = Path("/usr/lib/debug/.build-id")
 PROGRAMS = (
@@ -35,17 +36,17 @@ HEADER = """\
 """
 
 
-def symbols(data: bytes) -> list[tuple[int, int, str]]:
-    """The address, the size and the name of each function in the symbol table of a 64-bit ELF file."""
+def symbols(data: bytes) -> list[tuple[int, str]]:
+    """The address and the name of each function in the symbol table of a 64-bit ELF file, by address."""
     table, size, count = struct.unpack_from("<Q10xHH", data, 40)[0], *struct.unpack_from("<HH", data, 58)
     sections = [struct.unpack_from("<IIQQQQII", data, table + size * number) for number in range(count)]
     functions = []
     for _, kind, _, _, offset, length, link, _ in sections:
         for entry in range(offset, offset + length, 24) if kind == 2 else ():  # SHT_SYMTAB
-            name, info, _, _, address, length_of = struct.unpack_from("<IBBHQQ", data, entry)
-            if info & 15 == 2 and length_of:  # STT_FUNC
+            name, info, _, _, address, extent = struct.unpack_from("<IBBHQQ", data, entry)
+            if info & 15 == 2 and extent:  # STT_FUNC
                 start = sections[link][4] + name
-                functions.append((address, length_of, data[start : data.index(b"\0", start)].decode()))
+                functions.append((address, data[start : data.index(b"\0", start)].decode()))
     return sorted(functions)
 
 
@@ -88,11 +89,11 @@ def main() -> None:
     for file in SYMBOLS.glob("*/*.debug"):  # valgrind 3.19 cannot read clang's
         file.rename(file.with_suffix(".aside"))
     print(HEADER, end="")
-    starts, listed = [function[0] for function in functions], set()
+    starts, listed = [address for address, _ in functions], set()
     for program in PROGRAMS:
         indexes = {bisect.bisect_right(starts, address) - 1 for address in executed(program)}
         for index in sorted(indexes - listed):
-            print(functions[index][2])
+            print(functions[index][1])
         listed |= indexes
 
 

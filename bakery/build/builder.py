@@ -281,7 +281,7 @@ class Builder:
     def _write(self, image: Image, record: records.LocalRecord, identity: str, *, compiled: bool) -> None:
         """Write the record. Results of the image ``identity`` are kept, and its times unless this run compiled.
 
-        Those of tests/image are also of its twin, which another version of a library compresses to other bytes.
+        Those of tests/image also cover the gzip image, which another version of a library compresses to other bytes.
         """
         kept = ("regrtest", "compared", *(() if compiled else ("built", "seconds", "phases")))
         with records.changing_record(self.workspace, image, self._tell(image)):

@@ -5,14 +5,14 @@ import io
 import secrets
 import struct
 import tarfile
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from bakery.deadlines import Deadline
 from bakery.engine.engine import Engine
 from bakery.errors import BuildError
 from bakery.programs import Limits, ProgramError, run_program
@@ -76,38 +76,22 @@ def cpu_limits(cpu: int | None) -> dict[str, str | int]:
     return {} if cpu is None else {"cpuset_cpus": str(cpu), "cpu_shares": 1 << 18}
 
 
-class _Limit(threading.Thread):
-    """Ends the container in which ``program`` runs ``seconds`` after the block began or :meth:`restart` was called.
+@contextmanager
+def _limited(container: "DockerContainer", seconds: float, problem: str) -> Iterator[Deadline]:
+    """End ``container`` after ``seconds`` in the block, which then raises :exc:`BuildError` with ``problem``."""
 
-    The block then raises :exc:`BuildError` for ``problem``, a phrase that begins with a verb.
-    """
-
-    def __init__(self, container: "DockerContainer", seconds: float, problem: str) -> None:
-        super().__init__(daemon=True)
-        self._container, self._seconds, self._problem = container, seconds, problem
-        self._done, self._late = threading.Event(), False
-        self.restart()
-
-    def restart(self) -> None:
-        """Allow ``seconds`` more from now on."""
-        self._end = time.monotonic() + self._seconds
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._done.set()
-        if self._late and (error is None or isinstance(error, Exception)):
-            raise BuildError(f"{self._problem} and was ended") from None
-
-    def run(self) -> None:
-        while (left := self._end - time.monotonic()) > 0:
-            if self._done.wait(left):
-                return
-        self._late = True
+    def kill() -> None:
         with suppress(Exception):  # an engine that does not answer: the request in the block fails, too
-            self._container.kill()
+            container.kill()
+
+    with Deadline(kill, seconds) as deadline:
+        try:
+            yield deadline
+        except Exception:
+            if not deadline.late:
+                raise
+    if deadline.late:
+        raise BuildError(f"{problem} and was ended")
 
 
 def execute(api: "APIClient", container: str, command: Sequence[str], **options: Any) -> CommandResult:
@@ -164,7 +148,7 @@ class Container:
         :exc:`BuildError` if the container has ended, or the command takes more than ``seconds``, which ends it.
         """
         problem = f"{self._reference}: {command[0]} took more than {seconds:.0f} s"
-        with _Limit(self._container, seconds, problem), _refusals(self._engine, self._reference):
+        with _limited(self._container, seconds, problem), _refusals(self._engine, self._reference):
             api, identity = self._engine.client.api, str(self._container.id)
             return execute(api, identity, command, environment=dict(environment or {}), workdir=folder)
 
@@ -237,7 +221,7 @@ def run_container(
     problem = f"{command[0]} in {name} wrote nothing for {options.silence:.0f} s"
     with (
         _created(engine, reference, command, options) as container,
-        _Limit(container, options.silence, problem) as limit,
+        _limited(container, options.silence, problem) as deadline,
     ):
         if files:
             with engine.api_errors():
@@ -245,7 +229,7 @@ def run_container(
         lines, parts = [], [""]
         with closing(_output(engine, container, name, command[0])) as output:
             for text in codecs.iterdecode(output, "utf-8", "replace"):
-                limit.restart()
+                deadline.end = time.monotonic() + options.silence
                 first, *others = text.split("\n")
                 parts.append(first)
                 for part in others:

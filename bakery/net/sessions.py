@@ -4,12 +4,10 @@ import io
 import re
 import socket
 import ssl
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -19,36 +17,12 @@ from requests.utils import get_auth_from_url
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from bakery.deadlines import Deadline
+
 GRACE, SLOWEST = 60.0, 10_000
 """Seconds that a response may take, and the bytes that must arrive in each further second."""
 REDIRECTS = 5
 """Maximum redirects of one request. Only servers that redirect in circles send more."""
-
-
-class _Deadline(threading.Thread):
-    """Hangs up after ``seconds`` in the block, plus one for each :data:`SLOWEST` of the ``size`` bytes received so far.
-
-    ``late`` says whether it has.
-    """
-
-    def __init__(self, hang_up: Callable[[], None], seconds: float) -> None:
-        super().__init__(daemon=True)
-        self.hang_up, self.size, self.late, self.done = hang_up, 0, False, threading.Event()
-        self.end = time.monotonic() + seconds
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.done.set()
-
-    def run(self) -> None:
-        while (left := self.end + self.size / SLOWEST - time.monotonic()) > 0:
-            if self.done.wait(left):
-                return
-        self.late = True
-        self.hang_up()
 
 
 class HeaderDeadline:
@@ -65,7 +39,7 @@ class HeaderDeadline:
         if self.timeout is None:
             return super().getresponse()  # type: ignore[misc]
         hang_up = partial(_shut_down, self.sock)  # sock is None once the last response has begun
-        with _Deadline(hang_up, 2 * self.timeout) as deadline:
+        with Deadline(hang_up, 2 * self.timeout) as deadline:
             try:
                 response = super().getresponse()  # type: ignore[misc]
             except Exception:
@@ -153,11 +127,13 @@ def _own_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 def chunks_of(response: requests.Response, limit: int) -> Iterator[bytes]:
     """The body without decoding; OverflowError over ``limit`` bytes, requests.Timeout if it is too slow."""
-    with _Deadline(getattr(response.raw, "hang_up", lambda: None), GRACE) as deadline:
+    size = 0
+    with Deadline(getattr(response.raw, "hang_up", lambda: None), GRACE) as deadline:
         try:
             while (chunk := response.raw.read1(1 << 16)) and not deadline.late:
-                deadline.size += len(chunk)
-                if deadline.size > limit:
+                size += len(chunk)
+                deadline.end += len(chunk) / SLOWEST
+                if size > limit:
                     raise OverflowError(f"sent more than {limit} bytes")
                 yield chunk
         except Exception:
