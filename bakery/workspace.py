@@ -62,11 +62,13 @@ def docker_folder() -> Path:
 def require_own_cache(home: Path) -> None:
     """Raise :exc:`InputError` if this is root and other users may have put programs into the cache, which root runs.
 
-    Also raised if the environment names no folder for the cache, or one with :data:`SPECIAL` characters.
+    Also raised if the environment names no folder for the cache, a file, or a folder with :data:`SPECIAL` characters.
     """
     if not any(os.environ.get(name) for name in ("BAKERY_HOME", "XDG_CACHE_HOME", "HOME")):
         raise InputError("HOME is not set: there is no folder for the cache", hint="Set HOME, or BAKERY_HOME=FOLDER.")
     _require_plain(home)
+    if home.exists() and not home.is_dir():
+        raise InputError(f"the cache {home} is not a folder", hint="Use another cache: BAKERY_HOME=FOLDER.")
     if os.geteuid() != 0 or not home.exists():
         return
     home = home.resolve()

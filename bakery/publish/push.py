@@ -19,7 +19,7 @@ from typing import IO, Annotated
 import msgspec
 
 from bakery import names, oci
-from bakery.catalog import ANNOTATIONS, LABELS, Catalog, Image, aliases_of, image_named, tags_of
+from bakery.catalog import Catalog, Image, aliases_of, image_named, tags_of
 from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError, reason_of
@@ -28,7 +28,7 @@ from bakery.names import GZIP
 from bakery.options import Publishing
 from bakery.platforms import Platform
 from bakery.publish.cosign import Signer, make_signer
-from bakery.publish.gate import approved, require_tested
+from bakery.publish.gate import approved, other_image, require_tested
 from bakery.publish.tag_moves import Current, ImageTags, Move, dated_index, plan_moves
 from bakery.redaction import shorten
 from bakery.registry import PUSH, RESUME, Repository, Transport, split_reference
@@ -179,14 +179,6 @@ def read_digests(files: Sequence[str]) -> list[PushedImage]:
     return images
 
 
-def labels_that_name(image: Image) -> dict[str, str]:
-    """The labels of ``image`` (:func:`bakery.plan.bake.labels`) that determine its name."""
-    return {
-        f"{ANNOTATIONS}.version": image.pin.release, f"{LABELS}.series": image.series.name,
-        f"{LABELS}.target": image.target.name, f"{LABELS}.variant": image.variant.name,
-    }  # fmt: skip
-
-
 def image_with_tags(catalog: Catalog, pushed: PushedImage) -> Image:
     """The image of ``catalog``, or of the user's own tree, that ``pushed`` names, whose tags must be its own.
 
@@ -316,30 +308,28 @@ class Pusher:
         return reports
 
     def _require_pushed(self, image: PushedImage, known: Image) -> None:
-        """Raise :exc:`PublishError` unless the registry has all entries, and the image has the labels of ``known``."""
+        """Check that the registry has all entries, that the image is ``known`` and that each statement is about it.
+
+        Raises :exc:`PublishError` for another image, :exc:`RegistryError` for missing or damaged entries.
+        """
         name, digest = f"{image.image} {image.platform}", image.entries[0]["digest"]
-        manifests = []
-        for entry in image.entries:
-            if not (manifest := self.repository.manifest(entry)):
-                raise PublishError(f"{name}: {entry['digest']} is not in the registry: push it first")
-            manifests.append(manifest)
-        config = self.repository.config(manifests[0])
+        manifest, *attestations = map(self.repository.manifest, image.entries)
+        config = self.repository.config(manifest)
         if (actual := Platform.from_descriptor(config)) != image.platform:
             raise PublishError(f"{name}: {digest} is an image for {shorten(actual, 100) or 'no platform'}")
-        labels = oci.labels_of(config)
-        for key, expected in labels_that_name(known).items():
-            # A tree that is later than its release has a + there.
-            if (label := labels.get(key, "missing")).rstrip("+") != expected:
-                raise PublishError(f"{name}: {digest} is another image: {key} is {shorten(label, 100)}, not {expected}")
-        if image.image.endswith(GZIP) and {layer.method for layer in oci.layer_sizes(manifests[0])} - {"gzip"}:
+        if problem := other_image(known, oci.labels_of(config)):
+            raise PublishError(f"{name}: {digest} is another image: {problem}")
+        for attestation in attestations:
+            list(self.repository.statements(attestation, digest))
+        if image.image.endswith(GZIP) and {layer.method for layer in oci.layer_sizes(manifest)} - {"gzip"}:
             raise PublishError(f"{name}: {digest} has layers that are not compressed by gzip")
 
     def _attest(self, signer: Signer, images: Sequence[PushedImage], changed: bool) -> None:
         """Sign the statements in the attestations of ``images``, before a tag moves to them or if they are unsigned."""
         for image in images:
-            digest, *attestations = (entry["digest"] for entry in image.entries)
+            digest = image.entries[0]["digest"]
             if changed or not self.repository.has_manifest(f"{digest.replace(':', '-')}.att"):
-                for attestation in attestations:
+                for attestation in map(self.repository.manifest, image.entries[1:]):
                     for kind, predicate in self.repository.statements(attestation, digest):
                         signer.attest(digest, kind, predicate)
 

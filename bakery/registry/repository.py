@@ -30,12 +30,12 @@ class Repository:
         """Whether the registry has a manifest under this tag or digest."""
         return self.transport.ask("HEAD", f"manifests/{name}", headers=ACCEPT, good=(200, 404)).status == 200
 
-    def manifest(self, entry: oci.Descriptor) -> oci.ImageManifest | None:
-        """The manifest that ``entry`` describes, ``None`` if missing; its digest, size and media type must match."""
+    def manifest(self, entry: oci.Descriptor) -> oci.ImageManifest:
+        """The manifest that ``entry`` describes; :exc:`RegistryError` unless digest, size and media type match."""
         name, kind = f"manifests/{entry['digest']}", entry["mediaType"]
         answer = self.transport.ask("GET", name, headers=ACCEPT, good=(200, 404))
         if answer.status == 404:
-            return None
+            raise RegistryError(f"{self.transport.host} does not have {entry['digest']}: push it first")
         self.transport.verified(answer.body, entry["digest"], entry["size"])
         manifest = oci.parse_manifest(answer.body)
         actual = manifest.get("mediaType") or answer.headers.get("Content-Type", "")
@@ -64,18 +64,17 @@ class Repository:
             raise RegistryError(f"{where} has something other than an image under {name}: {error}") from None
         return index, oci.digest_of(answer.body)
 
-    def statements(self, attestation: str, image: str) -> Iterator[tuple[str, bytes]]:
-        """The type and the predicate (JSON) of each in-toto statement about ``image`` in an attestation manifest.
+    def statements(self, attestation: oci.ImageManifest, image: str) -> Iterator[tuple[str, bytes]]:
+        """The type and the predicate (JSON) of each in-toto statement about the image with this digest.
 
-        Both are digests. :exc:`RegistryError` for a statement about anything else, which would be signed, too.
+        Raises :exc:`RegistryError` for a statement in ``attestation`` that is about anything else.
         """
-        answer = self.transport.ask("GET", f"manifests/{attestation}", headers=ACCEPT)
-        for layer in oci.parse_manifest(self.transport.verified(answer.body, attestation))["layers"]:
+        for layer in attestation["layers"]:
             if layer["mediaType"] == oci.STATEMENT:
                 statement = oci.statement_about(image, self.transport.blob(layer["digest"], layer["size"]))
                 if statement is None:
                     raise RegistryError(
-                        f"{self.transport.host} has a statement in {attestation} that is not about {image}"
+                        f"{self.transport.host}: {layer['digest']} is a statement about another image than {image}"
                     )
                 yield statement
 

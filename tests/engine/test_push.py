@@ -27,7 +27,8 @@ from bakery.errors import BakeryError, InputError, PublishError
 from bakery.oci.indexes import digest_of
 from bakery.platforms import Platform, host_platform
 from bakery.publish.cosign import Signer
-from bakery.publish.push import Pusher, labels_that_name, open_repository, read_digests, write_digests
+from bakery.publish.gate import labels_that_name
+from bakery.publish.push import Pusher, open_repository, read_digests, write_digests
 from bakery.records.builds import record_attested, record_file, write_record
 from bakery.registry import transport
 from bakery.registry.errors import RegistryError
@@ -295,7 +296,7 @@ def test_several_machines_push_by_digest_and_one_sets_the_tags(publisher: Publis
         assert tags(registry, name) == []
     publisher.pusher(f"{registry}/{name}").tag(read_digests(files))
     assert platform_digests(registry, name, "3.13") == {host_platform(): ours, ARM: arm}
-    with pytest.raises(PublishError, match="push it first"):
+    with pytest.raises(RegistryError, match="push it first"):
         publisher.pusher(f"{registry}/{name}-other").tag(read_digests(files))
 
 

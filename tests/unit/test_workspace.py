@@ -69,6 +69,12 @@ def test_cache_whose_name_has_a_character_that_programs_would_interpret_is_refus
     require_own_cache(tmp_path / "a b=c;d'é")
 
 
+def test_a_file_is_not_used_as_a_cache(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file is not a folder"):
+        require_own_cache(tmp_path / "file")
+
+
 @root_only
 def test_cache_of_root_alone_is_used(home: Path) -> None:
     (home / "link").symlink_to("tools")

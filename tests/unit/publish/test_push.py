@@ -19,6 +19,7 @@ from bakery.errors import BakeryError, InputError, PublishError
 from bakery.platforms import Platform
 from bakery.publish import push
 from bakery.publish.cosign import Signer, make_signer
+from bakery.publish.gate import labels_that_name
 from bakery.publish.push import Pusher
 from bakery.records.builds import manifest_digest_of, record_attested
 from bakery.registry import PUSH, RegistryError, Repository, Transport
@@ -110,8 +111,8 @@ class Attested(FakeRepository):
     def put_manifest(self, *_: object) -> None:
         """It takes everything."""
 
-    def statements(self, attestation: str, image: str) -> Iterator[tuple[str, bytes]]:
-        assert (attestation, image) == (f"sha256:{'2' * 64}", f"sha256:{'1' * 64}")
+    def statements(self, _: object, image: str) -> Iterator[tuple[str, bytes]]:
+        assert image == f"sha256:{'1' * 64}"
         yield "https://slsa.dev/provenance/v0.2", b'{"builder": {"id": "https://ci.example/1"}}'
         yield "https://spdx.dev/Document", b'{"spdxVersion": "SPDX-2.3"}'
         yield OPENVEX, b'{"statements": []}'
@@ -127,7 +128,7 @@ def test_statements_are_signed_as_attestations_of_the_image_and_indexes_with_all
     )
     program.chmod(0o755)
     transport: Any = SimpleNamespace(base="https://r.example", bundle=None, host="r.example", path="python")
-    repository: Any = Attested(push.labels_that_name(image("3.13")))
+    repository: Any = Attested(labels_that_name(image("3.13")))
     platform = {"architecture": "amd64", "os": "linux"}
     entries: Any = [
         {"mediaType": MANIFEST, "digest": f"sha256:{'1' * 64}", "size": 1, "platform": platform},
@@ -154,7 +155,7 @@ class Merge:
 
     def __init__(self, server: Any, catalog: Catalog, image: Image, workspace: Workspace) -> None:
         archive = Archive()
-        self.labels = push.labels_that_name(image)
+        self.labels = labels_that_name(image)
         entry = archive.image([make_tar({"file": b"x"})], config={"Labels": self.labels})
         notes = {
             "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": entry["digest"],
@@ -267,6 +268,21 @@ def test_image_whose_labels_name_another_image_gets_no_tag(merge: Merge, label: 
     merge.blobs |= archive.blobs
     merge.image["entries"] = [other]
     with pytest.raises(PublishError, match=f"{other['digest']} is another image: {label} is {value}, not "):
+        merge.run()
+    assert merge.tags == []
+
+
+def test_statements_about_another_image_are_not_published(merge: Merge) -> None:
+    """Not even unsigned: docker scout and `inv sbom` read them as if they were about the image."""
+    archive = Archive()
+    subject = [{"name": "other", "digest": {"sha256": "1" * 64}}]
+    statement = {"predicateType": "https://spdx.dev/Document", "subject": subject, "predicate": {}}
+    layer = archive.json(statement, "application/vnd.in-toto+json")
+    attestation = merge.image["entries"][1]
+    manifest = {**json.loads(merge.blobs[attestation["digest"]]), "layers": [layer]}
+    merge.image["entries"][1] = {**attestation, **archive.json(manifest, MANIFEST)}
+    merge.blobs |= archive.blobs
+    with pytest.raises(RegistryError, match="is a statement about another image"):
         merge.run()
     assert merge.tags == []
 
