@@ -1,5 +1,6 @@
 """Runs programs that may hang, or print without end: each has a limit of time and of bytes."""
 
+import math
 import os
 import re
 import selectors
@@ -7,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -89,29 +89,17 @@ def run_program(
         except OSError as error:  # not executable, not a program, or a limit of processes or of open files
             raise ProgramError(f"cannot be run: {error.strerror}") from None
         with process:
-            notice = threading.Timer(limits.notice, _report_wait, [command, limits])
-            notice.daemon = True
             try:
-                if limits.notice < limits.seconds:
-                    notice.start()
-                stdout, stderr, line = _follow(process, began + limits.seconds, limits.output)
+                stdout, stderr, line = _follow(process, began + limits.seconds, limits.output, began + limits.notice)
                 process.wait(max(0.0, began + limits.seconds - time.perf_counter()))
             except BaseException as error:
                 _end(process, limits)
                 if isinstance(error, TimeoutError | subprocess.TimeoutExpired):
                     raise ProgramError(f"took more than {limits.seconds:.0f} s") from None
                 raise
-            finally:
-                notice.cancel()
             return Finished(
                 process.returncode, stdout, stderr, time.perf_counter() - began, line - began if line else None
             )
-
-
-def _report_wait(command: Sequence[str], limits: Limits) -> None:
-    name = redact(Path(command[0]).name)
-    with suppress(OSError, ValueError):  # a standard error that is closed or full
-        print(f"{name} has run for {limits.notice:.0f} s: waiting up to {limits.seconds:.0f} s", file=sys.stderr)
 
 
 def _end(process: "subprocess.Popen[bytes]", limits: Limits) -> None:
@@ -126,8 +114,13 @@ def _end(process: "subprocess.Popen[bytes]", limits: Limits) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _follow(process: "subprocess.Popen[bytes]", deadline: float, limit: int) -> tuple[bytes, bytes, float]:
-    """Both streams of the process, and when it had printed a line or 0; TimeoutError, :exc:`ProgramError`."""
+def _follow(
+    process: "subprocess.Popen[bytes]", deadline: float, limit: int, notice: float = math.inf
+) -> tuple[bytes, bytes, float]:
+    """Both streams of the process, and when it had printed a line or 0; TimeoutError, :exc:`ProgramError`.
+
+    If it still runs at the time ``notice``, standard error says so.
+    """
     assert process.stdout is not None and process.stderr is not None
     output, errors = process.stdout.fileno(), process.stderr.fileno()
     streams, line = {output: bytearray(), errors: bytearray()}, 0.0
@@ -135,8 +128,12 @@ def _follow(process: "subprocess.Popen[bytes]", deadline: float, limit: int) -> 
         for descriptor in streams:
             selector.register(descriptor, selectors.EVENT_READ)
         while selector.get_map():
-            ready = selector.select(max(0.0, deadline - time.perf_counter()))
-            if not ready:
+            now = time.perf_counter()
+            if notice <= now < deadline:
+                _report_wait(process, deadline - now)
+                notice = math.inf
+            ready = selector.select(max(0.0, min(notice, deadline) - now))
+            if not ready and time.perf_counter() >= deadline:
                 raise TimeoutError
             for descriptor in (key.fd for key, _ in ready):
                 data = os.read(descriptor, 1 << 16)
@@ -148,3 +145,11 @@ def _follow(process: "subprocess.Popen[bytes]", deadline: float, limit: int) -> 
             if sum(map(len, streams.values())) > limit:
                 raise ProgramError(f"wrote more than {limit >> 20} MiB")
     return bytes(streams[output]), bytes(streams[errors]), line
+
+
+def _report_wait(process: "subprocess.Popen[bytes]", seconds: float) -> None:
+    command = process.args
+    assert isinstance(command, Sequence)
+    name = redact(Path(str(command[0])).name)
+    with suppress(OSError, ValueError):  # a standard error that is closed or full
+        print(f"{name} is still running: waiting up to {seconds:.0f} s more", file=sys.stderr)
