@@ -1,6 +1,6 @@
 """Prints shared/startup.order: functions of libpython in the order in which the linker puts them.
 
-First those that a start runs, then those that six imports and a small program run in addition, each group in the order
+First those that a start runs, then those that each of the other ``PROGRAMS`` runs in addition, each group in the order
 of its addresses. It runs in a debug image, which has their names, with this machine's valgrind::
 
     docker run --rm --network=none --volume="$PWD/benchmarks:/benchmarks:ro" \
@@ -26,13 +26,15 @@ LIBRARY = Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INS
 SYMBOLS = Path("/usr/lib/debug/.build-id")
 PROGRAMS = (
     ["-c", "pass"],
+    # What nearly every program does, so that it does not need the pages of the larger ones below.
+    ["-c", "import sys, time; print(len(sys.argv), flush=True); sys.stdin.read(); time.sleep(0)"],
     ["-c", "import asyncio, json, urllib.request, ssl, sqlite3, unittest"],
     [str(Path(__file__).with_name("small_program.py"))],
 )
 HEADER = """\
-# Functions of 3.13's libpython that a start runs, then those that six imports and a small program run in addition:
-# benchmarks/startup_order.py. The linker puts them at the beginning of the code, in this order, so that less of it is
-# in memory (docs/trials.md). A series skips those that it does not have.
+# Functions of 3.13's libpython that a start runs, then those that a line of Python, six imports and a small program run
+# in addition: benchmarks/startup_order.py. The linker puts them at the beginning of the code, in this order, so that
+# less of it is in memory (docs/trials.md). A series skips those that it does not have.
 """
 
 
@@ -58,7 +60,9 @@ def executed(program: list[str]) -> set[int]:
     with tempfile.TemporaryDirectory() as folder:
         command = [TOOL, "--tool=callgrind", "--dump-instr=yes", f"--callgrind-out-file={folder}/%p"]
         environment = {**os.environ, "VALGRIND_LIB": str(VALGRIND), "VALGRIND_LAUNCHER": str(TOOL)}
-        process = subprocess.Popen([*command, sys.executable, *program], env=environment, stderr=subprocess.PIPE)
+        null, pipe = subprocess.DEVNULL, subprocess.PIPE
+        arguments = [*command, sys.executable, *program]
+        process = subprocess.Popen(arguments, env=environment, stdin=null, stdout=null, stderr=pipe)
         _, errors = process.communicate()
         if process.returncode:
             raise SystemExit(f"valgrind python3 {program[0]}: exit code {process.returncode}\n{errors.decode()}")
