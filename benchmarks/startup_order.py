@@ -24,16 +24,23 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 TOOL = VALGRIND / f"callgrind-{ARCHITECTURES[platform.machine()]}-linux"
 LIBRARY = Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"))
 SYMBOLS = Path("/usr/lib/debug/.build-id")
+FEW_LINES = """\
+import sys, time
+words = {word: len(word) for word in sys.argv[0].split("-")}
+for word, length in sorted(words.items()):
+    print(f"{word}: {length}", file=sys.stdout, flush=True)
+if not sys.stdin.read() and length < 10:
+    time.sleep(0)
+"""
 PROGRAMS = (
     ["-c", "pass"],
-    # What nearly every program does, so that it does not need the pages of the larger ones below.
-    ["-c", "import sys, time; print(len(sys.argv), flush=True); sys.stdin.read(); time.sleep(0)"],
+    ["-c", FEW_LINES],  # what nearly every program does; it does not need the pages of the larger ones then
     ["-c", "import asyncio, json, urllib.request, ssl, sqlite3, unittest"],
     [str(Path(__file__).with_name("small_program.py"))],
 )
 HEADER = """\
-# Functions of 3.13's libpython that a start runs, then those that a line of Python, six imports and a small program run
-# in addition: benchmarks/startup_order.py. The linker puts them at the beginning of the code, in this order, so that
+# Functions of 3.13's libpython that a start runs, then those that a few lines, six imports and a small program run in
+# addition: benchmarks/startup_order.py. The linker puts them at the beginning of the code, in this order, so that
 # less of it is in memory (docs/trials.md). A series skips those that it does not have.
 """
 
@@ -53,19 +60,28 @@ def symbols(data: bytes) -> list[tuple[int, str]]:
 
 
 def executed(program: list[str]) -> set[int]:
-    """The addresses of the instructions of libpython that a run of ``program`` executes.
+    """The addresses of the instructions of libpython that runs of ``program`` execute.
+
+    A start executes other code if ``python3`` is found on PATH, and if the locale is C (PEP 538), as in a container
+    without $LANG, than if its path and a locale are given. This interpreter has set a locale for its child processes.
+    """
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
+    return addresses_of(["python3", *program], bare) | addresses_of([sys.executable, *program], dict(os.environ))
+
+
+def addresses_of(program: list[str], environment: dict[str, str]) -> set[int]:
+    """The addresses of one run.
 
     Callgrind's format: https://valgrind.org/docs/manual/cl-format.html, with names and addresses abbreviated.
     """
     with tempfile.TemporaryDirectory() as folder:
-        command = [TOOL, "--tool=callgrind", "--dump-instr=yes", f"--callgrind-out-file={folder}/%p"]
-        environment = {**os.environ, "VALGRIND_LIB": str(VALGRIND), "VALGRIND_LAUNCHER": str(TOOL)}
+        command = [TOOL, "--tool=callgrind", "--dump-instr=yes", f"--callgrind-out-file={folder}/%p", *program]
+        environment |= {"VALGRIND_LIB": str(VALGRIND), "VALGRIND_LAUNCHER": str(TOOL)}
         null, pipe = subprocess.DEVNULL, subprocess.PIPE
-        arguments = [*command, sys.executable, *program]
-        process = subprocess.Popen(arguments, env=environment, stdin=null, stdout=null, stderr=pipe)
+        process = subprocess.Popen(command, env=environment, stdin=null, stdout=null, stderr=pipe)
         _, errors = process.communicate()
         if process.returncode:
-            raise SystemExit(f"valgrind python3 {program[0]}: exit code {process.returncode}\n{errors.decode()}")
+            raise SystemExit(f"valgrind {program[0]}: exit code {process.returncode}\n{errors.decode()}")
         profile = Path(folder, str(process.pid)).read_text()
     names: dict[str, str] = {}
     addresses, address, ours = set(), 0, False
