@@ -28,7 +28,7 @@ FEW_LINES = """\
 import sys, time
 words = {word: len(word) for word in sys.argv[0].split("-")}
 for word, length in sorted(words.items()):
-    print(f"{word}: {length}", file=sys.stdout, flush=True)
+    print(f"{word}: {length}", flush=True)
 if not sys.stdin.read() and length < 10:
     time.sleep(0)
 """
@@ -45,8 +45,8 @@ HEADER = """\
 """
 
 
-def symbols(data: bytes) -> list[tuple[int, str]]:
-    """The address and the name of each function in the symbol table of a 64-bit ELF file, by address."""
+def symbols(data: bytes) -> list[tuple[int, int, str]]:
+    """The address, the end and the name of each function in the symbol table of a 64-bit ELF file, by address."""
     table, size, count = struct.unpack_from("<Q10xHH", data, 40)[0], *struct.unpack_from("<HH", data, 58)
     sections = [struct.unpack_from("<IIQQQQII", data, table + size * number) for number in range(count)]
     functions = []
@@ -55,18 +55,21 @@ def symbols(data: bytes) -> list[tuple[int, str]]:
             name, info, _, _, address, extent = struct.unpack_from("<IBBHQQ", data, entry)
             if info & 15 == 2 and extent:  # STT_FUNC
                 start = sections[link][4] + name
-                functions.append((address, data[start : data.index(b"\0", start)].decode()))
+                functions.append((address, address + extent, data[start : data.index(b"\0", start)].decode()))
     return sorted(functions)
 
 
-def executed(program: list[str]) -> set[int]:
+def executed(program: list[str], venv: str) -> set[int]:
     """The addresses of the instructions of libpython that runs of ``program`` execute.
 
-    A start executes other code if ``python3`` is found on PATH, and if the locale is C (PEP 538), as in a container
-    without $LANG, than if its path and a locale are given. This interpreter has set a locale for its child processes.
+    A start executes other code if ``python3`` is found on PATH and the locale is C (PEP 538), as in a container without
+    $LANG, and if it is the Python of a ``venv``. This interpreter has set a locale for its child processes.
     """
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
-    return addresses_of(["python3", *program], bare) | addresses_of([sys.executable, *program], dict(os.environ))
+    addresses = addresses_of(["python3", *program], bare)
+    for python in (sys.executable, f"{venv}/bin/python3"):
+        addresses |= addresses_of([python, *program], dict(os.environ))
+    return addresses
 
 
 def addresses_of(program: list[str], environment: dict[str, str]) -> set[int]:
@@ -109,12 +112,16 @@ def main() -> None:
     for file in SYMBOLS.glob("*/*.debug"):  # valgrind 3.19 cannot read clang's
         file.rename(file.with_suffix(".aside"))
     print(HEADER, end="")
-    starts, listed = [address for address, _ in functions], set()
-    for program in PROGRAMS:
-        indexes = {bisect.bisect_right(starts, address) - 1 for address in executed(program)}
-        for index in sorted(indexes - listed):
-            print(functions[index][1])
-        listed |= indexes
+    starts, listed = [address for address, _, _ in functions], set()
+    with tempfile.TemporaryDirectory() as venv:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+        for program in PROGRAMS:
+            places = {(bisect.bisect_right(starts, address) - 1, address) for address in executed(program, venv)}
+            # Code between functions is the C runtime's.
+            indexes = {index for index, address in places if address < functions[index][1]}
+            for index in sorted(indexes - listed):
+                print(functions[index][2])
+            listed |= indexes
 
 
 if __name__ == "__main__":
