@@ -49,7 +49,7 @@ def revision_of(root: Path, paths: Sequence[str], sha256: str) -> str:
     if boundary.is_file() and newest in boundary.read_text().split():
         raise ValueError("it may be older than the oldest commit of this shallow clone: git fetch --unshallow")
     # The user's own ignored files may be inputs of an image.
-    changed = changes(root, *paths, settings={"core.excludesFile": "/dev/null"})
+    changed = changes(root, *paths, ignored=True, exact=True)
     return f"{newest}{DIRTY if changed or not pinned else ''}"
 
 
@@ -59,7 +59,7 @@ def checkout_of(root: Path) -> str:
     Raises :exc:`ValueError` if ``root`` is not a clone that git can read.
     """
     require_clone(root)
-    return f"{_git(root, 'rev-parse', 'HEAD')}{DIRTY if changes(root) else ''}"
+    return f"{_git(root, 'rev-parse', 'HEAD')}{DIRTY if changes(root, exact=True) else ''}"
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -115,6 +115,31 @@ def test_uncommitted_changes_are_marked_if_the_image_is_made_from_them(clone: Cl
     assert clone.revision().endswith("-dirty") is dirty
 
 
+@pytest.mark.parametrize("attributes", [".git/info/attributes", ".gitattributes", "shared/.gitattributes"])
+def test_other_line_ends_or_encodings_are_changes_although_attributes_hide_them_from_git(
+    clone: Clone, attributes: str
+) -> None:
+    head = clone.commit("shared/minimal.conf", "etc/passwd\n")
+    assert (clone.revision(), checkout_of(clone.root)) == (head, head)
+    for attribute, encoding in (
+        ("text", "utf-8"),
+        ("text eol=crlf", "utf-8"),
+        ("working-tree-encoding=UTF-16", "utf-16"),
+    ):
+        clone.write(attributes, f"minimal.conf {attribute}\n")
+        text = "etc/passwd\r\n" if "text" in attribute else "etc/passwd\n"
+        (clone.root / "shared/minimal.conf").write_bytes(text.encode(encoding))
+        assert clone.revision() == f"{head}-dirty", attribute
+        assert checkout_of(clone.root) == f"{head}-dirty", attribute
+
+
+@pytest.mark.parametrize("rules", [".git/info/exclude", "debian/.gitignore"])
+def test_a_new_file_that_an_image_is_made_from_is_a_change_although_git_ignores_it(clone: Clone, rules: str) -> None:
+    clone.write(rules, "*\n")
+    clone.write("debian/hooks/extra", "")
+    assert clone.revision() == f"{clone.pinned}-dirty"
+
+
 def test_an_uncommitted_pin_is_marked_as_dirty(clone: Clone) -> None:
     assert revision_of(clone.root, ["debian"], "c" * 64) == f"{clone.first}-dirty"
 
