@@ -203,8 +203,15 @@ def _read(file: Path) -> LocalRecord | None:
 
 
 def read_record(workspace: Workspace, image: Image, tell: Tell = lambda _: None) -> LocalRecord | None:
-    """The record of the last build of ``image`` in this clone; ``None`` if it is missing or not valid (reported)."""
+    """The record of the last build of ``image`` in this clone.
+
+    ``None`` if it is missing, or reported: it is not valid, or of another image.
+    """
     record = _read(file := record_file(workspace, image))
+    other = record and (record.image, record.platform) != (image.name, image.platform)
+    if record and (other or (record.recipe is RecipeName.REFERENCE) != (image.recipe is RecipeName.REFERENCE)):
+        tell(f"{file}: the record of another image: {record.recipe} {record.image} for {record.platform}")
+        return None
     if record is None and os.path.lexists(file):
         tell(f"{file}: damaged, or not the record of a build")
     return record
@@ -225,7 +232,7 @@ def amend_record(
     workspace: Workspace, image: Image, applies: Callable[[LocalRecord], bool], tell: Tell, **changes: object
 ) -> None:
     """Write ``changes`` to the record of ``image`` if it ``applies``, else nothing: the clone may be read-only."""
-    if (record := read_record(workspace, image)) and applies(record):
+    if (record := read_record(workspace, image, tell)) and applies(record):
         with changing_record(workspace, image, tell):
             if (record := read_record(workspace, image)) and applies(record):
                 write_record(workspace, image, record, **changes)
