@@ -19,7 +19,7 @@ from typing import IO, Annotated
 import msgspec
 
 from bakery import names, oci
-from bakery.catalog import ANNOTATIONS, LABELS, Catalog, Image, aliases_of, image_named, tags_of
+from bakery.catalog import Catalog, Image, aliases_of, image_named, mismatch, tags_of
 from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError, reason_of
@@ -179,14 +179,6 @@ def read_digests(files: Sequence[str]) -> list[PushedImage]:
     return images
 
 
-def labels_that_name(image: Image) -> dict[str, str]:
-    """The labels of ``image`` (:func:`bakery.plan.bake.labels`) that determine its name."""
-    return {
-        f"{ANNOTATIONS}.version": image.pin.release, f"{LABELS}.series": image.series.name,
-        f"{LABELS}.target": image.target.name, f"{LABELS}.variant": image.variant.name,
-    }  # fmt: skip
-
-
 def image_with_tags(catalog: Catalog, pushed: PushedImage) -> Image:
     """The image of ``catalog``, or of the user's own tree, that ``pushed`` names, whose tags must be its own.
 
@@ -326,11 +318,8 @@ class Pusher:
         config = self.repository.config(manifests[0])
         if (actual := Platform.from_descriptor(config)) != image.platform:
             raise PublishError(f"{name}: {digest} is an image for {shorten(actual, 100) or 'no platform'}")
-        labels = oci.labels_of(config)
-        for key, expected in labels_that_name(known).items():
-            # A tree that is later than its release has a + there.
-            if (label := labels.get(key, "missing")).rstrip("+") != expected:
-                raise PublishError(f"{name}: {digest} is another image: {key} is {shorten(label, 100)}, not {expected}")
+        if problem := mismatch(known, oci.labels_of(config)):
+            raise PublishError(f"{name}: {digest} is another image: {problem}")
         if image.image.endswith(GZIP) and {layer.method for layer in oci.layer_sizes(manifests[0])} - {"gzip"}:
             raise PublishError(f"{name}: {digest} has layers that are not compressed by gzip")
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Catalog, Image
+from bakery.catalog.tags import labels_that_name
 from bakery.errors import BakeryError, InputError, PublishError
 from bakery.platforms import Platform
 from bakery.publish import push
@@ -127,7 +128,7 @@ def test_statements_are_signed_as_attestations_of_the_image_and_indexes_with_all
     )
     program.chmod(0o755)
     transport: Any = SimpleNamespace(base="https://r.example", bundle=None, host="r.example", path="python")
-    repository: Any = Attested(push.labels_that_name(image("3.13")))
+    repository: Any = Attested(labels_that_name(image("3.13")))
     platform = {"architecture": "amd64", "os": "linux"}
     entries: Any = [
         {"mediaType": MANIFEST, "digest": f"sha256:{'1' * 64}", "size": 1, "platform": platform},
@@ -154,7 +155,7 @@ class Merge:
 
     def __init__(self, server: Any, catalog: Catalog, image: Image, workspace: Workspace) -> None:
         archive = Archive()
-        self.labels = push.labels_that_name(image)
+        self.labels = labels_that_name(image)
         entry = archive.image([make_tar({"file": b"x"})], config={"Labels": self.labels})
         notes = {
             "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": entry["digest"],
