@@ -380,7 +380,7 @@ def test_a_partial_clone_is_not_completed_from_its_remote(clone: Clone, tmp_path
     copy = Clone.__new__(Clone)
     copy.root = tmp_path / "partial"
     clone.git("clone", "-q", "--filter=blob:none", "--no-checkout", f"file://{clone.root}", str(copy.root))
-    with pytest.raises(ValueError, match="git (log|show): "):
+    with pytest.raises(ValueError, match=r"git (log|show): "):
         copy.revision()
     missing = copy.git("rev-list", "--objects", "--all", "--missing=print")
     assert missing.count("?") == 2
