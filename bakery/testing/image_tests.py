@@ -108,6 +108,10 @@ def run_image_tests(
         return result
     reasons = [over_budget(workspace, catalog, engine, as_built(image, built), built.id)]
     record = record_of(workspace, image, built.id)
+    if not record:
+        write(
+            f"{reference} is not the image that this clone built last: the result is not recorded (`inv build` first)"
+        )
     if record and record.twin:
         twin = all_references(catalog, image)[1][0]
         reasons.append(twin_failure(engine, built, twin, workspace.home, record.twin))

@@ -109,9 +109,13 @@ def test_the_tests_run_in_the_image_that_their_result_is_recorded_for(
     monkeypatch.setattr(image_tests, "run_container", run)
     monkeypatch.setattr(image_tests, "tar_of", lambda *_: b"")
     monkeypatch.setattr(image_tests, "over_budget", lambda *_: "")
-    image_tests.run_image_tests(workspace, catalog, engine, tested, [], lambda _: None)
-    assert recorded(workspace, tested).tests
+    shown = list[str]()
+    image_tests.run_image_tests(workspace, catalog, engine, tested, [], shown.append)
+    assert recorded(workspace, tested).tests and not any("not recorded" in line for line in shown)
     replaced.append("sha256:2")
     image_tests.run_image_tests(workspace, catalog, engine, tested, [], lambda _: None)
     assert not recorded(workspace, tested).tests
     assert ran == ["sha256:1", "sha256:2"] * 2
+    write_record(workspace, tested, local_record(id="sha256:4"))
+    image_tests.run_image_tests(workspace, catalog, engine, tested, [], shown.append)
+    assert "infra7/python:3.13.15-bookworm is not the image that this clone built last: the result is" in shown[-1]
