@@ -170,6 +170,14 @@ class BuildRecord(Record, frozen=True, kw_only=True):
         """The release as PEP 440 orders it, without the ``+`` of a tree that is later than its release."""
         return Version(self.release.rstrip("+"))
 
+    def require_name(self) -> None:
+        """Raise :exc:`ValueError` unless the image's name is made of the other fields: figures are found by both."""
+        number = self.series.rstrip("t")
+        suffix = self.series.removeprefix(number)
+        name = rf"{re.escape(str(self.version))}{suffix}(-local)?(-[a-z-]+)?-{re.escape(self.target)}"
+        if not (re.fullmatch(name, self.image) and self.image.startswith(f"{number}.")):
+            raise ValueError(f"{self.image} is not the name of {self.release} ({self.series}) on {self.target}")
+
 
 class LocalRecord(BuildRecord, frozen=True, kw_only=True):
     """A build as ``build/records`` records it: with fields that are only valid in this clone.
@@ -197,7 +205,9 @@ def record_file(workspace: Workspace, image: Image) -> Path:
 
 def _read(file: Path) -> LocalRecord | None:
     try:
-        return msgspec.json.decode(read_regular(file, MEDIUM), type=LocalRecord)
+        record = msgspec.json.decode(read_regular(file, MEDIUM), type=LocalRecord)
+        record.require_name()
+        return record
     except (OSError, ValueError, RecursionError):
         return None
 

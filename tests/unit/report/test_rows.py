@@ -199,7 +199,9 @@ def test_the_overview_says_what_is_built_by_default(catalog: Catalog, tmp_path: 
     assert "Without --target and --variant: bookworm, default." in report.notes
 
 
-@pytest.mark.parametrize("other", [{"image": "3.13.15-trixie"}, {"platform": "linux/arm64"}, {"recipe": "reference"}])
+@pytest.mark.parametrize(
+    "other", [{"image": "3.13.15-trixie", "target": "trixie"}, {"platform": "linux/arm64"}, {"recipe": "reference"}]
+)
 def test_the_record_of_another_image_does_not_make_an_image_built(
     catalog: Catalog, image: Callable[..., Image], tmp_path: Path, capsys: pytest.CaptureFixture[str],
     other: dict[str, str],
