@@ -1,5 +1,6 @@
 """Runs git."""
 
+import hashlib
 import os
 import re
 import stat
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from bakery.programs import Limits, ProgramError, run_program
 from bakery.redaction import shorten
-from bakery.regular_files import FILE_TYPES
+from bakery.regular_files import FILE_TYPES, read_regular
 
 SETTINGS = {
     "log.showSignature": "false", "log.date": "default", "log.mailmap": "false", "log.showRoot": "true",
@@ -87,12 +88,14 @@ def require_files(path: Path) -> None:
                     raise ValueError(f"{file} is {FILE_TYPES[kind]}: expected {FILE_TYPES[stat.S_IFREG]}")
 
 
-def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) -> list[str]:
+def changes(path: Path, *paths: str, ignored: bool = False, exact: bool = False) -> list[str]:
     """The files in the folder ``path`` that differ from its commit or are new: lines of git status.
 
-    ``paths`` are pathspecs, by default all; ``settings`` are added to git's configuration. Raises as :func:`git` does.
+    ``paths`` are pathspecs, by default all. With ``ignored``, new files count that git ignores. With ``exact``, the
+    bytes of files are compared: attributes (``text``, ``working-tree-encoding``), which even an untracked file can set,
+    let git consider a file unchanged whose line ends or encoding differ. Raises as :func:`git` does.
     """
-    settings = {**SETTINGS, **(settings or {})}
+    settings = SETTINGS.copy()
     # To compare files, git would run the filters that the configuration names.
     for name in os.fsdecode(git(path, "config", "--null", "--name-only", "--list")).split("\0"):
         if re.match(r"filter\..*\.(clean|process|required)\Z", name, re.DOTALL | re.IGNORECASE):
@@ -106,9 +109,21 @@ def changes(path: Path, *paths: str, settings: Mapping[str, str] | None = None) 
         index = f"{folder}/index"
         git(path, "read-tree", "HEAD", settings=settings, index=index)
         # Submodules have separate filters. Untracked files count, whatever the user's configuration says.
-        status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=all")
+        status = ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=all"]
+        status += ["--ignored=matching"] if ignored else []
         lines = os.fsdecode(git(path, *status, "--", *paths, settings=settings, index=index)).split("\0")
+        committed = os.fsdecode(git(path, "ls-files", "-z", "--stage", "--", *paths, index=index)) if exact else ""
+    for mode, identity, name in re.findall(r"(\d+) (\w+) 0\t([^\0]+)\0", committed):
+        with suppress(OSError):  # status has reported what is missing, or not a file
+            if mode.startswith("100") and object_id(read_regular(path / name, follow=False), identity) != identity:
+                lines.append(f" M {name}")
     return [line for line in lines if line and line not in sparse]
+
+
+def object_id(data: bytes, like: str) -> str:
+    """The ID of the blob ``data`` (gitformat-pack(5)), by the algorithm of the ID ``like``; a repository has one."""
+    algorithm = "sha1" if len(like) == 40 else "sha256"
+    return hashlib.new(algorithm, b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def _abilities(files: Iterable[Path]) -> dict[str, str]:

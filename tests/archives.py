@@ -12,6 +12,7 @@ from typing import Any
 
 import zstandard
 
+from bakery.catalog.labels import ANNOTATIONS, LABELS
 from bakery.oci.archives import blob_path
 from bakery.oci.indexes import digest_of
 from bakery.oci.layout import LayoutWriter, describe, to_json
@@ -55,6 +56,15 @@ def make_release(folder: Path, files: Mapping[str, str]) -> Path:
     tree = {f"Python-3.13.15/{name}": text.encode() for name, text in files.items()}
     file.write_bytes(lzma.compress(make_tar(tree)))
     return file
+
+
+NAMED = {
+    "Labels": {
+        f"{ANNOTATIONS}.version": "3.13.15", f"{LABELS}.series": "3.13", f"{LABELS}.target": "bookworm",
+        f"{LABELS}.variant": "default",
+    }
+}  # fmt: skip
+"""The configuration of an image that is named 3.13.15-bookworm."""
 
 
 class Archive:

@@ -332,7 +332,10 @@ def read_results(folder: Path) -> list[BenchmarkResult]:
     results = []
     for file in sorted(folder.glob("*.json")):
         try:
-            results.append(msgspec.json.decode(read_regular(file, MEDIUM), type=BenchmarkResult))
+            result = msgspec.json.decode(read_regular(file, MEDIUM), type=BenchmarkResult)
+            if result.stem != file.stem:
+                raise ValueError(f"it is the result {result.stem}, which has another name")
+            results.append(result)
         except (OSError, ValueError, RecursionError) as error:
             hint = "`inv bench` and `inv startup` write these files."
             problem = f"{file}: expected a result of a benchmark: {reason_of(error)}"

@@ -29,7 +29,7 @@ from bakery.benchmarks.results import (
     save,
     summary_of,
 )
-from bakery.catalog import LABELS, Catalog, Image, RecipeName, references
+from bakery.catalog import LABELS, Catalog, Image, RecipeName, references, require_match
 from bakery.display import Display, Report, duration
 from bakery.engine import Container, Engine, require_embedded
 from bakery.errors import BakeryError, BuildError, InputError
@@ -44,13 +44,17 @@ PROGRAMS = Path(__file__).resolve().parents[2] / "benchmarks"  # programs that r
 
 @dataclass(frozen=True)
 class Pair:
-    """Two image references and their result's name. A missing image is pulled unless a hint says how to build it."""
+    """Two image references and their result's name. A missing image is pulled unless a hint says how to build it.
+
+    ``images`` are those that were built here, ``None`` for an image that the user named.
+    """
 
     name: str
     ours: str
     reference: str
     ours_hint: str = ""
     reference_hint: str = ""
+    images: tuple[Image | None, Image | None] = (None, None)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -60,13 +64,14 @@ class Pair:
 
 def pair_of(catalog: Catalog, image: Image, ours: str | None, against: str | None) -> Pair:
     """``image`` and its reference image. ``ours`` and ``against`` replace either of them."""
-    official = references(catalog, replace(image, recipe=RecipeName.REFERENCE))[0]
+    official = replace(image, recipe=RecipeName.REFERENCE)
     return Pair(
         _file_name(image.slug, against) if against else image.slug,
         ours or references(catalog, image)[0],
-        against or official,
+        against or references(catalog, official)[0],
         "" if ours else f"Build it first: inv build {image.selection}",
         "" if against else f"Build it first: inv reference {image.selection}",
+        (None if ours else image, None if against else official),
     )
 
 
@@ -159,8 +164,11 @@ class Session:
     def images(self) -> list[MeasuredImage]:
         """The two images, ours first; :exc:`BuildError` if one is missing and cannot be pulled."""
         pair, images = self.pair, []
-        for reference, hint in ((pair.ours, pair.ours_hint), (pair.reference, pair.reference_hint)):
+        hints = (pair.ours_hint, pair.reference_hint)
+        for reference, hint, built in zip((pair.ours, pair.reference), hints, pair.images, strict=True):
             present = self.engine.require(reference, hint) if hint else self.engine.find(reference)
+            if built and present:
+                require_match(built, present)
             image = present or self.engine.pull(reference, self.note)
             images.append(MeasuredImage(image=reference, id=image.id, created=image.created or None))
         return images

@@ -14,7 +14,7 @@ from pathlib import Path
 from bakery import records
 from bakery.build.export import Export, Packed, Stage, files_of, stages_after_compiling
 from bakery.build.inputs import BuildInputs, InputResolver, check_inputs
-from bakery.catalog import Catalog, Image, RecipeName, all_references, references
+from bakery.catalog import Catalog, Image, RecipeName, all_references, references, require_match
 from bakery.compression import Compression
 from bakery.display import Clock, Column, Display, Report, duration, make_display, phases_text
 from bakery.engine import BuildxOptions, BuildxProcesses, Engine, buildx_options, default_jobs, find_engine
@@ -95,7 +95,12 @@ class Builder:
 
     def build_missing(self, images: Sequence[Image]) -> None:
         """Build those of ``images`` that the engine does not have; :exc:`BuildError` if one cannot be built."""
-        missing = [image for image in images if self.engine.find(references(self.catalog, image)[0]) is None]
+        missing = []
+        for image in images:
+            if found := self.engine.find(references(self.catalog, image)[0]):
+                require_match(image, found)
+            else:
+                missing.append(image)
         with self.display:
             for result in self.build(missing):
                 if result.error:
@@ -114,7 +119,7 @@ class Builder:
             inputs = self.inputs.resolve(image, self._tell(image), clock.enter)
             log.unlink(missing_ok=True)
             if packages:
-                below = self.engine.require(references(self.catalog, image)[0])
+                below = require_match(image, self.engine.require(references(self.catalog, image)[0]))
                 last = records.record_of(self.workspace, image, below.id)
                 if last and last.base.digest != inputs.base.digest:
                     problem = f"{image.name} was built on an earlier version of its base, {inputs.base.name}"
@@ -157,7 +162,7 @@ class Builder:
         compiled, packed = self._build_stage(stage, inputs, clock)
         compiled = compiled or compiled_before
         clock.enter("measure")
-        identity = self.engine.require(tags[0]).id
+        identity = require_match(image, self.engine.require(tags[0])).id
         digest = records.manifest_digest_of(self.workspace.home, identity)
         if image.recipe is RecipeName.FULL and packed and packed[0].id != digest:
             problem = f"{tags[0]} is {digest} in the engine, expected {packed[0].id}: another process has replaced it"

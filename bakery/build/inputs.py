@@ -115,7 +115,8 @@ def check_inputs(building: Building) -> None:
 def inputs_for(catalog: Catalog, image: Image, sources: SourceCache, base: BaseImage, tell: Tell) -> plan.Inputs:
     """The named contexts of ``image``: the folders of ``sources`` that are for it, and its ``base``."""
     try:
-        revision = plan.revision_of(sources.workspace.root, plan.made_from(catalog, image), image.pin.sha256)
+        tables = plan.pinned_by(catalog, image, base=base.origin == "registry")
+        revision = plan.revision_of(sources.workspace.root, plan.made_from(catalog, image), tables)
     except ValueError as error:
         tell(f"no label {ANNOTATIONS}.revision: the commit that the image is made from is unknown: {error}")
         revision = ""

@@ -8,4 +8,13 @@ from bakery.catalog.models import Budget, Catalog, Image, Series, Variant
 from bakery.catalog.pins import FILE, LOCK, NONE, RELEASE, TRAINING, UNVERIFIED, Extra, Pin, Profile
 from bakery.catalog.recipes import STAGES, Options, RecipeName
 from bakery.catalog.selection import image_named, on_platforms, select_images, split
-from bakery.catalog.tags import aliases_of, all_references, latest_series, references, tags_of
+from bakery.catalog.tags import (
+    aliases_of,
+    all_references,
+    labels_that_name,
+    latest_series,
+    mismatch,
+    references,
+    require_match,
+    tags_of,
+)

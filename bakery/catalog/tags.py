@@ -9,9 +9,29 @@ Aliases are the official images' names: each tag of the default variant also exi
 (``3.13-slim-bookworm``, ``slim``). Every tag has a twin ending in ``-gzip``: the same content in gzip layers.
 """
 
+from collections.abc import Mapping
+from typing import Protocol, TypeVar
+
+from bakery.catalog.labels import ANNOTATIONS, LABELS
 from bakery.catalog.models import Catalog, Image, Series
 from bakery.catalog.recipes import RecipeName
+from bakery.errors import BuildError
 from bakery.names import GZIP
+from bakery.platforms import Platform
+from bakery.redaction import shorten
+
+
+class EnginesImage(Protocol):
+    """What an engine says about an image."""
+
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+
+    @property
+    def platform(self) -> Platform: ...
+
+
+Found = TypeVar("Found", bound=EnginesImage)
 
 
 def latest_series(catalog: Catalog) -> Series | None:
@@ -63,6 +83,43 @@ def all_references(catalog: Catalog, image: Image) -> tuple[tuple[str, ...], tup
     tags = (*tags_of(catalog, image), *aliases_of(catalog, image))
     names, twins = (tuple(_reference(catalog, image, tag + end) for tag in tags) for end in ("", GZIP))
     return names, twins
+
+
+def labels_that_name(image: Image) -> dict[str, str]:
+    """The labels of ``image`` (:func:`bakery.plan.bake.labels`) that determine its name."""
+    return {
+        f"{ANNOTATIONS}.version": image.pin.release, f"{LABELS}.series": image.series.name,
+        f"{LABELS}.target": image.target.name, f"{LABELS}.variant": image.variant.name,
+    }  # fmt: skip
+
+
+def mismatch(image: Image, labels: Mapping[str, str]) -> str:
+    """Why an image with ``labels`` is not ``image``, whatever its name is; empty if it is.
+
+    Full and quick builds have the same names, and a tree that is later than its release has a ``+`` in its version.
+    """
+    expected = labels_that_name(image)
+    if RecipeName.REFERENCE in (image.recipe, labels.get(f"{LABELS}.recipe")):
+        expected[f"{LABELS}.recipe"] = str(image.recipe)
+    for key, value in expected.items():
+        if (label := labels.get(key, "missing")).rstrip("+") != value.rstrip("+"):
+            return f"{key} is {shorten(label, 100)}, not {value}"
+    return ""
+
+
+def require_match(image: Image, found: Found) -> Found:
+    """What an engine has under a name of ``image``; :exc:`BuildError` if it is another image.
+
+    Any process can give that name to it.
+    """
+    problem = mismatch(image, found.labels)
+    if found.platform.architecture != image.platform.architecture:
+        problem = f"it is for {found.platform}, not for {image.platform}"
+    if problem:
+        verb = "reference" if image.recipe is RecipeName.REFERENCE else "build"
+        hint = f"Another process has given it that name. Build yours again: inv {verb} {image.selection}"
+        raise BuildError(f"the engine has another image under the name of {image.name}: {problem}", hint=hint)
+    return found
 
 
 def _reference(catalog: Catalog, image: Image, tag: str) -> str:

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from bakery.catalog import ANNOTATIONS, DIRTY, LABELS, UNVERIFIED, Catalog, Image, RecipeName, all_references
+from bakery.catalog import ANNOTATIONS, DIRTY, LABELS, UNVERIFIED, Catalog, Image, RecipeName, all_references, mismatch
 from bakery.engine import Engine
 from bakery.errors import BuildError, PublishError
 from bakery.files import Tell
 from bakery.names import GZIP
 from bakery.records import LocalRecord, manifest_digest_of, read_record
-from bakery.redaction import shorten
 from bakery.workspace import Workspace
 
 BUILD, TEST = "inv build", "inv test"
@@ -44,23 +43,6 @@ def objections(record: LocalRecord | None, identity: str, labels: Mapping[str, s
     return reasons
 
 
-def labels_that_name(image: Image) -> dict[str, str]:
-    """The labels of ``image`` (:func:`bakery.plan.bake.labels`) that determine its name."""
-    return {
-        f"{ANNOTATIONS}.version": image.pin.release, f"{LABELS}.series": image.series.name,
-        f"{LABELS}.target": image.target.name, f"{LABELS}.variant": image.variant.name,
-    }  # fmt: skip
-
-
-def other_image(image: Image, labels: Mapping[str, str]) -> str:
-    """How ``labels`` show that they are another image's, such as ``LABEL is 3.12, not 3.13``; empty if they do not."""
-    for name, expected in labels_that_name(image).items():
-        # A tree that is later than its release has a + there.
-        if (label := labels.get(name, "missing")).rstrip("+") != expected:
-            return f"{name} is {shorten(label, 100)}, not {expected}"
-    return ""
-
-
 def day_of(record: LocalRecord | None, labels: Mapping[str, str], now: datetime | None = None) -> str:
     """The day of the build ``record``, for the image's permanent tag (20261122); empty if it is unknown.
 
@@ -87,7 +69,7 @@ def approved(
         arguments += f" --platform={image.platform.architecture}"
         for end, (reference, *_) in zip(("", GZIP), all_references(catalog, image), strict=True):
             name, built = f"{image.name}{end}", engine.find(reference)
-            other = other_image(image, built.labels) if built else ""
+            other = mismatch(image, built.labels) if built else ""
             if built is None or other or built.platform.architecture != image.platform.architecture:
                 missing.append(f"{name} for {image.platform} is not in the engine")
                 missing[-1] += f": {reference} is another image: {other}" if other else ""

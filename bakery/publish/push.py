@@ -19,7 +19,7 @@ from typing import IO, Annotated
 import msgspec
 
 from bakery import names, oci
-from bakery.catalog import Catalog, Image, aliases_of, image_named, tags_of
+from bakery.catalog import Catalog, Image, aliases_of, image_named, mismatch, tags_of
 from bakery.compression import Compression
 from bakery.engine import Engine
 from bakery.errors import InputError, PublishError, reason_of
@@ -28,7 +28,7 @@ from bakery.names import GZIP
 from bakery.options import Publishing
 from bakery.platforms import Platform
 from bakery.publish.cosign import Signer, make_signer
-from bakery.publish.gate import approved, other_image, require_tested
+from bakery.publish.gate import approved, require_tested
 from bakery.publish.tag_moves import Current, ImageTags, Move, dated_index, plan_moves
 from bakery.redaction import shorten
 from bakery.registry import PUSH, RESUME, Repository, Transport, split_reference
@@ -317,7 +317,7 @@ class Pusher:
         config = self.repository.config(manifest)
         if (actual := Platform.from_descriptor(config)) != image.platform:
             raise PublishError(f"{name}: {digest} is an image for {shorten(actual, 100) or 'no platform'}")
-        if problem := other_image(known, oci.labels_of(config)):
+        if problem := mismatch(known, oci.labels_of(config)):
             raise PublishError(f"{name}: {digest} is another image: {problem}")
         for attestation in attestations:
             list(self.repository.statements(attestation, digest))

@@ -170,6 +170,14 @@ class BuildRecord(Record, frozen=True, kw_only=True):
         """The release as PEP 440 orders it, without the ``+`` of a tree that is later than its release."""
         return Version(self.release.rstrip("+"))
 
+    def require_name(self) -> None:
+        """Raise :exc:`ValueError` unless the image's name is made of the other fields: figures are found by both."""
+        number = self.series.rstrip("t")
+        suffix = self.series.removeprefix(number)
+        name = rf"{re.escape(str(self.version))}{suffix}(-local)?(-[a-z-]+)?-{re.escape(self.target)}"
+        if not (re.fullmatch(name, self.image) and self.image.startswith(f"{number}.")):
+            raise ValueError(f"{self.image} is not the name of {self.release} ({self.series}) on {self.target}")
+
 
 class LocalRecord(BuildRecord, frozen=True, kw_only=True):
     """A build as ``build/records`` records it: with fields that are only valid in this clone.
@@ -197,14 +205,23 @@ def record_file(workspace: Workspace, image: Image) -> Path:
 
 def _read(file: Path) -> LocalRecord | None:
     try:
-        return msgspec.json.decode(read_regular(file, MEDIUM), type=LocalRecord)
+        record = msgspec.json.decode(read_regular(file, MEDIUM), type=LocalRecord)
+        record.require_name()
+        return record
     except (OSError, ValueError, RecursionError):
         return None
 
 
 def read_record(workspace: Workspace, image: Image, tell: Tell = lambda _: None) -> LocalRecord | None:
-    """The record of the last build of ``image`` in this clone; ``None`` if it is missing or not valid (reported)."""
+    """The record of the last build of ``image`` in this clone.
+
+    ``None`` if it is missing, or reported: it is not valid, or of another image.
+    """
     record = _read(file := record_file(workspace, image))
+    other = record and (record.image, record.platform) != (image.name, image.platform)
+    if record and (other or (record.recipe is RecipeName.REFERENCE) != (image.recipe is RecipeName.REFERENCE)):
+        tell(f"{file}: the record of another image: {record.recipe} {record.image} for {record.platform}")
+        return None
     if record is None and os.path.lexists(file):
         tell(f"{file}: damaged, or not the record of a build")
     return record
@@ -225,7 +242,7 @@ def amend_record(
     workspace: Workspace, image: Image, applies: Callable[[LocalRecord], bool], tell: Tell, **changes: object
 ) -> None:
     """Write ``changes`` to the record of ``image`` if it ``applies``, else nothing: the clone may be read-only."""
-    if (record := read_record(workspace, image)) and applies(record):
+    if (record := read_record(workspace, image, tell)) and applies(record):
         with changing_record(workspace, image, tell):
             if (record := read_record(workspace, image)) and applies(record):
                 write_record(workspace, image, record, **changes)

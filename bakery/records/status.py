@@ -33,7 +33,10 @@ def read_status(root: Path) -> list[BuildRecord]:
     """All published records; :exc:`ConfigError` if the file is missing or not valid."""
     file = status_file(root)
     try:
-        return msgspec.json.decode(read_regular(file, MEDIUM), type=Status).records
+        records = msgspec.json.decode(read_regular(file, MEDIUM), type=Status).records
+        for record in records:
+            record.require_name()
+        return records
     except (OSError, ValueError, RecursionError) as error:
         hint = "`inv readme --record` wrote this file; `git checkout shared/status.json` restores it."
         problem = f"{file}: expected an object with valid build records: {reason_of(error)}"

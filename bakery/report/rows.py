@@ -26,7 +26,7 @@ from bakery.catalog import (
     support_note,
     tags_of,
 )  # fmt: skip
-from bakery.display import Column, Report, render
+from bakery.display import Column, Report, render, tell
 from bakery.errors import listed
 from bakery.platforms import AMD64, Platform
 from bakery.records import BuildRecord, ComparedWith, TestRun, local_records, read_record, read_status
@@ -80,7 +80,7 @@ def image_report(
         == (record.series, record.target, record.variant, record.platform, record.source.signature)
     ]  # what --source built
     for image in {image.name: image for image in (*images, *trees)}.values():
-        record = read_record(workspace, image)
+        record = read_record(workspace, image, tell)
         note = support_note(image.target.until, today) if image.target.status is Stability.STABLE else " (unstable)"
         row: Row = {
             "image": image.name,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bakery.errors import ConfigError, InputError, reason_of
 from bakery.files import require_type, write_whole
+from bakery.redaction import shorten
 from bakery.regular_files import MEDIUM, SMALL, read_regular
 from bakery.report.charts import Tile, tiles
 from bakery.report.figures import all_sizes_chart, chart_of, key_rows, sizes_chart, summaries_chart
@@ -26,25 +27,35 @@ OWN = re.compile(r"index\.html|(page|site)\.css|site\.js|images/[\w.+-]+\.html")
 SECTIONS = ("Distribution packages", "Python and bundled libraries")
 
 
-def packages_of(file: Path) -> dict[str, list[tuple[str, str, str]]]:
+def packages_of(file: Path, page: Page) -> dict[str, list[tuple[str, str, str]]]:
     """Names, versions and declared licences of the packages in an SPDX document, by section; empty without the file.
 
-    :exc:`ConfigError` if the file is not such a document.
+    :exc:`ConfigError` if the file is not such a document, or is about another image than ``page``.
     """
     if not file.exists():
         return {}
     try:
         content = json.loads(read_regular(file, MEDIUM))
         packages: dict[str, list[tuple[str, str, str]]] = {section: [] for section in SECTIONS}
+        subject = ""
         for package in content["packages"]:
             locators = [str(reference["referenceLocator"]) for reference in package.get("externalRefs", ())]
-            if not any(locator.startswith("pkg:oci/") for locator in locators):  # the image itself
+            if any(locator.startswith("pkg:oci/") for locator in locators):  # the image itself
+                subject = f"{package['name']} {package['versionInfo']} {locators}"
+            else:
                 section = SECTIONS[0 if any(locator.startswith("pkg:deb/") for locator in locators) else 1]
                 row = (package["name"], package.get("versionInfo", ""), package.get("licenseDeclared", ""))
                 packages[section].append(row)
     except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         hint = "`inv sbom --output=FILE` writes it."
         raise ConfigError(f"{file}: expected an SPDX document in JSON: {reason_of(error)}", hint=hint) from None
+    name, architecture = page.record.image, page.record.platform.rpartition("/")[2]
+    pattern = rf":{re.escape(name)}(-{architecture})? {page.digest or 'sha256:'}.*[?&]arch={architecture}\b"
+    if not re.search(pattern, subject):
+        problem = (
+            f"{file} is about {shorten(subject, 300) or 'no image'}; expected {name} {page.digest} ({architecture})"
+        )
+        raise ConfigError(problem, hint="`inv sbom --output=FILE` for that image writes it again.")
     return packages
 
 
@@ -75,7 +86,7 @@ def site_files(published: Published, workspace: Workspace) -> dict[str, str]:
         files[f"images/{page.file}"] = environment.get_template("site_image.html").render(
             common, page=page, record=record, charts=charts, results=results,
             map=map_of(record.image, record.anatomy) if record.anatomy else None,
-            packages=packages_of(workspace.records / "sbom" / page.file.replace(".html", ".json")),
+            packages=packages_of(workspace.records / "sbom" / page.file.replace(".html", ".json"), page),
         )  # fmt: skip
     return files
 

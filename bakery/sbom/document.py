@@ -9,7 +9,7 @@ from typing import IO
 
 from packageurl import PackageURL
 
-from bakery.catalog import ANNOTATIONS, Catalog, Image, references
+from bakery.catalog import ANNOTATIONS, Catalog, Image, references, require_match
 from bakery.display import Column, Report
 from bakery.engine import find_engine
 from bakery.errors import BuildError, InputError
@@ -170,11 +170,11 @@ def bills(
     licences, sources = load_licences(workspace.root), SourceCache(workspace, mirror, tell)
     for image in images:
         name = references(catalog, image)[0]
-        digest = engine.require(name, f"Build it first: inv build {image.selection}").id
+        digest = require_match(image, engine.require(name, f"Build it first: inv build {image.selection}")).id
         with in_use(workspace.home, tell):
             folder = sources.fetch(image.pin, image.series, "inv sbom --version={version}")
             subject = Subject(image, name, folder / image.pin.file, catalog.source)
-            with spooled(engine.save(subject.name)) as archive:
+            with spooled(engine.save(digest)) as archive:
                 yield bill_of(archive, subject, licences, digest)
 
 

@@ -10,7 +10,7 @@ import msgspec
 from packageurl import PackageURL
 
 from bakery import oci
-from bakery.catalog import Catalog, Image, references, tags_of
+from bakery.catalog import Catalog, Image, mismatch, references, require_match, tags_of
 from bakery.display import Column, Report
 from bakery.engine import Engine
 from bakery.errors import BakeryError, BuildError, NothingSelected, UnknownResult
@@ -99,8 +99,14 @@ class Outdated:
     def _present(self, images: Sequence[Image], survey: Survey) -> Iterator[tuple[Image, str]]:
         """The images that exist, with their references."""
         if not self.repository:
-            named = ((image, references(self.catalog, image)[0]) for image in images)
-            yield from (pair for pair in named if self.engine.find(pair[1]) is not None)
+            for image in images:
+                reference = references(self.catalog, image)[0]
+                try:
+                    if found := self.engine.find(reference):
+                        require_match(image, found)
+                        yield image, reference
+                except BuildError as error:
+                    survey.could_not_check(reference, error.message)
             return
         for tag, image in {tags_of(self.catalog, image)[0]: image for image in images}.items():
             reference = f"{self.repository}:{tag}"
@@ -115,6 +121,8 @@ class Outdated:
         """The versions of an image's packages by name; invalid names and versions are noted in ``survey``."""
         if self.repository:
             remote = self.registry.image(reference, image.platform)
+            if remote.config and (problem := mismatch(image, oci.labels_of(remote.config))):
+                raise oci.ManifestError(f"it is another image: {problem}")
             packages, origin = _attested(self.registry, remote), "its bill of materials"
             if packages is None:
                 packages, origin = _versions(_status_files(self.registry, remote)), "its layers"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bakery.catalog import LABELS, Catalog, Image, RecipeName, references, tags_of
+from bakery.catalog import LABELS, Catalog, Image, RecipeName, mismatch, references, require_match, tags_of
 from bakery.engine import Engine, find_engine, running_engine
 from bakery.errors import InputError
 from bakery.files import Tell
@@ -112,6 +112,9 @@ class Comparer:
             raise InputError(
                 f"{reference}: {error.message}", hint="--repository is the repository that these images were pushed to."
             ) from None
+        for remote in remotes:
+            if remote.config and (problem := mismatch(image, labels_of(remote.config))):
+                raise InputError(f"{reference} for {remote.platform} is another image: {problem}")
         return [self._compare(dataclasses.replace(image, platform=remote.platform), remote) for remote in remotes]
 
     def _published(self, image: Image) -> str:
@@ -136,6 +139,8 @@ class Comparer:
 
     def _ours(self, image: Image, remote: RemoteImage | None, notes: list[str]) -> SizeReport | None:
         names = [self._published(image)] if self.repository else []
+        if self.engine and not remote and (found := self.engine.find(references(self.catalog, image)[0])):
+            require_match(image, found)
         local = self._first_local([*names, references(self.catalog, image)[0]], image.platform)
         if remote is None:
             return local

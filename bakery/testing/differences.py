@@ -15,7 +15,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 from debian.debian_support import NativeVersion
 
-from bakery.catalog import Catalog, Image, RecipeName, references
+from bakery.catalog import Catalog, Image, RecipeName, references, require_match
 from bakery.display import Column, Report, tell
 from bakery.engine import Engine, idle_container, tar_of
 from bakery.errors import BuildError, InputError, reason_of
@@ -125,6 +125,13 @@ def observe(engine: Engine, root: Path, reference: str, image: Image | None = No
     return facts
 
 
+def observe_built(engine: Engine, root: Path, catalog: Catalog, image: Image) -> Facts:
+    """The facts of the engine's ``image``; :exc:`BuildError` as by :func:`observe`, or if it is another one."""
+    reference = references(catalog, image)[0]
+    require_match(image, engine.require(reference, RECORD_HINT))
+    return observe(engine, root, reference, image)
+
+
 def compare_facts(image: Image, ours: Facts, theirs: Facts) -> FactsRecord:
     """The record of the differences between ``image`` and another one."""
     names = sorted({*ours, *theirs})
@@ -191,8 +198,8 @@ def find_differences(
         theirs = observe(engine, root, (engine.find(against) or engine.pull(against, tell)).id)
     else:
         recorded = None if record else recorded_facts(root, reference)
-        theirs = recorded or observe(engine, root, references(catalog, reference)[0], reference)
-    result = compare_facts(image, observe(engine, root, references(catalog, image)[0], image), theirs)
+        theirs = recorded or observe_built(engine, root, catalog, reference)
+    result = compare_facts(image, observe_built(engine, root, catalog, image), theirs)
     if record:
         observed = FactsRecord(reference.name, str(image.platform), theirs, tree=image.pin.local)
         write_facts(record_file(root, reference), observed)

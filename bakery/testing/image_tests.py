@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bakery.catalog import LABELS, Catalog, Image, RecipeName, all_references, references
+from bakery.catalog import LABELS, Catalog, Image, RecipeName, all_references, references, require_match
 from bakery.engine import LONGEST_START, ContainerOptions, Engine, EngineImage, run_container, tar_of
 from bakery.errors import BuildError, InputError
 from bakery.records import TestRun, amend_record, manifest_digest_of, read_status, record_of
@@ -87,7 +87,7 @@ def run_image_tests(
     """
     write(f"testing {image.name}")
     reference = references(catalog, image)[0]
-    built = engine.require(reference)
+    built = require_match(image, engine.require(reference))
     environment = {
         "IMAGE_RECIPE": built.labels.get(f"{LABELS}.recipe", ""),
         "IMAGE_VARIANT": image.variant.name,
@@ -108,6 +108,10 @@ def run_image_tests(
         return result
     reasons = [over_budget(workspace, catalog, engine, as_built(image, built), built.id)]
     record = record_of(workspace, image, built.id)
+    if not record:
+        write(
+            f"{reference} is not the image that this clone built last: the result is not recorded (`inv build` first)"
+        )
     if record and record.twin:
         twin = all_references(catalog, image)[1][0]
         reasons.append(twin_failure(engine, built, twin, workspace.home, record.twin))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 from bakery.build import Builder
-from bakery.catalog import Image, references
+from bakery.catalog import Image, references, require_match
 from bakery.engine import run_container
 from bakery.errors import BuildError, InputError
 from bakery.records import SuiteRun, amend_record, manifest_digest_of, read_record
@@ -162,7 +162,7 @@ def build_suites(builder: Builder, images: Sequence[Image], only: Sequence[str])
 def build_suite(builder: Builder, image: Image) -> Suite:
     """Build the tests on ``image``; :exc:`BuildError` if a build would not make the image that is in the engine."""
     reference = references(builder.catalog, image)[0]
-    below = builder.engine.require(reference)
+    below = require_match(image, builder.engine.require(reference))
     image = as_built(image, below)
     identity = builder.stage(image, STAGE, f"{builder.catalog.suite_repository}:{image.name}")
     if builder.engine.require(identity).layers[: len(below.layers)] != below.layers:

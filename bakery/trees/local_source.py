@@ -23,7 +23,7 @@ from typing import NamedTuple
 from bakery.catalog import RELEASE, UNVERIFIED, Image, Pin
 from bakery.errors import InputError
 from bakery.files import Tell, disk_full, locked, staged_folder
-from bakery.git import LIMIT, changes, git, require_clone, require_files
+from bakery.git import LIMIT, changes, git, object_id, require_clone, require_files
 from bakery.regular_files import open_regular
 from bakery.tar import open_compressed_tar, read_errors
 
@@ -228,8 +228,7 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
     blobs, files = io.BytesIO(git(path, "cat-file", "--batch", data=identities, limit=MAX_BYTES + LIMIT)), {}
     for mode, _, identity, name in present:
         data = blobs.read(int(blobs.readline().split()[2]))
-        algorithm = "sha1" if len(identity) == 40 else "sha256"
-        if identity != _object_id(data, algorithm):  # git does not check what it reads
+        if identity != object_id(data, identity):  # git does not check what it reads
             raise ValueError(f"the file {name} of {commit} is damaged in {path}: run `git fsck` there")
         files[name] = Entry(data, mode == "100755", mode == "120000")
         blobs.read(1)
@@ -237,11 +236,6 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
         more = f" and {len(missing) - 9} more" if len(missing) > 9 else ""
         tell(f"{path} lacks these files of {commit}; they are left out: {', '.join(missing[:9])}{more}")
     return Tree(files, f"git {revision}", int(time))
-
-
-def _object_id(data: bytes, algorithm: str) -> str:
-    """The object ID of the blob ``data`` (gitformat-pack(5)); a repository has one ``algorithm``."""
-    return hashlib.new(algorithm, b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:

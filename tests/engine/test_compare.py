@@ -20,7 +20,7 @@ from bakery.sizes.baseline import read_baseline
 from bakery.sizes.comparison import document
 from bakery.sizes.measure import Comparer
 from bakery.workspace import Workspace
-from tests.archives import LAYER, Archive, make_tar
+from tests.archives import LAYER, NAMED, Archive, make_tar
 
 from .fixtures import manifest_of
 from .registry import raw, stored, upload
@@ -49,7 +49,7 @@ def images(engine: Engine) -> Iterator[list[str]]:
 def load(engine: Engine, images: list[str], reference: str, layers: list[bytes], method: str) -> None:
     """Give the engine an image by `docker load`, with layers packed by ``method``."""
     archive = Archive()
-    descriptor = archive.image(layers, method, host_platform(), config={"Env": ["PYTHON_VERSION=3.13.15"]})
+    descriptor = archive.image(layers, method, host_platform(), config={"Env": ["PYTHON_VERSION=3.13.15"], **NAMED})
     descriptor["annotations"] = {"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": reference}
     manifest = json.loads(archive.blobs[descriptor["digest"]])
     listed = [

@@ -23,7 +23,7 @@ from bakery.options import Building
 from bakery.platforms import AMD64
 from bakery.sbom.outdated import Outdated, Survey
 from bakery.workspace import Workspace
-from tests.archives import MANIFEST, Archive, digest_of, make_tar
+from tests.archives import MANIFEST, NAMED, Archive, digest_of, make_tar
 
 from .fixtures import ROOT
 from .package_archive import PackageArchive, base_of, served
@@ -112,7 +112,7 @@ def compare(
 @pytest.mark.parametrize("method", ["gzip", "zstd"])
 def test_dpkgs_status_is_read_from_the_topmost_layer_that_has_it(registry: str, compare: Any, method: str) -> None:
     image = Archive()
-    image.image([b"not a tar: reading it would fail the test", TOP, PYTHON], method)
+    image.image([b"not a tar: reading it would fail the test", TOP, PYTHON], method, config=NAMED)
     upload(image, registry, f"{method}/python", "3.13.15-bookworm")
     comparison = compare(method)
     assert comparison.rows() == [("libssl3", "3.0.9-1+deb12u9", "3.0.9-1+deb12u10")]
@@ -125,14 +125,14 @@ def test_packages_of_an_image_without_dpkg_are_read_from_all_layers(registry: st
         for name, version in (("libssl3", "3.0.9-1+deb12u9"), ("tzdata", "2026a-0"))
     ]
     image = Archive()
-    image.image([*layers, PYTHON])
+    image.image([*layers, PYTHON], config=NAMED)
     upload(image, registry, "minimal/python", "3.13.15-bookworm")
     assert [row[0] for row in compare("minimal").rows()] == ["libssl3", "tzdata"]
 
 
 def test_an_attested_bill_of_materials_is_used_without_pulling_layers(registry: str, compare: Any) -> None:
     image = Archive()
-    descriptor = image.image([b"not a tar"])
+    descriptor = image.image([b"not a tar"], config=NAMED)
     attest(
         image,
         ["pkg:deb/debian/libssl3@3.0.9-1%2Bdeb12u9?arch=amd64", "pkg:pypi/pip@1", "pkg:deb/debian/zlib1g@1:1.2-1"],
@@ -146,7 +146,7 @@ def test_an_attested_bill_of_materials_is_used_without_pulling_layers(registry: 
 
 def test_a_bill_of_materials_of_another_image_is_ignored(registry: str, compare: Any) -> None:
     image = Archive()
-    descriptor = image.image([TOP])
+    descriptor = image.image([TOP], config=NAMED)
     attest(image, ["pkg:deb/debian/libssl3@9?arch=amd64"], {"digest": digest_of(b"another")})
     image.descriptors[-1]["annotations"]["vnd.docker.reference.digest"] = descriptor["digest"]
     upload(image, registry, "forged/python", "3.13.15-bookworm")
@@ -156,7 +156,7 @@ def test_a_bill_of_materials_of_another_image_is_ignored(registry: str, compare:
 def test_a_row_says_what_is_fixed_since_when_and_for_which_platform(registry: str, compare: Any) -> None:
     image = Archive()
     for platform in ("linux/amd64", "linux/arm64"):
-        image.image([TOP], platform=platform)
+        image.image([TOP], platform=platform, config=NAMED)
     upload(image, registry, "both/python", "3.13.15-bookworm")
     survey = compare("both").survey()
     assert [row["platform"] for row in survey.rows] == ["linux/amd64", "linux/arm64"], "all that the registry has"
@@ -168,7 +168,7 @@ def test_a_row_says_what_is_fixed_since_when_and_for_which_platform(registry: st
 
 def test_packages_that_the_archive_does_not_have_are_not_up_to_date(registry: str, compare: Any) -> None:
     image = Archive()
-    image.image([make_tar({"var/lib/dpkg/status": status(nowhere="1", neither="1")})])
+    image.image([make_tar({"var/lib/dpkg/status": status(nowhere="1", neither="1")})], config=NAMED)
     upload(image, registry, "foreign/python", "3.13.15-bookworm")
     (reason,) = compare("foreign").survey().unknown
     assert "does not have neither, nowhere" in reason
@@ -176,7 +176,7 @@ def test_packages_that_the_archive_does_not_have_are_not_up_to_date(registry: st
 
 def test_an_image_without_a_list_of_packages_is_not_up_to_date(registry: str, compare: Any) -> None:
     image = Archive()
-    image.image([PYTHON])
+    image.image([PYTHON], config=NAMED)
     upload(image, registry, "bare/python", "3.13.15-bookworm")
     (reason,) = compare("bare").survey().unknown
     assert "it lists no packages" in reason
@@ -210,7 +210,7 @@ class Command:
 @pytest.fixture
 def command(registry: str, engine: Engine, archive: tuple[PackageArchive, Path]) -> Command:
     image = Archive()
-    image.image([TOP])
+    image.image([TOP], config=NAMED)
     upload(image, registry, "command/python", "3.13.15-bookworm")
     return Command(engine, registry, archive[1])
 

@@ -21,13 +21,12 @@ from bakery.catalog.labels import ANNOTATIONS, LABELS
 from bakery.catalog.loader import load_catalog
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.selection import select_images
-from bakery.catalog.tags import all_references
+from bakery.catalog.tags import all_references, labels_that_name
 from bakery.engine.engine import Engine
 from bakery.errors import BakeryError, InputError, PublishError
 from bakery.oci.indexes import digest_of
 from bakery.platforms import Platform, host_platform
 from bakery.publish.cosign import Signer
-from bakery.publish.gate import labels_that_name
 from bakery.publish.push import Pusher, open_repository, read_digests, write_digests
 from bakery.records.builds import record_attested, record_file, write_record
 from bakery.registry import transport

@@ -184,8 +184,8 @@ def test_images(catalog: Catalog, golden: Golden, tmp_path: Path, form: str, suf
 def test_the_overview_of_images_fits_a_screen(catalog: Catalog, golden: Golden, tmp_path: Path) -> None:
     workspace = Workspace(root=tmp_path, home=tmp_path / "home")
     for variant, size in (("default", 41_234_567), ("minimal", 13_000_000)):
-        record = local_record(compressed_bytes=size, disk_bytes=1, variant=variant)
         (image,) = select_images(catalog, ["3.13"], ["bookworm"], [variant], platform=Platform("linux/amd64"))
+        record = local_record(image=image.name, compressed_bytes=size, disk_bytes=1, variant=variant)
         write_record(workspace, image, record)
     images = select_images(catalog, everything=True, platform=Platform("linux/amd64"))
     report = image_report(catalog, workspace, images, TODAY, overview=True)

@@ -652,9 +652,10 @@ def test_documents_that_would_take_too_much_memory_are_refused(tmp_path: Path) -
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(large)
     facts.write_bytes(lzma.compress(large, preset=0))
+    page: Any = None  # not read
     readers: list[Callable[[], object]] = [
         lambda: read_status(tmp_path), lambda: read_baseline(tmp_path), lambda: read_results(results),
-        lambda: packages_of(tmp_path / "sbom.json"), lambda: read_facts(facts),
+        lambda: packages_of(tmp_path / "sbom.json", page), lambda: read_facts(facts),
     ]  # fmt: skip
     for reader in readers:
         with pytest.raises(BakeryError, match=r"expected at most 8388608 bytes|unpacks to more than 8388608 bytes"):

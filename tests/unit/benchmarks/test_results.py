@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -310,19 +311,27 @@ def test_a_published_number_that_is_too_large_or_missing_is_an_error(tmp_path: P
 
 @pytest.mark.parametrize("name", ["a | b", "a\nb", "<!-- speed:end -->", "\x1b[31m", "\u202etxt", "`a`", "x" * 201])
 def test_a_published_name_that_could_end_its_cell_or_chart_is_an_error(tmp_path: Path, name: str) -> None:
-    content = json.loads(save(tmp_path, RESULT).read_text(encoding="utf-8"))
-    file = tmp_path / "x.json"
+    file = save(tmp_path, RESULT)
+    content = json.loads(file.read_text(encoding="utf-8"))
     for place in (
         content["benchmarks"][0], content["summary"]["slowest"], content["images"]["ours"], content["environment"],
     ):  # fmt: skip
         key = next(key for key in ("name", "image", "cpu_model") if key in place)
         place[key], before = name, place[key]
         file.write_text(json.dumps(content), encoding="utf-8")
-        with pytest.raises(ConfigError, match=rf"x\.json: expected a result .*\.{key}"):
+        with pytest.raises(ConfigError, match=rf"{file.name}: expected a result .*\.{key}"):
             read_results(tmp_path)
         place[key] = before
     file.write_text(json.dumps(content), encoding="utf-8")
-    assert len(read_results(tmp_path)) == 2
+    assert len(read_results(tmp_path)) == 1
+
+
+def test_a_result_in_a_file_that_is_named_after_another_image_is_an_error(tmp_path: Path) -> None:
+    file = save(tmp_path, RESULT)
+    assert read_results(tmp_path) == [RESULT]
+    file.rename(file.with_name("bench-3.14.7-bookworm-amd64.json"))
+    with pytest.raises(ConfigError, match=rf"bench-3\.14.*\.json: .* it is the result {re.escape(file.stem)}"):
+        read_results(tmp_path)
 
 
 def session_in(folder: Path) -> Session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import subprocess
@@ -20,6 +21,7 @@ from bakery.benchmarks.session import Pair, Session, free_pair, pair_of, python_
 from bakery.benchmarks.startup import CPU, FORKED, INSIDE, parse_start
 from bakery.benchmarks.wheelhouse import settings_for
 from bakery.catalog.models import Catalog, Image
+from bakery.catalog.recipes import RecipeName
 from bakery.display.progress import Display
 from bakery.engine.containers import CommandResult
 from bakery.errors import BuildError
@@ -55,11 +57,13 @@ def test_warm_ups_are_not_values() -> None:
 
 
 def test_an_image_is_compared_with_the_reference_of_its_series(image: Callable[..., Image], catalog: Catalog) -> None:
-    pair = pair_of(catalog, image("3.13", "trixie"), None, None)
+    ours = image("3.13", "trixie")
+    pair = pair_of(catalog, ours, None, None)
     assert pair == Pair(
         "3.13.15-trixie-amd64", "infra7/python:3.13.15-trixie", "reference/python:3.13.15-trixie",
         "Build it first: inv build --version=3.13 --target=trixie",
         "Build it first: inv reference --version=3.13 --target=trixie",
+        (ours, dataclasses.replace(ours, recipe=RecipeName.REFERENCE)),
     )  # fmt: skip
 
 

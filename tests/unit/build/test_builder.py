@@ -17,8 +17,10 @@ from bakery.build.builder import Builder
 from bakery.build.export import Export, Packed, Stage
 from bakery.build.inputs import BuildInputs
 from bakery.catalog.models import Catalog, Image
+from bakery.catalog.tags import labels_that_name
 from bakery.compression import Compression
 from bakery.display import Display
+from bakery.engine.engine import EngineImage
 from bakery.errors import BakeryError, BuildError
 from bakery.options import Building
 from bakery.plan import Inputs
@@ -46,7 +48,8 @@ def build(
     """Builds OURS and its TWIN, while the engine has the given image under the name."""
 
     def act(held: str) -> object:
-        engine: Any = SimpleNamespace(kind="system", keeps_layers=True, require=lambda _: SimpleNamespace(id=held))
+        found = EngineImage(held, labels=labels_that_name(image("3.13")))
+        engine: Any = SimpleNamespace(kind="system", keeps_layers=True, require=lambda _: found)
         resolution = Resolution(target="bookworm", platform="linux/amd64", base="sha256:1", packages=())
         base = BaseImage("docker-image://x", "x", "sha256:1", "registry")
         inputs = BuildInputs(Inputs(*["x"] * 6, packages="build/packages/image"), base, Path("x"), "")

@@ -12,7 +12,18 @@ import pytest
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
-from bakery.catalog.tags import aliases_of, all_references, latest_series, references, tags_of
+from bakery.catalog.tags import (
+    aliases_of,
+    all_references,
+    labels_that_name,
+    latest_series,
+    references,
+    require_match,
+    tags_of,
+)
+from bakery.engine.engine import EngineImage
+from bakery.errors import BuildError
+from bakery.platforms import ARM64
 
 
 @pytest.mark.parametrize(
@@ -153,3 +164,42 @@ def test_references_begin_with_the_repository(catalog: Catalog, image: Callable[
 def test_no_image_is_latest_if_no_series_is_stable(catalog: Catalog, image: Callable[..., Image]) -> None:
     alone = dataclasses.replace(catalog, series=catalog.series[-1:])
     assert "latest" not in tags_of(alone, image("3.15"))
+
+
+RECIPE = "io.github.infra7.python.recipe"
+
+
+def test_an_image_under_the_name_of_another_one_is_refused_and_the_error_says_what_it_is(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    ours = image("3.13")
+    labels = labels_that_name(ours)
+    for recipe in ("full", "quick"):  # their names are the same
+        built = EngineImage("sha256:1", labels={**labels, RECIPE: recipe})
+        assert require_match(ours, built) is built
+    (minimal,) = select_images(catalog, ["3.13"], ["bookworm"], ["minimal"])
+    others = {
+        "target is trixie": EngineImage("", labels=labels_that_name(image("3.13", "trixie"))),
+        "version is 3.13.5, not 3.13.15": EngineImage("", labels=labels_that_name(image("3.13.5"))),
+        "series is 3.13t, not 3.13": EngineImage("", labels=labels_that_name(image("3.13t"))),
+        "variant is minimal": EngineImage("", labels=labels_that_name(minimal)),
+        "recipe is reference, not full": EngineImage("", labels={**labels, RECIPE: "reference"}),
+        "it is for linux/arm64, not for linux/amd64": EngineImage("", labels=labels, platform=ARM64),
+        "version is missing": EngineImage(""),
+    }
+    for problem, other in others.items():
+        with pytest.raises(
+            BuildError, match=f"another image under the name of 3.13.15-bookworm: .*{problem}"
+        ) as raised:
+            require_match(ours, other)
+        assert raised.value.hint.endswith("inv build --version=3.13 --target=bookworm")
+    reference = dataclasses.replace(ours, recipe=RecipeName.REFERENCE)
+    with pytest.raises(BuildError, match="recipe is full, not reference"):
+        require_match(reference, EngineImage("", labels={**labels, RECIPE: "full"}))
+
+
+def test_a_tree_that_is_later_than_its_release_has_its_name(image: Callable[..., Image]) -> None:
+    ours = image("3.13")
+    tree = dataclasses.replace(ours, pin=dataclasses.replace(ours.pin, release="3.13.15+", local="a folder"))
+    assert require_match(tree, EngineImage("", labels=labels_that_name(ours)))
+    assert require_match(ours, EngineImage("", labels=labels_that_name(tree)))

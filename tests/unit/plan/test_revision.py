@@ -14,9 +14,10 @@ import pytest
 
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.recipes import RecipeName
-from bakery.plan.revision import SHARED, checkout_of, made_from, revision_of
+from bakery.plan.revision import SHARED, checkout_of, made_from, pinned_by, revision_of
 
-SHA256 = "a" * 64
+RELEASE = 'releases."3.13.15"'
+PIN = f'[{RELEASE}]\nsha256 = "{"a" * 64}"\n'
 
 
 class Clone:
@@ -46,13 +47,13 @@ class Clone:
         return self.git("rev-parse", "HEAD")
 
     def revision(self, *paths: str) -> str:
-        return revision_of(self.root, paths or ("debian",), SHA256)
+        return revision_of(self.root, paths or ("debian",), [RELEASE])
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
     clone = Clone(tmp_path / "clone")
-    clone.pinned = clone.commit("shared/lock.toml", f'sha256 = "{SHA256}"\n')
+    clone.pinned = clone.commit("shared/lock.toml", PIN)
     return clone
 
 
@@ -60,7 +61,7 @@ def test_commits_of_other_files_do_not_change_the_revision(clone: Clone) -> None
     before = clone.revision()
     clone.commit("README.md", "words\n")
     clone.commit("shared/status.json", "{}\n")
-    clone.commit("shared/lock.toml", f'sha256 = "{SHA256}"\nanother = "{"b" * 64}"\n')
+    clone.commit("shared/lock.toml", f'[releases."3.13.14"]\nsha256 = "b"\n\n{PIN}\n[extras.wheel]\nsha256 = "c"\n')
     assert clone.revision() == before == clone.pinned
 
 
@@ -115,15 +116,62 @@ def test_uncommitted_changes_are_marked_if_the_image_is_made_from_them(clone: Cl
     assert clone.revision().endswith("-dirty") is dirty
 
 
-def test_an_uncommitted_pin_is_marked_as_dirty(clone: Clone) -> None:
-    assert revision_of(clone.root, ["debian"], "c" * 64) == f"{clone.first}-dirty"
+@pytest.mark.parametrize("attributes", [".git/info/attributes", ".gitattributes", "shared/.gitattributes"])
+def test_other_line_ends_or_encodings_are_changes_although_attributes_hide_them_from_git(
+    clone: Clone, attributes: str
+) -> None:
+    head = clone.commit("shared/minimal.conf", "etc/passwd\n")
+    assert (clone.revision(), checkout_of(clone.root)) == (head, head)
+    for attribute, encoding in (
+        ("text", "utf-8"),
+        ("text eol=crlf", "utf-8"),
+        ("working-tree-encoding=UTF-16", "utf-16"),
+    ):
+        clone.write(attributes, f"minimal.conf {attribute}\n")
+        text = "etc/passwd\r\n" if "text" in attribute else "etc/passwd\n"
+        (clone.root / "shared/minimal.conf").write_bytes(text.encode(encoding))
+        assert clone.revision() == f"{head}-dirty", attribute
+        assert checkout_of(clone.root) == f"{head}-dirty", attribute
+
+
+@pytest.mark.parametrize("rules", [".git/info/exclude", "debian/.gitignore"])
+def test_a_new_file_that_an_image_is_made_from_is_a_change_although_git_ignores_it(clone: Clone, rules: str) -> None:
+    clone.write(rules, "*\n")
+    clone.write("debian/hooks/extra", "")
+    assert clone.revision() == f"{clone.pinned}-dirty"
+
+
+def test_what_the_lock_pins_for_an_image_counts_and_is_marked_as_dirty_if_it_is_not_committed(clone: Clone) -> None:
+    """Also a release's day, which the image has, and other files: not only the digest of the tarball."""
+    tables = [RELEASE, "extras.wheel", "bases.bookworm.digests"]
+    lock = f'{PIN}date = "2026-01-01"\n\n[extras.wheel]\nsha256 = "b"\n\n[bases.bookworm.digests]\na = "c"\n'
+    head = clone.commit("shared/lock.toml", lock)
+    clone.commit("shared/lock.toml", f'[releases."3.13.14"]\n\n{lock}\n[profiles."3.12"]\na = "e"\n')
+    assert revision_of(clone.root, ["debian"], tables) == head
+    assert revision_of(clone.root, ["debian"], [*tables, 'releases."git 0edaa75"']) == f"{head}-dirty"
+    for old, new in (("2026-01-01", "2026-01-02"), ('"b"', '"d"'), ('"c"', '"d"'), ('date = "2026-01-01"\n', "")):
+        clone.write("shared/lock.toml", lock.replace(old, new))
+        assert revision_of(clone.root, ["debian"], tables).endswith("-dirty")
+        assert revision_of(clone.root, ["debian"], tables[:1]).endswith("-dirty") is ("date" in old or "2026" in old)
+    clone.write("shared/lock.toml", PIN)  # as in an earlier commit
+    assert clone.revision().endswith("-dirty")
+    assert clone.commit("shared/lock.toml", lock.replace("2026-01-01", "2026-01-02")) == clone.revision()
+
+
+def test_an_image_is_pinned_by_its_release_and_by_what_else_it_is_made_from(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    assert pinned_by(catalog, image("3.13"), base=False) == (RELEASE, 'profiles."3.13"')
+    assert pinned_by(catalog, image("3.11"), base=True)[1:] == (
+        "extras.wheel", 'profiles."3.11"', "bases.bookworm.digests",
+    )  # fmt: skip
 
 
 def test_a_copy_that_is_not_a_clone_has_no_revision(clone: Clone) -> None:
     inside = clone.root / "a" / "copy"
     clone.commit("a/copy/debian/Dockerfile", "FROM base\n")
     for root in (inside, clone.root.parent):  # the commits of another repository around a copy are not its own
-        for commit_of in (lambda root: revision_of(root, ["debian"], SHA256), checkout_of):
+        for commit_of in (lambda root: revision_of(root, ["debian"], [RELEASE]), checkout_of):
             with pytest.raises(ValueError, match=r"not the top of a git clone|not a git repository"):
                 commit_of(root)
 
@@ -287,7 +335,7 @@ def test_the_configuration_of_a_user_neither_makes_nor_hides_a_change_and_runs_n
         copy = shutil.copytree(clone.root, tmp_path / "changed", symlinks=True)
         change(copy / "shared")
         os.utime(copy / "shared/compile.sh", (1, 1))
-        assert revision_of(copy, ("debian",), SHA256) == f"{head}-dirty"
+        assert revision_of(copy, ("debian",), [RELEASE]) == f"{head}-dirty"
         shutil.rmtree(copy)
     assert not (tmp_path / "proof").exists()
 
@@ -332,7 +380,7 @@ def test_a_partial_clone_is_not_completed_from_its_remote(clone: Clone, tmp_path
     copy = Clone.__new__(Clone)
     copy.root = tmp_path / "partial"
     clone.git("clone", "-q", "--filter=blob:none", "--no-checkout", f"file://{clone.root}", str(copy.root))
-    with pytest.raises(ValueError, match="git log: "):
+    with pytest.raises(ValueError, match=r"git (log|show): "):
         copy.revision()
     missing = copy.git("rev-list", "--objects", "--all", "--missing=print")
     assert missing.count("?") == 2

@@ -11,9 +11,10 @@ import pytest
 
 from bakery.catalog.labels import LABELS
 from bakery.catalog.models import Catalog, Image
+from bakery.catalog.tags import labels_that_name
 from bakery.errors import BuildError, PublishError
 from bakery.platforms import AMD64
-from bakery.publish.gate import approved, day_of, labels_that_name
+from bakery.publish.gate import approved, day_of
 from bakery.records.builds import write_record
 from bakery.workspace import Workspace
 from tests.records import local_record, run_of_tests

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Catalog, Image
+from bakery.catalog.tags import labels_that_name
 from bakery.errors import BakeryError, InputError, PublishError
 from bakery.platforms import Platform
 from bakery.publish import push
 from bakery.publish.cosign import Signer, make_signer
-from bakery.publish.gate import labels_that_name
 from bakery.publish.push import Pusher
 from bakery.records.builds import manifest_digest_of, record_attested
 from bakery.registry import PUSH, RegistryError, Repository, Transport

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from bakery.errors import ConfigError
-from bakery.records.builds import BaseRecord, BuildRecord, ComparedWith, ReferenceSize
+from bakery.files import write_whole
+from bakery.records.builds import BaseRecord, BuildRecord, ComparedWith, ReferenceSize, json_text, local_records
 from bakery.records.status import adopt, publish_local_records, read_status, status_file, write_status
 from bakery.workspace import Workspace
 from tests.locks import change_while_locked
-from tests.records import passed_build
+from tests.records import local_record, passed_build, run_of_tests
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -108,3 +110,31 @@ def test_publishing_records_keeps_those_that_are_published_at_the_same_time(tmp_
         lambda: write_status(tmp_path, adopt([], [passed_build("3.12.11")])),
     )  # fmt: skip
     assert [record.release for record in read_status(tmp_path)] == ["3.12.11", "3.13.15"]
+
+
+@pytest.mark.parametrize(
+    ("image", "series", "release", "target", "valid"),
+    [
+        ("3.13.15-bookworm", "3.13", "3.13.15", "bookworm", True),
+        ("3.13.15t-minimal-debug-trixie", "3.13t", "3.13.15", "trixie", True),
+        ("3.14.7-local-minimal-bookworm", "3.14", "3.14.7+", "bookworm", True),
+        ("3.15.0b3-noble", "3.15", "3.15.0b3", "noble", True),
+        ("3.13.15-bookworm", "3.14", "3.13.15", "bookworm", False),
+        ("3.13.15-bookworm", "3.13t", "3.13.15", "bookworm", False),
+        ("3.13.15-bookworm", "3.13", "3.13.14", "bookworm", False),
+        ("3.13.15-bookworm", "3.13", "3.13.15", "trixie", False),
+    ],
+)
+def test_a_record_whose_fields_are_those_of_another_image_is_not_read(
+    tmp_path: Path, image: str, series: str, release: str, target: str, valid: bool
+) -> None:
+    workspace = Workspace(tmp_path, tmp_path)
+    record = local_record(image=image, series=series, release=release, target=target)
+    write_status(tmp_path, adopt([], [msgspec.structs.replace(record, tests=run_of_tests(1))]))
+    write_whole(workspace.records / "x.json", json_text(record))
+    assert len(local_records(workspace)) == valid
+    if valid:
+        assert len(read_status(tmp_path)) == 1
+        return
+    with pytest.raises(ConfigError, match=f"{re.escape(image)} is not the name of {release} "):
+        read_status(tmp_path)

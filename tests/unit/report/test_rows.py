@@ -127,7 +127,7 @@ def test_a_source_tree_that_was_built_is_in_the_list_of_images(
     tree = replace(default, pin=replace(default.pin, release="3.14.7+", local="git 0edaa75"))
     source = SourceRecord(file="Python-3.14.7+.tar.xz", sha256="0" * 64, signature="local, not verified")
     series = {"series": "3.14", "release": "3.14.7", "target": "bookworm", "variant": "default"}
-    write_record(clone, tree, local_record(**series, source=source, compressed_bytes=33_000_000))
+    write_record(clone, tree, local_record(image=tree.name, **series, source=source, compressed_bytes=33_000_000))
     rows = image_report(catalog, clone, [default, noble], TODAY).rows
     assert [row["image"] for row in rows] == [default.name, noble.name, "3.14.7-local-bookworm"]
     assert [row["compressed"] for row in rows] == [None, None, "33.0 MB"]
@@ -197,3 +197,17 @@ def test_the_overview_says_what_is_built_by_default(catalog: Catalog, tmp_path: 
     images = select_images(catalog, everything=True)
     report = image_report(catalog, Workspace(tmp_path, tmp_path), images, TODAY, overview=True)
     assert "Without --target and --variant: bookworm, default." in report.notes
+
+
+@pytest.mark.parametrize(
+    "other", [{"image": "3.13.15-trixie", "target": "trixie"}, {"platform": "linux/arm64"}, {"recipe": "reference"}]
+)
+def test_the_record_of_another_image_does_not_make_an_image_built(
+    catalog: Catalog, image: Callable[..., Image], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    other: dict[str, str],
+) -> None:  # fmt: skip
+    clone, built = Workspace(root=tmp_path, home=tmp_path), image("3.13")
+    recipe = RecipeName(other.get("recipe", "full"))
+    write_record(clone, built, local_record(**{**other, "recipe": recipe}))
+    assert image_report(catalog, clone, [built], TODAY).rows[0]["built"] is None
+    assert "3.13.15-bookworm-amd64.json: the record of another image: " in capsys.readouterr().err

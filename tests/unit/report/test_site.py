@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from bakery.errors import BakeryError, ConfigError, InputError
 from bakery.records.builds import BuildRecord, LocalRecord, PartSize, SourceRecord
 from bakery.records.status import adopt
 from bakery.report.figures import series_table
-from bakery.report.rows import Published, pages_of, read_published
+from bakery.report.rows import Page, Published, pages_of, read_published
 from bakery.report.site import LIST, SECTIONS, packages_of, site_files, write_site
 from bakery.workspace import Workspace
 from tests.records import local_record, passed_build
@@ -99,30 +100,55 @@ def test_digests_are_those_of_the_same_build_in_this_clone(published: Published)
     assert (page.digest, page.twin) == ("", "")
 
 
-def test_packages_come_from_the_sbom_by_section(tmp_path: Path) -> None:
-    def package(name: str, locator: str) -> dict[str, object]:
-        return {
-            "name": name, "versionInfo": "1", "licenseDeclared": "MIT",
-            "externalRefs": [{"referenceLocator": locator}],
-        }  # fmt: skip
+DIGEST = f"sha256:{'1' * 64}"
 
+
+@pytest.fixture
+def page(published: Published) -> Page:
+    """The page of an image whose digest is known."""
+    return replace(next(page for page in pages_of(published, {}) if page.tree is False), digest=DIGEST)
+
+
+def bill(*packages: tuple[str, str, str]) -> str:
+    return json.dumps({
+        "packages": [
+            {
+                "name": name, "versionInfo": version, "licenseDeclared": "MIT",
+                "externalRefs": [{"referenceLocator": locator}],
+            }
+            for name, version, locator in packages
+        ]
+    })  # fmt: skip
+
+
+def test_packages_come_from_the_sbom_by_section(tmp_path: Path, page: Page) -> None:
     file = tmp_path / "sbom.json"
-    assert packages_of(file) == {}
-    packages = [
-        package("tar", "pkg:deb/debian/tar@1"),
-        package("expat", "pkg:generic/expat@2"),
-        package("x", "pkg:oci/x"),
-    ]
-    file.write_text(json.dumps({"packages": packages}))
-    assert packages_of(file) == {SECTIONS[0]: [("tar", "1", "MIT")], SECTIONS[1]: [("expat", "1", "MIT")]}
+    assert packages_of(file, page) == {}
+    image = (f"infra7/python:{page.record.image}", DIGEST, "pkg:oci/python@sha256%3A1?arch=amd64")
+    packages = [("tar", "1", "pkg:deb/debian/tar@1"), ("expat", "1", "pkg:generic/expat@2")]
+    file.write_text(bill(*packages, image))
+    expected = {SECTIONS[0]: [("tar", "1", "MIT")], SECTIONS[1]: [("expat", "1", "MIT")]}
+    assert packages_of(file, page) == packages_of(file, replace(page, digest="")) == expected
+
+
+def test_the_sbom_of_another_image_is_not_shown(tmp_path: Path, page: Page) -> None:
+    file = tmp_path / "sbom.json"
+    name, locator = f"infra7/python:{page.record.image}", "pkg:oci/python@sha256%3A1?arch=amd64"
+    for image in (
+        (name, DIGEST.replace("1", "2"), locator), (name.replace("bookworm", "trixie"), DIGEST, locator),
+        (name, DIGEST, locator.replace("amd64", "arm64")), ("tar", "1", "pkg:deb/debian/tar@1"),
+    ):  # fmt: skip
+        file.write_text(bill(image))
+        with pytest.raises(ConfigError, match=rf"is about .*; expected {page.record.image} {DIGEST} \(amd64\)"):
+            packages_of(file, page)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"packages": 3}', '{"packages": [1]}', '{"packages": [{"name": 1}'])
-def test_a_file_that_is_not_an_sbom_is_an_error_that_names_it(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_an_sbom_is_an_error_that_names_it(tmp_path: Path, page: Page, text: str) -> None:
     file = tmp_path / "sbom.json"
     file.write_text(text)
     with pytest.raises(ConfigError, match=r"sbom\.json: expected an SPDX document"):
-        packages_of(file)
+        packages_of(file, page)
 
 
 def test_a_record_keeps_the_sizes_of_the_build_before_it() -> None:

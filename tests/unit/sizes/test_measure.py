@@ -14,6 +14,7 @@ import pytest
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
+from bakery.catalog.tags import labels_that_name
 from bakery.errors import InputError
 from bakery.files import write_whole
 from bakery.platforms import Platform
@@ -33,12 +34,13 @@ LAYERS = [make_tar({"var/lib/dpkg/status": b"x" * 900}), make_tar({"usr/local/bi
 
 
 @pytest.fixture
-def archive() -> Archive:
-    archive = Archive()
+def archive(image: Make) -> Archive:
+    archive, labels = Archive(), labels_that_name(image("3.13"))
     for platform in ("linux/amd64", "linux/arm64"):
         archive.image(
-            LAYERS, "zstd", platform, config={"Env": ["PYTHON_VERSION=3.13.15"]}, created="2026-11-20T01:00:00Z"
-        )
+            LAYERS, "zstd", platform, config={"Env": ["PYTHON_VERSION=3.13.15"], "Labels": labels},
+            created="2026-11-20T01:00:00Z",
+        )  # fmt: skip
     return archive
 
 
@@ -153,6 +155,15 @@ def test_images_in_a_registry_are_measured_for_every_platform(
         assert (comparison.ours.disk_bytes, comparison.official.platform) == (None, comparison.image.platform)
         assert any("was not measured" in note for note in comparison.notes)
         assert comparison.size is None and comparison.over_budget == ""
+
+
+def test_an_image_of_a_registry_under_the_tag_of_another_one_is_not_compared(
+    serve: Any, offline: dict[str, Any], image: Make, archive: Archive
+) -> None:
+    server = serve()
+    publish(server, archive, "mine/python", "3.13.15-trixie")
+    with pytest.raises(InputError, match=r"for linux/amd64 is another image: .*target is bookworm, not trixie"):
+        comparer(**offline, repository=f"{server.address}/mine/python").compare(image("3.13", "trixie"))
 
 
 def test_a_repository_without_the_image_is_an_input_error(

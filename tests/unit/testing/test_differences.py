@@ -202,7 +202,11 @@ def observed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         references.append(reference)
         return THEIRS if reference.startswith("reference/") else OURS
 
+    def built(engine: object, root: Path, catalog: Catalog, image: Image) -> Facts:
+        return observe(engine, root, differences.references(catalog, image)[0])
+
     monkeypatch.setattr(differences, "observe", observe)
+    monkeypatch.setattr(differences, "observe_built", built)
     return references
 
 

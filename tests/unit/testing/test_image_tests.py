@@ -11,6 +11,7 @@ import pytest
 
 from bakery.catalog.labels import LABELS
 from bakery.catalog.models import Catalog, Image, RecipeName
+from bakery.catalog.tags import labels_that_name
 from bakery.engine.engine import EngineImage
 from bakery.errors import BuildError, InputError
 from bakery.records import write_record
@@ -57,10 +58,19 @@ def test_a_pattern_that_matches_no_test_is_an_input_error(
     output = '{"passed": 0, "failed": 0, "skipped": 0, "failures": [], "skips": []}'
     done = SimpleNamespace(code=image_tests.NOTHING_SELECTED, stdout=output)
     monkeypatch.setattr(image_tests, "run_container", lambda *_, **__: done)
-    engine: Any = SimpleNamespace(require=lambda _: EngineImage("sha256:1"))
+    engine: Any = SimpleNamespace(require=lambda _: EngineImage("sha256:1", labels=labels_that_name(image("3.13"))))
     with pytest.raises(InputError, match="no test in tests/image matches sll") as caught:
         image_tests.run_image_tests(Workspace(root, root), catalog, engine, image("3.13"), ["sll"], lambda _: None)
     assert caught.value.hint == "-k takes part of a test's name."
+
+
+def test_another_image_that_was_given_the_name_is_not_tested(
+    catalog: Catalog, image: Callable[..., Image], tmp_path: Path
+) -> None:
+    other = EngineImage("sha256:1", labels=labels_that_name(image("3.13", "trixie")))
+    engine: Any = SimpleNamespace(require=lambda _: other)
+    with pytest.raises(BuildError, match=r"another image under the name of 3\.13\.15-bookworm: .*target is trixie"):
+        image_tests.run_image_tests(Workspace(tmp_path, tmp_path), catalog, engine, image("3.13"), [], lambda _: None)
 
 
 @pytest.mark.parametrize(("label", "recipe"), [("quick", RecipeName.QUICK), ("", RecipeName.FULL)])
@@ -84,7 +94,8 @@ def test_the_tests_run_in_the_image_that_their_result_is_recorded_for(
     write_record(workspace, tested, local_record(id="sha256:1", twin="sha256:2"))
 
     def find(name: str) -> EngineImage:
-        return EngineImage("sha256:2" if name.endswith("-gzip") else "sha256:1")
+        identity = "sha256:2" if name.endswith("-gzip") else "sha256:1"
+        return EngineImage(identity, labels=labels_that_name(tested))
 
     engine: Any = SimpleNamespace(require=find, find=find)
     ran = list[str]()
@@ -98,9 +109,13 @@ def test_the_tests_run_in_the_image_that_their_result_is_recorded_for(
     monkeypatch.setattr(image_tests, "run_container", run)
     monkeypatch.setattr(image_tests, "tar_of", lambda *_: b"")
     monkeypatch.setattr(image_tests, "over_budget", lambda *_: "")
-    image_tests.run_image_tests(workspace, catalog, engine, tested, [], lambda _: None)
-    assert recorded(workspace, tested).tests
+    shown = list[str]()
+    image_tests.run_image_tests(workspace, catalog, engine, tested, [], shown.append)
+    assert recorded(workspace, tested).tests and not any("not recorded" in line for line in shown)
     replaced.append("sha256:2")
     image_tests.run_image_tests(workspace, catalog, engine, tested, [], lambda _: None)
     assert not recorded(workspace, tested).tests
     assert ran == ["sha256:1", "sha256:2"] * 2
+    write_record(workspace, tested, local_record(id="sha256:4"))
+    image_tests.run_image_tests(workspace, catalog, engine, tested, [], shown.append)
+    assert "infra7/python:3.13.15-bookworm is not the image that this clone built last: the result is" in shown[-1]
