@@ -284,16 +284,15 @@ class Measuring:
     html: str | None = option(None, "Also write a self-contained page with charts to this file", path="write")
     brief: bool = option(False, "Print only the summary, without layers, parts and files")
     applications: bool = option(
-        False, "Run applications instead of pyperformance: web servers, black, pytest and others",
-        excludes="threads memory full",
-    )  # fmt: skip
-    threads: bool = option(
-        False, "Measure work that two threads do at the same time, on all CPUs, for free-threaded builds",
-        excludes="memory full cpu clock",
-    )  # fmt: skip
-    memory: bool = option(
-        False, "Measure memory instead of time: after startup, after imports, and of web workers", excludes="full"
+        False, "Run applications: web servers, black, pytest and others", excludes="operations threads memory full"
     )
+    operations: bool = option(
+        False, "Measure operations of built-in types and modules in C", excludes="threads memory full"
+    )
+    threads: bool = option(
+        False, "Measure two threads on all CPUs, for free-threaded builds", excludes="memory full cpu clock"
+    )
+    memory: bool = option(False, "Measure memory: after startup, after imports, of web workers", excludes="full")
     full: bool = option(
         False, "Run all of pyperformance that works without a network, instead of the subset", excludes="only"
     )

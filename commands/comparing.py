@@ -59,7 +59,8 @@ def measure(selection: Selection, measuring: Measuring, function: str) -> None:
 
 
 @command(
-    "version target source image against applications threads memory full only rounds max_rounds cpu clock html",
+    "version target source image against applications operations threads memory full only rounds max_rounds cpu clock "
+    "html",
     rounds=option(6, "How many times each benchmark is measured in each image (default: 6)", minimum=1),
 )
 def bench(selection: Selection, measuring: Measuring) -> None:

@@ -36,8 +36,8 @@ class PinnedPackage:
 class SuiteConfig:
     """The contents of benchmarks/benchmarks.toml; ``unsuitable`` and ``series`` have reasons by benchmark name.
 
-    ``subset`` lists the pyperformance benchmarks that run by default; ``applications``, ``memory`` and ``threads`` list
-    those that run with the options of these names.
+    ``subset`` lists the pyperformance benchmarks that run by default; ``applications``, ``memory``, ``operations`` and
+    ``threads`` list those that run with the options of these names.
     """
 
     pyperformance: PinnedPackage
@@ -45,6 +45,7 @@ class SuiteConfig:
     subset: tuple[str, ...]
     applications: tuple[str, ...]
     memory: tuple[str, ...]
+    operations: tuple[str, ...]
     threads: tuple[str, ...]
     imports: Mapping[str, tuple[str, ...]]
     unsuitable: Mapping[str, str]

@@ -25,12 +25,13 @@ COLUMNS = (
     Column("95 % interval", "interval", right=True),
 )  # fmt: skip
 AGAINST = "-against-"  # in the name of a result: followed by an image other than the reference
-Kind = Literal["bench", "applications", "threads", "memory", "startup", "pull"]
-OPTIONAL: tuple[Kind, ...] = ("applications", "threads", "memory")
+Kind = Literal["bench", "applications", "operations", "threads", "memory", "startup", "pull"]
+OPTIONAL: tuple[Kind, ...] = ("applications", "operations", "threads", "memory")
 """What `inv bench` measures with the option of that name."""
 TITLES: dict[Kind, str] = {
-    "bench": "Speed", "applications": "Speed of applications", "threads": "Speed of two threads", "memory": "Memory",
-    "startup": "Cold starts", "pull": "From pull to the first line",
+    "bench": "Speed", "applications": "Speed of applications", "operations": "Speed of single operations",
+    "threads": "Speed of two threads", "memory": "Memory", "startup": "Cold starts",
+    "pull": "From pull to the first line",
 }  # fmt: skip
 FIRST_LINE = "first line"
 """A figure of `inv startup --pull`: the seconds from `docker pull` to the first line of output."""

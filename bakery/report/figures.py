@@ -22,7 +22,7 @@ from bakery.report.svg import Chart, Row, page_charts, svg
 IMPORTS = "imports"  # the cold start that README shows: six imports in a new container
 PARTS = {
     "bench": ("speed", "slowest"), "applications": ("applications", "slowest"),
-    "threads": ("threads", "slowest"), "memory": ("memory", "ours, reference"),
+    "operations": ("operations", "slowest"), "threads": ("threads", "slowest"), "memory": ("memory", "ours, reference"),
     "startup": ("startup", "ours, reference"), "pull": ("pull", "ours, reference"),
     "peers": ("peers", "slowest; ours, reference"),
 }  # fmt: skip

@@ -80,7 +80,7 @@ def site_files(published: Published, workspace: Workspace) -> dict[str, str]:
     )  # fmt: skip
     for page in pages:
         record = page.record
-        kinds = ("bench", "applications", "threads", "memory", "startup", "pull")
+        kinds = ("bench", "applications", "operations", "threads", "memory", "startup", "pull")
         results = [result for kind in kinds for result in published.measured(record, kind)]
         charts = page_charts(list(map(chart_of, results)))
         files[f"images/{page.file}"] = environment.get_template("site_image.html").render(

@@ -40,8 +40,8 @@ PIN = PinnedPackage("1", "0" * 64)
 
 def config(**more: object) -> SuiteConfig:
     known: dict[str, object] = {
-        "subset": ("pickle", "mako"), "applications": ("mako",), "memory": (), "threads": (), "imports": {},
-        "unsuitable": {}, "series": {},
+        "subset": ("pickle", "mako"), "applications": ("mako",), "memory": (), "operations": (), "threads": (),
+        "imports": {}, "unsuitable": {}, "series": {},
     }  # fmt: skip
     return SuiteConfig(PIN, PIN, **{**known, **more})  # type: ignore[arg-type]
 
@@ -120,9 +120,10 @@ def test_the_subset_of_the_repository_is_large_and_its_exceptions_have_reasons(r
     ]
 
 
-def test_applications_memory_and_threads_are_all_benchmarks_of_our_suite_with_pinned_packages(root: Path) -> None:
+def test_the_benchmarks_of_our_suite_run_with_an_option_and_have_pinned_packages(root: Path) -> None:
     suite, config = read_applications(root), read_config(root)
-    assert sorted((*config.applications, *config.memory, *config.threads)) == sorted(suite)
+    ours = (*config.applications, *config.memory, *config.operations, *config.threads)
+    assert sorted(ours) == sorted(suite)
     selected, left_out = select_benchmarks(suite, config, "3.9", names=config.applications)
     assert [benchmark.name for benchmark in selected] == list(config.applications) and not left_out
     for benchmark in suite.values():

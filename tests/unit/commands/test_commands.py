@@ -18,8 +18,8 @@ from bakery.errors import listed
 from .conftest import Run
 
 OPTIONS = {
-    "bench": "against applications clock cpu full image memory only rounds source target version max-rounds html "
-    "threads",
+    "bench": "against applications clock cpu full image memory only operations rounds source target version max-rounds "
+    "html threads",
     "build": "all apt-mirror base builder builder-id ca-bundle cache-from cache-to compression dry format jobs "
     "mirror no-cache packages platform print quick refresh source target train variant version",
     "clean": "all bases cache dry engine environments images layers logs sources",
