@@ -187,7 +187,8 @@ def key_rows(published: Published) -> list[KeyFigure]:
         detail = f"{size_text(record.compressed_bytes)} instead of {size_text(official.compressed_bytes)}"
         detail += f" ({official.reference})"
         rows.append(KeyFigure("size to pull", share, detail, f"inv compare --version={record.release}"))
-    for result in (speed, *published.measured(record, "applications")):
+    programs = (result for kind in ("applications", "operations") for result in published.measured(record, kind))
+    for result in (speed, *programs):
         about = f"speed, {'pyperformance' if result.kind == 'bench' else result.kind}"
         if mean := result.summary:
             ratio, _, interval = ratio_text(mean.geometric_mean, mean.low, mean.high, 3).partition(" ")

@@ -96,6 +96,9 @@ def test_the_key_figures_are_those_of_the_records_with_their_commands(published:
     assert official and speed.summary
     assert f"**{record.compressed_bytes / official.compressed_bytes:.2f}x**" in text
     assert f"**{speed.summary.geometric_mean:.3f}x**" in text and f"`{speed.command}`" in text
+    for kind in ("bench", "applications", "operations"):
+        (result,) = published.measured(record, kind)
+        assert result.summary and f"slowest {result.summary.slowest.ratio:.2f}x | `{result.command}`" in text
 
 
 def test_the_table_of_series_has_a_row_for_each_and_marks_builds_of_trees(published: Published) -> None:
