@@ -191,7 +191,10 @@ def test_an_image_over_its_budget_is_reported_with_the_parts_that_grew(full: tup
     assert "has no build with a breakdown to compare with" in verdict(size.compressed_bytes - 1, size.disk_bytes)
     before = {**result.record.anatomy, "interpreter": PartSize(0, 0)}
     tests = run_of_tests(1)
-    old = local_record(release="3.13.14", built="2026-01-01", anatomy=before, platform=image.platform, tests=tests)
+    old = local_record(
+        image="3.13.14-bookworm", release="3.13.14", built="2026-01-01", anatomy=before, platform=image.platform,
+        tests=tests,
+    )  # fmt: skip
     write_status(bench.root, adopt([], [old]))
     measured = verdict(size.compressed_bytes, size.disk_bytes - 1)
     assert "1 more than the budget of" in measured
