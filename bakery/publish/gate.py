@@ -32,7 +32,9 @@ def objections(record: LocalRecord | None, identity: str, labels: Mapping[str, s
     if labels.get(f"{LABELS}.source.signature") == UNVERIFIED:
         reasons.append(("it is built from your own source (--source), not from a release", BUILD))
     if labels.get(f"{ANNOTATIONS}.revision", "").endswith(DIRTY):
-        reasons.append(("it is built from uncommitted changes: its label revision ends in -dirty", BUILD))
+        reasons.append(
+            ("it is built from uncommitted changes (git status --ignored): its label revision ends in -dirty", BUILD)
+        )
     tests = record.tests if record else None
     if record is None or record.id != identity:
         reasons.append(("it is not the image that is recorded as built and tested here", BUILD))
