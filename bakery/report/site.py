@@ -14,7 +14,7 @@ from bakery.files import require_type, write_whole
 from bakery.redaction import shorten
 from bakery.regular_files import MEDIUM, SMALL, read_regular
 from bakery.report.charts import Tile, tiles
-from bakery.report.figures import all_sizes_chart, chart_of, key_rows, sizes_chart, summaries_chart
+from bakery.report.figures import PARTS, all_sizes_chart, chart_of, key_rows, sizes_chart, summaries_chart
 from bakery.report.html import STYLE, TEMPLATES, templates
 from bakery.report.rows import Page, Published, local_digests, pages_of, read_published, size_text
 from bakery.report.svg import page_charts
@@ -80,8 +80,7 @@ def site_files(published: Published, workspace: Workspace) -> dict[str, str]:
     )  # fmt: skip
     for page in pages:
         record = page.record
-        kinds = ("bench", "applications", "operations", "threads", "memory", "startup", "pull")
-        results = [result for kind in kinds for result in published.measured(record, kind)]
+        results = [result for kind in PARTS for result in published.measured(record, kind)]
         charts = page_charts(list(map(chart_of, results)))
         files[f"images/{page.file}"] = environment.get_template("site_image.html").render(
             common, page=page, record=record, charts=charts, results=results,
