@@ -38,6 +38,8 @@ PROGRAMS = (
     ["-c", "import asyncio, json, urllib.request, ssl, sqlite3, unittest"],
     [str(Path(__file__).with_name("small_program.py"))],
 )
+# Settings of the interpreter that are common in Dockerfiles and in `docker run --env`.
+VARIABLES = {"LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
 HEADER = """\
 # Functions of 3.13's libpython that a start runs, then those that a few lines, six imports and a small program run in
 # addition: benchmarks/startup_order.py. The linker puts them at the beginning of the code, in this order, so that
@@ -63,12 +65,19 @@ def executed(program: list[str], venv: str) -> set[int]:
     """The addresses of the instructions of libpython that runs of ``program`` execute.
 
     A start executes other code if ``python3`` is found on PATH and the locale is C (PEP 538), as in a container without
-    $LANG, and if it is the Python of a ``venv``. This interpreter has set a locale for its child processes.
+    $LANG, if it is the Python of a ``venv``, with the variables that Dockerfiles set, and if the program is a file.
+    This interpreter has set a locale for its child processes.
     """
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
     addresses = addresses_of(["python3", *program], bare)
     for python in (sys.executable, f"{venv}/bin/python3"):
         addresses |= addresses_of([python, *program], dict(os.environ))
+    with tempfile.TemporaryDirectory() as folder:
+        if program[0] == "-c":
+            script = Path(folder, "program.py")
+            script.write_text(program[1] + "\n")
+            program = [str(script)]
+        addresses |= addresses_of([sys.executable, *program], {**os.environ, **VARIABLES, "PYTHONPATH": folder})
     return addresses
 
 

@@ -28,6 +28,7 @@
 #   profile_use         compiler flags for using the profile
 #   profile_again       flags in addition to profile_use for a second round of instrumentation and training, of the code
 #                       that the first round's profile made; the linker gets profile_use too. Empty: one round
+#   programs            names of files in shared/training, programs that the training runs first
 #   training            arguments of the training run (PROFILE_TASK in CPython's Makefile)
 #
 # Facts about the image, as environment variables:
@@ -37,8 +38,8 @@
 #   SOURCE_DATE_EPOCH   seconds since 1970 of the day of the release, which the interpreter reports as its build date
 #
 # Folders:
-#   PROFILE=/mnt/profile   one recorded profile of clang's, packed with xz, or else programs (*.py) that a training runs in
-#                          addition to `training`, or neither; read-only
+#   PROFILE=/mnt/profile   one recorded profile of clang's, packed with xz, or the folder shared/training, or nothing;
+#                          read-only
 #   SOURCE=/mnt/source     exactly one tarball; read-only
 #   SYSCONFIG=/sysconfig   written by `sysconfig`, mounted for `compile`
 #   PROFILES=/profiles     the profile of a training, packed the same way, and the compiler's version, for `inv profile`
@@ -59,7 +60,7 @@ JOBS=$(nproc)
 
 read_compile_options() {
     read_options "${COMPILE_OPTIONS:-}" cc cxx compiler_path compiler_configure compiler_flags linker_flags \
-        executable_flags expat_flags ceval_flags profile_generate profile_use profile_again training
+        executable_flags expat_flags ceval_flags profile_generate profile_use profile_again programs training
     if [ -n "${option[compiler_path]}" ]; then export PATH="${option[compiler_path]}:$PATH"; fi
 }
 
@@ -249,9 +250,10 @@ instrument() {
     phase training
     # An absolute path: tests run in folders of their own, which they remove together with what was written there.
     local counts=$PWD/code-%p.profclangr
-    local programs=("$PROFILE"/*.py)
+    local programs
+    read -r -a programs <<<"${option[programs]}"
     if [ "${#programs[@]}" -gt 0 ]; then
-        printf '%s\0' "${programs[@]}" |
+        printf '%s\0' "${programs[@]/#/"$PROFILE/"}" |
             LLVM_PROFILE_FILE=$counts LD_LIBRARY_PATH=$PWD xargs --null --max-args=1 --max-procs="$JOBS" ./python
     fi
     run_make "PROFILE_TASK=${option[training]} -j $JOBS" "LLVM_PROF_FILE=LLVM_PROFILE_FILE=$counts" profile-run-stamp

@@ -44,7 +44,6 @@ class Compiler(Options):
 
     name: str
     packages: Words
-    programs: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -120,7 +120,7 @@ def _target(
     else:
         compiler, profile, created = catalog.compiler_of(image), catalog.profile_of(image), created_at(image)
         contexts["packages"] = inputs.packages
-        contexts["profile"] = profile.folder if profile else TRAINING if recipe.pgo and compiler.programs else NONE
+        contexts["profile"] = profile.folder if profile else TRAINING if recipe.pgo else NONE
         contexts |= {"tools": inputs.tools} if image.variant.extras else {}
         arguments |= {
             "COMPILER_PACKAGES": " ".join(compiler.packages),

@@ -98,9 +98,9 @@ def test_the_recipe_declares_every_option_of_the_other_tables(catalog: Catalog) 
 
 def test_a_compiler_like_another_has_its_keys_except_those_that_it_sets(catalog: Catalog) -> None:
     clang, like = catalog.compilers["clang"], catalog.compilers["clang_ir"]
-    names = ("profile_generate", "profile_use", "profile_again")
+    names = ("profile_generate", "profile_use", "profile_again", "programs")
     own = {name: like.compile[name] for name in names}
-    assert replace(clang, name="clang_ir", programs=True, compile={**clang.compile, **own}) == like
+    assert replace(clang, name="clang_ir", compile={**clang.compile, **own}) == like
     assert not any(clang.compile.get(name) == words for name, words in own.items())
 
 

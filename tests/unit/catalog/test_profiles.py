@@ -44,6 +44,11 @@ def test_the_programs_of_a_training_parse_in_the_oldest_series(catalog: Catalog)
         ast.parse(file.read_text(encoding="utf-8"), file.name, feature_version=oldest)
 
 
+def test_the_programs_of_trainings_are_the_files_of_their_folder(catalog: Catalog) -> None:
+    named = {name for compiler in catalog.compilers.values() for name in compiler.compile.get("programs", ())}
+    assert named == {file.name for file in (ROOT / TRAINING).iterdir()}
+
+
 def test_a_compiler_that_counts_in_the_link_counts_in_intermediate_code_before(catalog: Catalog) -> None:
     # lld reads no profile of the source: "Not an IR level instrumentation profile". compile.sh passes it profile_use.
     compilers = [compiler for compiler in catalog.compilers.values() if compiler.compile.get("profile_again")]

@@ -25,7 +25,7 @@ HEADERS = {
 OPTIONS = "configure_flags=--enable-shared\nbuiltin="
 COMPILE_OPTIONS = (
     "cc", "cxx", "compiler_path", "compiler_configure", "compiler_flags", "linker_flags", "executable_flags",
-    "expat_flags", "ceval_flags", "profile_generate", "profile_use", "profile_again", "training",
+    "expat_flags", "ceval_flags", "profile_generate", "profile_use", "profile_again", "programs", "training",
 )  # fmt: skip
 
 
