@@ -1,8 +1,8 @@
 """Large data: each loop of a built-in type or a module in C, over thousands of characters, bytes, digits or items.
 
-Upstream's tests use short data: its calls of `str.upper` change 1.8 characters on average. A compiler that believes such
-counts does not unroll, align or vectorise these loops. Here few calls do many steps, so that the loops become longer and
-the calls not more frequent.
+Upstream's tests use short data: their calls of `str.upper` change 1.8 characters on average. A compiler that believes
+such counts neither unrolls nor aligns these loops. Here few calls do many steps each, so that the loops become longer
+and the calls not more frequent.
 """
 
 import array
@@ -59,10 +59,10 @@ def searches(text):
     return found + (text == text[:-1] + "\0") + (text < text[:-1] + "\0") + text.startswith(text[:5000])
 
 
-def octets(data):
-    """The same with bytes and bytearray."""
+def octets(text):
+    """The same with bytes, bytearray and memoryview."""
     found = 0
-    for data in (data, bytearray(data)):
+    for data in (text, bytearray(text)):
         for needle in (b"needle", b"ed", b"l", data[100:150]):
             long = data + needle
             found += long.find(needle) + long.rfind(needle) + long.count(needle) + (needle in long)
@@ -72,7 +72,9 @@ def octets(data):
         found += len(data.split()) + len(b" ".join(data.split())) + len(data.translate(bytes(range(255, -1, -1))))
         found += len(data.translate(None, b"aeiou")) + sum(data) + max(data) + len(data[::-1]) + len(data[1:-1:3])
         found += len(list(data)) + len(bytes(list(data))) + len(repr(data)) + len(data.expandtabs()) + hash(bytes(data))
-        found += (data == data[:-1] + b"\0") + len(data.strip(b"abc")) + data.isalpha() + data.isalnum() + data.isspace()
+        found += (
+            (data == data[:-1] + b"\0") + len(data.strip(b"abc")) + data.isalpha() + data.isalnum() + data.isspace()
+        )
     view = memoryview(data)
     found += len(view.tolist()) + len(view[::2].tobytes()) + (view == data) + len(view.hex()) + len(bytes(view[::-1]))
     return found
@@ -117,7 +119,9 @@ def integers(rng):
             total ^= (one + other) ^ (one - other)
         for _ in range(120000 // digits):
             for left, right in ((one, other), (-one, other), (one, -other), (-one, -other)):
-                total ^= (left + right) ^ (left - right) ^ (left & right) ^ (left | right) ^ (left << 77) ^ (right >> 77)
+                total ^= (
+                    (left + right) ^ (left - right) ^ (left & right) ^ (left | right) ^ (left << 77) ^ (right >> 77)
+                )
                 total ^= ~left ^ -right ^ abs(left)
                 total += left == right
         total ^= one * other ^ one * 12345 ^ one * one ^ (one // 12345) ^ (one % 12345) ^ (one // (other >> digits))
@@ -181,17 +185,37 @@ def totals(rng):
     items = [rng.randrange(1 << 20) for _ in range(5000)]
     reals = [rng.random() for _ in items]
     result = [sum(items), sum(reals), math.fsum(reals), math.prod(reals), any(map(operator.not_, items)), all(items)]
-    result += [[real.as_integer_ratio() for real in reals], [repr(real) for real in reals], [real.hex() for real in reals]]
+    result += [
+        [real.as_integer_ratio() for real in reals],
+        [repr(real) for real in reals],
+        [real.hex() for real in reals],
+    ]
     result += [[float(repr(real)) for real in reals], list(map(round, reals)), math.dist(reals, reals[::-1])]
     result += [list(zip(items, reals)), list(enumerate(items)), list(filter(None, items)), list(range(20000))]
-    result += [list(itertools.accumulate(items)), list(itertools.chain(items, reals)), list(itertools.islice(items, 9, 3000))]
+    result += [
+        list(itertools.accumulate(items)),
+        list(itertools.chain(items, reals)),
+        list(itertools.islice(items, 9, 3000)),
+    ]
     result += [list(itertools.compress(items, items)), len(list(itertools.combinations(items[:80], 3)))]
     table, other = dict(zip(items, reals)), dict.fromkeys(items[:3000])
     result += [{**table, **other}, table | other if hasattr(table, "__or__") else None, table.copy(), table == other]
     result += [list(table.items()), list(table.values()), sum(table), dict(table.items()), list(reversed(table))]
     group, half = set(items), set(items[:2500])
-    result += [group & half, group | half, group - half, group ^ half, half <= group, group.isdisjoint(half), frozenset(half)]
-    result += [pickle.loads(pickle.dumps([items, reals, table])), json.loads(json.dumps([items, reals])), bytes(2000).count(0)]
+    result += [
+        group & half,
+        group | half,
+        group - half,
+        group ^ half,
+        half <= group,
+        group.isdisjoint(half),
+        frozenset(half),
+    ]
+    result += [
+        pickle.loads(pickle.dumps([items, reals, table])),
+        json.loads(json.dumps([items, reals])),
+        bytes(2000).count(0),
+    ]
     result += [re.findall(r"\d+", repr(items)), re.sub("1", "2", repr(items)), re.split("[, ]+", repr(items))]
     return len(result)
 

@@ -95,7 +95,7 @@ def test_quick_builds_have_neither_pgo_nor_lto_and_their_labels_show_it(
     assert full["training"] and not quick["training"]
     different = {name for name in full if full[name] != quick[name]}
     compiler = {"cc", "cxx", "compiler_configure", "compiler_flags", "compiler_path", "expat_flags", "linker_flags"}
-    assert different == {"configure_flags", "training", *compiler, "profile_generate", "profile_use"}
+    assert different == {"configure_flags", "programs", "training", *compiler, "profile_generate", "profile_use"}
 
 
 def test_a_target_without_the_series_compiler_uses_gcc(catalog: Catalog, image: Callable[..., Image]) -> None:
@@ -263,12 +263,11 @@ def test_a_recorded_profile_is_used_for_full_builds_by_its_compiler(
 
     recorded = catalog.profiles["3.13"]
     assert profile(image("3.13", "trixie")) == (recorded.folder, recorded.sha256)
-    assert profile(image("3.13", "jammy")) == (NONE, "")  # gcc
+    assert profile(image("3.13", "jammy")) == (TRAINING, "")  # gcc
     assert profile(image("3.13t"))[0] == "shared/profiles/3.13t"
-    assert profile(image("3.15")) == (NONE, "")  # has no recorded profile
+    assert profile(image("3.15")) == (TRAINING, "")  # has no recorded profile
     assert profile(image("3.13", recipe=RecipeName.QUICK)) == (NONE, "")
-    assert profile(image("3.13"), replace(catalog, profiles={})) == (NONE, "")
-    assert profile(image("3.11"), replace(catalog, profiles={})) == (TRAINING, "")
+    assert profile(image("3.13"), replace(catalog, profiles={})) == (TRAINING, "")
     assert "profile" not in target_of(catalog, image("3.13", recipe=RecipeName.REFERENCE))["contexts"]
 
 
