@@ -143,12 +143,20 @@ def open_stream(
 def open_compressed_tar(
     stream: IO[bytes], *, whole: bool = False, limit: int = HEADERS, largest: int = LARGEST
 ) -> Iterator[tarfile.TarFile]:
-    """The tar in ``stream``, compressed or not, like :func:`open_stream`; :exc:`TarError` if it is not one."""
+    """The tar in ``stream``, compressed or not, like :func:`open_stream`; :exc:`TarError` if it is not one.
+
+    ``whole``: in the end, what follows the tar is read too, because the checksum of a compressed file comes last.
+    """
     with decompressed(stream) as buffered:
         if not is_tar(buffered.peek()[: tarfile.BLOCKSIZE]):
             raise TarError("unknown compression: expected gzip, bzip2, xz, zstd or an uncompressed tar")
         with open_stream(buffered, whole=whole, limit=limit, largest=largest) as tar:
             yield tar
+        rest = 0
+        while whole and (chunk := buffered.read(CHUNK)):
+            rest += len(chunk)
+            if rest > largest:
+                raise TarError(TOO_LARGE)
 
 
 def read_errors() -> tuple[type[Exception], ...]:

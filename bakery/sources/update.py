@@ -13,7 +13,7 @@ from packaging.utils import parse_wheel_filename
 
 from bakery import registry
 from bakery.catalog import LOCK, Catalog, Extra, Pin, Series, Target, select_images
-from bakery.errors import BakeryError, BuildError, SourceError, Unavailable
+from bakery.errors import BakeryError, BuildError, SourceError, Unavailable, UnknownResult
 from bakery.files import Tell, changing, disk_full, in_use, locked, sha256_of, staged_folder, write_whole
 from bakery.regular_files import read_text
 from bakery.sources import lock_changes, published
@@ -35,29 +35,37 @@ class UpdateResult:
     """What an update changed, or would change.
 
     ``diff`` is a unified diff of the lock, empty if it is up to date. ``messages`` holds one complete commit message
-    for each change. ``problems`` lists entries that failed verification and were left out. ``written`` tells whether
-    the lock was replaced on disk.
+    for each change. ``problems`` lists entries that failed verification and were left out, ``unknown`` what could not be
+    read. ``written`` tells whether the lock was replaced on disk.
     """
 
     diff: str
     messages: tuple[str, ...]
     problems: tuple[str, ...]
+    unknown: tuple[str, ...]
     written: bool
 
     @property
     def text(self) -> str:
         """The report for stdout, without a final newline."""
-        lines = [self.diff or f"{LOCK} is up to date"]
+        open_ends = " with what could be read and verified" if self.problems or self.unknown else ""
+        lines = [self.diff or f"{LOCK} is up to date{open_ends}"]
         lines += [f"--- commit message\n{message}" for message in self.messages]
         return "\n".join([*lines, *([f"{LOCK} written"] if self.written else [])])
 
     @property
     def failure(self) -> BakeryError | None:
-        """The error to raise after the report: failed verification, or a lock that is out of date and not written."""
+        """The error to raise after the report.
+
+        Failed verification, a lock that is out of date and not written, or something that could not be read.
+        """
         if self.problems:
             return SourceError("\n  ".join(["left out because verification failed:", *self.problems]))
         if self.diff and not self.written:
             return BuildError(f"{LOCK} is not up to date", hint="Bring it up to date: inv update")
+        if self.unknown:
+            hint = "Try again when it can be reached, or select what to look for: --version=SERIES, --target=NAME."
+            return UnknownResult("\n  ".join(["some of what is new could not be read:", *self.unknown]), hint=hint)
         return None
 
 
@@ -86,8 +94,8 @@ def update_lock(
         written = write and new != old
         if written:
             write_whole(file, new)
-    messages = tuple(change.message for change in changes)
-    return UpdateResult(lock_changes.lock_diff(old, new), messages, tuple(discovery.problems), written)
+    messages, diff = tuple(change.message for change in changes), lock_changes.lock_diff(old, new)
+    return UpdateResult(diff, messages, tuple(discovery.problems), tuple(discovery.unknown), written)
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ class Discovery:
     """Looks for what is new, downloads it, and verifies it. The lock is neither read nor written.
 
     ``changes`` are verified, and the lock may have some of them already; ``notes`` are for the user; ``problems`` are
-    failed verifications.
+    failed verifications; ``unknown`` is what could not be read.
     """
 
     catalog: Catalog
@@ -129,6 +137,7 @@ class Discovery:
     changes: list[LockChange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
     def find(self, subjects: Subjects) -> None:
         """Find newer releases and bases, and signatures of pinned releases.
@@ -154,7 +163,7 @@ class Discovery:
             with newest_wheel(wheel.file) as file:
                 new = replace(wheel, file=file.name, sha256=sha256_of(file), bytes=file.stat().st_size)
         except Unavailable as reason:
-            self.notes.append(f"{wheel.name}: pip's package index {reason}; {wheel.file} stays pinned")
+            self.unknown.append(f"{wheel.name}: pip's package index {reason}; {wheel.file} stays pinned")
             return
         newest, pinned = (parse_wheel_filename(extra.file)[1] for extra in (new, wheel))
         if new.file == wheel.file and new.sha256 != wheel.sha256:
@@ -207,13 +216,13 @@ class Discovery:
         """
         for tried, pin in enumerate(candidates):
             if tried == CANDIDATES:
-                self.notes.append(f"Python {pin.release} and older releases that are listed were not tried")
+                self.unknown.append(f"Python {pin.release} and older releases that are listed were not tried")
                 return
             try:
                 self.changes.append(self._pin(pin, ids.get(pin.release, "")))
                 self.notes.extend(self._stale_profiles(pin))
             except Unavailable as reason:
-                self.notes.append(f"Python {pin.release} is listed, but its tarball is not available: {reason}")
+                self.unknown.append(f"Python {pin.release} is listed, but its tarball is not available: {reason}")
                 continue
             except SourceError as error:
                 self.problems.append(f"Python {pin.release} is not pinned: {error.message}")
@@ -273,7 +282,7 @@ class Discovery:
             digests = {platform: registry.platform_digest(target.base.image, platform) for platform in platforms}
         except registry.RegistryError as error:
             state = "its digests are not changed" if target.base.digests else "not pinned yet, builds use packages"
-            self.notes.append(f"{target.base.image}: {error.message}; {state}")
+            self.unknown.append(f"{target.base.image}: {error.message}; {state}")
             return
         if digests != dict(target.base.digests):
             self.changes.append(lock_changes.base_change(target, digests, f"{self.signatures.clock():%Y-%m-%d}"))

@@ -110,8 +110,8 @@ def test_withdrawn_release_is_not_pinned(org: FakePythonOrg) -> None:
     del org.server.routes[org.path(pin)]
     findings = org.find()
     assert [change.name for change in findings.changes] == ["3.13.6"]
-    assert "Python 3.13.7 is listed, but its tarball is not available: " in findings.notes[0]
-    assert "python.org answered 404" in findings.notes[0]
+    assert "Python 3.13.7 is listed, but its tarball is not available: " in findings.unknown[0]
+    assert "python.org answered 404" in findings.unknown[0]
 
 
 def test_a_list_with_a_thousand_releases_that_no_server_has_costs_few_requests(org: FakePythonOrg) -> None:
@@ -120,7 +120,7 @@ def test_a_list_with_a_thousand_releases_that_no_server_has_costs_few_requests(o
         org.list_folder(f"3.13.{micro}")
     findings = org.find()
     assert len([request for request in org.server.requests if ".tar.xz" in request]) == CANDIDATES
-    assert findings.changes == [] and "Python 3.13.114 and older releases" in findings.notes[-1]
+    assert findings.changes == [] and "Python 3.13.114 and older releases" in findings.unknown[-1]
 
 
 def test_release_needs_both_an_announcement_and_files(org: FakePythonOrg) -> None:
@@ -181,7 +181,7 @@ def test_tarball_timeout_is_reported(org: FakePythonOrg, monkeypatch: pytest.Mon
     monkeypatch.setattr(http, "TIMEOUT", (2, 0.3))
     org.server.routes[org.path(pin)] = lambda request: request.server.state.released.wait(10) and 404
     findings = org.find()
-    assert findings.changes == [] and "did not answer in time" in findings.notes[0]
+    assert findings.changes == [] and "did not answer in time" in findings.unknown[0]
 
 
 @pytest.mark.parametrize(
@@ -301,9 +301,9 @@ def test_base_is_unchanged_if_its_registry_gives_no_valid_response(
     real = catalog.targets[0]
     base = dataclasses.replace(real.base, image=f"{server.address}/debian:x")
     findings = org.find(targets=[dataclasses.replace(real, base=base)])
-    assert findings.changes == [] and "its digests are not changed" in findings.notes[0]
+    assert findings.changes == [] and "its digests are not changed" in findings.unknown[0]
     new = dataclasses.replace(base, digests={})
-    assert "not pinned yet" in org.find(targets=[dataclasses.replace(real, base=new)]).notes[0]
+    assert "not pinned yet" in org.find(targets=[dataclasses.replace(real, base=new)]).unknown[0]
 
 
 def wheel_of(catalog: Catalog) -> Extra:
@@ -337,7 +337,7 @@ def test_wheel_stays_pinned_if_the_index_has_none(
 
     monkeypatch.setattr("bakery.sources.update.newest_wheel", unavailable)
     findings = org.find(wheels=[wheel_of(catalog)])
-    assert findings.changes == [] and "stays pinned" in findings.notes[0]
+    assert findings.changes == [] and "stays pinned" in findings.unknown[0]
 
 
 def test_wheel_stays_pinned_if_the_index_has_only_older_versions(
@@ -445,7 +445,7 @@ def test_unreachable_python_org_falls_back_to_the_debian_mirror(
         assert change.content["signed"].startswith("openpgp ")
     else:
         assert findings.changes == []
-        assert [note[:14] for note in findings.notes] == ["Python 3.13.15", "Python 3.13.14"]
+        assert [note[:14] for note in findings.unknown] == ["Python 3.13.15", "Python 3.13.14"]
 
 
 def test_tarball_that_differs_from_the_source_index_is_left_out(

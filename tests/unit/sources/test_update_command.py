@@ -57,3 +57,9 @@ def test_command_prints_diff_and_messages_and_writes_only_the_lock(org: FakePyth
     assert changed == {"lock.toml", "lock.toml.lock"}, "and a lock in build/"
     assert inv("--check").returncode == 0
     assert "shared/lock.toml is up to date" in inv().stdout
+    newer = org.publish("3.13.100")
+    del org.server.routes[org.path(newer)]
+    unknown = inv("--check")
+    assert unknown.returncode == 2
+    assert unknown.stdout == "shared/lock.toml is up to date with what could be read and verified\n"
+    assert "some of what is new could not be read:\n  Python 3.13.100 is listed, but its tarball" in unknown.stderr
