@@ -199,7 +199,7 @@ class Selection:
             replace(image, recipe=recipe) for image in select_images(catalog, *names, everything=everything or self.all)
         ]
         if self.source:
-            images = from_source(self.source, images, find_workspace(root).home, tell)
+            images = from_source(self.source, images, self.version, find_workspace(root).home, tell)
         return catalog, on_platforms(images, platforms)
 
     def refuse(self, option: str) -> None:

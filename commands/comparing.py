@@ -32,15 +32,16 @@ def compare(selection: Selection, measuring: Measuring, output: Output) -> Repor
 def differences(selection: Selection, measuring: Measuring, output: Output) -> Report:
     """Compare what users can observe in images with the official recipe's; fails if a difference has no reason."""
     catalog, images = selection.select(WORKSPACE.root)
-    engine = bakery.engine.find_engine(WORKSPACE, tell)
-    return bakery.testing.differences_report(WORKSPACE.root, catalog, engine, images, measuring.against, output)
+    builder = bakery.build.open_builder(WORKSPACE, catalog, "differences", selection, Building())
+    pairs = [(image, bakery.build.peer_of(builder, image, measuring.against)) for image in images]
+    return bakery.testing.differences_report(WORKSPACE.root, catalog, builder.engine, pairs, output)
 
 
 def measure(selection: Selection, measuring: Measuring, function: str) -> None:
     """Measure each pair of images with a function of bakery.benchmarks; write the results and print their tables."""
     if measuring.image and measuring.against and not selection.version:
         selection.refuse("--image with --against")
-        pairs = [bakery.benchmarks.free_pair(measuring.image, measuring.against)]
+        pairs = [bakery.benchmarks.free_pair(load_catalog(WORKSPACE.root), measuring.image, measuring.against)]
     else:
         catalog, images = selection.select(WORKSPACE.root)
         builder = bakery.build.open_builder(WORKSPACE, catalog, "bench", selection, Building())
@@ -81,13 +82,13 @@ def startup(selection: Selection, measuring: Measuring) -> None:
 def sbom(selection: Selection, building: Building, output: Output) -> None:
     """Print the software bill of materials (SPDX 2.3) of built images, without running them."""
     catalog, images = selection.select(WORKSPACE.root)
-    if output.output and len(images) > 1:
-        raise InputError("--output takes the document of one image", hint="Give one --version, --target and --variant.")
+    if len(images) > 1 and (output.output or output.format == "json"):
+        raise InputError("a document describes one image", hint="Give one --version, --target and --variant.")
     for bill in bakery.sbom.bills(WORKSPACE, catalog, images, building.mirror, tell):
         if output.output:
             bakery.sbom.write_bill(bill, Path(output.output), WORKSPACE.root)
         elif output.format == "json":
-            sys.stdout.write(bakery.sbom.text_of(bill))
+            bakery.sbom.print_bill(bill)
         else:
             show(bakery.sbom.bill_rows(bill), bakery.sbom.BILL_COLUMNS, output.format)
 

@@ -328,6 +328,22 @@ def save(folder: Path, result: BenchmarkResult) -> Path:
     return file
 
 
+def _require_own_figures(result: BenchmarkResult) -> None:
+    """Raise :exc:`ValueError` unless the ratios and the summary of ``result`` are those of its rounds."""
+    for times in result.benchmarks:
+        ratio = math.exp(statistics.median(round_logs(times.ours, times.reference)))
+        low, high = (ratio if end is None else end for end in (times.low, times.high))
+        if not (math.isclose(times.ratio, ratio, rel_tol=1e-6) and low <= times.ratio <= high):
+            raise ValueError(f"the ratio of {times.name}, {times.ratio}, is not that of its rounds, {ratio}")
+    if result.summary:
+        stated, own = (
+            (mean.count, mean.slowest.name, *(f"{end or 0:.6g}" for end in (mean.geometric_mean, mean.low, mean.high)))
+            for mean in (result.summary, summary_of(result.benchmarks))
+        )
+        if stated != own:
+            raise ValueError(f"its summary, {stated}, is not that of its rounds, {own}")
+
+
 def read_results(folder: Path) -> list[BenchmarkResult]:
     """All results in ``folder``, in the order of their file names; :exc:`ConfigError` if a file is not valid."""
     results = []
@@ -336,6 +352,7 @@ def read_results(folder: Path) -> list[BenchmarkResult]:
             result = msgspec.json.decode(read_regular(file, MEDIUM), type=BenchmarkResult)
             if result.stem != file.stem:
                 raise ValueError(f"it is the result {result.stem}, which has another name")
+            _require_own_figures(result)
             results.append(result)
         except (OSError, ValueError, RecursionError) as error:
             hint = "`inv bench` and `inv startup` write these files."

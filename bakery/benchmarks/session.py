@@ -80,8 +80,11 @@ def pairs_of(catalog: Catalog, images: Sequence[Image], ours: str | None, agains
     return [pair_of(catalog, image, ours, other) for image, other in zip(images, against, strict=True)]
 
 
-def free_pair(ours: str, reference: str) -> Pair:
-    """Two images of any origin."""
+def free_pair(catalog: Catalog, ours: str, reference: str) -> Pair:
+    """Two images of any origin; :exc:`InputError` if ``reference`` names a family, whose Python is built on a base."""
+    if reference in {target.family for target in catalog.targets}:
+        hint = f"Add --version and --target, or give an image: --against={reference}:TAG."
+        raise InputError(f"--against={reference}, the distribution's own Python, needs a target", hint=hint)
     return Pair(_file_name(ours, reference), ours, reference)
 
 

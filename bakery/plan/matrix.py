@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 
 from bakery.catalog import Image
+from bakery.errors import InputError
 from bakery.platforms import Platform
 
 RUNNERS = {"linux/amd64": "ubuntu-24.04", "linux/arm64": "ubuntu-24.04-arm"}  # GitHub's own that need no emulation
@@ -15,6 +16,8 @@ RUNNERS = {"linux/amd64": "ubuntu-24.04", "linux/arm64": "ubuntu-24.04-arm"}  # 
 
 def github_matrix(images: Sequence[Image]) -> str:
     """The JSON for ``strategy.matrix`` of ``images``: a job for all variants of a release, target and platform."""
+    if any(image.pin.local for image in images):
+        raise InputError("--format=github takes no --source: the jobs select releases by name")
     groups: dict[tuple[str, str, Platform], list[Image]] = {}
     for image in images:
         groups.setdefault((image.version, image.target.name, image.platform), []).append(image)

@@ -66,16 +66,16 @@ def approved(
     images_to_push, refused, missing, commands = [], list[str](), list[str](), dict[str, None]()
     for image in images:
         record = read_record(workspace, image, tell)
-        version = f"--version={image.series.name}" if image.pin.local else image.version_option(image.series.name)
-        arguments = f"{version} --target={image.target.name} --variant={image.variant.name}"
-        arguments += f" --platform={image.platform.architecture}"
+        names = f"--target={image.target.name} --variant={image.variant.name} --platform={image.platform.architecture}"
+        same = f"{image.version_option(image.series.name)} {names}"
+        arguments = f"--version={image.series.name} {names}" if image.pin.local else same  # a release can be pushed
         for end, (reference, *_) in zip(("", GZIP), all_references(catalog, image), strict=True):
             name, built = f"{image.name}{end}", engine.find(reference)
             other = mismatch(image, built.labels) if built else ""
             if built is None or other or built.platform.architecture != image.platform.architecture:
                 missing.append(f"{name} for {image.platform} is not in the engine")
                 missing[-1] += f": {reference} is another image: {other}" if other else ""
-                commands |= {f"{verb} {arguments}": None for verb in (BUILD, TEST)}
+                commands |= {f"{verb} {same}": None for verb in (BUILD, TEST)}
                 continue
             identity = manifest_digest_of(workspace.home, built.id, tell)
             recorded = replace(record, id=record.twin or record.id) if record and end else record

@@ -24,7 +24,13 @@ from bakery.redaction import redacted
 from bakery.regular_files import MEDIUM, open_regular, read_regular
 from bakery.workspace import Workspace
 
-Time = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]{8,15}([+-][0-9]{2}:[0-9]{2}|Z))?\Z")]
+Time = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"\A[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+        r"(T([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\.[0-9]{1,6})?([+-][0-9]{2}:[0-9]{2}|Z))?\Z"
+    ),
+]
 """A day or a time (ISO 8601); the day becomes a part of tags."""
 FileName = Annotated[str, msgspec.Meta(pattern=r"\A\w[\w.+-]*\Z")]
 """What becomes a part of the name of a file: of a page, of a chart."""
@@ -191,6 +197,12 @@ class LocalRecord(BuildRecord, frozen=True, kw_only=True):
     tags: tuple[Annotated[str, msgspec.Meta(pattern=rf"\A{REFERENCE}\Z")], ...] = ()
     phases: dict[str, Seconds] = {}
 
+    @property
+    def file_name(self) -> str:
+        """The name of its file, as :attr:`bakery.catalog.Image.slug` begins it."""
+        reference = "-reference" if self.recipe is RecipeName.REFERENCE else ""
+        return f"{self.image}-{self.platform.split('/')[1]}{reference}.json"
+
 
 def json_text(record: Record) -> str:
     """``record`` as the text of a JSON file."""
@@ -227,10 +239,18 @@ def read_record(workspace: Workspace, image: Image, tell: Tell = lambda _: None)
     return record
 
 
-def local_records(workspace: Workspace) -> list[LocalRecord]:
-    """All valid records of this clone, by file name."""
-    records = (_read(file) for file in sorted(workspace.records.glob("*.json")))
-    return [record for record in records if record]
+def local_records(workspace: Workspace, tell: Tell = lambda _: None) -> list[LocalRecord]:
+    """All valid records of this clone, by file name; others, and those under another image's name, are reported."""
+    records = []
+    for file in sorted(workspace.records.glob("*.json")):
+        record = _read(file)
+        if record is None:
+            tell(f"{file}: damaged, or not the record of a build")
+        elif record.file_name != file.name:
+            tell(f"{file}: the record of another image: {record.recipe} {record.image} for {record.platform}")
+        else:
+            records.append(record)
+    return records
 
 
 def changing_record(workspace: Workspace, image: Image, tell: Tell) -> AbstractContextManager[None]:

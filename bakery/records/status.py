@@ -36,6 +36,9 @@ def read_status(root: Path) -> list[BuildRecord]:
         records = msgspec.json.decode(read_regular(file, MEDIUM), type=Status).records
         for record in records:
             record.require_name()
+        keys = [(record.image, record.platform, record.recipe) for record in records]
+        if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
+            raise ValueError(f"two records of the same image: {twice[0][0]}, {twice[0][1]}, {twice[0][2]}")
         return records
     except (OSError, ValueError, RecursionError) as error:
         hint = "`inv readme --record` wrote this file; `git checkout shared/status.json` restores it."
@@ -53,15 +56,15 @@ def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord], now: s
 
     A record from later than ``now`` (ISO 8601) counts as the older one, because its clock was wrong. A quick build does
     not replace a full build: both are kept. A build on the user's own base image (``--base``) says nothing about the
-    target and is skipped. Fields that are only valid in this clone are dropped. What `inv compare` recorded for
-    a build of the same sizes is kept.
+    target and is skipped, as is one of which no test passed. Fields that are only valid in this clone are dropped. What
+    `inv compare` recorded for a build of the same sizes is kept.
     """
     records = {(record.image, record.platform, record.recipe): record for record in published}
     for record in local:
         key = (record.image, record.platform, record.recipe)
-        if record.tests is None or record.base.origin == "user":
+        if record.tests is None or not record.tests.passed or record.base.origin == "user":
             continue
-        if key not in records or records[key].built <= record.built or now < records[key].built:
+        if key not in records or (record.built <= now and not record.built < records[key].built <= now):
             old, new = records.get(key), msgspec.convert(record, BuildRecord, from_attributes=True)
             if old:
                 again = old.built == record.built  # the same build, tested again
@@ -77,4 +80,4 @@ def publish_local_records(workspace: Workspace, tell: Tell) -> None:
     """Add the records of this clone's tested builds to shared/status.json."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     with changing(workspace.root, "shared/status.json", tell):
-        write_status(workspace.root, adopt(read_status(workspace.root), local_records(workspace), now))
+        write_status(workspace.root, adopt(read_status(workspace.root), local_records(workspace, tell), now))

@@ -133,12 +133,12 @@ RELEASE_COLUMNS = (
 
 
 def release_report(catalog: Catalog, versions: Sequence[str], where: Callable[[Pin], str]) -> Report:
-    """All pinned releases of the series of ``versions``, or of all series, newest first.
+    """The pinned releases that ``versions`` name, all of a series, or of all series; newest first.
 
     ``where`` says where this machine can get a tarball; see :meth:`bakery.sources.SourceCache.where`.
     """
     where = functools.cache(where)  # a free-threaded build has the same tarballs
-    selected = {image.series.name for image in select_images(catalog, versions, everything=True)}
+    selected = {(image.series.name, image.pin.release) for image in select_images(catalog, versions, everything=True)}
     rows = [
         {
             "release": f"{pin.release}{series.suffix}",
@@ -150,8 +150,8 @@ def release_report(catalog: Catalog, versions: Sequence[str], where: Callable[[P
             "sha256": pin.sha256,
         }
         for series in catalog.series
-        if series.name in selected
         for pin in series.pins
+        if (series.name, pin.release) in selected or series.name in versions or not versions
     ]
     return Report(rows, RELEASE_COLUMNS)
 

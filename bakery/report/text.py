@@ -135,11 +135,12 @@ def full_report(comparisons: Iterable[Comparison], form: str = "table", width: i
 
 
 def comparison_report(comparisons: Sequence[Comparison], form: str, width: int, *, brief: bool, check: bool) -> Report:
-    """The summary and, unless ``brief``, the full report; as JSON, what docs/compare.schema.json describes.
+    """The summary and, unless ``brief``, the full report: as JSON, what docs/compare.schema.json describes.
 
     It fails if an image is not built or, with ``check``, over its size budget.
     """
-    rows = [document(comparison) if form == "json" else comparison.summary for comparison in comparisons]
+    documents = form == "json" and not brief
+    rows = [document(comparison) if documents else comparison.summary for comparison in comparisons]
     detailed = form in ("table", "markdown") and not brief
     text = f"\n{full_report(comparisons, form, width)}" if detailed else ""
     absent = [comparison.image for comparison in comparisons if comparison.ours is None]

@@ -8,7 +8,7 @@ from bakery.sbom.document import (
     bills,
     load_licences,
     predicates_of,
-    text_of,
+    print_bill,
     vulnerability_report,
     write_bill,
 )

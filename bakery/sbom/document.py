@@ -2,10 +2,12 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from packageurl import PackageURL
 
@@ -89,6 +91,13 @@ def json_text(content: object) -> str:
 def text_of(bill: Bill) -> str:
     """The text of :func:`document`; raises the same."""
     return json_text(document(bill))
+
+
+def print_bill(bill: Bill) -> None:
+    """Print the same text as UTF-8 (RFC 8259), whatever the locale says; raises the same."""
+    text = text_of(bill)
+    cast(TextIOWrapper, sys.stdout).reconfigure(encoding="utf-8")
+    sys.stdout.write(text)
 
 
 def write_bill(bill: Bill, file: Path, root: Path) -> None:

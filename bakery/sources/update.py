@@ -35,8 +35,8 @@ class UpdateResult:
     """What an update changed, or would change.
 
     ``diff`` is a unified diff of the lock, empty if it is up to date. ``messages`` holds one complete commit message
-    for each change. ``problems`` lists entries that failed verification and were left out, ``unknown`` what could not be
-    read. ``written`` tells whether the lock was replaced on disk.
+    for each change. ``problems`` lists entries that failed verification and were left out, ``unknown`` what could not
+    be read. ``written`` tells whether the lock was replaced on disk.
     """
 
     diff: str

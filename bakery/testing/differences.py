@@ -233,12 +233,15 @@ def failure_of(lines: Sequence[str]) -> BuildError | None:
 
 
 def differences_report(
-    root: Path, catalog: Catalog, engine: Engine, images: Iterable[Image], against: str | None, output: Output
+    root: Path, catalog: Catalog, engine: Engine, pairs: Iterable[tuple[Image, str | None]], output: Output
 ) -> Report:
-    """A row for each reason; as JSON, for each difference. It fails if a difference or a reason has no match."""
+    """A row for each reason; as JSON, for each difference. It fails if a difference or a reason has no match.
+
+    ``pairs`` are images and what each is compared with, as in :func:`find_differences`.
+    """
     rows: list[dict[str, object]] = []
     lines: list[str] = []
-    for image in images:
+    for image, against in pairs:
         record = find_differences(root, catalog, engine, image, against, record=output.record)
         groups, unmatched = explain(root, record, stale=not against)
         lines += unmatched

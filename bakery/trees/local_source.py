@@ -32,6 +32,8 @@ MAX_BYTES, LARGEST_FILE = 250_000_000, 64_000_000
 LONGEST_NAME, MOST_FILES = 400, 50_000
 """Upper limits for a file's path and a link's target, and for the number of files; 120 and 6,000 in CPython."""
 DAY = 86400
+SCRIPTS = ("configure", "install-sh", "Makefile.pre.in", "Modules/makesetup")
+"""Files that a build runs first. CRLF in them fails; in others, such as tests of line ends, it is meant."""
 GIT = re.compile(r"([^/]+/)?\.git(/|\Z)")
 """Files of git itself in a tarball of a checkout: hundreds of MB, or of a worktree: a path of that machine."""
 MADE_BY_BUILD = re.compile(r"Modules/config\.c|.*/frozen_modules/.*|.*\.new\.[ch]")
@@ -54,11 +56,11 @@ class Tree(NamedTuple):
     time: int
 
 
-def from_source(source: str, images: Sequence[Image], home: Path, tell: Tell) -> list[Image]:
+def from_source(source: str, images: Sequence[Image], versions: Sequence[str], home: Path, tell: Tell) -> list[Image]:
     """The ``images`` of the series that the tree ``source`` belongs to, to be built from it instead of a release.
 
-    The tree is packed into the cache ``home``. Raises :exc:`InputError` if it is not a source tree of CPython that can
-    be built, or if none of ``images`` is of its series.
+    ``versions`` are those that the user named. The tree is packed into the cache ``home``. Raises :exc:`InputError` if
+    it is not a source tree of CPython that can be built, or if a version or all of ``images`` are of another one.
     """
     try:
         tree = _read(source, tell)
@@ -74,7 +76,10 @@ def from_source(source: str, images: Sequence[Image], home: Path, tell: Tell) ->
     fitting = [image for image in images if image.series.number == series]
     if not fitting:
         problem = f"--source={source} is Python {release}, not {images[0].series.name}"
-        raise InputError(problem, hint=f"Use --version={series}.")
+        raise InputError(problem, hint=f"Use --version={series}, if `inv images` lists it.")
+    if other := [name for name in versions if name.rstrip("t") not in (series, release.rstrip("+"))]:
+        problem = f"--source={source} is Python {release}, not {', '.join(other)}"
+        raise InputError(problem, hint=f"Leave out {', '.join(other)}: a tree is built for its own series only.")
     data, file = _pack(f"Python-{release}", files, tree.time), f"Python-{release}.tar.xz"
     sha256 = hashlib.sha256(data).hexdigest()
     option = shlex.join([f"--source={source}"])
@@ -94,7 +99,8 @@ def _check(files: dict[str, Entry], tell: Tell) -> tuple[str, dict[str, Entry]]:
     needed = ("Include/patchlevel.h", "Makefile.pre.in", "configure")
     if absent := [name for name in needed if name not in files]:
         hint = " (Tools/build/regen-configure.sh generates it)" if absent == ["configure"] else ""
-        raise ValueError(f"not CPython's source: it lacks {', '.join(absent)}{hint}" if files else "it is empty")
+        empty = "it has no files, or none are checked out"
+        raise ValueError(f"not CPython's source: it lacks {', '.join(absent)}{hint}" if files else empty)
     header, makefile = (files[name].data.decode(errors="replace") for name in needed[:2])
     release = re.search(rf'(?m)^#define PY_VERSION\s+"({RELEASE}\+?)"', header)
     if not release:
@@ -103,6 +109,8 @@ def _check(files: dict[str, Entry], tell: Tell) -> tuple[str, dict[str, Entry]]:
     if built:
         raise ValueError(f"it contains build output ({', '.join(built[:3])}): run `make distclean` in it first")
     _require_paths(files)
+    if crlf := [name for name in SCRIPTS if b"\r\n" in files.get(name, Entry(b"")).data]:
+        raise ValueError(f"its scripts have the line ends of Windows (CRLF; git's core.autocrlf?): {', '.join(crlf)}")
     named = set(re.findall(r"\$\(srcdir\)/([\w./-]+\.[ch])\b", makefile))
     missing = sorted(name for name in named - files.keys() if not MADE_BY_BUILD.fullmatch(name))
     if missing:
@@ -158,7 +166,11 @@ def _read(source: str, tell: Tell) -> Tree:
         raise ValueError("expected a path, not a URL: clone it first")
     path, commit = Path(source), ""
     if not path.exists() and "@" in source:
-        path, commit = Path(source.rpartition("@")[0]), source.rpartition("@")[2]
+        parts = source.split("@")
+        places = [at for at in range(len(parts) - 1, 0, -1) if Path("@".join(parts[:at])).exists()] or [len(parts) - 1]
+        path, commit = Path("@".join(parts[: places[0]])), "@".join(parts[places[0] :])
+        if not commit:
+            raise ValueError(f"expected a commit after {path}@")
     if path.is_file() and not commit:
         return _read_tarball(path)
     if not path.is_dir():
@@ -168,6 +180,7 @@ def _read(source: str, tell: Tell) -> Tree:
         return _read_commit(path, commit or "HEAD", tell)
     if (path / ".git").exists():
         require_clone(path)
+        _resolve(path, "HEAD")
         changed, (head, time) = len(changes(path)), git(path, "log", "-1", "--format=%H %ct").decode().split()
         names = os.fsdecode(git(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard")).split("\0")
         files, _ = _read_files(path, (path / name for name in names if name and os.path.lexists(path / name)))
@@ -206,12 +219,7 @@ def _require_size(name: str, size: int, total: int) -> None:
 def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
     """The files of a commit. ``git archive`` would stop at the first file that a partial clone lacks."""
     require_files(path)
-    try:
-        revision = git(path, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}").decode().strip()
-    except ValueError as error:
-        if "Needed a single revision" in str(error):  # for an unknown name or a range
-            raise ValueError(f"{commit} does not name a commit in {path}") from None
-        raise
+    revision = _resolve(path, commit)
     time = git(path, "log", "-1", "--format=%ct", revision, "--").decode()
     if (path / ".git").exists() and (changed := len(changes(path))):
         tell(f"{path}: changed files that are not in {commit}: {changed}; --source={path} would include them")
@@ -236,6 +244,16 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
         more = f" and {len(missing) - 9} more" if len(missing) > 9 else ""
         tell(f"{path} lacks these files of {commit}; they are left out: {', '.join(missing[:9])}{more}")
     return Tree(files, f"git {revision}", int(time))
+
+
+def _resolve(path: Path, commit: str) -> str:
+    """The ID of ``commit``; :exc:`ValueError` if it names none: an unknown name, a range, HEAD of a new repository."""
+    try:
+        return git(path, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}").decode().strip()
+    except ValueError as error:
+        if "Needed a single revision" in str(error):
+            raise ValueError(f"{commit} does not name a commit in {path}") from None
+        raise
 
 
 def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:

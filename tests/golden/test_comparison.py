@@ -138,3 +138,5 @@ def test_images_that_are_not_built_are_listed_with_the_command_that_builds_one(c
     names = ", ".join(["3.13.15-noble"] * 5)
     assert report.failure.message == f"not built: {names} and 3 more"
     assert report.failure.hint == "Build them first, such as: inv build --version=3.13 --target=noble"
+    brief = comparison_report(comparisons, "json", 80, brief=True, check=False)
+    assert brief.rows == [comparison.summary for comparison in comparisons]

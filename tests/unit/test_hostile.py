@@ -135,7 +135,7 @@ def test_attested_statements(data: bytes) -> None:
 def test_records_of_this_clone(folder: Path, data: bytes) -> None:
     workspace = Workspace(folder, folder / "home")
     workspace.records.mkdir(parents=True, exist_ok=True)
-    (workspace.records / "a.json").write_bytes(data)
+    (workspace.records / local_record().file_name).write_bytes(data)
     assert local_records(workspace) == []
 
 
@@ -152,7 +152,7 @@ def test_a_record_with_one_wrong_value_does_not_stop_the_others(folder: Path, da
     record = damaged(json.loads(msgspec.json.encode(local_record(), enc_hook=str)), data)
     workspace = Workspace(folder, folder / "home")
     workspace.records.mkdir(parents=True, exist_ok=True)
-    (workspace.records / "a.json").write_text(json.dumps(record))
+    (workspace.records / local_record().file_name).write_text(json.dumps(record))
     adopt(local_records(workspace), local_records(workspace))
 
 
@@ -164,7 +164,7 @@ def test_a_record_with_text_for_a_size_or_an_impossible_release_is_not_valid(fol
     record = {**json.loads(msgspec.json.encode(local_record(), enc_hook=str)), **change}
     workspace = Workspace(folder, folder / "home")
     workspace.records.mkdir(parents=True)
-    (workspace.records / "a.json").write_text(json.dumps(record))
+    (workspace.records / local_record().file_name).write_text(json.dumps(record))
     assert local_records(workspace) == []
 
 
@@ -351,7 +351,7 @@ def test_base_and_source_that_are_not_regular_files_are_refused(fifo: Path, cata
     with pytest.raises(InputError, match="expected a file or a folder"):
         BaseResolver(workspace, catalog, name).resolve(target, AMD64)
     with pytest.raises(InputError, match="expected a file or a folder"):
-        from_source(name, select_images(catalog, ["3.13"]), workspace.home, print)
+        from_source(name, select_images(catalog, ["3.13"]), ["3.13"], workspace.home, print)
 
 
 def test_cached_tarball_that_is_a_fifo_is_refused(fifo: Path, catalog: Catalog) -> None:
@@ -445,7 +445,7 @@ def test_arguments(catalog: Catalog, text: str) -> None:
     if "\0" not in text and not text.startswith("/") and "/" not in text:
         images = select_images(catalog, ["3.13"])
         with pytest.raises(InputError, match="--source="):
-            from_source(text + "/no-such-file", images, root, print)
+            from_source(text + "/no-such-file", images, [], root, print)
         base = BaseResolver(Workspace(root, root), catalog, text + "-none")
         attempt(lambda: base.preview(catalog.targets[0], AMD64))
 
@@ -588,7 +588,7 @@ def test_a_tar_that_is_cut_between_two_members_is_rejected(
     else:
         for name, message in (("whole", "Include/patchlevel.h"), ("cut", "it was cut off")):
             with pytest.raises(InputError, match=message):
-                from_source(str(tmp_path / f"{name}.tar"), select_images(catalog, ["3.13"]), tmp_path, print)
+                from_source(str(tmp_path / f"{name}.tar"), select_images(catalog, ["3.13"]), ["3.13"], tmp_path, print)
 
 
 def test_a_file_to_write_that_is_a_folder_or_a_device_is_not_to_be_removed(tmp_path: Path) -> None:

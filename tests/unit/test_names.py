@@ -152,14 +152,26 @@ def test_a_record_with_a_bad_tag_is_not_valid(tmp_path: Path, tag: str) -> None:
     workspace = Workspace(tmp_path, tmp_path)
     for tags, count in ((("infra7/python:3.13-bookworm",), 1), ((tag,), 0)):
         workspace.records.mkdir(parents=True, exist_ok=True)
-        (workspace.records / "image.json").write_text(json_text(local_record(tags=tags)))
+        (workspace.records / local_record().file_name).write_text(json_text(local_record(tags=tags)))
         assert len(local_records(workspace)) == count
 
 
-@pytest.mark.parametrize("built", ["/../../../x", "2026-01-02T../../x", "2026-01-02\n", "", "20260102"])
+@pytest.mark.parametrize(
+    "built",
+    [
+        "/../../../x",
+        "2026-01-02T../../x",
+        "2026-01-02\n",
+        "",
+        "20260102",
+        "2026-13-01",
+        "2026-01-32T01:00:00Z",
+        "2026-01-02T99:99:99+00:00",
+    ],
+)
 def test_a_record_with_a_bad_date_is_not_valid(tmp_path: Path, built: str) -> None:
     workspace = Workspace(tmp_path, tmp_path)
     workspace.records.mkdir(parents=True)
     for day, count in (("2026-01-02", 1), ("2026-01-02T03:04:05+00:00", 1), (built, 0)):
-        (workspace.records / "image.json").write_text(json_text(local_record(built=day)))
+        (workspace.records / local_record().file_name).write_text(json_text(local_record(built=day)))
         assert len(local_records(workspace)) == count

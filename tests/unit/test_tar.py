@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import lzma
 import struct
@@ -17,7 +19,7 @@ from bakery.oci.archives import image_archive
 from bakery.oci.layout import check_root_file_system
 from bakery.platforms import AMD64
 from bakery.sources.inspection import inspect_tarball
-from bakery.tar import TOO_LARGE, TarError, open_archive, open_compressed_tar, open_stream
+from bakery.tar import TOO_LARGE, TarError, open_archive, open_compressed_tar, open_stream, read_errors
 from tests.archives import Archive, make_tar
 from tests.unit.conftest import make_pin
 
@@ -89,6 +91,26 @@ def test_a_tar_that_must_be_whole_does_not_end_at_a_damaged_header_or_in_one(pla
 def test_a_tar_that_must_be_whole_does_not_end_after_a_size_that_is_not_a_number(size: str) -> None:
     data = header("a") + extended(size=size) + b"abc" + bytes(509) + header("b") + END
     with pytest.raises(TarError, match="it is damaged"), open_stream(io.BytesIO(data), whole=True) as tar:
+        list(tar)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_compressed_tar_that_must_be_whole_is_checked_to_its_last_byte(pack: Callable[[bytes], bytes]) -> None:
+    data = pack(header("a") + END + bytes(4 << 20))
+    damaged = data[:-8] + bytes([data[-8] ^ 1]) + data[-7:]
+    for packed in (damaged, data[:-4]):
+        with pytest.raises(read_errors()), open_compressed_tar(io.BytesIO(packed), whole=True) as tar:
+            list(tar)
+    with open_compressed_tar(io.BytesIO(data), whole=True) as tar:
+        assert len(list(tar)) == 1
+
+
+def test_what_follows_a_tar_that_must_be_whole_is_limited() -> None:
+    data = gzip.compress(header("a") + END + bytes(4 << 20))
+    with (
+        pytest.raises(TarError, match=TOO_LARGE),
+        open_compressed_tar(io.BytesIO(data), whole=True, largest=1 << 20) as tar,
+    ):
         list(tar)
 
 

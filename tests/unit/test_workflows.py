@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from packaging.utils import canonicalize_name
 
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.selection import select_images
+from bakery.errors import InputError
 from bakery.plan import github_matrix
 from bakery.platforms import parse_platforms
 
@@ -247,3 +249,9 @@ def test_the_matrix_is_one_line_of_json(image: Callable[..., Image]) -> None:
     (job,) = json.loads(done.stdout)["include"]
     assert done.stdout.count("\n") == 1
     assert (job["name"], job["variant"]) == (f"{image('3.13').version}-bookworm-arm64", "default")
+
+
+def test_a_source_tree_has_no_matrix(catalog: Catalog, image: Callable[..., Image]) -> None:
+    built = image("3.13")
+    with pytest.raises(InputError, match="--format=github takes no --source"):
+        github_matrix([replace(built, pin=replace(built.pin, local="a folder"))])

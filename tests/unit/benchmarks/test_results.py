@@ -326,6 +326,27 @@ def test_a_published_name_that_could_end_its_cell_or_chart_is_an_error(tmp_path:
     assert len(read_results(tmp_path)) == 1
 
 
+@pytest.mark.parametrize(
+    ("place", "key", "value"),
+    [
+        ("summary", "geometric_mean", 9.9),
+        ("summary", "low", 5.0),
+        ("summary", "count", 44),
+        ("benchmarks", "ratio", 2.5),
+    ],
+)
+def test_a_published_figure_that_is_not_that_of_its_rounds_is_an_error(
+    tmp_path: Path, place: str, key: str, value: float
+) -> None:
+    file = save(tmp_path, RESULT)
+    content = json.loads(file.read_text(encoding="utf-8"))
+    part = content["summary"] if place == "summary" else content["benchmarks"][0]
+    part[key] = value
+    file.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"{file.name}: expected a result .* is not that of its rounds"):
+        read_results(tmp_path)
+
+
 def test_a_result_in_a_file_that_is_named_after_another_image_is_an_error(tmp_path: Path) -> None:
     file = save(tmp_path, RESULT)
     assert read_results(tmp_path) == [RESULT]

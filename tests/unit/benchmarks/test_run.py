@@ -24,7 +24,7 @@ from bakery.catalog.models import Catalog, Image
 from bakery.catalog.recipes import RecipeName
 from bakery.display.progress import Display
 from bakery.engine.containers import CommandResult
-from bakery.errors import BuildError
+from bakery.errors import BuildError, InputError
 from bakery.options import Measuring
 from bakery.workspace import Workspace
 
@@ -82,8 +82,10 @@ def test_either_image_can_be_replaced(image: Callable[..., Image], catalog: Cata
         "",
     )
     assert pair.name == "3.13.15-bookworm-amd64-against-python-3.13-slim-bookworm"
-    free = free_pair("host:5000/mine:1", "python:3.13-slim@sha256:00")
+    free = free_pair(catalog, "host:5000/mine:1", "python:3.13-slim@sha256:00")
     assert free.name == "host-5000-mine-1-against-python-3.13-slim"
+    with pytest.raises(InputError, match=r"--against=debian, the distribution's own Python, needs a target"):
+        free_pair(catalog, "host:5000/mine:1", "debian")
 
 
 PIP = """\

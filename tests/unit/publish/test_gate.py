@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +47,15 @@ def test_an_image_that_is_not_built_has_to_be_built_and_tested(
     kind, text = refusal(catalog, image("3.13"), tmp_path, Engine("", image("3.13")))
     assert kind is BuildError and "-gzip for linux/amd64 is not in the engine" in text
     assert text.endswith(f"To fix it:\n    {BUILD}\n    {TEST}")
+
+
+def test_an_image_of_a_tree_that_is_not_built_has_to_be_built_from_the_tree(
+    catalog: Catalog, image: Callable[..., Image], tmp_path: Path
+) -> None:
+    built = image("3.13")
+    tree = dataclasses.replace(built, pin=dataclasses.replace(built.pin, local="a folder", recorded_by="--source=/src"))
+    _, text = refusal(catalog, tree, tmp_path, Engine("", tree))
+    assert "To fix it:\n    inv build --version=3.13 --source=/src --target=bookworm" in text
 
 
 def test_in_a_fresh_clone_the_hint_is_to_build_the_image(

@@ -95,16 +95,46 @@ def test_a_published_record_from_the_future_is_replaced(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, tmp_path / "home")
     write_status(tmp_path, adopt([], [passed_build(built="2106-02-07T06:28:15+00:00")]))
     workspace.records.mkdir(parents=True)
-    (workspace.records / "a.json").write_bytes(msgspec.json.encode(passed_build(built="2026-11-28T00:00:00+00:00")))
+    record = passed_build(built="2026-11-28T00:00:00+00:00")
+    (workspace.records / record.file_name).write_bytes(msgspec.json.encode(record))
     publish_local_records(workspace, print)
     assert [record.built[:4] for record in read_status(tmp_path)] == ["2026"]
+
+
+def test_a_record_from_the_future_replaces_none() -> None:
+    old, later = passed_build(built="2026-01-01"), passed_build(built="2999-01-01")
+    assert [record.built for record in adopt([old], [later], "2026-02-01")] == ["2026-01-01"]
+
+
+def test_builds_of_which_no_test_passed_are_not_adopted() -> None:
+    assert adopt([], [passed_build(tests=run_of_tests(0))]) == []
+
+
+def test_two_published_records_of_one_image_are_an_error(tmp_path: Path) -> None:
+    write_status(tmp_path, [*adopt([], [passed_build()])] * 2)
+    with pytest.raises(ConfigError, match=r"two records of the same image: 3\.13\.15-bookworm, linux/amd64, full"):
+        read_status(tmp_path)
+
+
+def test_damaged_and_misnamed_records_are_reported_and_not_published(tmp_path: Path) -> None:
+    workspace, told = Workspace(tmp_path, tmp_path / "home"), list[str]()
+    write_status(tmp_path, [])
+    write_whole(workspace.records / "copy of it.json", json_text(passed_build()))
+    write_whole(workspace.records / passed_build().file_name, "{")
+    publish_local_records(workspace, told.append)
+    assert read_status(tmp_path) == []
+    assert [text.partition("/build/records/")[2] for text in told] == [
+        f"{passed_build().file_name}: damaged, or not the record of a build",
+        "copy of it.json: the record of another image: full 3.13.15-bookworm for linux/amd64",
+    ]
 
 
 def test_publishing_records_keeps_those_that_are_published_at_the_same_time(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, tmp_path / "home")
     write_status(tmp_path, [])
     workspace.records.mkdir(parents=True)
-    (workspace.records / "a.json").write_bytes(msgspec.json.encode(passed_build("3.13.15")))
+    record = passed_build("3.13.15")
+    (workspace.records / record.file_name).write_bytes(msgspec.json.encode(record))
     change_while_locked(
         tmp_path, "shared/status.json", lambda tell: publish_local_records(workspace, tell),
         lambda: write_status(tmp_path, adopt([], [passed_build("3.12.11")])),
@@ -131,7 +161,7 @@ def test_a_record_whose_fields_are_those_of_another_image_is_not_read(
     workspace = Workspace(tmp_path, tmp_path)
     record = local_record(image=image, series=series, release=release, target=target)
     write_status(tmp_path, adopt([], [msgspec.structs.replace(record, tests=run_of_tests(1))]))
-    write_whole(workspace.records / "x.json", json_text(record))
+    write_whole(workspace.records / record.file_name, json_text(record))
     assert len(local_records(workspace)) == valid
     if valid:
         assert len(read_status(tmp_path)) == 1

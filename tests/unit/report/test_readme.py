@@ -104,7 +104,7 @@ def test_tested_builds_of_this_clone_are_published(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, tmp_path / "home")
     write_status(tmp_path, adopt([], [passed_build("3.12.13")]))
     workspace.records.mkdir(parents=True)
-    (workspace.records / "a.json").write_bytes(msgspec.json.encode(passed_build()))
+    (workspace.records / passed_build().file_name).write_bytes(msgspec.json.encode(passed_build()))
     publish_local_records(workspace, print)
     assert [record.release for record in read_status(tmp_path)] == ["3.12.13", "3.13.15"]
 

@@ -150,6 +150,7 @@ def test_the_pinned_releases_are_listed_newest_first_with_the_default_marked(cat
     assert [row["where"] for row in rows[:2]] == ["cache", None]
     assert {row["series"] for row in rows} == {"3.13"}
     assert next(row for row in rows if row["release"] == "3.13.5")["in_pool"] is True
+    assert [row["release"] for row in release_report(catalog, ["3.13.5"], lambda _: "").rows] == ["3.13.5"]
     assert len(release_report(catalog, [], lambda _: "").rows) == sum(len(series.pins) for series in catalog.series)
 
 

@@ -82,7 +82,9 @@ def read(catalog: Catalog, tmp_path: Path, told: list[str]) -> Read:
     """The image of a ``--source``, and the members of its tarball by name."""
 
     def packed(source: object, version: str = "3.14") -> tuple[Image, dict[str, tarfile.TarInfo]]:
-        (image,) = from_source(str(source), select_images(catalog, [version]), tmp_path / "home", told.append)
+        (image,) = from_source(
+            str(source), select_images(catalog, [version]), [version], tmp_path / "home", told.append
+        )
         with tarfile.open(tmp_path / "home" / "sources" / image.pin.folder / image.pin.file) as tar:
             return image, {member.name: member for member in tar}
 
@@ -209,11 +211,11 @@ def test_the_users_configuration_of_line_ends_neither_makes_nor_hides_a_change(
     (tmp_path / "attributes").write_text("* text eol=crlf\n")
     name, _, value = setting.format(tmp_path / "attributes").partition("=")
     git(checkout, "config", name, value)
-    script = (checkout / "configure").read_bytes()
-    (checkout / "configure").write_bytes(script)
+    header = (checkout / "Include/patchlevel.h").read_bytes()
+    (checkout / "Include/patchlevel.h").write_bytes(header)
     read(checkout)
     assert "changed" not in told[-1]
-    (checkout / "configure").write_bytes(script.replace(b"\n", b"\r\n"))
+    (checkout / "Include/patchlevel.h").write_bytes(header.replace(b"\n", b"\r\n"))
     read(checkout)
     assert "with 1 changed file:" in told[-1]
 
@@ -300,13 +302,17 @@ def test_pipes_and_devices_among_files_of_git_are_errors(read: Read, checkout: P
 
 def test_paths_that_are_not_source_trees_are_errors(read: Read, tree: Path, tmp_path: Path, checkout: Path) -> None:
     (tmp_path / "empty").mkdir()
-    text = tmp_path / "text"
+    text, new = tmp_path / "text", tmp_path / "new"
     text.write_text("no archive")
+    git(new.parent, "init", "--quiet", str(new))
     for source, message in (
         (tmp_path / "nothing", "does not exist"),
         ("~no-such-user/cpython", "does not exist"),
         ("~no-such-user/cpython@main", "does not exist"),
-        (tmp_path / "empty", "it is empty"),
+        (tmp_path / "empty", "it has no files"),
+        (f"{checkout}@", f"expected a commit after {checkout}@"),
+        (f"{checkout}@feature/a@b", f"feature/a@b does not name a commit in {checkout}"),
+        (new, f"HEAD does not name a commit in {new}"),
         (text, "expected gzip, bzip2, xz, zstd or an uncompressed tar"),
         (f"{text}@main", "expected a git checkout"),
         (f"{checkout}@nowhere", f"nowhere does not name a commit in {checkout}"),
@@ -316,6 +322,29 @@ def test_paths_that_are_not_source_trees_are_errors(read: Read, tree: Path, tmp_
         with pytest.raises(InputError) as caught:
             read(source)
         assert message in str(caught.value), source
+
+
+@pytest.mark.parametrize("name", ["configure", "Modules/makesetup", "Makefile.pre.in"])
+def test_scripts_with_the_line_ends_of_windows_are_an_error(read: Read, tree: Path, name: str) -> None:
+    (tree / name).write_bytes(FILES[name].replace("\n", "\r\n").encode())
+    with pytest.raises(InputError, match=rf"line ends of Windows .*: {name}"):
+        read(tree)
+
+
+def test_a_version_that_the_tree_is_not_is_an_error_even_if_another_one_fits(
+    catalog: Catalog, tree: Path, tmp_path: Path
+) -> None:
+    for versions in (["3.14", "3.13"], ["3.14.4"]):
+        with pytest.raises(InputError, match=rf"is Python 3\.14\.7, not {versions[-1]}"):
+            from_source(str(tree), select_images(catalog, versions), versions, tmp_path, print)
+    versions = ["3.14", "3.14t"]
+    assert len(from_source(str(tree), select_images(catalog, versions), versions, tmp_path, print)) == 2
+
+
+def test_a_version_with_leading_zeros_is_no_version(read: Read, tree: Path) -> None:
+    write(tree, {"Include/patchlevel.h": '#define PY_VERSION "3.014.7"\n'})
+    with pytest.raises(InputError, match="defines no PY_VERSION"):
+        read(tree)
 
 
 def tree_tar(more: dict[str, bytes | str], **header: int) -> bytes:
