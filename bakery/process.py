@@ -163,7 +163,9 @@ def unparsed(problem: str, task: str, option: str) -> str:
     """
     if problem.startswith("Flag "):  # "Flag <Argument: version [list]> needed value and was not given one!"
         problem = f"{option} needs a value"
-    problem = shorten(problem.replace("No idea what", "unknown argument").removesuffix(" is!"), 300)
+    elif option:  # the last one before it, which may have been given twice
+        problem += f" after {option}, which takes one value"
+    problem = shorten(problem.replace("No idea what", "unknown argument").replace(" is!", ""), 300)
     options = f"`inv {task} --help` lists its options. " if task else ""
     return f"InputError: {problem}\n  {options}`inv --list` lists all tasks."
 

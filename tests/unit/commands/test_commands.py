@@ -64,6 +64,7 @@ OPTIONS = {
         (["bild"], 2, ["InputError: unknown argument 'bild'", "`inv --list` lists all tasks."]),
         (["build", "--versoin=3.13"], 2, ["unknown argument '--versoin'", "`inv build --help` lists its options"]),
         (["build", "3.13"], 2, ["unknown argument '3.13'", "`inv build --help` lists its options"]),
+        (["plan", "--source=a", "--source=b"], 2, ["unknown argument 'b' after --source, which takes one value"]),
         (["build", "--version=3.13", "--cache-to"], 2, ["--cache-to needs a value", "`inv build --help`"]),
         (["tags", "--version"], 2, ["--version needs a value"]),
         (["test", "-k"], 2, ["InputError: -k needs a value"]),
