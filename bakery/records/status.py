@@ -54,17 +54,17 @@ def write_status(root: Path, records: Iterable[BuildRecord]) -> None:
 def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord], now: str = "9999") -> list[BuildRecord]:
     """``published`` and the tested builds of ``local``; of two records for an image and recipe, the newer one.
 
-    A record from later than ``now`` (ISO 8601) counts as the older one, because its clock was wrong. A quick build does
-    not replace a full build: both are kept. A build on the user's own base image (``--base``) says nothing about the
-    target and is skipped, as is one of which no test passed. Fields that are only valid in this clone are dropped. What
-    `inv compare` recorded for a build of the same sizes is kept.
+    A record from later than ``now`` (ISO 8601), whose clock was wrong, is replaced by any other and replaces none. A
+    quick build does not replace a full build: both are kept. A build on the user's own base image (``--base``) says
+    nothing about the target and is skipped, as is one of which no test passed. Fields that are only valid in this clone
+    are dropped. What `inv compare` recorded for a build of the same sizes is kept.
     """
     records = {(record.image, record.platform, record.recipe): record for record in published}
     for record in local:
         key = (record.image, record.platform, record.recipe)
-        if record.tests is None or not record.tests.passed or record.base.origin == "user":
+        if record.tests is None or not record.tests.passed or record.base.origin == "user" or record.built > now:
             continue
-        if key not in records or (record.built <= now and not record.built < records[key].built <= now):
+        if key not in records or not record.built < records[key].built <= now:
             old, new = records.get(key), msgspec.convert(record, BuildRecord, from_attributes=True)
             if old:
                 again = old.built == record.built  # the same build, tested again
@@ -77,7 +77,10 @@ def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord], now: s
 
 
 def publish_local_records(workspace: Workspace, tell: Tell) -> None:
-    """Add the records of this clone's tested builds to shared/status.json."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    """Add the records of this clone's tested builds to shared/status.json; those from the future are reported."""
+    now, local = datetime.now(UTC).isoformat(timespec="seconds"), local_records(workspace, tell)
+    for record in local:
+        if record.built > now:
+            tell(f"{workspace.records / record.file_name}: built in the future ({record.built}); not published")
     with changing(workspace.root, "shared/status.json", tell):
-        write_status(workspace.root, adopt(read_status(workspace.root), local_records(workspace, tell), now))
+        write_status(workspace.root, adopt(read_status(workspace.root), local, now))

@@ -104,6 +104,7 @@ def test_a_published_record_from_the_future_is_replaced(tmp_path: Path) -> None:
 def test_a_record_from_the_future_replaces_none() -> None:
     old, later = passed_build(built="2026-01-01"), passed_build(built="2999-01-01")
     assert [record.built for record in adopt([old], [later], "2026-02-01")] == ["2026-01-01"]
+    assert adopt([], [later], "2026-02-01") == []
 
 
 def test_builds_of_which_no_test_passed_are_not_adopted() -> None:
