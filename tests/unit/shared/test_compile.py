@@ -240,3 +240,31 @@ def test_a_recorded_profile_that_is_missing_is_an_error_and_no_reason_to_train(t
     done = run(tmp_path, HEADERS, "train", PROFILE_SHA256="0" * 64, **folders)
     assert done.returncode == 1 and "expected the recorded profile" in done.stderr
     assert "instrumented build" not in done.stdout, "it trained"
+
+
+# A Makefile whose interpreter notes the programs that it runs, and whose training counts enough.
+TRAINED = """#!/bin/sh
+cat >Makefile <<'END'
+profile-gen-stamp: ; printf '#!/bin/sh\\necho "$$1" >>ran\\n' >python; chmod +x python
+profile-run-stamp: ; head --bytes=600000 /dev/zero >code.profclangd
+END
+"""
+
+
+@pytest.mark.parametrize(("programs", "ran"), [("b.py", ["b.py"]), ("a.py b.py", ["a.py", "b.py"]), ("", [])])
+def test_a_training_runs_the_programs_that_the_recipe_names(tmp_path: Path, programs: str, ran: list[str]) -> None:
+    tree, training = tmp_path / "tree", tmp_path / "the programs"
+    for folder in (tree, training):
+        folder.mkdir()
+    (tree / "configure").write_text(TRAINED)
+    (tree / "configure").chmod(0o755)
+    for name in ("a.py", "b.py", "c.py"):
+        (training / name).touch()
+    options = {"cc": "echo", "programs": programs}
+    text = "\n".join(f"{name}={options.get(name, '')}" for name in COMPILE_OPTIONS)
+    folders = {"PROFILE": str(training), "PROFILES": str(tmp_path / "profiles")}
+    done = run(tmp_path, HEADERS, "train", COMPILE_OPTIONS=text, **folders)
+    assert done.returncode == 0, done.stderr
+    noted = (tree / "ran").read_text().splitlines() if ran else []
+    assert sorted(noted) == [str(training / name) for name in ran]
+    assert (tmp_path / "profiles" / "code.profdata.xz").exists()
