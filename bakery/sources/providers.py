@@ -216,6 +216,13 @@ def _has(mirror: str, url: str) -> bool:
     return status == 200
 
 
+def mirror_problem(mirror: str) -> str:
+    """Why the user's ``mirror`` has nothing, as far as it was asked; empty if it answers."""
+    if mirror.lower().startswith(("http://", "https://")):
+        return "does not answer" if mirror in FAILED else ""
+    return "" if urls.folder_of(mirror).is_dir() else "is not a folder"
+
+
 @cache
 def _reaches(url: str) -> bool:
     return _has(url, url)

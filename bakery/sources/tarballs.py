@@ -11,7 +11,7 @@ from pathlib import Path
 from bakery.catalog import Extra, Pin, Series, Variant
 from bakery.errors import SourceError, Unavailable
 from bakery.files import Tell, disk_full, holds_only, locked, sha256_of, staged_folder
-from bakery.sources.providers import PROVIDERS, Attempt, Provider, Request
+from bakery.sources.providers import PROVIDERS, Attempt, Provider, Request, mirror_problem
 from bakery.workspace import Workspace
 
 MAX_BYTES = 200_000_000
@@ -27,6 +27,10 @@ class Unserved(Unavailable):
         super().__init__("; ".join(f"{name} {reason}" for name, reason in failures.items()))
         self.file, self.lines = file, "".join(f"\n    {name}: {reason}" for name, reason in failures.items())
         self.hint = f"Put {file} where a mirror can serve it: --mirror=URL or --mirror=FOLDER."
+
+
+REPORTED = set[str]()
+"""Mirrors of which :meth:`SourceCache.where` has said that they have nothing."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,11 @@ class SourceCache:
         folder = self.folder(pin)
         if holds_only(folder, [pin.file]) and sha256_of(folder / pin.file, MAX_BYTES) == pin.sha256:
             return "cache"
-        return next((attempt.name for attempt in self._attempts(pin) if attempt.is_served()), "")
+        place = next((attempt.name for attempt in self._attempts(pin) if attempt.is_served()), "")
+        if self.mirror and self.mirror not in REPORTED and (problem := mirror_problem(self.mirror)):
+            REPORTED.add(self.mirror)
+            self.tell(f"--mirror={self.mirror} {problem}: it is left out")
+        return place
 
 
 def _verify(file: Path, source: Pin | Extra, provider: str) -> None:

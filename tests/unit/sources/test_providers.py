@@ -172,6 +172,16 @@ def test_a_mirror_says_what_it_has_without_a_download(workspace: Workspace, pin:
     assert sources.where(pin("3.13.4", DATA)) == ""
 
 
+def test_a_mirror_that_has_nothing_is_reported_once(
+    workspace: Workspace, pin: Any, nowhere: str, tmp_path: Path
+) -> None:
+    for mirror, problem in ((f"{tmp_path}/none", "is not a folder"), (nowhere, "does not answer")):
+        told = list[str]()
+        sources = SourceCache(workspace, mirror, told.append, PROVIDERS[:1])
+        assert [sources.where(pin(release, DATA)) for release in ("3.13.4", "3.13.5")] == ["", ""]
+        assert told == [f"--mirror={mirror} {problem}: it is left out"]
+
+
 def test_signature_and_unpinned_release_are_requested_without_a_digest(
     workspace: Workspace, pin: Any, tmp_path: Path
 ) -> None:
