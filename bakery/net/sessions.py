@@ -4,6 +4,7 @@ import io
 import re
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -21,6 +22,8 @@ from bakery.deadlines import Deadline
 
 GRACE, SLOWEST = 60.0, 10_000
 """Seconds that a response may take, and the bytes that must arrive in each further second."""
+NOTICE = 15.0
+"""Seconds after which a server that has not answered is named on stderr."""
 REDIRECTS = 5
 """Maximum redirects of one request. Only servers that redirect in circles send more."""
 
@@ -31,6 +34,7 @@ class HeaderDeadline:
     A response's ``hang_up`` closes it during the body: http.client reads chunk extensions and trailers without end.
     """
 
+    host: str
     sock: socket.socket
     timeout: float | None
 
@@ -39,7 +43,7 @@ class HeaderDeadline:
         if self.timeout is None:
             return super().getresponse()  # type: ignore[misc]
         hang_up = partial(_shut_down, self.sock)  # sock is None once the last response has begun
-        with Deadline(hang_up, 2 * self.timeout) as deadline:
+        with Deadline(self._name, NOTICE), Deadline(hang_up, 2 * self.timeout) as deadline:
             try:
                 response = super().getresponse()  # type: ignore[misc]
             except Exception:
@@ -52,6 +56,9 @@ class HeaderDeadline:
             raise TimeoutError("headers took too long")
         response.hang_up = hang_up
         return response
+
+    def _name(self) -> None:
+        print(f"{self.host} has not answered yet: waiting up to {self.timeout or 0:.0f} s in all", file=sys.stderr)
 
 
 def _shut_down(connected: socket.socket) -> None:

@@ -105,6 +105,21 @@ def test_a_server_that_sends_a_byte_at_a_time_is_abandoned(
         http.read(f"{server.url}/x", LIMIT)
 
 
+def test_a_server_that_does_not_answer_is_named_while_the_user_waits(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def late(request: Any) -> None:
+        time.sleep(0.5)
+        request.send_response(200)
+        request.end_headers()
+
+    monkeypatch.setattr(sessions, "NOTICE", 0.1)
+    url = serve({"/soon": b"soon"}, default=late).url
+    assert (http.read(f"{url}/soon", LIMIT), capsys.readouterr().err) == (b"soon", "")
+    assert http.read(f"{url}/late", LIMIT) == b""
+    assert capsys.readouterr().err == "127.0.0.1 has not answered yet: waiting up to 30 s in all\n"
+
+
 def test_a_slow_but_steady_answer_is_read(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "GRACE", 0.05)
 
