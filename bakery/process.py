@@ -163,9 +163,10 @@ def unparsed(problem: str, task: str, option: str) -> str:
     """
     if problem.startswith("Flag "):  # "Flag <Argument: version [list]> needed value and was not given one!"
         problem = f"{option} needs a value"
-    elif option:  # the last one before it, which may have been given twice
-        problem += f" after {option}, which takes one value"
-    problem = shorten(problem.replace("No idea what", "unknown argument").replace(" is!", ""), 300)
+    else:
+        problem = problem.replace("No idea what", "unknown argument").removesuffix(" is!")
+        problem += f" after {option}, which takes one value" if option else ""  # which may have been given twice
+    problem = shorten(problem, 300)
     options = f"`inv {task} --help` lists its options. " if task else ""
     return f"InputError: {problem}\n  {options}`inv --list` lists all tasks."
 

@@ -48,8 +48,8 @@ def reported_errors() -> Iterator[None]:
 
 def _refuse(parser: Any, problem: str) -> None:
     """Report arguments that Invoke cannot parse as bad input (exit code 2); Invoke itself would exit with 1."""
-    task = parser.context.name if parser.context else ""
-    option = to_flag(parser.flag.name) if parser.flag and (parser.flag.kind is str or "Flag" in problem) else ""
+    task, flag = parser.context.name if parser.context else "", parser.flag
+    option = to_flag(flag.name) if flag and (flag.kind is str or problem.startswith("Flag ")) else ""
     raise Exit(process.unparsed(problem, task or "", option), InputError.exit_code)
 
 

@@ -4,7 +4,7 @@ from bakery.catalog.distributions import Archive, Stability, Target
 from bakery.catalog.labels import ANNOTATIONS, DIRTY, INCLUDED, LABELS, LICENCES
 from bakery.catalog.lifecycle import support, support_note
 from bakery.catalog.loader import load_catalog
-from bakery.catalog.models import Budget, Catalog, Image, Series, Variant
+from bakery.catalog.models import Budget, Catalog, Image, Series, Variant, slug_of
 from bakery.catalog.pins import FILE, LOCK, NONE, RELEASE, TRAINING, UNVERIFIED, Extra, Pin, Profile
 from bakery.catalog.recipes import STAGES, Options, RecipeName
 from bakery.catalog.selection import image_named, on_platforms, select_images, split

@@ -148,6 +148,11 @@ class Catalog:
         return profile if profile and fits and profile.compiler == self.compiler_of(image).name else None
 
 
+def slug_of(name: str, platform: Platform, recipe: RecipeName) -> str:
+    """An image's name in names of files: ``3.13.15-bookworm-amd64``; the reference is a separate image."""
+    return f"{name}-{platform.architecture}{'-reference' if recipe is RecipeName.REFERENCE else ''}"
+
+
 @dataclass(frozen=True)
 class Image:
     """An image to build: a variant of a release on a target for a platform.
@@ -171,9 +176,8 @@ class Image:
 
     @property
     def slug(self) -> str:
-        """Its name in names of files: ``3.13.15-bookworm-amd64``; the reference is a separate image."""
-        reference = "-reference" if self.recipe is RecipeName.REFERENCE else ""
-        return f"{self.name}-{self.platform.architecture}{reference}"
+        """Its name in names of files; see :func:`slug_of`."""
+        return slug_of(self.name, self.platform, self.recipe)
 
     @property
     def version(self) -> str:

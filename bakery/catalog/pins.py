@@ -31,7 +31,8 @@ Digest = Annotated[str, Rule("sha256: and 64 hexadecimal digits", "sha256:[0-9a-
 PoolPath = Annotated[str, Rule("a path below pool/", rf"pool(/{PART})+")]
 
 
-RELEASE = r"3\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})((a|b|rc)(0|[1-9][0-9]{0,2}))?"
+NUMBER = "(0|[1-9][0-9]{0,2})"
+RELEASE = rf"3\.{NUMBER}\.{NUMBER}((a|b|rc){NUMBER})?"
 """Stricter than PEP 440, because tags and paths contain it: no release of CPython has an epoch or white space."""
 
 

@@ -43,7 +43,8 @@ class HeaderDeadline:
         if self.timeout is None:
             return super().getresponse()  # type: ignore[misc]
         hang_up = partial(_shut_down, self.sock)  # sock is None once the last response has begun
-        with Deadline(self._name, NOTICE), Deadline(hang_up, 2 * self.timeout) as deadline:
+        notice = f"{self.host} has not answered yet: waiting up to {self.timeout:.0f} s in all"
+        with Deadline(partial(print, notice, file=sys.stderr), NOTICE), Deadline(hang_up, 2 * self.timeout) as deadline:
             try:
                 response = super().getresponse()  # type: ignore[misc]
             except Exception:
@@ -56,9 +57,6 @@ class HeaderDeadline:
             raise TimeoutError("headers took too long")
         response.hang_up = hang_up
         return response
-
-    def _name(self) -> None:
-        print(f"{self.host} has not answered yet: waiting up to {self.timeout or 0:.0f} s in all", file=sys.stderr)
 
 
 def _shut_down(connected: socket.socket) -> None:

@@ -67,15 +67,16 @@ def approved(
     for image in images:
         record = read_record(workspace, image, tell)
         names = f"--target={image.target.name} --variant={image.variant.name} --platform={image.platform.architecture}"
-        same = f"{image.version_option(image.series.name)} {names}"
-        arguments = f"--version={image.series.name} {names}" if image.pin.local else same  # a release can be pushed
+        again = f"{image.version_option(image.series.name)} {names}"
+        # A build of the user's own source cannot be pushed, a release can.
+        pushable = f"--version={image.series.name} {names}" if image.pin.local else again
         for end, (reference, *_) in zip(("", GZIP), all_references(catalog, image), strict=True):
             name, built = f"{image.name}{end}", engine.find(reference)
             other = mismatch(image, built.labels) if built else ""
             if built is None or other or built.platform.architecture != image.platform.architecture:
                 missing.append(f"{name} for {image.platform} is not in the engine")
                 missing[-1] += f": {reference} is another image: {other}" if other else ""
-                commands |= {f"{verb} {same}": None for verb in (BUILD, TEST)}
+                commands |= {f"{verb} {again}": None for verb in (BUILD, TEST)}
                 continue
             identity = manifest_digest_of(workspace.home, built.id, tell)
             recorded = replace(record, id=record.twin or record.id) if record and end else record
@@ -85,7 +86,7 @@ def approved(
                     tell(f"{name} {image.platform}: overridden: {reason}")
                 else:
                     refused.append(f"{name} {image.platform}: {reason}")
-                    commands |= {f"{each} {arguments}": None for each in dict.fromkeys((verb, TEST))}
+                    commands |= {f"{each} {pushable}": None for each in dict.fromkeys((verb, TEST))}
             images_to_push.append((image, end, built.id, day))
     hint = "To fix it:" + "".join(f"\n    {command}" for command in sorted(commands))
     if missing:

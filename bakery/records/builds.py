@@ -17,9 +17,10 @@ from typing import Annotated, NamedTuple
 import msgspec
 from packaging.version import Version
 
-from bakery.catalog import RELEASE, Image, RecipeName
+from bakery.catalog import RELEASE, Image, RecipeName, slug_of
 from bakery.files import Tell, changing, require_type, write_whole
 from bakery.names import DIGEST, REFERENCE
+from bakery.platforms import Platform
 from bakery.redaction import redacted
 from bakery.regular_files import MEDIUM, open_regular, read_regular
 from bakery.workspace import Workspace
@@ -176,6 +177,11 @@ class BuildRecord(Record, frozen=True, kw_only=True):
         """The release as PEP 440 orders it, without the ``+`` of a tree that is later than its release."""
         return Version(self.release.rstrip("+"))
 
+    @property
+    def key(self) -> tuple[str, str, RecipeName]:
+        """What identifies the image: its name, its platform and the recipe."""
+        return self.image, self.platform, self.recipe
+
     def require_name(self) -> None:
         """Raise :exc:`ValueError` unless the image's name is made of the other fields: figures are found by both."""
         number = self.series.rstrip("t")
@@ -199,9 +205,8 @@ class LocalRecord(BuildRecord, frozen=True, kw_only=True):
 
     @property
     def file_name(self) -> str:
-        """The name of its file, as :attr:`bakery.catalog.Image.slug` begins it."""
-        reference = "-reference" if self.recipe is RecipeName.REFERENCE else ""
-        return f"{self.image}-{self.platform.split('/')[1]}{reference}.json"
+        """The name of its file, as of the file that :func:`record_file` returns."""
+        return f"{slug_of(self.image, Platform(self.platform), self.recipe)}.json"
 
 
 def json_text(record: Record) -> str:
@@ -215,13 +220,22 @@ def record_file(workspace: Workspace, image: Image) -> Path:
     return workspace.records / f"{image.slug}.json"
 
 
-def _read(file: Path) -> LocalRecord | None:
+def _read(file: Path, tell: Tell, platform: str = "") -> LocalRecord | None:
+    """The record in ``file``, of ``platform`` if given.
+
+    ``None`` if it is missing, or reported: it is not valid, or of another image than the file is named after.
+    """
     try:
         record = msgspec.json.decode(read_regular(file, MEDIUM), type=LocalRecord)
         record.require_name()
-        return record
     except (OSError, ValueError, RecursionError):
+        if os.path.lexists(file):
+            tell(f"{file}: damaged, or not the record of a build")
         return None
+    if record.file_name != file.name or platform not in ("", record.platform):
+        tell(f"{file}: the record of another image: {record.recipe} {record.image} for {record.platform}")
+        return None
+    return record
 
 
 def read_record(workspace: Workspace, image: Image, tell: Tell = lambda _: None) -> LocalRecord | None:
@@ -229,28 +243,13 @@ def read_record(workspace: Workspace, image: Image, tell: Tell = lambda _: None)
 
     ``None`` if it is missing, or reported: it is not valid, or of another image.
     """
-    record = _read(file := record_file(workspace, image))
-    other = record and (record.image, record.platform) != (image.name, image.platform)
-    if record and (other or (record.recipe is RecipeName.REFERENCE) != (image.recipe is RecipeName.REFERENCE)):
-        tell(f"{file}: the record of another image: {record.recipe} {record.image} for {record.platform}")
-        return None
-    if record is None and os.path.lexists(file):
-        tell(f"{file}: damaged, or not the record of a build")
-    return record
+    return _read(record_file(workspace, image), tell, image.platform)
 
 
 def local_records(workspace: Workspace, tell: Tell = lambda _: None) -> list[LocalRecord]:
     """All valid records of this clone, by file name; others, and those under another image's name, are reported."""
-    records = []
-    for file in sorted(workspace.records.glob("*.json")):
-        record = _read(file)
-        if record is None:
-            tell(f"{file}: damaged, or not the record of a build")
-        elif record.file_name != file.name:
-            tell(f"{file}: the record of another image: {record.recipe} {record.image} for {record.platform}")
-        else:
-            records.append(record)
-    return records
+    records = (_read(file, tell) for file in sorted(workspace.records.glob("*.json")))
+    return [record for record in records if record]
 
 
 def changing_record(workspace: Workspace, image: Image, tell: Tell) -> AbstractContextManager[None]:

@@ -1,5 +1,6 @@
 """shared/status.json: the records of tested builds that the repository publishes."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,9 +37,9 @@ def read_status(root: Path) -> list[BuildRecord]:
         records = msgspec.json.decode(read_regular(file, MEDIUM), type=Status).records
         for record in records:
             record.require_name()
-        keys = [(record.image, record.platform, record.recipe) for record in records]
-        if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
-            raise ValueError(f"two records of the same image: {twice[0][0]}, {twice[0][1]}, {twice[0][2]}")
+        for key, count in Counter(record.key for record in records).items():
+            if count > 1:
+                raise ValueError(f"two records of the same image: {', '.join(key)}")
         return records
     except (OSError, ValueError, RecursionError) as error:
         hint = "`inv readme --record` wrote this file; `git checkout shared/status.json` restores it."
@@ -59,9 +60,9 @@ def adopt(published: Iterable[BuildRecord], local: Iterable[BuildRecord], now: s
     nothing about the target and is skipped, as is one of which no test passed. Fields that are only valid in this clone
     are dropped. What `inv compare` recorded for a build of the same sizes is kept.
     """
-    records = {(record.image, record.platform, record.recipe): record for record in published}
+    records = {record.key: record for record in published}
     for record in local:
-        key = (record.image, record.platform, record.recipe)
+        key = record.key
         if record.tests is None or not record.tests.passed or record.base.origin == "user" or record.built > now:
             continue
         if key not in records or not record.built < records[key].built <= now:

@@ -135,7 +135,7 @@ def full_report(comparisons: Iterable[Comparison], form: str = "table", width: i
 
 
 def comparison_report(comparisons: Sequence[Comparison], form: str, width: int, *, brief: bool, check: bool) -> Report:
-    """The summary and, unless ``brief``, the full report: as JSON, what docs/compare.schema.json describes.
+    """The summary and, unless ``brief``, the full report; full JSON is what docs/compare.schema.json describes.
 
     It fails if an image is not built or, with ``check``, over its size budget.
     """

@@ -48,8 +48,8 @@ class UpdateResult:
     @property
     def text(self) -> str:
         """The report for stdout, without a final newline."""
-        open_ends = " with what could be read and verified" if self.problems or self.unknown else ""
-        lines = [self.diff or f"{LOCK} is up to date{open_ends}"]
+        limits = " with what could be read and verified" if self.problems or self.unknown else ""
+        lines = [self.diff or f"{LOCK} is up to date{limits}"]
         lines += [f"--- commit message\n{message}" for message in self.messages]
         return "\n".join([*lines, *([f"{LOCK} written"] if self.written else [])])
 

@@ -166,9 +166,9 @@ def _read(source: str, tell: Tell) -> Tree:
         raise ValueError("expected a path, not a URL: clone it first")
     path, commit = Path(source), ""
     if not path.exists() and "@" in source:
-        parts = source.split("@")
-        places = [at for at in range(len(parts) - 1, 0, -1) if Path("@".join(parts[:at])).exists()] or [len(parts) - 1]
-        path, commit = Path("@".join(parts[: places[0]])), "@".join(parts[places[0] :])
+        places = [match.start() for match in re.finditer("@", source)]
+        at = next((place for place in reversed(places) if Path(source[:place]).exists()), places[-1])
+        path, commit = Path(source[:at]), source[at + 1 :]
         if not commit:
             raise ValueError(f"expected a commit after {path}@")
     if path.is_file() and not commit:
@@ -180,12 +180,12 @@ def _read(source: str, tell: Tell) -> Tree:
         return _read_commit(path, commit or "HEAD", tell)
     if (path / ".git").exists():
         require_clone(path)
-        _resolve(path, "HEAD")
-        changed, (head, time) = len(changes(path)), git(path, "log", "-1", "--format=%H %ct").decode().split()
+        head, time = _resolve(path, "HEAD")
+        changed = len(changes(path))
         names = os.fsdecode(git(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard")).split("\0")
         files, _ = _read_files(path, (path / name for name in names if name and os.path.lexists(path / name)))
         suffix = f" with {changed} changed file{'s' * (changed > 1)}" if changed else ""
-        return Tree(files, f"git {head}{suffix}", int(time))
+        return Tree(files, f"git {head}{suffix}", time)
     if any(path.iterdir()) and not (path / "Include").is_dir():  # it may be any folder: do not read it all
         raise ValueError("not CPython's source: it lacks Include/patchlevel.h")
     files, newest = _read_files(path, (file for file in path.rglob("*") if "__pycache__" not in file.parts))
@@ -219,8 +219,7 @@ def _require_size(name: str, size: int, total: int) -> None:
 def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
     """The files of a commit. ``git archive`` would stop at the first file that a partial clone lacks."""
     require_files(path)
-    revision = _resolve(path, commit)
-    time = git(path, "log", "-1", "--format=%ct", revision, "--").decode()
+    revision, time = _resolve(path, commit)
     if (path / ".git").exists() and (changed := len(changes(path))):
         tell(f"{path}: changed files that are not in {commit}: {changed}; --source={path} would include them")
     listing = re.findall(r"(\d+) (\w+) (\w+)\t([^\0]+)\0", os.fsdecode(git(path, "ls-tree", "-r", "-z", revision)))
@@ -243,17 +242,21 @@ def _read_commit(path: Path, commit: str, tell: Tell) -> Tree:
     if missing := [name for *_, name in listing if name not in files]:
         more = f" and {len(missing) - 9} more" if len(missing) > 9 else ""
         tell(f"{path} lacks these files of {commit}; they are left out: {', '.join(missing[:9])}{more}")
-    return Tree(files, f"git {revision}", int(time))
+    return Tree(files, f"git {revision}", time)
 
 
-def _resolve(path: Path, commit: str) -> str:
-    """The ID of ``commit``; :exc:`ValueError` if it names none: an unknown name, a range, HEAD of a new repository."""
+def _resolve(path: Path, commit: str) -> tuple[str, int]:
+    """The ID of ``commit`` and its time, in seconds since 1970.
+
+    Raises :exc:`ValueError` if it names no commit: an unknown name, a range, HEAD of a new repository.
+    """
     try:
-        return git(path, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}").decode().strip()
+        revision = git(path, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}").decode().strip()
     except ValueError as error:
         if "Needed a single revision" in str(error):
             raise ValueError(f"{commit} does not name a commit in {path}") from None
         raise
+    return revision, int(git(path, "log", "-1", "--format=%ct", revision, "--"))
 
 
 def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
