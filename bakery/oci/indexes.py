@@ -7,15 +7,16 @@ An index lists a manifest for each platform, and the manifests' attestations, wh
 import hashlib
 from collections.abc import Sequence
 
-from bakery.oci.manifests import INDEX, Descriptor, Index, annotations_of, pick, platforms_of
+from bakery.oci.manifests import INDEX, REFERENCE_TYPE, Descriptor, Index, annotations_of, pick, platforms_of
 from bakery.platforms import Platform
 
 SUBJECT = "vnd.docker.reference.digest"
 """Annotation of an attestation: the digest of the manifest that it is about."""
 TAG, EXPORT_TIME = "org.opencontainers.image.ref.name", "org.opencontainers.image.created"
 """Annotations with an image's tag, and with the time of the export, which would give the same images another index."""
-EXPORT_ANNOTATIONS = ("io.containerd.image.name", TAG, EXPORT_TIME)
-"""Annotations in which `docker save` and buildx store names and times; they do not belong to the image."""
+KEPT = (SUBJECT, REFERENCE_TYPE)
+"""The annotations that entries need. `docker save` and buildx add names and times, and a file that another machine wrote
+could claim anything about the image; what an image says of itself is in its configuration and its attestations."""
 
 
 def digest_of(data: bytes) -> str:
@@ -34,12 +35,12 @@ def entries_for(index: Index, platform: Platform) -> list[Descriptor]:
     attestations = {
         entry["digest"]: entry for entry in index["manifests"] if annotations_of(entry).get(SUBJECT) == image["digest"]
     }
-    return [_without_export_annotations(entry) for entry in (image, *attestations.values())]
+    return [_without_claims(entry) for entry in (image, *attestations.values())]
 
 
-def _without_export_annotations(descriptor: Descriptor) -> Descriptor:
-    """The descriptor without the annotations that `docker save` and buildx add."""
-    annotations = {key: value for key, value in annotations_of(descriptor).items() if key not in EXPORT_ANNOTATIONS}
+def _without_claims(descriptor: Descriptor) -> Descriptor:
+    """The descriptor without annotations that no entry needs."""
+    annotations = {key: value for key, value in annotations_of(descriptor).items() if key in KEPT}
     copy = descriptor.copy()
     copy.pop("annotations", None)
     return {**copy, "annotations": annotations} if annotations else copy

@@ -26,6 +26,8 @@ ACCEPTED = (INDEX, DOCKER_INDEX, MANIFEST, DOCKER_MANIFEST)
 """Media types that a registry is asked for."""
 LABEL = 60
 """Characters of the build step that a layer is labelled with."""
+REFERENCE_TYPE = "vnd.docker.reference.type"
+"""Annotation of BuildKit's manifests of attestations in an index."""
 Annotations = Mapping[str, str] | None
 """Absent and ``null`` mean the same."""
 MAX_DESCRIPTORS = 512
@@ -204,7 +206,7 @@ def is_attestation(descriptor: Descriptor) -> bool:
 
     https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md
     """
-    return annotations_of(descriptor).get("vnd.docker.reference.type") == "attestation-manifest"
+    return annotations_of(descriptor).get(REFERENCE_TYPE) == "attestation-manifest"
 
 
 def platforms_of(index: Index) -> dict[Platform, Descriptor]:
@@ -215,7 +217,7 @@ def platforms_of(index: Index) -> dict[Platform, Descriptor]:
     descriptors: dict[Platform, Descriptor] = {}
     for descriptor in index["manifests"]:
         platform = descriptor.get("platform") or {}
-        if "vnd.docker.reference.type" not in annotations_of(descriptor) and platform.get("os") != "unknown":
+        if REFERENCE_TYPE not in annotations_of(descriptor) and platform.get("os") != "unknown":
             descriptors.setdefault(Platform.from_descriptor(platform), descriptor)
     return descriptors
 

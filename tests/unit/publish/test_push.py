@@ -336,6 +336,7 @@ ENTRIES: dict[str, tuple[int, dict[str, Any]]] = {
     "a second image": (1, {"platform": {"os": "linux", "architecture": "s390x"}}),
     "attestations of another image": (1, {"annotations": {"vnd.docker.reference.digest": f"sha256:{'3' * 64}"}}),
     "attestations without a subject": (1, {"annotations": {}}),
+    "claims about the image": (0, {"annotations": {"org.opencontainers.image.source": "https://other.example"}}),
     "a digest that Docker reads": (0, {"Digest": f"sha256:{'3' * 64}"}),
     "annotations that Docker reads": (0, {"ANNOTATIONS": 5}),
     "a size in another alphabet that Docker reads": (0, {"\u017fize": 5}),

@@ -65,11 +65,13 @@ def test_the_index_does_not_depend_on_the_order_of_pushes() -> None:
 
 
 def test_annotations_of_an_archive_are_not_published() -> None:
-    annotated = entry(
-        AMD, "a", **{"io.containerd.image.name": "x", "org.opencontainers.image.ref.name": "y", "kept": "z"}
-    )
-    (image,) = entries_for({"manifests": [annotated]}, AMD)
-    assert image["annotations"] == {"kept": "z"}
+    """Neither names that `docker save` adds nor what an annotation says of the image; attestations keep what they need."""
+    image, attestation = with_attestation(AMD, "a")
+    claims = {"io.containerd.image.name": "x", "org.opencontainers.image.source": "https://other.example"}
+    claimed = [{**each, "annotations": {**each["annotations"], **claims}} for each in (image, attestation)]
+    plain, about = entries_for({"manifests": claimed}, AMD)
+    assert "annotations" not in plain
+    assert about == attestation
 
 
 def test_tags_of_a_release_move_before_tags_that_releases_share(catalog: Catalog, image: Callable[..., Image]) -> None:
