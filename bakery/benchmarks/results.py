@@ -334,14 +334,14 @@ def _require_own_figures(result: BenchmarkResult) -> None:
         ratio = math.exp(statistics.median(round_logs(times.ours, times.reference)))
         low, high = (ratio if end is None else end for end in (times.low, times.high))
         if not (math.isclose(times.ratio, ratio, rel_tol=1e-6) and low <= times.ratio <= high):
-            raise ValueError(f"the ratio of {times.name}, {times.ratio}, is not that of its rounds, {ratio}")
+            raise ValueError(f"the ratio of {times.name} is {times.ratio}; its rounds give {ratio}")
     if result.summary:
         stated, own = (
             (mean.count, mean.slowest.name, *(f"{end or 0:.6g}" for end in (mean.geometric_mean, mean.low, mean.high)))
             for mean in (result.summary, summary_of(result.benchmarks))
         )
         if stated != own:
-            raise ValueError(f"its summary, {stated}, is not that of its rounds, {own}")
+            raise ValueError(f"its summary says {stated}; its rounds give {own}")
 
 
 def read_results(folder: Path) -> list[BenchmarkResult]:

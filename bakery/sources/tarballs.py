@@ -5,7 +5,7 @@ A provider that does not answer or does not have the file is skipped; one that s
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bakery.catalog import Extra, Pin, Series, Variant
@@ -29,10 +29,6 @@ class Unserved(Unavailable):
         self.hint = f"Put {file} where a mirror can serve it: --mirror=URL or --mirror=FOLDER."
 
 
-REPORTED = set[str]()
-"""Mirrors of which :meth:`SourceCache.where` has said that they have nothing."""
-
-
 @dataclass(frozen=True)
 class SourceCache:
     """Fetches tarballs into the cache and verifies them; ``mirror`` is the user's URL or folder."""
@@ -41,6 +37,8 @@ class SourceCache:
     mirror: str | None = None
     tell: Tell = print
     providers: Sequence[Provider] = PROVIDERS
+    reported: set[str] = field(default_factory=set, init=False, compare=False)
+    """The mirror, once :meth:`where` has said that it has nothing."""
 
     @property
     def home(self) -> Path:
@@ -144,8 +142,8 @@ class SourceCache:
         if holds_only(folder, [pin.file]) and sha256_of(folder / pin.file, MAX_BYTES) == pin.sha256:
             return "cache"
         place = next((attempt.name for attempt in self._attempts(pin) if attempt.is_served()), "")
-        if self.mirror and self.mirror not in REPORTED and (problem := mirror_problem(self.mirror)):
-            REPORTED.add(self.mirror)
+        if self.mirror and self.mirror not in self.reported and (problem := mirror_problem(self.mirror)):
+            self.reported.add(self.mirror)
             self.tell(f"--mirror={self.mirror} {problem}: it is left out")
         return place
 
