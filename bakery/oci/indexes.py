@@ -15,7 +15,7 @@ SUBJECT = "vnd.docker.reference.digest"
 TAG, EXPORT_TIME = "org.opencontainers.image.ref.name", "org.opencontainers.image.created"
 """Annotations with an image's tag, and with the time of the export, which would give the same images another index."""
 ENTRY_ANNOTATIONS = (SUBJECT, REFERENCE_TYPE)
-"""The annotations that entries need. `docker save` and buildx add names and times; a file from another machine could add
+"""The annotations that entries need. `docker save` and buildx add names and times; another machine's file could add
 claims about the image, which is described by its configuration and its attestations."""
 
 
