@@ -226,8 +226,8 @@ def test_a_module_of_a_programs_own_library_is_not_replaced_by_libpythons(compil
     assert done.stdout.splitlines()[-1] == "a module of our own"
 
 
-def test_types_singletons_and_slots_stay_unique_in_a_program_with_copy_relocations(compiler: Any) -> None:
-    """A program that is not position-independent has copies of libpython's data (R_*_COPY) and addresses of functions."""
+def test_types_singletons_and_slots_are_the_same_in_a_program_with_copy_relocations(compiler: Any) -> None:
+    """A program that is not position-independent has its own copies of data (R_*_COPY) and addresses of functions."""
     build = "gcc -fno-pic -no-pie copies.c -o copies $(python3-config --embed --cflags --ldflags)"
     command = f"{build} && readelf --relocs copies | grep --quiet 'COPY.*PyLong_Type' && ./copies"
     done = execute(compiler.client.api, compiler.id, ["sh", "-c", command], workdir="/srv")

@@ -133,7 +133,7 @@ class SymbolsTest(unittest.TestCase):
         self.assertFalse(symbolic, "DF_SYMBOLIC is set: libpython would use its own data instead of the copies")
 
     def test_functions_in_slots_of_types_have_the_addresses_that_a_program_sees(self):
-        """libpython looks up the functions that it compares with slots, which a program may resolve to its own jumps."""
+        """libpython looks up the functions that it compares with slots: a program may have other addresses for them."""
         functions = {
             "PyObject_Free", "PyObject_GenericGetAttr", "PyObject_GenericSetAttr", "PyObject_HashNotImplemented",
             "PyObject_SelfIter", "PyType_GenericAlloc", "_PyObject_NextNotImplemented",
