@@ -14,6 +14,7 @@ import zstandard
 
 from bakery.catalog.labels import ANNOTATIONS, LABELS
 from bakery.oci.archives import blob_path
+from bakery.oci.attestations import STATEMENT
 from bakery.oci.indexes import digest_of
 from bakery.oci.layout import LayoutWriter, describe, to_json
 from bakery.oci.manifests import CONFIG, INDEX, MANIFEST
@@ -97,6 +98,25 @@ class Archive:
             "layers": [self.blob(PACKERS[method](layer), LAYER + ENDS[method]) for layer in layers],
         }
         descriptor = self.json(manifest, MANIFEST, platform={"os": system, "architecture": machine})
+        self.descriptors.append(descriptor)
+        return descriptor
+
+    def attestation(self, image: Mapping[str, Any], kind: str = "https://spdx.dev/Document") -> dict[str, Any]:
+        """Add an attestation of ``image``, a descriptor, with a statement of this type, as BuildKit does."""
+        subject = [{"name": "_", "digest": {"sha256": image["digest"].removeprefix("sha256:")}}]
+        statement = {"predicateType": kind, "subject": subject, "predicate": {}}
+        layer = self.json(statement, STATEMENT, annotations={"in-toto.io/predicate-type": kind})
+        config = {
+            "os": "unknown",
+            "architecture": "unknown",
+            "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
+        }
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": self.json(config, CONFIG), "layers": [layer]}
+        notes = {
+            "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": image["digest"],
+        }  # fmt: skip
+        platform = {"os": "unknown", "architecture": "unknown"}
+        descriptor = self.json(manifest, MANIFEST, platform=platform, annotations=notes)
         self.descriptors.append(descriptor)
         return descriptor
 

@@ -36,5 +36,6 @@ from bakery.oci.manifests import (
     parse_object,
     pick,
     platforms_of,
+    require_complete,
 )
 from bakery.oci.recompress import LayerCache, recompress

@@ -4,13 +4,14 @@ The format is BuildKit's (https://github.com/moby/buildkit/blob/master/docs/atte
 to the image's manifest, its index has one for the platform unknown/unknown whose layers are the statements.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from bakery.oci.manifests import ManifestError
+from bakery.oci.manifests import ManifestError, parse_object, require_spelling
 
 SPDX = "https://spdx.dev/Document"
 PACKAGES = "https://infra7.github.io/python/packages/v1"
@@ -19,6 +20,10 @@ STATEMENT = "application/vnd.in-toto+json"
 PREDICATE = "in-toto.io/predicate-type"
 SLSA_0_2 = "https://slsa.dev/provenance/v0.2"
 METADATA = "https://mobyproject.org/buildkit@v1#metadata"
+FIELDS = {name.casefold(): name for name in ("_type", "subject", "predicateType", "predicate", "name", "digest")}
+"""The names of a statement's fields, for :func:`bakery.oci.manifests.require_spelling`."""
+TYPE = re.compile(r"[!-~]{1,1000}")
+"""What a predicate's type may be: a URI (https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md)."""
 
 
 class _Subject(msgspec.Struct, frozen=True):
@@ -34,12 +39,15 @@ class _Statement(msgspec.Struct, frozen=True, rename="camel"):
 def statement_about(digest: str, data: bytes) -> tuple[str, bytes] | None:
     """Type and predicate of the statement in ``data``, ``None`` if it is not about the manifest with this digest.
 
-    Raises :exc:`ManifestError` if it is not a statement.
+    Raises :exc:`ManifestError` if it is not a statement, or one that Go programs would read as another.
     """
+    require_spelling(parse_object(data), FIELDS, ["subject"], "attestation")
     try:
         statement = msgspec.json.decode(data.decode(), type=_Statement)  # msgspec.Raw is not checked to be UTF-8
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"an attestation cannot be read: {error}") from None
+    if not TYPE.fullmatch(statement.predicate_type):
+        raise ManifestError(f"an attestation has the type {statement.predicate_type[:100]!r}: expected a URI")
     subjects = {f"sha256:{subject.digest.get('sha256')}" for subject in statement.subject}
     return (statement.predicate_type, bytes(statement.predicate)) if digest in subjects else None
 

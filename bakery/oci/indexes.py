@@ -6,17 +6,28 @@ An index lists a manifest for each platform, and the manifests' attestations, wh
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any, cast
 
-from bakery.oci.manifests import INDEX, REFERENCE_TYPE, Descriptor, Index, annotations_of, pick, platforms_of
+from bakery.oci.manifests import (
+    INDEX,
+    REFERENCE_TYPE,
+    Descriptor,
+    Index,
+    annotations_of,
+    is_attestation,
+    pick,
+    platforms_of,
+)  # fmt: skip
 from bakery.platforms import Platform
 
 SUBJECT = "vnd.docker.reference.digest"
 """Annotation of an attestation: the digest of the manifest that it is about."""
 TAG, EXPORT_TIME = "org.opencontainers.image.ref.name", "org.opencontainers.image.created"
 """Annotations with an image's tag, and with the time of the export, which would give the same images another index."""
-ENTRY_ANNOTATIONS = (SUBJECT, REFERENCE_TYPE)
-"""The annotations that entries need. `docker save` and buildx add names and times; another machine's file could add
-claims about the image, which is described by its configuration and its attestations."""
+KEPT = {"mediaType": (), "digest": (), "size": (), "platform": ("os", "architecture", "variant"),
+        "annotations": (SUBJECT, REFERENCE_TYPE)}  # fmt: skip
+"""The fields that entries need, and the fields within them. `docker save` and buildx add names and times; another
+machine's file could add claims about the image, which is described by its configuration and its attestations."""
 
 
 def digest_of(data: bytes) -> str:
@@ -33,22 +44,27 @@ def entries_for(index: Index, platform: Platform) -> list[Descriptor]:
     if not image.get("platform"):
         image = {**image, "platform": {"architecture": platform.architecture, "os": platform.os}}
     attestations = {
-        entry["digest"]: entry for entry in index["manifests"] if annotations_of(entry).get(SUBJECT) == image["digest"]
-    }
-    return [_without_other_annotations(entry) for entry in (image, *attestations.values())]
+        entry["digest"]: entry for entry in index["manifests"]
+        if is_attestation(entry) and annotations_of(entry).get(SUBJECT) == image["digest"] != entry["digest"]
+    }  # fmt: skip
+    return [_bare(entry) for entry in (image, *attestations.values())]
 
 
-def _without_other_annotations(descriptor: Descriptor) -> Descriptor:
-    """The descriptor with :data:`ENTRY_ANNOTATIONS` only."""
-    annotations = {key: value for key, value in annotations_of(descriptor).items() if key in ENTRY_ANNOTATIONS}
-    copy = descriptor.copy()
-    copy.pop("annotations", None)
-    return {**copy, "annotations": annotations} if annotations else copy
+def _bare(descriptor: Descriptor) -> Descriptor:
+    """The descriptor with the fields in :data:`KEPT` only, in their order; without those that are empty."""
+    fields: dict[str, Any] = {}
+    for key, value in descriptor.items():
+        if isinstance(value, dict):
+            value = {inner: text for inner, text in value.items() if inner in KEPT.get(key, ()) and text is not None}
+        if key in KEPT and value not in (None, {}):
+            fields[key] = value
+    return cast(Descriptor, fields)
 
 
 def merged(old: Index | None, entries: Sequence[Descriptor]) -> Index:
     """The index ``old`` with ``entries``, which replace the older images and attestations for the same platforms.
 
+    It has no annotations: those of ``old`` were for another index.
     Platforms are sorted by name, so that the same content gives the same index, in whatever order it was pushed.
     """
     groups: dict[str, list[Descriptor]] = {}
@@ -57,5 +73,4 @@ def merged(old: Index | None, entries: Sequence[Descriptor]) -> Index:
             groups[platform] = entries_for(index, platform) if platform else [descriptor]
     ordered = [groups[platform] for platform in sorted(groups)]
     images, attestations = [group[0] for group in ordered], [entry for group in ordered for entry in group[1:]]
-    new: Index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": images + attestations}
-    return {**new, "annotations": annotations_of(old)} if old and annotations_of(old) else new
+    return {"schemaVersion": 2, "mediaType": INDEX, "manifests": images + attestations}

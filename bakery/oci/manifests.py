@@ -6,8 +6,9 @@ Docker's schema 2 has the same fields under other media types
 keeps its unknown fields and the order of its keys, so that it can be written again under the same digest.
 """
 
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, NotRequired, TypedDict, TypeVar, cast
 
@@ -22,6 +23,7 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+CONFIGS = (CONFIG, "application/vnd.docker.container.image.v1+json")
 ACCEPTED = (INDEX, DOCKER_INDEX, MANIFEST, DOCKER_MANIFEST)
 """Media types that a registry is asked for."""
 LABEL = 60
@@ -86,14 +88,6 @@ class ImageManifest(TypedDict):
     annotations: NotRequired[Annotations]
 
 
-FIELDS = {
-    name.casefold(): name
-    for kind in (Index, ImageManifest, Descriptor, PlatformFields)
-    for name in kind.__annotations__
-}  # fmt: skip
-"""The names of fields; Go programs, such as Docker and registries, read them in any case."""
-
-
 class ContainerConfig(TypedDict, total=False):
     """How a container of an image is started; absent and ``null`` mean the same."""
 
@@ -129,6 +123,23 @@ class ImageConfig(TypedDict, total=False):
     history: list[HistoryStep] | None
 
 
+def _by_folded(*names: str, kinds: Sequence[type] = ()) -> dict[str, str]:
+    known = (*names, *(name for kind in kinds for name in kind.__annotations__))
+    return {name.casefold(): name for name in known}
+
+
+FIELDS = _by_folded(kinds=(Index, ImageManifest, Descriptor, PlatformFields))
+"""The names of fields by their lower case; Go programs, such as Docker and registries, read them in any case."""
+CONFIG_FIELDS = _by_folded(
+    "author", "comment", "os.version", "os.features", "User", "ExposedPorts", "Entrypoint", "Volumes", "WorkingDir",
+    "StopSignal", "StopTimeout", "ArgsEscaped", "Healthcheck", "OnBuild", "Shell",
+    kinds=(ImageConfig, ContainerConfig, RootFileSystem, HistoryStep),
+)  # fmt: skip
+"""The same for an image's configuration and what it contains."""
+NESTED = ("manifests", "layers", "config", "platform", "rootfs", "history")
+"""The fields that contain objects with known fields."""
+
+
 @dataclass(frozen=True)
 class LayerSize:
     """A layer: its digest, compression (gzip, zstd, none), compressed bytes, and the build step that made it."""
@@ -140,11 +151,25 @@ class LayerSize:
 
 
 def parse_object(data: bytes) -> dict[str, object]:
-    """The JSON object in ``data``; :exc:`ManifestError` if it is anything else."""
+    """The JSON object in ``data``; :exc:`ManifestError` if it is anything else or has a name twice.
+
+    Of two fields with the same name, this program would read the last one, and Docker a mixture of both.
+    """
     try:
-        return msgspec.json.decode(data, type=dict[str, object])
+        content = msgspec.json.decode(data, type=dict[str, object])
     except (ValueError, RecursionError):
         raise ManifestError("expected a JSON object: an image index, a manifest or a configuration") from None
+    try:
+        json.loads(data.decode(), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"expected a JSON object: {error}") from None
+    return content
+
+
+def _unique(pairs: list[tuple[str, object]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"it has a field twice: {next(name for name in names if names.count(name) > 1)[:100]!r}")
 
 
 def is_index(content: Mapping[str, object]) -> bool:
@@ -175,20 +200,48 @@ def _checked(content: Mapping[str, object] | bytes, kind: type[T], name: str) ->
         msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
         raise ManifestError(f"not an image {name}: {error}") from None
-    if kind is not ImageConfig and (misspelt := next(_misspelt(content), "")):
-        field = FIELDS[misspelt.casefold()]
-        raise ManifestError(f"not an image {name}: the field {misspelt!r} would be read as {field!r} by Docker")
+    known = CONFIG_FIELDS if kind is ImageConfig else FIELDS
+    require_spelling(content, known, NESTED, f"image {name}")
     return cast(T, content)
 
 
-def _misspelt(fields: Mapping[str, object]) -> Iterator[str]:
-    """Fields that differ from a known one only in case: Go's JSON decoder reads them as that field."""
+def require_spelling(
+    content: Mapping[str, object], known: Mapping[str, str], nested: Collection[str], name: str
+) -> None:
+    """Raise :exc:`ManifestError` if a field differs from a ``known`` one only in case, which Go's decoder ignores.
+
+    Fields in ``nested`` contain objects that are checked too.
+    """
+    if misspelt := next(_misspelt(content, known, nested), ""):
+        field = known[misspelt.casefold()]
+        raise ManifestError(f"not an {name}: the field {misspelt!r} would be read as {field!r} by Docker")
+
+
+def _misspelt(fields: Mapping[str, object], known: Mapping[str, str], nested: Collection[str]) -> Iterator[str]:
     for key, value in fields.items():
-        if FIELDS.get(key.casefold(), key) != key:
+        if known.get(key.casefold(), key) != key:
             yield key
         for inner in value if isinstance(value, list) else [value]:
-            if isinstance(inner, dict) and key in ("manifests", "layers", "config", "platform"):
-                yield from _misspelt(inner)
+            if isinstance(inner, dict) and key in nested:
+                yield from _misspelt(inner, known, nested)
+
+
+def require_complete(manifest: ImageManifest, config: ImageConfig) -> None:
+    """Raise :exc:`ManifestError` unless engines can run the image: each layer is in the registry and has a diff_id."""
+    if (kind := manifest["config"]["mediaType"]) not in CONFIGS:
+        raise ManifestError(f"its configuration has the media type {kind[:100]!r}")
+    if extra := sorted(set(manifest) - set(ImageManifest.__annotations__)):
+        raise ManifestError(f"its manifest has the field {extra[0][:100]!r}")
+    for blob in (*manifest["layers"], manifest["config"]):
+        if extra := sorted(set(blob) - {"mediaType", "digest", "size", "annotations"}):
+            raise ManifestError(f"{blob['digest']} has the field {extra[0][:100]!r} in the manifest")
+    labels = labels_of(config)
+    if wrong := [key for key, value in annotations_of(manifest).items() if labels.get(key) != value]:
+        raise ManifestError(f"its annotation {wrong[0][:100]!r} is not one of its labels")
+    diff_ids = config.get("rootfs", {}).get("diff_ids", [])
+    if not diff_ids or len(diff_ids) != len(manifest["layers"]):
+        raise ManifestError(f"it has {len(manifest['layers'])} layers and {len(diff_ids)} diff_ids")
+    layer_sizes(manifest)
 
 
 def annotations_of(content: Descriptor | ImageManifest | Index) -> Mapping[str, str]:

@@ -23,6 +23,19 @@ def objections(record: LocalRecord | None, identity: str, labels: Mapping[str, s
 
     Each comes with the command that fixes it: :data:`BUILD` (and then test) or :data:`TEST`.
     """
+    reasons = objections_by_labels(labels)
+    tests = record.tests if record else None
+    if record is None or record.id != identity:
+        reasons.append(("it is not the image that is recorded as built and tested here", BUILD))
+    elif tests is None:
+        reasons.append(("its tests have not been run", TEST))
+    elif tests.failed or not tests.passed:
+        reasons.append((f"{tests.failed} of its tests failed, {tests.passed} passed", TEST))
+    return reasons
+
+
+def objections_by_labels(labels: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The reasons that an image's ``labels`` give, as :func:`objections` does."""
     reasons = []
     recipe = labels.get(f"{LABELS}.recipe", "unknown")
     if recipe != RecipeName.FULL:
@@ -35,13 +48,6 @@ def objections(record: LocalRecord | None, identity: str, labels: Mapping[str, s
         reasons.append(
             ("it is built from uncommitted changes (git status --ignored): its label revision ends in -dirty", BUILD)
         )
-    tests = record.tests if record else None
-    if record is None or record.id != identity:
-        reasons.append(("it is not the image that is recorded as built and tested here", BUILD))
-    elif tests is None:
-        reasons.append(("its tests have not been run", TEST))
-    elif tests.failed or not tests.passed:
-        reasons.append((f"{tests.failed} of its tests failed, {tests.passed} passed", TEST))
     return reasons
 
 

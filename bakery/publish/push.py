@@ -10,11 +10,11 @@ import json
 import re
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO
 
 import msgspec
 
@@ -28,26 +28,25 @@ from bakery.names import GZIP
 from bakery.options import Publishing
 from bakery.platforms import Platform
 from bakery.publish.cosign import Signer, make_signer
-from bakery.publish.gate import approved, require_tested
-from bakery.publish.tag_moves import Current, ImageTags, Move, dated_index, plan_moves
+from bakery.publish.gate import OTHERWISE, approved, objections_by_labels, require_tested
+from bakery.publish.tag_moves import (
+    Current,
+    ImageTags,
+    Move,
+    PushedImage,
+    check_entries,
+    check_platforms,
+    dated_index,
+    plan_moves,
+)
 from bakery.redaction import shorten
-from bakery.registry import PUSH, RESUME, Repository, Transport, split_reference
+from bakery.registry import PUSH, RESUME, RegistryError, Repository, Transport, Unreachable, split_reference
 from bakery.regular_files import read_regular
-from bakery.tar import open_archive
+from bakery.tar import method_of, open_archive
 from bakery.workspace import Workspace
 
 LARGEST = 4 << 20
 """Bytes of the largest file that names pushed images; one image takes about 2 kB."""
-
-
-@dataclass(frozen=True)
-class PushedImage:
-    """An image that is in the registry by digest and can be tagged; ``entries`` are descriptors, the image's first."""
-
-    image: str
-    platform: Platform
-    names: ImageTags
-    entries: Annotated[list[oci.Descriptor], msgspec.Meta(min_length=1)] = field(hash=False)
 
 
 @dataclass(frozen=True)
@@ -112,6 +111,18 @@ class Payload:
     def config(self) -> str:
         """The digest of the image's configuration, by which an engine without containerd's store identifies it."""
         return oci.parse_manifest(self.manifests[self.entries[0]["digest"]])["config"]["digest"]
+
+    def require_complete(self, name: str) -> None:
+        """Raise :exc:`PublishError` unless engines can run the image and each layer is compressed as its type says."""
+        manifest = oci.parse_manifest(self.manifests[self.entries[0]["digest"]])
+        try:
+            oci.require_complete(manifest, oci.parse_config(oci.read_blob(self.archive, self.config)))
+        except oci.ManifestError as error:
+            raise PublishError(f"{name}: the engine's image is not one that engines can run: {error.message}") from None
+        for layer in oci.layer_sizes(manifest):
+            with self.open(layer.digest) as stream:
+                if (method := method_of(stream.read(6))) != layer.method:
+                    raise PublishError(f"{name}: {layer.digest} is compressed by {method}, not by {layer.method}")
 
     def open(self, digest: str) -> IO[bytes]:
         """A blob, after its bytes were compared with its digest."""
@@ -195,38 +206,6 @@ def image_with_tags(catalog: Catalog, pushed: PushedImage) -> Image:
     return image
 
 
-def check_entries(pushed: PushedImage) -> None:
-    """Raise :exc:`InputError` unless the entries are an image for its platform and attestations of that image."""
-    problem = ""
-    try:
-        whole = oci.entries_for(oci.parse_index({"manifests": pushed.entries}), pushed.platform) == pushed.entries
-    except oci.ManifestError as error:
-        whole, problem = False, f": {error.message}"
-    expected = [pushed.platform, *["unknown/unknown"] * (len(pushed.entries) - 1)]
-    platforms = [Platform.from_descriptor(entry.get("platform") or {}) for entry in pushed.entries]
-    manifests = all(
-        entry["mediaType"] in oci.ACCEPTED and not (oci.is_index(entry) or entry.get("urls") or entry.get("data"))
-        for entry in pushed.entries
-    )
-    if not whole or not manifests or platforms != expected:
-        raise InputError(f"{pushed.image}: expected an image for {pushed.platform} and its attestations only{problem}")
-
-
-def check_platforms(images: Sequence[PushedImage]) -> None:
-    """Raise :exc:`InputError` if two of ``images`` have the same tag of a release and the same platform.
-
-    One would replace the other, also if they were built on two days.
-    """
-    digests: dict[tuple[str, Platform], str] = {}
-    for image in images:
-        digest = image.entries[0]["digest"]
-        if (other := digests.setdefault((image.names.release, image.platform), digest)) != digest:
-            raise InputError(
-                f"{image.image}: there are two images for {image.platform}: {other} and {digest}",
-                hint="Leave out one of the files; --digests=FILE of each push wrote it.",
-            )
-
-
 @dataclass
 class Pusher:
     """Pushes to one repository; dated tags end in ``stamp``, or in the day of each build without one."""
@@ -239,6 +218,8 @@ class Pusher:
     stamp: str | None = None
     force: bool = False
     dry: bool = False
+    approved: set[str] = field(default_factory=set)
+    """Digests of images that :func:`approved` has checked, with the records of their builds and tests."""
 
     def push_digests(self, engine: Engine, images: Sequence[Image]) -> list[PushedImage]:
         """Upload ``images`` by digest; no tag moves. Nothing is sent unless all of them may be pushed."""
@@ -254,6 +235,8 @@ class Pusher:
                 if identity not in (payload.digest, payload.config):
                     raise PublishError(f"the engine writes {name} as {payload.digest}, expected {identity}")
                 require_tested(self.workspace.home, name, identity, payload.entries[0]["digest"])
+                payload.require_complete(name)
+                self.approved.add(payload.entries[0]["digest"])
                 tags = tags_for(self.catalog, image, self.stamp or day, end)
                 dated_index(tags, payload.entries, self.repository.index(tags.dated))
                 self._send(payload, f"{name} {image.platform}")
@@ -285,12 +268,14 @@ class Pusher:
             known = image_with_tags(self.catalog, image)
             check_entries(image)
             if not self.dry:
-                self._require_pushed(image, known)
+                self._require_publishable(image, known)
         check_platforms(images)
         reports, latest, planned = list[TagReport](), dict[str, TagReport](), dict[str, Current]()
         for tags, group in groups.items():
             entries = [entry for image in group for entry in image.entries]
             current = {tag: planned.get(tag) or self.repository.index(tag) for tag in tags.all}
+            for tag in (tags.dated, tags.release):
+                current[tag] = self._own_platforms(images, group, tag, current[tag])
             moves = plan_moves(tags, entries, current, self.force)
             dated, release, *_ = moves
             planned[tags.release] = oci.parse_index(release.index), release.after
@@ -307,22 +292,63 @@ class Pusher:
             self._move(report.moves[2:])
         return reports
 
-    def _require_pushed(self, image: PushedImage, known: Image) -> None:
-        """Check that the registry has all entries, that the image is ``known`` and that each statement is about it.
+    def _require_publishable(self, image: PushedImage, known: Image) -> None:
+        """Check an image that :func:`approved` has not seen on this machine, as far as the registry shows it."""
+        labels, digest = self._require_pushed(image, known), image.entries[0]["digest"]
+        for reason, _ in objections_by_labels(labels) if digest not in self.approved else ():
+            if not self.force:
+                raise PublishError(f"{image.image} {image.platform}: {digest}: {reason}", hint=OTHERWISE)
+            self.tell(f"{image.image} {image.platform}: overridden: {reason}")
+
+    def _require_pushed(self, image: PushedImage, known: Image) -> Mapping[str, str]:
+        """Check that the registry has all of ``image`` and that it is ``known``; returns its labels.
 
         Raises :exc:`PublishError` for another image, :exc:`RegistryError` for missing or damaged entries.
         """
         name, digest = f"{image.image} {image.platform}", image.entries[0]["digest"]
-        manifest, *attestations = map(self.repository.manifest, image.entries)
-        config = self.repository.config(manifest)
+        manifest, config = self.repository.image(image.entries)
         if (actual := Platform.from_descriptor(config)) != image.platform:
             raise PublishError(f"{name}: {digest} is an image for {shorten(actual, 100) or 'no platform'}")
-        if problem := mismatch(known, oci.labels_of(config)):
+        if problem := mismatch(known, labels := oci.labels_of(config)):
             raise PublishError(f"{name}: {digest} is another image: {problem}")
-        for attestation in attestations:
-            list(self.repository.statements(attestation, digest))
         if image.image.endswith(GZIP) and {layer.method for layer in oci.layer_sizes(manifest)} - {"gzip"}:
             raise PublishError(f"{name}: {digest} has layers that are not compressed by gzip")
+        return labels
+
+    def _own_platforms(
+        self, images: Sequence[PushedImage], group: Sequence[PushedImage], tag: str, current: Current
+    ) -> Current:
+        """``current`` of ``tag``, whose other platforms the new index keeps, after a check that they are our images.
+
+        ``images`` are checked already; those of ``group`` get the tag. Raises :exc:`PublishError` if another image is
+        not ours: it would be signed, and get all tags. With ``force`` the tag of the release loses that platform.
+        """
+        if current is None:
+            return None
+        (image, *_), (index, digest) = group, current
+        pushed, lost = {each.platform: each.entries for each in group}, list[Platform]()
+        checked = {each.entries[0]["digest"] for each in images}
+        for platform in oci.platforms_of(index):
+            kept = replace(image, platform=platform, entries=oci.entries_for(index, platform))
+            is_known = platform in pushed or kept.entries[0]["digest"] in checked
+            if kept.entries == pushed.get(platform) or (is_known and tag == image.names.release):
+                continue
+            try:
+                check_entries(kept)
+                self._require_pushed(kept, image_with_tags(self.catalog, kept))
+            except Unreachable:
+                raise
+            except (InputError, PublishError, RegistryError, oci.ManifestError) as error:
+                problem = f"{tag} has an image for {platform or 'no platform'} that is not ours: {error.message}"
+                if tag == image.names.dated:
+                    raise PublishError(problem, hint="Choose another stamp, such as --stamp=20261122.2.") from None
+                if not self.force:
+                    raise PublishError(problem, hint="--force leaves that platform out of the tag.") from None
+                self.tell(f"overridden: {problem}; {tag} loses it")
+                lost.append(platform)
+        manifests = [entry for platform in oci.platforms_of(index) if platform not in lost
+                     for entry in oci.entries_for(index, platform)]  # fmt: skip
+        return ({**index, "manifests": manifests} if lost else index), digest
 
     def _attest(self, signer: Signer, images: Sequence[PushedImage], changed: bool) -> None:
         """Sign the statements in the attestations of ``images``, before a tag moves to them or if they are unsigned."""

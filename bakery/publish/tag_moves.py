@@ -6,14 +6,27 @@ two platforms, it stays on one release for both, or waits until the other platfo
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import msgspec
 
 from bakery import names
 from bakery.errors import InputError
-from bakery.oci import Descriptor, Index, digest_of, merged, platforms_of, to_json
+from bakery.oci import (
+    ACCEPTED,
+    Descriptor,
+    Index,
+    ManifestError,
+    digest_of,
+    entries_for,
+    is_index,
+    merged,
+    parse_index,
+    platforms_of,
+    to_json,
+)
+from bakery.platforms import Platform
 
 Tag = Annotated[str, msgspec.Meta(pattern=rf"\A{names.TAG}\Z")]
 Current = tuple[Index, str] | None
@@ -39,6 +52,16 @@ class ImageTags:
     def all(self) -> tuple[str, ...]:
         """All of them, in the order in which they move."""
         return (self.dated, self.release, *self.shared)
+
+
+@dataclass(frozen=True)
+class PushedImage:
+    """An image that is in the registry by digest and can be tagged; ``entries`` are descriptors, the image's first."""
+
+    image: str
+    platform: Platform
+    names: ImageTags
+    entries: Annotated[list[Descriptor], msgspec.Meta(min_length=1)] = field(hash=False)
 
 
 @dataclass(frozen=True)
@@ -107,3 +130,35 @@ def _move(tag: str, current: Current, index: Index) -> Move:
     if current is None:
         return Move(tag, "new", "", digest, data)
     return Move(tag, "unchanged" if current[1] == digest else "moved", current[1], digest, data)
+
+
+def check_entries(pushed: PushedImage) -> None:
+    """Raise :exc:`InputError` unless the entries are an image for its platform and attestations of that image."""
+    problem = ""
+    try:
+        whole = entries_for(parse_index({"manifests": pushed.entries}), pushed.platform) == pushed.entries
+    except ManifestError as error:
+        whole, problem = False, f": {error.message}"
+    expected = [pushed.platform, *["unknown/unknown"] * (len(pushed.entries) - 1)]
+    platforms = [Platform.from_descriptor(entry.get("platform") or {}) for entry in pushed.entries]
+    manifests = all(
+        entry["mediaType"] in ACCEPTED and not (is_index(entry) or entry.get("urls") or entry.get("data"))
+        for entry in pushed.entries
+    )
+    if not whole or not manifests or platforms != expected:
+        raise InputError(f"{pushed.image}: expected an image for {pushed.platform} and its attestations only{problem}")
+
+
+def check_platforms(images: Sequence[PushedImage]) -> None:
+    """Raise :exc:`InputError` if two of ``images`` have the same tag of a release and the same platform.
+
+    One would replace the other, also if they were built on two days.
+    """
+    digests: dict[tuple[str, Platform], str] = {}
+    for image in images:
+        digest = image.entries[0]["digest"]
+        if (other := digests.setdefault((image.names.release, image.platform), digest)) != digest:
+            raise InputError(
+                f"{image.image}: there are two images for {image.platform}: {other} and {digest}",
+                hint="Leave out one of the files; --digests=FILE of each push wrote it.",
+            )

@@ -3,8 +3,9 @@
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import IO
 from urllib.parse import urldefrag, urljoin
 
@@ -67,16 +68,39 @@ class Repository:
     def statements(self, attestation: oci.ImageManifest, image: str) -> Iterator[tuple[str, bytes]]:
         """The type and the predicate (JSON) of each in-toto statement about the image with this digest.
 
-        Raises :exc:`RegistryError` for a statement in ``attestation`` that is about anything else.
+        Raises :exc:`RegistryError` if ``attestation`` has none, or anything else.
         """
         for layer in attestation["layers"]:
-            if layer["mediaType"] == oci.STATEMENT:
-                statement = oci.statement_about(image, self.transport.blob(layer["digest"], layer["size"]))
-                if statement is None:
-                    raise RegistryError(
-                        f"{self.transport.host}: {layer['digest']} is a statement about another image than {image}"
-                    )
-                yield statement
+            name = f"{self.transport.host}: {layer['digest']}"
+            if layer["mediaType"] != oci.STATEMENT:
+                kind = shorten(layer["mediaType"], 100)
+                raise RegistryError(f"{name} is {kind!r} in an attestation: expected {oci.STATEMENT}")
+            statement = oci.statement_about(image, self.transport.blob(layer["digest"], layer["size"]))
+            if statement is None:
+                raise RegistryError(f"{name} is a statement about another image than {image}")
+            if (stated := oci.annotations_of(layer).get(oci.PREDICATE, "")) != statement[0]:
+                raise RegistryError(f"{name} is of the type {statement[0]}, in its manifest {shorten(stated, 100)!r}")
+            yield statement
+        if not attestation["layers"]:
+            raise RegistryError(f"{self.transport.host}: an attestation of {image} has no statement")
+
+    def image(self, entries: Sequence[oci.Descriptor]) -> tuple[oci.ImageManifest, oci.ImageConfig]:
+        """The manifest and the configuration of an image, the first of ``entries``; the others are its attestations.
+
+        Raises :exc:`RegistryError` unless the registry has all of it, engines can run it, and statements are about it.
+        """
+        manifest, *attestations = map(self.manifest, entries)
+        config, digest = self.config(manifest), entries[0]["digest"]
+        try:
+            oci.require_complete(manifest, config)
+        except oci.ManifestError as error:
+            raise RegistryError(f"{digest} is not an image that engines can run: {error.message}") from None
+        for layer in manifest["layers"]:
+            if not self.transport.retried(partial(self._is_stored, layer["digest"], layer["size"])):
+                raise RegistryError(f"{self.transport.host} does not have {layer['digest']}: push it first")
+        for attestation in attestations:
+            list(self.statements(attestation, digest))
+        return manifest, config
 
     def config(self, manifest: oci.ImageManifest) -> oci.ImageConfig:
         """The configuration of the image with this ``manifest``."""

@@ -17,6 +17,7 @@ import pytest
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.tags import labels_that_name
 from bakery.errors import BakeryError, InputError, PublishError
+from bakery.oci.manifests import ManifestError
 from bakery.platforms import Platform
 from bakery.publish import push
 from bakery.publish.cosign import Signer, make_signer
@@ -27,15 +28,22 @@ from bakery.sbom.vulnerabilities import OPENVEX
 from bakery.workspace import Workspace
 from tests.archives import INDEX, MANIFEST, Archive, digest_of, make_tar
 
+FULL = {"io.github.infra7.python.recipe": "full"}
+"""The label of a build that may be published."""
+
 
 class FakeEngine:
     """A fake engine with an image that has attestations."""
 
     keeps_layers = True
 
-    def __init__(self) -> None:
+    def __init__(self, method: str = "gzip", media_type: str = "") -> None:
         archive = Archive()
-        self.manifest = archive.image([make_tar({"file": b"tested"})])
+        self.manifest = archive.image([make_tar({"file": b"tested"})], method)
+        if media_type:
+            content = json.loads(archive.blobs[self.manifest["digest"]])
+            content["layers"][0]["mediaType"] = media_type
+            self.manifest |= archive.json(content, MANIFEST)
         index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [self.manifest]}
         archive.descriptors = [archive.json(index, INDEX)]
         self.identity, self.saved = archive.descriptors[0]["digest"], archive.save()
@@ -105,8 +113,9 @@ class Attested(FakeRepository):
     def manifest(self, _: object) -> object:
         return {"config": {}, "layers": []}
 
-    def config(self, _: object) -> object:
-        return {"os": "linux", "architecture": "amd64", "config": {"Labels": self.labels}}
+    def image(self, _: object) -> object:
+        config = {"os": "linux", "architecture": "amd64", "config": {"Labels": self.labels}}
+        return {"config": {}, "layers": []}, config
 
     def put_manifest(self, *_: object) -> None:
         """It takes everything."""
@@ -128,14 +137,16 @@ def test_statements_are_signed_as_attestations_of_the_image_and_indexes_with_all
     )
     program.chmod(0o755)
     transport: Any = SimpleNamespace(base="https://r.example", bundle=None, host="r.example", path="python")
-    repository: Any = Attested(labels_that_name(image("3.13")))
+    repository: Any = Attested(labels_that_name(image("3.13")) | FULL)
     platform = {"architecture": "amd64", "os": "linux"}
     entries: Any = [
         {"mediaType": MANIFEST, "digest": f"sha256:{'1' * 64}", "size": 1, "platform": platform},
         {
             "mediaType": MANIFEST, "digest": f"sha256:{'2' * 64}", "size": 1,
             "platform": {"architecture": "unknown", "os": "unknown"},
-            "annotations": {"vnd.docker.reference.digest": f"sha256:{'1' * 64}"},
+            "annotations": {
+                "vnd.docker.reference.digest": f"sha256:{'1' * 64}", "vnd.docker.reference.type": "attestation-manifest",
+            },
         },
     ]  # fmt: skip
     pusher = Pusher(workspace, catalog, repository, lambda _: None, Signer(str(program), transport))
@@ -155,12 +166,9 @@ class Merge:
 
     def __init__(self, server: Any, catalog: Catalog, image: Image, workspace: Workspace) -> None:
         archive = Archive()
-        self.labels = labels_that_name(image)
+        self.labels = labels_that_name(image) | FULL
         entry = archive.image([make_tar({"file": b"x"})], config={"Labels": self.labels})
-        notes = {
-            "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": entry["digest"],
-        }  # fmt: skip
-        attestation = {**archive.image([b"{}"], "none", "unknown/unknown"), "annotations": notes}
+        attestation = archive.attestation(entry)
         names: Any = asdict(push.tags_for(catalog, image, "20261127"))
         self.image: dict[str, Any] = {"image": image.name, "platform": "linux/amd64", "names": names}
         self.image["entries"] = [entry, attestation]
@@ -270,6 +278,140 @@ def test_image_whose_labels_name_another_image_gets_no_tag(merge: Merge, label: 
     with pytest.raises(PublishError, match=f"{other['digest']} is another image: {label} is {value}, not "):
         merge.run()
     assert merge.tags == []
+
+
+CONFIGS: dict[str, dict[str, Any] | str] = {
+    "labels that Docker reads": {"Config": {"Labels": {"org.opencontainers.image.version": "9.9.9"}}},
+    "a platform that Docker reads": {"Architecture": "arm64"},
+    "a command that Docker reads": {"config": {"cmd": ["other"]}},
+    "labels twice": '"config": {"Labels": {"other": "1"}}, ',
+    "no layers": {"rootfs": {"type": "layers", "diff_ids": []}},
+    "a diff_id too many": {"rootfs": {"type": "layers", "diff_ids": [f"sha256:{'1' * 64}"] * 2}},
+}
+MANIFESTS: dict[str, dict[str, Any]] = {
+    "a chart": {"config": {"mediaType": "application/vnd.cncf.helm.config.v1+json"}},
+    "a configuration in its descriptor": {"config": {"data": "e30="}},
+    "a layer elsewhere": {"layer": {"urls": ["https://other.example/layer"]}},
+    "a layer of another size": {"layer": {"size": 5}},
+    "a layer that is not stored": {"layer": {"digest": f"sha256:{'4' * 64}"}},
+    "an artifact": {"artifactType": "application/x"},
+    "a subject": {"subject": {"mediaType": MANIFEST, "digest": f"sha256:{'5' * 64}", "size": 1}},
+    "a claim that is not a label": {"annotations": {"org.opencontainers.image.version": "9.9.9"}},
+}
+
+
+@pytest.mark.parametrize("kind", [*CONFIGS, *MANIFESTS])
+def test_an_image_that_docker_reads_otherwise_or_cannot_run_gets_no_tag(merge: Merge, kind: str) -> None:
+    archive, entry = Archive(), merge.image["entries"][0]
+    manifest = json.loads(merge.blobs[entry["digest"]])
+    config, changes = merge.blobs[manifest["config"]["digest"]], MANIFESTS.get(kind, {})
+    change = CONFIGS.get(kind, {})
+    if isinstance(change, str):
+        config = b"{" + change.encode() + config[1:]
+    elif change:
+        fields = json.loads(config)
+        fields |= {**change, "config": fields["config"] | change.get("config", {})}
+        config = json.dumps(fields).encode()
+    manifest["config"] |= archive.blob(config, manifest["config"]["mediaType"]) | changes.get("config", {})
+    manifest["layers"][0] |= changes.get("layer", {})
+    manifest |= {key: value for key, value in changes.items() if key not in ("config", "layer")}
+    merge.image["entries"] = [{**entry, **archive.json(manifest, MANIFEST)}]
+    merge.blobs |= archive.blobs
+    with pytest.raises(BakeryError) as caught:
+        merge.run()
+    assert isinstance(caught.value, PublishError | RegistryError | ManifestError)
+    assert merge.tags == []
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "reason"),
+    [
+        ("io.github.infra7.python.recipe", "quick", "it is a quick build"),
+        ("io.github.infra7.python.base.origin", "user", "built on your own base"),
+        ("io.github.infra7.python.source.signature", "unverified", "built from your own source"),
+        ("org.opencontainers.image.revision", "1234-dirty", "uncommitted changes"),
+    ],
+)
+def test_objections_are_those_of_the_machine_that_built_the_image(
+    merge: Merge, label: str, value: str, reason: str
+) -> None:
+    archive, told = Archive(), list[str]()
+    merge.image["entries"] = [
+        archive.image([make_tar({"file": b"x"})], config={"Labels": merge.labels | {label: value}})
+    ]
+    merge.blobs |= archive.blobs
+    with pytest.raises(PublishError, match=reason) as caught:
+        merge.run()
+    assert "--force" in caught.value.hint
+    assert merge.tags == []
+    merge.pusher = replace(merge.pusher, force=True, tell=told.append)
+    merge.run()
+    assert "3.13" in merge.tags
+    assert any(f"overridden: {reason}" in line or reason in line for line in told)
+
+
+@pytest.mark.parametrize("name", ["release", "dated"])
+def test_a_tag_keeps_no_platform_that_is_not_our_image(merge: Merge, name: str) -> None:
+    """Whoever may write to the repository can set the tag; its other platforms would be signed and get all tags."""
+    other = Archive()
+    index = {
+        "schemaVersion": 2, "mediaType": INDEX, "annotations": {"org.opencontainers.image.version": "other"},
+        "manifests": [other.image([make_tar({"file": b"z"})], "gzip", "linux/arm64")],
+    }  # fmt: skip
+    tag, told = merge.image["names"][name], list[str]()
+    merge.blobs |= {**other.blobs, tag: json.dumps(index).encode()}
+    with pytest.raises(PublishError, match=f"{tag} has an image for linux/arm64 that is not ours"):
+        merge.run()
+    assert merge.tags == []
+    merge.pusher = replace(merge.pusher, force=True, tell=told.append)
+    if name == "dated":
+        with pytest.raises(PublishError, match="is not ours") as caught:
+            merge.run()
+        assert "--stamp" in caught.value.hint
+        return
+    merge.run()
+    stored = json.loads(merge.blobs["3.13"])
+    assert [entry["digest"] for entry in stored["manifests"]] == [entry["digest"] for entry in merge.image["entries"]]
+    assert "annotations" not in stored
+    assert any(f"{tag} loses it" in line for line in told)
+
+
+def test_a_tag_keeps_another_platform_of_the_same_image(merge: Merge) -> None:
+    other = Archive()
+    entry = other.image([make_tar({"file": b"z"})], "gzip", "linux/arm64", config={"Labels": merge.labels})
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
+    merge.blobs |= {**other.blobs, merge.image["names"]["release"]: json.dumps(index).encode()}
+    merge.run()
+    assert entry["digest"] in [each["digest"] for each in json.loads(merge.blobs["3.13"])["manifests"]]
+
+
+STATEMENTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "a subject that Go reads": ({"Subject": [{"digest": {"sha256": "1" * 64}}]}, {}),
+    "a type that is not a URI": ({"predicateType": "a\0b"}, {"annotations": {"in-toto.io/predicate-type": "a\0b"}}),
+    "another type than announced": ({"predicateType": "https://other.example"}, {}),
+    "another media type": ({}, {"mediaType": "application/vnd.in-toto+json; charset=utf-8"}),
+}
+
+
+@pytest.mark.parametrize("kind", STATEMENTS)
+def test_attestations_have_statements_about_the_image_and_nothing_else(merge: Merge, kind: str) -> None:
+    archive, entry = Archive(), merge.image["entries"][1]
+    manifest, (fields, changes) = json.loads(merge.blobs[entry["digest"]]), STATEMENTS[kind]
+    (layer,) = manifest["layers"]
+    statement = json.loads(merge.blobs[layer["digest"]]) | fields
+    manifest["layers"] = [{**layer, **archive.json(statement, layer["mediaType"]), **changes}]
+    merge.image["entries"][1] = {**entry, **archive.json(manifest, MANIFEST)}
+    merge.blobs |= archive.blobs
+    with pytest.raises((RegistryError, ManifestError)):
+        merge.run()
+    assert merge.tags == []
+
+
+def test_layers_that_are_not_compressed_as_their_type_says_are_not_sent(pushed: Any, workspace: Workspace) -> None:
+    engine = FakeEngine("zstd", "application/vnd.oci.image.layer.v1.tar+gzip")
+    record_attested(workspace.home, engine.identity, engine.manifest["digest"])
+    with pytest.raises(PublishError, match="is compressed by zstd, not by gzip"):
+        pushed(engine)
 
 
 def test_statements_about_another_image_are_not_published(merge: Merge) -> None:

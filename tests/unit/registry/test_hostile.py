@@ -562,7 +562,8 @@ def test_a_field_that_docker_reads_in_another_case_is_refused(name: str) -> None
 def test_a_statement_of_another_type_or_about_another_image_is_not_used(serve: Any, archive: Archive) -> None:
     """Its type must be the one in its layer's annotation, and its subject must be the image."""
     (image,) = archive.descriptors
-    spdx, notes = "https://spdx.dev/Document", {"vnd.docker.reference.digest": image["digest"]}
+    spdx = "https://spdx.dev/Document"
+    notes = {"vnd.docker.reference.digest": image["digest"], "vnd.docker.reference.type": "attestation-manifest"}
 
     def attest(kind: str, subject: str) -> None:
         digest = {"sha256": subject.removeprefix("sha256:")}
@@ -584,6 +585,9 @@ def test_a_statement_of_another_type_or_about_another_image_is_not_used(serve: A
         assert registry.attestation(remote, spdx) == used
         if subject == DIGEST:
             with pytest.raises(RegistryError, match=f"is a statement about another image than {image['digest']}"):
+                list(repository.statements(attestation, image["digest"]))
+        elif kind != spdx:
+            with pytest.raises(RegistryError, match=f"is of the type {kind}, in its manifest '{spdx}'"):
                 list(repository.statements(attestation, image["digest"]))
         else:
             assert list(repository.statements(attestation, image["digest"])) == [(kind, b'{"a":1}')]
