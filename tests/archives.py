@@ -106,16 +106,12 @@ class Archive:
         subject = [{"name": "_", "digest": {"sha256": image["digest"].removeprefix("sha256:")}}]
         statement = {"predicateType": kind, "subject": subject, "predicate": {}}
         layer = self.json(statement, STATEMENT, annotations={"in-toto.io/predicate-type": kind})
-        config = {
-            "os": "unknown",
-            "architecture": "unknown",
-            "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
-        }
+        platform = {"os": "unknown", "architecture": "unknown"}
+        config = {**platform, "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}}
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": self.json(config, CONFIG), "layers": [layer]}
         notes = {
             "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": image["digest"],
         }  # fmt: skip
-        platform = {"os": "unknown", "architecture": "unknown"}
         descriptor = self.json(manifest, MANIFEST, platform=platform, annotations=notes)
         self.descriptors.append(descriptor)
         return descriptor

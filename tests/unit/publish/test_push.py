@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from bakery.catalog.models import Catalog, Image
+from bakery.catalog.pins import UNVERIFIED
 from bakery.catalog.tags import labels_that_name
 from bakery.errors import BakeryError, InputError, PublishError
 from bakery.oci.manifests import ManifestError
@@ -145,7 +146,8 @@ def test_statements_are_signed_as_attestations_of_the_image_and_indexes_with_all
             "mediaType": MANIFEST, "digest": f"sha256:{'2' * 64}", "size": 1,
             "platform": {"architecture": "unknown", "os": "unknown"},
             "annotations": {
-                "vnd.docker.reference.digest": f"sha256:{'1' * 64}", "vnd.docker.reference.type": "attestation-manifest",
+                "vnd.docker.reference.digest": f"sha256:{'1' * 64}",
+                "vnd.docker.reference.type": "attestation-manifest",
             },
         },
     ]  # fmt: skip
@@ -328,7 +330,7 @@ def test_an_image_that_docker_reads_otherwise_or_cannot_run_gets_no_tag(merge: M
     [
         ("io.github.infra7.python.recipe", "quick", "it is a quick build"),
         ("io.github.infra7.python.base.origin", "user", "built on your own base"),
-        ("io.github.infra7.python.source.signature", "unverified", "built from your own source"),
+        ("io.github.infra7.python.source.signature", UNVERIFIED, "built from your own source"),
         ("org.opencontainers.image.revision", "1234-dirty", "uncommitted changes"),
     ],
 )
