@@ -14,9 +14,9 @@ SUBJECT = "vnd.docker.reference.digest"
 """Annotation of an attestation: the digest of the manifest that it is about."""
 TAG, EXPORT_TIME = "org.opencontainers.image.ref.name", "org.opencontainers.image.created"
 """Annotations with an image's tag, and with the time of the export, which would give the same images another index."""
-KEPT = (SUBJECT, REFERENCE_TYPE)
-"""The annotations that entries need. `docker save` and buildx add names and times, and a file that another machine wrote
-could claim anything about the image; what an image says of itself is in its configuration and its attestations."""
+ENTRY_ANNOTATIONS = (SUBJECT, REFERENCE_TYPE)
+"""The annotations that entries need. `docker save` and buildx add names and times; another machine's file could add
+claims about the image, which is described by its configuration and its attestations."""
 
 
 def digest_of(data: bytes) -> str:
@@ -35,12 +35,12 @@ def entries_for(index: Index, platform: Platform) -> list[Descriptor]:
     attestations = {
         entry["digest"]: entry for entry in index["manifests"] if annotations_of(entry).get(SUBJECT) == image["digest"]
     }
-    return [_without_claims(entry) for entry in (image, *attestations.values())]
+    return [_without_other_annotations(entry) for entry in (image, *attestations.values())]
 
 
-def _without_claims(descriptor: Descriptor) -> Descriptor:
-    """The descriptor without annotations that no entry needs."""
-    annotations = {key: value for key, value in annotations_of(descriptor).items() if key in KEPT}
+def _without_other_annotations(descriptor: Descriptor) -> Descriptor:
+    """The descriptor with :data:`ENTRY_ANNOTATIONS` only."""
+    annotations = {key: value for key, value in annotations_of(descriptor).items() if key in ENTRY_ANNOTATIONS}
     copy = descriptor.copy()
     copy.pop("annotations", None)
     return {**copy, "annotations": annotations} if annotations else copy

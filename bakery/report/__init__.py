@@ -1,6 +1,6 @@
 """Tables, pages and charts of results and records."""
 
-from bakery.report.figures import benchmark_page
+from bakery.report.charts import benchmark_page
 from bakery.report.html import page
 from bakery.report.pages import render_pages
 from bakery.report.rows import image_report, release_report, tag_report

@@ -1,108 +1,156 @@
-"""The geometry of the treemap on the page of sizes: its boxes, with their positions and sizes.
+"""Charts of published sizes and results, drawn by :mod:`bakery.report.svg`, and the page of the results' charts."""
 
-Positions and widths are shares of the chart, from 0 to 1. The templates turn them into HTML.
-"""
+from collections.abc import Sequence
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from bakery.benchmarks import AGAINST, COLUMNS, FIRST_LINE, TITLES, BenchmarkResult, notes_of, rows_of, seconds_text
+from bakery.platforms import AMD64
+from bakery.report.html import templates
+from bakery.report.rows import Published, name_of, size_text, variant_of
+from bakery.report.svg import Chart, Row, page_charts, svg
 
-SPLIT = 0.035  # share of an image above which the treemap shows the content of a folder instead of the folder
-TINY = 0.004  # share of an image below which a folder or a file gets no box
-SHAPE = 1.7  # width to height of the treemap; page.css has the same number
-
-
-class Box(NamedTuple):
-    """A rectangle: its upper left corner and its size."""
-
-    x: float
-    y: float
-    width: float
-    height: float
+INSIDE, WHOLE = "in the container", "docker run"
+SHOWN = (INSIDE, WHOLE, FIRST_LINE)  # the figures of a start that tables and charts show
+FULL_SIZE = 3  # the official image with compilers is 9 times as large as slim, and would dwarf all others in a chart
 
 
-def squarified(sizes: Sequence[float], box: Box) -> list[Box]:
-    """Boxes that fill ``box`` in proportion to ``sizes``, largest first, and are as square as possible.
+def ratio_text(ratio: float, low: float | None, high: float | None, digits: int = 2) -> str:
+    """``1.27x (1.27 to 1.28)``; no interval after a single round."""
+    interval = "" if low is None or high is None else f" ({low:.{digits}f} to {high:.{digits}f})"
+    return f"{ratio:.{digits}f}x{interval}"
 
-    Bruls, Huizing, van Wijk: Squarified Treemaps (2000).
+
+def image_of(result: BenchmarkResult) -> str:
+    """The measured image in prose: ``3.13.15-bookworm on amd64``, ``3.14.7-bookworm on amd64 (source tree)``.
+
+    An image other than the reference is named: ``3.11.2-bookworm on amd64 against debian/python:bookworm``.
     """
-    boxes: list[Box] = []
-    x, y, width, height = box
-    rest, left = list(sizes), float(sum(sizes))
-    while rest and left > 0:
-        side, area = min(width, height), width * height / left
-        row = [rest.pop(0)]
-        while rest and _worst([*row, rest[0]], side, area) <= _worst(row, side, area):
-            row.append(rest.pop(0))
-        thick, offset = sum(row) * area / side if side else 0.0, 0.0
-        for size in row:
-            long = size * area / thick if thick else 0.0
-            boxes.append(Box(x, y + offset, thick, long) if width >= height else Box(x + offset, y, long, thick))
-            offset += long
-        if width >= height:
-            x, width = x + thick, width - thick
-        else:
-            y, height = y + thick, height - thick
-        left -= sum(row)
-    return boxes + [Box(x, y, 0.0, 0.0)] * len(rest)
+    name, _, platform = result.name.partition(AGAINST)[0].rpartition("-")
+    if platform not in ("amd64", "arm64"):  # a pair of any images
+        return result.name
+    other = f" against {result.images.reference.image}" if is_peer(result) else ""
+    return f"{name.replace('-local', '')} on {platform}{' (source tree)' if '-local' in name else ''}{other}"
 
 
-def _worst(row: Sequence[float], side: float, area: float) -> float:
-    """The worst ratio of the sides of a box, if ``row`` is laid out along ``side``."""
-    total = sum(row) * area
-    if not total or not min(row):
-        return float("inf")
-    return max(side * side * max(row) * area / total**2, total**2 / (side * side * min(row) * area))
+def store_of(result: BenchmarkResult) -> str:
+    """The image store of a result from a fresh engine: ``, overlay2``."""
+    return f", {result.settings.fresh_engine}" if result.settings.fresh_engine else ""
 
 
-@dataclass(frozen=True)
-class Tile:
-    """A box of a treemap: the group, a folder or a file of it, a short name for that, and its bytes."""
-
-    group: str
-    path: str
-    name: str
-    size: int
-    box: Box
+def is_peer(result: BenchmarkResult) -> bool:
+    """Whether an image was compared with one other than the official recipe's."""
+    return AGAINST in result.name
 
 
-def tiles(groups: Mapping[str, Mapping[str, int]]) -> list[Tile]:
-    """A treemap of groups of files, bytes by path: a box for each group, divided among its folders and large files."""
-    sums = {group: sum(files.values()) for group, files in groups.items()}
-    order = sorted((group for group in groups if sums[group]), key=lambda group: (-sums[group], group))
-    total, result = sum(sums.values()), []
-    for group, outer in zip(order, squarified([sums[group] for group in order], Box(0, 0, SHAPE, 1)), strict=True):
-        items = _items(groups[group], total)
-        for (path, size), box in zip(items, squarified([size for _, size in items], outer), strict=True):
-            share = Box(box.x / SHAPE, box.y, box.width / SHAPE, box.height)
-            result.append(Tile(group, path, _short(path), size, share))
-    return result
+def summaries_chart(results: Sequence[BenchmarkResult]) -> Chart | None:
+    """The geometric mean of each image's benchmarks; ``None`` if none was measured."""
+    rows, results = [], [result for result in results if result.kind == "bench" and not is_peer(result)]
+    for result in sorted(results, key=lambda result: -(result.summary.geometric_mean if result.summary else 0)):
+        if mean := result.summary:
+            text = ratio_text(mean.geometric_mean, mean.low, mean.high, 3)
+            rows.append(Row(image_of(result), mean.geometric_mean, text, mean.low, mean.high))
+    caption = (
+        "Speed of each image as a multiple of the official recipe's, built on the same machine from the same release: "
+        "geometric mean of pyperformance with its 95 % interval. Right of 1x is faster."
+    )
+    return Chart("Speed compared with the official recipe", caption, tuple(rows), dots=True) if rows else None
 
 
-def _items(files: Mapping[str, int], total: int) -> list[tuple[str, int]]:
-    """Folders and files with their bytes, largest first. A large folder is split if large items are in it."""
-    queue, items = [("", {path: size for path, size in files.items() if size})], []
-    while queue:
-        path, members = queue.pop()
-        size = sum(members.values())
-        below: dict[str, dict[str, int]] = {}
-        for file, bytes_ in members.items():
-            name = file[len(path) :].lstrip("/").partition("/")[0]
-            below.setdefault("/".join(part for part in (path, name) if part), {})[file] = bytes_
-        large = {name: inner for name, inner in below.items() if sum(inner.values()) >= TINY * total}
-        inside = sum(sum(inner.values()) for inner in large.values())
-        if set(below) == {path}:
-            items.append((path, size))
-        elif len(below) == 1 or (size > SPLIT * total and inside > size / 3):
-            queue += (below if len(below) == 1 else large).items()
-            if len(below) > 1 and size > inside:
-                items.append((f"{path}/\N{HORIZONTAL ELLIPSIS}".lstrip("/"), size - inside))
-        else:
-            items.append((path or "\N{HORIZONTAL ELLIPSIS}", size))
-    return sorted(items, key=lambda item: (-item[1], item[0]))
+def speed_chart(result: BenchmarkResult) -> Chart:
+    """Every benchmark of a result, fastest first, with its interval, and the geometric mean on top."""
+    rows = [
+        Row(times.name, times.ratio, ratio_text(times.ratio, times.low, times.high), times.low, times.high)
+        for times in sorted(result.benchmarks, key=lambda times: -times.ratio)
+    ]
+    if mean := result.summary:
+        text = ratio_text(mean.geometric_mean, mean.low, mean.high, 3)
+        rows.insert(0, Row("geometric mean", mean.geometric_mean, text, mean.low, mean.high, "mean"))
+    what, best = ("memory", "smaller") if result.kind == "memory" else ("time", "faster")
+    caption = (
+        f"{'pyperformance in ' if result.kind == 'bench' else ''}{result.images.ours.image}: the {what} of "
+        f"{result.images.reference.image} divided by ours, with 95 % intervals of {result.settings.rounds} rounds. "
+        f"Right of 1x is {best}."
+    )
+    return Chart(f"{TITLES[result.kind]} of {image_of(result)}", caption, tuple(rows), dots=True)
 
 
-def _short(path: str) -> str:
-    """The last name of a path, with its folder if the name is short."""
-    folder, _, name = path.rpartition("/")
-    return f"{folder.rpartition('/')[2]}/{name}" if folder and len(name) < 6 else name
+def startup_chart(result: BenchmarkResult) -> Chart:
+    """The time of each cold start: ours and the reference's, in milliseconds."""
+    rows: list[Row] = []
+    reference_name = result.images.reference.image if is_peer(result) else "official recipe"
+    for times in result.benchmarks:
+        command, _, figure = times.name.rpartition(", ")
+        if figure in SHOWN:
+            ours, reference = times.medians
+            rows += [
+                Row(f"{command}, {figure}: {ratio_text(times.ratio, times.low, times.high)}"),
+                Row("ours", ours * 1000, seconds_text(ours)),
+                Row(reference_name, reference * 1000, seconds_text(reference), kind="other"),
+            ]
+    store = f", image store {result.environment.storage}" if result.settings.fresh_engine else ""
+    what = "from `docker pull` to Python's first line" if result.kind == "pull" else "in a new container"
+    caption = f"Milliseconds {what}, median of {result.settings.rounds} rounds{store}. Shorter is better."
+    return Chart(f"{TITLES[result.kind]} of {image_of(result)}", caption, tuple(rows))
+
+
+def chart_of(result: BenchmarkResult) -> Chart:
+    """The chart of a result."""
+    return startup_chart(result) if result.kind in ("startup", "pull") else speed_chart(result)
+
+
+def sizes_chart(published: Published) -> Chart | None:
+    """Compressed sizes of all variants of the featured series next to other images of the series that are recorded."""
+    if not (featured := published.featured):
+        return None
+    official = published.official(featured)
+    places = {"series": featured.series, "target": featured.target, "platform": featured.platform}
+    builds = {variant_of(record): record for record in reversed(published.builds(**places))}
+    rows = [
+        Row(f"ours, {name}", record.compressed_bytes / 1e6, size_text(record.compressed_bytes))
+        for name, record in builds.items()
+    ]
+    most = FULL_SIZE * (official.compressed_bytes if official else featured.compressed_bytes)
+    rows += [
+        Row(image.reference, image.compressed_bytes / 1e6, size_text(image.compressed_bytes), kind="other")
+        for (_, platform), image in published.baseline.items()
+        if platform == featured.platform and image.compressed_bytes <= most
+        and image.release.rpartition(".")[0] == featured.series
+    ]  # fmt: skip
+    rows.sort(key=lambda row: row.value or 0)
+    caption = "Megabytes to pull on amd64, from the manifests. Filled: ours. Hollow: other images, as recorded."
+    return Chart(f"Size of Python {featured.series} images", caption, tuple(rows))
+
+
+def all_sizes_chart(published: Published) -> Chart | None:
+    """The compressed size of every image, with a mark at the official image's."""
+    rows = []
+    builds = {record.image: record for record in reversed(published.builds(platform=AMD64))}
+    for record in sorted(builds.values(), key=lambda record: (record.version, record.image)):
+        official = published.official(record)
+        size, other = record.compressed_bytes, official.compressed_bytes if official else None
+        text = size_text(size, other)
+        rows.append(Row(name_of(record), size / 1e6, text, mark=other / 1e6 if other else None))
+    caption = "Megabytes to pull on amd64. The mark is the recorded python:X-slim of the same series and distribution."
+    return Chart("Size of every image", caption, tuple(rows)) if rows else None
+
+
+def chart_files(published: Published) -> dict[str, str]:
+    """The charts in docs/images: the text of each file by its name."""
+    charts = {
+        "sizes": sizes_chart(published),
+        "sizes-all": all_sizes_chart(published),
+        "speed": summaries_chart(published.results),
+    }
+    for result in published.results:
+        charts[result.stem] = chart_of(result)
+    return {f"{name}.svg": svg(chart) for name, chart in charts.items() if chart}
+
+
+def benchmark_page(results: Sequence[BenchmarkResult]) -> str:
+    """Results of `inv bench` or `inv startup` as one self-contained page: charts, tables and notes."""
+    charts = page_charts([chart_of(result) for result in results])
+    return templates().get_template("benchmarks.html").render(
+        title=f"{TITLES[results[0].kind]} of images" if results else "Results",
+        sections=[(image_of(result), chart, result, rows_of(result), notes_of(result))
+                  for result, chart in zip(results, charts, strict=True)],
+        columns=COLUMNS,
+    )  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.report import text
-from bakery.report.charts import Tile, tiles
+from bakery.report.treemap import Tile, tiles
 from bakery.sizes import Comparison, Part, SizeReport, files_only_in, label_of, megabytes, ratio
 
 if TYPE_CHECKING:

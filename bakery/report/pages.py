@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bakery.platforms import AMD64
-from bakery.report.figures import chart_files, key_figures, measured_tables, result_pages, series_table
+from bakery.report.charts import chart_files
+from bakery.report.published_tables import key_figures, measured_tables, series_table
 from bakery.report.readme import update_files, update_readme
-from bakery.report.rows import long_tables, read_published
+from bakery.report.rows import long_tables, read_published, result_pages
 
 
 def render_pages(root: Path, differences: Mapping[str, str], *, check: bool) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from bakery.benchmarks import BenchmarkResult, read_results
+from bakery.benchmarks import BenchmarkResult, markdown, read_results
 from bakery.catalog import (
     UNVERIFIED,
     Catalog,
@@ -353,6 +353,11 @@ def recorded_rows(published: Published, platform: Platform) -> list[Summary]:
         )  # fmt: skip
         rows.append(row)
     return rows
+
+
+def result_pages(published: Published) -> dict[str, str]:
+    """The pages of results in docs/results: the text of each file by its name."""
+    return {f"{result.stem}.md": markdown(result) for result in published.results}
 
 
 def long_tables(published: Published, platform: Platform) -> dict[str, str]:

@@ -13,11 +13,12 @@ from bakery.errors import ConfigError, InputError, reason_of
 from bakery.files import require_type, write_whole
 from bakery.redaction import shorten
 from bakery.regular_files import MEDIUM, SMALL, read_regular
-from bakery.report.charts import Tile, tiles
-from bakery.report.figures import PARTS, all_sizes_chart, chart_of, key_rows, sizes_chart, summaries_chart
+from bakery.report.charts import all_sizes_chart, chart_of, sizes_chart, summaries_chart
 from bakery.report.html import STYLE, TEMPLATES, templates
+from bakery.report.published_tables import PARTS, key_rows
 from bakery.report.rows import Page, Published, local_digests, pages_of, read_published, size_text
 from bakery.report.svg import page_charts
+from bakery.report.treemap import Tile, tiles
 from bakery.workspace import Workspace
 
 ASSETS = ("site.css", "site.js")

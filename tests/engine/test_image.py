@@ -51,9 +51,20 @@ int main(void) {
     PyErr_SetString(PyExc_TypeError, "");
     int raised = PyErr_ExceptionMatches(PyExc_TypeError);
     PyErr_Clear();
+    static PyTypeObject unhashable = {PyVarObject_HEAD_INIT(NULL, 0)};
+    unhashable.tp_name = "own.Unhashable";
+    unhashable.tp_basicsize = sizeof(PyObject);
+    unhashable.tp_hash = PyObject_HashNotImplemented;
+    unhashable.tp_new = PyType_GenericNew;
+    PyType_Ready(&unhashable);
+    PyObject_SetAttrString(PyImport_AddModule("__main__"), "Unhashable", (PyObject *)&unhashable);
     printf("%d %d %d ", Py_TYPE(one) == &PyLong_Type, PyBool_FromLong(1) == Py_True, raised);
+    printf("%d ", PyBaseObject_Type.tp_getattro == PyObject_GenericGetAttr);
     fflush(stdout);
-    return PyRun_SimpleString("import own; print(own.nothing() is None)") || Py_FinalizeEx();
+    return PyRun_SimpleString(
+        "import own, collections.abc\\n"
+        "print(own.nothing() is None, isinstance(Unhashable(), collections.abc.Hashable))"
+    ) || Py_FinalizeEx();
 }
 """
 
@@ -215,13 +226,13 @@ def test_a_module_of_a_programs_own_library_is_not_replaced_by_libpythons(compil
     assert done.stdout.splitlines()[-1] == "a module of our own"
 
 
-def test_types_and_singletons_stay_unique_in_a_program_with_copy_relocations(compiler: Any) -> None:
-    """A program that is not position-independent has copies of libpython's data (R_*_COPY)."""
+def test_types_singletons_and_slots_are_the_same_in_a_program_with_copy_relocations(compiler: Any) -> None:
+    """A program that is not position-independent has its own copies of data (R_*_COPY) and addresses of functions."""
     build = "gcc -fno-pic -no-pie copies.c -o copies $(python3-config --embed --cflags --ldflags)"
     command = f"{build} && readelf --relocs copies | grep --quiet 'COPY.*PyLong_Type' && ./copies"
     done = execute(compiler.client.api, compiler.id, ["sh", "-c", command], workdir="/srv")
     assert done.code == 0, done.output
-    assert done.stdout.splitlines()[-1] == "1 1 1 True"
+    assert done.stdout.splitlines()[-1] == "1 1 1 1 True False"
 
 
 @pytest.mark.extended

@@ -132,6 +132,16 @@ class SymbolsTest(unittest.TestCase):
         symbolic = elf.flag(support.DT_FLAGS, support.DF_SYMBOLIC)
         self.assertFalse(symbolic, "DF_SYMBOLIC is set: libpython would use its own data instead of the copies")
 
+    def test_functions_in_slots_of_types_have_the_addresses_that_a_program_sees(self):
+        """libpython looks up the functions that it compares with slots: a program may have other addresses for them."""
+        functions = {
+            "PyObject_Free", "PyObject_GenericGetAttr", "PyObject_GenericSetAttr", "PyObject_HashNotImplemented",
+            "PyObject_SelfIter", "PyType_GenericAlloc", "_PyObject_NextNotImplemented",
+        }  # fmt: skip
+        elf = support.Elf(support.libpython())
+        self.assertEqual(functions - {name for name, _, section, _ in elf.symbols if section}, set())
+        self.assertEqual(functions - elf.relocated_symbols, set())
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -36,7 +36,7 @@ from bakery.catalog import Catalog, select_images
 from bakery.display.progress import Display
 from bakery.errors import BakeryError, ConfigError, InputError
 from bakery.options import Measuring
-from bakery.report.figures import benchmark_page, image_of, summaries_chart
+from bakery.report.charts import benchmark_page, image_of, summaries_chart
 from bakery.workspace import Workspace
 
 replace = msgspec.structs.replace

@@ -65,7 +65,7 @@ def test_the_index_does_not_depend_on_the_order_of_pushes() -> None:
 
 
 def test_annotations_of_an_archive_are_not_published() -> None:
-    """Neither names that `docker save` adds nor what an annotation says of the image; attestations keep what they need."""
+    """Names that `docker save` adds and claims about the image are dropped; attestations keep those they need."""
     image, attestation = with_attestation(AMD, "a")
     claims = {"io.containerd.image.name": "x", "org.opencontainers.image.source": "https://other.example"}
     claimed = [{**each, "annotations": {**each["annotations"], **claims}} for each in (image, attestation)]

@@ -14,8 +14,8 @@ from bakery.catalog.models import Image
 from bakery.display.tables import Column
 from bakery.oci.manifests import LayerSize
 from bakery.platforms import Platform
-from bakery.report.charts import Box, squarified, tiles
 from bakery.report.html import page, templates
+from bakery.report.treemap import Box, squarified, tiles
 from bakery.sizes.breakdown import FileSize, Part, Share
 from bakery.sizes.comparison import Comparison, SizeReport
 

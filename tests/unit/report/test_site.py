@@ -14,7 +14,7 @@ import pytest
 from bakery.errors import BakeryError, ConfigError, InputError
 from bakery.records.builds import BuildRecord, LocalRecord, PartSize, SourceRecord
 from bakery.records.status import adopt
-from bakery.report.figures import series_table
+from bakery.report.published_tables import series_table
 from bakery.report.rows import Page, Published, pages_of, read_published
 from bakery.report.site import LIST, SECTIONS, packages_of, site_files, write_site
 from bakery.workspace import Workspace

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from bakery.report.figures import chart_files, key_figures, series_table
+from bakery.report.charts import chart_files
+from bakery.report.published_tables import key_figures, series_table
 from bakery.report.rows import Published, read_published
 from bakery.report.svg import WIDTH, Chart, Row, lines_of, scale_of, step_of, svg
 
