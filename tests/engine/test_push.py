@@ -447,8 +447,10 @@ def test_an_index_is_signed_before_its_tag_moves(publisher: Publisher, registry:
     pusher = publisher.pusher(f"{registry}/{name}")
     pusher.signer = Signer(str(program), pusher.repository.transport, "key.pem")
     pusher.tag(pusher.push_digests(publisher.engine, [publisher.image()]))
-    (line, *_) = log.read_text().splitlines()
-    assert line.startswith("sign --yes --key=key.pem --allow-http-registry")
+    statement, line, *_ = log.read_text().splitlines()
+    options = "--yes --key=key.pem --allow-http-registry"
+    assert statement.startswith(f"attest {options}")
+    assert line.startswith(f"sign {options}")
     assert f"{registry}/{name}@{raw(registry, name, '3.13')[1]}" in line
     assert '"tags":null' in line or line.endswith("| ") or '"tags":[]' in line
     publisher.load(b"not signed", day="2026-11-23")
