@@ -327,28 +327,39 @@ class Pusher:
             return None
         (image, *_), (index, digest) = group, current
         pushed, lost = {each.platform: each.entries for each in group}, list[Platform]()
-        checked = {each.entries[0]["digest"] for each in images}
+        checked = {(each.platform, each.entries[0]["digest"]) for each in images}
         for platform in oci.platforms_of(index):
             kept = replace(image, platform=platform, entries=oci.entries_for(index, platform))
-            is_known = platform in pushed or kept.entries[0]["digest"] in checked
+            is_known = platform in pushed or (platform, kept.entries[0]["digest"]) in checked
             if kept.entries == pushed.get(platform) or (is_known and tag == image.names.release):
                 continue
-            try:
-                check_entries(kept)
-                self._require_pushed(kept, image_with_tags(self.catalog, kept))
-            except Unreachable:
-                raise
-            except (InputError, PublishError, RegistryError, oci.ManifestError) as error:
-                problem = f"{tag} has an image for {platform or 'no platform'} that is not ours: {error.message}"
+            if reason := self._objection(kept):
+                problem = f"{tag} has an image for {platform or 'no platform'} that is not ours: {reason}"
                 if tag == image.names.dated:
-                    raise PublishError(problem, hint="Choose another stamp, such as --stamp=20261122.2.") from None
+                    raise PublishError(problem, hint="Choose another stamp, such as --stamp=20261122.2.")
                 if not self.force:
-                    raise PublishError(problem, hint="--force leaves that platform out of the tag.") from None
+                    raise PublishError(problem, hint="--force leaves that platform out of the tag.")
                 self.tell(f"overridden: {problem}; {tag} loses it")
                 lost.append(platform)
         manifests = [entry for platform in oci.platforms_of(index) if platform not in lost
                      for entry in oci.entries_for(index, platform)]  # fmt: skip
         return ({**index, "manifests": manifests} if lost else index), digest
+
+    def _objection(self, image: PushedImage) -> str:
+        """Why an image in the registry is not the one that its tag names, empty if it is.
+
+        Raises :exc:`RegistryError` if the registry cannot be asked now.
+        """
+        try:
+            check_entries(image)
+            self._require_pushed(image, image_with_tags(self.catalog, image))
+        except RegistryError as error:
+            if isinstance(error, Unreachable) or error.transient or error.status not in (0, 404):
+                raise
+            return error.message
+        except (InputError, PublishError, oci.ManifestError) as error:
+            return error.message
+        return ""
 
     def _attest(self, signer: Signer, images: Sequence[PushedImage], changed: bool) -> None:
         """Sign the statements in the attestations of ``images``, before a tag moves to them or if they are unsigned."""

@@ -378,6 +378,28 @@ def test_a_tag_keeps_no_platform_that_is_not_our_image(merge: Merge, name: str) 
     assert any(f"{tag} loses it" in line for line in told)
 
 
+@pytest.mark.parametrize("platform", [{"os": "linux", "architecture": "arm64"}, {}])
+def test_a_tag_keeps_no_image_under_another_platform_than_its_own(merge: Merge, platform: dict[str, str]) -> None:
+    entry = {**merge.image["entries"][0], "platform": platform}
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
+    merge.blobs[merge.image["names"]["release"]] = json.dumps(index).encode()
+    with pytest.raises(PublishError, match=r"has an image for .* that is not ours"):
+        merge.run()
+    assert merge.tags == []
+
+
+def test_a_tag_loses_no_platform_if_the_registry_fails(merge: Merge) -> None:
+    """Not even with --force: the platform is not known to be another image."""
+    other = Archive()
+    entry = other.image([make_tar({"file": b"z"})], "gzip", "linux/arm64", config={"Labels": merge.labels})
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
+    merge.blobs |= {**other.blobs, entry["digest"]: 403, merge.image["names"]["release"]: json.dumps(index).encode()}
+    merge.pusher = replace(merge.pusher, force=True)
+    with pytest.raises(RegistryError, match="403"):
+        merge.run()
+    assert merge.tags == []
+
+
 def test_a_tag_keeps_another_platform_of_the_same_image(merge: Merge) -> None:
     other = Archive()
     entry = other.image([make_tar({"file": b"z"})], "gzip", "linux/arm64", config={"Labels": merge.labels})
