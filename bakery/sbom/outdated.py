@@ -128,8 +128,9 @@ class Outdated:
                 packages, origin = _versions(_status_files(self.registry, remote)), "its layers"
             self.tell(f"{reference} ({image.platform}): packages read from {origin}")
         else:
-            with spooled(self.engine.save(reference)) as archive:
-                packages = _versions(oci.contents_of(archive, image.platform, STATUS_FILES).files)
+            identity = self.engine.require(reference).id
+            with spooled(self.engine.save(identity)) as archive:
+                packages = _versions(oci.contents_of(archive, image.platform, STATUS_FILES, identity).files)
         valid = {key: text for key, text in packages.items() if is_package(key, text)}
         if not valid or len(valid) < len(packages):
             count = f"{len(packages) - len(valid)} of its packages have no valid name and version"
