@@ -121,7 +121,9 @@ class Outdated:
         """The versions of an image's packages by name; invalid names and versions are noted in ``survey``."""
         if self.repository:
             remote = self.registry.image(reference, image.platform)
-            if remote.config and (problem := mismatch(image, oci.labels_of(remote.config))):
+            if not remote.config:
+                raise oci.ManifestError("its configuration, whose labels name the image, cannot be read")
+            if problem := mismatch(image, oci.labels_of(remote.config)):
                 raise oci.ManifestError(f"it is another image: {problem}")
             packages, origin = _attested(self.registry, remote), "its bill of materials"
             if packages is None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from bakery import oci
@@ -111,3 +112,20 @@ def test_the_packages_of_another_image_that_the_engine_saves_are_not_read(
     survey = Outdated(catalog, cast(Engine, engine), lambda *_: (), tell=lambda _: None).survey([image("3.13")])
     assert not survey.images
     assert [cause.partition(", ")[2] for cause in survey.causes] == [f"expected {digest_of(b'another')}"]
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_an_image_in_a_registry_without_its_configuration_could_be_another_image(
+    catalog: Catalog, image: Callable[..., Image], serve: Any, status: int
+) -> None:
+    archive, server = Archive(), serve()
+    made = archive.image([make_tar({"var/lib/dpkg/status": b"Package: a\nVersion: 1\nStatus: install ok installed\n"})])
+    for digest, data in {**archive.blobs, "3.13.15-bookworm": archive.index()}.items():
+        server.routes[f"/v2/name/manifests/{digest}"] = server.routes[f"/v2/name/blobs/{digest}"] = data
+    config = msgspec.json.decode(archive.blobs[made["digest"]])["config"]["digest"]
+    server.routes[f"/v2/name/blobs/{config}"] = status
+    outdated = Outdated(catalog, cast(Engine, None), lambda *_: (), f"{server.address}/name", lambda _: None)
+    survey = outdated.survey([image("3.13")])
+    assert (survey.images, list(survey.causes)) == (
+        [], ["its configuration, whose labels name the image, cannot be read"],
+    )  # fmt: skip
