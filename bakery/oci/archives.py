@@ -52,9 +52,15 @@ def image_archive(archive: IO[bytes], platform: Platform, identity: str = "") ->
     or of the configuration, depending on the engine's image store. :exc:`ManifestError` for another image.
     Errors in the block that come from a damaged archive become a :exc:`BakeryError` as well.
     """
+    with archive_errors(), open_archive(archive) as tar:
+        yield _image(tar, platform, identity)
+
+
+@contextmanager
+def archive_errors() -> Iterator[None]:
+    """Turn what reading a damaged archive raises in the block into a :exc:`BakeryError`."""
     try:
-        with open_archive(archive) as tar:
-            yield _image(tar, platform, identity)
+        yield
     except BakeryError:  # TarError among them
         raise
     except read_errors() as error:

@@ -11,7 +11,7 @@ import re
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO
@@ -126,7 +126,8 @@ class Payload:
 
     def open(self, digest: str) -> IO[bytes]:
         """A blob, after its bytes were compared with its digest."""
-        return oci.open_blob(self.archive, digest)
+        with oci.archive_errors():
+            return oci.open_blob(self.archive, digest)
 
 
 @contextmanager
@@ -143,7 +144,7 @@ def open_payload(
         with disk_full(workspace.build):
             saved.writelines(engine.save(identity))
             saved.seek(0)
-            with open_archive(saved) as tar:
+            with oci.archive_errors(), open_archive(saved) as tar:
                 has_manifests = "index.json" in tar.getnames()
             if not has_manifests:
                 raise PublishError(
@@ -157,8 +158,10 @@ def open_payload(
                 oci.recompress(source, target, replace(packing, marked=False), layers)
         layout = saved if engine.keeps_layers else packed
         layout.seek(0)
-        with open_archive(layout) as archive:
-            yield Payload(archive, platform)
+        with ExitStack() as stack:
+            with oci.archive_errors():
+                payload = Payload(stack.enter_context(open_archive(layout)), platform)
+            yield payload
 
 
 def write_digests(file: str, images: Sequence[PushedImage]) -> str:

@@ -87,6 +87,15 @@ def test_image_that_was_tested_is_pushed(pushed: Any, workspace: Workspace) -> N
     assert [entry["digest"] for entry in pushed(engine)[0].entries] == [engine.manifest["digest"]]
 
 
+@pytest.mark.parametrize("size", [0, 5, 1000, 2000])
+@pytest.mark.parametrize("keeps_layers", [True, False])
+def test_an_archive_that_the_engine_cuts_off_is_reported(pushed: Any, size: int, keeps_layers: bool) -> None:
+    engine = FakeEngine()
+    engine.saved, engine.keeps_layers = engine.saved[:size], keeps_layers
+    with pytest.raises(BakeryError, match="an image archive cannot be read"):
+        pushed(engine)
+
+
 def test_record_in_the_cache_cannot_pass_off_another_image_as_the_tested_one(pushed: Any, workspace: Workspace) -> None:
     engine = FakeEngine()
     record_attested(workspace.home, engine.identity, "sha256:" + "1" * 64)
