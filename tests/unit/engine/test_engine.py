@@ -271,6 +271,16 @@ def test_a_configuration_that_dockers_client_cannot_use_is_not_blamed_on_the_eng
     assert "config.json in $DOCKER_CONFIG" in caught.value.hint
 
 
+@pytest.mark.parametrize("version", ["abc", "1.47/..", "1.47\r\nX: y", "", None, 1.47])
+def test_an_engine_without_a_valid_version_of_its_api_is_not_blamed_on_dockers_configuration(
+    workspace: Workspace, serve: Callable[..., Any], version: object
+) -> None:
+    body = json.dumps({**VERSION, "ApiVersion": version}).encode()
+    engine = Engine("DOCKER_HOST", serve(default=body).url.replace("http://", "tcp://"), Embedded(workspace))
+    with pytest.raises(EngineError, match=r"its API has the version .*, expected two numbers such as 1\.47"):
+        engine.check()
+
+
 def test_an_engine_that_is_too_old_is_rejected_with_the_minimum_version(
     workspace: Workspace, fake_engine: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
