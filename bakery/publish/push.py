@@ -139,9 +139,10 @@ def open_payload(
     If the engine stores layers uncompressed, they are compressed by ``packing``. Raises :exc:`PublishError` if the
     engine cannot write OCI layouts (Docker before 25).
     """
-    workspace.build.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=workspace.build) as saved, tempfile.TemporaryFile(dir=workspace.build) as packed:
+    with ExitStack() as stack:
         with disk_full(workspace.build):
+            workspace.build.mkdir(parents=True, exist_ok=True)
+            saved, packed = (stack.enter_context(tempfile.TemporaryFile(dir=workspace.build)) for _ in range(2))
             saved.writelines(engine.save(identity))
             saved.seek(0)
             with oci.archive_errors(), open_archive(saved) as tar:
@@ -158,15 +159,15 @@ def open_payload(
                 oci.recompress(source, target, replace(packing, marked=False), layers)
         layout = saved if engine.keeps_layers else packed
         layout.seek(0)
-        with ExitStack() as stack:
-            with oci.archive_errors():
-                payload = Payload(stack.enter_context(open_archive(layout)), platform)
-            yield payload
+        with oci.archive_errors():
+            payload = Payload(stack.enter_context(open_archive(layout)), platform)
+        yield payload
 
 
 def write_digests(file: str, images: Sequence[PushedImage]) -> str:
     """Write what was pushed by digest, for :func:`read_digests` on another machine; returns what to do with it."""
-    write_whole(Path(file), json.dumps([asdict(image) for image in images], indent=1) + "\n")
+    with disk_full(Path(file)):
+        write_whole(Path(file), json.dumps([asdict(image) for image in images], indent=1) + "\n")
     return f"{file} written: {len(images)} images; tag them with inv push --merge={file}"
 
 
