@@ -339,7 +339,7 @@ class Transport:
         secure = realm.scheme == "https" or (realm.scheme == "http" and is_loopback(realm.netloc))
         if "realm" not in bearer and "basic" in kinds:
             if self.basic or not self.login.name:
-                raise login_error(self.host, self.path, self.basic)
+                raise login_error(self.host, self.path, self.basic, bool(self.login.token))
             self.basic = True
         elif secure or (realm.scheme == "http" and not self.login):
             self.token = self._token(bearer["realm"], bearer.get("service"))
