@@ -236,11 +236,14 @@ def require_writable(file: Path, option: str) -> None:
     """
     try:
         require_type(file)
-        tempfile.TemporaryFile(dir=existing(file.absolute().parent)).close()
+        # With a name: that of the temporary file of write_whole() is longer, and may be too long.
+        tempfile.NamedTemporaryFile(prefix=f".{file.name}.", dir=existing(file.absolute().parent)).close()
     except BakeryError as error:
         raise InputError(f"{option}: {error.message}", hint="Name another file.") from None
     except OSError as error:
         hint = "Name a file in a folder that you may write to."
+        if error.errno == errno.ENAMETOOLONG:
+            hint = "Choose a shorter name: while it is written, the file has a name with 10 more characters."
         raise InputError(f"{option} cannot be written: {error.strerror}", hint=hint) from None
 
 

@@ -88,6 +88,8 @@ def run_program(
             raise
         except OSError as error:  # not executable, not a program, or a limit of processes or of open files
             raise ProgramError(f"cannot be run: {error.strerror}") from None
+        except ValueError as error:  # an argument with a NUL, or with text that the file system cannot encode
+            raise ProgramError(f"cannot be run: {error}") from None
         with process:
             try:
                 stdout, stderr, line = _follow(process, began + limits.seconds, limits.output, began + limits.notice)

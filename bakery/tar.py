@@ -6,6 +6,7 @@ and keeps names of any length in memory.
 
 import bz2
 import gzip
+import hashlib
 import io
 import lzma
 import tarfile
@@ -44,6 +45,22 @@ def is_tar(head: bytes) -> bool:
     except tarfile.HeaderError:
         return len(head) == tarfile.BLOCKSIZE and not head.strip(b"\0")
     return True
+
+
+class _Hashed(io.RawIOBase):
+    """A stream whose bytes are added to ``checksum`` as they are read."""
+
+    def __init__(self, stream: IO[bytes], checksum: "hashlib._Hash") -> None:
+        self.stream, self.checksum = stream, checksum
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self.stream.read(len(buffer))
+        self.checksum.update(data)
+        buffer[: len(data)] = data
+        return len(data)
 
 
 @contextmanager
@@ -141,22 +158,27 @@ def open_stream(
 
 @contextmanager
 def open_compressed_tar(
-    stream: IO[bytes], *, whole: bool = False, limit: int = HEADERS, largest: int = LARGEST
+    stream: IO[bytes], *, whole: bool = False, limit: int = HEADERS, largest: int = LARGEST, digest: str = ""
 ) -> Iterator[tarfile.TarFile]:
     """The tar in ``stream``, compressed or not, like :func:`open_stream`; :exc:`TarError` if it is not one.
 
     ``whole``: in the end, what follows the tar is read too, because the checksum of a compressed file comes last.
+    ``digest``: in the end, what was not read is read, and the uncompressed bytes must have this digest.
     """
-    with decompressed(stream) as buffered:
+    checksum = hashlib.new(digest.partition(":")[0] or "sha256")
+    with decompressed(stream) as unpacked:
+        buffered = io.BufferedReader(_Hashed(unpacked, checksum), CHUNK) if digest else unpacked
         if not is_tar(buffered.peek()[: tarfile.BLOCKSIZE]):
             raise TarError("unknown compression: expected gzip, bzip2, xz, zstd or an uncompressed tar")
         with open_stream(buffered, whole=whole, limit=limit, largest=largest) as tar:
             yield tar
         rest = 0
-        while whole and (chunk := buffered.read(CHUNK)):
+        while (whole or digest) and (chunk := buffered.read(CHUNK)):
             rest += len(chunk)
             if rest > largest:
                 raise TarError(TOO_LARGE)
+        if digest and checksum.hexdigest() != digest.partition(":")[2]:
+            raise TarError(f"an archive is damaged or hostile: it does not unpack to {digest}")
 
 
 def read_errors() -> tuple[type[Exception], ...]:

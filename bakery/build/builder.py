@@ -168,7 +168,7 @@ class Builder:
             problem = f"{tags[0]} is {digest} in the engine, expected {packed[0].id}: another process has replaced it"
             raise BuildError(problem, hint="Build it again.")
         known = records.record_of(self.workspace, image, identity)
-        size, anatomy = size_and_anatomy(self.engine, image, tags[0], known)
+        size, anatomy = size_and_anatomy(self.engine, image, identity, known)
         base = inputs.base
         gzip = packed[1] if len(packed) > 1 else Packed("", 0)
         phases = {phase: round(seconds, 1) for phase, seconds in clock.stop().items()}

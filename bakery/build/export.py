@@ -52,7 +52,7 @@ class Packed:
 def files_of(engine: Engine, image: Image, identity: str, names: re.Pattern[str]) -> Mapping[str, bytes]:
     """The files of ``image``'s stage ``identity`` whose names match ``names``, by name."""
     with spooled(engine.save(identity)) as saved:
-        return oci.contents_of(saved, image.platform, names).files
+        return oci.contents_of(saved, image.platform, names, identity).files
 
 
 def stages_after_compiling(dockerfile: Path) -> tuple[str, ...]:

@@ -54,14 +54,18 @@ class _File:
     content: bytes | None
 
 
-def compare_archives(first: Path, second: Path, platform: Platform) -> list[Difference]:
+def compare_archives(
+    first: Path, second: Path, platform: Platform, identities: tuple[str, ...] = ("", "")
+) -> list[Difference]:
     """The differences between the images for ``platform`` in two archives; none if their manifests are the same.
 
-    Raises :exc:`bakery.errors.BakeryError` if an archive cannot be read.
+    ``identities`` are the images' IDs in the engine that wrote the archives. Raises
+    :exc:`bakery.errors.BakeryError` if an archive cannot be read.
     """
     with (
         first.open("rb") as first_stream, second.open("rb") as second_stream,
-        image_archive(first_stream, platform) as left, image_archive(second_stream, platform) as right,
+        image_archive(first_stream, platform, identities[0]) as left,
+        image_archive(second_stream, platform, identities[1]) as right,
     ):  # fmt: skip
         if left.digest and left.digest == right.digest:
             return []
@@ -111,7 +115,7 @@ def _bytes(left: bytes | None, right: bytes | None) -> str:
 
 def _files(archive: ImageArchive, layer: str) -> dict[str, _File]:
     files, room = dict[str, _File](), LAYER_LIMIT
-    with open_layer(archive.tar, layer) as tar:
+    with open_layer(archive, layer) as tar:
         for member in tar:
             files[member.name] = file = _file(tar, member, min(room, FILE_LIMIT))
             room -= len(file.content or b"")
@@ -174,7 +178,7 @@ def verify_image(builder: Builder, image: Image) -> Verdict:
                 return verdict
             with staged_file(file) as stream:
                 stream.writelines(builder.engine.save(result.tags[0]))
-        differences = tuple(compare_archives(files[0], files[1], image.platform))
+        differences = tuple(compare_archives(files[0], files[1], image.platform, digests))
         report = folder / f"{image.slug}.html"
         return Verdict(image, digests, differences, report if diffoscope(files[0], files[1], report) else None)
     finally:
@@ -276,7 +280,8 @@ def verify_published(builder: Builder, published: Published) -> Verdict:
     if published.digest in (result.record.id, result.record.twin):
         return Verdict(image, (published.digest, published.digest))
     differences = list[Difference]()
-    with spooled(builder.engine.save(result.tags[0])) as stream, image_archive(stream, image.platform) as archive:
+    saved, identity = builder.engine.save(result.tags[0]), result.record.id
+    with spooled(saved) as stream, image_archive(stream, image.platform, identity) as archive:
         differences += _configurations(published.config, archive.config)
         old, new = (config.get("rootfs", {}).get("diff_ids", []) for config in (published.config, archive.config))
         if len(old) != len(new):

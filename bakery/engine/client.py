@@ -1,10 +1,12 @@
 """Docker's client for Python, with limits on the size and time of answers: the engine may be on another machine."""
 
+import re
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
 from docker import APIClient, DockerClient
+from docker.errors import DockerException
 from docker.transport import unixconn
 
 from bakery.net import sessions
@@ -22,6 +24,13 @@ class Connection(sessions.HeaderDeadline, HTTPConnection):
 
 
 class _Api(APIClient):
+    def _retrieve_server_version(self) -> str:
+        """The version of the API, which becomes a part of each URL; DockerException if it is not one."""
+        version = super()._retrieve_server_version()  # type: ignore[misc]
+        if not isinstance(version, str) or not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3}){1,2}", version):
+            raise DockerException(f"its API has the version {version!r}, expected two numbers such as 1.47")
+        return version
+
     def mount(self, prefix: Any, adapter: Any) -> None:
         """Use connections with a deadline for tcp://HOST, too."""
         super().mount(prefix, sessions.Adapter(None) if prefix in ("http://", "https://") else adapter)

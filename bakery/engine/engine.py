@@ -15,6 +15,7 @@ from bakery.engine.daemons import version_of
 from bakery.engine.embedded import Embedded
 from bakery.errors import BakeryError, BuildError, EngineError, InputError
 from bakery.files import Tell
+from bakery.names import is_digest
 from bakery.platforms import AMD64, Platform
 from bakery.programs import ProgramError, run_program
 from bakery.redaction import shorten
@@ -59,13 +60,18 @@ class EngineImage:
 
     @classmethod
     def from_api(cls, image: "DockerImage") -> "EngineImage":
-        """The image that docker's client returned."""
-        attributes = image.attrs
+        """The image that docker's client returned; :exc:`EngineError` if its ID, which names files, is not a digest."""
+        attributes, identity = image.attrs, str(image.id)
+        if not is_digest(identity):
+            raise EngineError(
+                f"the engine gives an image the ID {_short(identity)!r}: expected a digest, sha256: and 64 digits",
+                hint="Is it a Docker engine? `docker version` shows what answers there.",
+            )
         config, files = attributes.get("Config") or {}, attributes.get("RootFS") or {}
         platform = Platform(f"{attributes.get('Os')}/{attributes.get('Architecture')}")
         labels = {str(name): str(text) for name, text in (config.get("Labels") or {}).items()}
         layers, created = tuple(map(str, files.get("Layers") or ())), str(attributes.get("Created") or "")
-        return cls(str(image.id), tuple(map(str, image.tags)), labels, platform, created, layers)
+        return cls(identity, tuple(map(str, image.tags)), labels, platform, created, layers)
 
 
 @dataclass(frozen=True)

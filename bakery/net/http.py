@@ -1,6 +1,7 @@
 """HTTP downloads with limits of size and time; content is not decoded."""
 
 import io
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,12 @@ from bakery.regular_files import read_regular
 
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two reads."""
+PAUSE = 1.0
+"""Seconds from an error of a host to the next request to it."""
+ABOUT_A_FILE = (200, 403, 404, 410)
+"""Answers that are not errors of the host. Some servers answer 403 for a file that they do not have."""
+LAST_ERRORS = dict[str, float]()
+"""The time of each host's last error, by :func:`time.monotonic`."""
 
 
 class UntrustedCertificate(Unavailable):
@@ -49,21 +56,50 @@ def status_of(url: str, *, timeout: tuple[float, float] = TIMEOUT, follow: bool 
     """The status of a HEAD request, after redirects if ``follow``; :exc:`Unavailable` without an answer."""
     from bakery.net.sessions import Session  # takes 0.1 s, which `inv --list` must not spend
 
-    with _errors(timeout), Session() as session:
-        return session.head(url, timeout=timeout, allow_redirects=follow).status_code
+    with _paced(url), _errors(timeout), Session() as session:
+        status = session.head(url, timeout=timeout, allow_redirects=follow).status_code
+        if status not in ABOUT_A_FILE:
+            LAST_ERRORS[_host_of(url)] = time.monotonic()
+        return status
 
 
 def _chunks(url: str, limit: int) -> Iterator[bytes]:
     from bakery.net.sessions import Session, chunks_of
 
-    with _errors(TIMEOUT), Session() as session, session.get(url, stream=True, timeout=TIMEOUT) as response:
+    with (
+        _paced(url), _errors(TIMEOUT), Session() as session,
+        session.get(url, stream=True, timeout=TIMEOUT) as response,
+    ):  # fmt: skip
         if response.status_code != 200:
-            raise Unavailable(f"answered {response.status_code} for {url}")
+            kind = _Missing if response.status_code in ABOUT_A_FILE else Unavailable
+            raise kind(f"answered {response.status_code} for {url}")
         try:
             # Some servers declare a .tgz to be an encoded .tar.
             yield from chunks_of(response, limit)
         except OverflowError as error:
             raise Unavailable(f"{error} for {url}") from None
+
+
+class _Missing(Unavailable):
+    """The host answers, but does not have the file."""
+
+
+def _host_of(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0]
+
+
+@contextmanager
+def _paced(url: str) -> Iterator[None]:
+    """Wait until :data:`PAUSE` is over since the last error of the host of ``url``; note its errors in the block."""
+    host = _host_of(url)
+    if (wait := LAST_ERRORS.get(host, -PAUSE) + PAUSE - time.monotonic()) > 0:
+        time.sleep(wait)
+    try:
+        yield
+    except Unavailable as error:
+        if not isinstance(error, _Missing):
+            LAST_ERRORS[host] = time.monotonic()
+        raise
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import re
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -26,6 +27,8 @@ NOTICE = 15.0
 """Seconds after which a server that has not answered is named on stderr."""
 REDIRECTS = 5
 """Maximum redirects of one request. Only servers that redirect in circles send more."""
+PAUSE = 1.0
+"""Seconds before a redirect after the second one, and before any to the same URL again."""
 
 
 class HeaderDeadline:
@@ -110,16 +113,25 @@ class Session(requests.Session):
             self.mount(scheme, Adapter(context))
 
     def rebuild_auth(self, prepared_request: Any, response: requests.Response) -> None:
-        """Remove the login if the host changes, and add none from ~/.netrc; mark a redirect away from https."""
-        insecure = str(response.url).startswith("https:") and not str(prepared_request.url).startswith("https:")
-        vars(prepared_request)["insecure"] = insecure
+        """Remove the login if the host changes, and add none from ~/.netrc; tell :meth:`send` what to delay or refuse.
+
+        A server that redirects in circles gets a request each second, and a body only twice: a layer has megabytes.
+        """
+        if response.history and prepared_request.body:
+            vars(prepared_request)["refused"] = "a body is not sent to a second redirect"
+        if str(response.url).startswith("https:") and not str(prepared_request.url).startswith("https:"):
+            vars(prepared_request)["refused"] = "a redirect from https to another protocol is not followed"
+        elif len(response.history) > 1 or prepared_request.url in (each.url for each in (response, *response.history)):
+            vars(prepared_request)["pause"] = PAUSE
         if self.should_strip_auth(response.request.url, prepared_request.url):  # type: ignore[no-untyped-call]
             prepared_request.headers.pop("Authorization", None)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Raises TooManyRedirects for a redirect away from https, InvalidURL for a host that is not a valid name."""
-        if vars(request).get("insecure"):
-            raise requests.TooManyRedirects("a redirect from https to another protocol is not followed")
+        """Raises TooManyRedirects for a redirect that is refused, InvalidURL for a host that is not a valid name."""
+        if refused := vars(request).get("refused"):
+            raise requests.TooManyRedirects(refused)
+        if pause := vars(request).get("pause"):
+            time.sleep(pause)
         if not re.fullmatch(r"[\w.-]+|[0-9a-f:.]+(%\w+)?", urlsplit(str(request.url)).hostname or "", re.ASCII):
             raise requests.exceptions.InvalidURL("not the name of a host")
         return super().send(request, **kwargs)

@@ -1,6 +1,15 @@
 """Manifests, indexes, image layouts and archives as the OCI image specification defines them."""
 
-from bakery.oci.archives import ImageArchive, find_index, image_archive, open_blob, open_layer, open_member, read_blob
+from bakery.oci.archives import (
+    ImageArchive,
+    archive_errors,
+    find_index,
+    image_archive,
+    open_blob,
+    open_layer,
+    open_member,
+    read_blob,
+)
 from bakery.oci.attestations import PACKAGES, PREDICATE, SPDX, STATEMENT, Origin, Publication, statement_about
 from bakery.oci.compression import Compressor, compressor
 from bakery.oci.contents import Contents, Overlay, contents_of

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from bakery.errors import BakeryError
-from bakery.names import is_digest_of
+from bakery.names import is_digest, is_digest_of
+from bakery.oci.indexes import digest_of
 from bakery.oci.manifests import (
     ImageConfig,
     Index,
@@ -36,26 +37,40 @@ class ImageArchive:
     config: ImageConfig = field(hash=False)
     layers: tuple[str, ...]
 
+    @property
+    def unpacked(self) -> tuple[str, ...]:
+        """The digests of the uncompressed layers; empty if the configuration does not list them."""
+        return tuple(self.config.get("rootfs", {}).get("diff_ids", []))
+
 
 @contextmanager
-def image_archive(archive: IO[bytes], platform: Platform) -> Iterator[ImageArchive]:
+def image_archive(archive: IO[bytes], platform: Platform, identity: str = "") -> Iterator[ImageArchive]:
     """The image for ``platform`` in a seekable tar; :exc:`BakeryError` if there is none.
 
     Its layers are listed by the manifest if there is one (Docker Engine 25 and newer), else by ``manifest.json``.
+    ``identity`` is the ID of the image in the engine that wrote the archive: the digest of an index, of the manifest
+    or of the configuration, depending on the engine's image store. :exc:`ManifestError` for another image.
     Errors in the block that come from a damaged archive become a :exc:`BakeryError` as well.
     """
+    with archive_errors(), open_archive(archive) as tar:
+        yield _image(tar, platform, identity)
+
+
+@contextmanager
+def archive_errors() -> Iterator[None]:
+    """Turn what reading a damaged archive raises in the block into a :exc:`BakeryError`."""
     try:
-        with open_archive(archive) as tar:
-            yield _image(tar, platform)
+        yield
     except BakeryError:  # TarError among them
         raise
     except read_errors() as error:
         raise BakeryError(f"an image archive cannot be read: {error!r}") from None
 
 
-def _image(tar: tarfile.TarFile, platform: Platform) -> ImageArchive:
+def _image(tar: tarfile.TarFile, platform: Platform, identity: str) -> ImageArchive:
     names = set(tar.getnames())
-    index = find_index(tar, platform)[1] if "index.json" in names else Index(manifests=[])
+    indexes = list(_indexes(tar, platform)) if "index.json" in names else [("", Index(manifests=[]))]
+    index = indexes[-1][1]
     digest = pick(index, platform)["digest"] if index["manifests"] else ""
     if digest:
         if blob_path(digest) not in names:
@@ -66,7 +81,27 @@ def _image(tar: tarfile.TarFile, platform: Platform) -> ImageArchive:
     else:
         image = json.loads(_read(open_member(tar, "manifest.json"), "manifest.json"))[0]
         config, layers = image["Config"], image["Layers"]
-    return ImageArchive(tar, digest, parse_config(read_object(tar, config)), tuple(layers))
+    with _open(tar, config) as stream:
+        data = _read(stream, config)
+    if identity not in ("", digest, digest_of(data), *(listed for listed, _ in indexes)):
+        raise ManifestError(
+            f"the image archive has {digest or digest_of(data)}, expected {identity}",
+            hint="Run the same command again: another process may have replaced the image.",
+        )
+    archive = ImageArchive(tar, digest, parse_config(data), tuple(layers))
+    if archive.unpacked and len(archive.unpacked) != len(layers):
+        raise ManifestError(f"not an image: {len(layers)} layers, and digests of {len(archive.unpacked)}")
+    return archive
+
+
+def _indexes(tar: tarfile.TarFile, platform: Platform) -> Iterator[tuple[str, Index]]:
+    """The layout's index, and those that it leads to for ``platform``, each with its digest: the first has none."""
+    digest, index = "", parse_index(read_object(tar, "index.json"))
+    yield digest, index
+    while index["manifests"] and is_index(entry := pick(index, platform)):
+        digest = entry["digest"]
+        index = parse_index(read_blob(tar, digest))
+        yield digest, index
 
 
 def find_index(tar: tarfile.TarFile, platform: Platform) -> tuple[str, Index]:
@@ -74,11 +109,8 @@ def find_index(tar: tarfile.TarFile, platform: Platform) -> tuple[str, Index]:
 
     :exc:`ManifestError` if there is no image for the platform, unless an index is empty.
     """
-    digest, index = "", parse_index(read_object(tar, "index.json"))
-    while index["manifests"] and is_index(entry := pick(index, platform)):
-        digest = entry["digest"]
-        index = parse_index(read_blob(tar, digest))
-    return digest, index
+    *_, last = _indexes(tar, platform)
+    return last
 
 
 def blob_path(digest: str) -> str:
@@ -128,6 +160,20 @@ def read_object(tar: tarfile.TarFile, name: str) -> dict[str, object]:
         return parse_object(_read(stream, name))
 
 
-def open_layer(tar: tarfile.TarFile, name: str) -> AbstractContextManager[tarfile.TarFile]:
-    """The tar in the layer ``name`` of an archive; :exc:`bakery.tar.TarError` if it is not one."""
-    return open_compressed_tar(open_member(tar, name))
+def _open(tar: tarfile.TarFile, name: str) -> IO[bytes]:
+    """The file ``name``; a blob of a layout is compared with the digest that is its name."""
+    kind, _, digest = name.partition("/")
+    digest = digest.replace("/", ":")
+    return open_blob(tar, digest) if kind == "blobs" and is_digest(digest) else open_member(tar, name)
+
+
+def open_layer(image: ImageArchive, name: str) -> AbstractContextManager[tarfile.TarFile]:
+    """The tar in the layer ``name``, as a context manager; :exc:`bakery.tar.TarError` if it is not one.
+
+    :exc:`BakeryError` if its bytes do not have the digest that is its name, or, at the end of the block, if they do not
+    unpack to the digest in the configuration: an engine compares neither when it saves an image.
+    """
+    digests = {digest for layer, digest in zip(image.layers, image.unpacked, strict=False) if layer == name}
+    if len(digests) > 1 or not all(map(is_digest, digests)):
+        raise ManifestError(f"not an image: {name} has no valid digest of its uncompressed bytes")
+    return open_compressed_tar(_open(image.tar, name), digest="".join(digests))

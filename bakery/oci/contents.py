@@ -114,14 +114,15 @@ class Overlay:
                 del older[path]
 
 
-def contents_of(archive: IO[bytes], platform: Platform, pattern: re.Pattern[str]) -> Contents:
+def contents_of(archive: IO[bytes], platform: Platform, pattern: re.Pattern[str], identity: str = "") -> Contents:
     """The files whose whole paths match ``pattern`` in the image for ``platform``.
 
-    Raises :exc:`bakery.errors.BakeryError` if the archive has no such image or is damaged.
+    ``identity`` is the image's ID in the engine that wrote the archive. Raises :exc:`bakery.errors.BakeryError` if the
+    archive has no such image or is damaged.
     """
     overlay = Overlay(pattern)
-    with image_archive(archive, platform) as image:
+    with image_archive(archive, platform, identity) as image:
         for name in image.layers:
-            with open_layer(image.tar, name) as tar:
+            with open_layer(image, name) as tar:
                 overlay.add(tar)
         return Contents(image.digest, image.config, overlay.files, overlay.links)

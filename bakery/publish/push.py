@@ -11,7 +11,7 @@ import re
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO
@@ -126,7 +126,8 @@ class Payload:
 
     def open(self, digest: str) -> IO[bytes]:
         """A blob, after its bytes were compared with its digest."""
-        return oci.open_blob(self.archive, digest)
+        with oci.archive_errors():
+            return oci.open_blob(self.archive, digest)
 
 
 @contextmanager
@@ -138,12 +139,13 @@ def open_payload(
     If the engine stores layers uncompressed, they are compressed by ``packing``. Raises :exc:`PublishError` if the
     engine cannot write OCI layouts (Docker before 25).
     """
-    workspace.build.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=workspace.build) as saved, tempfile.TemporaryFile(dir=workspace.build) as packed:
+    with ExitStack() as stack:
         with disk_full(workspace.build):
+            workspace.build.mkdir(parents=True, exist_ok=True)
+            saved, packed = (stack.enter_context(tempfile.TemporaryFile(dir=workspace.build)) for _ in range(2))
             saved.writelines(engine.save(identity))
             saved.seek(0)
-            with open_archive(saved) as tar:
+            with oci.archive_errors(), open_archive(saved) as tar:
                 has_manifests = "index.json" in tar.getnames()
             if not has_manifests:
                 raise PublishError(
@@ -157,13 +159,15 @@ def open_payload(
                 oci.recompress(source, target, replace(packing, marked=False), layers)
         layout = saved if engine.keeps_layers else packed
         layout.seek(0)
-        with open_archive(layout) as archive:
-            yield Payload(archive, platform)
+        with oci.archive_errors():
+            payload = Payload(stack.enter_context(open_archive(layout)), platform)
+        yield payload
 
 
 def write_digests(file: str, images: Sequence[PushedImage]) -> str:
     """Write what was pushed by digest, for :func:`read_digests` on another machine; returns what to do with it."""
-    write_whole(Path(file), json.dumps([asdict(image) for image in images], indent=1) + "\n")
+    with disk_full(Path(file)):
+        write_whole(Path(file), json.dumps([asdict(image) for image in images], indent=1) + "\n")
     return f"{file} written: {len(images)} images; tag them with inv push --merge={file}"
 
 

@@ -90,15 +90,14 @@ class Registry:
         """The image for ``platform``; :exc:`RegistryError`, or :exc:`oci.ManifestError` if it has no such image."""
         host, _, tag = split_reference(reference)
         content, digest = self.manifest(reference, tag)
-        single = not oci.is_index(content)
-        if not single:
+        if oci.is_index(content):
             digest = oci.pick(oci.parse_index(content), platform)["digest"]
             content, _ = self.manifest(reference, digest)
         manifest = oci.parse_manifest(content)
         config = self._config(reference, manifest["config"])
-        actual = f"{config.get('os')}/{config.get('architecture')}"
-        if single and config and actual != platform:
-            raise oci.ManifestError(f"{reference} is an image for {actual}, not for {platform}")
+        # An index may list an image for one platform under another.
+        if config and (actual := Platform.from_descriptor(config)) != platform:
+            raise oci.ManifestError(f"{reference} is an image for {actual or 'no platform'}, not for {platform}")
         layers = oci.labelled(oci.layer_sizes(manifest), config)
         return RemoteImage(reference, host, platform, digest, layers, config)
 

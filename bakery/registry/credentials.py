@@ -77,6 +77,12 @@ def _mapping(value: object) -> Mapping[str, object]:
     return value or {}
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("expected a text")
+    return value
+
+
 def _from_helper(helper: str, server: str) -> Login | None:
     """The login that a credential helper has for ``server``, ``None`` if it has none.
 
@@ -90,7 +96,7 @@ def _from_helper(helper: str, server: str) -> Login | None:
     if done.code:
         raise subprocess.CalledProcessError(done.code, command[0])
     answer = _mapping(json.loads(done.stdout))
-    name, secret = str(answer["Username"]), str(answer["Secret"])
+    name, secret = _text(answer["Username"]), _text(answer["Secret"])
     if not name and not secret:  # docker-credential-pass
         return None
     return Login(token=secret) if name == "<token>" else Login(name, secret)
@@ -105,9 +111,9 @@ def _from_auths(auths: Mapping[str, object], key: str) -> Login:
     entry = auths.get(key) or next((value for name, value in auths.items() if _host(name) == _host(key)), None)
     login = _mapping(entry)
     if login.get("identitytoken"):
-        return Login(token=str(login["identitytoken"]))
-    if not (encoded := re.sub("[\r\n]", "", str(login.get("auth") or ""))):
-        return Login(str(login.get("username") or ""), str(login.get("password") or ""))
+        return Login(token=_text(login["identitytoken"]))
+    if not (encoded := re.sub("[\r\n]", "", _text(login.get("auth") or ""))):
+        return Login(_text(login.get("username") or ""), _text(login.get("password") or ""))
     name, separator, password = base64.b64decode(encoded, validate=True).decode().partition(":")
     if not name or not separator:
         raise ValueError("expected NAME:PASSWORD")

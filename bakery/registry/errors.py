@@ -38,8 +38,11 @@ def is_full(body: bytes) -> bool:
     return bool(FULL.search(body))
 
 
-def login_error(host: str, path: str, known: bool) -> RegistryError:
-    """A 401: docker's configuration has no login, or one (``known``) that is not accepted."""
+def login_error(host: str, path: str, known: bool, token: bool = False) -> RegistryError:
+    """A 401: docker's configuration has no login, or one (``known``) or a ``token`` that the host does not accept."""
+    if token:
+        message = f"{host} accepts a name with a password only; docker's configuration has an identity token for it"
+        return RegistryError(message, hint=f"Log in with a name: docker login --username=NAME {host}", status=401)
     if known:
         message, verb = f"{host} does not accept the login that docker's configuration has for it", "again"
     else:

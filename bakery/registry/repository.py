@@ -136,7 +136,8 @@ class Repository:
             if not url.startswith("https://" if secure else ("https://", "http://")):
                 raise RegistryError(f"{self.transport.host} directs the upload to a protocol other than https")
             url += f"{'&' if '?' in url else '?'}digest={digest}"
-            headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+            # requests sets Content-Length to what it sends; a manifest may state another size.
+            headers = {"Content-Type": "application/octet-stream"}
             done = self.transport.once("PUT", url, headers=headers, body=open_blob, good=(201, 204, 404, 416))
             if done.status in (404, 416):
                 raise RegistryError(

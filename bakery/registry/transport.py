@@ -287,7 +287,7 @@ class Transport:
         """Any answer, after a login if the registry requires one."""
         url = self._url(resource)
         for renewed in (False, True):
-            data = body if isinstance(body, bytes) else body()
+            data = _opened(body)
             response = self.session.request(
                 verb, url, data=data or None, headers=dict(headers), auth=self._sign, timeout=self.policy.timeout,
                 stream=True,
@@ -339,7 +339,7 @@ class Transport:
         secure = realm.scheme == "https" or (realm.scheme == "http" and is_loopback(realm.netloc))
         if "realm" not in bearer and "basic" in kinds:
             if self.basic or not self.login.name:
-                raise login_error(self.host, self.path, self.basic)
+                raise login_error(self.host, self.path, self.basic, bool(self.login.token))
             self.basic = True
         elif secure or (realm.scheme == "http" and not self.login):
             self.token = self._token(bearer["realm"], bearer.get("service"))
@@ -375,6 +375,16 @@ class Transport:
         if not re.fullmatch(r"[\x21-\x7e]+", token):  # RFC 6750 2.1; else it could end the header that it is sent in
             raise RegistryError(f"{server}, the token server of {self.host}, answered with an invalid token")
         return token
+
+
+def _opened(body: Body) -> bytes | IO[bytes]:
+    """A request's body at its beginning; an empty file as bytes, because requests sends it as chunked."""
+    if isinstance(body, bytes):
+        return body
+    stream = body()
+    empty = not stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    return b"" if empty else stream
 
 
 def _basic(login: Login) -> "Callable[[requests.PreparedRequest], requests.PreparedRequest]":

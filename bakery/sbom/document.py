@@ -149,11 +149,11 @@ def _components(contents: Contents, subject: Subject, licences: Licences) -> Ite
 def bill_of(archive: IO[bytes], subject: Subject, licences: Licences, digest: str = "") -> Bill:
     """The bill of the image in ``archive``.
 
-    ``digest`` is the digest of the image's manifest, for an archive that does not contain it. :exc:`BuildError` if the
-    image was not made from the tarball that the lock pins.
+    ``digest`` is the image's ID in the engine that wrote the archive. :exc:`BuildError` if the image was not made from
+    the tarball that the lock pins.
     """
     image, pin = subject.image, subject.image.pin
-    contents = contents_of(archive, image.platform, FILES)
+    contents = contents_of(archive, image.platform, FILES, digest)
     labels = labels_of(contents.config)
     sha256 = next((value for key, value in labels.items() if key.endswith(".source.sha256")), pin.sha256)
     if sha256 != pin.sha256:

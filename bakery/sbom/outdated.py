@@ -121,15 +121,18 @@ class Outdated:
         """The versions of an image's packages by name; invalid names and versions are noted in ``survey``."""
         if self.repository:
             remote = self.registry.image(reference, image.platform)
-            if remote.config and (problem := mismatch(image, oci.labels_of(remote.config))):
+            if not remote.config:
+                raise oci.ManifestError("its configuration, whose labels name the image, cannot be read")
+            if problem := mismatch(image, oci.labels_of(remote.config)):
                 raise oci.ManifestError(f"it is another image: {problem}")
             packages, origin = _attested(self.registry, remote), "its bill of materials"
             if packages is None:
                 packages, origin = _versions(_status_files(self.registry, remote)), "its layers"
             self.tell(f"{reference} ({image.platform}): packages read from {origin}")
         else:
-            with spooled(self.engine.save(reference)) as archive:
-                packages = _versions(oci.contents_of(archive, image.platform, STATUS_FILES).files)
+            identity = self.engine.require(reference).id
+            with spooled(self.engine.save(identity)) as archive:
+                packages = _versions(oci.contents_of(archive, image.platform, STATUS_FILES, identity).files)
         valid = {key: text for key, text in packages.items() if is_package(key, text)}
         if not valid or len(valid) < len(packages):
             count = f"{len(packages) - len(valid)} of its packages have no valid name and version"

@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from bakery.files import spooled
-from bakery.oci import Compressor, ImageConfig, LayerSize, compressor, image_archive, labelled, open_layer, open_member
+from bakery.oci import (
+    Compressor,
+    ImageArchive,
+    ImageConfig,
+    LayerSize,
+    compressor,
+    image_archive,
+    labelled,
+    open_layer,
+    open_member,
+)
 from bakery.platforms import Platform
 from bakery.sizes.breakdown import Entry, FileSize, Part, Share, Size, breakdown, classify, final_files, is_base
 from bakery.tar import CHUNK, method_of
@@ -35,14 +45,15 @@ class SavedImage:
         return Size(sum(layer.compressed_bytes for layer in self.layers), disk)
 
 
-def saved_image(chunks: Iterable[bytes], platform: Platform) -> SavedImage:
+def saved_image(chunks: Iterable[bytes], platform: Platform, identity: str = "") -> SavedImage:
     """The image for ``platform`` in the output of ``docker save``; :exc:`BakeryError` if it has none.
 
+    ``identity`` is the image's ID in the engine: an archive of another image is an error, too.
     Layers are those of the OCI manifest (Docker Engine 25 and newer) or of ``manifest.json``.
     """
-    with spooled(chunks) as archive, image_archive(archive, platform) as image:
+    with spooled(chunks) as archive, image_archive(archive, platform, identity) as image:
         steps = labelled([LayerSize(name, "", 0) for name in image.layers], image.config)
-        read = [_Layer(image.tar, step, first=number == 0) for number, step in enumerate(steps)]
+        read = [_Layer(image, step, first=number == 0) for number, step in enumerate(steps)]
         sizes = tuple(layer.size for layer in read)
         return SavedImage(
             digest=image.digest,
@@ -60,27 +71,27 @@ class _Layer:
     A base is one part and not divided, nor are upgrades of a base's own packages.
     """
 
-    def __init__(self, tar: tarfile.TarFile, step: LayerSize, *, first: bool) -> None:
-        name = step.digest
+    def __init__(self, image: ImageArchive, step: LayerSize, *, first: bool) -> None:
+        name, tar = step.digest, image.tar
         self.entries: list[Entry] = []
         self.weights: dict[Part, int] = {}
         method = method_of(open_member(tar, name).read(512))
         if first:
-            with open_layer(tar, name) as files:
+            with open_layer(image, name) as files:
                 self.entries = [_entry(member) for member in files]
         if not (first and is_base(self.entries)):
-            self._weigh(tar, name, method)
+            self._weigh(image, name, method)
         if UPGRADES in step.label:
             self.weights = {Part.UPGRADES: 1}
         packed = tar.getmember(name).size if method != "none" else _gzip_size(open_member(tar, name))
         algorithm, _, digest = name.removeprefix("blobs/").partition("/")
         self.size = LayerSize(f"{algorithm}:{digest}" if name.startswith("blobs/") else name, method, packed)
 
-    def _weigh(self, tar: tarfile.TarFile, name: str, method: str) -> None:
+    def _weigh(self, image: ImageArchive, name: str, method: str) -> None:
         compressors: dict[Part, Compressor] = {}
         level = ZSTD_LEVEL if method == "zstd" else GZIP_LEVEL
         self.entries = []
-        with open_layer(tar, name) as files:
+        with open_layer(image, name) as files:
             for member in files:
                 entry = _entry(member)
                 self.entries.append(entry)

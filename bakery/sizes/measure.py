@@ -44,12 +44,12 @@ def reference_names(catalog: Catalog, image: Image) -> tuple[str, ...]:
 
 
 def size_and_anatomy(
-    engine: Engine, image: Image, reference: str, record: BuildRecord | None
+    engine: Engine, image: Image, identity: str, record: BuildRecord | None
 ) -> tuple[Size, dict[str, PartSize]]:
-    """Sizes of ``reference``, and of its parts: from ``record``, which must be of the same image, else measured."""
+    """Sizes of the image ``identity``, and of its parts: from its ``record`` if it has one, else measured."""
     if record and record.anatomy:
         return Size(record.compressed_bytes, record.disk_bytes), record.anatomy
-    saved = saved_image(engine.save(reference), image.platform)
+    saved = saved_image(engine.save(identity), image.platform, identity)
     return saved.size, compact(saved.parts)
 
 
@@ -203,7 +203,7 @@ class Comparer:
         if self.engine is None or image is None or image.platform != platform:
             return None
         self.tell(f"measuring {reference}")
-        saved = saved_image(self.engine.save(reference), platform)
+        saved = saved_image(self.engine.save(image.id), platform, image.id)
         digest = saved.digest or image.id
         measured = SizeReport(
             reference, "engine", f"docker save, {digest[:19]}", platform, saved.size.compressed_bytes, saved.layers,

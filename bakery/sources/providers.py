@@ -202,8 +202,6 @@ def newest_wheel(like: str, *, same_version: bool = False) -> Iterator[Path]:
 
 FAILED = set[str]()
 """Mirrors whose answer is not about one release, such as a server error; they are not asked about others."""
-ABOUT_A_RELEASE = (200, 403, 404, 410)
-"""Some servers answer 403 for a file that they do not have."""
 
 
 def _has(mirror: str, url: str) -> bool:
@@ -211,7 +209,7 @@ def _has(mirror: str, url: str) -> bool:
         status = 500 if mirror in FAILED else http.status_of(url)
     except Unavailable:
         status = 500
-    if status not in ABOUT_A_RELEASE:
+    if status not in http.ABOUT_A_FILE:
         FAILED.add(mirror)
     return status == 200
 

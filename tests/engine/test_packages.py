@@ -70,7 +70,7 @@ class Packages:
         data = io.BytesIO(b"".join(self.bench.engine.save(result.tags[0])))
         with image_archive(data, self.bench.image().platform) as image:
             for layer in image.layers:
-                with open_layer(image.tar, layer) as tar:
+                with open_layer(image, layer) as tar:
                     for member in tar:
                         stream = tar.extractfile(member) if member.isreg() else None
                         content = stream.read() if stream else member.linkname

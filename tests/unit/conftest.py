@@ -50,6 +50,8 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker-config"))
     monkeypatch.setenv("BAKERY_HOME", str(tmp_path / "home"))
+    for module in ("http", "sessions"):  # servers that fail are asked again at once
+        monkeypatch.setattr(f"bakery.net.{module}.PAUSE", 0.0)
 
 
 @pytest.fixture

@@ -209,6 +209,24 @@ def test_the_advice_is_about_the_cache_only_for_a_file_of_the_cache(tmp_path: Pa
     assert caught.value.hint.startswith(advice)
 
 
+@pytest.mark.parametrize("kind", ["a FIFO", "a regular file", "a symbolic link"])
+@pytest.mark.parametrize("below", ["", "logs/x"])
+def test_what_is_in_the_way_of_a_folder_is_named(tmp_path: Path, kind: str, below: str) -> None:
+    obstacle = tmp_path / "build"
+    if kind == "a FIFO":
+        os.mkfifo(obstacle)
+    elif kind == "a symbolic link":
+        obstacle.symlink_to("nowhere/x")
+    else:
+        obstacle.touch()
+    with pytest.raises(BakeryError) as caught, disk_full(obstacle):
+        (obstacle / below).mkdir(parents=True, exist_ok=True)
+    assert caught.value.hint.startswith(f"{obstacle} is {kind}: expected a folder.")
+    with pytest.raises(OSError, match=r"exists|directory") as error:
+        (obstacle / below).mkdir(parents=True, exist_ok=True)
+    assert caught.value.hint in str(describe(error.value))
+
+
 @pytest.mark.parametrize("kind", ["a FIFO", "too large", "not UTF-8"])
 @pytest.mark.parametrize("folder", ["cache/bases", "users"])
 def test_an_error_about_content_does_not_blame_the_path_or_its_permissions(

@@ -209,3 +209,9 @@ def test_a_gpgv_that_prints_without_end_verifies_nothing(root: Path, tmp_path: P
     keys = root / "shared" / "keys"
     with pytest.raises(openpgp.BadSignature, match="gpgv wrote more than 1 MiB"):
         openpgp.verify(tmp_path, signature, [next(keys.glob("*.asc")).stem], keys, datetime.now(UTC))
+
+
+@pytest.mark.parametrize("argument", ["a\0b", "a\ud800"])
+def test_an_argument_that_no_program_can_be_given_is_an_error_of_the_program(argument: str) -> None:
+    with pytest.raises(ProgramError, match="cannot be run: "):
+        run_program(["true", argument], os.environ)

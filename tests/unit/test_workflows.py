@@ -202,6 +202,27 @@ def test_a_release_that_fails_verification_does_not_keep_others_out_of_the_pull_
     assert order == sorted(order)
 
 
+@pytest.mark.parametrize(("lines", "cut"), [(1, False), (100, False), (20_000, True)])
+def test_a_long_report_of_an_update_is_cut_to_what_github_accepts(tmp_path: Path, lines: int, cut: bool) -> None:
+    """gh fails for more than 65,536 characters."""
+    (tmp_path / "update.txt").write_text("a line\n" * lines)
+    for name in ("git", "gh"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "{name} $*" >>calls; [ "$1" != diff ] && [ "$2" != create ]\n')
+        (tmp_path / name).chmod(0o755)
+    script = script_of(NIGHTLY["update"], "Open a pull request")
+    run = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "infra7/python", "GITHUB_RUN_ID": "5"}
+    assert run_step(tmp_path, script, "", BASE="main", **run) == (0, {"changed": "true"})
+    body, calls = (tmp_path / "body.md").read_text(), (tmp_path / "calls").read_text()
+    assert len(body) < 65_536 and body.startswith("```\na line\n")
+    assert [line[:13] for line in calls.splitlines()[-2:]] == ["gh pr create ", "gh pr edit ni"]
+    if cut:
+        assert body.endswith(
+            "\n```\nCut off: the log of https://github.com/infra7/python/actions/runs/5 has all of it.\n"
+        )
+    else:
+        assert body == "\n".join(["```", *["a line"] * lines, "", "```", ""])
+
+
 def test_logs_that_contain_the_token_are_not_uploaded(tmp_path: Path) -> None:
     logs = tmp_path / "build" / "logs"
     logs.mkdir(parents=True)

@@ -44,11 +44,12 @@ class FakeBuilder:
         ]
 
 
-def archive(file: Path, content: bytes) -> Path:
+def archive(file: Path, content: bytes) -> tuple[str, Path]:
+    """The identity and the archive of an image with the file ``a``."""
     made = Archive()
-    made.image([make_tar({"a": content})], "none")
+    identity = made.image([make_tar({"a": content})], "none")["digest"]
     file.write_bytes(made.save())
-    return file
+    return identity, file
 
 
 def verify(builder: FakeBuilder, image: Image) -> Any:
@@ -60,10 +61,10 @@ def verify(builder: FakeBuilder, image: Image) -> Any:
 def test_two_builds_with_the_same_identity_are_the_same_bits(
     tmp_path: Path, catalog: Catalog, image: Callable[..., Image]
 ) -> None:
-    file = archive(tmp_path / "1.tar", b"x")
-    builder = FakeBuilder(tmp_path, catalog, ("sha256:1", file), ("sha256:1", file))
+    made = archive(tmp_path / "1.tar", b"x")
+    builder = FakeBuilder(tmp_path, catalog, made, made)
     verdict = verify(builder, image("3.13"))
-    assert (verdict.same, verdict.digests, builder.builds) == (True, ("sha256:1", "sha256:1"), 2)
+    assert (verdict.same, verdict.digests, builder.builds) == (True, (made[0], made[0]), 2)
     report = verdict_report([verdict])
     assert report.rows[0]["same"] == "the same bits"  # type: ignore[index]
     assert (report.notes, report.failure) == ([], None)
@@ -72,13 +73,13 @@ def test_two_builds_with_the_same_identity_are_the_same_bits(
 def test_the_files_that_differ_are_reported(tmp_path: Path, catalog: Catalog, image: Callable[..., Image]) -> None:
     first = archive(tmp_path / "1.tar", b"x")
     second = archive(tmp_path / "2.tar", b"y")
-    verdict = verify(FakeBuilder(tmp_path, catalog, ("sha256:1", first), ("sha256:2", second)), image("3.13"))
+    verdict = verify(FakeBuilder(tmp_path, catalog, first, second), image("3.13"))
     report = verdict_report([verdict])
     with pytest.raises(BuildError, match="1 of 1 images are not reproducible"):
         report.show()
     assert report.notes == ["3.13.15-bookworm: layer 1, a: 1 of 1 bytes, first at 0: 78 against 79"]
     assert report.rows[0] == {
-        "image": "3.13.15-bookworm", "same": "different", "digest": "sha256:1 sha256:2", "differences": 1,
+        "image": "3.13.15-bookworm", "same": "different", "digest": f"{first[0]} {second[0]}", "differences": 1,
     }  # fmt: skip
 
 
@@ -89,13 +90,13 @@ def test_content_over_a_limit_is_compared_by_digest_and_not_kept(
 ) -> None:  # fmt: skip
     for name, limit in limits.items():
         monkeypatch.setattr(reproducibility, name, limit)
-    files = []
+    images = []
     for number, letter in enumerate(b"xy", 1):
         made = Archive()
-        made.image([make_tar({"a": b"same" * 20, "b": bytes([letter]) * 100, "c": bytes([letter])})], "none")
-        files.append(tmp_path / f"{number}.tar")
-        files[-1].write_bytes(made.save())
-    verdict = verify(FakeBuilder(tmp_path, catalog, ("sha256:1", files[0]), ("sha256:2", files[1])), image("3.13"))
+        layer = make_tar({"a": b"same" * 20, "b": bytes([letter]) * 100, "c": bytes([letter])})
+        images.append((made.image([layer], "none")["digest"], tmp_path / f"{number}.tar"))
+        images[-1][1].write_bytes(made.save())
+    verdict = verify(FakeBuilder(tmp_path, catalog, *images), image("3.13"))
     assert [(file.path, file.description) for file in verdict.differences] == [
         ("b", "different bytes"), ("c", "1 of 1 bytes, first at 0: 78 against 79"),
     ]  # fmt: skip
@@ -150,7 +151,8 @@ def test_a_published_image_that_can_be_built_again_has_the_same_bits(
     tmp_path: Path, catalog: Catalog, image: Callable[..., Image], digest: str
 ) -> None:
     remote = published(image("3.13"), digest)
-    builder = Rebuilder(tmp_path, catalog, dict(remote.labels), ("sha256:new", archive(tmp_path / "1.tar", b"x")))
+    made = "sha256:new", archive(tmp_path / "1.tar", b"x")[1]
+    builder = Rebuilder(tmp_path, catalog, dict(remote.labels), made)
     verdict = verify_published(cast(Builder, builder), remote)
     assert (verdict.same, verdict.image, builder.builds) == (True, image("3.13"), 1)
 
@@ -159,9 +161,10 @@ def test_a_published_image_with_other_bits_is_a_failure_that_names_the_layers(
     tmp_path: Path, catalog: Catalog, image: Callable[..., Image]
 ) -> None:
     remote = published(image("3.13"), "sha256:published")
-    builder = Rebuilder(tmp_path, catalog, dict(remote.labels), ("sha256:new", archive(tmp_path / "1.tar", b"x")))
+    made = archive(tmp_path / "1.tar", b"x")
+    builder = Rebuilder(tmp_path, catalog, dict(remote.labels), made)
     verdict = verify_published(cast(Builder, builder), remote)
-    assert (verdict.same, verdict.digests) == (False, ("sha256:published", "sha256:new"))
+    assert (verdict.same, verdict.digests) == (False, ("sha256:published", made[0]))
     assert any(difference.layer == 1 for difference in verdict.differences)
     assert isinstance(verdict_report([verdict]).failure, BuildError)
 
@@ -171,7 +174,8 @@ def test_a_published_configuration_may_lack_layers_and_be_megabytes_long(
 ) -> None:
     remote = published(image("3.13"), "sha256:published")
     config: Any = {"config": {"Labels": dict(remote.labels)}, "history": ["x" * (1 << 20)]}
-    builder = Rebuilder(tmp_path, catalog, dict(remote.labels), ("sha256:new", archive(tmp_path / "1.tar", b"x")))
+    made = archive(tmp_path / "1.tar", b"x")
+    builder = Rebuilder(tmp_path, catalog, dict(remote.labels), made)
     verdict = verify_published(cast(Builder, builder), dataclasses.replace(remote, config=config))
     descriptions = [difference.description for difference in verdict.differences]
     assert "0 layers against 1" in descriptions and max(map(len, descriptions)) < 1100

@@ -321,6 +321,7 @@ def test_an_option_that_would_be_ignored_is_rejected(inv: Run, line: str, messag
         ("bench --html=/dev/full", "--html=/dev/full: /dev/full is a device: expected a regular file"),
         ("compare --html=/proc/x.html", "--html=/proc/x.html cannot be written: No such file or directory"),
         ("push --digests=/etc/passwd/x", "--digests=/etc/passwd/x cannot be written: Not a directory"),
+        (f"push --digests={'n' * 250}", f"--digests={'n' * 250} cannot be written: File name too long"),
         ("startup --fresh-engine=zfs", "unknown fresh-engine 'zfs'\n  Expected containerd or overlay2."),
     ],
 )

@@ -36,6 +36,7 @@ from bakery.platforms import ARM64
 from bakery.workspace import Workspace
 from tests.loopback import serving_requests
 
+IDENTITY = f"sha256:{'1' * 64}"
 VERSION = {"Version": "26.1.5+dfsg1", "ApiVersion": "1.45", "MinAPIVersion": "1.24", "Os": "linux", "Arch": "amd64"}
 
 
@@ -270,6 +271,16 @@ def test_a_configuration_that_dockers_client_cannot_use_is_not_blamed_on_the_eng
     assert "config.json in $DOCKER_CONFIG" in caught.value.hint
 
 
+@pytest.mark.parametrize("version", ["abc", "1.47/..", "1.47\r\nX: y", "", None, 1.47])
+def test_an_engine_without_a_valid_version_of_its_api_is_not_blamed_on_dockers_configuration(
+    workspace: Workspace, serve: Callable[..., Any], version: object
+) -> None:
+    body = json.dumps({**VERSION, "ApiVersion": version}).encode()
+    engine = Engine("DOCKER_HOST", serve(default=body).url.replace("http://", "tcp://"), Embedded(workspace))
+    with pytest.raises(EngineError, match=r"its API has the version .*, expected two numbers such as 1\.47"):
+        engine.check()
+
+
 def test_an_engine_that_is_too_old_is_rejected_with_the_minimum_version(
     workspace: Workspace, fake_engine: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -485,7 +496,7 @@ def test_no_second_engine_is_started_next_to_the_users_own(workspace: Workspace)
 
 def fake_image(**attributes: Any) -> Any:
     """An image as docker's client returns it."""
-    return SimpleNamespace(id="sha256:1", tags=["infra7/python:3.13"], attrs=attributes)
+    return SimpleNamespace(id=IDENTITY, tags=["infra7/python:3.13"], attrs=attributes)
 
 
 def test_an_image_has_the_attributes_that_the_api_returns() -> None:
@@ -497,12 +508,20 @@ def test_an_image_has_the_attributes_that_the_api_returns() -> None:
     )  # fmt: skip
     layers = ("sha256:2", "sha256:3")
     labels, created = {"a": "b"}, "2026-08-05T00:00:00Z"
-    assert image == EngineImage("sha256:1", ("infra7/python:3.13",), labels, ARM64, created, layers)
+    assert image == EngineImage(IDENTITY, ("infra7/python:3.13",), labels, ARM64, created, layers)
 
 
 def test_an_image_without_labels_and_layers_is_valid() -> None:
     image = EngineImage.from_api(fake_image(Os="linux", Architecture="amd64", Config={"Labels": None}, RootFS={}))
     assert (image.labels, image.layers, image.created) == ({}, (), "")
+
+
+@pytest.mark.parametrize("identity", [None, "", "sha256:1", f"{IDENTITY}/../..", f"{IDENTITY}\0", "x" * 5000])
+def test_an_id_that_is_not_a_digest_is_an_error_because_files_are_named_by_it(identity: str | None) -> None:
+    image: Any = SimpleNamespace(id=identity, tags=[], attrs={})
+    with pytest.raises(EngineError, match="expected a digest") as caught:
+        EngineImage.from_api(image)
+    assert len(caught.value.message) < 1200
 
 
 def test_labels_that_are_not_strings_become_strings() -> None:
@@ -626,7 +645,7 @@ def test_a_pull_reports_progress_and_the_registrys_error(
     step: int,
     progress: list[str] | None,
 ) -> None:
-    image = {"Id": "sha256:1", "RepoTags": ["some/image:1"], "Os": "linux", "Architecture": "amd64"}
+    image = {"Id": IDENTITY, "RepoTags": ["some/image:1"], "Os": "linux", "Architecture": "amd64"}
 
     def answer(request: Any) -> bytes | None:
         path = request.path.partition("?")[0]
@@ -708,7 +727,7 @@ def test_only_a_container_with_a_network_gets_the_proxies_of_dockers_configurati
 
     def answer(request: Any) -> Any:
         if not request.path.endswith("/containers/create"):
-            return json.dumps({**VERSION, "Id": "sha256:1", "RepoTags": []}).encode()
+            return json.dumps({**VERSION, "Id": IDENTITY, "RepoTags": []}).encode()
         created.append(json.loads(request.rfile.read(int(request.headers["Content-Length"]))))
         return 403
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from bakery.errors import Unavailable
 from bakery.net import http, sessions
@@ -158,3 +160,59 @@ def test_a_body_that_never_ends_is_abandoned(serve: Any, monkeypatch: pytest.Mon
     with pytest.raises(Unavailable, match="did not answer in time"):
         http.read(f"{serve(default=send).url}/x", LIMIT)
     assert time.monotonic() - begin < 5
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between requests, which take no time."""
+    seconds: list[float] = []
+    monkeypatch.setattr(time, "sleep", seconds.append)
+    for module in (http, sessions):
+        monkeypatch.setattr(module, "PAUSE", 1.0)
+    return seconds
+
+
+def again(request: Any) -> Any:
+    return 307, b"", {"Location": request.path}
+
+
+def further(request: Any) -> Any:
+    return 307, b"", {"Location": f"{request.path}x"}
+
+
+@pytest.mark.parametrize(("answer", "pauses"), [(again, 5), (further, 3)])
+def test_a_server_that_redirects_in_circles_is_asked_once_a_second(
+    serve: Any, waits: list[float], answer: Any, pauses: int
+) -> None:
+    server = serve(default=answer)
+    with pytest.raises(Unavailable, match="Exceeded 5 redirects"):
+        http.read(f"{server.url}/x", LIMIT)
+    assert (waits, len(server.requests)) == ([1.0] * pauses, 6)
+
+
+@pytest.mark.usefixtures("waits")
+def test_a_body_is_sent_again_to_the_first_redirect_only(serve: Any) -> None:
+    """A layer has megabytes: a registry that redirects an upload to itself got it six times in 0.7 s."""
+    uploads: list[bytes] = []
+
+    def answer(request: Any) -> Any:
+        uploads.append(request.rfile.read(int(request.headers["Content-Length"])))
+        return again(request)
+
+    server = serve(default=answer)
+    with sessions.Session() as session, pytest.raises(requests.TooManyRedirects, match="a second redirect"):
+        session.put(f"{server.url}/x", data=b"layer")
+    assert uploads == [b"layer"] * 2
+
+
+@pytest.mark.parametrize(("answer", "pauses"), [(404, 0), (403, 0), (b"data", 0), (503, 2), (429, 2)])
+def test_a_host_in_error_is_asked_again_after_a_second(
+    serve: Any, waits: list[float], answer: Any, pauses: int
+) -> None:
+    server = serve(default=answer)
+    for path in ("a", "b"):
+        with suppress(Unavailable):
+            http.read(f"{server.url}/{path}", LIMIT)
+    http.status_of(f"{server.url}/c")
+    assert len(server.requests) == 3 and len(waits) == pauses
+    assert all(0.5 < wait <= 1 for wait in waits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ import pytest
 from bakery.catalog.models import Catalog, Image
 from bakery.catalog.pins import UNVERIFIED
 from bakery.catalog.tags import labels_that_name
-from bakery.errors import BakeryError, InputError, PublishError
+from bakery.errors import BakeryError, DiskFullError, InputError, PublishError
 from bakery.oci.manifests import ManifestError
 from bakery.platforms import Platform
 from bakery.publish import push
@@ -85,6 +86,29 @@ def test_image_that_was_tested_is_pushed(pushed: Any, workspace: Workspace) -> N
     engine = FakeEngine()
     record_attested(workspace.home, engine.identity, engine.manifest["digest"])
     assert [entry["digest"] for entry in pushed(engine)[0].entries] == [engine.manifest["digest"]]
+
+
+@pytest.mark.parametrize("size", [0, 5, 1000, 2000])
+@pytest.mark.parametrize("keeps_layers", [True, False])
+def test_an_archive_that_the_engine_cuts_off_is_reported(pushed: Any, size: int, keeps_layers: bool) -> None:
+    engine = FakeEngine()
+    engine.saved, engine.keeps_layers = engine.saved[:size], keeps_layers
+    with pytest.raises(BakeryError, match="an image archive cannot be read"):
+        pushed(engine)
+
+
+def test_a_full_disk_is_reported_wherever_push_writes(
+    pushed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(push.tempfile, "TemporaryFile", full)
+    with pytest.raises(DiskFullError, match="no space left on the file system of"):
+        pushed(FakeEngine())
+    monkeypatch.setattr(push, "write_whole", full)
+    with pytest.raises(DiskFullError, match=f"no space left on the file system of {tmp_path}"):
+        push.write_digests(str(tmp_path / "digests.json"), [])
 
 
 def test_record_in_the_cache_cannot_pass_off_another_image_as_the_tested_one(pushed: Any, workspace: Workspace) -> None:

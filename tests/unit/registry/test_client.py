@@ -220,6 +220,24 @@ def test_an_image_without_an_index_must_be_for_the_platform(serve: Any, archive:
         registry.image(reference, "linux/arm64")
 
 
+def test_an_image_must_be_for_the_platform_that_the_index_lists_it_for(serve: Any) -> None:
+    archive = Archive()
+    archive.image(LAYERS, platform="linux/amd64")["platform"] = {"os": "linux", "architecture": "arm64"}
+    server = serve()
+    publish(server, archive)
+    with pytest.raises(ManifestError, match="is an image for linux/amd64, not for linux/arm64"):
+        Registry().image(f"{server.address}/name:tag", "linux/arm64")
+
+
+@pytest.mark.parametrize("variant", [None, "", "v8"])
+def test_the_first_variant_of_a_platform_is_the_platform(serve: Any, variant: str | None) -> None:
+    archive = Archive()
+    image = archive.image(LAYERS, platform="linux/arm64", variant=variant)
+    server = serve()
+    publish(server, archive)
+    assert Registry().image(f"{server.address}/name:tag", "linux/arm64").digest == image["digest"]
+
+
 def test_a_missing_platform_is_reported_with_the_available_ones(serve: Any, archive: Archive) -> None:
     server = serve()
     publish(server, archive)

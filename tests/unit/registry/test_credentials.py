@@ -132,6 +132,12 @@ def test_an_empty_answer_of_a_helper_is_not_a_login(configure: Any) -> None:
         ({"credsStore": "store"}, "echo no json"), ({"credsStore": "store"}, "echo '{}'"),
         ({"credsStore": "store"}, "echo 1"), ({"credsStore": "store"}, "exec cat /dev/zero"),
         ({"credsStore": "store"}, "exec sleep 60"),
+        ({"credsStore": "store"}, """echo '{"Username": null, "Secret": null}'"""),
+        ({"credsStore": "store"}, """echo '{"Username": ["a"], "Secret": "b"}'"""),
+        ({"credsStore": "store"}, """echo '{"Username": "a", "Secret": {}}'"""),
+        ({"auths": {HOST: {"username": ["a"], "password": "b"}}}, ""),
+        ({"auths": {HOST: {"username": "a", "password": 5}}}, ""), ({"auths": {HOST: {"auth": 5}}}, ""),
+        ({"auths": {HOST: {"identitytoken": ["a"]}}}, ""),
     ],
 )  # fmt: skip
 def test_a_damaged_configuration_or_helper_is_reported(
@@ -156,3 +162,13 @@ def test_a_configuration_that_is_not_a_json_object_is_reported(configure: Any, c
     configure(content)
     with pytest.raises(InputError, match=r"config\.json: expected docker's configuration"):
         find_login(HOST)
+
+
+def test_an_identity_token_for_a_registry_that_takes_only_names_is_not_reported_as_a_missing_login(
+    configure: Any, serve: Any
+) -> None:
+    server = serve(default=(401, b"", {"WWW-Authenticate": 'Basic realm="x"'}))
+    configure({"auths": {server.address: {"identitytoken": "secret"}}})
+    with pytest.raises(RegistryError, match="configuration has an identity token for it") as caught:
+        transport.Transport(server.address, "x", transport.PUSH).ask("GET", "manifests/1")
+    assert caught.value.hint == f"Log in with a name: docker login --username=NAME {server.address}"

@@ -695,3 +695,21 @@ def test_a_layer_of_an_impossible_size_is_not_reported_as_a_full_disk(serve: Any
     ):
         pytest.fail("unverified bytes were returned")
     assert server.requests == []
+
+
+@pytest.mark.parametrize(("data", "stated"), [(b"", 0), (b"", 5), (b"x", 1), (b"xx", 1)])
+def test_an_upload_is_sent_with_its_own_length_and_never_as_chunks(serve: Any, data: bytes, stated: int) -> None:
+    """requests sends an empty file as chunked, also if a header has its length: the registry waits for more bytes."""
+    server, stored = serve(), list[bytes]()
+
+    def answer(request: Any) -> Any:
+        body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        if request.command == "PUT":
+            stored.append(body)
+        return {"HEAD": 200 if stored else 404, "POST": (202, b"", {"Location": "/up"}), "PUT": 201}[request.command]
+
+    server.default = answer
+    transport = Transport(server.address, "x", replace(PUSH, patience=0, timeout=(1, 1)))
+    assert Repository(transport).put_blob(digest_of(data), stated, lambda: io.BytesIO(data))
+    (sent,) = (each for each, line in zip(server.headers, server.requests, strict=True) if line.startswith("PUT"))
+    assert (sent["content-length"], "transfer-encoding" in sent, stored) == (str(len(data)), False, [data])

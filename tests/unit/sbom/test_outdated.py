@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from bakery import oci
 from bakery.catalog.models import Catalog, Image
-from bakery.engine import Engine
+from bakery.catalog.tags import labels_that_name
+from bakery.engine import Engine, EngineImage
 from bakery.errors import BakeryError, BuildError, NothingSelected, UnknownResult
 from bakery.platforms import AMD64
 from bakery.registry import Registry
 from bakery.sbom.components import TooManyPackages
 from bakery.sbom.outdated import Outdated, Survey, _attested
-from tests.archives import INDEX, MANIFEST, Archive, digest_of
+from tests.archives import INDEX, MANIFEST, Archive, digest_of, make_tar
 
 
 def test_the_attested_bill_is_found_where_other_annotations_are_null(serve: Any) -> None:
@@ -97,3 +100,32 @@ def test_an_image_with_too_many_packages_is_unknown_and_the_others_are_examined(
     survey = outdated.survey([image("3.12"), image("3.13")])
     assert list(survey.causes) == ["the image lists more packages"]
     assert survey.images == [image("3.13").name]
+
+
+def test_the_packages_of_another_image_that_the_engine_saves_are_not_read(
+    catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    archive = Archive()
+    archive.image([make_tar({"var/lib/dpkg/status": b"Package: a\nVersion: 1\nStatus: install ok installed\n"})])
+    built = EngineImage(digest_of(b"another"), labels=labels_that_name(image("3.13")))
+    engine = SimpleNamespace(find=lambda _: built, require=lambda _: built, save=lambda _: [archive.save()])
+    survey = Outdated(catalog, cast(Engine, engine), lambda *_: (), tell=lambda _: None).survey([image("3.13")])
+    assert not survey.images
+    assert [cause.partition(", ")[2] for cause in survey.causes] == [f"expected {digest_of(b'another')}"]
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_an_image_in_a_registry_without_its_configuration_could_be_another_image(
+    catalog: Catalog, image: Callable[..., Image], serve: Any, status: int
+) -> None:
+    archive, server = Archive(), serve()
+    made = archive.image([make_tar({"var/lib/dpkg/status": b"Package: a\nVersion: 1\nStatus: install ok installed\n"})])
+    for digest, data in {**archive.blobs, "3.13.15-bookworm": archive.index()}.items():
+        server.routes[f"/v2/name/manifests/{digest}"] = server.routes[f"/v2/name/blobs/{digest}"] = data
+    config = msgspec.json.decode(archive.blobs[made["digest"]])["config"]["digest"]
+    server.routes[f"/v2/name/blobs/{config}"] = status
+    outdated = Outdated(catalog, cast(Engine, None), lambda *_: (), f"{server.address}/name", lambda _: None)
+    survey = outdated.survey([image("3.13")])
+    assert (survey.images, list(survey.causes)) == (
+        [], ["its configuration, whose labels name the image, cannot be read"],
+    )  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 from bakery.errors import BakeryError
 from bakery.sizes.breakdown import Part, Size
 from bakery.sizes.layers import saved_image
-from tests.archives import PACKERS, Archive, make_tar
+from tests.archives import PACKERS, Archive, digest_of, make_tar
 
 AMD64 = "linux/amd64"
 BASE = make_tar({"var/lib/dpkg/status": b"Package: x\n" * 50, "usr/bin/sh": b"\x7fELF" * 5000, "bin": "usr/bin"})
@@ -152,7 +152,7 @@ def test_a_damaged_archive_is_a_clear_error(damage: str) -> None:
 def test_all_zstd_frames_of_a_layer_are_read() -> None:
     frames = PACKERS["zstd"](TOP[:5000]) + PACKERS["zstd"](TOP[5000:])
     archive = Archive()
-    descriptor = archive.image([frames], "none")
+    descriptor = archive.image([frames], "none", rootfs={"type": "layers", "diff_ids": [digest_of(TOP)]})
     manifest = archive.blobs.pop(descriptor["digest"]).replace(b"layer.v1.tar", b"layer.v1.tar+zstd")
     archive.descriptors = [{**archive.blob(manifest, descriptor["mediaType"]), "platform": descriptor["platform"]}]
     image = saved_image([archive.save()], AMD64)

@@ -6,7 +6,8 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -15,7 +16,8 @@ from bakery.catalog.models import Catalog, Image
 from bakery.catalog.recipes import RecipeName
 from bakery.catalog.selection import select_images
 from bakery.catalog.tags import labels_that_name
-from bakery.errors import InputError
+from bakery.engine import Engine, EngineImage
+from bakery.errors import BakeryError, InputError
 from bakery.files import write_whole
 from bakery.platforms import Platform
 from bakery.records.builds import ComparedWith, OfficialSize, ReferenceSize, json_text, record_file, write_record
@@ -273,3 +275,12 @@ def test_the_table_of_sizes_lists_full_builds_and_their_comparisons(catalog: Cat
     assert all(text in cells for text in (*expected, "python:3.13-slim-bookworm of 2026-11-20"))  # in this order
     assert noble.compared_with == "python:3.13-slim-bookworm of 2026-09-19"
     assert noble.reference is None
+
+
+def test_an_image_that_the_engine_saves_instead_of_another_is_not_measured(catalog: Catalog, archive: Archive) -> None:
+    engine = SimpleNamespace(
+        find=lambda _: EngineImage(digest_of(b"another")), save=lambda identity: [archive.save()] * bool(identity)
+    )
+    comparer = Comparer(catalog, cast(Engine, engine), {}, [], tell=lambda _: None)
+    with pytest.raises(BakeryError, match=f"expected {digest_of(b'another')}"):
+        comparer._local("python:3.13", Platform("linux/amd64"))
