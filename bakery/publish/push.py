@@ -6,24 +6,20 @@ interrupted anywhere leaves every tag complete, and the same command continues f
 """
 
 import functools
-import json
-import re
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
-
-import msgspec
 
 from bakery import names, oci
 from bakery.catalog import Catalog, Image, aliases_of, image_named, mismatch, tags_of
 from bakery.compression import Compression
 from bakery.engine import Engine
-from bakery.errors import InputError, PublishError, reason_of
-from bakery.files import Tell, disk_full, write_whole
+from bakery.errors import InputError, PublishError
+from bakery.files import Tell, disk_full
 from bakery.names import GZIP
 from bakery.options import Publishing
 from bakery.platforms import Platform
@@ -41,12 +37,8 @@ from bakery.publish.tag_moves import (
 )
 from bakery.redaction import shorten
 from bakery.registry import PUSH, RESUME, RegistryError, Repository, Transport, Unreachable, split_reference
-from bakery.regular_files import read_regular
 from bakery.tar import method_of, open_archive
 from bakery.workspace import Workspace
-
-LARGEST = 4 << 20
-"""Bytes of the largest file that names pushed images; one image takes about 2 kB."""
 
 
 @dataclass(frozen=True)
@@ -162,36 +154,6 @@ def open_payload(
         with oci.archive_errors():
             payload = Payload(stack.enter_context(open_archive(layout)), platform)
         yield payload
-
-
-def write_digests(file: str, images: Sequence[PushedImage]) -> str:
-    """Write what was pushed by digest, for :func:`read_digests` on another machine; returns what to do with it."""
-    with disk_full(Path(file)):
-        write_whole(Path(file), json.dumps([asdict(image) for image in images], indent=1) + "\n")
-    return f"{file} written: {len(images)} images; tag them with inv push --merge={file}"
-
-
-def _platform(_: type, value: object) -> object:
-    if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9]+(/[a-z0-9_]+){1,2}", value):
-        raise ValueError(f"expected a platform such as linux/amd64, found {value!r}")
-    return Platform(value)
-
-
-def read_digests(files: Sequence[str]) -> list[PushedImage]:
-    """What several machines pushed by digest; :exc:`InputError` if :func:`write_digests` did not write a file."""
-    images: list[PushedImage] = []
-    for name in files:
-        try:
-            content = msgspec.json.decode(read_regular(Path(name), LARGEST))
-            checked = msgspec.convert(content, list[PushedImage], dec_hook=_platform)
-        except (OSError, ValueError, RecursionError) as error:
-            expected = f"expected a file that `inv push --digests={name}` wrote"
-            raise InputError(f"{name}: {expected}: {reason_of(error)}") from None
-        if not checked:
-            raise InputError(f"{name} contains no image", hint="Push again on the machine that wrote it.")
-        # The descriptors as they are, with fields that this program does not know.
-        images += [replace(image, entries=item["entries"]) for image, item in zip(checked, content, strict=True)]
-    return images
 
 
 def image_with_tags(catalog: Catalog, pushed: PushedImage) -> Image:

@@ -27,7 +27,8 @@ from bakery.errors import BakeryError, InputError, PublishError
 from bakery.oci.indexes import digest_of
 from bakery.platforms import Platform, host_platform
 from bakery.publish.cosign import Signer
-from bakery.publish.push import Pusher, open_repository, read_digests, write_digests
+from bakery.publish.digest_files import read_digests, write_digests
+from bakery.publish.push import Pusher, open_repository
 from bakery.records.builds import record_attested, record_file, write_record
 from bakery.registry import transport
 from bakery.registry.errors import RegistryError

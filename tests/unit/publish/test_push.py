@@ -21,8 +21,9 @@ from bakery.catalog.tags import labels_that_name
 from bakery.errors import BakeryError, DiskFullError, InputError, PublishError
 from bakery.oci.manifests import ManifestError
 from bakery.platforms import Platform
-from bakery.publish import push
+from bakery.publish import digest_files, push
 from bakery.publish.cosign import Signer, make_signer
+from bakery.publish.digest_files import read_digests, write_digests
 from bakery.publish.push import Pusher
 from bakery.records.builds import manifest_digest_of, record_attested
 from bakery.registry import PUSH, RegistryError, Repository, Transport
@@ -106,9 +107,9 @@ def test_a_full_disk_is_reported_wherever_push_writes(
     monkeypatch.setattr(push.tempfile, "TemporaryFile", full)
     with pytest.raises(DiskFullError, match="no space left on the file system of"):
         pushed(FakeEngine())
-    monkeypatch.setattr(push, "write_whole", full)
+    monkeypatch.setattr(digest_files, "write_whole", full)
     with pytest.raises(DiskFullError, match=f"no space left on the file system of {tmp_path}"):
-        push.write_digests(str(tmp_path / "digests.json"), [])
+        write_digests(str(tmp_path / "digests.json"), [])
 
 
 def test_record_in_the_cache_cannot_pass_off_another_image_as_the_tested_one(pushed: Any, workspace: Workspace) -> None:
@@ -219,7 +220,7 @@ class Merge:
     def run(self) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.file.write_text(json.dumps([self.image]))
-        self.pusher.tag(push.read_digests([str(self.file)]))
+        self.pusher.tag(read_digests([str(self.file)]))
 
 
 @pytest.fixture
@@ -589,9 +590,9 @@ def test_images_that_were_built_on_two_days_share_their_tags(merge: Merge) -> No
     merge.file.write_text(json.dumps([merge.image, other]))
     before = [{**entry, "platform": {"os": "linux", "architecture": name}} for name in ("amd64", "arm64")]
     merge.blobs["3.13"] = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": before}).encode()
-    planned = replace(merge.pusher, dry=True).tag(push.read_digests([str(merge.file)]))
+    planned = replace(merge.pusher, dry=True).tag(read_digests([str(merge.file)]))
     assert merge.tags == []
-    first, second = merge.pusher.tag(push.read_digests([str(merge.file)]))
+    first, second = merge.pusher.tag(read_digests([str(merge.file)]))
     assert planned == [first, second]
     assert [move.tag for move in first.moves] == list(merge.image["names"].values())[:2]
     assert {move.tag: move.state for move in second.moves}["3.13"] == "moved"
@@ -625,7 +626,7 @@ def test_an_image_is_not_published_for_a_platform_that_its_configuration_does_no
 
 def test_two_images_for_one_platform_are_refused(merge: Merge) -> None:
     merge.run()
-    (image,) = push.read_digests([str(merge.file)])
+    (image,) = read_digests([str(merge.file)])
     other = replace(image, entries=[{**image.entries[0], "digest": f"sha256:{'1' * 64}"}])
     merge.pusher.dry = True
     for stamp in ("20261127", "20261128"):
@@ -637,14 +638,14 @@ def test_two_images_for_one_platform_are_refused(merge: Merge) -> None:
 def test_a_file_that_is_given_twice_changes_nothing(merge: Merge) -> None:
     merge.run()
     once, merge.tags = [tag for tag in merge.tags if tag.startswith("sha256:")], []
-    merge.pusher.tag(push.read_digests([str(merge.file)] * 2))
+    merge.pusher.tag(read_digests([str(merge.file)] * 2))
     assert once == [tag for tag in merge.tags if tag.startswith("sha256:")]
 
 
 def test_file_of_pushed_images_is_limited(tmp_path: Path) -> None:
-    (tmp_path / "digests.json").write_bytes(b"[" + b"[]," * (push.LARGEST // 3 + 1))
-    with pytest.raises(InputError, match=f"expected at most {push.LARGEST} bytes"):
-        push.read_digests([str(tmp_path / "digests.json")])
+    (tmp_path / "digests.json").write_bytes(b"[" + b"[]," * (digest_files.LARGEST // 3 + 1))
+    with pytest.raises(InputError, match=f"expected at most {digest_files.LARGEST} bytes"):
+        read_digests([str(tmp_path / "digests.json")])
 
 
 @pytest.mark.parametrize(
