@@ -332,7 +332,7 @@ class Publishing:
     stamp: str | None = option(
         None, "Suffix of the dated tags (default: the day of the build, such as 20261122)", convert=names.stamp
     )
-    force: bool = option(False, "Push untested images too, and let shared tags lose a platform; lists each override")
+    force: bool = option(False, "Push untested images too, and let tags lose platforms; lists each override")
     sign: bool = option(
         False, "Sign each index with cosign before tags move to it; keyless without --key", excludes="digests"
     )

@@ -25,15 +25,16 @@ def hint_of(error: OSError) -> str:
         return "Find out what wrote it, and replace it with what was expected."
     if error.errno == errno.EIO:
         return "Its disk may be damaged: dmesg has the kernel's messages."
-    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.ELOOP) and (obstacle := _not_a_folder(Path(error.filename))):
+    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.ELOOP) and (obstacle := _not_a_folder(error.filename)):
         return f"{obstacle}: expected a folder. Rename or remove it, then run the same command again."
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return "Raise the limit of open files: ulimit -n 4096."
     return PATH_HINT
 
 
-def _not_a_folder(path: Path) -> str:
-    """What is in the way of a folder at ``path`` or above it, with its type; empty if nothing is."""
+def _not_a_folder(name: object) -> str:
+    """What is in the way of a folder at the path ``name`` or above it, with its type; empty if nothing is."""
+    path = Path(name) if isinstance(name, str | Path) else Path("/")
     for each in (path, *path.parents):
         with suppress(OSError):
             kind = FILE_TYPES[stat.S_IFMT(each.lstat().st_mode)]

@@ -14,7 +14,7 @@ TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two reads."""
 PAUSE = 1.0
 """Seconds from an error of a host to the next request to it."""
-ABOUT_A_FILE = (200, 403, 404, 410)
+FILE_STATUSES = (200, 403, 404, 410)
 """Answers that are not errors of the host. Some servers answer 403 for a file that they do not have."""
 LAST_ERRORS = dict[str, float]()
 """The time of each host's last error, by :func:`time.monotonic`."""
@@ -58,7 +58,7 @@ def status_of(url: str, *, timeout: tuple[float, float] = TIMEOUT, follow: bool 
 
     with _paced(url), _errors(timeout), Session() as session:
         status = session.head(url, timeout=timeout, allow_redirects=follow).status_code
-        if status not in ABOUT_A_FILE:
+        if status not in FILE_STATUSES:
             LAST_ERRORS[_host_of(url)] = time.monotonic()
         return status
 
@@ -71,7 +71,7 @@ def _chunks(url: str, limit: int) -> Iterator[bytes]:
         session.get(url, stream=True, timeout=TIMEOUT) as response,
     ):  # fmt: skip
         if response.status_code != 200:
-            kind = _Missing if response.status_code in ABOUT_A_FILE else Unavailable
+            kind = _Missing if response.status_code in FILE_STATUSES else Unavailable
             raise kind(f"answered {response.status_code} for {url}")
         try:
             # Some servers declare a .tgz to be an encoded .tar.

@@ -38,7 +38,7 @@ class ImageArchive:
     layers: tuple[str, ...]
 
     @property
-    def unpacked(self) -> tuple[str, ...]:
+    def diff_ids(self) -> tuple[str, ...]:
         """The digests of the uncompressed layers; empty if the configuration does not list them."""
         return tuple(self.config.get("rootfs", {}).get("diff_ids", []))
 
@@ -89,8 +89,10 @@ def _image(tar: tarfile.TarFile, platform: Platform, identity: str) -> ImageArch
             hint="Run the same command again: another process may have replaced the image.",
         )
     archive = ImageArchive(tar, digest, parse_config(data), tuple(layers))
-    if archive.unpacked and len(archive.unpacked) != len(layers):
-        raise ManifestError(f"not an image: {len(layers)} layers, and digests of {len(archive.unpacked)}")
+    if archive.diff_ids and len(archive.diff_ids) != len(layers):
+        raise ManifestError(
+            f"not an image: {len(layers)} layers, and {len(archive.diff_ids)} diff_ids in its configuration"
+        )
     return archive
 
 
@@ -173,7 +175,7 @@ def open_layer(image: ImageArchive, name: str) -> AbstractContextManager[tarfile
     :exc:`BakeryError` if its bytes do not have the digest that is its name, or, at the end of the block, if they do not
     unpack to the digest in the configuration: an engine compares neither when it saves an image.
     """
-    digests = {digest for layer, digest in zip(image.layers, image.unpacked, strict=False) if layer == name}
+    digests = {digest for layer, digest in zip(image.layers, image.diff_ids, strict=False) if layer == name}
     if len(digests) > 1 or not all(map(is_digest, digests)):
         raise ManifestError(f"not an image: {name} has no valid digest of its uncompressed bytes")
     return open_compressed_tar(_open(image.tar, name), digest="".join(digests))

@@ -24,8 +24,10 @@ SUBJECT = "vnd.docker.reference.digest"
 """Annotation of an attestation: the digest of the manifest that it is about."""
 TAG, EXPORT_TIME = "org.opencontainers.image.ref.name", "org.opencontainers.image.created"
 """Annotations with an image's tag, and with the time of the export, which would give the same images another index."""
-KEPT = {"mediaType": (), "digest": (), "size": (), "platform": ("os", "architecture", "variant"),
-        "annotations": (SUBJECT, REFERENCE_TYPE)}  # fmt: skip
+ENTRY_FIELDS = {
+    "mediaType": (), "digest": (), "size": (), "platform": ("os", "architecture", "variant"),
+    "annotations": (SUBJECT, REFERENCE_TYPE),
+}  # fmt: skip
 """The fields that entries need, and the fields within them. `docker save` and buildx add names and times; another
 machine's file could add claims about the image, which is described by its configuration and its attestations."""
 
@@ -51,12 +53,14 @@ def entries_for(index: Index, platform: Platform) -> list[Descriptor]:
 
 
 def _bare(descriptor: Descriptor) -> Descriptor:
-    """The descriptor with the fields in :data:`KEPT` only, in their order; without those that are empty."""
+    """The descriptor with the fields in :data:`ENTRY_FIELDS` only, in their order; without those that are empty."""
     fields: dict[str, Any] = {}
     for key, value in descriptor.items():
         if isinstance(value, dict):
-            value = {inner: text for inner, text in value.items() if inner in KEPT.get(key, ()) and text is not None}
-        if key in KEPT and value not in (None, {}):
+            value = {
+                inner: text for inner, text in value.items() if inner in ENTRY_FIELDS.get(key, ()) and text is not None
+            }
+        if key in ENTRY_FIELDS and value not in (None, {}):
             fields[key] = value
     return cast(Descriptor, fields)
 

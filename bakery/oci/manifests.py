@@ -24,6 +24,7 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIGS = (CONFIG, "application/vnd.docker.container.image.v1+json")
+"""Media types of image configurations."""
 ACCEPTED = (INDEX, DOCKER_INDEX, MANIFEST, DOCKER_MANIFEST)
 """Media types that a registry is asked for."""
 LABEL = 60
@@ -162,14 +163,16 @@ def parse_object(data: bytes) -> dict[str, object]:
     try:
         json.loads(data.decode(), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise ManifestError(f"expected a JSON object: {error}") from None
+        raise ManifestError(f"not an image index, a manifest or a configuration: {error}") from None
     return content
 
 
 def _unique(pairs: list[tuple[str, object]]) -> None:
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
-        raise ValueError(f"it has a field twice: {next(name for name in names if names.count(name) > 1)[:100]!r}")
+    names = set[str]()
+    for name, _ in pairs:
+        if name in names:
+            raise ValueError(f"the field {name[:100]!r} is in it twice")
+        names.add(name)
 
 
 def is_index(content: Mapping[str, object]) -> bool:
@@ -227,7 +230,10 @@ def _misspelt(fields: Mapping[str, object], known: Mapping[str, str], nested: Co
 
 
 def require_complete(manifest: ImageManifest, config: ImageConfig) -> None:
-    """Raise :exc:`ManifestError` unless engines can run the image: each layer is in the registry and has a diff_id."""
+    """Raise :exc:`ManifestError` unless layers and configuration belong together and the manifest claims nothing else.
+
+    Whether a registry has the layers is up to the caller.
+    """
     if (kind := manifest["config"]["mediaType"]) not in CONFIGS:
         raise ManifestError(f"its configuration has the media type {kind[:100]!r}")
     if extra := sorted(set(manifest) - set(ImageManifest.__annotations__)):

@@ -36,7 +36,7 @@ from bakery.publish.tag_moves import (
     plan_moves,
 )
 from bakery.redaction import shorten
-from bakery.registry import PUSH, RESUME, RegistryError, Repository, Transport, Unreachable, split_reference
+from bakery.registry import PUSH, RESUME, ContentError, RegistryError, Repository, Transport, split_reference
 from bakery.tar import method_of, open_archive
 from bakery.workspace import Workspace
 
@@ -96,7 +96,6 @@ class Payload:
             blob["digest"]: blob["size"]
             for manifest in map(oci.parse_manifest, self.manifests.values())
             for blob in (*manifest["layers"], manifest["config"])
-            if not blob.get("urls")  # stored elsewhere, under a licence that forbids distribution
         }
 
     @property
@@ -110,11 +109,16 @@ class Payload:
         try:
             oci.require_complete(manifest, oci.parse_config(oci.read_blob(self.archive, self.config)))
         except oci.ManifestError as error:
-            raise PublishError(f"{name}: the engine's image is not one that engines can run: {error.message}") from None
+            raise PublishError(
+                f"{name}: the engine's image cannot be published: {error.message}", hint="Build it again."
+            ) from None
         for layer in oci.layer_sizes(manifest):
             with self.open(layer.digest) as stream:
                 if (method := method_of(stream.read(6))) != layer.method:
-                    raise PublishError(f"{name}: {layer.digest} is compressed by {method}, not by {layer.method}")
+                    raise PublishError(
+                        f"{name}: {layer.digest} has the compression {method}, and {layer.method} in its media type",
+                        hint="Build it again.",
+                    )
 
     def open(self, digest: str) -> IO[bytes]:
         """A blob, after its bytes were compared with its digest."""
@@ -184,8 +188,8 @@ class Pusher:
     stamp: str | None = None
     force: bool = False
     dry: bool = False
-    approved: set[str] = field(default_factory=set)
-    """Digests of images that :func:`approved` has checked, with the records of their builds and tests."""
+    approved_digests: set[str] = field(default_factory=set)
+    """Of images that :func:`approved` has checked, with the records of their builds and tests."""
 
     def push_digests(self, engine: Engine, images: Sequence[Image]) -> list[PushedImage]:
         """Upload ``images`` by digest; no tag moves. Nothing is sent unless all of them may be pushed."""
@@ -202,7 +206,7 @@ class Pusher:
                     raise PublishError(f"the engine writes {name} as {payload.digest}, expected {identity}")
                 require_tested(self.workspace.home, name, identity, payload.entries[0]["digest"])
                 payload.require_complete(name)
-                self.approved.add(payload.entries[0]["digest"])
+                self.approved_digests.add(payload.entries[0]["digest"])
                 tags = tags_for(self.catalog, image, self.stamp or day, end)
                 dated_index(tags, payload.entries, self.repository.index(tags.dated))
                 self._send(payload, f"{name} {image.platform}")
@@ -261,7 +265,7 @@ class Pusher:
     def _require_publishable(self, image: PushedImage, known: Image) -> None:
         """Check an image that :func:`approved` has not seen on this machine, as far as the registry shows it."""
         labels, digest = self._require_pushed(image, known), image.entries[0]["digest"]
-        for reason, _ in objections_by_labels(labels) if digest not in self.approved else ():
+        for reason, _ in objections_by_labels(labels) if digest not in self.approved_digests else ():
             if not self.force:
                 raise PublishError(f"{image.image} {image.platform}: {digest}: {reason}", hint=OTHERWISE)
             self.tell(f"{image.image} {image.platform}: overridden: {reason}")
@@ -300,7 +304,7 @@ class Pusher:
             if kept.entries == pushed.get(platform) or (is_known and tag == image.names.release):
                 continue
             if reason := self._objection(kept):
-                problem = f"{tag} has an image for {platform or 'no platform'} that is not ours: {reason}"
+                problem = f"{tag} has an image for {platform or 'no platform'} that does not belong to it: {reason}"
                 if tag == image.names.dated:
                     raise PublishError(problem, hint="Choose another stamp, such as --stamp=20261122.2.")
                 if not self.force:
@@ -312,15 +316,15 @@ class Pusher:
         return ({**index, "manifests": manifests} if lost else index), digest
 
     def _objection(self, image: PushedImage) -> str:
-        """Why an image in the registry is not the one that its tag names, empty if it is.
+        """Why an image in the registry is another one than its tag names; empty if it is that image.
 
-        Raises :exc:`RegistryError` if the registry cannot be asked now.
+        Raises :exc:`RegistryError` if the registry does not say.
         """
         try:
             check_entries(image)
             self._require_pushed(image, image_with_tags(self.catalog, image))
         except RegistryError as error:
-            if isinstance(error, Unreachable) or error.transient or error.status not in (0, 404):
+            if not isinstance(error, ContentError) and error.status != 404:
                 raise
             return error.message
         except (InputError, PublishError, oci.ManifestError) as error:

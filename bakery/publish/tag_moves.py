@@ -146,7 +146,10 @@ def check_entries(pushed: PushedImage) -> None:
         for entry in pushed.entries
     )
     if not whole or not manifests or platforms != expected:
-        raise InputError(f"{pushed.image}: expected an image for {pushed.platform} and its attestations only{problem}")
+        raise InputError(
+            f"{pushed.image}: expected an image for {pushed.platform} and its attestations only{problem}",
+            hint="Push again with this version of the tool: inv push --digests=FILE.",
+        )
 
 
 def check_platforms(images: Sequence[PushedImage]) -> None:

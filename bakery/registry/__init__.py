@@ -2,7 +2,7 @@
 
 from bakery.registry.client import Registry, RemoteImage, platform_digest, require_manifest
 from bakery.registry.credentials import server_address
-from bakery.registry.errors import RESUME, RegistryError, Unreachable
+from bakery.registry.errors import RESUME, ContentError, RegistryError
 from bakery.registry.references import HUB, split_reference
 from bakery.registry.repository import Repository
 from bakery.registry.transport import PULL, PUSH, Transport

@@ -29,6 +29,10 @@ class RegistryError(QuotingError):
         self.status, self.transient, self.wait = status, transient, wait
 
 
+class ContentError(RegistryError):
+    """The registry works, and what it has is not what was expected there. Exit code 1."""
+
+
 class Unreachable(RegistryError):
     """The registry did not answer at all. Exit code 1."""
 

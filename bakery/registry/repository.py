@@ -13,7 +13,7 @@ from bakery import oci
 from bakery.names import is_digest
 from bakery.redaction import shorten
 from bakery.registry.client import ACCEPT
-from bakery.registry.errors import RegistryError
+from bakery.registry.errors import ContentError, RegistryError
 from bakery.registry.transport import Answer, Transport
 
 
@@ -36,12 +36,12 @@ class Repository:
         name, kind = f"manifests/{entry['digest']}", entry["mediaType"]
         answer = self.transport.ask("GET", name, headers=ACCEPT, good=(200, 404))
         if answer.status == 404:
-            raise RegistryError(f"{self.transport.host} does not have {entry['digest']}: push it first")
+            raise ContentError(f"{self.transport.host} does not have {entry['digest']}: push it first")
         self.transport.verified(answer.body, entry["digest"], entry["size"])
         manifest = oci.parse_manifest(answer.body)
         actual = manifest.get("mediaType") or answer.headers.get("Content-Type", "")
         if actual.partition(";")[0].strip() != kind:
-            raise RegistryError(
+            raise ContentError(
                 f"{self.transport.host} has {entry['digest']} as {shorten(actual, 100)!r}, expected {kind}"
             )
         return manifest
@@ -68,36 +68,38 @@ class Repository:
     def statements(self, attestation: oci.ImageManifest, image: str) -> Iterator[tuple[str, bytes]]:
         """The type and the predicate (JSON) of each in-toto statement about the image with this digest.
 
-        Raises :exc:`RegistryError` if ``attestation`` has none, or anything else.
+        Raises :exc:`ContentError` if ``attestation`` has none, or anything else.
         """
         for layer in attestation["layers"]:
             name = f"{self.transport.host}: {layer['digest']}"
             if layer["mediaType"] != oci.STATEMENT:
                 kind = shorten(layer["mediaType"], 100)
-                raise RegistryError(f"{name} is {kind!r} in an attestation: expected {oci.STATEMENT}")
+                raise ContentError(f"{name} is {kind!r} in an attestation: expected {oci.STATEMENT}")
             statement = oci.statement_about(image, self.transport.blob(layer["digest"], layer["size"]))
             if statement is None:
-                raise RegistryError(f"{name} is a statement about another image than {image}")
+                raise ContentError(f"{name} is a statement about another image than {image}")
             if (stated := oci.annotations_of(layer).get(oci.PREDICATE, "")) != statement[0]:
-                raise RegistryError(f"{name} is of the type {statement[0]}, in its manifest {shorten(stated, 100)!r}")
+                raise ContentError(f"{name} is of the type {statement[0]}, in its manifest {shorten(stated, 100)!r}")
             yield statement
         if not attestation["layers"]:
-            raise RegistryError(f"{self.transport.host}: an attestation of {image} has no statement")
+            raise ContentError(f"{self.transport.host}: an attestation of {image} has no statement")
 
     def image(self, entries: Sequence[oci.Descriptor]) -> tuple[oci.ImageManifest, oci.ImageConfig]:
         """The manifest and the configuration of an image, the first of ``entries``; the others are its attestations.
 
-        Raises :exc:`RegistryError` unless the registry has all of it, engines can run it, and statements are about it.
+        Raises :exc:`ContentError` unless the registry has all of it, engines can run it, and statements are about it.
         """
         manifest, *attestations = map(self.manifest, entries)
         config, digest = self.config(manifest), entries[0]["digest"]
         try:
             oci.require_complete(manifest, config)
         except oci.ManifestError as error:
-            raise RegistryError(f"{digest} is not an image that engines can run: {error.message}") from None
+            raise ContentError(
+                f"{digest} cannot be published: {error.message}", hint="Build it again, then push it."
+            ) from None
         for layer in manifest["layers"]:
             if not self.transport.retried(partial(self._is_stored, layer["digest"], layer["size"])):
-                raise RegistryError(f"{self.transport.host} does not have {layer['digest']}: push it first")
+                raise ContentError(f"{self.transport.host} does not have {layer['digest']}: push it first")
         for attestation in attestations:
             list(self.statements(attestation, digest))
         return manifest, config
@@ -162,7 +164,7 @@ class Repository:
             return False
         self._require_stored(existing, digest)
         if (stored := existing.headers.get("Content-Length", "0")) not in ("0", str(size)):
-            raise RegistryError(f"{self.transport.host} has {digest} with {stored} bytes, expected {size}")
+            raise ContentError(f"{self.transport.host} has {digest} with {stored} bytes, expected {size}")
         return True
 
     def put_manifest(self, name: str, data: bytes, media_type: str) -> None:

@@ -241,8 +241,8 @@ class Transport:
             raise Unreachable(
                 f"{self.host} cannot be reached: invalid URL or header (its own, a redirect's or a proxy's)"
             ) from None
-        except requests.TooManyRedirects:
-            raise Unreachable(f"{self.host} redirects too often, or from https to another protocol") from None
+        except requests.TooManyRedirects as error:
+            raise Unreachable(f"{self.host} redirects too often, or from https to another protocol: {error}") from None
         except (requests.RequestException, HTTPError) as error:
             refused = "refused" in str(error) or "resolve" in str(error)
             raise self._unreachable("cannot be reached" if refused else "broke the connection", error) from None

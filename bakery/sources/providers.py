@@ -209,7 +209,7 @@ def _has(mirror: str, url: str) -> bool:
         status = 500 if mirror in FAILED else http.status_of(url)
     except Unavailable:
         status = 500
-    if status not in http.ABOUT_A_FILE:
+    if status not in http.FILE_STATUSES:
         FAILED.add(mirror)
     return status == 200
 

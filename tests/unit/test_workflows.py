@@ -216,9 +216,7 @@ def test_a_long_report_of_an_update_is_cut_to_what_github_accepts(tmp_path: Path
     assert len(body) < 65_536 and body.startswith("```\na line\n")
     assert [line[:13] for line in calls.splitlines()[-2:]] == ["gh pr create ", "gh pr edit ni"]
     if cut:
-        assert body.endswith(
-            "\n```\nCut off: the log of https://github.com/infra7/python/actions/runs/5 has all of it.\n"
-        )
+        assert body.endswith("\n```\nTruncated. Full text: https://github.com/infra7/python/actions/runs/5\n")
     else:
         assert body == "\n".join(["```", *["a line"] * lines, "", "```", ""])
 
