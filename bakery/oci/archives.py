@@ -90,9 +90,7 @@ def _image(tar: tarfile.TarFile, platform: Platform, identity: str) -> ImageArch
         )
     archive = ImageArchive(tar, digest, parse_config(data), tuple(layers))
     if archive.diff_ids and len(archive.diff_ids) != len(layers):
-        raise ManifestError(
-            f"not an image: {len(layers)} layers, and {len(archive.diff_ids)} diff_ids in its configuration"
-        )
+        raise ManifestError(f"not an image: it has {len(layers)} layers and {len(archive.diff_ids)} diff_ids")
     return archive
 
 

@@ -57,9 +57,8 @@ def _bare(descriptor: Descriptor) -> Descriptor:
     fields: dict[str, Any] = {}
     for key, value in descriptor.items():
         if isinstance(value, dict):
-            value = {
-                inner: text for inner, text in value.items() if inner in ENTRY_FIELDS.get(key, ()) and text is not None
-            }
+            names = ENTRY_FIELDS.get(key, ())
+            value = {name: text for name, text in value.items() if name in names and text is not None}
         if key in ENTRY_FIELDS and value not in (None, {}):
             fields[key] = value
     return cast(Descriptor, fields)
