@@ -291,6 +291,7 @@ DT_TEXTREL, DT_BIND_NOW, DT_RUNPATH, DT_FLAGS, DT_FLAGS_1 = 22, 24, 29, 30, 0x6F
 DF_SYMBOLIC, DF_TEXTREL, DF_BIND_NOW, DF_1_NOW = 2, 4, 8, 1
 SHT_DYNSYM = 11
 STT_OBJECT, STT_FUNC = 1, 2
+GLOB_DAT = (6, 1025)  # R_X86_64_GLOB_DAT, R_AARCH64_GLOB_DAT
 EM_X86_64 = 62
 
 
@@ -378,14 +379,20 @@ class Elf:
     @property
     def relocated_symbols(self):
         """Return the symbols, its own or others', whose addresses the dynamic linker writes into the file's data."""
+        return {name for name, _ in self._relocations()}
+
+    @property
+    def symbols_in_code(self):
+        """Return the symbols whose addresses code reads from the global offset table (R_*_GLOB_DAT)."""
+        return {name for name, kind in self._relocations() if kind in GLOB_DAT}
+
+    def _relocations(self):
         values = dict(self.dynamic)
         start, entry = self.offset_of(values[DT_RELA]), "QQq" if self.wide else "IIi"
-        names = set()
         for at in range(start, start + values[DT_RELASZ], struct.calcsize("=" + entry)):
-            number = self._unpack(entry, at)[1] >> (32 if self.wide else 8)
-            if number:
-                names.add(self.symbols[number][0])
-        return names
+            info, width = self._unpack(entry, at)[1], 32 if self.wide else 8
+            if info >> width:
+                yield self.symbols[info >> width][0], info % (1 << width)
 
     def flag(self, tag, bits):
         return any(t == tag and value & bits for t, value in self.dynamic)
