@@ -96,7 +96,7 @@ class Registry:
         manifest = oci.parse_manifest(content)
         config = self._config(reference, manifest["config"])
         # An index may list an image for one platform under another.
-        if config and (config.get("os"), config.get("architecture")) != (platform.os, platform.architecture):
+        if config and not f"{platform}/".startswith(f"{config.get('os')}/{config.get('architecture')}/"):
             actual = Platform.from_descriptor(config) or "no platform"
             raise oci.ManifestError(f"{reference} is an image for {actual}, not for {platform}")
         layers = oci.labelled(oci.layer_sizes(manifest), config)

@@ -229,7 +229,7 @@ def test_an_image_must_be_for_the_platform_that_the_index_lists_it_for(serve: An
         Registry().image(f"{server.address}/name:tag", "linux/arm64")
 
 
-@pytest.mark.parametrize("variant", [None, "", "v8"])
+@pytest.mark.parametrize("variant", [None, "", "v8", "v8.0"])
 def test_the_first_variant_of_a_platform_is_the_platform(serve: Any, variant: str | None) -> None:
     archive = Archive()
     image = archive.image(LAYERS, platform="linux/arm64", variant=variant)
