@@ -19,6 +19,7 @@ from bakery.build.builder import Builder
 from bakery.build.reproducibility import Published, verdict_report, verify_image, verify_published
 from bakery.catalog.models import Catalog, Image
 from bakery.errors import BuildError, InputError, UnknownResult
+from bakery.oci.manifests import ManifestError
 from bakery.platforms import Platform
 from bakery.registry import RegistryError
 from bakery.workspace import Workspace
@@ -81,6 +82,15 @@ def test_the_files_that_differ_are_reported(tmp_path: Path, catalog: Catalog, im
     assert report.rows[0] == {
         "image": "3.13.15-bookworm", "same": "different", "digest": f"{first[0]} {second[0]}", "differences": 1,
     }  # fmt: skip
+
+
+def test_an_archive_of_another_image_than_the_build_has_made_is_not_compared(
+    tmp_path: Path, catalog: Catalog, image: Callable[..., Image]
+) -> None:
+    first, second = archive(tmp_path / "1.tar", b"x"), archive(tmp_path / "2.tar", b"y")
+    builder = FakeBuilder(tmp_path, catalog, first, (f"sha256:{'1' * 64}", second[1]))
+    with pytest.raises(ManifestError, match=f"the image archive has {second[0]}, expected sha256:111"):
+        verify(builder, image("3.13"))
 
 
 @pytest.mark.parametrize("limits", [{"FILE_LIMIT": 99}, {"LAYER_LIMIT": 150}])
