@@ -203,7 +203,7 @@ def test_a_build_and_a_push_neither_leave_nor_show_nor_publish_a_secret(
     pushed = ("push", *options, target, f"--ca-bundle={DATA / 'ca.pem'}", f"--digests={digests_file}")
     assert "its label revision ends in -dirty" in machine.run(*pushed, code=1)
     machine.run(*pushed, "--force")
-    machine.run("push", target, f"--ca-bundle={DATA / 'ca.pem'}", f"--merge={digests_file}")
+    machine.run("push", "--force", target, f"--ca-bundle={DATA / 'ca.pem'}", f"--merge={digests_file}")
     machine.run("sbom", *options, f"--output={bench.root / 'build' / 'bill.json'}")
     machine.run("outdated", *options)
 
