@@ -13,7 +13,7 @@ from bakery.regular_files import read_regular
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect, and between two reads."""
 PAUSE = 1.0
-"""Seconds from an error of a host to the next request to it."""
+"""Seconds from an error of a host, or a redirect in a circle, to the next request to it."""
 FILE_STATUSES = (200, 403, 404, 410)
 """Answers that are not errors of the host. Some servers answer 403 for a file that they do not have."""
 LAST_ERRORS = dict[str, float]()

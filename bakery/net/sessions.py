@@ -20,6 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from bakery.deadlines import Deadline
+from bakery.net.http import PAUSE
 
 GRACE, SLOWEST = 60.0, 10_000
 """Seconds that a response may take, and the bytes that must arrive in each further second."""
@@ -27,8 +28,6 @@ NOTICE = 15.0
 """Seconds after which a server that has not answered is named on stderr."""
 REDIRECTS = 5
 """Maximum redirects of one request. Only servers that redirect in circles send more."""
-PAUSE = 1.0
-"""Seconds before a redirect after the second one, and before any to the same URL again."""
 
 
 class HeaderDeadline:
@@ -115,7 +114,8 @@ class Session(requests.Session):
     def rebuild_auth(self, prepared_request: Any, response: requests.Response) -> None:
         """Remove the login if the host changes, and add none from ~/.netrc; tell :meth:`send` what to delay or refuse.
 
-        A server that redirects in circles gets a request each second, and a body only twice: a layer has megabytes.
+        A server that redirects in circles gets a request each second, and a body only twice: a layer has megabytes. The
+        pause is before a redirect after the second one, and before any to the same URL again.
         """
         if response.history and prepared_request.body:
             vars(prepared_request)["refused"] = "a body is not sent to a second redirect"

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from bakery.oci.manifests import ManifestError, parse_object, require_spelling
+from bakery.oci.manifests import ManifestError, fields_by_case, parse_object, require_spelling
 
 SPDX = "https://spdx.dev/Document"
 PACKAGES = "https://infra7.github.io/python/packages/v1"
@@ -20,8 +20,7 @@ STATEMENT = "application/vnd.in-toto+json"
 PREDICATE = "in-toto.io/predicate-type"
 SLSA_0_2 = "https://slsa.dev/provenance/v0.2"
 METADATA = "https://mobyproject.org/buildkit@v1#metadata"
-FIELDS = {name.casefold(): name for name in ("_type", "subject", "predicateType", "predicate", "name", "digest")}
-"""The names of a statement's fields, for :func:`bakery.oci.manifests.require_spelling`."""
+FIELDS = fields_by_case("_type", "subject", "predicateType", "predicate", "name", "digest")
 TYPE = re.compile(r"[!-~]{1,1000}")
 """What a predicate's type may be: a URI (https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md)."""
 

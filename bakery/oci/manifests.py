@@ -124,14 +124,15 @@ class ImageConfig(TypedDict, total=False):
     history: list[HistoryStep] | None
 
 
-def _by_folded(*names: str, kinds: Sequence[type] = ()) -> dict[str, str]:
+def fields_by_case(*names: str, kinds: Sequence[type] = ()) -> dict[str, str]:
+    """The fields ``names`` and those of ``kinds`` by their lower case, for :func:`require_spelling`."""
     known = (*names, *(name for kind in kinds for name in kind.__annotations__))
     return {name.casefold(): name for name in known}
 
 
-FIELDS = _by_folded(kinds=(Index, ImageManifest, Descriptor, PlatformFields))
+FIELDS = fields_by_case(kinds=(Index, ImageManifest, Descriptor, PlatformFields))
 """The names of fields by their lower case; Go programs, such as Docker and registries, read them in any case."""
-CONFIG_FIELDS = _by_folded(
+CONFIG_FIELDS = fields_by_case(
     "author", "comment", "os.version", "os.features", "User", "ExposedPorts", "Entrypoint", "Volumes", "WorkingDir",
     "StopSignal", "StopTimeout", "ArgsEscaped", "Healthcheck", "OnBuild", "Shell",
     kinds=(ImageConfig, ContainerConfig, RootFileSystem, HistoryStep),

@@ -263,7 +263,7 @@ class Pusher:
         return reports
 
     def _require_publishable(self, image: PushedImage, known: Image) -> None:
-        """Check an image that :func:`approved` has not seen on this machine, as far as the registry shows it."""
+        """Check an image as far as the registry shows it, and object to it unless :func:`approved` did so here."""
         labels, digest = self._require_pushed(image, known), image.entries[0]["digest"]
         for reason, _ in objections_by_labels(labels) if digest not in self.approved_digests else ():
             if not self.force:
@@ -296,27 +296,25 @@ class Pusher:
         if current is None:
             return None
         (image, *_), (index, digest) = group, current
-        pushed, lost = {each.platform: each.entries for each in group}, list[Platform]()
+        pushed, manifests = {each.platform: each.entries for each in group}, list[oci.Descriptor]()
         checked = {(each.platform, each.entries[0]["digest"]) for each in images}
         for platform in oci.platforms_of(index):
             kept = replace(image, platform=platform, entries=oci.entries_for(index, platform))
             is_known = platform in pushed or (platform, kept.entries[0]["digest"]) in checked
-            if kept.entries == pushed.get(platform) or (is_known and tag == image.names.release):
-                continue
-            if reason := self._objection(kept):
+            is_checked = kept.entries == pushed.get(platform) or (is_known and tag == image.names.release)
+            if not is_checked and (reason := self._objection(kept)):
                 problem = f"{tag} has an image for {platform or 'no platform'} that does not belong to it: {reason}"
                 if tag == image.names.dated:
                     raise PublishError(problem, hint="Choose another stamp, such as --stamp=20261122.2.")
                 if not self.force:
                     raise PublishError(problem, hint="--force leaves that platform out of the tag.")
                 self.tell(f"overridden: {problem}; {tag} loses it")
-                lost.append(platform)
-        manifests = [entry for platform in oci.platforms_of(index) if platform not in lost
-                     for entry in oci.entries_for(index, platform)]  # fmt: skip
-        return ({**index, "manifests": manifests} if lost else index), digest
+                continue
+            manifests += kept.entries
+        return oci.Index(manifests=manifests), digest
 
     def _objection(self, image: PushedImage) -> str:
-        """Why an image in the registry is another one than its tag names; empty if it is that image.
+        """Why an image in the registry does not belong to its tag; empty if it does.
 
         Raises :exc:`RegistryError` if the registry does not say.
         """

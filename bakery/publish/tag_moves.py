@@ -88,7 +88,7 @@ def dated_index(tags: ImageTags, entries: Sequence[Descriptor], current: Current
     """
     if not current:
         return merged(None, entries)
-    new: Index = {**current[0], "manifests": list(entries)}
+    new = Index(manifests=list(entries))
     for platform, published in platforms_of(current[0]).items():
         if platforms_of(new).get(platform, published)["digest"] != published["digest"]:
             raise InputError(
@@ -141,10 +141,7 @@ def check_entries(pushed: PushedImage) -> None:
         whole, problem = False, f": {error.message}"
     expected = [pushed.platform, *["unknown/unknown"] * (len(pushed.entries) - 1)]
     platforms = [Platform.from_descriptor(entry.get("platform") or {}) for entry in pushed.entries]
-    manifests = all(
-        entry["mediaType"] in ACCEPTED and not (is_index(entry) or entry.get("urls") or entry.get("data"))
-        for entry in pushed.entries
-    )
+    manifests = all(entry["mediaType"] in ACCEPTED and not is_index(entry) for entry in pushed.entries)
     if not whole or not manifests or platforms != expected:
         raise InputError(
             f"{pushed.image}: expected an image for {pushed.platform} and its attestations only{problem}",
